@@ -1,0 +1,258 @@
+//! Failures: one type, two questions.
+//!
+//! Which status does the client get? Is the next candidate worth trying? Both are answered here.
+
+use std::{fmt, time::Duration};
+
+use crate::Attempt;
+
+/// What every fallible step gives.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as far as somebody acts differently on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request itself is wrong and would be anywhere.
+    InvalidRequest,
+    /// The prompt is longer than the model can hold; another model may hold more.
+    ContextLength,
+    /// No key, or a wrong one.
+    Unauthenticated,
+    /// The key is good, but not for this.
+    Forbidden,
+    /// No route, model or provider has this name.
+    UnknownModel,
+    /// No endpoint has this path.
+    UnknownPath,
+    /// The endpoint has no such method.
+    WrongMethod,
+    /// The body is larger than the limit.
+    TooLarge,
+    /// The headers are larger than the limit.
+    HeadersTooLarge,
+    /// Too many requests for now.
+    RateLimited,
+    /// Nothing came in time.
+    Timeout,
+    /// The provider could not be reached, or the connection broke.
+    Network,
+    /// The provider failed, or answered what nobody can read.
+    Upstream,
+    /// The provider refuses our credentials, our account, or does not have the model.
+    Refused,
+    /// What we need to answer is down for now.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The HTTP status that the client gets.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest | Self::ContextLength => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::UnknownModel | Self::UnknownPath => 404,
+            Self::WrongMethod => 405,
+            Self::TooLarge => 413,
+            Self::RateLimited => 429,
+            Self::HeadersTooLarge => 431,
+            Self::Internal => 500,
+            Self::Network | Self::Upstream | Self::Refused => 502,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+        }
+    }
+
+    /// Whether the next candidate might do better.
+    pub fn try_next(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Timeout | Self::Network | Self::Upstream | Self::Refused => {
+                true
+            }
+            Self::InvalidRequest
+            | Self::ContextLength
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::UnknownModel
+            | Self::UnknownPath
+            | Self::WrongMethod
+            | Self::TooLarge
+            | Self::HeadersTooLarge
+            | Self::Unavailable
+            | Self::Internal => false,
+        }
+    }
+
+    /// Whether the same candidate might do better a moment later.
+    pub fn may_pass(self) -> bool {
+        self.try_next() && self != Self::Refused
+    }
+
+    /// The word for it in `error.code`, in attempts and in logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest
+            | Self::ContextLength
+            | Self::UnknownPath
+            | Self::WrongMethod
+            | Self::HeadersTooLarge => "invalid_request",
+            Self::Unauthenticated => "auth",
+            Self::Forbidden => "forbidden",
+            Self::UnknownModel => "unknown_model",
+            Self::TooLarge => "request_too_large",
+            Self::RateLimited => "rate_limit",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Upstream | Self::Refused | Self::Internal => "server_error",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The gateway itself.
+    Gateway,
+    /// A rule that the gateway's operator made.
+    Policy,
+    /// A provider, by its name in the configuration.
+    Provider(String),
+}
+
+/// A failure. Its `Display` is the client's sentence; its cause is for our log and never leaves.
+#[derive(Debug)]
+pub struct Error {
+    /// What went wrong.
+    pub kind: Kind,
+    /// Who says so.
+    pub origin: Origin,
+    /// The provider's own status, when there is one.
+    pub provider_status: Option<u16>,
+    /// The field of the request that is wrong.
+    pub param: Option<String>,
+    /// When trying again makes sense.
+    pub retry_after: Option<Duration>,
+    /// The methods that the path does have.
+    pub allow: Option<&'static str>,
+    /// Whom the call tried before it gave up.
+    pub attempts: Vec<Attempt>,
+    message: String,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A failure of the gateway's own, in the words that the client will read.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            origin: Origin::Gateway,
+            provider_status: None,
+            param: None,
+            retry_after: None,
+            allow: None,
+            attempts: vec![],
+            message: message.into(),
+            cause: None,
+        }
+    }
+
+    /// A request with a wrong field.
+    pub fn invalid(param: &str, message: impl Into<String>) -> Self {
+        let mut error = Self::new(Kind::InvalidRequest, message);
+        error.param = Some(param.to_owned());
+        error
+    }
+
+    /// A name that nothing here answers to.
+    pub fn unknown_model(name: &str) -> Self {
+        let mut error = Self::new(
+            Kind::UnknownModel,
+            format!(
+                "No route, model or provider/model is called `{name}`; GET /v1/models lists what your key may use."
+            ),
+        );
+        error.param = Some("model".to_owned());
+        error
+    }
+
+    /// The same failure, said by another.
+    #[must_use]
+    pub fn from_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The same failure with what caused it, for our log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The client's sentence, without its origin.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What caused it, for our log.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
+        self.cause.as_deref()
+    }
+
+    /// The HTTP status that the client gets: a provider's own where it speaks about the request.
+    pub fn status(&self) -> u16 {
+        match (self.kind, self.provider_status) {
+            (Kind::InvalidRequest | Kind::ContextLength, Some(status @ (400 | 413 | 422))) => {
+                status
+            }
+            (kind, _) => kind.status(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Gateway => write!(f, "Lockgate: {}", self.message),
+            Origin::Policy => write!(f, "Lockgate policy: {}", self.message),
+            Origin::Provider(name) => write!(f, "Provider {name}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|it| &**it as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_origin() {
+        let error = Error::new(Kind::RateLimited, "slow down");
+        assert_eq!(error.to_string(), "Lockgate: slow down");
+        let error = error.from_origin(Origin::Provider("groq".to_owned()));
+        assert_eq!(error.to_string(), "Provider groq: slow down");
+    }
+
+    #[test]
+    fn a_providers_word_about_the_request_keeps_its_status() {
+        let mut error = Error::new(Kind::InvalidRequest, "no such field");
+        error.provider_status = Some(422);
+        assert_eq!(error.status(), 422);
+        error.kind = Kind::Refused;
+        assert_eq!(error.status(), 502);
+    }
+
+    #[test]
+    fn a_refusal_is_not_worth_repeating_but_worth_passing_over() {
+        assert!(Kind::Refused.try_next());
+        assert!(!Kind::Refused.may_pass());
+    }
+}

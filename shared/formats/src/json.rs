@@ -1,0 +1,293 @@
+//! JSON that is looked at without being rebuilt: where its members lie, and edits in place.
+//!
+//! Key order, number text and unknown members survive because nothing is parsed that does not
+//! have to be.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Member, Raw, Result};
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// Finds the members of a JSON object.
+pub(crate) fn members(body: Bytes) -> Result<Raw> {
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        Error::new(
+            Kind::InvalidRequest,
+            format!("The body is not UTF-8 text (byte {}).", error.valid_up_to()),
+        )
+    })?;
+    check_depth(text.as_bytes())?;
+    let members = members_of(text).map_err(|error| {
+        Error::new(Kind::InvalidRequest, format!("The body is not a JSON object: {error}."))
+    })?;
+    Ok(Raw { body, members })
+}
+
+/// Finds the members of an object within `text`; places count from its start.
+pub(crate) fn members_of(text: &str) -> serde_json::Result<Vec<Member>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let members = json.deserialize_map(Places { start: text.as_ptr() as usize })?;
+    json.end()?;
+    Ok(members)
+}
+
+struct Places {
+    start: usize,
+}
+
+impl Places {
+    fn place(&self, value: &RawValue) -> Range<usize> {
+        let start = value.get().as_ptr() as usize - self.start;
+        start..start + value.get().len()
+    }
+}
+
+impl<'de> Visitor<'de> for Places {
+    type Value = Vec<Member>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(16);
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            members.push(Member { key: self.place(key), value: self.place(value) });
+        }
+        Ok(members)
+    }
+}
+
+/// The text at a place found by [`members`].
+pub(crate) fn text<'a>(body: &'a [u8], place: &Range<usize>) -> &'a str {
+    std::str::from_utf8(body.get(place.clone()).unwrap_or_default()).unwrap_or_default()
+}
+
+/// The member of this name. Two of them are refused: readers disagree on which one counts.
+pub(crate) fn find<'a>(raw: &'a Raw, name: &str) -> Result<Option<&'a Member>> {
+    let mut found = None;
+    for member in raw.members.iter().filter(|it| is_named(&raw.body, it, name)) {
+        if found.replace(member).is_some() {
+            return Err(Error::invalid(name, format!("`{name}` is given twice.")));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a member has this name, escapes undone.
+pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
+    let key = text(body, &member.key);
+    let plain = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
+    if !plain.contains('\\') {
+        return plain == name;
+    }
+    serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|it| it == name)
+}
+
+/// Reads a value of a type, or says which field is wrong.
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    raw: &'a Raw,
+    name: &str,
+    wanted: &str,
+) -> Result<Option<T>> {
+    let Some(member) = find(raw, name)? else {
+        return Ok(None);
+    };
+    serde_json::from_str::<Option<T>>(text(&raw.body, &member.value)).map_err(|error| {
+        Error::invalid(name, format!("`{name}` must be {wanted}.")).caused_by(error)
+    })
+}
+
+/// Changes to a body, made in one copy.
+#[derive(Debug)]
+pub(crate) struct Edits<'a> {
+    raw: &'a Raw,
+    values: Vec<(usize, Cow<'a, str>)>,
+    removed: Vec<usize>,
+    added: String,
+}
+
+impl<'a> Edits<'a> {
+    pub(crate) fn new(raw: &'a Raw) -> Self {
+        Self { raw, values: vec![], removed: vec![], added: String::new() }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.raw.members.iter().position(|it| is_named(&self.raw.body, it, name))
+    }
+
+    /// Gives a member another value, or adds it behind the last one.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
+        let value = value.into();
+        if let Some(at) = self.position(name) {
+            self.values.push((at, value));
+            return;
+        }
+        if !self.added.is_empty() {
+            self.added.push(',');
+        }
+        self.added.push_str(&format!("\"{name}\":{value}"));
+    }
+
+    /// Takes a member out. False when there is none of this name.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let found = self.position(name);
+        self.removed.extend(found);
+        found.is_some()
+    }
+
+    /// The body with all changes made; the client's own bytes where there are none.
+    pub(crate) fn apply(self) -> Bytes {
+        if self.values.is_empty() && self.removed.is_empty() && self.added.is_empty() {
+            return self.raw.body.clone();
+        }
+        let (body, members) = (&self.raw.body, &self.raw.members);
+        let mut out = Vec::with_capacity(body.len() + self.added.len() + 64);
+        let mut done = 0;
+        let mut kept = false;
+        for (at, member) in members.iter().enumerate() {
+            if self.removed.contains(&at) {
+                // The comma before it goes too, or the one behind it when nothing stands before.
+                let start = if kept { done } else { member.key.start };
+                out.extend_from_slice(slice(body, done..start));
+                done = match members.get(at + 1) {
+                    Some(next) if !kept => next.key.start,
+                    _ => member.value.end,
+                };
+                continue;
+            }
+            kept = true;
+            let value = self.values.iter().find(|(changed, _)| *changed == at);
+            let end = if value.is_some() { member.value.start } else { member.value.end };
+            out.extend_from_slice(slice(body, done..end));
+            out.extend_from_slice(value.map_or(&[], |(_, value)| value.as_bytes()));
+            done = member.value.end;
+        }
+        if members.is_empty() {
+            done = memchr::memchr(b'{', body).map_or(0, |it| it + 1);
+            out.extend_from_slice(slice(body, 0..done));
+        }
+        if kept && !self.added.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(self.added.as_bytes());
+        out.extend_from_slice(slice(body, done..body.len()));
+        out.into()
+    }
+}
+
+fn slice(body: &[u8], place: Range<usize>) -> &[u8] {
+    body.get(place).unwrap_or_default()
+}
+
+/// Refuses a body that nests deeper than [`MAX_DEPTH`].
+fn check_depth(body: &[u8]) -> Result<()> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'"' => at = end_of_string(body, at + 1),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if MAX_DEPTH < depth {
+            return Err(Error::new(
+                Kind::InvalidRequest,
+                format!("The body nests deeper than {MAX_DEPTH} levels."),
+            ));
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Where the string that starts at `at` has its closing quote.
+fn end_of_string(body: &[u8], mut at: usize) -> usize {
+    while let Some(found) = body.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        if body[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+    body.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &'static str) -> Raw {
+        members(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    fn edited(text: &'static str, edit: impl Fn(&mut Edits<'_>)) -> String {
+        let raw = raw(text);
+        let mut edits = Edits::new(&raw);
+        edit(&mut edits);
+        String::from_utf8(edits.apply().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_changed_value_leaves_every_other_byte_alone() {
+        let out = edited(r#"{ "z": 1e400, "model" : "a", "n": 12345678901234567890 }"#, |it| {
+            it.set("model", r#""b""#);
+        });
+        assert_eq!(out, r#"{ "z": 1e400, "model" : "b", "n": 12345678901234567890 }"#);
+    }
+
+    #[test]
+    fn a_new_member_stands_last() {
+        assert_eq!(edited(r#"{"a":1 }"#, |it| it.set("b", "2")), r#"{"a":1,"b":2 }"#);
+        assert_eq!(edited(r#" { }"#, |it| it.set("b", "2")), r#" {"b":2 }"#);
+    }
+
+    #[test]
+    fn a_member_goes_with_its_comma() {
+        let remove = |name: &'static str| {
+            edited(r#"{"a":1, "b":[2,{"c":","}], "c":3}"#, move |it| {
+                it.remove(name);
+            })
+        };
+        assert_eq!(remove("a"), r#"{"b":[2,{"c":","}], "c":3}"#);
+        assert_eq!(remove("b"), r#"{"a":1, "c":3}"#);
+        assert_eq!(remove("c"), r#"{"a":1, "b":[2,{"c":","}]}"#);
+    }
+
+    #[test]
+    fn neighbours_can_go_together() {
+        let out = edited(r#"{"a":1,"b":2,"c":3}"#, |it| {
+            it.remove("c");
+            it.remove("b");
+        });
+        assert_eq!(out, r#"{"a":1}"#);
+        let out = edited(r#"{"a":1,"b":2}"#, |it| {
+            it.remove("a");
+            it.remove("b");
+            it.set("d", "4");
+        });
+        assert_eq!(out, r#"{"d":4}"#);
+    }
+
+    #[test]
+    fn a_name_given_twice_is_refused() {
+        let raw = raw(r#"{"model":"a","mod\u0065l":"b"}"#);
+        assert_eq!(find(&raw, "model").unwrap_err().param.as_deref(), Some("model"));
+    }
+
+    #[test]
+    fn a_body_that_nests_too_deep_is_refused() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(members(deep.into()).unwrap_err().message().contains("128 levels"));
+        let brackets_in_text = format!("{{\"a\":\"{}\\\"\"}}", "[".repeat(200));
+        members(brackets_in_text.into()).unwrap();
+    }
+}

@@ -1,0 +1,241 @@
+//! Failures in OpenAI's shape: to a client, and from the many providers that imitate it.
+
+use std::{borrow::Cow, time::Duration};
+
+use canonical::{Error, Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use super::writer::AttemptJson;
+use crate::clean;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    message: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    param: Option<&'a str>,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptJson<'a>>,
+}
+
+/// A failure as OpenAI's clients expect to read it.
+pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
+    let body = Body {
+        error: Fields {
+            message: error.to_string(),
+            kind: type_of(error.kind),
+            code: error.kind.code(),
+            param: error.param.as_deref(),
+            request_id,
+            attempts: error.attempts.iter().map(Into::into).collect(),
+        },
+    };
+    // Strings and numbers only: this cannot fail, and must not be empty if it did.
+    serde_json::to_vec(&body).unwrap_or_else(|_| b"{\"error\":{}}".to_vec())
+}
+
+/// OpenAI's own word for a kind of failure.
+fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InvalidRequest
+        | Kind::ContextLength
+        | Kind::UnknownModel
+        | Kind::UnknownPath
+        | Kind::WrongMethod
+        | Kind::TooLarge
+        | Kind::HeadersTooLarge => "invalid_request_error",
+        Kind::Unauthenticated => "authentication_error",
+        Kind::Forbidden => "permission_error",
+        Kind::RateLimited => "rate_limit_error",
+        Kind::Timeout
+        | Kind::Network
+        | Kind::Upstream
+        | Kind::Refused
+        | Kind::Unavailable
+        | Kind::Internal => "server_error",
+    }
+}
+
+/// What providers say of a failure, in any of the shapes that are about.
+#[derive(Debug, Default)]
+struct Said {
+    message: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
+    status: Option<u16>,
+    retry_after: Option<Duration>,
+}
+
+/// A failure with a status of its own.
+pub(super) fn from_status(status: u16, body: &[u8]) -> Error {
+    classify(status, said(body))
+}
+
+/// An error object where a success was announced. Its own code says how bad it is.
+pub(super) fn inside_success(fault: &RawValue) -> Error {
+    from_event(fault.get().as_bytes())
+}
+
+/// An error event within a stream.
+pub(super) fn from_event(data: &[u8]) -> Error {
+    let said = said(data);
+    let status = said.status.unwrap_or(match said.code.as_deref() {
+        Some("rate_limit_exceeded" | "rate_limit_error") => 429,
+        Some("invalid_request_error" | "context_length_exceeded") => 400,
+        _ => 500,
+    });
+    let mut error = classify(status, said);
+    error.provider_status = None;
+    error
+}
+
+fn classify(status: u16, said: Said) -> Error {
+    let code = said.code.as_deref().unwrap_or_default();
+    let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
+    let kind = match status {
+        400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
+        400 if is_about_us(code, &message) => Kind::Refused,
+        400 | 413 | 422 => Kind::InvalidRequest,
+        408 | 504 => Kind::Timeout,
+        429 => Kind::RateLimited,
+        401..=404 => Kind::Refused,
+        _ => Kind::Upstream,
+    };
+    let mut error = Error::new(kind, clean::clean(&message));
+    error.provider_status = Some(status);
+    error.param = said.param;
+    error.retry_after = said.retry_after;
+    error
+}
+
+/// A prompt that this model cannot hold, in the words of those who have no code for it.
+fn is_context_length(code: &str, message: &str) -> bool {
+    if code == "context_length_exceeded" {
+        return true;
+    }
+    let message = message.to_ascii_lowercase();
+    ["maximum context length", "context length exceeded", "context window", "prompt is too long"]
+        .iter()
+        .any(|it| message.contains(it))
+}
+
+/// A 400 that speaks of our key or of the model, not of the client's request.
+fn is_about_us(code: &str, message: &str) -> bool {
+    matches!(code, "invalid_api_key" | "model_not_found" | "model_not_supported")
+        || message.to_ascii_lowercase().contains("api key")
+}
+
+fn said(body: &[u8]) -> Said {
+    let Ok(json) = serde_json::from_slice::<Value>(body) else {
+        return Said::default();
+    };
+    // Some wrap the object in a list.
+    let json = json.get(0).unwrap_or(&json);
+    let inner = json.get("error").unwrap_or(json);
+    let field = |name: &str| inner.get(name).or_else(|| json.get(name));
+    let message = match inner {
+        Value::String(text) => Some(text.clone()),
+        _ => field("message").or_else(|| field("detail")).or_else(|| field("error")).map(as_text),
+    };
+    let code = [field("code"), field("type")]
+        .into_iter()
+        .flatten()
+        .find_map(|it| it.as_str().map(str::to_owned));
+    let status = field("code").or_else(|| field("status")).and_then(as_status);
+    Said {
+        message: message.filter(|it| !it.trim().is_empty()),
+        code,
+        param: field("param").and_then(Value::as_str).map(str::to_owned),
+        status,
+        retry_after: retry_hint(inner),
+    }
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            let texts = list.iter().map(|it| it.get("msg").map_or_else(|| as_text(it), as_text));
+            texts.collect::<Vec<_>>().join("; ")
+        }
+        Value::Object(object) => object.get("message").map_or_else(|| value.to_string(), as_text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+fn as_status(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|it| (400..600).contains(it))
+}
+
+#[derive(Deserialize)]
+struct RetryInfo<'a> {
+    #[serde(borrow, rename = "retryDelay")]
+    delay: Cow<'a, str>,
+}
+
+/// When to come back, where the body says so: Google's `retryDelay` among the details.
+fn retry_hint(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    let info = details.iter().find_map(|it| RetryInfo::deserialize(it).ok())?;
+    let seconds: f64 = info.delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> (Kind, String) {
+        let error = from_status(status, body.as_bytes());
+        (error.kind, error.message().to_owned())
+    }
+
+    #[test]
+    fn every_known_shape_gives_its_message() {
+        for body in [
+            r#"{"error":{"message":"no","type":"x"}}"#,
+            r#"{"error":"no"}"#,
+            r#"{"message":"no"}"#,
+            r#"{"detail":"no"}"#,
+            r#"{"detail":[{"msg":"no","loc":["body"]}]}"#,
+            r#"[{"error":{"message":"no"}}]"#,
+            r#"{"error":{"error":{"message":"no"}}}"#,
+        ] {
+            assert_eq!(read(500, body), (Kind::Upstream, "no".to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_nobody_can_read_is_not_shown() {
+        assert_eq!(read(502, "<html>secret</html>").1, "it answered with status 502");
+    }
+
+    #[test]
+    fn whose_fault_it_is_decides_the_kind() {
+        assert_eq!(read(401, "{}").0, Kind::Refused);
+        assert_eq!(read(404, "{}").0, Kind::Refused);
+        assert_eq!(read(429, "{}").0, Kind::RateLimited);
+        assert_eq!(read(422, "{}").0, Kind::InvalidRequest);
+        assert_eq!(read(409, "{}").0, Kind::Upstream);
+        assert_eq!(read(302, "{}").0, Kind::Upstream);
+        assert_eq!(read(400, r#"{"error":{"code":"invalid_api_key"}}"#).0, Kind::Refused);
+        let long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens."}}"#;
+        assert_eq!(read(400, long).0, Kind::ContextLength);
+    }
+
+    #[test]
+    fn a_hint_in_the_body_says_when_to_come_back() {
+        let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
+        let error = from_status(429, body.as_bytes());
+        assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
+    }
+}

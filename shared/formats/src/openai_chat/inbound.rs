@@ -1,0 +1,75 @@
+//! From a client that speaks OpenAI chat, and back.
+
+use bytes::Bytes;
+use canonical::{Error, Raw, Request, Response, Result, Summary};
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    OpenAiChat, error,
+    writer::{Writer, with_metadata},
+};
+use crate::{EventWriter, Inbound, json};
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct ResponseFormat<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl Inbound for OpenAiChat {
+    fn decode(&self, body: Bytes) -> Result<Request> {
+        let raw = json::members(body)?;
+        check_messages(&raw)?;
+        let model: Option<String> = json::read(&raw, "model", "a string")?;
+        let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
+        let options: Option<StreamOptions> =
+            json::read(&raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+        let tools: Option<Vec<IgnoredAny>> = json::read(&raw, "tools", "a list of tools")?;
+        let format: Option<ResponseFormat<'_>> =
+            json::read(&raw, "response_format", "an object with a `type`")?;
+        let has_response_format =
+            format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
+        Ok(Request {
+            model: model.filter(|it| !it.is_empty()),
+            stream,
+            wants_usage: options.and_then(|it| it.include_usage).unwrap_or(false),
+            has_tools: tools.is_some_and(|it| !it.is_empty()),
+            has_response_format,
+            raw,
+        })
+    }
+
+    fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
+        let mut out = bytes::BytesMut::with_capacity(response.raw.len() + 512);
+        with_metadata(&response.raw, summary, &mut out);
+        out.freeze()
+    }
+
+    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request.wants_usage))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+fn check_messages(raw: &Raw) -> Result<()> {
+    let wanted = "a list of messages, each an object with a `role`";
+    let messages: Option<Vec<IgnoredAny>> = json::read(raw, "messages", wanted)?;
+    match messages {
+        None => {
+            Err(Error::invalid("messages", format!("`messages` is missing; it must be {wanted}.")))
+        }
+        Some(list) if list.is_empty() => {
+            Err(Error::invalid("messages", "`messages` is empty; at least one is needed."))
+        }
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,150 @@
+//! A provider's stream, watched while it passes.
+
+use bytes::Bytes;
+use canonical::{Error, Event, EventKind, Kind, Result, Usage};
+
+use super::{error, wire};
+use crate::{
+    EventReader,
+    sse::{self, Framer},
+};
+
+/// Reads chunks until `data: [DONE]`.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    framer: Framer,
+    ended: bool,
+}
+
+impl EventReader for Reader {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while let Some(frame) = self.framer.frame() {
+            let (kind, usage) = meaning(&frame)?;
+            events.push(Event { kind, usage, frame });
+            if kind == EventKind::End {
+                self.ended = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let what = if self.framer.is_empty() {
+            "its stream ended without `[DONE]`: the answer is cut"
+        } else {
+            "its stream ended within an event: the answer is cut"
+        };
+        Err(Error::new(Kind::Upstream, what))
+    }
+}
+
+/// What one frame means.
+fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
+    let (name, data) = sse::fields(frame);
+    let Some(data) = data.filter(|it| !it.is_empty()) else {
+        return Ok((EventKind::Comment, None));
+    };
+    if data.trim_ascii() == b"[DONE]" {
+        return Ok((EventKind::End, None));
+    }
+    if name == b"error" {
+        return Err(error::from_event(&data));
+    }
+    let chunk: wire::Answer<'_> = serde_json::from_slice(&data).map_err(|error| {
+        Error::new(Kind::Upstream, "it sent a malformed event").caused_by(error)
+    })?;
+    if let Some(fault) = chunk.error {
+        return Err(error::inside_success(fault));
+    }
+    let usage = chunk.usage.and_then(wire::usage);
+    let choices = chunk.choices.unwrap_or_default();
+    if choices.failed {
+        return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
+    }
+    let kind = match choices {
+        _ if choices.finish => EventKind::Finish,
+        _ if choices.content => EventKind::Content,
+        _ if 0 < choices.count => EventKind::Prelude,
+        _ if usage.is_some() => EventKind::Report,
+        _ => EventKind::Comment,
+    };
+    Ok((kind, usage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(data: &str) -> EventKind {
+        meaning(format!("data: {data}\n\n").as_bytes()).unwrap().0
+    }
+
+    fn fault(frame: &str) -> Error {
+        meaning(frame.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_role_is_not_an_answer() {
+        assert_eq!(
+            kind(
+                r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#
+            ),
+            EventKind::Prelude
+        );
+    }
+
+    #[test]
+    fn whatever_else_a_delta_holds_is() {
+        for delta in [
+            r#"{"content":"x"}"#,
+            r#"{"tool_calls":[{"index":0}]}"#,
+            r#"{"reasoning_content":"x"}"#,
+            r#"{"refusal":"no"}"#,
+            r#"{"vendor_field":{"a":1}}"#,
+        ] {
+            assert_eq!(
+                kind(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)),
+                EventKind::Content
+            );
+        }
+    }
+
+    #[test]
+    fn chunks_are_told_apart() {
+        assert_eq!(kind(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#), EventKind::Finish);
+        assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Report);
+        assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);
+        assert_eq!(kind("[DONE]"), EventKind::End);
+        assert_eq!(meaning(b": ping\n\n").unwrap().0, EventKind::Comment);
+    }
+
+    #[test]
+    fn an_error_inside_a_stream_is_a_failure() {
+        let error = fault("data: {\"error\":{\"message\":\"busy\",\"code\":429}}\n\n");
+        assert_eq!((error.kind, error.message()), (Kind::RateLimited, "busy"));
+        assert_eq!(fault("event: error\ndata: {\"message\":\"x\"}\n\n").kind, Kind::Upstream);
+        assert_eq!(fault("data: {\"choices\":[{\"fin\n\n").kind, Kind::Upstream);
+        let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
+        assert_eq!(fault(&format!("{gave_up}\n\n")).kind, Kind::Upstream);
+    }
+
+    #[test]
+    fn a_stream_without_its_terminator_is_cut() {
+        let mut reader = Reader::default();
+        let mut events = vec![];
+        let chunk = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+        reader.read(Bytes::from_static(chunk), &mut events).unwrap();
+        assert_eq!(events.len(), 1);
+        assert!(reader.close().unwrap_err().message().contains("cut"));
+        reader.read(Bytes::from_static(b"data: [DONE]\n\n"), &mut events).unwrap();
+        reader.close().unwrap();
+    }
+}

@@ -1,0 +1,177 @@
+//! A stream to a client: the provider's own frames, and what the gateway adds at the end.
+
+use bytes::{BufMut, BytesMut};
+use canonical::{Attempt, Error, Event, EventKind, Summary};
+use serde::Serialize;
+
+use super::error;
+use crate::EventWriter;
+
+/// Writes frames as they came. From the first finish on it holds back what might be the last
+/// chunk with choices, because that one carries `x_gateway`.
+#[derive(Debug)]
+pub(super) struct Writer {
+    wants_usage: bool,
+    held: Vec<Event>,
+}
+
+impl Writer {
+    pub(super) fn new(wants_usage: bool) -> Self {
+        Self { wants_usage, held: vec![] }
+    }
+}
+
+impl EventWriter for Writer {
+    fn write(&mut self, event: Event, out: &mut BytesMut) {
+        if event.kind == EventKind::Report && !self.wants_usage {
+            return;
+        }
+        let holding = !self.held.is_empty();
+        if holding && event.kind.has_choices() {
+            self.held.drain(..).for_each(|it| out.put(it.frame));
+        }
+        if holding || event.kind == EventKind::Finish {
+            self.held.push(event);
+        } else {
+            out.put(event.frame);
+        }
+    }
+
+    fn end(&mut self, summary: &Summary, out: &mut BytesMut) {
+        let mut held = self.held.drain(..);
+        if let Some(last) = held.next() {
+            with_metadata(&last.frame, summary, out);
+        }
+        held.for_each(|it| out.put(it.frame));
+    }
+
+    fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
+        self.held.clear();
+        out.put_slice(b"data: ");
+        out.put_slice(&error::to_client(error, request_id));
+        out.put_slice(b"\n\n");
+    }
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    provider: &'a str,
+    model: &'a str,
+    route: Option<&'a str>,
+    latency_ms: u64,
+    cost_usd: Option<serde_json::Number>,
+    cache_hit: bool,
+    request_id: &'a str,
+    trace_id: &'a str,
+    attempts: Vec<AttemptJson<'a>>,
+}
+
+/// One attempt, as clients read it.
+#[derive(Serialize)]
+pub(super) struct AttemptJson<'a> {
+    provider: &'a str,
+    model: &'a str,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+impl<'a> From<&'a Attempt> for AttemptJson<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        Self {
+            provider: &attempt.provider,
+            model: &attempt.model,
+            outcome: attempt.outcome.as_str(),
+            status: attempt.status,
+            duration_ms: attempt.duration_ms,
+            message: attempt.message.as_deref(),
+        }
+    }
+}
+
+/// Copies an answer (or the frame of a chunk) and adds `x_gateway` as the object's last member.
+pub(super) fn with_metadata(answer: &[u8], summary: &Summary, out: &mut BytesMut) {
+    let end = memchr::memrchr(b'}', answer).unwrap_or(answer.len());
+    let (head, tail) = answer.split_at(end);
+    out.put_slice(head);
+    let metadata = Metadata {
+        provider: &summary.provider,
+        model: &summary.model,
+        route: summary.route.as_deref(),
+        latency_ms: summary.latency_ms,
+        cost_usd: summary.cost.and_then(|it| it.to_string().parse().ok()),
+        cache_hit: false,
+        request_id: &summary.request_id,
+        trace_id: &summary.trace_id,
+        attempts: summary.attempts.iter().map(Into::into).collect(),
+    };
+    out.put_slice(b",\"x_gateway\":");
+    // Strings and numbers only: this cannot fail, and a reader would see it if it did.
+    out.put_slice(&serde_json::to_vec(&metadata).unwrap_or_else(|_| b"null".to_vec()));
+    out.put_slice(tail);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn event(kind: EventKind, frame: &'static str) -> Event {
+        Event { kind, usage: None, frame: Bytes::from_static(frame.as_bytes()) }
+    }
+
+    const CONTENT: &str = "data: {\"choices\":[1]}\n\n";
+    const FINISH: &str = "data: {\"choices\":[2]}\n\n";
+    const REPORT: &str = "data: {\"choices\":[],\"usage\":{}}\n\n";
+    const END: &str = "data: [DONE]\n\n";
+
+    fn written(wants_usage: bool, events: &[(EventKind, &'static str)]) -> String {
+        let (mut writer, mut out) = (Writer::new(wants_usage), BytesMut::new());
+        for (kind, frame) in events {
+            writer.write(event(*kind, frame), &mut out);
+        }
+        writer.end(&Summary::default(), &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_last_chunk_with_choices_carries_the_metadata() {
+        let events = [
+            (EventKind::Content, CONTENT),
+            (EventKind::Finish, FINISH),
+            (EventKind::Content, CONTENT),
+            (EventKind::Finish, FINISH),
+            (EventKind::Report, REPORT),
+            (EventKind::End, END),
+        ];
+        let out = written(true, &events);
+        assert!(out.starts_with(&format!(
+            "{CONTENT}{FINISH}{CONTENT}data: {{\"choices\":[2],\"x_gateway\":{{"
+        )));
+        assert!(out.ends_with(&format!("}}}}\n\n{REPORT}{END}")));
+        assert_eq!(out.matches("x_gateway").count(), 1);
+    }
+
+    #[test]
+    fn usage_goes_only_to_those_who_asked() {
+        let events =
+            [(EventKind::Finish, FINISH), (EventKind::Report, REPORT), (EventKind::End, END)];
+        assert!(!written(false, &events).contains("usage"));
+        assert!(written(true, &events).contains("usage"));
+    }
+
+    #[test]
+    fn a_failure_leaves_no_sign_of_success() {
+        let (mut writer, mut out) = (Writer::new(false), BytesMut::new());
+        writer.write(event(EventKind::Finish, FINISH), &mut out);
+        let error = Error::new(canonical::Kind::Upstream, "cut");
+        writer.fail(&error, "r1", &mut out);
+        let out = String::from_utf8(out.to_vec()).unwrap();
+        assert!(out.starts_with("data: {\"error\":{"));
+        assert!(!out.contains("choices") && !out.contains("[DONE]"));
+    }
+}
