@@ -1,0 +1,11 @@
+//! What tests need around the gateway: providers, Lambda and AWS, each of our own on loopback.
+//!
+//! Nothing here is part of the product. Everything listens on a real socket, so that what is
+//! tested is what will run.
+
+pub mod client;
+pub mod openai;
+pub mod provider;
+
+mod body;
+mod server;

@@ -1,0 +1,149 @@
+//! A provider on a real loopback socket that answers from a script.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use testkit::openai;
+//! use testkit::provider::{Answer, Fake, Gate, Step};
+//!
+//! let fake = Fake::start().await;
+//! let gate = Gate::new();
+//! fake.answers([
+//!     openai::error(429, "rate_limit_error", "slow down").header("retry-after", "2"),
+//!     Answer::stream([openai::role(), openai::chunk("Hi"), Step::Gate(gate.clone()), Step::Cut]),
+//! ]);
+//! // Call `fake.url()`, then:
+//! gate.open();
+//! assert_eq!(fake.seen().len(), 2);
+//! # }
+//! ```
+//!
+//! What the answers mean is not known here: `openai` writes OpenAI's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+mod answer;
+mod desk;
+mod script;
+
+use crate::server::{self, Server};
+use desk::Desk;
+
+pub use answer::{Answer, Gate, Step};
+pub use script::{ScriptError, parse};
+
+/// How long a wait in a test may take before it gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A scripted provider. It stops when it is dropped.
+pub struct Fake {
+    server: Server,
+    desk: Arc<Desk>,
+}
+
+/// One request that a fake provider got.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The method.
+    pub method: Method,
+    /// The path with its query.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// What became of the answer.
+    pub outcome: Outcome,
+}
+
+/// What became of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is still being given.
+    Open,
+    /// It was given to the end of its script, which may be a cut.
+    Complete,
+    /// The caller dropped the connection before its end.
+    Cancelled,
+}
+
+impl Fake {
+    /// Starts a provider with an empty script, which answers 500.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    pub async fn start() -> Self {
+        let listener = server::listen().await.expect("loopback has a free port");
+        let desk = Arc::new(Desk::default());
+        let shared = Arc::clone(&desk);
+        let server = Server::start(listener, move |request| Arc::clone(&shared).answer(request))
+            .expect("a bound socket has an address");
+        Self { server, desk }
+    }
+
+    /// Where it listens, without a path or a slash at the end.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Replaces what is left of the script. Answers are given in order and the last one repeats.
+    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.desk.script(answers.into_iter().collect());
+    }
+
+    /// Answers 401, outside the script, to whoever does not bring this key as a bearer.
+    pub fn require_bearer(&self, key: &str) {
+        self.desk.require(key);
+    }
+
+    /// Every request so far, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.desk.calls().borrow().clone()
+    }
+
+    /// Waits until this many requests have come, and gives them.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come in ten seconds.
+    pub async fn asked(&self, times: usize) -> Vec<Seen> {
+        let come = self.desk.wait(|calls| times <= calls.len()).await;
+        assert!(come, "asked {} times and not {times}", self.seen().len());
+        self.seen()
+    }
+
+    /// Waits until some caller has dropped its connection before its answer was complete.
+    /// False when that does not happen in ten seconds.
+    pub async fn cancelled(&self) -> bool {
+        self.desk.wait(|calls| calls.iter().any(|seen| seen.outcome == Outcome::Cancelled)).await
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget(&self) {
+        self.desk.forget();
+    }
+}
+
+impl fmt::Debug for Fake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Fake").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+impl Seen {
+    /// The body as JSON, or null if it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// A header as text, empty if it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}

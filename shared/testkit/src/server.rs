@@ -1,0 +1,79 @@
+//! An HTTP/1.1 server on loopback that ends, with its connections, when it is dropped.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::body::Body;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+/// Takes a port that nobody else has.
+pub(crate) async fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+}
+
+impl Server {
+    /// Answers every request with `answer`. An error drops the connection without a status.
+    pub(crate) fn start<A, F>(listener: TcpListener, answer: A) -> io::Result<Self>
+    where
+        A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+        F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
+    {
+        let address = listener.local_addr()?;
+        let accepting = tokio::spawn(accept(listener, answer)).abort_handle();
+        Ok(Self { address, accepting })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept<A, F>(listener: TcpListener, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                connections.spawn(serve(stream, answer.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve<A, F>(stream: TcpStream, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = io::Result<Response<Body>>>,
+{
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let service = service_fn(answer);
+    // A broken connection is the caller's business: the servers here are asked, they do not judge.
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+}
