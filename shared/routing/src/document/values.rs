@@ -1,0 +1,228 @@
+//! Durations, prices, addresses and names: what one text may say.
+//!
+//! Each function either gives the value or the sentence that says what is wrong.
+
+use std::time::Duration;
+
+/// Longer than anything here may take.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// No model costs a million dollars per million tokens.
+const DEAREST: u64 = 1_000_000 * MICROS;
+/// Micro-dollars in a dollar.
+const MICROS: u64 = 1_000_000;
+/// As long as a name may be, in bytes, so that it fits the keys of every store.
+const LONGEST_NAME: usize = 256;
+
+/// Reads `300ms`, `30s`, `5m` or `1h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    if !number.is_empty() && unit.is_empty() {
+        return Err(format!("{number} has no unit: write {number}s for seconds, or {number}ms"));
+    }
+    let bad =
+        || "is not a duration: write a whole number and ms, s, m or h, such as 30s".to_owned();
+    let milliseconds: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(bad()),
+    };
+    if number.is_empty() {
+        return Err(bad());
+    }
+    let too_long = || "is longer than a day".to_owned();
+    let number: u64 = number.parse().map_err(|_not_in_range| too_long())?;
+    let duration = number.checked_mul(milliseconds).map(Duration::from_millis);
+    duration.filter(|it| *it <= LONGEST).ok_or_else(too_long)
+}
+
+/// Writes a duration as people do, in the largest unit that needs no fraction.
+pub(super) fn write_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.iter().find(|(size, _)| milliseconds > 0 && milliseconds.is_multiple_of(*size));
+    match whole {
+        Some((size, unit)) => format!("{}{unit}", milliseconds / size),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
+/// Reads US dollars per million tokens, such as `0.35`, into micro-dollars, exactly.
+pub(super) fn money(text: &str) -> Result<u64, String> {
+    if text.starts_with('-') {
+        return Err("is negative; a price is zero or more".to_owned());
+    }
+    let (dollars, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(dollars) || !are_digits(decimals) {
+        return Err("is not a price: write US dollars per million tokens, such as 0.35".to_owned());
+    }
+    if decimals.len() > 6 {
+        return Err("has more than 6 decimals; a price is exact to a millionth of a dollar".into());
+    }
+    let too_dear = || "is more than a million dollars per million tokens".to_owned();
+    let micros: u64 = format!("{decimals:0<6}").parse().map_err(|_not_in_range| too_dear())?;
+    let dollars: u64 = dollars.parse().map_err(|_not_in_range| too_dear())?;
+    let total = dollars.checked_mul(MICROS).and_then(|it| it.checked_add(micros));
+    total.filter(|it| *it <= DEAREST).ok_or_else(too_dear)
+}
+
+/// Writes micro-dollars as dollars.
+pub(super) fn write_money(micros: u64) -> String {
+    let (dollars, rest) = (micros / MICROS, micros % MICROS);
+    let decimals = format!("{rest:06}");
+    let decimals = decimals.trim_end_matches('0');
+    if decimals.is_empty() { dollars.to_string() } else { format!("{dollars}.{decimals}") }
+}
+
+/// Whether a provider may have this as its base URL. The sentence never holds the URL.
+pub(super) fn base_url(text: &str) -> Result<(), &'static str> {
+    let scheme_ends = text.find("://").ok_or("is not a URL: write https://host/path")?;
+    let (scheme, rest) = text.split_at(scheme_ends);
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err("begins with neither http:// nor https://");
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+        return Err("holds a character that a URL cannot hold; encode it with %");
+    }
+    let rest = rest.trim_start_matches("://");
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("holds credentials; a key belongs in api_key");
+    }
+    if text.contains('?') {
+        return Err("holds a query; leave out everything from the `?` on");
+    }
+    if text.contains('#') {
+        return Err("holds a fragment; leave out everything from the `#` on");
+    }
+    check_authority(authority)
+}
+
+fn check_authority(authority: &str) -> Result<(), &'static str> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(address) => {
+            let (address, port) = address.split_once(']').ok_or("has a host without its `]`")?;
+            let known = address.parse::<std::net::Ipv6Addr>();
+            known.map_err(|_not_an_address| "has a bad IPv6 address between `[` and `]`")?;
+            ("known", port.strip_prefix(':').or(if port.is_empty() { None } else { Some("bad") }))
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err("has no host");
+    }
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+        return Err("has a bad host name");
+    }
+    let port = port.map_or(Ok(1), str::parse::<u16>);
+    if port.is_ok_and(|port| port > 0) { Ok(()) } else { Err("has a bad port") }
+}
+
+/// Whether a provider may be called this: it becomes part of a parameter's name and of a header.
+pub(super) fn provider_name(text: &str) -> Result<(), &'static str> {
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if fits && text.len() <= 64 && text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    Err("is not a provider's name: at most 64 letters without accents, digits, `-`, `_` and `.`")
+}
+
+/// Whether a model or route may be called this.
+pub(super) fn model_name(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(char::is_control) {
+        return Err("holds a line break or another control character");
+    }
+    if text.trim() != text {
+        return Err("begins or ends with a space");
+    }
+    if text.len() > LONGEST_NAME { Err("is longer than 256 bytes") } else { Ok(()) }
+}
+
+/// Whether a configured header may have this name, which also becomes part of a parameter's name.
+pub(super) fn header_name(text: &str) -> Result<(), &'static str> {
+    let ours = [
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    if ours.iter().any(|it| text.eq_ignore_ascii_case(it)) {
+        return Err("is a header that the gateway itself sets; remove it");
+    }
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if fits && !text.is_empty() { Ok(()) } else { Err("is not a header's name") }
+}
+
+/// Whether a secret can travel in a header. The sentence never holds the secret.
+pub(super) fn secret(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("is empty; give a value, or remove the line");
+    }
+    if text.trim() != text {
+        return Err("begins or ends with a space or line break; remove it");
+    }
+    let fits = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if fits { Ok(()) } else { Err("holds a character that cannot travel in a header") }
+}
+
+/// Whether AWS may know a parameter, or a secret through its reference path, by this name.
+pub(super) fn parameter_name(text: &str) -> Result<(), &'static str> {
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:+=@".contains(&byte));
+    if fits && text.len() > 1 && text.len() <= 1011 && text.starts_with('/') {
+        return Ok(());
+    }
+    Err("after `ssm:` comes a parameter's full name, such as ssm:/team/key")
+}
+
+/// Whether YAML 1.2 reads this, without quotes, as a number or a truth value.
+pub(super) fn is_no_text(text: &str) -> bool {
+    if matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE") {
+        return true;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let hex = unsigned.strip_prefix("0x").is_some_and(|it| u128::from_str_radix(it, 16).is_ok());
+    let octal = unsigned.strip_prefix("0o").is_some_and(|it| u128::from_str_radix(it, 8).is_ok());
+    let begins_as_number =
+        unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    let special = matches!(unsigned, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN");
+    special || hex || octal || (begins_as_number && unsigned.parse::<f64>().is_ok())
+}
+
+/// The candidate that was probably meant.
+pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
+    let length = word.chars().count();
+    let allowed = if length < 4 { 1 } else { 2.max(length / 3) };
+    let ranked = candidates.iter().map(|candidate| (distance(word, candidate), *candidate));
+    ranked.filter(|(away, _)| *away <= allowed).min().map(|(_, candidate)| candidate)
+}
+
+/// How many characters must be put in, taken out or changed to make one word of the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, character) in from.to_lowercase().chars().enumerate() {
+        let mut corner = above;
+        row[0] = above + 1;
+        for (index, other) in to.iter().enumerate() {
+            let change = corner + usize::from(character != *other);
+            corner = row[index + 1];
+            row[index + 1] = change.min(corner + 1).min(row[index] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests;
