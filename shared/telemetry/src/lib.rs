@@ -1,0 +1,3 @@
+//! What each call leaves behind.
+
+pub mod price;
