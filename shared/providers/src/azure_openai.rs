@@ -1,0 +1,18 @@
+//! Azure OpenAI, which speaks OpenAI chat under a deployment's path.
+//!
+//! Sources: learn.microsoft.com/azure/ai-foundry/openai, seen 2026-11, openai/openai-python issue
+//! 937 and icereed/paperless-gpt issue 814. The model is the deployment's name; usage in streams
+//! needs an API version of 2024-09 or later; `retry-after-ms` and *Please retry after 45 seconds*
+//! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
+//! `openai`.
+
+use crate::{Auth, OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "azure-openai",
+    base_url: "",
+    version: "",
+    path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+    auth: Auth::Header("api-key"),
+    ..OPENAI_COMPATIBLE
+};

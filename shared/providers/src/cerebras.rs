@@ -1,0 +1,11 @@
+//! Cerebras, which speaks OpenAI chat but for its errors.
+//!
+//! Sources: inference-docs.cerebras.ai, *Error Codes* and *Rate Limits*, and the Python package
+//! `cerebras-cloud-sdk` 1.91, seen 2026-11. Errors are flat (`message`, `type`, `param`, `code`),
+//! and resets are told in fractions of seconds: `x-ratelimit-reset-requests-day`,
+//! `x-ratelimit-reset-tokens-minute`.
+
+use crate::{OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider =
+    Provider { name: "cerebras", base_url: "https://api.cerebras.ai/v1", ..OPENAI_COMPATIBLE };

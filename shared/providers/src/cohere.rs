@@ -1,0 +1,16 @@
+//! Cohere, by its base for OpenAI's clients.
+//!
+//! Sources: docs.cohere.com/docs/compatibility-api, and strandsagents.com on Cohere, seen
+//! 2026-11. It refuses `stream_options`; errors are `{"message": ...}`. Neither page says that
+//! `[DONE]` is sent.
+
+use crate::{OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "cohere",
+    base_url: "https://api.cohere.ai/compatibility/v1",
+    version: "/compatibility/v1",
+    stream_usage: StreamUsage::Always,
+    stream_end: StreamEnd::FinishReason,
+    ..OPENAI_COMPATIBLE
+};

@@ -1,0 +1,14 @@
+//! DeepSeek, which speaks OpenAI chat.
+//!
+//! Sources: api-docs.deepseek.com, *Error Codes* and *Rate Limit*, and the npm package
+//! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty
+//! lines before a whole answer. There is no version in its path, and a 402 is an empty purse.
+
+use crate::{OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "deepseek",
+    base_url: "https://api.deepseek.com",
+    version: "",
+    ..OPENAI_COMPATIBLE
+};

@@ -1,0 +1,14 @@
+//! Fireworks, which speaks OpenAI chat.
+//!
+//! Sources: docs.fireworks.ai, *Inference Error Codes* and *Rate limits*, and the npm package
+//! `@ai-sdk/fireworks` 2.0, seen 2026-11. An error may be a string, and a 412 is a suspended
+//! account.
+
+use crate::{OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "fireworks",
+    base_url: "https://api.fireworks.ai/inference/v1",
+    version: "/inference/v1",
+    ..OPENAI_COMPATIBLE
+};

@@ -1,0 +1,14 @@
+//! Mistral, which speaks OpenAI chat but for its errors.
+//!
+//! Sources: docs.mistral.ai, *Error glossary*, seen 2026-11, and openai/openai-agents-python
+//! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
+//! with a 422, and the last chunk carries the usage unasked.
+
+use crate::{OPENAI_COMPATIBLE, Provider, StreamUsage};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "mistral",
+    base_url: "https://api.mistral.ai/v1",
+    stream_usage: StreamUsage::Always,
+    ..OPENAI_COMPATIBLE
+};

@@ -1,0 +1,13 @@
+//! Ollama, a server of one's own that speaks OpenAI chat.
+//!
+//! Source: docs.ollama.com/api/openai-compatibility and /api/errors, seen 2026-11. It needs no
+//! key, and it cuts a prompt that is too long instead of refusing it.
+
+use crate::{Key, OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "ollama",
+    base_url: "http://localhost:11434/v1",
+    key: Key::Optional,
+    ..OPENAI_COMPATIBLE
+};

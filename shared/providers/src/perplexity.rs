@@ -1,0 +1,17 @@
+//! Perplexity, which speaks OpenAI chat.
+//!
+//! Sources: docs.perplexity.ai, *OpenAI compatibility*, the Python package `perplexityai` 0.46,
+//! and perplexityai/api-discussion issue 209, seen 2026-11. There is no version in its path,
+//! every chunk carries the usage so far, most models never send `[DONE]`, and a wrong key is
+//! answered in HTML.
+
+use crate::{OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "perplexity",
+    base_url: "https://api.perplexity.ai",
+    version: "",
+    stream_usage: StreamUsage::Always,
+    stream_end: StreamEnd::FinishReason,
+    ..OPENAI_COMPATIBLE
+};

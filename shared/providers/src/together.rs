@@ -1,0 +1,10 @@
+//! Together, which speaks OpenAI chat.
+//!
+//! Sources: docs.together.ai, *Serverless rate limits*, and the Python package `together` 3.1.1,
+//! seen 2026-11. Above the pace it grants it answers 429, below it 503; `x-ratelimit-reset` tells
+//! the seconds to wait.
+
+use crate::{OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider =
+    Provider { name: "together", base_url: "https://api.together.ai/v1", ..OPENAI_COMPATIBLE };

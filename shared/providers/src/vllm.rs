@@ -1,0 +1,13 @@
+//! vLLM, a server of one's own that speaks OpenAI chat.
+//!
+//! Sources: vllm-project/vllm pull request 37011 and harbor-framework/harbor pull request 996,
+//! seen 2026-11. The `code` of an error is its status; older versions send the error flat.
+
+use crate::{Key, OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "vllm",
+    base_url: "http://localhost:8000/v1",
+    key: Key::Optional,
+    ..OPENAI_COMPATIBLE
+};

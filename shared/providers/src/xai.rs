@@ -1,0 +1,10 @@
+//! xAI, which speaks OpenAI chat but for its errors.
+//!
+//! Sources: docs.x.ai/api, the npm package `@ai-sdk/xai` 3.0, and i-am-bee/beeai-framework issue
+//! 447, seen 2026-11. Errors are `{"code": "a sentence", "error": "a sentence"}`, and a wrong key
+//! is a 400, not a 401.
+
+use crate::{OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider =
+    Provider { name: "xai", base_url: "https://api.x.ai/v1", ..OPENAI_COMPATIBLE };

@@ -1,0 +1,48 @@
+//! What every line of the catalog promises.
+
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+use providers::{Auth, CATALOG, Key, Provider};
+
+fn named(name: &str) -> &'static Provider {
+    CATALOG.iter().copied().find(|it| it.name == name).unwrap()
+}
+
+#[test]
+fn every_name_is_used_once() {
+    let mut names: Vec<_> = CATALOG.iter().map(|it| it.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), CATALOG.len());
+}
+
+#[test]
+fn a_key_never_travels_in_the_clear() {
+    for provider in CATALOG.iter().filter(|it| it.key == Key::Required) {
+        let url = provider.base_url;
+        assert!(url.is_empty() || url.starts_with("https://"), "{}", provider.name);
+    }
+}
+
+#[test]
+fn a_server_of_ones_own_needs_no_key() {
+    for name in ["ollama", "lmstudio", "vllm"] {
+        assert_eq!(named(name).key, Key::Optional, "{name}");
+    }
+}
+
+#[test]
+fn a_base_url_ends_with_its_version_and_without_a_slash() {
+    for provider in CATALOG.iter().filter(|it| !it.base_url.is_empty()) {
+        let host = provider.base_url.strip_suffix(provider.version).unwrap();
+        let (_, host) = host.split_once("://").unwrap();
+        assert!(!host.contains('/'), "{}", provider.name);
+    }
+}
+
+#[test]
+fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
+    let azure = named("azure-openai");
+    assert!(azure.path.contains("{model}") && azure.path.contains("{api_version}"));
+    assert_eq!(azure.auth, Auth::Header("api-key"));
+}
