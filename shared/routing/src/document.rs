@@ -3,19 +3,24 @@
 //! The same document is written as YAML by people and kept as rows by a store; both come
 //! through the one reader in [`read`], so that there is one set of rules.
 
+mod export;
 mod faults;
 mod node;
 mod provider;
 mod read;
 mod reader;
+pub mod rows;
+mod secrets;
 mod values;
 mod variables;
+mod written;
 mod yaml;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use storage::Secret;
 
+pub use export::to_yaml;
 pub use faults::{Fault, Faults, Position};
 pub use provider::Kind;
 pub use read::read;
@@ -56,6 +61,15 @@ pub struct Document {
     pub models: Vec<Model>,
     /// Prices that override the shipped table.
     pub prices: Vec<Price>,
+}
+
+impl Document {
+    /// Every secret in it: the gateway's key, then each provider's keys and headers.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let of_providers =
+            self.providers.iter().flat_map(|it| it.keys.iter().chain(it.headers.values()));
+        self.api_key.iter().chain(of_providers)
+    }
 }
 
 /// A value that must not be seen: here, or in a parameter store.

@@ -265,4 +265,4 @@ fn conflict_resolution(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Confl
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

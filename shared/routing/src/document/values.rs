@@ -42,7 +42,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 pub(super) fn write_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let whole = units.iter().find(|(size, _)| milliseconds > 0 && milliseconds.is_multiple_of(*size));
+    let whole =
+        units.iter().find(|(size, _)| milliseconds > 0 && milliseconds.is_multiple_of(*size));
     match whole {
         Some((size, unit)) => format!("{}{unit}", milliseconds / size),
         None if milliseconds == 0 => "0s".to_owned(),

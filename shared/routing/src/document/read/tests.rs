@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::document::{ConflictResolution, SecretSource};
 
-const EXAMPLE: &str = include_str!("../example.yaml");
-const KINDS: [Kind; 5] = [
+pub(crate) const EXAMPLE: &str = include_str!("../example.yaml");
+pub(crate) const KINDS: [Kind; 5] = [
     Kind { name: "openai", needs_base_url: false, needs_key: true },
     Kind { name: "azure-openai", needs_base_url: true, needs_key: true },
     Kind { name: "groq", needs_base_url: false, needs_key: true },
@@ -21,12 +21,14 @@ fn variables(name: &str) -> Option<String> {
         "CHEAP" => Some("0.25".to_owned()),
         "REFERENCE" => Some("ssm:/team/key".to_owned()),
         "CANARY" => Some("canary-value\n".to_owned()),
-        name if name.contains("KEY") => Some(format!("secret of {name}")),
+        name if ["KEY", "POOLED", "_7"].iter().any(|part| name.contains(part)) => {
+            Some(format!("secret of {name}"))
+        }
         _ => None,
     }
 }
 
-fn document(text: &str) -> Document {
+pub(crate) fn document(text: &str) -> Document {
     match read(text, &variables, &KINDS) {
         Ok(document) => document,
         Err(faults) => panic!("{faults}"),
