@@ -1,0 +1,229 @@
+//! AWS for tests: a real emulator, and one that answers only what it is told.
+//!
+//! The emulator is MiniStack, one process for each process of tests. It dies with them, even when
+//! they are killed. Nothing is signed here; MiniStack does not check, but takes the region from
+//! the signature.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use serde_json::json;
+
+/// Starts a program, and ends it when standard input does: when we let go of it, or die.
+const WATCHDOG: &str = r#""$0" & read _; kill $!; wait $!"#;
+
+/// How often we ask whether the emulator is up, and for how long.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 600;
+
+/// An emulated AWS. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Aws {
+    /// Where it listens, such as `http://127.0.0.1:4566`.
+    pub endpoint_url: String,
+    /// The region that its tables and parameters are in.
+    pub region: &'static str,
+    /// A key it accepts.
+    pub access_key_id: &'static str,
+    /// The key's secret.
+    pub secret_access_key: &'static str,
+    address: SocketAddr,
+    watchdog: Child,
+}
+
+/// The names of a gateway's two tables.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// What operators decide.
+    pub config: String,
+    /// What calls leave behind.
+    pub state: String,
+}
+
+impl Aws {
+    /// The one that all tests of this process share. Each test makes its own tables in it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Aws> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// One of the test's own, to be stopped while the test goes on.
+    pub fn start() -> Self {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/ministack");
+        assert!(program.exists(), "these tests need an AWS emulator: run `make .venv` first");
+        let port = free_port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG])
+            .arg(program)
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("LOG_LEVEL", "ERROR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a shell starts");
+        let aws = Self {
+            endpoint_url: format!("http://{address}"),
+            region: "eu-west-1",
+            access_key_id: "test",
+            secret_access_key: "test",
+            address,
+            watchdog,
+        };
+        aws.wait_until_up();
+        aws
+    }
+
+    /// Makes the two tables of a gateway, empty, as the template does.
+    pub fn tables(&self, suffix: &str) -> Tables {
+        let tables =
+            Tables { config: format!("config-{suffix}"), state: format!("state-{suffix}") };
+        for name in [&tables.config, &tables.state] {
+            self.dynamodb(
+                "CreateTable",
+                &json!({
+                    "TableName": name,
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "AttributeDefinitions": [
+                        {"AttributeName": "pk", "AttributeType": "S"},
+                        {"AttributeName": "sk", "AttributeType": "S"},
+                    ],
+                    "KeySchema": [
+                        {"AttributeName": "pk", "KeyType": "HASH"},
+                        {"AttributeName": "sk", "KeyType": "RANGE"},
+                    ],
+                }),
+            );
+        }
+        self.dynamodb(
+            "UpdateTimeToLive",
+            &json!({
+                "TableName": tables.state,
+                "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": true},
+            }),
+        );
+        tables
+    }
+
+    fn dynamodb(&self, operation: &str, body: &serde_json::Value) {
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+             content-type: application/x-amz-json-1.0\r\n\
+             x-amz-target: DynamoDB_20120810.{operation}\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential={}/20260101/{}/dynamodb/aws4_request, \
+             SignedHeaders=host, Signature=none\r\n",
+            self.address, self.access_key_id, self.region,
+        );
+        let answer = self.ask(&head, &body.to_string()).expect("the emulator answers");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{operation} failed: {answer}");
+    }
+
+    fn wait_until_up(&self) {
+        let health = format!(
+            "GET /_ministack/health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.address
+        );
+        for _ in 0..LOOKS {
+            if self.ask(&health, "").is_ok_and(|it| it.starts_with("HTTP/1.1 200 ")) {
+                return;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        panic!("MiniStack did not come up at {}", self.address);
+    }
+
+    fn ask(&self, head: &str, body: &str) -> io::Result<String> {
+        let mut socket = TcpStream::connect(self.address)?;
+        write!(socket, "{head}content-length: {}\r\n\r\n{body}", body.len())?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        self.watchdog.wait().expect("the shell ends when its input does");
+    }
+}
+
+/// A port that nobody listens on at this moment.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// An AWS that gives prepared answers in turn, and then hangs up on whoever asks for more.
+#[derive(Debug)]
+pub struct Scripted {
+    /// Where it listens.
+    pub endpoint_url: String,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Scripted {
+    /// Starts one with its answers: a status and a JSON body each.
+    pub fn start(answers: &[(u16, &str)]) -> Self {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let bodies = Arc::new(Mutex::new(vec![]));
+        let mut answers: VecDeque<(u16, String)> =
+            answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
+        let seen = Arc::clone(&bodies);
+        thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let Some((status, body)) = answers.pop_front() else { continue };
+                let asked = read(&socket).expect("the client says all it wants");
+                seen.lock().expect("nobody panics while writing").push(asked);
+                write(&socket, status, &body).expect("the client reads its answer");
+            }
+        });
+        Self { endpoint_url: format!("http://{address}"), bodies }
+    }
+
+    /// The bodies of the requests that were answered so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.bodies.lock().expect("nobody panics while writing").clone()
+    }
+}
+
+/// Reads one request and gives its body.
+fn read(socket: &TcpStream) -> io::Result<String> {
+    let mut reader = BufReader::new(socket);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().expect("a length is a number");
+        }
+    }
+    let mut asked = vec![0; length];
+    reader.read_exact(&mut asked)?;
+    Ok(String::from_utf8_lossy(&asked).into_owned())
+}
+
+fn write(mut socket: &TcpStream, status: u16, body: &str) -> io::Result<()> {
+    write!(
+        socket,
+        "HTTP/1.1 {status} Scripted\r\ncontent-type: application/x-amz-json-1.1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
