@@ -1,0 +1,16 @@
+//! Handles on emulated AWS accounts.
+
+use storage::{Aws, Credentials, Patience, Secret};
+
+/// The account at an address. The tests share two busy cores, so it is given time.
+pub(crate) fn account(endpoint_url: &str) -> Aws {
+    let credentials = Credentials {
+        access_key_id: "test".to_owned(),
+        secret_access_key: Secret::new("hidden-key"),
+        session_token: Some(Secret::new("hidden-token")),
+    };
+    let mut aws = Aws::new("eu-west-1", credentials);
+    aws.endpoint_url = Some(endpoint_url.to_owned());
+    aws.patience = Patience::OPERATOR;
+    aws
+}
