@@ -13,6 +13,9 @@ const MICROS: u64 = 1_000_000;
 /// As long as a name may be, in bytes, so that it fits the keys of every store.
 const LONGEST_NAME: usize = 256;
 
+/// As long as a parameter of the free tier may be, in bytes.
+const LONGEST_SECRET: usize = 4096;
+
 /// Reads `300ms`, `30s`, `5m` or `1h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -173,6 +176,9 @@ pub(super) fn secret(text: &str) -> Result<(), &'static str> {
     }
     if text.trim() != text {
         return Err("begins or ends with a space or line break; remove it");
+    }
+    if text.len() > LONGEST_SECRET {
+        return Err("is longer than 4096 bytes, which is all that a parameter in AWS holds");
     }
     let fits = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if fits { Ok(()) } else { Err("holds a character that cannot travel in a header") }

@@ -1,0 +1,84 @@
+//! `lockgate apply`: a configuration file becomes the live configuration in AWS.
+//!
+//! What is to change is decided in [`plan`]; here it is looked up, shown and done.
+
+mod plan;
+
+use std::{collections::HashMap, error::Error, io};
+
+use plan::{Now, Plan, Wanted};
+use routing::document::{
+    Document, Kind,
+    rows::{PARTITION, to_rows},
+};
+use storage::{Parameters, Secret, Stores};
+
+/// Where a configuration goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'d> {
+    /// The tables.
+    pub(crate) stores: &'d Stores,
+    /// The store of secrets.
+    pub(crate) parameters: &'d Parameters,
+    /// How the names of parameters begin, such as `/lockgate/prod`.
+    pub(crate) prefix: &'d str,
+    /// The types of provider that there are.
+    pub(crate) kinds: &'d [Kind],
+}
+
+/// How it goes there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ApplyOptions {
+    /// Shows what would change, and changes nothing.
+    pub(crate) dry_run: bool,
+    /// Removes what the file no longer names.
+    pub(crate) prune: bool,
+}
+
+/// Shows what is to change, then changes it: first secrets, so that no row names one that is not
+/// there, then rows, then secrets that no row names any more.
+pub(crate) async fn apply(
+    document: &Document,
+    to: Destination<'_>,
+    options: ApplyOptions,
+    out: &mut dyn io::Write,
+) -> Result<(), Box<dyn Error>> {
+    let (rows, secrets) = to_rows(document, to.prefix);
+    let now = look(&secrets, to).await?;
+    let wanted = Wanted { rows, secrets, prune: options.prune };
+    let plan = Plan::new(wanted, &now, to.kinds)?;
+    plan.show(out)?;
+    if plan.is_empty() {
+        writeln!(out, "nothing to change")?;
+        return Ok(());
+    }
+    if options.dry_run {
+        writeln!(out, "dry run: nothing was written")?;
+        return Ok(());
+    }
+    for (name, secret) in &plan.secrets {
+        to.parameters.put(name, secret).await?;
+    }
+    if !plan.changes.is_empty() {
+        to.stores.config.write(&plan.changes).await?;
+    }
+    if !plan.stale.is_empty() {
+        to.parameters.delete(&plan.stale).await?;
+    }
+    writeln!(out, "applied")?;
+    Ok(())
+}
+
+/// What is there now.
+async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, Box<dyn Error>> {
+    // Rows of the configuration do not expire, so any time will do.
+    let rows = to.stores.config.query(PARTITION, 0).await?;
+    let prefix = to.prefix.trim_end_matches('/');
+    let gateway_key = format!("{prefix}/api_key");
+    let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    names.push(gateway_key.clone());
+    let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
+    let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
+    parameters.extend(values.contains_key(&gateway_key).then_some(gateway_key));
+    Ok(Now { rows, values, parameters })
+}

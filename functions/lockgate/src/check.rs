@@ -1,0 +1,116 @@
+//! `lockgate check`: every fault of a configuration file, each with its place.
+
+use std::{fs, io, path::Path};
+
+use routing::document::{Document, Kind, read};
+
+/// Looks a variable of the environment up.
+pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+
+/// Prints every fault of a file, or what is in it. Gives whether it is good.
+pub(crate) fn check(
+    path: &Path,
+    variables: Variables<'_>,
+    kinds: &[Kind],
+    out: &mut dyn io::Write,
+) -> io::Result<bool> {
+    let Some(document) = load(path, variables, kinds, out)? else { return Ok(false) };
+    writeln!(out, "{}: {}", path.display(), summary(&document))?;
+    Ok(true)
+}
+
+/// Reads a configuration file. Gives nothing when it is bad, after printing every fault.
+pub(crate) fn load(
+    path: &Path,
+    variables: Variables<'_>,
+    kinds: &[Kind],
+    out: &mut dyn io::Write,
+) -> io::Result<Option<Document>> {
+    let file = path.display();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            writeln!(out, "{file}: cannot be read: {error}")?;
+            return Ok(None);
+        }
+    };
+    let faults = match read(&text, variables, kinds) {
+        Ok(document) => return Ok(Some(document)),
+        Err(faults) => faults,
+    };
+    for fault in &faults {
+        let gap = if fault.position.is_some() { "" } else { " " };
+        writeln!(out, "{file}:{gap}{fault}")?;
+    }
+    writeln!(out, "{file}: {}", counted(faults.iter().len(), "fault"))?;
+    Ok(None)
+}
+
+/// How much of everything there is, in a line.
+fn summary(document: &Document) -> String {
+    let counts = [
+        (document.providers.len(), "provider"),
+        (document.routes.len(), "route"),
+        (document.models.len(), "model"),
+        (document.prices.len(), "price"),
+    ];
+    counts.map(|(count, what)| counted(count, what)).join(", ")
+}
+
+/// A number and its noun.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+
+    /// What is printed about a file with this text, and whether it is good.
+    fn checked(name: &str, text: &str) -> (bool, String) {
+        let path =
+            std::env::temp_dir().join(format!("lockgate-check-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        let mut out = vec![];
+        let good = check(&path, &|_| None, &KINDS, &mut out).unwrap();
+        fs::remove_file(&path).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (good, text.replace(&path.display().to_string(), "config.yaml"))
+    }
+
+    #[test]
+    fn a_good_file_is_summed_up() {
+        let text = "providers: [{name: p, type: ollama}]\nmodels: [{name: m, provider: p}, {name: n, provider: p}]";
+        assert_eq!(
+            checked("good", text),
+            (true, "config.yaml: 1 provider, 0 routes, 2 models, 0 prices\n".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_fault_of_a_bad_file_is_a_line_that_editors_can_follow() {
+        let text = "port: x\nproviders: [{name: p, type: ollama}]\ndefault_provider: q\n";
+        assert_eq!(
+            checked("bad", text),
+            (
+                false,
+                "config.yaml:1:7: port: takes a whole number from 1 to 65535\n\
+                 config.yaml:3:19: default_provider: names no provider: \"q\" (known: p)\n\
+                 config.yaml: 2 faults\n"
+                    .to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_bad() {
+        let mut out = vec![];
+        assert!(!check(Path::new("/nowhere/config.yaml"), &|_| None, &KINDS, &mut out).unwrap());
+        assert!(
+            String::from_utf8(out).unwrap().starts_with("/nowhere/config.yaml: cannot be read: ")
+        );
+    }
+}

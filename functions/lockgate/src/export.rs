@@ -1,0 +1,60 @@
+//! `lockgate export`: the live configuration as YAML, a variable in place of each secret.
+
+use std::{error::Error, io};
+
+use routing::document::{
+    Document, Kind,
+    rows::{PARTITION, Unreadable, from_rows},
+    to_yaml,
+};
+use storage::Table;
+
+/// Prints the configuration that a table holds.
+pub(crate) async fn export(
+    table: &dyn Table,
+    kinds: &[Kind],
+    out: &mut dyn io::Write,
+) -> Result<(), Box<dyn Error>> {
+    let document = live(table, kinds).await?;
+    out.write_all(to_yaml(&document).as_bytes())?;
+    Ok(())
+}
+
+/// Reads the configuration, once more if it was changed meanwhile.
+async fn live(table: &dyn Table, kinds: &[Kind]) -> Result<Document, Box<dyn Error>> {
+    // Rows of the configuration do not expire, so any time will do.
+    match from_rows(&table.query(PARTITION, 0).await?, kinds) {
+        Err(Unreadable::Torn) => Ok(from_rows(&table.query(PARTITION, 0).await?, kinds)?),
+        known => Ok(known?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use routing::document::{read, rows::to_rows};
+    use storage::{Change, sqlite};
+
+    use super::*;
+
+    const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+
+    #[tokio::test]
+    async fn what_was_applied_is_exported() {
+        let text = "api_key: ${A}\n\nproviders:\n  - name: p\n    type: ollama\n    base_url: http://host:1\n";
+        let document = read(text, &|_| Some("hidden".to_owned()), &KINDS).unwrap();
+        let stores = sqlite::in_memory().unwrap();
+        let rows = to_rows(&document, "/p").0;
+        let changes: Vec<Change> = rows.into_iter().map(Change::Put).collect();
+        stores.config.write(&changes).await.unwrap();
+        let mut out = vec![];
+        export(&*stores.config, &KINDS, &mut out).await.unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[tokio::test]
+    async fn an_empty_table_is_said_to_be_empty() {
+        let stores = sqlite::in_memory().unwrap();
+        let error = export(&*stores.config, &KINDS, &mut vec![]).await.unwrap_err();
+        assert_eq!(error.to_string(), "there is no configuration yet; `apply` writes one");
+    }
+}
