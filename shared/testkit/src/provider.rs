@@ -28,10 +28,12 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 mod answer;
+mod control;
 mod desk;
 mod script;
 
 use crate::server::{self, Server};
+use control::Control;
 use desk::Desk;
 
 pub use answer::{Answer, Gate, Step};
@@ -79,11 +81,27 @@ impl Fake {
     ///
     /// When no port can be had.
     pub async fn start() -> Self {
-        let listener = server::listen().await.expect("loopback has a free port");
+        let listener = server::listen().expect("loopback has a free port");
         let desk = Arc::new(Desk::default());
         let shared = Arc::clone(&desk);
         let server = Server::start(listener, move |request| Arc::clone(&shared).answer(request))
             .expect("a bound socket has an address");
+        Self { server, desk }
+    }
+
+    /// Starts a provider that is steered over HTTP, as the program `fake-provider` describes.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    pub async fn steerable() -> Self {
+        let listener = server::listen().expect("loopback has a free port");
+        let desk = Arc::new(Desk::default());
+        let (control, shared) = (Arc::new(Control::default()), Arc::clone(&desk));
+        let server = Server::start(listener, move |request| {
+            Arc::clone(&control).answer(Arc::clone(&shared), request)
+        })
+        .expect("a bound socket has an address");
         Self { server, desk }
     }
 

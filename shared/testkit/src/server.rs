@@ -21,9 +21,16 @@ pub(crate) struct Server {
     accepting: AbortHandle,
 }
 
-/// Takes a port that nobody else has.
-pub(crate) async fn listen() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+/// Takes a port of loopback that nobody else has.
+pub(crate) fn listen() -> io::Result<TcpListener> {
+    listen_on((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+/// Takes this very address.
+pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 impl Server {

@@ -56,6 +56,11 @@ impl Desk {
         come.is_ok_and(|come| come.is_ok())
     }
 
+    /// Waits for a caller that leaves too early, and says whether one did.
+    pub(super) async fn cancelled(&self) -> bool {
+        self.wait(|calls| calls.iter().any(|seen| seen.outcome == Outcome::Cancelled)).await
+    }
+
     /// Takes down one call and gives it the next answer.
     pub(super) async fn answer(
         self: Arc<Self>,

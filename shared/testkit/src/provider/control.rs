@@ -1,0 +1,103 @@
+//! Steering a fake provider over HTTP, for tests in another process.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `PUT /_script` | takes a script as `script` describes it, and forgets the requests so far |
+//! | `PUT /_gate/<name>` | opens a gate of the script |
+//! | `PUT /_bearer` | requires the body as key |
+//! | `GET /_seen` | lists the requests: method, target, headers, body, its JSON, outcome |
+//! | `GET /_cancelled` | waits up to ten seconds for a caller that leaves, and says whether one did |
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::answer::Gate;
+use super::desk::Desk;
+use super::{Outcome, Seen, script};
+use crate::body::Body;
+
+/// What a steered provider remembers besides its script.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    gates: Mutex<BTreeMap<String, Gate>>,
+}
+
+impl Control {
+    /// Does what a request to a steering path wants, and passes any other to the script.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        desk: Arc<Desk>,
+        request: Request<Incoming>,
+    ) -> io::Result<Response<Body>> {
+        let Some(word) = request.uri().path().strip_prefix("/_").map(str::to_owned) else {
+            return desk.answer(request).await;
+        };
+        let method = request.method().clone();
+        let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        let (status, answer) = match (method, word.split_once('/').unwrap_or((&word, ""))) {
+            (Method::PUT, ("script", "")) => self.script(&desk, &body),
+            (Method::PUT, ("gate", name)) => self.open(name),
+            (Method::PUT, ("bearer", "")) => {
+                desk.require(&String::from_utf8_lossy(&body));
+                (200, Value::Null)
+            }
+            (Method::GET, ("seen", "")) => {
+                (200, desk.calls().borrow().iter().map(Seen::describe).collect())
+            }
+            (Method::GET, ("cancelled", "")) => (200, desk.cancelled().await.into()),
+            _ => (404, "there is no such control".into()),
+        };
+        Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .body(Body::whole(answer.to_string()))
+            .map_err(io::Error::other)
+    }
+
+    fn script(&self, desk: &Desk, body: &[u8]) -> (u16, Value) {
+        match script::parse(body) {
+            Ok((answers, gates)) => {
+                *self.gates.lock().unwrap_or_else(PoisonError::into_inner) = gates;
+                desk.forget();
+                desk.script(answers.into());
+                (200, Value::Null)
+            }
+            Err(error) => (400, error.to_string().into()),
+        }
+    }
+
+    fn open(&self, name: &str) -> (u16, Value) {
+        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(gate) = gates.get(name) else {
+            return (404, format!("the script has no gate {name}").into());
+        };
+        gate.open();
+        (200, Value::Null)
+    }
+}
+
+impl Seen {
+    /// The request as JSON.
+    fn describe(&self) -> Value {
+        let headers: BTreeMap<_, _> =
+            self.headers.keys().map(|name| (name.as_str(), self.header(name.as_str()))).collect();
+        json!({
+            "method": self.method.as_str(),
+            "target": self.target,
+            "headers": headers,
+            "body": String::from_utf8_lossy(&self.body),
+            "json": self.json(),
+            "outcome": match self.outcome {
+                Outcome::Open => "open",
+                Outcome::Complete => "complete",
+                Outcome::Cancelled => "cancelled",
+            },
+        })
+    }
+}
