@@ -3,9 +3,11 @@
 //! Nothing here is part of the product. Everything listens on a real socket, so that what is
 //! tested is what will run.
 
+pub mod aws;
 pub mod client;
 pub mod openai;
 pub mod provider;
+pub mod runtime;
 
 mod body;
 mod server;
