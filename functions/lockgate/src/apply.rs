@@ -82,3 +82,6 @@ async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, B
     parameters.extend(values.contains_key(&gateway_key).then_some(gateway_key));
     Ok(Now { rows, values, parameters })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use routing::document::{read, rows::from_rows};
+use storage::{Aws, Credentials, Patience, sqlite};
+
+use super::*;
+
+const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+
+/// A store of rows and secrets of a test's own.
+struct Account {
+    stores: Stores,
+    parameters: Parameters,
+    prefix: &'static str,
+}
+
+impl Account {
+    fn new(prefix: &'static str) -> Self {
+        let emulator = testkit::aws::Aws::shared();
+        let credentials = Credentials {
+            access_key_id: emulator.access_key_id.to_owned(),
+            secret_access_key: Secret::new(emulator.secret_access_key),
+            session_token: None,
+        };
+        let mut aws = Aws::new(emulator.region, credentials);
+        aws.endpoint_url = Some(emulator.endpoint_url.clone());
+        aws.patience = Patience::OPERATOR;
+        Self { stores: sqlite::in_memory().unwrap(), parameters: Parameters::new(&aws), prefix }
+    }
+
+    /// Applies a file, in which each variable holds `value`. Gives what was printed.
+    async fn apply(&self, file: &str, value: &str, options: ApplyOptions) -> String {
+        let document = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
+        let (stores, parameters) = (&self.stores, &self.parameters);
+        let to = Destination { stores, parameters, prefix: self.prefix, kinds: &KINDS };
+        let mut out = vec![];
+        apply(&document, to, options, &mut out).await.unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    async fn document(&self) -> Option<Document> {
+        from_rows(&self.stores.config.query(PARTITION, 0).await.unwrap(), &KINDS).ok()
+    }
+
+    async fn secrets(&self) -> Vec<String> {
+        let mut names = self.parameters.list(self.prefix).await.unwrap();
+        names.sort_unstable();
+        names
+    }
+}
+
+const FILE: &str = "api_key: ${A}\nproviders:\n- {name: p, type: ollama, api_key: \"${B}\"}\n";
+const ONCE: ApplyOptions = ApplyOptions { dry_run: false, prune: false };
+const DRY: ApplyOptions = ApplyOptions { dry_run: true, prune: false };
+const PRUNE: ApplyOptions = ApplyOptions { dry_run: false, prune: true };
+
+#[tokio::test]
+async fn applying_twice_changes_nothing() {
+    let account = Account::new("/twice");
+    let first = account.apply(FILE, "hidden", ONCE).await;
+    assert_eq!(
+        first,
+        "+ provider/p\n+ settings\n+ parameter /twice/api_key\n+ parameter /twice/providers/p\napplied\n"
+    );
+    assert!(account.document().await.is_some());
+    assert_eq!(account.secrets().await, ["/twice/api_key", "/twice/providers/p"]);
+    assert_eq!(account.apply(FILE, "hidden", ONCE).await, "nothing to change\n");
+    let changed = account.apply(FILE, "another", ONCE).await;
+    assert_eq!(changed, "~ parameter /twice/api_key\n~ parameter /twice/providers/p\napplied\n");
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing() {
+    let account = Account::new("/dry");
+    let shown = account.apply(FILE, "hidden", DRY).await;
+    assert!(shown.ends_with("+ parameter /dry/providers/p\ndry run: nothing was written\n"));
+    assert!(account.document().await.is_none());
+    assert!(account.secrets().await.is_empty());
+}
+
+#[tokio::test]
+async fn pruning_leaves_what_the_file_names() {
+    let account = Account::new("/pruned");
+    account.apply(FILE, "hidden", ONCE).await;
+    let smaller = "providers:\n- {name: q, type: ollama, api_key: \"${B}\"}\n";
+    account.apply(smaller, "hidden", PRUNE).await;
+    assert_eq!(account.secrets().await, ["/pruned/providers/q"]);
+    assert_eq!(account.document().await.unwrap().providers.len(), 1);
+    assert_eq!(account.apply(smaller, "hidden", PRUNE).await, "nothing to change\n");
+}
