@@ -1,12 +1,6 @@
 //! Steering a fake provider over HTTP, for tests in another process.
 //!
-//! | request | does |
-//! | --- | --- |
-//! | `PUT /_script` | takes a script as `script` describes it, and forgets the requests so far |
-//! | `PUT /_gate/<name>` | opens a gate of the script |
-//! | `PUT /_bearer` | requires the body as key |
-//! | `GET /_seen` | lists the requests: method, target, headers, body, its JSON, outcome |
-//! | `GET /_cancelled` | waits up to ten seconds for a caller that leaves, and says whether one did |
+//! The program `fake-provider` describes how.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,23 +1,6 @@
 //! A fake provider's script as JSON, for tests that are not written in Rust.
 //!
-//! A list of answers, each an object with one of `json`, `raw`, `stream`, `completion`, `chunks`,
-//! `error` or `close` or `hang`, and if wanted `status`, `headers`, `content_type` and `delay_ms`:
-//!
-//! ```json
-//! [
-//!   {"error": {"type": "rate_limit_error", "message": "slow down"}, "status": 429,
-//!    "headers": {"retry-after": "2"}},
-//!   {"json": {"any": "value"}, "delay_ms": 20},
-//!   {"raw": "<html>", "content_type": "text/html", "status": 502},
-//!   {"completion": "a whole OpenAI answer"},
-//!   {"chunks": ["a whole ", "OpenAI stream"]},
-//!   {"stream": ["role", {"text": "Hi"}, {"gate": "name"}, {"wait_ms": 5}, {"frame": "data: x\n\n"},
-//!               {"tool_call": ["call_1", "weather"]}, {"tool_arguments": "{}"},
-//!               {"finish": "stop"}, {"usage": [9, 12]}, "done", "cut", "hang"]},
-//!   {"hang": true},
-//!   {"close": true}
-//! ]
-//! ```
+//! The program `fake-provider` describes it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpgid};
 
 use super::Function;
 
@@ -22,7 +22,7 @@ pub(super) const REGION: &str = "eu-west-1";
 /// hold the other end, so the group dies when we do, however we do.
 #[derive(Debug)]
 pub(super) struct Processes {
-    leader: Mutex<Child>,
+    leader: Mutex<Option<Child>>,
     group: Pid,
 }
 
@@ -36,7 +36,7 @@ impl Processes {
             .process_group(0)
             .spawn()?;
         let group = pid(leader.id())?;
-        Ok(Self { leader: Mutex::new(leader), group })
+        Ok(Self { leader: Mutex::new(Some(leader)), group })
     }
 
     /// Starts one environment of a function, which finds the Runtime API at `api`.
@@ -62,12 +62,13 @@ impl Processes {
         tokio::process::Command::from(command).kill_on_drop(true).spawn()
     }
 
-    /// Kills every process of the group.
+    /// Kills every process of the group and waits until they are gone.
     pub(super) fn kill(&self) {
         let mut leader = self.leader.lock().unwrap_or_else(PoisonError::into_inner);
-        // Either may find that it is already over, which is what is wanted.
-        kill_process_group(self.group, Signal::KILL).ok();
-        drop(leader.wait());
+        if leader.take().is_some() {
+            kill_process_group(self.group, Signal::KILL).ok();
+            while waitpgid(self.group, WaitOptions::empty()).is_ok() {}
+        }
     }
 }
 
