@@ -72,12 +72,13 @@ impl Environment {
     pub(super) fn start(pool: &Arc<Pool>, number: usize, call: Call) -> io::Result<Arc<Self>> {
         let listener = server::listen()?;
         let function = &pool.function;
+        let started = Instant::now();
         let mut child = pool.processes.start(function, listener.local_addr()?, number)?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process is gone"))?;
         let environment = Arc::new(Self {
             number,
             process: process::pid(pid)?,
-            started: Instant::now(),
+            started,
             work: Mutex::new(Work { waiting: Some(call), ..Work::default() }),
             given: Notify::new(),
             gone: watch::Sender::new(false),
