@@ -2,7 +2,11 @@
 //!
 //! Which status does the client get? Is the next candidate worth trying? Both are answered here.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use crate::Attempt;
 
@@ -123,8 +127,14 @@ pub enum Origin {
 }
 
 /// A failure. Its `Display` is the client's sentence; its cause is for our log and never leaves.
+///
+/// Boxed, because every fallible step returns one and nearly none does.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Facts>);
+
+/// What is known of a failure.
+#[derive(Debug)]
+pub struct Facts {
     /// What went wrong.
     pub kind: Kind,
     /// Who says so.
@@ -143,10 +153,24 @@ pub struct Error {
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl Deref for Error {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.0
+    }
+}
+
 impl Error {
     /// A failure of the gateway's own, in the words that the client will read.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             kind,
             origin: Origin::Gateway,
             provider_status: None,
@@ -156,7 +180,7 @@ impl Error {
             attempts: vec![],
             message: message.into(),
             cause: None,
-        }
+        }))
     }
 
     /// A request with a wrong field.
@@ -189,6 +213,13 @@ impl Error {
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
         self
     }
 

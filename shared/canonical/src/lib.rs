@@ -10,7 +10,7 @@ mod summary;
 mod usage;
 
 pub use attempt::{Attempt, Outcome};
-pub use error::{Error, Kind, Origin, Result};
+pub use error::{Error, Facts, Kind, Origin, Result};
 pub use event::{Event, EventKind, Response};
 pub use request::{Member, Raw, Request};
 pub use summary::Summary;

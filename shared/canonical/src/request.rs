@@ -13,10 +13,8 @@ pub struct Request {
     pub stream: bool,
     /// Whether the client wants a stream to report its usage.
     pub wants_usage: bool,
-    /// Whether it offers tools.
-    pub has_tools: bool,
-    /// Whether it demands a response format other than plain text.
-    pub has_response_format: bool,
+    /// Whether it offers tools and demands a response format other than plain text, both at once.
+    pub has_tools_and_format: bool,
     /// The client's own bytes, for a provider that speaks the same format.
     pub raw: Raw,
 }

@@ -7,6 +7,7 @@ mod clean;
 mod json;
 pub mod openai_chat;
 mod sse;
+mod wait;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use canonical::{Error, Event, Request, Response, Result, Summary};
 
 pub use clean::{clean, without_secrets};
+pub use wait::{duration, hint};
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {
@@ -44,7 +46,7 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Reads a whole answer. A failure inside a 200 is an error.
     fn response(&self, body: Bytes) -> Result<Response>;
     /// Reads an answer piece by piece; one reader lives as long as one stream.
-    fn reader(&self) -> Box<dyn EventReader>;
+    fn reader(&self, end: StreamEnd) -> Box<dyn EventReader>;
     /// Reads a failure.
     fn error(&self, status: u16, body: &[u8]) -> Error;
 }
@@ -54,7 +56,27 @@ pub trait EventReader: fmt::Debug + Send {
     /// Reads what arrived, and adds the events that it completes. Those before a fault are added too.
     fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()>;
     /// Notes that nothing more will arrive: a fault, unless the end was seen before.
-    fn close(&mut self) -> Result<()>;
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()>;
+}
+
+/// How a stream comes to report its usage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// When the request asks for it.
+    #[default]
+    Asked,
+    /// Always; asking is unknown or refused.
+    Always,
+}
+
+/// How a provider's stream says that it is whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// With the terminator of its format.
+    #[default]
+    Terminator,
+    /// With a finish reason; the terminator may be missing.
+    FinishReason,
 }
 
 /// What one provider wants of a request.
@@ -62,8 +84,8 @@ pub trait EventReader: fmt::Debug + Send {
 pub struct Target<'a> {
     /// Its name for the model.
     pub model: &'a str,
-    /// Whether a stream has to ask for its usage.
-    pub ask_usage: bool,
+    /// How a stream comes to report its usage.
+    pub stream_usage: StreamUsage,
     /// Members of the request that a policy takes out.
     pub without: &'a [&'static str],
 }

@@ -1,13 +1,13 @@
 //! Failures in OpenAI's shape: to a client, and from the many providers that imitate it.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use canonical::{Error, Kind};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use super::writer::AttemptJson;
-use crate::clean;
+use crate::{clean, wait};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -102,6 +102,7 @@ fn classify(status: u16, said: Said) -> Error {
     let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
     let kind = match status {
         400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
+        413 if code == "rate_limit_exceeded" => Kind::RateLimited,
         400 if is_about_us(code, &message) => Kind::Refused,
         400 | 413 | 422 => Kind::InvalidRequest,
         408 | 504 => Kind::Timeout,
@@ -118,14 +119,32 @@ fn classify(status: u16, said: Said) -> Error {
 
 /// A prompt that this model cannot hold, in the words of those who have no code for it.
 fn is_context_length(code: &str, message: &str) -> bool {
-    if code == "context_length_exceeded" {
+    if matches!(code, "context_length_exceeded" | "tokens_limit_reached") {
         return true;
     }
     let message = message.to_ascii_lowercase();
-    ["maximum context length", "context length exceeded", "context window", "prompt is too long"]
-        .iter()
-        .any(|it| message.contains(it))
+    code != "rate_limit_exceeded" && TOO_LONG.iter().any(|it| message.contains(it))
 }
+
+/// What the providers of the catalog say of a prompt that is too long for the model.
+const TOO_LONG: &[&str] = &[
+    "maximum context length",
+    "context length exceeded",
+    "context size has been exceeded",
+    "maximum prompt length is",
+    "context length is only",
+    "context length of only",
+    "exceed context limit",
+    "longer than the model's context length",
+    "reduce the length of the messages",
+    "current length is",
+    "too many tokens",
+    "prompt is too long",
+    "input is too long",
+    "input tokens exceed the configured limit",
+    "exceeds the available context size",
+    "exceeds the maximum number of tokens allowed",
+];
 
 /// A 400 that speaks of our key or of the model, not of the client's request.
 fn is_about_us(code: &str, message: &str) -> bool {
@@ -139,36 +158,47 @@ fn said(body: &[u8]) -> Said {
     };
     // Some wrap the object in a list.
     let json = json.get(0).unwrap_or(&json);
-    let inner = json.get("error").unwrap_or(json);
+    let inner = json.get("error").filter(|it| !it.is_null()).unwrap_or(json);
+    // A provider that stands before others quotes them.
+    if let Some(Value::String(quoted)) = inner.pointer("/metadata/raw") {
+        let quoted = said(quoted.as_bytes());
+        if quoted.message.is_some() {
+            return Said { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
+        }
+    }
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
     let message = match inner {
         Value::String(text) => Some(text.clone()),
-        _ => field("message").or_else(|| field("detail")).or_else(|| field("error")).map(as_text),
+        _ => ["message", "detail", "error", "title"]
+            .iter()
+            .filter_map(|it| field(it))
+            .find_map(as_text),
     };
     let code = [field("code"), field("type")]
         .into_iter()
         .flatten()
         .find_map(|it| it.as_str().map(str::to_owned));
-    let status = field("code").or_else(|| field("status")).and_then(as_status);
+    let status = [field("code"), field("status")].into_iter().flatten().find_map(as_status);
     Said {
-        message: message.filter(|it| !it.trim().is_empty()),
+        retry_after: retry_hint(inner).or_else(|| message.as_deref().and_then(wait::hint)),
+        message,
         code,
         param: field("param").and_then(Value::as_str).map(str::to_owned),
         status,
-        retry_after: retry_hint(inner),
     }
 }
 
-fn as_text(value: &Value) -> String {
-    match value {
+fn as_text(value: &Value) -> Option<String> {
+    let text = match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => {
-            let texts = list.iter().map(|it| it.get("msg").map_or_else(|| as_text(it), as_text));
+            let texts = list.iter().filter_map(|it| as_text(it.get("msg").unwrap_or(it)));
             texts.collect::<Vec<_>>().join("; ")
         }
-        Value::Object(object) => object.get("message").map_or_else(|| value.to_string(), as_text),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-    }
+        Value::Object(object) => as_text(object.get("message").or_else(|| object.get("detail"))?)?,
+        Value::Null | Value::Bool(_) | Value::Number(_) => return None,
+    };
+    Some(text).filter(|it| !it.trim().is_empty())
 }
 
 fn as_status(value: &Value) -> Option<u16> {
@@ -176,18 +206,10 @@ fn as_status(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|it| (400..600).contains(it))
 }
 
-#[derive(Deserialize)]
-struct RetryInfo<'a> {
-    #[serde(borrow, rename = "retryDelay")]
-    delay: Cow<'a, str>,
-}
-
 /// When to come back, where the body says so: Google's `retryDelay` among the details.
 fn retry_hint(error: &Value) -> Option<Duration> {
     let details = error.get("details")?.as_array()?;
-    let info = details.iter().find_map(|it| RetryInfo::deserialize(it).ok())?;
-    let seconds: f64 = info.delay.strip_suffix('s')?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    details.iter().find_map(|it| wait::duration(it.get("retryDelay")?.as_str()?))
 }
 
 #[cfg(test)]
@@ -209,6 +231,8 @@ mod tests {
             r#"{"detail":[{"msg":"no","loc":["body"]}]}"#,
             r#"[{"error":{"message":"no"}}]"#,
             r#"{"error":{"error":{"message":"no"}}}"#,
+            r#"{"message":{"detail":[{"msg":"no"}]}}"#,
+            r#"{"error":null,"title":"no"}"#,
         ] {
             assert_eq!(read(500, body), (Kind::Upstream, "no".to_owned()), "{body}");
         }
@@ -230,6 +254,23 @@ mod tests {
         assert_eq!(read(400, r#"{"error":{"code":"invalid_api_key"}}"#).0, Kind::Refused);
         let long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens."}}"#;
         assert_eq!(read(400, long).0, Kind::ContextLength);
+        let per_minute = r#"{"error":{"code":"rate_limit_exceeded","message":"too many tokens"}}"#;
+        assert_eq!(read(413, per_minute).0, Kind::RateLimited);
+    }
+
+    #[test]
+    fn a_provider_behind_a_provider_is_quoted() {
+        let body = r#"{"error":{"code":429,"message":"Provider returned error",
+            "metadata":{"raw":"{\"error\":{\"message\":\"slow down\"}}"}}}"#;
+        let error = from_event(body.as_bytes());
+        assert_eq!((error.kind, error.message()), (Kind::RateLimited, "slow down"));
+    }
+
+    #[test]
+    fn a_sentence_may_say_when_to_come_back() {
+        let body = r#"{"error":{"message":"Rate limit reached. Please try again in 1m2.5s."}}"#;
+        let error = from_status(429, body.as_bytes());
+        assert_eq!(error.retry_after, Some(Duration::from_millis(62_500)));
     }
 
     #[test]

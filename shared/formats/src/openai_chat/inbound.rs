@@ -33,14 +33,14 @@ impl Inbound for OpenAiChat {
         let tools: Option<Vec<IgnoredAny>> = json::read(&raw, "tools", "a list of tools")?;
         let format: Option<ResponseFormat<'_>> =
             json::read(&raw, "response_format", "an object with a `type`")?;
-        let has_response_format =
+        let has_format =
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
+        let has_tools = tools.is_some_and(|it| !it.is_empty());
         Ok(Request {
             model: model.filter(|it| !it.is_empty()),
             stream,
             wants_usage: options.and_then(|it| it.include_usage).unwrap_or(false),
-            has_tools: tools.is_some_and(|it| !it.is_empty()),
-            has_response_format,
+            has_tools_and_format: has_tools && has_format,
             raw,
         })
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use canonical::{Error, Kind, Request, Response, Result};
 
 use super::{OpenAiChat, error, reader::Reader, wire};
-use crate::{Encoded, EventReader, Outbound, Target, json};
+use crate::{Encoded, EventReader, Outbound, StreamEnd, StreamUsage, Target, json};
 
 impl Outbound for OpenAiChat {
     fn encode(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
@@ -13,8 +13,15 @@ impl Outbound for OpenAiChat {
             Error::new(Kind::Internal, "The model's name cannot be written.").caused_by(error)
         })?;
         edits.set("model", model);
-        if request.stream && target.ask_usage && !request.wants_usage {
-            edits.set("stream_options", with_usage(request)?);
+        match target.stream_usage {
+            StreamUsage::Asked if request.stream && !request.wants_usage => {
+                edits.set("stream_options", with_usage(request)?);
+            }
+            StreamUsage::Asked => {}
+            // It reports its usage anyway, so nothing is lost.
+            StreamUsage::Always => {
+                edits.remove("stream_options");
+            }
         }
         let dropped = target.without.iter().copied().filter(|it| edits.remove(it)).collect();
         Ok(Encoded { body: edits.apply(), dropped })
@@ -38,8 +45,8 @@ impl Outbound for OpenAiChat {
         Ok(Response { raw: body, usage })
     }
 
-    fn reader(&self) -> Box<dyn EventReader> {
-        Box::new(Reader::default())
+    fn reader(&self, end: StreamEnd) -> Box<dyn EventReader> {
+        Box::new(Reader::new(end))
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

@@ -5,15 +5,26 @@ use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
 use super::{error, wire};
 use crate::{
-    EventReader,
+    EventReader, StreamEnd,
     sse::{self, Framer},
 };
+
+/// The terminator, for providers that leave it out.
+const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Reads chunks until `data: [DONE]`.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     framer: Framer,
+    end: StreamEnd,
+    finished: bool,
     ended: bool,
+}
+
+impl Reader {
+    pub(super) fn new(end: StreamEnd) -> Self {
+        Self { end, ..Self::default() }
+    }
 }
 
 impl EventReader for Reader {
@@ -25,6 +36,7 @@ impl EventReader for Reader {
         while let Some(frame) = self.framer.frame() {
             let (kind, usage) = meaning(&frame)?;
             events.push(Event { kind, usage, frame });
+            self.finished |= kind == EventKind::Finish;
             if kind == EventKind::End {
                 self.ended = true;
                 break;
@@ -33,8 +45,14 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
         if self.ended {
+            return Ok(());
+        }
+        if self.finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
+            self.ended = true;
+            let frame = Bytes::from_static(DONE);
+            events.push(Event { kind: EventKind::End, usage: None, frame });
             return Ok(());
         }
         let what = if self.framer.is_empty() {
@@ -136,15 +154,24 @@ mod tests {
         assert_eq!(fault(&format!("{gave_up}\n\n")).kind, Kind::Upstream);
     }
 
+    const FINISH: &[u8] = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
     #[test]
     fn a_stream_without_its_terminator_is_cut() {
-        let mut reader = Reader::default();
-        let mut events = vec![];
-        let chunk = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        reader.read(Bytes::from_static(chunk), &mut events).unwrap();
+        let (mut reader, mut events) = (Reader::default(), vec![]);
+        reader.read(Bytes::from_static(FINISH), &mut events).unwrap();
         assert_eq!(events.len(), 1);
-        assert!(reader.close().unwrap_err().message().contains("cut"));
-        reader.read(Bytes::from_static(b"data: [DONE]\n\n"), &mut events).unwrap();
-        reader.close().unwrap();
+        assert!(reader.close(&mut events).unwrap_err().message().contains("cut"));
+        reader.read(Bytes::from_static(DONE), &mut events).unwrap();
+        reader.close(&mut events).unwrap();
+    }
+
+    #[test]
+    fn a_provider_known_to_leave_the_terminator_out_gets_it_added() {
+        let (mut reader, mut events) = (Reader::new(StreamEnd::FinishReason), vec![]);
+        assert!(reader.close(&mut events).is_err(), "nothing was finished yet");
+        reader.read(Bytes::from_static(FINISH), &mut events).unwrap();
+        reader.close(&mut events).unwrap();
+        assert_eq!(events[1].frame, DONE);
     }
 }
