@@ -13,6 +13,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "",
     version: "",
     path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+    api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
     ..OPENAI_COMPATIBLE
 };

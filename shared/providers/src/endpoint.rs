@@ -1,0 +1,209 @@
+//! One configured provider, ready to be called: its address and its headers, made once.
+
+use canonical::{Error, Kind, Result};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use routing::document;
+use storage::Secret;
+
+use crate::{Auth, Key, Provider};
+
+/// Gives the value of a secret, wherever it is kept.
+pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
+
+/// Everything that a call to one provider needs.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) provider: &'static Provider,
+    address: Address,
+    /// One set of headers for each key; one without any where none is needed.
+    headers: Vec<Option<HeaderMap>>,
+    /// Values that no message may quote.
+    pub(crate) secrets: Vec<Secret>,
+}
+
+/// Where calls go.
+#[derive(Debug)]
+enum Address {
+    /// The same place for every model.
+    Fixed(Uri),
+    /// The model is part of the path: what stands before and behind it.
+    ByModel(String, String),
+}
+
+impl Endpoint {
+    /// Prepares a provider. `base_url` is the configured one, or where its script is played.
+    pub(crate) fn new(
+        provider: &'static Provider,
+        base_url: Option<&str>,
+        configured: &document::Provider,
+        resolve: Resolve<'_>,
+    ) -> Result<Self> {
+        let base = base_url.map_or_else(|| provider.base_url.to_owned(), |it| rooted(it, provider));
+        let version = configured.api_version.as_deref().unwrap_or(provider.api_version);
+        let path = provider.path.replace("{api_version}", &encoded(version));
+        let url = format!("{}{path}", base.trim_end_matches('/'));
+        let address = match url.split_once("{model}") {
+            Some((before, behind)) => Address::ByModel(before.to_owned(), behind.to_owned()),
+            None => Address::Fixed(parsed(&url)?),
+        };
+        let common = common_headers(provider, configured, resolve)?;
+        let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
+        let headers = if keys.is_empty() {
+            vec![(provider.key == Key::Optional).then_some(common)]
+        } else {
+            keys.iter().map(|it| with_key(&common, provider.auth, it.as_ref()?)).collect()
+        };
+        let hidden = configured.headers.values().filter_map(resolve);
+        let secrets = keys.into_iter().flatten().chain(hidden).collect();
+        Ok(Self { provider, address, headers, secrets })
+    }
+
+    /// The headers of a call under one key.
+    pub(crate) fn headers(&self, key: usize) -> Result<&HeaderMap> {
+        let message = "no usable key is configured for it";
+        let found = self.headers.get(key).and_then(Option::as_ref);
+        found.ok_or_else(|| Error::new(Kind::Refused, message))
+    }
+
+    /// Where a model is called.
+    pub(crate) fn address(&self, model: &str) -> Result<Uri> {
+        match &self.address {
+            Address::Fixed(uri) => Ok(uri.clone()),
+            Address::ByModel(before, behind) => {
+                if matches!(model, "" | "." | "..") {
+                    return Err(Error::unknown_model(model));
+                }
+                parsed(&format!("{before}{}{behind}", encoded(model)))
+            }
+        }
+    }
+}
+
+/// A configured base URL, with the provider's version segment where it has no path of its own.
+fn rooted(base_url: &str, provider: &Provider) -> String {
+    let base = base_url.trim_end_matches('/');
+    let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    if has_path { base.to_owned() } else { format!("{base}{}", provider.version) }
+}
+
+fn parsed(url: &str) -> Result<Uri> {
+    url.parse::<Uri>()
+        .map_err(|error| Error::new(Kind::Internal, "its address is no URL").caused_by(error))
+}
+
+fn common_headers(
+    provider: &Provider,
+    configured: &document::Provider,
+    resolve: Resolve<'_>,
+) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("lockgate/", env!("CARGO_PKG_VERSION"))),
+    );
+    for (name, value) in provider.headers {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    for (name, source) in &configured.headers {
+        let secret = resolve(source).ok_or_else(|| {
+            Error::new(Kind::Refused, format!("its header `{name}` has no value"))
+        })?;
+        let bad = |_| Error::new(Kind::Internal, format!("its header `{name}` cannot be sent"));
+        let name = name.parse::<HeaderName>().map_err(|error| bad(error.to_string()))?;
+        let value = hidden(secret.expose()).ok_or_else(|| bad(String::new()))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// The headers of one key; none when the key cannot travel in a header.
+fn with_key(common: &HeaderMap, auth: Auth, key: &Secret) -> Option<HeaderMap> {
+    let (name, value) = match auth {
+        Auth::Bearer => (header::AUTHORIZATION, hidden(&format!("Bearer {}", key.expose()))?),
+        Auth::Header(name) => (HeaderName::from_static(name), hidden(key.expose())?),
+    };
+    let mut headers = common.clone();
+    // A header that the operator wrote stands.
+    if !headers.contains_key(&name) {
+        headers.insert(name, value);
+    }
+    Some(headers)
+}
+
+fn hidden(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Percent-encodes everything that is not unreserved (RFC 3986 section 2.3).
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn endpoint(kind: &str, base_url: Option<&str>) -> Endpoint {
+        let key = document::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
+        let configured = document::Provider {
+            name: "p".to_owned(),
+            kind: kind.to_owned(),
+            base_url: None,
+            keys: vec![key],
+            headers: BTreeMap::new(),
+            api_version: None,
+            timeout: None,
+            script: None,
+        };
+        let resolve = |it: &document::SecretSource| match it {
+            document::SecretSource::Value { value, .. } => Some(value.clone()),
+            document::SecretSource::Parameter { .. } => None,
+        };
+        Endpoint::new(crate::find(kind).unwrap(), base_url, &configured, &resolve).unwrap()
+    }
+
+    fn address(kind: &str, base_url: Option<&str>, model: &str) -> String {
+        endpoint(kind, base_url).address(model).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_base_url_without_a_path_gets_the_version() {
+        let wanted = "http://h:1/v1/chat/completions";
+        for base_url in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
+            assert_eq!(address("openai", Some(base_url), "m"), wanted);
+        }
+        assert_eq!(address("openai", Some("http://h/x"), "m"), "http://h/x/chat/completions");
+        assert_eq!(address("openai", None, "m"), "https://api.openai.com/v1/chat/completions");
+    }
+
+    #[test]
+    fn azure_has_the_model_in_its_path_and_the_key_in_its_own_header() {
+        let azure = endpoint("azure-openai", Some("https://r.openai.azure.com"));
+        assert_eq!(
+            azure.address("gpt 4/../o").unwrap().to_string(),
+            "https://r.openai.azure.com/openai/deployments/gpt%204%2F..%2Fo/chat/completions\
+             ?api-version=2024-10-21"
+        );
+        assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
+        assert!(azure.address("..").is_err());
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        assert!(!format!("{:?}", endpoint("openai", None)).contains("hunter2"));
+    }
+}

@@ -1,0 +1,123 @@
+//! The companies that we call.
+//!
+//! A provider is data: one small file and one line in [`CATALOG`]. Nothing here matches on one.
+
+mod client;
+mod endpoint;
+mod hints;
+mod stream;
+mod upstream;
+
+mod azure_openai;
+mod cerebras;
+mod cohere;
+mod deepseek;
+mod fireworks;
+mod github;
+mod groq;
+mod lmstudio;
+mod mistral;
+mod mock;
+mod nvidia;
+mod ollama;
+mod openai;
+mod openrouter;
+mod perplexity;
+mod together;
+mod vllm;
+mod xai;
+
+use formats::{Outbound, openai_chat::OpenAiChat};
+pub use formats::{StreamEnd, StreamUsage};
+
+pub use client::Client;
+pub use endpoint::Resolve;
+pub use stream::Events;
+pub use upstream::{Answer, Body, Question, Upstream};
+
+/// Every provider, by the word for `type` in the configuration.
+pub const CATALOG: &[&Provider] = &[
+    &azure_openai::PROVIDER,
+    &cerebras::PROVIDER,
+    &cohere::PROVIDER,
+    &deepseek::PROVIDER,
+    &fireworks::PROVIDER,
+    &github::PROVIDER,
+    &groq::PROVIDER,
+    &lmstudio::PROVIDER,
+    &mistral::PROVIDER,
+    &mock::PROVIDER,
+    &nvidia::PROVIDER,
+    &ollama::PROVIDER,
+    &openai::PROVIDER,
+    &openrouter::PROVIDER,
+    &perplexity::PROVIDER,
+    &together::PROVIDER,
+    &vllm::PROVIDER,
+    &xai::PROVIDER,
+];
+
+/// How a provider is called.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// The word for `type` in the configuration.
+    pub name: &'static str,
+    /// Where it lives, with its version segment. Empty where only the operator knows.
+    pub base_url: &'static str,
+    /// What a configured `base_url` without a path of its own gets, such as `/v1`.
+    pub version: &'static str,
+    /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
+    pub path: &'static str,
+    /// The `api_version` that is meant when the configuration names none.
+    pub api_version: &'static str,
+    /// How the key travels.
+    pub auth: Auth,
+    /// Whether calls without a key make sense.
+    pub key: Key,
+    /// What it speaks.
+    pub format: &'static dyn Outbound,
+    /// How a stream comes to report its usage.
+    pub stream_usage: StreamUsage,
+    /// How a stream shows that it is whole.
+    pub stream_end: StreamEnd,
+    /// Headers that every call carries.
+    pub headers: &'static [(&'static str, &'static str)],
+}
+
+/// How the key travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone, in the header of this name.
+    Header(&'static str),
+}
+
+/// Whether a provider needs a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Every call is refused without one.
+    Required,
+    /// A server of one's own, which may have none.
+    Optional,
+}
+
+/// The entry of this name.
+pub fn find(name: &str) -> Option<&'static Provider> {
+    CATALOG.iter().copied().find(|it| it.name == name)
+}
+
+/// Any service that speaks OpenAI chat, from which the others differ in a line or two.
+pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
+    name: "openai",
+    base_url: "https://api.openai.com/v1",
+    version: "/v1",
+    path: "/chat/completions",
+    api_version: "",
+    auth: Auth::Bearer,
+    key: Key::Required,
+    format: &OpenAiChat,
+    stream_usage: StreamUsage::Asked,
+    stream_end: StreamEnd::Terminator,
+    headers: &[],
+};

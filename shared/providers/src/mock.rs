@@ -1,0 +1,228 @@
+//! A scripted provider, which speaks OpenAI chat and needs no key.
+//!
+//! It is a real server on a loopback port, so that what it shows is what a provider would show:
+//! the demo, a first try of one's own routes, and tests all take the same path. It answers what the
+//! configuration says (`script`), word by word when a stream is asked for.
+
+use std::{
+    convert::Infallible,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Result};
+use http::{Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::{
+    body::{Body, Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use routing::document::Script;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::AbortHandle, time::Sleep};
+
+use crate::{Key, OPENAI_COMPATIBLE, Provider};
+
+pub(crate) const PROVIDER: Provider =
+    Provider { name: "mock", base_url: WITHIN, key: Key::Optional, ..OPENAI_COMPATIBLE };
+
+/// Where a scripted provider lives: within this process.
+pub(crate) const WITHIN: &str = "http://within/v1";
+
+const ANSWER: &str = "This is a scripted answer: no model was asked and nothing was spent.";
+/// What a mock takes before it gives up on a request.
+const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
+
+/// A scripted provider at work. It stops when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Mock {
+    address: SocketAddr,
+    server: AbortHandle,
+}
+
+impl Mock {
+    /// Starts one on a port of its own. Must be called within a runtime.
+    pub(crate) fn start(script: Script) -> Result<Self> {
+        let unavailable = |error: std::io::Error| {
+            Error::new(Kind::Internal, "it could not be started").caused_by(error)
+        };
+        let listener =
+            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(unavailable)?;
+        listener.set_nonblocking(true).map_err(unavailable)?;
+        let address = listener.local_addr().map_err(unavailable)?;
+        let listener = TcpListener::from_std(listener).map_err(unavailable)?;
+        let play = Arc::new(Play { script, calls: AtomicU32::new(0) });
+        Ok(Self { address, server: tokio::spawn(serve(listener, play)).abort_handle() })
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Play {
+    script: Script,
+    calls: AtomicU32,
+}
+
+async fn serve(listener: TcpListener, play: Arc<Play>) {
+    let mut clients = tokio::task::JoinSet::new();
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        while clients.try_join_next().is_some() {}
+        let play = play.clone();
+        clients.spawn(async move {
+            let service = service_fn(|request| {
+                let play = play.clone();
+                async move { Ok::<_, Infallible>(play.answer(request).await) }
+            });
+            let io = TokioIo::new(socket);
+            let served =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(io, service).await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection to a scripted provider broke");
+            }
+        });
+    }
+}
+
+type Answer = Response<Either<Full<Bytes>, Words>>;
+
+impl Play {
+    async fn answer(&self, request: http::Request<Incoming>) -> Answer {
+        let body = Limited::new(request.into_body(), LARGEST_REQUEST).collect().await;
+        let body = body.map(|it| it.to_bytes()).unwrap_or_default();
+        let Ok(request) = serde_json::from_slice::<Value>(&body) else {
+            return failure(StatusCode::BAD_REQUEST, "the request is not JSON");
+        };
+        if let Some(delay) = self.script.delay {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some(status) = self.status_of_failure() {
+            let mut answer = failure(status, "the script says so");
+            let seconds = self.script.retry_after.map(Into::into);
+            answer.headers_mut().extend(seconds.map(|it| (header::RETRY_AFTER, it)));
+            return answer;
+        }
+        let text = self.script.answer.as_deref().unwrap_or(ANSWER);
+        if request["stream"] == true {
+            return stream(Words::new(text, &request, self.script.pause));
+        }
+        let answer = json!({
+            "id": "chatcmpl-mock", "object": "chat.completion", "created": 0,
+            "model": request["model"],
+            "choices": [{
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "stop",
+            }],
+            "usage": usage(&request, text),
+        });
+        whole(StatusCode::OK, &answer)
+    }
+
+    /// Counts this call, and says whether it is one that fails.
+    fn status_of_failure(&self) -> Option<StatusCode> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        let fails = match self.script.fail_first {
+            Some(first) => call < first,
+            None => self.script.status.is_some(),
+        };
+        let status = self.script.status.unwrap_or(500);
+        fails.then(|| StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+}
+
+/// About what a tokenizer would count: a word is a token here.
+fn usage(request: &Value, text: &str) -> Value {
+    let read = request["messages"].to_string().split_whitespace().count();
+    let written = text.split_whitespace().count();
+    json!({
+        "prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written,
+    })
+}
+
+fn failure(status: StatusCode, message: &str) -> Answer {
+    whole(status, &json!({"error": {"message": message, "type": "mock", "code": null}}))
+}
+
+fn whole(status: StatusCode, body: &Value) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(body.to_string().into())));
+    *answer.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+fn stream(words: Words) -> Answer {
+    let mut answer = Response::new(Either::Right(words));
+    let kind = header::HeaderValue::from_static("text/event-stream");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}
+
+/// A streamed answer: a role, then word by word, a finish, the usage if asked for, the end.
+struct Words {
+    frames: std::vec::IntoIter<String>,
+    pause: Option<Duration>,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Words {
+    fn new(text: &str, request: &Value, pause: Option<Duration>) -> Self {
+        let chunk = |choices: Value, usage: Value| {
+            let chunk = json!({
+                "id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": 0,
+                "model": request["model"], "choices": choices, "usage": usage,
+            });
+            format!("data: {chunk}\n\n")
+        };
+        let delta = |delta: Value, finish: Value| {
+            chunk(json!([{"index": 0, "delta": delta, "finish_reason": finish}]), Value::Null)
+        };
+        let mut frames = vec![delta(json!({"role": "assistant", "content": ""}), Value::Null)];
+        let words = text.split_inclusive(' ');
+        frames.extend(words.map(|it| delta(json!({"content": it}), Value::Null)));
+        frames.push(delta(json!({}), json!("stop")));
+        if request["stream_options"]["include_usage"] == true {
+            frames.push(chunk(json!([]), usage(request, text)));
+        }
+        frames.push("data: [DONE]\n\n".to_owned());
+        Self { frames: frames.into_iter(), pause, waiting: None }
+    }
+}
+
+impl Body for Words {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(cx));
+        }
+        self.waiting = self.pause.map(|it| Box::pin(tokio::time::sleep(it)));
+        Poll::Ready(self.frames.next().map(|it| Ok(Frame::data(it.into()))))
+    }
+}

@@ -1,0 +1,162 @@
+//! A provider's stream after its first meaningful event.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical::{Error, Event, EventKind, Kind, Result};
+use formats::EventReader;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, Sleep};
+
+/// How long the connection may take to end after the stream's own end, so that it can be kept.
+const GRACE: Duration = Duration::from_millis(250);
+/// How much may come before anything meaningful.
+const LONGEST_PRELUDE: usize = 1024 * 1024;
+
+/// The events of one answer, in the batches in which they arrived.
+pub struct Events {
+    provider: String,
+    body: Incoming,
+    reader: Box<dyn EventReader>,
+    idle: Duration,
+    silence: Pin<Box<Sleep>>,
+    /// Events that were read before anybody asked for them.
+    ready: Vec<Event>,
+    /// What the events in `ready` end with.
+    fault: Option<Error>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// More is expected.
+    Open,
+    /// The stream said its last; only the connection has to end.
+    Ended,
+    /// Nothing more is given.
+    Over,
+}
+
+impl Events {
+    /// Starts on an answer whose headers have arrived.
+    pub(crate) fn new(
+        provider: &str,
+        body: Incoming,
+        reader: Box<dyn EventReader>,
+        idle: Duration,
+    ) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            body,
+            reader,
+            idle,
+            silence: Box::pin(tokio::time::sleep(idle)),
+            ready: vec![],
+            fault: None,
+            state: State::Open,
+        }
+    }
+
+    /// Waits for the first meaningful event, so that a provider that breaks before can be passed over.
+    pub(crate) async fn first(&mut self) -> Result<()> {
+        let mut seen = vec![];
+        let mut size = 0;
+        loop {
+            let batch = std::future::poll_fn(|cx| self.poll_next(cx)).await;
+            let nothing = || Error::new(Kind::Upstream, "its stream ended without an answer");
+            let events = batch.ok_or_else(nothing)??;
+            size += events.iter().map(|it| it.frame.len()).sum::<usize>();
+            let meaningful = events.iter().any(|it| it.kind.is_meaningful());
+            seen.extend(events);
+            if meaningful {
+                self.ready = seen;
+                return Ok(());
+            }
+            if LONGEST_PRELUDE < size {
+                return Err(Error::new(Kind::Upstream, "it sent much and answered nothing"));
+            }
+        }
+    }
+
+    /// The next events. None after a lawful end; a fault is the last thing that is given.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Event>>>> {
+        loop {
+            if !self.ready.is_empty() {
+                return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
+            }
+            if let Some(fault) = self.fault.take() {
+                self.state = State::Over;
+                return Poll::Ready(Some(Err(self.named(fault))));
+            }
+            match self.state {
+                State::Over => return Poll::Ready(None),
+                State::Ended => ready!(self.poll_rest(cx)),
+                State::Open => ready!(self.poll_bytes(cx)),
+            }
+        }
+    }
+
+    fn named(&self, error: Error) -> Error {
+        error.from_origin(canonical::Origin::Provider(self.provider.clone()))
+    }
+
+    /// Reads on until events or a fault are there.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            ready!(self.silence.as_mut().poll(cx));
+            let message = format!("its stream was silent for {} s", self.idle.as_secs_f32());
+            self.fault = Some(Error::new(Kind::Timeout, message));
+            return Poll::Ready(());
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                self.silence.as_mut().reset(Instant::now() + self.idle);
+                if let Ok(bytes) = frame.into_data() {
+                    self.take(bytes);
+                }
+            }
+            Some(Err(error)) => {
+                let cut = Error::new(Kind::Network, "its stream was cut");
+                self.fault = Some(cut.caused_by(error));
+            }
+            None => {
+                self.state = State::Over;
+                self.fault = self.reader.close(&mut self.ready).err();
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn take(&mut self, bytes: Bytes) {
+        self.fault = self.reader.read(bytes, &mut self.ready).err();
+        if self.ready.last().is_some_and(|it| it.kind == EventKind::End) {
+            self.state = State::Ended;
+            self.silence.as_mut().reset(Instant::now() + GRACE);
+        }
+    }
+
+    /// Lets the connection end, so that it can be used again. What comes now does not matter.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let rest = Pin::new(&mut self.body).poll_frame(cx);
+        let late = self.silence.as_mut().poll(cx).is_ready();
+        match rest {
+            Poll::Ready(Some(Ok(_))) if !late => Poll::Ready(()),
+            Poll::Pending if !late => Poll::Pending,
+            _ => {
+                self.state = State::Over;
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,252 @@
+//! One HTTP call to a provider, answered from its first event.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Origin, Request, Response, Result};
+use formats::{Target, without_secrets};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use routing::{
+    Document, Step, Try,
+    document::{self, ConflictResolution},
+};
+
+use crate::{
+    Client, Events,
+    endpoint::{Endpoint, Resolve},
+    hints,
+    mock::{self, Mock},
+};
+
+/// How large a whole answer may be.
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+/// How much of a failure is read.
+const LARGEST_FAILURE: usize = 64 * 1024;
+/// How long the body of a failure may take.
+const FAILURE_TIME: Duration = Duration::from_secs(5);
+
+/// Every configured provider, ready to be called.
+#[derive(Debug)]
+pub struct Upstream {
+    client: Client,
+    endpoints: HashMap<String, Result<Endpoint>>,
+    idle_timeout: Duration,
+    /// Scripted providers play as long as this lives.
+    _mocks: Vec<Mock>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The client's request.
+    pub request: &'a Request,
+    /// Whether it is refused rather than sent with less than it says.
+    pub strict: bool,
+}
+
+/// What a provider answers.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its HTTP status.
+    pub status: u16,
+    /// What it was not told, by the client's names.
+    pub dropped: Vec<&'static str>,
+    /// The answer itself.
+    pub body: Body,
+}
+
+/// An answer, as it was asked for.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Response),
+    /// Piece by piece; the first meaningful piece has arrived.
+    Stream(Events),
+}
+
+impl Upstream {
+    /// Prepares every provider of a document.
+    pub fn new(client: Client, document: &Document, resolve: Resolve<'_>) -> Self {
+        let mut mocks = vec![];
+        let mut prepared = |it: &document::Provider| {
+            let entry = crate::find(&it.kind)
+                .ok_or_else(|| Error::new(Kind::Internal, "its type is not in the catalog"))?;
+            if entry.base_url != mock::WITHIN {
+                return Endpoint::new(entry, it.base_url.as_deref(), it, resolve);
+            }
+            let mock = Mock::start(it.script.clone().unwrap_or_default())?;
+            let base_url = mock.base_url();
+            mocks.push(mock);
+            Endpoint::new(entry, Some(&base_url), it, resolve)
+        };
+        let endpoints =
+            document.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
+        Self { client, endpoints, idle_timeout: document.idle_timeout, _mocks: mocks }
+    }
+
+    /// Why a step could not be tried at all, such as a key that is missing.
+    pub fn fault(&self, step: &Step) -> Option<String> {
+        let said = |error: &Error| error.message().to_owned();
+        match self.endpoints.get(&step.provider)? {
+            Err(error) => Some(said(error)),
+            Ok(endpoint) => {
+                let usable = (0..step.keys).any(|it| endpoint.headers(it).is_ok());
+                if usable { None } else { endpoint.headers(0).err().as_ref().map(said) }
+            }
+        }
+    }
+
+    /// Calls one candidate at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
+    /// with a first meaningful event.
+    pub async fn send(&self, next: &Try, question: &Question<'_>, now: u64) -> Result<Answer> {
+        let step = next.step();
+        let named = |error: Error| error.from_origin(Origin::Provider(step.provider.clone()));
+        let endpoint = match self.endpoints.get(&step.provider) {
+            Some(Ok(endpoint)) => endpoint,
+            Some(Err(error)) => return Err(named(Error::new(error.kind, error.message()))),
+            None => return Err(named(Error::new(Kind::Refused, "it is configured no longer"))),
+        };
+        let time = Time::of(next, question.request);
+        let call = self.call(endpoint, next, question, now);
+        let outcome = match tokio::time::timeout(time.limit, call).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(Kind::Timeout, time.message())),
+        };
+        outcome.map_err(|error| named(quoting_nothing(error, endpoint)))
+    }
+
+    async fn call(
+        &self,
+        endpoint: &Endpoint,
+        next: &Try,
+        question: &Question<'_>,
+        now: u64,
+    ) -> Result<Answer> {
+        let (step, request) = (next.step(), question.request);
+        let provider = endpoint.provider;
+        let target = Target {
+            model: &step.model,
+            stream_usage: provider.stream_usage,
+            without: left_out(step, request),
+        };
+        let encoded = provider.format.encode(request, &target)?;
+        if question.strict && !encoded.dropped.is_empty() {
+            return Err(cannot_say(&encoded.dropped));
+        }
+        let mut post = http::Request::new(Full::new(encoded.body));
+        *post.method_mut() = http::Method::POST;
+        *post.uri_mut() = endpoint.address(&step.model)?;
+        *post.headers_mut() = endpoint.headers(next.key)?.clone();
+
+        let answer = self.client.0.request(post).await.map_err(unreachable)?;
+        let status = answer.status();
+        if status != StatusCode::OK {
+            return Err(failure(endpoint, answer, now).await);
+        }
+        let (parts, incoming) = answer.into_parts();
+        let body = if request.stream && !is_json(&parts.headers) {
+            let reader = provider.format.reader(provider.stream_end);
+            let mut events = Events::new(&step.provider, incoming, reader, self.idle_timeout);
+            events.first().await?;
+            Body::Stream(events)
+        } else {
+            let response = provider.format.response(whole(incoming).await?)?;
+            if request.stream {
+                return Err(Error::new(
+                    Kind::Upstream,
+                    "it answered whole where a stream was asked for",
+                ));
+            }
+            Body::Whole(response)
+        };
+        Ok(Answer { status: status.as_u16(), dropped: encoded.dropped, body })
+    }
+}
+
+/// What a step's conflict resolution takes out of a request that has both.
+pub(crate) fn left_out(step: &Step, request: &Request) -> &'static [&'static str] {
+    if !request.has_tools_and_format {
+        return &[];
+    }
+    match step.conflict_resolution {
+        Some(ConflictResolution::Tools) => &["response_format"],
+        Some(ConflictResolution::Format) => &["tools", "tool_choice", "parallel_tool_calls"],
+        None => &[],
+    }
+}
+
+fn cannot_say(dropped: &[&str]) -> Error {
+    let fields = dropped.join("`, `");
+    let message = format!("`{fields}` would be left out, and `X-Gateway-Strict` forbids that");
+    Error::invalid(dropped.first().unwrap_or(&""), message)
+}
+
+/// How long one call may take, and what it is that takes too long.
+struct Time {
+    limit: Duration,
+    first_token: bool,
+}
+
+impl Time {
+    fn of(next: &Try, request: &Request) -> Self {
+        let first = next.step().first_token_timeout.filter(|_| request.stream);
+        match first {
+            Some(first) if first < next.timeout => Self { limit: first, first_token: true },
+            _ => Self { limit: next.timeout, first_token: request.stream },
+        }
+    }
+
+    fn message(&self) -> String {
+        let what = if self.first_token { "no first token" } else { "no answer" };
+        format!("{what} within {} s", self.limit.as_secs_f32())
+    }
+}
+
+/// Reads a failure's status, headers and body.
+async fn failure(endpoint: &Endpoint, answer: http::Response<Incoming>, now: u64) -> Error {
+    let (parts, incoming) = answer.into_parts();
+    let read = Limited::new(incoming, LARGEST_FAILURE).collect();
+    let body = match tokio::time::timeout(FAILURE_TIME, read).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    let mut error = endpoint.provider.format.error(parts.status.as_u16(), &body);
+    error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after);
+    error
+}
+
+async fn whole(incoming: Incoming) -> Result<Bytes> {
+    match Limited::new(incoming, LARGEST_ANSWER).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::new(Kind::Upstream, "its answer is larger than 32 MiB"))
+        }
+        Err(error) => Err(Error::new(Kind::Network, "its answer was cut").caused_by(error)),
+    }
+}
+
+fn unreachable(error: hyper_util::client::legacy::Error) -> Error {
+    let message = if error.is_connect() {
+        "it could not be reached"
+    } else {
+        "the connection broke before it answered"
+    };
+    Error::new(Kind::Network, message).caused_by(error)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&[][..], |it| it.as_bytes());
+    kind.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/json"))
+}
+
+/// The same failure, in words that quote none of our secrets.
+fn quoting_nothing(error: Error, endpoint: &Endpoint) -> Error {
+    let secrets = || endpoint.secrets.iter().map(storage::Secret::expose);
+    if !secrets().any(|it| error.message().contains(it)) {
+        return error;
+    }
+    let message = without_secrets(error.message(), secrets());
+    error.with_message(message)
+}
