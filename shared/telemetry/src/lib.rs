@@ -1,3 +1,6 @@
 //! What each call leaves behind.
 
 pub mod price;
+mod record;
+
+pub use record::Record;

@@ -1,0 +1,43 @@
+//! Work that no client waits for.
+//!
+//! On a server it simply runs. In Lambda the process freezes once a call is over, so whoever ends
+//! a call waits here first.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+/// How long the end of a call waits for the work behind it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tasks under way.
+#[derive(Debug, Default)]
+pub(crate) struct Background {
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Background {
+    /// Starts a task.
+    pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Waits for every task that was started, up to a limit; what takes longer goes on.
+    pub(crate) async fn settle(&self) {
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        if tasks.is_empty() {
+            return;
+        }
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("work behind a call takes longer than {} s", PATIENCE.as_secs());
+            tasks.detach_all();
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The configuration in force: read at the start, kept, and refreshed behind calls.
+//!
+//! A store that fails leaves the last good one in place. A call reads no store while one is there.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use canonical::{Error, Kind, Result};
+use providers::Client;
+use routing::{
+    Document, Rest, Rests,
+    document::{self, SecretSource, rows},
+};
+use storage::{Change, Parameters, Row, Stores};
+
+use crate::{
+    background::Background,
+    snapshot::{Keys, Snapshot},
+};
+
+/// How old a configuration may be before it is read again, in milliseconds.
+const FRESH: u64 = 60_000;
+/// How old keys may be before they are read again, in milliseconds.
+const FRESH_KEYS: u64 = 300_000;
+/// How often keys are read again because a provider refused one, in milliseconds.
+const RENEWAL: u64 = 10_000;
+/// When a client should come back while there is no configuration.
+const COME_BACK: Duration = Duration::from_secs(5);
+/// The partition of the `state` table that holds rests.
+const REST: &str = "rest";
+
+/// Where a configuration comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A document that was read at the start and does not change; the keys it names may.
+    Document(Box<Document>, Option<Parameters>),
+    /// Rows in the `config` table, and parameters that hold keys.
+    Store(Parameters),
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Configuration(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// The document that does not change.
+    fixed: Option<Document>,
+    parameters: Option<Parameters>,
+    stores: Stores,
+    client: Client,
+    rests: Arc<Rests>,
+    current: ArcSwapOption<Snapshot>,
+    /// When the configuration was last read, or tried to be.
+    read_at: AtomicU64,
+    keys_read_at: AtomicU64,
+    background: Background,
+}
+
+impl Configuration {
+    /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
+    pub fn new(source: Source, stores: Stores) -> Self {
+        let (fixed, parameters) = match source {
+            Source::Document(document, parameters) => (Some(*document), parameters),
+            Source::Store(parameters) => (None, Some(parameters)),
+        };
+        Self(Arc::new(Inner {
+            fixed,
+            parameters,
+            stores,
+            client: Client::new(),
+            rests: Arc::default(),
+            current: ArcSwapOption::empty(),
+            read_at: AtomicU64::new(0),
+            keys_read_at: AtomicU64::new(0),
+            background: Background::default(),
+        }))
+    }
+
+    pub(crate) fn rests(&self) -> &Arc<Rests> {
+        &self.0.rests
+    }
+
+    /// Reads everything for the first time. After a failure the first call tries again.
+    pub async fn load(&self, now: u64) -> Result<()> {
+        self.0.refresh(now).await
+    }
+
+    /// Whether there is a configuration to answer by, or the store that has it can be read.
+    pub(crate) async fn is_ready(&self, now: u64) -> bool {
+        if self.0.current.load().is_some() {
+            return true;
+        }
+        let found = self.0.stores.config.query(rows::PARTITION, now / 1000).await;
+        found.is_ok_and(|it| rows::from_rows(&it, &kinds()).is_ok())
+    }
+
+    /// The configuration in force; refreshed behind the call when it is old.
+    pub(crate) async fn current(&self, now: u64) -> Result<Arc<Snapshot>> {
+        let Some(snapshot) = self.0.current.load_full() else {
+            self.0.refresh(now).await?;
+            return self.0.current.load_full().ok_or_else(|| unavailable("nothing was read"));
+        };
+        let read_at = self.0.read_at.load(Ordering::Relaxed);
+        let due = read_at + FRESH <= now;
+        let claim = |at: &AtomicU64| {
+            at.compare_exchange(read_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        if due && claim(&self.0.read_at) {
+            let inner = self.0.clone();
+            self.0.background.start(async move {
+                if let Err(error) = inner.refresh(now).await {
+                    let cause = error.cause().map(tracing::field::display);
+                    tracing::warn!(cause, "{error} The last good configuration stays in force.");
+                }
+            });
+        }
+        Ok(snapshot)
+    }
+
+    /// Reads the keys again after a provider refused one of `seen`. None when nothing changed.
+    pub(crate) async fn renew_keys(&self, seen: &Snapshot, now: u64) -> Option<Arc<Snapshot>> {
+        let current = self.0.current.load_full()?;
+        if !same_keys(&current.keys, &seen.keys) {
+            return Some(current);
+        }
+        let read_at = self.0.keys_read_at.load(Ordering::Relaxed);
+        if self.0.parameters.is_none() || now < read_at + RENEWAL {
+            return None;
+        }
+        self.0.keys_read_at.store(now, Ordering::Relaxed);
+        let keys = self.0.read_keys(&current.document).await.ok()?;
+        if same_keys(&current.keys, &keys) {
+            return None;
+        }
+        let document = current.document.clone();
+        let snapshot = Arc::new(Snapshot::new(document, keys, self.0.client.clone()));
+        self.0.current.store(Some(snapshot.clone()));
+        Some(snapshot)
+    }
+
+    /// Tells other instances who rests, behind the call.
+    pub(crate) fn share_rests(&self, now: u64) {
+        let rests = self.0.rests.take_new();
+        if rests.is_empty() {
+            return;
+        }
+        let inner = self.0.clone();
+        self.0.background.start(async move {
+            let changes: Vec<Change> = rests.iter().map(|it| as_row(it, now)).collect();
+            if let Err(error) = inner.stores.state.write(&changes).await {
+                tracing::warn!(%error, "a rest could not be shared");
+            }
+        });
+    }
+
+    pub(crate) async fn settle(&self) {
+        self.0.background.settle().await;
+    }
+}
+
+impl Inner {
+    /// Reads the configuration, the keys and who rests.
+    async fn refresh(&self, now: u64) -> Result<()> {
+        let rests = self.stores.state.query(REST, now / 1000);
+        let (rests, document) = tokio::join!(rests, self.document(now));
+        self.learn(rests, now);
+        let document = document?;
+        let keys = self.keys_for(&document, now).await?;
+        let current = self.current.load_full();
+        let unchanged =
+            self.fixed.is_some() && current.is_some_and(|it| same_keys(&it.keys, &keys));
+        if !unchanged {
+            let snapshot = Snapshot::new(document, keys, self.client.clone());
+            self.current.store(Some(Arc::new(snapshot)));
+        }
+        self.read_at.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn document(&self, now: u64) -> Result<Document> {
+        if let Some(document) = &self.fixed {
+            return Ok(document.clone());
+        }
+        let found = self.stores.config.query(rows::PARTITION, now / 1000).await;
+        let found = found.map_err(|error| unavailable("it cannot be read").caused_by(error))?;
+        rows::from_rows(&found, &kinds())
+            .map_err(|faults| unavailable("it is not valid").caused_by(faults))
+    }
+
+    /// The keys that a document needs: those at hand while they are fresh, or while the store fails.
+    async fn keys_for(&self, document: &Document, now: u64) -> Result<Keys> {
+        let current = self.current.load_full();
+        let at_hand = current.as_ref().map(|it| &it.keys);
+        let complete =
+            at_hand.is_some_and(|keys| parameters(document).iter().all(|it| keys.contains_key(it)));
+        if complete && now < self.keys_read_at.load(Ordering::Relaxed) + FRESH_KEYS {
+            return Ok(at_hand.cloned().unwrap_or_default());
+        }
+        match (self.read_keys(document).await, at_hand) {
+            (Ok(keys), _) => {
+                self.keys_read_at.store(now, Ordering::Relaxed);
+                Ok(keys)
+            }
+            (Err(error), Some(keys)) => {
+                let cause = error.cause().map(tracing::field::display);
+                tracing::warn!(cause, "{error} The keys at hand stay in use.");
+                Ok(keys.clone())
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    async fn read_keys(&self, document: &Document) -> Result<Keys> {
+        let Some(store) = &self.parameters else {
+            return Ok(Keys::new());
+        };
+        let names = parameters(document);
+        let keys = store
+            .get(&names)
+            .await
+            .map_err(|error| unavailable("its keys cannot be read").caused_by(error))?;
+        for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
+            tracing::error!(
+                parameter = missing,
+                "a parameter is missing; who needs it is passed over"
+            );
+        }
+        Ok(keys)
+    }
+
+    fn learn(&self, rows: Result<Vec<Row>, storage::StoreError>, now: u64) {
+        match rows {
+            Ok(rows) => {
+                let rests = rows.iter().filter_map(|it| serde_json::from_str(&it.value).ok());
+                self.rests.learn(rests, now);
+            }
+            Err(error) => tracing::warn!(%error, "who rests elsewhere is not known"),
+        }
+    }
+}
+
+/// What the reader of a document has to know of each provider in the catalog.
+pub fn kinds() -> Vec<document::Kind> {
+    let kind = |it: &&'static providers::Provider| document::Kind {
+        name: it.name,
+        needs_base_url: it.base_url.is_empty(),
+        needs_key: it.key == providers::Key::Required,
+    };
+    providers::CATALOG.iter().map(kind).collect()
+}
+
+/// The parameters that a document names.
+fn parameters(document: &Document) -> Vec<String> {
+    let named = |it: &SecretSource| match it {
+        SecretSource::Parameter { name, .. } => Some(name.clone()),
+        SecretSource::Value { .. } => None,
+    };
+    document.secrets().filter_map(named).collect()
+}
+
+fn same_keys(one: &Keys, other: &Keys) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(name, key)| other.get(name).is_some_and(|it| it.expose() == key.expose()))
+}
+
+fn as_row(rest: &Rest, now: u64) -> Change {
+    let (pk, sk) =
+        (REST.to_owned(), format!("{}\u{1f}{}\u{1f}{}", rest.provider, rest.model, rest.key));
+    match serde_json::to_string(rest) {
+        Ok(value) if now < rest.until => {
+            Change::Put(Row { pk, sk, value, expires: Some(rest.until.div_ceil(1000)) })
+        }
+        _ => Change::Delete { pk, sk },
+    }
+}
+
+fn unavailable(what: &str) -> Error {
+    let mut error =
+        Error::new(Kind::Unavailable, format!("The configuration is not available: {what}."));
+    error.retry_after = Some(COME_BACK);
+    error
+}

@@ -1,0 +1,118 @@
+//! Watches an answer go by: what it consumed, what it cost, how it ended.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use canonical::{Error, Event, Response, Result, Summary, Usage};
+use providers::{Answer, Body, Events};
+use routing::Tries;
+
+use crate::Call;
+
+/// An answer on its way to the client.
+#[derive(Debug)]
+pub struct Reply {
+    /// Who answers, by its name in the configuration.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// How many attempts it took.
+    pub attempts: usize,
+    /// What the provider was not told, by the client's names.
+    pub dropped: Vec<&'static str>,
+    /// The answer itself.
+    pub body: ReplyBody,
+}
+
+/// An answer, as it was asked for.
+#[derive(Debug)]
+pub enum ReplyBody {
+    /// All of it, and how the call went.
+    Whole(Response, Box<Summary>),
+    /// Piece by piece.
+    Stream(Box<Watched>),
+}
+
+/// A stream that is watched.
+#[derive(Debug)]
+pub struct Watched {
+    events: Events,
+    call: Call,
+    usage: Option<Usage>,
+}
+
+/// Starts to watch an answer. The call's record ends when the answer does.
+pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
+    let now = call.clock.now();
+    let attempts = tries.succeeded(answer.status, now);
+    let summary = &mut call.record.summary;
+    if let Some(last) = attempts.last() {
+        summary.provider.clone_from(&last.provider);
+        summary.model.clone_from(&last.model);
+    }
+    summary.route.clone_from(&tries.plan().route);
+    summary.attempts = attempts;
+    summary.request_id.clone_from(&call.record.request_id);
+    summary.trace_id.clone_from(&call.record.trace_id);
+    Reply {
+        provider: summary.provider.clone(),
+        model: summary.model.clone(),
+        attempts: summary.attempts.len(),
+        dropped: answer.dropped,
+        body: match answer.body {
+            Body::Whole(response) => {
+                let summary = finish(&mut call, response.usage);
+                ReplyBody::Whole(response, Box::new(summary))
+            }
+            Body::Stream(events) => {
+                call.record.first_event_ms = Some(call.record.elapsed_ms());
+                ReplyBody::Stream(Box::new(Watched { events, call, usage: None }))
+            }
+        },
+    }
+}
+
+impl Watched {
+    /// The next events. None after a lawful end; a failure is the last thing that is given.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Event>>>> {
+        let batch = self.events.poll_next(cx);
+        match &batch {
+            // Some report what was consumed so far on every event: the last report counts.
+            Poll::Ready(Some(Ok(events))) => {
+                self.usage = events.iter().rev().find_map(|it| it.usage).or(self.usage);
+            }
+            Poll::Ready(Some(Err(error))) => self.failed(error),
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        batch
+    }
+
+    /// Notes that the answer broke off.
+    pub fn failed(&mut self, error: &Error) {
+        self.call.record.usage = self.usage;
+        self.call.record.failed(error);
+    }
+
+    /// Notes that the answer is whole, and says how the call went.
+    pub fn finish(&mut self) -> Summary {
+        finish(&mut self.call, self.usage)
+    }
+
+    /// How long the platform lets the call go on; none where nothing bounds it.
+    pub fn time_left(&self) -> Option<Duration> {
+        let left = self.call.platform_deadline?.saturating_sub(self.call.clock.now());
+        Some(Duration::from_millis(left))
+    }
+}
+
+fn finish(call: &mut Call, usage: Option<Usage>) -> Summary {
+    let record = &mut call.record;
+    record.usage = usage;
+    record.summary.latency_ms = record.elapsed_ms();
+    let summary = &mut record.summary;
+    summary.cost = usage.and_then(|it| call.snapshot.cost(&summary.provider, &summary.model, &it));
+    record.succeeded();
+    record.summary.clone()
+}

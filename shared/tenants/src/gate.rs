@@ -1,0 +1,60 @@
+//! The gate: closed without a key that fits.
+
+use canonical::{Error, Kind, Result};
+use storage::Secret;
+use subtle::ConstantTimeEq;
+
+/// The keys that open the gateway. Without any, nobody passes.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    keys: Vec<Secret>,
+}
+
+impl Gate {
+    /// A gate that these keys open.
+    pub fn new(keys: Vec<Secret>) -> Self {
+        Self { keys }
+    }
+
+    /// Lets a caller pass who shows a key that fits. How long this takes tells nothing of the keys.
+    pub fn admit(&self, shown: &[&str]) -> Result<()> {
+        if shown.is_empty() {
+            return Err(unauthenticated(
+                "No API key was sent; send `Authorization: Bearer KEY`, `X-Api-Key` or `x-goog-api-key`.",
+            ));
+        }
+        let fits =
+            |key: &Secret, shown: &str| bool::from(key.expose().as_bytes().ct_eq(shown.as_bytes()));
+        // Every key is compared, so that the place of the right one does not show.
+        let pairs = self.keys.iter().flat_map(|key| shown.iter().map(move |it| (key, it)));
+        if pairs.filter(|(key, it)| fits(key, it)).count() == 0 {
+            return Err(unauthenticated("This API key is not known here."));
+        }
+        Ok(())
+    }
+}
+
+fn unauthenticated(message: &str) -> Error {
+    Error::new(Kind::Unauthenticated, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_key_that_fits_opens() {
+        let gate = Gate::new(vec![Secret::new("one"), Secret::new("two")]);
+        assert!(gate.admit(&["two"]).is_ok());
+        assert!(gate.admit(&["wrong", "one"]).is_ok());
+        for wrong in [&[][..], &[""], &["on"], &["one "], &["ONE"]] {
+            assert_eq!(gate.admit(wrong).unwrap_err().kind, Kind::Unauthenticated, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_gate_without_keys_is_closed() {
+        assert!(Gate::default().admit(&[""]).is_err());
+        assert!(Gate::default().admit(&[]).is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! Who is calling, and what they may use.
+
+mod gate;
+
+pub use gate::Gate;
