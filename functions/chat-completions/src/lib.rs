@@ -1,0 +1,10 @@
+//! `POST /v1/chat/completions`, in OpenAI's chat format.
+
+use edge::Routes;
+use formats::openai_chat::OpenAiChat;
+
+/// The endpoint, under its three paths.
+pub fn routes() -> Routes {
+    let paths = ["/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"];
+    edge::conversation(&paths, &OpenAiChat)
+}

@@ -1,0 +1,192 @@
+//! The operator's commands: from what was typed to what is done.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Subcommand};
+use edge::settings::Environment;
+use storage::{Aws, Parameters, Stores, aws_cli, dynamodb};
+
+use crate::{
+    apply::{self, ApplyOptions, Destination},
+    check, explain, export, serve,
+    settings::{self, Sources},
+};
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve every endpoint on one port (the default)
+    Serve(serve::Options),
+    /// Validate a configuration and print every problem at once
+    Check(FileOptions),
+    /// Write a configuration to AWS: keys to SSM, everything else to DynamoDB
+    Apply(ApplyArguments),
+    /// Print the configuration that is live in AWS as YAML, secrets as ${VAR}
+    Export(StackOptions),
+    /// Say which steps a request for a model would take now, and why
+    Explain(explain::Options),
+}
+
+/// The file to read.
+#[derive(Debug, Args)]
+pub(crate) struct FileOptions {
+    /// The configuration
+    #[arg(short = 'f', long = "file", visible_alias = "config", default_value = "config.yaml")]
+    file: PathBuf,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+/// The stack in AWS.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StackOptions {
+    /// The stack's name; its tables and parameters are called after it
+    #[arg(long, default_value = "lockgate")]
+    stack: String,
+    /// The AWS region [default: that of the environment or the profile]
+    #[arg(long)]
+    region: Option<String>,
+    /// The AWS profile, for keys that are not in the environment
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+/// How to apply.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    #[command(flatten)]
+    from: FileOptions,
+    #[command(flatten)]
+    stack: StackOptions,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove what the file no longer names
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Why a command ended early, and what the shell is told.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The operator can mend it: bad usage, a bad configuration.
+    Usage(String),
+    /// The problems are printed already.
+    Told,
+    /// Something else failed.
+    Other(String),
+}
+
+impl Failure {
+    pub(crate) fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Told => ExitCode::from(2),
+            Self::Other(_) => ExitCode::from(1),
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        let text = match self {
+            Self::Usage(text) | Self::Other(text) => text,
+            Self::Told => return,
+        };
+        // Nobody is left to tell when this fails.
+        drop(writeln!(io::stderr(), "lockgate: {text}"));
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+/// Does what was asked.
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(options) => serve::serve(options),
+        Command::Check(options) => {
+            let environment = options.sources.environment()?;
+            let variables = |name: &str| environment.get(name);
+            let fine =
+                check::check(&options.file, &variables, &gateway::kinds(), &mut io::stdout())?;
+            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Told) }
+        }
+        Command::Apply(arguments) => alone(apply(arguments)),
+        Command::Export(options) => alone(async {
+            let stack = Stack::open(&options, &Environment::of_process())?;
+            export::export(&*stack.stores.config, &gateway::kinds(), &mut io::stdout())
+                .await
+                .map_err(|error| Failure::Other(error.to_string()))?;
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::Explain(options) => alone(explain::explain(options)),
+    }
+}
+
+async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
+    let environment = arguments.from.sources.environment()?;
+    let document = settings::document(&arguments.from.file, &environment)?;
+    let stack = Stack::open(&arguments.stack, &environment)?;
+    let kinds = gateway::kinds();
+    let destination = Destination {
+        stores: &stack.stores,
+        parameters: &stack.parameters,
+        prefix: &stack.prefix,
+        kinds: &kinds,
+    };
+    let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
+    apply::apply(&document, destination, options, &mut io::stdout())
+        .await
+        .map_err(|error| Failure::Other(error.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command that needs no more than one thread.
+fn alone(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(task)
+}
+
+/// A stack in AWS, as an operator reaches it.
+pub(crate) struct Stack {
+    pub(crate) stores: Stores,
+    pub(crate) parameters: Parameters,
+    prefix: String,
+}
+
+impl Stack {
+    pub(crate) fn open(options: &StackOptions, environment: &Environment) -> Result<Self, Failure> {
+        let aws = aws(options, environment)?;
+        let stack = &options.stack;
+        Ok(Self {
+            stores: dynamodb::open(&aws, &format!("{stack}-config"), &format!("{stack}-state")),
+            parameters: Parameters::new(&aws),
+            prefix: format!("/lockgate/{stack}"),
+        })
+    }
+}
+
+/// Access to AWS: by keys in the environment, else as the AWS command line has it.
+fn aws(options: &StackOptions, environment: &Environment) -> Result<Aws, Failure> {
+    let usage = |error: storage::StoreError| Failure::Usage(error.to_string());
+    let profile = options.profile.clone().or_else(|| environment.get("AWS_PROFILE"));
+    let region = options.region.clone().or_else(|| environment.region());
+    let credentials = environment.credentials().filter(|_| options.profile.is_none());
+    let credentials = match credentials {
+        Some(credentials) => credentials,
+        None => aws_cli::credentials(profile.as_deref()).map_err(usage)?,
+    };
+    let region = match region {
+        Some(region) => region,
+        None => aws_cli::region(profile.as_deref()).map_err(usage)?,
+    };
+    let mut aws = Aws::new(region, credentials);
+    aws.endpoint_url = environment.get("AWS_ENDPOINT_URL");
+    aws.patience = storage::Patience::OPERATOR;
+    Ok(aws)
+}

@@ -1,0 +1,104 @@
+//! `lockgate serve`: the local server.
+
+use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use edge::{Server, settings::Environment};
+use routing::{Document, document::SecretSource};
+use storage::{Parameters, sqlite};
+
+use crate::{
+    commands::Failure,
+    settings::{self, Sources},
+};
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The configuration [default: ./config.yaml, else /etc/lockgate/config.yaml, else a demonstration]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    /// Where to listen [default: 127.0.0.1 and the configuration's port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The embedded database's file
+    #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
+    data: PathBuf,
+    /// Log more
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Serves until the process is asked to stop.
+pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
+    let environment = options.sources.environment()?;
+    edge::log(options.verbose, &environment);
+    let (document, path) = settings::found(options.config, &environment)?;
+    if document.api_key.is_none() {
+        tracing_note("The configuration has no `api_key`: every request will be refused.");
+    }
+    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, document.port).into());
+    let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
+    let parameters = parameters(&document, &environment)?;
+    let server = Server { address, document, parameters, stores };
+    let demo = path.is_none();
+    let greet = move |address: SocketAddr| {
+        // A closed standard output is no reason not to serve.
+        drop(greeting(address, demo, &mut io::stdout()));
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(edge::listen(server, routes(), greet)).map_err(|error| {
+        Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every function's endpoints.
+pub(crate) fn routes() -> edge::Routes {
+    chat_completions::routes().merge(models::routes()).merge(health::routes())
+}
+
+fn tracing_note(text: &str) {
+    drop(writeln!(io::stderr(), "lockgate: {text}"));
+}
+
+/// The parameter store, where the configuration names any parameter.
+pub(crate) fn parameters(
+    document: &Document,
+    environment: &Environment,
+) -> Result<Option<Parameters>, Failure> {
+    let named = |it: &SecretSource| matches!(it, SecretSource::Parameter { .. });
+    if !document.secrets().any(named) {
+        return Ok(None);
+    }
+    let aws = environment.aws().ok_or_else(|| {
+        Failure::Usage(
+            "The configuration names parameters (`ssm:...`); set AWS_REGION, AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY so that they can be read."
+                .to_owned(),
+        )
+    })?;
+    Ok(Some(Parameters::new(&aws)))
+}
+
+fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Lockgate listens on http://{address}")?;
+    if demo {
+        writeln!(
+            out,
+            "There is no config.yaml, so this is the demonstration. Try:\n\n  \
+             curl -iN http://{address}/v1/chat/completions \\\n    \
+             -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \\\n    \
+             -d '{{\"model\": \"demo\", \"stream\": true, \"messages\": \
+             [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
+        )?;
+    }
+    out.flush()
+}

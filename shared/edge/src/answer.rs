@@ -1,0 +1,300 @@
+//! From a call to its HTTP answer: whole or streamed, at once or with heartbeats before it.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use canonical::{Error, Event, EventKind, Kind, Result};
+use formats::EventWriter;
+use gateway::{Call, Reply, ReplyBody, Watched};
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep};
+
+use crate::{App, body::Guarded, conversation::Format, reply};
+
+/// A comment, which every reader of server-sent events skips.
+const STREAM_BEAT: Bytes = Bytes::from_static(b": keep-alive\n\n");
+/// White space, which may stand before any JSON.
+const WHOLE_BEAT: Bytes = Bytes::from_static(b"\n");
+
+/// Who asked, and how they are answered.
+pub(crate) struct Asker {
+    pub(crate) format: Format,
+    pub(crate) request_id: String,
+    pub(crate) writer: Box<dyn EventWriter>,
+}
+
+/// An answer that may still take a while.
+type Pending = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+
+/// Answers a call.
+pub(crate) async fn respond(app: Arc<App>, asker: Asker, call: Call) -> Response<Body> {
+    let stream = call.request.stream;
+    let beats = app.heartbeats;
+    let Some(patience) = (if stream { beats.early } else { beats.whole }) else {
+        return finished(app.gateway.answer(call).await, asker, beats.stream);
+    };
+    let mut pending: Pending = Box::pin(async move { app.gateway.answer(call).await });
+    match tokio::time::timeout(patience, &mut pending).await {
+        Ok(outcome) => finished(outcome, asker, beats.stream),
+        Err(_) if stream => {
+            streamed(Sending::new(State::Waiting(pending), asker, Beat::stream(patience)))
+        }
+        Err(_) => {
+            let sending = Sending::new(State::Waiting(pending), asker, Beat::whole(patience));
+            reply::json(StatusCode::OK, sending.into_body())
+        }
+    }
+}
+
+/// Answers with what is known before the first byte is sent.
+fn finished(outcome: Result<Reply>, asker: Asker, beat: Option<Duration>) -> Response<Body> {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        Err(error) => return reply::failure_in(asker.format, &error, &asker.request_id),
+    };
+    let mut headers = http::HeaderMap::with_capacity(16);
+    reply::describe(&answer, &mut headers);
+    let mut response = match answer.body {
+        ReplyBody::Whole(response, summary) => {
+            reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
+        }
+        ReplyBody::Stream(watched) => {
+            let beat = beat.map_or(Beat::NONE, Beat::stream);
+            streamed(Sending::new(State::Streaming(watched), asker, beat))
+        }
+    };
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn streamed(sending: Sending) -> Response<Body> {
+    let mut response = Response::new(sending.into_body());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx and its kin hold streams back unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// What fills silence, and how often.
+struct Beat {
+    every: Option<Duration>,
+    bytes: Bytes,
+    /// Whether the first one is due at once: it is what commits the answer.
+    due: bool,
+}
+
+impl Beat {
+    const NONE: Self = Self { every: None, bytes: STREAM_BEAT, due: false };
+
+    fn stream(every: Duration) -> Self {
+        Self { every: Some(every), bytes: STREAM_BEAT, due: false }
+    }
+
+    fn whole(every: Duration) -> Self {
+        let every = Some(every.min(Duration::from_secs(15)));
+        Self { every, bytes: WHOLE_BEAT, due: true }
+    }
+}
+
+impl Beat {
+    /// Whether it stands in a stream of events.
+    fn streams(&self) -> bool {
+        self.bytes == STREAM_BEAT
+    }
+}
+
+enum State {
+    /// Nothing meaningful is there yet, but the status is committed.
+    Waiting(Pending),
+    /// Events are written as they come.
+    Streaming(Box<Watched>),
+    /// Everything is written; the provider's connection may still end.
+    Ending(Box<Watched>),
+    /// Nothing more is sent.
+    Over,
+}
+
+/// An answer while it is sent.
+struct Sending {
+    state: State,
+    asker: Asker,
+    beat: Beat,
+    silence: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    out: BytesMut,
+}
+
+impl Sending {
+    fn new(state: State, asker: Asker, mut beat: Beat) -> Self {
+        beat.due |= matches!(state, State::Waiting(_));
+        let mut sending = Self {
+            silence: beat.every.map(|it| Box::pin(tokio::time::sleep(it))),
+            state: State::Over,
+            asker,
+            beat,
+            deadline: None,
+            out: BytesMut::new(),
+        };
+        sending.enter(state);
+        sending
+    }
+
+    fn into_body(self) -> Body {
+        let (format, id, streams) =
+            (self.asker.format, self.asker.request_id.clone(), self.beat.streams());
+        let last_words = move || {
+            let error = format.error(&reply::internal(), &id);
+            if streams { [b"data: ", &error[..], b"\n\n"].concat().into() } else { error }
+        };
+        Body::new(Guarded::new(self, last_words))
+    }
+
+    fn enter(&mut self, state: State) {
+        if let State::Streaming(watched) = &state
+            && let Some(left) = watched.time_left()
+        {
+            self.deadline = Some(Box::pin(tokio::time::sleep(left)));
+        }
+        self.state = state;
+    }
+
+    /// Goes on until there is something to send. False when there is nothing for now.
+    fn advance(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.state {
+            State::Waiting(pending) => match pending.as_mut().poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(outcome) => self.begin(outcome),
+            },
+            State::Streaming(watched) => match watched.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(events))) => self.write(events),
+                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(None) => self.state = State::Over,
+            },
+            State::Ending(watched) => match watched.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => self.state = State::Over,
+            },
+            State::Over => return false,
+        }
+        true
+    }
+
+    /// Begins an answer that was waited for.
+    fn begin(&mut self, outcome: Result<Reply>) {
+        let streams = self.beat.streams();
+        match outcome.map(|it| it.body) {
+            Ok(ReplyBody::Stream(watched)) => self.enter(State::Streaming(watched)),
+            Ok(ReplyBody::Whole(response, summary)) => {
+                self.out.extend_from_slice(&self.asker.format.encode(&response, &summary));
+                self.state = State::Over;
+            }
+            Err(error) if streams => self.fail(&error),
+            Err(error) => {
+                let body = self.asker.format.error(&error, &self.asker.request_id);
+                self.out.extend_from_slice(&body);
+                self.state = State::Over;
+            }
+        }
+    }
+
+    fn write(&mut self, events: Vec<Event>) {
+        let mut ended = false;
+        for event in events {
+            ended |= event.kind == EventKind::End;
+            self.asker.writer.write(event, &mut self.out);
+        }
+        if !ended {
+            return;
+        }
+        if let State::Streaming(mut watched) = std::mem::replace(&mut self.state, State::Over) {
+            self.asker.writer.end(&watched.finish(), &mut self.out);
+            self.state = State::Ending(watched);
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.asker.writer.fail(error, &self.asker.request_id, &mut self.out);
+        self.state = State::Over;
+    }
+
+    /// Ends a stream that the platform is about to end.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Streaming(watched) = &mut self.state else {
+            return false;
+        };
+        let late = self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
+        if late {
+            let error =
+                Error::new(Kind::Timeout, "The time for this request is over; the answer is cut.");
+            watched.failed(&error);
+            self.fail(&error);
+        }
+        late
+    }
+
+    /// Whether silence has lasted long enough to be filled.
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        if std::mem::take(&mut self.beat.due) {
+            return true;
+        }
+        !matches!(self.state, State::Ending(_))
+            && self.silence.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready())
+    }
+
+    fn frame(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let (Some(silence), Some(every)) = (&mut self.silence, self.beat.every) {
+            silence.as_mut().reset(Instant::now() + every);
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            let more = self.advance(cx);
+            if !self.out.is_empty() {
+                let bytes = self.out.split().freeze();
+                return self.frame(bytes);
+            }
+            if more {
+                continue;
+            }
+            if matches!(self.state, State::Over) {
+                return Poll::Ready(None);
+            }
+            if self.is_late(cx) {
+                continue;
+            }
+            if self.is_silent(cx) {
+                let beat = self.beat.bytes.clone();
+                return self.frame(beat);
+            }
+            return Poll::Pending;
+        }
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
+    }
+}

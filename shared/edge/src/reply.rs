@@ -1,0 +1,102 @@
+//! From what the gateway gives to HTTP: answers with their headers, failures with their status.
+
+use axum::body::Body;
+use canonical::{Error, Kind};
+use formats::{Inbound, openai_chat::OpenAiChat};
+use gateway::Reply;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+
+use crate::request::Arrival;
+
+const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
+
+/// Says who answers, and how it came to that.
+pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
+    // A name that no header can carry is left out rather than mended.
+    let mut say = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    say(PROVIDER, &reply.provider);
+    say(MODEL, &reply.model);
+    say(CACHE, "bypass");
+    if !reply.dropped.is_empty() {
+        say(DROPPED, &reply.dropped.join(", "));
+    }
+    headers.insert(ATTEMPTS, reply.attempts.into());
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A failure on a path that has no format of its own.
+pub(crate) fn failure(error: &Error, request_id: &str) -> Response<Body> {
+    failure_in(&OpenAiChat, error, request_id)
+}
+
+/// A failure in the shape that a format's clients expect.
+pub(crate) fn failure_in(format: &dyn Inbound, error: &Error, request_id: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, format.error(error, request_id));
+    let headers = response.headers_mut();
+    if let Some(wait) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+    }
+    if !error.attempts.is_empty() {
+        headers.insert(ATTEMPTS, error.attempts.len().into());
+    }
+    if error.kind == Kind::Unauthenticated {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+fn whole_seconds(wait: std::time::Duration) -> u64 {
+    (wait.as_secs() + u64::from(0 < wait.subsec_nanos())).max(1)
+}
+
+/// A fault of ours, of which a client learns nothing but that.
+pub(crate) fn internal() -> Error {
+    Error::new(Kind::Internal, "Something went wrong within the gateway.")
+}
+
+/// What a client gets while there is no configuration to answer by.
+pub(crate) fn not_ready() -> Error {
+    let mut error = Error::new(Kind::Unavailable, "There is no configuration to answer by yet.");
+    error.retry_after = Some(std::time::Duration::from_secs(5));
+    error
+}
+
+/// What a request to the function's own address gets.
+pub(crate) fn not_from_the_front_door() -> Error {
+    Error::new(Kind::Forbidden, "This address is not open to clients; use the gateway's base URL.")
+}
+
+/// A path that no endpoint has.
+pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
+    let message = format!("No endpoint is at `{}`.", request.uri().path());
+    failure(&Error::new(Kind::UnknownPath, message), id_of(&request))
+}
+
+/// A method that the path does not have; axum adds `Allow`.
+pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
+    let (method, path) = (request.method(), request.uri().path());
+    let message =
+        format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
+    failure(&Error::new(Kind::WrongMethod, message), id_of(&request))
+}
+
+fn id_of(request: &Request<Body>) -> &str {
+    request.extensions().get::<Arrival>().map_or("", |it| it.request_id.as_str())
+}

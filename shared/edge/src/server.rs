@@ -1,0 +1,129 @@
+//! Endpoints as a server: every function behind one port.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use gateway::{Configuration, Gateway, Source};
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use routing::Document;
+use storage::{Parameters, Stores};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    App, Routes,
+    app::Front,
+    limits,
+    settings::{Heartbeats, now_ms},
+};
+
+/// How long the headers of a request may take.
+const HEADER_TIME: Duration = Duration::from_secs(30);
+/// How long calls may go on after the server was asked to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it does.
+    pub document: Document,
+    /// Where the keys are that the document only names.
+    pub parameters: Option<Parameters>,
+    /// What it remembers.
+    pub stores: Stores,
+}
+
+/// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
+pub async fn listen(
+    server: Server,
+    routes: Routes,
+    ready: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
+    let listener = TcpListener::bind(server.address).await?;
+    let source = Source::Document(Box::new(server.document), server.parameters);
+    let configuration = Configuration::new(source, server.stores);
+    configuration.load(now_ms()).await.map_err(io::Error::other)?;
+    let app = Arc::new(App {
+        gateway: Gateway::new(configuration),
+        body_limit: limits::SERVER_BODY,
+        origin_secrets: vec![],
+        heartbeats: Heartbeats::SERVER,
+    });
+    ready(listener.local_addr()?);
+    serve(&listener, Front::new(app.clone(), routes), stopped()).await;
+    app.gateway.settle().await;
+    Ok(())
+}
+
+async fn serve(listener: &TcpListener, front: Front, stopped: impl Future<Output = ()>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // One more than is allowed, so that the refusal is ours and says why.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
+    builder.http1().max_headers(limits::MOST_HEADERS * 2);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(256 * 1024);
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stopped);
+    loop {
+        let socket = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stopped => break,
+        };
+        match socket {
+            Ok((socket, _)) => attend(&builder, &graceful, &front, socket),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+        tracing::warn!("calls that took longer than {} s were ended", DRAIN_TIME.as_secs());
+    }
+}
+
+fn attend(
+    builder: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+    front: &Front,
+    socket: TcpStream,
+) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps its delay");
+    }
+    let front = front.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let front = front.clone();
+        async move {
+            Ok::<_, std::convert::Infallible>(front.answer(request.map(Body::new), None).await)
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+    let watched = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+    });
+}
+
+/// Ends when the process is asked to stop.
+async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+    }
+}
