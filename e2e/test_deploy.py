@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import openai
 import pytest
 
 import stack
@@ -22,6 +23,7 @@ import stack
 SECRET = "an-origin-secret-for-tests-and-nothing-else"
 PREVIOUS = "the-origin-secret-before-that-one-was-made"
 NAME = "gateway"
+KEY = "sk-for-tests"
 CONFIG = """
 api_key: ${GATEWAY_KEY}
 providers:
@@ -118,21 +120,24 @@ def deployed(aws, built, tmp_path_factory):
 
     [described] = client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
     listed = client("cloudformation").list_stack_resources(StackName=NAME)
+    resources = listed["StackResourceSummaries"]
     return SimpleNamespace(
         aws=aws,
         client=client,
         outputs={o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]},
-        ids={
-            r["LogicalResourceId"]: r["PhysicalResourceId"] for r in listed["StackResourceSummaries"]
-        },
+        ids={r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources},
     )
 
 
-def call(deployed, output, path, headers=()):
-    """Calls a function by its URL. The emulator has no names for hosts, but a path for each URL."""
+def url_of(deployed, output, path):
+    """Where a function's URL is: the emulator has no names for hosts, but a path for each."""
     name = deployed.outputs[output].removeprefix("https://").split(".")[0]
-    url = f"{deployed.aws}/_aws/lambda-url/{name}{path}"
-    request = urllib.request.Request(url, headers=dict(headers))
+    return f"{deployed.aws}/_aws/lambda-url/{name}{path}"
+
+
+def call(deployed, output, path, headers=()):
+    """Calls a function by its URL: the status and the JSON of the answer."""
+    request = urllib.request.Request(url_of(deployed, output, path), headers=dict(headers))
     try:
         return answer_of(urllib.request.urlopen(request, timeout=30))
     except urllib.error.HTTPError as refusal:
@@ -225,18 +230,38 @@ def test_an_unknown_path_is_refused_in_our_own_words(deployed):
     assert "error" in body
 
 
-def test_what_was_applied_is_what_the_functions_serve(deployed, binaries, tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text(CONFIG)
+@pytest.fixture(scope="module")
+def applied(deployed, binaries, tmp_path_factory):
+    """The stack with a configuration in it, written as an operator would."""
+    folder = tmp_path_factory.mktemp("operator")
+    (folder / "config.yaml").write_text(CONFIG)
     subprocess.run(
-        [binaries["lockgate"], "apply", "--file", config, "--stack", NAME],
-        cwd=tmp_path, check=True, stdin=subprocess.DEVNULL, timeout=60,
+        [binaries["lockgate"], "apply", "--stack", NAME],
+        cwd=folder, check=True, stdin=subprocess.DEVNULL, timeout=60,
         env={
             "AWS_ENDPOINT_URL": deployed.aws, "AWS_REGION": stack.REGION,
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-            "GATEWAY_KEY": "sk-for-tests",
+            "GATEWAY_KEY": KEY,
         },
     )
-    headers = {"x-origin-secret": SECRET, "authorization": "Bearer sk-for-tests"}
-    status, body = call(deployed, "ModelsUrl", "/v1/models", headers)
-    assert (status, [model["id"] for model in body["data"]]) == (200, ["parrot"])
+    return deployed
+
+
+def test_what_was_applied_is_what_the_models_function_lists(applied):
+    headers = {"x-origin-secret": SECRET, "authorization": f"Bearer {KEY}"}
+    status, body = call(applied, "ModelsUrl", "/v1/models", headers)
+    assert status == 200
+    assert [model["id"] for model in body["data"]] == ["parrot"]
+
+
+def test_a_client_gets_an_answer_whole_and_streamed(applied):
+    client = openai.OpenAI(
+        base_url=url_of(applied, "ChatCompletionsUrl", "/v1"), api_key=KEY, max_retries=0,
+        default_headers={"x-origin-secret": SECRET},
+    )
+    asked = {"model": "parrot", "messages": [{"role": "user", "content": "Hello?"}]}
+    whole = client.chat.completions.create(**asked).choices[0].message.content
+    pieces = client.chat.completions.create(**asked, stream=True)
+    streamed = [piece.choices[0].delta.content or "" for piece in pieces if piece.choices]
+    assert whole
+    assert whole == "".join(streamed)
