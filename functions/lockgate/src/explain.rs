@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use gateway::{Configuration, Gateway, Source};
+use gateway::{Configuration, Freshness, Gateway, Source};
 use routing::{Asked, Outlook, Plan, Step, Verdict};
 use storage::sqlite;
 
@@ -44,9 +44,9 @@ pub(crate) struct Options {
 /// Explains one name.
 pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    let configuration = if options.aws {
+    let (source, stores) = if options.aws {
         let stack = Stack::open(&options.stack, &environment)?;
-        Configuration::new(Source::Store(stack.parameters), stack.stores)
+        (Source::Store(stack.parameters), stack.stores)
     } else {
         let (document, _) = settings::found(options.config, &environment)?;
         let parameters = serve::parameters(&document, &environment)?;
@@ -54,8 +54,9 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stores =
             if options.data.exists() { sqlite::open(&options.data) } else { sqlite::in_memory() };
         let stores = stores.map_err(|error| Failure::Other(error.to_string()))?;
-        Configuration::new(Source::Document(Box::new(document), parameters), stores)
+        (Source::Document(Box::new(document), parameters), stores)
     };
+    let configuration = Configuration::new(source, stores, Freshness::default());
     let now = edge::settings::now_ms();
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     configuration.load(now).await.map_err(failed)?;

@@ -69,7 +69,8 @@ async fn prepare(routes: Routes) -> Result<(Front, Arc<Nodelay>), Error> {
     lambda_http::tracing::init_default_subscriber();
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
-    let configuration = Configuration::new(Source::Store(Parameters::new(&settings.aws)), stores);
+    let source = Source::Store(Parameters::new(&settings.aws));
+    let configuration = Configuration::new(source, stores, settings.freshness);
     if routes.configured
         && let Err(error) = configuration.load(now_ms()).await
     {

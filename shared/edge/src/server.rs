@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
-use gateway::{Configuration, Gateway, Source};
+use gateway::{Configuration, Freshness, Gateway, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -46,7 +46,7 @@ pub async fn listen(
 ) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Document(Box::new(server.document), server.parameters);
-    let configuration = Configuration::new(source, server.stores);
+    let configuration = Configuration::new(source, server.stores, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;
     let app = Arc::new(App {
         gateway: Gateway::new(configuration),

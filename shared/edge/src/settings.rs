@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use gateway::Freshness;
 use storage::{Aws, Credentials, Secret};
 
 /// Now, in milliseconds since 1970.
@@ -46,6 +47,17 @@ impl Environment {
         set.or_else(|| self.file.get(name).cloned()).filter(|it| !it.is_empty())
     }
 
+    /// A time, as a number of seconds.
+    fn seconds(&self, name: &str) -> Result<Option<Duration>, String> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.parse().map(Duration::try_from_secs_f64) {
+            Ok(Ok(time)) => Ok(Some(time)),
+            _ => Err(format!("the variable {name} must be a number of seconds")),
+        }
+    }
+
     /// The AWS region.
     pub fn region(&self) -> Option<String> {
         self.get("AWS_REGION").or_else(|| self.get("AWS_DEFAULT_REGION"))
@@ -75,6 +87,10 @@ impl std::fmt::Debug for Environment {
 }
 
 /// What a Lambda function is told by its stack.
+///
+/// Times are numbers of seconds, fractions allowed: `CONFIG_REFRESH_SECONDS` and
+/// `KEY_REFRESH_SECONDS` say how old what was read may be before it is read again behind a call,
+/// `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when silence is filled, 0 never.
 #[derive(Clone, Debug)]
 pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
@@ -83,6 +99,7 @@ pub(crate) struct LambdaSettings {
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) heartbeats: Heartbeats,
+    pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
 }
@@ -93,13 +110,13 @@ impl LambdaSettings {
             environment.get(name).ok_or_else(|| format!("the variable {name} is not set"))
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
-        let default = Heartbeats::LAMBDA;
-        let seconds = |name: &str, default: Option<Duration>| match environment.get(name) {
-            None => Ok(default),
-            Some(text) => match text.parse::<f64>().ok().map(Duration::try_from_secs_f64) {
-                Some(Ok(time)) => Ok(Some(time).filter(|it| !it.is_zero())),
-                _ => Err(format!("the variable {name} must be a number of seconds")),
-            },
+        let (beats, fresh) = (Heartbeats::LAMBDA, Freshness::default());
+        let heartbeat = |name: &str, default: Option<Duration>| {
+            let time = environment.seconds(name)?.or(default);
+            Ok::<_, String>(time.filter(|it| !it.is_zero()))
+        };
+        let refresh = |name: &str, default: Duration| {
+            Ok::<_, String>(environment.seconds(name)?.unwrap_or(default))
         };
         Ok(Self {
             config_table: need("CONFIG_TABLE")?,
@@ -113,9 +130,13 @@ impl LambdaSettings {
                 .map(Secret::new)
                 .collect(),
             heartbeats: Heartbeats {
-                stream: seconds("STREAM_HEARTBEAT_SECONDS", default.stream)?,
-                early: seconds("STREAM_HEARTBEAT_SECONDS", default.early)?,
-                whole: seconds("BUFFERED_HEARTBEAT_SECONDS", default.whole)?,
+                stream: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.stream)?,
+                early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
+                whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
+            },
+            freshness: Freshness {
+                configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
+                keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
             },
             runtime_api: environment.get("AWS_LAMBDA_RUNTIME_API"),
         })

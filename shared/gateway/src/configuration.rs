@@ -24,10 +24,6 @@ use crate::{
     snapshot::{Keys, Snapshot},
 };
 
-/// How old a configuration may be before it is read again, in milliseconds.
-const FRESH: u64 = 60_000;
-/// How old keys may be before they are read again, in milliseconds.
-const FRESH_KEYS: u64 = 300_000;
 /// How often keys are read again because a provider refused one, in milliseconds.
 const RENEWAL: u64 = 10_000;
 /// When a client should come back while there is no configuration.
@@ -44,6 +40,21 @@ pub enum Source {
     Store(Parameters),
 }
 
+/// How old things may be before they are read again, behind a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Freshness {
+    /// The configuration, and who rests.
+    pub configuration: Duration,
+    /// The values of parameters.
+    pub keys: Duration,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self { configuration: Duration::from_secs(60), keys: Duration::from_secs(300) }
+    }
+}
+
 /// The configuration in force.
 #[derive(Debug, Clone)]
 pub struct Configuration(Arc<Inner>);
@@ -56,16 +67,19 @@ struct Inner {
     stores: Stores,
     client: Client,
     rests: Arc<Rests>,
+    freshness: Freshness,
     current: ArcSwapOption<Snapshot>,
     /// When the configuration was last read, or tried to be.
     read_at: AtomicU64,
     keys_read_at: AtomicU64,
+    /// When the keys were last read because a provider refused one.
+    renewed_at: AtomicU64,
     background: Background,
 }
 
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
-    pub fn new(source: Source, stores: Stores) -> Self {
+    pub fn new(source: Source, stores: Stores, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
             Source::Document(document, parameters) => (Some(*document), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
@@ -76,9 +90,11 @@ impl Configuration {
             stores,
             client: Client::new(),
             rests: Arc::default(),
+            freshness,
             current: ArcSwapOption::empty(),
             read_at: AtomicU64::new(0),
             keys_read_at: AtomicU64::new(0),
+            renewed_at: AtomicU64::new(0),
             background: Background::default(),
         }))
     }
@@ -108,11 +124,8 @@ impl Configuration {
             return self.0.current.load_full().ok_or_else(|| unavailable("nothing was read"));
         };
         let read_at = self.0.read_at.load(Ordering::Relaxed);
-        let due = read_at + FRESH <= now;
-        let claim = |at: &AtomicU64| {
-            at.compare_exchange(read_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        };
-        if due && claim(&self.0.read_at) {
+        let due = read_at + millis(self.0.freshness.configuration) <= now;
+        if due && claim(&self.0.read_at, read_at, now) {
             let inner = self.0.clone();
             self.0.background.start(async move {
                 if let Err(error) = inner.refresh(now).await {
@@ -130,12 +143,13 @@ impl Configuration {
         if !same_keys(&current.keys, &seen.keys) {
             return Some(current);
         }
-        let read_at = self.0.keys_read_at.load(Ordering::Relaxed);
-        if self.0.parameters.is_none() || now < read_at + RENEWAL {
+        let renewed_at = self.0.renewed_at.load(Ordering::Relaxed);
+        let too_soon = now < renewed_at + RENEWAL;
+        if self.0.parameters.is_none() || too_soon || !claim(&self.0.renewed_at, renewed_at, now) {
             return None;
         }
-        self.0.keys_read_at.store(now, Ordering::Relaxed);
         let keys = self.0.read_keys(&current.document).await.ok()?;
+        self.0.keys_read_at.store(now, Ordering::Relaxed);
         if same_keys(&current.keys, &keys) {
             return None;
         }
@@ -200,7 +214,8 @@ impl Inner {
         let at_hand = current.as_ref().map(|it| &it.keys);
         let complete =
             at_hand.is_some_and(|keys| parameters(document).iter().all(|it| keys.contains_key(it)));
-        if complete && now < self.keys_read_at.load(Ordering::Relaxed) + FRESH_KEYS {
+        let fresh_until = self.keys_read_at.load(Ordering::Relaxed) + millis(self.freshness.keys);
+        if complete && now < fresh_until {
             return Ok(at_hand.cloned().unwrap_or_default());
         }
         match (self.read_keys(document).await, at_hand) {
@@ -244,6 +259,15 @@ impl Inner {
             Err(error) => tracing::warn!(%error, "who rests elsewhere is not known"),
         }
     }
+}
+
+/// Takes a task that is due since `seen`, unless somebody else just did.
+fn claim(at: &AtomicU64, seen: u64, now: u64) -> bool {
+    at.compare_exchange(seen, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 /// What the reader of a document has to know of each provider in the catalog.

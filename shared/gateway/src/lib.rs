@@ -16,7 +16,7 @@ use providers::{Answer, Question};
 use routing::{Asked, Limits, Outlook, Plan, Rests, Tries};
 
 pub use call::{Call, Clock};
-pub use configuration::{Configuration, Source, kinds};
+pub use configuration::{Configuration, Freshness, Source, kinds};
 pub use meter::{Reply, ReplyBody, Watched};
 pub use snapshot::Snapshot;
 
