@@ -5,6 +5,8 @@
 
 pub mod aws;
 pub mod client;
+pub mod cloud;
+pub mod lockgate;
 pub mod openai;
 pub mod provider;
 pub mod runtime;
