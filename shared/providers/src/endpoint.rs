@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
 use storage::Secret;
 
-use crate::{Auth, Key, Provider};
+use crate::{Auth, Provider};
 
 /// Gives the value of a secret, wherever it is kept.
 pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
@@ -15,7 +15,7 @@ pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
     address: Address,
-    /// One set of headers for each key; one without any where none is needed.
+    /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Values that no message may quote.
     pub(crate) secrets: Vec<Secret>,
@@ -48,8 +48,9 @@ impl Endpoint {
         };
         let common = common_headers(provider, configured, resolve)?;
         let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
+        // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
-            vec![(provider.key == Key::Optional).then_some(common)]
+            vec![Some(common)]
         } else {
             keys.iter().map(|it| with_key(&common, provider.auth, it.as_ref()?)).collect()
         };
