@@ -1,0 +1,161 @@
+//! Whole answers, and who may have them.
+
+use http::Method;
+use serde_json::json;
+use testkit::{
+    client, openai,
+    runtime::{Emulator, Outcome},
+};
+
+use crate::{Gateway, KEY, message, question};
+
+#[tokio::test]
+async fn a_whole_answer_comes_back() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    let answer = gateway.ask().await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("x-gateway-provider"), "first");
+    assert_eq!(answer.header("x-amzn-remapped-content-length"), "");
+    let id = answer.header("x-request-id").to_owned();
+    let body = answer.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["content"], "Hello!");
+    assert_eq!(body["x_gateway"]["request_id"], id);
+    assert_eq!(gateway.fake.seen()[0].header("authorization"), "Bearer value-of-FIRST_KEY");
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_rate_limited_step_is_passed_over() {
+    let gateway = Gateway::start().await;
+    let busy = openai::error(429, "rate_limit_error", "slow down").header("retry-after", "30");
+    gateway.fake.answers([busy, openai::completion("Hello!")]);
+    let answer = gateway.ask().await;
+    assert_eq!(answer.header("x-gateway-attempts"), "2");
+    let body = answer.json().await.unwrap();
+    let attempts = body["x_gateway"]["attempts"].as_array().unwrap();
+    let told: Vec<_> = attempts.iter().map(|it| (&it["provider"], &it["status"])).collect();
+    assert_eq!(told, [(&json!("first"), &json!(429)), (&json!("second"), &json!(200))]);
+    assert_eq!(gateway.asked(), ["first", "second"]);
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn the_failure_of_every_step_is_told_with_the_trail() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([openai::error(500, "server_error", "we broke")]);
+    let answer = gateway.ask().await;
+    assert_eq!(answer.status, 502);
+    let body = answer.json().await.unwrap();
+    assert!(message(&body).contains("first"), "{body}");
+    assert_eq!(body["error"]["attempts"].as_array().unwrap().len(), 2);
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused() {
+    let gateway = Gateway::start().await;
+    for key in ["", "wrong"] {
+        let answer = client::post_json(&gateway.url(), key, &question()).await.unwrap();
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.json().await.unwrap()["error"]["code"], "auth");
+    }
+    assert!(gateway.fake.seen().is_empty());
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_told_in_json() {
+    let gateway = Gateway::start().await;
+    let answer = gateway.request(Method::POST, "/v1/nothing").await;
+    assert_eq!(answer.status, 404);
+    assert!(message(&answer.json().await.unwrap()).contains("/v1/nothing"));
+    gateway.is_well();
+}
+
+/// A stream that ends without a byte leaves the connection open until the function's time is over.
+#[tokio::test]
+async fn no_method_gets_an_empty_answer() {
+    let gateway = Gateway::start().await;
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD] {
+        let answer = gateway.request(method.clone(), crate::PATH).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "POST"), "{method}");
+        let body = answer.bytes().await.unwrap();
+        assert_eq!(body.is_empty(), method == Method::HEAD, "{method}");
+    }
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn only_the_front_door_is_let_in() {
+    let secrets = |secret: &str, previous: &str| {
+        let (secret, previous) = (secret.to_owned(), previous.to_owned());
+        Gateway::start_as(move |it| {
+            it.env("ORIGIN_SECRET", &secret).env("ORIGIN_SECRET_PREVIOUS", &previous)
+        })
+    };
+    for (secret, previous, status) in [
+        ("front-door", "", 200),
+        ("the-next", "front-door", 200),
+        ("the-next", "", 403),
+        ("the-next", "the-one-before", 403),
+    ] {
+        let gateway = secrets(secret, previous).await;
+        gateway.fake.answers([openai::completion("Hello!")]);
+        assert_eq!(gateway.ask().await.status, status, "{secret}, {previous}");
+        gateway.is_well();
+    }
+}
+
+#[tokio::test]
+async fn the_functions_own_address_is_closed() {
+    let gateway = Gateway::start_as(|it| it.env("ORIGIN_SECRET", "front-door")).await;
+    let raw = format!("{}/_raw/chat-completions{}", gateway.emulator.url(), crate::PATH);
+    let answer = client::post_json(&raw, KEY, &question()).await.unwrap();
+    assert_eq!(answer.status, 403);
+    assert!(message(&answer.json().await.unwrap()).contains("base URL"));
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_process_goes_on_after_it_was_frozen() {
+    let gateway = Gateway::start_as(|mut it| {
+        it.freeze = true;
+        it
+    })
+    .await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    for _ in 0..3 {
+        assert_eq!(gateway.ask().await.status, 200);
+    }
+    let report = gateway.emulator.report();
+    assert_eq!(report.starts_of("chat-completions"), 1);
+    assert_eq!(report.outcomes_of("chat-completions"), [&Outcome::Answered; 3]);
+}
+
+#[tokio::test]
+async fn a_start_is_free_of_errors() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    gateway.ask().await.bytes().await.unwrap();
+    let report = gateway.emulator.report();
+    assert!(report.cold_starts[0].init_micros.is_some());
+    let odd: Vec<_> = report
+        .lines
+        .iter()
+        .filter(|it| it.text.contains("\"ERROR\"") || it.text.contains("\"WARN\""))
+        .collect();
+    assert!(odd.is_empty(), "{odd:?}");
+}
+
+#[tokio::test]
+async fn a_function_that_knows_no_tables_says_so() {
+    let function =
+        testkit::runtime::Function::new("chat", env!("CARGO_BIN_EXE_chat-completions")).path("*");
+    let emulator = Emulator::builder().function(function).start().await;
+    let answer = client::get(&emulator.url()).await.unwrap();
+    assert_eq!(answer.status, 502);
+    emulator.printed("the variable CONFIG_TABLE is not set").await;
+}

@@ -1,0 +1,57 @@
+//! How much a client may send.
+
+use bytes::Bytes;
+use http::{Request, header};
+use serde_json::json;
+use testkit::{client, openai};
+
+use crate::{Gateway, KEY, message, question};
+
+#[tokio::test]
+async fn an_empty_body_is_refused() {
+    let gateway = Gateway::start().await;
+    let request = Request::post(gateway.url())
+        .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Bytes::new());
+    let answer = client::send(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status, 400);
+    let body = answer.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "invalid_request");
+    assert_ne!(message(&body), "");
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_body_of_nearly_6_mb_reaches_the_provider_whole() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([openai::completion("That was long.")]);
+    let text = "x".repeat(6 * 1024 * 1024 - 4096);
+    let mut body = question();
+    body["messages"][0]["content"] = text.as_str().into();
+    assert_eq!(gateway.send(&body).await.status, 200);
+    assert_eq!(gateway.fake.seen()[0].json()["messages"][0]["content"], text);
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_larger_one_is_refused_by_the_url() {
+    let gateway = Gateway::start().await;
+    let body = json!({"model": "r", "padding": "x".repeat(6 * 1024 * 1024)});
+    assert_eq!(gateway.send(&body).await.status, 413);
+    assert!(gateway.fake.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused() {
+    let gateway = Gateway::start().await;
+    let request = Request::post(gateway.url())
+        .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_ENCODING, "gzip")
+        .body(Bytes::from_static(b"\x1f\x8b"));
+    let answer = client::send(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status, 400);
+    assert!(message(&answer.json().await.unwrap()).contains("Content-Encoding"));
+    gateway.is_well();
+}

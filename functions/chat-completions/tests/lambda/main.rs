@@ -1,0 +1,147 @@
+//! The real binary as Lambda runs it, with its memory in an emulated AWS and a scripted provider.
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+mod answers;
+mod limits;
+mod memory;
+mod streams;
+mod time;
+
+use http::Method;
+use routing::document::{read, rows::to_rows};
+use serde_json::{Value, json};
+use testkit::{
+    client::{self, Answer},
+    cloud::Cloud,
+    provider::Fake,
+    runtime::{Emulator, Function, Outcome},
+};
+
+/// Where the endpoint is.
+const PATH: &str = "/v1/chat/completions";
+/// The gateway's own key.
+const KEY: &str = "value-of-GATEWAY_KEY";
+
+/// A deployed gateway of one test's own.
+struct Gateway {
+    fake: Fake,
+    cloud: Cloud,
+    emulator: Emulator,
+}
+
+impl Gateway {
+    /// Two providers, and a route `r` that asks one after the other.
+    async fn start() -> Self {
+        Self::start_as(|it| it).await
+    }
+
+    /// The same, with a function that differs from the usual one.
+    async fn start_as(change: impl FnOnce(Function) -> Function) -> Self {
+        let gateway = Self::empty(change).await;
+        gateway.apply(&two_steps(&gateway.fake)).await;
+        gateway
+    }
+
+    /// A gateway whose operator has not applied anything yet.
+    async fn empty(change: impl FnOnce(Function) -> Function) -> Self {
+        let (fake, cloud) = (Fake::start().await, Cloud::new().await);
+        let function = change(function(&cloud));
+        let emulator = Emulator::builder().function(function).origin_secret("front-door");
+        Self { fake, cloud, emulator: emulator.start().await }
+    }
+
+    /// Writes a configuration as `lockgate apply` does, each variable holding its own name.
+    async fn apply(&self, yaml: &str) {
+        let variable = |name: &str| Some(format!("value-of-{name}"));
+        let document = read(yaml, &variable, &gateway::kinds()).unwrap();
+        let (rows, secrets) = to_rows(&document, &self.cloud.prefix);
+        for (name, secret) in secrets {
+            self.cloud.keep(&name, secret.expose()).await;
+        }
+        self.cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
+    }
+
+    fn url(&self) -> String {
+        format!("{}{PATH}", self.emulator.url())
+    }
+
+    /// Asks the route for a whole answer.
+    async fn ask(&self) -> Answer {
+        self.send(&question()).await
+    }
+
+    /// Asks the route for a stream.
+    async fn stream(&self) -> Answer {
+        let mut body = question();
+        body["stream"] = true.into();
+        self.send(&body).await
+    }
+
+    async fn send(&self, body: &Value) -> Answer {
+        client::post_json(&self.url(), KEY, body).await.unwrap()
+    }
+
+    /// Sends anything else, without a key.
+    async fn request(&self, method: Method, path: &str) -> Answer {
+        let url = format!("{}{path}", self.emulator.url());
+        let request = http::Request::builder().method(method).uri(url);
+        client::send(request.body(bytes::Bytes::new()).unwrap()).await.unwrap()
+    }
+
+    /// Which providers were asked, by their names in the configuration.
+    fn asked(&self) -> Vec<String> {
+        let name = |target: &str| target.split('/').nth(1).unwrap().to_owned();
+        self.fake.seen().iter().map(|it| name(&it.target)).collect()
+    }
+
+    /// Nothing went wrong on the platform's side: every call was answered, nothing was odd.
+    fn is_well(&self) {
+        let report = self.emulator.report();
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+        let answered = report.invocations.iter().all(|it| it.outcome == Outcome::Answered);
+        assert!(answered, "{:?}", report.invocations);
+    }
+}
+
+fn function(cloud: &Cloud) -> Function {
+    cloud.function("chat-completions", env!("CARGO_BIN_EXE_chat-completions"))
+}
+
+fn two_steps(fake: &Fake) -> String {
+    let url = fake.url();
+    format!(
+        "api_key: ${{GATEWAY_KEY}}
+idle_timeout: 1s
+providers:
+  - {{ name: first, base_url: {url}/first, api_key: \"${{FIRST_KEY}}\" }}
+  - {{ name: second, base_url: {url}/second, api_key: \"${{SECOND_KEY}}\" }}
+routes:
+  - name: r
+    cooldown: 60s
+    steps: [{{ provider: first, model: a }}, {{ provider: second, model: b }}]
+"
+    )
+}
+
+fn question() -> Value {
+    json!({"model": "r", "messages": [{"role": "user", "content": "Hello?"}]})
+}
+
+/// The message of an error in OpenAI's shape, whose other fields are as they should be.
+fn message(error: &Value) -> &str {
+    let error = &error["error"];
+    assert!(error["type"].is_string() && error["request_id"].is_string(), "{error}");
+    error["message"].as_str().unwrap()
+}
+
+/// The JSON of every event of a stream, comments and the terminator left out.
+fn events(text: &str) -> Vec<Value> {
+    let data = text.split("\n\n").filter_map(|it| it.strip_prefix("data: "));
+    data.filter(|it| *it != "[DONE]").map(|it| serde_json::from_str(it).unwrap()).collect()
+}
+
+/// What a stream said in all.
+fn said(text: &str) -> String {
+    let events = events(text);
+    events.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str()).collect()
+}
