@@ -1,0 +1,132 @@
+//! The real binary as Lambda runs it, behind a URL that does not stream.
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use routing::document::{read, rows::to_rows};
+use testkit::{
+    client::{self, Answer},
+    cloud::Cloud,
+    runtime::{Emulator, Function, Mode},
+};
+
+const YAML: &str = "
+api_key: ${GATEWAY_KEY}
+providers:
+  - { name: parrot, type: mock }
+routes:
+  - name: dynamic/n8n
+    steps: [{ provider: parrot, model: a }]
+models:
+  - { name: gpt-4o, provider: parrot, description: A good one }
+";
+
+async fn emulate(cloud: &Cloud) -> Emulator {
+    let function = cloud.function("models", env!("CARGO_BIN_EXE_models"));
+    let function = Function { mode: Mode::Buffered, ..function };
+    Emulator::builder()
+        .function(function.env("ORIGIN_SECRET", "s"))
+        .origin_secret("s")
+        .start()
+        .await
+}
+
+/// Writes the configuration as `lockgate apply` does, each variable holding "key".
+async fn apply(cloud: &Cloud) {
+    let document = read(YAML, &|_| Some("key".to_owned()), &gateway::kinds()).unwrap();
+    let (rows, secrets) = to_rows(&document, &cloud.prefix);
+    for (name, secret) in secrets {
+        cloud.keep(&name, secret.expose()).await;
+    }
+    cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
+}
+
+async fn ask(emulator: &Emulator, method: Method, path: &str, key: &str) -> Answer {
+    let request = Request::builder().method(method).uri(format!("{}{path}", emulator.url()));
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+    client::send(request.body(Bytes::new()).unwrap()).await.unwrap()
+}
+
+async fn get(emulator: &Emulator, path: &str) -> Answer {
+    ask(emulator, Method::GET, path, "key").await
+}
+
+fn is_well(emulator: &Emulator) {
+    let warnings = emulator.report().warnings;
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn routes_and_models_are_listed() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    let answer = get(&emulator, "/v1/models").await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
+    let list = answer.json().await.unwrap();
+    let models = list["data"].as_array().unwrap();
+    let ids: Vec<_> = models.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!((list["object"].as_str(), ids), (Some("list"), vec!["dynamic/n8n", "gpt-4o"]));
+    is_well(&emulator);
+}
+
+#[tokio::test]
+async fn one_is_told_by_a_name_that_holds_slashes() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    for path in ["/v1/models/dynamic/n8n", "/v1/models/dynamic%2Fn8n"] {
+        let model = get(&emulator, path).await.json().await.unwrap();
+        assert_eq!(model["id"], "dynamic/n8n", "{path}");
+    }
+    let answer = get(&emulator, "/v1/models/another").await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.json().await.unwrap()["error"]["code"], "unknown_model");
+    is_well(&emulator);
+}
+
+#[tokio::test]
+async fn a_refusal_is_json_with_its_status() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    for (method, path, key, status) in [
+        (Method::GET, "/v1/models", "wrong", 401),
+        (Method::POST, "/v1/models", "key", 405),
+        (Method::OPTIONS, "/v1/models", "key", 405),
+        (Method::GET, "/v1/nothing", "key", 404),
+        (Method::GET, "/_raw/models/v1/models", "key", 403),
+    ] {
+        let answer = ask(&emulator, method, path, key).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("x-amzn-remapped-content-length"), "", "{path}");
+        assert!(answer.json().await.unwrap()["error"]["message"].is_string(), "{path}");
+    }
+    is_well(&emulator);
+}
+
+#[tokio::test]
+async fn a_warm_call_asks_nothing_of_aws() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    assert_eq!(get(&emulator, "/v1/models").await.status, 200);
+    cloud.forget();
+    for _ in 0..3 {
+        assert_eq!(get(&emulator, "/v1/models").await.status, 200);
+    }
+    assert!(cloud.asked().is_empty(), "{:?}", cloud.asked());
+}
+
+#[tokio::test]
+async fn without_a_store_the_answer_is_to_come_back_later() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    cloud.shut("");
+    let answer = get(&emulator, "/v1/models").await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
+    cloud.open();
+    assert_eq!(get(&emulator, "/v1/models").await.status, 200);
+    is_well(&emulator);
+}
