@@ -264,10 +264,10 @@ async fn work_behind_a_call_is_done_after_the_answer_and_before_the_next_call() 
     gateway.cloud.hold(PUT);
     // The whole answer is here while the store has not answered yet.
     assert_eq!(gateway.status().await, 200);
-    gateway.cloud.until_asked(PUT, 1).await;
+    // A process that asked for the next call is stopped, and would not try the store once more.
+    gateway.cloud.until_asked(PUT, 2).await;
     assert!(gateway.cloud.state("rest").await.is_empty());
     gateway.cloud.open();
-    // The process is stopped as soon as it asks for the next call, so it did not do so before.
     resting(&gateway, 1).await;
     gateway.is_well();
 }
