@@ -76,9 +76,13 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
     if name == b"error" {
         return Err(error::from_event(&data));
     }
-    let chunk: wire::Answer<'_> = serde_json::from_slice(&data).map_err(|error| {
-        Error::new(Kind::Upstream, "it sent a malformed event").caused_by(error)
-    })?;
+    let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
+    // A list would pass for an object without any of its members.
+    if !data.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed());
+    }
+    let chunk: wire::Answer<'_> =
+        serde_json::from_slice(&data).map_err(|error| malformed().caused_by(error))?;
     if let Some(fault) = chunk.error {
         return Err(error::inside_success(fault));
     }
@@ -140,6 +144,8 @@ mod tests {
         assert_eq!(kind(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#), EventKind::Finish);
         assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Report);
         assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);
+        let empty_reason = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
+        assert_eq!(kind(empty_reason), EventKind::Content);
         assert_eq!(kind("[DONE]"), EventKind::End);
         assert_eq!(meaning(b": ping\n\n").unwrap().0, EventKind::Comment);
     }
@@ -150,6 +156,7 @@ mod tests {
         assert_eq!((error.kind, error.message()), (Kind::RateLimited, "busy"));
         assert_eq!(fault("event: error\ndata: {\"message\":\"x\"}\n\n").kind, Kind::Upstream);
         assert_eq!(fault("data: {\"choices\":[{\"fin\n\n").kind, Kind::Upstream);
+        assert_eq!(fault("data: []\n\n").kind, Kind::Upstream);
         let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
         assert_eq!(fault(&format!("{gave_up}\n\n")).kind, Kind::Upstream);
     }

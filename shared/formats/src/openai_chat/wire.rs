@@ -64,8 +64,10 @@ impl<'de> Deserialize<'de> for Choices {
                 while let Some(choice) = list.next_element::<Choice<'de>>()? {
                     sum.count += 1;
                     sum.content |= choice.delta.is_some_and(|it| it.content);
-                    sum.finish |= choice.finish_reason.is_some();
-                    sum.failed |= choice.finish_reason.as_deref() == Some("error");
+                    // Some write an empty reason where others write null.
+                    let reason = choice.finish_reason.as_deref().filter(|it| !it.is_empty());
+                    sum.finish |= reason.is_some();
+                    sum.failed |= reason == Some("error");
                 }
                 Ok(sum)
             }
