@@ -1,0 +1,21 @@
+//! The real program, with scripted providers on real sockets: what a client and an operator see.
+//!
+//! One file per endpoint or topic; the name of a test is a rule of the contract.
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+mod bodies;
+mod chat;
+mod commands;
+mod configuration;
+mod cooldown;
+mod doors;
+mod exhausted;
+mod fallback;
+mod leaving;
+mod models;
+mod names;
+mod secrets;
+mod stream;
+mod stream_faults;
+mod support;
+mod waits;

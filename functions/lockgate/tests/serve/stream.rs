@@ -1,0 +1,323 @@
+//! Streams that go well: chunk by chunk, as the provider wrote them.
+
+use serde_json::{Value, json};
+use testkit::openai;
+use testkit::provider::{Answer, Fake, Gate, Step};
+
+use crate::support::{
+    BOTH, ask, before, before_both, chunks_of, data_of, hello_streamed, only, post, serve,
+    streamer, text_in,
+};
+
+/// What a client reads of these steps when it asks like this.
+async fn read_by(question: &Value, steps: Vec<Step>) -> String {
+    let first = Fake::start().await;
+    first.answers([Answer::stream(steps)]);
+    let gateway = before(&first, "").await;
+    ask(&gateway, question).await.text().await.unwrap()
+}
+
+async fn read(steps: Vec<Step>) -> String {
+    read_by(&hello_streamed("first/m"), steps).await
+}
+
+fn text(step: &Step) -> String {
+    match step {
+        Step::Frame(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        other => panic!("{other:?} is no frame"),
+    }
+}
+
+/// The same stream in one text.
+fn joined(steps: &[Step]) -> String {
+    steps.iter().map(text).collect()
+}
+
+/// A stream without what the gateway added to it.
+fn without_metadata(stream: &str) -> String {
+    let (before, rest) = stream.split_once(",\"x_gateway\":").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    format!("{before}}}\n\n{after}")
+}
+
+fn wants_usage(model: &str) -> Value {
+    let mut question = hello_streamed(model);
+    question["stream_options"] = json!({"include_usage": true});
+    question
+}
+
+#[tokio::test]
+async fn chunks_arrive_one_by_one() {
+    let (one, two) = (Gate::new(), Gate::new());
+    let first = Fake::start().await;
+    first.answers([Answer::stream([
+        openai::role(),
+        openai::chunk("one"),
+        Step::Gate(one.clone()),
+        openai::chunk("two"),
+        Step::Gate(two.clone()),
+        openai::finish("stop"),
+        openai::done(),
+    ])]);
+    let gateway = before(&first, "").await;
+    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert_eq!(answer.header("x-gateway-provider"), "first");
+    assert!(!answer.until("one").await.unwrap().contains("two"));
+    one.open();
+    assert!(!answer.until("two").await.unwrap().contains("stop"));
+    two.open();
+    assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn chunks_come_back_as_the_provider_wrote_them() {
+    let odd = "id: 7\ndata: { \"z\": 1e400, \"choices\" : [ {\"delta\": {\"content\": \"caf\\u00e9\"} } ],\t\"n\": 12345678901234567890 }\n\n";
+    let multiline = "data: {\"choices\":\ndata: [{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let steps = vec![
+        Step::text(odd),
+        Step::text(multiline),
+        openai::tool_call(0, "call_1", "weather"),
+        openai::tool_arguments(0, "{}"),
+        openai::finish("tool_calls"),
+        openai::done(),
+    ];
+    assert_eq!(without_metadata(&read(steps.clone()).await), joined(&steps));
+}
+
+#[tokio::test]
+async fn comments_pass() {
+    let steps = vec![
+        Step::text(": before\n\n"),
+        openai::chunk("one"),
+        Step::text(": OPENROUTER PROCESSING\n\n"),
+        openai::finish("stop"),
+        openai::done(),
+    ];
+    assert_eq!(without_metadata(&read(steps.clone()).await), joined(&steps));
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_for_usage_behind_the_clients_back() {
+    let first = streamer().await;
+    let gateway = before(&first, "").await;
+    let question = r#"{ "model": "first/m", "stream": true, "messages": [{}] }"#;
+    post(&gateway, question, &[]).await.text().await.unwrap();
+    let sent = question.replace("first/m", "m");
+    let sent = sent.replace(" }", r#","stream_options":{"include_usage":true} }"#);
+    assert_eq!(only(&first).body, sent);
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_not_asked_for_stream_options() {
+    let first = Fake::start().await;
+    first.answers([openai::completion("Hi")]);
+    let gateway = before(&first, "").await;
+    ask(&gateway, &crate::support::hello("first/m")).await;
+    assert_eq!(only(&first).json().get("stream_options"), None);
+}
+
+#[tokio::test]
+async fn a_clients_own_stream_options_are_kept() {
+    for (theirs, sent) in [
+        (r#"{ "vendor": 1.0 }"#, r#"{ "vendor": 1.0,"include_usage":true }"#),
+        (r#"{"include_usage": false, "x": []}"#, r#"{"include_usage": true, "x": []}"#),
+        (r#"{ "include_usage" : true }"#, r#"{ "include_usage" : true }"#),
+        ("null", r#"{"include_usage":true}"#),
+    ] {
+        let first = streamer().await;
+        let gateway = before(&first, "").await;
+        let question = |options: &str| {
+            format!(
+                r#"{{"model": "first/m", "stream": true, "stream_options": {options}, "messages": [{{}}]}}"#
+            )
+        };
+        post(&gateway, question(theirs), &[]).await.text().await.unwrap();
+        assert_eq!(only(&first).body, question(sent).replace("first/m", "m"));
+    }
+}
+
+#[tokio::test]
+async fn usage_is_hidden_from_who_did_not_ask_for_it() {
+    let steps =
+        vec![openai::chunk("Hi"), openai::finish("stop"), openai::usage(9, 12), openai::done()];
+    let stream = read(steps.clone()).await;
+    assert!(!stream.contains("prompt_tokens"));
+    assert!(stream.ends_with("data: [DONE]\n\n"));
+    let stream = read_by(&wants_usage("first/m"), steps.clone()).await;
+    assert_eq!(without_metadata(&stream), joined(&steps));
+}
+
+#[tokio::test]
+async fn hidden_usage_still_gives_the_cost() {
+    let first = Fake::start().await;
+    first.answers([Answer::stream([
+        openai::chunk("Hi"),
+        openai::finish("stop"),
+        openai::usage(1_000_000, 1_000_000),
+        openai::done(),
+    ])]);
+    let prices = "prices: [{ provider: first, model: m, input: 2, output: 3.5 }]";
+    let gateway = before(&first, prices).await;
+    let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
+    let last = chunks_of(&stream).pop().unwrap();
+    assert_eq!(last["x_gateway"]["cost_usd"], 5.5);
+    gateway.logged("cost_usd=\"5.500000\"").await;
+}
+
+#[tokio::test]
+async fn x_gateway_is_on_the_last_chunk_with_choices_and_nowhere_else() {
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    first.answers([openai::error(429, "rate_limit_error", "slow down")]);
+    second.answers([Answer::stream([
+        openai::role(),
+        openai::chunk("Hi"),
+        openai::finish("stop"),
+        openai::usage(9, 12),
+        openai::done(),
+    ])]);
+    let gateway = before_both(&first, &second, BOTH).await;
+    let answer = ask(&gateway, &wants_usage("both")).await;
+    let id = answer.header("x-request-id").to_owned();
+    assert_eq!(answer.header("x-gateway-attempts"), "2");
+    let chunks = chunks_of(&answer.text().await.unwrap());
+    let holders: Vec<_> = chunks.iter().filter(|it| it.get("x_gateway").is_some()).collect();
+    assert_eq!(holders.len(), 1);
+    let told = &holders[0]["x_gateway"];
+    assert_eq!(holders[0]["choices"][0]["finish_reason"], "stop");
+    assert_eq!((&told["provider"], &told["route"]), (&json!("second"), &json!("both")));
+    assert_eq!(told["request_id"], id);
+    assert_eq!(crate::support::trail(told), ["first rate_limit 429", "second success 200"]);
+}
+
+/// A chunk of one of several choices.
+fn nth(index: u32, text: Option<&str>) -> Step {
+    let choice = match text {
+        Some(text) => json!({"index": index, "delta": {"content": text}, "finish_reason": null}),
+        None => json!({"index": index, "delta": {}, "finish_reason": "stop"}),
+    };
+    Step::text(format!("data: {}\n\n", json!({"choices": [choice]})))
+}
+
+#[tokio::test]
+async fn with_several_choices_only_the_last_finish_carries_x_gateway() {
+    let steps = vec![
+        nth(0, Some("a")),
+        nth(1, Some("b")),
+        nth(0, None),
+        nth(1, Some("c")),
+        nth(1, None),
+        openai::done(),
+    ];
+    let stream = read(steps.clone()).await;
+    assert_eq!(stream.matches("x_gateway").count(), 1);
+    assert!(data_of(&stream)[4].contains("x_gateway"));
+    assert_eq!(chunks_of(&stream).len(), 5);
+}
+
+#[tokio::test]
+async fn the_terminator_is_the_last_thing_sent() {
+    let steps = vec![
+        openai::chunk("Hi"),
+        openai::finish("stop"),
+        openai::done(),
+        openai::chunk("more"),
+        openai::error_event("server_error", "too late"),
+    ];
+    let stream = read(steps).await;
+    assert!(stream.ends_with("data: [DONE]\n\n"));
+    assert!(!stream.contains("more") && !stream.contains("too late"));
+}
+
+#[tokio::test]
+async fn an_empty_answer_that_ends_well_is_an_answer() {
+    let stream = read(vec![openai::role(), openai::finish("stop"), openai::done()]).await;
+    assert_eq!(data_of(&stream).len(), 3);
+    assert_eq!(text_in(&stream), "");
+}
+
+#[tokio::test]
+async fn an_empty_finish_reason_is_none() {
+    let chunk = r#"{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":""}]}"#;
+    let gate = Gate::new();
+    let first = Fake::start().await;
+    let steps = [Step::text(format!("data: {chunk}\n\n")), Step::Gate(gate.clone())];
+    first.answers([Answer::stream(steps)]);
+    let gateway = before(&first, "").await;
+    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
+    answer.until("Hi").await.unwrap();
+    gate.open();
+}
+
+/// What a client reads of a stream without `[DONE]` from a provider of this type.
+async fn without_terminator(kind: &str) -> String {
+    let first = Fake::start().await;
+    let last = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
+    first.answers([Answer::stream([openai::chunk("Hi"), Step::text(last)])]);
+    let yaml = format!(
+        "api_key: gateway-key\nproviders: [{{ name: first, type: {kind}, base_url: \"{}\", api_key: k }}]",
+        first.url()
+    );
+    let gateway = serve(&yaml).await;
+    ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_provider_known_to_leave_the_terminator_out_ends_well() {
+    let stream = without_terminator("perplexity").await;
+    assert!(stream.ends_with("data: [DONE]\n\n"));
+    assert_eq!(stream.matches("x_gateway").count(), 1);
+    assert!(!stream.contains("\"error\""));
+}
+
+#[tokio::test]
+async fn any_other_provider_without_it_does_not() {
+    let stream = without_terminator("groq").await;
+    assert!(!stream.contains("data: [DONE]") && stream.contains("\"error\""));
+}
+
+#[tokio::test]
+async fn a_huge_event_passes() {
+    let huge = "x".repeat(1 << 20);
+    let steps =
+        vec![openai::chunk("a"), openai::chunk(&huge), openai::finish("stop"), openai::done()];
+    assert_eq!(text_in(&read(steps).await).len(), 1 + huge.len());
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_events_pass() {
+    let mut steps = vec![openai::role()];
+    steps.extend(
+        (0..100_000)
+            .map(|_| Step::text("data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n")),
+    );
+    steps.extend([openai::finish("stop"), openai::done()]);
+    let stream = read(steps).await;
+    assert_eq!(stream.matches("\"content\":\"x\"").count(), 100_000);
+    assert!(stream.ends_with("data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn lines_may_end_as_on_windows() {
+    let steps = [openai::chunk("Hi"), openai::finish("stop"), openai::done()];
+    let windows = joined(&steps).replace('\n', "\r\n");
+    let stream = read(vec![Step::text(windows)]).await;
+    assert_eq!(text_in(&stream.replace("\r\n", "\n")), "Hi");
+    assert!(stream.ends_with("data: [DONE]\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn events_may_be_cut_anywhere() {
+    let steps =
+        [openai::role(), openai::chunk("caf\u{e9}"), openai::finish("stop"), openai::done()];
+    let whole = joined(&steps);
+    for size in [1, 7] {
+        let pieces = whole.as_bytes().chunks(size);
+        let pieces = pieces.flat_map(|it| {
+            [Step::Frame(it.to_vec().into()), Step::Wait(std::time::Duration::from_micros(50))]
+        });
+        let stream = read(pieces.collect()).await;
+        assert_eq!(without_metadata(&stream), whole, "{size}");
+    }
+}
