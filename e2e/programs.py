@@ -1,0 +1,124 @@
+"""The programs of this repository as processes, each with an end of its own.
+
+Everything listens on loopback, and ends when the tests do, even when they are killed.
+"""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import stack
+
+# Starts a program, and ends it when standard input does: when we let go of it, or die.
+WATCHDOG = '"$@" & read _; kill $!; wait $!'
+NAMES = ("lockgate", "chat-completions", "models", "health", "testkit")
+
+
+def built():
+    """Every program that is needed, by name, built the quick way."""
+    packages = [argument for name in NAMES for argument in ("--package", name)]
+    done = subprocess.run(
+        ["cargo", "build", *packages, "--bins", "--message-format", "json"],
+        cwd=stack.ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True,
+    )
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    return {m["target"]["name"]: Path(m["executable"]) for m in messages if m.get("executable")}
+
+
+class Process:
+    """A program that runs until it is stopped."""
+
+    def __init__(self, *command, log, **more):
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                ["/bin/sh", "-c", WATCHDOG, "sh", *map(str, command)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, **more,
+            )
+
+    def line(self):
+        """The next line that it prints."""
+        line = self.process.stdout.readline().decode()
+        assert line, f"it ended: {self.log.read_text()}"
+        return line
+
+    def stop(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(timeout=20)
+
+
+class Told(Process):
+    """A program of the testkit, which says where it is in one line of JSON and ends with its input."""
+
+    def __init__(self, *command, log):
+        self.log = log
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            )
+        self.url = json.loads(self.line())["url"]
+
+
+class Provider(Told):
+    """A scripted provider. What can be scripted is told in the program's own words."""
+
+    def script(self, *answers):
+        self._put("/_script", json.dumps(answers))
+
+    def open(self, gate):
+        self._put(f"/_gate/{gate}", "")
+
+    def seen(self):
+        with urllib.request.urlopen(f"{self.url}/_seen") as answer:
+            return json.load(answer)
+
+    def asked(self):
+        """Which providers were asked, by their names in the configuration."""
+        return [request["target"].split("/")[1] for request in self.seen()]
+
+    def _put(self, path, body):
+        request = urllib.request.Request(self.url + path, data=body.encode(), method="PUT")
+        urllib.request.urlopen(request).close()
+
+
+class Emulator(Told):
+    """Functions as Lambda runs them."""
+
+    def report(self):
+        with urllib.request.urlopen(f"{self.url}/_emulator/report") as answer:
+            return json.load(answer)
+
+
+class Aws(Process):
+    """An emulated AWS."""
+
+    def __init__(self, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(
+            stack.TOOLS / "ministack", log=folder / "aws.log", cwd=folder,
+            env={
+                "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "HOME": str(folder),
+                "LOG_LEVEL": "ERROR", "PATH": "/usr/bin:/bin",
+            },
+        )
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=5).close()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"it did not start: {self.log.read_text()}")
+
+    def variables(self):
+        """What a program has to know to find it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url, "AWS_REGION": stack.REGION,
+            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        }
