@@ -26,7 +26,8 @@ pub(crate) fn members(body: Bytes) -> Result<Raw> {
     })?;
     check_depth(text.as_bytes())?;
     let members = members_of(text).map_err(|error| {
-        Error::new(Kind::InvalidRequest, format!("The body is not a JSON object: {error}."))
+        let why = unquoted(&error);
+        Error::new(Kind::InvalidRequest, format!("The body is not a JSON object: {why}."))
     })?;
     Ok(Raw { body, members })
 }
@@ -37,6 +38,15 @@ pub(crate) fn members_of(text: &str) -> serde_json::Result<Vec<Member>> {
     let members = json.deserialize_map(Places { start: text.as_ptr() as usize })?;
     json.end()?;
     Ok(members)
+}
+
+/// What is wrong with a JSON text, without a word of what it says: it may be somebody's prompt.
+pub(crate) fn unquoted(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        return format!("a value of the wrong type at line {line} column {column}");
+    }
+    error.to_string()
 }
 
 struct Places {
@@ -102,8 +112,25 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
         return Ok(None);
     };
     serde_json::from_str::<Option<T>>(text(&raw.body, &member.value)).map_err(|error| {
-        Error::invalid(name, format!("`{name}` must be {wanted}.")).caused_by(error)
+        Error::invalid(name, format!("`{name}` must be {wanted}.")).caused_by(unquoted(&error))
     })
+}
+
+/// Whether a list of objects has any, without reading them again: they are known to be JSON.
+pub(crate) fn list(raw: &Raw, name: &str, wanted: &str) -> Result<Option<bool>> {
+    let Some(member) = find(raw, name)? else {
+        return Ok(None);
+    };
+    let value = text(&raw.body, &member.value);
+    if value == "null" {
+        return Ok(None);
+    }
+    let first = value.strip_prefix('[').map(|it| it.trim_ascii_start().as_bytes().first());
+    match first {
+        Some(Some(b'{')) => Ok(Some(true)),
+        Some(Some(b']')) => Ok(Some(false)),
+        _ => Err(Error::invalid(name, format!("`{name}` must be {wanted}."))),
+    }
 }
 
 /// Changes to a body, made in one copy.
@@ -284,10 +311,31 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_looked_at_from_outside() {
+        let raw = raw(r#"{"a":[ {"b":1}],"c":[ ],"d":null,"e":["x"],"f":{}}"#);
+        let list = |name: &str| list(&raw, name, "a list").map_err(|it| it.param.clone());
+        assert_eq!(list("a"), Ok(Some(true)));
+        assert_eq!(list("c"), Ok(Some(false)));
+        assert_eq!(list("d"), Ok(None));
+        assert_eq!(list("g"), Ok(None));
+        assert_eq!(list("e"), Err(Some("e".to_owned())));
+        assert_eq!(list("f"), Err(Some("f".to_owned())));
+    }
+
+    #[test]
     fn a_body_that_nests_too_deep_is_refused() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert!(members(deep.into()).unwrap_err().message().contains("128 levels"));
         let brackets_in_text = format!("{{\"a\":\"{}\\\"\"}}", "[".repeat(200));
         members(brackets_in_text.into()).unwrap();
+    }
+
+    #[test]
+    fn a_fault_quotes_nothing_of_the_text() {
+        let error = members(Bytes::from_static(b"\"a prompt\"")).unwrap_err();
+        assert!(!error.message().contains("prompt") && error.message().contains("line 1"));
+        let raw = raw(r#"{"stream":"a prompt"}"#);
+        let error = read::<bool>(&raw, "stream", "true or false").unwrap_err();
+        assert!(!error.cause().unwrap().to_string().contains("prompt"));
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use canonical::{Error, Raw, Request, Response, Result, Summary};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::{
     OpenAiChat, error,
@@ -30,12 +30,11 @@ impl Inbound for OpenAiChat {
         let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
         let options: Option<StreamOptions> =
             json::read(&raw, "stream_options", "an object such as {\"include_usage\": true}")?;
-        let tools: Option<Vec<IgnoredAny>> = json::read(&raw, "tools", "a list of tools")?;
+        let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
         let format: Option<ResponseFormat<'_>> =
             json::read(&raw, "response_format", "an object with a `type`")?;
         let has_format =
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
-        let has_tools = tools.is_some_and(|it| !it.is_empty());
         Ok(Request {
             model: model.filter(|it| !it.is_empty()),
             stream,
@@ -62,14 +61,13 @@ impl Inbound for OpenAiChat {
 
 fn check_messages(raw: &Raw) -> Result<()> {
     let wanted = "a list of messages, each an object with a `role`";
-    let messages: Option<Vec<IgnoredAny>> = json::read(raw, "messages", wanted)?;
-    match messages {
+    match json::list(raw, "messages", wanted)? {
         None => {
             Err(Error::invalid("messages", format!("`messages` is missing; it must be {wanted}.")))
         }
-        Some(list) if list.is_empty() => {
+        Some(false) => {
             Err(Error::invalid("messages", "`messages` is empty; at least one is needed."))
         }
-        Some(_) => Ok(()),
+        Some(true) => Ok(()),
     }
 }
