@@ -153,8 +153,8 @@ impl Configuration {
         if same_keys(&current.keys, &keys) {
             return None;
         }
-        let document = current.document.clone();
-        let snapshot = Arc::new(Snapshot::new(document, keys, self.0.client.clone()));
+        let (document, version) = (current.document.clone(), current.version.clone());
+        let snapshot = Arc::new(Snapshot::new(document, version, keys, self.0.client.clone()));
         self.0.current.store(Some(snapshot.clone()));
         Some(snapshot)
     }
@@ -185,27 +185,36 @@ impl Inner {
         let rests = self.stores.state.query(REST, now / 1000);
         let (rests, document) = tokio::join!(rests, self.document(now));
         self.learn(rests, now);
-        let document = document?;
+        let (document, version) = document?;
         let keys = self.keys_for(&document, now).await?;
         let current = self.current.load_full();
         let unchanged =
-            self.fixed.is_some() && current.is_some_and(|it| same_keys(&it.keys, &keys));
+            current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
-            let snapshot = Snapshot::new(document, keys, self.client.clone());
+            let snapshot = Snapshot::new(document, version, keys, self.client.clone());
             self.current.store(Some(Arc::new(snapshot)));
         }
         self.read_at.store(now, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn document(&self, now: u64) -> Result<Document> {
+    /// The document and its version. One that is read while it is changed is read once more.
+    async fn document(&self, now: u64) -> Result<(Document, String)> {
         if let Some(document) = &self.fixed {
-            return Ok(document.clone());
+            return Ok((document.clone(), String::new()));
         }
+        let mut found = self.rows(now).await?;
+        if matches!(rows::from_rows(&found, &kinds()), Err(rows::Unreadable::Torn)) {
+            found = self.rows(now).await?;
+        }
+        let document = rows::from_rows(&found, &kinds())
+            .map_err(|faults| unavailable("it is not valid").caused_by(faults))?;
+        Ok((document, rows::version_row(&found).value))
+    }
+
+    async fn rows(&self, now: u64) -> Result<Vec<Row>> {
         let found = self.stores.config.query(rows::PARTITION, now / 1000).await;
-        let found = found.map_err(|error| unavailable("it cannot be read").caused_by(error))?;
-        rows::from_rows(&found, &kinds())
-            .map_err(|faults| unavailable("it is not valid").caused_by(faults))
+        found.map_err(|error| unavailable("it cannot be read").caused_by(error))
     }
 
     /// The keys that a document needs: those at hand while they are fresh, or while the store fails.

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub routes: Routes,
     pub(crate) upstream: Upstream,
     pub(crate) keys: Keys,
+    /// What changes when the document does.
+    pub(crate) version: String,
     prices: Prices,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
     price_kinds: HashMap<String, String>,
@@ -32,7 +34,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Prepares a document whose parameters have these values.
-    pub(crate) fn new(document: Document, keys: Keys, client: Client) -> Self {
+    pub(crate) fn new(document: Document, version: String, keys: Keys, client: Client) -> Self {
         let resolve = |source: &SecretSource| match source {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
@@ -47,6 +49,7 @@ impl Snapshot {
             prices: Prices::new(document.prices.iter().map(overridden).collect()),
             price_kinds,
             keys,
+            version,
             document,
         }
     }

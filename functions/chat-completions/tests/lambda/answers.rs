@@ -151,6 +151,22 @@ async fn a_start_is_free_of_errors() {
 }
 
 #[tokio::test]
+async fn a_call_is_one_line_of_the_log_and_holds_no_secret() {
+    let gateway = Gateway::start().await;
+    let broken = openai::error(500, "server_error", "we broke");
+    gateway.fake.answers([broken, openai::completion("A very private answer.")]);
+    gateway.ask().await.bytes().await.unwrap();
+    gateway.emulator.printed("call ended").await;
+    let lines = gateway.emulator.report().lines;
+    let calls: Vec<_> = lines.iter().filter(|it| it.text.contains("call ended")).collect();
+    assert_eq!(calls.len(), 1);
+    assert!(calls[0].text.contains("first/a server_error 500"), "{}", calls[0].text);
+    for secret in ["value-of-", "Hello?", "very private"] {
+        assert!(lines.iter().all(|it| !it.text.contains(secret)), "{lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_function_that_knows_no_tables_says_so() {
     let function =
         testkit::runtime::Function::new("chat", env!("CARGO_BIN_EXE_chat-completions")).path("*");

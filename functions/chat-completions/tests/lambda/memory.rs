@@ -117,16 +117,53 @@ async fn the_last_good_configuration_serves_while_the_store_is_down() {
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_does_not_replace_a_good_one() {
+async fn rows_that_were_read_halfway_do_not_replace_a_good_configuration() {
     let gateway = Gateway::start_as(impatient).await;
     gateway.fake.answers([openai::completion("Hello!")]);
     assert_eq!(gateway.status().await, 200);
-    let row = ["config", "settings", "not what this version writes"];
-    gateway.cloud.write([row.map(str::to_owned)]).await;
+    half_written(&gateway).await;
     for _ in 0..3 {
         assert_eq!(gateway.status().await, 200);
     }
     gateway.emulator.printed("The last good configuration stays in force.").await;
+}
+
+#[tokio::test]
+async fn rows_that_were_read_halfway_are_read_once_more() {
+    let gateway = Gateway::start().await;
+    half_written(&gateway).await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    assert_eq!(gateway.ask().await.status, 503);
+    // Who rests, and the configuration twice: at the start, and when the call tried again.
+    assert_eq!(gateway.cloud.count(QUERY), 6);
+    gateway.apply(&two_steps(&gateway.fake)).await;
+    assert_eq!(gateway.status().await, 200);
+}
+
+/// Changes one row and not the digest of all.
+async fn half_written(gateway: &Gateway) {
+    let row = ["config", "settings", "{\"position\":0,\"entry\":{}}"];
+    gateway.cloud.write([row.map(str::to_owned)]).await;
+}
+
+#[tokio::test]
+async fn a_scripted_provider_goes_on_while_its_configuration_stays() {
+    let gateway = Gateway::empty(impatient).await;
+    let script = "{ answer: Hello from the script., fail_first: 1 }";
+    gateway
+        .apply(&format!(
+            "api_key: ${{GATEWAY_KEY}}
+providers: [{{ name: parrot, type: mock, script: {script} }}]
+routes: [{{ name: r, cooldown: 0s, steps: [{{ provider: parrot, model: a }}] }}]
+"
+        ))
+        .await;
+    assert_ne!(gateway.status().await, 200);
+    for _ in 0..3 {
+        let body = gateway.ask().await.json().await.unwrap();
+        assert_eq!(body["choices"][0]["message"]["content"], "Hello from the script.");
+    }
+    gateway.is_well();
 }
 
 #[tokio::test]
@@ -283,16 +320,4 @@ async fn a_store_that_cannot_be_written_harms_no_call() {
     assert_eq!(gateway.status().await, 200);
     assert_eq!(gateway.asked(), ["first", "second", "second"]);
     gateway.is_well();
-}
-
-#[tokio::test]
-async fn a_scripted_provider_of_the_configuration_needs_no_other() {
-    let gateway = Gateway::empty(|it| it).await;
-    let mock = "- { name: parrot, type: mock, script: { answer: Hello from the script. } }";
-    let yaml = format!(
-        "api_key: ${{GATEWAY_KEY}}\nproviders:\n{mock}\nmodels: [{{ name: r, provider: parrot }}]\n"
-    );
-    gateway.apply(&yaml).await;
-    let body = gateway.ask().await.json().await.unwrap();
-    assert_eq!(body["choices"][0]["message"]["content"], "Hello from the script.");
 }
