@@ -11,7 +11,10 @@ use hyper_util::{
 };
 use routing::Document;
 use storage::{Parameters, Stores};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
     App, Routes,
@@ -54,24 +57,25 @@ pub async fn listen(
         origin_secrets: vec![],
         heartbeats: Heartbeats::SERVER,
     });
+    // Listened for before anybody knows that there is something to stop.
+    let stop = Stop::listen()?;
     ready(listener.local_addr()?);
-    serve(&listener, Front::new(app.clone(), routes), stopped()).await;
+    serve(listener, Front::new(app.clone(), routes), stop).await;
     app.gateway.settle().await;
     Ok(())
 }
 
-async fn serve(listener: &TcpListener, front: Front, stopped: impl Future<Output = ()>) {
+async fn serve(listener: TcpListener, front: Front, mut stop: Stop) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // One more than is allowed, so that the refusal is ours and says why.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
     builder.http1().max_headers(limits::MOST_HEADERS * 2);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(256 * 1024);
     let graceful = GracefulShutdown::new();
-    tokio::pin!(stopped);
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stopped => break,
+            () = stop.asked() => break,
         };
         match socket {
             Ok((socket, _)) => attend(&builder, &graceful, &front, socket),
@@ -81,6 +85,8 @@ async fn serve(listener: &TcpListener, front: Front, stopped: impl Future<Output
             }
         }
     }
+    // Who comes now shall go elsewhere rather than wait for nobody.
+    drop(listener);
     if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
         tracing::warn!("calls that took longer than {} s were ended", DRAIN_TIME.as_secs());
     }
@@ -111,19 +117,24 @@ fn attend(
     });
 }
 
-/// Ends when the process is asked to stop.
-async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// What asks the process to stop.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
     }
 }

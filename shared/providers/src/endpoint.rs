@@ -1,5 +1,7 @@
 //! One configured provider, ready to be called: its address and its headers, made once.
 
+use std::sync::Arc;
+
 use canonical::{Error, Kind, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
@@ -18,7 +20,7 @@ pub(crate) struct Endpoint {
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Values that no message may quote.
-    pub(crate) secrets: Vec<Secret>,
+    pub(crate) secrets: Arc<[Secret]>,
 }
 
 /// Where calls go.

@@ -3,14 +3,16 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use canonical::{Error, Event, EventKind, Kind, Result};
-use formats::EventReader;
+use formats::{EventReader, without_secrets};
 use hyper::body::{Body, Incoming};
+use storage::Secret;
 use tokio::time::{Instant, Sleep};
 
 /// How long the connection may take to end after the stream's own end, so that it can be kept.
@@ -18,9 +20,17 @@ const GRACE: Duration = Duration::from_millis(250);
 /// How much may come before anything meaningful.
 const LONGEST_PRELUDE: usize = 1024 * 1024;
 
+/// Whose answer it is.
+pub(crate) struct Source<'a> {
+    pub(crate) provider: &'a str,
+    /// Values that no message may quote.
+    pub(crate) secrets: Arc<[Secret]>,
+}
+
 /// The events of one answer, in the batches in which they arrived.
 pub struct Events {
     provider: String,
+    secrets: Arc<[Secret]>,
     body: Incoming,
     reader: Box<dyn EventReader>,
     idle: Duration,
@@ -45,13 +55,14 @@ enum State {
 impl Events {
     /// Starts on an answer whose headers have arrived.
     pub(crate) fn new(
-        provider: &str,
+        source: Source<'_>,
         body: Incoming,
         reader: Box<dyn EventReader>,
         idle: Duration,
     ) -> Self {
         Self {
-            provider: provider.to_owned(),
+            provider: source.provider.to_owned(),
+            secrets: source.secrets,
             body,
             reader,
             idle,
@@ -102,7 +113,8 @@ impl Events {
     }
 
     fn named(&self, error: Error) -> Error {
-        error.from_origin(canonical::Origin::Provider(self.provider.clone()))
+        let origin = canonical::Origin::Provider(self.provider.clone());
+        quoting_none(error, &self.secrets).from_origin(origin)
     }
 
     /// Reads on until events or a fault are there.
@@ -153,6 +165,17 @@ impl Events {
             }
         }
     }
+}
+
+/// The same failure, in words that quote none of these secrets.
+pub(crate) fn quoting_none(mut error: Error, secrets: &[Secret]) -> Error {
+    let secrets = || secrets.iter().map(Secret::expose);
+    error.param = error.param.take().map(|it| without_secrets(&it, secrets()));
+    if !secrets().any(|it| error.message().contains(it)) {
+        return error;
+    }
+    let message = without_secrets(error.message(), secrets());
+    error.with_message(message)
 }
 
 impl fmt::Debug for Events {

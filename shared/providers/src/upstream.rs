@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Error, Kind, Origin, Request, Response, Result};
-use formats::{Target, without_secrets};
+use formats::Target;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -18,6 +18,7 @@ use crate::{
     endpoint::{Endpoint, Resolve},
     hints,
     mock::{self, Mock},
+    stream::{Source, quoting_none},
 };
 
 /// How large a whole answer may be.
@@ -114,7 +115,7 @@ impl Upstream {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(Kind::Timeout, time.message())),
         };
-        outcome.map_err(|error| named(quoting_nothing(error, endpoint)))
+        outcome.map_err(|error| named(quoting_none(error, &endpoint.secrets)))
     }
 
     async fn call(
@@ -148,7 +149,8 @@ impl Upstream {
         let (parts, incoming) = answer.into_parts();
         let body = if request.stream && !is_json(&parts.headers) {
             let reader = provider.format.reader(provider.stream_end);
-            let mut events = Events::new(&step.provider, incoming, reader, self.idle_timeout);
+            let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
+            let mut events = Events::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
             Body::Stream(events)
         } else {
@@ -239,14 +241,4 @@ fn unreachable(error: hyper_util::client::legacy::Error) -> Error {
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&[][..], |it| it.as_bytes());
     kind.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/json"))
-}
-
-/// The same failure, in words that quote none of our secrets.
-fn quoting_nothing(error: Error, endpoint: &Endpoint) -> Error {
-    let secrets = || endpoint.secrets.iter().map(storage::Secret::expose);
-    if !secrets().any(|it| error.message().contains(it)) {
-        return error;
-    }
-    let message = without_secrets(error.message(), secrets());
-    error.with_message(message)
 }

@@ -179,7 +179,7 @@ impl Tries {
     /// Notes that the provider answers.
     pub fn succeeded(&mut self, status: u16, now: u64) -> Vec<Attempt> {
         if let Some(current) = self.current {
-            self.note(&current, Outcome::Success, Some(status), None, now);
+            self.note(&current, (Outcome::Success, Some(status), None), now);
             let step = &self.plan.steps[current.step];
             self.rests.wake(&step.provider, &step.model, current.key, now);
         }
@@ -193,7 +193,7 @@ impl Tries {
         };
         let outcome = Outcome::Failed(error.kind.code());
         let message = error.message().to_owned();
-        self.note(&current, outcome, error.provider_status, Some(message), now);
+        self.note(&current, (outcome, error.provider_status, Some(message)), now);
         self.let_rest(&current, &error, now);
 
         let any = self.plan.fallback_on == FallbackOn::Any;
@@ -273,12 +273,11 @@ impl Tries {
         }
     }
 
+    /// Adds to the trail what came of a try: outcome, status and message.
     fn note(
         &mut self,
         current: &Current,
-        outcome: Outcome,
-        status: Option<u16>,
-        message: Option<String>,
+        (outcome, status, message): (Outcome, Option<u16>, Option<String>),
         now: u64,
     ) {
         let step = &self.plan.steps[current.step];

@@ -112,7 +112,7 @@ fn classify(status: u16, said: Said) -> Error {
     };
     let mut error = Error::new(kind, clean::clean(&message));
     error.provider_status = Some(status);
-    error.param = said.param;
+    error.param = said.param.map(|it| clean::clean(&it));
     error.retry_after = said.retry_after;
     error
 }

@@ -29,7 +29,8 @@ impl Outbound for OpenAiChat {
 
     fn response(&self, body: Bytes) -> Result<Response> {
         let answer: wire::Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(Kind::Upstream, "it answered what is not a chat completion").caused_by(error)
+            Error::new(Kind::Upstream, "it answered what is not a chat completion")
+                .caused_by(json::unquoted(&error))
         })?;
         if let Some(fault) = answer.error {
             return Err(error::inside_success(fault));

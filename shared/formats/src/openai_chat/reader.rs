@@ -5,7 +5,7 @@ use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
 use super::{error, wire};
 use crate::{
-    EventReader, StreamEnd,
+    EventReader, StreamEnd, json,
     sse::{self, Framer},
 };
 
@@ -81,8 +81,8 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
     if !data.trim_ascii_start().starts_with(b"{") {
         return Err(malformed());
     }
-    let chunk: wire::Answer<'_> =
-        serde_json::from_slice(&data).map_err(|error| malformed().caused_by(error))?;
+    let chunk: wire::Answer<'_> = serde_json::from_slice(&data)
+        .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
     if let Some(fault) = chunk.error {
         return Err(error::inside_success(fault));
     }
