@@ -16,7 +16,7 @@ SECRET = "an-origin-secret-for-tests-and-nothing-else"
 CONFIG = """
 api_key: ${GATEWAY_KEY}
 default_timeout: 5s
-idle_timeout: 1s
+idle_timeout: 2s
 providers:
   - { name: first, base_url: "PROVIDER/first", api_key: "${FIRST_KEY}" }
   - { name: second, base_url: "PROVIDER/second", api_key: "${SECOND_KEY}" }

@@ -10,6 +10,7 @@ pub mod lockgate;
 pub mod openai;
 pub mod provider;
 pub mod runtime;
+pub mod sockets;
 
 mod body;
 mod server;

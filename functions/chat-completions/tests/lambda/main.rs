@@ -111,7 +111,6 @@ fn two_steps(fake: &Fake) -> String {
     let url = fake.url();
     format!(
         "api_key: ${{GATEWAY_KEY}}
-idle_timeout: 1s
 providers:
   - {{ name: first, base_url: {url}/first, api_key: \"${{FIRST_KEY}}\" }}
   - {{ name: second, base_url: {url}/second, api_key: \"${{SECOND_KEY}}\" }}

@@ -5,9 +5,10 @@ use testkit::{
     client::Answer,
     openai,
     provider::{Answer as Scripted, Gate, Step},
+    sockets::connections,
 };
 
-use crate::{Gateway, events, message, question, said};
+use crate::{Gateway, events, message, question, said, two_steps};
 
 #[tokio::test]
 async fn each_piece_arrives_when_the_provider_sends_it() {
@@ -33,6 +34,19 @@ async fn each_piece_arrives_when_the_provider_sends_it() {
     assert!(rest.ends_with("data: [DONE]\n\n"), "{rest}");
     assert_eq!(events(&rest)[0]["x_gateway"]["attempts"][0]["provider"], "first");
     gateway.is_well();
+}
+
+/// The runtime's own client would let every first token wait for an acknowledgement.
+#[tokio::test]
+async fn no_connection_holds_small_writes_back() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([Scripted::stream([openai::chunk("one"), Step::Hang])]);
+    let mut answer = gateway.stream().await;
+    answer.until("one").await.unwrap();
+    let found = connections(gateway.emulator.report().cold_starts[0].pid);
+    // One to the Runtime API, one to the provider, and those to AWS.
+    assert!(2 < found.len(), "{found:?}");
+    assert!(found.iter().all(|it| it.nodelay), "{found:?}");
 }
 
 #[tokio::test]
@@ -96,7 +110,8 @@ async fn an_unreadable_event_becomes_an_error_in_the_stream() {
 /// A stream that says "Hel" and then breaks ends with an error of this code, and not as if it were
 /// whole; nobody else is asked.
 async fn breaks_off<const N: usize>(end: [Step; N], code: &str) {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::empty(|it| it).await;
+    gateway.apply(&format!("idle_timeout: 1s\n{}", two_steps(&gateway.fake))).await;
     let steps = [openai::role(), openai::chunk("Hel")].into_iter().chain(end);
     gateway.fake.answers([Scripted::stream(steps)]);
     let answer = gateway.stream().await;

@@ -11,9 +11,9 @@ use testkit::{
 
 use crate::{Gateway, events, message, said};
 
-/// A function that has three seconds, of which the last two are kept for saying so.
+/// A function that has four seconds, of which the last two are kept for saying so.
 fn short(function: Function) -> Function {
-    Function { timeout: Duration::from_secs(3), ..function }
+    Function { timeout: Duration::from_secs(4), ..function }
 }
 
 #[tokio::test]
