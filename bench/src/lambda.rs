@@ -1,0 +1,192 @@
+//! The Lambda binary under an emulated Runtime API, with a store that answers at once.
+
+use std::{
+    convert::Infallible,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use routing::document::{self, rows};
+use serde_json::{Value, json};
+use testkit::runtime::{Emulator, Function};
+use tokio::net::TcpListener;
+
+use crate::{
+    load::{Load, median},
+    process::built,
+    provider::Provider,
+};
+
+/// How often the function starts anew.
+const STARTS: usize = 9;
+/// How often a warm one is called in each way.
+const CALLS: u64 = 300;
+
+/// Measures and prints.
+pub(crate) async fn measure(out: &mut impl Write) -> io::Result<()> {
+    let provider = Provider::start().await?;
+    let store = Store::start(&provider).await?;
+    writeln!(out, "\n## Lambda, emulated (medians of {STARTS} cold starts)\n")?;
+    let mut figures = Figures::default();
+    for _ in 0..STARTS {
+        one_environment(&store, &mut figures).await?;
+    }
+    let millis = |it: &[u64]| median(it).unwrap_or_default() as f64 / 1000.0;
+    writeln!(
+        out,
+        "Start to ready: {:.1} ms; processor time of init: {:.1} ms.",
+        millis(&figures.init),
+        millis(&figures.init_cpu)
+    )?;
+    writeln!(
+        out,
+        "First answer of a cold function: {:.1} ms from the call.",
+        millis(&figures.first_answer)
+    )?;
+    writeln!(
+        out,
+        "AWS calls: {} for a cold start and its first call, {} for the {} warm calls after it.",
+        figures.cold_calls,
+        figures.warm_calls,
+        2 * CALLS
+    )?;
+    writeln!(
+        out,
+        "Warm buffered call: {:.2} ms. First byte of a warm stream: {:.2} ms.",
+        millis(&figures.warm),
+        millis(&figures.first_byte)
+    )
+}
+
+#[derive(Default)]
+struct Figures {
+    init: Vec<u64>,
+    init_cpu: Vec<u64>,
+    first_answer: Vec<u64>,
+    warm: Vec<u64>,
+    first_byte: Vec<u64>,
+    cold_calls: u64,
+    warm_calls: u64,
+}
+
+async fn one_environment(store: &Store, figures: &mut Figures) -> io::Result<()> {
+    let function = Function::new("chat-completions", built("chat-completions")?)
+        .path("*")
+        .env("CONFIG_TABLE", "config")
+        .env("STATE_TABLE", "state")
+        .env("AWS_ENDPOINT_URL", &format!("http://{}", store.address));
+    let before = store.asked.load(Ordering::Relaxed);
+    let emulator = Emulator::builder().function(function).start().await;
+    let address = emulator.url().trim_start_matches("http://").parse().map_err(io::Error::other)?;
+    let load = |model: &str, stream: bool, calls| {
+        let body = json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hello"}]});
+        let body = body.to_string().into();
+        Load { address, path: "/v1/chat/completions", body, at_once: 1, calls }
+    };
+    let first = load("plain", false, 1).run().await?;
+    let after = store.asked.load(Ordering::Relaxed);
+    let warm = load("plain", false, CALLS).run().await?;
+    let streams = load("burst", true, CALLS).run().await?;
+    figures.cold_calls = after - before;
+    figures.warm_calls = store.asked.load(Ordering::Relaxed) - after;
+    figures.first_answer.extend(micros(&first.whole));
+    figures.warm.extend(micros(&warm.whole));
+    figures.first_byte.extend(micros(&streams.first));
+    let report = emulator.report();
+    figures.init.extend(report.cold_starts.iter().filter_map(|it| it.init_micros));
+    figures.init_cpu.extend(report.cold_starts.iter().filter_map(|it| it.init_cpu_micros));
+    Ok(())
+}
+
+fn micros(times: &[Duration]) -> Option<u64> {
+    u64::try_from(median(times)?.as_micros()).ok()
+}
+
+/// DynamoDB and SSM, as far as a configuration is read from them: fixed answers, counted.
+struct Store {
+    address: SocketAddr,
+    asked: Arc<AtomicU64>,
+}
+
+impl Store {
+    async fn start(provider: &Provider) -> io::Result<Self> {
+        let (items, parameters) = contents(provider).map_err(io::Error::other)?;
+        let answers = Arc::new((items, parameters));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let store = Self { address: listener.local_addr()?, asked: Arc::default() };
+        let asked = store.asked.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                if socket.set_nodelay(true).is_err() {
+                    continue;
+                }
+                let (asked, answers) = (asked.clone(), answers.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    let answers = answers.clone();
+                    async move { Ok::<_, Infallible>(answer(request, &answers).await) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+            }
+        });
+        Ok(store)
+    }
+}
+
+async fn answer(request: Request<Incoming>, answers: &(Value, Value)) -> Response<Full<Bytes>> {
+    let target = request.headers().get("x-amz-target").map(|it| it.as_bytes().to_vec());
+    let body = request.into_body().collect().await.map(|it| it.to_bytes()).unwrap_or_default();
+    let config = body.windows(8).any(|it| it == b"\"config\"");
+    let answer = match target.unwrap_or_default() {
+        it if it.ends_with(b"GetParameters") => answers.1.to_string(),
+        it if it.ends_with(b"Query") && config => answers.0.to_string(),
+        _ => json!({"Items": [], "Count": 0, "ScannedCount": 0}).to_string(),
+    };
+    let mut response = Response::new(Full::new(answer.into()));
+    let kind = hyper::header::HeaderValue::from_static("application/x-amz-json-1.0");
+    response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A configuration of some size, as the two services give it.
+fn contents(provider: &Provider) -> Result<(Value, Value), document::Faults> {
+    let mut yaml = "api_key: bench\nproviders:\n".to_owned();
+    for what in ["plain", "burst", "busy"] {
+        yaml += &format!(
+            "  - {{name: {what}, base_url: \"{}\", api_key: key-of-{what}}}\n",
+            provider.url(what)
+        );
+    }
+    yaml += "routes:\n";
+    for what in ["plain", "burst"] {
+        yaml += &format!(
+            "  - {{name: {what}, steps: [{{provider: {what}, model: m, timeout: 30s}}, {{provider: busy, model: m}}]}}\n"
+        );
+    }
+    for more in 0..10 {
+        yaml += &format!(
+            "  - {{name: dynamic/{more}, steps: [{{provider: plain, model: m{more}}}, {{provider: busy, model: m}}]}}\n"
+        );
+    }
+    let document = document::read(&yaml, &|_| None, &gateway::kinds())?;
+    let (rows, parameters) = rows::to_rows(&document, "/lockgate/bench");
+    let items: Vec<Value> = rows
+        .iter()
+        .map(|it| json!({"pk": {"S": it.pk}, "sk": {"S": it.sk}, "value": {"S": it.value}}))
+        .collect();
+    let items = json!({"Count": items.len(), "ScannedCount": items.len(), "Items": items});
+    let parameters: Vec<Value> = parameters
+        .iter()
+        .map(|(name, secret)| json!({"Name": name, "Type": "SecureString", "Value": secret.expose()}))
+        .collect();
+    Ok((items, json!({"Parameters": parameters, "InvalidParameters": []})))
+}

@@ -1,0 +1,26 @@
+//! The gateway against its floor, in turn in one run. `make bench` builds everything and runs it.
+//!
+//! Figures are medians over rounds. What is compared runs in the same minute on the same machine,
+//! so that ratios hold where absolute figures do not.
+
+mod lambda;
+mod load;
+mod process;
+mod provider;
+mod server;
+
+use std::io::{self, Write};
+
+#[tokio::main]
+async fn main() -> io::Result<()> {
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
+    let mut out = io::stdout();
+    if wanted("server") {
+        server::measure(&mut out).await?;
+    }
+    if wanted("lambda") {
+        lambda::measure(&mut out).await?;
+    }
+    out.flush()
+}
