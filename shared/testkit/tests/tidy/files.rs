@@ -102,6 +102,7 @@ fn files_begin_with_what_they_are_for() {
 
 #[test]
 fn only_settings_read_the_environment_and_the_clock() {
+    assert!(sources().iter().any(|it| it.path == SETTINGS));
     nothing(&reading_the_world(&sources()));
 }
 

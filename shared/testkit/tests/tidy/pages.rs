@@ -39,6 +39,21 @@ fn broken_links(pages: &[File], exists: impl Fn(&str) -> bool) -> Vec<String> {
     wrong
 }
 
+/// Words in quotes behind every `start`, up to the next `end`.
+fn quoted<'a>(text: &'a str, start: &str, end: char) -> Vec<&'a str> {
+    let lists = text.split(start).skip(1).filter_map(|it| Some(it.split_once(end)?.0));
+    lists.flat_map(|it| it.split('"').skip(1).step_by(2)).collect()
+}
+
+/// `readers` are the sources that say which keys there are, `providers` those of the catalog.
+fn undocumented(page: &str, readers: &[File], providers: &[File]) -> Vec<String> {
+    let keys = readers.iter().flat_map(|it| quoted(&it.text, "known: &[", ']'));
+    let described = providers.iter().filter(|it| it.text.contains("const PROVIDER: Provider"));
+    let types = described.flat_map(|it| quoted(&it.text, " name: ", ','));
+    let missing = keys.chain(types).filter(|it| !page.contains(&format!("`{it}`")));
+    missing.map(|it| format!("docs/configuration.md does not explain `{it}`")).collect()
+}
+
 fn records() -> Vec<String> {
     tree::names("docs/decisions")
 }
@@ -66,6 +81,13 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn every_key_and_every_type_of_provider_is_explained() {
+    let page = tree::text("docs/configuration.md");
+    let readers = tree::files("shared/routing/src/document", ".rs");
+    nothing(&undocumented(&page, &readers, &tree::files("shared/providers/src", ".rs")));
+}
+
+#[test]
 fn a_crate_that_is_not_named_is_found() {
     let names = ["edge".to_owned(), "gateway".to_owned()];
     complains(&unnamed_crates("only `edge` knows Lambda; the gateway", &names), "`gateway`");
@@ -88,4 +110,13 @@ fn a_link_to_nowhere_is_found() {
     let exists = |path: &str| path == "docs/b.md";
     assert!(broken_links(&page("[b](b.md#there), [x](https://x.y/z)"), exists).is_empty());
     complains(&broken_links(&page("[c](c.md)"), exists), "docs/a.md links to c.md");
+}
+
+#[test]
+fn a_key_or_type_that_is_not_explained_is_found() {
+    let file = |text: &str| [File { path: "a.rs".to_owned(), text: text.to_owned() }];
+    let keys = file("Keys { of: \"x\", known: &[\"port\", \"bell\"], later: &[\"cache\"] }");
+    let types = file("const PROVIDER: Provider = Provider { name: \"acme\", base_url: \"u\" };");
+    complains(&undocumented("`bell` `acme`", &keys, &types), "`port`");
+    complains(&undocumented("`bell` `port`", &keys, &types), "`acme`");
 }

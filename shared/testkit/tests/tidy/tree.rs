@@ -71,10 +71,12 @@ fn word(json: &Value) -> String {
     json.as_str().unwrap().to_owned()
 }
 
-/// Every file under a folder whose name ends so, in order.
+/// Every file under a folder whose name ends so, in order. There has to be one, or a rule about
+/// such files would hold of nothing.
 pub(crate) fn files(folder: &str, ending: &str) -> Vec<File> {
     let mut files = vec![];
     walk(&root().join(folder), ending, &mut files);
+    assert!(!files.is_empty(), "no file under {folder:?} ends with {ending:?}");
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files
 }
