@@ -174,9 +174,14 @@ impl Lockgate {
         self.folder.path()
     }
 
-    /// What it has printed so far.
-    pub fn printed(&self) -> String {
-        self.out.borrow().clone()
+    /// Waits until it has printed this, and gives everything printed so far.
+    ///
+    /// # Panics
+    ///
+    /// When it does not in twenty seconds.
+    pub async fn printed(&self, text: &str) -> String {
+        let printed = when(&self.out, text).await;
+        printed.unwrap_or_else(|| panic!("nobody printed {text:?}"))
     }
 
     /// What it has logged so far.
@@ -201,18 +206,32 @@ impl Lockgate {
         Ok(kill_process(pid, Signal::TERM)?)
     }
 
+    /// Waits for its end, and gives the folder with what it left behind.
+    ///
+    /// # Panics
+    ///
+    /// As [`Lockgate::ended`].
+    pub async fn left_behind(mut self) -> Folder {
+        wait(&mut self.child).await;
+        self.folder
+    }
+
     /// Waits for its end, and gives its whole log too.
     ///
     /// # Panics
     ///
     /// When it does not end in twenty seconds.
     pub async fn ended(mut self) -> (ExitStatus, String) {
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
-        let status = status.expect("it ends").expect("it was started");
+        let status = wait(&mut self.child).await;
         // The pipe closes with the process, and then all of it was read.
         while self.log.changed().await.is_ok() {}
         (status, self.log())
     }
+}
+
+async fn wait(child: &mut Child) -> ExitStatus {
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await;
+    status.expect("it ends").expect("it was started")
 }
 
 /// Collects lines as they are written.
