@@ -38,6 +38,8 @@ pub struct Tries {
     /// Steps not tried yet, by their place in the plan.
     open: Vec<usize>,
     current: Option<Current>,
+    /// Whether a step was tried although all rest: that is done once.
+    last_resort: bool,
     /// The same step once more, after a pause.
     again: Option<Duration>,
     attempts: Vec<Attempt>,
@@ -106,6 +108,7 @@ impl Tries {
             random: fastrand::Rng::with_seed(limits.seed),
             open,
             current: None,
+            last_resort: false,
             again: None,
             attempts: vec![],
             first: None,
@@ -148,7 +151,7 @@ impl Tries {
         let place = free.or_else(|| {
             let all_rest = (0..self.plan.steps.len()).all(|it| now < self.free_at(it));
             let soonest = (0..self.open.len()).min_by_key(|it| self.free_at(self.open[*it]));
-            soonest.filter(|_| all_rest)
+            soonest.filter(|_| all_rest && !std::mem::replace(&mut self.last_resort, true))
         });
         let Some(place) = place else {
             return false;

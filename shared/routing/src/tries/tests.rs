@@ -182,6 +182,15 @@ fn when_all_rest_the_one_that_is_free_soonest_is_tried() {
 }
 
 #[test]
+fn when_all_rest_only_one_is_asked() {
+    let rests = Arc::default();
+    let both = || plan(vec![step("a"), step("b")]);
+    exhaust(start_with(both(), &rests), Kind::Upstream, 500);
+    let (asked, error) = exhaust(start_with(both(), &rests), Kind::Upstream, 500);
+    assert_eq!((asked.len(), error.attempts.len()), (1, 1));
+}
+
+#[test]
 fn another_key_is_tried_before_another_step() {
     let pool = Step { keys: 2, ..step("a") };
     let (asked, _) = exhaust(start(plan(vec![pool, step("b")])), Kind::RateLimited, 429);
