@@ -60,7 +60,10 @@ impl Front {
         };
         let id = HeaderValue::from_str(&arrival.request_id);
         let mut response = match self.refuse(&request) {
-            Err(error) => reply::failure(&error, &arrival.request_id),
+            Err(error) => {
+                limits::discard(request).await;
+                reply::failure(&error, &arrival.request_id)
+            }
             Ok(()) => {
                 request.extensions_mut().insert(arrival.clone());
                 let served = AssertUnwindSafe(self.served.call(request)).catch_unwind();

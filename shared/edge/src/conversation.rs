@@ -40,17 +40,18 @@ async fn converse(
     app: Arc<App>,
     arrival: Arrival,
     format: Format,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Response<Body> {
     let mut record = Record::new(&arrival.request_id, &arrival.trace_id, arrival.clock.started);
     let request_id = arrival.request_id.clone();
-    match prepare(&app, &arrival, format, request, &mut record).await {
+    match prepare(&app, &arrival, format, &mut request, &mut record).await {
         Ok(prepared) => {
             let asker = Asker { format, request_id, writer: format.writer(&prepared.request) };
             answer::respond(app, asker, prepared.into_call(&arrival, record)).await
         }
         Err(error) => {
             record.failed(&error);
+            limits::discard(request).await;
             reply::failure_in(format, &error, &request_id)
         }
     }
@@ -68,7 +69,7 @@ async fn prepare(
     app: &App,
     arrival: &Arrival,
     format: Format,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     record: &mut Record,
 ) -> Result<Prepared> {
     let headers = request.headers();

@@ -18,6 +18,8 @@ pub(crate) const MOST_HEADERS: usize = 100;
 const LARGEST_HEADERS: usize = 32 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(60);
+/// How long the rest of a refused request may take to arrive.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// How much of a body that is too large is still read, so that its sender hears why it was refused.
 const READ_IN_VAIN: usize = 8;
 
@@ -35,7 +37,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
 }
 
 /// Reads a whole body within the limits.
-pub(crate) async fn body(request: Request<Body>, limit: usize) -> Result<Bytes> {
+pub(crate) async fn body(request: &mut Request<Body>, limit: usize) -> Result<Bytes> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && encoding != "identity"
     {
@@ -44,7 +46,7 @@ pub(crate) async fn body(request: Request<Body>, limit: usize) -> Result<Bytes> 
             "The body is compressed; send it without `Content-Encoding`.",
         ));
     }
-    match tokio::time::timeout(BODY_TIME, read(request.into_body(), limit)).await {
+    match tokio::time::timeout(BODY_TIME, read(request.body_mut(), limit)).await {
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body did not arrive within {} s.", BODY_TIME.as_secs());
@@ -53,7 +55,28 @@ pub(crate) async fn body(request: Request<Body>, limit: usize) -> Result<Bytes> 
     }
 }
 
-async fn read(mut body: Body, limit: usize) -> Result<Bytes> {
+/// Reads what nobody wants of a refused request. Its sender, busy with sending, would otherwise meet
+/// a broken connection and never hear why.
+pub(crate) async fn discard(request: Request<Body>) {
+    // Who waits to be told to go on has sent nothing.
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    let mut left = SERVER_BODY;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Who is slower than this learns it from the connection.
+    drop(tokio::time::timeout(DISCARD_TIME, reading).await);
+}
+
+async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     let mut size = 0_usize;
@@ -91,13 +114,13 @@ mod tests {
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_whole() {
         let pieces = [Ok::<_, std::io::Error>("ab"), Ok("cd"), Ok("ef")];
-        let body = Body::from_stream(futures_util::stream::iter(pieces));
-        assert_eq!(read(body, 6).await.unwrap(), "abcdef");
+        let mut body = Body::from_stream(futures_util::stream::iter(pieces));
+        assert_eq!(read(&mut body, 6).await.unwrap(), "abcdef");
     }
 
     #[tokio::test]
     async fn a_larger_one_is_refused() {
-        assert_eq!(read(Body::from("abc"), 2).await.unwrap_err().kind, Kind::TooLarge);
+        assert_eq!(read(&mut Body::from("abc"), 2).await.unwrap_err().kind, Kind::TooLarge);
     }
 
     #[test]

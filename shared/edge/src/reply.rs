@@ -6,7 +6,7 @@ use formats::{Inbound, openai_chat::OpenAiChat};
 use gateway::Reply;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
-use crate::request::Arrival;
+use crate::{limits, request::Arrival};
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
@@ -86,7 +86,7 @@ pub(crate) fn not_from_the_front_door() -> Error {
 /// A path that no endpoint has.
 pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     let message = format!("No endpoint is at `{}`.", request.uri().path());
-    failure(&Error::new(Kind::UnknownPath, message), id_of(&request))
+    refuse(Error::new(Kind::UnknownPath, message), request).await
 }
 
 /// A method that the path does not have; axum adds `Allow`.
@@ -94,9 +94,11 @@ pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     let message =
         format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
-    failure(&Error::new(Kind::WrongMethod, message), id_of(&request))
+    refuse(Error::new(Kind::WrongMethod, message), request).await
 }
 
-fn id_of(request: &Request<Body>) -> &str {
-    request.extensions().get::<Arrival>().map_or("", |it| it.request_id.as_str())
+async fn refuse(error: Error, request: Request<Body>) -> Response<Body> {
+    let arrival = request.extensions().get::<Arrival>().cloned();
+    limits::discard(request).await;
+    failure(&error, arrival.as_ref().map_or("", |it| it.request_id.as_str()))
 }

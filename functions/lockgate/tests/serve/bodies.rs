@@ -1,5 +1,8 @@
 //! Which bodies are refused, how, and what a provider is spared of.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
 use testkit::provider::Fake;
@@ -113,13 +116,36 @@ async fn a_byte_more_is_refused_and_the_client_hears_so() {
 }
 
 #[tokio::test]
-async fn a_large_body_with_a_wrong_key_is_told_about_the_key() {
+async fn a_large_body_that_is_refused_unread_still_hears_why() {
     let first = provider().await;
     let gateway = before(&first, "").await;
-    let path = "/v1/chat/completions";
-    let body = question_of(9 * MEGABYTE);
-    let answer = send(&gateway, "POST", path, &[("x-api-key", "wrong")], body).await;
-    assert_eq!(refused(answer).await.0, 401);
+    let large = "x".repeat(33 * 1024);
+    for (status, path, headers) in [
+        (401, "/v1/chat/completions", &[("x-api-key", "wrong")][..]),
+        (404, "/nothing", &[]),
+        (405, "/v1/models", &[]),
+        (431, "/v1/chat/completions", &[("x-large", large.as_str())]),
+    ] {
+        let answer = send(&gateway, "POST", path, headers, question_of(9 * MEGABYTE)).await;
+        assert_eq!(refused(answer).await.0, status);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_before_sending_is_refused_before_sending() {
+    let first = provider().await;
+    let gateway = before(&first, "").await;
+    let address = gateway.url().trim_start_matches("http://").to_owned();
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-api-key: wrong\r\n\
+            content-length: 9000000\r\nexpect: 100-continue\r\n\r\n";
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        socket.read_exact(&mut start).unwrap();
+        String::from_utf8(start.to_vec()).unwrap()
+    });
+    assert_eq!(heard.await.unwrap(), "HTTP/1.1 401");
 }
 
 #[tokio::test]
