@@ -141,7 +141,7 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
     variables = {
         "AWS_ENDPOINT_URL": cloud.url,
         "CONFIG_TABLE": f"{deployer.name}-config", "STATE_TABLE": f"{deployer.name}-state",
-        "PARAMETER_PREFIX": f"/lockgate/{deployer.name}", "ORIGIN_SECRET": SECRET,
+        "ORIGIN_SECRET": SECRET,
     }
 
     def function(name, mode, *paths):

@@ -168,7 +168,6 @@ def test_a_function_is_told_where_its_memory_is(deployed, name):
     assert found["Environment"]["Variables"] == {
         "CONFIG_TABLE": deployed.outputs["ConfigTable"],
         "STATE_TABLE": deployed.outputs["StateTable"],
-        "PARAMETER_PREFIX": deployed.outputs["ParameterPrefix"],
         "ORIGIN_SECRET": SECRET,
         "ORIGIN_SECRET_PREVIOUS": PREVIOUS,
     }

@@ -2,6 +2,8 @@
 //!
 //! Providers quote keys, accounts and URLs in their messages. A client gets the sentence only.
 
+use std::borrow::Cow;
+
 /// How much of a message is passed on, in characters.
 const LONGEST: usize = 500;
 
@@ -56,17 +58,23 @@ pub fn clean(message: &str) -> String {
             .trim_end_matches(|it: char| it.is_whitespace() || "\"'`()[]<>,;".contains(it))
             .len();
         let (text, space) = word.split_at(end);
-        let shown = if is_telling(text) { MASK } else { text };
+        let shown = if is_telling(text) { masked(text) } else { Cow::Borrowed(text) };
         let length = shown.chars().count() + space.chars().count();
         if left < length {
             out.push('…');
             return out;
         }
         left -= length;
-        out.push_str(shown);
+        out.push_str(&shown);
         out.extend(space.chars().map(|it| if it.is_control() { ' ' } else { it }));
     }
     out
+}
+
+/// What stands for a telling word; a sentence keeps its end.
+fn masked(word: &str) -> Cow<'static, str> {
+    let end = word.chars().next_back().filter(|it| ".:!?".contains(*it));
+    end.map_or(Cow::Borrowed(MASK), |it| format!("{MASK}{it}").into())
 }
 
 /// The same text with every given secret taken out.
@@ -85,6 +93,7 @@ fn is_telling(word: &str) -> bool {
         || has_key_prefix(value)
         || looks_random(value)
         || is_account_number(value)
+        || is_uuid(value)
         || is_email(bare)
         || is_url_with_credentials(bare)
 }
@@ -105,6 +114,12 @@ fn looks_random(word: &str) -> bool {
 
 fn is_account_number(word: &str) -> bool {
     word.len() == 12 && word.bytes().all(|it| it.is_ascii_digit())
+}
+
+/// Teams and projects are named so.
+fn is_uuid(word: &str) -> bool {
+    let lengths = word.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && word.bytes().all(|it| it == b'-' || it.is_ascii_hexdigit())
 }
 
 fn is_email(word: &str) -> bool {
@@ -139,10 +154,11 @@ mod tests {
             "someone@example.com",
             "api_key=0123456789abcdef0123456789abcdef",
             "0123456789abcdef0123456789abcdef",
+            "0d1e2f3a-4b5c-6d7e-8f90-a1b2c3d4e5f6",
         ] {
             let out = clean(&format!("Incorrect key provided: {telling}. See the docs."));
             assert!(out.contains(MASK) && !out.contains(telling), "{out}");
-            assert!(out.starts_with("Incorrect key provided:"), "{out}");
+            assert_eq!(out, format!("Incorrect key provided: {MASK}. See the docs."));
         }
     }
 

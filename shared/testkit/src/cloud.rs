@@ -96,7 +96,6 @@ impl Cloud {
             .path("*")
             .env("CONFIG_TABLE", &self.tables.config)
             .env("STATE_TABLE", &self.tables.state)
-            .env("PARAMETER_PREFIX", &self.prefix)
             .env("AWS_ENDPOINT_URL", &self.server.url())
     }
 

@@ -160,11 +160,8 @@ fn said(body: &[u8]) -> Said {
     let json = json.get(0).unwrap_or(&json);
     let inner = json.get("error").filter(|it| !it.is_null()).unwrap_or(json);
     // A provider that stands before others quotes them.
-    if let Some(Value::String(quoted)) = inner.pointer("/metadata/raw") {
-        let quoted = said(quoted.as_bytes());
-        if quoted.message.is_some() {
-            return Said { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
-        }
+    if let Some(quoted) = inner.pointer("/metadata/raw").and_then(quoted) {
+        return Said { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
     }
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
     let message = match inner {
@@ -183,17 +180,43 @@ fn said(body: &[u8]) -> Said {
         retry_after: retry_hint(inner).or_else(|| message.as_deref().and_then(wait::hint)),
         message,
         code,
-        param: field("param").and_then(Value::as_str).map(str::to_owned),
+        param: field("param").and_then(Value::as_str).map(str::to_owned).or_else(|| {
+            ["/detail/0", "/message/detail/0"].iter().find_map(|it| place(json.pointer(it)?))
+        }),
         status,
     }
+}
+
+/// What a provider said to the one that stands before it: an object of its own, or a sentence.
+fn quoted(raw: &Value) -> Option<Said> {
+    let text = raw.as_str()?.trim();
+    let said = said(text.as_bytes());
+    if said.message.is_some() {
+        return Some(said);
+    }
+    let is_sentence = text.starts_with(|it: char| it.is_alphanumeric());
+    let retry_after = wait::hint(text);
+    is_sentence.then(|| Said { message: Some(text.to_owned()), retry_after, ..Said::default() })
+}
+
+/// A fault of one field, as FastAPI writes it: where it is and what is wrong there.
+fn as_fault(item: &Value) -> Option<String> {
+    let text = as_text(item.get("msg").unwrap_or(item))?;
+    Some(place(item).map_or_else(|| text.clone(), |place| format!("{place}: {text}")))
+}
+
+/// Where a fault lies, from the body down.
+fn place(item: &Value) -> Option<String> {
+    let steps = item.get("loc")?.as_array()?.iter().filter(|it| it.as_str() != Some("body"));
+    let words = steps.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
+    Some(words.collect::<Vec<_>>().join(".")).filter(|it| !it.is_empty())
 }
 
 fn as_text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => {
-            let texts = list.iter().filter_map(|it| as_text(it.get("msg").unwrap_or(it)));
-            texts.collect::<Vec<_>>().join("; ")
+            list.iter().filter_map(as_fault).collect::<Vec<_>>().join("; ")
         }
         Value::Object(object) => as_text(object.get("message").or_else(|| object.get("detail"))?)?,
         Value::Null | Value::Bool(_) | Value::Number(_) => return None,
@@ -264,6 +287,23 @@ mod tests {
             "metadata":{"raw":"{\"error\":{\"message\":\"slow down\"}}"}}}"#;
         let error = from_event(body.as_bytes());
         assert_eq!((error.kind, error.message()), (Kind::RateLimited, "slow down"));
+    }
+
+    #[test]
+    fn a_provider_behind_a_provider_may_speak_plainly() {
+        let body = r#"{"error":{"code":429,"message":"Provider returned error",
+            "metadata":{"raw":"google/gemma is rate-limited. Please retry in 7s."}}}"#;
+        let error = from_event(body.as_bytes());
+        assert_eq!(error.message(), "google/gemma is rate-limited. Please retry in 7s.");
+        assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_fault_of_one_field_says_where_it_is() {
+        let body = r#"{"detail":[{"loc":["body","messages",0,"role"],"msg":"Input should be"}]}"#;
+        let error = from_status(422, body.as_bytes());
+        assert_eq!(error.message(), "messages.0.role: Input should be");
+        assert_eq!(error.param.as_deref(), Some("messages.0.role"));
     }
 
     #[test]
