@@ -92,6 +92,31 @@ async fn without_a_store_the_answer_is_to_come_back_later() {
 }
 
 #[tokio::test]
+async fn a_store_that_never_answers_is_given_up_on() {
+    let gateway = Gateway::start().await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    gateway.cloud.hold("");
+    let answer = gateway.ask().await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
+    gateway.cloud.open();
+    assert_eq!(gateway.status().await, 200);
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_behind_calls_harms_none() {
+    let gateway = Gateway::start_as(very_impatient).await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    assert_eq!(gateway.status().await, 200);
+    gateway.cloud.hold("");
+    for _ in 0..2 {
+        assert_eq!(gateway.status().await, 200);
+    }
+    gateway.emulator.printed("The last good configuration stays in force.").await;
+    gateway.is_well();
+}
+
+#[tokio::test]
 async fn before_the_first_apply_the_answer_is_to_come_back_later() {
     let gateway = Gateway::empty(|it| it).await;
     gateway.fake.answers([openai::completion("Hello!")]);
