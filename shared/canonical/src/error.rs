@@ -18,6 +18,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// The request itself is wrong and would be anywhere.
     InvalidRequest,
+    /// This candidate's API has no words for what the request says; another's may have.
+    Inexpressible,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -54,7 +56,7 @@ impl Kind {
     /// The HTTP status that the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest | Self::ContextLength => 400,
+            Self::InvalidRequest | Self::Inexpressible | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
@@ -72,9 +74,12 @@ impl Kind {
     /// Whether the next candidate might do better.
     pub fn try_next(self) -> bool {
         match self {
-            Self::RateLimited | Self::Timeout | Self::Network | Self::Upstream | Self::Refused => {
-                true
-            }
+            Self::RateLimited
+            | Self::Timeout
+            | Self::Network
+            | Self::Upstream
+            | Self::Refused
+            | Self::Inexpressible => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -91,13 +96,14 @@ impl Kind {
 
     /// Whether the same candidate might do better a moment later.
     pub fn may_pass(self) -> bool {
-        self.try_next() && self != Self::Refused
+        self.try_next() && !matches!(self, Self::Refused | Self::Inexpressible)
     }
 
     /// The word for it in `error.code`, in attempts and in logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest
+            | Self::Inexpressible
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -285,5 +291,6 @@ mod tests {
     fn a_refusal_is_not_worth_repeating_but_worth_passing_over() {
         assert!(Kind::Refused.try_next());
         assert!(!Kind::Refused.may_pass());
+        assert!(Kind::Inexpressible.try_next() && !Kind::Inexpressible.may_pass());
     }
 }

@@ -4,22 +4,27 @@
 //! keeps its own bytes; only what must change is changed.
 
 mod clean;
+mod fault;
 mod json;
 pub mod openai_chat;
 mod sse;
+#[expect(dead_code, reason = "the formats that need it come next")]
+mod turns;
 mod wait;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, Request, Response, Result, Summary};
+use canonical::{Error, Event, Field, Format, Meaning, Request, Response, Result, Summary};
 
 pub use clean::{clean, without_secrets};
 pub use wait::{duration, hint};
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {
-    /// Reads a client's request.
+    /// What a request has to know of it.
+    fn format(&self) -> &'static Format;
+    /// Reads a client's request. What a path says beside it, the caller adds.
     fn decode(&self, body: Bytes) -> Result<Request>;
     /// Writes a whole answer.
     fn encode(&self, response: &Response, summary: &Summary) -> Bytes;
@@ -27,6 +32,10 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     fn writer(&self, request: &Request) -> Box<dyn EventWriter>;
     /// Writes a failure the way this format's clients expect to read it.
     fn error(&self, error: &Error, request_id: &str) -> Bytes;
+    /// Names of the client's headers that a provider of the same format gets too, in lower case.
+    fn passed_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Writes one streamed answer to a client. What it writes is whole frames.
@@ -41,12 +50,16 @@ pub trait EventWriter: fmt::Debug + Send {
 
 /// A format that the gateway speaks to providers.
 pub trait Outbound: fmt::Debug + Send + Sync {
-    /// Writes the request as one provider wants it, and says what could not be said.
-    fn encode(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
+    /// Its name: that of the inbound format which is the same.
+    fn name(&self) -> &'static str;
+    /// Forwards a request of this very format, with only what must change changed.
+    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
+    /// Writes what was said in another format, and says what could not be said.
+    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded>;
     /// Reads a whole answer. A failure inside a 200 is an error.
-    fn response(&self, body: Bytes) -> Result<Response>;
+    fn response(&self, body: Bytes, reading: Reading) -> Result<Response>;
     /// Reads an answer piece by piece; one reader lives as long as one stream.
-    fn reader(&self, end: StreamEnd) -> Box<dyn EventReader>;
+    fn reader(&self, reading: Reading) -> Box<dyn EventReader>;
     /// Reads a failure.
     fn error(&self, status: u16, body: &[u8]) -> Error;
 }
@@ -57,6 +70,25 @@ pub trait EventReader: fmt::Debug + Send {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()>;
     /// Notes that nothing more will arrive: a fault, unless the end was seen before.
     fn close(&mut self, events: &mut Vec<Event>) -> Result<()>;
+}
+
+/// How an answer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// For whom.
+    pub purpose: Purpose,
+    /// How a stream shows that it is whole.
+    pub end: StreamEnd,
+}
+
+/// For whom an answer is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client of the same format: bytes are kept, and watched only for usage, errors and the end.
+    #[default]
+    Forward,
+    /// A client of another format: everything is understood.
+    Translate,
 }
 
 /// How a stream comes to report its usage.
@@ -84,17 +116,23 @@ pub enum StreamEnd {
 pub struct Target<'a> {
     /// Its name for the model.
     pub model: &'a str,
+    /// Whether the answer is wanted piece by piece.
+    pub stream: bool,
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
-    /// Members of the request that a policy takes out.
-    pub without: &'a [&'static str],
+    /// The most that the model can write, in tokens, where that is known.
+    pub max_output: Option<u64>,
+    /// What a policy takes out of a request that is forwarded.
+    pub without: &'a [Field],
 }
 
 /// A request as one provider wants it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Encoded {
     /// The body to send.
     pub body: Bytes,
-    /// What was left out, by the client's names for it.
-    pub dropped: Vec<&'static str>,
+    /// Headers that belong to it.
+    pub headers: Vec<(&'static str, String)>,
+    /// What could not be said, or was taken out.
+    pub dropped: Vec<Field>,
 }

@@ -5,11 +5,22 @@
 
 mod error;
 mod inbound;
+mod metadata;
 mod outbound;
 mod reader;
+mod understand;
 mod wire;
 mod writer;
+
+use canonical::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;
+
+/// What a request has to know of it.
+pub(crate) const FORMAT: Format = Format {
+    name: "openai_chat",
+    understand: understand::understand,
+    word: canonical::Field::plain,
+};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use canonical::{Error, Result};
 use providers::{Answer, Question};
-use routing::{Asked, Limits, Outlook, Plan, Rests, Tries};
+use routing::{Asked, Limits, Outlook, Plan, Rests, Step, Tries};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
@@ -70,8 +70,11 @@ impl Gateway {
             if !next.pause.is_zero() {
                 tokio::time::sleep(next.pause).await;
             }
-            let question = Question { request: &call.request, strict: call.strict };
-            match call.snapshot.upstream.send(&next, &question, now).await {
+            let snapshot = &call.snapshot;
+            let max_output = |it: &Step| snapshot.max_output(&it.provider, &it.model);
+            let question =
+                Question { request: &call.request, strict: call.strict, max_output: &max_output };
+            match snapshot.upstream.send(&next, &question, now).await {
                 Ok(answer) => return Ok((answer, tries)),
                 Err(error) if is_about_the_key(&error) && !renewed => {
                     renewed = true;

@@ -1,6 +1,7 @@
 //! Watches an answer go by: what it consumed, what it cost, how it ended.
 
 use std::{
+    borrow::Cow,
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,7 +22,7 @@ pub struct Reply {
     /// How many attempts it took.
     pub attempts: usize,
     /// What the provider was not told, by the client's names.
-    pub dropped: Vec<&'static str>,
+    pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
     pub body: ReplyBody,
 }

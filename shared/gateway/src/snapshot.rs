@@ -54,6 +54,11 @@ impl Snapshot {
         }
     }
 
+    /// The most that a model can write, in tokens, where that is known.
+    pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
+        price::max_output(self.price_kinds.get(provider)?, model)
+    }
+
     /// What a call cost, when its price is known.
     pub(crate) fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<MicroDollars> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);

@@ -6,13 +6,16 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`.
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
     base_url: "",
     version: "",
-    path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+    speaks: &[Speech {
+        path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+        ..CHAT
+    }],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
     ..OPENAI_COMPATIBLE

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, Kind, Request, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
 use storage::Secret;
 
-use crate::{Auth, Provider};
+use crate::{Auth, Provider, Speech};
 
 /// Gives the value of a secret, wherever it is kept.
 pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
@@ -16,11 +16,19 @@ pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
-    address: Address,
+    mouths: Vec<Mouth>,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
+}
+
+/// One format that is spoken here, and where.
+#[derive(Debug)]
+pub(crate) struct Mouth {
+    pub(crate) speech: &'static Speech,
+    whole: Address,
+    stream: Option<Address>,
 }
 
 /// Where calls go.
@@ -42,12 +50,15 @@ impl Endpoint {
     ) -> Result<Self> {
         let base = base_url.map_or_else(|| provider.base_url.to_owned(), |it| rooted(it, provider));
         let version = configured.api_version.as_deref().unwrap_or(provider.api_version);
-        let path = provider.path.replace("{api_version}", &encoded(version));
-        let url = format!("{}{path}", base.trim_end_matches('/'));
-        let address = match url.split_once("{model}") {
-            Some((before, behind)) => Address::ByModel(before.to_owned(), behind.to_owned()),
-            None => Address::Fixed(parsed(&url)?),
+        let address = |path: &str| {
+            let path = path.replace("{api_version}", &encoded(version));
+            Address::new(&format!("{}{path}", base.trim_end_matches('/')))
         };
+        let mouth = |speech: &'static Speech| {
+            let stream = speech.stream_path.map(address).transpose()?;
+            Ok(Mouth { speech, whole: address(speech.path)?, stream })
+        };
+        let mouths = spoken(provider, &base).map(mouth).collect::<Result<_>>()?;
         let common = common_headers(provider, configured, resolve)?;
         let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
         // Who has no key here needs none: the reader of the configuration sees to that.
@@ -58,7 +69,7 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        Ok(Self { provider, address, headers, secrets })
+        Ok(Self { provider, mouths, headers, secrets })
     }
 
     /// The headers of a call under one key.
@@ -68,9 +79,21 @@ impl Endpoint {
         found.ok_or_else(|| Error::new(Kind::Refused, message))
     }
 
+    /// What is spoken with a model about a request: what the model alone has, else the client's own
+    /// format, else the provider's first.
+    pub(crate) fn mouth(&self, request: &Request, model: &str) -> Result<&Mouth> {
+        let able = || self.mouths.iter().filter(|it| it.speech.task == request.task);
+        let alone = |it: &&Mouth| it.speech.only_for.iter().any(|start| model.starts_with(start));
+        let same = |it: &&Mouth| it.speech.format.name() == request.format.name;
+        let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
+        found.ok_or_else(|| Error::new(Kind::Inexpressible, "it has no endpoint for this"))
+    }
+}
+
+impl Mouth {
     /// Where a model is called.
-    pub(crate) fn address(&self, model: &str) -> Result<Uri> {
-        match &self.address {
+    pub(crate) fn address(&self, model: &str, stream: bool) -> Result<Uri> {
+        match self.stream.as_ref().filter(|_| stream).unwrap_or(&self.whole) {
             Address::Fixed(uri) => Ok(uri.clone()),
             Address::ByModel(before, behind) => {
                 if matches!(model, "" | "." | "..") {
@@ -80,6 +103,24 @@ impl Endpoint {
             }
         }
     }
+}
+
+impl Address {
+    fn new(url: &str) -> Result<Self> {
+        Ok(match url.split_once("{model}") {
+            Some((before, behind)) => Self::ByModel(before.to_owned(), behind.to_owned()),
+            None => Self::Fixed(parsed(url)?),
+        })
+    }
+}
+
+/// What a provider speaks at an address: everything at its own, the first of each task elsewhere.
+fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static Speech> {
+    let home = base.trim_end_matches('/') == provider.base_url;
+    provider.speaks.iter().enumerate().filter_map(move |(at, speech)| {
+        let first = provider.speaks.iter().position(|it| it.task == speech.task) == Some(at);
+        (home || first || provider.base_url.is_empty()).then_some(speech)
+    })
 }
 
 /// A configured base URL, with the provider's version segment where it has no path of its own.
@@ -180,7 +221,7 @@ mod tests {
     }
 
     fn address(kind: &str, base_url: Option<&str>, model: &str) -> String {
-        endpoint(kind, base_url).address(model).unwrap().to_string()
+        endpoint(kind, base_url).mouths[0].address(model, false).unwrap().to_string()
     }
 
     #[test]
@@ -197,12 +238,12 @@ mod tests {
     fn azure_has_the_model_in_its_path_and_the_key_in_its_own_header() {
         let azure = endpoint("azure-openai", Some("https://r.openai.azure.com"));
         assert_eq!(
-            azure.address("gpt 4/../o").unwrap().to_string(),
+            azure.mouths[0].address("gpt 4/../o", true).unwrap().to_string(),
             "https://r.openai.azure.com/openai/deployments/gpt%204%2F..%2Fo/chat/completions\
              ?api-version=2024-10-21"
         );
         assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
-        assert!(azure.address("..").is_err());
+        assert!(azure.mouths[0].address("..", false).is_err());
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod together;
 mod vllm;
 mod xai;
 
+use canonical::Task;
 use formats::{Outbound, openai_chat::OpenAiChat};
 pub use formats::{StreamEnd, StreamUsage};
 
@@ -66,22 +67,36 @@ pub struct Provider {
     pub base_url: &'static str,
     /// What a configured `base_url` without a path of its own gets, such as `/v1`.
     pub version: &'static str,
-    /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
-    pub path: &'static str,
     /// The `api_version` that is meant when the configuration names none.
     pub api_version: &'static str,
     /// How the key travels.
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
-    /// What it speaks.
-    pub format: &'static dyn Outbound,
+    /// What it speaks, its own format first. At an address that is not its own, only the first of
+    /// each task counts: who imitates a company rarely imitates all of it.
+    pub speaks: &'static [Speech],
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
     pub headers: &'static [(&'static str, &'static str)],
+}
+
+/// One format that a provider speaks, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Speech {
+    /// What it is for.
+    pub task: Task,
+    /// The format.
+    pub format: &'static dyn Outbound,
+    /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
+    pub path: &'static str,
+    /// Where streams are asked for, when that is elsewhere.
+    pub stream_path: Option<&'static str>,
+    /// How the names of those models begin that speak nothing else.
+    pub only_for: &'static [&'static str],
 }
 
 /// How the key travels.
@@ -107,16 +122,24 @@ pub fn find(name: &str) -> Option<&'static Provider> {
     CATALOG.iter().copied().find(|it| it.name == name)
 }
 
+/// OpenAI chat, where nearly everybody has it.
+pub(crate) const CHAT: Speech = Speech {
+    task: Task::Converse,
+    format: &OpenAiChat,
+    path: "/chat/completions",
+    stream_path: None,
+    only_for: &[],
+};
+
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     version: "/v1",
-    path: "/chat/completions",
+    speaks: &[CHAT],
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
-    format: &OpenAiChat,
     stream_usage: StreamUsage::Asked,
     stream_end: StreamEnd::Terminator,
     headers: &[],

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventKind, Kind, Result};
+use canonical::{Error, Event, EventBody, EventKind, Kind, Result};
 use formats::{EventReader, without_secrets};
 use hyper::body::{Body, Incoming};
 use storage::Secret;
@@ -81,7 +81,7 @@ impl Events {
             let batch = std::future::poll_fn(|cx| self.poll_next(cx)).await;
             let nothing = || Error::new(Kind::Upstream, "its stream ended without an answer");
             let events = batch.ok_or_else(nothing)??;
-            size += events.iter().map(|it| it.frame.len()).sum::<usize>();
+            size += events.iter().map(size_of_event).sum::<usize>();
             let meaningful = events.iter().any(|it| it.kind.is_meaningful());
             seen.extend(events);
             if meaningful {
@@ -164,6 +164,14 @@ impl Events {
                 Poll::Ready(())
             }
         }
+    }
+}
+
+/// How much an event takes; pieces without any text count too.
+fn size_of_event(event: &Event) -> usize {
+    match &event.body {
+        EventBody::Frame(frame) => frame.len(),
+        EventBody::Piece(..) => 64,
     }
 }
 

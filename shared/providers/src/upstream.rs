@@ -1,11 +1,11 @@
 //! One HTTP call to a provider, answered from its first event.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Origin, Request, Response, Result};
-use formats::Target;
-use http::{HeaderMap, StatusCode, header};
+use canonical::{Error, Field, Kind, Origin, Request, Response, Result};
+use formats::{Encoded, Outbound, Purpose, Reading, Target};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use routing::{
@@ -39,12 +39,20 @@ pub struct Upstream {
 }
 
 /// What is asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// The client's request.
     pub request: &'a Request,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
+    /// The most that a model can write, in tokens, where that is known.
+    pub max_output: &'a (dyn Fn(&Step) -> Option<u64> + Sync),
+}
+
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("strict", &self.strict).finish_non_exhaustive()
+    }
 }
 
 /// What a provider answers.
@@ -53,7 +61,7 @@ pub struct Answer {
     /// Its HTTP status.
     pub status: u16,
     /// What it was not told, by the client's names.
-    pub dropped: Vec<&'static str>,
+    pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
     pub body: Body,
 }
@@ -126,35 +134,30 @@ impl Upstream {
         now: u64,
     ) -> Result<Answer> {
         let (step, request) = (next.step(), question.request);
-        let provider = endpoint.provider;
-        let target = Target {
-            model: &step.model,
-            stream_usage: provider.stream_usage,
-            without: left_out(step, request),
-        };
-        let encoded = provider.format.encode(request, &target)?;
-        if question.strict && !encoded.dropped.is_empty() {
-            return Err(cannot_say(&encoded.dropped));
-        }
+        let mouth = endpoint.mouth(request, &step.model)?;
+        let format = mouth.speech.format;
+        let Written { encoded, dropped, purpose } = written(question, step, endpoint, format)?;
         let mut post = http::Request::new(Full::new(encoded.body));
         *post.method_mut() = http::Method::POST;
-        *post.uri_mut() = endpoint.address(&step.model)?;
+        *post.uri_mut() = mouth.address(&step.model, request.stream)?;
         *post.headers_mut() = endpoint.headers(next.key)?.clone();
+        add(&encoded.headers, post.headers_mut())?;
 
         let answer = self.client.0.request(post).await.map_err(unreachable)?;
         let status = answer.status();
         if status != StatusCode::OK {
-            return Err(failure(endpoint, answer, now).await);
+            return Err(failure(format, answer, now).await);
         }
+        let reading = Reading { purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
         let body = if request.stream && !is_json(&parts.headers) {
-            let reader = provider.format.reader(provider.stream_end);
+            let reader = format.reader(reading);
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
             let mut events = Events::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
             Body::Stream(events)
         } else {
-            let response = provider.format.response(whole(incoming).await?)?;
+            let response = format.response(whole(incoming).await?, reading)?;
             if request.stream {
                 return Err(Error::new(
                     Kind::Upstream,
@@ -163,26 +166,86 @@ impl Upstream {
             }
             Body::Whole(response)
         };
-        Ok(Answer { status: status.as_u16(), dropped: encoded.dropped, body })
+        Ok(Answer { status: status.as_u16(), dropped, body })
     }
 }
 
+/// A request as one provider is sent it.
+struct Written {
+    encoded: Encoded,
+    /// What is not in it, by the client's names.
+    dropped: Vec<Cow<'static, str>>,
+    purpose: Purpose,
+}
+
+/// Writes a request: the client's own bytes where the formats are the same, else what they mean.
+fn written(
+    question: &Question<'_>,
+    step: &Step,
+    endpoint: &Endpoint,
+    format: &dyn Outbound,
+) -> Result<Written> {
+    let request = question.request;
+    let without = left_out(step, request);
+    let mut target = Target {
+        model: &step.model,
+        stream: request.stream,
+        stream_usage: endpoint.provider.stream_usage,
+        max_output: None,
+        without,
+    };
+    let word = request.format.word;
+    let (encoded, purpose, other) = if format.name() == request.format.name {
+        (format.forward(request, &target)?, Purpose::Forward, &[][..])
+    } else {
+        target.max_output = (question.max_output)(step);
+        let meaning = request.meaning()?;
+        let mut encoded = format.encode(&meaning.without(without), &target)?;
+        encoded.dropped.extend_from_slice(without);
+        (encoded, Purpose::Translate, meaning.other())
+    };
+    let mut dropped: Vec<Cow<'static, str>> = encoded.dropped.iter().map(word).collect();
+    dropped.extend(other.iter().map(|it| Cow::Owned(it.clone())));
+    dropped.sort_unstable();
+    dropped.dedup();
+    if question.strict && !dropped.is_empty() {
+        return Err(cannot_say(&dropped));
+    }
+    Ok(Written { encoded, dropped, purpose })
+}
+
+/// Adds the headers that belong to a request.
+fn add(given: &[(&'static str, String)], headers: &mut HeaderMap) -> Result<()> {
+    for (name, value) in given {
+        let value = HeaderValue::from_str(value).map_err(|error| {
+            let message = format!("The header `{name}` must be plain text.");
+            Error::invalid(name, message).caused_by(error)
+        })?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(())
+}
+
 /// What a step's conflict resolution takes out of a request that has both.
-pub(crate) fn left_out(step: &Step, request: &Request) -> &'static [&'static str] {
+pub(crate) fn left_out(step: &Step, request: &Request) -> &'static [Field] {
     if !request.has_tools_and_format {
         return &[];
     }
     match step.conflict_resolution {
-        Some(ConflictResolution::Tools) => &["response_format"],
-        Some(ConflictResolution::Format) => &["tools", "tool_choice", "parallel_tool_calls"],
+        Some(ConflictResolution::Tools) => &[Field::Output],
+        Some(ConflictResolution::Format) => {
+            &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]
+        }
         None => &[],
     }
 }
 
-fn cannot_say(dropped: &[&str]) -> Error {
+fn cannot_say(dropped: &[Cow<'static, str>]) -> Error {
     let fields = dropped.join("`, `");
     let message = format!("`{fields}` would be left out, and `X-Gateway-Strict` forbids that");
-    Error::invalid(dropped.first().unwrap_or(&""), message)
+    let mut error = Error::new(Kind::Inexpressible, message);
+    error.param = dropped.first().map(|it| it.clone().into_owned());
+    error
 }
 
 /// How long one call may take, and what it is that takes too long.
@@ -207,14 +270,14 @@ impl Time {
 }
 
 /// Reads a failure's status, headers and body.
-async fn failure(endpoint: &Endpoint, answer: http::Response<Incoming>, now: u64) -> Error {
+async fn failure(format: &dyn Outbound, answer: http::Response<Incoming>, now: u64) -> Error {
     let (parts, incoming) = answer.into_parts();
     let read = Limited::new(incoming, LARGEST_FAILURE).collect();
     let body = match tokio::time::timeout(FAILURE_TIME, read).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let mut error = endpoint.provider.format.error(parts.status.as_u16(), &body);
+    let mut error = format.error(parts.status.as_u16(), &body);
     error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after);
     error
 }

@@ -43,6 +43,7 @@ fn a_base_url_ends_with_its_version_and_without_a_slash() {
 #[test]
 fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     let azure = named("azure-openai");
-    assert!(azure.path.contains("{model}") && azure.path.contains("{api_version}"));
+    let path = azure.speaks[0].path;
+    assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
 }

@@ -1,13 +1,10 @@
 //! From a client that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Raw, Request, Response, Result, Summary};
+use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task};
 use serde::Deserialize;
 
-use super::{
-    OpenAiChat, error,
-    writer::{Writer, with_metadata},
-};
+use super::{FORMAT, OpenAiChat, error, metadata::with_metadata, writer::Writer};
 use crate::{EventWriter, Inbound, json};
 
 #[derive(Deserialize)]
@@ -23,6 +20,10 @@ struct ResponseFormat<'a> {
 }
 
 impl Inbound for OpenAiChat {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
     fn decode(&self, body: Bytes) -> Result<Request> {
         let raw = json::members(body)?;
         check_messages(&raw)?;
@@ -35,18 +36,21 @@ impl Inbound for OpenAiChat {
             json::read(&raw, "response_format", "an object with a `type`")?;
         let has_format =
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
-        Ok(Request {
-            model: model.filter(|it| !it.is_empty()),
-            stream,
-            wants_usage: options.and_then(|it| it.include_usage).unwrap_or(false),
-            has_tools_and_format: has_tools && has_format,
-            raw,
-        })
+        let mut request = Request::new(&FORMAT, Task::Converse, raw);
+        request.model = model.filter(|it| !it.is_empty());
+        request.stream = stream;
+        request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
+        request.has_tools_and_format = has_tools && has_format;
+        Ok(request)
     }
 
     fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
-        let mut out = bytes::BytesMut::with_capacity(response.raw.len() + 512);
-        with_metadata(&response.raw, summary, &mut out);
+        let raw = match &response.body {
+            ResponseBody::Raw(raw) => raw.clone(),
+            _ => Bytes::from_static(b"{}"),
+        };
+        let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
+        with_metadata(&raw, summary, &mut out);
         out.freeze()
     }
 

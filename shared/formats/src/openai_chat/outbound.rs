@@ -1,13 +1,17 @@
 //! To a provider that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Request, Response, Result};
+use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
-use super::{OpenAiChat, error, reader::Reader, wire};
-use crate::{Encoded, EventReader, Outbound, StreamEnd, StreamUsage, Target, json};
+use super::{FORMAT, OpenAiChat, reader::Reader, wire};
+use crate::{Encoded, EventReader, Outbound, Reading, StreamUsage, Target, fault, json};
 
 impl Outbound for OpenAiChat {
-    fn encode(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn name(&self) -> &'static str {
+        FORMAT.name
+    }
+
+    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
         let mut edits = json::Edits::new(&request.raw);
         let model = serde_json::to_string(target.model).map_err(|error| {
             Error::new(Kind::Internal, "The model's name cannot be written.").caused_by(error)
@@ -23,17 +27,23 @@ impl Outbound for OpenAiChat {
                 edits.remove("stream_options");
             }
         }
-        let dropped = target.without.iter().copied().filter(|it| edits.remove(it)).collect();
-        Ok(Encoded { body: edits.apply(), dropped })
+        let dropped = target.without.iter().filter(|it| edits.remove(&it.plain())).cloned();
+        let dropped = dropped.collect();
+        Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
     }
 
-    fn response(&self, body: Bytes) -> Result<Response> {
+    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+        let _ = (meaning, target);
+        Err(Error::new(Kind::Inexpressible, "no other format is spoken yet"))
+    }
+
+    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
         let answer: wire::Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
             Error::new(Kind::Upstream, "it answered what is not a chat completion")
                 .caused_by(json::unquoted(&error))
         })?;
-        if let Some(fault) = answer.error {
-            return Err(error::inside_success(fault));
+        if let Some(error) = answer.error {
+            return Err(fault::inside_success(error));
         }
         let choices = answer.choices.unwrap_or_default();
         if choices.count == 0 {
@@ -43,15 +53,15 @@ impl Outbound for OpenAiChat {
             return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
         }
         let usage = answer.usage.and_then(wire::usage);
-        Ok(Response { raw: body, usage })
+        Ok(Response { body: ResponseBody::Raw(body), usage })
     }
 
-    fn reader(&self, end: StreamEnd) -> Box<dyn EventReader> {
-        Box::new(Reader::new(end))
+    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+        Box::new(Reader::new(reading.end))
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
-        error::from_status(status, body)
+        fault::from_status(status, body)
     }
 }
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
-use super::{error, wire};
+use super::wire;
 use crate::{
-    EventReader, StreamEnd, json,
+    EventReader, StreamEnd, fault, json,
     sse::{self, Framer},
 };
 
@@ -35,7 +35,7 @@ impl EventReader for Reader {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
             let (kind, usage) = meaning(&frame)?;
-            events.push(Event { kind, usage, frame });
+            events.push(Event::frame(kind, usage, frame));
             self.finished |= kind == EventKind::Finish;
             if kind == EventKind::End {
                 self.ended = true;
@@ -52,7 +52,7 @@ impl EventReader for Reader {
         if self.finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
             self.ended = true;
             let frame = Bytes::from_static(DONE);
-            events.push(Event { kind: EventKind::End, usage: None, frame });
+            events.push(Event::frame(EventKind::End, None, frame));
             return Ok(());
         }
         let what = if self.framer.is_empty() {
@@ -74,7 +74,7 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
         return Ok((EventKind::End, None));
     }
     if name == b"error" {
-        return Err(error::from_event(&data));
+        return Err(fault::from_event(&data));
     }
     let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
     // A list would pass for an object without any of its members.
@@ -83,8 +83,8 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
     }
     let chunk: wire::Answer<'_> = serde_json::from_slice(&data)
         .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
-    if let Some(fault) = chunk.error {
-        return Err(error::inside_success(fault));
+    if let Some(error) = chunk.error {
+        return Err(fault::inside_success(error));
     }
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.unwrap_or_default();
@@ -103,6 +103,8 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
 
 #[cfg(test)]
 mod tests {
+    use canonical::EventBody;
+
     use super::*;
 
     fn kind(data: &str) -> EventKind {
@@ -179,6 +181,6 @@ mod tests {
         assert!(reader.close(&mut events).is_err(), "nothing was finished yet");
         reader.read(Bytes::from_static(FINISH), &mut events).unwrap();
         reader.close(&mut events).unwrap();
-        assert_eq!(events[1].frame, DONE);
+        assert_eq!(events[1].body, EventBody::Frame(Bytes::from_static(DONE)));
     }
 }

@@ -1,10 +1,9 @@
 //! A stream to a client: the provider's own frames, and what the gateway adds at the end.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{Attempt, Error, Event, EventKind, Summary};
-use serde::Serialize;
+use canonical::{Error, Event, EventBody, EventKind, Summary};
 
-use super::error;
+use super::{error, metadata::with_metadata};
 use crate::EventWriter;
 
 /// Writes frames as they came. From the first finish on it holds back what might be the last
@@ -28,21 +27,21 @@ impl EventWriter for Writer {
         }
         let holding = !self.held.is_empty();
         if holding && event.kind.has_choices() {
-            self.held.drain(..).for_each(|it| out.put(it.frame));
+            self.held.drain(..).for_each(|it| put(it, out));
         }
         if holding || event.kind == EventKind::Finish {
             self.held.push(event);
         } else {
-            out.put(event.frame);
+            put(event, out);
         }
     }
 
     fn end(&mut self, summary: &Summary, out: &mut BytesMut) {
         let mut held = self.held.drain(..);
-        if let Some(last) = held.next() {
-            with_metadata(&last.frame, summary, out);
+        if let Some(EventBody::Frame(last)) = held.next().map(|it| it.body) {
+            with_metadata(&last, summary, out);
         }
-        held.for_each(|it| out.put(it.frame));
+        held.for_each(|it| put(it, out));
     }
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
@@ -53,65 +52,11 @@ impl EventWriter for Writer {
     }
 }
 
-#[derive(Serialize)]
-struct Metadata<'a> {
-    provider: &'a str,
-    model: &'a str,
-    route: Option<&'a str>,
-    latency_ms: u64,
-    cost_usd: Option<serde_json::Number>,
-    cache_hit: bool,
-    request_id: &'a str,
-    trace_id: &'a str,
-    attempts: Vec<AttemptJson<'a>>,
-}
-
-/// One attempt, as clients read it.
-#[derive(Serialize)]
-pub(super) struct AttemptJson<'a> {
-    provider: &'a str,
-    model: &'a str,
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    duration_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-}
-
-impl<'a> From<&'a Attempt> for AttemptJson<'a> {
-    fn from(attempt: &'a Attempt) -> Self {
-        Self {
-            provider: &attempt.provider,
-            model: &attempt.model,
-            outcome: attempt.outcome.as_str(),
-            status: attempt.status,
-            duration_ms: attempt.duration_ms,
-            message: attempt.message.as_deref(),
-        }
+/// Writes a frame as it came. Pieces are another writer's.
+fn put(event: Event, out: &mut BytesMut) {
+    if let EventBody::Frame(frame) = event.body {
+        out.put(frame);
     }
-}
-
-/// Copies an answer (or the frame of a chunk) and adds `x_gateway` as the object's last member.
-pub(super) fn with_metadata(answer: &[u8], summary: &Summary, out: &mut BytesMut) {
-    let end = memchr::memrchr(b'}', answer).unwrap_or(answer.len());
-    let (head, tail) = answer.split_at(end);
-    out.put_slice(head);
-    let metadata = Metadata {
-        provider: &summary.provider,
-        model: &summary.model,
-        route: summary.route.as_deref(),
-        latency_ms: summary.latency_ms,
-        cost_usd: summary.cost.and_then(|it| it.to_string().parse().ok()),
-        cache_hit: false,
-        request_id: &summary.request_id,
-        trace_id: &summary.trace_id,
-        attempts: summary.attempts.iter().map(Into::into).collect(),
-    };
-    out.put_slice(b",\"x_gateway\":");
-    // Strings and numbers only: this cannot fail, and a reader would see it if it did.
-    out.put_slice(&serde_json::to_vec(&metadata).unwrap_or_else(|_| b"null".to_vec()));
-    out.put_slice(tail);
 }
 
 #[cfg(test)]
@@ -121,7 +66,7 @@ mod tests {
     use super::*;
 
     fn event(kind: EventKind, frame: &'static str) -> Event {
-        Event { kind, usage: None, frame: Bytes::from_static(frame.as_bytes()) }
+        Event::frame(kind, None, Bytes::from_static(frame.as_bytes()))
     }
 
     const CONTENT: &str = "data: {\"choices\":[1]}\n\n";

@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Attempt, Error, Event, EventKind, MicroDollars, Origin, Outcome, Raw, Request, Result, Summary,
-    Usage,
+    Attempt, Error, Event, EventKind, Field, MicroDollars, Origin, Outcome, Raw, Request, Result,
+    Summary, Task, Usage,
 };
-use formats::{StreamEnd, StreamUsage, Target};
+use formats::{Reading, StreamEnd, StreamUsage, Target};
 
 use super::Format;
 
@@ -31,11 +31,11 @@ pub(crate) fn request(format: &Format, input: &[u8]) -> String {
         section(&mut text, "sent where usage is reported unasked", &unasked);
     }
     if request.has_tools_and_format {
-        let policies: [&[&str]; 2] =
-            [&["response_format"], &["tools", "tool_choice", "parallel_tool_calls"]];
+        let policies: [&[Field]; 2] =
+            [&[Field::Output], &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]];
         for without in policies {
             let left = sent(format, &request, StreamUsage::Asked, without);
-            section(&mut text, &format!("sent without {}", without.join(", ")), &left);
+            section(&mut text, &format!("sent without {}", names(&request, without)), &left);
         }
     }
     text
@@ -45,19 +45,27 @@ fn sent(
     format: &Format,
     request: &Request,
     stream_usage: StreamUsage,
-    without: &[&'static str],
+    without: &[Field],
 ) -> String {
-    let target = Target { model: MODEL, stream_usage, without };
-    match format.outbound.encode(request, &target) {
+    let stream = request.stream;
+    let target = Target { model: MODEL, stream, stream_usage, max_output: Some(4096), without };
+    match format.outbound.forward(request, &target) {
         Ok(encoded) if encoded.dropped.is_empty() => lossy(&encoded.body),
-        Ok(encoded) => format!("dropped: {}\n{}", encoded.dropped.join(", "), lossy(&encoded.body)),
+        Ok(encoded) => {
+            format!("dropped: {}\n{}", names(request, &encoded.dropped), lossy(&encoded.body))
+        }
         Err(error) => refusal(format, &error),
     }
 }
 
+/// The client's words for fields.
+fn names(request: &Request, fields: &[Field]) -> String {
+    fields.iter().map(request.format.word).collect::<Vec<_>>().join(", ")
+}
+
 /// What was understood of an answer, and what the client gets.
 pub(crate) fn response(format: &Format, input: &[u8]) -> String {
-    match format.outbound.response(Bytes::copy_from_slice(input)) {
+    match format.outbound.response(Bytes::copy_from_slice(input), Reading::default()) {
         Ok(response) => {
             let mut text = format!("usage: {}\n", usage(response.usage.as_ref()));
             let answer = format.inbound.encode(&response, &summary());
@@ -89,7 +97,7 @@ pub(crate) fn stream(format: &Format, input: &[u8]) -> String {
 /// What a client gets of a stream.
 fn streamed(format: &Format, wants_usage: bool, input: &[u8]) -> String {
     let (events, fault) = read(format, &[input], StreamEnd::Terminator);
-    let mut writer = format.inbound.writer(&asked(wants_usage));
+    let mut writer = format.inbound.writer(&asked(format, wants_usage));
     let mut out = BytesMut::new();
     for event in events {
         let ends = event.kind == EventKind::End;
@@ -120,7 +128,7 @@ pub(crate) fn events(format: &Format, pieces: &[&[u8]]) -> (Vec<Event>, Option<S
 }
 
 fn read(format: &Format, pieces: &[&[u8]], end: StreamEnd) -> (Vec<Event>, Option<Error>) {
-    let mut reader = format.outbound.reader(end);
+    let mut reader = format.outbound.reader(Reading { end, ..Reading::default() });
     let mut events = vec![];
     let mut read_all = || -> Result<()> {
         for piece in pieces {
@@ -189,9 +197,12 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn asked(wants_usage: bool) -> Request {
+fn asked(format: &Format, wants_usage: bool) -> Request {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    Request { model: None, stream: true, wants_usage, has_tools_and_format: false, raw }
+    let mut request = Request::new(format.inbound.format(), Task::Converse, raw);
+    request.stream = true;
+    request.wants_usage = wants_usage;
+    request
 }
 
 /// How every case's call went.

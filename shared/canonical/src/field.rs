@@ -1,0 +1,139 @@
+//! Names for everything that a request may say, so that each format can call it by its own.
+
+use std::borrow::Cow;
+
+/// One thing that a request may say and a target may have no word for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// The name of one who speaks.
+    SpeakerName,
+    /// A refusal among earlier turns.
+    Refusal,
+    /// Reasoning among earlier turns, where it carries no signature.
+    ReasoningText,
+    /// Citations of earlier answers.
+    Citations,
+    /// A picture.
+    Image,
+    /// How closely to look at a picture.
+    ImageDetail,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// A document.
+    File,
+    /// The name of a document.
+    FileName,
+    /// That a tool call failed.
+    ToolError,
+    /// What a tool result holds besides text.
+    ToolResultMedia,
+    /// Cache markers.
+    Cache,
+    /// How long a cache marker holds.
+    CacheTtl,
+    /// Tools.
+    Tools,
+    /// That arguments must follow their schema.
+    ToolStrict,
+    /// Whether tools may, must or must not be called.
+    ToolChoice,
+    /// Whether several may be called at once.
+    ParallelToolCalls,
+    /// The form of the answer.
+    Output,
+    /// The name or description of the answer's schema.
+    OutputName,
+    /// That the answer must follow its schema.
+    OutputStrict,
+    /// A keyword of a JSON Schema, for tools or for the answer.
+    SchemaKeyword(String),
+    /// `temperature`.
+    Temperature,
+    /// `top_p`.
+    TopP,
+    /// `top_k`.
+    TopK,
+    /// `frequency_penalty`.
+    FrequencyPenalty,
+    /// `presence_penalty`.
+    PresencePenalty,
+    /// `seed`.
+    Seed,
+    /// Texts that end the answer.
+    Stop,
+    /// How many answers.
+    N,
+    /// The most tokens to write.
+    MaxTokens,
+    /// How hard to think.
+    Reasoning,
+    /// Whether thoughts are shown.
+    ReasoningShown,
+    /// Which user asks.
+    User,
+    /// Labels.
+    Metadata,
+    /// The tier of service.
+    ServiceTier,
+    /// How many words to make.
+    Verbosity,
+    /// The key for prompts that share a beginning.
+    PromptCacheKey,
+    /// How many numbers an embedding has.
+    Dimensions,
+    /// Embedding input given as tokens.
+    TokenInput,
+    /// What an embedding is for.
+    EmbeddingPurpose,
+}
+
+impl Field {
+    /// OpenAI's word for it: what formats without a word of their own fall back on.
+    pub fn plain(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::SpeakerName => "messages[].name",
+            Self::Refusal => "messages[].refusal",
+            Self::ReasoningText => "messages[].reasoning_content",
+            Self::Citations => "messages[].annotations",
+            Self::Image => "messages[].content[].image_url",
+            Self::ImageDetail => "messages[].content[].image_url.detail",
+            Self::Audio => "messages[].content[].input_audio",
+            Self::Video => "messages[].content[].video_url",
+            Self::File => "messages[].content[].file",
+            Self::FileName => "messages[].content[].file.filename",
+            Self::ToolError => "messages[].is_error",
+            Self::ToolResultMedia => "messages[].content[]",
+            Self::Cache => "cache_control",
+            Self::CacheTtl => "cache_control.ttl",
+            Self::Tools => "tools",
+            Self::ToolStrict => "tools[].function.strict",
+            Self::ToolChoice => "tool_choice",
+            Self::ParallelToolCalls => "parallel_tool_calls",
+            Self::Output => "response_format",
+            Self::OutputName => "response_format.json_schema.name",
+            Self::OutputStrict => "response_format.json_schema.strict",
+            Self::SchemaKeyword(keyword) => return format!("schema.{keyword}").into(),
+            Self::Temperature => "temperature",
+            Self::TopP => "top_p",
+            Self::TopK => "top_k",
+            Self::FrequencyPenalty => "frequency_penalty",
+            Self::PresencePenalty => "presence_penalty",
+            Self::Seed => "seed",
+            Self::Stop => "stop",
+            Self::N => "n",
+            Self::MaxTokens => "max_tokens",
+            Self::Reasoning => "reasoning_effort",
+            Self::ReasoningShown => "reasoning.summary",
+            Self::User => "user",
+            Self::Metadata => "metadata",
+            Self::ServiceTier => "service_tier",
+            Self::Verbosity => "verbosity",
+            Self::PromptCacheKey => "prompt_cache_key",
+            Self::Dimensions => "dimensions",
+            Self::TokenInput => "input",
+            Self::EmbeddingPurpose => "input_type",
+        })
+    }
+}
