@@ -25,6 +25,7 @@ const HOMES: &[(&str, &str)] = &[
     ("httpdate", "providers"),
     ("lambda_http", "edge"),
     ("memchr", "formats"),
+    ("percent-encoding", "edge"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("saphyr-parser", "routing"),
