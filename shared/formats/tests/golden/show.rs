@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Attempt, Error, Event, EventKind, Field, MicroDollars, Origin, Outcome, Raw, Request, Result,
-    Summary, Task, Usage,
+    Attempt, Error, Event, EventBody, EventKind, Field, MicroDollars, Origin, Outcome, Raw,
+    Request, Result, Summary, Task, Usage,
 };
-use formats::{Reading, StreamEnd, StreamUsage, Target};
+use formats::{Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target};
 
-use super::Format;
+use super::{inbound, outbound};
 
 /// The provider's name for the model, in every case.
 const MODEL: &str = "provider/model";
@@ -15,89 +15,155 @@ const MODEL: &str = "provider/model";
 const REQUEST_ID: &str = "req_golden";
 
 /// What was understood of a request, and what each sort of provider is sent.
-pub(crate) fn request(format: &Format, input: &[u8]) -> String {
-    let request = match format.inbound.decode(Bytes::copy_from_slice(input)) {
+pub(crate) fn request(client: &dyn Inbound, input: &[u8]) -> String {
+    let request = match client.decode(Bytes::copy_from_slice(input)) {
         Ok(request) => request,
-        Err(error) => return refusal(format, &error),
+        Err(error) => return refusal(client, &error),
     };
     let mut text = format!(
         "model: {:?}\nstream: {}\nwants_usage: {}\nhas_tools_and_format: {}\n",
         request.model, request.stream, request.wants_usage, request.has_tools_and_format
     );
-    let plain = sent(format, &request, StreamUsage::Asked, &[]);
-    section(&mut text, "sent", &plain);
-    let unasked = sent(format, &request, StreamUsage::Always, &[]);
-    if unasked != plain {
-        section(&mut text, "sent where usage is reported unasked", &unasked);
-    }
-    if request.has_tools_and_format {
-        let policies: [&[Field]; 2] =
-            [&[Field::Output], &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]];
-        for without in policies {
-            let left = sent(format, &request, StreamUsage::Asked, without);
-            section(&mut text, &format!("sent without {}", names(&request, without)), &left);
+    for (format, provider) in outbound() {
+        let pair = Pair { client, provider, request: &request };
+        if provider.name() == client.format().name {
+            pair.forwarded(&mut text);
+        } else {
+            section(&mut text, &format!("sent as {}", format.folder), &pair.translated());
         }
     }
     text
 }
 
-fn sent(
-    format: &Format,
-    request: &Request,
-    stream_usage: StreamUsage,
-    without: &[Field],
-) -> String {
-    let stream = request.stream;
-    let target = Target { model: MODEL, stream, stream_usage, max_output: Some(4096), without };
-    match format.outbound.forward(request, &target) {
-        Ok(encoded) if encoded.dropped.is_empty() => lossy(&encoded.body),
-        Ok(encoded) => {
-            format!("dropped: {}\n{}", names(request, &encoded.dropped), lossy(&encoded.body))
+/// A client's request on its way to a provider.
+struct Pair<'a> {
+    client: &'a dyn Inbound,
+    provider: &'a dyn Outbound,
+    request: &'a Request,
+}
+
+impl Pair<'_> {
+    /// What a provider of the same format is sent.
+    fn forwarded(&self, text: &mut String) {
+        let plain = self.sent(StreamUsage::Asked, &[]);
+        section(text, "sent", &plain);
+        let unasked = self.sent(StreamUsage::Always, &[]);
+        if unasked != plain {
+            section(text, "sent where usage is reported unasked", &unasked);
         }
-        Err(error) => refusal(format, &error),
+        if self.request.has_tools_and_format {
+            let policies: [&[Field]; 2] =
+                [&[Field::Output], &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]];
+            for without in policies {
+                let left = self.sent(StreamUsage::Asked, without);
+                section(text, &format!("sent without {}", self.names(without)), &left);
+            }
+        }
+    }
+
+    fn sent(&self, stream_usage: StreamUsage, without: &[Field]) -> String {
+        let target = self.target(stream_usage, without);
+        self.shown(self.provider.forward(self.request, &target))
+    }
+
+    /// What a provider of another format is sent.
+    fn translated(&self) -> String {
+        match self.request.meaning() {
+            Ok(meaning) => {
+                let other = meaning.other().join(", ");
+                let target = self.target(StreamUsage::Asked, &[]);
+                let sent = self.shown(self.provider.encode(meaning, &target));
+                if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
+            }
+            Err(error) => refusal(self.client, &error),
+        }
+    }
+
+    fn target<'t>(&self, stream_usage: StreamUsage, without: &'t [Field]) -> Target<'t> {
+        let stream = self.request.stream;
+        Target { model: MODEL, stream, stream_usage, max_output: Some(4096), without }
+    }
+
+    fn shown(&self, encoded: Result<Encoded>) -> String {
+        match encoded {
+            Ok(Encoded { body, headers, dropped }) => {
+                let mut text = String::new();
+                if !dropped.is_empty() {
+                    text.push_str(&format!("dropped: {}\n", self.names(&dropped)));
+                }
+                for (name, value) in headers {
+                    text.push_str(&format!("{name}: {value}\n"));
+                }
+                text + &lossy(&body)
+            }
+            Err(error) => refusal(self.client, &error),
+        }
+    }
+
+    /// The client's words for fields.
+    fn names(&self, fields: &[Field]) -> String {
+        fields.iter().map(self.request.format.word).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// The client's words for fields.
-fn names(request: &Request, fields: &[Field]) -> String {
-    fields.iter().map(request.format.word).collect::<Vec<_>>().join(", ")
-}
-
-/// What was understood of an answer, and what the client gets.
-pub(crate) fn response(format: &Format, input: &[u8]) -> String {
-    match format.outbound.response(Bytes::copy_from_slice(input), Reading::default()) {
-        Ok(response) => {
-            let mut text = format!("usage: {}\n", usage(response.usage.as_ref()));
-            let answer = format.inbound.encode(&response, &summary());
-            section(&mut text, "to the client", &lossy(&answer));
-            text
-        }
-        Err(error) => failure(format, error),
-    }
-}
-
-/// What was understood of a stream, and what a client gets who wants usage or does not.
-pub(crate) fn stream(format: &Format, input: &[u8]) -> String {
+/// What was understood of an answer, and what each sort of client gets.
+pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
+    let read = |purpose| {
+        let reading = Reading { purpose, ..Reading::default() };
+        provider.response(Bytes::copy_from_slice(input), reading)
+    };
     let mut text = String::new();
-    let (read, fault) = read(format, &[input], StreamEnd::Terminator);
-    section(&mut text, "events", &described(&read, fault.as_ref()));
-    let (wanting, silent) = (streamed(format, true, input), streamed(format, false, input));
-    section(&mut text, "to a client that wants usage", &wanting);
-    if silent != wanting {
-        section(&mut text, "to a client that does not", &silent);
+    match read(Purpose::Translate) {
+        Ok(response) => {
+            text.push_str(&format!("usage: {}\n", usage(response.usage.as_ref())));
+        }
+        Err(error) => return failure(provider, error),
     }
-    let (tolerated, fault) = self::read(format, &[input], StreamEnd::FinishReason);
-    if tolerated.len() != read.len() {
-        let lenient = described(&tolerated, fault.as_ref());
-        section(&mut text, "events where the terminator may be missing", &lenient);
+    for (format, client) in inbound() {
+        let same = client.format().name == provider.name();
+        let response = read(if same { Purpose::Forward } else { Purpose::Translate }).unwrap();
+        let answer = client.encode(&response, &summary());
+        section(&mut text, &format!("to a client of {}", format.folder), &lossy(&answer));
+    }
+    text
+}
+
+/// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
+pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
+    let mut text = String::new();
+    for (purpose, title) in [(Purpose::Forward, "events"), (Purpose::Translate, "pieces")] {
+        let reading = |end| Reading { purpose, end };
+        let (read, fault) = read(provider, &[input], reading(StreamEnd::Terminator));
+        section(&mut text, title, &described(&read, fault.as_ref()));
+        let (tolerated, fault) = self::read(provider, &[input], reading(StreamEnd::FinishReason));
+        if tolerated.len() != read.len() {
+            let lenient = described(&tolerated, fault.as_ref());
+            section(&mut text, &format!("{title} where the terminator may be missing"), &lenient);
+        }
+    }
+    for (format, client) in inbound() {
+        let to = |wants_usage| streamed(provider, client, wants_usage, input);
+        let (wanting, silent) = (to(true), to(false));
+        let title = format!("to a client of {}", format.folder);
+        section(&mut text, &title, &wanting);
+        if silent != wanting {
+            section(&mut text, &format!("{title} that wants no usage"), &silent);
+        }
     }
     text
 }
 
 /// What a client gets of a stream.
-fn streamed(format: &Format, wants_usage: bool, input: &[u8]) -> String {
-    let (events, fault) = read(format, &[input], StreamEnd::Terminator);
-    let mut writer = format.inbound.writer(&asked(format, wants_usage));
+fn streamed(
+    provider: &dyn Outbound,
+    client: &dyn Inbound,
+    wants_usage: bool,
+    input: &[u8],
+) -> String {
+    let same = client.format().name == provider.name();
+    let purpose = if same { Purpose::Forward } else { Purpose::Translate };
+    let (events, fault) = read(provider, &[input], Reading { purpose, ..Reading::default() });
+    let mut writer = client.writer(&asked(client, wants_usage));
     let mut out = BytesMut::new();
     for event in events {
         let ends = event.kind == EventKind::End;
@@ -114,21 +180,29 @@ fn streamed(format: &Format, wants_usage: bool, input: &[u8]) -> String {
 
 /// What was understood of a failure: the first line of the input is its status, the rest after an
 /// empty line its body.
-pub(crate) fn error(format: &Format, input: &[u8]) -> String {
+pub(crate) fn error(provider: &dyn Outbound, input: &[u8]) -> String {
     let text = std::str::from_utf8(input).unwrap();
     let (status, body) = text.split_once("\n\n").unwrap();
-    let error = format.outbound.error(status.trim().parse().unwrap(), body.as_bytes());
-    failure(format, error)
+    let error = provider.error(status.trim().parse().unwrap(), body.as_bytes());
+    failure(provider, error)
 }
 
 /// The events of a stream that arrives in these pieces, and the fault that ends it.
-pub(crate) fn events(format: &Format, pieces: &[&[u8]]) -> (Vec<Event>, Option<String>) {
-    let (events, fault) = read(format, pieces, StreamEnd::Terminator);
+pub(crate) fn events(
+    provider: &dyn Outbound,
+    purpose: Purpose,
+    pieces: &[&[u8]],
+) -> (Vec<Event>, Option<String>) {
+    let (events, fault) = read(provider, pieces, Reading { purpose, ..Reading::default() });
     (events, fault.map(|it| it.to_string()))
 }
 
-fn read(format: &Format, pieces: &[&[u8]], end: StreamEnd) -> (Vec<Event>, Option<Error>) {
-    let mut reader = format.outbound.reader(Reading { end, ..Reading::default() });
+fn read(
+    provider: &dyn Outbound,
+    pieces: &[&[u8]],
+    reading: Reading,
+) -> (Vec<Event>, Option<Error>) {
+    let mut reader = provider.reader(reading);
     let mut events = vec![];
     let mut read_all = || -> Result<()> {
         for piece in pieces {
@@ -144,14 +218,18 @@ fn described(events: &[Event], fault: Option<&Error>) -> String {
     let mut lines: Vec<String> = vec![];
     for event in events {
         let usage = event.usage.as_ref().map(|it| format!(" ({})", usage(Some(it))));
-        lines.push(format!("{:?}{}", event.kind, usage.unwrap_or_default()));
+        let piece = match &event.body {
+            EventBody::Frame(_) => String::new(),
+            EventBody::Piece(choice, piece) => format!(" {choice} {piece:?}"),
+        };
+        lines.push(format!("{:?}{}{piece}", event.kind, usage.unwrap_or_default()));
     }
     lines.extend(fault.map(|it| format!("fault: {:?}: {}", it.kind, it.message())));
     lines.join("\n")
 }
 
 /// What was understood of a provider's failure, and what a client reads of it.
-fn failure(format: &Format, error: Error) -> String {
+fn failure(provider: &dyn Outbound, error: Error) -> String {
     let wait = error.retry_after.map_or("none".to_owned(), |it| format!("{it:?}"));
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {wait}\n",
@@ -159,14 +237,20 @@ fn failure(format: &Format, error: Error) -> String {
         error.kind.try_next(),
         error.provider_status
     );
-    text.push_str(&refusal(format, &named(error)));
+    let error = named(error);
+    text.push_str(&format!("status: {}\n", error.status()));
+    for (format, client) in inbound() {
+        let same = client.format().name == provider.name();
+        let title = if same { "to a client of the same format" } else { format.folder };
+        section(&mut text, title, &lossy(&client.error(&error, REQUEST_ID)));
+    }
     text
 }
 
 /// What a client reads of a failure.
-fn refusal(format: &Format, error: &Error) -> String {
+fn refusal(client: &dyn Inbound, error: &Error) -> String {
     let mut text = format!("status: {}\n", error.status());
-    section(&mut text, "to the client", &lossy(&format.inbound.error(error, REQUEST_ID)));
+    section(&mut text, "to the client", &lossy(&client.error(error, REQUEST_ID)));
     text
 }
 
@@ -197,9 +281,9 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn asked(format: &Format, wants_usage: bool) -> Request {
+fn asked(client: &dyn Inbound, wants_usage: bool) -> Request {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(format.inbound.format(), Task::Converse, raw);
+    let mut request = Request::new(client.format(), Task::Converse, raw);
     request.stream = true;
     request.wants_usage = wants_usage;
     request
