@@ -191,6 +191,7 @@ fn written(
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
+        max_tokens_name: endpoint.max_tokens_name,
         max_output: None,
         without,
     };
