@@ -127,6 +127,7 @@ async fn prepare(
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed(beside.format, headers)?;
     let mut request = beside.format.decode(limits::body(request, app.body_limit).await?)?;
+    request.arrived = arrival.clock.arrived;
     request.headers = passed;
     if let Some(path) = beside.path {
         path.complete(&mut request)?;

@@ -321,10 +321,8 @@ impl Tries {
             None => "Every attempt failed".to_owned(),
         };
         let mut error = Error::new(kind, format!("{whose}. {}", told.join("; ")));
-        if kind == Kind::Inexpressible {
-            error.param.clone_from(&first.param);
-        }
         error.retry_after = self.retry_after(kind, &first, now);
+        error.param = first.param.clone().filter(|_| kind == Kind::Inexpressible);
         self.with_trail(error)
     }
 
