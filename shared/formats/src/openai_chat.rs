@@ -3,7 +3,7 @@
 //! Source: the API reference of `POST /v1/chat/completions` and the types of the `openai` Python
 //! package 3.54. Both sides are here because this is the format that most providers share.
 
-mod error;
+pub(crate) mod error;
 mod inbound;
 mod metadata;
 mod outbound;
