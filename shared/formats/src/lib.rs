@@ -5,10 +5,10 @@
 
 mod clean;
 mod fault;
+pub mod gemini;
 mod json;
 pub mod openai_chat;
 mod sse;
-#[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
 mod wait;
 

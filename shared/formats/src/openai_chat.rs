@@ -5,7 +5,7 @@
 
 mod error;
 mod inbound;
-mod metadata;
+pub(crate) mod metadata;
 mod outbound;
 mod reader;
 mod understand;
