@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, Kind, Request, Result};
+use formats::MaxTokensName;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
 use storage::Secret;
@@ -17,6 +18,8 @@ pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
     mouths: Vec<Mouth>,
+    /// Its word for the most that may be written.
+    pub(crate) max_tokens_name: MaxTokensName,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Values that no message may quote.
@@ -69,7 +72,9 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        Ok(Self { provider, mouths, headers, secrets })
+        let max_tokens_name =
+            if is_home(provider, &base) { provider.max_tokens_name } else { MaxTokensName::Plain };
+        Ok(Self { provider, mouths, max_tokens_name, headers, secrets })
     }
 
     /// The headers of a call under one key.
@@ -96,6 +101,13 @@ impl Mouth {
         match self.stream.as_ref().filter(|_| stream).unwrap_or(&self.whole) {
             Address::Fixed(uri) => Ok(uri.clone()),
             Address::ByModel(before, behind) => {
+                // Some name a model with the collection that the path already has.
+                let model = match model.split_once('/') {
+                    Some((collection, model)) if before.ends_with(&format!("/{collection}/")) => {
+                        model
+                    }
+                    _ => model,
+                };
                 if matches!(model, "" | "." | "..") {
                     return Err(Error::unknown_model(model));
                 }
@@ -114,12 +126,17 @@ impl Address {
     }
 }
 
+/// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
+fn is_home(provider: &Provider, base: &str) -> bool {
+    provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
+}
+
 /// What a provider speaks at an address: everything at its own, the first of each task elsewhere.
 fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static Speech> {
-    let home = base.trim_end_matches('/') == provider.base_url;
+    let home = is_home(provider, base);
     provider.speaks.iter().enumerate().filter_map(move |(at, speech)| {
         let first = provider.speaks.iter().position(|it| it.task == speech.task) == Some(at);
-        (home || first || provider.base_url.is_empty()).then_some(speech)
+        (home || first).then_some(speech)
     })
 }
 
@@ -244,6 +261,18 @@ mod tests {
         );
         assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
         assert!(azure.mouths[0].address("..", false).is_err());
+    }
+
+    #[test]
+    fn gemini_has_the_model_in_its_path_once_and_streams_elsewhere() {
+        let gemini = endpoint("gemini", None);
+        let whole = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.5-flash";
+        for name in ["gemini-3.5-flash", "models/gemini-3.5-flash"] {
+            let address = |stream| gemini.mouths[0].address(name, stream).unwrap().to_string();
+            assert_eq!(address(false), format!("{whole}:generateContent"));
+            assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
+        }
+        assert_eq!(gemini.headers(0).unwrap()["x-goog-api-key"], "hunter2");
     }
 
     #[test]
