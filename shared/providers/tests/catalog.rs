@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+use canonical::Task;
 use providers::{Auth, CATALOG, Key, Provider};
 
 fn named(name: &str) -> &'static Provider {
@@ -46,4 +47,14 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     let path = azure.speaks[0].path;
     assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
+}
+
+#[test]
+fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
+    let anthropic = named("anthropic");
+    assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
+    assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
+    let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
+    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    assert_eq!(spoken, expected);
 }
