@@ -1,6 +1,6 @@
 //! Which API a path belongs to, and so in which shape its failures are told.
 
-use formats::openai_chat::OpenAiChat;
+use formats::{anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat};
 
 use crate::conversation::Format;
 
@@ -30,7 +30,9 @@ impl Api {
     /// The format in which it tells failures.
     pub(crate) fn format(self) -> Format {
         match self {
-            Self::OpenAi | Self::Anthropic | Self::Gemini => &OpenAiChat,
+            Self::OpenAi => &OpenAiChat,
+            Self::Anthropic => &Anthropic,
+            Self::Gemini => &Gemini,
         }
     }
 }
