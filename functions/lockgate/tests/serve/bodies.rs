@@ -213,7 +213,7 @@ async fn a_format_wins_over_tools_where_the_step_says_so() {
     let (body, dropped) = resolved(", conflict_resolution: format", BOTH_WANTED).await;
     let wanted = r#"{"model": "both", "messages": [{"role": "user", "content": "Hello"}], "response_format": {"type": "json_object"}}"#;
     assert_eq!(body, wanted);
-    assert_eq!(dropped, "parallel_tool_calls, tool_choice, tools");
+    assert_eq!(dropped, "tools, tool_choice, parallel_tool_calls");
 }
 
 #[tokio::test]
