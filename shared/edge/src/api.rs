@@ -1,6 +1,7 @@
 //! Which API a path belongs to, and so in which shape its failures are told.
 
 use formats::{anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat};
+use http::HeaderMap;
 
 use crate::conversation::Format;
 
@@ -16,13 +17,19 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    /// The API that has this path.
-    pub(crate) fn of(path: &str) -> Self {
+    /// The API that has this path. All three have `/v1/models`: there, what only their own clients
+    /// send tells them apart.
+    pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         let mut segments = path.split('/').skip(1);
         match (segments.next(), segments.next()) {
             (Some("anthropic"), _) | (Some("v1"), Some("messages")) => Self::Anthropic,
             (Some("gemini" | "v1beta"), _) => Self::Gemini,
-            (Some("v1"), Some("models")) if method_of(path).is_some() => Self::Gemini,
+            (Some("v1"), Some("models")) => match method_of(path) {
+                Some(_) => Self::Gemini,
+                None if headers.contains_key("anthropic-version") => Self::Anthropic,
+                None if headers.contains_key("x-goog-api-client") => Self::Gemini,
+                None => Self::OpenAi,
+            },
             _ => Self::OpenAi,
         }
     }
@@ -71,7 +78,23 @@ mod tests {
             ("/", Api::OpenAi),
             ("", Api::OpenAi),
         ] {
-            assert_eq!(Api::of(path), api, "{path}");
+            assert_eq!(Api::of(path, &HeaderMap::new()), api, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_all_have_is_in_the_shape_of_the_client() {
+        for (header, api) in [
+            ("anthropic-version", Api::Anthropic),
+            ("x-goog-api-client", Api::Gemini),
+            ("x-goog-api-key", Api::OpenAi),
+        ] {
+            let name: http::HeaderName = header.parse().unwrap();
+            let headers = HeaderMap::from_iter([(name, http::HeaderValue::from_static("1"))]);
+            assert_eq!(Api::of("/v1/models", &headers), api, "{header}");
+            assert_eq!(Api::of("/v1/models/x", &headers), api, "{header}");
+            assert_eq!(Api::of("/openai/v1/models", &headers), Api::OpenAi);
+            assert_eq!(Api::of("/v1beta/models", &headers), Api::Gemini);
         }
     }
 }

@@ -60,7 +60,7 @@ impl Front {
             platform_deadline,
         };
         let id = HeaderValue::from_str(&arrival.request_id);
-        let format = Api::of(request.uri().path()).format();
+        let format = Api::of(request.uri().path(), request.headers()).format();
         let mut response = match self.refuse(&request) {
             Err(error) => {
                 limits::discard(request).await;

@@ -78,11 +78,7 @@ async fn answer(
     (uri, headers): (&Uri, &HeaderMap),
     write: impl FnOnce(Api, &[Model<'_>]) -> Result<Vec<u8>>,
 ) -> Response<Body> {
-    let api = match Api::of(uri.path()) {
-        // Both companies have their lists at the same path.
-        Api::OpenAi if is_anthropics(uri, headers) => Api::Anthropic,
-        api => api,
-    };
+    let api = Api::of(uri.path(), headers);
     let in_query = (api == Api::Gemini).then(|| request::queried(uri, "key")).flatten();
     let mut keys = request::keys(headers);
     keys.extend(in_query.as_deref());
@@ -91,10 +87,6 @@ async fn answer(
         Ok(body) => reply::json(StatusCode::OK, body),
         Err(error) => reply::failure_in(api.format(), &error, &arrival.request_id),
     }
-}
-
-fn is_anthropics(uri: &Uri, headers: &HeaderMap) -> bool {
-    uri.path().starts_with("/v1/") && headers.contains_key("anthropic-version")
 }
 
 fn all(document: &Document) -> Vec<Model<'_>> {

@@ -81,7 +81,7 @@ pub(crate) fn not_from_the_front_door() -> Error {
 /// A path that no endpoint has.
 pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     let message = format!("No endpoint is at `{}`.", request.uri().path());
-    let format = Api::of(request.uri().path()).format();
+    let format = Api::of(request.uri().path(), request.headers()).format();
     refuse(format, &Error::new(Kind::UnknownPath, message), request).await
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     let message =
         format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
-    let format = Api::of(path).format();
+    let format = Api::of(path, request.headers()).format();
     refuse(format, &Error::new(Kind::WrongMethod, message), request).await
 }
 

@@ -119,6 +119,13 @@ async fn they_are_listed_as_google_does_on_its_paths() {
         );
         assert_eq!(get(&gateway, &format!("{path}/dynamic/n8n"), &[]).await, (200, item));
     }
+    // Its newer clients ask under a path that others have too.
+    let client = [("x-goog-api-client", "google-genai-sdk/3.4.0 gl-python/3.13")];
+    let (_, body) = get(&gateway, "/v1/models?pageSize=1", &client).await;
+    assert_eq!(
+        (body["models"].as_array().unwrap().len(), &body["nextPageToken"]),
+        (1, &json!("dynamic/n8n"))
+    );
 }
 
 #[tokio::test]
