@@ -6,10 +6,13 @@
 //! `ResponsesModel` beside `ChatModel` in the `openai` Python package 3.54, and for the pro models
 //! langchain-ai/langchain pull request 35594.
 
+use formats::MaxTokensName;
+
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
     speaks: &[CHAT, Speech { only_for: ONLY_RESPONSES, ..RESPONSES }],
+    max_tokens_name: MaxTokensName::Completion,
     ..OPENAI_COMPATIBLE
 };
 
