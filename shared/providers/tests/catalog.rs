@@ -47,3 +47,18 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
 }
+
+#[test]
+fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
+    let gemini = named("gemini");
+    assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
+    let tasks: Vec<_> = gemini.speaks.iter().map(|it| (it.task, it.format.name())).collect();
+    assert_eq!(
+        tasks,
+        [
+            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::CountTokens, "gemini_count_tokens")
+        ]
+    );
+    assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+}
