@@ -5,12 +5,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{Error, Field, Kind, MARK, Request, Result, Signature};
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::content;
-use crate::{Encoded, Target, json};
+use crate::{Encoded, Target, json, tags};
 
 /// Forwards a request.
 pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
@@ -22,7 +21,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
             dropped.push(field.clone());
         }
     }
-    if memmem::find(&request.raw.body, MARK.as_bytes()).is_some()
+    if tags::has(&request.raw.body)
         && let Some(member) = json::find(&request.raw, "messages")?
     {
         edits.set("messages", messages(json::text(&request.raw.body, &member.value))?);

@@ -148,12 +148,8 @@ pub(super) fn write(response: &Response, summary: &Summary) -> Bytes {
     let outcome = item::outcome(finish, refused);
     let output = names.items(said, outcome.0);
     let model = answer.model.as_deref().unwrap_or(&summary.model);
-    let mut whole = item::Answer::new(&names.id, model, CREATED).ended(outcome);
+    let mut whole = item::Answer::new(&names.id, model, summary.arrived / 1000).ended(outcome);
     whole.output = &output;
     whole.usage = response.usage.as_ref().map(Tokens::from);
-    // Strings and numbers only: this cannot fail.
-    serde_json::to_vec(&whole).unwrap_or_default().into()
+    json::written(&whole).into()
 }
-
-/// When an answer was made.
-pub(super) const CREATED: u64 = 0;

@@ -16,7 +16,7 @@ use super::{
         ToolJson,
     },
 };
-use crate::{Encoded, Target};
+use crate::{Encoded, Target, json};
 
 /// The fewest tokens that may be asked for.
 const FEWEST: u64 = 16;
@@ -75,10 +75,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         stream: target.stream,
         input: page.items,
     };
-    let body = serde_json::to_vec(&body).map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
-    })?;
-    Ok(Encoded { body: body.into(), headers: vec![], dropped: page.dropped })
+    Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
 }
 
 /// Whether a model of OpenAI's thinks even when nobody asks it to.

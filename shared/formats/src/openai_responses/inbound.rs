@@ -59,7 +59,7 @@ impl Inbound for OpenAiResponses {
     }
 
     fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request.model.as_deref().unwrap_or_default()))
+        Box::new(Writer::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

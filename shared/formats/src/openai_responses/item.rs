@@ -173,6 +173,10 @@ impl Names {
                 | Content::ToolResult(_) => {}
             }
         }
+        if items.is_empty() {
+            // Clients look into the first item.
+            self.say(&mut items, Part::text(String::new()));
+        }
         if let Some(Item::Message { status: last, .. }) = items.last_mut() {
             *last = status;
         }

@@ -3,16 +3,15 @@
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 
-use super::{
-    answer::CREATED,
-    item::{Annotation, Answer, Item, Names, Part},
-};
+use super::item::{Annotation, Answer, Item, Names, Part};
 
 /// Where events go, and what they count.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) names: Names,
     pub(super) model: String,
+    /// When the request arrived, in seconds since 1970.
+    pub(super) created: u64,
     pub(super) started: bool,
     pub(super) sequence: u64,
     /// The items that are done.
@@ -88,7 +87,7 @@ impl Stream {
         }
         let (names, model) = (self.names.clone(), self.model.clone());
         for kind in ["response.created", "response.in_progress"] {
-            let response = Answer::new(&names.id, &model, CREATED);
+            let response = Answer::new(&names.id, &model, self.created);
             self.send(kind, OfAnswer { response }, out);
         }
     }

@@ -4,13 +4,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    Citation, Error, Event, EventBody, EventKind, Finish, Kind, Media, Piece, Signature, Summary,
-    Usage,
+    Citation, Error, Event, EventBody, EventKind, Finish, Kind, Media, Piece, Request, Signature,
+    Summary, Usage,
 };
 use serde::Serialize;
 
 use super::{
-    answer::CREATED,
     item::{self, Annotation, Answer, Failure, Item, Names, Part, Status, Tokens},
     stream::{OfAnswer, Stream, Within, within},
     wire,
@@ -50,11 +49,12 @@ struct Call {
 }
 
 impl Writer {
-    /// A writer for an answer to a question about this model.
-    pub(super) fn new(model: &str) -> Self {
+    /// A writer for the answer to this question.
+    pub(super) fn new(request: &Request) -> Self {
         let stream = Stream {
             names: Names::new("0"),
-            model: model.to_owned(),
+            model: request.model.clone().unwrap_or_default(),
+            created: request.arrived / 1000,
             started: false,
             sequence: 0,
             items: vec![],
@@ -98,6 +98,10 @@ impl Writer {
             Piece::Image(media) => self.picture(&media, out),
             Piece::Finish(finish) => {
                 let (status, _) = item::outcome(&finish, self.refused);
+                if matches!(self.open, Open::Nothing) && self.stream.items.is_empty() {
+                    // Clients look into the first item.
+                    self.say("", Said::Text, out);
+                }
                 self.close(status, out);
                 self.finish = Some(finish);
             }
@@ -131,6 +135,9 @@ impl Writer {
             };
             self.stream.send("response.content_part.added", within, out);
             parts.push(part);
+        }
+        if text.is_empty() {
+            return;
         }
         let content_index = Some(parts.len().saturating_sub(1));
         let within = Within { content_index, delta: Some(text), ..within(id, &self.stream) };
@@ -348,7 +355,7 @@ impl EventWriter for Writer {
         let (names, items) = (self.stream.names.clone(), std::mem::take(&mut self.stream.items));
         let model = Some(std::mem::take(&mut self.stream.model)).filter(|it| !it.is_empty());
         let model = model.as_deref().unwrap_or(&summary.model);
-        let mut response = Answer::new(&names.id, model, CREATED).ended(outcome);
+        let mut response = Answer::new(&names.id, model, self.stream.created).ended(outcome);
         response.output = &items;
         response.usage = self.usage.as_ref().map(Tokens::from);
         let kind = match outcome.0 {
@@ -384,7 +391,7 @@ impl EventWriter for Writer {
             return;
         }
         let (names, model) = (self.stream.names.clone(), self.stream.model.clone());
-        let mut response = Answer::new(&names.id, &model, CREATED);
+        let mut response = Answer::new(&names.id, &model, self.stream.created);
         response.status = Status::Failed;
         response.error = Some(Failure { code: failure(error), message: &message });
         self.stream.send("response.failed", OfAnswer { response }, out);
@@ -415,9 +422,10 @@ fn failure(error: &Error) -> &'static str {
 }
 
 impl Call {
-    /// Whether its arguments are a whole JSON value: nothing can follow.
+    /// Whether its arguments are a whole JSON object: nothing can follow.
     fn is_whole(&self) -> bool {
-        serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+        self.arguments.ends_with('}')
+            && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
     }
 
     fn item(&self, id: String, arguments: &str, status: Status) -> Item {
