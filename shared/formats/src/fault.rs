@@ -94,8 +94,10 @@ const TOO_LONG: &[&str] = &[
 
 /// A 400 that speaks of our key or of the model, not of the client's request.
 fn is_about_us(code: &str, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     matches!(code, "invalid_api_key" | "model_not_found" | "model_not_supported")
-        || message.to_ascii_lowercase().contains("api key")
+        // Google's word for an account's country.
+        || ["api key", "user location is not supported"].iter().any(|it| message.contains(it))
 }
 
 fn said(body: &[u8]) -> Said {
