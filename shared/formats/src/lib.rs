@@ -8,6 +8,7 @@ mod fault;
 pub mod gemini;
 mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 mod sse;
 mod tags;
 mod turns;

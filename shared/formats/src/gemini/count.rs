@@ -159,7 +159,7 @@ mod tests {
         let forwarded = GeminiCount.forward(&whole, &target()).unwrap();
         let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
         assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
-        let encoded = GeminiCount.encode(whole.meaning().unwrap(), &target()).unwrap();
+        let encoded = Outbound::encode(&GeminiCount, whole.meaning().unwrap(), &target()).unwrap();
         assert_eq!(
             String::from_utf8(encoded.body.to_vec()).unwrap(),
             r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
