@@ -101,6 +101,8 @@ fn is_about_us(code: &str, message: &str) -> bool {
         || message.contains("api key")
         // Anthropic's word for an empty purse.
         || message.contains("credit balance is too low")
+        // Google's word for an account's country.
+        || message.contains("user location is not supported")
 }
 
 fn said(body: &[u8]) -> Said {
