@@ -394,3 +394,90 @@ fn fit(id: &str) -> Cow<'_, str> {
     let start: String = id.chars().filter(char::is_ascii_graphic).take(40).collect();
     Cow::Owned(format!("{start}_{hash:016x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use canonical::Signature;
+
+    use super::*;
+    use crate::{MaxTokensName, StreamUsage};
+
+    fn encoded(conversation: &Conversation) -> (String, Vec<Field>) {
+        let target = Target {
+            model: "gpt-4o",
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        };
+        let encoded = encode(conversation, &target).unwrap();
+        (String::from_utf8(encoded.body.to_vec()).unwrap(), encoded.dropped)
+    }
+
+    fn answered(parts: Vec<Part>) -> Conversation {
+        let turns = vec![Turn::new(Role::Assistant, parts)];
+        Conversation { turns, ..Conversation::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_named() {
+        let sampling = Sampling {
+            temperature: Some(0.0),
+            top_k: Some(1),
+            seed: Some(7),
+            stop: vec!["x".to_owned()],
+            n: Some(1),
+            presence_penalty: Some(0.0),
+            ..Sampling::default()
+        };
+        let conversation =
+            Conversation { sampling, max_tokens: Some(5), ..Conversation::default() };
+        let (body, dropped) = encoded(&conversation);
+        assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
+        assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
+    }
+
+    #[test]
+    fn only_its_own_thoughts_go_back() {
+        let thought = |maker: &str, data: &str| Part {
+            content: Content::Reasoning("Hm.".to_owned()),
+            cache: None,
+            signature: Some(Signature::new(maker, data)),
+        };
+        let (body, dropped) = encoded(&answered(vec![
+            thought("anthropic", "c2ln"),
+            thought("openai_responses", "rs_1:gAAA"),
+        ]));
+        assert_eq!(body.matches("reasoning").count(), 1);
+        assert!(body.contains(r#""id":"rs_1""#) && body.contains(r#""encrypted_content":"gAAA""#));
+        assert_eq!(dropped, []);
+        let bare = Part::new(Content::Reasoning("Hm.".to_owned()));
+        assert_eq!(encoded(&answered(vec![bare])).1, [Field::ReasoningText]);
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_cut_alike_everywhere() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(80));
+        assert_eq!(fit("call_1"), "call_1");
+        assert_eq!(fit(&long("a")), fit(&long("a")));
+        assert_ne!(fit(&long("a")), fit(&long("b")));
+        assert!(fit(&long("a")).len() <= LONGEST_ID);
+    }
+
+    #[test]
+    fn sound_is_for_somebody_else() {
+        let parts = vec![Part::new(Content::Audio(Media::default()))];
+        let turns = vec![Turn::new(Role::User, parts)];
+        let conversation = Conversation { turns, ..Conversation::default() };
+        let target = Target {
+            model: "m",
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        };
+        assert_eq!(encode(&conversation, &target).unwrap_err().kind, Kind::Inexpressible);
+    }
+}
