@@ -10,7 +10,7 @@ pub(crate) mod error;
 mod finish;
 mod inbound;
 mod messages;
-mod metadata;
+pub(crate) mod metadata;
 mod outbound;
 mod pieces;
 mod reader;

@@ -13,6 +13,7 @@ mod cerebras;
 mod cohere;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod github;
 mod groq;
 mod lmstudio;
@@ -46,6 +47,7 @@ pub const CATALOG: &[&Provider] = &[
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
     &fireworks::PROVIDER,
+    &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
     &lmstudio::PROVIDER,

@@ -68,3 +68,18 @@ fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
         named("openai-responses").speaks.iter().map(|it| it.format.name()).collect();
     assert_eq!(formats, ["openai_responses"]);
 }
+
+#[test]
+fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
+    let gemini = named("gemini");
+    assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
+    let tasks: Vec<_> = gemini.speaks.iter().map(|it| (it.task, it.format.name())).collect();
+    assert_eq!(
+        tasks,
+        [
+            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::CountTokens, "gemini_count_tokens")
+        ]
+    );
+    assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+}
