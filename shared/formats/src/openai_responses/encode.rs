@@ -12,7 +12,7 @@ use super::{
     item::{self, Annotation},
     parts::unsealed,
     request::{
-        Body, Choice, Format, Item, Labels, Name, Outcome, PartJson, Place, TextJson, Thinking,
+        Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking,
         ToolJson,
     },
 };
@@ -73,7 +73,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         prompt_cache_key: prompt_cache_key.as_deref(),
         store: false,
         stream: target.stream,
-        input: page.items,
+        input: page.items.into_iter().map(plain).collect(),
     };
     Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
 }
@@ -128,10 +128,12 @@ impl<'a> Page<'a> {
     /// Adds to the message that stands last if this turn began it, or begins one.
     fn say(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
-            Some(Item::Message { role: last, content }) if !begins && *last == role => {
+            Some(Item::Message { role: last, content: Said::Parts(content) })
+                if !begins && *last == role =>
+            {
                 content.push(part);
             }
-            _ => self.items.push(Item::Message { role, content: vec![part] }),
+            _ => self.items.push(Item::Message { role, content: Said::Parts(vec![part]) }),
         }
     }
 
@@ -196,10 +198,10 @@ impl<'a> Page<'a> {
             self.drop(Field::ToolError);
         }
         let output = match parts.as_slice() {
-            [] => Outcome::Text(""),
+            [] => Said::Text(""),
             [Part { content: Content::Text(text, _), cache, .. }] => {
                 self.cache(cache.as_ref());
-                Outcome::Text(text)
+                Said::Text(text)
             }
             parts => {
                 let mut list = Vec::with_capacity(parts.len());
@@ -211,7 +213,7 @@ impl<'a> Page<'a> {
                         list.push(self.input(&part.content)?);
                     }
                 }
-                Outcome::Parts(list)
+                Said::Parts(list)
             }
         };
         self.items.push(Item::FunctionCallOutput { call_id: fit(id), output });
@@ -321,6 +323,23 @@ impl<'a> Page<'a> {
             self.drop(Field::MaxTokens);
         }
         wanted.max(FEWEST)
+    }
+}
+
+/// The plainest form of an item: some services know a part of an answer only by its id, which
+/// nobody else has.
+fn plain(item: Item<'_>) -> Item<'_> {
+    match item {
+        Item::Message { role: "assistant", content: Said::Parts(parts) } => {
+            let content = match parts.as_slice() {
+                [PartJson::OutputText { text, annotations }] if annotations.is_empty() => {
+                    Said::Text(text)
+                }
+                _ => Said::Parts(parts),
+            };
+            Item::Message { role: "assistant", content }
+        }
+        item => item,
     }
 }
 

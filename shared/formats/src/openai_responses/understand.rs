@@ -153,7 +153,7 @@ fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signa
 
 fn call(item: &wire::Item<'_>, path: &str) -> Result<Part> {
     let (id, signature) = id(item, path)?;
-    let ToolCall { name, arguments, .. } = answer::call(item);
+    let ToolCall { name, arguments, .. } = answer::call(item, 0);
     if name.is_empty() {
         let path = format!("{path}.name");
         return Err(Error::invalid(&path, format!("`{path}` is missing.")));
