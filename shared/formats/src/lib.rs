@@ -6,8 +6,10 @@
 pub mod anthropic;
 mod clean;
 mod fault;
+pub mod gemini;
 mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 mod sse;
 mod tags;
 mod turns;

@@ -14,6 +14,7 @@ mod cerebras;
 mod cohere;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod github;
 mod groq;
 mod lmstudio;
@@ -22,6 +23,7 @@ mod mock;
 mod nvidia;
 mod ollama;
 mod openai;
+mod openai_responses;
 mod openrouter;
 mod perplexity;
 mod together;
@@ -29,7 +31,9 @@ mod vllm;
 mod xai;
 
 use canonical::Task;
-use formats::{MaxTokensName, Outbound, openai_chat::OpenAiChat};
+use formats::{
+    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
@@ -45,6 +49,7 @@ pub const CATALOG: &[&Provider] = &[
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
     &fireworks::PROVIDER,
+    &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
     &lmstudio::PROVIDER,
@@ -53,6 +58,7 @@ pub const CATALOG: &[&Provider] = &[
     &nvidia::PROVIDER,
     &ollama::PROVIDER,
     &openai::PROVIDER,
+    &openai_responses::PROVIDER,
     &openrouter::PROVIDER,
     &perplexity::PROVIDER,
     &together::PROVIDER,
@@ -134,6 +140,10 @@ pub(crate) const CHAT: Speech = Speech {
     stream_path: None,
     only_for: &[],
 };
+
+/// OpenAI Responses, where somebody has it.
+pub(crate) const RESPONSES: Speech =
+    Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
