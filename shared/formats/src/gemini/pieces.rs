@@ -112,6 +112,8 @@ impl Pieces {
     }
 }
 
+/// How many citations one chunk can have; each is looked for in the text.
+const MOST_CITATIONS: usize = 256;
 /// How many candidates there can be.
 const MOST_CANDIDATES: usize = 128;
 
@@ -226,13 +228,13 @@ impl Talk {
         let quoted: CitationMetadata = read(candidate.citation_metadata);
         let grounded: Grounding = read(candidate.grounding_metadata);
         let mut found = vec![];
-        for source in quoted.citations {
+        for source in quoted.citations.into_iter().take(MOST_CITATIONS) {
             let range = self.range(source.start_index, source.end_index);
             found.push(Citation { url: source.uri, title: source.title, quote: None, range });
         }
-        for support in grounded.grounding_supports {
+        for support in grounded.grounding_supports.into_iter().take(MOST_CITATIONS) {
             let range = self.range(support.segment.start_index, support.segment.end_index);
-            let pages = support.grounding_chunk_indices.iter();
+            let pages = support.grounding_chunk_indices.iter().take(MOST_CITATIONS);
             for page in pages.filter_map(|it| grounded.grounding_chunks.get(*it)?.web.as_ref()) {
                 let (url, title) = (page.uri.clone(), page.title.clone());
                 found.push(Citation { url, title, quote: None, range });
