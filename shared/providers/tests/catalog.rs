@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+use canonical::Task;
 use providers::{Auth, CATALOG, Key, Provider};
 
 fn named(name: &str) -> &'static Provider {
@@ -82,4 +83,14 @@ fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
         ]
     );
     assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+}
+
+#[test]
+fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
+    let anthropic = named("anthropic");
+    assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
+    assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
+    let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
+    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    assert_eq!(spoken, expected);
 }

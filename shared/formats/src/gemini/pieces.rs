@@ -186,6 +186,11 @@ impl Talk {
         if let Some(call) = part.function_call {
             return Some(Content::ToolCall(self.call(call)));
         }
+        let is_thought = part.thought == Some(true);
+        if is_thought && part.text.is_none() {
+            // A sketch on the way to a picture: no other format has thoughts to look at.
+            return None;
+        }
         if let Some(blob) = part.inline_data {
             let source = Source::Base64(blob.data);
             return Some(media::content(Media {
@@ -203,7 +208,7 @@ impl Talk {
             }));
         }
         let text = part.text?;
-        if part.thought == Some(true) {
+        if is_thought {
             return Some(Content::Reasoning(text));
         }
         self.text.push_str(&text);

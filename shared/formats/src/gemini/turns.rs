@@ -126,6 +126,11 @@ impl Turns {
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
             Some(Content::Text(text, _)) if text.is_empty() => Content::Reasoning(text),
+            // A sketch on the way to a picture.
+            Some(Content::Image(_)) if thought => {
+                self.other.push("contents[].parts[].thought".to_owned());
+                return Ok(());
+            }
             Some(content) => content,
             None if signature.is_some() => Content::Reasoning(String::new()),
             None if unknown => return Ok(()),
