@@ -135,7 +135,7 @@ pub(super) fn body<'a>(
     }
     let unsaid = [
         (*parallel_tool_calls == Some(false) && !tools.is_empty(), Field::ParallelToolCalls),
-        (cache.is_some(), Field::Cache),
+        (cache.is_some() || tools.iter().any(|it| it.cache.is_some()), Field::Cache),
         (user.is_some(), Field::User),
         (verbosity.is_some(), Field::Verbosity),
         (prompt_cache_key.is_some(), Field::PromptCacheKey),
@@ -212,10 +212,7 @@ fn with_member(schema: &str, name: &str, text: &str) -> String {
 
 fn functions<'a>(tools: &'a [Tool], dropped: &mut Vec<Field>) -> Result<Vec<Tools<'a>>> {
     let mut function_declarations = vec![];
-    for Tool { name, description, schema, strict: _, cache } in tools {
-        if cache.is_some() {
-            dropped.push(Field::Cache);
-        }
+    for Tool { name, description, schema, strict: _, cache: _ } in tools {
         let schema = schema.as_ref().map(|it| RawValue::from_string(fit::arguments(it, dropped)));
         let schema = schema.transpose().map_err(|error| {
             Error::new(Kind::Internal, "A schema was written wrongly.").caused_by(error)
