@@ -3,12 +3,12 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
+pub mod bedrock;
 mod clean;
 mod fault;
 mod json;
 pub mod openai_chat;
 mod sse;
-#[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
 mod wait;
 
