@@ -17,6 +17,7 @@ fn encoded(said: &Conversation, model: &str) -> Result<Encoded> {
         model,
         stream: false,
         stream_usage: StreamUsage::Always,
+        max_tokens_name: crate::MaxTokensName::default(),
         max_output: None,
         without: &[],
     };
