@@ -285,6 +285,7 @@ pub fn kinds() -> Vec<document::Kind> {
         name: it.name,
         needs_base_url: it.base_url.is_empty(),
         needs_key: it.key == providers::Key::Required,
+        takes_region: it.takes_region(),
     };
     providers::CATALOG.iter().map(kind).collect()
 }
