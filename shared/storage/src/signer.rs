@@ -13,12 +13,11 @@ use aws_sigv4::{
 
 use crate::{aws::Credentials, secrets::Secret, table::StoreError};
 
-/// Signs requests as one role. The role's keys stay the same for the life of the process.
-#[derive(Clone, Debug)]
+/// Who the process is in AWS, and where. Its keys stay the same for the life of the process.
+#[derive(Clone, Debug, Default)]
 pub struct Signer {
-    credentials: Credentials,
-    /// Where a service is asked that nobody gave a region.
     region: Option<String>,
+    credentials: Option<Credentials>,
 }
 
 /// A request as far as it is signed.
@@ -39,9 +38,14 @@ pub struct Unsigned<'a> {
 }
 
 impl Signer {
-    /// A signer for the role that has these keys.
-    pub fn new(credentials: Credentials, region: Option<String>) -> Self {
-        Self { credentials, region }
+    /// What is known of either.
+    pub fn new(region: Option<String>, credentials: Option<Credentials>) -> Self {
+        Self { region, credentials }
+    }
+
+    /// Whether there are keys to sign with.
+    pub fn is_able(&self) -> bool {
+        self.credentials.is_some()
     }
 
     /// The region that the process runs in, where that is known.
@@ -55,10 +59,12 @@ impl Signer {
         request: &Unsigned<'_>,
         now: u64,
     ) -> Result<Vec<(&'static str, Secret)>, StoreError> {
-        let failed = |error: &dyn std::error::Error| {
+        let failed = |error: &dyn std::fmt::Display| {
             StoreError::new("signing a request", format!("{}: {error}", request.service))
         };
-        let identity = self.credentials.for_sdk().into();
+        let credentials =
+            self.credentials.as_ref().ok_or_else(|| failed(&"there are no AWS credentials"))?;
+        let identity = credentials.for_sdk().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(request.region)
@@ -99,7 +105,7 @@ mod tests {
             service: "service",
             region: "us-east-1",
         };
-        let headers = Signer::new(credentials, None).sign(&request, NOW).unwrap();
+        let headers = Signer::new(None, Some(credentials)).sign(&request, NOW).unwrap();
         headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
     }
 
@@ -137,6 +143,6 @@ mod tests {
             secret_access_key: Secret::new("hunter2"),
             session_token: None,
         };
-        assert!(!format!("{:?}", Signer::new(credentials, None)).contains("hunter2"));
+        assert!(!format!("{:?}", Signer::new(None, Some(credentials))).contains("hunter2"));
     }
 }

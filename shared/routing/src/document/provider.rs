@@ -75,8 +75,7 @@ pub(super) fn provider(
             .optional(fields, "base_url", |it, node| it.checked_text(node, values::base_url)),
         keys: keys(reader, fields),
         headers: reader.optional(fields, "headers", headers).unwrap_or_default(),
-        region: reader
-            .optional(fields, "region", |it, node| it.checked_text(node, values::region)),
+        region: reader.optional(fields, "region", |it, node| it.checked_text(node, values::region)),
         api_version: reader.optional(fields, "api_version", Reader::text),
         timeout: reader.optional(fields, "timeout", Reader::time_limit),
         script: reader.optional(fields, "script", script).flatten(),

@@ -217,10 +217,8 @@ fn a_region_is_for_those_who_live_in_many() {
     );
     assert_eq!(
         faults_of_provider("  type: bedrock\n  region: evil.example/"),
-        [
-            "4:11: providers[0].region: is no region of AWS: write it as AWS does, such as \
-             eu-west-1"
-        ]
+        ["4:11: providers[0].region: is no region of AWS: write it as AWS does, such as \
+             eu-west-1"]
     );
     let good = document("providers: [{name: p, type: bedrock, region: us-gov-west-1}]");
     assert_eq!(good.providers[0].region.as_deref(), Some("us-gov-west-1"));
