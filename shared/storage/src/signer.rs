@@ -91,49 +91,68 @@ mod tests {
     /// 2015-08-30T12:36:00Z, as in AWS's own examples.
     const NOW: u64 = 1_440_938_160_000;
 
-    fn signed(url: &str, token: Option<&str>) -> Vec<(&'static str, String)> {
+    const ROOT: Unsigned<'_> = Unsigned {
+        method: "GET",
+        url: "https://example.amazonaws.com/",
+        headers: &[],
+        body: b"",
+        service: "service",
+        region: "us-east-1",
+    };
+
+    fn signed(request: Unsigned<'_>, token: Option<&str>) -> Vec<(&'static str, String)> {
         let credentials = Credentials {
             access_key_id: "AKIDEXAMPLE".to_owned(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
             session_token: token.map(Secret::new),
         };
-        let request = Unsigned {
-            method: "GET",
-            url,
-            headers: &[],
-            body: b"",
-            service: "service",
-            region: "us-east-1",
-        };
         let headers = Signer::new(None, Some(credentials)).sign(&request, NOW).unwrap();
         headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
+    }
+
+    fn value<'a>(headers: &'a [(&'static str, String)], name: &str) -> &'a str {
+        headers.iter().find(|it| it.0 == name).unwrap().1.as_str()
     }
 
     /// Source: `get-vanilla` of AWS's test suite for signatures.
     #[test]
     fn a_request_is_signed_as_aws_signs_it() {
+        let headers = signed(ROOT, None);
+        assert_eq!(value(&headers, "x-amz-date"), "20150830T123600Z");
         assert_eq!(
-            signed("https://example.amazonaws.com/", None),
-            [
-                ("x-amz-date", "20150830T123600Z".to_owned()),
-                (
-                    "authorization",
-                    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
-                     SignedHeaders=host;x-amz-date, \
-                     Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
-                        .to_owned()
-                ),
-            ]
+            value(&headers, "authorization"),
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+             SignedHeaders=host;x-amz-date, \
+             Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+        );
+    }
+
+    /// What botocore 1.44.5 makes of the same request.
+    #[test]
+    fn a_model_in_the_path_is_encoded_once_more_and_the_token_is_signed() {
+        let request = Unsigned {
+            method: "POST",
+            url: "https://bedrock-runtime.eu-west-1.amazonaws.com/model/\
+                  eu.anthropic.claude-haiku-4-5-20251001-v1%3A0/converse",
+            headers: &[("content-type", "application/json")],
+            body: br#"{"messages":[]}"#,
+            service: "bedrock",
+            region: "eu-west-1",
+        };
+        let headers = signed(request, Some("the-token"));
+        assert_eq!(value(&headers, "x-amz-security-token"), "the-token");
+        assert_eq!(
+            value(&headers, "authorization"),
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/eu-west-1/bedrock/aws4_request, \
+             SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, \
+             Signature=3a138f1a09193b54508ef9e067ca08870fd7ee7c119d29c3b7cfdb3c3bf9e663"
         );
     }
 
     #[test]
-    fn the_token_of_a_role_is_sent_and_signed() {
-        let headers = signed("https://example.amazonaws.com/", Some("the-token"));
-        let value = |name| headers.iter().find(|it| it.0 == name).unwrap().1.as_str();
-        assert_eq!(value("x-amz-security-token"), "the-token");
-        let names = "SignedHeaders=host;x-amz-date;x-amz-security-token,";
-        assert!(value("authorization").contains(names));
+    fn nobody_signs_nothing() {
+        let error = Signer::default().sign(&ROOT, NOW).unwrap_err().to_string();
+        assert!(error.contains("no AWS credentials"), "{error}");
     }
 
     #[test]
