@@ -296,7 +296,7 @@ fn tool_use(call: &ToolCall) -> Result<wire::ToolUse<'_>> {
 /// same, and another one nearly always another.
 fn fit(id: &str) -> Cow<'_, str> {
     let allowed = |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-');
-    if id.len() <= LONGEST_ID && id.as_bytes().iter().all(|it| allowed(it)) {
+    if id.len() <= LONGEST_ID && id.as_bytes().iter().all(&allowed) {
         return Cow::Borrowed(id);
     }
     let plain: String = id.bytes().filter(allowed).take(40).map(char::from).collect();

@@ -75,23 +75,23 @@ const BEGINNINGS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn image(media: &Media) -> Result<wire::Media<'_>> {
-    bytes(media, Field::Image, IMAGES)
+    bytes(media, &Field::Image, IMAGES)
 }
 
 pub(super) fn sound(media: &Media) -> Result<wire::Media<'_>> {
-    bytes(media, Field::Audio, SOUNDS)
+    bytes(media, &Field::Audio, SOUNDS)
 }
 
 pub(super) fn video(media: &Media) -> Result<wire::Media<'_>> {
-    bytes(media, Field::Video, VIDEOS)
+    bytes(media, &Field::Video, VIDEOS)
 }
 
-fn bytes(media: &Media, field: Field, formats: Formats) -> Result<wire::Media<'_>> {
-    let source = source(media, &field)?;
+fn bytes<'a>(media: &'a Media, field: &Field, formats: Formats) -> Result<wire::Media<'a>> {
+    let source = source(media, field)?;
     if matches!(source, wire::Source::Text(_)) {
-        return Err(not_here(&field, "text stands where bytes are wanted"));
+        return Err(not_here(field, "text stands where bytes are wanted"));
     }
-    Ok(wire::Media { format: format(media, &field, formats)?, source })
+    Ok(wire::Media { format: format(media, field, formats)?, source })
 }
 
 /// A document, under a name that no other document of the request has.

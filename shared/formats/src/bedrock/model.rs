@@ -97,7 +97,7 @@ impl Family {
 fn version(name: &str) -> Version {
     let is_family = |it: &&str| matches!(*it, "opus" | "sonnet" | "haiku" | "instant");
     let words: Vec<&str> = name.split(['-', ':']).collect();
-    let known = words.iter().any(|it| is_family(it)) || words[0].starts_with(['v', '2', '3']);
+    let known = words.iter().any(&is_family) || words[0].starts_with(['v', '2', '3']);
     if !known {
         return Version::NEWEST;
     }
