@@ -3,11 +3,14 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
+pub mod anthropic;
 pub mod bedrock;
 mod clean;
 mod fault;
+pub mod gemini;
 mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 mod sse;
 mod tags;
 mod turns;

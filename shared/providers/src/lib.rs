@@ -9,6 +9,7 @@ mod signing;
 mod stream;
 mod upstream;
 
+mod anthropic;
 mod azure_openai;
 mod bedrock;
 mod bedrock_openai;
@@ -16,6 +17,7 @@ mod cerebras;
 mod cohere;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod github;
 mod groq;
 mod lmstudio;
@@ -24,6 +26,7 @@ mod mock;
 mod nvidia;
 mod ollama;
 mod openai;
+mod openai_responses;
 mod openrouter;
 mod perplexity;
 mod together;
@@ -31,7 +34,9 @@ mod vllm;
 mod xai;
 
 use canonical::Task;
-use formats::{MaxTokensName, Outbound, openai_chat::OpenAiChat};
+use formats::{
+    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
@@ -41,6 +46,7 @@ pub use upstream::{Answer, Body, Question, Upstream};
 
 /// Every provider, by the word for `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
+    &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
     &bedrock::PROVIDER,
     &bedrock_openai::PROVIDER,
@@ -48,6 +54,7 @@ pub const CATALOG: &[&Provider] = &[
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
     &fireworks::PROVIDER,
+    &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
     &lmstudio::PROVIDER,
@@ -56,6 +63,7 @@ pub const CATALOG: &[&Provider] = &[
     &nvidia::PROVIDER,
     &ollama::PROVIDER,
     &openai::PROVIDER,
+    &openai_responses::PROVIDER,
     &openrouter::PROVIDER,
     &perplexity::PROVIDER,
     &together::PROVIDER,
@@ -150,6 +158,10 @@ pub(crate) const CHAT: Speech = Speech {
     stream_path: None,
     only_for: &[],
 };
+
+/// OpenAI Responses, where somebody has it.
+pub(crate) const RESPONSES: Speech =
+    Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {

@@ -20,7 +20,7 @@ const EVERYTHING: &str = "lockgate";
 /// What formats may use: they turn text, or AWS's binary frames, into values and back, and need
 /// nothing else.
 const FOR_FORMATS: &[&str] =
-    &["aws-smithy-eventstream", "bytes", "canonical", "memchr", "serde", "serde_json"];
+    &["aws-smithy-eventstream", "base64", "bytes", "canonical", "memchr", "serde", "serde_json"];
 
 fn floor_of(name: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&name))
