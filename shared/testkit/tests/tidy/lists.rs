@@ -4,6 +4,8 @@ use super::{complains, nothing, tree};
 
 /// The function that serves all others, and is not deployed.
 const EVERYTHING: &str = "lockgate";
+/// Formats that only providers speak: nobody sends us their requests.
+const OUTBOUND_ONLY: &[&str] = &["bedrock"];
 /// What a format's golden cases are about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 
@@ -31,7 +33,11 @@ fn missing_functions(folders: &[String], served: &str, template: &str) -> Vec<St
 /// `cases` gives the names in a folder of golden cases; none when there is no such folder.
 fn formats_without_cases(library: &str, cases: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let formats = library.lines().filter_map(|it| it.strip_prefix("pub mod ")?.strip_suffix(';'));
-    let all = formats.flat_map(|format| KINDS.iter().map(move |kind| format!("{format}/{kind}")));
+    let is_wanted = |format: &str, kind| kind != "request" || !OUTBOUND_ONLY.contains(&format);
+    let all = formats.flat_map(|format| {
+        let kinds = KINDS.iter().filter(move |kind| is_wanted(format, **kind));
+        kinds.map(move |kind| format!("{format}/{kind}"))
+    });
     let empty = all.filter(|it| cases(it).is_empty());
     empty.map(|it| format!("tests/golden/{it} has no case")).collect()
 }
@@ -83,4 +89,8 @@ fn a_forgotten_function_is_found() {
 fn a_format_without_cases_is_found() {
     let found = |folder: &str| if folder == "a/stream" { vec![] } else { vec!["case".to_owned()] };
     complains(&formats_without_cases("mod json;\npub mod a;\n", found), "golden/a/stream");
+    let found =
+        |folder: &str| if folder.ends_with("request") { vec![] } else { vec!["case".to_owned()] };
+    assert!(formats_without_cases("pub mod bedrock;\n", found).is_empty());
+    complains(&formats_without_cases("pub mod a;\n", found), "golden/a/request");
 }
