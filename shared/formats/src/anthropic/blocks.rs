@@ -4,7 +4,10 @@
 //! behind it and nothing more can belong to it: a text at once, a tool call with the end of its
 //! arguments.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 use bytes::{BufMut, BytesMut};
 use canonical::{Citation, Signature};
@@ -209,9 +212,11 @@ impl Waiting {
             Kind::Text => Block::Text { text: "", citations: vec![] },
             Kind::Thinking { .. } => Block::Thinking { thinking: "", signature: String::new() },
             Kind::Redacted(data) => Block::RedactedThinking { data },
-            Kind::Tool { id, name, .. } => {
-                Block::ToolUse { id: id.clone(), name, input: content::empty_object() }
-            }
+            Kind::Tool { id, name, .. } => Block::ToolUse {
+                id: id.clone(),
+                name,
+                input: Cow::Borrowed(content::empty_object()),
+            },
         };
         Event::Start { index, content_block }
     }
