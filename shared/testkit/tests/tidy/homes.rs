@@ -20,6 +20,7 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),
     ("axum", "edge"),
+    ("base64", "providers"),
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
     ("httpdate", "providers"),
@@ -28,6 +29,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("saphyr-parser", "routing"),
+    ("tokio-rustls", "providers"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
 ];
