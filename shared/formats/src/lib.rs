@@ -7,6 +7,7 @@ mod clean;
 mod fault;
 mod json;
 pub mod openai_chat;
+pub mod openai_responses;
 mod sse;
 mod tags;
 #[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]

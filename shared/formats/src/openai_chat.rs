@@ -6,7 +6,7 @@
 mod answer;
 mod chunks;
 mod encode;
-mod error;
+pub(crate) mod error;
 mod finish;
 mod inbound;
 mod messages;

@@ -10,7 +10,9 @@ mod case;
 #[path = "golden/show.rs"]
 mod show;
 
-use formats::{Inbound, Outbound, Purpose, openai_chat::OpenAiChat};
+use formats::{
+    Inbound, Outbound, Purpose, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
 
 /// A format in its roles, and the folder of its cases. Each case also shows what becomes of it in
 /// every other format.
@@ -20,8 +22,14 @@ struct Format {
     outbound: Option<&'static dyn Outbound>,
 }
 
-const FORMATS: &[Format] =
-    &[Format { folder: "openai_chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) }];
+const FORMATS: &[Format] = &[
+    Format { folder: "openai_chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) },
+    Format {
+        folder: "openai_responses",
+        inbound: Some(&OpenAiResponses),
+        outbound: Some(&OpenAiResponses),
+    },
+];
 
 /// What a case is about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];

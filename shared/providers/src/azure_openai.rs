@@ -4,20 +4,23 @@
 //! 937 and icereed/paperless-gpt issue 814. The model is the deployment's name; usage in streams
 //! needs an API version of 2024-09 or later; `retry-after-ms` and *Please retry after 45 seconds*
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
-//! `openai`.
+//! `openai`. Responses live there only.
 
 use formats::MaxTokensName;
 
-use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech, openai::ONLY_RESPONSES};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
     base_url: "",
     version: "",
-    speaks: &[Speech {
-        path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
-        ..CHAT
-    }],
+    speaks: &[
+        Speech {
+            path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+            ..CHAT
+        },
+        Speech { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
+    ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
     max_tokens_name: MaxTokensName::Completion,

@@ -22,6 +22,7 @@ mod mock;
 mod nvidia;
 mod ollama;
 mod openai;
+mod openai_responses;
 mod openrouter;
 mod perplexity;
 mod together;
@@ -29,7 +30,9 @@ mod vllm;
 mod xai;
 
 use canonical::Task;
-use formats::{MaxTokensName, Outbound, openai_chat::OpenAiChat};
+use formats::{
+    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
@@ -53,6 +56,7 @@ pub const CATALOG: &[&Provider] = &[
     &nvidia::PROVIDER,
     &ollama::PROVIDER,
     &openai::PROVIDER,
+    &openai_responses::PROVIDER,
     &openrouter::PROVIDER,
     &perplexity::PROVIDER,
     &together::PROVIDER,
@@ -134,6 +138,10 @@ pub(crate) const CHAT: Speech = Speech {
     stream_path: None,
     only_for: &[],
 };
+
+/// OpenAI Responses, where somebody has it.
+pub(crate) const RESPONSES: Speech =
+    Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {

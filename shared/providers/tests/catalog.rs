@@ -47,3 +47,24 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
 }
+
+#[test]
+fn models_without_chat_are_asked_in_responses() {
+    for name in ["openai", "azure-openai"] {
+        let responses = named(name).speaks[1];
+        assert_eq!(responses.format.name(), "openai_responses");
+        for model in ["o1-pro-2025-03-19", "gpt-5-codex", "gpt-5.1-codex-max", "o3-deep-research"] {
+            assert!(responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
+        }
+        for model in ["gpt-5.1", "o3", "o4-mini", "gpt-4o"] {
+            assert!(!responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
+        }
+    }
+}
+
+#[test]
+fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
+    let formats: Vec<_> =
+        named("openai-responses").speaks.iter().map(|it| it.format.name()).collect();
+    assert_eq!(formats, ["openai_responses"]);
+}
