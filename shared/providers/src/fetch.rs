@@ -21,7 +21,9 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use canonical::{Content, Conversation, Error, Field, Kind, Meaning, Media, Part, Result, Source};
+use canonical::{
+    Content, Conversation, Error, Field, Kind, Meaning, Media, Part, Result, Role, Source,
+};
 use formats::Outbound;
 use futures_util::future::join_all;
 use routing::document;
@@ -90,7 +92,7 @@ impl Fetch {
         self.fetch(&wanted, wish).await?;
         let mut meaning = meaning.into_owned();
         if let Meaning::Conversation(conversation) = &mut meaning {
-            for turn in &mut conversation.turns {
+            for turn in conversation.turns.iter_mut().filter(|it| it.role != Role::Assistant) {
                 fill(&mut turn.parts, wish)?;
             }
         }
@@ -173,10 +175,11 @@ impl Budget<'_> {
     }
 }
 
-/// The addresses that a format does not take, and what each is for.
+/// The addresses that a format does not take, and what each is for. What the model said itself is
+/// the encoder's to leave out: no target needs it as bytes.
 fn wanted(conversation: &Conversation, format: &dyn Outbound) -> Vec<(Field, String)> {
     let mut wanted = vec![];
-    for turn in &conversation.turns {
+    for turn in conversation.turns.iter().filter(|it| it.role != Role::Assistant) {
         collect(&turn.parts, format, &mut wanted);
     }
     wanted

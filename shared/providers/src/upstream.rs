@@ -35,7 +35,7 @@ pub struct Upstream {
     client: Client,
     endpoints: HashMap<String, Result<Endpoint>>,
     idle_timeout: Duration,
-    fetch: Fetch,
+    pub(crate) fetch: Fetch,
     /// Scripted providers play as long as this lives.
     _mocks: Vec<Mock>,
 }

@@ -4,13 +4,18 @@
 use std::{io, net::IpAddr};
 
 use bytes::Bytes;
-use canonical::{Request, Response, Role, ToolResult, Turn};
+use canonical::{Format, Request, Response, ToolResult, Turn};
 use formats::{Encoded, EventReader, Reading, Target};
 use futures_util::future::BoxFuture;
-use testkit::provider::{Answer, Fake, Step};
+use routing::{Asked, Limits, Routes, Tries, document::read};
+use testkit::{
+    openai,
+    provider::{Answer, Fake, Step},
+};
 use tokio::net::TcpStream;
 
 use super::{network::Pipe, *};
+use crate::{Client, Question, Upstream};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
 const PNG_BASE64: &str = "iVBORw0KGgogYW5kIG1vcmU=";
@@ -424,4 +429,108 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
         let why = world(&[PUBLIC]).await.refusal_of(answer).await;
         assert!(why.starts_with(&format!("`a.test` {told}")), "{why}");
     }
+}
+
+#[tokio::test]
+async fn what_the_model_said_is_left_to_the_encoder() {
+    let world = world(&[PUBLIC]).await;
+    let mut meaning = question(vec![image("https://other.test/")]);
+    if let Meaning::Conversation(conversation) = &mut meaning {
+        conversation.turns[0].role = Role::Assistant;
+    }
+    let wish = Wish {
+        format: &BytesOnly,
+        word: Field::plain,
+        fetched: &world.fetched,
+        limit: world.limit,
+    };
+    let filled = world.fetch.filled(Cow::Borrowed(&meaning), &wish).await.unwrap();
+    assert_eq!(*filled, meaning);
+}
+
+/// A format of clients who only ever ask about the document at `a.test`.
+const ABOUT_A_DOCUMENT: Format = Format {
+    name: "about_a_document",
+    understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    word: Field::plain,
+};
+
+/// What a route of these steps answers through this fetcher, and what it failed with on the way.
+async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
+    let kind = |it: &&crate::Provider| document::Kind {
+        name: it.name,
+        needs_base_url: false,
+        needs_key: false,
+    };
+    let kinds: Vec<document::Kind> = crate::CATALOG.iter().map(kind).collect();
+    let document = read(yaml, &|_| None, &kinds).unwrap();
+    let mut upstream = Upstream::new(Client::new(), &document, &|_| None);
+    upstream.fetch = fetch;
+    let asked = Asked { model: Some("r"), provider: None };
+    let plan = Routes::new(&document, &|_, _| None).plan(asked).unwrap();
+    let limits = Limits { deadline: u64::MAX, seed: 0 };
+    let mut tries = Tries::new(plan, std::sync::Arc::default(), limits);
+    let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
+    let request = Request::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
+    let fetched = Fetched::default();
+    let question =
+        Question { request: &request, strict: false, max_output: &|_| None, fetched: &fetched };
+    let mut failures = vec![];
+    loop {
+        let next = match tries.next(0) {
+            Ok(next) => next,
+            Err(error) => return (Err(error), failures),
+        };
+        match upstream.send(&next, &question, 0).await {
+            Ok(_) => return (Ok(()), failures),
+            Err(error) => {
+                failures.push(error.to_string());
+                if let Err(error) = tries.failed(error, 0) {
+                    return (Err(error), failures);
+                }
+            }
+        }
+    }
+}
+
+fn two_steps(first: &Fake, second: &Fake) -> String {
+    format!(
+        "providers: [{{name: one, base_url: '{}'}}, {{name: two, base_url: '{}'}}]\n\
+         routes: [{{name: r, steps: [{{provider: one, model: m}}, {{provider: two, model: m}}]}}]",
+        first.url(),
+        second.url()
+    )
+}
+
+#[tokio::test]
+async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
+    let world = world(&[PUBLIC]).await;
+    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    first.answers([openai::error(500, "x", "no")]);
+    second.answers([openai::completion("Hi")]);
+    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    assert!(answer.is_ok() && failures.len() == 1, "{failures:?}");
+    for provider in [first, second] {
+        let part = provider.seen()[0].json()["messages"][0]["content"][0].clone();
+        assert_eq!(part["file"]["file_data"], "data:application/pdf;base64,JVBERi0xLjc=", "{part}");
+    }
+    assert_eq!(world.fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_is_not_asked_when_nothing_is_fetched() {
+    let mut world = world(&[PUBLIC]).await;
+    world.fetch.hosts.clear();
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    let error = answer.unwrap_err();
+    assert_eq!(
+        (error.kind, error.param.as_deref()),
+        (Kind::Inexpressible, Some("messages[].content[].file"),)
+    );
+    let told = "Provider one: it takes this only as bytes, and the address is not fetched: \
+                `a.test` is not among `fetch.hosts` in the gateway's configuration";
+    assert_eq!(failures[0], told);
+    assert!(first.seen().is_empty() && second.seen().is_empty());
 }
