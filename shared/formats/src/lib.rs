@@ -3,14 +3,15 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
+pub mod anthropic;
 mod clean;
 mod fault;
+pub mod gemini;
 mod json;
 pub mod openai_chat;
 pub mod openai_responses;
 mod sse;
 mod tags;
-#[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
 mod wait;
 

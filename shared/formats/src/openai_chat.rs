@@ -10,7 +10,7 @@ pub(crate) mod error;
 mod finish;
 mod inbound;
 mod messages;
-mod metadata;
+pub(crate) mod metadata;
 mod outbound;
 mod pieces;
 mod reader;
@@ -21,6 +21,8 @@ mod wire;
 mod writer;
 
 use canonical::Format;
+
+pub(crate) use metadata::AttemptJson;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

@@ -9,11 +9,13 @@ mod hints;
 mod stream;
 mod upstream;
 
+mod anthropic;
 mod azure_openai;
 mod cerebras;
 mod cohere;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod github;
 mod groq;
 mod lmstudio;
@@ -43,11 +45,13 @@ pub use upstream::{Answer, Body, Question, Upstream};
 
 /// Every provider, by the word for `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
+    &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
     &cerebras::PROVIDER,
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
     &fireworks::PROVIDER,
+    &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
     &lmstudio::PROVIDER,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+use canonical::Task;
 use providers::{Auth, CATALOG, Key, Provider};
 
 fn named(name: &str) -> &'static Provider {
@@ -67,4 +68,29 @@ fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
     let formats: Vec<_> =
         named("openai-responses").speaks.iter().map(|it| it.format.name()).collect();
     assert_eq!(formats, ["openai_responses"]);
+}
+
+#[test]
+fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
+    let gemini = named("gemini");
+    assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
+    let tasks: Vec<_> = gemini.speaks.iter().map(|it| (it.task, it.format.name())).collect();
+    assert_eq!(
+        tasks,
+        [
+            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::CountTokens, "gemini_count_tokens")
+        ]
+    );
+    assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+}
+
+#[test]
+fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
+    let anthropic = named("anthropic");
+    assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
+    assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
+    let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
+    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    assert_eq!(spoken, expected);
 }

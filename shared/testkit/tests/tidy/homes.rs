@@ -20,7 +20,6 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),
     ("axum", "edge"),
-    ("base64", "providers"),
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
     ("httpdate", "providers"),
@@ -36,6 +35,11 @@ const HOMES: &[(&str, &str)] = &[
 
 /// Outside crates that several crates of ours may use, and why.
 const SHARED: &[(&str, &[&str], &str)] = &[
+    (
+        "base64",
+        &["formats", "providers"],
+        "bytes inside JSON: those that formats have, and those that were fetched",
+    ),
     (
         "bytes",
         &["canonical", "formats", "providers", "gateway", "edge"],
