@@ -61,8 +61,8 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
     /// Writes what was said in another format, and says what could not be said.
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded>;
-    /// Whether a part may be given to it by this address. Where not, its bytes have to be fetched.
-    fn takes_url(&self, _part: &Content, _url: &str) -> bool {
+    /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
+    fn takes_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
         true
     }
     /// Reads a whole answer. A failure inside a 200 is an error.

@@ -59,6 +59,8 @@ type Found = Result<(String, &'static str), String>;
 pub(crate) struct Wish<'a> {
     /// What the provider speaks.
     pub(crate) format: &'a dyn Outbound,
+    /// The provider's name for the model.
+    pub(crate) model: &'a str,
     /// The client's words.
     pub(crate) word: fn(&Field) -> Cow<'static, str>,
     /// What the call has fetched before.
@@ -85,7 +87,7 @@ impl Fetch {
         wish: &Wish<'_>,
     ) -> Result<Cow<'m, Meaning>> {
         let Meaning::Conversation(conversation) = &*meaning else { return Ok(meaning) };
-        let wanted = wanted(conversation, wish.format);
+        let wanted = wanted(conversation, wish);
         if wanted.is_empty() {
             return Ok(meaning);
         }
@@ -176,22 +178,22 @@ impl Budget<'_> {
 }
 
 /// The addresses that a format does not take, and what each is for. What the model said itself is
-/// the encoder's to leave out: no target needs it as bytes.
-fn wanted(conversation: &Conversation, format: &dyn Outbound) -> Vec<(Field, String)> {
+/// the encoder's to judge: most leave it out.
+fn wanted(conversation: &Conversation, wish: &Wish<'_>) -> Vec<(Field, String)> {
     let mut wanted = vec![];
     for turn in conversation.turns.iter().filter(|it| it.role != Role::Assistant) {
-        collect(&turn.parts, format, &mut wanted);
+        collect(&turn.parts, wish, &mut wanted);
     }
     wanted
 }
 
-fn collect(parts: &[Part], format: &dyn Outbound, wanted: &mut Vec<(Field, String)>) {
+fn collect(parts: &[Part], wish: &Wish<'_>, wanted: &mut Vec<(Field, String)>) {
     for part in parts {
         if let Content::ToolResult(result) = &part.content {
-            collect(&result.parts, format, wanted);
+            collect(&result.parts, wish, wanted);
         } else if let Some((field, media)) = media(&part.content)
             && let Source::Url(url) = &media.source
-            && !format.takes_url(&part.content, url)
+            && !wish.format.takes_url(&part.content, url, wish.model)
         {
             wanted.push((field, url.clone()));
         }
@@ -207,7 +209,7 @@ fn fill(parts: &mut [Part], wish: &Wish<'_>) -> Result<()> {
         }
         let Some((field, media)) = media(&part.content) else { continue };
         let Source::Url(url) = &media.source else { continue };
-        if wish.format.takes_url(&part.content, url) {
+        if wish.format.takes_url(&part.content, url, wish.model) {
             continue;
         }
         let found = wish.fetched.found().get(url).cloned();

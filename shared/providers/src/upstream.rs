@@ -214,7 +214,7 @@ async fn written(
         target.max_output = (question.max_output)(step);
         let meaning = request.meaning()?;
         let limit = Time::of(next, request).limit;
-        let wish = Wish { format, word, fetched: question.fetched, limit };
+        let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
         let filled = fetch.filled(meaning.without(without), &wish).await?;
         let mut encoded = format.encode(&filled, &target)?;
         encoded.dropped.extend_from_slice(without);

@@ -11,6 +11,7 @@ mod cooldown;
 mod doors;
 mod exhausted;
 mod fallback;
+mod fetch;
 mod leaving;
 mod models;
 mod names;

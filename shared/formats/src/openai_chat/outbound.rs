@@ -46,7 +46,7 @@ impl Outbound for OpenAiChat {
         encode::encode(meaning.conversation()?, target)
     }
 
-    fn takes_url(&self, part: &Content, _url: &str) -> bool {
+    fn takes_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 

@@ -69,7 +69,7 @@ impl Outbound for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn takes_url(&self, _: &Content, url: &str) -> bool {
+    fn takes_url(&self, _: &Content, url: &str, _: &str) -> bool {
         url.starts_with("s3://")
     }
 
@@ -123,6 +123,7 @@ impl World {
         let meaning = question(parts);
         let wish = Wish {
             format: &BytesOnly,
+            model: "m",
             word: Field::plain,
             fetched: &self.fetched,
             limit: self.limit,
@@ -440,6 +441,7 @@ async fn what_the_model_said_is_left_to_the_encoder() {
     }
     let wish = Wish {
         format: &BytesOnly,
+        model: "m",
         word: Field::plain,
         fetched: &world.fetched,
         limit: world.limit,
