@@ -42,6 +42,10 @@ impl Outbound for Bedrock {
         encode::conversation(meaning.conversation()?, target)
     }
 
+    fn takes_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+        url.starts_with("s3://")
+    }
+
     fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
         answer::whole(&body)
     }

@@ -4,6 +4,7 @@
 
 mod client;
 mod endpoint;
+mod fetch;
 mod hints;
 mod signing;
 mod stream;
@@ -41,6 +42,7 @@ pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
 pub use endpoint::Resolve;
+pub use fetch::Fetched;
 pub use stream::Events;
 pub use upstream::{Answer, Body, Question, Upstream};
 
