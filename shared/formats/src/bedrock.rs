@@ -16,7 +16,7 @@ mod tools;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, Result};
+use canonical::{Content, Error, Kind, Meaning, Request, Response, Result};
 
 use crate::{Encoded, EventReader, Outbound, Reading, Target};
 
