@@ -53,7 +53,8 @@ fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body
     let mut dropped = unsaid(conversation);
     let (system, messages) = turns(conversation, &mut dropped)?;
     check_calls(&messages)?;
-    let plan = thinking::plan(conversation, model, target.max_output, &messages, &mut dropped);
+    let in_the_way = thinking::is_in_the_way(conversation, &messages);
+    let plan = thinking::plan(conversation, model, target.max_output, in_the_way, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
     let format = format(conversation.output.as_ref(), model, &mut dropped)?;
