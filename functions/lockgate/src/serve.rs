@@ -63,7 +63,12 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
 
 /// Every function's endpoints.
 pub(crate) fn routes() -> edge::Routes {
-    chat_completions::routes().merge(models::routes()).merge(health::routes())
+    chat_completions::routes()
+        .merge(messages::routes())
+        .merge(responses::routes())
+        .merge(generate_content::routes())
+        .merge(models::routes())
+        .merge(health::routes())
 }
 
 fn tracing_note(text: &str) {

@@ -53,6 +53,10 @@ fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body
     let mut dropped = unsaid(conversation);
     let (system, messages) = turns(conversation, &mut dropped)?;
     check_calls(&messages)?;
+    if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(Kind::Inexpressible, message));
+    }
     let in_the_way = thinking::is_in_the_way(conversation, &messages);
     let plan = thinking::plan(conversation, model, target.max_output, in_the_way, &mut dropped);
     let (temperature, top_p, top_k) =
@@ -275,3 +279,6 @@ fn stop<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Vec<&'a
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) forced: bool,
     /// Whether answers and arguments can be held to a schema.
     pub(crate) schemas: bool,
+    /// Whether it goes on where a last message of its own ends.
+    pub(crate) continues: bool,
 }
 
 /// How thinking is asked for.
@@ -127,6 +129,7 @@ fn of(family: Family, version: (u32, u32)) -> Model {
         },
         forced: !newest,
         schemas: (4, 5) <= version || (opus && version == (4, 1)),
+        continues: version < (4, 6),
     }
 }
 

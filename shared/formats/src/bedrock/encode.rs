@@ -42,6 +42,11 @@ pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> 
     } = conversation;
     let family = Family::of(target.model);
     let Said { system, messages, dropped: unsaid } = content::said(conversation, family)?;
+    let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
+    if ends_itself && family.claude().is_some_and(|it| !it.continues) {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(Kind::Inexpressible, message));
+    }
     let Tools { config, claude, dropped: untold } = tools::tools(conversation, family)?;
     let Tuned { inference, mut additional, output: mut form, dropped: untuned } =
         thinking::tuned(conversation, family, target.max_output, &messages);

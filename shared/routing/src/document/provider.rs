@@ -29,8 +29,6 @@ pub struct Kind {
 pub(super) const DEFAULT_KIND: &str = "openai";
 /// The `type` of the scripted provider.
 const SCRIPTED: &str = "mock";
-/// Types of the contract that a catalog may not have yet.
-const LATER_KINDS: [&str; 2] = ["anthropic", "gemini"];
 /// Headers that carry a key, so that none is missed elsewhere.
 const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
@@ -91,14 +89,10 @@ fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         return kind;
     }
     let shown = shown(node);
-    let message = if LATER_KINDS.contains(&&*kind) {
-        format!("{shown} is not supported by this version yet")
-    } else {
-        let known_list = known.join(", ");
-        match values::nearest(&kind, &known) {
-            Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
-            None => format!("{shown} is no type (known: {known_list})"),
-        }
+    let known_list = known.join(", ");
+    let message = match values::nearest(&kind, &known) {
+        Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
+        None => format!("{shown} is no type (known: {known_list})"),
     };
     reader.fault(node.at, message);
     String::new()

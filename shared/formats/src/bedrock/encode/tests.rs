@@ -355,3 +355,12 @@ fn a_schema_is_for_models_that_keep_to_one() {
     let (body, dropped) = sent(&said, "anthropic.claude-3-haiku-20240307-v1:0");
     assert_eq!((body.pointer(place), dropped), (None, vec![Field::Output]));
 }
+
+#[test]
+fn a_beginning_is_for_models_that_go_on_with_it() {
+    let turns = || vec![user(vec![text("a")]), model(vec![text("Once ")])];
+    let (body, _) = sent(&of(turns()), CLAUDE);
+    assert_eq!(body["messages"][1]["content"], json!([{"text": "Once"}]));
+    let error = encoded(&of(turns()), "anthropic.claude-opus-5").unwrap_err();
+    assert_eq!(error.kind, Kind::Inexpressible);
+}
