@@ -13,6 +13,7 @@ mod upstream;
 mod anthropic;
 mod azure_openai;
 mod bedrock;
+mod bedrock_anthropic;
 mod bedrock_openai;
 mod cerebras;
 mod cohere;
@@ -51,6 +52,7 @@ pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
     &bedrock::PROVIDER,
+    &bedrock_anthropic::PROVIDER,
     &bedrock_openai::PROVIDER,
     &cerebras::PROVIDER,
     &cohere::PROVIDER,
