@@ -10,6 +10,7 @@ import pytest
 
 import programs
 import stack
+import wires
 
 KEY = "sk-of-the-gateway"
 SECRET = "an-origin-secret-for-tests-and-nothing-else"
@@ -21,11 +22,23 @@ providers:
   - { name: first, base_url: "PROVIDER/first", api_key: "${FIRST_KEY}" }
   - { name: second, base_url: "PROVIDER/second", api_key: "${SECOND_KEY}" }
   - { name: limited, base_url: "PROVIDER/limited", api_key: "${FIRST_KEY}" }
+  - { name: chat, base_url: "PROVIDER/chat" }
+  - { name: claude, type: anthropic, base_url: "PROVIDER/claude" }
+  - { name: gemini, type: gemini, base_url: "PROVIDER/gemini" }
+  - { name: responses, type: openai-responses, base_url: "PROVIDER/responses" }
 routes:
   - name: dynamic/n8n
     description: First one, then the other
     cooldown: 0s
     steps: [{ provider: first, model: fast }, { provider: second, model: slow }]
+  - name: dynamic/any
+    description: One of each format
+    cooldown: 0s
+    steps:
+      - { provider: claude, model: one }
+      - { provider: gemini, model: two }
+      - { provider: responses, model: three }
+      - { provider: chat, model: four }
 models:
   - { name: gpt-4o, provider: limited }
 """
@@ -180,6 +193,12 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
 def host(request):
     """Each of the two places that a gateway runs in."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=wires.ALL, ids=lambda wire: wire.name)
+def wire(request):
+    """Each format that providers speak. Its model is served by a provider of that format."""
+    return request.param
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""Anthropic's own client before providers of every format: it must not see a difference."""
+
+import base64
+
+import anthropic
+import pytest
+
+import talk
+import wires
+from conftest import KEY
+from wires import Said
+
+HELLO = [{"role": "user", "content": talk.HELLO}]
+WEATHER = {"name": "weather", "description": "How it is there", "input_schema": talk.SCHEMA}
+ANY = "dynamic/any"
+JSON = Said(text=talk.PLACE.model_dump_json())
+
+
+@pytest.fixture
+def client(host):
+    """It does not try again by itself, so that tests see what was said."""
+    options = {"api_key": KEY, "max_retries": 0, "timeout": 30}
+    with anthropic.Anthropic(base_url=host, **options) as client:
+        yield client
+
+
+def ask(client, model, messages=HELLO, **more):
+    return client.messages.create(model=model, max_tokens=2000, messages=messages, **more)
+
+
+def streamed(client, model, messages=HELLO, **more):
+    return client.messages.stream(model=model, max_tokens=2000, messages=messages, **more)
+
+
+def answer(client, model, stream, **more):
+    """A whole message, however it comes."""
+    if not stream:
+        return ask(client, model, **more)
+    with streamed(client, model, **more) as events:
+        return events.get_final_message()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer(client, provider, wire, stream):
+    provider.script(wire.answers(Said(text="Grüße 🌍"), stream))
+    message = answer(client, wire.model(), stream, system="Be brief.")
+    assert [(block.type, block.text) for block in message.content] == [("text", "Grüße 🌍")]
+    assert (message.type, message.role, message.stop_reason) == ("message", "assistant", "end_turn")
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (9, 12)
+    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+
+
+def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
+    provider.script(wire.stream(Said(text="Grüße 🌍")))
+    with streamed(client, wire.model()) as stream:
+        assert list(stream.text_stream) == ["Grüß", "e 🌍"]
+        assert stream.get_final_text() == "Grüße 🌍"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    provider.script(wire.answers(said, stream))
+    more = {"tools": [WEATHER], "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    message = answer(client, wire.model(), stream, **more)
+    assert message.stop_reason == "tool_use"
+    thought, text, *calls = message.content
+    assert (thought.thinking, text.text) == ("Where?", "I look.")
+    assert [(call.name, call.input) for call in calls] == [
+        ("weather", {"city": city}) for city in talk.CITIES
+    ]
+    talk.check_tools(provider, wire)
+
+    results = [
+        {"type": "tool_result", "tool_use_id": call.id, "content": talk.CITIES[call.input["city"]]}
+        for call in calls
+    ]
+    messages = [*HELLO, message.to_param(), {"role": "user", "content": results}]
+    provider.script(wire.answers(Said("It rains."), stream))
+    last = answer(client, wire.model(), stream, messages=messages, **more)
+    assert last.content[0].text == "It rains."
+    talk.check_second_turn(provider, wire)
+
+
+def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
+    others = [other for other in wires.ALL if other.signs and other.name != wire.name]
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    for other in others:
+        provider.script(other.whole(said))
+        message = ask(client, other.model())
+        provider.script(wire.whole(Said("Hi")))
+        ask(client, wire.model(), [*HELLO, message.to_param(), *HELLO])
+        user = ("user", talk.HELLO)
+        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        [request] = provider.seen()
+        assert talk.SIGNATURE not in request["body"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_structured_answer(client, provider, wire, stream):
+    provider.script(wire.answers(JSON, stream))
+    if stream:
+        with streamed(client, wire.model(), output_format=talk.Place) as events:
+            message = events.get_final_message()
+    else:
+        message = client.messages.parse(
+            model=wire.model(), max_tokens=99, messages=HELLO, output_format=talk.Place,
+        )
+    assert message.parsed_output == talk.PLACE
+    talk.check_schema(provider, wire)
+
+
+def test_a_picture(client, provider, wire):
+    provider.script(wire.whole(Said("A cat.")))
+    data = base64.b64encode(talk.PICTURE).decode()
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    parts = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
+    assert ask(client, wire.model(), [{"role": "user", "content": parts}]).content[0].text == "A cat."
+    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+
+
+def test_tokens_are_counted_by_who_can(client, provider):
+    for wire, said in (("claude", {"input_tokens": 7}), ("gemini", {"totalTokens": 7})):
+        provider.script({"json": said})
+        more = {"system": "Be brief.", "tools": [WEATHER]}
+        counted = client.messages.count_tokens(model=f"{wire}/some-model", messages=HELLO, **more)
+        assert counted.input_tokens == 7
+    with pytest.raises(anthropic.BadRequestError):
+        client.messages.count_tokens(model="chat/some-model", messages=HELLO)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fallback_over_formats(client, provider, stream):
+    claude, gemini, responses, chat = (wires.BY_NAME[name] for name in (
+        "claude", "gemini", "responses", "chat",
+    ))
+    said = chat.answers(Said("Hello!"), stream)
+    provider.script(
+        claude.failure(529, "full"), gemini.failure(429, "full"), responses.failure(500, "broken"), said,
+    )
+    if stream:
+        with streamed(client, ANY) as events:
+            assert events.get_final_text() == "Hello!"
+            headers = events.response.headers
+    else:
+        raw = client.messages.with_raw_response.create(model=ANY, max_tokens=9, messages=HELLO)
+        assert raw.parse().content[0].text == "Hello!"
+        headers = raw.headers
+    talk.check_fallback(headers, provider)
+    assert headers["request-id"] == headers["x-request-id"]
+
+
+def test_models_are_listed_and_found(client):
+    assert [model.id for model in client.models.list()] == talk.MODELS
+    found = client.models.retrieve(ANY)
+    assert (found.id, found.type, found.created_at.year) == (ANY, "model", 1970)
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("no-such-model")
+    with pytest.raises(anthropic.AuthenticationError):
+        client.with_options(api_key="sk-wrong").models.list()
+
+
+def test_base_urls_as_the_readme_says(host, provider, wire, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", host)
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
+    provider.script(wire.whole(Said("Hi")))
+    with anthropic.Anthropic() as client:
+        assert ask(client, wire.model()).content[0].text == "Hi"
+
+
+def test_a_wrong_key_raises_authentication_error(client):
+    with pytest.raises(anthropic.AuthenticationError) as raised:
+        ask(client.with_options(api_key="sk-wrong"), ANY)
+    assert raised.value.type == "authentication_error"
+    assert raised.value.request_id == raised.value.body["request_id"]
+
+
+def test_an_unknown_model_raises_not_found_error(client):
+    with pytest.raises(anthropic.NotFoundError) as raised:
+        ask(client, "no-such-model")
+    assert raised.value.type == "not_found_error"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_wrong_field_raises_bad_request_error(client, provider, wire, stream):
+    provider.script(wire.failure(400, "max_tokens: too many"))
+    with pytest.raises(anthropic.BadRequestError) as raised:
+        answer(client, wire.model(), stream)
+    assert raised.value.type == "invalid_request_error"
+    assert f"Provider {wire.name}: max_tokens: too many" in raised.value.message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rate_limit_raises_rate_limit_error_with_the_wait(client, provider, wire, stream):
+    provider.script(wire.failure(429, "slow down", retry_after="7"))
+    with pytest.raises(anthropic.RateLimitError) as raised:
+        answer(client, wire.model("limited"), stream)
+    assert raised.value.type == "rate_limit_error"
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_raises_internal_server_error(client, provider, wire, stream):
+    provider.script(wire.failure(500, "we broke"))
+    with pytest.raises(anthropic.InternalServerError) as raised:
+        answer(client, wire.model("broken"), stream)
+    assert (raised.value.status_code, raised.value.type) == (502, "api_error")
+
+
+@pytest.mark.parametrize("end", ["broken", "cut"])
+def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
+    provider.script(getattr(wire, end)(Said("Hello!")))
+    heard = []
+    with pytest.raises(anthropic.APIStatusError) as raised, streamed(client, wire.model("cut")) as stream:
+        heard.extend(stream.text_stream)
+    assert heard == ["Hel", "lo!"]
+    assert raised.value.type in ("api_error", "overloaded_error")
+    assert wire.name in raised.value.message
+
+
+def test_too_much_raises_content_too_large_error(client):
+    with pytest.raises(anthropic.ContentTooLargeError):
+        ask(client, ANY, [{"role": "user", "content": talk.TOO_MUCH}])
