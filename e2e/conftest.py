@@ -166,14 +166,21 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
         "origin_secret": SECRET,
         "functions": [
             function("chat-completions", "RESPONSE_STREAM", "/v1/chat/completions"),
-            function("messages", "RESPONSE_STREAM", "/v1/messages", "/v1/messages/*"),
-            function("responses", "RESPONSE_STREAM", "/v1/responses"),
+            function(
+                "messages", "RESPONSE_STREAM",
+                "/v1/messages", "/v1/messages/*", "/anthropic/v1/messages*",
+            ),
+            function("responses", "RESPONSE_STREAM", "/v1/responses", "/openai/v1/responses"),
             function(
                 "generate-content", "RESPONSE_STREAM",
-                "/v1beta/models/*:generateContent", "/v1beta/models/*:streamGenerateContent",
-                "/v1beta/models/*:countTokens",
+                "*/models/*:generateContent", "*/models/*:streamGenerateContent",
+                "*/models/*:countTokens",
             ),
-            function("models", "BUFFERED", "/v1/models", "/v1/models/*", "/v1beta/models*"),
+            function(
+                "models", "BUFFERED",
+                "/v1/models*", "/openai/v1/models*", "/anthropic/v1/models*", "/v1beta/models*",
+                "/gemini/*",
+            ),
             function("health", "BUFFERED", "*"),
         ],
     }

@@ -115,7 +115,8 @@ def test_a_picture(client, provider, wire):
     data = base64.b64encode(talk.PICTURE).decode()
     source = {"type": "base64", "media_type": "image/png", "data": data}
     parts = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
-    assert ask(client, wire.model(), [{"role": "user", "content": parts}]).content[0].text == "A cat."
+    message = ask(client, wire.model(), [{"role": "user", "content": parts}])
+    assert message.content[0].text == "A cat."
     assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
 
 
@@ -131,13 +132,7 @@ def test_tokens_are_counted_by_who_can(client, provider):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fallback_over_formats(client, provider, stream):
-    claude, gemini, responses, chat = (wires.BY_NAME[name] for name in (
-        "claude", "gemini", "responses", "chat",
-    ))
-    said = chat.answers(Said("Hello!"), stream)
-    provider.script(
-        claude.failure(529, "full"), gemini.failure(429, "full"), responses.failure(500, "broken"), said,
-    )
+    provider.script(*talk.fallback(Said("Hello!"), stream))
     if stream:
         with streamed(client, ANY) as events:
             assert events.get_final_text() == "Hello!"
@@ -211,8 +206,9 @@ def test_a_failure_raises_internal_server_error(client, provider, wire, stream):
 def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
     provider.script(getattr(wire, end)(Said("Hello!")))
     heard = []
-    with pytest.raises(anthropic.APIStatusError) as raised, streamed(client, wire.model("cut")) as stream:
-        heard.extend(stream.text_stream)
+    with streamed(client, wire.model("cut")) as stream:
+        with pytest.raises(anthropic.APIStatusError) as raised:
+            heard.extend(stream.text_stream)
     assert heard == ["Hel", "lo!"]
     assert raised.value.type in ("api_error", "overloaded_error")
     assert wire.name in raised.value.message

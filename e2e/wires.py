@@ -44,10 +44,11 @@ class Wire:
     """A format. A provider's name in the configuration is the wire's own."""
 
     name: str
+    serves = "some-model"
 
-    def model(self, name="some-model"):
+    def model(self, name=None):
         """What a client asks for to get to this provider alone."""
-        return f"{self.name}/{name}"
+        return f"{self.name}/{name or self.serves}"
 
     def whole(self, said):
         """An answer in one piece."""
@@ -157,9 +158,10 @@ class Chat(Wire):
 
 
 class Claude(Wire):
-    """Anthropic Messages."""
+    """Anthropic Messages. What a model can do is told by its name."""
 
     name, signs = "claude", True
+    serves = "claude-sonnet-4-5"
     usage = {"input_tokens": 9, "output_tokens": 12}
 
     def answer(self, said):
@@ -291,14 +293,15 @@ class Gemini(Wire):
                 elif "functionResponse" in part:
                     [result] = part["functionResponse"]["response"].values()
                     heard.append(("result", *known.pop(0), result))
-                elif not part.get("thought"):
+                elif part["text"] and not part.get("thought"):
                     heard.append((role, part["text"]))
         return heard
 
     def tools(self, body):
         [tool] = body["tools"]
+        names = ("parametersJsonSchema", "parameters_json_schema", "parameters")
         return {
-            function["name"]: function.get("parametersJsonSchema") or function["parameters"]
+            function["name"]: next(function[name] for name in names if name in function)
             for function in tool["functionDeclarations"]
         }
 

@@ -1,0 +1,240 @@
+"""Google's own client before providers of every format: it must not see a difference."""
+
+import json
+
+import pytest
+from google import genai
+from google.genai import errors, types
+
+import talk
+import wires
+from conftest import KEY
+from wires import Said
+
+ANY = "dynamic/any"
+WEATHER = types.Tool(function_declarations=[
+    types.FunctionDeclaration(name="weather", parameters_json_schema=talk.SCHEMA),
+])
+# Calls are for the test to answer.
+BY_HAND = types.AutomaticFunctionCallingConfig(disable=True)
+
+
+def connected(host, key=KEY):
+    return genai.Client(api_key=key, http_options={"base_url": host, "timeout": 30_000})
+
+
+@pytest.fixture
+def client(host):
+    with connected(host) as client:
+        yield client
+
+
+def ask(client, model, contents=talk.HELLO, **config):
+    return client.models.generate_content(model=model, contents=contents, config=config)
+
+
+def chunks(client, model, contents=talk.HELLO, **config):
+    return client.models.generate_content_stream(model=model, contents=contents, config=config)
+
+
+def fail(client, model, stream):
+    """An answer that does not come, for its failure."""
+    if stream:
+        list(chunks(client, model))
+    else:
+        ask(client, model)
+
+
+def details(raised):
+    """What a failure tells beside its words, by type."""
+    told = raised.value.details["error"]["details"]
+    return {detail["@type"].rpartition(".")[2]: detail for detail in told}
+
+
+def test_an_answer(client, provider, wire):
+    provider.script(wire.whole(Said("Grüße 🌍")))
+    answer = ask(client, wire.model(), system_instruction="Be brief.", temperature=0.25)
+    assert (answer.text, answer.candidates[0].finish_reason) == ("Grüße 🌍", "STOP")
+    usage = answer.usage_metadata
+    assert (usage.prompt_token_count, usage.candidates_token_count) == (9, 12)
+    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+
+
+def test_a_streamed_answer(client, provider, wire):
+    provider.script(wire.stream(Said("Grüße 🌍")))
+    pieces = list(chunks(client, wire.model(), system_instruction="Be brief."))
+    assert [piece.text for piece in pieces if piece.text] == ["Grüß", "e 🌍"]
+    assert pieces[-1].candidates[0].finish_reason == "STOP"
+    usage = pieces[-1].usage_metadata
+    assert (usage.prompt_token_count, usage.candidates_token_count) == (9, 12)
+    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    provider.script(wire.answers(said, stream))
+    chat = client.chats.create(model=wire.model(), config={
+        "tools": [WEATHER], "automatic_function_calling": BY_HAND,
+        "thinking_config": {"include_thoughts": True, "thinking_budget": 1024},
+    })
+    parts = say(chat, talk.HELLO, stream)
+    assert "".join(part.text for part in parts if part.thought) == "Where?"
+    assert "".join(part.text for part in parts if part.text and not part.thought) == "I look."
+    calls = [part.function_call for part in parts if part.function_call]
+    assert [(call.name, call.args) for call in calls] == [
+        ("weather", {"city": city}) for city in talk.CITIES
+    ]
+    talk.check_tools(provider, wire)
+
+    results = [
+        types.Part(function_response=types.FunctionResponse(
+            id=call.id, name=call.name, response={"output": talk.CITIES[call.args["city"]]},
+        ))
+        for call in calls
+    ]
+    provider.script(wire.answers(Said("It rains."), stream))
+    assert "".join(part.text for part in say(chat, results, stream)) == "It rains."
+    talk.check_second_turn(provider, wire)
+
+
+def say(chat, message, stream):
+    """What a chat answers to a message, part by part."""
+    answers = chat.send_message_stream(message) if stream else [chat.send_message(message)]
+    return [part for answer in answers for part in answer.parts or []]
+
+
+def test_tools_that_the_client_calls_by_itself(client, provider, wire):
+    def weather(city: str) -> str:
+        """How it is there."""
+        return talk.CITIES[city]
+
+    said = Said("I look.", signature=talk.SIGNATURE, calls=talk.CALLS)
+    provider.script(wire.whole(said), wire.whole(Said("It rains.")))
+    assert ask(client, wire.model(), tools=[weather]).text == "It rains."
+    last = wire.heard(provider.seen()[-1]["json"])
+    results = [it for it in last if it[0] == "result"]
+    assert [(arguments["city"], text_of(result)) for _, _, arguments, result in results] == list(
+        talk.CITIES.items()
+    )
+
+
+def text_of(result):
+    """A result that the client put into an object."""
+    return json.loads(result)["result"] if result.startswith("{") else result
+
+
+def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    hello = types.UserContent(talk.HELLO)
+    for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
+        provider.script(other.whole(said))
+        answer = ask(client, other.model())
+        provider.script(wire.whole(Said("Hi")))
+        ask(client, wire.model(), [hello, answer.candidates[0].content, hello])
+        user = ("user", talk.HELLO)
+        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        [request] = provider.seen()
+        assert talk.SIGNATURE not in request["body"]
+
+
+@pytest.mark.parametrize("name", ["response_schema", "response_json_schema"])
+def test_a_structured_answer(client, provider, wire, name):
+    provider.script(wire.whole(Said(talk.PLACE.model_dump_json())))
+    schema = talk.Place if name == "response_schema" else talk.Place.model_json_schema()
+    config = {"response_mime_type": "application/json", name: schema}
+    answer = ask(client, wire.model(), **config)
+    assert talk.Place.model_validate(answer.parsed) == talk.PLACE
+    talk.check_schema(provider, wire)
+
+
+def test_a_picture(client, provider, wire):
+    provider.script(wire.whole(Said("A cat.")))
+    picture = types.Part.from_bytes(data=talk.PICTURE, mime_type="image/png")
+    assert ask(client, wire.model(), [picture, "What is it?"]).text == "A cat."
+    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+
+
+def test_tokens_are_counted_by_who_can(client, provider):
+    for wire, said in (("claude", {"input_tokens": 7}), ("gemini", {"totalTokens": 7})):
+        provider.script({"json": said})
+        counted = client.models.count_tokens(model=f"{wire}/some-model", contents=talk.HELLO)
+        assert counted.total_tokens == 7
+    with pytest.raises(errors.ClientError):
+        client.models.count_tokens(model="chat/some-model", contents=talk.HELLO)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fallback_over_formats(client, provider, stream):
+    provider.script(*talk.fallback(Said("Hello!"), stream))
+    answers = list(chunks(client, ANY)) if stream else [ask(client, ANY)]
+    assert "".join(answer.text or "" for answer in answers) == "Hello!"
+    talk.check_fallback(answers[0].sdk_http_response.headers, provider)
+
+
+def test_models_are_listed_and_found(host, client):
+    assert [model.name for model in client.models.list()] == [f"models/{it}" for it in talk.MODELS]
+    assert client.models.get(model=ANY).description == "One of each format"
+    with pytest.raises(errors.ClientError) as raised:
+        client.models.get(model="no-such-model")
+    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
+    with connected(host, "sk-wrong") as stranger, pytest.raises(errors.ClientError) as raised:
+        stranger.models.list()
+    assert raised.value.code == 401
+
+
+def test_a_wrong_key_raises_client_error(host):
+    with connected(host, "sk-wrong") as client, pytest.raises(errors.ClientError) as raised:
+        ask(client, ANY)
+    assert (raised.value.code, raised.value.status) == (401, "UNAUTHENTICATED")
+
+
+def test_an_unknown_model_raises_client_error(client):
+    with pytest.raises(errors.ClientError) as raised:
+        ask(client, "no-such-model")
+    assert (raised.value.code, raised.value.status) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_wrong_field_raises_client_error(client, provider, wire, stream):
+    provider.script(wire.failure(400, "too many tools"))
+    with pytest.raises(errors.ClientError) as raised:
+        fail(client, wire.model(), stream)
+    assert (raised.value.code, raised.value.status) == (400, "INVALID_ARGUMENT")
+    assert raised.value.message == f"Provider {wire.name}: too many tools"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rate_limit_raises_client_error_with_the_wait(client, provider, wire, stream):
+    provider.script(wire.failure(429, "slow down", retry_after="7"))
+    with pytest.raises(errors.ClientError) as raised:
+        fail(client, wire.model("limited"), stream)
+    assert (raised.value.code, raised.value.status) == (429, "RESOURCE_EXHAUSTED")
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 7
+    assert 0 < float(details(raised)["RetryInfo"]["retryDelay"].removesuffix("s")) <= 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_raises_server_error(client, provider, wire, stream):
+    provider.script(wire.failure(500, "we broke"))
+    with pytest.raises(errors.ServerError) as raised:
+        fail(client, wire.model("broken"), stream)
+    assert (raised.value.code, raised.value.status) == (502, "UNAVAILABLE")
+    [attempt] = details(raised)["Struct"]["value"]["attempts"]
+    assert attempt["provider"] == wire.name
+
+
+@pytest.mark.parametrize("end", ["broken", "cut"])
+def test_a_stream_that_breaks_raises_server_error(client, provider, wire, end):
+    provider.script(getattr(wire, end)(Said("Hello!")))
+    heard = []
+    with pytest.raises(errors.ServerError) as raised:
+        heard.extend(piece.text for piece in chunks(client, wire.model("cut")))
+    assert "".join(text or "" for text in heard) == "Hello!"
+    assert wire.name in raised.value.message
+
+
+def test_too_much_raises_an_error_of_413(client):
+    with pytest.raises(errors.ClientError) as raised:
+        ask(client, ANY, talk.TOO_MUCH)
+    assert raised.value.code == 413

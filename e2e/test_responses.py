@@ -1,0 +1,193 @@
+"""OpenAI's own client on Responses, before providers of every format."""
+
+import base64
+import json
+
+import openai
+import pytest
+
+import talk
+import wires
+from wires import Said
+
+ANY = "dynamic/any"
+WEATHER = {"type": "function", "name": "weather", "parameters": talk.SCHEMA, "strict": True}
+JSON = Said(talk.PLACE.model_dump_json())
+
+
+def ask(client, model, input=talk.HELLO, **more):
+    return client.responses.create(model=model, input=input, **more)
+
+
+def answer(client, model, stream, input=talk.HELLO, **more):
+    """A whole response, however it comes."""
+    if not stream:
+        return ask(client, model, input, **more)
+    with client.responses.stream(model=model, input=input, **more) as events:
+        return events.get_final_response()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer(client, provider, wire, stream):
+    provider.script(wire.answers(Said("Grüße 🌍"), stream))
+    response = answer(client, wire.model(), stream, instructions="Be brief.")
+    assert (response.output_text, response.status) == ("Grüße 🌍", "completed")
+    assert (response.object, response.error) == ("response", None)
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (9, 12)
+    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+
+
+def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
+    provider.script(wire.stream(Said("Grüße 🌍")))
+    with client.responses.stream(model=wire.model(), input=talk.HELLO) as stream:
+        events = list(stream)
+    texts = [event for event in events if event.type == "response.output_text.delta"]
+    assert [event.delta for event in texts] == ["Grüß", "e 🌍"]
+    assert [event.snapshot for event in texts] == ["Grüß", "Grüße 🌍"]
+    assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    provider.script(wire.answers(said, stream))
+    more = {
+        "tools": [WEATHER], "parallel_tool_calls": True, "store": False,
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+    }
+    response = answer(client, wire.model(), stream, **more)
+    assert [item.type for item in response.output] == [
+        "reasoning", "message", "function_call", "function_call",
+    ]
+    thought, message, *calls = response.output
+    assert "".join(part.text for part in thought.summary or thought.content) == "Where?"
+    assert (message.content[0].text, response.output_text) == ("I look.", "I look.")
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [
+        ("weather", {"city": city}) for city in talk.CITIES
+    ]
+    talk.check_tools(provider, wire)
+
+    results = [
+        {"type": "function_call_output", "call_id": call.call_id, "output": talk.CITIES[city]}
+        for call, city in zip(calls, talk.CITIES)
+    ]
+    turns = [{"role": "user", "content": talk.HELLO}, *response.output, *results]
+    provider.script(wire.answers(Said("It rains."), stream))
+    assert answer(client, wire.model(), stream, turns, **more).output_text == "It rains."
+    talk.check_second_turn(provider, wire)
+
+
+def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
+        provider.script(other.whole(said))
+        response = ask(client, other.model())
+        provider.script(wire.whole(Said("Hi")))
+        hello = {"role": "user", "content": talk.HELLO}
+        ask(client, wire.model(), [hello, *response.output, hello])
+        user = ("user", talk.HELLO)
+        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        [request] = provider.seen()
+        assert talk.SIGNATURE not in request["body"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_structured_answer(client, provider, wire, stream):
+    provider.script(wire.answers(JSON, stream))
+    if stream:
+        more = {"model": wire.model(), "input": talk.HELLO, "text_format": talk.Place}
+        with client.responses.stream(**more) as events:
+            response = events.get_final_response()
+    else:
+        response = client.responses.parse(
+            model=wire.model(), input=talk.HELLO, text_format=talk.Place,
+        )
+    assert response.output_parsed == talk.PLACE
+    talk.check_schema(provider, wire)
+
+
+def test_a_picture(client, provider, wire):
+    provider.script(wire.whole(Said("A cat.")))
+    url = f"data:image/png;base64,{base64.b64encode(talk.PICTURE).decode()}"
+    parts = [
+        {"type": "input_image", "image_url": url, "detail": "auto"},
+        {"type": "input_text", "text": "What is it?"},
+    ]
+    assert ask(client, wire.model(), [{"role": "user", "content": parts}]).output_text == "A cat."
+    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fallback_over_formats(client, provider, stream):
+    provider.script(*talk.fallback(Said("Hello!"), stream))
+    raw = client.responses.with_raw_response.create(model=ANY, input=talk.HELLO, stream=stream)
+    response = raw.parse()
+    if stream:
+        response = list(response)[-1].response
+    assert response.output_text == "Hello!"
+    talk.check_fallback(raw.headers, provider)
+
+
+def test_a_wrong_key_raises_authentication_error(client):
+    with pytest.raises(openai.AuthenticationError) as raised:
+        ask(client.with_options(api_key="sk-wrong"), ANY)
+    assert raised.value.code == "auth"
+
+
+def test_an_unknown_model_raises_not_found_error(client):
+    with pytest.raises(openai.NotFoundError) as raised:
+        ask(client, "no-such-model")
+    assert (raised.value.code, raised.value.param) == ("unknown_model", "model")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_wrong_field_raises_bad_request_error(client, provider, wire, stream):
+    provider.script(wire.failure(400, "too many tools"))
+    with pytest.raises(openai.BadRequestError) as raised:
+        answer(client, wire.model(), stream)
+    assert raised.value.code == "invalid_request"
+    assert f"Provider {wire.name}: too many tools" in raised.value.message
+
+
+def test_what_only_a_store_could_answer_is_refused_by_name(client, provider):
+    with pytest.raises(openai.BadRequestError) as raised:
+        ask(client, "claude/some-model", previous_response_id="resp_1")
+    assert raised.value.param == "previous_response_id"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rate_limit_raises_rate_limit_error_with_the_wait(client, provider, wire, stream):
+    provider.script(wire.failure(429, "slow down", retry_after="7"))
+    with pytest.raises(openai.RateLimitError) as raised:
+        answer(client, wire.model("limited"), stream)
+    assert raised.value.code == "rate_limit"
+    assert 1 <= int(raised.value.response.headers["retry-after"]) <= 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_failure_raises_internal_server_error(client, provider, wire, stream):
+    provider.script(wire.failure(500, "we broke"))
+    with pytest.raises(openai.InternalServerError) as raised:
+        answer(client, wire.model("broken"), stream)
+    assert (raised.value.status_code, raised.value.code) == (502, "server_error")
+    assert [attempt["provider"] for attempt in raised.value.body["attempts"]] == [wire.name]
+
+
+@pytest.mark.parametrize("end", ["broken", "cut"])
+def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
+    provider.script(getattr(wire, end)(Said("Hello!")))
+    model, heard = wire.model("cut"), []
+    with client.responses.stream(model=model, input=talk.HELLO) as stream:
+        with pytest.raises(openai.APIError) as raised:
+            heard.extend(event for event in stream)
+    texts = [event.delta for event in heard if event.type == "response.output_text.delta"]
+    assert texts == ["Hel", "lo!"]
+    assert not any(event.type == "response.completed" for event in heard)
+    assert wire.name in raised.value.message
+
+
+def test_too_much_raises_a_status_error_of_413(client):
+    with pytest.raises(openai.APIStatusError) as raised:
+        ask(client, ANY, talk.TOO_MUCH)
+    assert raised.value.status_code == 413
