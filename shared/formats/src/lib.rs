@@ -3,13 +3,19 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
+mod base64;
+pub mod bedrock_embeddings;
 mod clean;
+mod estimate;
 mod fault;
+pub mod gemini_embeddings;
 mod json;
 pub mod openai_chat;
+pub mod openai_embeddings;
 mod sse;
 #[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
+mod unstreamed;
 mod wait;
 
 use std::fmt;
@@ -18,6 +24,7 @@ use bytes::{Bytes, BytesMut};
 use canonical::{Error, Event, Field, Format, Meaning, Request, Response, Result, Summary};
 
 pub use clean::{clean, without_secrets};
+pub use estimate::estimated_tokens;
 pub use wait::{duration, hint};
 
 /// A format that clients speak to the gateway.
