@@ -6,9 +6,9 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Member, Raw, Result};
+use canonical::{Error, Json, Kind, Member, Raw, Result};
 use serde::{
-    Deserialize, Deserializer as _,
+    Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -38,6 +38,96 @@ pub(crate) fn members_of(text: &str) -> serde_json::Result<Vec<Member>> {
     let members = json.deserialize_map(Places { start: text.as_ptr() as usize })?;
     json.end()?;
     Ok(members)
+}
+
+/// The members of an object that is understood rather than passed on, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A key, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        json.deserialize_str(Text)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = vec![];
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    members.push((key, value));
+                }
+                Ok(members)
+            }
+        }
+        json.deserialize_map(Members).map(Self)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The members that say something: null is as good as absent.
+    pub(crate) fn said(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().filter(|it| it.1.get() != "null").map(|(key, value)| (key.as_ref(), *value))
+    }
+
+    /// The value of a member that says something.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.said().find(|it| it.0 == name).map(|it| it.1)
+    }
+}
+
+/// Reads a value of a type, or says which field is wrong.
+pub(crate) fn understood<'a, T: Deserialize<'a>>(
+    value: &'a RawValue,
+    path: &str,
+    wanted: &str,
+) -> Result<T> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        Error::invalid(path, format!("`{path}` must be {wanted}.")).caused_by(unquoted(&error))
+    })
+}
+
+/// The members of a body that say something, to be understood one by one.
+pub(crate) fn said(raw: &Raw) -> Result<Object<'_>> {
+    serde_json::from_slice(&raw.body).map_err(|error| {
+        Error::new(Kind::InvalidRequest, "The body is not a JSON object.")
+            .caused_by(unquoted(&error))
+    })
+}
+
+/// JSON text, to be written as it is.
+pub(crate) fn verbatim(json: &Json) -> Result<&RawValue> {
+    serde_json::from_str(&json.0).map_err(|error| {
+        Error::new(Kind::InvalidRequest, "A part of the request is not JSON.")
+            .caused_by(unquoted(&error))
+    })
 }
 
 /// What is wrong with a JSON text, without a word of what it says: it may be somebody's prompt.
