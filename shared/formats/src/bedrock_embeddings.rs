@@ -162,3 +162,43 @@ fn unreadable(error: &serde_json::Error) -> Error {
     Error::new(Kind::Upstream, "it answered what is not an embedding")
         .caused_by(json::unquoted(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use canonical::EmbeddingInput;
+
+    use super::*;
+
+    fn encoded(model: &str) -> Result<Encoded> {
+        let inputs = vec![EmbeddingInput::Text("a".to_owned())];
+        let asked = Embedding { inputs, dimensions: Some(256), ..Embedding::default() };
+        let target = Target {
+            model,
+            stream: false,
+            stream_usage: crate::StreamUsage::Asked,
+            max_output: None,
+            without: &[],
+        };
+        BedrockEmbeddings.encode(&Meaning::Embedding(asked), &target)
+    }
+
+    #[test]
+    fn only_those_who_can_are_asked_for_fewer_numbers() {
+        for (model, can) in [
+            ("amazon.titan-embed-text-v1", false),
+            ("amazon.titan-embed-g1-text-02", false),
+            ("amazon.titan-embed-text-v2:0", true),
+            ("cohere.embed-multilingual-v3", false),
+            ("global.cohere.embed-v4:0", true),
+        ] {
+            let encoded = encoded(model).unwrap();
+            let asked = String::from_utf8_lossy(&encoded.body).contains("256");
+            assert_eq!((asked, encoded.dropped.is_empty()), (can, can), "{model}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_does_not_embed_is_passed_over() {
+        assert_eq!(encoded("amazon.nova-micro-v1:0").unwrap_err().kind, Kind::Inexpressible);
+    }
+}
