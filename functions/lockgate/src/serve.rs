@@ -62,7 +62,10 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
 
 /// Every function's endpoints.
 pub(crate) fn routes() -> edge::Routes {
-    chat_completions::routes().merge(models::routes()).merge(health::routes())
+    chat_completions::routes()
+        .merge(embeddings::routes())
+        .merge(models::routes())
+        .merge(health::routes())
 }
 
 fn tracing_note(text: &str) {

@@ -1,9 +1,9 @@
 //! From what the gateway gives to HTTP: answers with their headers, failures with their status.
 
 use axum::body::Body;
-use canonical::{Error, Kind};
+use canonical::{Error, Kind, ResponseBody};
 use formats::{Inbound, openai_chat::OpenAiChat};
-use gateway::Reply;
+use gateway::{Reply, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
 use crate::{limits, request::Arrival};
@@ -13,6 +13,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
+const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
 /// Says who answers, and how it came to that.
 pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
@@ -28,7 +29,18 @@ pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     if !reply.dropped.is_empty() {
         say(DROPPED, &reply.dropped.join(", "));
     }
+    if is_estimated(&reply.body) {
+        say(ESTIMATED, "true");
+    }
     headers.insert(ATTEMPTS, reply.attempts.into());
+}
+
+/// Whether nobody counted what is told.
+fn is_estimated(body: &ReplyBody) -> bool {
+    let ReplyBody::Whole(response, _) = body else {
+        return false;
+    };
+    matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
 }
 
 /// A JSON answer.

@@ -6,16 +6,22 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`.
 
-use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
     base_url: "",
     version: "",
-    speaks: &[Speech {
-        path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
-        ..CHAT
-    }],
+    speaks: &[
+        Speech {
+            path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
+            ..CHAT
+        },
+        Speech {
+            path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
+            ..EMBEDDINGS
+        },
+    ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
     ..OPENAI_COMPATIBLE

@@ -28,7 +28,7 @@ mod vllm;
 mod xai;
 
 use canonical::Task;
-use formats::{Outbound, openai_chat::OpenAiChat};
+use formats::{Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings};
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
@@ -131,12 +131,21 @@ pub(crate) const CHAT: Speech = Speech {
     only_for: &[],
 };
 
+/// OpenAI embeddings, beside chat in most places.
+pub(crate) const EMBEDDINGS: Speech = Speech {
+    task: Task::Embed,
+    format: &OpenAiEmbeddings,
+    path: "/embeddings",
+    stream_path: None,
+    only_for: &[],
+};
+
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     version: "/v1",
-    speaks: &[CHAT],
+    speaks: &[CHAT, EMBEDDINGS],
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,

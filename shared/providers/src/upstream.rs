@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind, Origin, Request, Response, Result};
+use canonical::{Error, Field, Kind, Origin, Request, Response, ResponseBody, Result, Task};
 use formats::{Encoded, Outbound, Purpose, Reading, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -134,7 +134,11 @@ impl Upstream {
         now: u64,
     ) -> Result<Answer> {
         let (step, request) = (next.step(), question.request);
-        let mouth = endpoint.mouth(request, &step.model)?;
+        let counts = request.task == Task::CountTokens;
+        let mouth = match endpoint.mouth(request, &step.model) {
+            Err(_) if counts => return estimated(request),
+            mouth => mouth?,
+        };
         let format = mouth.speech.format;
         let Written { encoded, dropped, purpose } = written(question, step, endpoint, format)?;
         let mut post = http::Request::new(Full::new(encoded.body));
@@ -145,6 +149,9 @@ impl Upstream {
 
         let answer = self.client.0.request(post).await.map_err(unreachable)?;
         let status = answer.status();
+        if counts && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            return estimated(request);
+        }
         if status != StatusCode::OK {
             return Err(failure(format, answer, now).await);
         }
@@ -157,7 +164,9 @@ impl Upstream {
             events.first().await?;
             Body::Stream(events)
         } else {
-            let response = format.response(whole(incoming).await?, reading)?;
+            let mut response = format.response(whole(incoming).await?, reading)?;
+            response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
+            fit(&mut response, request)?;
             if request.stream {
                 return Err(Error::new(
                     Kind::Upstream,
@@ -168,6 +177,30 @@ impl Upstream {
         };
         Ok(Answer { status: status.as_u16(), dropped, body })
     }
+}
+
+/// Counts a request's tokens for a provider that cannot: nobody is asked.
+fn estimated(request: &Request) -> Result<Answer> {
+    let count = formats::estimated_tokens(request.meaning()?.conversation()?);
+    let body = ResponseBody::Tokens { count, estimated: true };
+    let response = Response { body, usage: None };
+    Ok(Answer { status: 200, dropped: vec![], body: Body::Whole(response) })
+}
+
+/// Does what a reader cannot, who does not know the request: holds the vectors against the texts,
+/// and notes how the client wants them.
+fn fit(response: &mut Response, request: &Request) -> Result<()> {
+    let ResponseBody::Vectors(vectors) = &mut response.body else {
+        return Ok(());
+    };
+    let asked = request.meaning()?.embedding()?;
+    let (found, wanted) = (vectors.vectors.len(), asked.inputs.len());
+    if found != wanted {
+        let message = format!("it gave {found} embeddings where {wanted} were asked for");
+        return Err(Error::new(Kind::Upstream, message));
+    }
+    vectors.base64 = asked.base64;
+    Ok(())
 }
 
 /// A request as one provider is sent it.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+use canonical::Task;
 use providers::{Auth, CATALOG, Key, Provider};
 
 fn named(name: &str) -> &'static Provider {
@@ -46,4 +47,15 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     let path = azure.speaks[0].path;
     assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
+}
+
+#[test]
+fn only_those_who_embed_as_openai_does_are_asked_to() {
+    let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
+    let cannot = ["cerebras", "deepseek", "groq", "perplexity", "xai"];
+    for provider in CATALOG {
+        assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
+    }
+    let azure = named("azure-openai").speaks.iter().find(|it| it.task == Task::Embed).unwrap();
+    assert!(azure.path.contains("{model}/embeddings?api-version={api_version}"));
 }
