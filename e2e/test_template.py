@@ -18,6 +18,8 @@ ANSWERS = {
     "/v1/chat/completions": "chat-completions",
     "/chat/completions": "chat-completions",
     "/openai/v1/chat/completions": "chat-completions",
+    "/v1/embeddings": "embeddings",
+    "/openai/v1/embeddings": "embeddings",
     "/v1/models": "models",
     "/v1/models/some/model:with-slashes": "models",
     "/v1beta/models": "models",

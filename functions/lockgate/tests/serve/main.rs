@@ -9,6 +9,7 @@ mod commands;
 mod configuration;
 mod cooldown;
 mod doors;
+mod embeddings;
 mod exhausted;
 mod fallback;
 mod leaving;
