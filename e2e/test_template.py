@@ -230,7 +230,7 @@ def test_each_function_may_do_what_it_does_and_no_more():
     }
     assert allowed == {
         "ChatCompletions": {"ReadConfig", "ReadKeys", "ReadState", "WriteState"},
-            "Embeddings": {"ReadConfig", "ReadKeys", "ReadState", "WriteState"},
+        "Embeddings": {"ReadConfig", "ReadKeys", "ReadState", "WriteState"},
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
         "Health": {"ReadConfig"},
     }

@@ -70,6 +70,8 @@ pub struct Request {
     pub wants_usage: bool,
     /// Whether it offers tools and demands a response format other than plain text, both at once.
     pub has_tools_and_format: bool,
+    /// When it arrived, in milliseconds since 1970.
+    pub arrived: u64,
     /// Headers that a provider of the same format gets too: of the few that the format allows.
     pub headers: Vec<(&'static str, String)>,
     /// The client's own bytes, for a provider that speaks the same format.
@@ -88,6 +90,7 @@ impl Request {
             framing: Framing::default(),
             wants_usage: false,
             has_tools_and_format: false,
+            arrived: 0,
             headers: vec![],
             raw,
             understood: OnceLock::new(),

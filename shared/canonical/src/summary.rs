@@ -11,6 +11,8 @@ pub struct Summary {
     pub model: String,
     /// The route, when one was asked for.
     pub route: Option<String>,
+    /// When the request arrived, in milliseconds since 1970.
+    pub arrived: u64,
     /// From the request's arrival to now, in milliseconds.
     pub latency_ms: u64,
     /// What it cost; absent when usage or price is unknown.

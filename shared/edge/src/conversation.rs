@@ -76,7 +76,8 @@ async fn prepare(
     let snapshot = app.gateway.admit(&request::keys(headers), arrival.clock).await?;
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
-    let request = format.decode(limits::body(request, app.body_limit).await?)?;
+    let mut request = format.decode(limits::body(request, app.body_limit).await?)?;
+    request.arrived = arrival.clock.arrived;
     record.asked.clone_from(&request.model);
     record.stream = request.stream;
     Ok(Prepared { request, only_provider, strict, snapshot })

@@ -123,7 +123,7 @@ fn titan(asked: &Embedding, model: &str) -> Result<Encoded> {
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
     let dimensions = dimensions.filter(|_| shortens);
     let input_text = texts(inputs, 1)?.first().copied().unwrap_or_default();
-    written(&Titan { input_text, dimensions }, dropped)
+    Ok(written(&Titan { input_text, dimensions }, dropped))
 }
 
 fn cohere(asked: &Embedding, model: &str) -> Result<Encoded> {
@@ -138,7 +138,7 @@ fn cohere(asked: &Embedding, model: &str) -> Result<Encoded> {
         embedding_types: ["float"],
         output_dimension: dimensions.filter(|_| shortens),
     };
-    written(&question, dropped)
+    Ok(written(&question, dropped))
 }
 
 /// Cohere's word for what an embedding is for.
@@ -151,11 +151,8 @@ fn input_type(purpose: EmbeddingPurpose) -> &'static str {
     }
 }
 
-fn written(question: &impl Serialize, dropped: Vec<Field>) -> Result<Encoded> {
-    let body = serde_json::to_vec(question).map_err(|error| {
-        Error::new(Kind::Internal, "The question cannot be written.").caused_by(error)
-    })?;
-    Ok(Encoded { body: body.into(), headers: vec![], dropped })
+fn written(question: &impl Serialize, dropped: Vec<Field>) -> Encoded {
+    Encoded { body: json::written(question).into(), headers: vec![], dropped }
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {
@@ -176,6 +173,7 @@ mod tests {
             model,
             stream: false,
             stream_usage: crate::StreamUsage::Asked,
+            max_tokens_name: crate::MaxTokensName::Plain,
             max_output: None,
             without: &[],
         };

@@ -91,11 +91,9 @@ impl Outbound for GeminiEmbeddings {
             output_dimensionality: *dimensions,
         };
         let requests = texts(inputs, MOST)?.into_iter().map(one).collect();
-        let body = serde_json::to_vec(&Batch { requests }).map_err(|error| {
-            Error::new(Kind::Internal, "The question cannot be written.").caused_by(error)
-        })?;
+        let body = json::written(&Batch { requests }).into();
         let dropped = user.iter().map(|_| Field::User).collect();
-        Ok(Encoded { body: body.into(), headers: vec![], dropped })
+        Ok(Encoded { body, headers: vec![], dropped })
     }
 
     fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, ops::Range};
 use bytes::Bytes;
 use canonical::{Error, Json, Kind, Member, Raw, Result};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -120,6 +120,11 @@ pub(crate) fn said(raw: &Raw) -> Result<Object<'_>> {
         Error::new(Kind::InvalidRequest, "The body is not a JSON object.")
             .caused_by(unquoted(&error))
     })
+}
+
+/// Writes what is made of strings, numbers and lists, which cannot fail.
+pub(crate) fn written(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
 
 /// JSON text, to be written as it is.

@@ -13,6 +13,7 @@ mod json;
 pub mod openai_chat;
 pub mod openai_embeddings;
 mod sse;
+mod tags;
 #[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
 mod unstreamed;
@@ -118,6 +119,16 @@ pub enum StreamEnd {
     FinishReason,
 }
 
+/// A provider's word for the most that may be written, where it speaks OpenAI chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaxTokensName {
+    /// `max_tokens`, which everybody knows.
+    #[default]
+    Plain,
+    /// `max_completion_tokens`, which OpenAI's own reasoning models demand.
+    Completion,
+}
+
 /// What one provider wants of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -127,6 +138,8 @@ pub struct Target<'a> {
     pub stream: bool,
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
+    /// Its word for the most that may be written, where it speaks OpenAI chat.
+    pub max_tokens_name: MaxTokensName,
     /// The most that the model can write, in tokens, where that is known.
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.

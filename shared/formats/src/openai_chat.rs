@@ -3,11 +3,19 @@
 //! Source: the API reference of `POST /v1/chat/completions` and the types of the `openai` Python
 //! package 3.54. Both sides are here because this is the format that most providers share.
 
+mod answer;
+mod chunks;
+mod encode;
 mod error;
+mod finish;
 mod inbound;
+mod messages;
 mod metadata;
 mod outbound;
+mod pieces;
 mod reader;
+mod said;
+mod thoughts;
 mod understand;
 mod wire;
 mod writer;

@@ -47,6 +47,7 @@ fn sent(provider: &dyn Outbound, model: &str, request: &Request) -> String {
         model,
         stream: false,
         stream_usage: formats::StreamUsage::Asked,
+        max_tokens_name: formats::MaxTokensName::Plain,
         max_output: None,
         without: &[],
     };

@@ -53,6 +53,7 @@ pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
         summary.provider.clone_from(&last.provider);
         summary.model.clone_from(&last.model);
     }
+    summary.arrived = call.clock.arrived;
     summary.route.clone_from(&tries.plan().route);
     summary.attempts = attempts;
     summary.request_id.clone_from(&call.record.request_id);

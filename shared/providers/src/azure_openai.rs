@@ -6,6 +6,8 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`.
 
+use formats::MaxTokensName;
+
 use crate::{Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -24,5 +26,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
+    max_tokens_name: MaxTokensName::Completion,
     ..OPENAI_COMPATIBLE
 };

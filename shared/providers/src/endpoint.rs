@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, Kind, Request, Result};
+use formats::MaxTokensName;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
 use storage::Secret;
@@ -17,6 +18,8 @@ pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
     mouths: Vec<Mouth>,
+    /// Its word for the most that may be written.
+    pub(crate) max_tokens_name: MaxTokensName,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Values that no message may quote.
@@ -69,7 +72,9 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        Ok(Self { provider, mouths, headers, secrets })
+        let max_tokens_name =
+            if is_home(provider, &base) { provider.max_tokens_name } else { MaxTokensName::Plain };
+        Ok(Self { provider, mouths, max_tokens_name, headers, secrets })
     }
 
     /// The headers of a call under one key.
@@ -114,12 +119,17 @@ impl Address {
     }
 }
 
+/// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
+fn is_home(provider: &Provider, base: &str) -> bool {
+    provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
+}
+
 /// What a provider speaks at an address: everything at its own, the first of each task elsewhere.
 fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static Speech> {
-    let home = base.trim_end_matches('/') == provider.base_url;
+    let home = is_home(provider, base);
     provider.speaks.iter().enumerate().filter_map(move |(at, speech)| {
         let first = provider.speaks.iter().position(|it| it.task == speech.task) == Some(at);
-        (home || first || provider.base_url.is_empty()).then_some(speech)
+        (home || first).then_some(speech)
     })
 }
 

@@ -28,7 +28,9 @@ mod vllm;
 mod xai;
 
 use canonical::Task;
-use formats::{Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings};
+use formats::{
+    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
+};
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
@@ -78,6 +80,8 @@ pub struct Provider {
     pub speaks: &'static [Speech],
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
+    /// Its word for the most that may be written; at an address that is not its own, the plain one.
+    pub max_tokens_name: MaxTokensName,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
@@ -150,6 +154,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     auth: Auth::Bearer,
     key: Key::Required,
     stream_usage: StreamUsage::Asked,
+    max_tokens_name: MaxTokensName::Plain,
     stream_end: StreamEnd::Terminator,
     headers: &[],
 };

@@ -4,6 +4,9 @@
 //! Resets are told as `6m0s` in `x-ratelimit-reset-*`, and a 429 may mean an empty purse
 //! (`insufficient_quota`).
 
+use formats::MaxTokensName;
+
 use crate::{OPENAI_COMPATIBLE, Provider};
 
-pub(crate) const PROVIDER: Provider = OPENAI_COMPATIBLE;
+pub(crate) const PROVIDER: Provider =
+    Provider { max_tokens_name: MaxTokensName::Completion, ..OPENAI_COMPATIBLE };

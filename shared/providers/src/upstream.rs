@@ -224,6 +224,7 @@ fn written(
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
+        max_tokens_name: endpoint.max_tokens_name,
         max_output: None,
         without,
     };
@@ -237,10 +238,13 @@ fn written(
         encoded.dropped.extend_from_slice(without);
         (encoded, Purpose::Translate, meaning.other())
     };
-    let mut dropped: Vec<Cow<'static, str>> = encoded.dropped.iter().map(word).collect();
-    dropped.extend(other.iter().map(|it| Cow::Owned(it.clone())));
-    dropped.sort_unstable();
-    dropped.dedup();
+    let mut dropped: Vec<Cow<'static, str>> = vec![];
+    let others = other.iter().map(|it| Cow::Owned(it.clone()));
+    for name in encoded.dropped.iter().map(word).chain(others) {
+        if !dropped.contains(&name) {
+            dropped.push(name);
+        }
+    }
     if question.strict && !dropped.is_empty() {
         return Err(cannot_say(&dropped));
     }

@@ -324,6 +324,7 @@ impl Tries {
         };
         let mut error = Error::new(kind, format!("{whose}. {}", told.join("; ")));
         error.retry_after = self.retry_after(kind, &first, now);
+        error.param = first.param.clone().filter(|_| kind == Kind::Inexpressible);
         self.with_trail(error)
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task};
 use serde::Deserialize;
 
-use super::{FORMAT, OpenAiChat, error, metadata::with_metadata, writer::Writer};
+use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
 use crate::{EventWriter, Inbound, json};
 
 #[derive(Deserialize)]
@@ -47,7 +47,9 @@ impl Inbound for OpenAiChat {
     fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
         let raw = match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            _ => Bytes::from_static(b"{}"),
+            ResponseBody::Answer(answer) => answer::write(answer, response, summary).into(),
+            // Neither is an answer to what this format asks.
+            ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         };
         let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
         with_metadata(&raw, summary, &mut out);
@@ -55,7 +57,7 @@ impl Inbound for OpenAiChat {
     }
 
     fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request.wants_usage))
+        Box::new(Writer::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
-use super::{FORMAT, OpenAiChat, reader::Reader, wire};
-use crate::{Encoded, EventReader, Outbound, Reading, StreamUsage, Target, fault, json};
+use super::{
+    FORMAT, OpenAiChat, answer, encode, pieces::PieceReader, reader::Reader, thoughts, wire,
+};
+use crate::{
+    Encoded, EventReader, Outbound, Purpose, Reading, StreamUsage, Target, fault, json, tags,
+};
 
 impl Outbound for OpenAiChat {
     fn name(&self) -> &'static str {
@@ -27,21 +31,23 @@ impl Outbound for OpenAiChat {
                 edits.remove("stream_options");
             }
         }
+        if tags::has(&request.raw.body)
+            && let Some(messages) = json::find(&request.raw, "messages")?
+        {
+            let messages = json::text(&request.raw.body, &messages.value);
+            edits.set("messages", thoughts::without_foreign(messages)?);
+        }
         let dropped = target.without.iter().filter(|it| edits.remove(&it.plain())).cloned();
         let dropped = dropped.collect();
         Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
     }
 
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
-        let _ = (meaning, target);
-        Err(Error::new(Kind::Inexpressible, "no other format is spoken yet"))
+        encode::encode(meaning.conversation()?, target)
     }
 
-    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
-        let answer: wire::Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(Kind::Upstream, "it answered what is not a chat completion")
-                .caused_by(json::unquoted(&error))
-        })?;
+    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+        let answer: wire::Answer<'_> = serde_json::from_slice(&body).map_err(not_one)?;
         if let Some(error) = answer.error {
             return Err(fault::inside_success(error));
         }
@@ -53,16 +59,29 @@ impl Outbound for OpenAiChat {
             return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
         }
         let usage = answer.usage.and_then(wire::usage);
-        Ok(Response { body: ResponseBody::Raw(body), usage })
+        let body = match reading.purpose {
+            Purpose::Forward => ResponseBody::Raw(body),
+            Purpose::Translate => ResponseBody::Answer(answer::read(&body).map_err(not_one)?),
+        };
+        Ok(Response { body, usage })
     }
 
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
-        Box::new(Reader::new(reading.end))
+        match reading.purpose {
+            Purpose::Forward => Box::new(Reader::new(reading.end)),
+            Purpose::Translate => Box::new(PieceReader::new(reading.end)),
+        }
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
         fault::from_status(status, body)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
+fn not_one(error: serde_json::Error) -> Error {
+    Error::new(Kind::Upstream, "it answered what is not a chat completion")
+        .caused_by(json::unquoted(&error))
 }
 
 /// The client's stream options with usage switched on.

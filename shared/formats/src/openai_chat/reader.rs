@@ -1,5 +1,7 @@
 //! A provider's stream, watched while it passes.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// The terminator, for providers that leave it out.
-const DONE: &[u8] = b"data: [DONE]\n\n";
+pub(super) const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Reads chunks until `data: [DONE]`.
 #[derive(Debug, Default)]
@@ -55,32 +57,61 @@ impl EventReader for Reader {
             events.push(Event::frame(EventKind::End, None, frame));
             return Ok(());
         }
-        let what = if self.framer.is_empty() {
-            "its stream ended without `[DONE]`: the answer is cut"
-        } else {
-            "its stream ended within an event: the answer is cut"
-        };
-        Err(Error::new(Kind::Upstream, what))
+        Err(cut(&self.framer))
     }
 }
 
-/// What one frame means.
-fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
+/// A stream that ended too early.
+pub(super) fn cut(framer: &Framer) -> Error {
+    let what = if framer.is_empty() {
+        "its stream ended without `[DONE]`: the answer is cut"
+    } else {
+        "its stream ended within an event: the answer is cut"
+    };
+    Error::new(Kind::Upstream, what)
+}
+
+/// An event that nobody can read.
+pub(super) fn malformed() -> Error {
+    Error::new(Kind::Upstream, "it sent a malformed event")
+}
+
+/// One frame, as far as its lines say.
+pub(super) enum Frame<'a> {
+    /// Nothing that belongs to the answer.
+    Comment,
+    /// The terminator.
+    Done,
+    /// The text of an object.
+    Chunk(Cow<'a, [u8]>),
+}
+
+/// Looks at the lines of a frame. An error event is a fault.
+pub(super) fn frame(frame: &[u8]) -> Result<Frame<'_>> {
     let (name, data) = sse::fields(frame);
     let Some(data) = data.filter(|it| !it.is_empty()) else {
-        return Ok((EventKind::Comment, None));
+        return Ok(Frame::Comment);
     };
     if data.trim_ascii() == b"[DONE]" {
-        return Ok((EventKind::End, None));
+        return Ok(Frame::Done);
     }
     if name == b"error" {
         return Err(fault::from_event(&data));
     }
-    let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
     // A list would pass for an object without any of its members.
     if !data.trim_ascii_start().starts_with(b"{") {
         return Err(malformed());
     }
+    Ok(Frame::Chunk(data))
+}
+
+/// What one frame means.
+fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
+    let data = match self::frame(frame)? {
+        Frame::Comment => return Ok((EventKind::Comment, None)),
+        Frame::Done => return Ok((EventKind::End, None)),
+        Frame::Chunk(data) => data,
+    };
     let chunk: wire::Answer<'_> = serde_json::from_slice(&data)
         .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
     if let Some(error) = chunk.error {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt};
 
 use canonical::Usage;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
@@ -160,6 +160,54 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
         reasoning,
         output_audio,
     })
+}
+
+/// What was consumed, in OpenAI's overlapping counts.
+#[derive(Debug, Serialize)]
+pub(crate) struct UsageJson {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptJson,
+    completion_tokens_details: CompletionJson,
+}
+
+#[derive(Debug, Serialize)]
+struct PromptJson {
+    cached_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
+    audio_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct CompletionJson {
+    reasoning_tokens: u64,
+    audio_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Writes usage in OpenAI's counts, where the total holds its details.
+pub(crate) fn written(usage: &Usage) -> UsageJson {
+    let (prompt_tokens, completion_tokens) = (usage.all_input(), usage.all_output());
+    UsageJson {
+        prompt_tokens,
+        completion_tokens,
+        total_tokens: prompt_tokens + completion_tokens,
+        prompt_tokens_details: PromptJson {
+            cached_tokens: usage.cached_input,
+            cache_write_tokens: usage.cache_write,
+            audio_tokens: usage.input_audio,
+        },
+        completion_tokens_details: CompletionJson {
+            reasoning_tokens: usage.reasoning,
+            audio_tokens: usage.output_audio,
+        },
+    }
 }
 
 #[cfg(test)]

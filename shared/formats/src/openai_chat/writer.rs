@@ -1,9 +1,10 @@
-//! A stream to a client: the provider's own frames, and what the gateway adds at the end.
+//! A stream to a client: the provider's own frames or what they mean, and what the gateway adds at
+//! the end.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{Error, Event, EventBody, EventKind, Summary};
+use canonical::{Error, Event, EventBody, EventKind, Request, Summary};
 
-use super::{error, metadata::with_metadata};
+use super::{chunks::Chunks, error, metadata::with_metadata};
 use crate::EventWriter;
 
 /// Writes frames as they came. From the first finish on it holds back what might be the last
@@ -11,20 +12,18 @@ use crate::EventWriter;
 #[derive(Debug)]
 pub(super) struct Writer {
     wants_usage: bool,
+    chunks: Chunks,
     held: Vec<Event>,
 }
 
 impl Writer {
-    pub(super) fn new(wants_usage: bool) -> Self {
-        Self { wants_usage, held: vec![] }
+    pub(super) fn new(request: &Request) -> Self {
+        let chunks = Chunks::new(request);
+        Self { wants_usage: request.wants_usage, chunks, held: vec![] }
     }
-}
 
-impl EventWriter for Writer {
-    fn write(&mut self, event: Event, out: &mut BytesMut) {
-        if event.kind == EventKind::Report && !self.wants_usage {
-            return;
-        }
+    /// Passes a frame on, or holds it back.
+    fn pass(&mut self, event: Event, out: &mut BytesMut) {
         let holding = !self.held.is_empty();
         if holding && event.kind.has_choices() {
             self.held.drain(..).for_each(|it| put(it, out));
@@ -33,6 +32,18 @@ impl EventWriter for Writer {
             self.held.push(event);
         } else {
             put(event, out);
+        }
+    }
+}
+
+impl EventWriter for Writer {
+    fn write(&mut self, event: Event, out: &mut BytesMut) {
+        if let EventBody::Piece(choice, piece) = event.body {
+            for frame in self.chunks.write(choice, piece, event.usage) {
+                self.pass(frame, out);
+            }
+        } else if event.kind != EventKind::Report || self.wants_usage {
+            self.pass(event, out);
         }
     }
 
@@ -62,11 +73,19 @@ fn put(event: Event, out: &mut BytesMut) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use canonical::{Raw, Task};
 
     use super::*;
 
     fn event(kind: EventKind, frame: &'static str) -> Event {
         Event::frame(kind, None, Bytes::from_static(frame.as_bytes()))
+    }
+
+    fn writer(wants_usage: bool) -> Writer {
+        let raw = Raw { body: Bytes::new(), members: vec![] };
+        let mut request = Request::new(&super::super::FORMAT, Task::Converse, raw);
+        request.wants_usage = wants_usage;
+        Writer::new(&request)
     }
 
     const CONTENT: &str = "data: {\"choices\":[1]}\n\n";
@@ -75,7 +94,7 @@ mod tests {
     const END: &str = "data: [DONE]\n\n";
 
     fn written(wants_usage: bool, events: &[(EventKind, &'static str)]) -> String {
-        let (mut writer, mut out) = (Writer::new(wants_usage), BytesMut::new());
+        let (mut writer, mut out) = (writer(wants_usage), BytesMut::new());
         for (kind, frame) in events {
             writer.write(event(*kind, frame), &mut out);
         }
@@ -111,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_failure_leaves_no_sign_of_success() {
-        let (mut writer, mut out) = (Writer::new(false), BytesMut::new());
+        let (mut writer, mut out) = (writer(false), BytesMut::new());
         writer.write(event(EventKind::Finish, FINISH), &mut out);
         let error = Error::new(canonical::Kind::Upstream, "cut");
         writer.fail(&error, "r1", &mut out);

@@ -13,13 +13,16 @@ impl Outbound for OpenAiEmbeddings {
 
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
         let mut edits = json::Edits::new(&request.raw);
-        edits.set("model", serde_json::to_string(target.model).map_err(unwritable)?);
+        let model = serde_json::to_string(target.model).map_err(|error| {
+            Error::new(Kind::Internal, "The model's name cannot be written.").caused_by(error)
+        })?;
+        edits.set("model", model);
         Ok(Encoded { body: edits.apply(), ..Encoded::default() })
     }
 
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
         let (question, dropped) = wire::question(meaning.embedding()?, target.model);
-        let body = serde_json::to_vec(&question).map_err(unwritable)?.into();
+        let body = json::written(&question).into();
         Ok(Encoded { body, headers: vec![], dropped })
     }
 
@@ -49,8 +52,4 @@ impl Outbound for OpenAiEmbeddings {
     fn error(&self, status: u16, body: &[u8]) -> Error {
         fault::from_status(status, body)
     }
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(Kind::Internal, "The question cannot be written.").caused_by(error)
 }

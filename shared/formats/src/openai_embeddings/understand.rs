@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{
-    Embedding, EmbeddingInput, EmbeddingPurpose, Error, Kind, Meaning, Member, Raw, Result,
-};
+use canonical::{Embedding, EmbeddingInput, EmbeddingPurpose, Error, Kind, Meaning, Raw, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -34,7 +32,9 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
             .map(|(at, item)| input(item.get(), at))
             .collect::<Result<_>>()?,
     };
-    let mut other: Vec<String> = raw.members.iter().filter_map(|it| unknown(raw, it)).collect();
+    let members = json::said(raw)?;
+    let unknown = members.said().map(|it| it.0).filter(|it| !KNOWN.contains(it));
+    let mut other: Vec<String> = unknown.map(str::to_owned).collect();
     let named: Option<Cow<'_, str>> = json::read(raw, "input_type", "a string")?;
     let purpose = named.as_deref().and_then(purpose);
     if named.is_some() && purpose.is_none() {
@@ -170,15 +170,6 @@ fn purpose(word: &str) -> Option<EmbeddingPurpose> {
         "clustering" => Some(EmbeddingPurpose::Clustering),
         _ => None,
     }
-}
-
-/// The name of a member that no other format has a word for.
-fn unknown(raw: &Raw, member: &Member) -> Option<String> {
-    let known = KNOWN.iter().any(|it| json::is_named(&raw.body, member, it));
-    if known || json::text(&raw.body, &member.value) == "null" {
-        return None;
-    }
-    serde_json::from_str(json::text(&raw.body, &member.key)).ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use canonical::{
     Attempt, Error, Event, EventBody, EventKind, Field, MicroDollars, Origin, Outcome, Raw,
     Request, Result, Summary, Task, Usage,
 };
-use formats::{Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target};
+use formats::{
+    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target,
+};
 
 use super::{inbound, outbound};
 
@@ -28,9 +30,12 @@ pub(crate) fn request(client: &dyn Inbound, input: &[u8]) -> String {
         let pair = Pair { client, provider, request: &request };
         if provider.name() == client.format().name {
             pair.forwarded(&mut text);
-        } else {
-            section(&mut text, &format!("sent as {}", format.folder), &pair.translated());
         }
+        section(
+            &mut text,
+            &format!("understood and sent as {}", format.folder),
+            &pair.translated(),
+        );
     }
     text
 }
@@ -81,7 +86,14 @@ impl Pair<'_> {
 
     fn target<'t>(&self, stream_usage: StreamUsage, without: &'t [Field]) -> Target<'t> {
         let stream = self.request.stream;
-        Target { model: MODEL, stream, stream_usage, max_output: Some(4096), without }
+        Target {
+            model: MODEL,
+            stream,
+            stream_usage,
+            max_tokens_name: MaxTokensName::Plain,
+            max_output: Some(4096),
+            without,
+        }
     }
 
     fn shown(&self, encoded: Result<Encoded>) -> String {
@@ -120,10 +132,14 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
         Err(error) => return failure(provider, error),
     }
     for (format, client) in inbound() {
-        let same = client.format().name == provider.name();
-        let response = read(if same { Purpose::Forward } else { Purpose::Translate }).unwrap();
-        let answer = client.encode(&response, &summary());
-        section(&mut text, &format!("to a client of {}", format.folder), &lossy(&answer));
+        let mut to = |purpose, how: &str| {
+            let answer = client.encode(&read(purpose).unwrap(), &summary());
+            section(&mut text, &format!("{how} to a client of {}", format.folder), &lossy(&answer));
+        };
+        if client.format().name == provider.name() {
+            to(Purpose::Forward, "forwarded");
+        }
+        to(Purpose::Translate, "translated");
     }
     text
 }
@@ -142,26 +158,30 @@ pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
         }
     }
     for (format, client) in inbound() {
-        let to = |wants_usage| streamed(provider, client, wants_usage, input);
-        let (wanting, silent) = (to(true), to(false));
-        let title = format!("to a client of {}", format.folder);
-        section(&mut text, &title, &wanting);
-        if silent != wanting {
-            section(&mut text, &format!("{title} that wants no usage"), &silent);
+        let mut to = |purpose, how: &str| {
+            let to = |wants_usage| streamed((provider, purpose), client, wants_usage, input);
+            let (wanting, silent) = (to(true), to(false));
+            let title = format!("{how} to a client of {}", format.folder);
+            section(&mut text, &title, &wanting);
+            if silent != wanting {
+                section(&mut text, &format!("{title} that wants no usage"), &silent);
+            }
+        };
+        if client.format().name == provider.name() {
+            to(Purpose::Forward, "forwarded");
         }
+        to(Purpose::Translate, "translated");
     }
     text
 }
 
 /// What a client gets of a stream.
 fn streamed(
-    provider: &dyn Outbound,
+    (provider, purpose): (&dyn Outbound, Purpose),
     client: &dyn Inbound,
     wants_usage: bool,
     input: &[u8],
 ) -> String {
-    let same = client.format().name == provider.name();
-    let purpose = if same { Purpose::Forward } else { Purpose::Translate };
     let (events, fault) = read(provider, &[input], Reading { purpose, ..Reading::default() });
     let mut writer = client.writer(&asked(client, wants_usage));
     let mut out = BytesMut::new();
@@ -285,6 +305,7 @@ fn asked(client: &dyn Inbound, wants_usage: bool) -> Request {
     let raw = Raw { body: Bytes::new(), members: vec![] };
     let mut request = Request::new(client.format(), Task::Converse, raw);
     request.stream = true;
+    request.arrived = 1_760_000_000_000;
     request.wants_usage = wants_usage;
     request
 }
@@ -295,6 +316,7 @@ fn summary() -> Summary {
         provider: "upstream".to_owned(),
         model: MODEL.to_owned(),
         route: None,
+        arrived: 1_760_000_000_000,
         latency_ms: 12,
         cost: Some(MicroDollars(345)),
         request_id: REQUEST_ID.to_owned(),

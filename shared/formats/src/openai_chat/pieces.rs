@@ -1,0 +1,214 @@
+//! A provider's stream, understood for a client of another format.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{Content, Error, Event, Finish, Kind, Piece, Result, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    answer::{Written, WrittenCall, WrittenFunction, id_of},
+    finish,
+    reader::{Frame, cut, frame, malformed},
+    wire,
+};
+use crate::{EventReader, StreamEnd, fault, json, sse::Framer};
+
+/// Reads chunks into pieces until `data: [DONE]`.
+#[derive(Debug)]
+pub(super) struct PieceReader {
+    framer: Framer,
+    end: StreamEnd,
+    ended: bool,
+    /// The answer's own name; none before the first chunk.
+    id: Option<String>,
+    choices: Vec<Choice>,
+}
+
+/// What is known of one choice.
+#[derive(Debug, Default)]
+struct Choice {
+    /// The provider's index of each call, and its id.
+    calls: Vec<(u64, String)>,
+    finished: bool,
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<ChunkChoice<'a>>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ChunkChoice<'a> {
+    #[serde(default)]
+    index: u32,
+    #[serde(borrow, default)]
+    delta: Option<Written<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+impl PieceReader {
+    pub(super) fn new(end: StreamEnd) -> Self {
+        Self { framer: Framer::default(), end, ended: false, id: None, choices: vec![] }
+    }
+
+    fn understand(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
+        match frame(bytes)? {
+            Frame::Comment => Ok(()),
+            Frame::Done => {
+                self.finish(events);
+                Ok(())
+            }
+            Frame::Chunk(data) => {
+                let chunk: Chunk<'_> = serde_json::from_slice(&data)
+                    .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+                self.chunk(chunk, events)
+            }
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, events: &mut Vec<Event>) -> Result<()> {
+        if let Some(error) = chunk.error {
+            return Err(fault::inside_success(error));
+        }
+        let usage = chunk.usage.and_then(wire::usage);
+        let choices = chunk.choices.unwrap_or_default();
+        let before = events.len();
+        if self.id.is_none() && !choices.is_empty() {
+            let id = chunk.id.filter(|it| !it.is_empty());
+            self.id = Some(id.clone().unwrap_or_default());
+            events.push(Event::piece(0, Piece::Start { id, model: chunk.model }));
+        }
+        for choice in choices {
+            self.choice(choice, events)?;
+        }
+        // Those that say more than once what was consumed so far say it with their text.
+        match events.get_mut(before..).and_then(<[Event]>::last_mut) {
+            Some(last) => last.usage = usage,
+            None if usage.is_some() => events.push(report(usage)),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn choice(&mut self, choice: ChunkChoice<'_>, events: &mut Vec<Event>) -> Result<()> {
+        let index = choice.index;
+        let reason = choice.finish_reason.filter(|it| !it.is_empty());
+        if reason.as_deref() == Some("error") {
+            return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
+        }
+        // A service that counts choices into the thousands means us no good.
+        let at = usize::try_from(index).ok().filter(|it| *it < 128).ok_or_else(malformed)?;
+        if self.choices.len() <= at {
+            self.choices.resize_with(at + 1, Choice::default);
+        }
+        let mut push = |piece| events.push(Event::piece(index, piece));
+        let mut delta = choice.delta.unwrap_or_default();
+        let (thought, text) = delta.texts();
+        if !thought.is_empty() {
+            push(Piece::Reasoning(thought));
+        }
+        if !text.is_empty() {
+            push(Piece::Text(text));
+        }
+        delta.refusal.take().filter(|it| !it.is_empty()).map(Piece::Refusal).map(&mut push);
+        delta.citations().into_iter().map(Piece::Citation).for_each(&mut push);
+        for media in delta.media() {
+            match media {
+                Content::Image(media) => push(Piece::Image(media)),
+                Content::Audio(media) => push(Piece::Audio(media)),
+                _ => {}
+            }
+        }
+        let known = &mut self.choices[at];
+        for (position, call) in delta.tool_calls.take().unwrap_or_default().iter().enumerate() {
+            known.call(call, position, self.id.as_deref().unwrap_or_default(), &mut push);
+        }
+        if let Some(reason) = reason.filter(|_| !known.finished) {
+            known.finished = true;
+            push(Piece::Finish(finish::read(&reason, !known.calls.is_empty())));
+        }
+        Ok(())
+    }
+
+    /// Ends the answer. A terminator without a reason before it ends it too.
+    fn finish(&mut self, events: &mut Vec<Event>) {
+        for (index, choice) in (0..).zip(&self.choices) {
+            if !choice.finished {
+                let finish = if choice.calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
+                events.push(Event::piece(index, Piece::Finish(finish)));
+            }
+        }
+        self.ended = true;
+        events.push(Event::piece(0, Piece::End));
+    }
+}
+
+impl Choice {
+    /// Reads a piece of a call. Who gives no index tells its calls apart by their ids.
+    fn call(
+        &mut self,
+        call: &WrittenCall<'_>,
+        position: usize,
+        answer: &str,
+        push: &mut impl FnMut(Piece),
+    ) {
+        let given = call.id.as_deref().filter(|it| !it.is_empty());
+        let index = call.index.unwrap_or(position as u64);
+        let same = |(known, id): &(u64, String)| *known == index && given.is_none_or(|it| it == id);
+        let at = self.calls.iter().rposition(same).unwrap_or_else(|| {
+            let at = self.calls.len();
+            let id = id_of(given, at, answer);
+            let name = call.function.as_ref().and_then(|it| it.name.clone()).unwrap_or_default();
+            push(Piece::ToolCall { call: at, id: id.clone(), name, signature: None });
+            self.calls.push((index, id));
+            at
+        });
+        let json = call.function.as_ref().map(WrittenFunction::arguments).unwrap_or_default();
+        if !json.is_empty() {
+            push(Piece::Arguments { call: at, json });
+        }
+    }
+}
+
+fn report(usage: Option<Usage>) -> Event {
+    Event::piece(0, Piece::Report).with_usage(usage)
+}
+
+impl EventReader for PieceReader {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while !self.ended
+            && let Some(frame) = self.framer.frame()
+        {
+            self.understand(&frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let finished = self.choices.iter().any(|it| it.finished);
+        if finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
+            self.finish(events);
+            return Ok(());
+        }
+        Err(cut(&self.framer))
+    }
+}

@@ -1,0 +1,297 @@
+//! What was said, written as messages.
+
+use std::borrow::Cow;
+
+use canonical::{Content, Error, Field, Kind, Media, Part, Result, Role, Source, ToolResult, Turn};
+use serde::Serialize;
+
+use super::{FORMAT, understand::inexpressible};
+
+/// One message of a request.
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    role: &'static str,
+    /// Null only where calls stand in its place.
+    content: Option<Said<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    Text(&'a str),
+    Parts(Vec<Piece<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Piece<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: Url<'a> },
+    InputAudio { input_audio: Sound<'a> },
+    File { file: File<'a> },
+}
+
+#[derive(Serialize)]
+struct Url<'a> {
+    url: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Sound<'a> {
+    data: &'a str,
+    format: &'a str,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<&'a str>,
+}
+
+/// A tool call of an earlier answer.
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// Writes every turn. What has no word is added to `dropped`.
+pub(super) fn messages<'a>(
+    turns: &'a [Turn],
+    dropped: &mut Vec<Field>,
+) -> Result<Vec<Message<'a>>> {
+    let mut messages = Vec::with_capacity(turns.len());
+    for turn in turns {
+        if turn.parts.iter().any(|it| it.cache.is_some()) {
+            note(dropped, Field::Cache);
+        }
+        match turn.role {
+            Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
+            Role::Assistant => messages.push(answered(turn, dropped)?),
+            Role::User => asked(turn, dropped, &mut messages)?,
+        }
+    }
+    Ok(messages)
+}
+
+fn note(dropped: &mut Vec<Field>, field: Field) {
+    if !dropped.contains(&field) {
+        dropped.push(field);
+    }
+}
+
+fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>) -> Message<'a> {
+    let content = Some(text.map_or(Said::Parts(parts), Said::Text));
+    Message { role, content, name: None, refusal: None, tool_calls: vec![], tool_call_id: None }
+}
+
+/// A message that says nothing but its content.
+fn plain<'a>(role: &'static str, turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>> {
+    let parts: Vec<&Part> = turn.parts.iter().collect();
+    let mut message = said(role, &parts, dropped)?;
+    message.name = turn.name.as_deref();
+    Ok(message)
+}
+
+/// A single text is written as such: every service reads that.
+fn said<'a>(
+    role: &'static str,
+    parts: &[&'a Part],
+    dropped: &mut Vec<Field>,
+) -> Result<Message<'a>> {
+    if let [Part { content: Content::Text(text, citations), .. }] = parts {
+        if !citations.is_empty() {
+            note(dropped, Field::Citations);
+        }
+        return Ok(message(role, vec![], Some(text)));
+    }
+    let mut pieces = vec![];
+    for part in parts {
+        pieces.extend(piece(part, dropped)?);
+    }
+    Ok(message(role, pieces, None))
+}
+
+/// A user's turn: first the results of tools, each a message of its own.
+fn asked<'a>(
+    turn: &'a Turn,
+    dropped: &mut Vec<Field>,
+    messages: &mut Vec<Message<'a>>,
+) -> Result<()> {
+    let mut besides = vec![];
+    for part in &turn.parts {
+        let Content::ToolResult(result) = &part.content else { continue };
+        messages.push(returned(result, dropped, &mut besides)?);
+    }
+    let rest: Vec<&Part> =
+        turn.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
+    let has_results = messages.last().is_some_and(|it| it.tool_call_id.is_some());
+    if !besides.is_empty() {
+        for part in rest {
+            besides.extend(piece(part, dropped)?);
+        }
+        messages.push(message("user", besides, None));
+    } else if !rest.is_empty() || !has_results {
+        let mut message = said("user", &rest, dropped)?;
+        message.name = turn.name.as_deref();
+        messages.push(message);
+    }
+    Ok(())
+}
+
+/// What came of a tool call. Only text may stand in such a message: what else it holds is said right
+/// behind it.
+fn returned<'a>(
+    result: &'a ToolResult,
+    dropped: &mut Vec<Field>,
+    besides: &mut Vec<Piece<'a>>,
+) -> Result<Message<'a>> {
+    let ToolResult { id, name: _, parts, is_error } = result;
+    if *is_error == Some(true) {
+        note(dropped, Field::ToolError);
+    }
+    let (texts, media): (Vec<&Part>, Vec<&Part>) =
+        parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
+    if !media.is_empty() {
+        besides.push(Piece::Text { text: format!("What tool call {id} returned:").into() });
+    }
+    for part in media {
+        besides.extend(piece(part, dropped)?);
+    }
+    let mut message = if texts.is_empty() {
+        message("tool", vec![], Some(""))
+    } else {
+        said("tool", &texts, dropped)?
+    };
+    message.tool_call_id = Some(id);
+    Ok(message)
+}
+
+/// An earlier answer.
+fn answered<'a>(turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>> {
+    let (mut texts, mut tool_calls, mut refusal) = (vec![], vec![], None);
+    for part in &turn.parts {
+        match &part.content {
+            Content::ToolCall(call) => tool_calls.push(Call {
+                id: &call.id,
+                r#type: "function",
+                function: Function { name: &call.name, arguments: &call.arguments },
+            }),
+            Content::Refusal(text) => refusal = Some(text.as_str()),
+            // Thoughts are not given back: nobody who speaks this format asks for them.
+            Content::Reasoning(_) => {
+                let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
+                if native {
+                    note(dropped, Field::ReasoningText);
+                }
+            }
+            Content::Image(_) => note(dropped, Field::Image),
+            Content::Audio(_) => note(dropped, Field::Audio),
+            _ => texts.push(part),
+        }
+    }
+    let mut message = said("assistant", &texts, dropped)?;
+    if texts.is_empty() {
+        message.content = tool_calls.is_empty().then_some(Said::Text(""));
+    }
+    message.name = turn.name.as_deref();
+    message.refusal = refusal;
+    message.tool_calls = tool_calls;
+    Ok(message)
+}
+
+fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Piece<'a>>> {
+    Ok(Some(match &part.content {
+        Content::Text(text, citations) => {
+            if !citations.is_empty() {
+                note(dropped, Field::Citations);
+            }
+            Piece::Text { text: text.into() }
+        }
+        Content::Image(media) => Piece::ImageUrl {
+            image_url: Url { url: address(media)?, detail: media.detail.as_deref() },
+        },
+        Content::Audio(media) => Piece::InputAudio { input_audio: sound(media)? },
+        Content::File(media) => return file(media).map(Some),
+        Content::Video(_) => {
+            return Err(inexpressible("messages", "it takes no moving pictures"));
+        }
+        Content::Refusal(text) => Piece::Text { text: text.into() },
+        Content::Reasoning(_) => {
+            note(dropped, Field::ReasoningText);
+            return Ok(None);
+        }
+        Content::ToolCall(_) | Content::ToolResult(_) => {
+            let message = "A tool call stands where only the other side may speak.";
+            return Err(Error::new(Kind::InvalidRequest, message));
+        }
+    }))
+}
+
+/// Where a picture is: an address, or a data URI.
+fn address(media: &Media) -> Result<Cow<'_, str>> {
+    let Media { source, media_type, name: _, detail: _ } = media;
+    match (source, media_type) {
+        (Source::Url(url), _) => Ok(url.into()),
+        (Source::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
+        (Source::Base64(_), None) => {
+            Err(inexpressible("messages", "it must know a picture's media type"))
+        }
+        (Source::Text(_) | Source::Id(_), _) => {
+            Err(inexpressible("messages", "it takes pictures by URL or in base64 only"))
+        }
+    }
+}
+
+fn sound(media: &Media) -> Result<Sound<'_>> {
+    let format = media.media_type.as_deref().and_then(|it| it.strip_prefix("audio/"));
+    match (&media.source, format) {
+        (Source::Base64(data), Some(format @ ("wav" | "mp3"))) => Ok(Sound { data, format }),
+        (Source::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
+            Ok(Sound { data, format: "wav" })
+        }
+        (Source::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
+        _ => Err(inexpressible("messages", "it takes sound as wav or mp3 in base64 only")),
+    }
+}
+
+fn file(media: &Media) -> Result<Piece<'_>> {
+    let Media { source, media_type, name, detail: _ } = media;
+    let filename = name.as_deref();
+    let empty = File { filename, file_data: None, file_id: None };
+    Ok(match source {
+        Source::Text(text) => Piece::Text { text: text.into() },
+        Source::Id(id) => Piece::File { file: File { file_id: Some(id), ..empty } },
+        Source::Base64(data) => {
+            let kind = media_type.as_deref().unwrap_or("application/pdf");
+            let file_data = Some(format!("data:{kind};base64,{data}"));
+            // OpenAI refuses data without a name.
+            let filename = filename.or(Some("document.pdf"));
+            Piece::File { file: File { filename, file_data, file_id: None } }
+        }
+        Source::Url(_) => {
+            return Err(inexpressible("messages", "it takes documents in base64 only, not by URL"));
+        }
+    })
+}

@@ -1,0 +1,197 @@
+//! Reasoning and its signatures in a format that has no official word for either.
+//!
+//! The text goes into `reasoning_content`, which most services and clients agree on, and text with
+//! signature into `reasoning_details`, the list that OpenRouter made up for the same purpose.
+//! Clients that keep neither still echo the ids of tool calls, so the thought before a call rides
+//! on its id too, as long as it is short.
+
+use std::borrow::Cow;
+
+use canonical::{Content, Error, Part, Result, Signature};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::FORMAT;
+use crate::{
+    json::{Object, understood, unquoted},
+    tags,
+};
+
+/// How long a thought on an id may be, in bytes.
+const LONGEST: usize = 16 * 1024;
+/// What marks the maker of a thought that rides on an id, text and all.
+const WITH_TEXT: &str = "thought.";
+
+/// One thought, as clients echo it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Detail {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+}
+
+impl Detail {
+    /// A thought with what proves it.
+    pub(super) fn new(text: &str, signature: &Signature) -> Self {
+        Self {
+            kind: "reasoning.text".to_owned(),
+            text: Some(text.to_owned()),
+            signature: Some(signature.tagged()),
+            data: None,
+        }
+    }
+}
+
+/// The thoughts of an earlier answer.
+pub(super) fn understand(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
+    if let Some(details) = message.get("reasoning_details") {
+        let path = format!("{path}.reasoning_details");
+        let details: Vec<Detail> = understood(details, &path, "a list of thoughts")?;
+        return Ok(details.into_iter().map(thought).collect());
+    }
+    for name in ["reasoning_content", "reasoning"] {
+        if let Some(text) = message.get(name) {
+            let text: String = understood(text, &format!("{path}.{name}"), "a string")?;
+            return Ok(vec![Part::new(Content::Reasoning(text))]);
+        }
+    }
+    Ok(vec![])
+}
+
+fn thought(detail: Detail) -> Part {
+    let signature = detail
+        .signature
+        .or(detail.data)
+        .map(|it| Signature::from_tag(&it).unwrap_or_else(|| Signature::new(FORMAT.name, it)));
+    let content = Content::Reasoning(detail.text.unwrap_or_default());
+    Part { content, cache: None, signature }
+}
+
+/// Takes thoughts off the calls that they ride on; gives those that are not known otherwise.
+pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
+    let mut thoughts = vec![];
+    for call in calls {
+        let Some(signature) = &call.signature else { continue };
+        let Some(maker) = signature.maker.strip_prefix(WITH_TEXT) else { continue };
+        let (data, text) = signature.data.split_once('\n').unwrap_or((&signature.data, ""));
+        let mut thought = Part::new(Content::Reasoning(text.to_owned()));
+        thought.signature = Some(Signature::new(maker, data));
+        thoughts.push(thought);
+        call.signature = None;
+    }
+    let is_known = known.iter().any(|it| it.signature.is_some());
+    if is_known { vec![] } else { thoughts }
+}
+
+/// The same messages without the thoughts that other providers signed, and without tags on ids.
+pub(super) fn without_foreign(messages: &str) -> Result<String> {
+    let path = "messages";
+    let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
+        Error::invalid(path, "`messages` must be a list of messages.").caused_by(unquoted(&error))
+    })?;
+    let mut kept = Vec::with_capacity(list.len());
+    for message in list {
+        kept.push(if tags::has(message.get().as_bytes()) {
+            let object: Object<'_> = understood(message, path, "a list of messages")?;
+            Cow::Owned(without_thoughts(&object))
+        } else {
+            Cow::Borrowed(message.get())
+        });
+    }
+    Ok(format!("[{}]", kept.join(",")))
+}
+
+fn without_thoughts(message: &Object<'_>) -> String {
+    let details = message.get("reasoning_details").map(|it| it.get());
+    let foreign = details.is_some_and(|it| tags::has(it.as_bytes()));
+    let is_thought = |name: &str| matches!(name, "reasoning_details" | "reasoning_content");
+    let members = message.0.iter().filter(|it| !(foreign && is_thought(&it.0)));
+    let members = members.map(|(name, value)| {
+        format!("{}:{}", serde_json::Value::from(name.as_ref()), tags::off(value.get()))
+    });
+    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+}
+
+/// The id of a call with what has to come back with it: its own signature, or else the thought
+/// before it.
+pub(super) fn on_id(
+    id: &str,
+    own: Option<&Signature>,
+    thought: Option<(&str, &Signature)>,
+) -> String {
+    match (own, thought) {
+        (Some(own), _) => own.on_id(id),
+        (None, Some((text, signature))) if text.len() + signature.data.len() <= LONGEST => {
+            let maker = format!("{WITH_TEXT}{}", signature.maker);
+            Signature::new(maker, format!("{}\n{text}", signature.data)).on_id(id)
+        }
+        _ => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::ToolCall;
+
+    use super::*;
+
+    fn call(id: &str) -> Part {
+        let (plain, signature) = Signature::off_id(id);
+        let call = ToolCall { id: plain.to_owned(), ..ToolCall::default() };
+        Part { content: Content::ToolCall(call), cache: None, signature }
+    }
+
+    #[test]
+    fn a_thought_rides_on_the_call_behind_it() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let id = on_id("c1", None, Some(("two\nlines", &signature)));
+        let mut calls = [call(&id)];
+        let thoughts = off_calls(&[], &mut calls);
+        assert_eq!(thoughts[0].content, Content::Reasoning("two\nlines".to_owned()));
+        assert_eq!(thoughts[0].signature, Some(signature));
+        assert_eq!(calls[0].signature, None);
+    }
+
+    #[test]
+    fn a_thought_that_was_echoed_is_not_taken_twice() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let id = on_id("c1", None, Some(("text", &signature)));
+        let mut known = Part::new(Content::Reasoning("text".to_owned()));
+        known.signature = Some(signature);
+        assert!(off_calls(&[known], &mut [call(&id)]).is_empty());
+    }
+
+    #[test]
+    fn a_calls_own_signature_stays_with_it() {
+        let own = Signature::new("gemini", "c2ln");
+        let mut calls = [call(&on_id("c1", Some(&own), None))];
+        assert!(off_calls(&[], &mut calls).is_empty());
+        assert_eq!(calls[0].signature, Some(own));
+    }
+
+    #[test]
+    fn what_others_signed_is_not_forwarded() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let detail = serde_json::to_string(&Detail::new("hm", &signature)).unwrap();
+        let id = on_id("c1", None, Some(("hm", &signature)));
+        let messages = format!(
+            r#"[{{"role":"user","content":"1.0"}},{{"role":"assistant","content":null,"reasoning_content":"hm",
+            "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
+        );
+        assert_eq!(
+            without_foreign(&messages).unwrap(),
+            r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
+        );
+    }
+
+    #[test]
+    fn a_long_thought_does_not_ride_on_an_id() {
+        let signature = Signature::new("anthropic", "c2ln");
+        assert_eq!(on_id("c1", None, Some((&"x".repeat(LONGEST), &signature))), "c1");
+    }
+}

@@ -1,0 +1,104 @@
+//! Whatever lawful answer comes, every writer writes a lawful stream that its own reader understands;
+//! and whatever bytes come, no reader panics.
+
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+#[path = "lawful/answers.rs"]
+mod answers;
+
+use answers::{Said, answer, pieces};
+use bytes::{Bytes, BytesMut};
+use canonical::{Event, EventKind, Finish, Raw, Request, Summary, Task};
+use formats::{Inbound, Outbound, Purpose, Reading, openai_chat::OpenAiChat};
+use proptest::prelude::*;
+
+/// Formats that are spoken on both sides.
+const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] =
+    &[("openai_chat", &OpenAiChat, &OpenAiChat)];
+
+/// What a client gets of an answer.
+fn written(client: &dyn Inbound, events: Vec<Event>) -> Bytes {
+    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let mut request = Request::new(client.format(), Task::Converse, raw);
+    request.stream = true;
+    let mut writer = client.writer(&request);
+    let mut out = BytesMut::new();
+    for event in events {
+        let ends = event.kind == EventKind::End;
+        writer.write(event, &mut out);
+        if ends {
+            writer.end(&Summary::default(), &mut out);
+        }
+    }
+    out.freeze()
+}
+
+/// What a reader makes of bytes that come in pieces of this size.
+fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<Event>, String> {
+    let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+    let mut reader = provider.reader(reading);
+    let mut events = vec![];
+    for piece in bytes.chunks(size) {
+        let piece = Bytes::copy_from_slice(piece);
+        reader.read(piece, &mut events).map_err(|it| it.to_string())?;
+    }
+    reader.close(&mut events).map_err(|it| it.to_string())?;
+    Ok(events)
+}
+
+proptest! {
+    #[test]
+    fn what_a_writer_writes_its_reader_understands(
+        (said, order) in (answer(), any::<u64>()),
+        size in 1_usize..200,
+    ) {
+        for (name, client, provider) in FORMATS {
+            let bytes = written(*client, pieces(&said, order));
+            let events = read(*provider, &bytes, size)
+                .map_err(|it| TestCaseError::fail(format!("{name}: {it}: {bytes:?}")))?;
+            let understood = answers::of(&events);
+            prop_assert_eq!(&understood, &said, "{}: {:?}", name, bytes);
+            let ends = events.iter().filter(|it| it.kind == EventKind::End).count();
+            prop_assert_eq!(ends, 1, "{}: {:?}", name, bytes);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_is_never_whole(
+        (said, order) in (answer(), any::<u64>()),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+    ) {
+        for (name, client, provider) in FORMATS {
+            let bytes = written(*client, pieces(&said, order));
+            // The last line ends may be missing.
+            for cut in cuts.iter().map(|it| it.index(bytes.len() - 2)) {
+                let outcome = read(*provider, &bytes[..cut], 4096);
+                prop_assert!(outcome.is_err(), "{} cut at {}: {:?}", name, cut, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn no_reader_panics(
+        (said, order) in (answer(), any::<u64>()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        for (_, client, provider) in FORMATS {
+            let mut bytes = written(*client, pieces(&said, order)).to_vec();
+            for (at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            drop(read(*provider, &bytes, 4096));
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_a_word_still_ends() {
+    let said = Said { finish: Finish::Stop, ..Said::default() };
+    for (name, client, provider) in FORMATS {
+        let bytes = written(*client, pieces(&said, 0));
+        assert_eq!(answers::of(&read(*provider, &bytes, 7).unwrap()), said, "{name}");
+    }
+}

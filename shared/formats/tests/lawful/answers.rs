@@ -1,0 +1,140 @@
+//! Lawful answers, made at random, and what is left of them on the other side.
+
+use canonical::{Event, EventBody, Finish, Piece};
+use proptest::prelude::*;
+
+/// What an answer says, without how it was cut into pieces.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) thought: String,
+    pub(crate) text: String,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) finish: Finish,
+}
+
+/// A tool call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) arguments: String,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self { thought: String::new(), text: String::new(), calls: vec![], finish: Finish::Stop }
+    }
+}
+
+/// Any answer.
+pub(crate) fn answer() -> impl Strategy<Value = Said> {
+    let text = || {
+        prop_oneof![Just(String::new()), "\\PC{1,40}", "[a-z\n\r\"\\\\ \u{20ac}\u{1f600}]{1,20}"]
+    };
+    let calls = prop::collection::vec(("[a-z_]{1,12}", arguments()), 0..4);
+    (text(), text(), calls, any::<bool>()).prop_map(|(thought, text, calls, long)| {
+        let numbered = calls.into_iter().enumerate();
+        let calls: Vec<Call> = numbered
+            .map(|(at, (name, arguments))| Call { id: format!("call_{at}"), name, arguments })
+            .collect();
+        let finish = match (calls.is_empty(), long) {
+            (false, _) => Finish::ToolCalls,
+            (true, true) => Finish::Length,
+            (true, false) => Finish::Stop,
+        };
+        Said { thought, text, calls, finish }
+    })
+}
+
+fn arguments() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        any::<i32>().prop_map(|it| it.to_string()),
+        "[a-z \u{20ac}]{0,12}".prop_map(|it| serde_json::to_string(&it).unwrap()),
+        Just("[1,2,{\"a\":null}]".to_owned()),
+    ];
+    prop::collection::btree_map("[a-z]{1,6}", value, 0..4).prop_map(|members| {
+        let members: Vec<_> =
+            members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+/// The answer in pieces, cut and mixed as `order` says: thoughts, text, then calls whose arguments
+/// may come in turns.
+pub(crate) fn pieces(said: &Said, order: u64) -> Vec<Event> {
+    let mut order = Order(order | 1);
+    let start = Piece::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
+    let mut pieces = vec![start];
+    pieces.extend(order.cut(&said.thought).into_iter().map(Piece::Reasoning));
+    pieces.extend(order.cut(&said.text).into_iter().map(Piece::Text));
+    let mut arguments = vec![];
+    for (call, it) in said.calls.iter().enumerate() {
+        let (id, name) = (it.id.clone(), it.name.clone());
+        pieces.push(Piece::ToolCall { call, id, name, signature: None });
+        let silent = it.arguments == "{}" && order.next(2) == 0;
+        let cuts = if silent { vec![] } else { order.cut(&it.arguments) };
+        let mut cuts = cuts.into_iter().map(|json| Piece::Arguments { call, json });
+        // Some come at once, some after the next call has begun.
+        let at_once = order.next(3) as usize;
+        pieces.extend(cuts.by_ref().take(at_once));
+        arguments.push(cuts.collect::<Vec<_>>().into_iter());
+    }
+    while !arguments.is_empty() {
+        let at = order.next(arguments.len() as u64) as usize;
+        match arguments[at].next() {
+            Some(piece) => pieces.push(piece),
+            None => drop(arguments.remove(at)),
+        }
+    }
+    pieces.push(Piece::Finish(said.finish.clone()));
+    pieces.push(Piece::End);
+    pieces.into_iter().map(|it| Event::piece(0, it)).collect()
+}
+
+/// Numbers that look random and are the same again for the same case.
+struct Order(u64);
+
+impl Order {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+
+    /// A text in pieces of a few characters.
+    fn cut(&mut self, text: &str) -> Vec<String> {
+        let mut pieces = vec![];
+        let mut rest: Vec<char> = text.chars().collect();
+        while !rest.is_empty() {
+            let size = (1 + self.next(8) as usize).min(rest.len());
+            pieces.push(rest.drain(..size).collect());
+        }
+        pieces
+    }
+}
+
+/// What events say.
+pub(crate) fn of(events: &[Event]) -> Said {
+    let mut said = Said::default();
+    for event in events {
+        let EventBody::Piece(0, piece) = &event.body else { panic!("{event:?}") };
+        match piece {
+            Piece::Reasoning(text) => said.thought.push_str(text),
+            Piece::Text(text) => said.text.push_str(text),
+            Piece::ToolCall { call, id, name, .. } => {
+                assert_eq!(*call, said.calls.len());
+                let (id, name) = (id.clone(), name.clone());
+                said.calls.push(Call { id, name, arguments: String::new() });
+            }
+            Piece::Arguments { call, json } => said.calls[*call].arguments.push_str(json),
+            Piece::Finish(finish) => said.finish = finish.clone(),
+            _ => {}
+        }
+    }
+    for call in &mut said.calls {
+        if call.arguments.is_empty() {
+            call.arguments.push_str("{}");
+        }
+    }
+    said
+}
