@@ -83,7 +83,9 @@ impl Outbound for GeminiEmbeddings {
         // Whom `base64` is for is decided where the answer is written.
         let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } =
             meaning.embedding()?;
-        let model = format!("models/{}", target.model);
+        // Some name a model with the collection that it is in.
+        let name = target.model.strip_prefix("models/").unwrap_or(target.model);
+        let model = format!("models/{name}");
         let one = |text| One {
             model: &model,
             content: Contents { parts: [Text { text }] },

@@ -3,7 +3,6 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
-mod base64;
 pub mod bedrock_embeddings;
 mod clean;
 mod estimate;

@@ -342,3 +342,65 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&[][..], |it| it.as_bytes());
     kind.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/json"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use canonical::Vectors;
+    use formats::{Inbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings};
+    use routing::{Asked, Limits, Rests, Routes, Tries};
+
+    use super::*;
+
+    const YAML: &str = "
+providers: [{ name: first, base_url: 'http://127.0.0.1:1' }]
+models: [{ name: m, provider: first }]
+";
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
+        let kind = document::Kind { name: "openai", needs_base_url: false, needs_key: false };
+        let document = document::read(YAML, &|_| None, &[kind]).unwrap();
+        let upstream = Upstream::new(Client::new(), &document, &|_| None);
+        let plan = Routes::new(&document, &|_, _| None)
+            .plan(Asked { model: Some("m"), provider: None })
+            .unwrap();
+        let limits = Limits { deadline: u64::MAX, seed: 0 };
+        let next = Tries::new(plan, Arc::new(Rests::default()), limits).next(0).unwrap();
+        let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
+        let mut request = OpenAiChat.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        request.task = Task::CountTokens;
+        let question = Question { request: &request, strict: true, max_output: &|_| None };
+        let answer = upstream.send(&next, &question, 0).await.unwrap();
+        let Body::Whole(Response { body: ResponseBody::Tokens { count, estimated }, .. }) =
+            answer.body
+        else {
+            panic!("{answer:?}");
+        };
+        assert_eq!((answer.status, estimated), (200, true));
+        assert!((10..20).contains(&count), "{count}");
+    }
+
+    fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {
+        let request = OpenAiEmbeddings.decode(Bytes::from_static(question.as_bytes())).unwrap();
+        let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
+        let mut response = Response { body: ResponseBody::Vectors(vectors), usage: None };
+        fit(&mut response, &request)?;
+        let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
+        Ok(vectors)
+    }
+
+    #[test]
+    fn there_is_one_vector_for_each_text() {
+        let two = r#"{"input":["a","b"]}"#;
+        assert_eq!(fitted(two, 1).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(fitted(two, 3).unwrap_err().kind, Kind::Upstream);
+        assert!(!fitted(two, 2).unwrap().base64);
+    }
+
+    #[test]
+    fn vectors_are_wanted_as_the_request_says() {
+        assert!(fitted(r#"{"input":"a","encoding_format":"base64"}"#, 1).unwrap().base64);
+    }
+}

@@ -1,11 +1,12 @@
 //! What travels, as far as the gateway looks at it or writes it.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use canonical::{Embedding, EmbeddingInput, Error, Field, Kind, Result, Usage, Vectors};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{base64, json};
+use crate::json;
 
 /// A whole answer.
 #[derive(Deserialize)]
@@ -68,7 +69,8 @@ pub(super) fn answer(vectors: &Vectors, model: &str, usage: Option<&Usage>) -> B
         out.extend_from_slice(head.as_bytes());
         if vectors.base64 {
             out.push(b'"');
-            base64::write_floats(vector, &mut out);
+            let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
+            out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
             out.push(b'"');
         } else {
             put(vector, &mut out);

@@ -18,7 +18,7 @@ const TESTKIT: &str = "testkit";
 /// The one function that serves all others.
 const EVERYTHING: &str = "lockgate";
 /// What formats may use: they turn text into values and back, and need nothing else.
-const FOR_FORMATS: &[&str] = &["bytes", "canonical", "memchr", "serde", "serde_json"];
+const FOR_FORMATS: &[&str] = &["base64", "bytes", "canonical", "memchr", "serde", "serde_json"];
 
 fn floor_of(name: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&name))

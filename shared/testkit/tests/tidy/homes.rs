@@ -20,6 +20,7 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),
     ("axum", "edge"),
+    ("base64", "formats"),
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
     ("httpdate", "providers"),
