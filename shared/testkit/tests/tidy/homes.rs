@@ -91,6 +91,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "gateway",
             "edge",
             "chat-completions",
+            "embeddings",
             "health",
             "models",
             "lockgate",
