@@ -1,10 +1,11 @@
 # Everything one does here, one word each. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test golden build deploy bench audit .venv
+.PHONY: help run check test golden build deploy bench fuzz audit .venv
 
 PYTHON ?= python3
 STACK ?= lockgate
+FUZZ_SECONDS ?= 60
 
 # SAM's tools live in the virtual environment, and cargo-lambda finds its linker there.
 sam = SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" sam
@@ -41,6 +42,14 @@ deploy: build ## Deploy them to your AWS account; the first time it asks what it
 bench: ## Measure the gateway against its floor
 	cargo build --release --package lockgate --package chat-completions --package models --package health --package bench
 	target/release/bench
+
+fuzz: ## Feed the readers what nobody should send; needs a nightly compiler, FUZZ_SECONDS each
+	test -x target/tools/bin/cargo-fuzz || cargo install cargo-fuzz --locked --root target/tools
+	sh fuzz/seed.sh
+	for target in request answer stream; do \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 || exit 1; \
+	done
 
 audit: ## Licences, advisories and origins of what we depend on; needs cargo-deny
 	cargo deny check

@@ -114,3 +114,28 @@ async fn refuse(error: Error, request: Request<Body>) -> Response<Body> {
     limits::discard(request).await;
     failure(&error, arrival.as_ref().map_or("", |it| it.request_id.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Response, Summary};
+
+    use super::*;
+
+    #[test]
+    fn an_estimate_says_that_it_is_one() {
+        for estimated in [true, false] {
+            let body = ResponseBody::Tokens { count: 7, estimated };
+            let response = Response { body, usage: None };
+            let reply = Reply {
+                provider: "first".to_owned(),
+                model: "m".to_owned(),
+                attempts: 1,
+                dropped: vec![],
+                body: ReplyBody::Whole(response, Box::new(Summary::default())),
+            };
+            let mut headers = HeaderMap::new();
+            describe(&reply, &mut headers);
+            assert_eq!(headers.contains_key(ESTIMATED), estimated);
+        }
+    }
+}

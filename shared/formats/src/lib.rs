@@ -7,13 +7,14 @@ pub mod bedrock_embeddings;
 mod clean;
 mod estimate;
 mod fault;
+pub mod gemini;
 pub mod gemini_embeddings;
 mod json;
 pub mod openai_chat;
 pub mod openai_embeddings;
+pub mod openai_responses;
 mod sse;
 mod tags;
-#[cfg_attr(not(test), expect(dead_code, reason = "the formats that need it come next"))]
 mod turns;
 mod unstreamed;
 mod wait;

@@ -6,11 +6,11 @@
 mod answer;
 mod chunks;
 mod encode;
-mod error;
+pub(crate) mod error;
 mod finish;
 mod inbound;
 mod messages;
-mod metadata;
+pub(crate) mod metadata;
 mod outbound;
 mod pieces;
 mod reader;

@@ -65,6 +65,11 @@ impl Framer {
         }
     }
 
+    /// What is left of a frame that did not end.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.pending
+    }
+
     /// Whether the bytes so far end between frames.
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.iter().all(|it| matches!(it, b'\r' | b'\n'))

@@ -9,12 +9,18 @@ mod answers;
 use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
 use canonical::{Event, EventKind, Finish, Raw, Request, Summary, Task};
-use formats::{Inbound, Outbound, Purpose, Reading, openai_chat::OpenAiChat};
+use formats::{
+    Inbound, Outbound, Purpose, Reading, gemini::Gemini, openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
+};
 use proptest::prelude::*;
 
 /// Formats that are spoken on both sides.
-const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] =
-    &[("openai_chat", &OpenAiChat, &OpenAiChat)];
+const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
+    ("gemini", &Gemini, &Gemini),
+    ("openai_chat", &OpenAiChat, &OpenAiChat),
+    ("openai_responses", &OpenAiResponses, &OpenAiResponses),
+];
 
 /// What a client gets of an answer.
 fn written(client: &dyn Inbound, events: Vec<Event>) -> Bytes {

@@ -4,11 +4,13 @@
 //! 937 and icereed/paperless-gpt issue 814. The model is the deployment's name; usage in streams
 //! needs an API version of 2024-09 or later; `retry-after-ms` and *Please retry after 45 seconds*
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
-//! `openai`.
+//! `openai`. Responses live there only.
 
 use formats::MaxTokensName;
 
-use crate::{Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{
+    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech, openai::ONLY_RESPONSES,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
@@ -19,6 +21,7 @@ pub(crate) const PROVIDER: Provider = Provider {
             path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
             ..CHAT
         },
+        Speech { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
         Speech {
             path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
             ..EMBEDDINGS

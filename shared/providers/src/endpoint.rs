@@ -101,6 +101,13 @@ impl Mouth {
         match self.stream.as_ref().filter(|_| stream).unwrap_or(&self.whole) {
             Address::Fixed(uri) => Ok(uri.clone()),
             Address::ByModel(before, behind) => {
+                // Some name a model with the collection that the path already has.
+                let model = match model.split_once('/') {
+                    Some((collection, model)) if before.ends_with(&format!("/{collection}/")) => {
+                        model
+                    }
+                    _ => model,
+                };
                 if matches!(model, "" | "." | "..") {
                     return Err(Error::unknown_model(model));
                 }
@@ -254,6 +261,18 @@ mod tests {
         );
         assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
         assert!(azure.mouths[0].address("..", false).is_err());
+    }
+
+    #[test]
+    fn gemini_has_the_model_in_its_path_once_and_streams_elsewhere() {
+        let gemini = endpoint("gemini", None);
+        let whole = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.5-flash";
+        for name in ["gemini-3.5-flash", "models/gemini-3.5-flash"] {
+            let address = |stream| gemini.mouths[0].address(name, stream).unwrap().to_string();
+            assert_eq!(address(false), format!("{whole}:generateContent"));
+            assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
+        }
+        assert_eq!(gemini.headers(0).unwrap()["x-goog-api-key"], "hunter2");
     }
 
     #[test]

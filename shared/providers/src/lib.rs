@@ -13,6 +13,7 @@ mod cerebras;
 mod cohere;
 mod deepseek;
 mod fireworks;
+mod gemini;
 mod github;
 mod groq;
 mod lmstudio;
@@ -21,6 +22,7 @@ mod mock;
 mod nvidia;
 mod ollama;
 mod openai;
+mod openai_responses;
 mod openrouter;
 mod perplexity;
 mod together;
@@ -30,6 +32,7 @@ mod xai;
 use canonical::Task;
 use formats::{
     MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
+    openai_responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
 
@@ -45,6 +48,7 @@ pub const CATALOG: &[&Provider] = &[
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
     &fireworks::PROVIDER,
+    &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
     &lmstudio::PROVIDER,
@@ -53,6 +57,7 @@ pub const CATALOG: &[&Provider] = &[
     &nvidia::PROVIDER,
     &ollama::PROVIDER,
     &openai::PROVIDER,
+    &openai_responses::PROVIDER,
     &openrouter::PROVIDER,
     &perplexity::PROVIDER,
     &together::PROVIDER,
@@ -134,6 +139,10 @@ pub(crate) const CHAT: Speech = Speech {
     stream_path: None,
     only_for: &[],
 };
+
+/// OpenAI Responses, where somebody has it.
+pub(crate) const RESPONSES: Speech =
+    Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
 /// OpenAI embeddings, beside chat in most places.
 pub(crate) const EMBEDDINGS: Speech = Speech {

@@ -2,11 +2,40 @@
 //!
 //! Sources: developers.openai.com, *Rate limits*, and the types of its own clients, seen 2026-11.
 //! Resets are told as `6m0s` in `x-ratelimit-reset-*`, and a 429 may mean an empty purse
-//! (`insufficient_quota`).
+//! (`insufficient_quota`). Which models answer `404 This model is only supported in v1/responses`:
+//! `ResponsesModel` beside `ChatModel` in the `openai` Python package 3.54, and for the pro models
+//! langchain-ai/langchain pull request 35594.
 
 use formats::MaxTokensName;
 
-use crate::{OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech};
 
-pub(crate) const PROVIDER: Provider =
-    Provider { max_tokens_name: MaxTokensName::Completion, ..OPENAI_COMPATIBLE };
+pub(crate) const PROVIDER: Provider = Provider {
+    speaks: &[CHAT, Speech { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
+    max_tokens_name: MaxTokensName::Completion,
+    ..OPENAI_COMPATIBLE
+};
+
+/// How the names of those models begin that have no chat endpoint.
+pub(crate) const ONLY_RESPONSES: &[&str] = &[
+    "codex-mini",
+    "computer-use-preview",
+    "gpt-5-codex",
+    "gpt-5-pro",
+    "gpt-5.1-codex",
+    "gpt-5.2-codex",
+    "gpt-5.2-pro",
+    "gpt-5.3-codex",
+    "gpt-5.4-pro",
+    "gpt-5.5-pro",
+    "gpt-5.6-cyber",
+    "gpt-6-cyber",
+    "gpt-6-rosalind",
+    "gpt-6.2-astra-law",
+    "gpt-daybreak",
+    "gpt-rosalind",
+    "o1-pro",
+    "o3-deep-research",
+    "o3-pro",
+    "o4-mini-deep-research",
+];

@@ -52,10 +52,47 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 #[test]
 fn only_those_who_embed_as_openai_does_are_asked_to() {
     let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
-    let cannot = ["cerebras", "deepseek", "groq", "perplexity", "xai"];
+    let cannot = ["cerebras", "deepseek", "groq", "openai-responses", "perplexity", "xai"];
     for provider in CATALOG {
         assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
     }
     let azure = named("azure-openai").speaks.iter().find(|it| it.task == Task::Embed).unwrap();
     assert!(azure.path.contains("{model}/embeddings?api-version={api_version}"));
+}
+
+#[test]
+fn models_without_chat_are_asked_in_responses() {
+    for name in ["openai", "azure-openai"] {
+        let responses = named(name).speaks[1];
+        assert_eq!(responses.format.name(), "openai_responses");
+        for model in ["o1-pro-2025-03-19", "gpt-5-codex", "gpt-5.1-codex-max", "o3-deep-research"] {
+            assert!(responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
+        }
+        for model in ["gpt-5.1", "o3", "o4-mini", "gpt-4o"] {
+            assert!(!responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
+        }
+    }
+}
+
+#[test]
+fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
+    let formats: Vec<_> =
+        named("openai-responses").speaks.iter().map(|it| it.format.name()).collect();
+    assert_eq!(formats, ["openai_responses"]);
+}
+
+#[test]
+fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
+    let gemini = named("gemini");
+    assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
+    let tasks: Vec<_> = gemini.speaks.iter().map(|it| (it.task, it.format.name())).collect();
+    assert_eq!(
+        tasks,
+        [
+            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::CountTokens, "gemini_count_tokens"),
+            (canonical::Task::Embed, "gemini_embeddings"),
+        ]
+    );
+    assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
 }

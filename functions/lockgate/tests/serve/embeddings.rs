@@ -153,3 +153,79 @@ async fn base64_is_written_where_it_is_asked_for() {
     assert_eq!(ask("base64").await["data"][0]["embedding"].as_str().unwrap().len(), 12);
     assert_eq!(ask("float").await["data"][0]["embedding"].as_array().unwrap().len(), 2);
 }
+
+/// Both numbers of the first text, as floats and as the base64 of their bytes.
+async fn both_ways(gateway: &Lockgate, model: &str) -> (Value, Value) {
+    let mut bodies = vec![];
+    for format in ["float", "base64"] {
+        let question = json!({"model": model, "input": "a", "encoding_format": format});
+        let answer = embed(gateway, &question.to_string()).await;
+        assert_eq!(answer.status, 200, "{model}");
+        bodies.push(answer.json().await.unwrap());
+    }
+    (bodies.remove(0), bodies.remove(0))
+}
+
+#[tokio::test]
+async fn gemini_is_asked_for_a_batch() {
+    let first = Fake::start().await;
+    first.answers([Answer::json(
+        200,
+        &json!({"embeddings": [{"values": [1.0, -2.5]}], "usageMetadata": {"promptTokenCount": 6}}),
+    )]);
+    let price =
+        "prices: [{ provider: first, model: gemini-embedding-001, input: 0.15, output: 0 }]";
+    let config = yaml(&[("first", &first.url())], price)
+        .replace("name: first,", "name: first, type: gemini, api_key: k,");
+    let gateway = serve(&config).await;
+    let (float, base64) = both_ways(&gateway, "first/gemini-embedding-001").await;
+    assert_eq!(
+        float,
+        json!({
+            "object": "list", "model": "gemini-embedding-001",
+            "data": [{"object": "embedding", "index": 0, "embedding": [1.0, -2.5]}],
+            "usage": {"prompt_tokens": 6, "total_tokens": 6},
+        })
+    );
+    assert_eq!(base64["data"][0]["embedding"], "AACAPwAAIMA=");
+    let seen = first.seen();
+    assert_eq!(seen[0].target, "/v1beta/models/gemini-embedding-001:batchEmbedContents");
+    assert_eq!(seen[0].header("x-goog-api-key"), "k");
+    let request =
+        json!({"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "a"}]}});
+    assert_eq!(seen[0].json(), json!({"requests": [request]}));
+    // Six tokens are 0.9 micro-dollars.
+    let log = gateway.logged("call ended").await;
+    assert!(log.contains("tokens_input=6") && log.contains("cost_usd=\"0.000001\""), "{log}");
+}
+
+#[tokio::test]
+async fn one_vector_too_few_is_a_fault_of_the_provider() {
+    let (first, second) = (Fake::start().await, embedder().await);
+    first.answers([Answer::json(200, &json!({"embeddings": [{"values": [1.0]}]}))]);
+    let config = yaml(&[("first", &first.url()), ("second", &second.url())], BOTH)
+        .replace("name: first,", "name: first, type: gemini, api_key: k,");
+    let gateway = serve(&config).await;
+    let answer = embed(&gateway, r#"{"model":"both","input":["a","b"]}"#).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-attempts")), (200, "2"));
+}
+
+#[tokio::test]
+async fn what_a_provider_is_not_told_is_named_or_refused() {
+    let first = Fake::start().await;
+    first.answers([Answer::json(200, &json!({"embeddings": [{"values": [1.0]}]}))]);
+    let config = yaml(&[("first", &first.url())], "")
+        .replace("name: first,", "name: first, type: gemini, api_key: k,");
+    let gateway = serve(&config).await;
+    let question = r#"{"model":"first/m","input":"a","user":"u","truncate":"END"}"#;
+    let answer = embed(&gateway, question).await;
+    assert_eq!(answer.header("x-gateway-dropped"), "user, truncate");
+    let headers = [("x-api-key", KEY), ("x-gateway-strict", "true")];
+    let answer = send(&gateway, "POST", "/v1/embeddings", &headers, question).await;
+    let (status, error) = refused(answer).await;
+    assert_eq!((status, &error["param"]), (400, &json!("user")));
+    let tokens = embed(&gateway, r#"{"model":"first/m","input":[1,2]}"#).await;
+    let (status, error) = refused(tokens).await;
+    assert_eq!((status, &error["param"]), (400, &json!("input")));
+    assert_eq!(first.seen().len(), 1);
+}

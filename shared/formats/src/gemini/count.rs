@@ -1,0 +1,129 @@
+//! How many tokens a conversation has: countTokens, in and out.
+//!
+//! A request holds `contents` alone, or a whole `generateContentRequest`, never both.
+
+use bytes::Bytes;
+use canonical::{
+    Conversation, Error, Format, Kind, Meaning, Raw, Request, Response, ResponseBody, Result,
+    Summary, Task,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    COUNT_FORMAT, GeminiCount, encode, error, forward, inbound, model, outbound, reader::Reader,
+    request, understand, writer::Writer,
+};
+use crate::{
+    Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, fault, json,
+};
+
+/// Where a whole request stands within one that counts.
+const WHOLE: &str = "generateContentRequest";
+
+/// Reads a request for a provider that speaks another format.
+pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+    let body = json::said(raw)?;
+    let conversation = match request::either(&body, WHOLE) {
+        Some(whole) => understand::conversation(&json::understood(whole, WHOLE, "an object")?)?,
+        None => understand::conversation(&body)?,
+    };
+    Ok(Meaning::Conversation(Box::new(conversation)))
+}
+
+impl Inbound for GeminiCount {
+    fn format(&self) -> &'static Format {
+        &COUNT_FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<Request> {
+        let raw = json::members(body)?;
+        let said = json::said(&raw)?;
+        if request::either(&said, "contents").is_none() && request::either(&said, WHOLE).is_none() {
+            let message =
+                format!("`contents` is missing, and so is `{WHOLE}`; one of them is needed.");
+            return Err(Error::invalid("contents", message));
+        }
+        drop(said);
+        Ok(Request::new(&COUNT_FORMAT, Task::CountTokens, raw))
+    }
+
+    fn encode(&self, response: &Response, _summary: &Summary) -> Bytes {
+        inbound::body(response)
+    }
+
+    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request.framing))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    generate_content_request: encode::Body<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted<'a> {
+    total_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    error: Option<&'a serde_json::value::RawValue>,
+}
+
+impl Outbound for GeminiCount {
+    fn name(&self) -> &'static str {
+        COUNT_FORMAT.name
+    }
+
+    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+        let name = request::spelled(&request.raw, WHOLE);
+        let Some(whole) = json::find(&request.raw, name)? else {
+            return forward::forward(&request.raw, target);
+        };
+        let inner = json::text(&request.raw.body, &whole.value);
+        let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
+        let fitted = forward::forward(&inner, target)?;
+        let mut edits = json::Edits::new(&request.raw);
+        edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
+        Ok(Encoded { body: edits.apply(), ..fitted })
+    }
+
+    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+        let mut dropped = vec![];
+        let conversation: &Conversation = meaning.conversation()?;
+        let mut whole = encode::body(conversation, target.model, &mut dropped)?;
+        whole.model = Some(format!("models/{}", model::bare(target.model)));
+        let body = outbound::written(&Body { generate_content_request: whole })?;
+        Ok(Encoded { body, headers: vec![], dropped })
+    }
+
+    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+        let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(Kind::Upstream, "it answered what is no count of tokens")
+                .caused_by(json::unquoted(&error))
+        })?;
+        if let Some(error) = counted.error {
+            return Err(fault::inside_success(error));
+        }
+        let count = counted
+            .total_tokens
+            .ok_or_else(|| Error::new(Kind::Upstream, "it answered without a count of tokens"))?;
+        let body = match reading.purpose {
+            Purpose::Forward => ResponseBody::Raw(body),
+            Purpose::Translate => ResponseBody::Tokens { count, estimated: false },
+        };
+        Ok(Response { body, usage: None })
+    }
+
+    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+        Box::new(Reader::new(reading.purpose))
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        fault::from_status(status, body)
+    }
+}

@@ -1,0 +1,159 @@
+//! A client's own request, on its way to a provider of the same format.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{Field, MARK, Raw, Result};
+use serde_json::value::RawValue;
+
+use super::{model, request, signature};
+use crate::{Encoded, Target, json};
+
+/// The client's bytes, with only what must change changed.
+pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
+    let mut edits = json::Edits::new(raw);
+    let mut dropped = vec![];
+    let named = request::spelled(raw, "model");
+    if json::find(raw, named)?.is_some() {
+        edits.set(named, quoted(&format!("models/{}", model::bare(target.model))));
+    }
+    for field in target.without {
+        if left_out(field, raw, &mut edits)? {
+            dropped.push(field.clone());
+        }
+    }
+    if let (true, Some(contents)) = (is_marked(&raw.body), json::find(raw, "contents")?) {
+        edits.set("contents", cleaned(json::text(&raw.body, &contents.value))?);
+    }
+    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+}
+
+/// JSON text of a text.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Takes out what a policy leaves out. False where there is nothing of it.
+fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+    let (name, members): (_, &[&str]) = match field {
+        Field::Tools => ("tools", &["functionDeclarations"]),
+        Field::ToolChoice => ("toolConfig", &["functionCallingConfig"]),
+        Field::Output => {
+            ("generationConfig", &["responseMimeType", "responseSchema", "responseJsonSchema"])
+        }
+        _ => return Ok(false),
+    };
+    let name = request::spelled(raw, name);
+    let Some(member) = json::find(raw, name)? else { return Ok(false) };
+    let value = json::text(&raw.body, &member.value);
+    if field == &Field::Tools {
+        let Some(left) = without_functions(value) else { return Ok(false) };
+        if left == "[]" {
+            edits.remove(name);
+        } else {
+            edits.set(name, left);
+        }
+        return Ok(true);
+    }
+    let Ok(inner) = json::members(Bytes::copy_from_slice(value.as_bytes())) else {
+        return Ok(false);
+    };
+    let mut less = json::Edits::new(&inner);
+    let spelled = members.iter().map(|it| request::spelled(&inner, it));
+    let removed = spelled.filter(|it| less.remove(it)).count();
+    edits.set(name, String::from_utf8_lossy(&less.apply()).into_owned());
+    Ok(removed != 0)
+}
+
+/// Google's own tools of a list; none where there are no others.
+fn without_functions(tools: &str) -> Option<String> {
+    let request::Many(objects) = serde_json::from_str(tools).ok()?;
+    let objects: Vec<json::Object<'_>> = objects;
+    let has = objects.iter().any(|it| request::either(it, "functionDeclarations").is_some());
+    let kept = objects.iter().filter_map(|tool| {
+        let members = tool.said().filter(|it| request::camel(it.0) != "functionDeclarations");
+        let members: Vec<_> =
+            members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+        (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+    });
+    has.then(|| format!("[{}]", kept.collect::<Vec<_>>().join(",")))
+}
+
+/// Whether a signature of another maker may ride in a body.
+pub(super) fn is_marked(body: &[u8]) -> bool {
+    let has = |mark: &str| memchr::memmem::find(body, mark.as_bytes()).is_some();
+    has(signature::MARK_64) || has(MARK)
+}
+
+/// Contents without the signatures of other makers: a thought goes with its own.
+pub(super) fn cleaned(contents: &str) -> Result<String> {
+    let Ok(request::Many(contents)) =
+        serde_json::from_str::<request::Many<json::Object<'_>>>(contents)
+    else {
+        return Ok(contents.to_owned());
+    };
+    let mut out = vec![];
+    for content in &contents {
+        let mut members = vec![];
+        let mut is_empty = false;
+        for (name, value) in content.said() {
+            let mut text = Cow::Borrowed(value.get());
+            if name == "parts" && is_marked(text.as_bytes()) {
+                let parts = parts(&text);
+                is_empty = parts.is_empty();
+                text = Cow::Owned(format!("[{}]", parts.join(",")));
+            }
+            members.push(format!("{}:{text}", quoted(name)));
+        }
+        if !is_empty {
+            out.push(format!("{{{}}}", members.join(",")));
+        }
+    }
+    Ok(format!("[{}]", out.join(",")))
+}
+
+fn parts(parts: &str) -> Vec<String> {
+    let request::Many(all) = serde_json::from_str(parts).unwrap_or_default();
+    let all: Vec<json::Object<'_>> = all;
+    let mut kept = vec![];
+    // The chunks of a thought stand alone, and only the last of them is signed.
+    let mut open = 0;
+    for part in &all {
+        let is_thought = request::either(part, "thought").is_some_and(|it| it.get() == "true");
+        let signature = request::either(part, "thoughtSignature");
+        let foreign = signature.and_then(foreign);
+        if is_thought && foreign.is_some() {
+            kept.truncate(kept.len() - open);
+            open = 0;
+            continue;
+        }
+        open = if is_thought && signature.is_none() { open + 1 } else { 0 };
+        kept.push(match foreign {
+            Some(_) => unsigned(part),
+            None => written(part.said()),
+        });
+    }
+    kept
+}
+
+/// A signature of another maker; one of Google's own comes as it is.
+fn foreign(value: &RawValue) -> Option<canonical::Signature> {
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    signature::foreign(&text)
+}
+
+/// A part without its signature. A call says that it has none.
+fn unsigned(part: &json::Object<'_>) -> String {
+    let rest = part.said().filter(|it| request::camel(it.0) != "thoughtSignature");
+    let mut text = written(rest);
+    if request::either(part, "functionCall").is_some() && text.pop().is_some() {
+        text.push_str(&format!(",\"thoughtSignature\":\"{}\"}}", signature::SKIP));
+    }
+    text
+}
+
+fn written<'a>(members: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String {
+    let members: Vec<_> =
+        members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+    format!("{{{}}}", members.join(","))
+}

@@ -1,0 +1,67 @@
+//! To a provider that speaks this format, and back.
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+
+use super::{FORMAT, Gemini, encode, forward, pieces, reader::Reader, wire};
+use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, fault, json};
+
+impl Outbound for Gemini {
+    fn name(&self) -> &'static str {
+        FORMAT.name
+    }
+
+    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+        forward::forward(&request.raw, target)
+    }
+
+    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+        let mut dropped = vec![];
+        let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
+        Ok(Encoded { body: written(&body)?, headers: vec![], dropped })
+    }
+
+    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+        let wire = whole(&body)?;
+        let usage = wire.usage_metadata.and_then(wire::usage);
+        // Judges what a client of this format gets as well: a failed answer is none.
+        let answer = pieces::answer(wire, &body)?;
+        let body = match reading.purpose {
+            Purpose::Forward => ResponseBody::Raw(body),
+            Purpose::Translate => ResponseBody::Answer(answer),
+        };
+        Ok(Response { body, usage })
+    }
+
+    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+        Box::new(Reader::new(reading.purpose))
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        fault::from_status(status, body)
+    }
+}
+
+/// JSON text of a body.
+pub(super) fn written(body: &impl serde::Serialize) -> Result<Bytes> {
+    let written = serde_json::to_vec(body).map(Bytes::from);
+    written.map_err(|error| {
+        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
+    })
+}
+
+fn whole(body: &Bytes) -> Result<wire::Answer<'_>> {
+    let unreadable =
+        || Error::new(Kind::Upstream, "it answered what is no answer of generateContent");
+    if !body.trim_ascii_start().starts_with(b"{") {
+        // Google wraps some failures in a list.
+        let listed = serde_json::from_slice::<Vec<wire::Answer<'_>>>(body).unwrap_or_default();
+        return Err(listed
+            .iter()
+            .find_map(|it| it.error)
+            .map_or_else(unreadable, fault::inside_success));
+    }
+    let wire: wire::Answer<'_> = serde_json::from_slice(body)
+        .map_err(|error| unreadable().caused_by(json::unquoted(&error)))?;
+    wire.error.map_or(Ok(wire), |error| Err(fault::inside_success(error)))
+}

@@ -1,0 +1,156 @@
+//! Parts as they are written, to clients and to providers.
+
+use std::borrow::Cow;
+
+use canonical::{Media, Signature, Source};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::signature;
+
+/// What one side says.
+#[derive(Debug, Serialize)]
+pub(super) struct Content<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<&'static str>,
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+/// One piece of it.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) thought: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) inline_data: Option<Blob<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file_data: Option<FileData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) function_call: Option<FunctionCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) function_response: Option<FunctionResponse<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) thought_signature: Option<Cow<'a, str>>,
+}
+
+/// Bytes, here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Blob<'a> {
+    pub(super) mime_type: Cow<'a, str>,
+    pub(super) data: Cow<'a, str>,
+}
+
+/// Bytes, elsewhere.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mime_type: Option<Cow<'a, str>>,
+    pub(super) file_uri: Cow<'a, str>,
+}
+
+/// The model's wish to have a tool called.
+#[derive(Debug, Serialize)]
+pub(super) struct FunctionCall<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) args: Cow<'a, RawValue>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub(super) struct FunctionResponse<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) response: Outcome<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<Part<'a>>,
+}
+
+/// An object with what a tool gave, or with why it failed.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Outcome<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<Value<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<Value<'a>>,
+}
+
+/// Text, or the JSON that it is.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Value<'a> {
+    /// As it reads.
+    Text(Cow<'a, str>),
+    /// As it is.
+    Json(&'a RawValue),
+}
+
+impl<'a> Part<'a> {
+    /// Text.
+    pub(super) fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { text: Some(text.into()), ..Self::default() }
+    }
+
+    /// A thought.
+    pub(super) fn thought(text: impl Into<Cow<'a, str>>) -> Self {
+        Self { thought: true, ..Self::text(text) }
+    }
+
+    /// Bytes, here.
+    pub(super) fn inline(
+        mime_type: impl Into<Cow<'a, str>>,
+        data: impl Into<Cow<'a, str>>,
+    ) -> Self {
+        let blob = Blob { mime_type: mime_type.into(), data: data.into() };
+        Self { inline_data: Some(blob), ..Self::default() }
+    }
+
+    /// Bytes, elsewhere.
+    pub(super) fn file(file_uri: impl Into<Cow<'a, str>>, mime_type: Option<Cow<'a, str>>) -> Self {
+        let file = FileData { mime_type, file_uri: file_uri.into() };
+        Self { file_data: Some(file), ..Self::default() }
+    }
+
+    /// A call.
+    pub(super) fn call(call: FunctionCall<'a>) -> Self {
+        Self { function_call: Some(call), ..Self::default() }
+    }
+
+    /// The same part with what proves it.
+    pub(super) fn signed(mut self, signature: Option<&'a Signature>) -> Self {
+        self.thought_signature = signature.map(signature::written);
+        self
+    }
+
+    /// The same part for a client; a call that Google did not sign says so, or Gemini would refuse
+    /// it in a later turn.
+    pub(super) fn for_client(self, signature: Option<&'a Signature>) -> Self {
+        let mut part = self.signed(signature);
+        if part.function_call.is_some() && part.thought_signature.is_none() {
+            part.thought_signature = Some(Cow::Borrowed(signature::SKIP));
+        }
+        part
+    }
+}
+
+/// Media that a model made, for a client.
+pub(super) fn made<'a>(media: &'a Media, otherwise: &'static str) -> Part<'a> {
+    let kind = media.media_type.as_deref();
+    match &media.source {
+        Source::Base64(data) => Part::inline(kind.unwrap_or(otherwise), data.as_str()),
+        Source::Url(uri) | Source::Id(uri) => Part::file(uri.as_str(), kind.map(Cow::Borrowed)),
+        Source::Text(text) => Part::text(text.as_str()),
+    }
+}
+
+/// The arguments of a call as the object that they must be; none where they are none.
+pub(super) fn arguments(json: &str) -> Option<Cow<'_, RawValue>> {
+    let json = if json.trim().is_empty() { "{}" } else { json };
+    let args: &RawValue = serde_json::from_str(json).ok()?;
+    args.get().starts_with('{').then_some(Cow::Borrowed(args))
+}

@@ -1,0 +1,131 @@
+//! A provider's stream: watched while it passes, or understood.
+//!
+//! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
+
+use bytes::Bytes;
+use canonical::{Error, Event, EventKind, Kind, Result, Usage};
+
+use super::{pieces::Pieces, wire};
+use crate::{
+    EventReader, Purpose, fault, json,
+    sse::{self, Framer},
+};
+
+/// Reads chunks until the connection ends.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    framer: Framer,
+    purpose: Purpose,
+    /// Which candidates were seen, and whether each has ended.
+    ended: Vec<bool>,
+    pieces: Pieces,
+    closed: bool,
+}
+
+impl Reader {
+    pub(super) fn new(purpose: Purpose) -> Self {
+        Self { purpose, ..Self::default() }
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        let (kind, usage) = match sse::fields(&frame).1.filter(|it| !it.is_empty()) {
+            Some(data) => {
+                let chunk = chunk(&data)?;
+                if self.purpose == Purpose::Translate {
+                    return self.pieces.read(chunk, &data, events);
+                }
+                self.watch(&chunk)?
+            }
+            // Failures may come as bare JSON.
+            None if frame.trim_ascii_start().starts_with(b"{") => {
+                return Err(fault::from_event(&frame));
+            }
+            None if self.purpose == Purpose::Translate => return Ok(()),
+            None => (EventKind::Comment, None),
+        };
+        events.push(Event::frame(kind, usage, frame));
+        Ok(())
+    }
+
+    /// What a chunk means for the course of the answer.
+    fn watch(&mut self, chunk: &wire::Answer<'_>) -> Result<(EventKind, Option<Usage>)> {
+        let usage = chunk.usage_metadata.and_then(wire::usage);
+        let mut kind = if usage.is_some() { EventKind::Report } else { EventKind::Comment };
+        if chunk.is_blocked() {
+            self.ended.push(true);
+            return Ok((EventKind::Finish, usage));
+        }
+        for (at, candidate) in chunk.candidates.iter().flatten().enumerate() {
+            let at = candidate.index.map_or(at, |it| it as usize);
+            let seen = self.ended.len().max(at.min(MOST_CANDIDATES) + 1);
+            self.ended.resize(seen, false);
+            if candidate.finish()?.is_some() {
+                kind = EventKind::Finish;
+                self.ended.get_mut(at).into_iter().for_each(|it| *it = true);
+            } else if kind != EventKind::Finish {
+                let content = candidate.has_content() || kind == EventKind::Content;
+                kind = if content { EventKind::Content } else { EventKind::Prelude };
+            }
+        }
+        Ok((kind, usage))
+    }
+
+    fn is_whole(&self) -> bool {
+        match self.purpose {
+            Purpose::Forward => !self.ended.is_empty() && self.ended.iter().all(|it| *it),
+            Purpose::Translate => self.pieces.is_whole(),
+        }
+    }
+}
+
+/// How many candidates there can be.
+const MOST_CANDIDATES: usize = 128;
+
+impl EventReader for Reader {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        self.framer.push(&bytes)?;
+        while let Some(frame) = self.framer.frame() {
+            self.frame(frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        if std::mem::replace(&mut self.closed, true) {
+            return Ok(());
+        }
+        if !self.framer.is_empty() {
+            let rest = self.framer.rest();
+            if rest.trim_ascii_start().starts_with(b"{")
+                && serde_json::from_slice::<wire::Answer<'_>>(rest).is_ok()
+            {
+                return Err(fault::from_event(rest));
+            }
+            let message = "its stream ended within an event: the answer is cut";
+            return Err(Error::new(Kind::Upstream, message));
+        }
+        if !self.is_whole() {
+            let message = "its stream ended without a finish reason: the answer is cut";
+            return Err(Error::new(Kind::Upstream, message));
+        }
+        match self.purpose {
+            Purpose::Forward => events.push(Event::frame(EventKind::End, None, Bytes::new())),
+            Purpose::Translate => self.pieces.close(events),
+        }
+        Ok(())
+    }
+}
+
+fn chunk(data: &[u8]) -> Result<wire::Answer<'_>> {
+    let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
+    // A list would pass for an object without any of its members.
+    if !data.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed());
+    }
+    let chunk: wire::Answer<'_> = serde_json::from_slice(data)
+        .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+    match chunk.error {
+        Some(error) => Err(fault::inside_success(error)),
+        None => Ok(chunk),
+    }
+}

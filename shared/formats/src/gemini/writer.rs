@@ -1,0 +1,202 @@
+//! A stream to a client: chunks that are each a small answer.
+//!
+//! There is no terminator: the last chunk says why the answer ends, and what it took.
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, BytesMut};
+use canonical::{
+    Citation, Error, Event, EventBody, Finish, Framing, Piece, Signature, Summary, Usage,
+};
+
+use super::{
+    answer::{Body, Candidate, serialized},
+    error,
+    parts::{self, FunctionCall, Part},
+};
+use crate::{EventWriter, sse};
+
+/// Writes chunks: a provider's own, or made of pieces.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    framing: Framing,
+    /// Whether anything was written.
+    begun: bool,
+    id: Option<String>,
+    model: Option<String>,
+    usage: Option<Usage>,
+    choices: BTreeMap<u32, Choice>,
+}
+
+/// One candidate, as it goes on.
+#[derive(Debug, Default)]
+struct Choice {
+    /// Calls whose arguments may still grow.
+    calls: Vec<Call>,
+    /// Whether a call was no call.
+    broken: bool,
+    /// Its text so far: citations point into it.
+    text: String,
+    finish: Option<Finish>,
+}
+
+#[derive(Debug)]
+struct Call {
+    number: usize,
+    id: String,
+    name: String,
+    signature: Option<Signature>,
+    arguments: String,
+}
+
+impl Writer {
+    pub(super) fn new(framing: Framing) -> Self {
+        Self { framing, ..Self::default() }
+    }
+
+    /// Writes one piece.
+    fn piece(&mut self, index: u32, piece: Piece, out: &mut BytesMut) {
+        let choice = self.choices.entry(index).or_default();
+        if choice.finish.is_some() {
+            return;
+        }
+        match piece {
+            Piece::Start { id, model } => {
+                (self.id, self.model) = (self.id.take().or(id), self.model.take().or(model));
+            }
+            Piece::ToolCall { call: number, id, name, signature } => {
+                choice.calls.push(Call { number, id, name, signature, arguments: String::new() });
+            }
+            Piece::Arguments { call, json } => {
+                let call = choice.calls.iter_mut().rev().find(|it| it.number == call);
+                call.into_iter().for_each(|it| it.arguments.push_str(&json));
+            }
+            Piece::Finish(finish) => {
+                self.calls(index, out);
+                self.choices.entry(index).or_default().finish = Some(finish);
+            }
+            Piece::Report | Piece::End => {}
+            Piece::Text(text) | Piece::Refusal(text) | Piece::Reasoning(text)
+                if text.is_empty() => {}
+            Piece::Citation(citation) => self.citation(index, &citation, out),
+            Piece::Text(text) => {
+                choice.text.push_str(&text);
+                self.part(index, Part::text(text), out);
+            }
+            Piece::Refusal(text) => self.part(index, Part::text(text), out),
+            Piece::Reasoning(text) => self.part(index, Part::thought(text), out),
+            Piece::Signature(signature) => {
+                self.part(index, Part::thought("").signed(Some(&signature)), out);
+            }
+            Piece::Image(media) => self.part(index, parts::made(&media, "image/png"), out),
+            Piece::Audio(media) => self.part(index, parts::made(&media, "audio/wav"), out),
+        }
+    }
+
+    /// Writes a part, behind the calls that came before it.
+    fn part(&mut self, index: u32, part: Part<'_>, out: &mut BytesMut) {
+        self.calls(index, out);
+        self.chunk(vec![Candidate::saying(index, vec![part])], false, out);
+    }
+
+    /// Writes the calls that nothing more can be added to.
+    fn calls(&mut self, index: u32, out: &mut BytesMut) {
+        let choice = self.choices.entry(index).or_default();
+        if choice.calls.is_empty() {
+            return;
+        }
+        let calls = std::mem::take(&mut choice.calls);
+        let written = calls.iter().filter_map(|call| {
+            let args = parts::arguments(&call.arguments)?;
+            let (id, name) = (call.id.as_str().into(), call.name.as_str().into());
+            let part = Part::call(FunctionCall { id, name, args });
+            Some(part.for_client(call.signature.as_ref()))
+        });
+        let written: Vec<_> = written.collect();
+        choice.broken |= written.len() < calls.len();
+        if !written.is_empty() {
+            self.chunk(vec![Candidate::saying(index, written)], false, out);
+        }
+    }
+
+    fn citation(&mut self, index: u32, citation: &Citation, out: &mut BytesMut) {
+        let text = self.choices.get(&index).map_or("", |it| it.text.as_str());
+        let candidate = Candidate::saying(index, vec![Part::text("")]);
+        let candidate = candidate.citing(text, std::slice::from_ref(citation));
+        self.chunk(vec![candidate], false, out);
+    }
+
+    fn chunk(&mut self, candidates: Vec<Candidate<'_>>, last: bool, out: &mut BytesMut) {
+        let usage_metadata = self.usage.as_ref().filter(|_| last).map(Into::into);
+        let body = Body {
+            candidates,
+            usage_metadata,
+            model_version: self.model.as_deref(),
+            response_id: self.id.as_deref(),
+        };
+        let body = serialized(&body);
+        self.framed(&body, out);
+    }
+
+    /// Writes JSON text as this client wants to tell pieces apart.
+    fn framed(&mut self, json: &[u8], out: &mut BytesMut) {
+        match self.framing {
+            Framing::Events => {
+                out.put_slice(b"data: ");
+                out.put_slice(json);
+                out.put_slice(b"\r\n\r\n");
+            }
+            Framing::Array => {
+                out.put_slice(if self.begun { b",\r\n" } else { b"[" });
+                out.put_slice(json);
+                out.put_slice(b"\n");
+            }
+        }
+        self.begun = true;
+    }
+
+    /// Closes what holds the chunks.
+    fn close(&mut self, out: &mut BytesMut) {
+        if self.framing == Framing::Array {
+            out.put_slice(if self.begun { b"]" } else { b"[]" });
+        }
+    }
+}
+
+impl EventWriter for Writer {
+    fn write(&mut self, event: Event, out: &mut BytesMut) {
+        self.usage = event.usage.or(self.usage);
+        match event.body {
+            EventBody::Piece(index, piece) => self.piece(index, piece, out),
+            EventBody::Frame(frame) if self.framing == Framing::Events => {
+                self.begun |= !frame.is_empty();
+                out.put(frame);
+            }
+            EventBody::Frame(frame) => {
+                let (_, data) = sse::fields(&frame);
+                if let Some(data) = data.filter(|it| !it.is_empty()) {
+                    self.framed(&data, out);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, _summary: &Summary, out: &mut BytesMut) {
+        let choices = std::mem::take(&mut self.choices);
+        let ended = choices.iter().filter_map(|(index, choice)| {
+            let candidate = Candidate::saying(*index, vec![Part::text("")]);
+            Some(candidate.ending(choice.finish.as_ref()?, choice.broken))
+        });
+        let ended: Vec<_> = ended.collect();
+        if !ended.is_empty() {
+            self.chunk(ended, true, out);
+        }
+        self.close(out);
+    }
+
+    fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
+        self.choices.clear();
+        self.framed(&error::to_client(error, request_id), out);
+        self.close(out);
+    }
+}

@@ -1,0 +1,56 @@
+//! OpenAI Responses, in and out, without any memory: nothing is stored, here or there.
+//!
+//! Source: the API reference of `POST /v1/responses` and the types of the `openai` Python package
+//! 3.54. Clients who want memory send the whole conversation, which is what the reference
+//! describes for `store: false`: reasoning then travels as `encrypted_content`.
+
+mod answer;
+mod encode;
+mod forward;
+mod inbound;
+mod item;
+mod outbound;
+mod parts;
+mod reader;
+mod request;
+mod stream;
+mod understand;
+mod wire;
+mod writer;
+
+use std::borrow::Cow;
+
+use canonical::{Field, Format};
+
+/// The format.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiResponses;
+
+/// What a request has to know of it.
+pub(crate) const FORMAT: Format =
+    Format { name: "openai_responses", understand: understand::understand, word };
+
+/// This format's word for what a request may say, where it differs from that of chat.
+fn word(field: &Field) -> Cow<'static, str> {
+    Cow::Borrowed(match field {
+        Field::Refusal => "input[].content[].refusal",
+        Field::ReasoningText => "input[].summary",
+        Field::Citations => "input[].content[].annotations",
+        Field::Image => "input[].content[].image_url",
+        Field::ImageDetail => "input[].content[].detail",
+        Field::Audio => "input[].content[].input_audio",
+        Field::File => "input[].content[].input_file",
+        Field::FileName => "input[].content[].filename",
+        Field::ToolResultMedia => "input[].output[]",
+        Field::Cache => "input[].content[].prompt_cache_breakpoint",
+        Field::CacheTtl => "input[].content[].prompt_cache_breakpoint.ttl",
+        Field::ToolStrict => "tools[].strict",
+        Field::Output => "text.format",
+        Field::OutputName => "text.format.name",
+        Field::OutputStrict => "text.format.strict",
+        Field::MaxTokens => "max_output_tokens",
+        Field::Reasoning => "reasoning.effort",
+        Field::Verbosity => "text.verbosity",
+        other => return other.plain(),
+    })
+}

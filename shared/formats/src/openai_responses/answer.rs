@@ -1,0 +1,155 @@
+//! Whole answers, both ways.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{
+    Answer, Choice, Content, Error, Finish, Kind, Media, Part, Response, ResponseBody, Result,
+    Source, Summary, ToolCall,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    item::{self, Names, Tokens},
+    parts, wire,
+};
+use crate::{Purpose, fault, json};
+
+/// Reads a provider's whole answer.
+pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
+    let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
+        Error::new(Kind::Upstream, "it answered what is not a response")
+            .caused_by(json::unquoted(&error))
+    })?;
+    check(&wire)?;
+    if wire.status.as_deref().unwrap_or("completed") == "completed"
+        && wire.output.as_ref().is_none_or(Vec::is_empty)
+    {
+        return Err(Error::new(Kind::Upstream, "it answered without any output"));
+    }
+    let usage = wire.usage.and_then(wire::usage);
+    let body = match purpose {
+        Purpose::Forward => ResponseBody::Raw(body),
+        Purpose::Translate => ResponseBody::Answer(answer(wire)),
+    };
+    Ok(Response { body, usage })
+}
+
+/// Refuses an answer that is none.
+pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
+    if let Some(error) = wire.error {
+        return Err(fault::inside_success(error));
+    }
+    match wire.status.as_deref() {
+        None | Some("completed" | "incomplete") => Ok(()),
+        Some(status) => {
+            let status = crate::clean(status);
+            Err(Error::new(Kind::Upstream, format!("it gave up: status `{status}`")))
+        }
+    }
+}
+
+fn answer(wire: wire::Response<'_>) -> Answer {
+    let items = wire.output.as_deref().unwrap_or_default();
+    let parts: Vec<Part> = items.iter().flat_map(|it| said(it)).collect();
+    let is = |wanted: fn(&Content) -> bool| parts.iter().any(|it| wanted(&it.content));
+    let finish = finish(
+        &wire,
+        is(|it| matches!(it, Content::ToolCall(_))),
+        is(|it| matches!(it, Content::Refusal(_))) && !is(|it| matches!(it, Content::Text(..))),
+    );
+    Answer { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] }
+}
+
+/// Why an answer ends: OpenAI has no word for it but where it is cut.
+pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> Finish {
+    if wire.status.as_deref() == Some("incomplete") {
+        let details = wire.incomplete_details.as_ref();
+        return match details.and_then(|it| it.reason.as_deref()) {
+            Some("content_filter") => Finish::Filtered,
+            Some("steered") => Finish::Paused,
+            // `max_output_tokens`, `max_messages`, and limits to come.
+            _ => Finish::Length,
+        };
+    }
+    match (calls, refuses) {
+        (true, _) => Finish::ToolCalls,
+        (false, true) => Finish::Refusal,
+        (false, false) => Finish::Stop,
+    }
+}
+
+/// What a provider's item says. Items of tools that run at the provider say nothing of their own.
+pub(super) fn said(json: &RawValue) -> Vec<Part> {
+    let Ok(item) = serde_json::from_str::<wire::Item<'_>>(json.get()) else {
+        return vec![];
+    };
+    match item.kind.as_deref() {
+        Some("message") => message(&item),
+        Some("reasoning") => parts::reasoning(&item).into_iter().collect(),
+        Some("function_call") => vec![Part::new(Content::ToolCall(call(&item)))],
+        Some("image_generation_call") => picture(&item).into_iter().collect(),
+        _ => vec![],
+    }
+}
+
+fn message(item: &wire::Item<'_>) -> Vec<Part> {
+    let Some(content) = item.content else { return vec![] };
+    let Ok(list) = serde_json::from_str::<Vec<wire::Part<'_>>>(content.get()) else {
+        return wire::string(Some(content)).map(Part::text).into_iter().collect();
+    };
+    let said = list.into_iter().filter_map(|part| match part.kind.as_ref() {
+        "output_text" | "text" => {
+            let citations = part.annotations.unwrap_or_default();
+            let citations = citations.iter().filter_map(|it| parts::citation(it)).collect();
+            Some(Content::Text(part.text.unwrap_or_default().into_owned(), citations))
+        }
+        "refusal" => Some(Content::Refusal(part.refusal.unwrap_or_default().into_owned())),
+        _ => None,
+    });
+    said.map(Part::new).collect()
+}
+
+/// What a tool is called with.
+pub(super) fn call(item: &wire::Item<'_>) -> ToolCall {
+    let id = item.call_id.as_deref().filter(|it| !it.is_empty()).or(item.id.as_deref());
+    let name = item.name.as_deref().unwrap_or_default();
+    ToolCall {
+        id: id.filter(|it| !it.is_empty()).unwrap_or("call_0").to_owned(),
+        name: name.to_owned(),
+        arguments: item::whole(&arguments(item)),
+    }
+}
+
+/// Arguments: JSON text within a string, or the object itself where somebody imitates badly.
+pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
+    let Some(json) = item.arguments else { return Cow::Borrowed("") };
+    wire::string(Some(json)).unwrap_or(Cow::Borrowed(json.get()))
+}
+
+pub(super) fn picture(item: &wire::Item<'_>) -> Option<Part> {
+    let data = wire::string(item.result)?;
+    let source = Source::Base64(data.into_owned());
+    let media_type = Some("image/png".to_owned());
+    Some(Part::new(Content::Image(Media { source, media_type, ..Media::default() })))
+}
+
+/// Writes a whole answer to a client.
+pub(super) fn write(response: &Response, summary: &Summary) -> Bytes {
+    let answer = match &response.body {
+        ResponseBody::Raw(raw) => return raw.clone(),
+        ResponseBody::Answer(answer) => answer,
+        ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => return Bytes::from_static(b"{}"),
+    };
+    let names = Names::new(answer.id.as_deref().unwrap_or(&summary.request_id));
+    let (said, finish) =
+        answer.choices.first().map_or((&[][..], &Finish::Stop), |it| (&it.parts, &it.finish));
+    let refused = said.iter().any(|it| matches!(it.content, Content::Refusal(_)));
+    let outcome = item::outcome(finish, refused);
+    let output = names.items(said, outcome.0);
+    let model = answer.model.as_deref().unwrap_or(&summary.model);
+    let mut whole = item::Answer::new(&names.id, model, summary.arrived / 1000).ended(outcome);
+    whole.output = &output;
+    whole.usage = response.usage.as_ref().map(Tokens::from);
+    json::written(&whole).into()
+}

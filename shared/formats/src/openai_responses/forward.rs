@@ -1,0 +1,170 @@
+//! A client's own request for a provider of the same format, with only what must change changed.
+//!
+//! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
+//! that only a memory could find are left out.
+
+use bytes::Bytes;
+use canonical::{Error, Field, Kind, MARK, Raw, Request, Result, Signature};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{encode, parts, wire};
+use crate::{Encoded, Target, json};
+
+#[derive(Serialize)]
+struct Thought<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+    summary: Vec<Summary<'a>>,
+    encrypted_content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
+/// Forwards a request.
+pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    let raw = &request.raw;
+    let mut edits = json::Edits::new(raw);
+    edits.set("model", written(target.model)?);
+    let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
+    if stores {
+        edits.set("store", "false");
+        if let Some(include) = included(raw, target.model)? {
+            edits.set("include", include);
+        }
+    }
+    let mut dropped = vec![];
+    if let Some(input) = cleaned(raw, stores, &mut dropped)? {
+        edits.set("input", input);
+    }
+    for field in target.without {
+        let is_gone = match field {
+            Field::Output => without_format(raw, &mut edits)?,
+            field => edits.remove(&field.plain()),
+        };
+        if is_gone {
+            dropped.push(field.clone());
+        }
+    }
+    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+}
+
+fn written(value: &(impl Serialize + ?Sized)) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| {
+        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
+    })
+}
+
+/// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
+fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
+    let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
+    if !asked && !encode::thinks(model) {
+        return Ok(None);
+    }
+    let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
+    let mut given = given.unwrap_or_default();
+    if given.iter().any(|it| it == encode::SEALED) {
+        return Ok(None);
+    }
+    given.push(encode::SEALED.to_owned());
+    written(&given).map(Some)
+}
+
+/// The text options without the form of the answer. False where there is none.
+fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+    let Some(member) = json::find(raw, "text")? else { return Ok(false) };
+    let text = json::text(&raw.body, &member.value);
+    let text = json::members(Bytes::copy_from_slice(text.as_bytes()))?;
+    let mut within = json::Edits::new(&text);
+    let is_gone = within.remove("format");
+    if is_gone {
+        edits.set("text", String::from_utf8_lossy(&within.apply()).into_owned());
+    }
+    Ok(is_gone)
+}
+
+/// The input without what this provider cannot use; none where it can use everything.
+fn cleaned(raw: &Raw, stores: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+    let Some(member) = json::find(raw, "input")? else { return Ok(None) };
+    let input = json::text(&raw.body, &member.value);
+    let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
+    let suspicious = holds(MARK) || holds("item_reference") || stores && holds("\"reasoning\"");
+    if !suspicious || !input.starts_with('[') {
+        return Ok(None);
+    }
+    let items: Vec<&RawValue> = json::read(raw, "input", "a list of items")?.unwrap_or_default();
+    let mut kept = Vec::with_capacity(items.len());
+    let mut changed = false;
+    for (at, json) in items.into_iter().enumerate() {
+        let item: wire::Item<'_> = serde_json::from_str(json.get()).unwrap_or_default();
+        match fate(&item, json, stores)? {
+            Fate::Keep => kept.push(json.get().to_owned()),
+            Fate::Change(text) => {
+                changed = true;
+                kept.push(text);
+            }
+            Fate::Leave => {
+                changed = true;
+                let shown = item.encrypted_content.is_none() && !parts::thought(&item).is_empty();
+                if shown && !dropped.contains(&Field::ReasoningText) {
+                    dropped.push(Field::ReasoningText);
+                }
+            }
+            Fate::Refuse => return Err(reference(&format!("input[{at}]"))),
+        }
+    }
+    Ok(changed.then(|| format!("[{}]", kept.join(","))))
+}
+
+/// An item that only a memory could find.
+pub(super) fn reference(path: &str) -> Error {
+    let message = format!(
+        "`{path}` refers to an item that is not here: nothing is stored; send the item itself."
+    );
+    Error::invalid(path, message)
+}
+
+/// What becomes of an item.
+enum Fate {
+    Keep,
+    Change(String),
+    Leave,
+    Refuse,
+}
+
+fn fate(item: &wire::Item<'_>, json: &RawValue, stores: bool) -> Result<Fate> {
+    match item.kind.as_deref() {
+        Some("item_reference") => Ok(Fate::Refuse),
+        Some("reasoning") => thought(item, stores),
+        _ if item.call_id.as_deref().is_some_and(|it| it.contains(MARK)) => {
+            let raw = json::members(Bytes::copy_from_slice(json.get().as_bytes()))?;
+            let mut edits = json::Edits::new(&raw);
+            let (id, _) = Signature::off_id(item.call_id.as_deref().unwrap_or_default());
+            edits.set("call_id", written(id)?);
+            Ok(Fate::Change(String::from_utf8_lossy(&edits.apply()).into_owned()))
+        }
+        _ => Ok(Fate::Keep),
+    }
+}
+
+/// A thought stays if its maker is this format's own and its proof travels with it.
+fn thought(item: &wire::Item<'_>, stores: bool) -> Result<Fate> {
+    let Some(proof) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
+        return Ok(if stores { Fate::Leave } else { Fate::Keep });
+    };
+    let Some(signature) = Signature::from_tag(proof) else { return Ok(Fate::Keep) };
+    let Some((id, encrypted_content)) = parts::unsealed(&signature) else {
+        return Ok(Fate::Leave);
+    };
+    let text = parts::thought(item);
+    let summary = Some(Summary { kind: "summary_text", text: &text }).filter(|_| !text.is_empty());
+    let summary = summary.into_iter().collect();
+    let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
+    written(&thought).map(Fate::Change)
+}

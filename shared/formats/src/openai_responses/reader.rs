@@ -1,0 +1,411 @@
+//! A provider's stream: watched while it passes, or taken apart for a client of another format.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bytes::Bytes;
+use canonical::{Content, Error, Event, EventKind, Finish, Kind, Piece, Result, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{answer, parts, wire};
+use crate::{
+    EventReader, Purpose, fault, json,
+    sse::{self, Framer},
+};
+
+/// One event, as far as it is looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    output_index: u64,
+    content_index: u64,
+    summary_index: u64,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    annotation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads events until the answer is told to be complete, or incomplete.
+#[derive(Debug)]
+pub(super) struct Reader {
+    framer: Framer,
+    purpose: Purpose,
+    ended: bool,
+    /// Whether anything was said that a client can use.
+    answered: bool,
+    heard: Heard,
+}
+
+impl Reader {
+    pub(super) fn new(purpose: Purpose) -> Self {
+        Self {
+            framer: Framer::default(),
+            purpose,
+            ended: false,
+            answered: false,
+            heard: Heard::default(),
+        }
+    }
+
+    fn frame(&mut self, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
+        let (name, data) = sse::fields(frame);
+        let data = data.filter(|it| !it.is_empty());
+        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
+            self.pass(EventKind::Comment, frame, events);
+            return Ok(());
+        };
+        let said = said(name, &data)?;
+        match said.kind.as_ref() {
+            "error" => return Err(fault::from_event(&data)),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                return self.end(&said, frame, events);
+            }
+            _ => {}
+        }
+        let kind = kind(&said);
+        self.answered |= kind.is_meaningful();
+        match self.purpose {
+            Purpose::Forward => self.pass(kind, frame, events),
+            Purpose::Translate => self.heard.event(&said, events),
+        }
+        Ok(())
+    }
+
+    /// Keeps a frame for a client of the same format.
+    fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<Event>) {
+        if self.purpose == Purpose::Forward {
+            events.push(Event::frame(kind, None, frame.clone()));
+        }
+    }
+
+    /// Reads the last event, which tells everything again.
+    fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
+        let response: wire::Response<'_> = said
+            .response
+            .ok_or_else(malformed)
+            .and_then(|it| serde_json::from_str(it.get()).map_err(|error| broken(&error)))?;
+        answer::check(&response)?;
+        if said.kind == "response.failed" {
+            return Err(Error::new(Kind::Upstream, "it gave up without saying why"));
+        }
+        let empty = response.output.as_ref().is_none_or(Vec::is_empty);
+        if said.kind == "response.completed" && !self.answered && empty {
+            return Err(Error::new(Kind::Upstream, "it answered without any output"));
+        }
+        let usage = response.usage.and_then(wire::usage);
+        match self.purpose {
+            Purpose::Forward => {
+                events.push(Event::frame(EventKind::Finish, usage, frame.clone()));
+                events.push(Event::frame(EventKind::End, None, Bytes::new()));
+            }
+            Purpose::Translate => self.heard.end(&response, usage, events),
+        }
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl EventReader for Reader {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while !self.ended
+            && let Some(frame) = self.framer.frame()
+        {
+            self.frame(&frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, _events: &mut Vec<Event>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let what = if self.framer.is_empty() {
+            "its stream ended without `response.completed`: the answer is cut"
+        } else {
+            "its stream ended within an event: the answer is cut"
+        };
+        Err(Error::new(Kind::Upstream, what))
+    }
+}
+
+fn malformed() -> Error {
+    Error::new(Kind::Upstream, "it sent a malformed event")
+}
+
+fn broken(error: &serde_json::Error) -> Error {
+    malformed().caused_by(json::unquoted(error))
+}
+
+/// Reads an event. Some name it only beside its data.
+fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
+    if !data.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed());
+    }
+    let mut said: Said<'_> = serde_json::from_slice(data).map_err(|error| broken(&error))?;
+    if said.kind.is_empty() {
+        said.kind = String::from_utf8_lossy(name);
+    }
+    if said.kind.is_empty()
+        && let Some(error) = said.error
+    {
+        return Err(fault::inside_success(error));
+    }
+    Ok(said)
+}
+
+/// What an event means for the course of the answer.
+fn kind(said: &Said<'_>) -> EventKind {
+    match said.kind.as_ref() {
+        "response.created"
+        | "response.queued"
+        | "response.in_progress"
+        | "response.content_part.added"
+        | "response.reasoning_summary_part.added" => EventKind::Prelude,
+        "response.output_item.added" => {
+            let item =
+                said.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
+            match item.and_then(|it| it.kind).as_deref() {
+                None | Some("message" | "reasoning") => EventKind::Prelude,
+                Some(_) => EventKind::Content,
+            }
+        }
+        kind if kind.ends_with(".delta") => match said.delta.map(RawValue::get) {
+            None | Some("null" | "\"\"") => EventKind::Prelude,
+            Some(_) => EventKind::Content,
+        },
+        kind if kind.starts_with("response.") => EventKind::Content,
+        _ => EventKind::Comment,
+    }
+}
+
+/// What was heard of an answer so far: deltas and what is said again when a part is done.
+#[derive(Debug, Default)]
+struct Heard {
+    items: BTreeMap<u64, Heeded>,
+    calls: usize,
+    texts: bool,
+    refusals: bool,
+}
+
+/// An item, and a part of it.
+type Place = (u64, u64);
+
+/// What was heard of one item.
+#[derive(Debug, Default)]
+struct Heeded {
+    /// How many bytes of each part.
+    parts: BTreeMap<u64, usize>,
+    /// Which call it is.
+    call: Option<usize>,
+    /// Which part of a summary was heard last.
+    summary: Option<u64>,
+    citations: usize,
+    done: bool,
+}
+
+impl Heard {
+    fn event(&mut self, said: &Said<'_>, events: &mut Vec<Event>) {
+        let at = said.output_index;
+        let text = |json| wire::string(json).unwrap_or_default();
+        match said.kind.as_ref() {
+            "response.created" => {
+                let response = said.response.and_then(|it| serde_json::from_str(it.get()).ok());
+                let response: wire::Response<'_> = response.unwrap_or_default();
+                let start = Piece::Start { id: response.id, model: response.model };
+                events.push(Event::piece(0, start));
+            }
+            "response.output_item.added" => self.opened(at, said.item, events),
+            "response.output_item.done" => {
+                if let Some(item) = said.item {
+                    self.done(at, item, events);
+                }
+            }
+            "response.output_text.delta" => {
+                self.more((at, said.content_index), Say::Text, &text(said.delta), events);
+            }
+            "response.output_text.done" => {
+                self.rest((at, said.content_index), Say::Text, &text(said.text), events);
+            }
+            "response.output_text.annotation.added" => self.cited(at, said.annotation, events),
+            "response.refusal.delta" => {
+                self.more((at, said.content_index), Say::Refusal, &text(said.delta), events);
+            }
+            "response.refusal.done" => {
+                self.rest((at, said.content_index), Say::Refusal, &text(said.refusal), events);
+            }
+            "response.reasoning_summary_text.delta" => {
+                self.summary(at, said.summary_index, events);
+                self.more((at, said.summary_index), Say::Thought, &text(said.delta), events);
+            }
+            "response.reasoning_summary_text.done" => {
+                self.summary(at, said.summary_index, events);
+                self.rest((at, said.summary_index), Say::Thought, &text(said.text), events);
+            }
+            "response.reasoning_text.delta" if self.shows_thought(at) => {
+                self.more((at, said.content_index), Say::Thought, &text(said.delta), events);
+            }
+            "response.function_call_arguments.delta" => {
+                self.more((at, 0), Say::Arguments, &text(said.delta), events);
+            }
+            "response.function_call_arguments.done" => {
+                self.rest((at, 0), Say::Arguments, &text(said.arguments), events);
+            }
+            _ => {}
+        }
+    }
+
+    /// Where a summary is told, the thought itself would be the same again.
+    fn shows_thought(&self, at: u64) -> bool {
+        self.items.get(&at).is_none_or(|it| it.summary.is_none())
+    }
+
+    fn opened(&mut self, at: u64, item: Option<&RawValue>, events: &mut Vec<Event>) {
+        let item = item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
+        if let Some(item) = item.filter(|it| it.kind.as_deref() == Some("function_call")) {
+            self.call(at, &item, events);
+        }
+    }
+
+    fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
+        let heeded = self.items.entry(at).or_default();
+        if heeded.call.is_some() {
+            return;
+        }
+        let call = self.calls;
+        heeded.call = Some(call);
+        self.calls += 1;
+        let wish = answer::call(item);
+        let piece = Piece::ToolCall { call, id: wish.id, name: wish.name, signature: None };
+        events.push(Event::piece(0, piece));
+    }
+
+    /// Passes on what is new.
+    fn more(&mut self, (at, part): Place, say: Say, text: &str, events: &mut Vec<Event>) {
+        if text.is_empty() {
+            return;
+        }
+        let heeded = self.items.entry(at).or_default();
+        let piece = match (say, heeded.call) {
+            (Say::Text, _) => {
+                self.texts = true;
+                Piece::Text(text.to_owned())
+            }
+            (Say::Refusal, _) => {
+                self.refusals = true;
+                Piece::Refusal(text.to_owned())
+            }
+            (Say::Thought, _) => Piece::Reasoning(text.to_owned()),
+            (Say::Arguments, Some(call)) => Piece::Arguments { call, json: text.to_owned() },
+            // Arguments of a tool that runs at the provider.
+            (Say::Arguments, None) => return,
+        };
+        *heeded.parts.entry(part).or_default() += text.len();
+        events.push(Event::piece(0, piece));
+    }
+
+    /// Passes on what deltas did not bring of a part that is told whole.
+    fn rest(&mut self, (at, part): Place, say: Say, whole: &str, events: &mut Vec<Event>) {
+        let heard = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
+        if let Some(rest) = whole.get(heard..) {
+            self.more((at, part), say, rest, events);
+        }
+    }
+
+    /// Sets the pieces of a summary apart.
+    fn summary(&mut self, at: u64, part: u64, events: &mut Vec<Event>) {
+        let last = self.items.entry(at).or_default().summary.replace(part);
+        if last.is_some_and(|it| it != part) {
+            events.push(Event::piece(0, Piece::Reasoning(parts::BREAK.to_owned())));
+        }
+    }
+
+    fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<Event>) {
+        if let Some(citation) = annotation.and_then(parts::citation) {
+            self.items.entry(at).or_default().citations += 1;
+            events.push(Event::piece(0, Piece::Citation(citation)));
+        }
+    }
+
+    /// Passes on what nothing before brought of an item that is told whole.
+    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) {
+        let Ok(item) = serde_json::from_str::<wire::Item<'_>>(json.get()) else { return };
+        if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
+            return;
+        }
+        match item.kind.as_deref() {
+            Some("reasoning") => self.thought(at, &item, events),
+            Some("function_call") => {
+                self.call(at, &item, events);
+                self.rest((at, 0), Say::Arguments, &answer::arguments(&item), events);
+            }
+            _ => self.said(at, json, events),
+        }
+    }
+
+    fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
+        if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
+            self.more((at, 0), Say::Thought, &parts::thought(item), events);
+        }
+        let proof = parts::reasoning(item).and_then(|it| it.signature);
+        events.extend(proof.map(|it| Event::piece(0, Piece::Signature(it))));
+    }
+
+    fn said(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) {
+        let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
+        for (index, part) in (0..).zip(answer::said(json)) {
+            match part.content {
+                Content::Text(text, citations) => {
+                    self.rest((at, index), Say::Text, &text, events);
+                    let citations = citations.into_iter().filter(|_| !cited);
+                    events.extend(citations.map(|it| Event::piece(0, Piece::Citation(it))));
+                }
+                Content::Refusal(text) => self.rest((at, index), Say::Refusal, &text, events),
+                Content::Image(media) => events.push(Event::piece(0, Piece::Image(media))),
+                _ => {}
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        response: &wire::Response<'_>,
+        usage: Option<Usage>,
+        events: &mut Vec<Event>,
+    ) {
+        let items = response.output.as_deref().unwrap_or_default();
+        for (at, item) in (0..).zip(items) {
+            self.done(at, item, events);
+        }
+        let finish: Finish = answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
+        events.push(Event::piece(0, Piece::Finish(finish)).with_usage(usage));
+        events.push(Event::piece(0, Piece::End));
+    }
+}
+
+/// What a part is.
+#[derive(Clone, Copy, Debug)]
+enum Say {
+    Text,
+    Refusal,
+    Thought,
+    Arguments,
+}

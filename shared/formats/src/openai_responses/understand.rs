@@ -1,0 +1,420 @@
+//! What a client's request says.
+
+use std::borrow::Cow;
+
+use canonical::{
+    Content, Conversation, Effort, Error, Json, Meaning, Output, Part, Raw, Reasoning, Result,
+    Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{answer, encode, forward, parts, wire};
+use crate::json;
+
+/// Members that are read one by one, or that mean nothing to others by their nature.
+const KNOWN: &[&str] = &[
+    "background",
+    "conversation",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "model",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+/// Reads a request for a provider that speaks another format.
+pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+    let mut talk = Conversation::default();
+    if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
+        talk.turns.push(Turn::new(Role::System, vec![Part::text(rules)]));
+    }
+    input(raw, &mut talk)?;
+    tools(raw, &mut talk)?;
+    form(raw, &mut talk)?;
+    thinking(raw, &mut talk)?;
+    talk.max_tokens = json::read(raw, "max_output_tokens", "a whole number")?;
+    talk.sampling.temperature = json::read(raw, "temperature", "a number")?;
+    talk.sampling.top_p = json::read(raw, "top_p", "a number")?;
+    talk.service_tier = json::read(raw, "service_tier", "a text")?;
+    talk.prompt_cache_key = json::read(raw, "prompt_cache_key", "a text")?;
+    talk.metadata = metadata(raw)?;
+    user(raw, &mut talk)?;
+    others(raw, &mut talk)?;
+    Ok(Meaning::Conversation(Box::new(talk)))
+}
+
+fn input(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let wanted = "a text or a list of items";
+    let Some(input) = json::read::<&RawValue>(raw, "input", wanted)? else { return Ok(()) };
+    if let Some(text) = wire::string(Some(input)) {
+        talk.turns.push(Turn::new(Role::User, vec![Part::text(text)]));
+        return Ok(());
+    }
+    let items: Vec<&RawValue> = json::read(raw, "input", wanted)?.unwrap_or_default();
+    for (at, item) in items.into_iter().enumerate() {
+        let path = format!("input[{at}]");
+        let item: wire::Item<'_> = serde_json::from_str(item.get()).map_err(|error| {
+            let message = format!("`{path}` must be an item, such as a message.");
+            Error::invalid(&path, message).caused_by(json::unquoted(&error))
+        })?;
+        self::item(&item, &path, talk)?;
+    }
+    Ok(())
+}
+
+fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+    let is_message = item.role.is_some() && item.content.is_some();
+    match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
+        "message" => message(item, path, talk)?,
+        "reasoning" => answered(talk, parts::reasoning(item)),
+        "function_call" => answered(talk, Some(call(item, path)?)),
+        "function_call_output" => {
+            let result = result(item, path)?;
+            match talk.turns.last_mut() {
+                Some(last) if is_of_results(last) => last.parts.push(result),
+                _ => talk.turns.push(Turn::new(Role::User, vec![result])),
+            }
+        }
+        "image_generation_call" => answered(talk, answer::picture(item)),
+        "item_reference" => return Err(forward::reference(path)),
+        // The work of tools that run at the provider.
+        kind => other(talk, format!("input[].type={kind}")),
+    }
+    Ok(())
+}
+
+fn message(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+    let role = match item.role.as_deref() {
+        Some("user") => Role::User,
+        Some("assistant") => Role::Assistant,
+        Some("system") => Role::System,
+        Some("developer") => Role::Developer,
+        _ => {
+            let path = format!("{path}.role");
+            let message = format!("`{path}` must be `user`, `assistant`, `system` or `developer`.");
+            return Err(Error::invalid(&path, message));
+        }
+    };
+    let path = format!("{path}.content");
+    let missing = || Error::invalid(&path, format!("`{path}` is missing."));
+    let parts = parts::content(item.content.ok_or_else(missing)?, &path)?;
+    if role == Role::Assistant {
+        answered(talk, parts);
+    } else {
+        talk.turns.push(Turn::new(role, parts));
+    }
+    Ok(())
+}
+
+/// Adds to what the model answered last: an answer is several items here.
+fn answered(talk: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
+    let mut parts = parts.into_iter().peekable();
+    if parts.peek().is_none() {
+        return;
+    }
+    match talk.turns.last_mut() {
+        Some(last) if last.role == Role::Assistant => last.parts.extend(parts),
+        _ => talk.turns.push(Turn::new(Role::Assistant, parts.collect())),
+    }
+}
+
+fn is_of_results(turn: &Turn) -> bool {
+    let is_result = |it: &Part| matches!(it.content, Content::ToolResult(_));
+    turn.role == Role::User && turn.parts.iter().all(is_result)
+}
+
+fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signature>)> {
+    let id = item.call_id.as_deref().filter(|it| !it.is_empty()).ok_or_else(|| {
+        let path = format!("{path}.call_id");
+        Error::invalid(&path, format!("`{path}` is missing."))
+    })?;
+    Ok(Signature::off_id(id))
+}
+
+fn call(item: &wire::Item<'_>, path: &str) -> Result<Part> {
+    let (id, signature) = id(item, path)?;
+    let ToolCall { name, arguments, .. } = answer::call(item);
+    if name.is_empty() {
+        let path = format!("{path}.name");
+        return Err(Error::invalid(&path, format!("`{path}` is missing.")));
+    }
+    let call = ToolCall { id: id.to_owned(), name, arguments };
+    Ok(Part { content: Content::ToolCall(call), cache: None, signature })
+}
+
+fn result(item: &wire::Item<'_>, path: &str) -> Result<Part> {
+    let (id, _) = id(item, path)?;
+    let path = format!("{path}.output");
+    let missing = || Error::invalid(&path, format!("`{path}` is missing."));
+    let parts = parts::content(item.output.ok_or_else(missing)?, &path)?;
+    let name = item.name.as_ref().map(ToString::to_string);
+    let result = ToolResult { id: id.to_owned(), name, parts, is_error: None };
+    Ok(Part::new(Content::ToolResult(result)))
+}
+
+#[derive(Deserialize)]
+struct ToolJson<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+    #[serde(borrow, default)]
+    output_schema: Option<&'a RawValue>,
+    #[serde(default)]
+    defer_loading: Option<bool>,
+}
+
+fn tools(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
+    for (at, tool) in list.unwrap_or_default().into_iter().enumerate() {
+        let path = format!("tools[{at}]");
+        let tool: ToolJson<'_> = serde_json::from_str(tool.get()).map_err(|error| {
+            let message = format!("`{path}` must be a tool, such as a function with a `name`.");
+            Error::invalid(&path, message).caused_by(json::unquoted(&error))
+        })?;
+        if tool.kind != "function" {
+            other(talk, format!("tools[].type={}", tool.kind));
+            continue;
+        }
+        if tool.output_schema.is_some() {
+            other(talk, "tools[].output_schema".to_owned());
+        }
+        if tool.defer_loading == Some(true) {
+            other(talk, "tools[].defer_loading".to_owned());
+        }
+        let Some(name) = tool.name.filter(|it| !it.is_empty()) else {
+            let path = format!("{path}.name");
+            let message = format!("`{path}` is missing; here it stands beside `type`.");
+            return Err(Error::invalid(&path, message));
+        };
+        talk.tools.push(Tool {
+            name,
+            description: tool.description,
+            schema: tool.parameters.map(|it| Json(it.get().to_owned())),
+            strict: tool.strict,
+            cache: None,
+        });
+    }
+    talk.parallel_tool_calls = json::read(raw, "parallel_tool_calls", "true or false")?;
+    choice(raw, talk)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Choice<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    name: Option<String>,
+    #[serde(borrow)]
+    mode: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tools: Vec<Allowed<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Allowed<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    name: Option<String>,
+}
+
+fn choice(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let wanted = "`auto`, `none`, `required`, or an object with a `type`";
+    let wrong = || Error::invalid("tool_choice", format!("`tool_choice` must be {wanted}."));
+    let Some(json) = json::read::<&RawValue>(raw, "tool_choice", wanted)? else { return Ok(()) };
+    if let Some(word) = wire::string(Some(json)) {
+        talk.tool_choice = Some(match word.as_ref() {
+            "auto" => ToolChoice::Auto,
+            "none" => ToolChoice::None,
+            "required" => ToolChoice::Required,
+            _ => return Err(wrong()),
+        });
+        return Ok(());
+    }
+    let choice: Choice<'_> = serde_json::from_str(json.get())
+        .map_err(|error| wrong().caused_by(json::unquoted(&error)))?;
+    match (choice.kind.as_ref(), choice.name) {
+        ("function", Some(name)) => talk.tool_choice = Some(ToolChoice::Named(name)),
+        ("function", None) => return Err(wrong()),
+        ("allowed_tools", _) => {
+            let functions = choice.tools.into_iter().filter(|it| it.kind == "function");
+            let names = functions.filter_map(|it| it.name).collect();
+            let must = choice.mode.as_deref() == Some("required");
+            talk.tool_choice = Some(ToolChoice::Among(names, must));
+        }
+        (kind, _) => other(talk, format!("tool_choice.type={kind}")),
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(borrow, default)]
+    format: Option<Format<'a>>,
+    #[serde(default)]
+    verbosity: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Format<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+}
+
+fn form(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let text: Option<Text<'_>> = json::read(raw, "text", "an object with a `format`")?;
+    let Some(text) = text else { return Ok(()) };
+    talk.verbosity = text.verbosity;
+    let Some(format) = text.format else { return Ok(()) };
+    talk.output = Some(match (format.kind.as_ref(), format.schema) {
+        ("text", _) => Output::Text,
+        ("json_object", _) => Output::Json,
+        ("json_schema", Some(schema)) => Output::Schema(Schema {
+            name: format.name,
+            description: format.description,
+            schema: Json(schema.get().to_owned()),
+            strict: format.strict,
+        }),
+        ("json_schema", None) => {
+            let message = "`text.format.schema` is missing.";
+            return Err(Error::invalid("text.format.schema", message));
+        }
+        _ => {
+            let message = "`text.format.type` must be `text`, `json_object` or `json_schema`.";
+            return Err(Error::invalid("text.format.type", message));
+        }
+    });
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Thinking<'a> {
+    #[serde(borrow, default)]
+    effort: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    summary: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    generate_summary: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    mode: Option<&'a RawValue>,
+}
+
+fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let wanted = "an object such as {\"effort\": \"low\"}";
+    let thinking: Option<Thinking<'_>> = json::read(raw, "reasoning", wanted)?;
+    let Some(thinking) = thinking else { return Ok(()) };
+    let effort = match thinking.effort.as_deref() {
+        None => None,
+        Some("none") => Some(Effort::None),
+        Some("minimal") => Some(Effort::Minimal),
+        Some("low") => Some(Effort::Low),
+        Some("medium") => Some(Effort::Medium),
+        Some("high") => Some(Effort::High),
+        Some("xhigh" | "max") => Some(Effort::Highest),
+        Some(_) => {
+            let message = "`reasoning.effort` must be `none`, `minimal`, `low`, `medium`, `high`, \
+                           `xhigh` or `max`.";
+            return Err(Error::invalid("reasoning.effort", message));
+        }
+    };
+    let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
+    talk.reasoning = Some(Reasoning { effort, budget: None, shown });
+    if thinking.context.is_some() {
+        other(talk, "reasoning.context".to_owned());
+    }
+    if thinking.mode.is_some() {
+        other(talk, "reasoning.mode".to_owned());
+    }
+    Ok(())
+}
+
+fn metadata(raw: &Raw) -> Result<Vec<(String, String)>> {
+    let wrong = || Error::invalid("metadata", "`metadata` must be an object of texts.");
+    let json = json::read::<&RawValue>(raw, "metadata", "an object of texts")?;
+    let Some(json) = json else { return Ok(vec![]) };
+    let text = json.get();
+    let members =
+        json::members_of(text).map_err(|error| wrong().caused_by(json::unquoted(&error)))?;
+    let read = |place| serde_json::from_str::<String>(json::text(text.as_bytes(), place));
+    let labels = members.iter().map(|it| Ok((read(&it.key)?, read(&it.value)?)));
+    labels
+        .collect::<serde_json::Result<_>>()
+        .map_err(|error| wrong().caused_by(json::unquoted(&error)))
+}
+
+fn user(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let user: Option<String> = json::read(raw, "user", "a text")?;
+    let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
+    if user.is_some() && safety.is_some() && user != safety {
+        other(talk, "safety_identifier".to_owned());
+    }
+    talk.user = user.or(safety);
+    Ok(())
+}
+
+/// Notes what no other format has a word for.
+fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+    let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
+    for wish in included.unwrap_or_default().into_iter().filter(|it| it != encode::SEALED) {
+        other(talk, format!("include[]={wish}"));
+    }
+    if json::read::<u64>(raw, "top_logprobs", "a whole number")?.is_some_and(|it| 0 < it) {
+        other(talk, "top_logprobs".to_owned());
+    }
+    let truncation: Option<String> = json::read(raw, "truncation", "`auto` or `disabled`")?;
+    if truncation.is_some_and(|it| it != "disabled") {
+        other(talk, "truncation".to_owned());
+    }
+    for member in &raw.members {
+        let name = json::text(&raw.body, &member.key);
+        let Ok(name) = serde_json::from_str::<String>(name) else { continue };
+        let says_nothing = json::text(&raw.body, &member.value) == "null";
+        if !says_nothing && !KNOWN.contains(&name.as_str()) {
+            other(talk, name);
+        }
+    }
+    Ok(())
+}
+
+fn other(talk: &mut Conversation, name: String) {
+    if !talk.other.contains(&name) {
+        talk.other.push(name);
+    }
+}
