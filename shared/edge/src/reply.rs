@@ -117,7 +117,7 @@ async fn refuse(error: Error, request: Request<Body>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{Response, Summary};
+    use canonical::Response;
 
     use super::*;
 
@@ -131,7 +131,7 @@ mod tests {
                 model: "m".to_owned(),
                 attempts: 1,
                 dropped: vec![],
-                body: ReplyBody::Whole(response, Box::new(Summary::default())),
+                body: ReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
             describe(&reply, &mut headers);

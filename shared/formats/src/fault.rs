@@ -36,6 +36,8 @@ pub(crate) fn from_event(data: &[u8]) -> Error {
     let status = said.status.unwrap_or(match said.code.as_deref() {
         Some("rate_limit_exceeded" | "rate_limit_error") => 429,
         Some("invalid_request_error" | "context_length_exceeded") => 400,
+        Some("timeout_error") => 504,
+        Some("overloaded_error") => 529,
         _ => 500,
     });
     let mut error = classify(status, said);
@@ -95,8 +97,11 @@ const TOO_LONG: &[&str] = &[
 
 /// A 400 that speaks of our key or of the model, not of the client's request.
 fn is_about_us(code: &str, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
     matches!(code, "invalid_api_key" | "model_not_found" | "model_not_supported")
-        || message.to_ascii_lowercase().contains("api key")
+        || message.contains("api key")
+        // Anthropic's word for an empty purse.
+        || message.contains("credit balance is too low")
 }
 
 fn said(body: &[u8]) -> Said {

@@ -3,6 +3,7 @@
 //! Pure: nothing here does I/O, waits or knows a provider. A request that stays in one format
 //! keeps its own bytes; only what must change is changed.
 
+pub mod anthropic;
 pub mod bedrock_embeddings;
 mod clean;
 mod estimate;

@@ -22,6 +22,8 @@ mod writer;
 
 use canonical::Format;
 
+pub(crate) use metadata::AttemptJson;
+
 /// The format.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;

@@ -11,7 +11,7 @@ mod case;
 mod show;
 
 use formats::{
-    Inbound, Outbound, Purpose, gemini::Gemini, openai_chat::OpenAiChat,
+    Inbound, Outbound, Purpose, anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
 };
 
@@ -24,6 +24,7 @@ struct Format {
 }
 
 const FORMATS: &[Format] = &[
+    Format { folder: "anthropic", inbound: Some(&Anthropic), outbound: Some(&Anthropic) },
     Format { folder: "gemini", inbound: Some(&Gemini), outbound: Some(&Gemini) },
     Format { folder: "openai_chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) },
     Format {

@@ -10,13 +10,14 @@ use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
 use canonical::{Event, EventKind, Finish, Raw, Request, Summary, Task};
 use formats::{
-    Inbound, Outbound, Purpose, Reading, gemini::Gemini, openai_chat::OpenAiChat,
-    openai_responses::OpenAiResponses,
+    Inbound, Outbound, Purpose, Reading, anthropic::Anthropic, gemini::Gemini,
+    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use proptest::prelude::*;
 
 /// Formats that are spoken on both sides.
 const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
+    ("anthropic", &Anthropic, &Anthropic),
     ("gemini", &Gemini, &Gemini),
     ("openai_chat", &OpenAiChat, &OpenAiChat),
     ("openai_responses", &OpenAiResponses, &OpenAiResponses),

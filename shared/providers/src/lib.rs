@@ -8,6 +8,7 @@ mod hints;
 mod stream;
 mod upstream;
 
+mod anthropic;
 mod azure_openai;
 mod cerebras;
 mod cohere;
@@ -43,6 +44,7 @@ pub use upstream::{Answer, Body, Question, Upstream};
 
 /// Every provider, by the word for `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
+    &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
     &cerebras::PROVIDER,
     &cohere::PROVIDER,

@@ -348,38 +348,70 @@ mod tests {
     use std::sync::Arc;
 
     use canonical::Vectors;
-    use formats::{Inbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings};
+    use formats::{Inbound, anthropic::AnthropicCount, openai_embeddings::OpenAiEmbeddings};
     use routing::{Asked, Limits, Rests, Routes, Tries};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
-    const YAML: &str = "
-providers: [{ name: first, base_url: 'http://127.0.0.1:1' }]
-models: [{ name: m, provider: first }]
-";
-
-    #[tokio::test]
-    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
-        let kind = document::Kind { name: "openai", needs_base_url: false, needs_key: false };
-        let document = document::read(YAML, &|_| None, &[kind]).unwrap();
+    /// What comes of asking a provider of this type, at this address, for a count.
+    async fn counted(name: &'static str, base_url: &str) -> Result<Answer> {
+        let yaml = format!(
+            "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
+             models: [{{ name: m, provider: first }}]"
+        );
+        let kind = document::Kind { name, needs_base_url: false, needs_key: false };
+        let document = document::read(&yaml, &|_| None, &[kind]).unwrap();
         let upstream = Upstream::new(Client::new(), &document, &|_| None);
-        let plan = Routes::new(&document, &|_, _| None)
-            .plan(Asked { model: Some("m"), provider: None })
-            .unwrap();
+        let routes = Routes::new(&document, &|_, _| None);
+        let plan = routes.plan(Asked { model: Some("m"), provider: None }).unwrap();
         let limits = Limits { deadline: u64::MAX, seed: 0 };
         let next = Tries::new(plan, Arc::new(Rests::default()), limits).next(0).unwrap();
         let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
-        let mut request = OpenAiChat.decode(Bytes::from_static(body.as_bytes())).unwrap();
-        request.task = Task::CountTokens;
+        let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
         let question = Question { request: &request, strict: true, max_output: &|_| None };
-        let answer = upstream.send(&next, &question, 0).await.unwrap();
-        let Body::Whole(Response { body: ResponseBody::Tokens { count, estimated }, .. }) =
-            answer.body
-        else {
-            panic!("{answer:?}");
+        upstream.send(&next, &question, 0).await
+    }
+
+    fn is_estimate(answer: &Answer) -> bool {
+        let Body::Whole(response) = &answer.body else {
+            return false;
         };
-        assert_eq!((answer.status, estimated), (200, true));
-        assert!((10..20).contains(&count), "{count}");
+        matches!(response.body, ResponseBody::Tokens { count: 10..20, estimated: true })
+    }
+
+    /// A provider that has this status for everybody.
+    async fn answering(status: u16) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            drop(socket.read(&mut [0; 4096]).await);
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\n{{}}");
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
+        let answer = counted("openai", "http://127.0.0.1:1").await.unwrap();
+        assert!(is_estimate(&answer), "{answer:?}");
+        assert_eq!(answer.status, 200);
+    }
+
+    #[tokio::test]
+    async fn who_has_no_such_endpoint_after_all_does_not_count() {
+        for status in [404, 405] {
+            let answer = counted("anthropic", &answering(status).await).await.unwrap();
+            assert!(is_estimate(&answer), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_failure_to_count_is_one() {
+        let error = counted("anthropic", &answering(503).await).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Upstream);
     }
 
     fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {

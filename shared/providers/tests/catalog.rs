@@ -52,7 +52,8 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 #[test]
 fn only_those_who_embed_as_openai_does_are_asked_to() {
     let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
-    let cannot = ["cerebras", "deepseek", "groq", "openai-responses", "perplexity", "xai"];
+    let cannot =
+        ["anthropic", "cerebras", "deepseek", "groq", "openai-responses", "perplexity", "xai"];
     for provider in CATALOG {
         assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
     }
@@ -95,4 +96,14 @@ fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
         ]
     );
     assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+}
+
+#[test]
+fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
+    let anthropic = named("anthropic");
+    assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
+    assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
+    let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
+    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    assert_eq!(spoken, expected);
 }

@@ -1,0 +1,204 @@
+//! A request of this very format on its way to a provider: the client's bytes, with only what must
+//! change changed. Signatures of other makers are taken out, because nobody else may judge them.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{Error, Field, Kind, MARK, Request, Result, Signature};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::content;
+use crate::{Encoded, Target, json, tags};
+
+/// Forwards a request.
+pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    let mut edits = json::Edits::new(&request.raw);
+    edits.set("model", quoted(target.model)?);
+    let mut dropped = vec![];
+    for field in target.without {
+        if left_out(field, request, &mut edits)? {
+            dropped.push(field.clone());
+        }
+    }
+    if tags::has(&request.raw.body)
+        && let Some(member) = json::find(&request.raw, "messages")?
+    {
+        edits.set("messages", messages(json::text(&request.raw.body, &member.value))?);
+    }
+    Ok(Encoded { body: edits.apply(), headers: request.headers.clone(), dropped })
+}
+
+/// Takes out what a policy does not want. False where there is no such thing.
+fn left_out(field: &Field, request: &Request, edits: &mut json::Edits<'_>) -> Result<bool> {
+    Ok(match field {
+        Field::Output => {
+            let older = edits.remove("output_format");
+            let Some(member) = json::find(&request.raw, "output_config")? else {
+                return Ok(older);
+            };
+            let config = json::text(&request.raw.body, &member.value);
+            let Ok(config) = json::members(Bytes::copy_from_slice(config.as_bytes())) else {
+                return Ok(older);
+            };
+            let mut within = json::Edits::new(&config);
+            let newer = within.remove("format");
+            edits.set("output_config", text(&within.apply()));
+            older || newer
+        }
+        Field::Tools => edits.remove("tools"),
+        Field::ToolChoice => edits.remove("tool_choice"),
+        _ => false,
+    })
+}
+
+fn quoted(value: &str) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Kind::Internal, "A name cannot be written.").caused_by(error))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    signature: Option<String>,
+    data: Option<String>,
+    thinking: Option<String>,
+    id: Option<String>,
+    tool_use_id: Option<String>,
+    #[serde(borrow)]
+    citations: Option<Vec<&'a RawValue>>,
+}
+
+/// Messages without what is another's. One of which nothing is left goes.
+fn messages(json: &str) -> Result<String> {
+    let messages: Vec<&RawValue> = parsed(json)?;
+    let mut kept = Vec::with_capacity(messages.len());
+    for message in messages {
+        let content = parsed::<Message<'_>>(message.get())?.content.map(RawValue::get);
+        let Some(content) = content.filter(|it| it.starts_with('[') && it.contains(MARK)) else {
+            kept.push(Cow::Borrowed(message.get()));
+            continue;
+        };
+        let blocks: Vec<&RawValue> = parsed(content)?;
+        let blocks: Vec<Cow<'_, str>> = blocks
+            .into_iter()
+            .filter_map(|it| block(it.get()).transpose())
+            .collect::<Result<_>>()?;
+        if !blocks.is_empty() {
+            let content = format!("[{}]", blocks.join(","));
+            kept.push(Cow::Owned(edited(message.get(), &[("content", content)])?));
+        }
+    }
+    Ok(format!("[{}]", kept.join(",")))
+}
+
+/// A block without what is another's; none where all of it is.
+fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
+    if !json.contains(MARK) {
+        return Ok(Some(Cow::Borrowed(json)));
+    }
+    let block: Block<'_> = parsed(json)?;
+    let tagged = |it: &Option<String>| it.as_deref().is_some_and(|it| it.starts_with(MARK));
+    let changed = match &*block.kind {
+        "thinking" if tagged(&block.signature) => {
+            return own(block.signature.as_deref(), block.thinking.as_deref());
+        }
+        "redacted_thinking" if tagged(&block.data) => {
+            return own(block.data.as_deref(), None);
+        }
+        "tool_use" => block.id.map(|it| ("id", it)),
+        "tool_result" => block.tool_use_id.map(|it| ("tool_use_id", it)),
+        "text" => {
+            let all = block.citations.unwrap_or_default();
+            let own = all.iter().map(|it| it.get()).filter(|it| !it.contains(MARK));
+            let own = format!("[{}]", own.collect::<Vec<_>>().join(","));
+            if all.is_empty() {
+                return Ok(Some(Cow::Borrowed(json)));
+            }
+            return Ok(Some(Cow::Owned(edited(json, &[("citations", own)])?)));
+        }
+        _ => None,
+    };
+    Ok(Some(match changed {
+        Some((name, id)) => Cow::Owned(edited(json, &[(name, quoted(Signature::off_id(&id).0)?)])?),
+        None => Cow::Borrowed(json),
+    }))
+}
+
+/// A thought in its native form, if Anthropic made it.
+fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, str>>> {
+    let signature = tag.and_then(content::read_signature);
+    let Some(signature) = signature.filter(|it| it.maker == super::MAKER) else {
+        return Ok(None);
+    };
+    let block = match content::redacted(&signature) {
+        Some(data) => content::Block::RedactedThinking { data },
+        None => content::Block::Thinking {
+            thinking: thinking.unwrap_or_default(),
+            signature: signature.data.clone(),
+        },
+    };
+    let json = serde_json::to_string(&block).map_err(|error| {
+        Error::new(Kind::Internal, "A thought cannot be written.").caused_by(error)
+    })?;
+    Ok(Some(Cow::Owned(json)))
+}
+
+/// An object with some of its members changed.
+fn edited(json: &str, changes: &[(&str, String)]) -> Result<String> {
+    let raw = json::members(Bytes::copy_from_slice(json.as_bytes()))?;
+    let mut edits = json::Edits::new(&raw);
+    for (name, value) in changes {
+        edits.set(name, value.as_str());
+    }
+    Ok(text(&edits.apply()))
+}
+
+fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| {
+        let message = "`messages` must be a list of objects with a `role` and `content`.";
+        Error::invalid("messages", message).caused_by(json::unquoted(&error))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_anothers_is_taken_out() {
+        let foreign = Signature::new("gemini", "x");
+        let own = Signature::new("anthropic", "Eq==");
+        let json = format!(
+            r#"[{{"role":"user", "content":"a"}},{{"role":"assistant","content":[
+            {{"type":"thinking","thinking":"h","signature":"{}"}},
+            {{"type":"thinking","thinking":"i","signature":"{}"}},
+            {{"type":"tool_use", "id":"{}","name":"f","input":{{ }}}}]}},
+            {{"role":"assistant","content":[{{"type":"thinking","thinking":"h","signature":"{}"}}]}}]"#,
+            foreign.tagged(),
+            own.tagged(),
+            foreign.on_id("t1"),
+            content::nobody(),
+        );
+        assert_eq!(
+            messages(&json).unwrap(),
+            concat!(
+                r#"[{"role":"user", "content":"a"},{"role":"assistant","content":["#,
+                r#"{"type":"thinking","thinking":"i","signature":"Eq=="},"#,
+                r#"{"type":"tool_use", "id":"t1","name":"f","input":{ }}]}]"#
+            )
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! Failures in Anthropic's shape, to a client.
+
+use canonical::{Error, Kind};
+use serde::Serialize;
+
+use crate::openai_chat::AttemptJson;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    error: Fields<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attempts: Vec<AttemptJson<'a>>,
+}
+
+/// A failure as Anthropic's clients expect to read it.
+pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
+    let body = Body {
+        kind: "error",
+        error: Fields {
+            kind: type_of(error),
+            message: error.to_string(),
+            param: error.param.as_deref(),
+            attempts: error.attempts.iter().map(Into::into).collect(),
+        },
+        request_id,
+    };
+    // Strings and numbers only: this cannot fail, and must not be empty if it did.
+    serde_json::to_vec(&body).unwrap_or_else(|_| b"{\"type\":\"error\"}".to_vec())
+}
+
+/// Anthropic's own word for a failure.
+fn type_of(error: &Error) -> &'static str {
+    match error.kind {
+        Kind::InvalidRequest | Kind::ContextLength if error.status() == 413 => "request_too_large",
+        Kind::InvalidRequest
+        | Kind::Inexpressible
+        | Kind::ContextLength
+        | Kind::WrongMethod
+        | Kind::HeadersTooLarge => "invalid_request_error",
+        Kind::TooLarge => "request_too_large",
+        Kind::Unauthenticated => "authentication_error",
+        Kind::Forbidden => "permission_error",
+        Kind::UnknownModel | Kind::UnknownPath => "not_found_error",
+        Kind::RateLimited => "rate_limit_error",
+        Kind::Timeout => "timeout_error",
+        Kind::Unavailable => "overloaded_error",
+        Kind::Network | Kind::Upstream | Kind::Refused | Kind::Internal => "api_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_has_anthropics_shape() {
+        let error = Error::invalid("messages", "No.");
+        assert_eq!(
+            String::from_utf8(to_client(&error, "req_1")).unwrap(),
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Lockgate: No.","param":"messages"},"request_id":"req_1"}"#
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! A provider's stream, understood.
+
+use bytes::Bytes;
+use canonical::{Error, Event, EventKind, Kind, Piece, Result, Signature};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    MAKER, content,
+    reader::{self, Course, Head},
+    response::{self, Block},
+    wire,
+};
+use crate::{EventReader, StreamEnd, json, sse::Framer};
+
+/// Reads frames into pieces.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    framer: Framer,
+    course: Course,
+    /// The blocks that are open, by their index.
+    open: Vec<(u64, Open)>,
+    /// How many tools were called.
+    calls: usize,
+}
+
+/// A block that is open.
+#[derive(Debug)]
+enum Open {
+    Text,
+    Thinking {
+        signature: String,
+    },
+    Tool {
+        call: usize,
+    },
+    /// What only Anthropic's own tools produce.
+    Other,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Delta<'a> {
+    text: Option<String>,
+    thinking: Option<String>,
+    signature: Option<String>,
+    partial_json: Option<String>,
+    #[serde(borrow)]
+    citation: Option<&'a RawValue>,
+}
+
+impl Pieces {
+    pub(super) fn new(end: StreamEnd) -> Self {
+        Self { course: Course::new(end), ..Self::default() }
+    }
+
+    fn event(&mut self, data: &[u8], events: &mut Vec<Event>) -> Result<EventKind> {
+        let event = reader::head(data)?;
+        let kind = self.course.note(&event);
+        let mut pieces = vec![];
+        match &*event.kind {
+            "message_start" => {
+                let (id, model) = event.message.map_or((None, None), |it| (it.id, it.model));
+                pieces.push(Piece::Start { id, model });
+            }
+            "content_block_start" => self.open(&event, &mut pieces)?,
+            "content_block_delta" => self.delta(&event, &mut pieces)?,
+            "content_block_stop" => self.close(event.index, &mut pieces),
+            "message_delta" => {
+                let ending = event.ending();
+                pieces.extend(
+                    ending
+                        .stop_reason
+                        .map(|reason| Piece::Finish(wire::finish(&reason, ending.stop_sequence))),
+                );
+            }
+            "message_stop" => pieces.push(Piece::End),
+            _ => {}
+        }
+        let usage = self.course.news.take();
+        if usage.is_some() && pieces.is_empty() {
+            pieces.push(Piece::Report);
+        }
+        let first = events.len();
+        events.extend(pieces.into_iter().map(|it| Event::piece(0, it)));
+        if let Some(event) = events.get_mut(first) {
+            event.usage = usage;
+        }
+        Ok(kind)
+    }
+
+    fn open(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
+        let json = event.content_block.ok_or_else(malformed)?;
+        let block: Block<'_> = parsed(json)?;
+        let open = match &*block.kind {
+            "text" => {
+                pieces.extend(block.text.filter(|it| !it.is_empty()).map(Piece::Text));
+                let quotes = block.citations.unwrap_or_default();
+                pieces
+                    .extend(quotes.into_iter().filter_map(response::citation).map(Piece::Citation));
+                Open::Text
+            }
+            "thinking" => {
+                pieces.extend(block.thinking.filter(|it| !it.is_empty()).map(Piece::Reasoning));
+                Open::Thinking { signature: block.signature.unwrap_or_default() }
+            }
+            "redacted_thinking" => {
+                let data = block.data.unwrap_or_default();
+                pieces.push(Piece::Signature(content::redact(&data)));
+                Open::Other
+            }
+            "tool_use" => {
+                let call = self.calls;
+                self.calls += 1;
+                let id = block.id.filter(|it| !it.is_empty());
+                let id = id.unwrap_or_else(|| format!("toolu_{call}"));
+                let name = block.name.unwrap_or_default();
+                pieces.push(Piece::ToolCall { call, id, name, signature: None });
+                // Some who imitate the format say everything at once.
+                let input = block.input.map(RawValue::get).filter(|it| !is_empty_object(it));
+                let json = input.map(str::to_owned);
+                pieces.extend(json.map(|json| Piece::Arguments { call, json }));
+                Open::Tool { call }
+            }
+            _ => Open::Other,
+        };
+        self.open.retain(|it| it.0 != event.index);
+        self.open.push((event.index, open));
+        Ok(())
+    }
+
+    fn delta(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
+        let delta: Delta<'_> = parsed(event.delta.ok_or_else(malformed)?)?;
+        let open = self.open.iter_mut().find(|it| it.0 == event.index).map(|it| &mut it.1);
+        match open {
+            Some(Open::Text) => {
+                pieces.extend(delta.text.filter(|it| !it.is_empty()).map(Piece::Text));
+                let citation = delta.citation.and_then(response::citation);
+                pieces.extend(citation.map(Piece::Citation));
+            }
+            Some(Open::Thinking { signature }) => {
+                pieces.extend(delta.thinking.filter(|it| !it.is_empty()).map(Piece::Reasoning));
+                signature.push_str(&delta.signature.unwrap_or_default());
+            }
+            Some(Open::Tool { call }) => {
+                let call = *call;
+                let json = delta.partial_json.filter(|it| !it.is_empty());
+                pieces.extend(json.map(|json| Piece::Arguments { call, json }));
+            }
+            Some(Open::Other) => {}
+            None => return Err(malformed()),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, index: u64, pieces: &mut Vec<Piece>) {
+        let Some(at) = self.open.iter().position(|it| it.0 == index) else {
+            return;
+        };
+        if let (_, Open::Thinking { signature }) = self.open.remove(at)
+            && !signature.is_empty()
+        {
+            pieces.push(Piece::Signature(Signature::new(MAKER, signature)));
+        }
+    }
+}
+
+impl EventReader for Pieces {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        if self.course.ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while let Some(frame) = self.framer.frame() {
+            let Some(data) = reader::data(&frame)? else {
+                continue;
+            };
+            if self.event(&data, events)? == EventKind::End {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        if !self.course.is_over(self.framer.is_empty())? {
+            events.push(Event::piece(0, Piece::End));
+        }
+        Ok(())
+    }
+}
+
+fn is_empty_object(json: &str) -> bool {
+    json.strip_prefix('{')
+        .and_then(|it| it.strip_suffix('}'))
+        .is_some_and(|it| it.trim().is_empty())
+}
+
+fn malformed() -> Error {
+    Error::new(Kind::Upstream, "it sent a malformed event")
+}
+
+fn parsed<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T> {
+    serde_json::from_str(json.get()).map_err(|error| malformed().caused_by(json::unquoted(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{EventBody, Finish};
+
+    use super::*;
+
+    fn read(events: &[&str]) -> Vec<Piece> {
+        let (mut reader, mut out) = (Pieces::default(), vec![]);
+        for event in events {
+            let frame = format!("event: x\ndata: {event}\n\n");
+            reader.read(frame.into(), &mut out).unwrap();
+        }
+        let piece = |it: Event| match it.body {
+            EventBody::Piece(_, piece) => piece,
+            EventBody::Frame(_) => panic!("a frame"),
+        };
+        out.into_iter().map(piece).collect()
+    }
+
+    #[test]
+    fn a_thought_and_a_call_are_understood() {
+        let pieces = read(&[
+            r#"{"type":"message_start","message":{"id":"msg_1","model":"m"}}"#,
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"h"}}"#,
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"s"}}"#,
+            r#"{"type":"content_block_stop","index":0}"#,
+            r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":""}}"#,
+            r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{}"}}"#,
+            r#"{"type":"content_block_stop","index":1}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":3}}"#,
+            r#"{"type":"message_stop"}"#,
+        ]);
+        let (id, name) = ("t".to_owned(), "f".to_owned());
+        assert_eq!(
+            pieces,
+            [
+                Piece::Start { id: Some("msg_1".to_owned()), model: Some("m".to_owned()) },
+                Piece::Reasoning("h".to_owned()),
+                Piece::Signature(Signature::new(MAKER, "s")),
+                Piece::ToolCall { call: 0, id, name, signature: None },
+                Piece::Arguments { call: 0, json: "{}".to_owned() },
+                Piece::Finish(Finish::ToolCalls),
+                Piece::End,
+            ]
+        );
+    }
+}

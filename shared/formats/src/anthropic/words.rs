@@ -1,0 +1,27 @@
+//! Anthropic's own words for what a request may say.
+
+use std::borrow::Cow;
+
+use canonical::Field;
+
+/// The format's word for a field.
+pub(super) fn word(field: &Field) -> Cow<'static, str> {
+    Cow::Borrowed(match field {
+        Field::ReasoningText => "messages[].content[].thinking",
+        Field::Citations => "messages[].content[].citations",
+        Field::Image | Field::Audio | Field::Video => "messages[].content[].source",
+        Field::File => "messages[].content[].source",
+        Field::FileName => "messages[].content[].title",
+        Field::ToolError => "messages[].content[].is_error",
+        Field::ToolResultMedia => "messages[].content[].content",
+        Field::ToolStrict => "tools[].strict",
+        Field::ParallelToolCalls => "tool_choice.disable_parallel_tool_use",
+        Field::Output => "output_config.format",
+        Field::OutputName | Field::OutputStrict => "output_config.format.schema",
+        Field::Stop => "stop_sequences",
+        Field::Reasoning => "thinking",
+        Field::ReasoningShown => "thinking.display",
+        Field::User => "metadata.user_id",
+        _ => return field.plain(),
+    })
+}

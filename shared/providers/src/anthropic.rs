@@ -1,0 +1,35 @@
+//! Anthropic, and whoever speaks its Messages at a configured base URL.
+//!
+//! Sources: platform.claude.com, *API overview*, *Versions* and *Errors*, seen 2026-11. Version
+//! 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which older models still take, so the one
+//! before it is sent unless the client names one. Waits are told in `retry-after`; 529 means that it
+//! is overloaded.
+
+use canonical::Task;
+use formats::anthropic::{Anthropic, AnthropicCount};
+
+use crate::{Auth, OPENAI_COMPATIBLE, Provider, Speech};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "anthropic",
+    base_url: "https://api.anthropic.com/v1",
+    speaks: &[
+        Speech {
+            task: Task::Converse,
+            format: &Anthropic,
+            path: "/messages",
+            stream_path: None,
+            only_for: &[],
+        },
+        Speech {
+            task: Task::CountTokens,
+            format: &AnthropicCount,
+            path: "/messages/count_tokens",
+            stream_path: None,
+            only_for: &[],
+        },
+    ],
+    auth: Auth::Header("x-api-key"),
+    headers: &[("anthropic-version", "2023-06-01")],
+    ..OPENAI_COMPATIBLE
+};
