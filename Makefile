@@ -40,7 +40,7 @@ deploy: build ## Deploy them to your AWS account; the first time it asks what it
 	$(sam) deploy --stack-name $(STACK) --parameter-overrides Architecture=$(ARCHITECTURE) $$guided
 
 bench: ## Measure the gateway against its floor
-	cargo build --release --package lockgate --package chat-completions --package models --package health --package bench
+	cargo build --release --package lockgate --package chat-completions --package messages --package responses --package generate-content --package models --package health --package bench
 	target/release/bench
 
 fuzz: ## Feed the readers what nobody should send; needs a nightly compiler, FUZZ_SECONDS each

@@ -154,7 +154,14 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
         "functions": [
             function("chat-completions", "RESPONSE_STREAM", "/v1/chat/completions"),
             function("embeddings", "RESPONSE_STREAM", "/v1/embeddings"),
-            function("models", "BUFFERED", "/v1/models", "/v1/models/*"),
+            function("messages", "RESPONSE_STREAM", "/v1/messages", "/v1/messages/*"),
+            function("responses", "RESPONSE_STREAM", "/v1/responses"),
+            function(
+                "generate-content", "RESPONSE_STREAM",
+                "/v1beta/models/*:generateContent", "/v1beta/models/*:streamGenerateContent",
+                "/v1beta/models/*:countTokens",
+            ),
+            function("models", "BUFFERED", "/v1/models", "/v1/models/*", "/v1beta/models*"),
             function("health", "BUFFERED", "*"),
         ],
     }

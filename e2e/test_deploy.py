@@ -182,6 +182,9 @@ def test_only_what_asks_a_model_streams_and_may_take_long(deployed):
         modes[name] = (url["AuthType"], url["InvokeMode"], timeout)
     assert modes == {
         "ChatCompletions": ("NONE", "RESPONSE_STREAM", 300),
+        "Messages": ("NONE", "RESPONSE_STREAM", 300),
+        "Responses": ("NONE", "RESPONSE_STREAM", 300),
+        "GenerateContent": ("NONE", "RESPONSE_STREAM", 300),
         "Embeddings": ("NONE", "RESPONSE_STREAM", 300),
         "Models": ("NONE", "BUFFERED", 10),
         "Health": ("NONE", "BUFFERED", 10),

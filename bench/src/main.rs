@@ -3,6 +3,7 @@
 //! Figures are medians over rounds. What is compared runs in the same minute on the same machine,
 //! so that ratios hold where absolute figures do not.
 
+mod formats;
 mod lambda;
 mod load;
 mod process;
@@ -21,6 +22,9 @@ async fn main() -> io::Result<()> {
     }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;
+    }
+    if wanted("formats") {
+        formats::measure(&mut out)?;
     }
     out.flush()
 }

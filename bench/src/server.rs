@@ -295,7 +295,9 @@ async fn start(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn sizes(out: &mut impl Write) -> io::Result<()> {
-    for name in ["lockgate", "chat-completions", "models", "health"] {
+    let functions =
+        ["chat-completions", "messages", "responses", "generate-content", "models", "health"];
+    for name in ["lockgate"].into_iter().chain(functions) {
         let path = built(name)?;
         let size = std::fs::metadata(&path)?.len();
         let zipped = Command::new("gzip").arg("-c").arg("-9").arg(&path).output()?.stdout.len();

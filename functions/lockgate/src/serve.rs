@@ -63,6 +63,9 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
 /// Every function's endpoints.
 pub(crate) fn routes() -> edge::Routes {
     chat_completions::routes()
+        .merge(messages::routes())
+        .merge(responses::routes())
+        .merge(generate_content::routes())
         .merge(embeddings::routes())
         .merge(models::routes())
         .merge(health::routes())

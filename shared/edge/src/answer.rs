@@ -11,7 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, EventKind, Kind, Result};
+use canonical::{Error, Event, EventKind, Framing, Kind, Result};
 use formats::EventWriter;
 use gateway::{Call, Reply, ReplyBody, Watched};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -20,14 +20,14 @@ use tokio::time::{Instant, Sleep};
 
 use crate::{App, body::Guarded, conversation::Format, reply};
 
-/// A comment, which every reader of server-sent events skips.
-const STREAM_BEAT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// White space, which may stand before any JSON.
 const WHOLE_BEAT: Bytes = Bytes::from_static(b"\n");
 
 /// Who asked, and how they are answered.
 pub(crate) struct Asker {
     pub(crate) format: Format,
+    /// How the pieces are told apart, if pieces are wanted.
+    pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
     pub(crate) writer: Box<dyn EventWriter>,
 }
@@ -37,20 +37,20 @@ type Pending = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
 
 /// Answers a call.
 pub(crate) async fn respond(app: Arc<App>, asker: Asker, call: Call) -> Response<Body> {
-    let stream = call.request.stream;
     let beats = app.heartbeats;
-    let Some(patience) = (if stream { beats.early } else { beats.whole }) else {
+    let framing = asker.framing;
+    let Some(patience) = (if framing.is_some() { beats.early } else { beats.whole }) else {
         return finished(app.gateway.answer(call).await, asker, beats.stream);
     };
     let mut pending: Pending = Box::pin(async move { app.gateway.answer(call).await });
     match tokio::time::timeout(patience, &mut pending).await {
         Ok(outcome) => finished(outcome, asker, beats.stream),
-        Err(_) if stream => {
-            streamed(Sending::new(State::Waiting(pending), asker, Beat::stream(patience)))
-        }
         Err(_) => {
-            let sending = Sending::new(State::Waiting(pending), asker, Beat::whole(patience));
-            reply::json(StatusCode::OK, sending.into_body())
+            let beat = match framing {
+                Some(framing) => Beat::stream(patience, asker.format.heartbeat(framing)),
+                None => Beat::whole(patience),
+            };
+            sent(Sending::new(State::Waiting(pending), asker, beat))
         }
     }
 }
@@ -68,20 +68,26 @@ fn finished(outcome: Result<Reply>, asker: Asker, beat: Option<Duration>) -> Res
             reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
         }
         ReplyBody::Stream(watched) => {
-            let beat = beat.map_or(Beat::NONE, Beat::stream);
-            streamed(Sending::new(State::Streaming(watched), asker, beat))
+            let bytes = asker.format.heartbeat(asker.framing.unwrap_or_default());
+            let beat = beat.map_or(Beat::NONE, |every| Beat::stream(every, bytes));
+            sent(Sending::new(State::Streaming(watched), asker, beat))
         }
     };
     response.headers_mut().extend(headers);
     response
 }
 
-fn streamed(sending: Sending) -> Response<Body> {
-    let mut response = Response::new(sending.into_body());
+fn sent(sending: Sending) -> Response<Body> {
+    let framing = sending.asker.framing;
+    let mut response = reply::json(StatusCode::OK, sending.into_body());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // nginx and its kin hold streams back unless told not to.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if framing == Some(Framing::Events) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    }
+    if framing.is_some() {
+        // nginx and its kin hold streams back unless told not to.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
     response
 }
 
@@ -94,22 +100,15 @@ struct Beat {
 }
 
 impl Beat {
-    const NONE: Self = Self { every: None, bytes: STREAM_BEAT, due: false };
+    const NONE: Self = Self { every: None, bytes: Bytes::new(), due: false };
 
-    fn stream(every: Duration) -> Self {
-        Self { every: Some(every), bytes: STREAM_BEAT, due: false }
+    fn stream(every: Duration, bytes: &'static [u8]) -> Self {
+        Self { every: Some(every), bytes: Bytes::from_static(bytes), due: false }
     }
 
     fn whole(every: Duration) -> Self {
         let every = Some(every.min(Duration::from_secs(15)));
         Self { every, bytes: WHOLE_BEAT, due: true }
-    }
-}
-
-impl Beat {
-    /// Whether it stands in a stream of events.
-    fn streams(&self) -> bool {
-        self.bytes == STREAM_BEAT
     }
 }
 
@@ -132,6 +131,8 @@ struct Sending {
     silence: Option<Pin<Box<Sleep>>>,
     deadline: Option<Pin<Box<Sleep>>>,
     out: BytesMut,
+    /// How much of `out` is whole frames.
+    whole: usize,
 }
 
 impl Sending {
@@ -144,19 +145,21 @@ impl Sending {
             beat,
             deadline: None,
             out: BytesMut::new(),
+            whole: 0,
         };
         sending.enter(state);
         sending
     }
 
     fn into_body(self) -> Body {
-        let (format, id, streams) =
-            (self.asker.format, self.asker.request_id.clone(), self.beat.streams());
-        let last_words = move || {
-            let error = format.error(&reply::internal(), &id);
-            if streams { [b"data: ", &error[..], b"\n\n"].concat().into() } else { error }
-        };
-        Body::new(Guarded::new(self, last_words))
+        Body::new(Guarded::new(self, Self::last_words))
+    }
+
+    /// What is said when sending cannot go on. Half a frame is not.
+    fn last_words(&mut self) -> Bytes {
+        self.out.truncate(self.whole);
+        self.fail(&reply::internal());
+        self.out.split().freeze()
     }
 
     fn enter(&mut self, state: State) {
@@ -193,19 +196,13 @@ impl Sending {
 
     /// Begins an answer that was waited for.
     fn begin(&mut self, outcome: Result<Reply>) {
-        let streams = self.beat.streams();
         match outcome.map(|it| it.body) {
             Ok(ReplyBody::Stream(watched)) => self.enter(State::Streaming(watched)),
             Ok(ReplyBody::Whole(response, summary)) => {
                 self.out.extend_from_slice(&self.asker.format.encode(&response, &summary));
                 self.state = State::Over;
             }
-            Err(error) if streams => self.fail(&error),
-            Err(error) => {
-                let body = self.asker.format.error(&error, &self.asker.request_id);
-                self.out.extend_from_slice(&body);
-                self.state = State::Over;
-            }
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -214,6 +211,7 @@ impl Sending {
         for event in events {
             ended |= event.kind == EventKind::End;
             self.asker.writer.write(event, &mut self.out);
+            self.whole = self.out.len();
         }
         if !ended {
             return;
@@ -225,7 +223,11 @@ impl Sending {
     }
 
     fn fail(&mut self, error: &Error) {
-        self.asker.writer.fail(error, &self.asker.request_id, &mut self.out);
+        let Asker { format, framing, request_id, writer } = &mut self.asker;
+        match framing {
+            Some(_) => writer.fail(error, request_id, &mut self.out),
+            None => self.out.extend_from_slice(&format.error(error, request_id)),
+        }
         self.state = State::Over;
     }
 
@@ -273,6 +275,7 @@ impl http_body::Body for Sending {
             let more = self.advance(cx);
             if !self.out.is_empty() {
                 let bytes = self.out.split().freeze();
+                self.whole = 0;
                 return self.frame(bytes);
             }
             if more {

@@ -10,6 +10,7 @@ use storage::Secret;
 use subtle::ConstantTimeEq;
 
 use crate::{
+    api::Api,
     limits, reply,
     request::{Arrival, request_id, trace_id},
     routes::{Routes, Served},
@@ -59,17 +60,18 @@ impl Front {
             platform_deadline,
         };
         let id = HeaderValue::from_str(&arrival.request_id);
+        let format = Api::of(request.uri().path(), request.headers()).format();
         let mut response = match self.refuse(&request) {
             Err(error) => {
                 limits::discard(request).await;
-                reply::failure(&error, &arrival.request_id)
+                reply::failure_in(format, &error, &arrival.request_id)
             }
             Ok(()) => {
                 request.extensions_mut().insert(arrival.clone());
                 let served = AssertUnwindSafe(self.served.call(request)).catch_unwind();
                 served.await.unwrap_or_else(|_| {
                     tracing::error!(request_id = arrival.request_id, "an endpoint panicked");
-                    reply::failure(&reply::internal(), &arrival.request_id)
+                    reply::failure_in(format, &reply::internal(), &arrival.request_id)
                 })
             }
         };

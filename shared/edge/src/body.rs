@@ -16,12 +16,12 @@ use http_body::{Body, Frame};
 use tracing::Span;
 
 /// What a body says when it cannot go on.
-type LastWords = Box<dyn FnOnce() -> Bytes + Send>;
+type LastWords<B> = Box<dyn FnOnce(&mut B) -> Bytes + Send>;
 
 /// A body that is watched while it is sent.
 pub(crate) struct Guarded<B> {
     inner: B,
-    last_words: Option<LastWords>,
+    last_words: Option<LastWords<B>>,
     /// The request's own span: a body is polled outside of it.
     span: Span,
     sent: bool,
@@ -30,8 +30,8 @@ pub(crate) struct Guarded<B> {
 
 impl<B> Guarded<B> {
     /// Guards a body that ends with `last_words` when it breaks.
-    pub(crate) fn new(inner: B, last_words: impl FnOnce() -> Bytes + Send + 'static) -> Self {
-        let last_words: LastWords = Box::new(last_words);
+    pub(crate) fn new(inner: B, last_words: impl FnOnce(&mut B) -> Bytes + Send + 'static) -> Self {
+        let last_words: LastWords<B> = Box::new(last_words);
         Self {
             inner,
             last_words: Some(last_words),
@@ -83,7 +83,9 @@ impl<B> Guarded<B> {
     fn break_off(&mut self, why: &dyn fmt::Display) -> Frame<Bytes> {
         tracing::error!("a body broke off: {why}");
         self.over = true;
-        let last_words = self.last_words.take().map(|say| say());
+        let say = self.last_words.take();
+        let last_words =
+            say.and_then(|say| catch_unwind(AssertUnwindSafe(|| say(&mut self.inner))).ok());
         Frame::data(last_words.filter(|it| !it.is_empty()).unwrap_or(Bytes::from_static(b"\n")))
     }
 }
@@ -125,7 +127,7 @@ mod tests {
     }
 
     async fn sent(frames: Vec<&'static str>, end: End) -> Bytes {
-        let body = Guarded::new(Scripted(frames, end), || Bytes::from_static(b"[broken]"));
+        let body = Guarded::new(Scripted(frames, end), |_| Bytes::from_static(b"[broken]"));
         body.collect().await.unwrap().to_bytes()
     }
 

@@ -7,10 +7,10 @@ use axum::{
     extract::{Extension, State},
     routing::MethodFilter,
 };
-use canonical::Result;
+use canonical::{Error, Framing, Result};
 use formats::Inbound;
 use gateway::{Call, Snapshot};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use telemetry::Record;
 
 use crate::{
@@ -31,22 +31,69 @@ pub fn conversation(paths: &[&str], format: Format) -> Routes {
             path,
             move |State(app): State<Arc<App>>,
                   Extension(arrival): Extension<Arrival>,
-                  request: Request<Body>| converse(app, arrival, format, request),
+                  request: Request<Body>| {
+                converse(app, arrival, Beside::nothing(format), request)
+            },
         )
     })
 }
 
-async fn converse(
+/// What is said beside the headers and the body.
+pub(crate) struct Beside {
+    /// The format of the body, and of the answer.
+    pub(crate) format: Format,
+    /// Keys that are part of the address.
+    pub(crate) keys: Vec<String>,
+    /// What the path says, where it says what others put into the body.
+    pub(crate) path: Option<ByPath>,
+}
+
+/// What a path says of a request.
+pub(crate) struct ByPath {
+    /// The model; empty where the client leaves the choice to us.
+    pub(crate) model: String,
+    /// Whether the answer is wanted piece by piece.
+    pub(crate) stream: bool,
+    /// The word for how the pieces are told apart.
+    pub(crate) alt: Option<String>,
+}
+
+impl Beside {
+    fn nothing(format: Format) -> Self {
+        Self { format, keys: vec![], path: None }
+    }
+}
+
+impl ByPath {
+    fn complete(self, request: &mut canonical::Request) -> Result<()> {
+        request.model = Some(self.model).filter(|it| !it.is_empty());
+        request.stream = self.stream;
+        // Google's own clients add their wishes behind a semicolon.
+        let alt = self.alt.as_deref().map(|it| it.split(';').next().unwrap_or_default());
+        request.framing = match alt {
+            Some("sse") => Framing::Events,
+            None | Some("json") => Framing::Array,
+            Some(_) => return Err(Error::invalid("alt", "`alt` must be `sse` or `json`.")),
+        };
+        Ok(())
+    }
+}
+
+/// Answers a request: in its own format, whatever happens.
+pub(crate) async fn converse(
     app: Arc<App>,
     arrival: Arrival,
-    format: Format,
+    beside: Beside,
     mut request: Request<Body>,
 ) -> Response<Body> {
+    let format = beside.format;
     let mut record = Record::new(&arrival.request_id, &arrival.trace_id, arrival.clock.started);
     let request_id = arrival.request_id.clone();
-    match prepare(&app, &arrival, format, &mut request, &mut record).await {
+    match prepare(&app, &arrival, beside, &mut request, &mut record).await {
         Ok(prepared) => {
-            let asker = Asker { format, request_id, writer: format.writer(&prepared.request) };
+            let request = &prepared.request;
+            let framing = request.stream.then_some(request.framing);
+            let asker = Asker { format, framing, request_id, writer: format.writer(request) };
             answer::respond(app, asker, prepared.into_call(&arrival, record)).await
         }
         Err(error) => {
@@ -68,19 +115,42 @@ struct Prepared {
 async fn prepare(
     app: &App,
     arrival: &Arrival,
-    format: Format,
+    beside: Beside,
     request: &mut Request<Body>,
     record: &mut Record,
 ) -> Result<Prepared> {
     let headers = request.headers();
-    let snapshot = app.gateway.admit(&request::keys(headers), arrival.clock).await?;
+    let mut keys = request::keys(headers);
+    keys.extend(beside.keys.iter().map(String::as_str));
+    let snapshot = app.gateway.admit(&keys, arrival.clock).await?;
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
-    let mut request = format.decode(limits::body(request, app.body_limit).await?)?;
+    let passed = passed(beside.format, headers)?;
+    let mut request = beside.format.decode(limits::body(request, app.body_limit).await?)?;
     request.arrived = arrival.clock.arrived;
+    request.headers = passed;
+    if let Some(path) = beside.path {
+        path.complete(&mut request)?;
+    }
     record.asked.clone_from(&request.model);
     record.stream = request.stream;
     Ok(Prepared { request, only_provider, strict, snapshot })
+}
+
+/// The headers that a provider of the same format gets too. One that came in several lines is one.
+fn passed(format: Format, headers: &HeaderMap) -> Result<Vec<(&'static str, String)>> {
+    let mut passed = vec![];
+    for name in format.passed_headers() {
+        let lines = headers.get_all(*name).iter().map(|it| it.to_str());
+        let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
+            let message = format!("The header `{name}` must be plain text.");
+            Error::invalid(name, message).caused_by(error)
+        })?;
+        if !lines.is_empty() {
+            passed.push((*name, lines.join(",")));
+        }
+    }
+    Ok(passed)
 }
 
 impl Prepared {

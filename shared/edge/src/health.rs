@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{Response, StatusCode};
 
-use crate::{App, Routes, reply, request::Arrival};
+use crate::{App, Routes, api::Api, reply, request::Arrival};
 
 /// `/health`, `/health/live`, `/health/ready`, and `HEAD /` for clients that look whether anybody is there.
 pub fn health() -> Routes {
@@ -32,5 +32,5 @@ async fn ready(
     if app.gateway.is_ready(arrival.clock).await {
         return reply::json(StatusCode::OK, r#"{"status":"ready"}"#);
     }
-    reply::failure(&reply::not_ready(), &arrival.request_id)
+    reply::failure_in(Api::OpenAi.format(), &reply::not_ready(), &arrival.request_id)
 }

@@ -23,6 +23,7 @@ use tower::{Layer, Service, service_fn};
 
 use crate::{
     App, Routes,
+    api::Api,
     app::Front,
     body::Guarded,
     limits,
@@ -104,8 +105,8 @@ impl Front {
 
 fn streamed(response: Response<Body>) -> Response<Guarded<Body>> {
     response.map(|body| {
-        let last_words =
-            || formats::Inbound::error(&formats::openai_chat::OpenAiChat, &reply::internal(), "");
+        // What can break is guarded further in, where its format is known.
+        let last_words = |_: &mut Body| Api::OpenAi.format().error(&reply::internal(), "");
         Guarded::new(body, last_words)
     })
 }

@@ -3,9 +3,11 @@
 //! Only this crate knows axum and Lambda, reads the environment, and reads the wall clock.
 
 mod answer;
+mod api;
 mod app;
 mod body;
 mod conversation;
+mod generate;
 mod health;
 mod lambda;
 mod limits;
@@ -20,6 +22,7 @@ pub mod settings;
 
 pub use app::App;
 pub use conversation::conversation;
+pub use generate::generate_content;
 pub use health::health;
 pub use lambda::{run, run_buffered};
 pub use lambda_http::Error as LambdaError;

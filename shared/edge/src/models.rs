@@ -1,45 +1,50 @@
-//! `GET /v1/models`: what the caller's key may use, in OpenAI's shape.
+//! `GET /v1/models` and its kin: what the caller's key may use, in the shape of the path's own API.
+
+mod shapes;
 
 use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{Extension, Path, State},
+    extract::{Extension, Path, State, rejection::PathRejection},
     routing::MethodFilter,
 };
-use canonical::{Error, Kind, Result};
-use http::{HeaderMap, Response, StatusCode};
+use canonical::{Error, Result};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use routing::Document;
-use serde::Serialize;
 
 use crate::{
-    App, Routes, reply,
+    App, Routes,
+    api::Api,
+    reply,
     request::{self, Arrival},
 };
 
-/// `/v1/models` and `/v1/models/{id}`, where the id may hold slashes.
+/// Where lists are.
+const LISTS: [&str; 6] = [
+    "/v1/models",
+    "/openai/v1/models",
+    "/anthropic/v1/models",
+    "/v1beta/models",
+    "/gemini/v1beta/models",
+    "/gemini/v1/models",
+];
+
+/// The lists, and under each `/{id}`, where the id may hold slashes.
 pub fn models() -> Routes {
-    Routes::configured().at(MethodFilter::GET, "/v1/models", list).at(
-        MethodFilter::GET,
-        "/v1/models/{*id}",
-        one,
-    )
+    LISTS.iter().fold(Routes::configured(), |routes, path| {
+        routes.at(MethodFilter::GET, path, list).at(
+            MethodFilter::GET,
+            &format!("{path}/{{*id}}"),
+            one,
+        )
+    })
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: Vec<Item<'a>>,
-}
-
-#[derive(Serialize)]
-struct Item<'a> {
+/// One name that a client may put into `model`.
+struct Model<'a> {
     id: &'a str,
-    object: &'static str,
-    /// Nobody knows when a model was made; clients only want a number.
-    created: u64,
     owned_by: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
 }
 
@@ -47,22 +52,22 @@ async fn list(
     State(app): State<Arc<App>>,
     Extension(arrival): Extension<Arrival>,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Response<Body> {
-    answer(&app, &arrival, &headers, |document| {
-        written(&List { object: "list", data: items(document).collect() })
-    })
-    .await
+    answer(&app, &arrival, (&uri, &headers), |api, models| shapes::list(api, models, &uri)).await
 }
 
 async fn one(
     State(app): State<Arc<App>>,
     Extension(arrival): Extension<Arrival>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Response<Body> {
-    answer(&app, &arrival, &headers, |document| {
-        let found = items(document).find(|it| it.id == id);
-        written(&found.ok_or_else(|| Error::unknown_model(&id))?)
+    let id = id.map(|it| it.0).unwrap_or_default();
+    answer(&app, &arrival, (&uri, &headers), |api, models| {
+        let found = models.iter().find(|it| it.id == id);
+        shapes::one(api, found.ok_or_else(|| Error::unknown_model(&id))?)
     })
     .await
 }
@@ -70,32 +75,29 @@ async fn one(
 async fn answer(
     app: &App,
     arrival: &Arrival,
-    headers: &HeaderMap,
-    write: impl FnOnce(&Document) -> Result<Vec<u8>>,
+    (uri, headers): (&Uri, &HeaderMap),
+    write: impl FnOnce(Api, &[Model<'_>]) -> Result<Vec<u8>>,
 ) -> Response<Body> {
-    let admitted = app.gateway.admit(&request::keys(headers), arrival.clock).await;
-    match admitted.and_then(|snapshot| write(&snapshot.document)) {
+    let api = Api::of(uri.path(), headers);
+    let in_query = (api == Api::Gemini).then(|| request::queried(uri, "key")).flatten();
+    let mut keys = request::keys(headers);
+    keys.extend(in_query.as_deref());
+    let admitted = app.gateway.admit(&keys, arrival.clock).await;
+    match admitted.and_then(|snapshot| write(api, &all(&snapshot.document))) {
         Ok(body) => reply::json(StatusCode::OK, body),
-        Err(error) => reply::failure(&error, &arrival.request_id),
+        Err(error) => reply::failure_in(api.format(), &error, &arrival.request_id),
     }
 }
 
-fn items(document: &Document) -> impl Iterator<Item = Item<'_>> {
-    let item =
-        |id, owned_by, description| Item { id, object: "model", created: 0, owned_by, description };
+fn all(document: &Document) -> Vec<Model<'_>> {
+    let model = |id, owned_by, description| Model { id, owned_by, description };
     let routes = document
         .routes
         .iter()
-        .map(move |it| item(it.name.as_str(), "lockgate", it.description.as_deref()));
+        .map(|it| model(it.name.as_str(), "lockgate", it.description.as_deref()));
     let models = document
         .models
         .iter()
-        .map(move |it| item(it.name.as_str(), it.provider.as_str(), it.description.as_deref()));
-    routes.chain(models)
-}
-
-fn written(value: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| {
-        Error::new(Kind::Internal, "The list of models cannot be written.").caused_by(error)
-    })
+        .map(|it| model(it.name.as_str(), it.provider.as_str(), it.description.as_deref()));
+    routes.chain(models).collect()
 }

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use canonical::{Error, Kind, ResponseBody};
-use formats::{Inbound, openai_chat::OpenAiChat};
+use formats::Inbound;
 use gateway::{Reply, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
-use crate::{limits, request::Arrival};
+use crate::{api::Api, conversation::Format, limits, request::Arrival};
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
@@ -52,11 +52,6 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response<Body> 
     response
 }
 
-/// A failure on a path that has no format of its own.
-pub(crate) fn failure(error: &Error, request_id: &str) -> Response<Body> {
-    failure_in(&OpenAiChat, error, request_id)
-}
-
 /// A failure in the shape that a format's clients expect.
 pub(crate) fn failure_in(format: &dyn Inbound, error: &Error, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -98,7 +93,8 @@ pub(crate) fn not_from_the_front_door() -> Error {
 /// A path that no endpoint has.
 pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     let message = format!("No endpoint is at `{}`.", request.uri().path());
-    refuse(Error::new(Kind::UnknownPath, message), request).await
+    let format = Api::of(request.uri().path(), request.headers()).format();
+    refuse(format, &Error::new(Kind::UnknownPath, message), request).await
 }
 
 /// A method that the path does not have; axum adds `Allow`.
@@ -106,13 +102,19 @@ pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
     let message =
         format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
-    refuse(Error::new(Kind::WrongMethod, message), request).await
+    let format = Api::of(path, request.headers()).format();
+    refuse(format, &Error::new(Kind::WrongMethod, message), request).await
 }
 
-async fn refuse(error: Error, request: Request<Body>) -> Response<Body> {
+/// Refuses a request that nobody reads.
+pub(crate) async fn refuse(
+    format: Format,
+    error: &Error,
+    request: Request<Body>,
+) -> Response<Body> {
     let arrival = request.extensions().get::<Arrival>().cloned();
     limits::discard(request).await;
-    failure(&error, arrival.as_ref().map_or("", |it| it.request_id.as_str()))
+    failure_in(format, error, arrival.as_ref().map_or("", |it| it.request_id.as_str()))
 }
 
 #[cfg(test)]

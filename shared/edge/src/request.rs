@@ -1,8 +1,11 @@
 //! What a request brings besides its body: its name, its trace, its keys, its wishes.
 
+use std::borrow::Cow;
+
 use canonical::{Error, Result};
 use gateway::Clock;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
+use percent_encoding::percent_decode_str;
 
 /// The longest name that a client may give its request.
 const LONGEST_ID: usize = 128;
@@ -49,6 +52,18 @@ pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     [bearer, text("x-api-key"), text("x-goog-api-key")].into_iter().flatten().collect()
+}
+
+/// What a query gives to a name, the last word counting.
+pub(crate) fn queried(uri: &Uri, name: &str) -> Option<String> {
+    let decoded = |text: &str| {
+        let spaced: Cow<'_, str> =
+            if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    let pairs = uri.query()?.split('&').map(|it| it.split_once('=').unwrap_or((it, "")));
+    let last = pairs.rev().find(|(key, _)| decoded(key) == name);
+    last.map(|(_, value)| decoded(value))
 }
 
 /// A header that means yes or no.
@@ -115,6 +130,16 @@ mod tests {
         assert_eq!(keys(&headers(&[("x-api-key", "k")])), ["k"]);
         assert_eq!(keys(&headers(&[("x-goog-api-key", "k")])), ["k"]);
         assert!(keys(&headers(&[("authorization", "Basic k")])).is_empty());
+    }
+
+    #[test]
+    fn a_query_is_decoded() {
+        let uri = Uri::from_static("/x?key=a%2Fb+c&empty&k%65y2=%E2%82%AC&key2=%FF");
+        assert_eq!(queried(&uri, "key").as_deref(), Some("a/b c"));
+        assert_eq!(queried(&uri, "empty").as_deref(), Some(""));
+        assert_eq!(queried(&uri, "key2").as_deref(), Some("\u{fffd}"));
+        assert_eq!(queried(&uri, "other"), None);
+        assert_eq!(queried(&Uri::from_static("/x"), "key"), None);
     }
 
     #[test]

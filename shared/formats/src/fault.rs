@@ -34,8 +34,10 @@ pub(crate) fn inside_success(fault: &RawValue) -> Error {
 pub(crate) fn from_event(data: &[u8]) -> Error {
     let said = said(data);
     let status = said.status.unwrap_or(match said.code.as_deref() {
-        Some("rate_limit_exceeded" | "rate_limit_error") => 429,
-        Some("invalid_request_error" | "context_length_exceeded") => 400,
+        Some("rate_limit_exceeded" | "rate_limit_error" | "insufficient_quota") => 429,
+        Some("invalid_request_error" | "context_length_exceeded" | "invalid_prompt") => 400,
+        // The codes that OpenAI Responses has for pictures nobody can read.
+        Some(code) if code.contains("image") => 400,
         Some("timeout_error") => 504,
         Some("overloaded_error") => 529,
         _ => 500,
@@ -91,6 +93,7 @@ const TOO_LONG: &[&str] = &[
     "input is too long",
     "input tokens exceed the configured limit",
     "exceeds the available context size",
+    "exceeds the context window",
     "exceeds the maximum number of tokens allowed",
     "too many input tokens",
 ];
@@ -102,6 +105,8 @@ fn is_about_us(code: &str, message: &str) -> bool {
         || message.contains("api key")
         // Anthropic's word for an empty purse.
         || message.contains("credit balance is too low")
+        // Google's word for an account's country.
+        || message.contains("user location is not supported")
 }
 
 fn said(body: &[u8]) -> Said {

@@ -6,6 +6,7 @@
 //! it wants a stream: its path does.
 
 mod answer;
+mod contents;
 mod count;
 mod encode;
 mod error;

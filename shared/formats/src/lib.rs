@@ -23,7 +23,9 @@ mod wait;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, Field, Format, Meaning, Request, Response, Result, Summary};
+use canonical::{
+    Error, Event, Field, Format, Framing, Meaning, Request, Response, Result, Summary,
+};
 
 pub use clean::{clean, without_secrets};
 pub use estimate::estimated_tokens;
@@ -44,6 +46,13 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     /// Names of the client's headers that a provider of the same format gets too, in lower case.
     fn passed_headers(&self) -> &'static [&'static str] {
         &[]
+    }
+    /// What fills silence between the pieces of a stream: nothing, to every reader of this format.
+    fn heartbeat(&self, framing: Framing) -> &'static [u8] {
+        match framing {
+            Framing::Events => b": keep-alive\n\n",
+            Framing::Array => b"\n",
+        }
     }
 }
 

@@ -305,12 +305,10 @@ impl Tries {
             let message = "The time for this request was over before a provider could be asked.";
             return self.with_trail(Error::new(Kind::Timeout, message));
         };
-        let all = |kind: Kind| self.kinds.iter().all(|it| *it == kind);
-        let kind = match first.kind {
-            kind if !kind.try_next() => return self.with_trail(first),
-            kind if all(kind) => kind,
-            _ => Kind::Upstream,
-        };
+        if !first.kind.try_next() {
+            return self.with_trail(first);
+        }
+        let kind = self.kind_of_all();
         if self.attempts.len() == 1 {
             let retry_after = self.retry_after(kind, &first, now);
             let mut error = self.with_trail(first);
@@ -326,6 +324,16 @@ impl Tries {
         error.retry_after = self.retry_after(kind, &first, now);
         error.param = first.param.clone().filter(|_| kind == Kind::Inexpressible);
         self.with_trail(error)
+    }
+
+    /// What is common to all failures. Steps that were never asked count only where nobody was.
+    fn kind_of_all(&self) -> Kind {
+        let mut asked = self.kinds.iter().filter(|it| **it != Kind::Inexpressible);
+        match asked.next() {
+            None => Kind::Inexpressible,
+            Some(kind) if asked.all(|it| it == kind) => *kind,
+            Some(_) => Kind::Upstream,
+        }
     }
 
     /// When the first of the plan's steps is free again.

@@ -52,8 +52,13 @@ pub(super) fn write(answer: &Answer, usage: Option<&Usage>, model: &str) -> Vec<
     serde_json::to_vec(&message).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// Why a choice ends: a client goes on only if it is told of its tools.
+/// Why a choice ends: a client goes on only if it is told of its tools, and a refusal is a reason
+/// here, not a part.
 fn ending(choice: &Choice) -> &Finish {
-    let calls = choice.parts.iter().any(|it| matches!(it.content, Content::ToolCall(_)));
-    if calls && choice.finish == Finish::Stop { &Finish::ToolCalls } else { &choice.finish }
+    let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));
+    match &choice.finish {
+        Finish::Stop if has(|it| matches!(it, Content::ToolCall(_))) => &Finish::ToolCalls,
+        Finish::Stop if has(|it| matches!(it, Content::Refusal(_))) => &Finish::Refusal,
+        finish => finish,
+    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Blocks {
     open: bool,
     /// Whether a tool was called.
     pub(super) called: bool,
+    /// Whether the text is a refusal.
+    pub(super) refused: bool,
 }
 
 #[derive(Debug)]

@@ -53,6 +53,10 @@ fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body
     let mut dropped = unsaid(conversation);
     let (system, messages) = turns(conversation, &mut dropped)?;
     check_calls(&messages)?;
+    if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(Kind::Inexpressible, message));
+    }
     let plan = thinking::plan(conversation, model, target.max_output, &messages, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
@@ -274,3 +278,6 @@ fn stop<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Vec<&'a
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

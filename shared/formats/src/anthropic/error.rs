@@ -56,6 +56,7 @@ fn type_of(error: &Error) -> &'static str {
         Kind::RateLimited => "rate_limit_error",
         Kind::Timeout => "timeout_error",
         Kind::Unavailable => "overloaded_error",
+        Kind::Upstream if error.provider_status == Some(529) => "overloaded_error",
         Kind::Network | Kind::Upstream | Kind::Refused | Kind::Internal => "api_error",
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Model {
     pub(super) forced: bool,
     /// Whether answers and arguments can be held to a schema.
     pub(super) schemas: bool,
+    /// Whether it goes on where a last message of its own ends.
+    pub(super) continues: bool,
 }
 
 /// How thinking is asked for.
@@ -127,6 +129,7 @@ fn of(family: Family, version: (u32, u32)) -> Model {
         },
         forced: !newest,
         schemas: (4, 5) <= version || (opus && version == (4, 1)),
+        continues: version < (4, 6),
     }
 }
 

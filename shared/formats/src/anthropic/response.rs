@@ -79,12 +79,27 @@ pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
     if purpose == Purpose::Forward {
         return Ok(Response { body: ResponseBody::Raw(body), usage });
     }
-    let parts = content.iter().filter_map(|it| part(it).transpose()).collect::<Result<_>>()?;
+    let mut parts =
+        content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
+    place_citations(&mut parts);
     let finish =
         message.stop_reason.map_or(Finish::Stop, |it| wire::finish(&it, message.stop_sequence));
     let choices = vec![Choice { parts, finish }];
     let answer = Answer { id: message.id, model: message.model, choices };
     Ok(Response { body: ResponseBody::Answer(answer), usage })
+}
+
+/// Says of each citation behind which characters it stands: those of its block.
+fn place_citations(parts: &mut [Part]) {
+    let mut start = 0;
+    for part in parts {
+        let Content::Text(text, citations) = &mut part.content else {
+            continue;
+        };
+        let end = start + text.chars().count() as u64;
+        citations.iter_mut().for_each(|it| it.range = Some((start, end)));
+        start = end;
+    }
 }
 
 /// A failure where a success was announced.

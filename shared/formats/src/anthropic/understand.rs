@@ -201,7 +201,7 @@ fn thinking(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
             return Err(Error::invalid("thinking.type", message));
         }
     }
-    reasoning.shown = Some(thinking.display.as_deref() != Some("omitted"));
+    reasoning.shown = thinking.display.map(|it| it != "omitted");
     Ok(())
 }
 
@@ -327,7 +327,7 @@ mod tests {
         let reasoning =
             |json: &str| read(&format!(r#"{{"messages":[],{json}}}"#)).unwrap().reasoning.unwrap();
         let budget = reasoning(r#""thinking":{"type":"enabled","budget_tokens":2048}"#);
-        assert_eq!((budget.budget, budget.shown), (Some(2048), Some(true)));
+        assert_eq!((budget.budget, budget.shown), (Some(2048), None));
         let adaptive = reasoning(
             r#""output_config":{"effort":"max"},"thinking":{"type":"adaptive","display":"omitted"}"#,
         );

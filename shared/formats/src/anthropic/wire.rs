@@ -97,7 +97,8 @@ pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> Finish {
         "max_tokens" => Finish::Length,
         "model_context_window_exceeded" => Finish::ContextFull,
         "tool_use" => Finish::ToolCalls,
-        "refusal" => Finish::Refusal,
+        // It is a classifier that steps in, not the model.
+        "refusal" => Finish::Filtered,
         "pause_turn" => Finish::Paused,
         _ => Finish::Stop,
     }
@@ -138,7 +139,7 @@ mod tests {
             Finish::Length,
             Finish::ContextFull,
             Finish::ToolCalls,
-            Finish::Refusal,
+            Finish::Filtered,
             Finish::Paused,
         ] {
             let (word, sequence) = stop_reason(&finish);

@@ -76,6 +76,7 @@ impl Writer {
             Piece::Report | Piece::End => return,
             _ => self.begin(None, None, out),
         }
+        self.blocks.refused |= matches!(&piece, Piece::Refusal(text) if !text.is_empty());
         match piece {
             Piece::Text(text) | Piece::Refusal(text) if !text.is_empty() => {
                 self.blocks.text(text, out);
@@ -127,6 +128,7 @@ impl EventWriter for Writer {
         self.blocks.end(out);
         let finish = match self.finish.take() {
             None | Some(Finish::Stop) if self.blocks.called => Finish::ToolCalls,
+            None | Some(Finish::Stop) if self.blocks.refused => Finish::Refusal,
             finish => finish.unwrap_or(Finish::Stop),
         };
         let (stop_reason, stop_sequence) = stop_reason(&finish);

@@ -127,3 +127,55 @@ impl Outbound for GeminiCount {
         fault::from_status(status, body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target<'static> {
+        Target {
+            model: "gemini-3.5-flash",
+            stream: false,
+            stream_usage: crate::StreamUsage::Always,
+            max_tokens_name: crate::MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        }
+    }
+
+    fn request(text: &'static str) -> Request {
+        GeminiCount.decode(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn contents_are_counted_alone_or_with_all_that_goes_with_them() {
+        let alone = request(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
+        assert_eq!(alone.task, Task::CountTokens);
+        let forwarded = GeminiCount.forward(&alone, &target()).unwrap();
+        assert_eq!(forwarded.body, alone.raw.body);
+        let whole = request(
+            r#"{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}}"#,
+        );
+        let forwarded = GeminiCount.forward(&whole, &target()).unwrap();
+        let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
+        assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
+        let encoded = Outbound::encode(&GeminiCount, whole.meaning().unwrap(), &target()).unwrap();
+        assert_eq!(
+            String::from_utf8(encoded.body.to_vec()).unwrap(),
+            r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
+        );
+        let error = GeminiCount.decode(Bytes::from_static(b"{}")).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("contents"));
+    }
+
+    #[test]
+    fn a_count_is_read_and_written() {
+        let body = Bytes::from_static(br#"{"totalTokens":31,"promptTokensDetails":[]}"#);
+        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let response = GeminiCount.response(body, reading).unwrap();
+        assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
+        let written = Inbound::encode(&GeminiCount, &response, &Summary::default());
+        assert_eq!(written, r#"{"totalTokens":31}"#.as_bytes());
+        assert!(GeminiCount.response(Bytes::from_static(b"{}"), reading).is_err());
+    }
+}

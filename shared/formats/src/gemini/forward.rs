@@ -1,7 +1,5 @@
 //! A client's own request, on its way to a provider of the same format.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use canonical::{Field, MARK, Raw, Result};
 use serde_json::value::RawValue;
@@ -92,48 +90,49 @@ pub(super) fn cleaned(contents: &str) -> Result<String> {
     else {
         return Ok(contents.to_owned());
     };
-    let mut out = vec![];
+    let mut kept: Vec<(&json::Object<'_>, Vec<Kept>)> = vec![];
     for content in &contents {
-        let mut members = vec![];
-        let mut is_empty = false;
-        for (name, value) in content.said() {
-            let mut text = Cow::Borrowed(value.get());
-            if name == "parts" && is_marked(text.as_bytes()) {
-                let parts = parts(&text);
-                is_empty = parts.is_empty();
-                text = Cow::Owned(format!("[{}]", parts.join(",")));
-            }
-            members.push(format!("{}:{text}", quoted(name)));
-        }
-        if !is_empty {
-            out.push(format!("{{{}}}", members.join(",")));
+        let parts = request::either(content, "parts").map_or("[]", RawValue::get);
+        let request::Many(parts) = serde_json::from_str(parts).unwrap_or_default();
+        kept.push((content, vec![]));
+        for part in &parts {
+            clean(part, &mut kept);
         }
     }
-    Ok(format!("[{}]", out.join(",")))
+    let written = kept.iter().filter(|it| !it.1.is_empty()).map(|(content, parts)| {
+        let parts: Vec<&str> = parts.iter().map(|it| it.text.as_str()).collect();
+        let others = content.said().filter(|it| it.0 != "parts");
+        let others = others.map(|(name, value)| format!("{}:{value},", quoted(name)));
+        format!("{{{}\"parts\":[{}]}}", others.collect::<String>(), parts.join(","))
+    });
+    Ok(format!("[{}]", written.collect::<Vec<_>>().join(",")))
 }
 
-fn parts(parts: &str) -> Vec<String> {
-    let request::Many(all) = serde_json::from_str(parts).unwrap_or_default();
-    let all: Vec<json::Object<'_>> = all;
-    let mut kept = vec![];
-    // The chunks of a thought stand alone, and only the last of them is signed.
-    let mut open = 0;
-    for part in &all {
-        let is_thought = request::either(part, "thought").is_some_and(|it| it.get() == "true");
-        let signature = request::either(part, "thoughtSignature");
-        let foreign = signature.and_then(foreign);
-        if is_thought && foreign.is_some() {
-            kept.truncate(kept.len() - open);
-            open = 0;
-            continue;
+/// A part that is sent.
+struct Kept {
+    text: String,
+    /// Whether it is a thought that nothing proves so far.
+    is_open: bool,
+}
+
+/// Adds a part to the last content, or takes a thought away that another maker signs here. Clients
+/// keep a streamed thought chunk by chunk, each a content of its own, and only the last is signed.
+fn clean(part: &json::Object<'_>, kept: &mut [(&json::Object<'_>, Vec<Kept>)]) {
+    let is_thought = request::either(part, "thought").is_some_and(|it| it.get() == "true");
+    let signature = request::either(part, "thoughtSignature");
+    let is_foreign = signature.and_then(foreign).is_some();
+    if is_thought && is_foreign {
+        for (_, parts) in kept.iter_mut().rev() {
+            while parts.pop_if(|it| it.is_open).is_some() {}
+            if !parts.is_empty() {
+                break;
+            }
         }
-        open = if is_thought && signature.is_none() { open + 1 } else { 0 };
-        kept.push(match foreign {
-            Some(_) => unsigned(part),
-            None => written(part.said()),
-        });
+        return;
     }
-    kept
+    let text = if is_foreign { unsigned(part) } else { written(part.said()) };
+    let is_open = is_thought && signature.is_none();
+    kept.last_mut().into_iter().for_each(|it| it.1.push(Kept { text: text.clone(), is_open }));
 }
 
 /// A signature of another maker; one of Google's own comes as it is.
@@ -156,4 +155,30 @@ fn written<'a>(members: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String
     let members: Vec<_> =
         members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
     format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::Signature;
+
+    use super::*;
+
+    #[test]
+    fn a_thought_of_another_maker_goes_with_all_its_chunks() {
+        let foreign = Signature::new("anthropic", "c2ln");
+        let sign = signature::written(&foreign);
+        let contents = format!(
+            r#"[{{"role":"user","parts":[{{"text":"q"}}]}},
+            {{"role":"model","parts":[{{"text":"own","thought":true,"thoughtSignature":"YWI="}}]}},
+            {{"role":"model","parts":[{{"text":"a","thought":true}}]}},
+            {{"role":"model","parts":[{{"text":"","thought":true,"thoughtSignature":"{sign}"}}]}},
+            {{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thought_signature":"{sign}"}}]}}]"#
+        );
+        assert!(is_marked(contents.as_bytes()));
+        let skip = signature::SKIP;
+        let wanted = format!(
+            r#"[{{"role":"user","parts":[{{"text":"q"}}]}},{{"role":"model","parts":[{{"text":"own","thought":true,"thoughtSignature":"YWI="}}]}},{{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thoughtSignature":"{skip}"}}]}}]"#
+        );
+        assert_eq!(cleaned(&contents).unwrap(), wanted);
+    }
 }

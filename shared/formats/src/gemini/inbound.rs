@@ -1,7 +1,9 @@
 //! From a client that speaks this format, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task};
+use canonical::{
+    Error, Format, Framing, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -37,6 +39,11 @@ impl Inbound for Gemini {
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         error::to_client(error, request_id).into()
+    }
+
+    /// `google-genai` takes a comment for JSON, so only an empty line is nothing to it.
+    fn heartbeat(&self, _: Framing) -> &'static [u8] {
+        b"\n"
     }
 }
 

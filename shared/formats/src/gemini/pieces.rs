@@ -223,17 +223,13 @@ impl Talk {
 
     /// Where the text comes from, as far as this candidate says so.
     fn citations(&self, candidate: &wire::Candidate<'_>) -> Vec<Citation> {
-        let read = |json: Option<&RawValue>| json.map_or("null", RawValue::get).to_owned();
-        let quoted: Option<CitationMetadata> =
-            serde_json::from_str(&read(candidate.citation_metadata)).ok().flatten();
-        let grounded: Option<Grounding> =
-            serde_json::from_str(&read(candidate.grounding_metadata)).ok().flatten();
+        let quoted: CitationMetadata = read(candidate.citation_metadata);
+        let grounded: Grounding = read(candidate.grounding_metadata);
         let mut found = vec![];
-        for source in quoted.into_iter().flat_map(|it| it.citations) {
+        for source in quoted.citations {
             let range = self.range(source.start_index, source.end_index);
             found.push(Citation { url: source.uri, title: source.title, quote: None, range });
         }
-        let grounded = grounded.unwrap_or_default();
         for support in grounded.grounding_supports {
             let range = self.range(support.segment.start_index, support.segment.end_index);
             let pages = support.grounding_chunk_indices.iter();
@@ -253,6 +249,11 @@ impl Talk {
         };
         Some((count(start.unwrap_or(0))?, count(end?)?))
     }
+}
+
+/// Reads what is only there for other formats; nothing where it is of an unknown shape.
+fn read<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
+    json.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
 }
 
 /// Adds a part. Texts and thoughts that follow each other are one; a signature on a text becomes a

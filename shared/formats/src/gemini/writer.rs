@@ -168,14 +168,18 @@ impl EventWriter for Writer {
         self.usage = event.usage.or(self.usage);
         match event.body {
             EventBody::Piece(index, piece) => self.piece(index, piece, out),
-            EventBody::Frame(frame) if self.framing == Framing::Events => {
-                self.begun |= !frame.is_empty();
-                out.put(frame);
-            }
             EventBody::Frame(frame) => {
                 let (_, data) = sse::fields(&frame);
-                if let Some(data) = data.filter(|it| !it.is_empty()) {
-                    self.framed(&data, out);
+                let Some(data) = data.filter(|it| !it.is_empty()) else {
+                    // Google's own Python client takes a comment for JSON.
+                    return;
+                };
+                match self.framing {
+                    Framing::Events => {
+                        self.begun = true;
+                        out.put_slice(&frame);
+                    }
+                    Framing::Array => self.framed(&data, out),
                 }
             }
         }
@@ -198,5 +202,110 @@ impl EventWriter for Writer {
         self.choices.clear();
         self.framed(&error::to_client(error, request_id), out);
         self.close(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use canonical::{EventKind, Kind};
+
+    use super::*;
+
+    fn written(framing: Framing, events: Vec<Event>, fault: Option<&Error>) -> String {
+        let (mut writer, mut out) = (Writer::new(framing), BytesMut::new());
+        events.into_iter().for_each(|it| writer.write(it, &mut out));
+        match fault {
+            Some(fault) => writer.fail(fault, "r1", &mut out),
+            None => writer.end(&Summary::default(), &mut out),
+        }
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    fn pieces(pieces: Vec<Piece>) -> Vec<Event> {
+        pieces.into_iter().map(|it| Event::piece(0, it)).collect()
+    }
+
+    fn call(number: usize, signature: Option<Signature>, json: &[&str]) -> Vec<Piece> {
+        let (id, name) = (format!("c{number}"), "f".to_owned());
+        let mut pieces = vec![Piece::ToolCall { call: number, id, name, signature }];
+        let more = json.iter().map(|it| Piece::Arguments { call: number, json: (*it).to_owned() });
+        pieces.extend(more);
+        pieces
+    }
+
+    #[test]
+    fn chunks_are_elements_of_an_array_where_no_events_are_wanted() {
+        let said = || pieces(vec![Piece::Text("a".to_owned()), Piece::Finish(Finish::Stop)]);
+        let out = written(Framing::Array, said(), None);
+        assert_eq!(
+            out,
+            "[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},\"index\":0}]}\n,\r\n\
+             {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}]}\n]"
+        );
+        assert_eq!(written(Framing::Array, vec![], None), "[]");
+        let fault = Error::new(Kind::Upstream, "cut");
+        let failed = written(Framing::Array, said(), Some(&fault));
+        assert!(failed.contains("\n,\r\n{\"error\":{\"code\":502,") && failed.ends_with("}\n]"));
+        assert!(!failed.contains("finishReason"));
+        serde_json::from_str::<Vec<serde_json::Value>>(&failed).unwrap();
+    }
+
+    #[test]
+    fn a_providers_own_frames_become_elements_too() {
+        let frame = |kind, text: &'static str| {
+            Event::frame(kind, None, Bytes::from_static(text.as_bytes()))
+        };
+        let events = || {
+            vec![
+                frame(EventKind::Comment, ": ping\n\n"),
+                frame(EventKind::Finish, "data: {\"a\":1}\r\n\r\n"),
+                frame(EventKind::End, ""),
+            ]
+        };
+        assert_eq!(written(Framing::Array, events(), None), "[{\"a\":1}\n]");
+        assert_eq!(written(Framing::Events, events(), None), "data: {\"a\":1}\r\n\r\n");
+    }
+
+    #[test]
+    fn a_call_is_written_once_its_arguments_are_whole() {
+        let own = Signature::new("gemini", "c2ln");
+        let mut said = call(0, Some(own), &["{\"a\"", ":1}"]);
+        said.extend(call(1, None, &[]));
+        said.push(Piece::Text("x".to_owned()));
+        let out = written(Framing::Events, pieces(said), None);
+        let first = out.split("\r\n\r\n").next().unwrap();
+        assert!(first.contains(r#""args":{"a":1}},"thoughtSignature":"c2ln"}"#), "{first}");
+        assert!(first.contains(r#"{"id":"c1","name":"f","args":{}}"#), "{first}");
+    }
+
+    #[test]
+    fn a_call_that_is_none_is_not_passed_off_as_one() {
+        let mut said = call(0, None, &["{\"a\":"]);
+        said.push(Piece::Finish(Finish::ToolCalls));
+        let out = written(Framing::Events, pieces(said), None);
+        assert!(!out.contains("functionCall\""), "{out}");
+        assert!(out.contains("\"finishReason\":\"MALFORMED_FUNCTION_CALL\""), "{out}");
+    }
+
+    #[test]
+    fn a_foreign_signature_closes_the_thought_that_it_proves() {
+        let foreign = Signature::new("anthropic", "c2ln");
+        let said = vec![Piece::Reasoning("hm".to_owned()), Piece::Signature(foreign)];
+        let out = written(Framing::Events, pieces(said), None);
+        assert!(out.contains("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"X19sZ3NpZ1"));
+    }
+
+    #[test]
+    fn usage_stands_in_the_last_chunk_whenever_it_came() {
+        let usage = Usage { input: 3, output: 2, reasoning: 4, ..Usage::default() };
+        let mut events = pieces(vec![Piece::Text("a".to_owned()), Piece::Finish(Finish::Length)]);
+        events.push(Event::piece(0, Piece::Report).with_usage(Some(usage)));
+        let out = written(Framing::Events, events, None);
+        let last = out.trim_end().rsplit("\r\n\r\n").next().unwrap();
+        assert!(last.contains("\"finishReason\":\"MAX_TOKENS\""));
+        assert!(last.contains(
+            r#""usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":9,"thoughtsTokenCount":4}"#
+        ));
     }
 }

@@ -7,10 +7,11 @@ use canonical::{
     Answer, Choice, Content, Error, Finish, Kind, Media, Part, Response, ResponseBody, Result,
     Source, Summary, ToolCall,
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    item::{self, Names, Tokens},
+    item::{Names, Tokens, outcome, whole},
     parts, wire,
 };
 use crate::{Purpose, fault, json};
@@ -30,7 +31,7 @@ pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
     let usage = wire.usage.and_then(wire::usage);
     let body = match purpose {
         Purpose::Forward => ResponseBody::Raw(body),
-        Purpose::Translate => ResponseBody::Answer(answer(wire)),
+        Purpose::Translate => ResponseBody::Answer(answer(wire)?),
     };
     Ok(Response { body, usage })
 }
@@ -49,16 +50,20 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
     }
 }
 
-fn answer(wire: wire::Response<'_>) -> Answer {
+fn answer(wire: wire::Response<'_>) -> Result<Answer> {
     let items = wire.output.as_deref().unwrap_or_default();
-    let parts: Vec<Part> = items.iter().flat_map(|it| said(it)).collect();
+    let mut parts: Vec<Part> = vec![];
+    for json in items {
+        let calls = parts.iter().filter(|it| matches!(it.content, Content::ToolCall(_))).count();
+        parts.extend(said(json, calls)?);
+    }
     let is = |wanted: fn(&Content) -> bool| parts.iter().any(|it| wanted(&it.content));
     let finish = finish(
         &wire,
         is(|it| matches!(it, Content::ToolCall(_))),
         is(|it| matches!(it, Content::Refusal(_))) && !is(|it| matches!(it, Content::Text(..))),
     );
-    Answer { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] }
+    Ok(Answer { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] })
 }
 
 /// Why an answer ends: OpenAI has no word for it but where it is cut.
@@ -79,17 +84,42 @@ pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> F
     }
 }
 
-/// What a provider's item says. Items of tools that run at the provider say nothing of their own.
-pub(super) fn said(json: &RawValue) -> Vec<Part> {
-    let Ok(item) = serde_json::from_str::<wire::Item<'_>>(json.get()) else {
-        return vec![];
+/// Reads a provider's item; none where it is of a kind that says nothing of its own, such as the
+/// work of a tool that runs at the provider.
+pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
+    #[derive(Deserialize)]
+    struct ItemKind<'a> {
+        #[serde(borrow, rename = "type", default)]
+        kind: Cow<'a, str>,
+    }
+    let broken = |error: serde_json::Error| {
+        Error::new(Kind::Upstream, "it answered an item that nobody can read")
+            .caused_by(json::unquoted(&error))
     };
-    match item.kind.as_deref() {
-        Some("message") => message(&item),
+    let kind = serde_json::from_str::<ItemKind<'_>>(json.get()).map_err(broken)?.kind;
+    match kind.as_ref() {
+        "message" | "reasoning" | "function_call" | "image_generation_call" => {
+            serde_json::from_str(json.get()).map(Some).map_err(broken)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a provider's item says. Calls are counted, for those who give them no id.
+fn said(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
+    let Some(item) = item(json)? else { return Ok(vec![]) };
+    Ok(match item.kind.as_deref() {
         Some("reasoning") => parts::reasoning(&item).into_iter().collect(),
-        Some("function_call") => vec![Part::new(Content::ToolCall(call(&item)))],
-        Some("image_generation_call") => picture(&item).into_iter().collect(),
-        _ => vec![],
+        Some("function_call") => vec![Part::new(Content::ToolCall(call(&item, calls)))],
+        _ => spoken(&item),
+    })
+}
+
+/// What a message or a picture says.
+pub(super) fn spoken(item: &wire::Item<'_>) -> Vec<Part> {
+    match item.kind.as_deref() {
+        Some("message") => message(item),
+        _ => picture(item).into_iter().collect(),
     }
 }
 
@@ -110,14 +140,14 @@ fn message(item: &wire::Item<'_>) -> Vec<Part> {
     said.map(Part::new).collect()
 }
 
-/// What a tool is called with.
-pub(super) fn call(item: &wire::Item<'_>) -> ToolCall {
+/// What a tool is called with; its id made of the number of calls before it, where it has none.
+pub(super) fn call(item: &wire::Item<'_>, calls: usize) -> ToolCall {
     let id = item.call_id.as_deref().filter(|it| !it.is_empty()).or(item.id.as_deref());
     let name = item.name.as_deref().unwrap_or_default();
     ToolCall {
-        id: id.filter(|it| !it.is_empty()).unwrap_or("call_0").to_owned(),
+        id: id.filter(|it| !it.is_empty()).map_or_else(|| format!("call_{calls}"), str::to_owned),
         name: name.to_owned(),
-        arguments: item::whole(&arguments(item)),
+        arguments: whole(&arguments(item)),
     }
 }
 
@@ -145,11 +175,12 @@ pub(super) fn write(response: &Response, summary: &Summary) -> Bytes {
     let (said, finish) =
         answer.choices.first().map_or((&[][..], &Finish::Stop), |it| (&it.parts, &it.finish));
     let refused = said.iter().any(|it| matches!(it.content, Content::Refusal(_)));
-    let outcome = item::outcome(finish, refused);
+    let outcome = outcome(finish, refused);
     let output = names.items(said, outcome.0);
     let model = answer.model.as_deref().unwrap_or(&summary.model);
-    let mut whole = item::Answer::new(&names.id, model, summary.arrived / 1000).ended(outcome);
-    whole.output = &output;
-    whole.usage = response.usage.as_ref().map(Tokens::from);
-    json::written(&whole).into()
+    let mut page =
+        super::item::Answer::new(&names.id, model, summary.arrived / 1000).ended(outcome);
+    page.output = &output;
+    page.usage = response.usage.as_ref().map(Tokens::from);
+    json::written(&page).into()
 }

@@ -12,7 +12,7 @@ use super::{
     item::{self, Annotation},
     parts::unsealed,
     request::{
-        Body, Choice, Format, Item, Labels, Name, Outcome, PartJson, Place, TextJson, Thinking,
+        Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking,
         ToolJson,
     },
 };
@@ -73,7 +73,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         prompt_cache_key: prompt_cache_key.as_deref(),
         store: false,
         stream: target.stream,
-        input: page.items,
+        input: page.items.into_iter().map(plain).collect(),
     };
     Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
 }
@@ -128,10 +128,12 @@ impl<'a> Page<'a> {
     /// Adds to the message that stands last if this turn began it, or begins one.
     fn say(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
-            Some(Item::Message { role: last, content }) if !begins && *last == role => {
+            Some(Item::Message { role: last, content: Said::Parts(content) })
+                if !begins && *last == role =>
+            {
                 content.push(part);
             }
-            _ => self.items.push(Item::Message { role, content: vec![part] }),
+            _ => self.items.push(Item::Message { role, content: Said::Parts(vec![part]) }),
         }
     }
 
@@ -196,10 +198,10 @@ impl<'a> Page<'a> {
             self.drop(Field::ToolError);
         }
         let output = match parts.as_slice() {
-            [] => Outcome::Text(""),
+            [] => Said::Text(""),
             [Part { content: Content::Text(text, _), cache, .. }] => {
                 self.cache(cache.as_ref());
-                Outcome::Text(text)
+                Said::Text(text)
             }
             parts => {
                 let mut list = Vec::with_capacity(parts.len());
@@ -211,7 +213,7 @@ impl<'a> Page<'a> {
                         list.push(self.input(&part.content)?);
                     }
                 }
-                Outcome::Parts(list)
+                Said::Parts(list)
             }
         };
         self.items.push(Item::FunctionCallOutput { call_id: fit(id), output });
@@ -324,6 +326,23 @@ impl<'a> Page<'a> {
     }
 }
 
+/// The plainest form of an item: some services know a part of an answer only by its id, which
+/// nobody else has.
+fn plain(item: Item<'_>) -> Item<'_> {
+    match item {
+        Item::Message { role: "assistant", content: Said::Parts(parts) } => {
+            let content = match parts.as_slice() {
+                [PartJson::OutputText { text, annotations }] if annotations.is_empty() => {
+                    Said::Text(text)
+                }
+                _ => Said::Parts(parts),
+            };
+            Item::Message { role: "assistant", content }
+        }
+        item => item,
+    }
+}
+
 fn unknown(field: &Field, what: &str) -> Error {
     let message = format!("OpenAI Responses takes {what}");
     let mut error = Error::new(Kind::Inexpressible, message);
@@ -393,4 +412,91 @@ fn fit(id: &str) -> Cow<'_, str> {
     });
     let start: String = id.chars().filter(char::is_ascii_graphic).take(40).collect();
     Cow::Owned(format!("{start}_{hash:016x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::Signature;
+
+    use super::*;
+    use crate::{MaxTokensName, StreamUsage};
+
+    fn encoded(conversation: &Conversation) -> (String, Vec<Field>) {
+        let target = Target {
+            model: "gpt-4o",
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        };
+        let encoded = encode(conversation, &target).unwrap();
+        (String::from_utf8(encoded.body.to_vec()).unwrap(), encoded.dropped)
+    }
+
+    fn answered(parts: Vec<Part>) -> Conversation {
+        let turns = vec![Turn::new(Role::Assistant, parts)];
+        Conversation { turns, ..Conversation::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_named() {
+        let sampling = Sampling {
+            temperature: Some(0.0),
+            top_k: Some(1),
+            seed: Some(7),
+            stop: vec!["x".to_owned()],
+            n: Some(1),
+            presence_penalty: Some(0.0),
+            ..Sampling::default()
+        };
+        let conversation =
+            Conversation { sampling, max_tokens: Some(5), ..Conversation::default() };
+        let (body, dropped) = encoded(&conversation);
+        assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
+        assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
+    }
+
+    #[test]
+    fn only_its_own_thoughts_go_back() {
+        let thought = |maker: &str, data: &str| Part {
+            content: Content::Reasoning("Hm.".to_owned()),
+            cache: None,
+            signature: Some(Signature::new(maker, data)),
+        };
+        let (body, dropped) = encoded(&answered(vec![
+            thought("anthropic", "c2ln"),
+            thought("openai_responses", "rs_1:gAAA"),
+        ]));
+        assert_eq!(body.matches("reasoning").count(), 1);
+        assert!(body.contains(r#""id":"rs_1""#) && body.contains(r#""encrypted_content":"gAAA""#));
+        assert_eq!(dropped, []);
+        let bare = Part::new(Content::Reasoning("Hm.".to_owned()));
+        assert_eq!(encoded(&answered(vec![bare])).1, [Field::ReasoningText]);
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_cut_alike_everywhere() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(80));
+        assert_eq!(fit("call_1"), "call_1");
+        assert_eq!(fit(&long("a")), fit(&long("a")));
+        assert_ne!(fit(&long("a")), fit(&long("b")));
+        assert!(fit(&long("a")).len() <= LONGEST_ID);
+    }
+
+    #[test]
+    fn sound_is_for_somebody_else() {
+        let parts = vec![Part::new(Content::Audio(Media::default()))];
+        let turns = vec![Turn::new(Role::User, parts)];
+        let conversation = Conversation { turns, ..Conversation::default() };
+        let target = Target {
+            model: "m",
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        };
+        assert_eq!(encode(&conversation, &target).unwrap_err().kind, Kind::Inexpressible);
+    }
 }

@@ -40,7 +40,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         }
     }
     let mut dropped = vec![];
-    if let Some(input) = cleaned(raw, stores, &mut dropped)? {
+    if let Some(input) = cleaned(raw, &mut dropped)? {
         edits.set("input", input);
     }
     for field in target.without {
@@ -90,11 +90,11 @@ fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &Raw, stores: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+fn cleaned(raw: &Raw, dropped: &mut Vec<Field>) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
-    let suspicious = holds(MARK) || holds("item_reference") || stores && holds("\"reasoning\"");
+    let suspicious = [MARK, "item_reference", "\"reasoning\""].into_iter().any(holds);
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
@@ -103,7 +103,7 @@ fn cleaned(raw: &Raw, stores: bool, dropped: &mut Vec<Field>) -> Result<Option<S
     let mut changed = false;
     for (at, json) in items.into_iter().enumerate() {
         let item: wire::Item<'_> = serde_json::from_str(json.get()).unwrap_or_default();
-        match fate(&item, json, stores)? {
+        match fate(&item, json)? {
             Fate::Keep => kept.push(json.get().to_owned()),
             Fate::Change(text) => {
                 changed = true;
@@ -138,10 +138,10 @@ enum Fate {
     Refuse,
 }
 
-fn fate(item: &wire::Item<'_>, json: &RawValue, stores: bool) -> Result<Fate> {
+fn fate(item: &wire::Item<'_>, json: &RawValue) -> Result<Fate> {
     match item.kind.as_deref() {
         Some("item_reference") => Ok(Fate::Refuse),
-        Some("reasoning") => thought(item, stores),
+        Some("reasoning") => thought(item),
         _ if item.call_id.as_deref().is_some_and(|it| it.contains(MARK)) => {
             let raw = json::members(Bytes::copy_from_slice(json.get().as_bytes()))?;
             let mut edits = json::Edits::new(&raw);
@@ -153,10 +153,11 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, stores: bool) -> Result<Fate> {
     }
 }
 
-/// A thought stays if its maker is this format's own and its proof travels with it.
-fn thought(item: &wire::Item<'_>, stores: bool) -> Result<Fate> {
+/// A thought stays if its maker is this format's own and its proof travels with it, or if it is told
+/// in full, as open models do.
+fn thought(item: &wire::Item<'_>) -> Result<Fate> {
     let Some(proof) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
-        return Ok(if stores { Fate::Leave } else { Fate::Keep });
+        return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });
     };
     let Some(signature) = Signature::from_tag(proof) else { return Ok(Fate::Keep) };
     let Some((id, encrypted_content)) = parts::unsealed(&signature) else {
@@ -167,4 +168,57 @@ fn thought(item: &wire::Item<'_>, stores: bool) -> Result<Fate> {
     let summary = summary.into_iter().collect();
     let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
     written(&thought).map(Fate::Change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Inbound, Outbound, StreamUsage, openai_responses::OpenAiResponses};
+
+    fn forwarded(model: &str, body: &'static str) -> String {
+        let request = OpenAiResponses.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        let target = Target {
+            model,
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: crate::MaxTokensName::default(),
+            max_output: None,
+            without: &[],
+        };
+        let encoded = OpenAiResponses.forward(&request, &target).unwrap();
+        String::from_utf8(encoded.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_ever_stored() {
+        for body in [r#"{"input":"x","store":true}"#, r#"{"input":"x","store":null}"#] {
+            assert_eq!(
+                forwarded("gpt-4o", body),
+                r#"{"input":"x","store":false,"model":"gpt-4o"}"#
+            );
+        }
+        let untouched = r#"{"model":"gpt-5","input":"x","store":false}"#;
+        assert_eq!(forwarded("gpt-5", untouched), untouched);
+    }
+
+    #[test]
+    fn thoughts_travel_where_there_are_any() {
+        let sealed = |model, body| forwarded(model, body).contains(encode::SEALED);
+        assert!(sealed("gpt-5.1", r#"{"input":"x"}"#));
+        assert!(sealed("my-deployment", r#"{"input":"x","reasoning":{"effort":"low"}}"#));
+        assert!(!sealed("gpt-5-chat-latest", r#"{"input":"x"}"#));
+        assert!(!sealed("gpt-4.1", r#"{"input":"x"}"#));
+        let kept = r#"{"input":"x","include":["message.output_text.logprobs"]}"#;
+        assert!(forwarded("o3", kept).contains(
+            r#""include":["message.output_text.logprobs","reasoning.encrypted_content"]"#
+        ));
+    }
+
+    #[test]
+    fn open_thoughts_stay_and_lost_ones_go() {
+        let open = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"x"}]}]}"#;
+        assert!(forwarded("m", open).contains("reasoning_text"));
+        let lost = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[]}]}"#;
+        assert_eq!(forwarded("m", lost), r#"{"store":false,"input":[],"model":"m"}"#);
+    }
 }

@@ -19,9 +19,9 @@ use crate::{
 struct Said<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    output_index: u64,
-    content_index: u64,
-    summary_index: u64,
+    output_index: Option<u64>,
+    content_index: Option<u64>,
+    summary_index: Option<u64>,
     #[serde(borrow)]
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -81,7 +81,7 @@ impl Reader {
         self.answered |= kind.is_meaningful();
         match self.purpose {
             Purpose::Forward => self.pass(kind, frame, events),
-            Purpose::Translate => self.heard.event(&said, events),
+            Purpose::Translate => self.heard.event(&said, events)?,
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Reader {
                 events.push(Event::frame(EventKind::Finish, usage, frame.clone()));
                 events.push(Event::frame(EventKind::End, None, Bytes::new()));
             }
-            Purpose::Translate => self.heard.end(&response, usage, events),
+            Purpose::Translate => self.heard.end(&response, usage, events)?,
         }
         self.ended = true;
         Ok(())
@@ -160,7 +160,10 @@ fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
     if !data.trim_ascii_start().starts_with(b"{") {
         return Err(malformed());
     }
-    let mut said: Said<'_> = serde_json::from_slice(data).map_err(|error| broken(&error))?;
+    let mut said: Said<'_> = match serde_json::from_slice(data) {
+        Ok(said) => said,
+        Err(error) => other(data).ok_or_else(|| broken(&error))?,
+    };
     if said.kind.is_empty() {
         said.kind = String::from_utf8_lossy(name);
     }
@@ -171,6 +174,35 @@ fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
     }
     Ok(said)
 }
+
+/// An event that is JSON, but of a shape that only the future knows.
+fn other(data: &[u8]) -> Option<Said<'_>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let kind = serde_json::from_slice::<Named<'_>>(data).ok()?.kind;
+    let told = kind.strip_prefix("response.")?;
+    (!KNOWN.iter().any(|it| told.starts_with(it))).then(|| Said { kind, ..Said::default() })
+}
+
+/// How the names of those events begin that are read, behind `response.`.
+const KNOWN: &[&str] = &[
+    "completed",
+    "content_part.",
+    "created",
+    "failed",
+    "function_call_arguments.",
+    "in_progress",
+    "incomplete",
+    "output_item.",
+    "output_text.",
+    "queued",
+    "reasoning_summary_",
+    "reasoning_text.",
+    "refusal.",
+];
 
 /// What an event means for the course of the answer.
 fn kind(said: &Said<'_>) -> EventKind {
@@ -223,8 +255,9 @@ struct Heeded {
 }
 
 impl Heard {
-    fn event(&mut self, said: &Said<'_>, events: &mut Vec<Event>) {
-        let at = said.output_index;
+    fn event(&mut self, said: &Said<'_>, events: &mut Vec<Event>) -> Result<()> {
+        let [at, part, summary] = [said.output_index, said.content_index, said.summary_index]
+            .map(Option::unwrap_or_default);
         let text = |json| wire::string(json).unwrap_or_default();
         match said.kind.as_ref() {
             "response.created" => {
@@ -235,33 +268,31 @@ impl Heard {
             }
             "response.output_item.added" => self.opened(at, said.item, events),
             "response.output_item.done" => {
-                if let Some(item) = said.item {
-                    self.done(at, item, events);
-                }
+                self.done(at, said.item.ok_or_else(malformed)?, events)?;
             }
             "response.output_text.delta" => {
-                self.more((at, said.content_index), Say::Text, &text(said.delta), events);
+                self.more((at, part), Say::Text, &text(said.delta), events);
             }
             "response.output_text.done" => {
-                self.rest((at, said.content_index), Say::Text, &text(said.text), events);
+                self.rest((at, part), Say::Text, &text(said.text), events);
             }
             "response.output_text.annotation.added" => self.cited(at, said.annotation, events),
             "response.refusal.delta" => {
-                self.more((at, said.content_index), Say::Refusal, &text(said.delta), events);
+                self.more((at, part), Say::Refusal, &text(said.delta), events);
             }
             "response.refusal.done" => {
-                self.rest((at, said.content_index), Say::Refusal, &text(said.refusal), events);
+                self.rest((at, part), Say::Refusal, &text(said.refusal), events);
             }
             "response.reasoning_summary_text.delta" => {
-                self.summary(at, said.summary_index, events);
-                self.more((at, said.summary_index), Say::Thought, &text(said.delta), events);
+                self.summary(at, summary, events);
+                self.more((at, summary), Say::Thought, &text(said.delta), events);
             }
             "response.reasoning_summary_text.done" => {
-                self.summary(at, said.summary_index, events);
-                self.rest((at, said.summary_index), Say::Thought, &text(said.text), events);
+                self.summary(at, summary, events);
+                self.rest((at, summary), Say::Thought, &text(said.text), events);
             }
             "response.reasoning_text.delta" if self.shows_thought(at) => {
-                self.more((at, said.content_index), Say::Thought, &text(said.delta), events);
+                self.more((at, part), Say::Thought, &text(said.delta), events);
             }
             "response.function_call_arguments.delta" => {
                 self.more((at, 0), Say::Arguments, &text(said.delta), events);
@@ -271,6 +302,7 @@ impl Heard {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Where a summary is told, the thought itself would be the same again.
@@ -293,7 +325,7 @@ impl Heard {
         let call = self.calls;
         heeded.call = Some(call);
         self.calls += 1;
-        let wish = answer::call(item);
+        let wish = answer::call(item, call);
         let piece = Piece::ToolCall { call, id: wish.id, name: wish.name, signature: None };
         events.push(Event::piece(0, piece));
     }
@@ -346,19 +378,20 @@ impl Heard {
     }
 
     /// Passes on what nothing before brought of an item that is told whole.
-    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) {
-        let Ok(item) = serde_json::from_str::<wire::Item<'_>>(json.get()) else { return };
+    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) -> Result<()> {
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
-            return;
+            return Ok(());
         }
+        let Some(item) = answer::item(json)? else { return Ok(()) };
         match item.kind.as_deref() {
             Some("reasoning") => self.thought(at, &item, events),
             Some("function_call") => {
                 self.call(at, &item, events);
                 self.rest((at, 0), Say::Arguments, &answer::arguments(&item), events);
             }
-            _ => self.said(at, json, events),
+            _ => self.said(at, &item, events),
         }
+        Ok(())
     }
 
     fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
@@ -369,9 +402,9 @@ impl Heard {
         events.extend(proof.map(|it| Event::piece(0, Piece::Signature(it))));
     }
 
-    fn said(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) {
+    fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
         let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
-        for (index, part) in (0..).zip(answer::said(json)) {
+        for (index, part) in (0..).zip(answer::spoken(item)) {
             match part.content {
                 Content::Text(text, citations) => {
                     self.rest((at, index), Say::Text, &text, events);
@@ -390,14 +423,19 @@ impl Heard {
         response: &wire::Response<'_>,
         usage: Option<Usage>,
         events: &mut Vec<Event>,
-    ) {
+    ) -> Result<()> {
         let items = response.output.as_deref().unwrap_or_default();
+        // Those who count otherwise at the end than before must not be heard twice.
+        let last = self.items.keys().next_back().copied();
         for (at, item) in (0..).zip(items) {
-            self.done(at, item, events);
+            if self.items.contains_key(&at) || last.is_none_or(|last| last < at) {
+                self.done(at, item, events)?;
+            }
         }
         let finish: Finish = answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
         events.push(Event::piece(0, Piece::Finish(finish)).with_usage(usage));
         events.push(Event::piece(0, Piece::End));
+        Ok(())
     }
 }
 
@@ -408,4 +446,52 @@ enum Say {
     Refusal,
     Thought,
     Arguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(frames: &[&str]) -> Result<Vec<Piece>> {
+        let (mut reader, mut events) = (Reader::new(Purpose::Translate), vec![]);
+        for data in frames {
+            reader.read(format!("data: {data}\n\n").into(), &mut events)?;
+        }
+        let pieces = events.into_iter().map(|it| match it.body {
+            canonical::EventBody::Piece(_, piece) => piece,
+            canonical::EventBody::Frame(frame) => panic!("{frame:?}"),
+        });
+        Ok(pieces.collect())
+    }
+
+    #[test]
+    fn what_deltas_left_out_is_told_once() {
+        let told = pieces(&[
+            r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"gr"}"#,
+            r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"grün"}"#,
+            r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"grün"}]}}"#,
+        ]);
+        assert_eq!(told.unwrap(), [Piece::Text("gr".to_owned()), Piece::Text("ün".to_owned())]);
+    }
+
+    #[test]
+    fn the_future_breaks_nothing_but_what_is_known_must_be_whole() {
+        let strange = r#"{"type":"response.of_the_future","output_index":"first"}"#;
+        assert_eq!(pieces(&[strange]).unwrap(), []);
+        let broken = r#"{"type":"response.output_text.delta","output_index":"first"}"#;
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, Kind::Upstream);
+        let broken = r#"{"type":"response.output_item.done","item":{"type":"message","role":1}}"#;
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, Kind::Upstream);
+    }
+
+    #[test]
+    fn calls_without_ids_get_some() {
+        let call = r#"{"type":"response.output_item.done","output_index":AT,"item":{"type":"function_call","name":"f","arguments":"{}"}}"#;
+        let told = pieces(&[&call.replace("AT", "0"), &call.replace("AT", "1")]).unwrap();
+        let ids = told.iter().filter_map(|it| match it {
+            Piece::ToolCall { id, .. } => Some(id.as_str()),
+            _ => None,
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["call_0", "call_1"]);
+    }
 }

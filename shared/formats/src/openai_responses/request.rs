@@ -46,16 +46,16 @@ pub(super) struct Body<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item<'a> {
-    Message { role: &'static str, content: Vec<PartJson<'a>> },
+    Message { role: &'static str, content: Said<'a> },
     FunctionCall { call_id: Cow<'a, str>, name: &'a str, arguments: String },
-    FunctionCallOutput { call_id: Cow<'a, str>, output: Outcome<'a> },
+    FunctionCallOutput { call_id: Cow<'a, str>, output: Said<'a> },
     Reasoning { id: &'a str, summary: Vec<PartJson<'a>>, encrypted_content: &'a str },
 }
 
-/// What came of a tool call.
+/// What is said, or what came of a tool call.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Outcome<'a> {
+pub(super) enum Said<'a> {
     Text(&'a str),
     Parts(Vec<PartJson<'a>>),
 }

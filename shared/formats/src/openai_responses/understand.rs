@@ -153,7 +153,7 @@ fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signa
 
 fn call(item: &wire::Item<'_>, path: &str) -> Result<Part> {
     let (id, signature) = id(item, path)?;
-    let ToolCall { name, arguments, .. } = answer::call(item);
+    let ToolCall { name, arguments, .. } = answer::call(item, 0);
     if name.is_empty() {
         let path = format!("{path}.name");
         return Err(Error::invalid(&path, format!("`{path}` is missing.")));
@@ -416,5 +416,56 @@ fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
 fn other(talk: &mut Conversation, name: String) {
     if !talk.other.contains(&name) {
         talk.other.push(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn understood(body: &'static str) -> Conversation {
+        let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
+        understand(&raw).unwrap().conversation().unwrap().clone()
+    }
+
+    #[test]
+    fn the_items_of_one_answer_are_one_turn() {
+        let talk = understood(
+            r#"{"input":[{"role":"user","content":"x"},
+            {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"},
+            {"type":"message","role":"assistant","content":"y"},
+            {"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},
+            {"type":"function_call","call_id":"c2","name":"g","arguments":"{}"},
+            {"type":"function_call_output","call_id":"c1","output":"1"},
+            {"type":"function_call_output","call_id":"c2","output":"2"},
+            {"role":"user","content":"z"}]}"#,
+        );
+        let shape: Vec<_> = talk.turns.iter().map(|it| (it.role, it.parts.len())).collect();
+        let wanted = [(Role::User, 1), (Role::Assistant, 4), (Role::User, 2), (Role::User, 1)];
+        assert_eq!(shape, wanted);
+        let signature = talk.turns[1].parts[0].signature.as_ref().unwrap();
+        assert_eq!(parts::unsealed(signature), Some(("rs_1", "e")));
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let fault = |body: &'static str| {
+            let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
+            understand(&raw).unwrap_err().param.clone().unwrap()
+        };
+        for (body, param) in [
+            (r#"{"input":[{"role":"bot","content":"x"}]}"#, "input[0].role"),
+            (r#"{"input":[{"type":"message","role":"user"}]}"#, "input[0].content"),
+            (r#"{"input":[{"type":"function_call","name":"f"}]}"#, "input[0].call_id"),
+            (r#"{"input":"x","tools":[{"type":"function","function":{}}]}"#, "tools[0].name"),
+            (r#"{"input":"x","tool_choice":"any"}"#, "tool_choice"),
+            (r#"{"input":"x","reasoning":{"effort":"huge"}}"#, "reasoning.effort"),
+            (r#"{"input":"x","text":{"format":{"type":"json_schema"}}}"#, "text.format.schema"),
+            (r#"{"input":"x","metadata":{"a":1}}"#, "metadata"),
+        ] {
+            assert_eq!(fault(body), param, "{body}");
+        }
     }
 }

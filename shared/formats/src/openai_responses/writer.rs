@@ -484,3 +484,90 @@ fn end_part(stream: &mut Stream, id: &str, parts: &[Part], out: &mut BytesMut) {
     let done = Within { content_index, part: Some(part), ..within(id, stream) };
     stream.send("response.content_part.done", done, out);
 }
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Raw, Task};
+
+    use super::*;
+
+    fn written(pieces: Vec<Piece>) -> String {
+        let raw = Raw { body: Bytes::new(), members: vec![] };
+        let mut writer = Writer::new(&Request::new(&super::super::FORMAT, Task::Converse, raw));
+        let mut out = BytesMut::new();
+        for piece in pieces {
+            writer.write(Event::piece(0, piece), &mut out);
+        }
+        writer.end(&Summary::default(), &mut out);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
+    /// The names of the events, without what they have in common.
+    fn names(written: &str) -> Vec<&str> {
+        let names = written.lines().filter_map(|it| it.strip_prefix("event: response."));
+        names.collect()
+    }
+
+    fn call(call: usize) -> Piece {
+        let id = format!("call_{call}");
+        Piece::ToolCall { call, id, name: "get".to_owned(), signature: None }
+    }
+
+    fn arguments(call: usize, json: &str) -> Piece {
+        Piece::Arguments { call, json: json.to_owned() }
+    }
+
+    #[test]
+    fn calls_that_are_mixed_are_written_one_after_the_other() {
+        let out = written(vec![
+            call(0),
+            call(1),
+            arguments(1, "{\"b\""),
+            arguments(0, "{\"a\":1}"),
+            arguments(1, ":2}"),
+            Piece::Finish(Finish::ToolCalls),
+        ]);
+        let wanted = [
+            "created",
+            "in_progress",
+            "output_item.added",
+            "function_call_arguments.delta",
+            "function_call_arguments.done",
+            "output_item.done",
+            "output_item.added",
+            "function_call_arguments.delta",
+            "function_call_arguments.done",
+            "output_item.done",
+            "completed",
+        ];
+        assert_eq!(names(&out), wanted);
+        assert!(out.contains(r#""arguments":"{\"b\":2}""#), "{out}");
+    }
+
+    #[test]
+    fn a_call_that_is_whole_makes_room_for_the_next() {
+        let first = vec![call(0), arguments(0, "{\"a\":1}"), call(1), arguments(1, "{")];
+        let out = written(first);
+        assert_eq!(names(&out).iter().filter(|it| **it == "output_item.done").count(), 1);
+        assert!(names(&out).ends_with(&["output_item.added", "function_call_arguments.delta"]));
+    }
+
+    #[test]
+    fn a_thought_is_closed_by_what_proves_it() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let tag = signature.tagged();
+        let out = written(vec![
+            Piece::Reasoning("Hm.".to_owned()),
+            Piece::Signature(signature),
+            Piece::Text("42".to_owned()),
+            Piece::Finish(Finish::Stop),
+        ]);
+        assert_eq!(out.matches(&format!(r#""encrypted_content":"{tag}""#)).count(), 2);
+        assert!(out.contains(r#""output_index":1"#));
+    }
+
+    #[test]
+    fn without_a_finish_there_is_no_success() {
+        assert!(!written(vec![Piece::Text("x".to_owned())]).contains("response.completed"));
+    }
+}

@@ -28,7 +28,7 @@ pub(super) const DEFAULT_KIND: &str = "openai";
 /// The `type` of the scripted provider.
 const SCRIPTED: &str = "mock";
 /// Types of the contract that a catalog may not have yet.
-const LATER_KINDS: [&str; 3] = ["anthropic", "gemini", "bedrock"];
+const LATER_KINDS: [&str; 1] = ["bedrock"];
 /// Headers that carry a key, so that none is missed elsewhere.
 const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 

@@ -106,6 +106,22 @@ fn different_failures_are_a_bad_gateway_that_tells_each() {
 }
 
 #[test]
+fn who_could_not_say_it_was_not_asked() {
+    let mut tries = start(plan(vec![step("mute"), step("busy")]));
+    fail(&mut tries, Kind::Inexpressible, 0);
+    let (_, error) = exhaust(tries, Kind::RateLimited, 429);
+    assert_eq!(error.status(), 429);
+
+    let mut tries = start(plan(vec![step("one"), step("other")]));
+    tries.next(NOW).unwrap();
+    let mut first = Error::new(Kind::Inexpressible, "no");
+    first.param = Some("logprobs".to_owned());
+    tries.failed(first, NOW).unwrap();
+    let (_, error) = exhaust(tries, Kind::Inexpressible, 0);
+    assert_eq!((error.status(), error.param.as_deref()), (400, Some("logprobs")));
+}
+
+#[test]
 fn a_prompt_that_is_too_long_goes_only_to_a_larger_model() {
     let sized = |name: &str, window: Option<u64>| Step { context_window: window, ..step(name) };
     let steps = vec![

@@ -1,0 +1,134 @@
+//! What translation costs: every pair of formats, without sockets.
+
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
+
+use ::formats::{
+    EventWriter, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
+    anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
+};
+use bytes::{Bytes, BytesMut};
+use canonical::{Event, EventKind, Finish, Piece, Raw, Request, Summary, Task};
+
+use crate::load::median;
+
+/// Formats that are spoken on both sides.
+const FORMATS: &[(&dyn Inbound, &dyn Outbound)] = &[
+    (&OpenAiChat, &OpenAiChat),
+    (&OpenAiResponses, &OpenAiResponses),
+    (&Anthropic, &Anthropic),
+    (&Gemini, &Gemini),
+];
+/// Pieces of text in a stream.
+const CHUNKS: usize = 1000;
+/// How often each pair has its turn.
+const ROUNDS: usize = 21;
+
+/// Measures, and writes what it found as a table.
+pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\n## Translation (medians of {ROUNDS} rounds, one thread, no sockets)\n")?;
+    writeln!(out, "| provider to client | µs per streamed chunk | µs per request of 32 KiB |")?;
+    writeln!(out, "| --- | --- | --- |")?;
+    for (theirs, provider) in FORMATS {
+        let stream = written(*theirs, &pieces());
+        for (client, _) in FORMATS {
+            let same = client.format().name == provider.name();
+            let purpose = if same { Purpose::Forward } else { Purpose::Translate };
+            let chunk = timed(|| passed(*provider, purpose, *client, &stream)) / CHUNKS as f64;
+            let request = timed(|| asked(*client, *provider));
+            let (from, to) = (provider.name(), client.format().name);
+            writeln!(out, "| {from} to {to} | {chunk:.2} | {request:.0} |")?;
+        }
+    }
+    Ok(())
+}
+
+/// The median time of a piece of work, in microseconds.
+fn timed(work: impl Fn() -> usize) -> f64 {
+    let round = || {
+        let start = Instant::now();
+        std::hint::black_box(work());
+        start.elapsed()
+    };
+    let times: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    median(&times).map_or(0.0, |it| it.as_secs_f64() * 1e6)
+}
+
+/// A stream of text.
+fn pieces() -> Vec<Event> {
+    let start = Piece::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
+    let text = (0..CHUNKS).map(|it| Piece::Text(format!("word{it} ")));
+    let end = [Piece::Finish(Finish::Stop), Piece::End];
+    [start].into_iter().chain(text).chain(end).map(|it| Event::piece(0, it)).collect()
+}
+
+fn writer(client: &dyn Inbound) -> Box<dyn EventWriter> {
+    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let mut request = Request::new(client.format(), Task::Converse, raw);
+    request.stream = true;
+    client.writer(&request)
+}
+
+fn written(client: &dyn Inbound, events: &[Event]) -> Bytes {
+    let (mut writer, mut out) = (writer(client), BytesMut::new());
+    for event in events {
+        writer.write(event.clone(), &mut out);
+    }
+    writer.end(&Summary::default(), &mut out);
+    out.freeze()
+}
+
+/// Passes a stream on as it comes: a network's piece at a time.
+fn passed(
+    provider: &dyn Outbound,
+    purpose: Purpose,
+    client: &dyn Inbound,
+    stream: &Bytes,
+) -> usize {
+    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let (mut writer, mut out, mut events) = (writer(client), BytesMut::new(), vec![]);
+    let mut sum = 0;
+    for at in (0..stream.len()).step_by(300) {
+        let piece = stream.slice(at..(at + 300).min(stream.len()));
+        drop(reader.read(piece, &mut events));
+        for event in events.drain(..) {
+            let ends = event.kind == EventKind::End;
+            writer.write(event, &mut out);
+            if ends {
+                writer.end(&Summary::default(), &mut out);
+            }
+        }
+        sum += out.split().len();
+    }
+    sum
+}
+
+/// Understands a request and writes it for a provider.
+fn asked(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
+    let text = "word ".repeat(32 * 1024 / 5);
+    let body = match client.format().name {
+        "gemini" => format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#),
+        "openai_responses" => format!(r#"{{"model":"m","input":"{text}"}}"#),
+        _ => format!(
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"{text}"}}]}}"#
+        ),
+    };
+    let Ok(request) = client.decode(body.into()) else { return 0 };
+    let target = Target {
+        model: "model",
+        stream: false,
+        stream_usage: StreamUsage::Asked,
+        max_tokens_name: MaxTokensName::Plain,
+        max_output: Some(4096),
+        without: &[],
+    };
+    let encoded = if client.format().name == provider.name() {
+        provider.forward(&request, &target)
+    } else {
+        request.meaning().and_then(|it| provider.encode(it, &target))
+    };
+    encoded.map_or(0, |it| it.body.len())
+}
