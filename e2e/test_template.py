@@ -243,12 +243,26 @@ def test_functions_only_read_the_configuration():
         assert set(as_list(statement["Action"])) == READ_CONFIG
 
 
+def test_models_may_be_asked_and_nothing_else_of_bedrock():
+    [statement] = [s for s in statements() if "bedrock" in json.dumps(s)]
+    assert set(as_list(statement["Action"])) == {
+        "bedrock:InvokeModel",
+        "bedrock:InvokeModelWithResponseStream",
+    }
+    # Models are AWS's own; profiles are this account's and nobody else's.
+    assert [resource["Fn::Sub"] for resource in statement["Resource"]] == [
+        "arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+        "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*",
+        "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:application-inference-profile/*",
+    ]
+
+
 def test_each_function_may_do_what_it_does_and_no_more():
     allowed = {
         name: {policy["Ref"] for policy in function["Policies"]}
         for name, function in stack.functions().items()
     }
-    conversation = {"ReadConfig", "ReadKeys", "ReadState", "WriteState"}
+    conversation = {"ReadConfig", "ReadKeys", "ReadState", "WriteState", "AskModels"}
     assert allowed == {
         "ChatCompletions": conversation,
         "Messages": conversation,

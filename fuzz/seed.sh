@@ -23,6 +23,6 @@ seeds() {
 	done
 }
 
-seeds request request '' openai_chat
-seeds answer response '' openai_chat
-seeds stream stream '\100' openai_chat
+seeds request request '' openai_chat openai_responses anthropic gemini
+seeds answer response '' openai_chat openai_responses anthropic gemini
+seeds stream stream '\100' openai_chat openai_responses anthropic gemini

@@ -2,13 +2,18 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{EventKind, Raw, Request, Summary, Task};
-use formats::{Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target};
-use formats::openai_chat::OpenAiChat;
+use formats::{
+    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
+    anthropic::{Anthropic, AnthropicCount},
+    gemini::{Gemini, GeminiCount},
+    openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
+};
 
 /// Formats that clients speak.
-pub const INBOUND: &[&dyn Inbound] = &[&OpenAiChat];
+pub const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &AnthropicCount, &GeminiCount];
 /// Formats that providers speak.
-pub const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat];
+pub const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
 
 /// One of a list, and the rest of the input.
 fn choose<'a, T: ?Sized>(list: &[&'static T], input: &'a [u8]) -> Option<(&'static T, &'a [u8])> {

@@ -39,8 +39,8 @@ routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
         }
         cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
         let function = cloud.function("generate-content", env!("CARGO_BIN_EXE_generate-content"));
-        let function = function.env("STREAM_HEARTBEAT_SECONDS", "0.1");
-        let emulator = Emulator::builder().function(function).origin_secret("front-door");
+        let function = function.env("STREAM_HEARTBEAT_SECONDS", "0.1").env("ORIGIN_SECRET", "s");
+        let emulator = Emulator::builder().function(function).origin_secret("s");
         Self { fake, _cloud: cloud, emulator: emulator.start().await }
     }
 
@@ -98,9 +98,42 @@ async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled() {
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_path() {
     let gateway = Gateway::start().await;
-    let answer = gateway.ask(WHOLE, "wrong", &question()).await;
-    assert_eq!(answer.status, 401);
-    let body = answer.json().await.unwrap();
-    assert_eq!(body["error"]["status"], "UNAUTHENTICATED", "{body}");
+    let behind_the_door = format!("/_raw/generate-content{WHOLE}");
+    for (path, key, status, word) in [
+        (WHOLE, "wrong", 401, "UNAUTHENTICATED"),
+        (&behind_the_door, "key", 403, "PERMISSION_DENIED"),
+    ] {
+        let answer = gateway.ask(path, key, &question()).await;
+        assert_eq!(answer.status, status);
+        let body = answer.json().await.unwrap();
+        assert_eq!(body["error"]["status"], word, "{body}");
+    }
+    gateway.is_well();
+}
+
+#[tokio::test]
+async fn silence_in_an_array_is_filled_with_white_space() {
+    let gateway = Gateway::start().await;
+    let (first, second) = (Gate::new(), Gate::new());
+    let late = Scripted::stream([
+        Step::Gate(first.clone()),
+        openai::chunk("one"),
+        Step::Gate(second.clone()),
+        Step::Cut,
+    ]);
+    gateway.fake.answers([late]);
+    let path = "/v1beta/models/r:streamGenerateContent";
+    let mut answer = gateway.ask(path, "key", &question()).await;
+    assert_eq!(answer.header("content-type"), "application/json");
+    let mut text = answer.until("\n").await.unwrap();
+    assert_eq!(text.trim(), "");
+    first.open();
+    text += &answer.until("one").await.unwrap();
+    text += &answer.until("\n").await.unwrap();
+    second.open();
+    text += &answer.text().await.unwrap();
+    let array: Value = serde_json::from_str(&text).unwrap();
+    let last = array.as_array().unwrap().last().unwrap();
+    assert_eq!(last["error"]["status"], "UNAVAILABLE", "{text}");
     gateway.is_well();
 }

@@ -67,7 +67,8 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+    const KINDS: [Kind; 1] =
+        [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
 
     /// What is printed about a file with this text, and whether it is good.
     fn checked(name: &str, text: &str) -> (bool, String) {

@@ -56,7 +56,8 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stores = stores.map_err(|error| Failure::Other(error.to_string()))?;
         (Source::Document(Box::new(document), parameters), stores)
     };
-    let configuration = Configuration::new(source, stores, Freshness::default());
+    let configuration =
+        Configuration::new(source, stores, environment.signer(), Freshness::default());
     let now = edge::settings::now_ms();
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     configuration.load(now).await.map_err(failed)?;

@@ -36,7 +36,8 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+    const KINDS: [Kind; 1] =
+        [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
 
     #[tokio::test]
     async fn what_was_applied_is_exported() {

@@ -47,7 +47,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, document.port).into());
     let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
     let parameters = parameters(&document, &environment)?;
-    let server = Server { address, document, parameters, stores };
+    let signer = environment.signer();
+    let server = Server { address, document, parameters, signer, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.

@@ -39,8 +39,8 @@ routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
         }
         cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
         let function = cloud.function("messages", env!("CARGO_BIN_EXE_messages"));
-        let function = function.env("STREAM_HEARTBEAT_SECONDS", "0.1");
-        let emulator = Emulator::builder().function(function).origin_secret("front-door");
+        let function = function.env("STREAM_HEARTBEAT_SECONDS", "0.1").env("ORIGIN_SECRET", "s");
+        let emulator = Emulator::builder().function(function).origin_secret("s");
         Self { fake, _cloud: cloud, emulator: emulator.start().await }
     }
 
@@ -101,9 +101,15 @@ async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled() {
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_path() {
     let gateway = Gateway::start().await;
-    let answer = gateway.ask(WHOLE, "wrong", &question(false)).await;
-    assert_eq!(answer.status, 401);
-    let body = answer.json().await.unwrap();
-    assert_eq!(body["error"]["type"], "authentication_error", "{body}");
+    let behind_the_door = format!("/_raw/messages{WHOLE}");
+    for (path, key, status, word) in [
+        (WHOLE, "wrong", 401, "authentication_error"),
+        (&behind_the_door, "key", 403, "permission_error"),
+    ] {
+        let answer = gateway.ask(path, key, &question(false)).await;
+        assert_eq!(answer.status, status);
+        let body = answer.json().await.unwrap();
+        assert_eq!(body["error"]["type"], word, "{body}");
+    }
     gateway.is_well();
 }

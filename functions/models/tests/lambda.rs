@@ -71,6 +71,20 @@ async fn routes_and_models_are_listed() {
 }
 
 #[tokio::test]
+async fn each_api_gets_the_list_in_its_own_shape() {
+    let cloud = Cloud::new().await;
+    apply(&cloud).await;
+    let emulator = emulate(&cloud).await;
+    let list = get(&emulator, "/anthropic/v1/models?limit=1").await.json().await.unwrap();
+    assert_eq!((&list["first_id"], &list["has_more"]), (&"dynamic/n8n".into(), &true.into()));
+    for path in ["/v1beta/models", "/gemini/v1/models"] {
+        let list = get(&emulator, path).await.json().await.unwrap();
+        assert_eq!(list["models"][1]["name"], "models/gpt-4o", "{path}");
+    }
+    is_well(&emulator);
+}
+
+#[tokio::test]
 async fn one_is_told_by_a_name_that_holds_slashes() {
     let cloud = Cloud::new().await;
     apply(&cloud).await;

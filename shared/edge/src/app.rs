@@ -22,6 +22,9 @@ pub(crate) const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-origin-s
 /// The header that carries the name of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The same, where Anthropic's clients look for it.
+const ANTHROPICS_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
 /// What every request of one process shares.
 #[derive(Debug)]
 pub struct App {
@@ -60,23 +63,26 @@ impl Front {
             platform_deadline,
         };
         let id = HeaderValue::from_str(&arrival.request_id);
-        let format = Api::of(request.uri().path(), request.headers()).format();
+        let api = Api::of(request.uri().path(), request.headers());
         let mut response = match self.refuse(&request) {
             Err(error) => {
                 limits::discard(request).await;
-                reply::failure_in(format, &error, &arrival.request_id)
+                reply::failure_in(api.format(), &error, &arrival.request_id)
             }
             Ok(()) => {
                 request.extensions_mut().insert(arrival.clone());
                 let served = AssertUnwindSafe(self.served.call(request)).catch_unwind();
                 served.await.unwrap_or_else(|_| {
                     tracing::error!(request_id = arrival.request_id, "an endpoint panicked");
-                    reply::failure_in(format, &reply::internal(), &arrival.request_id)
+                    reply::failure_in(api.format(), &reply::internal(), &arrival.request_id)
                 })
             }
         };
         let headers = response.headers_mut();
         if let Ok(id) = id {
+            if api == Api::Anthropic {
+                headers.insert(ANTHROPICS_REQUEST_ID, id.clone());
+            }
             headers.insert(REQUEST_ID, id);
         }
         let private = HeaderValue::from_static("private, no-store, no-transform");

@@ -88,6 +88,7 @@ pub(crate) async fn converse(
 ) -> Response<Body> {
     let format = beside.format;
     let mut record = Record::new(&arrival.request_id, &arrival.trace_id, arrival.clock.started);
+    record.format = format.format().name;
     let request_id = arrival.request_id.clone();
     match prepare(&app, &arrival, beside, &mut request, &mut record).await {
         Ok(prepared) => {

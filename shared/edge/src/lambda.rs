@@ -71,7 +71,7 @@ async fn prepare(routes: Routes) -> Result<(Front, Arc<Nodelay>), Error> {
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let configuration = Configuration::new(source, stores, settings.freshness);
+    let configuration = Configuration::new(source, stores, settings.signer, settings.freshness);
     if routes.configured
         && let Err(error) = configuration.load(now_ms()).await
     {

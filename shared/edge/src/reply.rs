@@ -1,5 +1,7 @@
 //! From what the gateway gives to HTTP: answers with their headers, failures with their status.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use canonical::{Error, Kind, ResponseBody};
 use formats::Inbound;
@@ -15,6 +17,9 @@ const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
+/// How long a list of names in a header may be: what stands before us refuses large headers.
+const LONGEST_LIST: usize = 4096;
+
 /// Says who answers, and how it came to that.
 pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
@@ -27,7 +32,7 @@ pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     say(MODEL, &reply.model);
     say(CACHE, "bypass");
     if !reply.dropped.is_empty() {
-        say(DROPPED, &reply.dropped.join(", "));
+        say(DROPPED, &listed(&reply.dropped));
     }
     if is_estimated(&reply.body) {
         say(ESTIMATED, "true");
@@ -41,6 +46,21 @@ fn is_estimated(body: &ReplyBody) -> bool {
         return false;
     };
     matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
+}
+
+/// Names of fields, as one header can carry them: clients may have called them anything.
+fn listed(names: &[Cow<'_, str>]) -> String {
+    let mut list = String::new();
+    for (at, name) in names.iter().enumerate() {
+        if LONGEST_LIST < list.len() + name.len() {
+            list.push_str(&format!("{} more", names.len() - at));
+            break;
+        }
+        let printable = |it: char| if it.is_ascii_graphic() || it == ' ' { it } else { '?' };
+        list.extend(name.chars().map(printable));
+        list.push_str(if at + 1 < names.len() { ", " } else { "" });
+    }
+    list
 }
 
 /// A JSON answer.
@@ -139,5 +159,15 @@ mod tests {
             describe(&reply, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
+    }
+
+    #[test]
+    fn any_names_fit_a_header() {
+        let names =
+            |names: &[&str]| listed(&names.iter().map(|it| Cow::from(*it)).collect::<Vec<_>>());
+        assert_eq!(names(&["seed", "tools[].type=web_search"]), "seed, tools[].type=web_search");
+        assert_eq!(names(&["gr\u{f6}\u{df}e\n", "n"]), "gr??e?, n");
+        let long = "x".repeat(3000);
+        assert_eq!(names(&[&long, &long, "n"]), format!("{long}, 2 more"));
     }
 }

@@ -10,7 +10,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use routing::Document;
-use storage::{Parameters, Stores};
+use storage::{Parameters, Signer, Stores};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
@@ -37,6 +37,8 @@ pub struct Server {
     pub document: Document,
     /// Where the keys are that the document only names.
     pub parameters: Option<Parameters>,
+    /// What signs calls to providers in AWS.
+    pub signer: Signer,
     /// What it remembers.
     pub stores: Stores,
 }
@@ -49,7 +51,8 @@ pub async fn listen(
 ) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Document(Box::new(server.document), server.parameters);
-    let configuration = Configuration::new(source, server.stores, Freshness::default());
+    let configuration =
+        Configuration::new(source, server.stores, server.signer, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;
     let app = Arc::new(App {
         gateway: Gateway::new(configuration),

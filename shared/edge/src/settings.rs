@@ -7,7 +7,7 @@ use std::{
 };
 
 use gateway::Freshness;
-use storage::{Aws, Credentials, Secret};
+use storage::{Aws, Credentials, Secret, Signer};
 
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
@@ -72,6 +72,11 @@ impl Environment {
         })
     }
 
+    /// Who the process is in AWS, for services that are called without a key.
+    pub fn signer(&self) -> Signer {
+        Signer::new(self.region(), self.credentials())
+    }
+
     /// Access to AWS. None without a region or without keys.
     pub fn aws(&self) -> Option<Aws> {
         let mut aws = Aws::new(self.region()?, self.credentials()?);
@@ -96,6 +101,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
     pub(crate) state_table: String,
     pub(crate) aws: Aws,
+    pub(crate) signer: Signer,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) heartbeats: Heartbeats,
@@ -124,6 +130,7 @@ impl LambdaSettings {
             aws: environment
                 .aws()
                 .ok_or("the variables AWS_REGION and AWS_ACCESS_KEY_ID are not set")?,
+            signer: environment.signer(),
             origin_secrets: secrets
                 .iter()
                 .filter_map(|it| environment.get(it))

@@ -11,8 +11,8 @@ mod case;
 mod show;
 
 use formats::{
-    Inbound, Outbound, Purpose, anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat,
-    openai_responses::OpenAiResponses,
+    Inbound, Outbound, Purpose, anthropic::Anthropic, bedrock::Bedrock, gemini::Gemini,
+    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 
 /// A format in its roles, and the folder of its cases. Each case also shows what becomes of it in
@@ -25,6 +25,7 @@ struct Format {
 
 const FORMATS: &[Format] = &[
     Format { folder: "anthropic", inbound: Some(&Anthropic), outbound: Some(&Anthropic) },
+    Format { folder: "bedrock", inbound: None, outbound: Some(&Bedrock) },
     Format { folder: "gemini", inbound: Some(&Gemini), outbound: Some(&Gemini) },
     Format { folder: "openai_chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) },
     Format {

@@ -17,7 +17,7 @@ use routing::{
     Document, Rest, Rests,
     document::{self, SecretSource, rows},
 };
-use storage::{Change, Parameters, Row, Stores};
+use storage::{Change, Parameters, Row, Signer, Stores};
 
 use crate::{
     background::Background,
@@ -79,7 +79,7 @@ struct Inner {
 
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
-    pub fn new(source: Source, stores: Stores, freshness: Freshness) -> Self {
+    pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
             Source::Document(document, parameters) => (Some(*document), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
@@ -88,7 +88,7 @@ impl Configuration {
             fixed,
             parameters,
             stores,
-            client: Client::new(),
+            client: Client::new(signer),
             rests: Arc::default(),
             freshness,
             current: ArcSwapOption::empty(),
@@ -285,6 +285,7 @@ pub fn kinds() -> Vec<document::Kind> {
         name: it.name,
         needs_base_url: it.base_url.is_empty(),
         needs_key: it.key == providers::Key::Required,
+        takes_region: it.takes_region(),
     };
     providers::CATALOG.iter().map(kind).collect()
 }

@@ -13,6 +13,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use storage::Signer;
 
 /// How long a connection may take. The next step is worth more than a slow handshake.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -22,13 +23,16 @@ const UNUSED: Duration = Duration::from_secs(20);
 /// How often an HTTP/2 connection is asked whether it is alive while a call is open on it.
 const ALIVE: Duration = Duration::from_secs(10);
 
-/// Connections to providers. A clone shares them.
+/// Connections to providers, and what signs for those who take signatures. A clone shares them.
 #[derive(Clone)]
-pub struct Client(pub(crate) legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client {
+    pub(crate) connections: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pub(crate) signer: Signer,
+}
 
 impl Client {
     /// A client without any connection yet.
-    pub fn new() -> Self {
+    pub fn new(signer: Signer) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -40,20 +44,14 @@ impl Client {
             .enable_http1()
             .enable_http2()
             .wrap_connector(tcp);
-        let client = legacy::Client::builder(TokioExecutor::new())
+        let connections = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(UNUSED)
             .http2_keep_alive_interval(ALIVE)
             .http2_keep_alive_timeout(Duration::from_secs(5))
             .build(connector);
-        Self(client)
-    }
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
+        Self { connections, signer }
     }
 }
 

@@ -6,9 +6,12 @@ use canonical::{Error, Kind, Request, Result};
 use formats::MaxTokensName;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
-use storage::Secret;
+use storage::{Secret, Signer};
 
-use crate::{Auth, Provider, Speech};
+use crate::{
+    Auth, Provider, REGION, Speech,
+    signing::{self, Signing},
+};
 
 /// Gives the value of a secret, wherever it is kept.
 pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
@@ -22,6 +25,8 @@ pub(crate) struct Endpoint {
     pub(crate) max_tokens_name: MaxTokensName,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
+    /// What proves calls that carry no key.
+    pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
@@ -50,12 +55,19 @@ impl Endpoint {
         base_url: Option<&str>,
         configured: &document::Provider,
         resolve: Resolve<'_>,
+        signer: &Signer,
     ) -> Result<Self> {
         let base = base_url.map_or_else(|| provider.base_url.to_owned(), |it| rooted(it, provider));
+        let host = if base.contains(REGION) {
+            base.replace(REGION, signing::region(configured, signer)?)
+        } else {
+            base.clone()
+        };
+        let signing = Signing::of(provider, configured, signer)?;
         let version = configured.api_version.as_deref().unwrap_or(provider.api_version);
         let address = |path: &str| {
             let path = path.replace("{api_version}", &encoded(version));
-            Address::new(&format!("{}{path}", base.trim_end_matches('/')))
+            Address::new(&format!("{}{path}", host.trim_end_matches('/')))
         };
         let mouth = |speech: &'static Speech| {
             let stream = speech.stream_path.map(address).transpose()?;
@@ -74,7 +86,7 @@ impl Endpoint {
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
         let max_tokens_name =
             if is_home(provider, &base) { provider.max_tokens_name } else { MaxTokensName::Plain };
-        Ok(Self { provider, mouths, max_tokens_name, headers, secrets })
+        Ok(Self { provider, mouths, max_tokens_name, headers, signing, secrets })
     }
 
     /// The headers of a call under one key.
@@ -181,7 +193,9 @@ fn common_headers(
 /// The headers of one key; none when the key cannot travel in a header.
 fn with_key(common: &HeaderMap, auth: Auth, key: &Secret) -> Option<HeaderMap> {
     let (name, value) = match auth {
-        Auth::Bearer => (header::AUTHORIZATION, hidden(&format!("Bearer {}", key.expose()))?),
+        Auth::Bearer | Auth::SigV4(_) => {
+            (header::AUTHORIZATION, hidden(&format!("Bearer {}", key.expose()))?)
+        }
         Auth::Header(name) => (HeaderName::from_static(name), hidden(key.expose())?),
     };
     let mut headers = common.clone();
@@ -227,6 +241,7 @@ mod tests {
             keys: vec![key],
             headers: BTreeMap::new(),
             api_version: None,
+            region: None,
             timeout: None,
             script: None,
         };
@@ -234,7 +249,9 @@ mod tests {
             document::SecretSource::Value { value, .. } => Some(value.clone()),
             document::SecretSource::Parameter { .. } => None,
         };
-        Endpoint::new(crate::find(kind).unwrap(), base_url, &configured, &resolve).unwrap()
+        let signer = Signer::new(Some("eu-west-1".to_owned()), None);
+        let provider = crate::find(kind).unwrap();
+        Endpoint::new(provider, base_url, &configured, &resolve, &signer).unwrap()
     }
 
     fn address(kind: &str, base_url: Option<&str>, model: &str) -> String {
@@ -261,6 +278,28 @@ mod tests {
         );
         assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
         assert!(azure.mouths[0].address("..", false).is_err());
+    }
+
+    #[test]
+    fn bedrock_has_the_region_in_its_host_and_the_model_in_its_path() {
+        let bedrock = endpoint("bedrock", None);
+        let arn =
+            "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-haiku-4-5-v1:0";
+        assert_eq!(
+            bedrock.mouths[0].address(arn, true).unwrap().to_string(),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aeu-west-1\
+             %3A1%3Ainference-profile%2Feu.anthropic.claude-haiku-4-5-v1%3A0/converse-stream"
+        );
+        assert_eq!(bedrock.headers(0).unwrap()["authorization"], "Bearer hunter2");
+        assert!(bedrock.signing.is_none(), "a key of its own is taken first");
+        assert_eq!(
+            address("bedrock", Some("http://127.0.0.1:1/"), "m"),
+            "http://127.0.0.1:1/model/m/converse"
+        );
+        assert_eq!(
+            address("bedrock-openai", None, "m"),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1/chat/completions"
+        );
     }
 
     #[test]

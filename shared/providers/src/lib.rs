@@ -5,11 +5,14 @@
 mod client;
 mod endpoint;
 mod hints;
+mod signing;
 mod stream;
 mod upstream;
 
 mod anthropic;
 mod azure_openai;
+mod bedrock;
+mod bedrock_openai;
 mod cerebras;
 mod cohere;
 mod deepseek;
@@ -46,6 +49,8 @@ pub use upstream::{Answer, Body, Question, Upstream};
 pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
+    &bedrock::PROVIDER,
+    &bedrock_openai::PROVIDER,
     &cerebras::PROVIDER,
     &cohere::PROVIDER,
     &deepseek::PROVIDER,
@@ -72,7 +77,8 @@ pub const CATALOG: &[&Provider] = &[
 pub struct Provider {
     /// The word for `type` in the configuration.
     pub name: &'static str,
-    /// Where it lives, with its version segment. Empty where only the operator knows.
+    /// Where it lives, with its version segment; `{region}` is filled in. Empty where only the
+    /// operator knows.
     pub base_url: &'static str,
     /// What a configured `base_url` without a path of its own gets, such as `/v1`.
     pub version: &'static str,
@@ -117,6 +123,8 @@ pub enum Auth {
     Bearer,
     /// The key alone, in the header of this name.
     Header(&'static str),
+    /// As a bearer where there is one; else the process's role in AWS signs for this service.
+    SigV4(&'static str),
 }
 
 /// Whether a provider needs a key.
@@ -124,9 +132,19 @@ pub enum Auth {
 pub enum Key {
     /// Every call is refused without one.
     Required,
-    /// A server of one's own, which may have none.
+    /// A server of one's own, or one that takes signatures too.
     Optional,
 }
+
+impl Provider {
+    /// Whether it lives in many regions, and its address names one.
+    pub fn takes_region(&self) -> bool {
+        self.base_url.contains(REGION)
+    }
+}
+
+/// What stands in an address for the region.
+pub(crate) const REGION: &str = "{region}";
 
 /// The entry of this name.
 pub fn find(name: &str) -> Option<&'static Provider> {

@@ -83,12 +83,12 @@ impl Upstream {
             let entry = crate::find(&it.kind)
                 .ok_or_else(|| Error::new(Kind::Internal, "its type is not in the catalog"))?;
             if entry.base_url != mock::WITHIN {
-                return Endpoint::new(entry, it.base_url.as_deref(), it, resolve);
+                return Endpoint::new(entry, it.base_url.as_deref(), it, resolve, &client.signer);
             }
             let mock = Mock::start(it.script.clone().unwrap_or_default())?;
             let base_url = mock.base_url();
             mocks.push(mock);
-            Endpoint::new(entry, Some(&base_url), it, resolve)
+            Endpoint::new(entry, Some(&base_url), it, resolve, &client.signer)
         };
         let endpoints =
             document.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
@@ -141,13 +141,17 @@ impl Upstream {
         };
         let format = mouth.speech.format;
         let Written { encoded, dropped, purpose } = written(question, step, endpoint, format)?;
-        let mut post = http::Request::new(Full::new(encoded.body));
+        let body = encoded.body;
+        let mut post = http::Request::new(Full::new(body.clone()));
         *post.method_mut() = http::Method::POST;
         *post.uri_mut() = mouth.address(&step.model, request.stream)?;
         *post.headers_mut() = endpoint.headers(next.key)?.clone();
         add(&encoded.headers, post.headers_mut())?;
+        if let Some(signing) = &endpoint.signing {
+            signing.sign(&mut post, &body, now)?;
+        }
 
-        let answer = self.client.0.request(post).await.map_err(unreachable)?;
+        let answer = self.client.connections.request(post).await.map_err(unreachable)?;
         let status = answer.status();
         if counts && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
             return estimated(request);
@@ -360,9 +364,10 @@ mod tests {
             "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
              models: [{{ name: m, provider: first }}]"
         );
-        let kind = document::Kind { name, needs_base_url: false, needs_key: false };
+        let kind =
+            document::Kind { name, needs_base_url: false, needs_key: false, takes_region: false };
         let document = document::read(&yaml, &|_| None, &[kind]).unwrap();
-        let upstream = Upstream::new(Client::new(), &document, &|_| None);
+        let upstream = Upstream::new(Client::new(storage::Signer::default()), &document, &|_| None);
         let routes = Routes::new(&document, &|_, _| None);
         let plan = routes.plan(Asked { model: Some("m"), provider: None }).unwrap();
         let limits = Limits { deadline: u64::MAX, seed: 0 };

@@ -106,6 +106,8 @@ pub struct Provider {
     pub headers: BTreeMap<String, SecretSource>,
     /// The version of its API, for providers that date theirs.
     pub api_version: Option<String>,
+    /// The region of AWS that it is asked in, for providers that live there.
+    pub region: Option<String>,
     /// Time for one step at this provider, between the step's own and the document's.
     pub timeout: Option<Duration>,
     /// What a scripted provider answers (`type: mock`).

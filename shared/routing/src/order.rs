@@ -210,6 +210,7 @@ mod tests {
             keys: vec![],
             headers: std::collections::BTreeMap::new(),
             api_version: None,
+            region: None,
             timeout: None,
             script: None,
         }

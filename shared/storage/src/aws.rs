@@ -100,7 +100,7 @@ impl Aws {
 }
 
 impl Credentials {
-    fn for_sdk(&self) -> aws_credential_types::Credentials {
+    pub(crate) fn for_sdk(&self) -> aws_credential_types::Credentials {
         let token = self.session_token.as_ref().map(|it| it.expose().to_owned());
         aws_credential_types::Credentials::from_keys(
             &self.access_key_id,

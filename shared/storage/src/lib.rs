@@ -8,9 +8,11 @@ mod connections;
 pub mod dynamodb;
 mod limits;
 pub mod secrets;
+mod signer;
 pub mod sqlite;
 mod table;
 
 pub use aws::{Aws, Credentials, Patience};
 pub use secrets::{Parameters, Secret};
+pub use signer::{Signer, Unsigned};
 pub use table::{Change, Pending, Row, StoreError, Stores, Table};

@@ -15,6 +15,8 @@ pub struct Record {
     pub request_id: String,
     /// The trace that it belongs to.
     pub trace_id: String,
+    /// The format that the client speaks.
+    pub format: &'static str,
     /// What the client put in `model`.
     pub asked: Option<String>,
     /// Whether it wants a stream.
@@ -39,6 +41,7 @@ impl Record {
             started,
             request_id: request_id.to_owned(),
             trace_id: trace_id.to_owned(),
+            format: "",
             asked: None,
             stream: false,
             first_event_ms: None,
@@ -93,6 +96,7 @@ impl Drop for Record {
         tracing::info!(
             request_id = self.request_id,
             trace_id = self.trace_id,
+            format = self.format,
             asked = self.asked,
             route = self.summary.route,
             provider = self.summary.provider,

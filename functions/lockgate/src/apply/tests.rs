@@ -3,7 +3,8 @@ use storage::{Aws, Credentials, Patience, sqlite};
 
 use super::*;
 
-const KINDS: [Kind; 1] = [Kind { name: "ollama", needs_base_url: false, needs_key: false }];
+const KINDS: [Kind; 1] =
+    [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
 
 /// A store of rows and secrets of a test's own.
 struct Account {

@@ -229,3 +229,37 @@ async fn what_a_provider_is_not_told_is_named_or_refused() {
     assert_eq!((status, &error["param"]), (400, &json!("input")));
     assert_eq!(first.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn bedrock_is_asked_in_the_words_of_each_model() {
+    let first = Fake::start().await;
+    let cohere = json!({"response_type": "embeddings_by_type", "embeddings": {"float": [[0.5]]}});
+    first.answers([
+        Answer::json(200, &json!({"embedding": [1.0, -2.5], "inputTextTokenCount": 6})),
+        Answer::json(200, &cohere).header("x-amzn-bedrock-input-token-count", "9"),
+    ]);
+    let config = yaml(&[("first", &first.url())], "")
+        .replace("name: first,", "name: first, type: bedrock, api_key: k,");
+    let gateway = serve(&config).await;
+    for (model, path, sent, usage) in [
+        (
+            "amazon.titan-embed-text-v2:0",
+            "/model/amazon.titan-embed-text-v2%3A0/invoke",
+            json!({"inputText": "a"}),
+            6,
+        ),
+        (
+            "us.cohere.embed-v4:0",
+            "/model/us.cohere.embed-v4%3A0/invoke",
+            json!({"texts": ["a"], "input_type": "search_document", "embedding_types": ["float"]}),
+            9,
+        ),
+    ] {
+        let question = json!({"model": format!("first/{model}"), "input": "a"});
+        let body = embed(&gateway, &question.to_string()).await.json().await.unwrap();
+        assert_eq!(body["usage"]["prompt_tokens"], usage, "{body}");
+        let seen = first.seen().pop().unwrap();
+        assert_eq!((seen.target.as_str(), seen.json()), (path, sent));
+        assert_eq!(seen.header("authorization"), "Bearer k");
+    }
+}

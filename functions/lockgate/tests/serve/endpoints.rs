@@ -132,6 +132,17 @@ async fn failures_are_told_in_the_shape_of_the_path() {
 }
 
 #[tokio::test]
+async fn anthropics_clients_find_the_name_of_a_request_where_they_look() {
+    let gateway = serve(&yaml(&[("first", &nobody())], "")).await;
+    for (path, named) in [("/v1/messages", true), ("/anthropic/x", true), ("/v1/responses", false)]
+    {
+        let answer = post(&gateway, path, &json!({})).await;
+        let id = if named { answer.header("x-request-id") } else { "" };
+        assert_eq!(answer.header("request-id"), id, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_path_without_an_endpoint_is_refused_in_the_shape_of_its_neighbours() {
     let gateway = serve(&yaml(&[("first", &nobody())], "")).await;
     for (path, speech) in [

@@ -186,6 +186,10 @@ async fn what_a_provider_was_not_told_is_told_to_the_client() {
     );
     let sent = fake.seen().remove(0).json();
     assert_eq!((sent.get("logit_bias"), sent.get("seed")), (None, None));
+    let mut question = odd();
+    question["gr\u{fc}n"] = true.into();
+    let answer = post(&gateway, Speech::Chat, &question, &[]).await;
+    assert!(answer.header("x-gateway-dropped").contains("gr?n"), "{:?}", answer.headers);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@
 //! behind it and nothing more can belong to it: a text at once, a tool call with the end of its
 //! arguments.
 
-use std::collections::VecDeque;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 use bytes::{BufMut, BytesMut};
 use canonical::{Citation, Signature};
@@ -16,6 +19,8 @@ use super::content::{self, Block, Quote};
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     waiting: VecDeque<Waiting>,
+    /// The index that the block of each tool call has, or will have.
+    places: HashMap<usize, u64>,
     /// The index of the first.
     index: u64,
     /// Whether the first is open.
@@ -39,7 +44,7 @@ enum Kind {
     Text,
     Thinking { signed: bool },
     Redacted(String),
-    Tool { call: usize, id: String, name: String, depth: Depth },
+    Tool { id: String, name: String, depth: Depth },
 }
 
 #[derive(Debug)]
@@ -122,15 +127,16 @@ impl Blocks {
     /// A tool is to be called.
     pub(super) fn call(&mut self, call: usize, id: String, name: String, out: &mut BytesMut) {
         self.called = true;
-        self.begin(Kind::Tool { call, id, name, depth: Depth::default() });
+        self.places.insert(call, self.index + self.waiting.len() as u64);
+        self.begin(Kind::Tool { id, name, depth: Depth::default() });
         self.flow(out);
     }
 
     /// More arguments of a call. Those of a call that is over say nothing any more.
     pub(super) fn arguments(&mut self, call: usize, json: String, out: &mut BytesMut) {
-        let same =
-            |it: &&mut Waiting| matches!(&it.kind, Kind::Tool { call: its, .. } if *its == call);
-        let Some(block) = self.waiting.iter_mut().rev().find(same) else {
+        let place = self.places.get(&call).and_then(|it| it.checked_sub(self.index));
+        let place = place.and_then(|it| usize::try_from(it).ok());
+        let Some(block) = place.and_then(|it| self.waiting.get_mut(it)) else {
             return;
         };
         if let Kind::Tool { depth, .. } = &mut block.kind {
@@ -206,9 +212,11 @@ impl Waiting {
             Kind::Text => Block::Text { text: "", citations: vec![] },
             Kind::Thinking { .. } => Block::Thinking { thinking: "", signature: String::new() },
             Kind::Redacted(data) => Block::RedactedThinking { data },
-            Kind::Tool { id, name, .. } => {
-                Block::ToolUse { id: id.clone(), name, input: content::empty_object() }
-            }
+            Kind::Tool { id, name, .. } => Block::ToolUse {
+                id: id.clone(),
+                name,
+                input: Cow::Borrowed(content::empty_object()),
+            },
         };
         Event::Start { index, content_block }
     }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind, MARK, Request, Result, Signature};
+use canonical::{Error, Field, Kind as Fault, MARK, Request, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,7 +24,11 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
     if tags::has(&request.raw.body)
         && let Some(member) = json::find(&request.raw, "messages")?
     {
-        edits.set("messages", messages(json::text(&request.raw.body, &member.value))?);
+        let messages = messages(json::text(&request.raw.body, &member.value))?;
+        if has_budget(request)? && lacks_thought(&messages)? && edits.remove("thinking") {
+            dropped.push(Field::Reasoning);
+        }
+        edits.set("messages", messages);
     }
     Ok(Encoded { body: edits.apply(), headers: request.headers.clone(), dropped })
 }
@@ -54,7 +58,7 @@ fn left_out(field: &Field, request: &Request, edits: &mut json::Edits<'_>) -> Re
 
 fn quoted(value: &str) -> Result<String> {
     serde_json::to_string(value)
-        .map_err(|error| Error::new(Kind::Internal, "A name cannot be written.").caused_by(error))
+        .map_err(|error| Error::new(Fault::Internal, "A name cannot be written.").caused_by(error))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -62,7 +66,15 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
 struct Message<'a> {
+    #[serde(borrow, default)]
+    role: Cow<'a, str>,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
 }
@@ -79,6 +91,30 @@ struct Block<'a> {
     tool_use_id: Option<String>,
     #[serde(borrow)]
     citations: Option<Vec<&'a RawValue>>,
+}
+
+/// Whether the client asks for thinking with a budget, which has rules of its own.
+fn has_budget(request: &Request) -> Result<bool> {
+    let thinking: Option<Kind<'_>> = json::read(&request.raw, "thinking", "an object")?;
+    Ok(thinking.is_some_and(|it| it.kind == "enabled"))
+}
+
+/// Whether the turn that is still calling tools lost its thought: see [`super::thinking`].
+fn lacks_thought(messages: &str) -> Result<bool> {
+    let mut lacking = false;
+    for message in parsed::<Vec<Message<'_>>>(messages)?.iter().rev() {
+        let content = message.content.map(RawValue::get).filter(|it| it.starts_with('['));
+        let blocks: Vec<Kind<'_>> = content.map_or_else(|| Ok(vec![]), parsed)?;
+        if message.role == "assistant" {
+            if blocks.first().is_some_and(|it| it.kind.ends_with("thinking")) {
+                return Ok(false);
+            }
+            lacking = true;
+        } else if !blocks.iter().any(|it| it.kind == "tool_result") {
+            return Ok(lacking);
+        }
+    }
+    Ok(lacking)
 }
 
 /// Messages without what is another's. One of which nothing is left goes.
@@ -151,7 +187,7 @@ fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, 
         },
     };
     let json = serde_json::to_string(&block).map_err(|error| {
-        Error::new(Kind::Internal, "A thought cannot be written.").caused_by(error)
+        Error::new(Fault::Internal, "A thought cannot be written.").caused_by(error)
     })?;
     Ok(Some(Cow::Owned(json)))
 }
@@ -200,5 +236,17 @@ mod tests {
                 r#"{"type":"tool_use", "id":"t1","name":"f","input":{ }}]}]"#
             )
         );
+    }
+
+    #[test]
+    fn a_loop_that_lost_its_thought_is_noticed() {
+        let asked = r#"{"role":"user","content":"a"}"#;
+        let called = r#"{"role":"assistant","content":[{"type":"tool_use","id":"t"}]}"#;
+        let thought = r#"{"role":"assistant","content":[{"type":"thinking"},{"type":"tool_use"}]}"#;
+        let result = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}"#;
+        let lacks = |list: &[&str]| lacks_thought(&format!("[{}]", list.join(","))).unwrap();
+        assert!(lacks(&[asked, called, result]));
+        assert!(!lacks(&[asked, thought, result, called, result]));
+        assert!(!lacks(&[asked, called, result, asked]));
     }
 }

@@ -1,5 +1,7 @@
 //! Blocks of an answer, as a client of this format gets them.
 
+use std::borrow::Cow;
+
 use canonical::{Citation, Content, Part, Signature};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -30,7 +32,7 @@ pub(super) enum Block<'a> {
     ToolUse {
         id: String,
         name: &'a str,
-        input: &'a RawValue,
+        input: Cow<'a, RawValue>,
     },
 }
 
@@ -69,6 +71,13 @@ pub(super) fn as_object(arguments: &str) -> Option<&RawValue> {
     serde_json::from_str::<&RawValue>(text).ok().filter(|it| it.get().starts_with('{'))
 }
 
+/// What a model wrote that is no object, within one: the way that Anthropic's page on fine-grained
+/// tool streaming names for it.
+fn broken(arguments: &str) -> Cow<'static, RawValue> {
+    let text = serde_json::json!({ "INVALID_JSON": arguments }).to_string();
+    RawValue::from_string(text).map_or_else(|_| Cow::Borrowed(empty_object()), Cow::Owned)
+}
+
 /// The block that a part of an answer is; none where the format has no words for it.
 pub(super) fn block(part: &Part) -> Option<Block<'_>> {
     Some(match &part.content {
@@ -86,8 +95,8 @@ pub(super) fn block(part: &Part) -> Option<Block<'_>> {
         Content::ToolCall(call) => Block::ToolUse {
             id: tool_id(&call.id, part.signature.as_ref()),
             name: &call.name,
-            // What a model wrote that is no object cannot be shown as one.
-            input: as_object(&call.arguments).unwrap_or(empty_object()),
+            input: as_object(&call.arguments)
+                .map_or_else(|| broken(&call.arguments), Cow::Borrowed),
         },
         Content::Image(_)
         | Content::Audio(_)
@@ -159,5 +168,6 @@ mod tests {
         assert_eq!(as_object("").unwrap().get(), "{}");
         assert_eq!(as_object(" {\"a\":1} ").unwrap().get(), "{\"a\":1}");
         assert!(as_object("[1]").is_none() && as_object("{\"a\":").is_none());
+        assert_eq!(broken("{\"a\":").get(), r#"{"INVALID_JSON":"{\"a\":"}"#);
     }
 }

@@ -1,5 +1,7 @@
 //! What was said in another format, written for Anthropic.
 
+use std::collections::HashSet;
+
 use canonical::{
     Conversation, Error, Field, Kind, Output, Result, Tool as Offer, ToolChoice as Choice,
 };
@@ -170,21 +172,20 @@ fn turns<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Result
 
 /// Every result needs its call right before it, and every call its result right behind it.
 fn check_calls(messages: &[Message<'_>]) -> Result<()> {
-    let mut open: Vec<&str> = vec![];
+    let mut open: HashSet<&str> = HashSet::new();
     for message in messages {
         for block in &message.content {
             let Block::ToolResult { tool_use_id, .. } = block else {
                 continue;
             };
-            let Some(at) = open.iter().position(|it| it == tool_use_id) else {
+            if !open.remove(tool_use_id.as_str()) {
                 let message = format!(
                     "The result of the tool call `{tool_use_id}` has no such call in the turn before it."
                 );
                 return Err(Error::invalid("messages", message));
-            };
-            open.swap_remove(at);
+            }
         }
-        if let Some(id) = open.first() {
+        if let Some(id) = open.iter().min() {
             let message =
                 format!("The tool call `{id}` has no result in the turn behind it; add one.");
             return Err(Error::invalid("messages", message));
@@ -221,10 +222,11 @@ fn tools<'a>(
     model: Model,
     dropped: &mut Vec<Field>,
 ) -> Result<Vec<Tool<'a>>> {
-    let among = |it: &&Offer| match &conversation.tool_choice {
-        Some(Choice::Among(names, _)) => names.contains(&it.name),
-        _ => true,
+    let names: Option<HashSet<&String>> = match &conversation.tool_choice {
+        Some(Choice::Among(names, _)) => Some(names.iter().collect()),
+        _ => None,
     };
+    let among = |it: &&Offer| names.as_ref().is_none_or(|names| names.contains(&it.name));
     conversation.tools.iter().filter(among).map(|it| tool(it, model, dropped)).collect()
 }
 

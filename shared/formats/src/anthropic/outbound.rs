@@ -78,3 +78,52 @@ impl Outbound for AnthropicCount {
         Anthropic.error(status, body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use canonical::Field;
+
+    use super::*;
+    use crate::{Inbound, MaxTokensName, StreamUsage};
+
+    fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> Encoded {
+        let mut request = client.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        request.headers = vec![("anthropic-beta", "b1".to_owned())];
+        let target = Target {
+            model: "m",
+            stream: false,
+            stream_usage: StreamUsage::Always,
+            max_tokens_name: MaxTokensName::Plain,
+            max_output: None,
+            without: &[Field::Output],
+        };
+        provider.forward(&request, &target).unwrap()
+    }
+
+    #[test]
+    fn only_what_must_change_is_changed() {
+        let body = r#"{"model":"x", "max_tokens":1,"messages":[{"role":"user","content":"a"}],
+            "output_config":{"effort":"low", "format":{"type":"json_schema","schema":{}}}}"#;
+        let encoded = sent(&Anthropic, &Anthropic, body);
+        let expected = body
+            .replace(r#", "format":{"type":"json_schema","schema":{}}"#, "")
+            .replace(r#""x""#, r#""m""#);
+        assert_eq!(encoded.body, expected);
+        assert_eq!(encoded.dropped, [Field::Output]);
+        assert_eq!(encoded.headers, [("anthropic-beta", "b1".to_owned())]);
+    }
+
+    #[test]
+    fn tokens_are_counted() {
+        let body = r#"{"model":"x","messages":[{"role":"user","content":"a"}]}"#;
+        let encoded = sent(&AnthropicCount, &AnthropicCount, body);
+        assert_eq!(encoded.body, body.replace(r#""x""#, r#""m""#));
+        let answer = Bytes::from_static(br#"{"input_tokens":2095}"#);
+        let translate = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let response = Outbound::response(&AnthropicCount, answer.clone(), translate).unwrap();
+        let summary = canonical::Summary::default();
+        assert_eq!(Inbound::encode(&AnthropicCount, &response, &summary), answer);
+        let error = Bytes::from_static(br#"{"type":"error","error":{"type":"overloaded_error"}}"#);
+        assert!(Outbound::response(&AnthropicCount, error, translate).is_err());
+    }
+}

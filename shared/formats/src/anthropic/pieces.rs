@@ -1,5 +1,7 @@
 //! A provider's stream, understood.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use canonical::{Error, Event, EventKind, Kind, Piece, Result, Signature};
 use serde::Deserialize;
@@ -19,7 +21,7 @@ pub(super) struct Pieces {
     framer: Framer,
     course: Course,
     /// The blocks that are open, by their index.
-    open: Vec<(u64, Open)>,
+    open: HashMap<u64, Open>,
     /// How many tools were called.
     calls: usize,
 }
@@ -124,15 +126,13 @@ impl Pieces {
             }
             _ => Open::Other,
         };
-        self.open.retain(|it| it.0 != event.index);
-        self.open.push((event.index, open));
+        self.open.insert(event.index, open);
         Ok(())
     }
 
     fn delta(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
         let delta: Delta<'_> = parsed(event.delta.ok_or_else(malformed)?)?;
-        let open = self.open.iter_mut().find(|it| it.0 == event.index).map(|it| &mut it.1);
-        match open {
+        match self.open.get_mut(&event.index) {
             Some(Open::Text) => {
                 pieces.extend(delta.text.filter(|it| !it.is_empty()).map(Piece::Text));
                 let citation = delta.citation.and_then(response::citation);
@@ -154,10 +154,7 @@ impl Pieces {
     }
 
     fn close(&mut self, index: u64, pieces: &mut Vec<Piece>) {
-        let Some(at) = self.open.iter().position(|it| it.0 == index) else {
-            return;
-        };
-        if let (_, Open::Thinking { signature }) = self.open.remove(at)
+        if let Some(Open::Thinking { signature }) = self.open.remove(&index)
             && !signature.is_empty()
         {
             pieces.push(Piece::Signature(Signature::new(MAKER, signature)));

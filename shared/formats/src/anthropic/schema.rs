@@ -73,13 +73,14 @@ fn strictly(
     let mut writer = Writer::new(out);
     let mut told: Vec<String> = vec![];
     let is_reference = members.get("$ref").is_some();
+    let has_any = members.get("anyOf").is_some();
     for (key, value) in &members.0 {
         let key = key.as_ref();
         match key {
             // Nothing but definitions may stand beside a reference.
             _ if is_reference && !matches!(key, "$ref" | "$defs" | "definitions") => {}
             "description" | "additionalProperties" => {}
-            "oneOf" if members.get("anyOf").is_none() => {
+            "oneOf" if !has_any => {
                 writer.key("anyOf");
                 list(value, writer.out, dropped);
             }

@@ -1,6 +1,6 @@
 //! What was said so far, as a provider of this format wants it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use canonical::{
     Content, Conversation, Error, Field, Media, Part as Said, Result, Signature, ToolCall,
@@ -23,12 +23,20 @@ pub(super) fn of<'a>(
     family: Family,
     dropped: &mut Vec<Field>,
 ) -> Result<(Option<Wire<'a>>, Vec<Wire<'a>>)> {
-    Writer { conversation, family, dropped }.contents()
+    let parts = conversation.turns.iter().flat_map(|it| &it.parts);
+    let call = |part: &'a Said| match &part.content {
+        Content::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
+        _ => None,
+    };
+    let tools = parts.filter_map(call).collect();
+    Writer { conversation, tools, family, dropped }.contents()
 }
 
 /// What was said so far, while it is written.
 struct Writer<'a, 'd> {
     conversation: &'a Conversation,
+    /// The tool of each call.
+    tools: HashMap<&'a str, &'a str>,
     family: Family,
     dropped: &'d mut Vec<Field>,
 }
@@ -145,11 +153,13 @@ impl<'a> Writer<'a, '_> {
     /// Writes a result. Models before 3 take media beside it, later ones within.
     fn result(&mut self, result: &'a ToolResult, out: &mut Vec<Part<'a>>) -> Result<()> {
         let ToolResult { id, name, parts, is_error } = result;
-        let named = name.as_deref().or_else(|| self.conversation.tool_of(id)).ok_or_else(|| {
-            let message =
-                format!("A tool result names the call `{id}`, but no call before it has that id.");
-            Error::invalid("messages[].tool_call_id", message)
-        })?;
+        let named =
+            name.as_deref().or_else(|| self.tools.get(id.as_str()).copied()).ok_or_else(|| {
+                let message = format!(
+                    "A tool result names the call `{id}`, but no call before it has that id."
+                );
+                Error::invalid("messages[].tool_call_id", message)
+            })?;
         let (mut texts, mut media) = (vec![], vec![]);
         for part in parts {
             match &part.content {

@@ -135,7 +135,7 @@ pub(super) fn body<'a>(
     }
     let unsaid = [
         (*parallel_tool_calls == Some(false) && !tools.is_empty(), Field::ParallelToolCalls),
-        (cache.is_some(), Field::Cache),
+        (cache.is_some() || tools.iter().any(|it| it.cache.is_some()), Field::Cache),
         (user.is_some(), Field::User),
         (verbosity.is_some(), Field::Verbosity),
         (prompt_cache_key.is_some(), Field::PromptCacheKey),
@@ -212,10 +212,7 @@ fn with_member(schema: &str, name: &str, text: &str) -> String {
 
 fn functions<'a>(tools: &'a [Tool], dropped: &mut Vec<Field>) -> Result<Vec<Tools<'a>>> {
     let mut function_declarations = vec![];
-    for Tool { name, description, schema, strict: _, cache } in tools {
-        if cache.is_some() {
-            dropped.push(Field::Cache);
-        }
+    for Tool { name, description, schema, strict: _, cache: _ } in tools {
         let schema = schema.as_ref().map(|it| RawValue::from_string(fit::arguments(it, dropped)));
         let schema = schema.transpose().map_err(|error| {
             Error::new(Kind::Internal, "A schema was written wrongly.").caused_by(error)
@@ -291,4 +288,102 @@ fn labels<'a>(
     }
     let labels = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     (!metadata.is_empty()).then(|| labels.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Json, Role, Turn};
+
+    use super::*;
+
+    fn asking() -> Conversation {
+        let turns = vec![Turn::new(Role::User, vec![canonical::Part::text("Hi")])];
+        Conversation { turns, ..Conversation::default() }
+    }
+
+    fn tool(strict: Option<bool>) -> Tool {
+        Tool { name: "f".to_owned(), strict, ..Tool::default() }
+    }
+
+    fn told(conversation: &Conversation, model: &str) -> (serde_json::Value, Vec<Field>) {
+        let mut dropped = vec![];
+        let body = body(conversation, model, &mut dropped).unwrap();
+        (serde_json::to_value(&body).unwrap(), dropped)
+    }
+
+    #[test]
+    fn whether_tools_are_called_is_a_mode() {
+        let mode = |choice, strict, model| {
+            let conversation =
+                Conversation { tools: vec![tool(strict)], tool_choice: choice, ..asking() };
+            let (body, dropped) = told(&conversation, model);
+            let config = &body["toolConfig"]["functionCallingConfig"];
+            (config.to_string(), dropped)
+        };
+        let new = "gemini-3.5-flash";
+        assert_eq!(mode(None, None, new).0, "null");
+        assert_eq!(mode(Some(ToolChoice::None), None, new).0, r#"{"mode":"NONE"}"#);
+        assert_eq!(mode(Some(ToolChoice::Required), None, new).0, r#"{"mode":"ANY"}"#);
+        assert_eq!(mode(None, Some(true), new).0, r#"{"mode":"VALIDATED"}"#);
+        let old = mode(Some(ToolChoice::Auto), Some(true), "gemini-2.0-flash");
+        assert_eq!(old, (r#"{"mode":"AUTO"}"#.to_owned(), vec![Field::ToolStrict]));
+        let some = ToolChoice::Among(vec!["f".to_owned()], false);
+        let named = r#"{"allowedFunctionNames":["f"],"mode":"VALIDATED"}"#;
+        assert_eq!(mode(Some(some), None, new), (named.to_owned(), vec![]));
+    }
+
+    #[test]
+    fn tools_and_a_response_format_are_for_later_models() {
+        let output = Some(Output::Json);
+        let both = Conversation { tools: vec![tool(None)], output, ..asking() };
+        let error = body(&both, "gemini-2.5-pro", &mut vec![]).unwrap_err();
+        assert_eq!(error.kind, Kind::Inexpressible);
+        let (body, _) = told(&both, "gemini-3.5-flash");
+        assert_eq!(body["generationConfig"]["responseMimeType"], "application/json");
+    }
+
+    #[test]
+    fn the_name_of_a_schema_becomes_its_title() {
+        let schema = Schema {
+            name: Some("event".to_owned()),
+            description: Some("An \"event\"".to_owned()),
+            schema: Json(r#"{"type":"object"}"#.to_owned()),
+            strict: Some(true),
+        };
+        let conversation = Conversation { output: Some(Output::Schema(schema)), ..asking() };
+        let (body, dropped) = told(&conversation, "gemini-2.5-flash");
+        assert_eq!(
+            body["generationConfig"]["responseJsonSchema"],
+            serde_json::json!({"title": "event", "description": "An \"event\"", "type": "object"})
+        );
+        assert_eq!(dropped, []);
+    }
+
+    #[test]
+    fn what_gemini_has_no_word_for_is_said() {
+        let conversation = Conversation {
+            sampling: Sampling {
+                seed: Some(1 << 40),
+                temperature: Some(0.0),
+                ..Sampling::default()
+            },
+            user: Some("u".to_owned()),
+            metadata: vec![("Key".to_owned(), "v".to_owned())],
+            service_tier: Some("scale".to_owned()),
+            verbosity: Some("low".to_owned()),
+            prompt_cache_key: Some("k".to_owned()),
+            ..asking()
+        };
+        let (body, dropped) = told(&conversation, "gemini-3.5-flash");
+        assert_eq!(body["generationConfig"], serde_json::json!({"temperature": 0.0}));
+        let wanted = [
+            Field::User,
+            Field::Verbosity,
+            Field::PromptCacheKey,
+            Field::Seed,
+            Field::ServiceTier,
+            Field::Metadata,
+        ];
+        assert_eq!(dropped, wanted);
+    }
 }

@@ -14,6 +14,11 @@ const LONGEST: usize = 64 * 1024;
 /// How many references may be written out.
 const MOST_REFS: usize = 256;
 
+/// How many schemas are joined into one.
+const MOST_JOINED: usize = 64;
+/// How many keywords are named that had to go.
+const MOST_NAMED: usize = 64;
+
 /// Keywords that are passed on as they are.
 const KEPT: &[&str] = &[
     "$anchor",
@@ -53,7 +58,7 @@ pub(super) fn schema(schema: &Json, dropped: &mut Vec<Field>) -> String {
         fit.write(root, &mut out);
         if !fit.failed {
             for field in fit.removed.into_iter().map(Field::SchemaKeyword) {
-                if !dropped.contains(&field) {
+                if dropped.len() < MOST_NAMED && !dropped.contains(&field) {
                     dropped.push(field);
                 }
             }
@@ -237,6 +242,10 @@ impl<'a> Fit<'a> {
     /// Joins what must hold at once into one schema, as far as nothing is said twice.
     fn all_of(&mut self, value: &'a RawValue, members: &mut Members<'a>) {
         let all: Vec<Object<'a>> = serde_json::from_str(value.get()).unwrap_or_default();
+        if MOST_JOINED < all.len() {
+            self.remove("allOf");
+            return;
+        }
         for one in all {
             for (name, said) in self.members(&one) {
                 let twice = members.iter_mut().find(|it| it.0 == name);
@@ -285,7 +294,8 @@ impl<'a> Fit<'a> {
     }
 
     fn remove(&mut self, keyword: &str) {
-        if !self.removed.iter().any(|it| it == keyword) {
+        let is_room = self.removed.len() < MOST_NAMED;
+        if is_room && !self.removed.iter().any(|it| it == keyword) {
             self.removed.push(keyword.to_owned());
         }
     }

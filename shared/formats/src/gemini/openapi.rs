@@ -3,6 +3,8 @@
 //! Source: `Schema` of the API reference. Types are in upper case there, null is a flag, counts may
 //! be texts, and the order of properties is a list of its own.
 
+use std::collections::HashMap;
+
 use canonical::{Json, Result};
 use serde_json::value::RawValue;
 
@@ -126,8 +128,9 @@ fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Resul
 /// Named schemas, those of `order` first and in that order.
 fn map(value: &RawValue, path: &str, order: &[String], out: &mut String) -> Result<()> {
     let mut members: Object<'_> = json::understood(value, path, "an object of schemas")?;
-    let place = |name: &str| order.iter().position(|it| it == name).unwrap_or(order.len());
-    members.0.sort_by_key(|it| place(&it.0));
+    let places: HashMap<&str, usize> =
+        order.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    members.0.sort_by_key(|it| places.get(it.0.as_ref()).copied().unwrap_or(order.len()));
     out.push('{');
     for (at, (name, schema)) in members.0.iter().enumerate() {
         if at != 0 {

@@ -112,6 +112,8 @@ impl Pieces {
     }
 }
 
+/// How many citations one chunk can have; each is looked for in the text.
+const MOST_CITATIONS: usize = 256;
 /// How many candidates there can be.
 const MOST_CANDIDATES: usize = 128;
 
@@ -184,6 +186,11 @@ impl Talk {
         if let Some(call) = part.function_call {
             return Some(Content::ToolCall(self.call(call)));
         }
+        let is_thought = part.thought == Some(true);
+        if is_thought && part.text.is_none() {
+            // A sketch on the way to a picture: no other format has thoughts to look at.
+            return None;
+        }
         if let Some(blob) = part.inline_data {
             let source = Source::Base64(blob.data);
             return Some(media::content(Media {
@@ -201,7 +208,7 @@ impl Talk {
             }));
         }
         let text = part.text?;
-        if part.thought == Some(true) {
+        if is_thought {
             return Some(Content::Reasoning(text));
         }
         self.text.push_str(&text);
@@ -226,13 +233,13 @@ impl Talk {
         let quoted: CitationMetadata = read(candidate.citation_metadata);
         let grounded: Grounding = read(candidate.grounding_metadata);
         let mut found = vec![];
-        for source in quoted.citations {
+        for source in quoted.citations.into_iter().take(MOST_CITATIONS) {
             let range = self.range(source.start_index, source.end_index);
             found.push(Citation { url: source.uri, title: source.title, quote: None, range });
         }
-        for support in grounded.grounding_supports {
+        for support in grounded.grounding_supports.into_iter().take(MOST_CITATIONS) {
             let range = self.range(support.segment.start_index, support.segment.end_index);
-            let pages = support.grounding_chunk_indices.iter();
+            let pages = support.grounding_chunk_indices.iter().take(MOST_CITATIONS);
             for page in pages.filter_map(|it| grounded.grounding_chunks.get(*it)?.web.as_ref()) {
                 let (url, title) = (page.uri.clone(), page.title.clone());
                 found.push(Citation { url, title, quote: None, range });

@@ -1,5 +1,7 @@
 //! What was said so far, as a client of this format tells it.
 
+use std::collections::{HashMap, VecDeque};
+
 use canonical::{Content, Error, Media, Part, Result, Role, Source, ToolCall, ToolResult, Turn};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,10 +19,39 @@ pub(super) struct Turns {
     pub(super) turns: Vec<Turn>,
     /// What no other format has a word for.
     pub(super) other: Vec<String>,
-    /// Calls without a result so far: their ids and tools.
-    open: Vec<(String, String)>,
-    /// How many calls there were.
-    calls: usize,
+    calls: Calls,
+}
+
+/// The calls so far, to be found by what a result says of its own.
+#[derive(Debug, Default)]
+struct Calls {
+    /// The id of each, until its result is there.
+    ids: Vec<Option<String>>,
+    by_id: HashMap<String, VecDeque<usize>>,
+    by_name: HashMap<String, VecDeque<usize>>,
+}
+
+impl Calls {
+    fn made(&mut self, id: &str, name: &str) {
+        let at = self.ids.len();
+        self.ids.push(Some(id.to_owned()));
+        self.by_id.entry(id.to_owned()).or_default().push_back(at);
+        self.by_name.entry(name.to_owned()).or_default().push_back(at);
+    }
+
+    /// The id of the call that a result belongs to: by its id, else the first open one of its name.
+    fn answered(&mut self, id: Option<&str>, name: Option<&str>) -> Option<String> {
+        let by_id = id.and_then(|it| self.by_id.get_mut(it));
+        let by_name = name.and_then(|it| self.by_name.get_mut(it));
+        for places in [by_id, by_name].into_iter().flatten() {
+            while let Some(at) = places.pop_front() {
+                if let Some(id) = self.ids.get_mut(at).and_then(Option::take) {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
 }
 
 impl Turns {
@@ -95,6 +126,11 @@ impl Turns {
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
             Some(Content::Text(text, _)) if text.is_empty() => Content::Reasoning(text),
+            // A sketch on the way to a picture.
+            Some(Content::Image(_)) if thought => {
+                self.other.push("contents[].parts[].thought".to_owned());
+                return Ok(());
+            }
             Some(content) => content,
             None if signature.is_some() => Content::Reasoning(String::new()),
             None if unknown => return Ok(()),
@@ -125,17 +161,16 @@ impl Turns {
             let path = format!("{path}.args");
             return Err(Error::invalid(&path, format!("`{path}` must be an object.")));
         }
-        self.calls += 1;
-        let made = || format!("call_{}", self.calls);
+        let made = || format!("call_{}", self.calls.ids.len() + 1);
         let id = call.id.filter(|it| !it.is_empty()).unwrap_or_else(made);
-        self.open.push((id.clone(), name.clone()));
+        self.calls.made(&id, &name);
         Ok(ToolCall { id, name, arguments: arguments.to_owned() })
     }
 
     fn result(&mut self, value: &RawValue, path: &str) -> Result<ToolResult> {
         let wanted = "an object with `name` and `response`";
         let result: FunctionResponse<'_> = json::understood(value, path, wanted)?;
-        let id = self.answered(result.id.as_deref(), result.name.as_deref()).ok_or_else(|| {
+        let id = self.calls.answered(result.id.as_deref(), result.name.as_deref()).ok_or_else(|| {
             let message = format!("`{path}` answers no `functionCall` before it: neither its id nor its name is that of an open one.");
             Error::invalid(path, message)
         })?;
@@ -160,14 +195,6 @@ impl Turns {
             }
         }
         Ok(ToolResult { id, name: result.name, parts, is_error })
-    }
-
-    /// The id of the call that a result belongs to: by its id, else the first open one of its name.
-    fn answered(&mut self, id: Option<&str>, name: Option<&str>) -> Option<String> {
-        let by_id = self.open.iter().position(|it| id.is_some_and(|id| it.0 == id));
-        let by_name = || self.open.iter().position(|it| name.is_some_and(|name| it.1 == name));
-        let at = by_id.or_else(by_name)?;
-        Some(self.open.remove(at).0)
     }
 }
 

@@ -163,7 +163,10 @@ impl Choice {
     fn delta<'a>(&mut self, piece: &'a Piece) -> Option<Delta<'a>> {
         let mut delta = Delta::default();
         match piece {
-            Piece::Text(text) => delta.content = Some(text),
+            Piece::Text(text) => {
+                self.thought.clear();
+                delta.content = Some(text);
+            }
             Piece::Refusal(text) => delta.refusal = Some(text),
             Piece::Reasoning(text) => {
                 self.thought.push_str(text);

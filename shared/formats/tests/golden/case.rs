@@ -7,6 +7,8 @@ use std::{
 
 /// The file with what is expected.
 const EXPECTED: &str = "expected.txt";
+/// How the name of a file ends that stands for binary frames.
+const FRAMES: &str = "frames";
 /// Accepts what the formats write now, if it is set.
 const ACCEPT: &str = "UPDATE_GOLDEN";
 
@@ -16,11 +18,16 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// What comes in: the one file that is not what is expected.
+    /// What comes in: the one file that is not what is expected. Binary frames are written down
+    /// as text.
     pub(crate) fn input(&self) -> Vec<u8> {
         let mut files = fs::read_dir(&self.folder).unwrap().map(|it| it.unwrap().path());
         let path = files.find(|it| !it.ends_with(EXPECTED)).unwrap();
-        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        let input = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        if path.extension().is_some_and(|it| it == FRAMES) {
+            return testkit::bedrock::written(std::str::from_utf8(&input).unwrap());
+        }
+        input
     }
 
     /// What is wrong with the case, if anything is. Accepting makes nothing wrong.

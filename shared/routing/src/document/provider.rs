@@ -21,14 +21,14 @@ pub struct Kind {
     pub needs_base_url: bool,
     /// Whether every call without a key is refused.
     pub needs_key: bool,
+    /// Whether it lives in many regions, and its address names one.
+    pub takes_region: bool,
 }
 
 /// The `type` of a provider that names none.
 pub(super) const DEFAULT_KIND: &str = "openai";
 /// The `type` of the scripted provider.
 const SCRIPTED: &str = "mock";
-/// Types of the contract that a catalog may not have yet.
-const LATER_KINDS: [&str; 1] = ["bedrock"];
 /// Headers that carry a key, so that none is missed elsewhere.
 const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
@@ -41,11 +41,12 @@ pub(super) const PROVIDER: Keys = Keys {
         "api_key",
         "api_keys",
         "headers",
+        "region",
         "api_version",
         "timeout",
         "script",
     ],
-    later: &["limits", "region"],
+    later: &["limits"],
 };
 pub(super) const SCRIPT: Keys = Keys {
     of: "a script",
@@ -72,6 +73,7 @@ pub(super) fn provider(
             .optional(fields, "base_url", |it, node| it.checked_text(node, values::base_url)),
         keys: keys(reader, fields),
         headers: reader.optional(fields, "headers", headers).unwrap_or_default(),
+        region: reader.optional(fields, "region", |it, node| it.checked_text(node, values::region)),
         api_version: reader.optional(fields, "api_version", Reader::text),
         timeout: reader.optional(fields, "timeout", Reader::time_limit),
         script: reader.optional(fields, "script", script).flatten(),
@@ -87,14 +89,10 @@ fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         return kind;
     }
     let shown = shown(node);
-    let message = if LATER_KINDS.contains(&&*kind) {
-        format!("{shown} is not supported by this version yet")
-    } else {
-        let known_list = known.join(", ");
-        match values::nearest(&kind, &known) {
-            Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
-            None => format!("{shown} is no type (known: {known_list})"),
-        }
+    let known_list = known.join(", ");
+    let message = match values::nearest(&kind, &known) {
+        Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
+        None => format!("{shown} is no type (known: {known_list})"),
     };
     reader.fault(node.at, message);
     String::new()
@@ -107,6 +105,10 @@ fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, pr
         reader.inside("script", |reader| reader.fault(node.at, message));
     }
     let Some(kind) = rules.kinds.iter().find(|kind| kind.name == provider.kind) else { return };
+    if let Some(node) = fields.get("region").filter(|_| !kind.takes_region) {
+        let message = format!("is nothing that a provider of type {} has; remove it", kind.name);
+        reader.inside("region", |reader| reader.fault(node.at, message));
+    }
     let mut missing = |key: &str, message: String| {
         reader.inside(key, |reader| reader.fault(fields.at, message));
     };

@@ -129,6 +129,15 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     if port.is_ok_and(|port| port > 0) { Ok(()) } else { Err("has a bad port") }
 }
 
+/// Such as `eu-west-1`. It becomes part of a host's name.
+pub(super) fn region(text: &str) -> Result<(), &'static str> {
+    let allowed = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    if text.len() <= 32 && text.bytes().all(allowed) && !text.starts_with('-') {
+        return Ok(());
+    }
+    Err("is no region of AWS: write it as AWS does, such as eu-west-1")
+}
+
 /// Whether a provider may be called this: it becomes part of a parameter's name and of a header.
 pub(super) fn provider_name(text: &str) -> Result<(), &'static str> {
     let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));

@@ -79,6 +79,7 @@ pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
     };
     let headers = Written::Map(it.headers.iter().map(header).collect());
     map.unless("headers", it.headers.is_empty(), headers);
+    map.some("region", it.region.as_ref().map(text));
     map.some("api_version", it.api_version.as_ref().map(text));
     map.some("timeout", it.timeout.map(time));
     map.some("script", it.script.as_ref().map(script));

@@ -17,8 +17,10 @@ const FLOORS: &[&[&str]] = &[
 const TESTKIT: &str = "testkit";
 /// The one function that serves all others.
 const EVERYTHING: &str = "lockgate";
-/// What formats may use: they turn text into values and back, and need nothing else.
-const FOR_FORMATS: &[&str] = &["base64", "bytes", "canonical", "memchr", "serde", "serde_json"];
+/// What formats may use: they turn text, or AWS's binary frames, into values and back, and need
+/// nothing else.
+const FOR_FORMATS: &[&str] =
+    &["aws-smithy-eventstream", "base64", "bytes", "canonical", "memchr", "serde", "serde_json"];
 
 fn floor_of(name: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&name))

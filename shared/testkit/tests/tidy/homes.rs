@@ -16,6 +16,8 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
     ("aws-sdk-ssm", "storage"),
+    ("aws-sigv4", "storage"),
+    ("aws-smithy-eventstream", "formats"),
     ("aws-smithy-runtime-api", "storage"),
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),

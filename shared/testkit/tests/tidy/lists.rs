@@ -4,6 +4,8 @@ use super::{complains, nothing, tree};
 
 /// The function that serves all others, and is not deployed.
 const EVERYTHING: &str = "lockgate";
+/// Formats that only providers speak: nobody sends us their requests.
+const OUTBOUND_ONLY: &[&str] = &["bedrock"];
 /// What a format's golden cases are about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 /// The same, of those that only providers speak and that have no streams.
@@ -33,9 +35,12 @@ fn missing_functions(folders: &[String], served: &str, template: &str) -> Vec<St
 /// `cases` gives the names in a folder of golden cases; none when there is no such folder.
 fn formats_without_cases(library: &str, cases: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let formats = library.lines().filter_map(|it| it.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let is_wanted = |format: &str, kind| kind != "request" || !OUTBOUND_ONLY.contains(&format);
     let kinds = |it: &str| if it.ends_with("_embeddings") { KINDS_OF_EMBEDDINGS } else { KINDS };
-    let all =
-        formats.flat_map(|format| kinds(format).iter().map(move |kind| format!("{format}/{kind}")));
+    let all = formats.flat_map(|format| {
+        let kinds = kinds(format).iter().filter(move |kind| is_wanted(format, **kind));
+        kinds.map(move |kind| format!("{format}/{kind}"))
+    });
     let empty = all.filter(|it| cases(it).is_empty());
     empty.map(|it| format!("tests/golden/{it} has no case")).collect()
 }
@@ -87,4 +92,8 @@ fn a_forgotten_function_is_found() {
 fn a_format_without_cases_is_found() {
     let found = |folder: &str| if folder == "a/stream" { vec![] } else { vec!["case".to_owned()] };
     complains(&formats_without_cases("mod json;\npub mod a;\n", found), "golden/a/stream");
+    let found =
+        |folder: &str| if folder.ends_with("request") { vec![] } else { vec!["case".to_owned()] };
+    assert!(formats_without_cases("pub mod bedrock;\n", found).is_empty());
+    complains(&formats_without_cases("pub mod a;\n", found), "golden/a/request");
 }

@@ -4,12 +4,13 @@ use super::*;
 use crate::document::{ConflictResolution, SecretSource};
 
 pub(crate) const EXAMPLE: &str = include_str!("../example.yaml");
-pub(crate) const KINDS: [Kind; 5] = [
-    Kind { name: "openai", needs_base_url: false, needs_key: true },
-    Kind { name: "azure-openai", needs_base_url: true, needs_key: true },
-    Kind { name: "groq", needs_base_url: false, needs_key: true },
-    Kind { name: "ollama", needs_base_url: false, needs_key: false },
-    Kind { name: "mock", needs_base_url: false, needs_key: false },
+pub(crate) const KINDS: [Kind; 6] = [
+    Kind { name: "openai", needs_base_url: false, needs_key: true, takes_region: false },
+    Kind { name: "azure-openai", needs_base_url: true, needs_key: true, takes_region: false },
+    Kind { name: "groq", needs_base_url: false, needs_key: true, takes_region: false },
+    Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false },
+    Kind { name: "bedrock", needs_base_url: false, needs_key: false, takes_region: true },
+    Kind { name: "mock", needs_base_url: false, needs_key: false, takes_region: false },
 ];
 
 fn variables(name: &str) -> Option<String> {
@@ -80,8 +81,10 @@ fn every_key_at_the_top_lands_in_the_document() {
 fn every_key_of_a_provider_lands_in_the_document() {
     let providers = document(EXAMPLE).providers;
     let names: Vec<&str> = providers.iter().map(|it| &*it.name).collect();
-    assert_eq!(names, ["cerebras", "pooled", "azure", "scripted"]);
-    let [cerebras, pooled, azure, scripted] = &providers[..] else { panic!("four providers") };
+    assert_eq!(names, ["cerebras", "pooled", "azure", "claude", "scripted"]);
+    let [cerebras, pooled, azure, claude, scripted] = &providers[..] else {
+        panic!("five providers")
+    };
     assert_eq!(cerebras.kind, "openai");
     assert_eq!(cerebras.base_url.as_deref(), Some("https://api.cerebras.ai/v1"));
     assert_eq!(exposed(&cerebras.keys[0]), "secret of CEREBRAS_API_KEY");
@@ -93,6 +96,7 @@ fn every_key_of_a_provider_lands_in_the_document() {
     assert_eq!(pooled.timeout, Some(Duration::from_secs(90)));
     assert_eq!(azure.api_version.as_deref(), Some("2024-10-21"));
     assert_eq!(exposed(&azure.keys[0]), "/aws/reference/secretsmanager/azure/key");
+    assert_eq!(claude.region.as_deref(), Some("eu-central-1"));
     let script = scripted.script.clone().unwrap();
     assert_eq!(script.answer.as_deref(), Some("Hello from the script."));
     assert_eq!(
@@ -206,23 +210,30 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
 }
 
 #[test]
+fn a_region_is_for_those_who_live_in_many() {
+    assert_eq!(
+        faults_of_provider("  type: ollama\n  region: eu-west-1"),
+        ["4:11: providers[0].region: is nothing that a provider of type ollama has; remove it"]
+    );
+    assert_eq!(
+        faults_of_provider("  type: bedrock\n  region: evil.example/"),
+        ["4:11: providers[0].region: is no region of AWS: write it as AWS does, such as \
+             eu-west-1"]
+    );
+    let good = document("providers: [{name: p, type: bedrock, region: us-gov-west-1}]");
+    assert_eq!(good.providers[0].region.as_deref(), Some("us-gov-west-1"));
+}
+
+#[test]
 fn what_comes_later_is_refused_by_name() {
     for key in ["admin", "metrics", "cache", "tenants"] {
         let expected = format!("3:1: {key}: is not supported by this version yet; remove it");
         assert_eq!(faults_after_provider(&format!("{key}: {{}}")), [expected]);
     }
     assert_eq!(
-        faults_of_provider("  type: ollama\n  region: eu-west-1\n  limits: {}"),
-        [
-            "4:3: providers[0].region: is not supported by this version yet; remove it",
-            "5:3: providers[0].limits: is not supported by this version yet; remove it",
-        ]
+        faults_of_provider("  type: ollama\n  limits: {}"),
+        ["4:3: providers[0].limits: is not supported by this version yet; remove it"]
     );
-    for kind in ["bedrock"] {
-        let expected =
-            format!("3:9: providers[0].type: \"{kind}\" is not supported by this version yet");
-        assert_eq!(faults_of_provider(&format!("  type: {kind}\n  api_key: k")), [expected]);
-    }
 }
 
 #[test]
@@ -230,7 +241,7 @@ fn an_unknown_type_lists_the_known_ones() {
     assert_eq!(
         faults_of_provider("  type: grok"),
         ["3:9: providers[0].type: \"grok\" is no type; did you mean groq? \
-          (known: openai, azure-openai, groq, ollama, mock)"]
+          (known: openai, azure-openai, groq, ollama, bedrock, mock)"]
     );
 }
 
@@ -563,7 +574,7 @@ fn a_document_reads_the_same_with_windows_line_ends_and_a_mark() {
         [
             "1:7: port: takes a whole number from 1 to 65535",
             "4:9: providers[0].type: \"olama\" is no type; did you mean ollama? \
-             (known: openai, azure-openai, groq, ollama, mock)",
+             (known: openai, azure-openai, groq, ollama, bedrock, mock)",
         ]
     );
 }

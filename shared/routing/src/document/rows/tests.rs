@@ -28,6 +28,7 @@ fn each_entry_has_a_row() {
             "price/pooled/llama",
             "provider/azure",
             "provider/cerebras",
+            "provider/claude",
             "provider/pooled",
             "provider/scripted",
             "route/dynamic/n8n",
@@ -118,7 +119,7 @@ fn stored_rows_obey_the_same_rules() {
         faults,
         [
             "models[1].colour: is no key of a model (known: name, provider, description)",
-            "models[1].provider: names no provider: \"nobody\" (known: cerebras, pooled, azure, scripted)",
+            "models[1].provider: names no provider: \"nobody\" (known: cerebras, pooled, azure, claude, scripted)",
         ]
     );
 }

@@ -1,0 +1,56 @@
+//! Amazon Bedrock's Converse and `ConverseStream`, to providers only: no client speaks it to us.
+//!
+//! Source: the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5, seen 2026-11; what a
+//! model demands beside it, each in the module where it matters. The binary frames of a stream are
+//! read by `aws-smithy-eventstream` (decision 0020).
+
+mod answer;
+mod content;
+mod encode;
+mod fault;
+mod media;
+mod model;
+mod reader;
+mod thinking;
+mod tools;
+mod wire;
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Meaning, Request, Response, Result};
+
+use crate::{Encoded, EventReader, Outbound, Reading, Target};
+
+/// Bedrock's Converse.
+#[derive(Clone, Copy, Debug)]
+pub struct Bedrock;
+
+/// Whose signatures travel here: Claude's are the same at Anthropic's own address.
+const MAKER: &str = "anthropic";
+/// How the signature of a thought begins that nobody may read.
+const REDACTED: &str = "redacted:";
+
+impl Outbound for Bedrock {
+    fn name(&self) -> &'static str {
+        "bedrock"
+    }
+
+    fn forward(&self, _request: &Request, _target: &Target<'_>) -> Result<Encoded> {
+        Err(Error::new(Kind::Internal, "No client speaks Bedrock's format to be passed on."))
+    }
+
+    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+        encode::conversation(meaning.conversation()?, target)
+    }
+
+    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
+        answer::whole(&body)
+    }
+
+    fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
+        Box::<reader::Reader>::default()
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        fault::from_status(status, body)
+    }
+}

@@ -1,0 +1,140 @@
+//! A conversation as a Converse request.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use canonical::{Conversation, Error, Field, Kind, Output, Result, Schema};
+use serde_json::{Map, Value};
+
+use super::{
+    content::{self, Said},
+    model::Family,
+    thinking::{self, Tuned},
+    tools::{self, Tools},
+    wire::{self, Additional, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
+};
+use crate::{Encoded, Target};
+
+/// How many labels a request may have.
+const MOST_LABELS: usize = 16;
+/// How long a label's name or value may be.
+const LONGEST_LABEL: usize = 256;
+
+/// Writes a conversation, and says what could not be said.
+pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+    let Conversation {
+        turns: _,
+        tools: _,
+        tool_choice: _,
+        parallel_tool_calls: _,
+        output,
+        sampling,
+        max_tokens: _,
+        reasoning: _,
+        cache: _,
+        user,
+        metadata,
+        service_tier,
+        verbosity,
+        prompt_cache_key,
+        // The caller has told of them.
+        other: _,
+    } = conversation;
+    let family = Family::of(target.model);
+    let Said { system, messages, dropped: unsaid } = content::said(conversation, family)?;
+    let Tools { config, claude, dropped: untold } = tools::tools(conversation, family)?;
+    let Tuned { inference, mut additional, output: mut form, dropped: untuned } =
+        thinking::tuned(conversation, family);
+    additional.tool_choice = claude;
+
+    let mut dropped: BTreeSet<Field> = [unsaid, untold, untuned].into_iter().flatten().collect();
+    form.text_format = output.as_ref().and_then(|it| text_format(it, &mut dropped));
+    let request = Converse {
+        messages,
+        system,
+        inference_config: present(inference),
+        tool_config: config,
+        additional_model_request_fields: Some(additional).filter(|it| *it != Additional::default()),
+        // Which of the client's texts came up, where the model says so.
+        additional_model_response_field_paths: match family {
+            Family::Claude(_) if !sampling.stop.is_empty() => &["/stop_sequence"],
+            _ => &[],
+        },
+        request_metadata: labels(metadata, &mut dropped),
+        service_tier: service_tier.as_deref().and_then(|it| tier(it, &mut dropped)),
+        output_config: Some(form).filter(|it| it.text_format.is_some() || it.effort.is_some()),
+    };
+    let silent = [
+        (user.is_some(), Field::User),
+        (verbosity.is_some(), Field::Verbosity),
+        (prompt_cache_key.is_some(), Field::PromptCacheKey),
+    ];
+    dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
+    let body = serde_json::to_vec(&request).map_err(|error| {
+        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
+    })?;
+    Ok(Encoded { body: Bytes::from(body), headers: vec![], dropped: dropped.into_iter().collect() })
+}
+
+fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {
+    Some(inference).filter(|it| *it != wire::Inference::default())
+}
+
+fn text_format<'a>(output: &'a Output, dropped: &mut BTreeSet<Field>) -> Option<TextFormat<'a>> {
+    let Schema { name, description, schema, strict } = match output {
+        Output::Text => return None,
+        Output::Json => {
+            dropped.insert(Field::Output);
+            return None;
+        }
+        Output::Schema(schema) => schema,
+    };
+    // It is always followed to the letter, which suits who does not ask for it too.
+    let _ = strict;
+    let json_schema = JsonSchema {
+        schema: &schema.0,
+        name: name.as_deref(),
+        description: description.as_deref(),
+    };
+    Some(TextFormat { kind: "json_schema", structure: Structure { json_schema } })
+}
+
+/// OpenAI's tiers, where Bedrock has one of the same name. `auto` is what happens anyway.
+fn tier(word: &str, dropped: &mut BTreeSet<Field>) -> Option<ServiceTier> {
+    let kind = match word {
+        "auto" => return None,
+        "default" => "default",
+        "flex" => "flex",
+        "priority" => "priority",
+        _ => {
+            dropped.insert(Field::ServiceTier);
+            return None;
+        }
+    };
+    Some(ServiceTier { kind })
+}
+
+/// The labels that are allowed.
+fn labels(
+    metadata: &[(String, String)],
+    dropped: &mut BTreeSet<Field>,
+) -> Option<Map<String, Value>> {
+    let fits = |it: &str| it.len() <= LONGEST_LABEL && it.chars().all(is_plain);
+    let allowed = metadata.iter().filter(|it| !it.0.is_empty() && fits(&it.0) && fits(&it.1));
+    let labels: Map<String, Value> = allowed
+        .take(MOST_LABELS)
+        .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+        .collect();
+    if labels.len() < metadata.len() {
+        dropped.insert(Field::Metadata);
+    }
+    Some(labels).filter(|it| !it.is_empty())
+}
+
+/// Source: the pattern of `RequestMetadata` in the service model.
+fn is_plain(it: char) -> bool {
+    it.is_ascii_alphanumeric() || it.is_ascii_whitespace() || ":_@$#=/+,-.".contains(it)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Tools, and whether they may, must or must not be called.
+//!
+//! Converse has no `none`, and demands its `toolConfig` wherever the conversation holds calls or
+//! results: *The toolConfig field must be defined when using toolUse and toolResult content
+//! blocks.* What Claude's own API has beside it travels in `additionalModelRequestFields` (sources:
+//! boto/boto3 issue 4687, BerriAI/litellm pull request 34347, seen 2026-11).
+
+use std::collections::BTreeSet;
+
+use canonical::{Content, Conversation, Error, Field, Result, Tool, ToolChoice};
+use serde_json::value::RawValue;
+
+use super::{
+    content::cache_point,
+    model::Family,
+    wire::{self, ClaudeChoice, InputSchema, ToolConfig, ToolSpec},
+};
+use crate::json;
+
+/// The schema of a tool that takes nothing, or of which nothing is known.
+const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
+
+/// What a request says about tools, in Bedrock's words.
+#[derive(Default)]
+pub(super) struct Tools<'a> {
+    pub(super) config: Option<ToolConfig<'a>>,
+    pub(super) claude: Option<ClaudeChoice<'a>>,
+    pub(super) dropped: Vec<Field>,
+}
+
+/// Says which tools there are.
+pub(super) fn tools(conversation: &Conversation, family: Family) -> Result<Tools<'_>> {
+    let mut said = Tools::default();
+    let used = used(conversation);
+    let forbidden = conversation.tool_choice == Some(ToolChoice::None);
+    if used.is_empty() && (forbidden || conversation.tools.is_empty()) {
+        return Ok(said);
+    }
+    let mut tools = vec![];
+    for tool in conversation.tools.iter().filter(|it| is_offered(conversation, it)) {
+        said.tool(tool, family, &mut tools)?;
+    }
+    if tools.is_empty() {
+        for name in used {
+            let input_schema = InputSchema { json: anything()? };
+            let spec = ToolSpec { name, description: None, input_schema, strict: None };
+            tools.push(wire::Tool::ToolSpec(spec));
+        }
+    }
+    let tool_choice = said.choice(conversation, family);
+    said.config = Some(ToolConfig { tools, tool_choice });
+    Ok(said)
+}
+
+impl<'a> Tools<'a> {
+    fn tool(
+        &mut self,
+        tool: &'a Tool,
+        family: Family,
+        tools: &mut Vec<wire::Tool<'a>>,
+    ) -> Result<()> {
+        let Tool { name, description, schema, strict, cache } = tool;
+        let can_be_strict = family.claude().is_some_and(|it| it.is_strict());
+        if *strict == Some(true) && !can_be_strict {
+            self.dropped.push(Field::ToolStrict);
+        }
+        let schema = match schema {
+            Some(schema) => json::verbatim(schema)?,
+            None => anything()?,
+        };
+        tools.push(wire::Tool::ToolSpec(ToolSpec {
+            name,
+            description: description.as_deref().filter(|it| !it.trim().is_empty()),
+            input_schema: InputSchema { json: schema },
+            strict: strict.filter(|it| *it && can_be_strict),
+        }));
+        if let Some(mark) = cache {
+            let point = cache_point(mark, family, &mut self.dropped);
+            tools.extend(point.map(wire::Tool::CachePoint));
+        }
+        Ok(())
+    }
+
+    fn choice(
+        &mut self,
+        conversation: &'a Conversation,
+        family: Family,
+    ) -> Option<wire::ToolChoice<'a>> {
+        let one_by_one = conversation.parallel_tool_calls == Some(false);
+        let choice = match &conversation.tool_choice {
+            Some(ToolChoice::None) => return self.none(family),
+            Some(ToolChoice::Auto) => Some(wire::ToolChoice::Auto {}),
+            Some(ToolChoice::Required | ToolChoice::Among(_, true)) => {
+                Some(wire::ToolChoice::Any {})
+            }
+            Some(ToolChoice::Named(name)) => Some(wire::ToolChoice::Tool { name }),
+            Some(ToolChoice::Among(_, false)) | None => None,
+        };
+        // What the history needs only stands there to be lawful.
+        let choice = choice.filter(|_| !conversation.tools.is_empty());
+        if !one_by_one || conversation.tools.is_empty() {
+            return choice;
+        }
+        if family.claude().is_none() {
+            self.dropped.push(Field::ParallelToolCalls);
+            return choice;
+        }
+        let (kind, name) = match choice {
+            Some(wire::ToolChoice::Any {}) => ("any", None),
+            Some(wire::ToolChoice::Tool { name }) => ("tool", Some(name)),
+            Some(wire::ToolChoice::Auto {}) | None => ("auto", None),
+        };
+        let disable_parallel_tool_use = Some(true);
+        self.claude = Some(ClaudeChoice { kind, name, disable_parallel_tool_use });
+        None
+    }
+
+    fn none(&mut self, family: Family) -> Option<wire::ToolChoice<'a>> {
+        if family.claude().is_some() {
+            let (kind, name) = ("none", None);
+            self.claude = Some(ClaudeChoice { kind, name, disable_parallel_tool_use: None });
+        } else {
+            self.dropped.push(Field::ToolChoice);
+        }
+        None
+    }
+}
+
+/// Whether a tool is among those that may be called.
+fn is_offered(conversation: &Conversation, tool: &Tool) -> bool {
+    match &conversation.tool_choice {
+        Some(ToolChoice::Among(names, _)) => names.contains(&tool.name),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Named(_))
+        | None => true,
+    }
+}
+
+/// The tools that were called so far.
+fn used(conversation: &Conversation) -> BTreeSet<&str> {
+    let parts = conversation.turns.iter().flat_map(|it| &it.parts);
+    let names = parts.filter_map(|it| match &it.content {
+        Content::ToolCall(call) => Some(call.name.as_str()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn anything() -> Result<&'static RawValue> {
+    serde_json::from_str(ANYTHING)
+        .map_err(|error| Error::new(canonical::Kind::Internal, "No schema.").caused_by(error))
+}
+
+#[cfg(test)]
+mod tests;

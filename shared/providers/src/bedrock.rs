@@ -1,0 +1,36 @@
+//! Amazon Bedrock, which speaks Converse with every model that it has.
+//!
+//! Sources: the Bedrock User Guide, *Endpoints* and *API keys*, and the service model in botocore
+//! 1.44.5, seen 2026-11. The model is part of the path, encoded once; a stream has a path of its
+//! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
+
+use canonical::Task;
+use formats::{bedrock::Bedrock, bedrock_embeddings::BedrockEmbeddings};
+
+use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech, StreamUsage};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "bedrock",
+    base_url: "https://bedrock-runtime.{region}.amazonaws.com",
+    version: "",
+    speaks: &[
+        Speech {
+            task: Task::Converse,
+            format: &Bedrock,
+            path: "/model/{model}/converse",
+            stream_path: Some("/model/{model}/converse-stream"),
+            only_for: &[],
+        },
+        Speech {
+            task: Task::Embed,
+            format: &BedrockEmbeddings,
+            path: "/model/{model}/invoke",
+            stream_path: None,
+            only_for: &[],
+        },
+    ],
+    auth: Auth::SigV4("bedrock"),
+    key: Key::Optional,
+    stream_usage: StreamUsage::Always,
+    ..OPENAI_COMPATIBLE
+};

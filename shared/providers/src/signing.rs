@@ -1,0 +1,165 @@
+//! Calls that carry a signature in place of a key: AWS's, which the process's own role makes.
+
+use bytes::Bytes;
+use canonical::{Error, Kind, Result};
+use http::{HeaderName, HeaderValue, header};
+use http_body_util::Full;
+use routing::document;
+use storage::{Signer, Unsigned};
+
+use crate::{Auth, Provider};
+
+/// Who signs the calls to one provider, and for which service and region.
+#[derive(Debug)]
+pub(crate) struct Signing {
+    signer: Signer,
+    service: &'static str,
+    region: String,
+}
+
+/// The region that a provider is asked in: the configured one, or where the process runs.
+pub(crate) fn region<'a>(
+    configured: &'a document::Provider,
+    signer: &'a Signer,
+) -> Result<&'a str> {
+    let found = configured.region.as_deref().or(signer.region());
+    found.ok_or_else(|| {
+        let message = "its region is not known: add `region`, or set the variable AWS_REGION";
+        Error::new(Kind::Refused, message)
+    })
+}
+
+impl Signing {
+    /// What signs the calls to a provider. None where a key or the operator's own header does.
+    pub(crate) fn of(
+        provider: &Provider,
+        configured: &document::Provider,
+        signer: &Signer,
+    ) -> Result<Option<Self>> {
+        let Auth::SigV4(service) = provider.auth else { return Ok(None) };
+        let authorized = |it: &String| it.eq_ignore_ascii_case(header::AUTHORIZATION.as_str());
+        if !configured.keys.is_empty() || configured.headers.keys().any(authorized) {
+            return Ok(None);
+        }
+        if !signer.is_able() {
+            let message = "it has no `api_key`, and there are no AWS credentials to sign with: set \
+                           AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+            return Err(Error::new(Kind::Refused, message));
+        }
+        let region = region(configured, signer)?.to_owned();
+        Ok(Some(Self { signer: signer.clone(), service, region }))
+    }
+
+    /// Signs a request that is complete, at `now` in milliseconds since 1970.
+    ///
+    /// Only the type of the body is signed beside what must be: a proxy may change the rest.
+    pub(crate) fn sign(
+        &self,
+        post: &mut http::Request<Full<Bytes>>,
+        body: &[u8],
+        now: u64,
+    ) -> Result<()> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(Kind::Internal, "its request could not be signed").caused_by(error)
+        };
+        let kind = post.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let headers: Vec<_> =
+            kind.map(|it| (header::CONTENT_TYPE.as_str(), it)).into_iter().collect();
+        let unsigned = Unsigned {
+            method: post.method().as_str(),
+            url: &post.uri().to_string(),
+            headers: &headers,
+            body,
+            service: self.service,
+            region: &self.region,
+        };
+        let proof = self.signer.sign(&unsigned, now).map_err(|error| failed(error.into()))?;
+        for (name, value) in proof {
+            let mut value =
+                HeaderValue::from_str(value.expose()).map_err(|error| failed(error.into()))?;
+            value.set_sensitive(true);
+            post.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use storage::{Credentials, Secret};
+
+    use super::*;
+
+    /// 2026-11-21T00:00:00Z.
+    const NOW: u64 = 1_795_219_200_000;
+
+    fn provider(region: Option<&str>, header: Option<&str>) -> document::Provider {
+        let source = document::SecretSource::Value { value: Secret::new("x"), variable: None };
+        document::Provider {
+            name: "p".to_owned(),
+            kind: "bedrock".to_owned(),
+            base_url: None,
+            keys: vec![],
+            headers: header
+                .map(|it| (it.to_owned(), source))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+            api_version: None,
+            region: region.map(str::to_owned),
+            timeout: None,
+            script: None,
+        }
+    }
+
+    fn role() -> Credentials {
+        Credentials {
+            access_key_id: "AKID".to_owned(),
+            secret_access_key: Secret::new("hunter2"),
+            session_token: Some(Secret::new("the-token")),
+        }
+    }
+
+    fn signing(configured: &document::Provider, signer: &Signer) -> Result<Option<Signing>> {
+        Signing::of(crate::find(&configured.kind).unwrap(), configured, signer)
+    }
+
+    #[test]
+    fn a_call_is_signed_for_its_service_and_region() {
+        let signer = Signer::new(Some("us-east-1".to_owned()), Some(role()));
+        let signing = signing(&provider(Some("eu-west-1"), None), &signer).unwrap().unwrap();
+        let mut post = http::Request::post("https://h.example/model/a%3A0/converse")
+            .header("content-type", "application/json")
+            .header("user-agent", "lockgate")
+            .body(Full::new(Bytes::from_static(b"{}")))
+            .unwrap();
+        signing.sign(&mut post, b"{}", NOW).unwrap();
+        let proof = &post.headers()["authorization"];
+        assert!(proof.is_sensitive() && post.headers()["x-amz-security-token"].is_sensitive());
+        let proof = proof.to_str().unwrap();
+        assert!(
+            proof.contains("Credential=AKID/20261121/eu-west-1/bedrock/aws4_request,"),
+            "{proof}"
+        );
+        let names = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token,";
+        assert!(proof.contains(names), "{proof}");
+    }
+
+    #[test]
+    fn the_operators_own_header_is_proof_enough() {
+        let configured = provider(None, Some("Authorization"));
+        assert!(signing(&configured, &Signer::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let said = |configured: &document::Provider, signer: &Signer| {
+            signing(configured, signer).unwrap_err().message().to_owned()
+        };
+        let nobody = said(&provider(Some("eu-west-1"), None), &Signer::default());
+        assert!(nobody.contains("AWS_ACCESS_KEY_ID"), "{nobody}");
+        let nowhere = said(&provider(None, None), &Signer::new(None, Some(role())));
+        assert!(nowhere.contains("AWS_REGION"), "{nowhere}");
+    }
+}
