@@ -4,7 +4,6 @@
 //! tested is what will run.
 
 pub mod aws;
-pub mod bedrock;
 pub mod client;
 pub mod cloud;
 pub mod lockgate;
@@ -12,6 +11,7 @@ pub mod openai;
 pub mod provider;
 pub mod runtime;
 pub mod sockets;
+pub mod strict;
 
 mod body;
 mod server;
