@@ -4,6 +4,7 @@
 //! tested is what will run.
 
 pub mod aws;
+pub mod bedrock;
 pub mod client;
 pub mod cloud;
 pub mod lockgate;
