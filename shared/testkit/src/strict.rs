@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod anthropic;
 mod asked;
+mod bedrock;
 mod gemini;
 mod look;
 mod openai;
@@ -42,6 +43,8 @@ pub enum Dialect {
     Anthropic,
     /// `POST /v1beta/models/{model}:generateContent`.
     Gemini,
+    /// `POST /model/{model}/converse`.
+    Bedrock,
 }
 
 /// A strict provider. It stops when it is dropped.
@@ -126,6 +129,7 @@ impl Dialect {
             Self::OpenAiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -135,6 +139,7 @@ impl Dialect {
             Self::OpenAiResponses => openai_responses::check(seen),
             Self::Anthropic => anthropic::check(seen),
             Self::Gemini => gemini::check(seen),
+            Self::Bedrock => bedrock::check(seen),
         }
     }
 
@@ -147,6 +152,7 @@ impl Dialect {
             Self::OpenAiResponses => openai_responses::answer(script, asked),
             Self::Anthropic => anthropic::answer(script, asked),
             Self::Gemini => gemini::answer(script, asked),
+            Self::Bedrock => bedrock::answer(script, asked),
         }
     }
 
@@ -155,6 +161,7 @@ impl Dialect {
             Self::OpenAiChat | Self::OpenAiResponses => openai::failure(status),
             Self::Anthropic => anthropic::failure(status),
             Self::Gemini => gemini::failure(status),
+            Self::Bedrock => bedrock::failure(status),
         }
     }
 }

@@ -15,11 +15,12 @@ pub(crate) const INBOUND: [Dialect; 4] =
     [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Anthropic, Dialect::Gemini];
 
 /// Every format that providers speak, and the configuration's word for one who does.
-pub(crate) const OUTBOUND: [(Dialect, &str); 4] = [
+pub(crate) const OUTBOUND: [(Dialect, &str); 5] = [
     (Dialect::OpenAiChat, "openai"),
     (Dialect::OpenAiResponses, "openai-responses"),
     (Dialect::Anthropic, "anthropic"),
     (Dialect::Gemini, "gemini"),
+    (Dialect::Bedrock, "bedrock"),
 ];
 
 /// A model that has everything its API has.
@@ -28,6 +29,7 @@ fn model(dialect: Dialect) -> &'static str {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => "gpt-5.1",
         Dialect::Anthropic => "claude-opus-4-5",
         Dialect::Gemini => "gemini-3-pro-preview",
+        Dialect::Bedrock => "anthropic.claude-opus-4-5-20251101-v1",
     }
 }
 

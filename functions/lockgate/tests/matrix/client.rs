@@ -70,6 +70,7 @@ pub(crate) fn ask(
         Dialect::OpenAiResponses => openai_responses::ask(talk, model, stream),
         Dialect::Anthropic => anthropic::ask(talk, model, stream),
         Dialect::Gemini => gemini::ask(talk, model, stream),
+        Dialect::Bedrock => Err(Unsayable),
     }
 }
 
@@ -81,12 +82,14 @@ pub(crate) fn hear(client: Dialect, text: &str, stream: bool) -> Result<Heard, M
         (Dialect::OpenAiResponses, true) => openai_responses::assemble(text)?,
         (Dialect::Anthropic, true) => anthropic::assemble(text)?,
         (Dialect::Gemini, true) => gemini::assemble(text)?,
+        (Dialect::Bedrock, true) => return Err("no client speaks it".to_owned()),
     };
     let heard = match client {
         Dialect::OpenAiChat => openai_chat::read(&whole),
         Dialect::OpenAiResponses => openai_responses::read(&whole),
         Dialect::Anthropic => anthropic::read(&whole),
         Dialect::Gemini => gemini::read(&whole),
+        Dialect::Bedrock => Err("no client speaks it".to_owned()),
     };
     let heard = heard.map_err(|it| format!("{it} in {whole}"))?;
     Ok(Heard { streamed: stream, ..heard })
@@ -109,6 +112,7 @@ pub(crate) fn failure(client: Dialect, text: &str) -> Result<String, Misread> {
             read::word(error, "status")?;
             read::number(error, "code")?;
         }
+        Dialect::Bedrock => return Err("no client speaks it".to_owned()),
     }
     Ok(read::word(error, "message")?.to_owned())
 }

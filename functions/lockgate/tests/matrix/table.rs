@@ -107,6 +107,7 @@ fn title(dialect: Dialect) -> &'static str {
         Dialect::OpenAiResponses => "OpenAI Responses",
         Dialect::Anthropic => "Anthropic",
         Dialect::Gemini => "Gemini",
+        Dialect::Bedrock => "Bedrock",
     }
 }
 

@@ -136,8 +136,12 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
         "modelStatus",
     ];
     only(whole, &MEMBERS)?;
-    word(whole, "modelVersion")?;
-    word(whole, "responseId")?;
+    for name in ["modelVersion", "responseId"] {
+        // Bedrock tells neither.
+        if !whole[name].is_null() {
+            word(whole, name)?;
+        }
+    }
     let candidate = list(whole, "candidates")?.first().ok_or("no candidates")?;
     only(
         candidate,

@@ -247,7 +247,7 @@ pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
                 return Err(format!("call {index} is not the next after {calls}"));
             }
         }
-        add(&mut message, delta);
+        add(&mut message, delta)?;
         reason = choice["finish_reason"].clone();
     }
     if message["content"] == "" && message["tool_calls"].is_array() {

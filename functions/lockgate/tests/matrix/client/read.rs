@@ -80,19 +80,14 @@ pub(crate) fn arguments(text: &str) -> Result<Value, Misread> {
 }
 
 /// Adds what a delta says to what was said before, as OpenAI's SDK does: texts are joined, lists are
-/// merged by `index`, anything else is replaced.
-pub(crate) fn add(whole: &mut Value, delta: &Value) {
+/// merged by `index`, anything else is replaced. As there, a list that goes on without is a fault.
+pub(crate) fn add(whole: &mut Value, delta: &Value) -> Result<(), Misread> {
     match (whole, delta) {
         (Value::Object(whole), Value::Object(delta)) => {
             for (name, value) in delta {
                 match whole.get_mut(name) {
                     Some(_) if matches!(name.as_str(), "index" | "type" | "id" | "role") => {}
-                    Some(old) if !old.is_null() => add(old, value),
-                    _ if value.is_array() => {
-                        let mut list = Value::Array(vec![]);
-                        add(&mut list, value);
-                        whole.insert(name.clone(), list);
-                    }
+                    Some(old) if !old.is_null() => add(old, value)?,
                     _ => drop(whole.insert(name.clone(), value.clone())),
                 }
             }
@@ -100,11 +95,12 @@ pub(crate) fn add(whole: &mut Value, delta: &Value) {
         (Value::String(whole), Value::String(delta)) => whole.push_str(delta),
         (Value::Array(whole), Value::Array(delta)) => {
             for item in delta {
-                let old = whole
-                    .iter_mut()
-                    .find(|it| !item["index"].is_null() && it["index"] == item["index"]);
-                match old {
-                    Some(old) => add(old, item),
+                let index = &item["index"];
+                if index.is_null() {
+                    return Err(format!("{item} goes on with a list and has no index"));
+                }
+                match whole.iter_mut().find(|it| it["index"] == *index) {
+                    Some(old) => add(old, item)?,
                     None => whole.push(item.clone()),
                 }
             }
@@ -112,4 +108,5 @@ pub(crate) fn add(whole: &mut Value, delta: &Value) {
         (whole, delta) if !delta.is_null() => *whole = delta.clone(),
         _ => {}
     }
+    Ok(())
 }

@@ -28,7 +28,8 @@ fn ends() -> Vec<Feature> {
             talk: || Talk { stop: vec!["END"], ..Talk::of("Hi") },
             scripts: || vec![Script::text(["Hello"]).stops(Stop::Sequence("END".to_owned()))],
             returns: |heard, client, provider| {
-                let told = client == Dialect::Anthropic && provider == Dialect::Anthropic;
+                let claude = matches!(provider, Dialect::Anthropic | Dialect::Bedrock);
+                let told = client == Dialect::Anthropic && claude;
                 let wanted = if told { Stop::Sequence("END".to_owned()) } else { Stop::Done };
                 same(&heard[0].stop, &wanted)
             },
@@ -105,8 +106,9 @@ fn usages() -> Vec<Feature> {
             returns: |heard, client, provider| {
                 let used = heard[0].usage.ok_or("no usage")?;
                 same(used.read, 85)?;
-                // Only Anthropic tells it; Gemini has no place for it.
-                let told = provider == Dialect::Anthropic && client != Dialect::Gemini;
+                // Only Claude's providers tell it; Gemini has no place for it.
+                let counts = matches!(provider, Dialect::Anthropic | Dialect::Bedrock);
+                let told = counts && client != Dialect::Gemini;
                 same(used.written, if told { 5 } else { 0 })
             },
             ..PLAIN
@@ -119,7 +121,7 @@ fn usages() -> Vec<Feature> {
                 let used = heard[0].usage.ok_or("no usage")?;
                 same(used.wrote, 20)?;
                 // Anthropic counts it among the rest.
-                let told = provider != Dialect::Anthropic;
+                let told = !matches!(provider, Dialect::Anthropic | Dialect::Bedrock);
                 same(used.thought, if told { 8 } else { 0 })
             },
             ..PLAIN

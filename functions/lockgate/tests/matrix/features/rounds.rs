@@ -211,6 +211,21 @@ fn thoughts() -> Vec<Feature> {
             ..PLAIN
         },
         Feature {
+            name: "several thoughts in one answer",
+            talk: thinking,
+            scripts: || {
+                let first = Script::default().then_thought(["I ", "think."]).then_text(["Well."]);
+                let first = first.then_thought(["Hm."]).then_call("call_1", "time", ["{}"]);
+                vec![first, Script::text(["Done."])]
+            },
+            arrives: signed,
+            returns: |heard, _, _| {
+                super::says(&heard[0], "Well.")?;
+                super::says(&heard[1], "Done.")
+            },
+            ..PLAIN
+        },
+        Feature {
             name: "signatures of parallel calls",
             talk: thinking,
             scripts: || {
