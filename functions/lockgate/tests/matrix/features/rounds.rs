@@ -9,6 +9,7 @@ pub(super) fn all() -> Vec<Feature> {
     let mut all = calls();
     all.extend(results());
     all.extend(thoughts());
+    all.extend(more_thoughts());
     all
 }
 
@@ -225,6 +226,11 @@ fn thoughts() -> Vec<Feature> {
             },
             ..PLAIN
         },
+    ]
+}
+
+fn more_thoughts() -> Vec<Feature> {
+    vec![
         Feature {
             name: "signatures of parallel calls",
             talk: thinking,
