@@ -16,7 +16,7 @@ mod tools;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, Result};
+use canonical::{Content, Error, Kind, Meaning, Request, Response, Result};
 
 use crate::{Encoded, EventReader, Outbound, Reading, Target};
 
@@ -40,6 +40,10 @@ impl Outbound for Bedrock {
 
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
         encode::conversation(meaning.conversation()?, target)
+    }
+
+    fn takes_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+        url.starts_with("s3://")
     }
 
     fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {

@@ -20,7 +20,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Error, Event, Field, Format, Framing, Meaning, Request, Response, Result, Summary,
+    Content, Error, Event, Field, Format, Framing, Meaning, Request, Response, Result, Summary,
 };
 
 pub use clean::{clean, without_secrets};
@@ -69,6 +69,10 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
     /// Writes what was said in another format, and says what could not be said.
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded>;
+    /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
+    fn takes_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
+        true
+    }
     /// Reads a whole answer. A failure inside a 200 is an error.
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response>;
     /// Reads an answer piece by piece; one reader lives as long as one stream.

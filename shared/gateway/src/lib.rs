@@ -12,7 +12,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use canonical::{Error, Result};
-use providers::{Answer, Question};
+use providers::{Answer, Fetched, Question};
 use routing::{Asked, Limits, Outlook, Plan, Rests, Step, Tries};
 
 pub use call::{Call, Clock};
@@ -64,6 +64,7 @@ impl Gateway {
         let limits = Limits { deadline: call.deadline(), seed: call.clock.now() };
         let mut tries = Tries::new(plan, self.rests.clone(), limits);
         let mut renewed = false;
+        let fetched = Fetched::default();
         loop {
             let now = call.clock.now();
             let next = tries.next(now)?;
@@ -72,8 +73,12 @@ impl Gateway {
             }
             let snapshot = &call.snapshot;
             let max_output = |it: &Step| snapshot.max_output(&it.provider, &it.model);
-            let question =
-                Question { request: &call.request, strict: call.strict, max_output: &max_output };
+            let question = Question {
+                request: &call.request,
+                strict: call.strict,
+                max_output: &max_output,
+                fetched: &fetched,
+            };
             match snapshot.upstream.send(&next, &question, now).await {
                 Ok(answer) => return Ok((answer, tries)),
                 Err(error) if is_about_the_key(&error) && !renewed => {

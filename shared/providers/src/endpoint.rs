@@ -297,6 +297,10 @@ mod tests {
             "http://127.0.0.1:1/model/m/converse"
         );
         assert_eq!(
+            address("bedrock-anthropic", None, "m"),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com/anthropic/v1/messages"
+        );
+        assert_eq!(
             address("bedrock-openai", None, "m"),
             "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1/chat/completions"
         );

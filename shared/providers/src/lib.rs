@@ -4,6 +4,7 @@
 
 mod client;
 mod endpoint;
+mod fetch;
 mod hints;
 mod signing;
 mod stream;
@@ -12,6 +13,7 @@ mod upstream;
 mod anthropic;
 mod azure_openai;
 mod bedrock;
+mod bedrock_anthropic;
 mod bedrock_openai;
 mod cerebras;
 mod cohere;
@@ -41,6 +43,7 @@ pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
 pub use endpoint::Resolve;
+pub use fetch::Fetched;
 pub use stream::Events;
 pub use upstream::{Answer, Body, Question, Upstream};
 
@@ -49,6 +52,7 @@ pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
     &bedrock::PROVIDER,
+    &bedrock_anthropic::PROVIDER,
     &bedrock_openai::PROVIDER,
     &cerebras::PROVIDER,
     &cohere::PROVIDER,

@@ -14,8 +14,9 @@ use routing::{
 };
 
 use crate::{
-    Client, Events,
+    Client, Events, Fetched,
     endpoint::{Endpoint, Resolve},
+    fetch::{Fetch, Wish},
     hints,
     mock::{self, Mock},
     stream::{Source, quoting_none},
@@ -34,6 +35,7 @@ pub struct Upstream {
     client: Client,
     endpoints: HashMap<String, Result<Endpoint>>,
     idle_timeout: Duration,
+    pub(crate) fetch: Fetch,
     /// Scripted providers play as long as this lives.
     _mocks: Vec<Mock>,
 }
@@ -47,6 +49,8 @@ pub struct Question<'a> {
     pub strict: bool,
     /// The most that a model can write, in tokens, where that is known.
     pub max_output: &'a (dyn Fn(&Step) -> Option<u64> + Sync),
+    /// What earlier steps of the same call have fetched.
+    pub fetched: &'a Fetched,
 }
 
 impl fmt::Debug for Question<'_> {
@@ -92,7 +96,13 @@ impl Upstream {
         };
         let endpoints =
             document.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
-        Self { client, endpoints, idle_timeout: document.idle_timeout, _mocks: mocks }
+        Self {
+            client,
+            endpoints,
+            idle_timeout: document.idle_timeout,
+            fetch: Fetch::new(document.fetch.as_ref()),
+            _mocks: mocks,
+        }
     }
 
     /// Why a step could not be tried at all, such as a key that is missing.
@@ -136,7 +146,8 @@ impl Upstream {
         let (step, request) = (next.step(), question.request);
         let mouth = endpoint.mouth(request, &step.model)?;
         let format = mouth.speech.format;
-        let Written { encoded, dropped, purpose } = written(question, step, endpoint, format)?;
+        let Written { encoded, dropped, purpose } =
+            written(question, next, endpoint, format, &self.fetch).await?;
         let body = encoded.body;
         let mut post = http::Request::new(Full::new(body.clone()));
         *post.method_mut() = http::Method::POST;
@@ -183,13 +194,14 @@ struct Written {
 }
 
 /// Writes a request: the client's own bytes where the formats are the same, else what they mean.
-fn written(
+async fn written(
     question: &Question<'_>,
-    step: &Step,
+    next: &Try,
     endpoint: &Endpoint,
     format: &dyn Outbound,
+    fetch: &Fetch,
 ) -> Result<Written> {
-    let request = question.request;
+    let (step, request) = (next.step(), question.request);
     let without = left_out(step, request);
     let mut target = Target {
         model: &step.model,
@@ -205,7 +217,10 @@ fn written(
     } else {
         target.max_output = (question.max_output)(step);
         let meaning = request.meaning()?;
-        let mut encoded = format.encode(&meaning.without(without), &target)?;
+        let limit = Time::of(next, request).limit;
+        let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
+        let filled = fetch.filled(meaning.without(without), &wish).await?;
+        let mut encoded = format.encode(&filled, &target)?;
         encoded.dropped.extend_from_slice(without);
         (encoded, Purpose::Translate, meaning.other())
     };

@@ -51,7 +51,7 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 
 #[test]
 fn bedrock_takes_a_key_or_a_signature() {
-    for name in ["bedrock", "bedrock-openai"] {
+    for name in ["bedrock", "bedrock-anthropic", "bedrock-openai"] {
         let bedrock = named(name);
         assert_eq!((bedrock.auth, bedrock.key), (Auth::SigV4("bedrock"), Key::Optional));
         assert!(bedrock.takes_region() && bedrock.base_url.starts_with("https://"));

@@ -5,6 +5,7 @@
 
 mod export;
 mod faults;
+mod fetch;
 mod node;
 mod provider;
 mod read;
@@ -33,6 +34,10 @@ pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(600);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a provider's model rests after a failure when nobody says otherwise.
 pub const COOLDOWN: Duration = Duration::from_secs(60);
+/// How long all media of one request may take to fetch when nobody says otherwise.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many bytes all media of one request may have together when nobody says otherwise.
+pub const FETCH_BYTES: u64 = 10_000_000;
 /// Where the local server listens when nobody says otherwise.
 pub const PORT: u16 = 8080;
 
@@ -53,6 +58,8 @@ pub struct Document {
     pub default_provider: Option<String>,
     /// The route or model that serves a request which names none.
     pub default_model: Option<String>,
+    /// What may be fetched for providers that take only bytes; nothing when absent.
+    pub fetch: Option<Fetch>,
     /// Whom we call.
     pub providers: Vec<Provider>,
     /// Names that clients use, and the steps behind each.
@@ -70,6 +77,17 @@ impl Document {
             self.providers.iter().flat_map(|it| it.keys.iter().chain(it.headers.values()));
         self.api_key.iter().chain(of_providers)
     }
+}
+
+/// What the gateway may fetch for providers that take pictures and documents only as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// From whom: names, or `*.` and the end of names. In lower case; at least one.
+    pub hosts: Vec<String>,
+    /// How many bytes all media of one request may have together.
+    pub max_bytes: u64,
+    /// Time for all media of one request together.
+    pub timeout: Duration,
 }
 
 /// A value that must not be seen: here, or in a parameter store.

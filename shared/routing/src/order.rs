@@ -237,6 +237,7 @@ mod tests {
             idle_timeout: document::IDLE_TIMEOUT,
             default_provider: None,
             default_model: Some("fast".to_owned()),
+            fetch: None,
             providers: vec![provider("a"), provider("b"), provider("b/c")],
             routes: vec![document::Route {
                 name: "fast".to_owned(),

@@ -13,6 +13,7 @@ mod doors;
 mod endpoints;
 mod exhausted;
 mod fallback;
+mod fetch;
 mod leaving;
 mod models;
 mod names;

@@ -59,7 +59,8 @@ fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body
         let message = "it does not go on where an assistant's message ends; end with a user's";
         return Err(Error::new(Kind::Inexpressible, message));
     }
-    let plan = thinking::plan(conversation, model, target.max_output, &messages, &mut dropped);
+    let in_the_way = thinking::is_in_the_way(conversation, &messages);
+    let plan = thinking::plan(conversation, model, target.max_output, in_the_way, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
     let format = format(conversation.output.as_ref(), model, &mut dropped)?;

@@ -6,22 +6,22 @@
 
 /// What one model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Model {
-    pub(super) thinking: Thinking,
-    pub(super) off: Off,
-    pub(super) effort: Words,
-    pub(super) sampling: Sampling,
+pub(crate) struct Model {
+    pub(crate) thinking: Thinking,
+    pub(crate) off: Off,
+    pub(crate) effort: Words,
+    pub(crate) sampling: Sampling,
     /// Whether a tool call can be forced.
-    pub(super) forced: bool,
+    pub(crate) forced: bool,
     /// Whether answers and arguments can be held to a schema.
-    pub(super) schemas: bool,
+    pub(crate) schemas: bool,
     /// Whether it goes on where a last message of its own ends.
-    pub(super) continues: bool,
+    pub(crate) continues: bool,
 }
 
 /// How thinking is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(crate) enum Thinking {
     /// It does not think.
     Never,
     /// With a budget.
@@ -32,7 +32,7 @@ pub(super) enum Thinking {
 
 /// How thinking is switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Off {
+pub(crate) enum Off {
     /// It is off unless it is asked for.
     Already,
     /// With `disabled`.
@@ -45,7 +45,7 @@ pub(super) enum Off {
 
 /// Whether it takes `temperature`, `top_p` and `top_k`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sampling {
+pub(crate) enum Sampling {
     /// All of them.
     All,
     /// `temperature` or `top_p`, not both.
@@ -56,7 +56,7 @@ pub(super) enum Sampling {
 
 /// Which words for effort it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Words {
+pub(crate) enum Words {
     /// None.
     None,
     /// Up to `high`.
@@ -75,7 +75,7 @@ enum Family {
 }
 
 /// Looks a model up, by any provider's name for it.
-pub(super) fn model(name: &str) -> Model {
+pub(crate) fn model(name: &str) -> Model {
     let name = name.to_ascii_lowercase().replace('.', "-");
     let Some((_, claude)) = name.split_once("claude-") else {
         return Model { forced: true, ..of(Family::Other, (4, 0)) };

@@ -128,40 +128,40 @@ pub(super) struct Tool<'a> {
 
 /// Whether it does.
 #[derive(Debug, Serialize)]
-pub(super) struct ToolChoice<'a> {
+pub(crate) struct ToolChoice<'a> {
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) disable_parallel_tool_use: Option<bool>,
+    pub(crate) disable_parallel_tool_use: Option<bool>,
 }
 
 /// Whether and how the model thinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Thinking {
+pub(crate) struct Thinking {
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) budget_tokens: Option<u64>,
+    pub(crate) budget_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) display: Option<&'static str>,
+    pub(crate) display: Option<&'static str>,
 }
 
 /// How hard it tries, and in what form it answers.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct OutputConfig {
+pub(crate) struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) effort: Option<&'static str>,
+    pub(crate) effort: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) format: Option<JsonFormat>,
+    pub(crate) format: Option<JsonFormat>,
 }
 
 /// JSON that follows a schema.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "json_schema")]
-pub(super) struct JsonFormat {
-    pub(super) schema: Box<RawValue>,
+pub(crate) struct JsonFormat {
+    pub(crate) schema: Box<RawValue>,
 }
 
 /// Who asks.

@@ -24,7 +24,7 @@ const FORMATS: &[&str] =
     &["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"];
 
 /// The schema of a tool's arguments.
-pub(super) fn of_tool(
+pub(crate) fn of_tool(
     schema: Option<&Json>,
     strict: bool,
     dropped: &mut Vec<Field>,
@@ -56,7 +56,7 @@ pub(super) fn of_tool(
 }
 
 /// The schema of an answer, its name and description within.
-pub(super) fn of_answer(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
+pub(crate) fn of_answer(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
     let members = object(&schema.schema.0)?;
     let mut out = String::with_capacity(schema.schema.0.len() + 64);
     strictly(&members, Some(schema), &mut out, dropped);

@@ -22,18 +22,18 @@ const ANSWER: u64 = 8192;
 
 /// What is sent about thinking.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) max_tokens: u64,
-    pub(super) thinking: Option<Thinking>,
-    pub(super) output_config: Option<OutputConfig>,
+pub(crate) struct Plan {
+    pub(crate) max_tokens: u64,
+    pub(crate) thinking: Option<Thinking>,
+    pub(crate) output_config: Option<OutputConfig>,
 }
 
-/// Decides what is sent about thinking.
-pub(super) fn plan(
+/// Decides what is sent about thinking. `in_the_way` says whether something forbids a budget.
+pub(crate) fn plan(
     conversation: &Conversation,
     model: Model,
     max_output: Option<u64>,
-    messages: &[Message<'_>],
+    in_the_way: bool,
     dropped: &mut Vec<Field>,
 ) -> Plan {
     let mut plan = Plan {
@@ -50,7 +50,7 @@ pub(super) fn plan(
     match model.thinking {
         Way::Never => dropped.push(Field::Reasoning),
         Way::Adaptive => plan.thinking = Some(adaptive(reasoning)),
-        Way::Budget if is_in_the_way(conversation, messages) => dropped.push(Field::Reasoning),
+        Way::Budget if in_the_way => dropped.push(Field::Reasoning),
         Way::Budget => {
             if conversation.max_tokens.or(max_output).is_none() {
                 plan.max_tokens += reasoning.as_budget().unwrap_or(USUAL);
@@ -117,12 +117,18 @@ fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
 
 /// Whether something forbids a budget: a forced tool, a beginning that the model is to continue, or
 /// a turn that is still calling tools and lost its thought.
-fn is_in_the_way(conversation: &Conversation, messages: &[Message<'_>]) -> bool {
-    let forced = match &conversation.tool_choice {
+pub(super) fn is_in_the_way(conversation: &Conversation, messages: &[Message<'_>]) -> bool {
+    is_forced(conversation)
+        || messages.last().is_some_and(|it| it.role == "assistant")
+        || lacks_thought(messages)
+}
+
+/// Whether a tool must be called.
+pub(crate) fn is_forced(conversation: &Conversation) -> bool {
+    match &conversation.tool_choice {
         Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among(_, true)) => true,
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Among(_, false)) | None => false,
-    };
-    forced || messages.last().is_some_and(|it| it.role == "assistant") || lacks_thought(messages)
+    }
 }
 
 /// Whether the turn that is still calling tools has no thought at its beginning. It goes back to
@@ -144,7 +150,7 @@ fn lacks_thought(messages: &[Message<'_>]) -> bool {
 
 /// How tokens are chosen, as far as the model and its thinking allow. A value that is the model's
 /// own anyway is nothing lost.
-pub(super) fn sampling(
+pub(crate) fn sampling(
     sampling: &Sampling,
     model: Model,
     thinking: Option<Thinking>,

@@ -50,6 +50,12 @@ pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'
         }
     }
     check(&messages)?;
+    // A beginning that the model continues must not end with white space.
+    if let Some(Message { role: "assistant", content }) = messages.last_mut()
+        && let Some(Block::Text(text)) = content.last_mut()
+    {
+        *text = text.trim_end();
+    }
     if let Some(mark) = &conversation.cache
         && let Some(last) = messages.last_mut()
     {

@@ -1,6 +1,6 @@
 //! A conversation as a Converse request.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use bytes::Bytes;
 use canonical::{Conversation, Error, Field, Kind, Output, Result, Schema};
@@ -11,9 +11,9 @@ use super::{
     model::Family,
     thinking::{self, Tuned},
     tools::{self, Tools},
-    wire::{self, Additional, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
+    wire::{self, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
 };
-use crate::{Encoded, Target};
+use crate::{Encoded, Target, anthropic::schema};
 
 /// How many labels a request may have.
 const MOST_LABELS: usize = 16;
@@ -42,19 +42,27 @@ pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> 
     } = conversation;
     let family = Family::of(target.model);
     let Said { system, messages, dropped: unsaid } = content::said(conversation, family)?;
+    let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
+    if ends_itself && family.claude().is_some_and(|it| !it.continues) {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(Kind::Inexpressible, message));
+    }
     let Tools { config, claude, dropped: untold } = tools::tools(conversation, family)?;
     let Tuned { inference, mut additional, output: mut form, dropped: untuned } =
-        thinking::tuned(conversation, family);
+        thinking::tuned(conversation, family, target.max_output, &messages);
     additional.tool_choice = claude;
 
     let mut dropped: BTreeSet<Field> = [unsaid, untold, untuned].into_iter().flatten().collect();
-    form.text_format = output.as_ref().and_then(|it| text_format(it, &mut dropped));
+    form.text_format = match output {
+        Some(output) => text_format(output, family, &mut dropped)?,
+        None => None,
+    };
     let request = Converse {
         messages,
         system,
         inference_config: present(inference),
         tool_config: config,
-        additional_model_request_fields: Some(additional).filter(|it| *it != Additional::default()),
+        additional_model_request_fields: Some(additional).filter(|it| !it.is_empty()),
         // Which of the client's texts came up, where the model says so.
         additional_model_response_field_paths: match family {
             Family::Claude(_) if !sampling.stop.is_empty() => &["/stop_sequence"],
@@ -80,23 +88,33 @@ fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {
     Some(inference).filter(|it| *it != wire::Inference::default())
 }
 
-fn text_format<'a>(output: &'a Output, dropped: &mut BTreeSet<Field>) -> Option<TextFormat<'a>> {
-    let Schema { name, description, schema, strict } = match output {
-        Output::Text => return None,
-        Output::Json => {
+fn text_format<'a>(
+    output: &'a Output,
+    family: Family,
+    dropped: &mut BTreeSet<Field>,
+) -> Result<Option<TextFormat<'a>>> {
+    let schema = match output {
+        Output::Text => return Ok(None),
+        Output::Schema(schema) if family.claude().is_none_or(|it| it.schemas) => schema,
+        // There is no JSON without a schema here.
+        Output::Json | Output::Schema(_) => {
             dropped.insert(Field::Output);
-            return None;
+            return Ok(None);
         }
-        Output::Schema(schema) => schema,
     };
     // It is always followed to the letter, which suits who does not ask for it too.
-    let _ = strict;
-    let json_schema = JsonSchema {
-        schema: &schema.0,
-        name: name.as_deref(),
-        description: description.as_deref(),
+    let Schema { name, description, schema: json, strict: _ } = schema;
+    let json = if family.claude().is_some() {
+        let mut lost = vec![];
+        let json = schema::of_answer(schema, &mut lost)?;
+        dropped.extend(lost);
+        Cow::Owned(json.get().to_owned())
+    } else {
+        Cow::Borrowed(json.0.as_str())
     };
-    Some(TextFormat { kind: "json_schema", structure: Structure { json_schema } })
+    let (name, description) = (name.as_deref(), description.as_deref());
+    let json_schema = JsonSchema { schema: json, name, description };
+    Ok(Some(TextFormat { kind: "json_schema", structure: Structure { json_schema } }))
 }
 
 /// OpenAI's tiers, where Bedrock has one of the same name. `auto` is what happens anyway.

@@ -5,7 +5,7 @@
 //! blocks.* What Claude's own API has beside it travels in `additionalModelRequestFields` (sources:
 //! boto/boto3 issue 4687, BerriAI/litellm pull request 34347, seen 2026-11).
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use canonical::{Content, Conversation, Error, Field, Result, Tool, ToolChoice};
 use serde_json::value::RawValue;
@@ -13,9 +13,12 @@ use serde_json::value::RawValue;
 use super::{
     content::cache_point,
     model::Family,
-    wire::{self, ClaudeChoice, InputSchema, ToolConfig, ToolSpec},
+    wire::{self, InputSchema, ToolConfig, ToolSpec},
 };
-use crate::json;
+use crate::{
+    anthropic::{request, schema},
+    json,
+};
 
 /// The schema of a tool that takes nothing, or of which nothing is known.
 const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
@@ -24,7 +27,7 @@ const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
 #[derive(Default)]
 pub(super) struct Tools<'a> {
     pub(super) config: Option<ToolConfig<'a>>,
-    pub(super) claude: Option<ClaudeChoice<'a>>,
+    pub(super) claude: Option<request::ToolChoice<'a>>,
     pub(super) dropped: Vec<Field>,
 }
 
@@ -42,7 +45,7 @@ pub(super) fn tools(conversation: &Conversation, family: Family) -> Result<Tools
     }
     if tools.is_empty() {
         for name in used {
-            let input_schema = InputSchema { json: anything()? };
+            let input_schema = InputSchema { json: Cow::Borrowed(anything()?) };
             let spec = ToolSpec { name, description: None, input_schema, strict: None };
             tools.push(wire::Tool::ToolSpec(spec));
         }
@@ -60,19 +63,23 @@ impl<'a> Tools<'a> {
         tools: &mut Vec<wire::Tool<'a>>,
     ) -> Result<()> {
         let Tool { name, description, schema, strict, cache } = tool;
-        let can_be_strict = family.claude().is_some_and(|it| it.is_strict());
-        if *strict == Some(true) && !can_be_strict {
+        let wanted = *strict == Some(true);
+        let is_strict = wanted && family.claude().is_some_and(|it| it.schemas);
+        if wanted && !is_strict {
             self.dropped.push(Field::ToolStrict);
         }
-        let schema = match schema {
-            Some(schema) => json::verbatim(schema)?,
-            None => anything()?,
+        let json = match (schema, family) {
+            (_, Family::Claude(_)) => {
+                Cow::Owned(schema::of_tool(schema.as_ref(), is_strict, &mut self.dropped)?)
+            }
+            (Some(schema), _) => Cow::Borrowed(json::verbatim(schema)?),
+            (None, _) => Cow::Borrowed(anything()?),
         };
         tools.push(wire::Tool::ToolSpec(ToolSpec {
             name,
             description: description.as_deref().filter(|it| !it.trim().is_empty()),
-            input_schema: InputSchema { json: schema },
-            strict: strict.filter(|it| *it && can_be_strict),
+            input_schema: InputSchema { json },
+            strict: is_strict.then_some(true),
         }));
         if let Some(mark) = cache {
             let point = cache_point(mark, family, &mut self.dropped);
@@ -96,6 +103,14 @@ impl<'a> Tools<'a> {
             Some(ToolChoice::Named(name)) => Some(wire::ToolChoice::Tool { name }),
             Some(ToolChoice::Among(_, false)) | None => None,
         };
+        let forced =
+            matches!(choice, Some(wire::ToolChoice::Any {} | wire::ToolChoice::Tool { .. }));
+        let choice = if forced && family.claude().is_some_and(|it| !it.forced) {
+            self.dropped.push(Field::ToolChoice);
+            Some(wire::ToolChoice::Auto {})
+        } else {
+            choice
+        };
         // What the history needs only stands there to be lawful.
         let choice = choice.filter(|_| !conversation.tools.is_empty());
         if !one_by_one || conversation.tools.is_empty() {
@@ -111,14 +126,15 @@ impl<'a> Tools<'a> {
             Some(wire::ToolChoice::Auto {}) | None => ("auto", None),
         };
         let disable_parallel_tool_use = Some(true);
-        self.claude = Some(ClaudeChoice { kind, name, disable_parallel_tool_use });
+        self.claude = Some(request::ToolChoice { kind, name, disable_parallel_tool_use });
         None
     }
 
     fn none(&mut self, family: Family) -> Option<wire::ToolChoice<'a>> {
         if family.claude().is_some() {
             let (kind, name) = ("none", None);
-            self.claude = Some(ClaudeChoice { kind, name, disable_parallel_tool_use: None });
+            let disable_parallel_tool_use = None;
+            self.claude = Some(request::ToolChoice { kind, name, disable_parallel_tool_use });
         } else {
             self.dropped.push(Field::ToolChoice);
         }

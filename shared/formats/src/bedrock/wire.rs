@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::anthropic::request;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Converse<'a> {
@@ -149,7 +151,7 @@ pub(super) struct ToolSpec<'a> {
 
 #[derive(Serialize)]
 pub(super) struct InputSchema<'a> {
-    pub(super) json: &'a RawValue,
+    pub(super) json: Cow<'a, RawValue>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -161,14 +163,14 @@ pub(super) enum ToolChoice<'a> {
 }
 
 /// What the model's own API has and Converse has not. Each family has its own members.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Additional<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) thinking: Option<Thinking>,
+    pub(super) thinking: Option<request::Thinking>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) top_k: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tool_choice: Option<ClaudeChoice<'a>>,
+    pub(super) tool_choice: Option<request::ToolChoice<'a>>,
     #[serde(rename = "inferenceConfig", skip_serializing_if = "Option::is_none")]
     pub(super) nova: Option<NovaInference>,
     #[serde(rename = "reasoningConfig", skip_serializing_if = "Option::is_none")]
@@ -177,28 +179,17 @@ pub(super) struct Additional<'a> {
     pub(super) reasoning_effort: Option<&'static str>,
 }
 
-/// Claude's `thinking`.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Thinking {
-    Enabled {
-        budget_tokens: u64,
-    },
-    Adaptive {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        display: Option<&'static str>,
-    },
-}
-
-/// Claude's `tool_choice`, for what Converse's own cannot say.
-#[derive(Debug, PartialEq, Serialize)]
-pub(super) struct ClaudeChoice<'a> {
-    #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) disable_parallel_tool_use: Option<bool>,
+impl Additional<'_> {
+    /// Whether there is nothing to add.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { thinking, top_k, tool_choice, nova, nova_reasoning, reasoning_effort } = self;
+        thinking.is_none()
+            && top_k.is_none()
+            && tool_choice.is_none()
+            && nova.is_none()
+            && nova_reasoning.is_none()
+            && reasoning_effort.is_none()
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -247,7 +238,7 @@ pub(super) struct Structure<'a> {
 #[derive(Serialize)]
 pub(super) struct JsonSchema<'a> {
     /// JSON within a text.
-    pub(super) schema: &'a str,
+    pub(super) schema: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

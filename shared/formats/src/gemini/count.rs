@@ -4,14 +4,14 @@
 
 use bytes::Bytes;
 use canonical::{
-    Conversation, Error, Format, Kind, Meaning, Raw, Request, Response, ResponseBody, Result,
-    Summary, Task,
+    Content, Conversation, Error, Format, Kind, Meaning, Raw, Request, Response, ResponseBody,
+    Result, Summary, Task,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    COUNT_FORMAT, GeminiCount, encode, error, forward, inbound, model, outbound, reader::Reader,
-    request, understand, writer::Writer,
+    COUNT_FORMAT, Gemini, GeminiCount, encode, error, forward, inbound, model, outbound,
+    reader::Reader, request, understand, writer::Writer,
 };
 use crate::{
     Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, fault, json,
@@ -99,6 +99,10 @@ impl Outbound for GeminiCount {
         whole.model = Some(format!("models/{}", model::bare(target.model)));
         let body = outbound::written(&Body { generate_content_request: whole })?;
         Ok(Encoded { body, headers: vec![], dropped })
+    }
+
+    fn takes_url(&self, part: &Content, url: &str, model: &str) -> bool {
+        Gemini.takes_url(part, url, model)
     }
 
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {

@@ -14,7 +14,9 @@ pub(super) fn content(media: Media) -> Content {
         "image" => Content::Image(media),
         "audio" => Content::Audio(media),
         "video" => Content::Video(media),
-        _ if is_video_page(&media.source) => Content::Video(media),
+        _ if matches!(&media.source, Source::Url(url) if is_video_page(url)) => {
+            Content::Video(media)
+        }
         _ => Content::File(media),
     }
 }
@@ -27,8 +29,12 @@ pub(super) fn source(uri: String) -> Source {
     Source::Url(uri)
 }
 
-fn is_video_page(source: &Source) -> bool {
-    let Source::Url(url) = source else { return false };
+/// Whether a provider fetches this itself. `old` ones fetch only films, of one site.
+pub(super) fn takes_url(url: &str, old: bool) -> bool {
+    !url.starts_with("http://") && (!old || is_video_page(url))
+}
+
+fn is_video_page(url: &str) -> bool {
     ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"]
         .iter()
         .any(|it| url.starts_with(it))
@@ -69,7 +75,7 @@ pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken
                 "Gemini does not have this file; send its bytes or its URL.",
             ));
         }
-        Source::Url(url) if url.starts_with("http://") || old && !is_video_page(&media.source) => {
+        Source::Url(url) if !takes_url(url, old) => {
             return Err(refused(
                 path,
                 "This model takes no file from the open web; send its bytes as base64.",

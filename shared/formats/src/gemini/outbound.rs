@@ -1,9 +1,9 @@
 //! To a provider that speaks this format, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
-use super::{FORMAT, Gemini, encode, forward, pieces, reader::Reader, wire};
+use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
 use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, fault, json};
 
 impl Outbound for Gemini {
@@ -19,6 +19,10 @@ impl Outbound for Gemini {
         let mut dropped = vec![];
         let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
         Ok(Encoded { body: written(&body)?, headers: vec![], dropped })
+    }
+
+    fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
+        media::takes_url(url, model::family(model) == model::Family::Old)
     }
 
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {

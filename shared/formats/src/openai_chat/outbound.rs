@@ -1,7 +1,7 @@
 //! To a provider that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
 use super::{
     FORMAT, OpenAiChat, answer, encode, pieces::PieceReader, reader::Reader, thoughts, wire,
@@ -44,6 +44,10 @@ impl Outbound for OpenAiChat {
 
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
         encode::encode(meaning.conversation()?, target)
+    }
+
+    fn takes_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
+        !matches!(part, Content::File(_) | Content::Audio(_))
     }
 
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {

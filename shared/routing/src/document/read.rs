@@ -4,6 +4,7 @@ use super::{
     COOLDOWN, ConflictResolution, DEFAULT_TIMEOUT, Document, FallbackOn, IDLE_TIMEOUT, Model, PORT,
     Price, ROUTE_TIMEOUT, Route, Step,
     faults::{Faults, Position},
+    fetch::fetch,
     node::{Node, Value},
     provider::{Kind, provider, secret},
     reader::{Fields, Keys, Reader, Variables, shown},
@@ -20,6 +21,7 @@ const DOCUMENT: Keys = Keys {
         "idle_timeout",
         "default_provider",
         "default_model",
+        "fetch",
         "providers",
         "routes",
         "models",
@@ -115,6 +117,7 @@ impl Rules<'_> {
                 .optional(fields, "default_provider", |it, node| self.provider_of(it, node)),
             default_model: reader
                 .optional(fields, "default_model", |it, node| self.default_model(it, node)),
+            fetch: reader.optional(fields, "fetch", fetch).flatten(),
             prices: reader.list(fields, "prices", |it, node| self.price(it, node)),
             providers,
             routes,
@@ -232,7 +235,7 @@ pub(super) fn claim(
 }
 
 /// Whether a list that must have entries is there and has some.
-fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, why: &str) {
+pub(super) fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, why: &str) {
     let (at, what) = match fields.get(key) {
         None => (fields.at, "is missing"),
         Some(Node { at, value: Value::List(items) }) if items.is_empty() => (*at, "is empty"),

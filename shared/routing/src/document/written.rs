@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{
-    COOLDOWN, ConflictResolution, DEFAULT_TIMEOUT, Document, FallbackOn, IDLE_TIMEOUT, Model, PORT,
-    Price, Provider, ROUTE_TIMEOUT, Route, Script, SecretSource, Step,
+    COOLDOWN, ConflictResolution, DEFAULT_TIMEOUT, Document, FETCH_BYTES, FETCH_TIMEOUT,
+    FallbackOn, Fetch, IDLE_TIMEOUT, Model, PORT, Price, Provider, ROUTE_TIMEOUT, Route, Script,
+    SecretSource, Step,
     provider::DEFAULT_KIND,
     secrets::{Place, header_place, key_place},
     values::{write_duration, write_money},
@@ -59,7 +60,16 @@ pub(super) fn settings(it: &Document, secret: WriteSecret<'_>) -> Entries {
     timeout("idle_timeout", it.idle_timeout, IDLE_TIMEOUT);
     map.some("default_provider", it.default_provider.as_ref().map(text));
     map.some("default_model", it.default_model.as_ref().map(text));
+    map.some("fetch", it.fetch.as_ref().map(fetch));
     map.0
+}
+
+fn fetch(it: &Fetch) -> Written {
+    let mut map = Map::default();
+    map.put("hosts", Written::List(it.hosts.iter().map(text).collect()));
+    map.unless("max_bytes", it.max_bytes == FETCH_BYTES, bare(&it.max_bytes));
+    map.unless("timeout", it.timeout == FETCH_TIMEOUT, time(it.timeout));
+    Written::Map(map.0)
 }
 
 pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {

@@ -22,7 +22,6 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),
     ("axum", "edge"),
-    ("base64", "formats"),
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
     ("httpdate", "providers"),
@@ -32,12 +31,18 @@ const HOMES: &[(&str, &str)] = &[
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("saphyr-parser", "routing"),
+    ("tokio-rustls", "providers"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
 ];
 
 /// Outside crates that several crates of ours may use, and why.
 const SHARED: &[(&str, &[&str], &str)] = &[
+    (
+        "base64",
+        &["formats", "providers"],
+        "bytes inside JSON: those that formats have, and those that were fetched",
+    ),
     (
         "bytes",
         &["canonical", "formats", "providers", "gateway", "edge"],

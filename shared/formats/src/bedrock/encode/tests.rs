@@ -88,7 +88,7 @@ fn everything_has_its_place() {
         output: Some(Output::Schema(Schema {
             name: Some("reply".to_owned()),
             description: None,
-            schema: Json(r#"{"type":"object"}"#.to_owned()),
+            schema: Json(r#"{"type":"object","additionalProperties":false}"#.to_owned()),
             strict: Some(true),
         })),
         ..Conversation::default()
@@ -109,7 +109,8 @@ fn everything_has_its_place() {
             "requestMetadata": {"team": "a"},
             "serviceTier": {"type": "flex"},
             "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {
-                "schema": "{\"type\":\"object\"}", "name": "reply",
+                "schema": "{\"type\":\"object\",\"additionalProperties\":false,\"title\":\"reply\"}",
+                "name": "reply",
             }}}},
         })
     );
@@ -331,4 +332,35 @@ fn blank_turns_leave_no_gap() {
         body["messages"],
         json!([{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}])
     );
+}
+
+#[test]
+fn a_schema_is_for_models_that_keep_to_one() {
+    let schema = Schema {
+        name: None,
+        description: None,
+        schema: Json(r#"{"type":"object","minProperties":1}"#.to_owned()),
+        strict: None,
+    };
+    let said =
+        Conversation { output: Some(Output::Schema(schema)), ..of(vec![user(vec![text("a")])]) };
+    let place = "/outputConfig/textFormat/structure/jsonSchema/schema";
+    let (body, dropped) = sent(&said, LLAMA);
+    assert_eq!(body.pointer(place), Some(&json!(r#"{"type":"object","minProperties":1}"#)));
+    assert!(dropped.is_empty());
+    // Claude knows fewer keywords, and only newer ones know any.
+    let (body, dropped) = sent(&said, CLAUDE);
+    assert!(!body.pointer(place).unwrap().as_str().unwrap().contains("\"minProperties\":"));
+    assert!(dropped.contains(&Field::SchemaKeyword("minProperties".to_owned())), "{dropped:?}");
+    let (body, dropped) = sent(&said, "anthropic.claude-3-haiku-20240307-v1:0");
+    assert_eq!((body.pointer(place), dropped), (None, vec![Field::Output]));
+}
+
+#[test]
+fn a_beginning_is_for_models_that_go_on_with_it() {
+    let turns = || vec![user(vec![text("a")]), model(vec![text("Once ")])];
+    let (body, _) = sent(&of(turns()), CLAUDE);
+    assert_eq!(body["messages"][1]["content"], json!([{"text": "Once"}]));
+    let error = encoded(&of(turns()), "anthropic.claude-opus-5").unwrap_err();
+    assert_eq!(error.kind, Kind::Inexpressible);
 }

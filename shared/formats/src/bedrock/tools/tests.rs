@@ -84,6 +84,8 @@ fn only_those_that_may_be_called_are_offered() {
 #[test]
 fn marks_and_strictness_go_where_they_are_known() {
     let mut conversation = with(&["a"], None);
+    let schema = r#"{"type":"object","additionalProperties":false}"#;
+    conversation.tools[0].schema = Some(Json(schema.to_owned()));
     conversation.tools[0].strict = Some(true);
     conversation.tools[0].cache = Some(CacheMark { ttl: Some("1h".to_owned()) });
     let (config, _, dropped) = said(&conversation, CLAUDE);
@@ -91,4 +93,12 @@ fn marks_and_strictness_go_where_they_are_known() {
     assert!(config.contains(r#"{"cachePoint":{"type":"default","ttl":"1h"}}"#), "{config}");
     assert!(dropped.is_empty());
     assert_eq!(said(&conversation, LLAMA).2, [Field::ToolStrict, Field::Cache]);
+}
+
+#[test]
+fn a_claude_that_cannot_be_forced_is_asked() {
+    let required = with(&["a"], Some(ToolChoice::Required));
+    let (config, _, dropped) = said(&required, "anthropic.claude-opus-5-5");
+    assert!(config.contains(r#""toolChoice":{"auto":{}}"#), "{config}");
+    assert_eq!(dropped, [Field::ToolChoice]);
 }

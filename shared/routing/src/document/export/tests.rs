@@ -57,6 +57,12 @@ route_timeout: 5m
 idle_timeout: 45s
 default_provider: cerebras
 default_model: dynamic/n8n
+fetch:
+  hosts:
+    - images.example.com
+    - \"*.example.org\"
+  max_bytes: 4000000
+  timeout: 5s
 
 providers:
   - name: cerebras

@@ -75,6 +75,52 @@ fn every_key_at_the_top_lands_in_the_document() {
     assert_eq!(it.idle_timeout, Duration::from_secs(45));
     assert_eq!(it.default_provider.as_deref(), Some("cerebras"));
     assert_eq!(it.default_model.as_deref(), Some("dynamic/n8n"));
+    let fetch = it.fetch.unwrap();
+    assert_eq!(fetch.hosts, ["images.example.com", "*.example.org"]);
+    assert_eq!((fetch.max_bytes, fetch.timeout), (4_000_000, Duration::from_secs(5)));
+}
+
+#[test]
+fn nothing_is_fetched_unless_somebody_says_from_whom() {
+    let with = |fetch: &str| document(&format!("{fetch}\nproviders: [{{name: p, type: ollama}}]"));
+    assert_eq!(with("").fetch, None);
+    let fetch = with("fetch: {hosts: [Images.Example.com]}").fetch.unwrap();
+    assert_eq!(fetch.hosts, ["images.example.com"]);
+    assert_eq!((fetch.max_bytes, fetch.timeout), (10_000_000, Duration::from_secs(10)));
+}
+
+#[test]
+fn every_fault_about_fetching_is_told() {
+    assert_eq!(
+        faults_after_provider(
+            "fetch:\n  hosts: [10.0.0.1, a.example, A.example]\n  max_bytes: 0\n  timeout: 0s\n  host: a\n"
+        ),
+        [
+            "4:11: fetch.hosts[0]: is an address by number; media are fetched by name only",
+            "4:32: fetch.hosts[2]: is given twice; remove one",
+            "5:14: fetch.max_bytes: takes a whole number from 1 to 100000000",
+            "6:12: fetch.timeout: is zero, so that nothing could ever answer; give it some time",
+            "7:3: fetch.host: is no key of fetch; did you mean hosts?",
+        ]
+    );
+    for (fetch, fault) in [
+        (
+            "fetch: {}",
+            "3:8: fetch.hosts: is missing; nothing is fetched but from the hosts named here",
+        ),
+        (
+            "fetch: {hosts: []}",
+            "3:16: fetch.hosts: is empty; nothing is fetched but from the hosts named here",
+        ),
+        ("fetch: true", "3:8: fetch: takes `key: value` lines, not a list or a single value"),
+        (
+            "fetch: {hosts: a.example}",
+            "3:16: fetch.hosts: takes a list: one entry per line, each behind `- `",
+        ),
+        ("fetch:", "3:6: fetch: has no value; give one, or remove the line"),
+    ] {
+        assert_eq!(faults_after_provider(fetch), [fault], "{fetch}");
+    }
 }
 
 #[test]
@@ -199,7 +245,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
         [
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, port, default_timeout, \
-             route_timeout, idle_timeout, default_provider, default_model, providers, routes, \
+             route_timeout, idle_timeout, default_provider, default_model, fetch, providers, routes, \
              models, prices)",
         ]
     );

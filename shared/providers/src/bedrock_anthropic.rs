@@ -1,0 +1,26 @@
+//! Amazon Bedrock's own Anthropic endpoint, for Claude.
+//!
+//! Source: the Bedrock User Guide, *Inference using Anthropic Messages API*, seen 2026-11: the same
+//! host and the same ways to prove oneself as Converse, under `/anthropic`. It counts no tokens.
+
+use canonical::Task;
+use formats::anthropic::Anthropic;
+
+use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech};
+
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "bedrock-anthropic",
+    base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
+    version: "/anthropic/v1",
+    speaks: &[Speech {
+        task: Task::Converse,
+        format: &Anthropic,
+        path: "/messages",
+        stream_path: None,
+        only_for: &[],
+    }],
+    auth: Auth::SigV4("bedrock"),
+    key: Key::Optional,
+    headers: &[("anthropic-version", "2023-06-01")],
+    ..OPENAI_COMPATIBLE
+};

@@ -1,0 +1,540 @@
+//! A small internet of names and one real server behind all of its public addresses. What decides
+//! is the product's own: only resolving and connecting are replaced.
+
+use std::{io, net::IpAddr};
+
+use bytes::Bytes;
+use canonical::{Format, Request, Response, ToolResult, Turn};
+use formats::{Encoded, EventReader, Reading, Target};
+use futures_util::future::BoxFuture;
+use routing::{Asked, Limits, Routes, Tries, document::read};
+use testkit::{
+    openai,
+    provider::{Answer, Fake, Step},
+};
+use tokio::net::TcpStream;
+
+use super::{network::Pipe, *};
+use crate::{Client, Question, Upstream};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
+const PNG_BASE64: &str = "iVBORw0KGgogYW5kIG1vcmU=";
+const PUBLIC: &str = "8.8.8.8";
+
+/// Names, the server, and whom anybody connected to.
+#[derive(Debug)]
+struct Pretend {
+    names: Vec<(&'static str, Vec<IpAddr>)>,
+    server: String,
+    connected: std::sync::Arc<Mutex<Vec<String>>>,
+}
+
+impl Network for Pretend {
+    fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        let found = self.names.iter().find(|(name, _)| *name == host);
+        let found = found.map(|it| it.1.clone()).ok_or_else(|| io::Error::other("no such name"));
+        Box::pin(async move { found })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        host: &'a str,
+        address: IpAddr,
+    ) -> BoxFuture<'a, io::Result<Box<dyn Pipe>>> {
+        self.connected.lock().unwrap().push(format!("{host} {address}"));
+        Box::pin(async move {
+            if address == IpAddr::from([9, 9, 9, 9]) {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let pipe: Box<dyn Pipe> = Box::new(TcpStream::connect(&self.server).await?);
+            Ok(pipe)
+        })
+    }
+}
+
+/// A format that takes only bytes, but for what is at `s3://`.
+#[derive(Debug)]
+struct BytesOnly;
+
+impl Outbound for BytesOnly {
+    fn name(&self) -> &'static str {
+        "bytes_only"
+    }
+
+    fn forward(&self, _: &Request, _: &Target<'_>) -> Result<Encoded> {
+        unreachable!("nothing is sent")
+    }
+
+    fn encode(&self, _: &Meaning, _: &Target<'_>) -> Result<Encoded> {
+        unreachable!("nothing is sent")
+    }
+
+    fn takes_url(&self, _: &Content, url: &str, _: &str) -> bool {
+        url.starts_with("s3://")
+    }
+
+    fn response(&self, _: Bytes, _: Reading) -> Result<Response> {
+        unreachable!("nothing is sent")
+    }
+
+    fn reader(&self, _: Reading) -> Box<dyn EventReader> {
+        unreachable!("nothing is sent")
+    }
+
+    fn error(&self, _: u16, _: &[u8]) -> Error {
+        unreachable!("nothing is sent")
+    }
+}
+
+/// What fetches, and what it fetches from.
+struct World {
+    fetch: Fetch,
+    fake: Fake,
+    connected: std::sync::Arc<Mutex<Vec<String>>>,
+    fetched: Fetched,
+    limit: Duration,
+}
+
+/// A world where `a.test` and everything under `b.test` is allowed, and `a.test` is `addresses`.
+async fn world(addresses: &[&str]) -> World {
+    let fake = Fake::start().await;
+    fake.answers([picture()]);
+    let parse = |it: &[&str]| it.iter().map(|it| it.parse().unwrap()).collect();
+    let names = vec![
+        ("a.test", parse(addresses)),
+        ("x.b.test", parse(&[PUBLIC])),
+        ("other.test", parse(&[PUBLIC])),
+    ];
+    let server = fake.url().trim_start_matches("http://").to_owned();
+    let connected = std::sync::Arc::<Mutex<Vec<String>>>::default();
+    let network = Box::new(Pretend { names, server, connected: connected.clone() });
+    let fetch = Fetch {
+        hosts: vec!["a.test".to_owned(), "*.b.test".to_owned()],
+        max_bytes: 1000,
+        timeout: Duration::from_secs(10),
+        network,
+    };
+    World { fetch, fake, connected, fetched: Fetched::default(), limit: Duration::from_secs(60) }
+}
+
+impl World {
+    /// The media of a question after what it names by address was fetched.
+    async fn ask(&self, parts: Vec<Content>) -> Result<Vec<Media>> {
+        let meaning = question(parts);
+        let wish = Wish {
+            format: &BytesOnly,
+            model: "m",
+            word: Field::plain,
+            fetched: &self.fetched,
+            limit: self.limit,
+        };
+        let filled = self.fetch.filled(Cow::Borrowed(&meaning), &wish).await?;
+        let turns = &filled.conversation()?.turns;
+        let parts = turns.iter().flat_map(|it| &it.parts).flat_map(|part| match &part.content {
+            Content::ToolResult(result) => result.parts.iter().collect(),
+            _ => vec![part],
+        });
+        Ok(parts.filter_map(|it| Some(media(&it.content)?.1.clone())).collect())
+    }
+
+    /// Why a picture at this address is not fetched.
+    async fn refusal(&self, url: &str) -> String {
+        let error = self.ask(vec![image(url)]).await.expect_err(url);
+        assert_eq!(error.kind, Kind::Inexpressible);
+        assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
+        assert!(!error.message().contains("secret"), "{error}");
+        let (said, why) = error.message().split_once(": ").unwrap();
+        assert_eq!(said, "it takes this only as bytes, and the address is not fetched");
+        why.to_owned()
+    }
+
+    /// Why `a.test`, which answers this, gives no picture.
+    async fn refusal_of(&self, answer: Answer) -> String {
+        self.fake.answers([answer]);
+        self.refusal("https://a.test/p?secret").await
+    }
+
+    fn connected(&self) -> Vec<String> {
+        self.connected.lock().unwrap().clone()
+    }
+}
+
+fn question(parts: Vec<Content>) -> Meaning {
+    let parts = parts.into_iter().map(Part::new).collect();
+    let turns = vec![Turn::new(Role::User, parts)];
+    Meaning::Conversation(Box::new(Conversation { turns, ..Conversation::default() }))
+}
+
+fn at(url: &str) -> Media {
+    Media { source: Source::Url(url.to_owned()), ..Media::default() }
+}
+
+fn image(url: &str) -> Content {
+    Content::Image(at(url))
+}
+
+fn picture() -> Answer {
+    Answer::raw(200, "image/png", PNG)
+}
+
+#[tokio::test]
+async fn an_address_becomes_bytes() {
+    let world = world(&[PUBLIC]).await;
+    let media = world.ask(vec![image("https://A.test/p.png?size=1#x")]).await.unwrap();
+    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
+    assert_eq!(world.connected(), ["a.test 8.8.8.8"]);
+    let seen = world.fake.seen();
+    assert_eq!((seen[0].method.as_str(), &*seen[0].target), ("GET", "/p.png?size=1"));
+    let mut names: Vec<&str> = seen[0].headers.keys().map(http::HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["accept", "accept-encoding", "connection", "host", "user-agent"]);
+    assert_eq!(seen[0].headers["host"], "a.test");
+}
+
+#[tokio::test]
+async fn pictures_in_tool_results_become_bytes_too() {
+    let world = world(&[PUBLIC]).await;
+    let parts = vec![Part::text("seen"), Part::new(image("https://x.b.test/"))];
+    let result = ToolResult { parts, ..ToolResult::default() };
+    let media = world.ask(vec![Content::ToolResult(result)]).await.unwrap();
+    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+}
+
+#[tokio::test]
+async fn a_document_becomes_bytes_and_keeps_its_name() {
+    let world = world(&[PUBLIC]).await;
+    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
+    let named = Media { name: Some("a.pdf".to_owned()), ..at("https://a.test/") };
+    let media = world.ask(vec![Content::File(named)]).await.unwrap();
+    assert_eq!(media[0].name.as_deref(), Some("a.pdf"));
+    assert_eq!(media[0].media_type.as_deref(), Some("application/pdf"));
+}
+
+#[tokio::test]
+async fn what_the_format_takes_by_its_address_is_left_alone() {
+    let world = world(&[PUBLIC]).await;
+    let bytes = Media { source: Source::Base64("AAAA".to_owned()), ..Media::default() };
+    let parts = vec![image("s3://bucket/p.png"), Content::Image(bytes)];
+    let media = world.ask(parts).await.unwrap();
+    assert_eq!(media[0].source, Source::Url("s3://bucket/p.png".to_owned()));
+    assert!(world.connected().is_empty());
+}
+
+#[tokio::test]
+async fn the_bytes_know_better_which_picture_they_are() {
+    let world = world(&[PUBLIC]).await;
+    world.fake.answers([Answer::raw(200, "image/jpeg", PNG)]);
+    let media = world.ask(vec![image("https://a.test/")]).await.unwrap();
+    assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
+}
+
+#[tokio::test]
+async fn an_address_is_asked_once_in_a_call() {
+    let world = world(&[PUBLIC]).await;
+    let twice = || vec![image("https://a.test/p"), image("https://a.test/p")];
+    world.ask(twice()).await.unwrap();
+    let media = world.ask(twice()).await.unwrap();
+    assert_eq!(media[1].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(world.fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_is_not_asked_for_again_in_the_same_call() {
+    let world = world(&[PUBLIC]).await;
+    assert_eq!(
+        world.refusal_of(Answer::raw(404, "text/plain", "no")).await,
+        "`a.test` answered with 404"
+    );
+    assert_eq!(world.refusal_of(picture()).await, "`a.test` answered with 404");
+    assert_eq!(world.fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_allowed_is_never_asked() {
+    let world = world(&[PUBLIC]).await;
+    for host in ["other.test", "b.test", "xb.test", "a.test.other.test", "a.test."] {
+        let why = world.refusal(&format!("https://{host}/?secret")).await;
+        let told = format!("`{host}` is not among `fetch.hosts` in the gateway's configuration");
+        assert_eq!(why, told);
+    }
+    assert!(world.connected().is_empty());
+}
+
+#[tokio::test]
+async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_asked() {
+    let world = world(&[PUBLIC]).await;
+    let parts = vec![image("https://a.test/"), image("https://other.test/")];
+    assert!(world.ask(parts).await.is_err());
+    assert!(world.connected().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_where_nothing_is_said() {
+    let mut world = world(&[PUBLIC]).await;
+    world.fetch.hosts.clear();
+    assert!(world.refusal("https://a.test/").await.contains("`fetch.hosts`"));
+    assert!(Fetch::new(None).hosts.is_empty());
+}
+
+#[tokio::test]
+async fn addresses_that_say_more_than_a_name_are_refused() {
+    let world = world(&[PUBLIC]).await;
+    for (url, reason) in [
+        ("http://a.test/?secret", "only https:// is fetched"),
+        ("https://user:secret@a.test/", "it holds credentials"),
+        ("https://a.test@127.0.0.1/", "it holds credentials"),
+        ("https://a.test:8443/", "it names a port other than 443"),
+        ("https://127.0.0.1/", "its host is given by number, not by name"),
+        ("https://[::1]/", "its host is given by number, not by name"),
+    ] {
+        assert_eq!(world.refusal(url).await, reason, "{url}");
+    }
+    for spelling in ["2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1"] {
+        let why = world.refusal(&format!("https://{spelling}/")).await;
+        assert!(why.contains("is not among `fetch.hosts`"), "{why}");
+    }
+    assert!(world.connected().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_before_any_connection() {
+    for inside in [
+        &["127.0.0.1"][..],
+        &["169.254.169.254"],
+        &["10.0.0.1"],
+        &["100.64.0.1"],
+        &["::1"],
+        &["::ffff:10.0.0.1"],
+        &["64:ff9b::a9fe:a9fe"],
+        &["fd00:ec2::254"],
+        // One of several is enough, wherever it stands.
+        &[PUBLIC, "127.0.0.1"],
+        &["2606:4700::1", PUBLIC, "fe80::1"],
+    ] {
+        let world = world(inside).await;
+        let why = world.refusal("https://a.test/?secret").await;
+        assert_eq!(why, "`a.test` resolves to an address that is not public", "{inside:?}");
+        assert!(world.connected().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_next_address_is_tried_when_one_does_not_answer() {
+    let world = world(&["9.9.9.9", PUBLIC]).await;
+    world.ask(vec![image("https://a.test/")]).await.unwrap();
+    assert_eq!(world.connected(), ["a.test 9.9.9.9", "a.test 8.8.8.8"]);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_refused() {
+    assert_eq!(world(&[]).await.refusal("https://a.test/").await, "`a.test` could not be reached");
+    let unknown = world(&[]).await.refusal("https://y.b.test/").await;
+    assert_eq!(unknown, "`y.b.test` does not resolve");
+    let down = world(&["9.9.9.9"]).await.refusal("https://a.test/").await;
+    assert_eq!(down, "`a.test` could not be reached");
+}
+
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    for to in ["http://169.254.169.254/latest/", "https://x.b.test/secret", "/elsewhere"] {
+        for status in [301, 302, 303, 307, 308] {
+            let world = world(&[PUBLIC]).await;
+            let moved = Answer::raw(status, "image/png", PNG).header("location", to);
+            let why = world.refusal_of(moved).await;
+            assert!(why.starts_with("`a.test` answered with a redirect"), "{why}");
+            assert_eq!(world.connected().len(), 1);
+            assert_eq!(world.fake.seen().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_whether_or_not_it_says_so() {
+    let large = [PNG, &[0; 1000]].concat();
+    let why = "`a.test` would exceed the 1000 bytes that one request may have fetched";
+    let said = Answer::raw(200, "image/png", large.clone());
+    assert_eq!(world(&[PUBLIC]).await.refusal_of(said).await, why);
+    let half = || Step::Frame(Bytes::from(large[..600].to_vec()));
+    let unsaid = Answer::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
+    assert_eq!(world(&[PUBLIC]).await.refusal_of(unsaid).await, why);
+}
+
+#[tokio::test]
+async fn pictures_share_the_bytes_of_a_request() {
+    let world = world(&[PUBLIC]).await;
+    world.fake.answers([Answer::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
+    assert!(world.ask(vec![image("https://a.test/1")]).await.is_ok());
+    assert!(world.refusal("https://a.test/2").await.contains("would exceed"));
+}
+
+#[tokio::test]
+async fn there_may_be_sixteen() {
+    let many = |count: usize| (0..count).map(|it| image(&format!("https://a.test/{it}"))).collect();
+    assert_eq!(world(&[PUBLIC]).await.ask(many(16)).await.unwrap().len(), 16);
+    let world = world(&[PUBLIC]).await;
+    let error = world.ask(many(17)).await.unwrap_err();
+    assert!(error.message().ends_with("it is one of 17 in this request, and 16 may be"), "{error}");
+    assert!(world.connected().is_empty());
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_refused() {
+    let begun = || {
+        let start = Step::Frame(Bytes::from_static(PNG));
+        Answer::stream([start, Step::Hang]).header("content-type", "image/png")
+    };
+    for slow in [Answer::hang(), begun()] {
+        let mut world = world(&[PUBLIC]).await;
+        world.fetch.timeout = Duration::from_millis(50);
+        assert_eq!(world.refusal_of(slow).await, "`a.test` did not give it within 0.05 s");
+    }
+}
+
+#[tokio::test]
+async fn half_of_the_steps_time_is_left_to_the_provider() {
+    let mut world = world(&[PUBLIC]).await;
+    world.limit = Duration::from_millis(100);
+    assert_eq!(world.refusal_of(Answer::hang()).await, "`a.test` did not give it within 0.05 s");
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_refused() {
+    let odd = "`a.test` answered with something that is no picture, PDF, sound or film";
+    for (kind, body) in [
+        ("application/json", &b"{\"AccessKeyId\":\"x\"}"[..]),
+        ("image/png", b"{\"AccessKeyId\":\"x\"}"),
+        ("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
+        ("image/png", b""),
+    ] {
+        let answer = Answer::raw(200, kind, body);
+        assert_eq!(world(&[PUBLIC]).await.refusal_of(answer).await, odd, "{kind}");
+    }
+    let contradicted = "`a.test` answered with a `Content-Type` that its bytes contradict";
+    let page = Answer::raw(200, "text/html", PNG);
+    assert_eq!(world(&[PUBLIC]).await.refusal_of(page).await, contradicted);
+    let document = Answer::raw(200, "application/pdf", "%PDF-1.7");
+    let why = world(&[PUBLIC]).await.refusal_of(document).await;
+    assert_eq!(why, "what is there is application/pdf");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
+    for (answer, told) in [
+        (picture().header("content-encoding", "gzip"), "answered in a compression"),
+        (picture().status(206), "answered with 206"),
+        (picture().status(500), "answered with 500"),
+        (Answer::close(), "broke off"),
+        (Answer::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
+    ] {
+        let why = world(&[PUBLIC]).await.refusal_of(answer).await;
+        assert!(why.starts_with(&format!("`a.test` {told}")), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_model_said_is_left_to_the_encoder() {
+    let world = world(&[PUBLIC]).await;
+    let mut meaning = question(vec![image("https://other.test/")]);
+    if let Meaning::Conversation(conversation) = &mut meaning {
+        conversation.turns[0].role = Role::Assistant;
+    }
+    let wish = Wish {
+        format: &BytesOnly,
+        model: "m",
+        word: Field::plain,
+        fetched: &world.fetched,
+        limit: world.limit,
+    };
+    let filled = world.fetch.filled(Cow::Borrowed(&meaning), &wish).await.unwrap();
+    assert_eq!(*filled, meaning);
+}
+
+/// A format of clients who only ever ask about the document at `a.test`.
+const ABOUT_A_DOCUMENT: Format = Format {
+    name: "about_a_document",
+    understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    word: Field::plain,
+};
+
+/// What a route of these steps answers through this fetcher, and what it failed with on the way.
+async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
+    let kind = |it: &&crate::Provider| document::Kind {
+        name: it.name,
+        needs_base_url: false,
+        needs_key: false,
+        takes_region: false,
+    };
+    let kinds: Vec<document::Kind> = crate::CATALOG.iter().map(kind).collect();
+    let document = read(yaml, &|_| None, &kinds).unwrap();
+    let mut upstream =
+        Upstream::new(Client::new(storage::Signer::new(None, None)), &document, &|_| None);
+    upstream.fetch = fetch;
+    let asked = Asked { model: Some("r"), provider: None };
+    let plan = Routes::new(&document, &|_, _| None).plan(asked).unwrap();
+    let limits = Limits { deadline: u64::MAX, seed: 0 };
+    let mut tries = Tries::new(plan, std::sync::Arc::default(), limits);
+    let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
+    let request = Request::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
+    let fetched = Fetched::default();
+    let question =
+        Question { request: &request, strict: false, max_output: &|_| None, fetched: &fetched };
+    let mut failures = vec![];
+    loop {
+        let next = match tries.next(0) {
+            Ok(next) => next,
+            Err(error) => return (Err(error), failures),
+        };
+        match upstream.send(&next, &question, 0).await {
+            Ok(_) => return (Ok(()), failures),
+            Err(error) => {
+                failures.push(error.to_string());
+                if let Err(error) = tries.failed(error, 0) {
+                    return (Err(error), failures);
+                }
+            }
+        }
+    }
+}
+
+fn two_steps(first: &Fake, second: &Fake) -> String {
+    format!(
+        "providers: [{{name: one, base_url: '{}'}}, {{name: two, base_url: '{}'}}]\n\
+         routes: [{{name: r, steps: [{{provider: one, model: m}}, {{provider: two, model: m}}]}}]",
+        first.url(),
+        second.url()
+    )
+}
+
+#[tokio::test]
+async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
+    let world = world(&[PUBLIC]).await;
+    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    first.answers([openai::error(500, "x", "no")]);
+    second.answers([openai::completion("Hi")]);
+    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    assert!(answer.is_ok() && failures.len() == 1, "{failures:?}");
+    for provider in [first, second] {
+        let part = provider.seen()[0].json()["messages"][0]["content"][0].clone();
+        assert_eq!(part["file"]["file_data"], "data:application/pdf;base64,JVBERi0xLjc=", "{part}");
+    }
+    assert_eq!(world.fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_is_not_asked_when_nothing_is_fetched() {
+    let mut world = world(&[PUBLIC]).await;
+    world.fetch.hosts.clear();
+    let (first, second) = (Fake::start().await, Fake::start().await);
+    let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
+    let error = answer.unwrap_err();
+    assert_eq!(
+        (error.kind, error.param.as_deref()),
+        (Kind::Inexpressible, Some("messages[].content[].file"),)
+    );
+    let told = "Provider one: it takes this only as bytes, and the address is not fetched: \
+                `a.test` is not among `fetch.hosts` in the gateway's configuration";
+    assert_eq!(failures[0], told);
+    assert!(first.seen().is_empty() && second.seen().is_empty());
+}
