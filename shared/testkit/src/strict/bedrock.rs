@@ -1,6 +1,6 @@
 //! Amazon Bedrock's Converse as a strict provider speaks it, with one of Claude's models.
 //!
-//! Members from the service model `bedrock-runtime/2023-09-30` in botocore; wording from answers of
+//! Members from the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5; wording from answers of
 //! bedrock-runtime that people quote in public, 2026-11. Converse refuses members that it does not
 //! know, turns that do not alternate, and results that do not match the calls before them.
 
@@ -110,18 +110,26 @@ fn read(body: &Look<'_>) -> Checked<Asked> {
         }
     }
     if let Some(output) = body.get("outputConfig") {
-        output.only(&["textFormat"])?;
-        let format = output.need("textFormat")?;
-        format.only(&["type", "structure"])?;
-        format.need("type")?.word(&["json_schema"])?;
-        let json = format.need("structure")?.need("jsonSchema")?;
-        json.only(&["schema", "name", "description"])?;
-        let found: Value = serde_json::from_str(json.need("schema")?.text()?)
-            .map_err(|error| json.said(format!("the schema is no JSON: {error}")))?;
-        super::schema::anthropic(&Look::new(&found))?;
-        asked.shape = Some(Shape::Schema(found));
+        output_config(&output, &mut asked)?;
     }
     Ok(asked)
+}
+
+fn output_config(output: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+    output.only(&["textFormat", "effort"])?;
+    if let Some(effort) = output.get("effort") {
+        asked.effort = Some(effort.word(&["low", "medium", "high", "xhigh", "max"])?.to_owned());
+    }
+    let Some(format) = output.get("textFormat") else { return Ok(()) };
+    format.only(&["type", "structure"])?;
+    format.need("type")?.word(&["json_schema"])?;
+    let json = format.need("structure")?.need("jsonSchema")?;
+    json.only(&["schema", "name", "description"])?;
+    let found: Value = serde_json::from_str(json.need("schema")?.text()?)
+        .map_err(|error| json.said(format!("the schema is no JSON: {error}")))?;
+    super::schema::anthropic(&Look::new(&found))?;
+    asked.shape = Some(Shape::Schema(found));
+    Ok(())
 }
 
 fn inference(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
