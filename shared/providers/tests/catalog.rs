@@ -54,6 +54,7 @@ fn only_those_who_embed_as_openai_does_are_asked_to() {
     let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
     let cannot = [
         "anthropic",
+        "bedrock-anthropic",
         "bedrock-openai",
         "cerebras",
         "deepseek",
