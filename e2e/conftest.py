@@ -166,6 +166,7 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
         "origin_secret": SECRET,
         "functions": [
             function("chat-completions", "RESPONSE_STREAM", "/v1/chat/completions"),
+            function("embeddings", "RESPONSE_STREAM", "/v1/embeddings"),
             function(
                 "messages", "RESPONSE_STREAM",
                 "/v1/messages", "/v1/messages/*", "/anthropic/v1/messages*",
@@ -174,7 +175,8 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
             function(
                 "generate-content", "RESPONSE_STREAM",
                 "*/models/*:generateContent", "*/models/*:streamGenerateContent",
-                "*/models/*:countTokens",
+                "*/models/*:countTokens", "*/models/*:embedContent",
+                "*/models/*:batchEmbedContents",
             ),
             function(
                 "models", "BUFFERED",

@@ -1,11 +1,14 @@
-//! How long to wait, where a provider's headers say so.
+//! What a provider's headers say: how long to wait, and what a call consumed.
 //!
 //! Sources: RFC 9110 section 10.2.3 for `Retry-After`; the vendors' pages on rate limits for
 //! `retry-after-ms` (Azure, OpenAI) and `x-ratelimit-reset-*` (OpenAI, Groq: `6m0s`; Cerebras,
-//! Together: seconds; OpenRouter: milliseconds since 1970).
+//! Together: seconds; OpenRouter: milliseconds since 1970). Bedrock tells the tokens of every
+//! `InvokeModel` in `x-amzn-bedrock-*-token-count` (vercel/ai pull request 15973), and some of its
+//! models tell them nowhere else.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use canonical::Usage;
 use http::HeaderMap;
 
 /// Azure's free tier asks for a day. Nobody rests longer.
@@ -19,6 +22,14 @@ pub(crate) fn wait(headers: &HeaderMap, now: u64) -> Option<Duration> {
         .or_else(|| text("retry-after").and_then(|it| seconds(it).or_else(|| date(it, now))))
         .or_else(|| soonest_reset(headers, now))?;
     Some(wait.min(LONGEST))
+}
+
+/// What a call consumed, where its answer does not say so itself.
+pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
+    let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let input = count("x-amzn-bedrock-input-token-count")?;
+    let output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
+    Some(Usage { input, output, ..Usage::default() })
 }
 
 /// The reset of a limit that is used up.
@@ -97,6 +108,16 @@ mod tests {
         assert_eq!(waits(&[("x-ratelimit-reset", "1700000005000")]), Some(5_000));
         assert_eq!(waits(&[("x-ratelimit-reset", "1700000005")]), Some(5_000));
         assert_eq!(waits(&[("x-ratelimit-reset-tokens-minute", "12.5")]), Some(12_500));
+    }
+
+    #[test]
+    fn bedrock_tells_its_tokens_in_headers() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(usage(&headers), None);
+        headers.insert("x-amzn-bedrock-input-token-count", "42".parse().unwrap());
+        assert_eq!(usage(&headers), Some(Usage { input: 42, ..Usage::default() }));
+        headers.insert("x-amzn-bedrock-output-token-count", "7".parse().unwrap());
+        assert_eq!(usage(&headers).map(|it| it.output), Some(7));
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod openai;
 pub mod provider;
 pub mod runtime;
 pub mod sockets;
+pub mod strict;
 
 mod body;
 mod server;

@@ -31,6 +31,7 @@ pub(super) struct PieceReader {
 struct Choice {
     /// The provider's index of each call, and its id.
     calls: Vec<(u64, String)>,
+    refuses: bool,
     finished: bool,
 }
 
@@ -115,6 +116,7 @@ impl PieceReader {
         }
         let mut push = |piece| events.push(Event::piece(index, piece));
         let mut delta = choice.delta.unwrap_or_default();
+        self.choices[at].refuses |= delta.refusal.as_deref().is_some_and(|it| !it.is_empty());
         let (thought, text) = delta.texts();
         if !thought.is_empty() {
             push(Piece::Reasoning(thought));
@@ -137,7 +139,7 @@ impl PieceReader {
         }
         if let Some(reason) = reason.filter(|_| !known.finished) {
             known.finished = true;
-            push(Piece::Finish(finish::read(&reason, !known.calls.is_empty())));
+            push(Piece::Finish(finish::read(&reason, !known.calls.is_empty(), known.refuses)));
         }
         Ok(())
     }
