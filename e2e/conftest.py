@@ -210,7 +210,7 @@ def wire(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(host):
     """OpenAI's own client. It does not try again by itself, so that tests see what was said."""
     with openai.OpenAI(base_url=f"{host}/v1", api_key=KEY, max_retries=0, timeout=30) as client:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
+import talk
+
 ROUTE = "dynamic/n8n"
 HELLO = [{"role": "user", "content": "Héllo 🌍?"}]
 BUSY = {"error": {"type": "rate_limit_error", "message": "slow down"}, "status": 429}
@@ -238,7 +240,7 @@ def test_calls_at_once_do_not_mix(client, provider):
 
 
 def test_models_are_listed_and_found(client):
-    assert [model.id for model in client.models.list()] == [ROUTE, "dynamic/any", "gpt-4o"]
+    assert [model.id for model in client.models.list()] == talk.MODELS
     assert client.models.retrieve(ROUTE).description == "First one, then the other"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("no-such-model")

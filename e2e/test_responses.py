@@ -8,6 +8,7 @@ import pytest
 
 import talk
 import wires
+from conftest import KEY
 from wires import Said
 
 ANY = "dynamic/any"
@@ -129,6 +130,15 @@ def test_a_fallback_over_formats(client, provider, stream):
     talk.check_fallback(raw.headers, provider)
 
 
+def test_the_environment_may_say_where_and_with_which_key(host, provider, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{host}/openai/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    provider.script(wires.BY_NAME["chat"].whole(Said("Hi")))
+    with openai.OpenAI() as client:
+        assert ask(client, "chat/some-model").output_text == "Hi"
+        assert [model.id for model in client.models.list()] == talk.MODELS
+
+
 def test_a_wrong_key_raises_authentication_error(client):
     with pytest.raises(openai.AuthenticationError) as raised:
         ask(client.with_options(api_key="sk-wrong"), ANY)
@@ -148,6 +158,11 @@ def test_a_wrong_field_raises_bad_request_error(client, provider, wire, stream):
         answer(client, wire.model(), stream)
     assert raised.value.code == "invalid_request"
     assert f"Provider {wire.name}: too many tools" in raised.value.message
+
+
+def test_nothing_is_stored(client):
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve("resp_1")
 
 
 def test_what_only_a_store_could_answer_is_refused_by_name(client, provider):

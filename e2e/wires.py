@@ -45,6 +45,8 @@ class Wire:
 
     name: str
     serves = "some-model"
+    # How it says that something has 7 tokens; nothing if it cannot count.
+    count = None
 
     def model(self, name=None):
         """What a client asks for to get to this provider alone."""
@@ -162,6 +164,7 @@ class Claude(Wire):
 
     name, signs = "claude", True
     serves = "claude-sonnet-4-5"
+    count = {"input_tokens": 7}
     usage = {"input_tokens": 9, "output_tokens": 12}
 
     def answer(self, said):
@@ -255,6 +258,7 @@ class Gemini(Wire):
     """Gemini. Its calls have no ids here, as they mostly have not."""
 
     name, signs = "gemini", True
+    count = {"totalTokens": 7}
 
     def answer(self, said):
         return self.chunk(self.parts(said), finishReason="STOP")

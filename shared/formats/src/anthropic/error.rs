@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use crate::openai_chat::AttemptJson;
 
+/// The field that names an earlier answer to go on from.
+pub(super) const THREAD: &str = "thread.previous_message_id";
+
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -20,18 +23,28 @@ struct Fields<'a> {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptJson<'a>>,
 }
 
+/// What Anthropic's clients act on by themselves.
+#[derive(Serialize)]
+struct Details {
+    error_code: &'static str,
+}
+
 /// A failure as Anthropic's clients expect to read it.
 pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
+    let is_thread = error.param.as_deref() == Some(THREAD);
     let body = Body {
         kind: "error",
         error: Fields {
             kind: type_of(error),
             message: error.to_string(),
             param: error.param.as_deref(),
+            details: is_thread.then_some(Details { error_code: "thread_not_found" }),
             attempts: error.attempts.iter().map(Into::into).collect(),
         },
         request_id,

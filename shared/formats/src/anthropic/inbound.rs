@@ -5,7 +5,11 @@ use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Sum
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Anthropic, AnthropicCount, COUNT, FORMAT, answer, error, writer::Writer};
+use super::{
+    Anthropic, AnthropicCount, COUNT, FORMAT, answer,
+    error::{self, THREAD},
+    writer::Writer,
+};
 use crate::{EventWriter, Inbound, json};
 
 /// Headers that choose what a request may say.
@@ -90,8 +94,28 @@ struct OutputConfig<'a> {
     format: Option<&'a RawValue>,
 }
 
+#[derive(Deserialize)]
+struct Thread {
+    #[serde(default)]
+    previous_message_id: Option<String>,
+}
+
+/// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
+/// answers may change from turn to turn. Anthropic's clients send all of it then.
+fn check_memory(raw: &Raw) -> Result<()> {
+    let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
+    if thread.and_then(|it| it.previous_message_id).is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{THREAD}` is not supported, because no conversations are stored; send the whole conversation in `messages`."
+    );
+    Err(Error::invalid(THREAD, message))
+}
+
 /// What both endpoints read of a request.
 fn common(format: &'static Format, task: Task, raw: Raw) -> Result<Request> {
+    check_memory(&raw)?;
     let wanted = "a list of messages, each an object with a `role` and `content`";
     match json::list(&raw, "messages", wanted)? {
         Some(true) => {}
