@@ -38,6 +38,17 @@ def test_an_answer(client, provider, wire, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_room(client, provider, wire, stream):
+    provider.script(wire.answers(Said("Grü", full=True), stream))
+    said = client.chat.completions.create(model=wire.model(), messages=HELLO, stream=stream)
+    if stream:
+        reasons = [chunk.choices[0].finish_reason for chunk in said if chunk.choices]
+        assert [reason for reason in reasons if reason] == ["length"]
+    else:
+        assert said.choices[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
     provider.script(wire.answers(said, stream))

@@ -71,6 +71,14 @@ def test_a_streamed_answer(client, provider, wire):
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_room(client, provider, wire, stream):
+    provider.script(wire.answers(Said("Grü", full=True), stream))
+    answers = list(chunks(client, wire.model())) if stream else [ask(client, wire.model())]
+    assert "".join(answer.text or "" for answer in answers) == "Grü"
+    assert answers[-1].candidates[0].finish_reason == "MAX_TOKENS"
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
     provider.script(wire.answers(said, stream))

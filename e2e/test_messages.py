@@ -50,6 +50,13 @@ def test_an_answer(client, provider, wire, stream):
     assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_room(client, provider, wire, stream):
+    provider.script(wire.answers(Said("Grü", full=True), stream))
+    message = answer(client, wire.model(), stream)
+    assert (message.content[0].text, message.stop_reason) == ("Grü", "max_tokens")
+
+
 def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
     provider.script(wire.stream(Said(text="Grüße 🌍")))
     with streamed(client, wire.model()) as stream:

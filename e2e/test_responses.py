@@ -38,6 +38,18 @@ def test_an_answer(client, provider, wire, stream):
     assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_without_room(client, provider, wire, stream):
+    provider.script(wire.answers(Said("Grü", full=True), stream))
+    response = ask(client, wire.model(), stream=stream)
+    if stream:
+        last = list(response)[-1]
+        assert last.type == "response.incomplete"
+        response = last.response
+    assert (response.output_text, response.status) == ("Grü", "incomplete")
+    assert response.incomplete_details.reason == "max_output_tokens"
+
+
 def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
     provider.script(wire.stream(Said("Grüße 🌍")))
     with client.responses.stream(model=wire.model(), input=talk.HELLO) as stream:

@@ -26,6 +26,8 @@ class Said:
     thought: str = ""
     signature: str = ""
     calls: list[Call] = field(default_factory=list)
+    # Whether it stopped because there was no room for more.
+    full: bool = False
 
 
 def frame(data, event=None):
@@ -145,7 +147,7 @@ class Chat(Wire):
         return body["response_format"]["json_schema"]["schema"]
 
     def reason(self, said):
-        return "tool_calls" if said.calls else "stop"
+        return "length" if said.full else "tool_calls" if said.calls else "stop"
 
     def call(self, call):
         function = {"name": call.name, "arguments": json.dumps(call.arguments)}
@@ -224,7 +226,7 @@ class Claude(Wire):
         return body["output_config"]["format"]["schema"]
 
     def reason(self, said):
-        return "tool_use" if said.calls else "end_turn"
+        return "max_tokens" if said.full else "tool_use" if said.calls else "end_turn"
 
     def blocks(self, said):
         if said.thought:
@@ -261,7 +263,7 @@ class Gemini(Wire):
     count = {"totalTokens": 7}
 
     def answer(self, said):
-        return self.chunk(self.parts(said), finishReason="STOP")
+        return self.chunk(self.parts(said), finishReason=self.reason(said))
 
     def pieces(self, said):
         for part in self.parts(said):
@@ -270,7 +272,7 @@ class Gemini(Wire):
                 yield frame(self.chunk([part if text is None else {**part, "text": text}]))
 
     def end(self, said):
-        yield frame(self.chunk([{"text": ""}], finishReason="STOP"))
+        yield frame(self.chunk([{"text": ""}], finishReason=self.reason(said)))
 
     def trouble(self):
         yield frame(self.error(503, "we broke"))
@@ -313,6 +315,9 @@ class Gemini(Wire):
         config = body["generationConfig"]
         return config.get("responseJsonSchema") or config["responseSchema"]
 
+    def reason(self, said):
+        return "MAX_TOKENS" if said.full else "STOP"
+
     def parts(self, said):
         signature = {"thoughtSignature": said.signature} if said.signature else {}
         if said.thought:
@@ -343,7 +348,8 @@ class Responses(Wire):
     }
 
     def answer(self, said):
-        return self.response("completed", list(self.items(said)), usage=self.usage)
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if said.full else {}
+        return self.response(self.status(said), list(self.items(said)), usage=self.usage, **why)
 
     def pieces(self, said):
         yield self.event("response.created", response=self.response("in_progress", []))
@@ -359,7 +365,7 @@ class Responses(Wire):
             yield self.event("response.output_item.done", output_index=index, item=item)
 
     def end(self, said):
-        yield self.event("response.completed", response=self.answer(said))
+        yield self.event(f"response.{self.status(said)}", response=self.answer(said))
 
     def trouble(self):
         error = {"code": "server_error", "message": "we broke"}
@@ -397,6 +403,9 @@ class Responses(Wire):
     def schema(self, body):
         return body["text"]["format"]["schema"]
 
+    def status(self, said):
+        return "incomplete" if said.full else "completed"
+
     def items(self, said):
         if said.thought:
             summary = [{"type": "summary_text", "text": said.thought}]
@@ -404,8 +413,8 @@ class Responses(Wire):
             yield {"type": "reasoning", "id": "rs_1", "summary": summary, **sealed}
         if said.text:
             part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
-            head = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-            yield {**head, "content": [part]}
+            head = {"type": "message", "id": "msg_1", "role": "assistant"}
+            yield {**head, "status": self.status(said), "content": [part]}
         for call in said.calls:
             yield {
                 "type": "function_call", "id": f"fc_{call.id}", "call_id": call.id,
