@@ -341,6 +341,12 @@ fn numbers() -> Vec<Feature> {
             ..PLAIN
         },
         Feature {
+            name: "several answers",
+            talk: || Talk::of("Hi").number("n", 2.0),
+            arrives: |asked| number(asked, "n", 2.0),
+            ..PLAIN
+        },
+        Feature {
             name: "max tokens",
             talk: || Talk::of("Hi").number("max_tokens", 100.0),
             arrives: |asked| number(asked, "max_tokens", 100.0),
