@@ -13,6 +13,7 @@ use crate::{api::Api, conversation::Format, limits, request::Arrival};
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-provider-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
@@ -30,6 +31,9 @@ pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     };
     say(PROVIDER, &reply.provider);
     say(MODEL, &reply.model);
+    if let Some(id) = &reply.provider_request_id {
+        say(PROVIDER_REQUEST_ID, id);
+    }
     say(CACHE, "bypass");
     if !reply.dropped.is_empty() {
         say(DROPPED, &listed(&reply.dropped));

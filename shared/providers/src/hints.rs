@@ -66,6 +66,19 @@ fn date(text: &str, now: u64) -> Option<Duration> {
     Some(at.saturating_sub(Duration::from_millis(now)))
 }
 
+/// A provider's own name for a request: OpenAI's and most others' header, Anthropic's, AWS's and
+/// Azure's.
+const REQUEST_IDS: [&str; 4] =
+    ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
+/// The longest name that is passed on.
+const LONGEST_ID: usize = 128;
+
+/// The provider's own name for a request, if it can be printed.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = REQUEST_IDS.iter().find_map(|it| headers.get(*it))?.to_str().ok()?;
+    (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +136,17 @@ mod tests {
     #[test]
     fn nobody_rests_longer_than_a_day() {
         assert_eq!(waits(&[("retry-after", "9999999")]), Some(86_400_000));
+    }
+
+    #[test]
+    fn a_request_has_a_name_at_its_provider() {
+        let id = |name: &'static str, value: &str| {
+            request_id(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))
+        };
+        assert_eq!(id("x-request-id", "req_1").as_deref(), Some("req_1"));
+        assert_eq!(id("request-id", "req_2").as_deref(), Some("req_2"));
+        assert_eq!(id("x-amzn-requestid", "3").as_deref(), Some("3"));
+        assert_eq!(id("x-request-id", &"x".repeat(129)), None);
+        assert_eq!(id("x-other-id", "req_1"), None);
     }
 }

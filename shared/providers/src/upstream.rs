@@ -64,6 +64,8 @@ impl fmt::Debug for Question<'_> {
 pub struct Answer {
     /// Its HTTP status.
     pub status: u16,
+    /// Its own name for the request, where a header says so.
+    pub request_id: Option<String>,
     /// What it was not told, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
@@ -172,6 +174,7 @@ impl Upstream {
         }
         let reading = Reading { purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
+        let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
             let reader = format.reader(reading);
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
@@ -190,7 +193,7 @@ impl Upstream {
             }
             Body::Whole(response)
         };
-        Ok(Answer { status: status.as_u16(), dropped, body })
+        Ok(Answer { status: status.as_u16(), request_id, dropped, body })
     }
 }
 
@@ -199,7 +202,7 @@ fn estimated(request: &Request) -> Result<Answer> {
     let count = formats::estimated_tokens(request.meaning()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
     let response = Response { body, usage: None };
-    Ok(Answer { status: 200, dropped: vec![], body: Body::Whole(response) })
+    Ok(Answer { status: 200, request_id: None, dropped: vec![], body: Body::Whole(response) })
 }
 
 /// Does what a reader cannot, who does not know the request: holds the vectors against the texts,

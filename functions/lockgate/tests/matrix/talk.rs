@@ -43,6 +43,7 @@ pub(crate) enum Bit {
     Image(&'static str, &'static str),
     ImageUrl(&'static str),
     Pdf(&'static str),
+    Wav(&'static str),
 }
 
 /// What came of a call.
@@ -93,6 +94,12 @@ impl Talk {
     pub(crate) fn tool(mut self, name: &'static str, schema: Value) -> Self {
         self.tools.push(Tool { name, description: "Looks something up.", schema });
         self
+    }
+
+    /// Refuses sound.
+    pub(crate) fn without_sound(&self) -> Result<(), Unsayable> {
+        let sounds = |it: &Line| matches!(it, Line::User(bits) if bits.iter().any(|it| matches!(it, Bit::Wav(_))));
+        if self.lines.iter().any(sounds) { Err(Unsayable) } else { Ok(()) }
     }
 
     /// Refuses numbers that are not among these.

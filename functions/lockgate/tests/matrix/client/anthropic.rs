@@ -8,6 +8,7 @@ use super::{Asking, Called, Heard, KEY, Misread, Used, read};
 use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
 
 pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
+    talk.without_sound()?;
     talk.only_numbers(&["temperature", "top_p", "top_k", "max_tokens"])?;
     if talk.metadata.is_some() || talk.shape == Some(Shape::Json) {
         return Err(Unsayable);
@@ -106,6 +107,7 @@ fn block(bit: &Bit) -> Value {
             let source = json!({"type": "base64", "media_type": "application/pdf", "data": data});
             json!({"type": "document", "title": "a.pdf", "source": source})
         }
+        Bit::Wav(_) => unreachable!("`ask` refuses sound"),
     }
 }
 

@@ -111,6 +111,7 @@ fn part(bit: &Bit) -> Value {
         Bit::Image(kind, data) => json!({"inlineData": {"mimeType": kind, "data": data}}),
         Bit::ImageUrl(url) => json!({"fileData": {"mimeType": "image/png", "fileUri": url}}),
         Bit::Pdf(data) => json!({"inlineData": {"mimeType": "application/pdf", "data": data}}),
+        Bit::Wav(data) => json!({"inlineData": {"mimeType": "audio/wav", "data": data}}),
     }
 }
 

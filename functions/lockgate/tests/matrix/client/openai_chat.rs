@@ -98,6 +98,9 @@ fn part(bit: &Bit) -> Value {
             let data = format!("data:application/pdf;base64,{data}");
             json!({"type": "file", "file": {"filename": "a.pdf", "file_data": data}})
         }
+        Bit::Wav(data) => {
+            json!({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Asking, Called, Heard, KEY, Misread, Used, read};
 use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
 
 pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
+    talk.without_sound()?;
     talk.only_numbers(&["temperature", "top_p", "max_tokens"])?;
     if talk.cache.is_some() || !talk.stop.is_empty() {
         return Err(Unsayable);
@@ -95,6 +96,7 @@ fn part(bit: &Bit) -> Value {
             let data = format!("data:application/pdf;base64,{data}");
             json!({"type": "input_file", "filename": "a.pdf", "file_data": data})
         }
+        Bit::Wav(_) => unreachable!("`ask` refuses sound"),
     }
 }
 

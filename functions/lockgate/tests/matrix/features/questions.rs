@@ -9,6 +9,7 @@ use super::{
 
 /// A picture of one dot.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=";
 const PDF: &str = "JVBERi0xLjQKJcOkw7zDtsOfCg==";
 
 pub(super) fn all() -> Vec<Feature> {
@@ -105,6 +106,15 @@ fn media() -> Vec<Feature> {
                 ..Talk::default()
             },
             arrives: |asked| has(asked, &Got::File(format!("data:application/pdf;base64,{PDF}"))),
+            ..PLAIN
+        },
+        Feature {
+            name: "sound",
+            talk: || Talk {
+                lines: vec![Line::User(vec![Bit::Text("What?"), Bit::Wav(WAV)])],
+                ..Talk::default()
+            },
+            arrives: |asked| has(asked, &Got::Audio(format!("data:audio/wav;base64,{WAV}"))),
             ..PLAIN
         },
     ]
@@ -328,6 +338,12 @@ fn numbers() -> Vec<Feature> {
                 number(asked, "frequency_penalty", 0.5)?;
                 number(asked, "presence_penalty", -0.5)
             },
+            ..PLAIN
+        },
+        Feature {
+            name: "several answers",
+            talk: || Talk::of("Hi").number("n", 2.0),
+            arrives: |asked| number(asked, "n", 2.0),
             ..PLAIN
         },
         Feature {
