@@ -19,6 +19,7 @@ pub(super) fn all() -> Vec<Feature> {
     all.extend(choices());
     all.extend(shapes());
     all.extend(numbers());
+    all.extend(amounts());
     all.extend(rest());
     all
 }
@@ -340,6 +341,11 @@ fn numbers() -> Vec<Feature> {
             },
             ..PLAIN
         },
+    ]
+}
+
+fn amounts() -> Vec<Feature> {
+    vec![
         Feature {
             name: "several answers",
             talk: || Talk::of("Hi").number("n", 2.0),
