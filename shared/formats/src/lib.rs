@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod bound;
 mod clean;
 mod fault;
 pub mod gemini;

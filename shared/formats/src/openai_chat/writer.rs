@@ -7,6 +7,9 @@ use canonical::{Error, Event, EventBody, EventKind, Request, Summary};
 use super::{chunks::Chunks, error, metadata::with_metadata};
 use crate::EventWriter;
 
+/// How many frames are held back at most; honest providers send two.
+const MOST_HELD: usize = 64;
+
 /// Writes frames as they came. From the first finish on it holds back what might be the last
 /// chunk with choices, because that one carries `x_gateway`.
 #[derive(Debug)]
@@ -25,7 +28,10 @@ impl Writer {
     /// Passes a frame on, or holds it back.
     fn pass(&mut self, event: Event, out: &mut BytesMut) {
         let holding = !self.held.is_empty();
-        if holding && event.kind.has_choices() {
+        if holding && event.kind == EventKind::Comment {
+            return put(event, out);
+        }
+        if holding && (event.kind.has_choices() || self.held.len() == MOST_HELD) {
             self.held.drain(..).for_each(|it| put(it, out));
         }
         if holding || event.kind == EventKind::Finish {
