@@ -153,6 +153,7 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
         "origin_secret": SECRET,
         "functions": [
             function("chat-completions", "RESPONSE_STREAM", "/v1/chat/completions"),
+            function("embeddings", "RESPONSE_STREAM", "/v1/embeddings"),
             function("messages", "RESPONSE_STREAM", "/v1/messages", "/v1/messages/*"),
             function("responses", "RESPONSE_STREAM", "/v1/responses"),
             function(

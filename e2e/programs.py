@@ -15,8 +15,8 @@ import stack
 # Starts a program, and ends it when standard input does: when we let go of it, or die.
 WATCHDOG = '"$@" & read _; kill $!; wait $!'
 NAMES = (
-    "lockgate", "chat-completions", "messages", "responses", "generate-content", "models", "health",
-    "testkit",
+    "lockgate", "chat-completions", "messages", "responses", "generate-content", "embeddings",
+    "models", "health", "testkit",
 )
 
 

@@ -173,7 +173,7 @@ def test_a_function_is_told_where_its_memory_is(deployed, name):
     }
 
 
-def test_only_conversations_stream_and_may_take_long(deployed):
+def test_only_what_asks_a_model_streams_and_may_take_long(deployed):
     modes = {}
     for name in stack.functions():
         ask = deployed.client("lambda")
@@ -185,6 +185,7 @@ def test_only_conversations_stream_and_may_take_long(deployed):
         "Messages": ("NONE", "RESPONSE_STREAM", 300),
         "Responses": ("NONE", "RESPONSE_STREAM", 300),
         "GenerateContent": ("NONE", "RESPONSE_STREAM", 300),
+        "Embeddings": ("NONE", "RESPONSE_STREAM", 300),
         "Models": ("NONE", "BUFFERED", 10),
         "Health": ("NONE", "BUFFERED", 10),
     }

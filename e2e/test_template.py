@@ -30,6 +30,8 @@ ANSWERS = {
     "/v1/models/llama3:8b:generateContent": "generate-content",
     "/gemini/v1/models/m:generateContent": "generate-content",
     "/gemini/v1beta/models/m:embedContent": "generate-content",
+    "/v1/embeddings": "embeddings",
+    "/openai/v1/embeddings": "embeddings",
     "/v1/models": "models",
     "/v1/models/some/model:with-slashes": "models",
     "/openai/v1/models": "models",
@@ -266,6 +268,7 @@ def test_each_function_may_do_what_it_does_and_no_more():
         "Messages": conversation,
         "Responses": conversation,
         "GenerateContent": conversation,
+        "Embeddings": conversation,
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
         "Health": {"ReadConfig"},
     }

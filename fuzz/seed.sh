@@ -34,9 +34,12 @@ tagged() {
 	done
 }
 
-seeds request request '\001' openai_chat openai_responses anthropic gemini anthropic gemini
-seeds answer response '\000' openai_chat openai_responses anthropic gemini bedrock
-seeds answer error '\000' openai_chat openai_responses anthropic gemini bedrock
+providers='openai_chat openai_responses anthropic gemini bedrock anthropic gemini
+	openai_embeddings gemini_embeddings bedrock_embeddings'
+seeds request request '\001' openai_chat openai_responses anthropic gemini anthropic gemini \
+	openai_embeddings
+seeds answer response '\000' $providers
+seeds answer error '\000' $providers
 seeds stream stream '\100' openai_chat openai_responses anthropic gemini bedrock
 
 own=__lgsig_anthropic_AbC-e

@@ -9,17 +9,37 @@ use formats::{
     Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
     anthropic::{Anthropic, AnthropicCount},
     bedrock::Bedrock,
+    bedrock_embeddings::BedrockEmbeddings,
     gemini::{Gemini, GeminiCount},
+    gemini_embeddings::GeminiEmbeddings,
     openai_chat::OpenAiChat,
+    openai_embeddings::OpenAiEmbeddings,
     openai_responses::OpenAiResponses,
 };
 
 /// Formats that clients speak.
-pub const INBOUND: &[&dyn Inbound] =
-    &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &AnthropicCount, &GeminiCount];
+pub const INBOUND: &[&dyn Inbound] = &[
+    &OpenAiChat,
+    &OpenAiResponses,
+    &Anthropic,
+    &Gemini,
+    &AnthropicCount,
+    &GeminiCount,
+    &OpenAiEmbeddings,
+];
 /// Formats that providers speak.
-pub const OUTBOUND: &[&dyn Outbound] =
-    &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock, &AnthropicCount, &GeminiCount];
+pub const OUTBOUND: &[&dyn Outbound] = &[
+    &OpenAiChat,
+    &OpenAiResponses,
+    &Anthropic,
+    &Gemini,
+    &Bedrock,
+    &AnthropicCount,
+    &GeminiCount,
+    &OpenAiEmbeddings,
+    &GeminiEmbeddings,
+    &BedrockEmbeddings,
+];
 /// Models whose demands differ.
 const MODELS: &[&str] = &[
     "gpt-5",
@@ -29,7 +49,7 @@ const MODELS: &[&str] = &[
     "gemini-3-pro",
     "us.anthropic.claude-sonnet-4-5-v1:0",
     "amazon.nova-pro-v1:0",
-    "model",
+    "amazon.titan-embed-text-v2:0",
 ];
 /// The bit of the second byte that says that a stream of binary frames is written down as text.
 const WRITTEN: u8 = 0x80;
@@ -101,10 +121,11 @@ pub fn answer(input: &[u8]) {
 
 /// Reads a stream in pieces whose size the second byte says, and writes it for every client.
 pub fn stream(input: &[u8]) {
-    let Some((provider, how, body)) = choose(OUTBOUND, input) else { return };
+    // Embeddings never stream.
+    let Some((provider, how, body)) = choose(&OUTBOUND[..7], input) else { return };
     let size = usize::from(how & !WRITTEN).max(1);
     let body = if how & WRITTEN == 0 { Bytes::copy_from_slice(body) } else { frames(body) };
-    for client in INBOUND {
+    for client in INBOUND.iter().filter(|it| it.format().name != OpenAiEmbeddings.name()) {
         passed(provider, Purpose::Translate, *client, &body, size);
         if client.format().name == provider.name() {
             passed(provider, Purpose::Forward, *client, &body, size);

@@ -67,6 +67,7 @@ pub(crate) fn routes() -> edge::Routes {
         .merge(messages::routes())
         .merge(responses::routes())
         .merge(generate_content::routes())
+        .merge(embeddings::routes())
         .merge(models::routes())
         .merge(health::routes())
 }

@@ -20,7 +20,7 @@ pub use content::{
     CacheMark, Citation, Content, Conversation, Effort, Media, Output, Part, Reasoning, Role,
     Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
-pub use embedding::{Embedding, EmbeddingInput, Vectors};
+pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
 pub use error::{Error, Facts, Kind, Origin, Result};
 pub use event::{Event, EventBody, EventKind, Response, ResponseBody};
 pub use field::Field;

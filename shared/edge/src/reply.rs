@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use canonical::{Error, Kind};
+use canonical::{Error, Kind, ResponseBody};
 use formats::Inbound;
-use gateway::Reply;
+use gateway::{Reply, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
 use crate::{api::Api, conversation::Format, limits, request::Arrival};
@@ -13,8 +13,10 @@ use crate::{api::Api, conversation::Format, limits, request::Arrival};
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+const PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-provider-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
+const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
 /// How long a list of names in a header may be: what stands before us refuses large headers.
 const LONGEST_LIST: usize = 4096;
@@ -29,11 +31,25 @@ pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
     };
     say(PROVIDER, &reply.provider);
     say(MODEL, &reply.model);
+    if let Some(id) = &reply.provider_request_id {
+        say(PROVIDER_REQUEST_ID, id);
+    }
     say(CACHE, "bypass");
     if !reply.dropped.is_empty() {
         say(DROPPED, &listed(&reply.dropped));
     }
+    if is_estimated(&reply.body) {
+        say(ESTIMATED, "true");
+    }
     headers.insert(ATTEMPTS, reply.attempts.into());
+}
+
+/// Whether nobody counted what is told.
+fn is_estimated(body: &ReplyBody) -> bool {
+    let ReplyBody::Whole(response, _) = body else {
+        return false;
+    };
+    matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
 }
 
 /// Names of fields, as one header can carry them: clients may have called them anything.
@@ -127,7 +143,27 @@ pub(crate) async fn refuse(
 
 #[cfg(test)]
 mod tests {
+    use canonical::Response;
+
     use super::*;
+
+    #[test]
+    fn an_estimate_says_that_it_is_one() {
+        for estimated in [true, false] {
+            let body = ResponseBody::Tokens { count: 7, estimated };
+            let response = Response { body, usage: None };
+            let reply = Reply {
+                provider: "first".to_owned(),
+                model: "m".to_owned(),
+                attempts: 1,
+                dropped: vec![],
+                body: ReplyBody::Whole(response, Box::default()),
+            };
+            let mut headers = HeaderMap::new();
+            describe(&reply, &mut headers);
+            assert_eq!(headers.contains_key(ESTIMATED), estimated);
+        }
+    }
 
     #[test]
     fn any_names_fit_a_header() {

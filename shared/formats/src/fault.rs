@@ -98,6 +98,7 @@ const TOO_LONG: &[&str] = &[
     "exceeds the available context size",
     "exceeds the context window",
     "exceeds the maximum number of tokens allowed",
+    "too many input tokens",
 ];
 
 /// A 400 that speaks of our key or of the model, not of the client's request.

@@ -5,16 +5,21 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod bedrock_embeddings;
 mod bound;
 mod clean;
+mod estimate;
 mod fault;
 pub mod gemini;
+pub mod gemini_embeddings;
 mod json;
 pub mod openai_chat;
+pub mod openai_embeddings;
 pub mod openai_responses;
 mod sse;
 mod tags;
 mod turns;
+mod unstreamed;
 mod wait;
 
 use std::fmt;
@@ -25,6 +30,7 @@ use canonical::{
 };
 
 pub use clean::{clean, without_secrets};
+pub use estimate::estimated_tokens;
 pub use wait::{duration, hint};
 
 /// A format that clients speak to the gateway.

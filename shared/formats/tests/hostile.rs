@@ -15,7 +15,7 @@ use formats::{
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 /// How many of something each input has.
-const SIZE: usize = 16_000;
+const SIZE: usize = 12_000;
 /// How often what came may be written, at most: an event has names and numbers around its few bytes.
 const MOST_WRITTEN: usize = 100;
 

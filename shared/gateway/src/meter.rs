@@ -21,6 +21,8 @@ pub struct Reply {
     pub model: String,
     /// How many attempts it took.
     pub attempts: usize,
+    /// The provider's own name for the request, where it gave one.
+    pub provider_request_id: Option<String>,
     /// What the provider was not told, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
@@ -47,6 +49,7 @@ pub struct Watched {
 /// Starts to watch an answer. The call's record ends when the answer does.
 pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
     let now = call.clock.now();
+    call.record.provider_request_id.clone_from(&answer.request_id);
     let attempts = tries.succeeded(answer.status, now);
     let summary = &mut call.record.summary;
     if let Some(last) = attempts.last() {
@@ -62,6 +65,7 @@ pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
         provider: summary.provider.clone(),
         model: summary.model.clone(),
         attempts: summary.attempts.len(),
+        provider_request_id: answer.request_id,
         dropped: answer.dropped,
         body: match answer.body {
             Body::Whole(response) => {

@@ -8,7 +8,9 @@
 
 use formats::MaxTokensName;
 
-use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech, openai::ONLY_RESPONSES};
+use crate::{
+    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech, openai::ONLY_RESPONSES,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
@@ -20,6 +22,10 @@ pub(crate) const PROVIDER: Provider = Provider {
             ..CHAT
         },
         Speech { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
+        Speech {
+            path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
+            ..EMBEDDINGS
+        },
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),

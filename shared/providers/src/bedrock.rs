@@ -5,7 +5,7 @@
 //! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
 
 use canonical::Task;
-use formats::bedrock::Bedrock;
+use formats::{bedrock::Bedrock, bedrock_embeddings::BedrockEmbeddings};
 
 use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech, StreamUsage};
 
@@ -13,13 +13,22 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
-    speaks: &[Speech {
-        task: Task::Converse,
-        format: &Bedrock,
-        path: "/model/{model}/converse",
-        stream_path: Some("/model/{model}/converse-stream"),
-        only_for: &[],
-    }],
+    speaks: &[
+        Speech {
+            task: Task::Converse,
+            format: &Bedrock,
+            path: "/model/{model}/converse",
+            stream_path: Some("/model/{model}/converse-stream"),
+            only_for: &[],
+        },
+        Speech {
+            task: Task::Embed,
+            format: &BedrockEmbeddings,
+            path: "/model/{model}/invoke",
+            stream_path: None,
+            only_for: &[],
+        },
+    ],
     auth: Auth::SigV4("bedrock"),
     key: Key::Optional,
     stream_usage: StreamUsage::Always,

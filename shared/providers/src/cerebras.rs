@@ -5,7 +5,11 @@
 //! and resets are told in fractions of seconds: `x-ratelimit-reset-requests-day`,
 //! `x-ratelimit-reset-tokens-minute`.
 
-use crate::{OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
-pub(crate) const PROVIDER: Provider =
-    Provider { name: "cerebras", base_url: "https://api.cerebras.ai/v1", ..OPENAI_COMPATIBLE };
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "cerebras",
+    base_url: "https://api.cerebras.ai/v1",
+    speaks: &[CHAT],
+    ..OPENAI_COMPATIBLE
+};

@@ -1,12 +1,16 @@
 //! Google's Gemini API, in its own format.
 //!
-//! Sources: ai.google.dev/api (generateContent, countTokens, errors) and the `google-genai` Python
-//! package 3.4, seen 2026-11. The key travels in a header, never in the URL. Streams are asked for as
-//! server-sent events, report their usage in every chunk and have no terminator; failures are
-//! `{"error": {"code", "message", "status", "details"}}`, with the wait as `retryDelay`.
+//! Sources: ai.google.dev/api (generateContent, countTokens, batchEmbedContents, errors) and the
+//! `google-genai` Python package 3.4, seen 2026-11. The key travels in a header, never in the URL.
+//! Streams are asked for as server-sent events, report their usage in every chunk and have no
+//! terminator; failures are `{"error": {"code", "message", "status", "details"}}`, with the wait as
+//! `retryDelay`.
 
 use canonical::Task;
-use formats::gemini::{Gemini, GeminiCount};
+use formats::{
+    gemini::{Gemini, GeminiCount},
+    gemini_embeddings::GeminiEmbeddings,
+};
 
 use crate::{Auth, OPENAI_COMPATIBLE, Provider, Speech, StreamEnd, StreamUsage};
 
@@ -26,6 +30,13 @@ pub(crate) const PROVIDER: Provider = Provider {
             task: Task::CountTokens,
             format: &GeminiCount,
             path: "/models/{model}:countTokens",
+            stream_path: None,
+            only_for: &[],
+        },
+        Speech {
+            task: Task::Embed,
+            format: &GeminiEmbeddings,
+            path: "/models/{model}:batchEmbedContents",
             stream_path: None,
             only_for: &[],
         },

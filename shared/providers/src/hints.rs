@@ -1,11 +1,14 @@
-//! How long to wait, where a provider's headers say so.
+//! What a provider's headers say: how long to wait, and what a call consumed.
 //!
 //! Sources: RFC 9110 section 10.2.3 for `Retry-After`; the vendors' pages on rate limits for
 //! `retry-after-ms` (Azure, OpenAI) and `x-ratelimit-reset-*` (OpenAI, Groq: `6m0s`; Cerebras,
-//! Together: seconds; OpenRouter: milliseconds since 1970).
+//! Together: seconds; OpenRouter: milliseconds since 1970). Bedrock tells the tokens of every
+//! `InvokeModel` in `x-amzn-bedrock-*-token-count` (vercel/ai pull request 15973), and some of its
+//! models tell them nowhere else.
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use canonical::Usage;
 use http::HeaderMap;
 
 /// Azure's free tier asks for a day. Nobody rests longer.
@@ -19,6 +22,14 @@ pub(crate) fn wait(headers: &HeaderMap, now: u64) -> Option<Duration> {
         .or_else(|| text("retry-after").and_then(|it| seconds(it).or_else(|| date(it, now))))
         .or_else(|| soonest_reset(headers, now))?;
     Some(wait.min(LONGEST))
+}
+
+/// What a call consumed, where its answer does not say so itself.
+pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
+    let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let input = count("x-amzn-bedrock-input-token-count")?;
+    let output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
+    Some(Usage { input, output, ..Usage::default() })
 }
 
 /// The reset of a limit that is used up.
@@ -53,6 +64,19 @@ fn seconds(text: &str) -> Option<Duration> {
 fn date(text: &str, now: u64) -> Option<Duration> {
     let at = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some(at.saturating_sub(Duration::from_millis(now)))
+}
+
+/// A provider's own name for a request: OpenAI's and most others' header, Anthropic's, AWS's and
+/// Azure's.
+const REQUEST_IDS: [&str; 4] =
+    ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
+/// The longest name that is passed on.
+const LONGEST_ID: usize = 128;
+
+/// The provider's own name for a request, if it can be printed.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = REQUEST_IDS.iter().find_map(|it| headers.get(*it))?.to_str().ok()?;
+    (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -100,7 +124,29 @@ mod tests {
     }
 
     #[test]
+    fn bedrock_tells_its_tokens_in_headers() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(usage(&headers), None);
+        headers.insert("x-amzn-bedrock-input-token-count", "42".parse().unwrap());
+        assert_eq!(usage(&headers), Some(Usage { input: 42, ..Usage::default() }));
+        headers.insert("x-amzn-bedrock-output-token-count", "7".parse().unwrap());
+        assert_eq!(usage(&headers).map(|it| it.output), Some(7));
+    }
+
+    #[test]
     fn nobody_rests_longer_than_a_day() {
         assert_eq!(waits(&[("retry-after", "9999999")]), Some(86_400_000));
+    }
+
+    #[test]
+    fn a_request_has_a_name_at_its_provider() {
+        let id = |name: &'static str, value: &str| {
+            request_id(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))
+        };
+        assert_eq!(id("x-request-id", "req_1").as_deref(), Some("req_1"));
+        assert_eq!(id("request-id", "req_2").as_deref(), Some("req_2"));
+        assert_eq!(id("x-amzn-requestid", "3").as_deref(), Some("3"));
+        assert_eq!(id("x-request-id", &"x".repeat(129)), None);
+        assert_eq!(id("x-other-id", "req_1"), None);
     }
 }

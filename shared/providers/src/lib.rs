@@ -37,7 +37,8 @@ mod xai;
 
 use canonical::Task;
 use formats::{
-    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
+    openai_responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
 
@@ -167,12 +168,21 @@ pub(crate) const CHAT: Speech = Speech {
 pub(crate) const RESPONSES: Speech =
     Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
+/// OpenAI embeddings, beside chat in most places.
+pub(crate) const EMBEDDINGS: Speech = Speech {
+    task: Task::Embed,
+    format: &OpenAiEmbeddings,
+    path: "/embeddings",
+    stream_path: None,
+    only_for: &[],
+};
+
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     version: "/v1",
-    speaks: &[CHAT],
+    speaks: &[CHAT, EMBEDDINGS],
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,

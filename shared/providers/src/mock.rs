@@ -1,8 +1,8 @@
-//! A scripted provider, which speaks OpenAI chat and needs no key.
+//! A scripted provider, which speaks OpenAI chat and embeddings and needs no key.
 //!
 //! It is a real server on a loopback port, so that what it shows is what a provider would show:
 //! the demo, a first try of one's own routes, and tests all take the same path. It answers what the
-//! configuration says (`script`), word by word when a stream is asked for.
+//! configuration says (`script`), word by word when a stream is asked for; numbers it makes up.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Result};
+use canonical::{
+    Embedding, EmbeddingInput, Error, Kind, Response as Said, ResponseBody, Result, Summary, Usage,
+    Vectors,
+};
+use formats::{Inbound, openai_embeddings::OpenAiEmbeddings};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{
@@ -109,6 +113,7 @@ type Answer = Response<Either<Full<Bytes>, Words>>;
 
 impl Play {
     async fn answer(&self, request: http::Request<Incoming>) -> Answer {
+        let embeds = request.uri().path().ends_with("/embeddings");
         let body = Limited::new(request.into_body(), LARGEST_REQUEST).collect().await;
         let body = body.map(|it| it.to_bytes()).unwrap_or_default();
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {
@@ -122,6 +127,10 @@ impl Play {
             let seconds = self.script.retry_after.map(Into::into);
             answer.headers_mut().extend(seconds.map(|it| (header::RETRY_AFTER, it)));
             return answer;
+        }
+        if embeds {
+            return embeddings(body)
+                .unwrap_or_else(|error| failure(StatusCode::BAD_REQUEST, error.message()));
         }
         let text = self.script.answer.as_deref().unwrap_or(ANSWER);
         if request["stream"] == true {
@@ -152,6 +161,39 @@ impl Play {
     }
 }
 
+/// Numbers for each text, which are the same whenever the text is.
+fn embeddings(body: Bytes) -> Result<Answer> {
+    let request = OpenAiEmbeddings.decode(body)?;
+    let Embedding { inputs, dimensions, base64, .. } = request.meaning()?.embedding()?;
+    let length = dimensions.unwrap_or(8).min(4096);
+    let vectors = inputs.iter().map(|it| numbers(it).take(length as usize).collect()).collect();
+    let words = inputs.iter().map(|it| match it {
+        EmbeddingInput::Text(text) => text.split_whitespace().count() as u64,
+        EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
+    });
+    let said = Said {
+        usage: Some(Usage { input: words.sum(), ..Usage::default() }),
+        body: ResponseBody::Vectors(Vectors { vectors, base64: *base64 }),
+    };
+    let model = request.model.unwrap_or_default();
+    let body = OpenAiEmbeddings.encode(&said, &Summary { model, ..Summary::default() });
+    Ok(json_answer(StatusCode::OK, body))
+}
+
+/// Numbers between -1 and 1 without an end, each drawn from the one before.
+fn numbers(input: &EmbeddingInput) -> impl Iterator<Item = f32> {
+    let fold = |sum: u64, it: u64| (sum ^ it).wrapping_mul(0x0100_0000_01b3);
+    let seed = match input {
+        EmbeddingInput::Text(text) => text.bytes().map(u64::from).fold(1, fold),
+        EmbeddingInput::Tokens(tokens) => tokens.iter().copied().fold(1, fold),
+    };
+    std::iter::successors(Some(seed), |it| {
+        Some(it.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1))
+    })
+    .skip(1)
+    .map(|it| f32::from((it >> 48) as u16) / 32_768.0 - 1.0)
+}
+
 /// About what a tokenizer would count: a word is a token here.
 fn usage(request: &Value, text: &str) -> Value {
     let read = request["messages"].to_string().split_whitespace().count();
@@ -166,7 +208,11 @@ fn failure(status: StatusCode, message: &str) -> Answer {
 }
 
 fn whole(status: StatusCode, body: &Value) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(body.to_string().into())));
+    json_answer(status, body.to_string().into())
+}
+
+fn json_answer(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(body)));
     *answer.status_mut() = status;
     let kind = header::HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);

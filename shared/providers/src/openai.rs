@@ -8,10 +8,10 @@
 
 use formats::MaxTokensName;
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech};
+use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
-    speaks: &[CHAT, Speech { only_for: ONLY_RESPONSES, ..RESPONSES }],
+    speaks: &[CHAT, Speech { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
     max_tokens_name: MaxTokensName::Completion,
     ..OPENAI_COMPATIBLE
 };

@@ -3,9 +3,9 @@
 //! Sources: docs.perplexity.ai, *OpenAI compatibility*, the Python package `perplexityai` 0.46,
 //! and perplexityai/api-discussion issue 209, seen 2026-11. There is no version in its path,
 //! every chunk carries the usage so far, most models never send `[DONE]`, and a wrong key is
-//! answered in HTML.
+//! answered in HTML. Its embeddings are numbers of 8 bits, in an encoding of its own.
 
-use crate::{OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+use crate::{CHAT, OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "perplexity",
@@ -13,5 +13,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "",
     stream_usage: StreamUsage::Always,
     stream_end: StreamEnd::FinishReason,
+    speaks: &[CHAT],
     ..OPENAI_COMPATIBLE
 };

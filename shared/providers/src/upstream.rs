@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind, Origin, Request, Response, Result};
+use canonical::{Error, Field, Kind, Origin, Request, Response, ResponseBody, Result, Task};
 use formats::{Encoded, Outbound, Purpose, Reading, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -64,6 +64,8 @@ impl fmt::Debug for Question<'_> {
 pub struct Answer {
     /// Its HTTP status.
     pub status: u16,
+    /// Its own name for the request, where a header says so.
+    pub request_id: Option<String>,
     /// What it was not told, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
@@ -144,7 +146,11 @@ impl Upstream {
         now: u64,
     ) -> Result<Answer> {
         let (step, request) = (next.step(), question.request);
-        let mouth = endpoint.mouth(request, &step.model)?;
+        let counts = request.task == Task::CountTokens;
+        let mouth = match endpoint.mouth(request, &step.model) {
+            Err(_) if counts => return estimated(request),
+            mouth => mouth?,
+        };
         let format = mouth.speech.format;
         let Written { encoded, dropped, purpose } =
             written(question, next, endpoint, format, &self.fetch).await?;
@@ -160,11 +166,15 @@ impl Upstream {
 
         let answer = self.client.connections.request(post).await.map_err(unreachable)?;
         let status = answer.status();
+        if counts && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            return estimated(request);
+        }
         if status != StatusCode::OK {
             return Err(failure(format, answer, now).await);
         }
         let reading = Reading { purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
+        let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
             let reader = format.reader(reading);
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
@@ -172,7 +182,9 @@ impl Upstream {
             events.first().await?;
             Body::Stream(events)
         } else {
-            let response = format.response(whole(incoming).await?, reading)?;
+            let mut response = format.response(whole(incoming).await?, reading)?;
+            response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
+            fit(&mut response, request)?;
             if request.stream {
                 return Err(Error::new(
                     Kind::Upstream,
@@ -181,8 +193,32 @@ impl Upstream {
             }
             Body::Whole(response)
         };
-        Ok(Answer { status: status.as_u16(), dropped, body })
+        Ok(Answer { status: status.as_u16(), request_id, dropped, body })
     }
+}
+
+/// Counts a request's tokens for a provider that cannot: nobody is asked.
+fn estimated(request: &Request) -> Result<Answer> {
+    let count = formats::estimated_tokens(request.meaning()?.conversation()?);
+    let body = ResponseBody::Tokens { count, estimated: true };
+    let response = Response { body, usage: None };
+    Ok(Answer { status: 200, request_id: None, dropped: vec![], body: Body::Whole(response) })
+}
+
+/// Does what a reader cannot, who does not know the request: holds the vectors against the texts,
+/// and notes how the client wants them.
+fn fit(response: &mut Response, request: &Request) -> Result<()> {
+    let ResponseBody::Vectors(vectors) = &mut response.body else {
+        return Ok(());
+    };
+    let asked = request.meaning()?.embedding()?;
+    let (found, wanted) = (vectors.vectors.len(), asked.inputs.len());
+    if found != wanted {
+        let message = format!("it gave {found} embeddings where {wanted} were asked for");
+        return Err(Error::new(Kind::Upstream, message));
+    }
+    vectors.base64 = asked.base64;
+    Ok(())
 }
 
 /// A request as one provider is sent it.
@@ -327,4 +363,101 @@ fn unreachable(error: hyper_util::client::legacy::Error) -> Error {
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&[][..], |it| it.as_bytes());
     kind.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use canonical::Vectors;
+    use formats::{Inbound, anthropic::AnthropicCount, openai_embeddings::OpenAiEmbeddings};
+    use routing::{Asked, Limits, Rests, Routes, Tries};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What comes of asking a provider of this type, at this address, for a count.
+    async fn counted(name: &'static str, base_url: &str) -> Result<Answer> {
+        let yaml = format!(
+            "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
+             models: [{{ name: m, provider: first }}]"
+        );
+        let kind =
+            document::Kind { name, needs_base_url: false, needs_key: false, takes_region: false };
+        let document = document::read(&yaml, &|_| None, &[kind]).unwrap();
+        let upstream = Upstream::new(Client::new(storage::Signer::default()), &document, &|_| None);
+        let routes = Routes::new(&document, &|_, _| None);
+        let plan = routes.plan(Asked { model: Some("m"), provider: None }).unwrap();
+        let limits = Limits { deadline: u64::MAX, seed: 0 };
+        let next = Tries::new(plan, Arc::new(Rests::default()), limits).next(0).unwrap();
+        let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
+        let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        let fetched = Fetched::default();
+        let question =
+            Question { request: &request, strict: true, max_output: &|_| None, fetched: &fetched };
+        upstream.send(&next, &question, 0).await
+    }
+
+    fn is_estimate(answer: &Answer) -> bool {
+        let Body::Whole(response) = &answer.body else {
+            return false;
+        };
+        matches!(response.body, ResponseBody::Tokens { count: 10..20, estimated: true })
+    }
+
+    /// A provider that has this status for everybody.
+    async fn answering(status: u16) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            drop(socket.read(&mut [0; 4096]).await);
+            let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\n{{}}");
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
+        let answer = counted("openai", "http://127.0.0.1:1").await.unwrap();
+        assert!(is_estimate(&answer), "{answer:?}");
+        assert_eq!(answer.status, 200);
+    }
+
+    #[tokio::test]
+    async fn who_has_no_such_endpoint_after_all_does_not_count() {
+        for status in [404, 405] {
+            let answer = counted("anthropic", &answering(status).await).await.unwrap();
+            assert!(is_estimate(&answer), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_failure_to_count_is_one() {
+        let error = counted("anthropic", &answering(503).await).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Upstream);
+    }
+
+    fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {
+        let request = OpenAiEmbeddings.decode(Bytes::from_static(question.as_bytes())).unwrap();
+        let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
+        let mut response = Response { body: ResponseBody::Vectors(vectors), usage: None };
+        fit(&mut response, &request)?;
+        let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
+        Ok(vectors)
+    }
+
+    #[test]
+    fn there_is_one_vector_for_each_text() {
+        let two = r#"{"input":["a","b"]}"#;
+        assert_eq!(fitted(two, 1).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(fitted(two, 3).unwrap_err().kind, Kind::Upstream);
+        assert!(!fitted(two, 2).unwrap().base64);
+    }
+
+    #[test]
+    fn vectors_are_wanted_as_the_request_says() {
+        assert!(fitted(r#"{"input":"a","encoding_format":"base64"}"#, 1).unwrap().base64);
+    }
 }

@@ -4,7 +4,7 @@
 //! 447, seen 2026-11. Errors are `{"code": "a sentence", "error": "a sentence"}`, and a wrong key
 //! is a 400, not a 401.
 
-use crate::{OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider =
-    Provider { name: "xai", base_url: "https://api.x.ai/v1", ..OPENAI_COMPATIBLE };
+    Provider { name: "xai", base_url: "https://api.x.ai/v1", speaks: &[CHAT], ..OPENAI_COMPATIBLE };

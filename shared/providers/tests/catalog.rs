@@ -50,6 +50,27 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 }
 
 #[test]
+fn only_those_who_embed_as_openai_does_are_asked_to() {
+    let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
+    let cannot = [
+        "anthropic",
+        "bedrock-anthropic",
+        "bedrock-openai",
+        "cerebras",
+        "deepseek",
+        "groq",
+        "openai-responses",
+        "perplexity",
+        "xai",
+    ];
+    for provider in CATALOG {
+        assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
+    }
+    let azure = named("azure-openai").speaks.iter().find(|it| it.task == Task::Embed).unwrap();
+    assert!(azure.path.contains("{model}/embeddings?api-version={api_version}"));
+}
+
+#[test]
 fn bedrock_takes_a_key_or_a_signature() {
     for name in ["bedrock", "bedrock-anthropic", "bedrock-openai"] {
         let bedrock = named(name);
@@ -88,7 +109,8 @@ fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
         tasks,
         [
             (canonical::Task::Converse, "gemini"),
-            (canonical::Task::CountTokens, "gemini_count_tokens")
+            (canonical::Task::CountTokens, "gemini_count_tokens"),
+            (canonical::Task::Embed, "gemini_embeddings"),
         ]
     );
     assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));

@@ -15,6 +15,8 @@ pub struct Record {
     pub request_id: String,
     /// The trace that it belongs to.
     pub trace_id: String,
+    /// The name that the provider gave it.
+    pub provider_request_id: Option<String>,
     /// The format that the client speaks.
     pub format: &'static str,
     /// What the client put in `model`.
@@ -41,6 +43,7 @@ impl Record {
             started,
             request_id: request_id.to_owned(),
             trace_id: trace_id.to_owned(),
+            provider_request_id: None,
             format: "",
             asked: None,
             stream: false,
@@ -101,6 +104,7 @@ impl Drop for Record {
             route = self.summary.route,
             provider = self.summary.provider,
             model = self.summary.model,
+            provider_request_id = self.provider_request_id,
             stream = self.stream,
             outcome = self.outcome,
             status = self.status,

@@ -13,6 +13,7 @@ pub mod openai;
 pub mod provider;
 pub mod runtime;
 pub mod sockets;
+pub mod strict;
 
 mod body;
 mod server;

@@ -81,8 +81,21 @@ impl Fake {
     ///
     /// When no port can be had.
     pub async fn start() -> Self {
+        Self::at(Desk::default())
+    }
+
+    /// Starts a provider that looks at each request before it answers, and has no script.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    pub async fn judging(judge: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::at(Desk::judging(judge))
+    }
+
+    fn at(desk: Desk) -> Self {
         let listener = server::listen().expect("loopback has a free port");
-        let desk = Arc::new(Desk::default());
+        let desk = Arc::new(desk);
         let shared = Arc::clone(&desk);
         let server = Server::start(listener, move |request| Arc::clone(&shared).answer(request))
             .expect("a bound socket has an address");

@@ -145,6 +145,16 @@ async fn headers_tell_who_answered() {
 }
 
 #[tokio::test]
+async fn a_header_tells_the_providers_own_name_for_the_request() {
+    let first = Fake::start().await;
+    first.answers([openai::completion("Hi").header("x-request-id", "req_abc")]);
+    let gateway = before(&first, "").await;
+    let answer = ask(&gateway, &hello("first/m")).await;
+    assert_eq!(answer.header("x-gateway-provider-request-id"), "req_abc");
+    assert_ne!(answer.header("x-request-id"), "req_abc");
+}
+
+#[tokio::test]
 async fn no_cache_on_the_way_may_keep_an_answer() {
     let first = provider().await;
     let gateway = before(&first, "").await;

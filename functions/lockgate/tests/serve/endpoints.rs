@@ -84,6 +84,24 @@ async fn tokens_are_counted_where_the_provider_counts_them() {
     }
 }
 
+#[tokio::test]
+async fn tokens_are_estimated_where_the_provider_does_not_count_them() {
+    let fake = Fake::start().await;
+    let gateway = before(&fake, "").await;
+    let question =
+        json!({"model": "first/m", "messages": [{"role": "user", "content": "Hello there!"}]});
+    let answer = post(&gateway, "/v1/messages/count_tokens", &question).await;
+    assert_eq!(answer.header("x-gateway-estimated"), "true");
+    let counted = answer.json().await.unwrap()["input_tokens"].as_u64().unwrap();
+    let path = "/v1beta/models/first/m:countTokens";
+    let question = json!({"contents": [{"role": "user", "parts": [{"text": "Hello there!"}]}]});
+    let answer = post(&gateway, path, &question).await;
+    assert_eq!(answer.header("x-gateway-estimated"), "true");
+    assert_eq!(answer.json().await.unwrap()["totalTokens"], counted);
+    assert!((5..15).contains(&counted), "{counted}");
+    assert!(fake.seen().is_empty());
+}
+
 /// What goes wrong on a path, whatever it is, is told in the shape of the path.
 #[tokio::test]
 async fn failures_are_told_in_the_shape_of_the_path() {

@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod cooldown;
 mod doors;
+mod embeddings;
 mod endpoints;
 mod exhausted;
 mod fallback;

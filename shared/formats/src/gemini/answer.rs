@@ -39,6 +39,7 @@ pub(super) struct Candidate<'a> {
 /// Where a text comes from.
 #[derive(Debug, Serialize)]
 pub(super) struct CitationMetadata<'a> {
+    #[serde(rename = "citationSources")]
     citations: Vec<Source<'a>>,
 }
 

@@ -1,7 +1,5 @@
 //! A conversation, as a provider of this format wants it.
 
-use std::collections::BTreeMap;
-
 use canonical::{
     Conversation, Error, Field, Kind, Output, Result, Sampling, Schema, Tool, ToolChoice,
 };
@@ -33,8 +31,6 @@ pub(super) struct Body<'a> {
     generation_config: Option<Config<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<BTreeMap<&'a str, &'a str>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +133,8 @@ pub(super) fn body<'a>(
         (*parallel_tool_calls == Some(false) && !tools.is_empty(), Field::ParallelToolCalls),
         (cache.is_some() || tools.iter().any(|it| it.cache.is_some()), Field::Cache),
         (user.is_some(), Field::User),
+        // Labels belong to Vertex; the Gemini API refuses them.
+        (!metadata.is_empty(), Field::Metadata),
         (verbosity.is_some(), Field::Verbosity),
         (prompt_cache_key.is_some(), Field::PromptCacheKey),
     ];
@@ -153,7 +151,6 @@ pub(super) fn body<'a>(
         tool_config: choice(conversation, family, dropped),
         generation_config: (config != Config::default()).then_some(config),
         service_tier: service_tier.as_deref().and_then(|it| tier(it, dropped)),
-        labels: labels(metadata, dropped),
     })
 }
 
@@ -271,25 +268,6 @@ fn tier(word: &str, dropped: &mut Vec<Field>) -> Option<&'static str> {
     }
 }
 
-/// Labels are short and in lower case.
-fn labels<'a>(
-    metadata: &'a [(String, String)],
-    dropped: &mut Vec<Field>,
-) -> Option<BTreeMap<&'a str, &'a str>> {
-    let fits = |text: &str| {
-        let plain =
-            |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || matches!(it, b'_' | b'-');
-        text.len() <= 63 && text.bytes().all(plain)
-    };
-    let starts = |key: &str| key.starts_with(|it: char| it.is_ascii_lowercase());
-    if !metadata.iter().all(|(key, value)| starts(key) && fits(key) && fits(value)) {
-        dropped.push(Field::Metadata);
-        return None;
-    }
-    let labels = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    (!metadata.is_empty()).then(|| labels.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use canonical::{Json, Role, Turn};
@@ -378,11 +356,11 @@ mod tests {
         assert_eq!(body["generationConfig"], serde_json::json!({"temperature": 0.0}));
         let wanted = [
             Field::User,
+            Field::Metadata,
             Field::Verbosity,
             Field::PromptCacheKey,
             Field::Seed,
             Field::ServiceTier,
-            Field::Metadata,
         ];
         assert_eq!(dropped, wanted);
     }

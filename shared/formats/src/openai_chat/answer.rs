@@ -199,12 +199,15 @@ fn choice(choice: WholeChoice<'_>, id: &str) -> Choice {
     if !said.is_empty() {
         parts.push(Part::new(Content::Text(said, citations)));
     }
-    parts.extend(message.refusal.take().map(|it| Part::new(Content::Refusal(it))));
+    let refusal = message.refusal.take().filter(|it| !it.is_empty());
+    let refuses = refusal.is_some();
+    parts.extend(refusal.map(|it| Part::new(Content::Refusal(it))));
     parts.extend(message.media().into_iter().map(Part::new));
     let calls = message.tool_calls.take().unwrap_or_default();
     let has_calls = !calls.is_empty();
     parts.extend(calls.into_iter().enumerate().map(|(at, it)| call(it, at, id)));
-    let finish = finish::read(choice.finish_reason.as_deref().unwrap_or_default(), has_calls);
+    let finish =
+        finish::read(choice.finish_reason.as_deref().unwrap_or_default(), has_calls, refuses);
     Choice { parts, finish }
 }
 

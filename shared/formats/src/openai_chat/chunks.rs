@@ -33,6 +33,24 @@ struct Choice {
     thought: String,
     /// The first thought that was proven, and not yet given to a call.
     proven: Option<(String, Signature)>,
+    proofs: usize,
+    sources: usize,
+    pictures: usize,
+}
+
+/// What a list goes on with. OpenAI's SDK tells by the index what is new, and fails without one.
+#[derive(Serialize)]
+struct Numbered<T> {
+    index: usize,
+    #[serde(flatten)]
+    item: T,
+}
+
+impl<T> Numbered<T> {
+    fn next(item: T, count: &mut usize) -> Self {
+        *count += 1;
+        Self { index: *count - 1, item }
+    }
 }
 
 #[derive(Serialize)]
@@ -65,11 +83,11 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasoning_details: Vec<thoughts::Detail>,
+    reasoning_details: Vec<Numbered<thoughts::Detail>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    annotations: Vec<AnnotationJson>,
+    annotations: Vec<Numbered<AnnotationJson>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    images: Vec<PictureJson>,
+    images: Vec<Numbered<PictureJson>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<CallJson>,
 }
@@ -174,10 +192,14 @@ impl Choice {
             }
             Piece::Signature(signature) => {
                 let text = std::mem::take(&mut self.thought);
-                delta.reasoning_details.push(thoughts::Detail::new(&text, signature));
+                let detail = thoughts::Detail::new(&text, signature);
+                delta.reasoning_details.push(Numbered::next(detail, &mut self.proofs));
                 self.proven.get_or_insert((text, signature.clone()));
             }
-            Piece::Citation(citation) => delta.annotations.push(annotation(citation)?),
+            Piece::Citation(citation) => {
+                let source = annotation(citation)?;
+                delta.annotations.push(Numbered::next(source, &mut self.sources));
+            }
             Piece::ToolCall { call, id, name, signature } => {
                 let thought = self.proven.take();
                 let thought = thought.as_ref().map(|(text, signature)| (text.as_str(), signature));
@@ -194,7 +216,9 @@ impl Choice {
                 self.calls[*call] = true;
                 delta.tool_calls.push(arguments(*call, json.clone()));
             }
-            Piece::Image(media) => delta.images.push(picture(media)?),
+            Piece::Image(media) => {
+                delta.images.push(Numbered::next(picture(media)?, &mut self.pictures));
+            }
             Piece::Audio(_)
             | Piece::Start { .. }
             | Piece::Finish(_)

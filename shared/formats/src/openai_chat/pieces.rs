@@ -33,6 +33,7 @@ struct Choice {
     calls: HashMap<u64, Calls>,
     /// How many there are.
     count: usize,
+    refuses: bool,
     finished: bool,
 }
 
@@ -124,6 +125,7 @@ impl PieceReader {
         }
         let mut push = |piece| events.push(Event::piece(index, piece));
         let mut delta = choice.delta.unwrap_or_default();
+        self.choices[at].refuses |= delta.refusal.as_deref().is_some_and(|it| !it.is_empty());
         let (thought, text) = delta.texts();
         if !thought.is_empty() {
             push(Piece::Reasoning(thought));
@@ -146,7 +148,7 @@ impl PieceReader {
         }
         if let Some(reason) = reason.filter(|_| !known.finished) {
             known.finished = true;
-            push(Piece::Finish(finish::read(&reason, 0 < known.count)));
+            push(Piece::Finish(finish::read(&reason, 0 < known.count, known.refuses)));
         }
         Ok(())
     }

@@ -125,7 +125,8 @@ fn cleaned(raw: &Raw, dropped: &mut Vec<Field>) -> Result<Option<String>> {
 /// An item that only a memory could find.
 pub(super) fn reference(path: &str) -> Error {
     let message = format!(
-        "`{path}` refers to an item that is not here: nothing is stored; send the item itself."
+        "`{path}` refers to an item that is not here: nothing is stored; send the item itself, as SDKs \
+         do with `store: false`."
     );
     Error::invalid(path, message)
 }

@@ -6,7 +6,8 @@
 //! (openrouter.ai/docs/faq), so its rows are theirs.
 //!
 //! A row is written `row(model, [input, output, cached input, cache write], longest prompt,
-//! longest answer)` in micro-dollars per million tokens. A class that a provider does not price
+//! longest answer)` in micro-dollars per million tokens, one that embeds `embedding(model, input,
+//! longest text)`. A class that a provider does not price
 //! apart costs what input costs. Left out: models that are withdrawn, made for sound, or free on
 //! some terms, and everything that runs on servers of one's own.
 
@@ -16,6 +17,7 @@ use super::{Long, Price, Rates, Row};
 pub(super) static TABLE: &[(&str, &[Row])] = &[
     ("anthropic", ANTHROPIC),
     ("azure-openai", AZURE_OPENAI),
+    ("bedrock", BEDROCK),
     ("cerebras", CEREBRAS),
     ("cohere", COHERE),
     ("deepseek", DEEPSEEK),
@@ -82,6 +84,20 @@ static AZURE_OPENAI: &[Row] = &[
         .above(272_000, [4_000_000, 15_000_000, 200_000, 5_000_000]),
     row("gpt-6.1-terra", [1_000_000, 5_000_000, 50_000, 1_250_000], 922_000, 128_000)
         .above(272_000, [2_000_000, 7_500_000, 100_000, 2_500_000]),
+    embedding("text-embedding-3-large", 143_000, 8_192),
+    embedding("text-embedding-3-small", 22_000, 8_192),
+    embedding("text-embedding-ada-002", 110_000, 8_192),
+];
+
+static BEDROCK: &[Row] = &[
+    embedding("amazon.titan-embed-g1-text-02", 100_000, 8_192),
+    embedding("amazon.titan-embed-text-v1", 100_000, 8_192),
+    embedding("amazon.titan-embed-text-v2:0", 20_000, 8_192),
+    embedding("cohere.embed-english-v3", 100_000, 512),
+    embedding("cohere.embed-multilingual-v3", 100_000, 512),
+    embedding("cohere.embed-v4:0", 120_000, 128_000),
+    embedding("global.cohere.embed-v4:0", 120_000, 128_000),
+    embedding("us.cohere.embed-v4:0", 120_000, 128_000),
 ];
 
 static CEREBRAS: &[Row] = &[
@@ -95,6 +111,12 @@ static COHERE: &[Row] = &[
     row("command-r-08-2024", [150_000, 600_000, 150_000, 150_000], 128_000, 4_096),
     row("command-r-plus-08-2024", [2_500_000, 10_000_000, 2_500_000, 2_500_000], 128_000, 4_096),
     row("command-r7b-12-2024", [37_500, 150_000, 37_500, 37_500], 128_000, 4_096),
+    embedding("embed-english-light-v3.0", 100_000, 512),
+    embedding("embed-english-v3.0", 100_000, 512),
+    embedding("embed-multilingual-v3.0", 100_000, 512),
+    embedding("embed-v4.0", 120_000, 128_000),
+    embedding("embed-v5.0-fast", 80_000, 128_000),
+    embedding("embed-v5.0-pro", 120_000, 128_000),
 ];
 
 static DEEPSEEK: &[Row] = &[
@@ -152,6 +174,7 @@ static FIREWORKS: &[Row] = &[
         512_000,
         512_000,
     ),
+    embedding("accounts/fireworks/models/qwen3-embedding-8b", 100_000, 40_960),
     row(
         "accounts/fireworks/models/qwen3p7-plus",
         [400_000, 1_600_000, 80_000, 400_000],
@@ -175,6 +198,9 @@ static GEMINI: &[Row] = &[
     row("gemini-3.7-flash", [750_000, 3_750_000, 75_000, 750_000], 1_048_576, 65_536),
     row("gemini-3.8-flash", [750_000, 3_750_000, 75_000, 750_000], 1_048_576, 65_536),
     row("gemini-4-argon", [2_000_000, 10_000_000, 100_000, 2_000_000], 1_048_576, 1_048_576),
+    embedding("gemini-embedding-001", 150_000, 2_048),
+    embedding("gemini-embedding-2", 200_000, 8_192),
+    embedding("gemini-embedding-2-preview", 200_000, 8_192),
     row("gemini-flash-latest", [750_000, 3_750_000, 75_000, 750_000], 1_048_576, 65_536),
     row("gemini-flash-lite-latest", [300_000, 2_500_000, 30_000, 300_000], 1_048_576, 65_536),
     row("gemini-pro-latest", [2_000_000, 12_000_000, 200_000, 2_000_000], 1_048_576, 65_536)
@@ -189,6 +215,8 @@ static GROQ: &[Row] = &[
 ];
 
 static MISTRAL: &[Row] = &[
+    embedding("codestral-embed", 150_000, 8_192),
+    embedding("codestral-embed-2505", 150_000, 8_192),
     row("codestral-latest", [300_000, 900_000, 30_000, 300_000], 128_000, 128_000),
     row("devstral-latest", [400_000, 2_000_000, 40_000, 400_000], 256_000, 256_000),
     row("devstral-medium-latest", [400_000, 2_000_000, 40_000, 400_000], 256_000, 256_000),
@@ -198,6 +226,8 @@ static MISTRAL: &[Row] = &[
     row("ministral-14b-latest", [200_000, 200_000, 20_000, 200_000], 262_144, 262_144),
     row("ministral-3b-latest", [100_000, 100_000, 10_000, 100_000], 131_072, 131_072),
     row("ministral-8b-latest", [150_000, 150_000, 15_000, 150_000], 262_144, 262_144),
+    embedding("mistral-embed", 100_000, 8_192),
+    embedding("mistral-embed-2312", 100_000, 8_192),
     row("mistral-large-2512", [500_000, 1_500_000, 50_000, 500_000], 262_144, 262_144),
     row("mistral-large-4", [1_360_000, 4_180_000, 140_000, 1_360_000], 1_048_576, 1_048_576),
     row("mistral-large-latest", [500_000, 1_500_000, 50_000, 500_000], 262_144, 262_144),
@@ -253,6 +283,9 @@ static OPENAI: &[Row] = &[
         .above(272_000, [2_000_000, 7_500_000, 100_000, 2_500_000]),
     row("o3", [2_000_000, 8_000_000, 500_000, 2_000_000], 200_000, 100_000),
     row("o3-pro", [20_000_000, 80_000_000, 20_000_000, 20_000_000], 200_000, 100_000),
+    embedding("text-embedding-3-large", 130_000, 8_191),
+    embedding("text-embedding-3-small", 20_000, 8_191),
+    embedding("text-embedding-ada-002", 100_000, 8_191),
 ];
 
 static OPENROUTER: &[Row] = &[
@@ -300,6 +333,7 @@ static OPENROUTER: &[Row] = &[
     row("google/gemini-2.5-pro", [1_250_000, 10_000_000, 125_000, 1_250_000], 1_048_576, 65_536)
         .above(200_000, [2_500_000, 15_000_000, 250_000, 2_500_000]),
     row("google/gemini-3.8-flash", [750_000, 3_750_000, 75_000, 750_000], 1_048_576, 65_536),
+    embedding("google/gemini-embedding-001", 150_000, 2_048),
     row("openai/gpt-4.1", [2_000_000, 8_000_000, 500_000, 2_000_000], 1_047_576, 32_768),
     row("openai/gpt-4.1-mini", [400_000, 1_600_000, 100_000, 400_000], 1_047_576, 32_768),
     row("openai/gpt-4o", [2_500_000, 10_000_000, 1_250_000, 2_500_000], 128_000, 16_384),
@@ -313,6 +347,8 @@ static OPENROUTER: &[Row] = &[
         .above(272_000, [4_000_000, 15_000_000, 200_000, 5_000_000]),
     row("openai/gpt-6.1-terra", [1_000_000, 5_000_000, 50_000, 1_250_000], 922_000, 128_000)
         .above(272_000, [2_000_000, 7_500_000, 100_000, 2_500_000]),
+    embedding("openai/text-embedding-3-large", 130_000, 8_191),
+    embedding("openai/text-embedding-3-small", 20_000, 8_191),
     row("x-ai/grok-4.5", [2_000_000, 6_000_000, 300_000, 2_000_000], 500_000, 500_000)
         .above(200_000, [4_000_000, 12_000_000, 600_000, 4_000_000]),
     row("x-ai/grok-4.7", [2_000_000, 6_000_000, 500_000, 2_000_000], 500_000, 500_000)
@@ -326,6 +362,7 @@ static PERPLEXITY: &[Row] = &[
 ];
 
 static TOGETHER: &[Row] = &[
+    embedding("BAAI/bge-base-en-v1.5", 8_000, 512),
     row("MiniMaxAI/MiniMax-M2.7", [300_000, 1_200_000, 60_000, 300_000], 196_608, 196_608),
     row("MiniMaxAI/MiniMax-M3.1-Flash", [150_000, 600_000, 15_000, 150_000], 1_048_576, 1_048_576),
     row("Qwen/Qwen3.5-9B", [170_000, 250_000, 170_000, 170_000], 262_144, 262_144),
@@ -379,6 +416,11 @@ static XAI: &[Row] = &[
 
 const fn row(model: &'static str, rates: [u64; 4], context_window: u64, max_output: u64) -> Row {
     Row { model, price: Price { rates: named(rates), long: None }, context_window, max_output }
+}
+
+/// A model that writes nothing, so that what it would cost does not matter.
+const fn embedding(model: &'static str, rate: u64, context_window: u64) -> Row {
+    row(model, [rate; 4], context_window, context_window)
 }
 
 impl Row {

@@ -192,6 +192,22 @@ fn a_known_price_is_as_published() {
 }
 
 #[test]
+fn what_embeds_has_a_price_too() {
+    let prices = Prices::default();
+    for (provider, model, rate) in [
+        ("openai", "text-embedding-3-small", 20_000),
+        ("openai", "text-embedding-3-large", 130_000),
+        ("gemini", "gemini-embedding-001", 150_000),
+        ("bedrock", "amazon.titan-embed-text-v2:0", 20_000),
+        ("bedrock", "us.cohere.embed-v4:0", 120_000),
+        ("cohere", "embed-v4.0", 120_000),
+    ] {
+        let found = prices.find(provider, "p", model).unwrap();
+        assert_eq!(found.rates.input, rate, "{model}");
+    }
+}
+
+#[test]
 fn the_table_is_in_order_and_names_nothing_twice() {
     assert!(table::TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
     for (provider, rows) in table::TABLE {

@@ -1,6 +1,7 @@
 //! Where a fake provider's calls come in and its answers go out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,17 @@ use crate::body::{Body, Ending, Piece};
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     plan: Mutex<Plan>,
+    judge: Option<Judge>,
     calls: watch::Sender<Calls>,
+}
+
+/// Answers by looking at the request, in place of a script.
+pub(super) struct Judge(Box<dyn Fn(&Seen) -> Answer + Send + Sync>);
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Judge")
+    }
 }
 
 /// Every call since the provider was last told to forget.
@@ -33,6 +44,10 @@ struct Plan {
 }
 
 impl Desk {
+    pub(super) fn judging(judge: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self { judge: Some(Judge(Box::new(judge))), ..Self::default() }
+    }
+
     pub(super) fn script(&self, answers: VecDeque<Answer>) {
         self.with_plan(|plan| plan.answers = answers);
     }
@@ -68,15 +83,19 @@ impl Desk {
     ) -> io::Result<Response<Body>> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let answer = self.next(&head.headers);
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let ending = self.note(Seen {
+        let seen = Seen {
             method: head.method,
             target,
             headers: head.headers,
             body,
             outcome: Outcome::Open,
-        });
+        };
+        let answer = match &self.judge {
+            Some(Judge(judge)) => judge(&seen),
+            None => self.next(&seen.headers),
+        };
+        let ending = self.note(seen);
         if !answer.delay.is_zero() {
             tokio::time::sleep(answer.delay).await;
         }

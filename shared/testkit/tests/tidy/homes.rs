@@ -99,6 +99,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "gateway",
             "edge",
             "chat-completions",
+            "embeddings",
             "generate-content",
             "health",
             "messages",

@@ -8,6 +8,8 @@ const EVERYTHING: &str = "lockgate";
 const OUTBOUND_ONLY: &[&str] = &["bedrock"];
 /// What a format's golden cases are about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
+/// The same, of those that only providers speak and that have no streams.
+const KINDS_OF_EMBEDDINGS: &[&str] = &["response", "error"];
 
 /// `files` are the names and texts of the crate's sources, `catalog` its `lib.rs`.
 fn missing_providers(files: &[(String, String)], catalog: &str) -> Vec<String> {
@@ -34,8 +36,9 @@ fn missing_functions(folders: &[String], served: &str, template: &str) -> Vec<St
 fn formats_without_cases(library: &str, cases: impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let formats = library.lines().filter_map(|it| it.strip_prefix("pub mod ")?.strip_suffix(';'));
     let is_wanted = |format: &str, kind| kind != "request" || !OUTBOUND_ONLY.contains(&format);
+    let kinds = |it: &str| if it.ends_with("_embeddings") { KINDS_OF_EMBEDDINGS } else { KINDS };
     let all = formats.flat_map(|format| {
-        let kinds = KINDS.iter().filter(move |kind| is_wanted(format, **kind));
+        let kinds = kinds(format).iter().filter(move |kind| is_wanted(format, **kind));
         kinds.map(move |kind| format!("{format}/{kind}"))
     });
     let empty = all.filter(|it| cases(it).is_empty());

@@ -1,0 +1,138 @@
+//! Every pair of formats, end to end on real sockets.
+//!
+//! Clients of each format hold the same conversations with providers of each format, through the
+//! real program. The providers refuse what the real ones refuse, the clients read as closely as a
+//! test can, and what came of it is a table that has to be the one in `docs/formats.md`.
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+#![expect(clippy::print_stdout, reason = "the table is worth seeing")]
+
+mod arena;
+mod client;
+mod features;
+mod moves;
+mod table;
+mod talk;
+
+use std::collections::BTreeMap;
+
+use testkit::strict::Dialect;
+
+use arena::{Arena, Exchange, Failed, INBOUND, OUTBOUND, Pair};
+use features::{Feature, Verdict};
+use table::Cell;
+
+/// Holds a feature's conversation, and says what became of it.
+async fn cell(arena: &Arena, feature: &Feature, client: Dialect, provider: Dialect) -> Cell {
+    let result = (feature.result)();
+    let mut both = vec![];
+    for stream in [false, true] {
+        let pair = Pair { client, provider, stream, result: &result };
+        let exchange = arena.hold(pair, (feature.talk)(), &(feature.scripts)()).await;
+        both.push(judge(feature, pair, exchange));
+    }
+    let streamed = both.pop().unwrap();
+    let whole = both.pop().unwrap();
+    match (&whole, &streamed) {
+        (Cell::Broken(why), _) => Cell::Broken(format!("whole: {why}")),
+        (_, Cell::Broken(why)) => Cell::Broken(format!("streamed: {why}")),
+        _ if whole == streamed => whole,
+        _ => Cell::Broken(format!("whole {whole:?}, streamed {streamed:?}")),
+    }
+}
+
+fn judge(feature: &Feature, pair: Pair<'_>, exchange: Exchange) -> Cell {
+    match exchange.failed {
+        Some(Failed::Unsayable) => return Cell::Unsayable,
+        Some(Failed::Refused(why)) => return Cell::Refused(why),
+        Some(Failed::Provider(why)) => return Cell::Broken(format!("the provider refuses: {why}")),
+        Some(Failed::Misread(why)) => {
+            return Cell::Broken(format!("the client cannot read: {why}"));
+        }
+        Some(Failed::Broken(why)) => return Cell::Broken(why),
+        None => {}
+    }
+    let arrives: Verdict = (feature.arrives)(&exchange.asked);
+    if let (Err(why), "") = (&arrives, exchange.dropped.as_str()) {
+        return Cell::Broken(format!("lost on the way there: {why}"));
+    }
+    if let Err(why) = (feature.returns)(&exchange.heard, pair.client, pair.provider) {
+        return Cell::Broken(format!("lost on the way back: {why}"));
+    }
+    match arrives {
+        Ok(()) if exchange.dropped.is_empty() => Cell::Carried,
+        Ok(()) => Cell::Partly(exchange.dropped),
+        Err(_) => Cell::Dropped(exchange.dropped),
+    }
+}
+
+#[tokio::test]
+async fn every_pair_of_formats_carries_what_the_docs_say() {
+    let arena = Arena::open().await;
+    let mut cells = BTreeMap::new();
+    let features = features::all();
+    for client in INBOUND {
+        for (provider, _) in OUTBOUND {
+            for feature in &features {
+                let cell = cell(&arena, feature, client, provider).await;
+                cells.insert((client, provider, feature.name), cell);
+            }
+        }
+    }
+    let names: Vec<&str> = features.iter().map(|it| it.name).collect();
+    table::check(&names, &cells);
+}
+
+#[tokio::test]
+async fn what_would_be_dropped_is_refused_where_the_client_wants_that() {
+    let arena = Arena::open().await;
+    let mut wrong = vec![];
+    for feature in features::all() {
+        for client in INBOUND {
+            for (provider, _) in OUTBOUND {
+                let result = (feature.result)();
+                let pair = Pair { client, provider, stream: false, result: &result };
+                if let Err(why) = arena.insist(pair, &(feature.talk)()).await {
+                    let names = format!("{} to {}", client.name(), provider.name());
+                    wrong.push(format!("{names}: {}: {why}", feature.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_conversation_may_move_from_any_provider_to_any_other() {
+    let arena = Arena::open().await;
+    let mut wrong = vec![];
+    for client in INBOUND {
+        for (first, _) in OUTBOUND {
+            for (second, _) in OUTBOUND {
+                for stream in [false, true] {
+                    if let Err(why) = moves::away(&arena, client, [first, second], stream).await {
+                        let names = [client, first, second].map(Dialect::name).join(", ");
+                        wrong.push(format!("{names}, streamed {stream}: {why}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_never_a_success() {
+    let arena = Arena::open().await;
+    let mut wrong = vec![];
+    for client in INBOUND {
+        for (provider, _) in OUTBOUND {
+            for stream in [false, true] {
+                let names = format!("{} from {}", client.name(), provider.name());
+                for why in moves::troubles(&arena, client, provider, stream).await {
+                    wrong.push(format!("{names}, streamed {stream}: {why}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,23 @@
+//! OpenAI embeddings, in and out. There are no streams.
+//!
+//! Source: the API reference of `POST /v1/embeddings` and the types of the `openai` Python package
+//! 3.54 (`EmbeddingCreateParams`, `CreateEmbeddingResponse`), which asks for base64 unless told
+//! otherwise. `input_type` is not OpenAI's own: NVIDIA, Cohere and Voyage take it in this format.
+
+mod inbound;
+mod outbound;
+mod understand;
+mod wire;
+
+use canonical::Format;
+
+/// The format.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiEmbeddings;
+
+/// What a request has to know of it.
+const FORMAT: Format = Format {
+    name: "openai_embeddings",
+    understand: understand::understand,
+    word: canonical::Field::plain,
+};

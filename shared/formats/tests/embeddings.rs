@@ -1,0 +1,151 @@
+//! Embeddings, case by case, as in `golden.rs`: they have no streams, and pair only with each other.
+
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+#[path = "golden/case.rs"]
+mod case;
+
+use bytes::Bytes;
+use canonical::{Error, Origin, Request, ResponseBody, Result, Summary};
+use formats::{
+    Encoded, Inbound, Outbound, Purpose, Reading, Target, bedrock_embeddings::BedrockEmbeddings,
+    gemini_embeddings::GeminiEmbeddings, openai_embeddings::OpenAiEmbeddings,
+};
+
+const CLIENT: &dyn Inbound = &OpenAiEmbeddings;
+
+/// Each format of a provider, its folder, and the models whose requests differ.
+const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
+    ("openai_embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
+    ("gemini_embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
+    (
+        "bedrock_embeddings",
+        &BedrockEmbeddings,
+        &["amazon.titan-embed-text-v2:0", "us.cohere.embed-v4:0", "cohere.embed-english-v3"],
+    ),
+];
+
+#[test]
+fn requests_are_passed_on_as_expected() {
+    case::check("openai_embeddings", "request", |input| {
+        let request = match CLIENT.decode(Bytes::copy_from_slice(input)) {
+            Ok(request) => request,
+            Err(error) => return refusal(&error),
+        };
+        let mut text = format!("model: {:?}\n", request.model);
+        for (_, provider, models) in PROVIDERS {
+            for model in *models {
+                section(&mut text, &format!("sent to {model}"), &sent(*provider, model, &request));
+            }
+        }
+        text
+    });
+}
+
+fn sent(provider: &dyn Outbound, model: &str, request: &Request) -> String {
+    let target = Target {
+        model,
+        stream: false,
+        stream_usage: formats::StreamUsage::Asked,
+        max_tokens_name: formats::MaxTokensName::Plain,
+        max_output: None,
+        without: &[],
+    };
+    let mut other = String::new();
+    let encoded = if provider.name() == CLIENT.format().name {
+        provider.forward(request, &target)
+    } else {
+        request.meaning().and_then(|meaning| {
+            other = meaning.other().join(", ");
+            provider.encode(meaning, &target)
+        })
+    };
+    match encoded {
+        Ok(Encoded { body, dropped, .. }) => {
+            let words: Vec<_> = dropped.iter().map(request.format.word).collect();
+            let line = |name: &str, words: &str| {
+                if words.is_empty() { String::new() } else { format!("{name}: {words}\n") }
+            };
+            line("no word for", &other) + &line("dropped", &words.join(", ")) + &lossy(&body)
+        }
+        Err(error) => refusal(&error),
+    }
+}
+
+#[test]
+fn answers_are_passed_back_as_expected() {
+    for (folder, provider, _) in PROVIDERS {
+        case::check(folder, "response", |input| {
+            let read = |purpose| {
+                let reading = Reading { purpose, ..Reading::default() };
+                provider.response(Bytes::copy_from_slice(input), reading)
+            };
+            answer(provider.name() == CLIENT.format().name, read)
+        });
+    }
+}
+
+fn answer(same: bool, read: impl Fn(Purpose) -> Result<canonical::Response>) -> String {
+    let summary = Summary { model: "provider/model".to_owned(), ..Summary::default() };
+    let mut response = match read(if same { Purpose::Forward } else { Purpose::Translate }) {
+        Ok(response) => response,
+        Err(error) => return failure(error),
+    };
+    let mut text = format!("usage: {:?}\n", response.usage.map(|it| it.input));
+    section(&mut text, "to the client", &lossy(&CLIENT.encode(&response, &summary)));
+    if let ResponseBody::Vectors(vectors) = &mut response.body {
+        vectors.base64 = true;
+        let answer = CLIENT.encode(&response, &summary);
+        section(&mut text, "to a client that wants base64", &lossy(&answer));
+    }
+    text
+}
+
+#[test]
+fn errors_are_understood_as_expected() {
+    for (folder, provider, _) in PROVIDERS {
+        case::check(folder, "error", |input| {
+            let text = std::str::from_utf8(input).unwrap();
+            let (status, body) = text.split_once("\n\n").unwrap();
+            failure(provider.error(status.trim().parse().unwrap(), body.as_bytes()))
+        });
+    }
+}
+
+#[test]
+fn every_kind_has_cases() {
+    assert!(!case::all("openai_embeddings", "request").is_empty());
+    for (folder, ..) in PROVIDERS {
+        for kind in ["response", "error"] {
+            assert!(!case::all(folder, kind).is_empty(), "{folder}/{kind}");
+        }
+    }
+}
+
+/// What was understood of a provider's failure, and what a client reads of it.
+fn failure(error: Error) -> String {
+    let mut text = format!(
+        "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {:?}\n",
+        error.kind,
+        error.kind.try_next(),
+        error.provider_status,
+        error.retry_after
+    );
+    text.push_str(&refusal(&error.from_origin(Origin::Provider("upstream".to_owned()))));
+    text
+}
+
+/// What a client reads of a failure.
+fn refusal(error: &Error) -> String {
+    let mut text = format!("status: {}\n", error.status());
+    section(&mut text, "to the client", &lossy(&CLIENT.error(error, "req_golden")));
+    text
+}
+
+fn section(text: &mut String, title: &str, body: &str) {
+    text.push_str(&format!("\n== {title}\n{}\n", body.trim_end_matches('\n')));
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,217 @@
+//! Answers of OpenAI Responses, whole and in events.
+
+use serde_json::{Value, json};
+
+use super::MAKER;
+use crate::provider::{Answer, Step};
+use crate::strict::seal::seal;
+use crate::strict::{Asked, Say, Script, Stop, Tokens, Trouble, openai, sse};
+
+pub(super) fn whole(script: &Script, asked: &Asked) -> Answer {
+    if script.trouble.is_some_and(|it| matches!(it, Trouble::ErrorFirst | Trouble::ErrorLast)) {
+        return openai::failure(500);
+    }
+    let items: Vec<Value> = items(script, asked).into_iter().map(|it| it.done).collect();
+    sse::whole(script, &response(script, asked, &items)).header("x-request-id", "req_strict")
+}
+
+pub(super) fn stream(script: &Script, asked: &Asked) -> Answer {
+    let items = items(script, asked);
+    let mut events = Events::default();
+    let mut begun = response(script, asked, &[]);
+    begun["status"] = "in_progress".into();
+    begun["usage"] = Value::Null;
+    begun["incomplete_details"] = Value::Null;
+    events.add("response.created", json!({"response": begun}));
+    events.add("response.in_progress", json!({"response": begun}));
+    for (index, item) in items.iter().enumerate() {
+        events
+            .add("response.output_item.added", json!({"output_index": index, "item": item.begun}));
+        for (kind, mut members) in item.events.clone() {
+            members["output_index"] = index.into();
+            members["item_id"] = item.done["id"].clone();
+            events.add(kind, members);
+        }
+        events.add("response.output_item.done", json!({"output_index": index, "item": item.done}));
+    }
+    let said = std::mem::take(&mut events.steps);
+    let done: Vec<Value> = items.into_iter().map(|it| it.done).collect();
+    let last = response(script, asked, &done);
+    let kind = if last["status"] == "incomplete" { "incomplete" } else { "completed" };
+    events.add(&format!("response.{kind}"), json!({"response": last}));
+    let end = std::mem::take(&mut events.steps);
+    let message = "An error occurred while processing your request.";
+    events.add("error", json!({"code": "server_error", "message": message, "param": null}));
+    let error = events.steps.remove(0);
+    sse::stream(script, said, end, error).header("x-request-id", "req_strict")
+}
+
+#[derive(Default)]
+struct Events {
+    steps: Vec<Step>,
+    number: usize,
+}
+
+impl Events {
+    fn add(&mut self, kind: &str, mut members: Value) {
+        members["type"] = kind.into();
+        members["sequence_number"] = self.number.into();
+        self.number += 1;
+        self.steps.push(sse::named(&members));
+    }
+}
+
+/// One item of the output: as it begins, what streams of it, and as it is when done.
+struct Item {
+    begun: Value,
+    events: Vec<(&'static str, Value)>,
+    done: Value,
+}
+
+fn items(script: &Script, asked: &Asked) -> Vec<Item> {
+    let mut items: Vec<Item> = vec![];
+    for (at, say) in script.says.iter().enumerate() {
+        match say {
+            Say::Thought(pieces) => items.push(thought(at, pieces, asked)),
+            Say::Hidden => items.push(thought(at, &[], asked)),
+            Say::Text(pieces) => {
+                items.push(text(&name("msg", at, asked), pieces, &citations(&script.says, at)));
+            }
+            Say::Refusal(pieces) => items.push(refusal(&name("msg", at, asked), pieces)),
+            Say::Call { id, name, arguments } => {
+                items.push(call(&self::name("fc", at, asked), id, name, arguments));
+            }
+            Say::Citation { .. } => {}
+        }
+    }
+    items
+}
+
+/// The name of an item.
+fn name(kind: &str, at: usize, asked: &Asked) -> String {
+    format!("{kind}_{}x{at}", asked.number)
+}
+
+fn citations(says: &[Say], at: usize) -> Vec<Value> {
+    let mut found = vec![];
+    for say in says.iter().skip(at + 1) {
+        let Say::Citation { url, title, .. } = say else { break };
+        found.push(json!({
+            "type": "url_citation", "url": url, "title": title, "start_index": 0, "end_index": 1,
+        }));
+    }
+    found
+}
+
+fn thought(at: usize, pieces: &[String], asked: &Asked) -> Item {
+    let text = pieces.concat();
+    let begun = json!({"type": "reasoning", "id": name("rs", at, asked), "summary": []});
+    let mut done = begun.clone();
+    if asked.wants_signatures == Some(true) {
+        done["encrypted_content"] = seal(MAKER, &text).into();
+    }
+    let mut events = vec![];
+    if !pieces.is_empty() {
+        let part = |text: &str| json!({"type": "summary_text", "text": text});
+        done["summary"] = json!([part(&text)]);
+        let add = json!({"summary_index": 0, "part": part("")});
+        events.push(("response.reasoning_summary_part.added", add));
+        for piece in pieces {
+            let delta = json!({"summary_index": 0, "delta": piece});
+            events.push(("response.reasoning_summary_text.delta", delta));
+        }
+        let whole = json!({"summary_index": 0, "text": text});
+        events.push(("response.reasoning_summary_text.done", whole));
+        let end = json!({"summary_index": 0, "part": part(&text)});
+        events.push(("response.reasoning_summary_part.done", end));
+    }
+    Item { begun, events, done }
+}
+
+fn message(id: &str, status: &str, content: &Value) -> Value {
+    json!({
+        "type": "message", "id": id, "status": status, "role": "assistant",
+        "content": content,
+    })
+}
+
+fn text(id: &str, pieces: &[String], annotations: &[Value]) -> Item {
+    let whole = pieces.concat();
+    let part = |text: &str, annotations: &[Value]| json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []});
+    let mut events =
+        vec![("response.content_part.added", json!({"content_index": 0, "part": part("", &[])}))];
+    for piece in pieces {
+        let delta = json!({"content_index": 0, "delta": piece, "logprobs": []});
+        events.push(("response.output_text.delta", delta));
+    }
+    for (index, annotation) in annotations.iter().enumerate() {
+        let one = json!({
+            "content_index": 0, "annotation_index": index, "annotation": annotation,
+        });
+        events.push(("response.output_text.annotation.added", one));
+    }
+    let done = json!({"content_index": 0, "text": whole, "logprobs": []});
+    events.push(("response.output_text.done", done));
+    let part = part(&whole, annotations);
+    events.push(("response.content_part.done", json!({"content_index": 0, "part": part})));
+    let begun = message(id, "in_progress", &json!([]));
+    Item { begun, events, done: message(id, "completed", &json!([part])) }
+}
+
+fn refusal(id: &str, pieces: &[String]) -> Item {
+    let whole = pieces.concat();
+    let part = |text: &str| json!({"type": "refusal", "refusal": text});
+    let mut events =
+        vec![("response.content_part.added", json!({"content_index": 0, "part": part("")}))];
+    for piece in pieces {
+        events.push(("response.refusal.delta", json!({"content_index": 0, "delta": piece})));
+    }
+    events.push(("response.refusal.done", json!({"content_index": 0, "refusal": whole})));
+    events.push(("response.content_part.done", json!({"content_index": 0, "part": part(&whole)})));
+    let begun = message(id, "in_progress", &json!([]));
+    Item { begun, events, done: message(id, "completed", &json!([part(&whole)])) }
+}
+
+fn call(item_id: &str, id: &str, name: &str, arguments: &[String]) -> Item {
+    let whole = if arguments.is_empty() { "{}".to_owned() } else { arguments.concat() };
+    let item = |status: &str, arguments: &str| {
+        json!({
+            "type": "function_call", "id": item_id, "call_id": id, "name": name,
+            "arguments": arguments, "status": status,
+        })
+    };
+    let mut events = vec![];
+    for piece in arguments {
+        events.push(("response.function_call_arguments.delta", json!({"delta": piece})));
+    }
+    let done = json!({"name": name, "arguments": whole});
+    events.push(("response.function_call_arguments.done", done));
+    Item { begun: item("in_progress", ""), events, done: item("completed", &whole) }
+}
+
+fn response(script: &Script, asked: &Asked, output: &[Value]) -> Value {
+    let (status, details) = match script.stop {
+        Stop::Length => ("incomplete", json!({"reason": "max_output_tokens"})),
+        Stop::Filtered => ("incomplete", json!({"reason": "content_filter"})),
+        _ => ("completed", Value::Null),
+    };
+    json!({
+        "id": format!("resp_strict{}", asked.number), "object": "response", "created_at": 1_741_569_952, "status": status,
+        "background": false, "error": null, "incomplete_details": details, "instructions": null,
+        "max_output_tokens": null, "model": "strict-1", "output": output,
+        "parallel_tool_calls": true, "previous_response_id": null,
+        "reasoning": {"effort": null, "summary": null}, "service_tier": "default", "store": false,
+        "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto",
+        "tools": [], "top_p": 1.0, "truncation": "disabled", "usage": usage(&script.tokens),
+        "user": null, "metadata": {},
+    })
+}
+
+fn usage(tokens: &Tokens) -> Value {
+    let (input, output) = (tokens.all_input(), tokens.all_output());
+    json!({
+        "input_tokens": input, "input_tokens_details": {"cached_tokens": tokens.cached},
+        "output_tokens": output, "output_tokens_details": {"reasoning_tokens": tokens.thought},
+        "total_tokens": input + output,
+    })
+}
