@@ -282,4 +282,15 @@ mod tests {
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
     }
+
+    #[test]
+    fn providers_quote_each_other_only_so_deep() {
+        let mut text = r#"{"error":{"message":"the first"}}"#.to_owned();
+        for depth in 0..6 {
+            let told = read(500, &text).1;
+            assert_eq!(told == "the first", depth <= MOST_QUOTED, "{depth}: {told}");
+            let quoted = Value::from(text);
+            text = format!(r#"{{"error":{{"message":"last","metadata":{{"raw":{quoted}}}}}}}"#);
+        }
+    }
 }

@@ -117,3 +117,31 @@ fn answers_cost_what_they_weigh() {
 fn streams_cost_what_they_weigh() {
     check(Kind::Stream);
 }
+
+#[test]
+fn counts_of_any_size_are_counted() {
+    let most = u64::MAX;
+    let chat = format!(
+        r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{most},"completion_tokens":{most},"total_tokens":{most},"completion_tokens_details":{{"reasoning_tokens":{most}}}}}}}"#
+    );
+    let responses = format!(
+        r#"{{"status":"completed","output":[{{"type":"message","content":[{{"type":"output_text","text":"x"}}]}}],"usage":{{"input_tokens":{most},"output_tokens":{most}}}}}"#
+    );
+    let anthropic = format!(
+        r#"{{"type":"message","content":[{{"type":"text","text":"x"}}],"stop_reason":"end_turn","usage":{{"input_tokens":{most},"cache_read_input_tokens":{most},"output_tokens":{most}}}}}"#
+    );
+    let gemini = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"text":"x"}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":{most},"candidatesTokenCount":{most},"thoughtsTokenCount":{most},"toolUsePromptTokenCount":{most},"candidatesTokensDetails":[{{"modality":"AUDIO","tokenCount":{most}}},{{"modality":"AUDIO","tokenCount":{most}}}]}}}}"#
+    );
+    let bedrock = format!(
+        r#"{{"output":{{"message":{{"content":[{{"text":"x"}}]}}}},"stopReason":"end_turn","usage":{{"inputTokens":{most},"cacheReadInputTokens":{most},"outputTokens":{most}}}}}"#
+    );
+    for (provider, body) in OUTBOUND.iter().zip([chat, responses, anthropic, gemini, bedrock]) {
+        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let response = provider.response(body.into(), reading).unwrap();
+        assert!(1_000_000 < response.usage.unwrap().all_input(), "{}", provider.name());
+        for client in INBOUND {
+            assert!(!client.encode(&response, &Summary::default()).is_empty());
+        }
+    }
+}

@@ -144,4 +144,17 @@ mod tests {
         assert!(out.starts_with("data: {\"error\":{"));
         assert!(!out.contains("choices") && !out.contains("[DONE]"));
     }
+
+    #[test]
+    fn what_comes_behind_the_finish_is_not_held_for_ever() {
+        let (mut writer, mut out) = (writer(true), BytesMut::new());
+        writer.write(event(EventKind::Finish, "data: {\"choices\":[]}\n\n"), &mut out);
+        writer.write(event(EventKind::Comment, ": here\n\n"), &mut out);
+        assert_eq!(&out[..], b": here\n\n");
+        for _ in 0..MOST_HELD * 10 {
+            writer.write(event(EventKind::Report, "data: {\"usage\":{}}\n\n"), &mut out);
+            assert!(writer.held.len() <= MOST_HELD);
+        }
+        assert!(out.starts_with(b": here\n\ndata: {\"choices\""));
+    }
 }
