@@ -48,7 +48,7 @@ fuzz: ## Feed the readers what nobody should send; needs a nightly compiler, FUZ
 	sh fuzz/seed.sh
 	for target in request answer stream; do \
 		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run $$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 || exit 1; \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -dict=fuzz/words.dict || exit 1; \
 	done
 
 audit: ## Licences, advisories and origins of what we depend on; needs cargo-deny

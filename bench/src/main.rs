@@ -4,6 +4,7 @@
 //! so that ratios hold where absolute figures do not.
 
 mod formats;
+mod hostile;
 mod lambda;
 mod load;
 mod process;
@@ -25,6 +26,9 @@ async fn main() -> io::Result<()> {
     }
     if wanted("formats") {
         formats::measure(&mut out)?;
+    }
+    if wanted("hostile") {
+        hostile::measure(&mut out)?;
     }
     out.flush()
 }

@@ -1,52 +1,113 @@
-//! What the fuzz targets share: every format, chosen by the first byte of the input.
+//! What the fuzz targets share: every format, chosen by the first byte of the input. The second says
+//! how: what is asked of a target, or how a stream is cut.
 
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Raw, Request, Summary, Task};
+use canonical::{EventKind, Field, Kind, Meaning, Raw, Request, Summary, Task};
 use formats::{
-    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
+    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
     anthropic::{Anthropic, AnthropicCount},
+    bedrock::Bedrock,
+    bedrock_embeddings::BedrockEmbeddings,
     gemini::{Gemini, GeminiCount},
+    gemini_embeddings::GeminiEmbeddings,
     openai_chat::OpenAiChat,
+    openai_embeddings::OpenAiEmbeddings,
     openai_responses::OpenAiResponses,
 };
 
 /// Formats that clients speak.
-pub const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &AnthropicCount, &GeminiCount];
+pub const INBOUND: &[&dyn Inbound] = &[
+    &OpenAiChat,
+    &OpenAiResponses,
+    &Anthropic,
+    &Gemini,
+    &AnthropicCount,
+    &GeminiCount,
+    &OpenAiEmbeddings,
+];
 /// Formats that providers speak.
-pub const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
+pub const OUTBOUND: &[&dyn Outbound] = &[
+    &OpenAiChat,
+    &OpenAiResponses,
+    &Anthropic,
+    &Gemini,
+    &Bedrock,
+    &AnthropicCount,
+    &GeminiCount,
+    &OpenAiEmbeddings,
+    &GeminiEmbeddings,
+    &BedrockEmbeddings,
+];
+/// Models whose demands differ.
+const MODELS: &[&str] = &[
+    "gpt-5",
+    "claude-sonnet-4-5",
+    "claude-opus-4-7",
+    "gemini-2.5-flash",
+    "gemini-3-pro",
+    "us.anthropic.claude-sonnet-4-5-v1:0",
+    "amazon.nova-pro-v1:0",
+    "amazon.titan-embed-text-v2:0",
+];
+/// The bit of the second byte that says that a stream of binary frames is written down as text.
+const WRITTEN: u8 = 0x80;
 
-/// One of a list, and the rest of the input.
-fn choose<'a, T: ?Sized>(list: &[&'static T], input: &'a [u8]) -> Option<(&'static T, &'a [u8])> {
-    let (first, rest) = input.split_first()?;
-    Some((list[usize::from(*first) % list.len()], rest))
+/// One of a list, how, and the rest of the input.
+fn choose<'a, T: ?Sized>(list: &[&'static T], input: &'a [u8]) -> Option<Choice<'a, T>> {
+    let ([first, how], rest) = input.split_first_chunk::<2>()?;
+    Some((list[usize::from(*first) % list.len()], *how, rest))
 }
+
+type Choice<'a, T> = (&'static T, u8, &'a [u8]);
 
 /// Reads a request and writes it for every provider.
 pub fn request(input: &[u8]) {
-    let Some((client, body)) = choose(INBOUND, input) else { return };
+    let Some((client, how, body)) = choose(INBOUND, input) else { return };
     let Ok(request) = client.decode(Bytes::copy_from_slice(body)) else { return };
+    let target = target(how);
+    let meaning = request.meaning();
     for provider in OUTBOUND {
-        let target = Target {
-            model: "model",
-            stream: request.stream,
-            stream_usage: StreamUsage::Asked,
-            max_tokens_name: MaxTokensName::Plain,
-            max_output: None,
-            without: &[],
-        };
         if provider.name() == client.format().name {
-            drop(provider.forward(&request, &target));
+            sent(provider.forward(&request, &target));
         }
-        if let Ok(meaning) = request.meaning() {
-            drop(provider.encode(meaning, &target));
+        if let Ok(meaning) = meaning {
+            let meaning: &Meaning = &meaning.without(target.without);
+            sent(provider.encode(meaning, &target));
         }
+    }
+}
+
+fn target(how: u8) -> Target<'static> {
+    let is = |bit: u8| how & bit != 0;
+    Target {
+        model: MODELS[usize::from(how & 7)],
+        stream: is(8),
+        stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::Asked },
+        max_tokens_name: if is(32) { MaxTokensName::Completion } else { MaxTokensName::Plain },
+        max_output: is(64).then_some(1024),
+        without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
+    }
+}
+
+/// What is sent is JSON, and a fault is not ours.
+fn sent(encoded: canonical::Result<Encoded>) {
+    match encoded {
+        Ok(encoded) => {
+            let body = std::str::from_utf8(&encoded.body).expect("a body is text");
+            // Only `RawValue` takes any depth and any number.
+            serde_json::from_str::<&serde_json::value::RawValue>(body).expect("a body is JSON");
+        }
+        Err(error) => drop(error),
     }
 }
 
 /// Reads a whole answer and a failure, and writes them for every client.
 pub fn answer(input: &[u8]) {
-    let Some((provider, body)) = choose(OUTBOUND, input) else { return };
-    drop(provider.error(400, body));
+    let Some((provider, how, body)) = choose(OUTBOUND, input) else { return };
+    let status = 400 + u16::from(how);
+    drop(provider.error(status, body));
     for purpose in [Purpose::Forward, Purpose::Translate] {
         let reading = Reading { purpose, ..Reading::default() };
         let Ok(response) = provider.response(Bytes::copy_from_slice(body), reading) else { return };
@@ -60,42 +121,76 @@ pub fn answer(input: &[u8]) {
 
 /// Reads a stream in pieces whose size the second byte says, and writes it for every client.
 pub fn stream(input: &[u8]) {
-    let Some((provider, rest)) = choose(OUTBOUND, input) else { return };
-    let Some((size, body)) = rest.split_first() else { return };
-    for client in INBOUND {
-        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
-        let mut reader = provider.reader(reading);
-        let mut writer = client.writer(&asked(*client));
-        let (mut events, mut out) = (vec![], BytesMut::new());
-        let mut outcome = Ok(());
-        for piece in body.chunks(usize::from(*size).max(1)) {
-            outcome = reader.read(Bytes::copy_from_slice(piece), &mut events);
-            if outcome.is_err() {
-                break;
-            }
-        }
-        let outcome = outcome.and_then(|()| reader.close(&mut events));
-        for event in events {
-            let ends = event.kind == EventKind::End;
-            writer.write(event, &mut out);
-            if ends {
-                writer.end(&Summary::default(), &mut out);
-            }
-        }
-        if let Err(error) = outcome {
-            writer.fail(&error, "req", &mut out);
+    // Embeddings never stream.
+    let Some((provider, how, body)) = choose(&OUTBOUND[..7], input) else { return };
+    let size = usize::from(how & !WRITTEN).max(1);
+    let body = if how & WRITTEN == 0 { Bytes::copy_from_slice(body) } else { frames(body) };
+    for client in INBOUND.iter().filter(|it| it.format().name != OpenAiEmbeddings.name()) {
+        passed(provider, Purpose::Translate, *client, &body, size);
+        if client.format().name == provider.name() {
+            passed(provider, Purpose::Forward, *client, &body, size);
         }
     }
-    let mut reader = provider.reader(Reading::default());
-    let mut events = vec![];
-    if reader.read(Bytes::copy_from_slice(body), &mut events).is_ok() {
-        drop(reader.close(&mut events));
+}
+
+fn passed(
+    provider: &dyn Outbound,
+    purpose: Purpose,
+    client: &dyn Inbound,
+    body: &Bytes,
+    size: usize,
+) {
+    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let mut writer = client.writer(&asked(client));
+    let (mut events, mut out) = (vec![], BytesMut::new());
+    let mut outcome = Ok(());
+    for at in (0..body.len()).step_by(size) {
+        outcome = reader.read(body.slice(at..body.len().min(at + size)), &mut events);
+        if outcome.is_err() {
+            break;
+        }
     }
+    let outcome = outcome.and_then(|()| reader.close(&mut events));
+    for event in events {
+        let ends = event.kind == EventKind::End;
+        writer.write(event, &mut out);
+        if ends {
+            writer.end(&Summary::default(), &mut out);
+        }
+    }
+    if let Err(error) = outcome {
+        assert_ne!(error.kind, Kind::Internal, "{error}");
+        writer.fail(&error, "req", &mut out);
+    }
+}
+
+/// Binary frames with good checksums, which chance would never find: one for each line, its name and
+/// after a blank its payload, with `!` before the name of an exception.
+fn frames(text: &[u8]) -> Bytes {
+    let mut bytes = vec![];
+    for line in text.split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
+        let at = line.iter().position(|it| *it == b' ').unwrap_or(line.len());
+        let (name, payload) = line.split_at(at);
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let (kind, named, name) = match name.strip_prefix('!') {
+            Some(name) => ("exception", ":exception-type", name),
+            None => ("event", ":event-type", name),
+        };
+        let header = |key: &'static str, value: &str| {
+            Header::new(key, HeaderValue::String(value.to_owned().into()))
+        };
+        let message = Message::new(Bytes::copy_from_slice(payload))
+            .add_header(header(":message-type", kind))
+            .add_header(header(named, name));
+        drop(write_message_to(&message, &mut bytes));
+    }
+    bytes.into()
 }
 
 fn asked(client: &dyn Inbound) -> Request {
     let raw = Raw { body: Bytes::new(), members: vec![] };
     let mut request = Request::new(client.format(), Task::Converse, raw);
     request.stream = true;
+    request.wants_usage = true;
     request
 }

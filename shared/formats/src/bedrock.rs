@@ -18,7 +18,7 @@ mod wire;
 use bytes::Bytes;
 use canonical::{Content, Error, Kind, Meaning, Request, Response, Result};
 
-use crate::{Encoded, EventReader, Outbound, Reading, Target};
+use crate::{Encoded, EventReader, Outbound, Reading, Target, bound::Bounded};
 
 /// Bedrock's Converse.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Outbound for Bedrock {
     }
 
     fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
-        Box::<reader::Reader>::default()
+        Box::new(Bounded::new(reader::Reader::default()))
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

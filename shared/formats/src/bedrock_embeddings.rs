@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Encoded, EventReader, Outbound, Reading, Target, fault, gemini_embeddings::texts, json,
-    unstreamed,
+    Encoded, EventReader, Outbound, Reading, Target, bound::tokens, fault,
+    gemini_embeddings::texts, json, unstreamed,
 };
 
 /// The most texts that one call to Cohere may have.
@@ -100,7 +100,7 @@ impl Outbound for BedrockEmbeddings {
         }
         Ok(Response {
             body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
-            usage: answer.tokens.map(|input| Usage { input, ..Usage::default() }),
+            usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 

@@ -10,6 +10,9 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{clean, wait};
 
+/// How many providers may quote each other.
+const MOST_QUOTED: usize = 3;
+
 /// What providers say of a failure, in any of the shapes that are about.
 #[derive(Debug, Default)]
 struct Said {
@@ -110,6 +113,11 @@ fn is_about_us(code: &str, message: &str) -> bool {
 }
 
 fn said(body: &[u8]) -> Said {
+    said_by(body, MOST_QUOTED)
+}
+
+/// Reads what is said, and what others are quoted with, so many deep.
+fn said_by(body: &[u8], quotes: usize) -> Said {
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         return Said::default();
     };
@@ -117,7 +125,7 @@ fn said(body: &[u8]) -> Said {
     let json = json.get(0).unwrap_or(&json);
     let inner = json.get("error").filter(|it| !it.is_null()).unwrap_or(json);
     // A provider that stands before others quotes them.
-    if let Some(quoted) = inner.pointer("/metadata/raw").and_then(quoted) {
+    if let Some(quoted) = inner.pointer("/metadata/raw").and_then(|it| quoted(it, quotes)) {
         return Said { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
     }
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
@@ -145,9 +153,9 @@ fn said(body: &[u8]) -> Said {
 }
 
 /// What a provider said to the one that stands before it: an object of its own, or a sentence.
-fn quoted(raw: &Value) -> Option<Said> {
+fn quoted(raw: &Value, quotes: usize) -> Option<Said> {
     let text = raw.as_str()?.trim();
-    let said = said(text.as_bytes());
+    let said = said_by(text.as_bytes(), quotes.checked_sub(1)?);
     if said.message.is_some() {
         return Some(said);
     }
@@ -273,5 +281,16 @@ mod tests {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
+    }
+
+    #[test]
+    fn providers_quote_each_other_only_so_deep() {
+        let mut text = r#"{"error":{"message":"the first"}}"#.to_owned();
+        for depth in 0..6 {
+            let told = read(500, &text).1;
+            assert_eq!(told == "the first", depth <= MOST_QUOTED, "{depth}: {told}");
+            let quoted = Value::from(text);
+            text = format!(r#"{{"error":{{"message":"last","metadata":{{"raw":{quoted}}}}}}}"#);
+        }
     }
 }

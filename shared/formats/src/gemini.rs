@@ -6,6 +6,7 @@
 //! it wants a stream: its path does.
 
 mod answer;
+mod cited;
 mod contents;
 mod count;
 mod encode;
@@ -19,6 +20,7 @@ mod openapi;
 mod outbound;
 mod parts;
 mod pieces;
+mod places;
 mod reader;
 mod request;
 mod signature;

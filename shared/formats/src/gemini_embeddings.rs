@@ -12,7 +12,9 @@ use canonical::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Encoded, EventReader, Outbound, Reading, Target, fault, json, unstreamed};
+use crate::{
+    Encoded, EventReader, Outbound, Reading, Target, bound::tokens, fault, json, unstreamed,
+};
 
 /// The most texts that one call may have.
 const MOST: usize = 100;
@@ -113,7 +115,7 @@ impl Outbound for GeminiEmbeddings {
         let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
         Ok(Response {
             body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
-            usage: count.map(|input| Usage { input, ..Usage::default() }),
+            usage: count.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 

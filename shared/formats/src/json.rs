@@ -93,7 +93,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 impl<'a> Object<'a> {
     /// The members that say something: null is as good as absent.
-    pub(crate) fn said(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    pub(crate) fn said(&self) -> impl DoubleEndedIterator<Item = (&str, &'a RawValue)> {
         self.0.iter().filter(|it| it.1.get() != "null").map(|(key, value)| (key.as_ref(), *value))
     }
 

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod bedrock_embeddings;
+mod bound;
 mod clean;
 mod estimate;
 mod fault;

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod bedrock;
 pub mod client;
 pub mod cloud;
+pub mod hostile;
 pub mod lockgate;
 pub mod openai;
 pub mod provider;

@@ -8,7 +8,9 @@ use super::{
     Anthropic, AnthropicCount, COUNT, FORMAT, clean_up, encode, pieces::Pieces, reader::Reader,
     response,
 };
-use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, fault, json};
+use crate::{
+    Encoded, EventReader, Outbound, Purpose, Reading, Target, bound::Bounded, fault, json,
+};
 
 impl Outbound for Anthropic {
     fn name(&self) -> &'static str {
@@ -30,7 +32,7 @@ impl Outbound for Anthropic {
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
         match reading.purpose {
             Purpose::Forward => Box::new(Reader::new(reading.end)),
-            Purpose::Translate => Box::new(Pieces::new(reading.end)),
+            Purpose::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
         }
     }
 

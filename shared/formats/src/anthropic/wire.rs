@@ -6,6 +6,8 @@ use canonical::{Finish, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::bound::tokens;
+
 /// What is said about tokens. In a stream it comes in several events, each with what it knows.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Counts {
@@ -50,13 +52,13 @@ impl Counts {
     /// The same in classes that do not overlap: `input_tokens` leaves the cache out already, and
     /// `output_tokens` includes thinking.
     pub(super) fn usage(self) -> Usage {
-        let output = self.output_tokens.unwrap_or(0);
+        let output = tokens(self.output_tokens);
         let details = self.output_tokens_details.unwrap_or_default();
         let reasoning = details.thinking_tokens.unwrap_or(0).min(output);
         Usage {
-            input: self.input_tokens.unwrap_or(0),
-            cached_input: self.cache_read_input_tokens.unwrap_or(0),
-            cache_write: self.cache_creation_input_tokens.unwrap_or(0),
+            input: tokens(self.input_tokens),
+            cached_input: tokens(self.cache_read_input_tokens),
+            cache_write: tokens(self.cache_creation_input_tokens),
             output: output - reasoning,
             reasoning,
             ..Usage::default()

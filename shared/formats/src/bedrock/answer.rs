@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, REDACTED};
-use crate::{fault, json};
+use crate::{bound::tokens, fault, json};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -249,10 +249,10 @@ impl Tokens {
             return None;
         }
         Some(Usage {
-            input: self.input_tokens.unwrap_or(0),
-            cached_input: self.cache_read_input_tokens.unwrap_or(0),
-            cache_write: self.cache_write_input_tokens.unwrap_or(0),
-            output: self.output_tokens.unwrap_or(0),
+            input: tokens(self.input_tokens),
+            cached_input: tokens(self.cache_read_input_tokens),
+            cache_write: tokens(self.cache_write_input_tokens),
+            output: tokens(self.output_tokens),
             ..Usage::default()
         })
     }

@@ -3,7 +3,10 @@
 //! Blank texts are refused, so they are left out. Documents need a text beside them, and pictures
 //! and documents are the user's alone.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use canonical::{
     CacheMark, Content, Conversation, Error, Field, Kind, Part, Result, Signature, ToolCall,
@@ -31,14 +34,14 @@ pub(super) struct Said<'a> {
 /// Writes every turn.
 pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'_>> {
     let mut whole = alternating(conversation);
-    let mut writer = Writer { family, names: HashSet::new(), dropped: vec![] };
+    let mut writer = Writer { family, names: HashMap::new(), dropped: vec![] };
     // Rules alone are no conversation, and what is meant by them is clear.
     if whole.turns.is_empty() {
         let rules = std::mem::take(&mut whole.rules);
         whole.turns.push((Side::User, rules));
     }
     let mut messages: Vec<Message<'_>> = vec![];
-    let mut open = vec![];
+    let mut open = Open::new();
     for (side, parts) in &whole.turns {
         check_results(*side, parts, &mut open)?;
         let content = writer.turn(*side, parts)?;
@@ -89,19 +92,23 @@ fn check(messages: &[Message<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// The calls that have no result yet, by their ids, and how many have each.
+type Open<'a> = BTreeMap<&'a str, usize>;
+
 /// Each call of a turn has its result in the next one, and each result its call. Every provider
 /// refuses anything else, in words that say less.
-fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Vec<&'a str>) -> Result<()> {
+fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Open<'a>) -> Result<()> {
     if side == Side::Assistant {
-        open.extend(parts.iter().filter_map(|it| match &it.content {
-            Content::ToolCall(call) => Some(call.id.as_str()),
-            _ => None,
-        }));
+        for part in parts {
+            if let Content::ToolCall(call) = &part.content {
+                *open.entry(&call.id).or_default() += 1;
+            }
+        }
         return Ok(());
     }
     for part in parts {
         let Content::ToolResult(result) = &part.content else { continue };
-        let Some(at) = open.iter().position(|it| *it == result.id) else {
+        let Some(count) = open.get_mut(result.id.as_str()) else {
             let message = format!(
                 "The result of the tool call `{}` does not follow a call of this id; send each \
                  result once, right behind its call.",
@@ -109,9 +116,12 @@ fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Vec<&'a str>) ->
             );
             return Err(Error::invalid("messages", message));
         };
-        open.swap_remove(at);
+        *count -= 1;
+        if *count == 0 {
+            open.remove(result.id.as_str());
+        }
     }
-    if let Some(id) = open.first() {
+    if let Some((id, _)) = open.first_key_value() {
         let message = format!("The tool call `{id}` has no result; send it right behind the call.");
         return Err(Error::invalid("messages", message));
     }
@@ -120,8 +130,8 @@ fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Vec<&'a str>) ->
 
 struct Writer {
     family: Family,
-    /// Names of documents, each of which may stand once.
-    names: HashSet<String>,
+    /// Names of documents, each of which may stand once, and how often each was wanted.
+    names: HashMap<String, usize>,
     dropped: Vec<Field>,
 }
 

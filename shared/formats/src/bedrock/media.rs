@@ -1,6 +1,6 @@
 //! Pictures, sound, moving pictures and documents: bytes with a format, or a place in S3.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use canonical::{Error, Field, Kind, Media, Result, Source};
 
@@ -97,7 +97,7 @@ fn bytes<'a>(media: &'a Media, field: &Field, formats: Formats) -> Result<wire::
 /// A document, under a name that no other document of the request has.
 pub(super) fn document<'a>(
     media: &'a Media,
-    names: &mut HashSet<String>,
+    names: &mut HashMap<String, usize>,
 ) -> Result<wire::Document<'a>> {
     let source = source(media, &Field::File)?;
     let format = match (&media.source, &media.media_type) {
@@ -106,11 +106,14 @@ pub(super) fn document<'a>(
     };
     let plain = name(media);
     let mut name = plain.clone();
-    let mut count = 1;
-    while !names.insert(name.clone()) {
+    let mut count = names.get(&plain).copied().unwrap_or(0);
+    while names.contains_key(&name) {
         count += 1;
         name = format!("{plain} ({count})");
     }
+    names.entry(name.clone()).or_insert(1);
+    // The next one of this name need not try those again.
+    names.insert(plain, count.max(1));
     Ok(wire::Document { format, name, source })
 }
 
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn documents_get_lawful_names_of_their_own() {
-        let mut names = HashSet::new();
+        let mut names = HashMap::new();
         let mut named = |name: Option<&str>| {
             let media = media(base64("JVBERi0x"), Some("application/pdf"), name);
             (document(&media, &mut names).unwrap().name, keeps_name(&media))
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn a_text_is_a_document_too() {
         let text = media(Source::Text("a".to_owned()), None, None);
-        assert_eq!(document(&text, &mut HashSet::new()).unwrap().format, "txt");
+        assert_eq!(document(&text, &mut HashMap::new()).unwrap().format, "txt");
         assert!(image(&text).is_err());
     }
 }

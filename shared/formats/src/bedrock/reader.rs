@@ -3,7 +3,7 @@
 //! `metadata` with the usage comes behind `messageStop`, so the end is held until it or until
 //! nothing more comes. A stream without `messageStop` is cut.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use bytes::{Bytes, BytesMut};
@@ -28,8 +28,10 @@ pub(super) struct Reader {
     pending: BytesMut,
     /// Whether the length of the frame in `pending` was looked at, and its first bytes taken.
     begun: bool,
-    /// Blocks of the answer that are tools' calls.
-    calls: Vec<u64>,
+    /// Which call each block of the answer is, where it is one.
+    calls: HashMap<u64, usize>,
+    /// How many calls there are.
+    count: usize,
     /// A picture that is being sent: its format and what came of it.
     picture: Option<(String, String)>,
     state: State,
@@ -265,8 +267,9 @@ impl Reader {
             return None;
         }
         let call = begun.start.tool_use.filter(|it| it.kind.is_none())?;
-        let at = self.calls.len();
-        self.calls.push(begun.content_block_index);
+        let at = self.count;
+        self.count += 1;
+        self.calls.entry(begun.content_block_index).or_insert(at);
         let id = answer::id(call.tool_use_id, at);
         Some(Piece::ToolCall { call: at, id, name: call.name, signature: None })
     }
@@ -282,7 +285,7 @@ impl Reader {
             so_far.push_str(&bytes);
             return Ok(None);
         }
-        let call = self.calls.iter().position(|it| *it == content_block_index);
+        let call = self.calls.get(&content_block_index).copied();
         Ok(text
             .map(Piece::Text)
             .or_else(|| Some(Piece::Arguments { call: call?, json: tool_use?.input }))

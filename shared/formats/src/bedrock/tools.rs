@@ -5,7 +5,10 @@
 //! blocks.* What Claude's own API has beside it travels in `additionalModelRequestFields` (sources:
 //! boto/boto3 issue 4687, BerriAI/litellm pull request 34347, seen 2026-11).
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use canonical::{Content, Conversation, Error, Field, Result, Tool, ToolChoice};
 use serde_json::value::RawValue;
@@ -39,8 +42,13 @@ pub(super) fn tools(conversation: &Conversation, family: Family) -> Result<Tools
     if used.is_empty() && (forbidden || conversation.tools.is_empty()) {
         return Ok(said);
     }
+    let among = among(conversation);
     let mut tools = vec![];
-    for tool in conversation.tools.iter().filter(|it| is_offered(conversation, it)) {
+    for tool in conversation
+        .tools
+        .iter()
+        .filter(|it| among.as_ref().is_none_or(|names| names.contains(it.name.as_str())))
+    {
         said.tool(tool, family, &mut tools)?;
     }
     if tools.is_empty() {
@@ -142,12 +150,12 @@ impl<'a> Tools<'a> {
     }
 }
 
-/// Whether a tool is among those that may be called.
-fn is_offered(conversation: &Conversation, tool: &Tool) -> bool {
+/// The tools that may be called, where not all may.
+fn among(conversation: &Conversation) -> Option<HashSet<&str>> {
     match &conversation.tool_choice {
-        Some(ToolChoice::Among(names, _)) => names.contains(&tool.name),
+        Some(ToolChoice::Among(names, _)) => Some(names.iter().map(String::as_str).collect()),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Named(_))
-        | None => true,
+        | None => None,
     }
 }
 

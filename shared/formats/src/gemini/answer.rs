@@ -3,7 +3,10 @@
 use canonical::{Answer, Choice, Citation, Content, Finish, Usage};
 use serde::Serialize;
 
-use super::parts::{self, FunctionCall, Part};
+use super::{
+    cited::Cited,
+    parts::{self, FunctionCall, Part},
+};
 
 /// A whole answer, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]
@@ -126,8 +129,12 @@ impl<'a> Candidate<'a> {
     }
 
     /// The same with where its text comes from.
-    pub(super) fn citing(mut self, text: &str, citations: &'a [Citation]) -> Self {
-        let citations: Vec<_> = citations.iter().map(|it| source(text, it)).collect();
+    pub(super) fn citing(
+        mut self,
+        text: &Cited,
+        citations: impl IntoIterator<Item = &'a Citation>,
+    ) -> Self {
+        let citations: Vec<_> = citations.into_iter().map(|it| source(text, it)).collect();
         if !citations.is_empty() {
             self.citation_metadata = Some(CitationMetadata { citations });
         }
@@ -136,11 +143,8 @@ impl<'a> Candidate<'a> {
 }
 
 /// A citation; Google counts bytes where others count characters.
-fn source<'a>(text: &str, citation: &'a Citation) -> Source<'a> {
-    let byte = |chars: u64| {
-        let chars = usize::try_from(chars).ok()?;
-        text.char_indices().map(|it| it.0).chain([text.len()]).nth(chars)
-    };
+fn source<'a>(text: &Cited, citation: &'a Citation) -> Source<'a> {
+    let byte = |chars: u64| text.byte(usize::try_from(chars).ok()?);
     let range = citation.range.and_then(|(start, end)| Some((byte(start)?, byte(end)?)));
     Source {
         start_index: range.map(|it| it.0),
@@ -178,12 +182,12 @@ pub(super) fn serialized(body: &impl Serialize) -> Vec<u8> {
 fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
     let mut broken = false;
     let mut parts = vec![];
-    let mut text = String::new();
+    let mut text = Cited::default();
     let mut citations: Vec<&Citation> = vec![];
     for part in &choice.parts {
         let written = match &part.content {
             Content::Text(more, cited) => {
-                text.push_str(more);
+                text.push(more);
                 citations.extend(cited);
                 Part::text(more.as_str())
             }
@@ -205,10 +209,5 @@ fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
         };
         parts.push(written.for_client(part.signature.as_ref()));
     }
-    let mut candidate = Candidate::saying(index, parts).ending(&choice.finish, broken);
-    if !citations.is_empty() {
-        let citations = citations.into_iter().map(|it| source(&text, it)).collect();
-        candidate.citation_metadata = Some(CitationMetadata { citations });
-    }
-    candidate
+    Candidate::saying(index, parts).ending(&choice.finish, broken).citing(&text, citations)
 }

@@ -14,7 +14,8 @@ use super::{
     reader::Reader, request, understand, writer::Writer,
 };
 use crate::{
-    Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, fault, json,
+    Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, bound, fault,
+    json,
 };
 
 /// Where a whole request stands within one that counts.
@@ -124,7 +125,7 @@ impl Outbound for GeminiCount {
     }
 
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
-        Box::new(Reader::new(reading.purpose))
+        bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

@@ -7,6 +7,7 @@
 use canonical::{Field, Json};
 use serde_json::value::RawValue;
 
+use super::places::Places;
 use crate::json::Object;
 
 /// How long a schema may grow by writing references out.
@@ -16,6 +17,8 @@ const MOST_REFS: usize = 256;
 
 /// How many schemas are joined into one.
 const MOST_JOINED: usize = 64;
+/// How long the name of one may be.
+const LONGEST_NAME: usize = 64;
 /// How many keywords are named that had to go.
 const MOST_NAMED: usize = 64;
 
@@ -39,7 +42,6 @@ const KEPT: &[&str] = &[
     "nullable",
     "pattern",
     "propertyOrdering",
-    "required",
     "title",
     "type",
 ];
@@ -52,8 +54,14 @@ const SILENT: &[&str] =
 pub(super) fn schema(schema: &Json, dropped: &mut Vec<Field>) -> String {
     let Ok(root) = serde_json::from_str::<&RawValue>(&schema.0) else { return "{}".to_owned() };
     for inline in [true, false] {
-        let mut fit =
-            Fit { root, inline, removed: vec![], refs: vec![], left: MOST_REFS, failed: false };
+        let mut fit = Fit {
+            places: Places::new(root),
+            inline,
+            removed: vec![],
+            refs: vec![],
+            left: MOST_REFS,
+            failed: false,
+        };
         let mut out = String::with_capacity(schema.0.len());
         fit.write(root, &mut out);
         if !fit.failed {
@@ -83,7 +91,7 @@ pub(super) fn arguments(json: &Json, dropped: &mut Vec<Field>) -> String {
 
 /// A schema, while it is written.
 struct Fit<'a> {
-    root: &'a RawValue,
+    places: Places<'a>,
     /// Whether references are written out.
     inline: bool,
     removed: Vec<String>,
@@ -109,6 +117,8 @@ enum Said<'a> {
     List(Vec<&'a RawValue>),
     /// Schemas by name.
     Map(Vec<(String, &'a RawValue)>),
+    /// Lists that count together.
+    Lists(Vec<&'a RawValue>),
 }
 
 impl<'a> Fit<'a> {
@@ -134,17 +144,19 @@ impl<'a> Fit<'a> {
     /// The keywords of a schema, those that it refers to included.
     fn members(&mut self, object: &Object<'a>) -> Members<'a> {
         let mut members: Members<'a> = vec![];
+        let whole = object.get("type").is_some_and(|it| it.get() == "\"integer\"");
+        let alone = object.said().all(|it| it.0.starts_with('$'));
         for (name, value) in &object.0 {
             let name = name.as_ref();
             if name == "$ref" {
-                self.reference(value, object, &mut members);
+                self.reference(value, alone, &mut members);
                 continue;
             }
             if name == "allOf" {
                 self.all_of(value, &mut members);
                 continue;
             }
-            if let Some((name, said)) = self.keyword(name, value, object) {
+            if let Some((name, said)) = self.keyword(name, value, whole) {
                 put(&mut members, name, said);
             }
         }
@@ -156,11 +168,12 @@ impl<'a> Fit<'a> {
         &mut self,
         name: &str,
         value: &'a RawValue,
-        object: &Object<'a>,
+        whole: bool,
     ) -> Option<(String, Said<'a>)> {
         let text = || Said::Text(value.get().to_owned());
         let list = || serde_json::from_str(value.get()).ok().map(Said::List);
         let said = match name {
+            "required" => Said::Lists(vec![value]),
             _ if KEPT.contains(&name) => text(),
             _ if SILENT.contains(&name) => return None,
             "$defs" | "definitions" if self.inline => return None,
@@ -177,7 +190,7 @@ impl<'a> Fit<'a> {
             {
                 return Some(("enum".to_owned(), Said::Text(format!("[{}]", value.get()))));
             }
-            "exclusiveMinimum" | "exclusiveMaximum" => return self.bound(name, value, object),
+            "exclusiveMinimum" | "exclusiveMaximum" => return self.bound(name, value, whole),
             _ => {
                 self.remove(name);
                 return None;
@@ -187,15 +200,9 @@ impl<'a> Fit<'a> {
     }
 
     /// A bound that is left out, as one that is included: the same for whole numbers only.
-    fn bound(
-        &mut self,
-        name: &str,
-        value: &RawValue,
-        object: &Object<'_>,
-    ) -> Option<(String, Said<'a>)> {
+    fn bound(&mut self, name: &str, value: &RawValue, whole: bool) -> Option<(String, Said<'a>)> {
         let (plain, step) =
             if name == "exclusiveMinimum" { ("minimum", 1) } else { ("maximum", -1) };
-        let whole = object.get("type").is_some_and(|it| it.get() == "\"integer\"");
         if let (true, Ok(bound)) = (whole, value.get().parse::<i64>()) {
             let bound = bound.saturating_add(step).to_string();
             return Some((plain.to_owned(), Said::Text(bound)));
@@ -207,12 +214,11 @@ impl<'a> Fit<'a> {
     }
 
     /// Writes a reference out, or keeps it alone.
-    fn reference(&mut self, value: &'a RawValue, object: &Object<'a>, members: &mut Members<'a>) {
+    fn reference(&mut self, value: &'a RawValue, alone: bool, members: &mut Members<'a>) {
         let Ok(pointer) = serde_json::from_str::<String>(value.get()) else { return };
         if !self.inline {
             let pointer = pointer.replacen("#/definitions/", "#/$defs/", 1);
             let reference = format!("{{\"$ref\":{}}}", serde_json::Value::from(pointer));
-            let alone = object.said().all(|it| it.0.starts_with('$'));
             let (name, text) =
                 match reference.strip_prefix("{\"$ref\":").and_then(|it| it.strip_suffix('}')) {
                     Some(text) if alone => ("$ref", text.to_owned()),
@@ -226,10 +232,14 @@ impl<'a> Fit<'a> {
             return;
         }
         self.left -= 1;
-        let Some(target) = resolved(self.root, &pointer) else {
+        let Some(target) = self.places.resolved(&pointer) else {
             self.remove("$ref");
             return;
         };
+        self.failed |= LONGEST < target.get().len();
+        if self.failed {
+            return;
+        }
         let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
         self.refs.push(pointer);
         for (name, said) in self.members(&target) {
@@ -252,9 +262,7 @@ impl<'a> Fit<'a> {
                 match (twice.map(|it| &mut it.1), said) {
                     (None, said) => members.push((name, said)),
                     (Some(Said::Map(known)), Said::Map(more)) => known.extend(more),
-                    (Some(Said::Text(known)), Said::Text(more)) if name == "required" => {
-                        *known = joined(known, &more);
-                    }
+                    (Some(Said::Lists(known)), Said::Lists(more)) => known.extend(more),
                     (Some(Said::Text(known)), Said::Text(more)) if *known == more => {}
                     _ if matches!(name.as_str(), "title" | "description") => {}
                     _ => self.remove("allOf"),
@@ -270,6 +278,7 @@ impl<'a> Fit<'a> {
             key(name, out);
             match said {
                 Said::Text(text) => out.push_str(text),
+                Said::Lists(lists) => joined(lists, out),
                 Said::Schema(schema) => self.write(schema, out),
                 Said::List(schemas) => {
                     out.push('[');
@@ -294,6 +303,7 @@ impl<'a> Fit<'a> {
     }
 
     fn remove(&mut self, keyword: &str) {
+        let keyword = keyword.get(..LONGEST_NAME).unwrap_or(keyword);
         let is_room = self.removed.len() < MOST_NAMED;
         if is_room && !self.removed.iter().any(|it| it == keyword) {
             self.removed.push(keyword.to_owned());
@@ -319,29 +329,14 @@ fn named<'a>(value: &'a RawValue) -> Option<Said<'a>> {
     Some(Said::Map(schemas.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()))
 }
 
-/// Two lists as one.
-fn joined(one: &str, other: &str) -> String {
-    let names = |list: &str| serde_json::from_str::<Vec<String>>(list).unwrap_or_default();
-    let mut all = names(one);
-    all.extend(names(other));
-    serde_json::Value::from(all).to_string()
-}
-
-/// What a pointer within the document points to.
-fn resolved<'a>(root: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
-    let mut found = root;
-    for step in pointer.strip_prefix('#')?.split('/').skip(1) {
-        let step =
-            step.replace("%24", "$").replace("%25", "%").replace("~1", "/").replace("~0", "~");
-        found = if found.get().starts_with('[') {
-            let list: Vec<&'a RawValue> = serde_json::from_str(found.get()).ok()?;
-            *list.get(step.parse::<usize>().ok()?)?
-        } else {
-            let object: Object<'a> = serde_json::from_str(found.get()).ok()?;
-            object.get(&step)?
-        };
+/// Lists of names as one.
+fn joined(lists: &[&RawValue], out: &mut String) {
+    if let [list] = lists {
+        return out.push_str(list.get());
     }
-    Some(found)
+    let names = |it: &&RawValue| serde_json::from_str::<Vec<String>>(it.get()).unwrap_or_default();
+    let all: Vec<String> = lists.iter().flat_map(names).collect();
+    out.push_str(&serde_json::Value::from(all).to_string());
 }
 
 #[cfg(test)]

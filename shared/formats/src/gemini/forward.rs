@@ -90,49 +90,46 @@ pub(super) fn cleaned(contents: &str) -> Result<String> {
     else {
         return Ok(contents.to_owned());
     };
-    let mut kept: Vec<(&json::Object<'_>, Vec<Kept>)> = vec![];
-    for content in &contents {
+    let mut kept: Vec<Kept> = vec![];
+    for (at, content) in contents.iter().enumerate() {
         let parts = request::either(content, "parts").map_or("[]", RawValue::get);
         let request::Many(parts) = serde_json::from_str(parts).unwrap_or_default();
-        kept.push((content, vec![]));
         for part in &parts {
-            clean(part, &mut kept);
+            clean(part, at, &mut kept);
         }
     }
-    let written = kept.iter().filter(|it| !it.1.is_empty()).map(|(content, parts)| {
+    let written = kept.chunk_by(|one, next| one.content == next.content).filter_map(|parts| {
+        let content = contents.get(parts.first()?.content)?;
         let parts: Vec<&str> = parts.iter().map(|it| it.text.as_str()).collect();
         let others = content.said().filter(|it| it.0 != "parts");
         let others = others.map(|(name, value)| format!("{}:{value},", quoted(name)));
-        format!("{{{}\"parts\":[{}]}}", others.collect::<String>(), parts.join(","))
+        Some(format!("{{{}\"parts\":[{}]}}", others.collect::<String>(), parts.join(",")))
     });
     Ok(format!("[{}]", written.collect::<Vec<_>>().join(",")))
 }
 
 /// A part that is sent.
 struct Kept {
+    /// Which content it is a part of.
+    content: usize,
     text: String,
     /// Whether it is a thought that nothing proves so far.
     is_open: bool,
 }
 
-/// Adds a part to the last content, or takes a thought away that another maker signs here. Clients
+/// Adds a part of a content, or takes a thought away that another maker signs here. Clients
 /// keep a streamed thought chunk by chunk, each a content of its own, and only the last is signed.
-fn clean(part: &json::Object<'_>, kept: &mut [(&json::Object<'_>, Vec<Kept>)]) {
+fn clean(part: &json::Object<'_>, content: usize, kept: &mut Vec<Kept>) {
     let is_thought = request::either(part, "thought").is_some_and(|it| it.get() == "true");
     let signature = request::either(part, "thoughtSignature");
     let is_foreign = signature.and_then(foreign).is_some();
     if is_thought && is_foreign {
-        for (_, parts) in kept.iter_mut().rev() {
-            while parts.pop_if(|it| it.is_open).is_some() {}
-            if !parts.is_empty() {
-                break;
-            }
-        }
+        while kept.pop_if(|it| it.is_open).is_some() {}
         return;
     }
     let text = if is_foreign { unsigned(part) } else { written(part.said()) };
     let is_open = is_thought && signature.is_none();
-    kept.last_mut().into_iter().for_each(|it| it.1.push(Kept { text: text.clone(), is_open }));
+    kept.push(Kept { content, text, is_open });
 }
 
 /// A signature of another maker; one of Google's own comes as it is.

@@ -9,7 +9,13 @@ use canonical::{Json, Result};
 use serde_json::value::RawValue;
 
 use super::request::camel;
-use crate::json::{self, Object};
+use crate::{
+    bound,
+    json::{self, Object},
+};
+
+/// The place of each property, as the client wants them.
+type Order<'a> = HashMap<&'a str, usize>;
 
 /// Rewrites a schema.
 pub(super) fn schema(value: &RawValue, path: &str) -> Result<Json> {
@@ -30,10 +36,11 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
     if let Some(names) = super::request::either(&schema, "propertyOrdering") {
         order = json::understood(names, path, "a list of names")?;
     }
+    let order: Order<'_> = order.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut members = Members { out, first: true };
     members.out.push('{');
     for (name, value) in schema.said() {
-        let path = format!("{path}.{name}");
+        let path = bound::within(path, name);
         match camel(name).as_ref() {
             "nullable" | "propertyOrdering" => {}
             "type" => {
@@ -126,11 +133,9 @@ fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Resul
 }
 
 /// Named schemas, those of `order` first and in that order.
-fn map(value: &RawValue, path: &str, order: &[String], out: &mut String) -> Result<()> {
+fn map(value: &RawValue, path: &str, order: &Order<'_>, out: &mut String) -> Result<()> {
     let mut members: Object<'_> = json::understood(value, path, "an object of schemas")?;
-    let places: HashMap<&str, usize> =
-        order.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    members.0.sort_by_key(|it| places.get(it.0.as_ref()).copied().unwrap_or(order.len()));
+    members.0.sort_by_key(|it| order.get(it.0.as_ref()).copied().unwrap_or(usize::MAX));
     out.push('{');
     for (at, (name, schema)) in members.0.iter().enumerate() {
         if at != 0 {
@@ -138,7 +143,7 @@ fn map(value: &RawValue, path: &str, order: &[String], out: &mut String) -> Resu
         }
         out.push_str(&json_text(name));
         out.push(':');
-        write(schema, &format!("{path}.{name}"), out)?;
+        write(schema, &bound::within(path, name), out)?;
     }
     out.push('}');
     Ok(())

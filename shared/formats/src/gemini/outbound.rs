@@ -4,7 +4,7 @@ use bytes::Bytes;
 use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
 use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
-use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, fault, json};
+use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, bound, fault, json};
 
 impl Outbound for Gemini {
     fn name(&self) -> &'static str {
@@ -38,7 +38,7 @@ impl Outbound for Gemini {
     }
 
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
-        Box::new(Reader::new(reading.purpose))
+        bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

@@ -9,7 +9,7 @@ use canonical::{Error, Kind, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{media, signature, wire};
+use super::{cited::Cited, media, signature, wire};
 use crate::json;
 
 /// Reads a whole answer.
@@ -112,8 +112,10 @@ impl Pieces {
     }
 }
 
-/// How many citations one chunk can have; each is looked for in the text.
+/// How many citations one chunk can have.
 const MOST_CITATIONS: usize = 256;
+/// How long the address and the title of a page may be together: several citations repeat them.
+const LONGEST_PAGE: usize = 16 * 1024;
 /// How many candidates there can be.
 const MOST_CANDIDATES: usize = 128;
 
@@ -153,13 +155,13 @@ struct Talk {
     prefix: String,
     calls: usize,
     /// Its text so far: citations point into it.
-    text: String,
+    text: Cited,
 }
 
 impl Talk {
     fn new(name: &str, choice: usize) -> Self {
         let prefix = if choice == 0 { name.to_owned() } else { format!("{name}_{choice}") };
-        Self { prefix, calls: 0, text: String::new() }
+        Self { prefix, calls: 0, text: Cited::default() }
     }
 
     /// What a candidate says here.
@@ -211,7 +213,7 @@ impl Talk {
         if is_thought {
             return Some(Content::Reasoning(text));
         }
-        self.text.push_str(&text);
+        self.text.push(&text);
         (!text.is_empty()).then_some(Content::Text(text, vec![]))
     }
 
@@ -240,7 +242,8 @@ impl Talk {
         for support in grounded.grounding_supports.into_iter().take(MOST_CITATIONS) {
             let range = self.range(support.segment.start_index, support.segment.end_index);
             let pages = support.grounding_chunk_indices.iter().take(MOST_CITATIONS);
-            for page in pages.filter_map(|it| grounded.grounding_chunks.get(*it)?.web.as_ref()) {
+            let pages = pages.filter_map(|it| grounded.grounding_chunks.get(*it)?.web.as_ref());
+            for page in pages.filter(|it| it.is_short()).take(MOST_CITATIONS - found.len()) {
                 let (url, title) = (page.uri.clone(), page.title.clone());
                 found.push(Citation { url, title, quote: None, range });
             }
@@ -250,10 +253,7 @@ impl Talk {
 
     /// A range of bytes of the text, in characters.
     fn range(&self, start: Option<usize>, end: Option<usize>) -> Option<(u64, u64)> {
-        let count = |end: usize| {
-            let count = self.text.get(..end)?.chars().count();
-            u64::try_from(count).ok()
-        };
+        let count = |end: usize| u64::try_from(self.text.chars(end)?).ok();
         Some((count(start.unwrap_or(0))?, count(end?)?))
     }
 }
@@ -320,6 +320,13 @@ struct Quoted {
     end_index: Option<usize>,
     uri: Option<String>,
     title: Option<String>,
+}
+
+impl Quoted {
+    fn is_short(&self) -> bool {
+        let length = |it: &Option<String>| it.as_ref().map_or(0, String::len);
+        length(&self.uri) + length(&self.title) <= LONGEST_PAGE
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -7,6 +7,8 @@ use canonical::{Error, Finish, Kind, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::bound::tokens;
+
 /// A whole answer, or one chunk of a stream: they are the same.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -183,14 +185,18 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     }
     let audio = |list: &Option<Vec<Modality>>| -> u64 {
         let list = list.iter().flatten();
-        list.filter(|it| it.modality == "AUDIO").map(|it| it.token_count).sum()
+        tokens(
+            list.filter(|it| it.modality == "AUDIO")
+                .map(|it| it.token_count)
+                .reduce(u64::saturating_add),
+        )
     };
-    let prompt = wire.prompt_token_count.unwrap_or(0);
-    let tools = wire.tool_use_prompt_token_count.unwrap_or(0);
-    let candidates = wire.candidates_token_count.unwrap_or(0);
-    let reasoning = wire.thoughts_token_count.unwrap_or(0);
+    let prompt = tokens(wire.prompt_token_count);
+    let tools = tokens(wire.tool_use_prompt_token_count);
+    let candidates = tokens(wire.candidates_token_count);
+    let reasoning = tokens(wire.thoughts_token_count);
 
-    let cached = wire.cached_content_token_count.unwrap_or(0).min(prompt);
+    let cached = tokens(wire.cached_content_token_count).min(prompt);
     let heard =
         audio(&wire.prompt_tokens_details).saturating_sub(audio(&wire.cache_tokens_details));
     let heard = heard.min(prompt - cached);

@@ -11,6 +11,7 @@ use canonical::{
 
 use super::{
     answer::{Body, Candidate, serialized},
+    cited::Cited,
     error,
     parts::{self, FunctionCall, Part},
 };
@@ -36,7 +37,7 @@ struct Choice {
     /// Whether a call was no call.
     broken: bool,
     /// Its text so far: citations point into it.
-    text: String,
+    text: Cited,
     finish: Option<Finish>,
 }
 
@@ -68,7 +69,9 @@ impl Writer {
                 choice.calls.push(Call { number, id, name, signature, arguments: String::new() });
             }
             Piece::Arguments { call, json } => {
-                let call = choice.calls.iter_mut().rev().find(|it| it.number == call);
+                // Calls are numbered in their order.
+                let place = choice.calls.binary_search_by_key(&call, |it| it.number).ok();
+                let call = place.and_then(|it| choice.calls.get_mut(it));
                 call.into_iter().for_each(|it| it.arguments.push_str(&json));
             }
             Piece::Finish(finish) => {
@@ -80,7 +83,7 @@ impl Writer {
                 if text.is_empty() => {}
             Piece::Citation(citation) => self.citation(index, &citation, out),
             Piece::Text(text) => {
-                choice.text.push_str(&text);
+                choice.text.push(&text);
                 self.part(index, Part::text(text), out);
             }
             Piece::Refusal(text) => self.part(index, Part::text(text), out),
@@ -120,9 +123,9 @@ impl Writer {
     }
 
     fn citation(&mut self, index: u32, citation: &Citation, out: &mut BytesMut) {
-        let text = self.choices.get(&index).map_or("", |it| it.text.as_str());
+        let text = self.choices.get(&index).map(|it| &it.text);
         let candidate = Candidate::saying(index, vec![Part::text("")]);
-        let candidate = candidate.citing(text, std::slice::from_ref(citation));
+        let candidate = candidate.citing(text.unwrap_or(&Cited::default()), [citation]);
         self.chunk(vec![candidate], false, out);
     }
 

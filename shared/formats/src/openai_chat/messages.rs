@@ -9,11 +9,11 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    thoughts,
-    understand::{inexpressible, note},
+use super::{thoughts, understand::inexpressible};
+use crate::{
+    bound::note,
+    json::{Object, understood},
 };
-use crate::json::{Object, understood};
 
 /// Reads every message. Names of what no other format has a word for are added to `other`.
 pub(super) fn understand(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Turn>> {

@@ -7,7 +7,8 @@ use super::{
     FORMAT, OpenAiChat, answer, encode, pieces::PieceReader, reader::Reader, thoughts, wire,
 };
 use crate::{
-    Encoded, EventReader, Outbound, Purpose, Reading, StreamUsage, Target, fault, json, tags,
+    Encoded, EventReader, Outbound, Purpose, Reading, StreamUsage, Target, bound::Bounded, fault,
+    json, tags,
 };
 
 impl Outbound for OpenAiChat {
@@ -73,7 +74,7 @@ impl Outbound for OpenAiChat {
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
         match reading.purpose {
             Purpose::Forward => Box::new(Reader::new(reading.end)),
-            Purpose::Translate => Box::new(PieceReader::new(reading.end)),
+            Purpose::Translate => Box::new(Bounded::new(PieceReader::new(reading.end))),
         }
     }
 

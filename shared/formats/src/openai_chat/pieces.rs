@@ -1,6 +1,6 @@
 //! A provider's stream, understood for a client of another format.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
 use canonical::{Content, Error, Event, Finish, Kind, Piece, Result, Usage};
@@ -29,10 +29,19 @@ pub(super) struct PieceReader {
 /// What is known of one choice.
 #[derive(Debug, Default)]
 struct Choice {
-    /// The provider's index of each call, and its id.
-    calls: Vec<(u64, String)>,
+    /// The calls so far, by the provider's index of each.
+    calls: HashMap<u64, Calls>,
+    /// How many there are.
+    count: usize,
     refuses: bool,
     finished: bool,
+}
+
+/// Calls of one index: some services give it to several.
+#[derive(Debug, Default)]
+struct Calls {
+    last: usize,
+    by_id: HashMap<String, usize>,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +148,7 @@ impl PieceReader {
         }
         if let Some(reason) = reason.filter(|_| !known.finished) {
             known.finished = true;
-            push(Piece::Finish(finish::read(&reason, !known.calls.is_empty(), known.refuses)));
+            push(Piece::Finish(finish::read(&reason, 0 < known.count, known.refuses)));
         }
         Ok(())
     }
@@ -148,7 +157,7 @@ impl PieceReader {
     fn finish(&mut self, events: &mut Vec<Event>) {
         for (index, choice) in (0..).zip(&self.choices) {
             if !choice.finished {
-                let finish = if choice.calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
+                let finish = if choice.count == 0 { Finish::Stop } else { Finish::ToolCalls };
                 events.push(Event::piece(index, Piece::Finish(finish)));
             }
         }
@@ -168,13 +177,18 @@ impl Choice {
     ) {
         let given = call.id.as_deref().filter(|it| !it.is_empty());
         let index = call.index.unwrap_or(position as u64);
-        let same = |(known, id): &(u64, String)| *known == index && given.is_none_or(|it| it == id);
-        let at = self.calls.iter().rposition(same).unwrap_or_else(|| {
-            let at = self.calls.len();
+        let known = self.calls.get(&index);
+        let known =
+            known.and_then(|it| given.map_or(Some(it.last), |id| it.by_id.get(id).copied()));
+        let at = known.unwrap_or_else(|| {
+            let at = self.count;
+            self.count += 1;
             let id = id_of(given, at, answer);
             let name = call.function.as_ref().and_then(|it| it.name.clone()).unwrap_or_default();
             push(Piece::ToolCall { call: at, id: id.clone(), name, signature: None });
-            self.calls.push((index, id));
+            let calls = self.calls.entry(index).or_default();
+            calls.last = at;
+            calls.by_id.insert(id, at);
             at
         });
         let json = call.function.as_ref().map(WrittenFunction::arguments).unwrap_or_default();

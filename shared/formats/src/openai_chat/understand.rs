@@ -12,7 +12,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::messages;
-use crate::json::{self, Object, understood};
+use crate::{
+    bound::note,
+    json::{self, Object, understood},
+};
 
 /// Reads a request.
 pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
@@ -26,13 +29,6 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
         }
     }
     Ok(Meaning::Conversation(Box::new(conversation)))
-}
-
-/// Adds a name to those that no other format has a word for.
-pub(super) fn note(other: &mut Vec<String>, name: String) {
-    if !other.contains(&name) {
-        other.push(name);
-    }
 }
 
 /// What is asked. False when the member is not about that.

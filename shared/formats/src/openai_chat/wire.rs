@@ -12,6 +12,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use crate::bound::tokens;
+
 /// A whole answer, or one chunk of a stream: they share these members.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer<'a> {
@@ -138,15 +140,15 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
         return None;
     }
-    let prompt = wire.prompt_tokens.unwrap_or(0);
-    let completion = wire.completion_tokens.unwrap_or(0);
+    let prompt = tokens(wire.prompt_tokens);
+    let completion = tokens(wire.completion_tokens);
     let read = wire.prompt_tokens_details.unwrap_or_default();
     let written = wire.completion_tokens_details.unwrap_or_default();
 
     let cached = read.cached_tokens.or(wire.prompt_cache_hit_tokens).unwrap_or(0).min(prompt);
     let cache_write = read.cache_write_tokens.unwrap_or(0).min(prompt - cached);
     let input_audio = read.audio_tokens.unwrap_or(0).min(prompt - cached - cache_write);
-    let reasoning = written.reasoning_tokens.unwrap_or(0);
+    let reasoning = tokens(written.reasoning_tokens);
     let output_audio = written.audio_tokens.unwrap_or(0).min(completion);
     // OpenAI counts reasoning within the completion; xAI counts it beside. The total tells.
     let beside = wire.total_tokens == Some(prompt + completion + reasoning);

@@ -7,6 +7,9 @@ use canonical::{Error, Event, EventBody, EventKind, Request, Summary};
 use super::{chunks::Chunks, error, metadata::with_metadata};
 use crate::EventWriter;
 
+/// How many frames are held back at most; honest providers send two.
+const MOST_HELD: usize = 64;
+
 /// Writes frames as they came. From the first finish on it holds back what might be the last
 /// chunk with choices, because that one carries `x_gateway`.
 #[derive(Debug)]
@@ -25,7 +28,10 @@ impl Writer {
     /// Passes a frame on, or holds it back.
     fn pass(&mut self, event: Event, out: &mut BytesMut) {
         let holding = !self.held.is_empty();
-        if holding && event.kind.has_choices() {
+        if holding && event.kind == EventKind::Comment {
+            return put(event, out);
+        }
+        if holding && (event.kind.has_choices() || self.held.len() == MOST_HELD) {
             self.held.drain(..).for_each(|it| put(it, out));
         }
         if holding || event.kind == EventKind::Finish {
@@ -137,5 +143,18 @@ mod tests {
         let out = String::from_utf8(out.to_vec()).unwrap();
         assert!(out.starts_with("data: {\"error\":{"));
         assert!(!out.contains("choices") && !out.contains("[DONE]"));
+    }
+
+    #[test]
+    fn what_comes_behind_the_finish_is_not_held_for_ever() {
+        let (mut writer, mut out) = (writer(true), BytesMut::new());
+        writer.write(event(EventKind::Finish, "data: {\"choices\":[]}\n\n"), &mut out);
+        writer.write(event(EventKind::Comment, ": here\n\n"), &mut out);
+        assert_eq!(&out[..], b": here\n\n");
+        for _ in 0..MOST_HELD * 10 {
+            writer.write(event(EventKind::Report, "data: {\"usage\":{}}\n\n"), &mut out);
+            assert!(writer.held.len() <= MOST_HELD);
+        }
+        assert!(out.starts_with(b": here\n\ndata: {\"choices\""));
     }
 }

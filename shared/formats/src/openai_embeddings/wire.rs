@@ -6,7 +6,7 @@ use canonical::{Embedding, EmbeddingInput, Error, Field, Kind, Result, Usage, Ve
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::{bound::tokens, json};
 
 /// A whole answer.
 #[derive(Deserialize)]
@@ -53,8 +53,8 @@ pub(super) fn unreadable(error: &serde_json::Error) -> Error {
 
 /// Reads a usage object; none when it says nothing.
 pub(super) fn usage(json: &RawValue) -> Option<Usage> {
-    let tokens: Tokens = serde_json::from_str::<Option<_>>(json.get()).ok()??;
-    Some(Usage { input: tokens.prompt_tokens, ..Usage::default() })
+    let read: Tokens = serde_json::from_str::<Option<_>>(json.get()).ok()??;
+    Some(Usage { input: tokens(Some(read.prompt_tokens)), ..Usage::default() })
 }
 
 /// Writes an answer for a client. Numbers are written as they are, without a value in between:

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use canonical::{Error, Meaning, Request, Response, Result};
 
 use super::{FORMAT, OpenAiResponses, answer, encode, forward, reader::Reader};
-use crate::{Encoded, EventReader, Outbound, Reading, Target, fault};
+use crate::{Encoded, EventReader, Outbound, Reading, Target, bound, fault};
 
 impl Outbound for OpenAiResponses {
     fn name(&self) -> &'static str {
@@ -24,7 +24,7 @@ impl Outbound for OpenAiResponses {
     }
 
     fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
-        Box::new(Reader::new(reading.purpose))
+        bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{answer, encode, forward, parts, wire};
-use crate::json;
+use crate::{bound, json};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
 const KNOWN: &[&str] = &[
@@ -414,9 +414,7 @@ fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
 }
 
 fn other(talk: &mut Conversation, name: String) {
-    if !talk.other.contains(&name) {
-        talk.other.push(name);
-    }
+    bound::note(&mut talk.other, name);
 }
 
 #[cfg(test)]

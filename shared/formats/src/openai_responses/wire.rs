@@ -9,6 +9,8 @@ use canonical::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::bound::tokens;
+
 /// A whole answer, also within the events that carry one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -164,7 +166,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     if wire.input_tokens.is_none() && wire.output_tokens.is_none() {
         return None;
     }
-    let (input, output) = (wire.input_tokens.unwrap_or(0), wire.output_tokens.unwrap_or(0));
+    let (input, output) = (tokens(wire.input_tokens), tokens(wire.output_tokens));
     let read = wire.input_tokens_details.unwrap_or_default();
     let written = wire.output_tokens_details.unwrap_or_default();
     let cached_input = read.cached_tokens.unwrap_or(0).min(input);

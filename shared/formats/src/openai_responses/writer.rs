@@ -221,7 +221,7 @@ impl Writer {
     /// Opens a call, unless another may still get arguments.
     fn call(&mut self, call: Call, out: &mut BytesMut) {
         if let Open::Call(open) = &self.open
-            && (!open.is_whole() || !self.waiting.is_empty())
+            && (!self.waiting.is_empty() || !open.is_whole())
         {
             self.waiting.push(call);
             return;
@@ -249,7 +249,9 @@ impl Writer {
         if json.is_empty() {
             return;
         }
-        if let Some(waiting) = self.waiting.iter_mut().find(|it| it.call == call) {
+        // Calls are numbered in their order.
+        let place = self.waiting.binary_search_by_key(&call, |it| it.call).ok();
+        if let Some(waiting) = place.and_then(|it| self.waiting.get_mut(it)) {
             waiting.arguments.push_str(json);
             return;
         }

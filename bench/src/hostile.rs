@@ -1,0 +1,115 @@
+//! What hostile input costs: the time for a byte at one size and at eight times that, which is the
+//! same where work grows no faster than what came.
+
+use std::{
+    io::{self, Write},
+    time::Instant,
+};
+
+use ::formats::{
+    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, anthropic::Anthropic,
+    bedrock::Bedrock, gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
+use bytes::{Bytes, BytesMut};
+use canonical::{EventKind, Raw, Request, Summary, Task};
+use testkit::hostile::{HOSTILE, Hostile, Kind};
+
+use crate::load::median;
+
+/// How many of something the smaller inputs have.
+const SIZE: usize = 4000;
+/// How much larger the larger ones are.
+const TIMES: usize = 8;
+/// How often each has its turn.
+const ROUNDS: usize = 5;
+
+const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
+const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
+
+/// Measures, and writes what it found as a table.
+pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\n## Hostile input (medians of {ROUNDS} rounds, one thread, no sockets)\n")?;
+    writeln!(out, "| what | from | to | KiB | ns per byte | at {TIMES} times the size | ratio |")?;
+    writeln!(out, "| --- | --- | --- | --- | --- | --- | --- |")?;
+    for input in HOSTILE {
+        let (small, large) = ((input.write)(SIZE).into(), (input.write)(SIZE * TIMES).into());
+        let (once, more) = (timed(input, &small), timed(input, &large));
+        let (from, to) = input.formats;
+        let (name, kib) = (input.name, small.len() / 1024);
+        let ratio = more / once;
+        writeln!(out, "| {name} | {from} | {to} | {kib} | {once:.1} | {more:.1} | {ratio:.1} |")?;
+    }
+    Ok(())
+}
+
+/// The median time for a byte, in nanoseconds.
+fn timed(input: &Hostile, bytes: &Bytes) -> f64 {
+    let round = || {
+        let start = Instant::now();
+        std::hint::black_box(passed(input, bytes));
+        start.elapsed()
+    };
+    let times: Vec<_> = (0..ROUNDS).map(|_| round()).collect();
+    median(&times).map_or(0.0, |it| it.as_secs_f64() * 1e9 / bytes.len() as f64)
+}
+
+/// Passes an input on, and says how much is written of it; nothing where it is refused.
+fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
+    let (from, to) = input.formats;
+    let provider = |name| OUTBOUND.iter().find(|it| it.name() == name).copied();
+    let client = |name| INBOUND.iter().find(|it| it.format().name == name).copied();
+    match input.kind {
+        Kind::Request => asked(client(from)?, provider(to)?, bytes),
+        Kind::Answer => {
+            let (provider, client) = (provider(from)?, client(to)?);
+            let response = provider.response(bytes.clone(), reading(client, provider)).ok()?;
+            Some(client.encode(&response, &Summary::default()).len())
+        }
+        Kind::Stream => Some(streamed(provider(from)?, client(to)?, bytes)),
+        Kind::Failure => Some(provider(from)?.error(400, bytes).message().len()),
+    }
+}
+
+fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> Reading {
+    let same = client.format().name == provider.name();
+    let purpose = if same { Purpose::Forward } else { Purpose::Translate };
+    Reading { purpose, ..Reading::default() }
+}
+
+fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
+    let request = client.decode(bytes.clone()).ok()?;
+    let target = Target {
+        model: "claude-sonnet-4-5",
+        stream: false,
+        stream_usage: StreamUsage::Asked,
+        max_tokens_name: MaxTokensName::Plain,
+        max_output: Some(4096),
+        without: &[],
+    };
+    let encoded = match reading(client, provider).purpose {
+        Purpose::Forward => provider.forward(&request, &target),
+        Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+    };
+    Some(encoded.ok()?.body.len())
+}
+
+fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usize {
+    let mut reader = provider.reader(reading(client, provider));
+    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let mut request = Request::new(client.format(), Task::Converse, raw);
+    request.stream = true;
+    let mut writer = client.writer(&request);
+    let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
+    for at in (0..bytes.len()).step_by(1000) {
+        drop(reader.read(bytes.slice(at..bytes.len().min(at + 1000)), &mut events));
+        for event in events.drain(..) {
+            let ends = event.kind == EventKind::End;
+            writer.write(event, &mut out);
+            if ends {
+                writer.end(&Summary::default(), &mut out);
+            }
+        }
+        written += out.split().len();
+    }
+    written
+}

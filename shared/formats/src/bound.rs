@@ -1,0 +1,115 @@
+//! Limits on what others send, each far beyond what is honest: work and memory grow no faster than
+//! what came.
+
+use bytes::Bytes;
+use canonical::{Error, Event, Kind, Result};
+
+use crate::{EventReader, Purpose};
+
+/// How long a streamed answer may be that is understood, and so may have to be held, in bytes.
+const LONGEST_STREAM: usize = 128 * 1024 * 1024;
+/// How many tokens one count may name: no sum of a few such counts overflows.
+const MOST_TOKENS: u64 = 1 << 40;
+/// How many members are named that no other format has a word for.
+const MOST_NAMED: usize = 256;
+/// How long the name of a place within a request may grow, in bytes.
+const LONGEST_PATH: usize = 512;
+
+/// A reader that gives up on an answer that does not end.
+#[derive(Debug)]
+pub(crate) struct Bounded<R> {
+    reader: R,
+    left: usize,
+}
+
+impl<R> Bounded<R> {
+    /// The same reader with a limit.
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, left: LONGEST_STREAM }
+    }
+}
+
+impl<R: EventReader> EventReader for Bounded<R> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+            Error::new(Kind::Upstream, "it sent an answer larger than 128 MiB: the answer is cut")
+        })?;
+        self.reader.read(bytes, events)
+    }
+
+    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+        self.reader.close(events)
+    }
+}
+
+/// A reader with a limit where what it reads may be held: what is only passed on never is.
+pub(crate) fn reader(reader: impl EventReader + 'static, purpose: Purpose) -> Box<dyn EventReader> {
+    match purpose {
+        Purpose::Forward => Box::new(reader),
+        Purpose::Translate => Box::new(Bounded::new(reader)),
+    }
+}
+
+/// A count of tokens; none is 0.
+pub(crate) fn tokens(count: Option<u64>) -> u64 {
+    count.unwrap_or(0).min(MOST_TOKENS)
+}
+
+/// Adds a name to those that no other format has a word for, once.
+pub(crate) fn note(other: &mut Vec<String>, name: String) {
+    if other.len() < MOST_NAMED && !other.contains(&name) {
+        other.push(name);
+    }
+}
+
+/// The name of a place within another. Clients choose keys, so it does not grow for ever.
+pub(crate) fn within(path: &str, name: &str) -> String {
+    if LONGEST_PATH < path.len() + name.len() {
+        return path.to_owned();
+    }
+    format!("{path}.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl EventReader for Nothing {
+        fn read(&mut self, _bytes: Bytes, _events: &mut Vec<Event>) -> Result<()> {
+            Ok(())
+        }
+
+        fn close(&mut self, _events: &mut Vec<Event>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_without_end_is_cut() {
+        let mut reader = Bounded::new(Nothing);
+        let piece = Bytes::from(vec![b'x'; LONGEST_STREAM / 2]);
+        reader.read(piece.clone(), &mut vec![]).unwrap();
+        reader.read(piece.clone(), &mut vec![]).unwrap();
+        let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
+        assert_eq!(fault.kind, Kind::Upstream);
+    }
+
+    #[test]
+    fn names_are_noted_once_and_not_without_end() {
+        let mut other = vec![];
+        for at in 0..1000 {
+            note(&mut other, format!("x{}", at / 2));
+        }
+        assert_eq!(other.len(), MOST_NAMED);
+        assert_eq!(&other[..2], ["x0", "x1"]);
+    }
+
+    #[test]
+    fn the_name_of_a_place_does_not_grow_for_ever() {
+        assert_eq!(within("a", "b"), "a.b");
+        assert_eq!(within("a", &"b".repeat(1000)), "a");
+    }
+}

@@ -1,0 +1,147 @@
+//! Whatever comes, the work for it grows no faster than what came.
+//!
+//! Nothing here looks at a clock. Each input is so large that looking for things one by one would
+//! take minutes, and what is written of it must stay in proportion. `make bench` shows the time for
+//! a byte.
+
+#![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+use bytes::{Bytes, BytesMut};
+use canonical::{EventKind, Raw, Request, Summary, Task};
+use formats::{
+    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, anthropic::Anthropic,
+    bedrock::Bedrock, gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+};
+use testkit::hostile::{HOSTILE, Hostile, Kind};
+
+/// How many of something each input has.
+const SIZE: usize = 12_000;
+/// How often what came may be written, at most: an event has names and numbers around its few bytes.
+const MOST_WRITTEN: usize = 100;
+
+const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
+const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
+
+fn check(kind: Kind) {
+    for Hostile { name, formats: (from, to), write, .. } in
+        HOSTILE.iter().filter(|it| it.kind == kind)
+    {
+        let input = Bytes::from(write(SIZE));
+        let most = input.len() * MOST_WRITTEN;
+        let written = passed(kind, (from, to), &input);
+        assert!(0 < written, "{from} to {to}, {name}: refused");
+        assert!(written <= most, "{from} to {to}, {name}: {written} of {}", input.len());
+    }
+}
+
+/// How much is written of an input.
+fn passed(kind: Kind, (from, to): (&str, &str), input: &Bytes) -> usize {
+    let provider = |name| *OUTBOUND.iter().find(|it| it.name() == name).unwrap();
+    let client = |name| *INBOUND.iter().find(|it| it.format().name == name).unwrap();
+    match kind {
+        Kind::Request => asked(client(from), provider(to), input),
+        Kind::Answer => answered(provider(from), client(to), input),
+        Kind::Stream => streamed(provider(from), client(to), input),
+        Kind::Failure => provider(from).error(400, input).message().len(),
+    }
+}
+
+fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> Purpose {
+    let same = client.format().name == provider.name();
+    if same { Purpose::Forward } else { Purpose::Translate }
+}
+
+fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
+    let request = client.decode(input.clone()).unwrap();
+    let target = Target {
+        model: "claude-sonnet-4-5",
+        stream: false,
+        stream_usage: StreamUsage::Asked,
+        max_tokens_name: MaxTokensName::Plain,
+        max_output: Some(4096),
+        without: &[],
+    };
+    let encoded = match purpose(client, provider) {
+        Purpose::Forward => provider.forward(&request, &target),
+        Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+    };
+    encoded.unwrap().body.len()
+}
+
+fn answered(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
+    let purpose = purpose(client, provider);
+    let response = provider.response(input.clone(), Reading { purpose, ..Reading::default() });
+    client.encode(&response.unwrap(), &Summary::default()).len()
+}
+
+fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
+    let purpose = purpose(client, provider);
+    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let mut request = Request::new(client.format(), Task::Converse, raw);
+    request.stream = true;
+    let mut writer = client.writer(&request);
+    let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
+    let mut at = 0;
+    while at <= input.len() {
+        let piece = input.slice(at..input.len().min(at + 1000));
+        at += 1000;
+        reader.read(piece, &mut events).unwrap();
+        if input.len() < at {
+            reader.close(&mut events).unwrap();
+        }
+        for event in events.drain(..) {
+            let ends = event.kind == EventKind::End;
+            writer.write(event, &mut out);
+            if ends {
+                writer.end(&Summary::default(), &mut out);
+            }
+        }
+        written += out.split().len();
+    }
+    written
+}
+
+#[test]
+fn requests_cost_what_they_weigh() {
+    check(Kind::Request);
+}
+
+#[test]
+fn answers_cost_what_they_weigh() {
+    check(Kind::Answer);
+    check(Kind::Failure);
+}
+
+#[test]
+fn streams_cost_what_they_weigh() {
+    check(Kind::Stream);
+}
+
+#[test]
+fn counts_of_any_size_are_counted() {
+    let most = u64::MAX;
+    let chat = format!(
+        r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{most},"completion_tokens":{most},"total_tokens":{most},"completion_tokens_details":{{"reasoning_tokens":{most}}}}}}}"#
+    );
+    let responses = format!(
+        r#"{{"status":"completed","output":[{{"type":"message","content":[{{"type":"output_text","text":"x"}}]}}],"usage":{{"input_tokens":{most},"output_tokens":{most}}}}}"#
+    );
+    let anthropic = format!(
+        r#"{{"type":"message","content":[{{"type":"text","text":"x"}}],"stop_reason":"end_turn","usage":{{"input_tokens":{most},"cache_read_input_tokens":{most},"output_tokens":{most}}}}}"#
+    );
+    let gemini = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"text":"x"}}]}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":{most},"candidatesTokenCount":{most},"thoughtsTokenCount":{most},"toolUsePromptTokenCount":{most},"candidatesTokensDetails":[{{"modality":"AUDIO","tokenCount":{most}}},{{"modality":"AUDIO","tokenCount":{most}}}]}}}}"#
+    );
+    let bedrock = format!(
+        r#"{{"output":{{"message":{{"content":[{{"text":"x"}}]}}}},"stopReason":"end_turn","usage":{{"inputTokens":{most},"cacheReadInputTokens":{most},"outputTokens":{most}}}}}"#
+    );
+    for (provider, body) in OUTBOUND.iter().zip([chat, responses, anthropic, gemini, bedrock]) {
+        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let response = provider.response(body.into(), reading).unwrap();
+        assert!(1_000_000 < response.usage.unwrap().all_input(), "{}", provider.name());
+        for client in INBOUND {
+            assert!(!client.encode(&response, &Summary::default()).is_empty());
+        }
+    }
+}
