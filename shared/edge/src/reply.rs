@@ -156,6 +156,7 @@ mod tests {
                 provider: "first".to_owned(),
                 model: "m".to_owned(),
                 attempts: 1,
+                provider_request_id: None,
                 dropped: vec![],
                 body: ReplyBody::Whole(response, Box::default()),
             };
