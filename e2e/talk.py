@@ -31,11 +31,11 @@ PLACE = Place(city="Rome", sunny=True)
 
 
 def heard(provider, wire):
-    """What the last request that a provider got said. Signatures are `signed`.
+    """What the one request that a provider got said. Signatures are `signed`.
 
     Google's client sends the pieces of a streamed answer back as they came, so they are joined.
     """
-    request = provider.seen()[-1]
+    [request] = provider.seen()
     assert request["target"].split("/")[1] == wire.name
     told = []
     for word in wire.heard(request["json"]):
@@ -58,14 +58,14 @@ def check_second_turn(provider, wire):
 
 def check_tools(provider, wire):
     """The one request offered the tool."""
-    request = provider.seen()[-1]
+    [request] = provider.seen()
     schema = wire.tools(request["json"])["weather"]
     assert schema["properties"]["city"]["type"].lower() == "string"
 
 
 def check_schema(provider, wire):
     """The one request asked for a place."""
-    request = provider.seen()[-1]
+    [request] = provider.seen()
     assert list(wire.schema(request["json"])["properties"]) == ["city", "sunny"]
 
 
