@@ -6,9 +6,8 @@ use std::{
 };
 
 use ::formats::{
-    EventWriter, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
-    anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat,
-    openai_responses::OpenAiResponses,
+    EventWriter, Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, gemini::Gemini,
+    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
 use canonical::{Event, EventKind, Finish, Piece, Raw, Request, Summary, Task};
@@ -117,14 +116,7 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
         ),
     };
     let Ok(request) = client.decode(body.into()) else { return 0 };
-    let target = Target {
-        model: "model",
-        stream: false,
-        stream_usage: StreamUsage::Asked,
-        max_tokens_name: MaxTokensName::Plain,
-        max_output: Some(4096),
-        without: &[],
-    };
+    let target = Target { model: "model", max_output: Some(4096), ..Target::default() };
     let encoded = if client.format().name == provider.name() {
         provider.forward(&request, &target)
     } else {

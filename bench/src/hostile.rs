@@ -7,8 +7,8 @@ use std::{
 };
 
 use ::formats::{
-    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, anthropic::Anthropic,
-    bedrock::Bedrock, gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, bedrock::Bedrock,
+    gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
 use canonical::{EventKind, Raw, Request, Summary, Task};
@@ -78,14 +78,7 @@ fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> Reading {
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
-    let target = Target {
-        model: "claude-sonnet-4-5",
-        stream: false,
-        stream_usage: StreamUsage::Asked,
-        max_tokens_name: MaxTokensName::Plain,
-        max_output: Some(4096),
-        without: &[],
-    };
+    let target = Target { model: "claude-sonnet-4-5", max_output: Some(4096), ..Target::default() };
     let encoded = match reading(client, provider).purpose {
         Purpose::Forward => provider.forward(&request, &target),
         Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),

@@ -169,14 +169,7 @@ mod tests {
     fn encoded(model: &str) -> Result<Encoded> {
         let inputs = vec![EmbeddingInput::Text("a".to_owned())];
         let asked = Embedding { inputs, dimensions: Some(256), ..Embedding::default() };
-        let target = Target {
-            model,
-            stream: false,
-            stream_usage: crate::StreamUsage::Asked,
-            max_tokens_name: crate::MaxTokensName::Plain,
-            max_output: None,
-            without: &[],
-        };
+        let target = Target { model, ..Target::default() };
         BedrockEmbeddings.encode(&Meaning::Embedding(asked), &target)
     }
 

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use canonical::{Error, Kind};
+use canonical::{Error, Kind, Result};
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{clean, wait};
+use crate::{clean, json, wait};
 
 /// How many providers may quote each other.
 const MOST_QUOTED: usize = 3;
@@ -21,6 +22,25 @@ struct Said {
     param: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
+}
+
+/// An event that nobody can read.
+pub(crate) fn malformed() -> Error {
+    Error::new(Kind::Upstream, "it sent a malformed event")
+}
+
+/// Reads an event, which is an object.
+pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
+    // A list would pass for an object without any of its members.
+    if !data.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed());
+    }
+    serde_json::from_slice(data).map_err(|error| malformed().caused_by(json::unquoted(&error)))
+}
+
+/// Reads a part of an event.
+pub(crate) fn part<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T> {
+    serde_json::from_str(json.get()).map_err(|error| malformed().caused_by(json::unquoted(&error)))
 }
 
 /// A failure with a status of its own.

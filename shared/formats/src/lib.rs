@@ -146,7 +146,7 @@ pub enum MaxTokensName {
 }
 
 /// What one provider wants of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Target<'a> {
     /// Its name for the model.
     pub model: &'a str,

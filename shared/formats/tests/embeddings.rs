@@ -43,14 +43,7 @@ fn requests_are_passed_on_as_expected() {
 }
 
 fn sent(provider: &dyn Outbound, model: &str, request: &Request) -> String {
-    let target = Target {
-        model,
-        stream: false,
-        stream_usage: formats::StreamUsage::Asked,
-        max_tokens_name: formats::MaxTokensName::Plain,
-        max_output: None,
-        without: &[],
-    };
+    let target = Target { model, ..Target::default() };
     let mut other = String::new();
     let encoded = if provider.name() == CLIENT.format().name {
         provider.forward(request, &target)

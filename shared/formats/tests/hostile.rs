@@ -9,8 +9,8 @@
 use bytes::{Bytes, BytesMut};
 use canonical::{EventKind, Raw, Request, Summary, Task};
 use formats::{
-    Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, anthropic::Anthropic,
-    bedrock::Bedrock, gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, bedrock::Bedrock,
+    gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
@@ -53,14 +53,7 @@ fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> Purpose {
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
     let request = client.decode(input.clone()).unwrap();
-    let target = Target {
-        model: "claude-sonnet-4-5",
-        stream: false,
-        stream_usage: StreamUsage::Asked,
-        max_tokens_name: MaxTokensName::Plain,
-        max_output: Some(4096),
-        without: &[],
-    };
+    let target = Target { model: "claude-sonnet-4-5", max_output: Some(4096), ..Target::default() };
     let encoded = match purpose(client, provider) {
         Purpose::Forward => provider.forward(&request, &target),
         Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),

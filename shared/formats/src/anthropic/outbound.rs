@@ -86,19 +86,12 @@ mod tests {
     use canonical::Field;
 
     use super::*;
-    use crate::{Inbound, MaxTokensName, StreamUsage};
+    use crate::Inbound;
 
     fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> Encoded {
         let mut request = client.decode(Bytes::from_static(body.as_bytes())).unwrap();
         request.headers = vec![("anthropic-beta", "b1".to_owned())];
-        let target = Target {
-            model: "m",
-            stream: false,
-            stream_usage: StreamUsage::Always,
-            max_tokens_name: MaxTokensName::Plain,
-            max_output: None,
-            without: &[Field::Output],
-        };
+        let target = Target { model: "m", without: &[Field::Output], ..Target::default() };
         provider.forward(&request, &target).unwrap()
     }
 

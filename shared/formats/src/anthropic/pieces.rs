@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventKind, Kind, Piece, Result, Signature};
+use canonical::{Event, EventKind, Piece, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use super::{
     response::{self, Block},
     wire,
 };
-use crate::{EventReader, StreamEnd, json, sse::Framer};
+use crate::{EventReader, StreamEnd, fault, sse::Framer};
 
 /// Reads frames into pieces.
 #[derive(Debug, Default)]
@@ -92,8 +92,8 @@ impl Pieces {
     }
 
     fn open(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
-        let json = event.content_block.ok_or_else(malformed)?;
-        let block: Block<'_> = parsed(json)?;
+        let json = event.content_block.ok_or_else(fault::malformed)?;
+        let block: Block<'_> = fault::part(json)?;
         let open = match &*block.kind {
             "text" => {
                 pieces.extend(block.text.filter(|it| !it.is_empty()).map(Piece::Text));
@@ -131,7 +131,7 @@ impl Pieces {
     }
 
     fn delta(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
-        let delta: Delta<'_> = parsed(event.delta.ok_or_else(malformed)?)?;
+        let delta: Delta<'_> = fault::part(event.delta.ok_or_else(fault::malformed)?)?;
         match self.open.get_mut(&event.index) {
             Some(Open::Text) => {
                 pieces.extend(delta.text.filter(|it| !it.is_empty()).map(Piece::Text));
@@ -148,7 +148,7 @@ impl Pieces {
                 pieces.extend(json.map(|json| Piece::Arguments { call, json }));
             }
             Some(Open::Other) => {}
-            None => return Err(malformed()),
+            None => return Err(fault::malformed()),
         }
         Ok(())
     }
@@ -191,14 +191,6 @@ fn is_empty_object(json: &str) -> bool {
     json.strip_prefix('{')
         .and_then(|it| it.strip_suffix('}'))
         .is_some_and(|it| it.trim().is_empty())
-}
-
-fn malformed() -> Error {
-    Error::new(Kind::Upstream, "it sent a malformed event")
-}
-
-fn parsed<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T> {
-    serde_json::from_str(json.get()).map_err(|error| malformed().caused_by(json::unquoted(&error)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::wire::Counts;
 use crate::{
-    EventReader, StreamEnd, fault, json,
+    EventReader, StreamEnd, fault,
     sse::{self, Framer},
 };
 
@@ -190,13 +190,7 @@ pub(super) fn data(frame: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
 
 /// Reads an event; a failure is one.
 pub(super) fn head(data: &[u8]) -> Result<Head<'_>> {
-    let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
-    // A list would pass for an object without any of its members.
-    if !data.trim_ascii_start().starts_with(b"{") {
-        return Err(malformed());
-    }
-    let event: Head<'_> = serde_json::from_slice(data)
-        .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+    let event: Head<'_> = fault::event(data)?;
     if event.kind == "error" || event.error.is_some() {
         return Err(fault::from_event(data));
     }

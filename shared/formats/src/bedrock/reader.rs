@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use super::{
     MAKER,
     answer::{self, Tokens, WireCitation},
-    fault,
+    fault::from_exception,
 };
-use crate::{EventReader, json};
+use crate::{EventReader, fault};
 
 /// How large one frame may be. Its length comes first, so that nothing is waited for in vain.
 const LARGEST_FRAME: u32 = 16 * 1024 * 1024;
@@ -193,7 +193,7 @@ impl Reader {
         let before = self.pending.len();
         let decoded = self.decoder.decode_frame(&mut self.pending);
         self.begun |= self.pending.len() < before;
-        let message = match decoded.map_err(|error| malformed().caused_by(error))? {
+        let message = match decoded.map_err(|error| fault::malformed().caused_by(error))? {
             DecodedFrame::Incomplete => return Ok(None),
             DecodedFrame::Complete(message) => message,
         };
@@ -205,7 +205,7 @@ impl Reader {
         let payload = message.payload().clone();
         Ok(Some(match header(":message-type").as_deref() {
             Some("event") => {
-                let name = header(":event-type").ok_or_else(malformed)?;
+                let name = header(":event-type").ok_or_else(fault::malformed)?;
                 Frame { exception: false, name, payload }
             }
             Some("exception") => {
@@ -218,18 +218,18 @@ impl Reader {
                 let said = serde_json::json!({ "message": header(":error-message") });
                 Frame { exception: true, name, payload: said.to_string().into() }
             }
-            _ => return Err(malformed()),
+            _ => return Err(fault::malformed()),
         }))
     }
 
     fn event(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<()> {
         if frame.exception {
-            return Err(fault::from_exception(&frame.name, &frame.payload));
+            return Err(from_exception(&frame.name, &frame.payload));
         }
         let data = frame.payload.as_ref();
         match frame.name.as_str() {
             "metadata" => {
-                let usage = parsed::<Metadata>(data)?.usage.and_then(|it| it.usage());
+                let usage = fault::event::<Metadata>(data)?.usage.and_then(|it| it.usage());
                 let report = usage.map(|it| Event::piece(0, Piece::Report).with_usage(Some(it)));
                 events.extend(report);
                 // Usage that comes too early is no end.
@@ -245,11 +245,11 @@ impl Reader {
                 return Err(Error::new(Kind::Upstream, "it went on after its last word"));
             }
             "messageStart" => events.push(piece(Piece::Start { id: None, model: None })),
-            "contentBlockStart" => events.extend(self.start(parsed(data)?).map(piece)),
-            "contentBlockDelta" => events.extend(self.delta(parsed(data)?)?.map(piece)),
+            "contentBlockStart" => events.extend(self.start(fault::event(data)?).map(piece)),
+            "contentBlockDelta" => events.extend(self.delta(fault::event(data)?)?.map(piece)),
             "contentBlockStop" => events.extend(self.picture().map(piece)),
             "messageStop" => {
-                let stop: MessageStop<'_> = parsed(data)?;
+                let stop: MessageStop<'_> = fault::event(data)?;
                 let fields = stop.additional_model_response_fields;
                 let finish = answer::finish(&stop.stop_reason, fields)?;
                 events.push(piece(Piece::Finish(finish)));
@@ -280,7 +280,7 @@ impl Reader {
         if let Some(bytes) = image.and_then(|it| it.source).and_then(|it| it.bytes) {
             let (_, so_far) = self.picture.get_or_insert_default();
             if so_far.ends_with('=') {
-                return Err(malformed().caused_by("base64 goes on behind its end"));
+                return Err(fault::malformed().caused_by("base64 goes on behind its end"));
             }
             so_far.push_str(&bytes);
             return Ok(None);
@@ -319,14 +319,6 @@ impl Thought {
 
 fn piece(piece: Piece) -> Event {
     Event::piece(0, piece)
-}
-
-fn parsed<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
-    serde_json::from_slice(data).map_err(|error| malformed().caused_by(json::unquoted(&error)))
-}
-
-fn malformed() -> Error {
-    Error::new(Kind::Upstream, "it sent a malformed event")
 }
 
 impl fmt::Debug for Reader {

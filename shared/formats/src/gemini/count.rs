@@ -138,14 +138,7 @@ mod tests {
     use super::*;
 
     fn target() -> Target<'static> {
-        Target {
-            model: "gemini-3.5-flash",
-            stream: false,
-            stream_usage: crate::StreamUsage::Always,
-            max_tokens_name: crate::MaxTokensName::default(),
-            max_output: None,
-            without: &[],
-        }
+        Target { model: "gemini-3.5-flash", ..Target::default() }
     }
 
     fn request(text: &'static str) -> Request {

@@ -7,7 +7,7 @@ use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
 use super::{pieces::Pieces, wire};
 use crate::{
-    EventReader, Purpose, fault, json,
+    EventReader, Purpose, fault,
     sse::{self, Framer},
 };
 
@@ -117,13 +117,7 @@ impl EventReader for Reader {
 }
 
 fn chunk(data: &[u8]) -> Result<wire::Answer<'_>> {
-    let malformed = || Error::new(Kind::Upstream, "it sent a malformed event");
-    // A list would pass for an object without any of its members.
-    if !data.trim_ascii_start().starts_with(b"{") {
-        return Err(malformed());
-    }
-    let chunk: wire::Answer<'_> = serde_json::from_slice(data)
-        .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+    let chunk: wire::Answer<'_> = fault::event(data)?;
     match chunk.error {
         Some(error) => Err(fault::inside_success(error)),
         None => Ok(chunk),

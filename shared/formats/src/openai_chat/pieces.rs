@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::{
     answer::{Written, WrittenCall, WrittenFunction, id_of},
     finish,
-    reader::{Frame, cut, frame, malformed},
+    reader::{Frame, cut, frame},
     wire,
 };
-use crate::{EventReader, StreamEnd, fault, json, sse::Framer};
+use crate::{EventReader, StreamEnd, fault, sse::Framer};
 
 /// Reads chunks into pieces until `data: [DONE]`.
 #[derive(Debug)]
@@ -81,8 +81,7 @@ impl PieceReader {
                 Ok(())
             }
             Frame::Chunk(data) => {
-                let chunk: Chunk<'_> = serde_json::from_slice(&data)
-                    .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+                let chunk: Chunk<'_> = fault::event(&data)?;
                 self.chunk(chunk, events)
             }
         }
@@ -119,7 +118,7 @@ impl PieceReader {
             return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
         }
         // A service that counts choices into the thousands means us no good.
-        let at = usize::try_from(index).ok().filter(|it| *it < 128).ok_or_else(malformed)?;
+        let at = usize::try_from(index).ok().filter(|it| *it < 128).ok_or_else(fault::malformed)?;
         if self.choices.len() <= at {
             self.choices.resize_with(at + 1, Choice::default);
         }

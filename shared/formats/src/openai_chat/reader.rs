@@ -7,7 +7,7 @@ use canonical::{Error, Event, EventKind, Kind, Result, Usage};
 
 use super::wire;
 use crate::{
-    EventReader, StreamEnd, fault, json,
+    EventReader, StreamEnd, fault,
     sse::{self, Framer},
 };
 
@@ -71,11 +71,6 @@ pub(super) fn cut(framer: &Framer) -> Error {
     Error::new(Kind::Upstream, what)
 }
 
-/// An event that nobody can read.
-pub(super) fn malformed() -> Error {
-    Error::new(Kind::Upstream, "it sent a malformed event")
-}
-
 /// One frame, as far as its lines say.
 pub(super) enum Frame<'a> {
     /// Nothing that belongs to the answer.
@@ -98,10 +93,6 @@ pub(super) fn frame(frame: &[u8]) -> Result<Frame<'_>> {
     if name == b"error" {
         return Err(fault::from_event(&data));
     }
-    // A list would pass for an object without any of its members.
-    if !data.trim_ascii_start().starts_with(b"{") {
-        return Err(malformed());
-    }
     Ok(Frame::Chunk(data))
 }
 
@@ -112,8 +103,7 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
         Frame::Done => return Ok((EventKind::End, None)),
         Frame::Chunk(data) => data,
     };
-    let chunk: wire::Answer<'_> = serde_json::from_slice(&data)
-        .map_err(|error| malformed().caused_by(json::unquoted(&error)))?;
+    let chunk: wire::Answer<'_> = fault::event(&data)?;
     if let Some(error) = chunk.error {
         return Err(fault::inside_success(error));
     }

@@ -419,17 +419,9 @@ mod tests {
     use canonical::Signature;
 
     use super::*;
-    use crate::{MaxTokensName, StreamUsage};
 
     fn encoded(conversation: &Conversation) -> (String, Vec<Field>) {
-        let target = Target {
-            model: "gpt-4o",
-            stream: false,
-            stream_usage: StreamUsage::Always,
-            max_tokens_name: MaxTokensName::default(),
-            max_output: None,
-            without: &[],
-        };
+        let target = Target { model: "gpt-4o", ..Target::default() };
         let encoded = encode(conversation, &target).unwrap();
         (String::from_utf8(encoded.body.to_vec()).unwrap(), encoded.dropped)
     }
@@ -489,14 +481,7 @@ mod tests {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
         let turns = vec![Turn::new(Role::User, parts)];
         let conversation = Conversation { turns, ..Conversation::default() };
-        let target = Target {
-            model: "m",
-            stream: false,
-            stream_usage: StreamUsage::Always,
-            max_tokens_name: MaxTokensName::default(),
-            max_output: None,
-            without: &[],
-        };
+        let target = Target { model: "m", ..Target::default() };
         assert_eq!(encode(&conversation, &target).unwrap_err().kind, Kind::Inexpressible);
     }
 }

@@ -174,18 +174,11 @@ fn thought(item: &wire::Item<'_>) -> Result<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Inbound, Outbound, StreamUsage, openai_responses::OpenAiResponses};
+    use crate::{Inbound, Outbound, openai_responses::OpenAiResponses};
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(Bytes::from_static(body.as_bytes())).unwrap();
-        let target = Target {
-            model,
-            stream: false,
-            stream_usage: StreamUsage::Always,
-            max_tokens_name: crate::MaxTokensName::default(),
-            max_output: None,
-            without: &[],
-        };
+        let target = Target { model, ..Target::default() };
         let encoded = OpenAiResponses.forward(&request, &target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }

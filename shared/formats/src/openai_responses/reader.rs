@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{answer, parts, wire};
 use crate::{
-    EventReader, Purpose, fault, json,
+    EventReader, Purpose, fault,
     sse::{self, Framer},
 };
 
@@ -95,10 +95,8 @@ impl Reader {
 
     /// Reads the last event, which tells everything again.
     fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
-        let response: wire::Response<'_> = said
-            .response
-            .ok_or_else(malformed)
-            .and_then(|it| serde_json::from_str(it.get()).map_err(|error| broken(&error)))?;
+        let response: wire::Response<'_> =
+            said.response.ok_or_else(fault::malformed).and_then(fault::part)?;
         answer::check(&response)?;
         if said.kind == "response.failed" {
             return Err(Error::new(Kind::Upstream, "it gave up without saying why"));
@@ -147,23 +145,9 @@ impl EventReader for Reader {
     }
 }
 
-fn malformed() -> Error {
-    Error::new(Kind::Upstream, "it sent a malformed event")
-}
-
-fn broken(error: &serde_json::Error) -> Error {
-    malformed().caused_by(json::unquoted(error))
-}
-
 /// Reads an event. Some name it only beside its data.
 fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
-    if !data.trim_ascii_start().starts_with(b"{") {
-        return Err(malformed());
-    }
-    let mut said: Said<'_> = match serde_json::from_slice(data) {
-        Ok(said) => said,
-        Err(error) => other(data).ok_or_else(|| broken(&error))?,
-    };
+    let mut said: Said<'_> = fault::event(data).or_else(|error| other(data).ok_or(error))?;
     if said.kind.is_empty() {
         said.kind = String::from_utf8_lossy(name);
     }
@@ -268,7 +252,7 @@ impl Heard {
             }
             "response.output_item.added" => self.opened(at, said.item, events),
             "response.output_item.done" => {
-                self.done(at, said.item.ok_or_else(malformed)?, events)?;
+                self.done(at, said.item.ok_or_else(fault::malformed)?, events)?;
             }
             "response.output_text.delta" => {
                 self.more((at, part), Say::Text, &text(said.delta), events);

@@ -5,9 +5,7 @@ use canonical::{
     Attempt, Error, Event, EventBody, EventKind, Field, MicroDollars, Origin, Outcome, Raw,
     Request, Result, Summary, Task, Usage,
 };
-use formats::{
-    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target,
-};
+use formats::{Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target};
 
 use super::{inbound, outbound};
 
@@ -90,9 +88,9 @@ impl Pair<'_> {
             model: MODEL,
             stream,
             stream_usage,
-            max_tokens_name: MaxTokensName::Plain,
             max_output: Some(4096),
             without,
+            ..Target::default()
         }
     }
 

@@ -7,20 +7,12 @@ use canonical::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::StreamUsage;
 
 const OLD: &str = "claude-sonnet-4-5-20250929";
 const NEW: &str = "claude-opus-5-5";
 
 fn target(model: &str) -> Target<'_> {
-    Target {
-        model,
-        stream: false,
-        stream_usage: StreamUsage::Always,
-        max_tokens_name: crate::MaxTokensName::Plain,
-        max_output: Some(64_000),
-        without: &[],
-    }
+    Target { model, max_output: Some(64_000), ..Target::default() }
 }
 
 fn asked(text: &str) -> Conversation {

@@ -7,20 +7,12 @@ use canonical::{
 use serde_json::json;
 
 use super::*;
-use crate::StreamUsage;
 
 const CLAUDE: &str = "eu.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 
 fn encoded(said: &Conversation, model: &str) -> Result<Encoded> {
-    let target = Target {
-        model,
-        stream: false,
-        stream_usage: StreamUsage::Always,
-        max_tokens_name: crate::MaxTokensName::default(),
-        max_output: None,
-        without: &[],
-    };
+    let target = Target { model, ..Target::default() };
     conversation(said, &target)
 }
 
