@@ -84,7 +84,6 @@ pub enum Field {
     /// How many numbers an embedding has.
     Dimensions,
     /// Embedding input given as tokens.
-    TokenInput,
     /// What an embedding is for.
     EmbeddingPurpose,
 }
@@ -132,7 +131,6 @@ impl Field {
             Self::Verbosity => "verbosity",
             Self::PromptCacheKey => "prompt_cache_key",
             Self::Dimensions => "dimensions",
-            Self::TokenInput => "input",
             Self::EmbeddingPurpose => "input_type",
         })
     }

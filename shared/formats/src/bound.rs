@@ -10,7 +10,7 @@ use crate::{EventReader, Purpose};
 const LONGEST_STREAM: usize = 128 * 1024 * 1024;
 /// How many tokens one count may name: no sum of a few such counts overflows.
 const MOST_TOKENS: u64 = 1 << 40;
-/// How many members are named that no other format has a word for.
+/// How many fields of a request are named that cannot be said.
 const MOST_NAMED: usize = 256;
 /// How long the name of a place within a request may grow, in bytes.
 const LONGEST_PATH: usize = 512;
@@ -55,10 +55,10 @@ pub(crate) fn tokens(count: Option<u64>) -> u64 {
     count.unwrap_or(0).min(MOST_TOKENS)
 }
 
-/// Adds a name to those that no other format has a word for, once.
-pub(crate) fn note(other: &mut Vec<String>, name: String) {
-    if other.len() < MOST_NAMED && !other.contains(&name) {
-        other.push(name);
+/// Adds to a list of what is named to the client, once.
+pub(crate) fn note<T: PartialEq>(named: &mut Vec<T>, what: T) {
+    if named.len() < MOST_NAMED && !named.contains(&what) {
+        named.push(what);
     }
 }
 

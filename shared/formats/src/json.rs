@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
-use canonical::{Error, Json, Kind, Member, Raw, Result};
+use canonical::{Error, Kind, Member, Raw, Result};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -109,7 +109,12 @@ pub(crate) fn understood<'a, T: Deserialize<'a>>(
     path: &str,
     wanted: &str,
 ) -> Result<T> {
-    serde_json::from_str(value.get()).map_err(|error| {
+    meant(value.get(), path, wanted)
+}
+
+/// The same for a text that is known to be JSON.
+pub(crate) fn meant<'a, T: Deserialize<'a>>(json: &'a str, path: &str, wanted: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| {
         Error::invalid(path, format!("`{path}` must be {wanted}.")).caused_by(unquoted(&error))
     })
 }
@@ -127,9 +132,14 @@ pub(crate) fn written(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
 
+/// The same as text.
+pub(crate) fn quoted(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
 /// JSON text, to be written as it is.
-pub(crate) fn verbatim(json: &Json) -> Result<&RawValue> {
-    serde_json::from_str(&json.0).map_err(|error| {
+pub(crate) fn verbatim(json: &str) -> Result<&RawValue> {
+    serde_json::from_str(json).map_err(|error| {
         Error::new(Kind::InvalidRequest, "A part of the request is not JSON.")
             .caused_by(unquoted(&error))
     })

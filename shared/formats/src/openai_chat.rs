@@ -5,6 +5,7 @@
 
 mod answer;
 mod chunks;
+pub(crate) mod effort;
 mod encode;
 pub(crate) mod error;
 mod finish;

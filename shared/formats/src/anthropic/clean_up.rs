@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind as Fault, MARK, Request, Result, Signature};
+use canonical::{Error, Field, MARK, Request, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,7 +14,7 @@ use crate::{Encoded, Target, json, tags};
 /// Forwards a request.
 pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
     let mut edits = json::Edits::new(&request.raw);
-    edits.set("model", quoted(target.model)?);
+    edits.set("model", json::quoted(target.model));
     let mut dropped = vec![];
     for field in target.without {
         if left_out(field, request, &mut edits)? {
@@ -54,11 +54,6 @@ fn left_out(field: &Field, request: &Request, edits: &mut json::Edits<'_>) -> Re
         Field::ToolChoice => edits.remove("tool_choice"),
         _ => false,
     })
-}
-
-fn quoted(value: &str) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| Error::new(Fault::Internal, "A name cannot be written.").caused_by(error))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -168,7 +163,9 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         _ => None,
     };
     Ok(Some(match changed {
-        Some((name, id)) => Cow::Owned(edited(json, &[(name, quoted(Signature::off_id(&id).0)?)])?),
+        Some((name, id)) => {
+            Cow::Owned(edited(json, &[(name, json::quoted(Signature::off_id(&id).0))])?)
+        }
         None => Cow::Borrowed(json),
     }))
 }
@@ -186,10 +183,7 @@ fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, 
             signature: signature.data.clone(),
         },
     };
-    let json = serde_json::to_string(&block).map_err(|error| {
-        Error::new(Fault::Internal, "A thought cannot be written.").caused_by(error)
-    })?;
-    Ok(Some(Cow::Owned(json)))
+    Ok(Some(Cow::Owned(json::quoted(&block))))
 }
 
 /// An object with some of its members changed.

@@ -22,7 +22,7 @@ use crate::{
 pub(super) fn converse(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
     let (mut body, mut dropped) = body(conversation, target)?;
     body.stream = target.stream.then_some(true);
-    written(&body, &mut dropped)
+    Ok(written(&body, &mut dropped))
 }
 
 /// Writes a request that only counts.
@@ -37,17 +37,14 @@ pub(super) fn count(conversation: &Conversation, target: &Target<'_>) -> Result<
         metadata: None,
         ..body
     };
-    written(&body, &mut dropped)
+    Ok(written(&body, &mut dropped))
 }
 
-fn written(body: &Body<'_>, dropped: &mut Vec<Field>) -> Result<Encoded> {
-    let body = serde_json::to_vec(body).map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.")
-            .caused_by(json::unquoted(&error))
-    })?;
+fn written(body: &Body<'_>, dropped: &mut Vec<Field>) -> Encoded {
     dropped.sort_unstable();
     dropped.dedup();
-    Ok(Encoded { body: body.into(), headers: vec![], dropped: std::mem::take(dropped) })
+    let body = json::written(body).into();
+    Encoded { body, headers: vec![], dropped: std::mem::take(dropped) }
 }
 
 fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body<'a>, Vec<Field>)> {

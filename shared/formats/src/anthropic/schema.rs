@@ -8,7 +8,7 @@
 use canonical::{Error, Field, Json, Kind, Result, Schema};
 use serde_json::value::RawValue;
 
-use crate::json::{Object, unquoted};
+use crate::json::{self, Object, unquoted};
 
 /// Keywords that a strict schema may have, with values that are no schemas.
 const PLAIN: &[&str] =
@@ -204,7 +204,7 @@ impl<'a> Writer<'a> {
         if std::mem::replace(&mut self.begun, true) {
             self.out.push(',');
         }
-        self.out.push_str(&quoted(key));
+        self.out.push_str(&json::quoted(key));
         self.out.push(':');
     }
 
@@ -214,16 +214,12 @@ impl<'a> Writer<'a> {
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        self.member(key, &quoted(value));
+        self.member(key, &json::quoted(value));
     }
 
     fn end(self) {
         self.out.push('}');
     }
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 fn object(text: &str) -> Result<Object<'_>> {

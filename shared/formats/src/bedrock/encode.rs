@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use bytes::Bytes;
 use canonical::{Conversation, Error, Field, Kind, Output, Result, Schema};
 use serde_json::{Map, Value};
 
@@ -13,7 +12,7 @@ use super::{
     tools::{self, Tools},
     wire::{self, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
 };
-use crate::{Encoded, Target, anthropic::schema};
+use crate::{Encoded, Target, anthropic::schema, json};
 
 /// How many labels a request may have.
 const MOST_LABELS: usize = 16;
@@ -78,10 +77,8 @@ pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> 
         (prompt_cache_key.is_some(), Field::PromptCacheKey),
     ];
     dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
-    let body = serde_json::to_vec(&request).map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
-    })?;
-    Ok(Encoded { body: Bytes::from(body), headers: vec![], dropped: dropped.into_iter().collect() })
+    let body = json::written(&request).into();
+    Ok(Encoded { body, headers: vec![], dropped: dropped.into_iter().collect() })
 }
 
 fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {

@@ -80,7 +80,7 @@ impl<'a> Tools<'a> {
             (_, Family::Claude(_)) => {
                 Cow::Owned(schema::of_tool(schema.as_ref(), is_strict, &mut self.dropped)?)
             }
-            (Some(schema), _) => Cow::Borrowed(json::verbatim(schema)?),
+            (Some(schema), _) => Cow::Borrowed(json::verbatim(&schema.0)?),
             (None, _) => Cow::Borrowed(anything()?),
         };
         tools.push(wire::Tool::ToolSpec(ToolSpec {

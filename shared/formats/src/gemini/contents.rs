@@ -15,7 +15,10 @@ use super::{
     parts::{self, Content as Wire, FunctionCall, FunctionResponse, Outcome, Part, Value},
     signature,
 };
-use crate::turns::{self, Side};
+use crate::{
+    bound,
+    turns::{self, Side},
+};
 
 /// The rules, and what the sides say; what cannot be said is added to `dropped`.
 pub(super) fn of<'a>(
@@ -80,9 +83,7 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn drop(&mut self, field: Field) {
-        if !self.dropped.contains(&field) {
-            self.dropped.push(field);
-        }
+        bound::note(self.dropped, field);
     }
 
     fn part(&mut self, part: &'a Said, out: &mut Vec<Part<'a>>) -> Result<()> {

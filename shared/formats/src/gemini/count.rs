@@ -10,8 +10,8 @@ use canonical::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    COUNT_FORMAT, Gemini, GeminiCount, encode, error, forward, inbound, model, outbound,
-    reader::Reader, request, understand, writer::Writer,
+    COUNT_FORMAT, Gemini, GeminiCount, encode, error, forward, inbound, model, reader::Reader,
+    request, understand, writer::Writer,
 };
 use crate::{
     Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, bound, fault,
@@ -98,7 +98,7 @@ impl Outbound for GeminiCount {
         let conversation: &Conversation = meaning.conversation()?;
         let mut whole = encode::body(conversation, target.model, &mut dropped)?;
         whole.model = Some(format!("models/{}", model::bare(target.model)));
-        let body = outbound::written(&Body { generate_content_request: whole })?;
+        let body = json::written(&Body { generate_content_request: whole }).into();
         Ok(Encoded { body, headers: vec![], dropped })
     }
 

@@ -8,7 +8,7 @@ use canonical::{Field, Json};
 use serde_json::value::RawValue;
 
 use super::places::Places;
-use crate::json::Object;
+use crate::{bound, json::Object};
 
 /// How long a schema may grow by writing references out.
 const LONGEST: usize = 64 * 1024;
@@ -66,9 +66,7 @@ pub(super) fn schema(schema: &Json, dropped: &mut Vec<Field>) -> String {
         fit.write(root, &mut out);
         if !fit.failed {
             for field in fit.removed.into_iter().map(Field::SchemaKeyword) {
-                if dropped.len() < MOST_NAMED && !dropped.contains(&field) {
-                    dropped.push(field);
-                }
+                bound::note(dropped, field);
             }
             return out;
         }

@@ -13,7 +13,7 @@ pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
     let mut dropped = vec![];
     let named = request::spelled(raw, "model");
     if json::find(raw, named)?.is_some() {
-        edits.set(named, quoted(&format!("models/{}", model::bare(target.model))));
+        edits.set(named, json::quoted(&format!("models/{}", model::bare(target.model))));
     }
     for field in target.without {
         if left_out(field, raw, &mut edits)? {
@@ -24,11 +24,6 @@ pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
         edits.set("contents", cleaned(json::text(&raw.body, &contents.value))?);
     }
     Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
-}
-
-/// JSON text of a text.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Takes out what a policy leaves out. False where there is nothing of it.
@@ -71,7 +66,7 @@ fn without_functions(tools: &str) -> Option<String> {
     let kept = objects.iter().filter_map(|tool| {
         let members = tool.said().filter(|it| request::camel(it.0) != "functionDeclarations");
         let members: Vec<_> =
-            members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+            members.map(|(name, value)| format!("{}:{value}", json::quoted(name))).collect();
         (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
     });
     has.then(|| format!("[{}]", kept.collect::<Vec<_>>().join(",")))
@@ -102,7 +97,7 @@ pub(super) fn cleaned(contents: &str) -> Result<String> {
         let content = contents.get(parts.first()?.content)?;
         let parts: Vec<&str> = parts.iter().map(|it| it.text.as_str()).collect();
         let others = content.said().filter(|it| it.0 != "parts");
-        let others = others.map(|(name, value)| format!("{}:{value},", quoted(name)));
+        let others = others.map(|(name, value)| format!("{}:{value},", json::quoted(name)));
         Some(format!("{{{}\"parts\":[{}]}}", others.collect::<String>(), parts.join(",")))
     });
     Ok(format!("[{}]", written.collect::<Vec<_>>().join(",")))
@@ -150,7 +145,7 @@ fn unsigned(part: &json::Object<'_>) -> String {
 
 fn written<'a>(members: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String {
     let members: Vec<_> =
-        members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+        members.map(|(name, value)| format!("{}:{value}", json::quoted(name))).collect();
     format!("{{{}}}", members.join(","))
 }
 

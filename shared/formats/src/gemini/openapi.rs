@@ -94,7 +94,7 @@ impl Members<'_> {
         if !std::mem::take(&mut self.first) {
             self.out.push(',');
         }
-        self.out.push_str(&json_text(name));
+        self.out.push_str(&json::quoted(name));
         self.out.push(':');
     }
 
@@ -109,10 +109,6 @@ fn counted<'a>(name: &str, value: &'a str) -> &'a str {
     let bare = value.trim_matches('"');
     let counts = name.starts_with("min") || name.starts_with("max");
     if counts && bare.parse::<f64>().is_ok() { bare } else { value }
-}
-
-fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Result<()> {
@@ -141,7 +137,7 @@ fn map(value: &RawValue, path: &str, order: &Order<'_>, out: &mut String) -> Res
         if at != 0 {
             out.push(',');
         }
-        out.push_str(&json_text(name));
+        out.push_str(&json::quoted(name));
         out.push(':');
         write(schema, &bound::within(path, name), out)?;
     }

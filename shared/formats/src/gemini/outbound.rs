@@ -18,7 +18,7 @@ impl Outbound for Gemini {
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
         let mut dropped = vec![];
         let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
-        Ok(Encoded { body: written(&body)?, headers: vec![], dropped })
+        Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
     fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
@@ -44,14 +44,6 @@ impl Outbound for Gemini {
     fn error(&self, status: u16, body: &[u8]) -> Error {
         fault::from_status(status, body)
     }
-}
-
-/// JSON text of a body.
-pub(super) fn written(body: &impl serde::Serialize) -> Result<Bytes> {
-    let written = serde_json::to_vec(body).map(Bytes::from);
-    written.map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
-    })
 }
 
 fn whole(body: &Bytes) -> Result<wire::Answer<'_>> {

@@ -1,13 +1,15 @@
 //! What was said in another format, written for a provider that speaks OpenAI chat.
 
 use canonical::{
-    Conversation, Effort, Error, Field, Kind, Output, Reasoning, Result, Sampling, Schema, Tool,
-    ToolChoice,
+    Conversation, Field, Output, Reasoning, Result, Sampling, Schema, Tool, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use super::said::{self, Message};
+use super::{
+    effort,
+    said::{self, Message},
+};
 use crate::{Encoded, StreamUsage, Target, json};
 
 #[derive(Serialize)]
@@ -150,15 +152,13 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
     };
-    let body = serde_json::to_vec(&body).map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
-    })?;
-    Ok(Encoded { body: body.into(), headers: vec![], dropped })
+    let body = json::written(&body).into();
+    Ok(Encoded { body, headers: vec![], dropped })
 }
 
 fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
-    let parameters = schema.as_ref().map(json::verbatim).transpose()?;
+    let parameters = schema.as_ref().map(|it| json::verbatim(&it.0)).transpose()?;
     let function =
         Function { name, description: description.as_deref(), parameters, strict: *strict };
     Ok(ToolJson { r#type: "function", function })
@@ -189,7 +189,7 @@ fn format(output: &Output) -> Result<Format<'_>> {
             json_schema: Some(JsonSchema {
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
-                schema: json::verbatim(schema)?,
+                schema: json::verbatim(&schema.0)?,
                 strict: *strict,
             }),
         },
@@ -217,17 +217,5 @@ fn effort(reasoning: &Reasoning, dropped: &mut Vec<Field>) -> Option<&'static st
     if reasoning.shown == Some(true) {
         dropped.push(Field::ReasoningShown);
     }
-    reasoning.as_effort().map(word)
-}
-
-/// OpenAI's words for effort.
-pub(crate) fn word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::Highest => "xhigh",
-    }
+    reasoning.as_effort().map(effort::word)
 }

@@ -18,10 +18,7 @@ impl Outbound for OpenAiChat {
 
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
         let mut edits = json::Edits::new(&request.raw);
-        let model = serde_json::to_string(target.model).map_err(|error| {
-            Error::new(Kind::Internal, "The model's name cannot be written.").caused_by(error)
-        })?;
-        edits.set("model", model);
+        edits.set("model", json::quoted(target.model));
         match target.stream_usage {
             StreamUsage::Asked if request.stream && !request.wants_usage => {
                 edits.set("stream_options", with_usage(request)?);

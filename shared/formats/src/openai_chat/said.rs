@@ -6,6 +6,7 @@ use canonical::{Content, Error, Field, Kind, Media, Part, Result, Role, Source, 
 use serde::Serialize;
 
 use super::{FORMAT, understand::inexpressible};
+use crate::bound::note;
 
 /// One message of a request.
 #[derive(Serialize)]
@@ -93,12 +94,6 @@ pub(super) fn messages<'a>(
         }
     }
     Ok(messages)
-}
-
-fn note(dropped: &mut Vec<Field>, field: Field) {
-    if !dropped.contains(&field) {
-        dropped.push(field);
-    }
 }
 
 fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>) -> Message<'a> {

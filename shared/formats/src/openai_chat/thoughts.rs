@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::FORMAT;
 use crate::{
-    json::{Object, understood, unquoted},
+    json::{self, Object, understood, unquoted},
     tags,
 };
 
@@ -111,9 +111,8 @@ fn without_thoughts(message: &Object<'_>) -> String {
     let foreign = details.is_some_and(|it| tags::has(it.as_bytes()));
     let is_thought = |name: &str| matches!(name, "reasoning_details" | "reasoning_content");
     let members = message.0.iter().filter(|it| !(foreign && is_thought(&it.0)));
-    let members = members.map(|(name, value)| {
-        format!("{}:{}", serde_json::Value::from(name.as_ref()), tags::off(value.get()))
-    });
+    let members =
+        members.map(|(name, value)| format!("{}:{}", json::quoted(name), tags::off(value.get())));
     format!("{{{}}}", members.collect::<Vec<_>>().join(","))
 }
 

@@ -11,7 +11,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::messages;
+use super::{effort::effort, messages};
 use crate::{
     bound::note,
     json::{self, Object, understood},
@@ -257,22 +257,6 @@ fn output(value: &RawValue) -> Result<Output> {
         _ => Err(Error::invalid(
             path,
             "`response_format` must be of type `text`, `json_object` or `json_schema` with a `json_schema`.",
-        )),
-    }
-}
-
-/// OpenAI's words for effort.
-pub(crate) fn effort(word: &str, path: &str) -> Result<Effort> {
-    match word {
-        "none" => Ok(Effort::None),
-        "minimal" => Ok(Effort::Minimal),
-        "low" => Ok(Effort::Low),
-        "medium" => Ok(Effort::Medium),
-        "high" => Ok(Effort::High),
-        "xhigh" | "max" => Ok(Effort::Highest),
-        _ => Err(Error::invalid(
-            path,
-            format!("`{path}` must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`."),
         )),
     }
 }

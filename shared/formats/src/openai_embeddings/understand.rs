@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use canonical::{Embedding, EmbeddingInput, EmbeddingPurpose, Error, Kind, Meaning, Raw, Result};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json;
@@ -24,7 +23,7 @@ pub(super) fn check(raw: &Raw) -> Result<()> {
 /// Reads a request for a provider that speaks another format.
 pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
     let inputs = match items(raw)? {
-        Items::One(text) => vec![EmbeddingInput::Text(value(text, "input", "a text")?)],
+        Items::One(text) => vec![EmbeddingInput::Text(json::meant(text, "input", "a text")?)],
         Items::Tokens(list) => vec![EmbeddingInput::Tokens(tokens(list, "input")?)],
         Items::Many(list) => list
             .iter()
@@ -94,7 +93,7 @@ fn items(raw: &Raw) -> Result<Items<'_>> {
             return Err(Error::invalid("input", format!("`input` must be {WANTED}.")));
         }
     }
-    let list: Vec<&RawValue> = value(text, "input", WANTED)?;
+    let list: Vec<&RawValue> = json::meant(text, "input", WANTED)?;
     let Some(first) = list.first().map(|it| Shape::of(it.get())) else {
         return Err(Error::invalid("input", "`input` is empty; at least one text is needed."));
     };
@@ -113,7 +112,7 @@ fn items(raw: &Raw) -> Result<Items<'_>> {
 fn input(json: &str, at: usize) -> Result<EmbeddingInput> {
     let name = format!("input[{at}]");
     match Shape::of(json) {
-        Shape::Text => Ok(EmbeddingInput::Text(value(json, &name, "a text")?)),
+        Shape::Text => Ok(EmbeddingInput::Text(json::meant(json, &name, "a text")?)),
         Shape::List => Ok(EmbeddingInput::Tokens(tokens(json, &name)?)),
         Shape::Number | Shape::Object | Shape::Other => {
             let message = "objects in `input` are not known to its API; send texts";
@@ -125,14 +124,7 @@ fn input(json: &str, at: usize) -> Result<EmbeddingInput> {
 }
 
 fn tokens(json: &str, name: &str) -> Result<Vec<u64>> {
-    value(json, name, "a list of tokens, which are whole numbers")
-}
-
-fn value<'a, T: Deserialize<'a>>(json: &'a str, name: &str, wanted: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|error| {
-        Error::invalid(name, format!("`{name}` must be {wanted}."))
-            .caused_by(json::unquoted(&error))
-    })
+    json::meant(json, name, "a list of tokens, which are whole numbers")
 }
 
 fn dimensions(raw: &Raw) -> Result<Option<u64>> {

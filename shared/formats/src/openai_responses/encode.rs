@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CacheMark, Citation, Content, Conversation, Effort, Error, Field, Kind, Media, Output, Part,
-    Result, Role, Sampling, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    CacheMark, Citation, Content, Conversation, Error, Field, Kind, Media, Output, Part, Result,
+    Role, Sampling, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
-use serde_json::value::RawValue;
 
 use super::{
     item::{self, Annotation},
@@ -16,7 +15,7 @@ use super::{
         ToolJson,
     },
 };
-use crate::{Encoded, Target, json};
+use crate::{Encoded, Target, bound, json, openai_chat::effort};
 
 /// The fewest tokens that may be asked for.
 const FEWEST: u64 = 16;
@@ -60,7 +59,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         tools,
         text: (format.is_some() || verbosity.is_some()).then_some(TextJson { format, verbosity }),
         reasoning: reasoning.as_ref().map(|it| Thinking {
-            effort: it.as_effort().map(effort),
+            effort: it.as_effort().map(effort::word),
             summary: (it.shown == Some(true)).then_some("auto"),
         }),
         include: if thinks { vec![SEALED] } else { vec![] },
@@ -94,9 +93,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn drop(&mut self, field: Field) {
-        if !self.dropped.contains(&field) {
-            self.dropped.push(field);
-        }
+        bound::note(&mut self.dropped, field);
     }
 
     /// Here the provider caches by itself; only its newest models take marks.
@@ -272,7 +269,7 @@ impl<'a> Page<'a> {
             kind: "function",
             name,
             description: description.as_deref(),
-            parameters: raw(schema.as_ref().map_or(empty, |it| &it.0))?,
+            parameters: json::verbatim(schema.as_ref().map_or(empty, |it| &it.0))?,
             strict: strict.unwrap_or(false),
         })
     }
@@ -284,7 +281,7 @@ impl<'a> Page<'a> {
             Output::Schema(schema) => Format::JsonSchema {
                 name: schema.name.as_deref().unwrap_or("answer"),
                 description: schema.description.as_deref(),
-                schema: raw(&schema.schema.0)?,
+                schema: json::verbatim(&schema.schema.0)?,
                 strict: schema.strict,
             },
         })
@@ -350,13 +347,6 @@ fn unknown(field: &Field, what: &str) -> Error {
     error
 }
 
-fn raw(json: &str) -> Result<&RawValue> {
-    serde_json::from_str(json).map_err(|error| {
-        let message = "A schema of the request is not JSON.";
-        Error::new(Kind::InvalidRequest, message).caused_by(error)
-    })
-}
-
 fn image(media: &Media) -> Result<Place<'_>> {
     Ok(match &media.source {
         Source::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
@@ -387,17 +377,6 @@ fn choice(choice: &ToolChoice) -> Choice<'_> {
             mode: if *must { "required" } else { "auto" },
             tools: names.iter().map(|it| named(it)).collect(),
         },
-    }
-}
-
-fn effort(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::Highest => "xhigh",
     }
 }
 

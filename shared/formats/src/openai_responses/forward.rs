@@ -4,7 +4,7 @@
 //! that only a memory could find are left out.
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind, MARK, Raw, Request, Result, Signature};
+use canonical::{Error, Field, MARK, Raw, Request, Result, Signature};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -31,7 +31,7 @@ struct Summary<'a> {
 pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
     let raw = &request.raw;
     let mut edits = json::Edits::new(raw);
-    edits.set("model", written(target.model)?);
+    edits.set("model", json::quoted(target.model));
     let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
     if stores {
         edits.set("store", "false");
@@ -55,12 +55,6 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
     Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
 }
 
-fn written(value: &(impl Serialize + ?Sized)) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| {
-        Error::new(Kind::Internal, "The request cannot be written.").caused_by(error)
-    })
-}
-
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
 fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
     let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
@@ -73,7 +67,7 @@ fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     given.push(encode::SEALED.to_owned());
-    written(&given).map(Some)
+    Ok(Some(json::quoted(&given)))
 }
 
 /// The text options without the form of the answer. False where there is none.
@@ -147,7 +141,7 @@ fn fate(item: &wire::Item<'_>, json: &RawValue) -> Result<Fate> {
             let raw = json::members(Bytes::copy_from_slice(json.get().as_bytes()))?;
             let mut edits = json::Edits::new(&raw);
             let (id, _) = Signature::off_id(item.call_id.as_deref().unwrap_or_default());
-            edits.set("call_id", written(id)?);
+            edits.set("call_id", json::quoted(id));
             Ok(Fate::Change(String::from_utf8_lossy(&edits.apply()).into_owned()))
         }
         _ => Ok(Fate::Keep),
@@ -168,7 +162,7 @@ fn thought(item: &wire::Item<'_>) -> Result<Fate> {
     let summary = Some(Summary { kind: "summary_text", text: &text }).filter(|_| !text.is_empty());
     let summary = summary.into_iter().collect();
     let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
-    written(&thought).map(Fate::Change)
+    Ok(Fate::Change(json::quoted(&thought)))
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Content, Conversation, Effort, Error, Json, Meaning, Output, Part, Raw, Reasoning, Result,
-    Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    Content, Conversation, Error, Json, Meaning, Output, Part, Raw, Reasoning, Result, Role,
+    Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult, Turn,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{answer, encode, forward, parts, wire};
-use crate::{bound, json};
+use crate::{bound, json, openai_chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
 const KNOWN: &[&str] = &[
@@ -340,20 +340,8 @@ fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
     let wanted = "an object such as {\"effort\": \"low\"}";
     let thinking: Option<Thinking<'_>> = json::read(raw, "reasoning", wanted)?;
     let Some(thinking) = thinking else { return Ok(()) };
-    let effort = match thinking.effort.as_deref() {
-        None => None,
-        Some("none") => Some(Effort::None),
-        Some("minimal") => Some(Effort::Minimal),
-        Some("low") => Some(Effort::Low),
-        Some("medium") => Some(Effort::Medium),
-        Some("high") => Some(Effort::High),
-        Some("xhigh" | "max") => Some(Effort::Highest),
-        Some(_) => {
-            let message = "`reasoning.effort` must be `none`, `minimal`, `low`, `medium`, `high`, \
-                           `xhigh` or `max`.";
-            return Err(Error::invalid("reasoning.effort", message));
-        }
-    };
+    let word = thinking.effort.as_deref();
+    let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
     talk.reasoning = Some(Reasoning { effort, budget: None, shown });
     if thinking.context.is_some() {
