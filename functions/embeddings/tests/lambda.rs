@@ -1,13 +1,15 @@
 //! The real binary as Lambda runs it, behind a URL that streams.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
-use routing::document::{read, rows::to_rows};
 use serde_json::{Value, json};
 use testkit::{
     client::{self, Answer},
     cloud::Cloud,
     runtime::Emulator,
 };
+
+#[path = "../../../shared/testkit/deployed/apply.rs"]
+mod apply;
 
 const YAML: &str = "
 api_key: ${GATEWAY_KEY}
@@ -24,12 +26,7 @@ async fn emulate(cloud: &Cloud) -> Emulator {
 
 /// Writes the configuration as `lockgate apply` does, each variable holding "key".
 async fn apply(cloud: &Cloud) {
-    let document = read(YAML, &|_| Some("key".to_owned()), &gateway::kinds()).unwrap();
-    let (rows, secrets) = to_rows(&document, &cloud.prefix);
-    for (name, secret) in secrets {
-        cloud.keep(&name, secret.expose()).await;
-    }
-    cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
+    apply::apply(cloud, YAML, &|_| Some("key".to_owned())).await;
 }
 
 async fn embed(emulator: &Emulator, key: &str, question: &Value) -> Answer {

@@ -3,12 +3,14 @@
 
 use bytes::Bytes;
 use http::{Method, Request, header};
-use routing::document::{read, rows::to_rows};
 use testkit::{
     client::{self, Answer},
     cloud::Cloud,
     runtime::{Emulator, Function, Mode},
 };
+
+#[path = "../../../shared/testkit/deployed/apply.rs"]
+mod apply;
 
 const YAML: &str = "
 api_key: ${GATEWAY_KEY}
@@ -33,12 +35,7 @@ async fn emulate(cloud: &Cloud) -> Emulator {
 
 /// Writes the configuration as `lockgate apply` does, each variable holding "key".
 async fn apply(cloud: &Cloud) {
-    let document = read(YAML, &|_| Some("key".to_owned()), &gateway::kinds()).unwrap();
-    let (rows, secrets) = to_rows(&document, &cloud.prefix);
-    for (name, secret) in secrets {
-        cloud.keep(&name, secret.expose()).await;
-    }
-    cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
+    apply::apply(cloud, YAML, &|_| Some("key".to_owned())).await;
 }
 
 async fn ask(emulator: &Emulator, method: Method, path: &str, key: &str) -> Answer {

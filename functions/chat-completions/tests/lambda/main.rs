@@ -2,13 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod answers;
+#[path = "../../../../shared/testkit/deployed/apply.rs"]
+mod apply;
 mod limits;
 mod memory;
 mod streams;
 mod time;
 
 use http::Method;
-use routing::document::{read, rows::to_rows};
 use serde_json::{Value, json};
 use testkit::{
     client::{self, Answer},
@@ -53,12 +54,7 @@ impl Gateway {
     /// Writes a configuration as `lockgate apply` does, each variable holding its own name.
     async fn apply(&self, yaml: &str) {
         let variable = |name: &str| Some(format!("value-of-{name}"));
-        let document = read(yaml, &variable, &gateway::kinds()).unwrap();
-        let (rows, secrets) = to_rows(&document, &self.cloud.prefix);
-        for (name, secret) in secrets {
-            self.cloud.keep(&name, secret.expose()).await;
-        }
-        self.cloud.write(rows.into_iter().map(|it| [it.pk, it.sk, it.value])).await;
+        apply::apply(&self.cloud, yaml, &variable).await;
     }
 
     fn url(&self) -> String {

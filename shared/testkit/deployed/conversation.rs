@@ -1,0 +1,138 @@
+//! What every function does that answers conversations, before a provider of another format.
+
+use serde_json::Value;
+use testkit::{
+    client::{self, Answer},
+    cloud::Cloud,
+    openai,
+    provider::{Answer as Scripted, Fake, Gate, Step},
+    runtime::Emulator,
+};
+
+#[path = "apply.rs"]
+mod apply;
+
+/// One function's API.
+pub(crate) struct Case {
+    pub(crate) function: &'static str,
+    pub(crate) binary: &'static str,
+    /// Where a whole answer is asked for.
+    pub(crate) path: &'static str,
+    /// Where a stream is, by a name that another program uses.
+    pub(crate) stream_path: &'static str,
+    /// What is asked for a whole answer, and for a stream.
+    pub(crate) questions: [Value; 2],
+    /// Where an answer's text is.
+    pub(crate) text: &'static str,
+    /// What shows that a stream is whole.
+    pub(crate) end: &'static str,
+    /// How a line begins that fills a silence, where it is not empty.
+    pub(crate) comment: Option<char>,
+    /// Where a failure's word is.
+    pub(crate) word: &'static str,
+    /// What is said of a wrong key, and of a call that did not come through the front door.
+    pub(crate) words: [&'static str; 2],
+}
+
+/// A deployed gateway of one test's own, whose operator has applied a configuration.
+pub(crate) struct Gateway {
+    pub(crate) fake: Fake,
+    _cloud: Cloud,
+    emulator: Emulator,
+}
+
+impl Gateway {
+    pub(crate) async fn start(case: &Case) -> Self {
+        let (fake, cloud) = (Fake::start().await, Cloud::new().await);
+        let yaml = format!(
+            "api_key: ${{KEY}}
+providers: [{{ name: p, base_url: \"{}\" }}]
+routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
+            fake.url()
+        );
+        apply::apply(&cloud, &yaml, &|_| Some("key".to_owned())).await;
+        let function = cloud.function(case.function, case.binary);
+        let function = function.env("STREAM_HEARTBEAT_SECONDS", "0.1").env("ORIGIN_SECRET", "s");
+        let emulator = Emulator::builder().function(function).origin_secret("s");
+        Self { fake, _cloud: cloud, emulator: emulator.start().await }
+    }
+
+    pub(crate) async fn ask(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.emulator.url());
+        client::post_json(&url, key, body).await.unwrap()
+    }
+
+    /// Nothing went wrong on the platform's side.
+    pub(crate) fn is_well(&self) {
+        let warnings = self.emulator.report().warnings;
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+}
+
+pub(crate) async fn a_whole_answer_comes_back(case: &Case) {
+    let gateway = Gateway::start(case).await;
+    gateway.fake.answers([openai::completion("Hello!")]);
+    let answer = gateway.ask(case.path, "key", &case.questions[0]).await;
+    assert_eq!(answer.header("x-gateway-provider"), "p");
+    assert_eq!(answer.header("content-type"), "application/json");
+    let body = answer.json().await.unwrap();
+    assert_eq!(body.pointer(case.text).unwrap(), "Hello!", "{body}");
+    gateway.is_well();
+}
+
+pub(crate) async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled(case: &Case) {
+    let gateway = Gateway::start(case).await;
+    let gate = Gate::new();
+    gateway.fake.answers([Scripted::stream([
+        openai::role(),
+        openai::chunk("one"),
+        Step::Gate(gate.clone()),
+        openai::chunk("two"),
+        openai::finish("stop"),
+        openai::done(),
+    ])]);
+    let mut answer = gateway.ask(case.stream_path, "key", &case.questions[1]).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    answer.until("one").await.unwrap();
+    let beat = String::from_utf8(answer.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let fills = |line: &str| line.chars().next().is_none_or(|it| Some(it) == case.comment);
+    assert!(beat.lines().all(fills), "{beat:?}");
+    gate.open();
+    let rest = answer.text().await.unwrap();
+    assert!(rest.contains("two") && rest.contains(case.end), "{rest}");
+    gateway.is_well();
+}
+
+pub(crate) async fn a_refusal_has_the_shape_of_the_path(case: &Case) {
+    let gateway = Gateway::start(case).await;
+    let behind_the_door = format!("/_raw/{}{}", case.function, case.path);
+    let refusals = [(case.path, "wrong", 401), (&*behind_the_door, "key", 403)];
+    for ((path, key, status), word) in refusals.into_iter().zip(case.words) {
+        let answer = gateway.ask(path, key, &case.questions[0]).await;
+        assert_eq!(answer.status, status);
+        let body = answer.json().await.unwrap();
+        assert_eq!(body.pointer(case.word).unwrap(), word, "{body}");
+    }
+    gateway.is_well();
+}
+
+/// Makes tests of what every function does.
+macro_rules! tests {
+    ($case:path) => {
+        #[tokio::test]
+        async fn a_whole_answer_comes_back() {
+            conversation::a_whole_answer_comes_back(&$case()).await;
+        }
+
+        #[tokio::test]
+        async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled() {
+            conversation::a_stream_comes_piece_by_piece_and_its_silence_is_filled(&$case()).await;
+        }
+
+        #[tokio::test]
+        async fn a_refusal_has_the_shape_of_the_path() {
+            conversation::a_refusal_has_the_shape_of_the_path(&$case()).await;
+        }
+    };
+}
+pub(crate) use tests;
