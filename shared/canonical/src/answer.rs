@@ -89,6 +89,10 @@ pub enum Piece {
     Image(Media),
     /// Sound.
     Audio(Media),
+    /// Moving pictures.
+    Video(Media),
+    /// A file.
+    File(Media),
     /// Nothing more is said in this choice.
     Finish(Finish),
     /// Nothing but what the event says of usage.

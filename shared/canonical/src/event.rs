@@ -105,7 +105,9 @@ impl EventKind {
             | Piece::ToolCall { .. }
             | Piece::Arguments { .. }
             | Piece::Image(_)
-            | Piece::Audio(_) => Self::Content,
+            | Piece::Audio(_)
+            | Piece::Video(_)
+            | Piece::File(_) => Self::Content,
             Piece::Finish(_) => Self::Finish,
             Piece::Report => Self::Report,
             Piece::End => Self::End,

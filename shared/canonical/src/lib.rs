@@ -8,6 +8,7 @@ mod content;
 mod embedding;
 mod error;
 mod event;
+mod extra;
 mod field;
 mod request;
 mod signature;
@@ -23,6 +24,7 @@ pub use content::{
 pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
 pub use error::{Error, Facts, Kind, Origin, Result};
 pub use event::{Event, EventBody, EventKind, Response, ResponseBody};
+pub use extra::Extra;
 pub use field::Field;
 pub use request::{Format, Framing, Json, Meaning, Member, Raw, Request, Task};
 pub use signature::{MARK, Signature};

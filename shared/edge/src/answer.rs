@@ -11,7 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, EventKind, Framing, Kind, Result};
+use canonical::{Error, Event, EventBody, EventKind, Extra, Framing, Kind, Result};
 use formats::EventWriter;
 use gateway::{Call, Reply, ReplyBody, Watched};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -62,7 +62,7 @@ fn finished(outcome: Result<Reply>, asker: Asker, beat: Option<Duration>) -> Res
         Err(error) => return reply::failure_in(asker.format, &error, &asker.request_id),
     };
     let mut headers = http::HeaderMap::with_capacity(16);
-    reply::describe(&answer, &mut headers);
+    reply::describe(&answer, asker.format, &mut headers);
     let mut response = match answer.body {
         ReplyBody::Whole(response, summary) => {
             reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
@@ -133,6 +133,8 @@ struct Sending {
     out: BytesMut,
     /// How much of `out` is whole frames.
     whole: usize,
+    /// What was left out of the answer.
+    unsaid: Vec<Extra>,
 }
 
 impl Sending {
@@ -146,6 +148,7 @@ impl Sending {
             deadline: None,
             out: BytesMut::new(),
             whole: 0,
+            unsaid: vec![],
         };
         sending.enter(state);
         sending
@@ -206,10 +209,23 @@ impl Sending {
         }
     }
 
+    /// Says, once of each kind, what the client's API has no word for. Its headers are sent.
+    fn mention(&mut self, event: &Event) {
+        let EventBody::Piece(_, piece) = &event.body else { return };
+        let unsaid = piece.extra().filter(|it| self.asker.format.wordless().contains(it));
+        if let (Some(extra), Some(Framing::Events)) = (unsaid, self.asker.framing)
+            && !self.unsaid.contains(&extra)
+        {
+            self.unsaid.push(extra);
+            self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+        }
+    }
+
     fn write(&mut self, events: Vec<Event>) {
         let mut ended = false;
         for event in events {
             ended |= event.kind == EventKind::End;
+            self.mention(&event);
             self.asker.writer.write(event, &mut self.out);
             self.whole = self.out.len();
         }

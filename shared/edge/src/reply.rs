@@ -22,7 +22,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 const LONGEST_LIST: usize = 4096;
 
 /// Says who answers, and how it came to that.
-pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
+pub(crate) fn describe(reply: &Reply, format: &dyn Inbound, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut say = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -35,13 +35,33 @@ pub(crate) fn describe(reply: &Reply, headers: &mut HeaderMap) {
         say(PROVIDER_REQUEST_ID, id);
     }
     say(CACHE, "bypass");
-    if !reply.dropped.is_empty() {
-        say(DROPPED, &listed(&reply.dropped));
+    let mut dropped = reply.dropped.clone();
+    dropped.extend(unsaid(&reply.body, format));
+    if !dropped.is_empty() {
+        say(DROPPED, &listed(&dropped));
     }
     if is_estimated(&reply.body) {
         say(ESTIMATED, "true");
     }
     headers.insert(ATTEMPTS, reply.attempts.into());
+}
+
+/// What a whole answer holds that the client's API has no word for.
+fn unsaid(body: &ReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
+    let ReplyBody::Whole(response, _) = body else {
+        return vec![];
+    };
+    let ResponseBody::Answer(answer) = &response.body else {
+        return vec![];
+    };
+    let wordless = format.wordless();
+    let mut unsaid = vec![];
+    for extra in answer.extras().filter(|it| wordless.contains(it)) {
+        if !unsaid.contains(&extra) {
+            unsaid.push(extra);
+        }
+    }
+    unsaid.into_iter().map(|it| it.name().into()).collect()
 }
 
 /// Whether nobody counted what is told.
@@ -161,7 +181,7 @@ mod tests {
                 body: ReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            describe(&reply, &mut headers);
+            describe(&reply, &formats::openai_chat::OpenAiChat, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

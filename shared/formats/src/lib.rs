@@ -26,7 +26,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Content, Error, Event, Field, Format, Framing, Meaning, Request, Response, Result, Summary,
+    Content, Error, Event, Extra, Field, Format, Framing, Meaning, Request, Response, Result,
+    Summary,
 };
 
 pub use clean::{clean, without_secrets};
@@ -45,6 +46,10 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     fn writer(&self, request: &Request) -> Box<dyn EventWriter>;
     /// Writes a failure the way this format's clients expect to read it.
     fn error(&self, error: &Error, request_id: &str) -> Bytes;
+    /// What an answer may hold that this API has no word for: it is left out, and that is said.
+    fn wordless(&self) -> &'static [Extra] {
+        &[]
+    }
     /// Names of the client's headers that a provider of the same format gets too, in lower case.
     fn passed_headers(&self) -> &'static [&'static str] {
         &[]

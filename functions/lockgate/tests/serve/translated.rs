@@ -214,3 +214,41 @@ async fn a_strict_client_gets_the_step_that_can_say_it_all() {
     assert!(one.seen().is_empty());
     assert_eq!(other.seen().remove(0).json()["logit_bias"], json!({"50256": -100}));
 }
+
+/// What Gemini says, shows and sounds.
+fn shown() -> Value {
+    let parts = json!([
+        {"text": "Hi"},
+        {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}},
+        {"inlineData": {"mimeType": "application/pdf", "data": "JVBERg=="}},
+    ]);
+    let content = json!({"role": "model", "parts": parts});
+    json!({"candidates": [{"content": content, "finishReason": "STOP"}]})
+}
+
+#[tokio::test]
+async fn what_a_client_has_no_word_for_in_an_answer_is_said() {
+    for (client, lost) in [
+        (Speech::Chat, vec!["answer.audio", "answer.file"]),
+        (Speech::Responses, vec!["answer.audio", "answer.file"]),
+        (Speech::Messages, vec!["answer.image", "answer.audio", "answer.file"]),
+        (Speech::Gemini, vec![]),
+    ] {
+        let fake = Fake::start().await;
+        let event = format!("data: {}\n\n", shown());
+        fake.answers([Scripted::json(200, &shown()), Scripted::stream([Step::text(event)])]);
+        let gateway = before(&[(Speech::Gemini, &fake)]).await;
+        let answer = post(&gateway, client, &client.question("r", false), &[]).await;
+        assert_eq!(answer.header("x-gateway-dropped"), lost.join(", "), "{client:?}");
+        assert_eq!(client.said(&answer.json().await.unwrap()), "Hi");
+        let path = client.path("r", true);
+        let question = client.question("r", true).to_string();
+        let answer = send(&gateway, "POST", &path, &[("x-api-key", KEY)], question).await;
+        let text = answer.text().await.unwrap();
+        let said: Vec<_> = text.lines().filter_map(|it| it.strip_prefix(": dropped ")).collect();
+        assert_eq!(said, lost, "{client:?}: {text}");
+        assert_eq!(text.contains("iVBORw0KGgo="), !lost.contains(&"answer.image"), "{text}");
+    }
+}

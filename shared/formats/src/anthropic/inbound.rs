@@ -1,7 +1,9 @@
 //! From a client that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task};
+use canonical::{
+    Error, Extra, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -51,6 +53,10 @@ impl Inbound for Anthropic {
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         error::to_client(error, request_id).into()
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Image, Extra::Audio, Extra::Video, Extra::File]
     }
 
     fn passed_headers(&self) -> &'static [&'static str] {

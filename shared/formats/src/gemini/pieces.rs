@@ -130,8 +130,10 @@ fn said_of(part: Part, call: usize, said: &mut Vec<Piece>) -> usize {
         Content::Text(text, _) => Piece::Text(text),
         Content::Refusal(text) => Piece::Refusal(text),
         Content::Reasoning(text) => Piece::Reasoning(text),
-        Content::Image(media) | Content::Video(media) | Content::File(media) => Piece::Image(media),
+        Content::Image(media) => Piece::Image(media),
         Content::Audio(media) => Piece::Audio(media),
+        Content::Video(media) => Piece::Video(media),
+        Content::File(media) => Piece::File(media),
         Content::ToolCall(ToolCall { id, name, arguments }) => {
             said.push(Piece::ToolCall { call, id, name, signature });
             if arguments != "{}" {

@@ -93,6 +93,10 @@ impl Writer {
             }
             Piece::Image(media) => self.part(index, parts::made(&media, "image/png"), out),
             Piece::Audio(media) => self.part(index, parts::made(&media, "audio/wav"), out),
+            Piece::Video(media) => self.part(index, parts::made(&media, "video/mp4"), out),
+            Piece::File(media) => {
+                self.part(index, parts::made(&media, "application/octet-stream"), out);
+            }
         }
     }
 

@@ -220,6 +220,8 @@ impl Choice {
                 delta.images.push(Numbered::next(picture(media)?, &mut self.pictures));
             }
             Piece::Audio(_)
+            | Piece::Video(_)
+            | Piece::File(_)
             | Piece::Start { .. }
             | Piece::Finish(_)
             | Piece::Report

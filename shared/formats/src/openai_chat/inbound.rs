@@ -1,7 +1,9 @@
 //! From a client that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task};
+use canonical::{
+    Error, Extra, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+};
 use serde::Deserialize;
 
 use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
@@ -58,6 +60,10 @@ impl Inbound for OpenAiChat {
 
     fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request))
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Audio, Extra::Video, Extra::File, Extra::Source]
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Format, Raw, Request, Response, Result, Summary, Task};
+use canonical::{Error, Extra, Format, Raw, Request, Response, Result, Summary, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -60,6 +60,10 @@ impl Inbound for OpenAiResponses {
 
     fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request))
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Audio, Extra::Video, Extra::File]
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

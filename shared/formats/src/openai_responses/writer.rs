@@ -110,6 +110,8 @@ impl Writer {
             | Piece::Refusal(_)
             | Piece::Reasoning(_)
             | Piece::Audio(_)
+            | Piece::Video(_)
+            | Piece::File(_)
             | Piece::Start { .. }
             | Piece::Report
             | Piece::End => {}

@@ -1,0 +1,76 @@
+//! What an answer may hold beside texts, thoughts and calls.
+
+use crate::{Answer, Content, Piece};
+
+/// What not every client's API has a word for in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    /// A picture.
+    Image,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// A file.
+    File,
+    /// Where a text comes from, when that is no page.
+    Source,
+}
+
+impl Extra {
+    /// How it is named to the client that does not get it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "answer.image",
+            Self::Audio => "answer.audio",
+            Self::Video => "answer.video",
+            Self::File => "answer.file",
+            Self::Source => "answer.citation",
+        }
+    }
+}
+
+impl Answer {
+    /// What there is beside texts, thoughts and calls.
+    pub fn extras(&self) -> impl Iterator<Item = Extra> {
+        let parts = self.choices.iter().flat_map(|it| &it.parts);
+        parts.filter_map(|it| match &it.content {
+            Content::Image(_) => Some(Extra::Image),
+            Content::Audio(_) => Some(Extra::Audio),
+            Content::Video(_) => Some(Extra::Video),
+            Content::File(_) => Some(Extra::File),
+            Content::Text(_, citations) if citations.iter().any(|it| it.url.is_none()) => {
+                Some(Extra::Source)
+            }
+            Content::Text(..)
+            | Content::Refusal(_)
+            | Content::Reasoning(_)
+            | Content::ToolCall(_)
+            | Content::ToolResult(_) => None,
+        })
+    }
+}
+
+impl Piece {
+    /// What it is, if it is neither text, thought nor call.
+    pub fn extra(&self) -> Option<Extra> {
+        match self {
+            Self::Image(_) => Some(Extra::Image),
+            Self::Audio(_) => Some(Extra::Audio),
+            Self::Video(_) => Some(Extra::Video),
+            Self::File(_) => Some(Extra::File),
+            Self::Citation(citation) if citation.url.is_none() => Some(Extra::Source),
+            Self::Start { .. }
+            | Self::Text(_)
+            | Self::Refusal(_)
+            | Self::Reasoning(_)
+            | Self::Signature(_)
+            | Self::Citation(_)
+            | Self::ToolCall { .. }
+            | Self::Arguments { .. }
+            | Self::Finish(_)
+            | Self::Report
+            | Self::End => None,
+        }
+    }
+}
