@@ -56,7 +56,7 @@ audit: ## Licences, advisories and origins of what we depend on; needs cargo-den
 
 .venv: .venv/installed
 
-.venv/installed: e2e/requirements.txt e2e/requirements-pins.txt
+.venv/installed: e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "The tests need Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
@@ -64,4 +64,5 @@ audit: ## Licences, advisories and origins of what we depend on; needs cargo-den
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
 		--requirement e2e/requirements.txt --constraint e2e/requirements-pins.txt
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix e2e --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@

@@ -54,8 +54,8 @@ class Process:
         self.process.wait(timeout=20)
 
 
-class Told(Process):
-    """A program of the testkit, which says where it is in one line of JSON and ends with its input."""
+class Asked(Process):
+    """A program that ends with its input."""
 
     def __init__(self, *command, log):
         self.log = log
@@ -63,6 +63,19 @@ class Told(Process):
             self.process = subprocess.Popen(
                 [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )
+
+    def ask(self, question):
+        """Asks in a line of JSON, and gets one back."""
+        self.process.stdin.write(json.dumps(question).encode() + b"\n")
+        self.process.stdin.flush()
+        return json.loads(self.line())
+
+
+class Told(Asked):
+    """A program of the testkit, which says where it is in one line of JSON."""
+
+    def __init__(self, *command, log):
+        super().__init__(*command, log=log)
         self.url = json.loads(self.line())["url"]
 
 

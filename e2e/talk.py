@@ -47,7 +47,11 @@ def heard(provider, wire):
 
 def check_second_turn(provider, wire):
     """Calls and results came to the provider as they were, and its signature if it made one."""
-    told = heard(provider, wire)
+    check_told(heard(provider, wire), wire)
+
+
+def check_told(told, wire):
+    """The same of what a provider heard."""
     assert [it for it in told if it[0] == "signed"] == [("signed", SIGNATURE)] * wire.signs
     assert [it for it in told if it[0] != "signed"] == [
         ("user", HELLO), ("assistant", "I look."),

@@ -297,7 +297,9 @@ class Gemini(Wire):
                     known.append((call["name"], call["args"]))
                     heard.append(("call", *known[-1]))
                 elif "functionResponse" in part:
-                    [result] = part["functionResponse"]["response"].values()
+                    response = part["functionResponse"]["response"]
+                    # Some clients say the tool's name beside it once more.
+                    [result] = [it for key, it in response.items() if key != "name"]
                     heard.append(("result", *known.pop(0), result))
                 elif part["text"] and not part.get("thought"):
                     heard.append((role, part["text"]))

@@ -1,0 +1,103 @@
+"""Vercel's AI SDK, before providers of every format.
+
+It reads each API's answers by schemas of its own, and goes over several turns by itself.
+"""
+
+import json
+
+import pytest
+
+import programs
+import stack
+import talk
+from conftest import KEY
+from wires import Said
+
+CLIENTS = ["chat", "responses", "anthropic", "google", "compatible"]
+
+
+@pytest.fixture(scope="session")
+def sdk(tmp_path_factory):
+    """The SDK as a program of its own, which is asked line by line."""
+    folder = tmp_path_factory.mktemp("ai_sdk")
+    script = stack.ROOT / "e2e" / "ai_sdk.mjs"
+    program = programs.Asked(stack.TOOLS / "node", script, log=folder / "log")
+    yield program
+    program.stop()
+
+
+@pytest.fixture(params=CLIENTS)
+def ask(request, sdk, laptop):
+    """Asks as one of the SDK's clients."""
+
+    def ask(model, stream, **more):
+        return sdk.ask({
+            "url": laptop, "key": KEY, "client": request.param, "model": model,
+            "stream": stream, "prompt": talk.HELLO, **more,
+        })
+
+    ask.client = request.param
+    return ask
+
+
+def unwrapped(word):
+    """A result as it is. The client for Gemini puts the tool's name beside it."""
+    match word:
+        case ("result", name, arguments, str(text)) if text.startswith("{"):
+            beside = json.loads(text)
+            assert beside.pop("name") == name
+            return ("result", name, arguments, beside["content"])
+    return word
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer(ask, provider, wire, stream):
+    provider.script(wire.answers(Said("Grüße 🌍"), stream))
+    answer = ask(wire.model(), stream, system="Be brief.")
+    assert answer == {
+        "text": "Grüße 🌍", "finish": "stop", "thoughts": [""], "calls": [[]],
+        "usage": [9, 12], "warnings": [],
+    }
+    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_and_tools_over_two_turns(ask, provider, wire, stream):
+    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    provider.script(wire.answers(said, stream), wire.answers(Said("It rains."), stream))
+    answer = ask(wire.model(), stream, weather={"schema": talk.SCHEMA, "of": talk.CITIES})
+    assert (answer["text"], answer["finish"]) == ("It rains.", "stop")
+    calls = [["weather", {"city": city}] for city in talk.CITIES]
+    assert answer["calls"] == [calls, []]
+    # Its client for OpenAI's own models knows no thoughts; what proves them is on the calls' ids.
+    assert answer["thoughts"] == ["" if ask.client == "chat" else "Where?", ""]
+    first, second = provider.seen()
+    assert list(wire.tools(first["json"])["weather"]["properties"]) == ["city"]
+    told = wire.heard(second["json"])
+    talk.check_told([unwrapped(word) for word in told] if ask.client == "google" else told, wire)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_structured_answer(ask, provider, wire, stream):
+    provider.script(wire.answers(Said(talk.PLACE.model_dump_json()), stream))
+    schema = talk.Place.model_json_schema() | {"additionalProperties": False}
+    answer = ask(wire.model(), stream, schema=schema)
+    assert answer["output"] == talk.PLACE.model_dump()
+    talk.check_schema(provider, wire)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rate_limit_is_an_error_that_may_be_tried_again(ask, provider, wire, stream):
+    provider.script(wire.failure(429, "slow down", retry_after="7"))
+    error = ask(wire.model("limited"), stream)["error"]
+    assert (error["name"], error["status"], error["isRetryable"]) == ("AI_APICallError", 429, True)
+    assert 1 <= int(error["wait"]) <= 7
+    assert wire.name in error["message"]
+
+
+@pytest.mark.parametrize("end", ["broken", "cut"])
+def test_a_stream_that_breaks_is_an_error_behind_what_was_said(ask, provider, wire, end):
+    provider.script(getattr(wire, end)(Said("Hello!")))
+    answer = ask(wire.model("cut"), True)
+    assert answer["heard"] == "Hello!"
+    assert wire.name in answer["error"]["message"]
