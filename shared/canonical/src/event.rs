@@ -47,8 +47,9 @@ pub struct Event {
 pub enum EventBody {
     /// The provider's own bytes, for a client of the same format: one whole frame, its end included.
     Frame(Bytes),
-    /// What it says, for a client of another format; and in which choice, counted from 0.
-    Piece(u32, Piece),
+    /// What it says, for a client of another format; and in which choice, counted from 0. In a box,
+    /// since frames come by the hundred, and lists of them grow with the largest of both.
+    Piece(u32, Box<Piece>),
 }
 
 impl Event {
@@ -59,7 +60,11 @@ impl Event {
 
     /// A piece of a choice.
     pub fn piece(choice: u32, piece: Piece) -> Self {
-        Self { kind: EventKind::of(&piece), usage: None, body: EventBody::Piece(choice, piece) }
+        Self {
+            kind: EventKind::of(&piece),
+            usage: None,
+            body: EventBody::Piece(choice, Box::new(piece)),
+        }
     }
 
     /// The same event with what was consumed so far.

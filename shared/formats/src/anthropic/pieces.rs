@@ -206,7 +206,7 @@ mod tests {
             reader.read(frame.into(), &mut out).unwrap();
         }
         let piece = |it: Event| match it.body {
-            EventBody::Piece(_, piece) => piece,
+            EventBody::Piece(_, piece) => *piece,
             EventBody::Frame(_) => panic!("a frame"),
         };
         out.into_iter().map(piece).collect()

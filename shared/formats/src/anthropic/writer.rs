@@ -114,7 +114,7 @@ impl EventWriter for Writer {
                 }
                 // The format has room for one choice, and its clients cannot ask for more.
                 if choice == 0 && self.finish.is_none() {
-                    self.piece(piece, out);
+                    self.piece(*piece, out);
                 }
             }
         }

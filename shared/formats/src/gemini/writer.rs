@@ -174,7 +174,7 @@ impl EventWriter for Writer {
     fn write(&mut self, event: Event, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
-            EventBody::Piece(index, piece) => self.piece(index, piece, out),
+            EventBody::Piece(index, piece) => self.piece(index, *piece, out),
             EventBody::Frame(frame) => {
                 let (_, data) = sse::fields(&frame);
                 let Some(data) = data.filter(|it| !it.is_empty()) else {

@@ -45,7 +45,7 @@ impl Writer {
 impl EventWriter for Writer {
     fn write(&mut self, event: Event, out: &mut BytesMut) {
         if let EventBody::Piece(choice, piece) = event.body {
-            for frame in self.chunks.write(choice, piece, event.usage) {
+            for frame in self.chunks.write(choice, *piece, event.usage) {
                 self.pass(frame, out);
             }
         } else if event.kind != EventKind::Report || self.wants_usage {

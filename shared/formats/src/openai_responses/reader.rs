@@ -442,7 +442,7 @@ mod tests {
             reader.read(format!("data: {data}\n\n").into(), &mut events)?;
         }
         let pieces = events.into_iter().map(|it| match it.body {
-            canonical::EventBody::Piece(_, piece) => piece,
+            canonical::EventBody::Piece(_, piece) => *piece,
             canonical::EventBody::Frame(frame) => panic!("{frame:?}"),
         });
         Ok(pieces.collect())

@@ -347,7 +347,7 @@ impl EventWriter for Writer {
                 }
                 out.put(frame);
             }
-            EventBody::Piece(0, piece) => self.piece(piece, out),
+            EventBody::Piece(0, piece) => self.piece(*piece, out),
             // Nobody who speaks this format can ask for more than one answer.
             EventBody::Piece(..) => {}
         }

@@ -118,7 +118,7 @@ pub(crate) fn of(events: &[Event]) -> Said {
     let mut said = Said::default();
     for event in events {
         let EventBody::Piece(0, piece) = &event.body else { panic!("{event:?}") };
-        match piece {
+        match &**piece {
             Piece::Reasoning(text) => said.thought.push_str(text),
             Piece::Text(text) => said.text.push_str(text),
             Piece::ToolCall { call, id, name, .. } => {

@@ -83,7 +83,7 @@ fn what_is_newer_than_this_breaks_nothing() {
     let stop = Frame::Event("messageStop", r#"{"stopReason":"bored"}"#);
     let (events, fault) = read(&[unknown, Frame::Event("contentBlockDelta", delta), stop]);
     assert!(fault.is_none());
-    assert_eq!(events[0].body, EventBody::Piece(0, Piece::Finish(Finish::Stop)));
+    assert_eq!(events[0], Event::piece(0, Piece::Finish(Finish::Stop)));
 }
 
 #[test]
@@ -94,9 +94,8 @@ fn a_picture_comes_when_it_is_complete() {
         (Frame::Event("contentBlockStart", start), Frame::Event("contentBlockDelta", delta));
     let end = Frame::Event("contentBlockStop", r#"{"contentBlockIndex":0}"#);
     let (events, _) = read(&[start, delta, delta, end, STOP]);
-    let EventBody::Piece(0, Piece::Image(media)) = &events[0].body else {
-        panic!("{events:?}");
-    };
+    let EventBody::Piece(0, piece) = &events[0].body else { panic!("{events:?}") };
+    let Piece::Image(media) = &**piece else { panic!("{events:?}") };
     assert_eq!(media.media_type.as_deref(), Some("image/png"));
     assert_eq!(media.source, canonical::Source::Base64("AAAAAAAA".to_owned()));
 }
