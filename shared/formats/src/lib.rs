@@ -8,6 +8,7 @@ pub mod bedrock;
 pub mod bedrock_embeddings;
 mod bound;
 mod clean;
+mod data_uri;
 mod estimate;
 mod fault;
 pub mod gemini;

@@ -8,8 +8,8 @@ use canonical::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{finish, messages::from_url, thoughts, wire};
-use crate::json;
+use super::{finish, thoughts, wire};
+use crate::{data_uri, json};
 
 /// A message that a model wrote, or a piece of one: what services put into either.
 #[derive(Debug, Default, Deserialize)]
@@ -147,7 +147,7 @@ impl Written<'_> {
     pub(super) fn media(&mut self) -> Vec<Content> {
         let pictures = self.images.take().unwrap_or_default().into_iter();
         let mut media: Vec<_> =
-            pictures.map(|it| Content::Image(from_url(it.image_url.url))).collect();
+            pictures.map(|it| Content::Image(data_uri::at(&it.image_url.url))).collect();
         let sound = self.audio.take().and_then(|it| it.data);
         media.extend(sound.map(|data| {
             Content::Audio(Media { source: Source::Base64(data), ..Media::default() })

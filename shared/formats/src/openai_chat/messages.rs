@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{thoughts, understand::inexpressible};
 use crate::{
     bound::note,
+    data_uri,
     json::{Object, understood},
 };
 
@@ -221,7 +222,7 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
             let wanted = "an object with `file_data` or `file_id`";
             let file: File = understood(value, path, wanted)?;
             let mut media = match (file.file_data, file.file_id) {
-                (Some(data), _) => from_url(data),
+                (Some(data), _) => data_uri::bytes(&data),
                 (None, Some(id)) => Media { source: Source::Id(id), ..Media::default() },
                 (None, None) => {
                     return Err(Error::invalid(path, format!("`{path}` must be {wanted}.")));
@@ -244,20 +245,5 @@ fn at_url(value: &RawValue, path: &str) -> Result<Media> {
     } else {
         understood(value, path, wanted)?
     };
-    Ok(Media { detail, ..from_url(url) })
-}
-
-/// Media behind an address, which may be a data URI (RFC 2397).
-pub(crate) fn from_url(url: String) -> Media {
-    let Some(data) = url.strip_prefix("data:") else {
-        return Media { source: Source::Url(url), ..Media::default() };
-    };
-    let (kind, data) = data.split_once(',').unwrap_or(("", data));
-    let kind = kind.strip_suffix(";base64").unwrap_or(kind);
-    let kind = kind.split(';').next().unwrap_or(kind);
-    Media {
-        source: Source::Base64(data.to_owned()),
-        media_type: Some(kind.to_owned()).filter(|it| !it.is_empty()),
-        ..Media::default()
-    }
+    Ok(Media { detail, ..data_uri::at(&url) })
 }

@@ -4,7 +4,7 @@ use canonical::{CacheMark, Citation, Content, Error, Media, Part, Result, Signat
 use serde_json::value::RawValue;
 
 use super::{FORMAT, wire};
-use crate::json;
+use crate::{data_uri, json};
 
 /// Between the pieces of a summary, where they become one text.
 pub(super) const BREAK: &str = "\n\n";
@@ -64,7 +64,7 @@ fn part(wire: wire::Part<'_>, path: &str) -> Result<Part> {
 fn image(wire: &wire::Part<'_>) -> Option<Media> {
     let detail = wire.detail.as_deref().filter(|it| *it != "auto").map(str::to_owned);
     let media = match (&wire.image_url, &wire.file_id) {
-        (Some(url), _) => at_url(url),
+        (Some(url), _) => data_uri::at(url),
         (None, Some(id)) => Media { source: Source::Id(id.to_string()), ..Media::default() },
         (None, None) => return None,
     };
@@ -74,33 +74,12 @@ fn image(wire: &wire::Part<'_>) -> Option<Media> {
 fn file(wire: &wire::Part<'_>) -> Option<Media> {
     let name = wire.filename.as_ref().map(ToString::to_string);
     let media = match (&wire.file_data, &wire.file_url, &wire.file_id) {
-        (Some(data), _, _) => bare_or_url(data),
+        (Some(data), _, _) => data_uri::bytes(data),
         (None, Some(url), _) => Media { source: Source::Url(url.to_string()), ..Media::default() },
         (None, None, Some(id)) => Media { source: Source::Id(id.to_string()), ..Media::default() },
         (None, None, None) => return None,
     };
     Some(Media { name, ..media })
-}
-
-/// Bytes in base64, with or without `data:` before them.
-fn bare_or_url(data: &str) -> Media {
-    if data.starts_with("data:") {
-        return at_url(data);
-    }
-    Media { source: Source::Base64(data.to_owned()), ..Media::default() }
-}
-
-/// What is at a URL, or within it.
-fn at_url(url: &str) -> Media {
-    let within = url.strip_prefix("data:").and_then(|it| it.split_once(";base64,"));
-    match within {
-        Some((media_type, data)) => Media {
-            source: Source::Base64(data.to_owned()),
-            media_type: Some(media_type.to_owned()).filter(|it| !it.is_empty()),
-            ..Media::default()
-        },
-        None => Media { source: Source::Url(url.to_owned()), ..Media::default() },
-    }
 }
 
 fn citations(annotations: Option<&[&RawValue]>) -> Vec<Citation> {
