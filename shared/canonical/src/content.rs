@@ -326,17 +326,6 @@ impl Turn {
     }
 }
 
-impl Conversation {
-    /// The tool that a call's id belongs to: formats that refer to calls by name need it.
-    pub fn tool_of(&self, id: &str) -> Option<&str> {
-        let parts = self.turns.iter().flat_map(|it| &it.parts);
-        parts.rev().find_map(|it| match &it.content {
-            Content::ToolCall(call) if call.id == id => Some(call.name.as_str()),
-            _ => None,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,14 +341,5 @@ mod tests {
         assert!(budget(0).is_off() && effort(Effort::None).is_off());
         assert!(!Reasoning::default().is_off());
         assert_eq!(Reasoning::default().as_budget(), None);
-    }
-
-    #[test]
-    fn a_result_finds_the_tool_that_was_called() {
-        let call = ToolCall { id: "c1".to_owned(), name: "get".to_owned(), ..ToolCall::default() };
-        let turn = Turn::new(Role::Assistant, vec![Part::new(Content::ToolCall(call))]);
-        let conversation = Conversation { turns: vec![turn], ..Conversation::default() };
-        assert_eq!(conversation.tool_of("c1"), Some("get"));
-        assert_eq!(conversation.tool_of("c2"), None);
     }
 }
