@@ -1,6 +1,8 @@
 """Google's own client before providers of every format: it must not see a difference."""
 
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 from google import genai
@@ -257,3 +259,14 @@ def test_too_much_raises_an_error_of_413(client):
     with pytest.raises(errors.ClientError) as raised:
         ask(client, ANY, talk.TOO_MUCH)
     assert raised.value.code == 413
+
+
+def test_a_method_that_there_is_not_raises_an_error_of_404(host):
+    headers = {"x-goog-api-key": KEY, "content-type": "application/json"}
+    for path in ("/v1beta/models/m:predict", "/gemini/v1/models/chat/some-model:predict"):
+        asked = urllib.request.Request(host + path, b"{}", headers)
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(asked)
+        error = json.load(raised.value)["error"]
+        assert (raised.value.code, error["status"]) == (404, "NOT_FOUND")
+        assert "generateContent" in error["message"]

@@ -53,14 +53,7 @@ fn beside(id: &str, uri: &Uri, generate: Format, count: Format) -> canonical::Re
             let message = "Embeddings are not served in this format; use POST /v1/embeddings.";
             return Err(Error::new(Kind::UnknownPath, message));
         }
-        _ => {
-            let message = format!(
-                "No endpoint is at `{}`; a model's methods are generateContent, \
-                 streamGenerateContent and countTokens.",
-                uri.path()
-            );
-            return Err(Error::new(Kind::UnknownPath, message));
-        }
+        _ => return Err(reply::no_such_method(uri.path())),
     };
     let alt = request::queried(uri, "alt").or_else(|| request::queried(uri, "$alt"));
     Ok(Beside {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use canonical::{Error, Kind, ResponseBody};
 use formats::Inbound;
 use gateway::{Reply, ReplyBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::{api::Api, conversation::Format, limits, request::Arrival};
 
@@ -144,10 +144,25 @@ pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
 /// A method that the path does not have; axum adds `Allow`.
 pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
     let (method, path) = (request.method(), request.uri().path());
-    let message =
-        format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
+    let error = if *method == Method::POST && path.contains("/models/") && path.contains(':') {
+        // In Lambda, what is behind a model's name decides which function is asked.
+        no_such_method(path)
+    } else {
+        let message =
+            format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
+        Error::new(Kind::WrongMethod, message)
+    };
     let format = Api::of(path, request.headers()).format();
-    refuse(format, &Error::new(Kind::WrongMethod, message), request).await
+    refuse(format, &error, request).await
+}
+
+/// What Google lets one do with a model, but not here.
+pub(crate) fn no_such_method(path: &str) -> Error {
+    let message = format!(
+        "No endpoint is at `{path}`; a model's methods are generateContent, streamGenerateContent \
+         and countTokens."
+    );
+    Error::new(Kind::UnknownPath, message)
 }
 
 /// Refuses a request that nobody reads.
