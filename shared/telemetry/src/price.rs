@@ -141,24 +141,27 @@ fn of(tokens: u64, rate: u64) -> u128 {
 
 fn shipped(provider_type: &str, model: &str) -> Option<&'static Row> {
     let at = table::TABLE.binary_search_by(|(name, _)| (*name).cmp(provider_type)).ok()?;
-    let (_, rows) = table::TABLE.get(at)?;
-    named(rows, model)
-        .or_else(|| named(rows, without_vendor(model)?))
-        .or_else(|| dated(rows, model))
-        .or_else(|| dated(rows, without_vendor(model)?))
+    let (_, lists) = table::TABLE.get(at)?;
+    named(lists, model)
+        .or_else(|| named(lists, without_vendor(model)?))
+        .or_else(|| dated(lists, model))
+        .or_else(|| dated(lists, without_vendor(model)?))
 }
 
-fn named(rows: &'static [Row], model: &str) -> Option<&'static Row> {
-    let at = rows.binary_search_by(|row| row.model.cmp(model)).ok()?;
-    rows.get(at)
+fn named(lists: &'static [&[Row]], model: &str) -> Option<&'static Row> {
+    lists.iter().find_map(|rows| {
+        let at = rows.binary_search_by(|row| row.model.cmp(model)).ok()?;
+        rows.get(at)
+    })
 }
 
 /// The row without the date, unless another date of the same model has another price.
-fn dated(rows: &'static [Row], model: &str) -> Option<&'static Row> {
+fn dated(lists: &'static [&[Row]], model: &str) -> Option<&'static Row> {
     let name = without_date(model)?;
-    let row = named(rows, name)?;
-    let dates = rows.iter().filter(|it| without_date(it.model) == Some(name));
-    dates.into_iter().all(|it| it.price == row.price).then_some(row)
+    let row = named(lists, name)?;
+    let rows = lists.iter().copied().flatten();
+    let mut dates = rows.filter(|it| without_date(it.model) == Some(name));
+    dates.all(|it| it.price == row.price).then_some(row)
 }
 
 /// `gpt-4o` of `openai/gpt-4o`. A longer path is someone's own model.

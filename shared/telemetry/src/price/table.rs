@@ -11,25 +11,31 @@
 //! apart costs what input costs. Left out: models that are withdrawn, made for sound, or free on
 //! some terms, and everything that runs on servers of one's own.
 
+mod bedrock;
+
+use bedrock::BEDROCK;
+
 use super::{Long, Price, Rates, Row};
 
-/// The rows of each provider, by its type's name.
-pub(super) static TABLE: &[(&str, &[Row])] = &[
-    ("anthropic", ANTHROPIC),
-    ("azure-openai", AZURE_OPENAI),
+/// The lists of each provider, by its type's name.
+pub(super) static TABLE: &[(&str, &[&[Row]])] = &[
+    ("anthropic", &[ANTHROPIC]),
+    ("azure-openai", &[AZURE_OPENAI]),
     ("bedrock", BEDROCK),
-    ("cerebras", CEREBRAS),
-    ("cohere", COHERE),
-    ("deepseek", DEEPSEEK),
-    ("fireworks", FIREWORKS),
-    ("gemini", GEMINI),
-    ("groq", GROQ),
-    ("mistral", MISTRAL),
-    ("openai", OPENAI),
-    ("openrouter", OPENROUTER),
-    ("perplexity", PERPLEXITY),
-    ("together", TOGETHER),
-    ("xai", XAI),
+    ("bedrock-anthropic", BEDROCK),
+    ("bedrock-openai", BEDROCK),
+    ("cerebras", &[CEREBRAS]),
+    ("cohere", &[COHERE]),
+    ("deepseek", &[DEEPSEEK]),
+    ("fireworks", &[FIREWORKS]),
+    ("gemini", &[GEMINI]),
+    ("groq", &[GROQ]),
+    ("mistral", &[MISTRAL]),
+    ("openai", &[OPENAI]),
+    ("openrouter", &[OPENROUTER]),
+    ("perplexity", &[PERPLEXITY]),
+    ("together", &[TOGETHER]),
+    ("xai", &[XAI]),
 ];
 
 static ANTHROPIC: &[Row] = &[
@@ -87,17 +93,6 @@ static AZURE_OPENAI: &[Row] = &[
     embedding("text-embedding-3-large", 143_000, 8_192),
     embedding("text-embedding-3-small", 22_000, 8_192),
     embedding("text-embedding-ada-002", 110_000, 8_192),
-];
-
-static BEDROCK: &[Row] = &[
-    embedding("amazon.titan-embed-g1-text-02", 100_000, 8_192),
-    embedding("amazon.titan-embed-text-v1", 100_000, 8_192),
-    embedding("amazon.titan-embed-text-v2:0", 20_000, 8_192),
-    embedding("cohere.embed-english-v3", 100_000, 512),
-    embedding("cohere.embed-multilingual-v3", 100_000, 512),
-    embedding("cohere.embed-v4:0", 120_000, 128_000),
-    embedding("global.cohere.embed-v4:0", 120_000, 128_000),
-    embedding("us.cohere.embed-v4:0", 120_000, 128_000),
 ];
 
 static CEREBRAS: &[Row] = &[
@@ -416,6 +411,16 @@ static XAI: &[Row] = &[
 
 const fn row(model: &'static str, rates: [u64; 4], context_window: u64, max_output: u64) -> Row {
     Row { model, price: Price { rates: named(rates), long: None }, context_window, max_output }
+}
+
+/// A model whose provider prices no cache apart.
+const fn plain(
+    model: &'static str,
+    [input, output]: [u64; 2],
+    context_window: u64,
+    max_output: u64,
+) -> Row {
+    row(model, [input, output, input, input], context_window, max_output)
 }
 
 /// A model that writes nothing, so that what it would cost does not matter.

@@ -208,16 +208,35 @@ fn what_embeds_has_a_price_too() {
 }
 
 #[test]
+fn what_bedrock_serves_costs_what_its_profile_costs() {
+    let prices = Prices::default();
+    for (provider, model, input, output) in [
+        ("bedrock", "anthropic.claude-haiku-4-5-20251001-v1:0", 1_000_000, 5_000_000),
+        ("bedrock", "eu.anthropic.claude-haiku-4-5-20251001-v1:0", 1_100_000, 5_500_000),
+        ("bedrock", "us.amazon.nova-micro-v1:0", 35_000, 140_000),
+        ("bedrock-anthropic", "global.anthropic.claude-opus-5-5", 4_000_000, 20_000_000),
+        ("bedrock-openai", "openai.gpt-oss-120b-1:0", 150_000, 600_000),
+    ] {
+        let found = prices.find(provider, "p", model).unwrap();
+        assert_eq!((found.rates.input, found.rates.output), (input, output), "{model}");
+    }
+    assert!(prices.find("bedrock", "p", "arn:aws:bedrock:eu-west-1:1:profile/x").is_none());
+}
+
+#[test]
 fn the_table_is_in_order_and_names_nothing_twice() {
     assert!(table::TABLE.is_sorted_by(|(a, _), (b, _)| a < b));
-    for (provider, rows) in table::TABLE {
-        assert!(rows.is_sorted_by(|a, b| a.model < b.model), "{provider}");
+    for (provider, lists) in table::TABLE {
+        assert!(lists.iter().all(|it| it.is_sorted_by(|a, b| a.model < b.model)), "{provider}");
+        let mut names: Vec<_> = lists.iter().copied().flatten().map(|it| it.model).collect();
+        names.sort_unstable();
+        assert!(names.is_sorted_by(|a, b| a < b), "{provider}");
     }
 }
 
 #[test]
 fn every_row_is_plausible() {
-    for row in table::TABLE.iter().flat_map(|(_, rows)| *rows) {
+    for row in table::TABLE.iter().flat_map(|(_, lists)| *lists).copied().flatten() {
         let usual = row.price.rates;
         for rates in [Some(usual), row.price.long.map(|it| it.rates)].into_iter().flatten() {
             assert!(0 < rates.cached_input && rates.cached_input <= rates.input, "{row:?}");

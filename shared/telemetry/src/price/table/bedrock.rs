@@ -1,0 +1,180 @@
+//! Amazon Bedrock's prices: on demand, each for the name that is called.
+//!
+//! A name that begins with a place (`us.`, `eu.`, `global.` …) is a profile that may answer from
+//! several regions. A bare one has the price of `us-east-1`; some other regions take a few per cent
+//! more. Left out are profiles by ARN, provisioned throughput and the regions of governments.
+
+mod america;
+mod elsewhere;
+
+use super::{Row, embedding, plain, row};
+
+pub(super) static BEDROCK: &[&[Row]] = &[BARE, america::PROFILES, elsewhere::PROFILES];
+
+static BARE: &[Row] = &[
+    row("amazon.nova-2-lite-v1:0", [300_000, 2_500_000, 75_000, 300_000], 1_000_000, 64_000),
+    row(
+        "amazon.nova-2-pro-preview-20251202-v1:0",
+        [1_250_000, 10_000_000, 312_500, 1_250_000],
+        1_000_000,
+        64_000,
+    ),
+    row("amazon.nova-lite-v1:0", [60_000, 240_000, 15_000, 60_000], 300_000, 10_000),
+    row("amazon.nova-micro-v1:0", [35_000, 140_000, 8_750, 35_000], 128_000, 10_000),
+    row("amazon.nova-premier-v1:0", [2_500_000, 12_500_000, 625_000, 2_500_000], 1_000_000, 10_000),
+    row("amazon.nova-pro-v1:0", [800_000, 3_200_000, 200_000, 800_000], 300_000, 10_000),
+    embedding("amazon.titan-embed-g1-text-02", 100_000, 8_192),
+    embedding("amazon.titan-embed-text-v1", 100_000, 8_192),
+    embedding("amazon.titan-embed-text-v2:0", 20_000, 8_192),
+    row(
+        "anthropic.claude-fable-5",
+        [10_000_000, 50_000_000, 1_000_000, 12_500_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-fable-5-1",
+        [10_000_000, 50_000_000, 250_000, 12_500_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-haiku-4-5-20251001-v1:0",
+        [1_000_000, 5_000_000, 100_000, 1_250_000],
+        200_000,
+        64_000,
+    ),
+    row("anthropic.claude-haiku-5-5", [100_000, 500_000, 10_000, 125_000], 1_000_000, 128_000)
+        .above(100_000, [500_000, 2_500_000, 50_000, 625_000]),
+    row(
+        "anthropic.claude-mythos-5-1",
+        [10_000_000, 50_000_000, 250_000, 12_500_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-1-20250805-v1:0",
+        [15_000_000, 75_000_000, 1_500_000, 18_750_000],
+        200_000,
+        32_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-20250514-v1:0",
+        [15_000_000, 75_000_000, 1_500_000, 18_750_000],
+        200_000,
+        32_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-5-20251101-v1:0",
+        [5_000_000, 25_000_000, 500_000, 6_250_000],
+        200_000,
+        64_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-6-v1",
+        [5_000_000, 25_000_000, 500_000, 6_250_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-7",
+        [5_000_000, 25_000_000, 500_000, 6_250_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-opus-4-8",
+        [5_000_000, 25_000_000, 500_000, 6_250_000],
+        1_000_000,
+        128_000,
+    ),
+    row("anthropic.claude-opus-5", [5_000_000, 25_000_000, 500_000, 6_250_000], 1_000_000, 128_000),
+    row(
+        "anthropic.claude-opus-5-5",
+        [4_000_000, 20_000_000, 200_000, 5_000_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-sonnet-4-20250514-v1:0",
+        [3_000_000, 15_000_000, 300_000, 3_750_000],
+        200_000,
+        64_000,
+    ),
+    row(
+        "anthropic.claude-sonnet-4-5-20250929-v1:0",
+        [3_000_000, 15_000_000, 300_000, 3_750_000],
+        200_000,
+        64_000,
+    ),
+    row(
+        "anthropic.claude-sonnet-4-6",
+        [3_000_000, 15_000_000, 300_000, 3_750_000],
+        1_000_000,
+        64_000,
+    ),
+    row(
+        "anthropic.claude-sonnet-5",
+        [2_000_000, 10_000_000, 200_000, 2_500_000],
+        1_000_000,
+        128_000,
+    ),
+    row(
+        "anthropic.claude-sonnet-5-5",
+        [2_000_000, 10_000_000, 100_000, 2_500_000],
+        1_000_000,
+        128_000,
+    ),
+    embedding("cohere.embed-english-v3", 100_000, 512),
+    embedding("cohere.embed-multilingual-v3", 100_000, 512),
+    embedding("cohere.embed-v4:0", 120_000, 128_000),
+    plain("deepseek.r1-v1:0", [1_350_000, 5_400_000], 128_000, 8_192),
+    plain("deepseek.v3-v1:0", [580_000, 1_680_000], 128_000, 8_000),
+    plain("deepseek.v3.2", [620_000, 1_850_000], 164_000, 8_000),
+    plain("google.gemma-3-12b-it", [90_000, 290_000], 128_000, 8_000),
+    plain("google.gemma-3-27b-it", [230_000, 380_000], 128_000, 8_000),
+    plain("google.gemma-3-4b-it", [40_000, 80_000], 128_000, 8_000),
+    plain("meta.llama3-3-70b-instruct-v1:0", [720_000, 720_000], 128_000, 4_096),
+    plain("meta.llama4-maverick-17b-instruct-v1:0", [240_000, 970_000], 1_000_000, 8_192),
+    plain("meta.llama4-scout-17b-instruct-v1:0", [170_000, 660_000], 10_000_000, 8_192),
+    plain("minimax.minimax-m2", [300_000, 1_200_000], 1_000_000, 8_000),
+    plain("minimax.minimax-m2.1", [300_000, 1_200_000], 196_000, 8_000),
+    plain("minimax.minimax-m2.5", [300_000, 1_200_000], 196_000, 8_000),
+    plain("mistral.devstral-2-123b", [400_000, 2_000_000], 256_000, 32_000),
+    plain("mistral.magistral-small-2509", [500_000, 1_500_000], 128_000, 40_000),
+    plain("mistral.ministral-3-14b-instruct", [200_000, 200_000], 128_000, 8_000),
+    plain("mistral.ministral-3-3b-instruct", [100_000, 100_000], 128_000, 8_000),
+    plain("mistral.ministral-3-8b-instruct", [150_000, 150_000], 128_000, 8_000),
+    plain("mistral.mistral-large-3-675b-instruct", [500_000, 1_500_000], 256_000, 32_000),
+    plain("mistral.pixtral-large-2502-v1:0", [2_000_000, 6_000_000], 128_000, 16_384),
+    plain("mistral.voxtral-mini-3b-2507", [40_000, 40_000], 32_768, 8_192),
+    plain("mistral.voxtral-small-24b-2507", [100_000, 300_000], 32_768, 8_192),
+    plain("moonshot.kimi-k2-thinking", [600_000, 2_500_000], 256_000, 16_000),
+    plain("moonshotai.kimi-k2.5", [600_000, 3_000_000], 256_000, 16_000),
+    row("moonshotai.kimi-k3", [3_300_000, 16_500_000, 330_000, 4_125_000], 1_000_000, 131_072),
+    plain("nvidia.nemotron-nano-12b-v2", [200_000, 600_000], 128_000, 8_000),
+    plain("nvidia.nemotron-nano-3-30b", [60_000, 240_000], 256_000, 8_000),
+    plain("nvidia.nemotron-nano-9b-v2", [60_000, 230_000], 128_000, 8_000),
+    plain("nvidia.nemotron-super-3-120b", [150_000, 650_000], 256_000, 32_000),
+    row("openai.gpt-6-luna", [100_000, 500_000, 10_000, 125_000], 922_000, 128_000)
+        .above(272_000, [200_000, 750_000, 20_000, 250_000]),
+    row("openai.gpt-6-sol", [2_000_000, 10_000_000, 200_000, 2_500_000], 922_000, 128_000)
+        .above(272_000, [4_000_000, 15_000_000, 400_000, 5_000_000]),
+    plain("openai.gpt-oss-120b-1:0", [150_000, 600_000], 128_000, 16_384),
+    plain("openai.gpt-oss-20b-1:0", [70_000, 300_000], 128_000, 16_384),
+    plain("openai.gpt-oss-safeguard-120b", [150_000, 600_000], 128_000, 16_000),
+    plain("openai.gpt-oss-safeguard-20b", [70_000, 200_000], 128_000, 16_000),
+    plain("qwen.qwen3-235b-a22b-2507-v1:0", [220_000, 880_000], 262_144, 8_192),
+    plain("qwen.qwen3-32b-v1:0", [150_000, 600_000], 32_768, 8_192),
+    plain("qwen.qwen3-coder-30b-a3b-v1:0", [150_000, 600_000], 262_144, 16_384),
+    plain("qwen.qwen3-coder-480b-a35b-v1:0", [450_000, 1_800_000], 262_144, 16_384),
+    plain("qwen.qwen3-coder-next", [500_000, 1_200_000], 256_000, 16_000),
+    plain("qwen.qwen3-next-80b-a3b", [150_000, 1_200_000], 256_000, 8_000),
+    plain("qwen.qwen3-vl-235b-a22b", [530_000, 2_660_000], 256_000, 8_000),
+    plain("writer.palmyra-vision-7b", [150_000, 600_000], 4_096, 4_096),
+    plain("writer.palmyra-x4-v1:0", [2_500_000, 10_000_000], 128_000, 8_192),
+    plain("writer.palmyra-x5-v1:0", [600_000, 6_000_000], 128_000, 8_192),
+    plain("zai.glm-4.7", [600_000, 2_200_000], 203_000, 128_000),
+    plain("zai.glm-4.7-flash", [70_000, 400_000], 203_000, 128_000),
+    plain("zai.glm-5", [1_000_000, 3_200_000], 200_000, 128_000),
+];
