@@ -20,6 +20,9 @@ pub enum Kind {
     InvalidRequest,
     /// This candidate's API has no words for what the request says; another's may have.
     Inexpressible,
+    /// This candidate does not take what proves an earlier thought: another model or account made
+    /// it, or it was lost. Without such proofs the same candidate may answer.
+    Unproven,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -56,7 +59,9 @@ impl Kind {
     /// The HTTP status that the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest | Self::Inexpressible | Self::ContextLength => 400,
+            Self::InvalidRequest | Self::Inexpressible | Self::Unproven | Self::ContextLength => {
+                400
+            }
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
@@ -79,7 +84,8 @@ impl Kind {
             | Self::Network
             | Self::Upstream
             | Self::Refused
-            | Self::Inexpressible => true,
+            | Self::Inexpressible
+            | Self::Unproven => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -96,7 +102,7 @@ impl Kind {
 
     /// Whether the same candidate might do better a moment later.
     pub fn may_pass(self) -> bool {
-        self.try_next() && !matches!(self, Self::Refused | Self::Inexpressible)
+        self.try_next() && !matches!(self, Self::Refused | Self::Inexpressible | Self::Unproven)
     }
 
     /// The word for it in `error.code`, in attempts and in logs.
@@ -104,6 +110,7 @@ impl Kind {
         match self {
             Self::InvalidRequest
             | Self::Inexpressible
+            | Self::Unproven
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -242,9 +249,10 @@ impl Error {
     /// The HTTP status that the client gets: a provider's own where it speaks about the request.
     pub fn status(&self) -> u16 {
         match (self.kind, self.provider_status) {
-            (Kind::InvalidRequest | Kind::ContextLength, Some(status @ (400 | 413 | 422))) => {
-                status
-            }
+            (
+                Kind::InvalidRequest | Kind::Unproven | Kind::ContextLength,
+                Some(status @ (400 | 413 | 422)),
+            ) => status,
             (kind, _) => kind.status(),
         }
     }

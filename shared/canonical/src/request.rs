@@ -153,6 +153,16 @@ impl Meaning {
         }
         Cow::Owned(Self::Conversation(less))
     }
+
+    /// The same question without what proves its thoughts and calls.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        if let Self::Conversation(conversation) = &mut self {
+            let parts = conversation.turns.iter_mut().flat_map(|it| &mut it.parts);
+            parts.for_each(|it| it.signature = None);
+        }
+        self
+    }
 }
 
 fn not_of_this_task() -> Error {

@@ -77,6 +77,7 @@ fn classify(status: u16, said: Said) -> Error {
         400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
         413 if code == "rate_limit_exceeded" => Kind::RateLimited,
         400 if is_about_us(code, &message) => Kind::Refused,
+        400 if is_about_proofs(code, &message) => Kind::Unproven,
         400 | 413 | 422 => Kind::InvalidRequest,
         408 | 504 => Kind::Timeout,
         429 => Kind::RateLimited,
@@ -97,6 +98,20 @@ fn is_context_length(code: &str, message: &str) -> bool {
     }
     let message = message.to_ascii_lowercase();
     code != "rate_limit_exceeded" && TOO_LONG.iter().any(|it| message.contains(it))
+}
+
+/// A 400 that speaks of what proves an earlier thought: another model's, another account's, one
+/// that does not fit, or one that is missing.
+///
+/// Sources: what users report of Anthropic (anthropics/claude-code), Gemini (google-gemini/gemini-cli
+/// #13467) and OpenAI (openai/codex #8145), and `ai.google.dev/gemini-api/docs/thought-signatures`.
+fn is_about_proofs(code: &str, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    code == "invalid_encrypted_content"
+        || ["thought signature", "thought_signature"].iter().any(|it| message.contains(it))
+        || message.contains("encrypted content") && message.contains("could not be")
+        || message.contains("thinking` block") && message.contains("`signature`")
+        || message.contains("expected `thinking`")
 }
 
 /// What the providers of the catalog say of a prompt that is too long for the model.
@@ -301,6 +316,28 @@ mod tests {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
+    }
+
+    #[test]
+    fn what_is_said_of_an_earlier_thought_is_understood() {
+        for told in [
+            "messages.1.content.0: Invalid `signature` in `thinking` block",
+            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`.",
+            "Corrupted thought signature.",
+            "Function call is missing a thought_signature in functionCall parts.",
+            "The encrypted content gAAA...DQ== could not be verified.",
+        ] {
+            let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
+            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::Unproven, "{told}");
+        }
+        for told in [
+            "`thinking.budget_tokens` must be at least 1024",
+            "messages.1.content.0: unknown block `thinking_aloud`",
+            "The signature of the request does not match",
+        ] {
+            let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
+            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::InvalidRequest, "{told}");
+        }
     }
 
     #[test]

@@ -166,6 +166,8 @@ pub struct Target<'a> {
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.
     pub without: &'a [Field],
+    /// Whether what proves earlier thoughts is left out, whoever made it.
+    pub unsigned: bool,
 }
 
 /// A request as one provider wants it.

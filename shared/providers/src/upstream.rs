@@ -246,6 +246,7 @@ async fn written(
         max_tokens_name: endpoint.max_tokens_name,
         max_output: None,
         without,
+        unsigned: next.unsigned,
     };
     let word = request.format.word;
     let (encoded, purpose, other) = if format.name() == request.format.name {
@@ -255,7 +256,11 @@ async fn written(
         let meaning = request.meaning()?;
         let limit = Time::of(next, request).limit;
         let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
-        let filled = fetch.filled(meaning.without(without), &wish).await?;
+        let mut told = meaning.without(without);
+        if next.unsigned {
+            told = Cow::Owned(told.into_owned().unsigned());
+        }
+        let filled = fetch.filled(told, &wish).await?;
         let mut encoded = format.encode(&filled, &target)?;
         encoded.dropped.extend_from_slice(without);
         (encoded, Purpose::Translate, meaning.other())

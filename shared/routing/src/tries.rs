@@ -54,6 +54,7 @@ struct Current {
     key: usize,
     keys_tried: u64,
     retried: u32,
+    unsigned: bool,
     since: u64,
 }
 
@@ -64,6 +65,8 @@ pub struct Try {
     pub pause: Duration,
     /// Which key of the provider's pool to use.
     pub key: usize,
+    /// Whether what proves earlier thoughts is left out: the provider has refused it.
+    pub unsigned: bool,
     /// How long it may take: the whole answer, or the first token of a stream.
     pub timeout: Duration,
     plan: Arc<Plan>,
@@ -139,6 +142,7 @@ impl Tries {
         Ok(Try {
             pause,
             key: current.key,
+            unsigned: current.unsigned,
             timeout: step.timeout.min(left.saturating_sub(pause)),
             plan: self.plan.clone(),
             step: current.step,
@@ -158,7 +162,14 @@ impl Tries {
         };
         let step = self.open.remove(place);
         let key = self.freest_key(step, 0, now).unwrap_or(0);
-        self.current = Some(Current { step, key, keys_tried: bit(key), retried: 0, since: now });
+        self.current = Some(Current {
+            step,
+            key,
+            keys_tried: bit(key),
+            retried: 0,
+            unsigned: false,
+            since: now,
+        });
         true
     }
 
@@ -199,6 +210,11 @@ impl Tries {
         self.note(&current, (outcome, error.provider_status, Some(message)), now);
         self.let_rest(&current, &error, now);
 
+        if error.kind == Kind::Unproven && !current.unsigned {
+            self.current = Some(Current { unsigned: true, ..current });
+            self.again = Some(Duration::ZERO);
+            return Ok(());
+        }
         let any = self.plan.fallback_on == FallbackOn::Any;
         if error.kind == Kind::ContextLength && !any {
             self.keep_larger(current.step);

@@ -24,4 +24,5 @@ mod stream;
 mod stream_faults;
 mod support;
 mod translated;
+mod unproven;
 mod waits;

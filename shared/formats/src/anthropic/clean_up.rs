@@ -21,10 +21,17 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
             dropped.push(field.clone());
         }
     }
-    if tags::has(&request.raw.body)
+    if (target.unsigned || tags::has(&request.raw.body))
         && let Some(member) = json::find(&request.raw, "messages")?
     {
-        let messages = messages(json::text(&request.raw.body, &member.value))?;
+        let mut messages = messages(json::text(&request.raw.body, &member.value), MARK, &block)?;
+        if target.unsigned {
+            let less = self::messages(&messages, "thinking", &unthought)?;
+            if less.len() < messages.len() {
+                dropped.push(Field::ReasoningText);
+            }
+            messages = less;
+        }
         if has_budget(request)? && lacks_thought(&messages)? && edits.remove("thinking") {
             dropped.push(Field::Reasoning);
         }
@@ -112,13 +119,18 @@ fn lacks_thought(messages: &str) -> Result<bool> {
     Ok(lacking)
 }
 
-/// Messages without what is another's. One of which nothing is left goes.
-fn messages(json: &str) -> Result<String> {
+/// Messages without some blocks, or what they hold, if this word stands within. One of which nothing
+/// is left goes.
+fn messages(
+    json: &str,
+    word: &str,
+    block: &dyn Fn(&str) -> Result<Option<Cow<'_, str>>>,
+) -> Result<String> {
     let messages: Vec<&RawValue> = parsed(json)?;
     let mut kept = Vec::with_capacity(messages.len());
     for message in messages {
         let content = parsed::<Message<'_>>(message.get())?.content.map(RawValue::get);
-        let Some(content) = content.filter(|it| it.starts_with('[') && it.contains(MARK)) else {
+        let Some(content) = content.filter(|it| it.starts_with('[') && it.contains(word)) else {
             kept.push(Cow::Borrowed(message.get()));
             continue;
         };
@@ -168,6 +180,13 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         }
         None => Cow::Borrowed(json),
     }))
+}
+
+/// A block that is no thought.
+fn unthought(json: &str) -> Result<Option<Cow<'_, str>>> {
+    let kind = parsed::<Kind<'_>>(json)?.kind;
+    let is_thought = matches!(&*kind, "thinking" | "redacted_thinking");
+    Ok((!is_thought).then_some(Cow::Borrowed(json)))
 }
 
 /// A thought in its native form, if Anthropic made it.
@@ -223,7 +242,7 @@ mod tests {
             content::nobody(),
         );
         assert_eq!(
-            messages(&json).unwrap(),
+            messages(&json, MARK, &block).unwrap(),
             concat!(
                 r#"[{"role":"user", "content":"a"},{"role":"assistant","content":["#,
                 r#"{"type":"thinking","thinking":"i","signature":"Eq=="},"#,

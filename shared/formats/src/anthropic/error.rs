@@ -59,6 +59,7 @@ fn type_of(error: &Error) -> &'static str {
         Kind::InvalidRequest | Kind::ContextLength if error.status() == 413 => "request_too_large",
         Kind::InvalidRequest
         | Kind::Inexpressible
+        | Kind::Unproven
         | Kind::ContextLength
         | Kind::WrongMethod
         | Kind::HeadersTooLarge => "invalid_request_error",

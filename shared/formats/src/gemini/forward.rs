@@ -20,8 +20,15 @@ pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
             dropped.push(field.clone());
         }
     }
-    if let (true, Some(contents)) = (is_marked(&raw.body), json::find(raw, "contents")?) {
-        edits.set("contents", cleaned(json::text(&raw.body, &contents.value))?);
+    if let Some(contents) = json::find(raw, "contents")?
+        && (target.unsigned || is_marked(&raw.body))
+    {
+        let contents = json::text(&raw.body, &contents.value);
+        let is_signed = ["thoughtSignature", "thought_signature"].map(|it| contents.contains(it));
+        if target.unsigned && is_signed.contains(&true) {
+            dropped.push(Field::ReasoningText);
+        }
+        edits.set("contents", cleaned(contents, target.unsigned)?);
     }
     Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
 }
@@ -78,8 +85,8 @@ pub(super) fn is_marked(body: &[u8]) -> bool {
     has(signature::MARK_64) || has(MARK)
 }
 
-/// Contents without the signatures of other makers: a thought goes with its own.
-pub(super) fn cleaned(contents: &str) -> Result<String> {
+/// Contents without the signatures of other makers, or of anyone: a thought goes with its own.
+pub(super) fn cleaned(contents: &str, of_anyone: bool) -> Result<String> {
     let Ok(request::Many(contents)) =
         serde_json::from_str::<request::Many<json::Object<'_>>>(contents)
     else {
@@ -90,7 +97,7 @@ pub(super) fn cleaned(contents: &str) -> Result<String> {
         let parts = request::either(content, "parts").map_or("[]", RawValue::get);
         let request::Many(parts) = serde_json::from_str(parts).unwrap_or_default();
         for part in &parts {
-            clean(part, at, &mut kept);
+            clean(part, at, of_anyone, &mut kept);
         }
     }
     let written = kept.chunk_by(|one, next| one.content == next.content).filter_map(|parts| {
@@ -114,15 +121,17 @@ struct Kept {
 
 /// Adds a part of a content, or takes a thought away that another maker signs here. Clients
 /// keep a streamed thought chunk by chunk, each a content of its own, and only the last is signed.
-fn clean(part: &json::Object<'_>, content: usize, kept: &mut Vec<Kept>) {
+fn clean(part: &json::Object<'_>, content: usize, of_anyone: bool, kept: &mut Vec<Kept>) {
     let is_thought = request::either(part, "thought").is_some_and(|it| it.get() == "true");
     let signature = request::either(part, "thoughtSignature");
-    let is_foreign = signature.and_then(foreign).is_some();
+    let is_foreign = signature.is_some_and(|it| of_anyone || foreign(it).is_some());
+    // Whose call lost its proof.
+    let is_bare = of_anyone && request::either(part, "functionCall").is_some();
     if is_thought && is_foreign {
         while kept.pop_if(|it| it.is_open).is_some() {}
         return;
     }
-    let text = if is_foreign { unsigned(part) } else { written(part.said()) };
+    let text = if is_foreign || is_bare { unsigned(part) } else { written(part.said()) };
     let is_open = is_thought && signature.is_none();
     kept.push(Kept { content, text, is_open });
 }
@@ -171,6 +180,6 @@ mod tests {
         let wanted = format!(
             r#"[{{"role":"user","parts":[{{"text":"q"}}]}},{{"role":"model","parts":[{{"text":"own","thought":true,"thoughtSignature":"YWI="}}]}},{{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thoughtSignature":"{skip}"}}]}}]"#
         );
-        assert_eq!(cleaned(&contents).unwrap(), wanted);
+        assert_eq!(cleaned(&contents, false).unwrap(), wanted);
     }
 }

@@ -43,6 +43,7 @@ fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::InvalidRequest
         | Kind::Inexpressible
+        | Kind::Unproven
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

@@ -1,7 +1,7 @@
 //! To a provider that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{Content, Error, Field, Kind, Meaning, Request, Response, ResponseBody, Result};
 
 use super::{
     FORMAT, OpenAiChat, answer, encode, pieces::PieceReader, reader::Reader, thoughts, wire,
@@ -18,6 +18,7 @@ impl Outbound for OpenAiChat {
 
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
         let mut edits = json::Edits::new(&request.raw);
+        let mut dropped = vec![];
         edits.set("model", json::quoted(target.model));
         match target.stream_usage {
             StreamUsage::Asked if request.stream && !request.wants_usage => {
@@ -29,14 +30,16 @@ impl Outbound for OpenAiChat {
                 edits.remove("stream_options");
             }
         }
-        if tags::has(&request.raw.body)
+        if (target.unsigned || tags::has(&request.raw.body))
             && let Some(messages) = json::find(&request.raw, "messages")?
         {
             let messages = json::text(&request.raw.body, &messages.value);
-            edits.set("messages", thoughts::without_foreign(messages)?);
+            if target.unsigned && messages.contains("reasoning_details") {
+                dropped.push(Field::ReasoningText);
+            }
+            edits.set("messages", thoughts::without_foreign(messages, target.unsigned)?);
         }
-        let dropped = target.without.iter().filter(|it| edits.remove(&it.plain())).cloned();
-        let dropped = dropped.collect();
+        dropped.extend(target.without.iter().filter(|it| edits.remove(&it.plain())).cloned());
         Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
     }
 

@@ -88,17 +88,18 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
     if is_known { vec![] } else { thoughts }
 }
 
-/// The same messages without the thoughts that other providers signed, and without tags on ids.
-pub(super) fn without_foreign(messages: &str) -> Result<String> {
+/// The same messages without the thoughts that other providers signed, or anyone, and without tags
+/// on ids.
+pub(super) fn without_foreign(messages: &str, of_anyone: bool) -> Result<String> {
     let path = "messages";
     let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
         Error::invalid(path, "`messages` must be a list of messages.").caused_by(unquoted(&error))
     })?;
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
-        kept.push(if tags::has(message.get().as_bytes()) {
+        kept.push(if of_anyone || tags::has(message.get().as_bytes()) {
             let object: Object<'_> = understood(message, path, "a list of messages")?;
-            Cow::Owned(without_thoughts(&object))
+            Cow::Owned(without_thoughts(&object, of_anyone))
         } else {
             Cow::Borrowed(message.get())
         });
@@ -106,9 +107,9 @@ pub(super) fn without_foreign(messages: &str) -> Result<String> {
     Ok(format!("[{}]", kept.join(",")))
 }
 
-fn without_thoughts(message: &Object<'_>) -> String {
+fn without_thoughts(message: &Object<'_>, of_anyone: bool) -> String {
     let details = message.get("reasoning_details").map(|it| it.get());
-    let foreign = details.is_some_and(|it| tags::has(it.as_bytes()));
+    let foreign = details.is_some_and(|it| of_anyone || tags::has(it.as_bytes()));
     let is_thought = |name: &str| matches!(name, "reasoning_details" | "reasoning_content");
     let members = message.0.iter().filter(|it| !(foreign && is_thought(&it.0)));
     let members =
@@ -183,7 +184,7 @@ mod tests {
             "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
         );
         assert_eq!(
-            without_foreign(&messages).unwrap(),
+            without_foreign(&messages, false).unwrap(),
             r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
         );
     }

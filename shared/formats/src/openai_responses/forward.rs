@@ -40,7 +40,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         }
     }
     let mut dropped = vec![];
-    if let Some(input) = cleaned(raw, &mut dropped)? {
+    if let Some(input) = cleaned(raw, target.unsigned, &mut dropped)? {
         edits.set("input", input);
     }
     for field in target.without {
@@ -84,7 +84,7 @@ fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &Raw, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+fn cleaned(raw: &Raw, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
@@ -97,7 +97,7 @@ fn cleaned(raw: &Raw, dropped: &mut Vec<Field>) -> Result<Option<String>> {
     let mut changed = false;
     for (at, json) in items.into_iter().enumerate() {
         let item: wire::Item<'_> = serde_json::from_str(json.get()).unwrap_or_default();
-        match fate(&item, json)? {
+        match fate(&item, json, unsigned)? {
             Fate::Keep => kept.push(json.get().to_owned()),
             Fate::Change(text) => {
                 changed = true;
@@ -105,8 +105,11 @@ fn cleaned(raw: &Raw, dropped: &mut Vec<Field>) -> Result<Option<String>> {
             }
             Fate::Leave => {
                 changed = true;
-                let shown = item.encrypted_content.is_none() && !parts::thought(&item).is_empty();
-                if shown && !dropped.contains(&Field::ReasoningText) {
+                let lost = match &item.encrypted_content {
+                    Some(_) => unsigned,
+                    None => !parts::thought(&item).is_empty(),
+                };
+                if lost && !dropped.contains(&Field::ReasoningText) {
                     dropped.push(Field::ReasoningText);
                 }
             }
@@ -133,18 +136,28 @@ enum Fate {
     Refuse,
 }
 
-fn fate(item: &wire::Item<'_>, json: &RawValue) -> Result<Fate> {
+fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> {
     match item.kind.as_deref() {
         Some("item_reference") => Ok(Fate::Refuse),
+        Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
         Some("reasoning") => thought(item),
-        _ if item.call_id.as_deref().is_some_and(|it| it.contains(MARK)) => {
+        _ => {
+            let tagged = item.call_id.as_deref().filter(|it| it.contains(MARK));
+            let named = unsigned && item.id.is_some();
+            if tagged.is_none() && !named {
+                return Ok(Fate::Keep);
+            }
             let raw = json::members(Bytes::copy_from_slice(json.get().as_bytes()))?;
             let mut edits = json::Edits::new(&raw);
-            let (id, _) = Signature::off_id(item.call_id.as_deref().unwrap_or_default());
-            edits.set("call_id", json::quoted(id));
+            if let Some(id) = tagged {
+                edits.set("call_id", json::quoted(Signature::off_id(id).0));
+            }
+            if named {
+                // Its maker would look for the thought that it came with.
+                edits.remove("id");
+            }
             Ok(Fate::Change(String::from_utf8_lossy(&edits.apply()).into_owned()))
         }
-        _ => Ok(Fate::Keep),
     }
 }
 

@@ -408,6 +408,7 @@ fn failure(error: &Error) -> &'static str {
         Kind::RateLimited => "rate_limit_exceeded",
         Kind::InvalidRequest
         | Kind::Inexpressible
+        | Kind::Unproven
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

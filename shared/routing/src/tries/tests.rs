@@ -75,6 +75,29 @@ fn a_bad_prompt_is_not_sent_twice() {
 }
 
 #[test]
+fn proofs_that_a_provider_refuses_are_left_out_once() {
+    let mut tries = start(plan(vec![step("a"), step("b")]));
+    let mut asked = vec![];
+    for _ in 0..4 {
+        let next = tries.next(NOW).unwrap();
+        asked.push((next.step().provider.clone(), next.unsigned));
+        tries.failed(error(Kind::Unproven, 400), NOW).unwrap();
+    }
+    let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
+    assert_eq!(asked, [each("a"), each("b")].concat());
+    let error = tries.next(NOW).unwrap_err();
+    assert_eq!((error.kind, error.status(), error.attempts.len()), (Kind::Unproven, 400, 4));
+}
+
+#[test]
+fn proofs_are_no_reason_to_let_anyone_rest() {
+    let rests = Arc::new(Rests::default());
+    let mut tries = start_with(plan(vec![step("a")]), &rests);
+    fail(&mut tries, Kind::Unproven, 400);
+    assert!(rests.until("a", "m", 0) <= NOW);
+}
+
+#[test]
 fn any_advances_on_a_bad_prompt_too() {
     let any = Plan { fallback_on: FallbackOn::Any, ..plan(vec![step("a"), step("b")]) };
     let (asked, error) = exhaust(start(any), Kind::InvalidRequest, 400);
