@@ -4,7 +4,7 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, Kind, Meaning, Raw, Request, Summary, Task};
+use canonical::{EventKind, Field, Kind, Raw, Request, Summary, Task};
 use formats::{
     Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
     anthropic::{Anthropic, AnthropicCount},
@@ -66,15 +66,16 @@ type Choice<'a, T> = (&'static T, u8, &'a [u8]);
 pub fn request(input: &[u8]) {
     let Some((client, how, body)) = choose(INBOUND, input) else { return };
     let Ok(request) = client.decode(Bytes::copy_from_slice(body)) else { return };
-    let target = target(how);
     let meaning = request.meaning();
-    for provider in OUTBOUND {
+    for (provider, unsigned) in OUTBOUND.iter().flat_map(|it| [(it, false), (it, true)]) {
+        let target = Target { unsigned, ..target(how) };
         if provider.name() == client.format().name {
             sent(provider.forward(&request, &target));
         }
         if let Ok(meaning) = meaning {
-            let meaning: &Meaning = &meaning.without(target.without);
-            sent(provider.encode(meaning, &target));
+            let meaning = meaning.without(target.without).into_owned();
+            let meaning = if unsigned { meaning.unsigned() } else { meaning };
+            sent(provider.encode(&meaning, &target));
         }
     }
 }
@@ -88,6 +89,7 @@ fn target(how: u8) -> Target<'static> {
         max_tokens_name: if is(32) { MaxTokensName::Completion } else { MaxTokensName::Plain },
         max_output: is(64).then_some(1024),
         without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
+        unsigned: false,
     }
 }
 
