@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventBody, EventKind, Kind, Result};
+use canonical::{Error, Event, EventBody, EventKind, Kind, Piece, Result};
 use formats::{EventReader, without_secrets};
 use hyper::body::{Body, Incoming};
 use storage::Secret;
@@ -39,6 +39,8 @@ pub struct Events {
     ready: Vec<Event>,
     /// What the events in `ready` end with.
     fault: Option<Error>,
+    /// The tool whose call is being written, where the answer is understood.
+    call: Option<String>,
     state: State,
 }
 
@@ -69,6 +71,7 @@ impl Events {
             silence: Box::pin(tokio::time::sleep(idle)),
             ready: vec![],
             fault: None,
+            call: None,
             state: State::Open,
         }
     }
@@ -114,7 +117,10 @@ impl Events {
 
     fn named(&self, error: Error) -> Error {
         let origin = canonical::Origin::Provider(self.provider.clone());
-        quoting_none(error, &self.secrets).from_origin(origin)
+        let error = quoting_none(error, &self.secrets).from_origin(origin);
+        let Some(tool) = &self.call else { return error };
+        let message = format!("{} (its call of `{tool}` is incomplete)", error.message());
+        error.with_message(message)
     }
 
     /// Reads on until events or a fault are there.
@@ -146,9 +152,22 @@ impl Events {
 
     fn take(&mut self, bytes: Bytes) {
         self.fault = self.reader.read(bytes, &mut self.ready).err();
+        self.note_calls();
         if self.ready.last().is_some_and(|it| it.kind == EventKind::End) {
             self.state = State::Ended;
             self.silence.as_mut().reset(Instant::now() + GRACE);
+        }
+    }
+
+    /// Notes which call is being written: half of one may still look like a whole.
+    fn note_calls(&mut self) {
+        for event in &self.ready {
+            let EventBody::Piece(_, piece) = &event.body else { continue };
+            match &**piece {
+                Piece::ToolCall { name, .. } => self.call = Some(name.clone()),
+                Piece::Arguments { .. } | Piece::Report => {}
+                _ => self.call = None,
+            }
         }
     }
 

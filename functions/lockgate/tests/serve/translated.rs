@@ -112,6 +112,22 @@ async fn a_stream_that_breaks_ends_with_the_failure_of_the_clients_format() {
 }
 
 #[tokio::test]
+async fn a_break_within_a_call_names_the_tool() {
+    for client in [Speech::Messages, Speech::Responses, Speech::Gemini] {
+        let fake = Fake::start().await;
+        let half = [openai::tool_call(0, "c1", "weather"), openai::tool_arguments(0, "{\"city\"")];
+        fake.answers([Scripted::stream(half.into_iter().chain([Step::Cut]))]);
+        let gateway = before(&[(Speech::Chat, &fake)]).await;
+        let path = client.path("r", true);
+        let question = client.question("r", true).to_string();
+        let answer = send(&gateway, "POST", &path, &[("x-api-key", KEY)], question).await;
+        let text = answer.text().await.unwrap();
+        let last = events(&text).pop().unwrap().to_string();
+        assert!(last.contains("its call of `weather` is incomplete"), "{client:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn an_array_that_breaks_is_still_an_array() {
     let fake = Fake::start().await;
     fake.answers([Scripted::stream(Speech::Messages.begun("Hel").into_iter().chain([Step::Cut]))]);
