@@ -58,7 +58,12 @@ pub(crate) fn from_event(data: &[u8]) -> Error {
     let said = said(data);
     let status = said.status.unwrap_or(match said.code.as_deref() {
         Some("rate_limit_exceeded" | "rate_limit_error" | "insufficient_quota") => 429,
-        Some("invalid_request_error" | "context_length_exceeded" | "invalid_prompt") => 400,
+        Some(
+            "invalid_request_error"
+            | "context_length_exceeded"
+            | "invalid_prompt"
+            | "invalid_encrypted_content",
+        ) => 400,
         // The codes that OpenAI Responses has for pictures nobody can read.
         Some(code) if code.contains("image") => 400,
         Some("timeout_error") => 504,
@@ -330,6 +335,8 @@ mod tests {
             let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
             assert_eq!(from_status(400, body.as_bytes()).kind, Kind::Unproven, "{told}");
         }
+        let event = r#"{"code":"invalid_encrypted_content","message":"It is not ours."}"#;
+        assert_eq!(from_event(event.as_bytes()).kind, Kind::Unproven);
         for told in [
             "`thinking.budget_tokens` must be at least 1024",
             "messages.1.content.0: unknown block `thinking_aloud`",
