@@ -89,6 +89,7 @@ fn target(how: u8) -> Target<'static> {
         max_tokens_name: if is(32) { MaxTokensName::Completion } else { MaxTokensName::Plain },
         max_output: is(64).then_some(1024),
         without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
+        thoughts: is(128),
         unsigned: false,
     }
 }

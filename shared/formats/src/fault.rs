@@ -108,12 +108,17 @@ fn is_context_length(code: &str, message: &str) -> bool {
 /// A 400 that speaks of what proves an earlier thought: another model's, another account's, one
 /// that does not fit, or one that is missing.
 ///
+/// DeepSeek and Kimi demand a thought's text back where others demand a signature.
+///
 /// Sources: what users report of Anthropic (anthropics/claude-code), Gemini (google-gemini/gemini-cli
-/// #13467) and OpenAI (openai/codex #8145), and `ai.google.dev/gemini-api/docs/thought-signatures`.
+/// #13467), OpenAI (openai/codex #8145), DeepSeek (anomalyco/opencode #24083) and Kimi
+/// (earendil-works/pi #4251), and `ai.google.dev/gemini-api/docs/thought-signatures`.
 fn is_about_proofs(code: &str, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     code == "invalid_encrypted_content"
         || ["thought signature", "thought_signature"].iter().any(|it| message.contains(it))
+        || message.contains("reasoning_content")
+            && ["missing", "must be passed back"].iter().any(|it| message.contains(it))
         || message.contains("encrypted content") && message.contains("could not be")
         || message.contains("thinking` block") && message.contains("`signature`")
         || message.contains("expected `thinking`")
@@ -331,6 +336,8 @@ mod tests {
             "Corrupted thought signature.",
             "Function call is missing a thought_signature in functionCall parts.",
             "The encrypted content gAAA...DQ== could not be verified.",
+            "The `reasoning_content` in the thinking mode must be passed back to the API.",
+            "thinking is enabled but reasoning_content is missing in assistant tool call message at 2",
         ] {
             let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
             assert_eq!(from_status(400, body.as_bytes()).kind, Kind::Unproven, "{told}");
@@ -339,6 +346,7 @@ mod tests {
         assert_eq!(from_event(event.as_bytes()).kind, Kind::Unproven);
         for told in [
             "`thinking.budget_tokens` must be at least 1024",
+            "'messages.1' : property 'reasoning_content' is unsupported",
             "messages.1.content.0: unknown block `thinking_aloud`",
             "The signature of the request does not match",
         ] {

@@ -166,7 +166,10 @@ pub struct Target<'a> {
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.
     pub without: &'a [Field],
-    /// Whether what proves earlier thoughts is left out, whoever made it.
+    /// Whether the text of earlier thoughts may be given back where the format has no field of its
+    /// own for it.
+    pub thoughts: bool,
+    /// Whether what proves earlier thoughts is left out, whoever made it: it was refused.
     pub unsigned: bool,
 }
 

@@ -30,5 +30,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
     max_tokens_name: MaxTokensName::Completion,
+    thoughts: false,
     ..OPENAI_COMPATIBLE
 };

@@ -11,5 +11,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
     speaks: &[CHAT],
+    thoughts: false,
     ..OPENAI_COMPATIBLE
 };

@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     mouths: Vec<Mouth>,
     /// Its word for the most that may be written.
     pub(crate) max_tokens_name: MaxTokensName,
+    /// Whether it takes the text of earlier thoughts.
+    pub(crate) thoughts: bool,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// What proves calls that carry no key.
@@ -84,9 +86,12 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        let max_tokens_name =
-            if is_home(provider, &base) { provider.max_tokens_name } else { MaxTokensName::Plain };
-        Ok(Self { provider, mouths, max_tokens_name, headers, signing, secrets })
+        let (max_tokens_name, thoughts) = if is_home(provider, &base) {
+            (provider.max_tokens_name, provider.thoughts)
+        } else {
+            (MaxTokensName::Plain, true)
+        };
+        Ok(Self { provider, mouths, max_tokens_name, thoughts, headers, signing, secrets })
     }
 
     /// The headers of a call under one key.
@@ -316,6 +321,13 @@ mod tests {
             assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
         }
         assert_eq!(gemini.headers(0).unwrap()["x-goog-api-key"], "hunter2");
+    }
+
+    #[test]
+    fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
+        assert!(endpoint("deepseek", None).thoughts);
+        assert!(!endpoint("groq", None).thoughts);
+        assert!(endpoint("groq", Some("http://h:1")).thoughts);
     }
 
     #[test]

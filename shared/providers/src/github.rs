@@ -11,5 +11,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://models.github.ai/inference",
     version: "/inference",
     headers: &[("x-github-api-version", "2022-11-28")],
+    thoughts: false,
     ..OPENAI_COMPATIBLE
 };

@@ -10,5 +10,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     speaks: &[CHAT],
+    thoughts: false,
     ..OPENAI_COMPATIBLE
 };

@@ -99,6 +99,9 @@ pub struct Provider {
     pub stream_usage: StreamUsage,
     /// Its word for the most that may be written; at an address that is not its own, the plain one.
     pub max_tokens_name: MaxTokensName,
+    /// Whether it takes the text of earlier thoughts as OpenAI chat's `reasoning_content`, which is
+    /// not OpenAI's own; at an address that is not its own, yes.
+    pub thoughts: bool,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
@@ -188,6 +191,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     key: Key::Required,
     stream_usage: StreamUsage::Asked,
     max_tokens_name: MaxTokensName::Plain,
+    thoughts: true,
     stream_end: StreamEnd::Terminator,
     headers: &[],
 };

@@ -246,6 +246,7 @@ async fn written(
         max_tokens_name: endpoint.max_tokens_name,
         max_output: None,
         without,
+        thoughts: endpoint.thoughts,
         unsigned: next.unsigned,
     };
     let word = request.format.word;

@@ -160,3 +160,93 @@ async fn a_strict_client_hears_of_it_instead() {
     let answer = post(&gateway, Speech::Messages, &second_turn(Speech::Messages), "true").await;
     assert_eq!((answer.status.as_u16(), fake.seen().len()), (400, 1));
 }
+
+/// A thought and a call of the first turn, as Claude Code keeps what a model told in the open.
+fn told_in_the_open() -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "deepseek-v4-pro",
+        "choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+            "role": "assistant", "content": null, "reasoning_content": "I look it up.",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            ],
+        }}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21},
+    })
+}
+
+async fn deepseek(fake: &Fake) -> Lockgate {
+    serve(&format!(
+        "api_key: {KEY}
+providers: [{{ name: p, type: deepseek, base_url: \"{}\", api_key: secret }}]
+routes: [{{ name: r, steps: [{{ provider: p, model: deepseek-v4-pro }}] }}]",
+        fake.url()
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn a_model_that_thinks_aloud_gets_its_thought_back_from_any_client() {
+    for client in [Speech::Messages, Speech::Responses, Speech::Gemini] {
+        let fake = Fake::start().await;
+        fake.answers([Scripted::json(200, &told_in_the_open()), Speech::Chat.whole("Done")]);
+        let gateway = deepseek(&fake).await;
+        let mut question = client.question("r", false);
+        let first = post(&gateway, client, &question, "false").await.json().await.unwrap();
+        match client {
+            Speech::Messages => {
+                let call = first["content"][1]["id"].clone();
+                let result = json!({"type": "tool_result", "tool_use_id": call, "content": "x"});
+                let turns = question["messages"].as_array_mut().unwrap();
+                turns.push(json!({"role": "assistant", "content": first["content"]}));
+                turns.push(json!({"role": "user", "content": [result]}));
+            }
+            Speech::Responses => {
+                let items = first["output"].as_array().unwrap();
+                let call = items.last().unwrap()["call_id"].clone();
+                let result =
+                    json!({"type": "function_call_output", "call_id": call, "output": "x"});
+                let user = json!({"role": "user", "content": "Hello"});
+                question["input"] = [&[user], &items[..], &[result]].concat().into();
+            }
+            _ => {
+                let result = json!({"functionResponse": {"name": "f", "response": {"a": "x"}}});
+                let turns = question["contents"].as_array_mut().unwrap();
+                turns.push(first["candidates"][0]["content"].clone());
+                turns.push(json!({"role": "user", "parts": [result]}));
+            }
+        }
+        let answer = post(&gateway, client, &question, "false").await;
+        assert_eq!(answer.header("x-gateway-attempts"), "1", "{client:?}");
+        let second = fake.seen()[1].json();
+        let called = &second["messages"][1];
+        assert_eq!(called["reasoning_content"], "I look it up.", "{client:?}: {second}");
+        assert_eq!(called["tool_calls"][0]["function"]["name"], "f");
+    }
+}
+
+#[tokio::test]
+async fn a_thought_that_the_client_did_not_keep_is_made_up_for() {
+    let fake = Fake::start().await;
+    let demand = "The `reasoning_content` in the thinking mode must be passed back to the API.";
+    let demand = json!({"error": {"message": demand, "type": "invalid_request_error"}});
+    fake.answers([Scripted::json(400, &demand), Speech::Chat.whole("Done")]);
+    let gateway = deepseek(&fake).await;
+    let call =
+        json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let question = json!({"model": "r", "messages": [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "I look.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "x"},
+    ]});
+    let answer = post(&gateway, Speech::Chat, &question, "false").await;
+    assert_eq!(answer.header("x-gateway-attempts"), "2");
+    let [first, second] = &fake.seen()[..] else { panic!("{:?}", fake.seen()) };
+    assert_eq!(first.json()["messages"], question["messages"]);
+    let called = &second.json()["messages"][1];
+    assert_eq!(
+        (&called["reasoning_content"], &called["content"]),
+        (&json!("."), &json!("I look."))
+    );
+    assert_eq!(second.json()["messages"][2], question["messages"][2]);
+}

@@ -9,6 +9,7 @@ use serde_json::{json, value::RawValue};
 use super::{
     effort,
     said::{self, Message},
+    thoughts::Thoughts,
 };
 use crate::{Encoded, StreamUsage, Target, json};
 
@@ -136,7 +137,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     let newer = target.max_tokens_name == crate::MaxTokensName::Completion;
     let body = Body {
         model: target.model,
-        messages: said::messages(turns, &mut dropped)?,
+        messages: said::messages(turns, Thoughts::of(target), &mut dropped)?,
         tools: tools.iter().map(tool).collect::<Result<_>>()?,
         tool_choice: tool_choice.as_ref().filter(|_| about_tools).map(choice),
         parallel_tool_calls: parallel_tool_calls.filter(|_| about_tools),

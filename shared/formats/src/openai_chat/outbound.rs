@@ -4,7 +4,11 @@ use bytes::Bytes;
 use canonical::{Content, Error, Field, Kind, Meaning, Request, Response, ResponseBody, Result};
 
 use super::{
-    FORMAT, OpenAiChat, answer, encode, pieces::PieceReader, reader::Reader, thoughts, wire,
+    FORMAT, OpenAiChat, answer, encode,
+    pieces::PieceReader,
+    reader::Reader,
+    thoughts::{self, Thoughts},
+    wire,
 };
 use crate::{
     Encoded, EventReader, Outbound, Purpose, Reading, StreamUsage, Target, bound::Bounded, fault,
@@ -37,7 +41,7 @@ impl Outbound for OpenAiChat {
             if target.unsigned && messages.contains("reasoning_details") {
                 dropped.push(Field::ReasoningText);
             }
-            edits.set("messages", thoughts::without_foreign(messages, target.unsigned)?);
+            edits.set("messages", thoughts::without_foreign(messages, Thoughts::of(target))?);
         }
         dropped.extend(target.without.iter().filter(|it| edits.remove(&it.plain())).cloned());
         Ok(Encoded { body: edits.apply(), headers: vec![], dropped })

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use canonical::{Content, Error, Field, Kind, Media, Part, Result, Role, Source, ToolResult, Turn};
 use serde::Serialize;
 
-use super::{FORMAT, understand::inexpressible};
+use super::{
+    FORMAT,
+    thoughts::{NO_THOUGHT, Thoughts},
+    understand::inexpressible,
+};
 use crate::bound::note;
 
 /// One message of a request.
@@ -18,6 +22,8 @@ pub(super) struct Message<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +86,7 @@ struct Function<'a> {
 /// Writes every turn. What has no word is added to `dropped`.
 pub(super) fn messages<'a>(
     turns: &'a [Turn],
+    thoughts: Thoughts,
     dropped: &mut Vec<Field>,
 ) -> Result<Vec<Message<'a>>> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -89,7 +96,7 @@ pub(super) fn messages<'a>(
         }
         match turn.role {
             Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
-            Role::Assistant => messages.push(answered(turn, dropped)?),
+            Role::Assistant => messages.push(answered(turn, thoughts, dropped)?),
             Role::User => asked(turn, dropped, &mut messages)?,
         }
     }
@@ -98,7 +105,15 @@ pub(super) fn messages<'a>(
 
 fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>) -> Message<'a> {
     let content = Some(text.map_or(Said::Parts(parts), Said::Text));
-    Message { role, content, name: None, refusal: None, tool_calls: vec![], tool_call_id: None }
+    Message {
+        role,
+        content,
+        name: None,
+        refusal: None,
+        reasoning_content: None,
+        tool_calls: vec![],
+        tool_call_id: None,
+    }
 }
 
 /// A message that says nothing but its content.
@@ -184,8 +199,12 @@ fn returned<'a>(
 }
 
 /// An earlier answer.
-fn answered<'a>(turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>> {
-    let (mut texts, mut tool_calls, mut refusal) = (vec![], vec![], None);
+fn answered<'a>(
+    turn: &'a Turn,
+    thoughts: Thoughts,
+    dropped: &mut Vec<Field>,
+) -> Result<Message<'a>> {
+    let (mut texts, mut tool_calls, mut refusal, mut thought) = (vec![], vec![], None, vec![]);
     for part in &turn.parts {
         match &part.content {
             Content::ToolCall(call) => tool_calls.push(Call {
@@ -194,7 +213,9 @@ fn answered<'a>(turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>>
                 function: Function { name: &call.name, arguments: &call.arguments },
             }),
             Content::Refusal(text) => refusal = Some(text.as_str()),
-            // Thoughts are not given back: nobody who speaks this format asks for them.
+            Content::Reasoning(text) if thoughts != Thoughts::Left => {
+                thought.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
+            }
             Content::Reasoning(_) => {
                 let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
                 if native {
@@ -212,6 +233,14 @@ fn answered<'a>(turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>>
     }
     message.name = turn.name.as_deref();
     message.refusal = refusal;
+    message.reasoning_content = match &thought[..] {
+        [] if thoughts == Thoughts::Demanded && !tool_calls.is_empty() => {
+            Some(Cow::Borrowed(NO_THOUGHT))
+        }
+        [] => None,
+        [one] => Some(Cow::Borrowed(*one)),
+        several => Some(Cow::Owned(several.join("\n\n"))),
+    };
     message.tool_calls = tool_calls;
     Ok(message)
 }

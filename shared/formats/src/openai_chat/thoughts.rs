@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::FORMAT;
 use crate::{
+    Target,
     json::{self, Object, understood, unquoted},
     tags,
 };
@@ -88,18 +89,50 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
     if is_known { vec![] } else { thoughts }
 }
 
-/// The same messages without the thoughts that other providers signed, or anyone, and without tags
-/// on ids.
-pub(super) fn without_foreign(messages: &str, of_anyone: bool) -> Result<String> {
+/// What becomes of the text of earlier thoughts, for which OpenAI itself has no field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thoughts {
+    /// It is left out.
+    Left,
+    /// It is given back as `reasoning_content`.
+    Given,
+    /// So it is, and every message that calls tools has one: the provider missed it.
+    Demanded,
+}
+
+impl Thoughts {
+    /// What a provider wants.
+    pub(super) fn of(target: &Target<'_>) -> Self {
+        if target.unsigned {
+            return Self::Demanded;
+        }
+        let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let thinks_aloud = THINK_ALOUD.iter().any(|it| model.starts_with(it));
+        if target.thoughts && thinks_aloud { Self::Given } else { Self::Left }
+    }
+}
+
+/// How the names of those models begin that want their thoughts back as text, by the guides of their
+/// makers (`api-docs.deepseek.com/guides/thinking_mode`, `platform.moonshot.ai`, `docs.z.ai`,
+/// `platform.minimax.io`), seen 2026-11.
+const THINK_ALOUD: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
+
+/// What stands for a thought that is lost. Kimi takes an empty text for none.
+pub(super) const NO_THOUGHT: &str = ".";
+
+/// The same messages without what proves the thoughts that other providers signed, or anyone where
+/// proofs were refused, and without tags on ids.
+pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<String> {
     let path = "messages";
     let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
         Error::invalid(path, "`messages` must be a list of messages.").caused_by(unquoted(&error))
     })?;
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
-        kept.push(if of_anyone || tags::has(message.get().as_bytes()) {
+        let concerned = thoughts == Thoughts::Demanded || tags::has(message.get().as_bytes());
+        kept.push(if concerned {
             let object: Object<'_> = understood(message, path, "a list of messages")?;
-            Cow::Owned(without_thoughts(&object, of_anyone))
+            Cow::Owned(without_thoughts(&object, thoughts))
         } else {
             Cow::Borrowed(message.get())
         });
@@ -107,14 +140,25 @@ pub(super) fn without_foreign(messages: &str, of_anyone: bool) -> Result<String>
     Ok(format!("[{}]", kept.join(",")))
 }
 
-fn without_thoughts(message: &Object<'_>, of_anyone: bool) -> String {
+fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
     let details = message.get("reasoning_details").map(|it| it.get());
-    let foreign = details.is_some_and(|it| of_anyone || tags::has(it.as_bytes()));
-    let is_thought = |name: &str| matches!(name, "reasoning_details" | "reasoning_content");
-    let members = message.0.iter().filter(|it| !(foreign && is_thought(&it.0)));
-    let members =
-        members.map(|(name, value)| format!("{}:{}", json::quoted(name), tags::off(value.get())));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    let is_demanded = thoughts == Thoughts::Demanded;
+    let foreign = details.is_some_and(|it| is_demanded || tags::has(it.as_bytes()));
+    let text = message.get("reasoning_content").filter(|it| it.get() != "\"\"");
+    let leaves = |name: &str| match name {
+        "reasoning_details" => foreign,
+        "reasoning_content" => foreign && thoughts == Thoughts::Left || text.is_none(),
+        _ => false,
+    };
+    let members = message.0.iter().filter(|it| !leaves(&it.0));
+    let mut members: Vec<_> = members
+        .map(|(name, value)| format!("{}:{}", json::quoted(name), tags::off(value.get())))
+        .collect();
+    let calls = message.get("tool_calls").is_some_and(|it| it.get() != "[]");
+    if is_demanded && calls && text.is_none() {
+        members.push(format!("\"reasoning_content\":{}", json::quoted(NO_THOUGHT)));
+    }
+    format!("{{{}}}", members.join(","))
 }
 
 /// The id of a call with what has to come back with it: its own signature, or else the thought
@@ -184,7 +228,7 @@ mod tests {
             "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
         );
         assert_eq!(
-            without_foreign(&messages, false).unwrap(),
+            without_foreign(&messages, Thoughts::Left).unwrap(),
             r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
         );
     }
