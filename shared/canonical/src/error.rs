@@ -23,6 +23,8 @@ pub enum Kind {
     /// This candidate does not take what proves an earlier thought: another model or account made
     /// it, or it was lost. Without such proofs the same candidate may answer.
     Unproven,
+    /// More may be written than this candidate's model can. Without a limit it writes what it can.
+    OutputLimit,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -59,9 +61,11 @@ impl Kind {
     /// The HTTP status that the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest | Self::Inexpressible | Self::Unproven | Self::ContextLength => {
-                400
-            }
+            Self::InvalidRequest
+            | Self::Inexpressible
+            | Self::Unproven
+            | Self::OutputLimit
+            | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
@@ -85,7 +89,8 @@ impl Kind {
             | Self::Upstream
             | Self::Refused
             | Self::Inexpressible
-            | Self::Unproven => true,
+            | Self::Unproven
+            | Self::OutputLimit => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -102,7 +107,11 @@ impl Kind {
 
     /// Whether the same candidate might do better a moment later.
     pub fn may_pass(self) -> bool {
-        self.try_next() && !matches!(self, Self::Refused | Self::Inexpressible | Self::Unproven)
+        let stays = matches!(
+            self,
+            Self::Refused | Self::Inexpressible | Self::Unproven | Self::OutputLimit
+        );
+        self.try_next() && !stays
     }
 
     /// The word for it in `error.code`, in attempts and in logs.
@@ -111,6 +120,7 @@ impl Kind {
             Self::InvalidRequest
             | Self::Inexpressible
             | Self::Unproven
+            | Self::OutputLimit
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -250,7 +260,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match (self.kind, self.provider_status) {
             (
-                Kind::InvalidRequest | Kind::Unproven | Kind::ContextLength,
+                Kind::InvalidRequest | Kind::Unproven | Kind::OutputLimit | Kind::ContextLength,
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),

@@ -148,10 +148,28 @@ impl Meaning {
                 Field::Tools => less.tools.clear(),
                 Field::ToolChoice => less.tool_choice = None,
                 Field::ParallelToolCalls => less.parallel_tool_calls = None,
+                Field::MaxTokens => less.max_tokens = None,
                 _ => {}
             }
         }
         Cow::Owned(Self::Conversation(less))
+    }
+
+    /// How much may be written at most, if the question says so.
+    pub fn max_tokens(&self) -> Option<u64> {
+        match self {
+            Self::Conversation(conversation) => conversation.max_tokens,
+            Self::Embedding(_) => None,
+        }
+    }
+
+    /// The same question with another limit on what may be written.
+    #[must_use]
+    pub fn with_max_tokens(mut self, limit: u64) -> Self {
+        if let Self::Conversation(conversation) = &mut self {
+            conversation.max_tokens = Some(limit);
+        }
+        self
     }
 
     /// The same question without what proves its thoughts and calls.

@@ -79,6 +79,7 @@ fn classify(status: u16, said: Said) -> Error {
     let code = said.code.as_deref().unwrap_or_default();
     let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
     let kind = match status {
+        400 | 422 if is_about_the_limit(&message) => Kind::OutputLimit,
         400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
         413 if code == "rate_limit_exceeded" => Kind::RateLimited,
         400 if is_about_us(code, &message) => Kind::Refused,
@@ -103,6 +104,31 @@ fn is_context_length(code: &str, message: &str) -> bool {
     }
     let message = message.to_ascii_lowercase();
     code != "rate_limit_exceeded" && TOO_LONG.iter().any(|it| message.contains(it))
+}
+
+/// A limit on what may be written that is higher than the model's own.
+///
+/// Sources: what users report of OpenAI (opencode-ai/opencode #140), Anthropic (olimorris/
+/// codecompanion.nvim #1028), vLLM (claude-code-best/claude-code #272), Volcengine (Gitlawb/openclaude
+/// #331), DeepSeek, Groq, Gemini and Bedrock.
+fn is_about_the_limit(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let names = |words: &[&str]| words.iter().any(|it| message.contains(it));
+    names(&[
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "maxoutputtokens",
+        "maximum tokens you requested",
+    ]) && names(&[
+        "is too large",
+        "maximum allowed number of output tokens",
+        "must be less than or equal to",
+        "the valid range of max_tokens is",
+        "the supported range is",
+        "expected a value <=",
+        "exceeds the model limit",
+    ])
 }
 
 /// A 400 that speaks of what proves an earlier thought: another model's, another account's, one
@@ -326,6 +352,32 @@ mod tests {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
+    }
+
+    #[test]
+    fn a_limit_that_is_too_high_is_understood() {
+        for told in [
+            "max_tokens is too large: 50000. This model supports at most 32768 completion tokens",
+            "max_tokens: 17000 > 8192, which is the maximum allowed number of output tokens",
+            "'max_tokens' or 'max_completion_tokens' is too large: 64000. This model's maximum context \
+             length is 64001 tokens and your request has 24235 input tokens",
+            "The parameter `max_completion_tokens` is not valid: expected a value <= 12288, got 32000",
+            "`max_tokens` must be less than or equal to `32768`, the maximum value for this model",
+            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+            "it has a maxOutputTokens value of 70000 but the supported range is from 1 to 65537",
+            "The maximum tokens you requested exceeds the model limit of 4096.",
+        ] {
+            let body = serde_json::json!({"error": {"message": told}}).to_string();
+            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::OutputLimit, "{told}");
+        }
+        for told in [
+            "`max_tokens` must be greater than `thinking.budget_tokens`",
+            "max_tokens must be at least 1",
+            "max_tokens: too many",
+        ] {
+            let body = serde_json::json!({"error": {"message": told}}).to_string();
+            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::InvalidRequest, "{told}");
+        }
     }
 
     #[test]

@@ -238,32 +238,43 @@ async fn written(
     fetch: &Fetch,
 ) -> Result<Written> {
     let (step, request) = (next.step(), question.request);
-    let without = left_out(step, request);
+    let mut without = left_out(step, request).to_vec();
+    without.extend(next.without.limit.then_some(Field::MaxTokens));
     let mut target = Target {
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
         max_tokens_name: endpoint.max_tokens_name,
         max_output: None,
-        without,
+        without: &without,
         thoughts: endpoint.thoughts,
-        unsigned: next.unsigned,
+        unsigned: next.without.proofs,
     };
+    let same = format.name() == request.format.name;
+    // Bytes that are passed on have the client's limit, which is not looked up.
+    if !same || next.without.limit {
+        target.max_output = (question.max_output)(step);
+    }
     let word = request.format.word;
-    let (encoded, purpose, other) = if format.name() == request.format.name {
+    let (encoded, purpose, other) = if same {
         (format.forward(request, &target)?, Purpose::Forward, &[][..])
     } else {
-        target.max_output = (question.max_output)(step);
         let meaning = request.meaning()?;
         let limit = Time::of(next, request).limit;
         let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
-        let mut told = meaning.without(without);
-        if next.unsigned {
+        let mut told = meaning.without(&without);
+        if next.without.proofs {
             told = Cow::Owned(told.into_owned().unsigned());
+        }
+        // A limit above the model's own is none, but many refuse it.
+        if let (Some(asked), Some(most)) = (told.max_tokens(), target.max_output)
+            && most < asked
+        {
+            told = Cow::Owned(told.into_owned().with_max_tokens(most));
         }
         let filled = fetch.filled(told, &wish).await?;
         let mut encoded = format.encode(&filled, &target)?;
-        encoded.dropped.extend_from_slice(without);
+        encoded.dropped.extend_from_slice(&without);
         (encoded, Purpose::Translate, meaning.other())
     };
     let mut dropped: Vec<Cow<'static, str>> = vec![];

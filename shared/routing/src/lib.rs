@@ -10,4 +10,4 @@ mod tries;
 pub use document::Document;
 pub use health::{Rest, Rests};
 pub use order::{Asked, Plan, Routes, Step};
-pub use tries::{Limits, Outlook, Tries, Try, Verdict};
+pub use tries::{Limits, Outlook, Tries, Try, Verdict, Without};

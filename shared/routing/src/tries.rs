@@ -54,8 +54,29 @@ struct Current {
     key: usize,
     keys_tried: u64,
     retried: u32,
-    unsigned: bool,
+    without: Without,
     since: u64,
+}
+
+/// What a provider is asked without, because it has refused it and may answer otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// What proves earlier thoughts.
+    pub proofs: bool,
+    /// How much may be written.
+    pub limit: bool,
+}
+
+impl Without {
+    /// What to leave out after a failure of this kind; none where that would change nothing.
+    fn and(self, kind: Kind) -> Option<Self> {
+        let less = match kind {
+            Kind::Unproven => Self { proofs: true, ..self },
+            Kind::OutputLimit => Self { limit: true, ..self },
+            _ => self,
+        };
+        (less != self).then_some(less)
+    }
 }
 
 /// Whom to try now.
@@ -65,8 +86,8 @@ pub struct Try {
     pub pause: Duration,
     /// Which key of the provider's pool to use.
     pub key: usize,
-    /// Whether what proves earlier thoughts is left out: the provider has refused it.
-    pub unsigned: bool,
+    /// What is left out, since the provider has refused it.
+    pub without: Without,
     /// How long it may take: the whole answer, or the first token of a stream.
     pub timeout: Duration,
     plan: Arc<Plan>,
@@ -142,7 +163,7 @@ impl Tries {
         Ok(Try {
             pause,
             key: current.key,
-            unsigned: current.unsigned,
+            without: current.without,
             timeout: step.timeout.min(left.saturating_sub(pause)),
             plan: self.plan.clone(),
             step: current.step,
@@ -167,7 +188,7 @@ impl Tries {
             key,
             keys_tried: bit(key),
             retried: 0,
-            unsigned: false,
+            without: Without::default(),
             since: now,
         });
         true
@@ -210,8 +231,8 @@ impl Tries {
         self.note(&current, (outcome, error.provider_status, Some(message)), now);
         self.let_rest(&current, &error, now);
 
-        if error.kind == Kind::Unproven && !current.unsigned {
-            self.current = Some(Current { unsigned: true, ..current });
+        if let Some(without) = current.without.and(error.kind) {
+            self.current = Some(Current { without, ..current });
             self.again = Some(Duration::ZERO);
             return Ok(());
         }

@@ -18,6 +18,7 @@ mod fetch;
 mod leaving;
 mod models;
 mod names;
+mod output_limit;
 mod secrets;
 mod speech;
 mod stream;

@@ -8,7 +8,7 @@ use canonical::{Error, Field, MARK, Request, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::content;
+use super::{content, thinking};
 use crate::{Encoded, Target, json, tags};
 
 /// Forwards a request.
@@ -17,7 +17,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
     edits.set("model", json::quoted(target.model));
     let mut dropped = vec![];
     for field in target.without {
-        if left_out(field, request, &mut edits)? {
+        if left_out(field, request, target, &mut edits)? {
             dropped.push(field.clone());
         }
     }
@@ -41,7 +41,12 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
 }
 
 /// Takes out what a policy does not want. False where there is no such thing.
-fn left_out(field: &Field, request: &Request, edits: &mut json::Edits<'_>) -> Result<bool> {
+fn left_out(
+    field: &Field,
+    request: &Request,
+    target: &Target<'_>,
+    edits: &mut json::Edits<'_>,
+) -> Result<bool> {
     Ok(match field {
         Field::Output => {
             let older = edits.remove("output_format");
@@ -59,6 +64,11 @@ fn left_out(field: &Field, request: &Request, edits: &mut json::Edits<'_>) -> Re
         }
         Field::Tools => edits.remove("tools"),
         Field::ToolChoice => edits.remove("tool_choice"),
+        // It has to be there.
+        Field::MaxTokens => {
+            edits.set("max_tokens", target.max_output.unwrap_or(thinking::ANSWER).to_string());
+            true
+        }
         _ => false,
     })
 }

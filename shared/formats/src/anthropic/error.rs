@@ -60,6 +60,7 @@ fn type_of(error: &Error) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
+        | Kind::OutputLimit
         | Kind::ContextLength
         | Kind::WrongMethod
         | Kind::HeadersTooLarge => "invalid_request_error",

@@ -18,7 +18,7 @@ const LEAST: u64 = 1024;
 /// The budget of a model that was told to decide for itself and cannot.
 const USUAL: u64 = 8192;
 /// What an answer may take where nobody knows the model's limit.
-const ANSWER: u64 = 8192;
+pub(super) const ANSWER: u64 = 8192;
 
 /// What is sent about thinking.
 #[derive(Debug, Default)]

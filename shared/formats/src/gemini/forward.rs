@@ -38,6 +38,7 @@ fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<boo
     let (name, members): (_, &[&str]) = match field {
         Field::Tools => ("tools", &["functionDeclarations"]),
         Field::ToolChoice => ("toolConfig", &["functionCallingConfig"]),
+        Field::MaxTokens => ("generationConfig", &["maxOutputTokens"]),
         Field::Output => {
             ("generationConfig", &["responseMimeType", "responseSchema", "responseJsonSchema"])
         }

@@ -44,6 +44,7 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
+        | Kind::OutputLimit
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

@@ -43,7 +43,12 @@ impl Outbound for OpenAiChat {
             }
             edits.set("messages", thoughts::without_foreign(messages, Thoughts::of(target))?);
         }
-        dropped.extend(target.without.iter().filter(|it| edits.remove(&it.plain())).cloned());
+        for field in target.without {
+            let older = edits.remove(&field.plain());
+            if older | (field == &Field::MaxTokens && edits.remove("max_completion_tokens")) {
+                dropped.push(field.clone());
+            }
+        }
         Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
     }
 

@@ -46,6 +46,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
     for field in target.without {
         let is_gone = match field {
             Field::Output => without_format(raw, &mut edits)?,
+            Field::MaxTokens => edits.remove("max_output_tokens"),
             field => edits.remove(&field.plain()),
         };
         if is_gone {

@@ -409,6 +409,7 @@ fn failure(error: &Error) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
+        | Kind::OutputLimit
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

@@ -80,13 +80,26 @@ fn proofs_that_a_provider_refuses_are_left_out_once() {
     let mut asked = vec![];
     for _ in 0..4 {
         let next = tries.next(NOW).unwrap();
-        asked.push((next.step().provider.clone(), next.unsigned));
+        asked.push((next.step().provider.clone(), next.without.proofs));
         tries.failed(error(Kind::Unproven, 400), NOW).unwrap();
     }
     let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
     assert_eq!(asked, [each("a"), each("b")].concat());
     let error = tries.next(NOW).unwrap_err();
     assert_eq!((error.kind, error.status(), error.attempts.len()), (Kind::Unproven, 400, 4));
+}
+
+#[test]
+fn each_that_a_provider_refuses_is_left_out() {
+    let mut tries = start(plan(vec![step("a")]));
+    let mut asked = vec![];
+    for kind in [Kind::OutputLimit, Kind::Unproven] {
+        asked.push(tries.next(NOW).unwrap().without);
+        tries.failed(error(kind, 400), NOW).unwrap();
+    }
+    asked.push(tries.next(NOW).unwrap().without);
+    let limit = Without { limit: true, proofs: false };
+    assert_eq!(asked, [Without::default(), limit, Without { proofs: true, ..limit }]);
 }
 
 #[test]

@@ -413,14 +413,10 @@ const fn row(model: &'static str, rates: [u64; 4], context_window: u64, max_outp
     Row { model, price: Price { rates: named(rates), long: None }, context_window, max_output }
 }
 
-/// A model whose provider prices no cache apart.
-const fn plain(
-    model: &'static str,
-    [input, output]: [u64; 2],
-    context_window: u64,
-    max_output: u64,
-) -> Row {
-    row(model, [input, output, input, input], context_window, max_output)
+/// A model that several companies serve: no cache is priced apart, and what is said of its longest
+/// answer differs, so it is taken to be as long as the prompt.
+const fn plain(model: &'static str, [input, output]: [u64; 2], context_window: u64) -> Row {
+    row(model, [input, output, input, input], context_window, context_window)
 }
 
 /// A model that writes nothing, so that what it would cost does not matter.
