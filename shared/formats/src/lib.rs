@@ -19,6 +19,7 @@ pub mod openai_embeddings;
 pub mod openai_responses;
 mod sse;
 mod tags;
+mod tool_names;
 mod turns;
 mod unstreamed;
 mod wait;
@@ -33,6 +34,7 @@ use canonical::{
 
 pub use clean::{clean, without_secrets};
 pub use estimate::estimated_tokens;
+pub use tool_names::ToolNames;
 pub use wait::{duration, hint};
 
 /// A format that clients speak to the gateway.
@@ -82,6 +84,10 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
     /// Writes what was said in another format, and says what could not be said.
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded>;
+    /// Whether a tool may have this name.
+    fn takes_tool_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 64, b"")
+    }
     /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
     fn takes_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
         true

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Error, Field, Kind, Origin, Request, Response, ResponseBody, Result, Task};
-use formats::{Encoded, Outbound, Purpose, Reading, Target};
+use formats::{Encoded, Outbound, Purpose, Reading, Target, ToolNames};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -152,7 +152,7 @@ impl Upstream {
             mouth => mouth?,
         };
         let format = mouth.speech.format;
-        let Written { encoded, dropped, purpose } =
+        let Written { encoded, dropped, names, purpose } =
             written(question, next, endpoint, format, &self.fetch).await?;
         let body = encoded.body;
         let mut post = http::Request::new(Full::new(body.clone()));
@@ -176,7 +176,7 @@ impl Upstream {
         let (parts, incoming) = answer.into_parts();
         let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
-            let reader = format.reader(reading);
+            let reader = names.restored(format.reader(reading));
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
             let mut events = Events::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
@@ -184,6 +184,9 @@ impl Upstream {
         } else {
             let mut response = format.response(whole(incoming).await?, reading)?;
             response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
+            if let ResponseBody::Answer(answer) = &mut response.body {
+                names.restore(answer);
+            }
             fit(&mut response, request)?;
             if request.stream {
                 return Err(Error::new(
@@ -226,6 +229,8 @@ struct Written {
     encoded: Encoded,
     /// What is not in it, by the client's names.
     dropped: Vec<Cow<'static, str>>,
+    /// What tools are called there.
+    names: ToolNames,
     purpose: Purpose,
 }
 
@@ -256,6 +261,7 @@ async fn written(
         target.max_output = (question.max_output)(step);
     }
     let word = request.format.word;
+    let mut names = ToolNames::default();
     let (encoded, purpose, other) = if same {
         (format.forward(request, &target)?, Purpose::Forward, &[][..])
     } else {
@@ -272,6 +278,10 @@ async fn written(
         {
             told = Cow::Owned(told.into_owned().with_max_tokens(most));
         }
+        names = ToolNames::of(&told, format);
+        if !names.is_empty() {
+            told = Cow::Owned(names.tell(told.into_owned()));
+        }
         let filled = fetch.filled(told, &wish).await?;
         let mut encoded = format.encode(&filled, &target)?;
         encoded.dropped.extend_from_slice(&without);
@@ -287,7 +297,7 @@ async fn written(
     if question.strict && !dropped.is_empty() {
         return Err(cannot_say(&dropped));
     }
-    Ok(Written { encoded, dropped, purpose })
+    Ok(Written { encoded, dropped, names, purpose })
 }
 
 /// Adds the headers that belong to a request.

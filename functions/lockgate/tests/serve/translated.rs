@@ -268,3 +268,50 @@ async fn what_a_client_has_no_word_for_in_an_answer_is_said() {
         assert_eq!(text.contains("iVBORw0KGgo="), !lost.contains(&"answer.image"), "{text}");
     }
 }
+
+/// A name as programs put them together: longer than most providers take.
+const LONG: &str = "mcp__plugin_design_tools__performance_analyze_insight.of_every_page_2";
+
+#[tokio::test]
+async fn a_tool_may_have_a_name_that_its_provider_does_not_take() {
+    let fake = Fake::start().await;
+    let gateway = before(&[(Speech::Chat, &fake)]).await;
+    let mut question = Speech::Gemini.question("r", false);
+    question["tools"] = json!([{"functionDeclarations": [{"name": LONG}, {"name": "plain"}]}]);
+    fake.answers([openai::completion("Hi")]);
+    post(&gateway, Speech::Gemini, &question, &[]).await;
+    let sent = fake.seen()[0].json();
+    let names = [0, 1].map(|at| sent["tools"][at]["function"]["name"].as_str().unwrap());
+    let told = names[0].to_owned();
+    assert!(told.len() <= 64 && told.starts_with("mcp__plugin_design_tools__"), "{told}");
+    assert_eq!(names[1], "plain");
+
+    // It is called by that name, whole and streamed, and the client hears its own.
+    fake.answers([
+        openai::completion_with_tool("c1", &told, "{}"),
+        Scripted::stream([
+            openai::tool_call(0, "c1", &told),
+            openai::tool_arguments(0, "{}"),
+            openai::finish("tool_calls"),
+            openai::done(),
+        ]),
+    ]);
+    let answer = post(&gateway, Speech::Gemini, &question, &[]).await.json().await.unwrap();
+    let content = answer["candidates"][0]["content"].clone();
+    assert_eq!(content["parts"][0]["functionCall"]["name"], LONG, "{answer}");
+    let path = Speech::Gemini.path("r", true);
+    let body = question.to_string();
+    let stream = send(&gateway, "POST", &path, &[("x-api-key", KEY)], body).await;
+    let stream = stream.text().await.unwrap();
+    assert!(stream.contains(LONG) && !stream.contains(&told), "{stream}");
+
+    // The next turn names it as before.
+    let result = json!({"functionResponse": {"name": LONG, "response": {"a": 1}}});
+    let turns = question["contents"].as_array_mut().unwrap();
+    turns.extend([content, json!({"role": "user", "parts": [result]})]);
+    fake.answers([openai::completion("Done")]);
+    post(&gateway, Speech::Gemini, &question, &[]).await;
+    let sent = fake.seen().pop().unwrap().json();
+    assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["name"], told, "{sent}");
+    assert!(!sent.to_string().contains(LONG), "{sent}");
+}

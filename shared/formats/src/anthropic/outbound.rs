@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Encoded, EventReader, Outbound, Purpose, Reading, Target, bound::Bounded, fault, json,
+    tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -23,6 +24,10 @@ impl Outbound for Anthropic {
 
     fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
         encode::converse(meaning.conversation()?, target)
+    }
+
+    fn takes_tool_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 128, b"")
     }
 
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
 
 use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
-use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, bound, fault, json};
+use crate::{
+    Encoded, EventReader, Outbound, Purpose, Reading, Target, bound, fault, json, tool_names,
+};
 
 impl Outbound for Gemini {
     fn name(&self) -> &'static str {
@@ -23,6 +25,11 @@ impl Outbound for Gemini {
 
     fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
         media::takes_url(url, model::family(model) == model::Family::Old)
+    }
+
+    fn takes_tool_name(&self, name: &str) -> bool {
+        !name.starts_with(|it: char| !it.is_ascii_alphabetic() && it != '_')
+            && tool_names::is_plain(name, 64, b".:")
     }
 
     fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
