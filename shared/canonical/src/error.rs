@@ -25,6 +25,8 @@ pub enum Kind {
     Unproven,
     /// More may be written than this candidate's model can. Without a limit it writes what it can.
     OutputLimit,
+    /// This candidate does not know a beta that the client uses. Without it the same may answer.
+    Beta,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -65,6 +67,7 @@ impl Kind {
             | Self::Inexpressible
             | Self::Unproven
             | Self::OutputLimit
+            | Self::Beta
             | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
@@ -90,7 +93,8 @@ impl Kind {
             | Self::Refused
             | Self::Inexpressible
             | Self::Unproven
-            | Self::OutputLimit => true,
+            | Self::OutputLimit
+            | Self::Beta => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -109,7 +113,7 @@ impl Kind {
     pub fn may_pass(self) -> bool {
         let stays = matches!(
             self,
-            Self::Refused | Self::Inexpressible | Self::Unproven | Self::OutputLimit
+            Self::Refused | Self::Inexpressible | Self::Unproven | Self::OutputLimit | Self::Beta
         );
         self.try_next() && !stays
     }
@@ -121,6 +125,7 @@ impl Kind {
             | Self::Inexpressible
             | Self::Unproven
             | Self::OutputLimit
+            | Self::Beta
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -260,7 +265,11 @@ impl Error {
     pub fn status(&self) -> u16 {
         match (self.kind, self.provider_status) {
             (
-                Kind::InvalidRequest | Kind::Unproven | Kind::OutputLimit | Kind::ContextLength,
+                Kind::InvalidRequest
+                | Kind::Unproven
+                | Kind::OutputLimit
+                | Kind::Beta
+                | Kind::ContextLength,
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),

@@ -84,6 +84,7 @@ fn classify(status: u16, said: Said) -> Error {
         413 if code == "rate_limit_exceeded" => Kind::RateLimited,
         400 if is_about_us(code, &message) => Kind::Refused,
         400 if is_about_proofs(code, &message) => Kind::Unproven,
+        400 if is_about_a_beta(&message) => Kind::Beta,
         400 | 413 | 422 => Kind::InvalidRequest,
         408 | 504 => Kind::Timeout,
         429 => Kind::RateLimited,
@@ -129,6 +130,13 @@ fn is_about_the_limit(message: &str) -> bool {
         "expected a value <=",
         "exceeds the model limit",
     ])
+}
+
+/// A beta of Anthropic's that its other hosts do not know, or a field that only it has.
+///
+/// Source: what users of Claude Code report of Bedrock (anthropics/claude-code #49370, #82549).
+fn is_about_a_beta(message: &str) -> bool {
+    message.contains("invalid beta flag") || message.contains("Extra inputs are not permitted")
 }
 
 /// A 400 that speaks of what proves an earlier thought: another model's, another account's, one

@@ -3,7 +3,9 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, Field, Kind, Origin, Request, Response, ResponseBody, Result, Task};
+use canonical::{
+    Error, Field, Kind, Meaning, Origin, Request, Response, ResponseBody, Result, Task,
+};
 use formats::{Encoded, Outbound, Purpose, Reading, Target, ToolNames};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -170,7 +172,11 @@ impl Upstream {
             return estimated(request);
         }
         if status != StatusCode::OK {
-            return Err(failure(format, answer, now).await);
+            let mut error = failure(format, answer, now).await;
+            if error.kind == Kind::Beta && !encoded.headers.iter().any(is_beta) {
+                error.kind = Kind::InvalidRequest;
+            }
+            return Err(error);
         }
         let reading = Reading { purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
@@ -256,28 +262,20 @@ async fn written(
         unsigned: next.without.proofs,
     };
     let same = format.name() == request.format.name;
+    let forwarded = same && !next.without.betas;
     // Bytes that are passed on have the client's limit, which is not looked up.
-    if !same || next.without.limit {
+    if !forwarded || next.without.limit {
         target.max_output = (question.max_output)(step);
     }
     let word = request.format.word;
     let mut names = ToolNames::default();
-    let (encoded, purpose, other) = if same {
+    let (encoded, purpose, other) = if forwarded {
         (format.forward(request, &target)?, Purpose::Forward, &[][..])
     } else {
         let meaning = request.meaning()?;
         let limit = Time::of(next, request).limit;
         let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
-        let mut told = meaning.without(&without);
-        if next.without.proofs {
-            told = Cow::Owned(told.into_owned().unsigned());
-        }
-        // A limit above the model's own is none, but many refuse it.
-        if let (Some(asked), Some(most)) = (told.max_tokens(), target.max_output)
-            && most < asked
-        {
-            told = Cow::Owned(told.into_owned().with_max_tokens(most));
-        }
+        let mut told = told(meaning, &target);
         names = ToolNames::of(&told, format);
         if !names.is_empty() {
             told = Cow::Owned(names.tell(told.into_owned()));
@@ -288,6 +286,10 @@ async fn written(
         (encoded, Purpose::Translate, meaning.other())
     };
     let mut dropped: Vec<Cow<'static, str>> = vec![];
+    if same && !forwarded {
+        let betas = request.headers.iter().filter(|it| is_beta(it));
+        dropped.extend(betas.map(|it| Cow::Borrowed(it.0)));
+    }
     let others = other.iter().map(|it| Cow::Owned(it.clone()));
     for name in encoded.dropped.iter().map(word).chain(others) {
         if !dropped.contains(&name) {
@@ -298,6 +300,26 @@ async fn written(
         return Err(cannot_say(&dropped));
     }
     Ok(Written { encoded, dropped, names, purpose })
+}
+
+/// What a request means to a provider: without what it has refused, and no more than it can.
+fn told<'a>(meaning: &'a Meaning, target: &Target<'_>) -> Cow<'a, Meaning> {
+    let mut told = meaning.without(target.without);
+    if target.unsigned {
+        told = Cow::Owned(told.into_owned().unsigned());
+    }
+    // A limit above the model's own is none, but many refuse it.
+    match (told.max_tokens(), target.max_output) {
+        (Some(asked), Some(most)) if most < asked => {
+            Cow::Owned(told.into_owned().with_max_tokens(most))
+        }
+        _ => told,
+    }
+}
+
+/// Whether a header asks for what an API has on trial.
+fn is_beta(header: &(&'static str, String)) -> bool {
+    header.0.ends_with("-beta")
 }
 
 /// Adds the headers that belong to a request.

@@ -65,6 +65,8 @@ pub struct Without {
     pub proofs: bool,
     /// How much may be written.
     pub limit: bool,
+    /// What only betas have.
+    pub betas: bool,
 }
 
 impl Without {
@@ -73,6 +75,7 @@ impl Without {
         let less = match kind {
             Kind::Unproven => Self { proofs: true, ..self },
             Kind::OutputLimit => Self { limit: true, ..self },
+            Kind::Beta => Self { betas: true, ..self },
             _ => self,
         };
         (less != self).then_some(less)

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod bedrock;
+mod betas;
 mod bodies;
 mod chat;
 mod commands;

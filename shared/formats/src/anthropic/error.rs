@@ -61,6 +61,7 @@ fn type_of(error: &Error) -> &'static str {
         | Kind::Inexpressible
         | Kind::Unproven
         | Kind::OutputLimit
+        | Kind::Beta
         | Kind::ContextLength
         | Kind::WrongMethod
         | Kind::HeadersTooLarge => "invalid_request_error",

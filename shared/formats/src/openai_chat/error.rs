@@ -45,6 +45,7 @@ fn type_of(kind: Kind) -> &'static str {
         | Kind::Inexpressible
         | Kind::Unproven
         | Kind::OutputLimit
+        | Kind::Beta
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

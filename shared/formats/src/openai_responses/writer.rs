@@ -410,6 +410,7 @@ fn failure(error: &Error) -> &'static str {
         | Kind::Inexpressible
         | Kind::Unproven
         | Kind::OutputLimit
+        | Kind::Beta
         | Kind::ContextLength
         | Kind::UnknownModel
         | Kind::UnknownPath

@@ -98,7 +98,7 @@ fn each_that_a_provider_refuses_is_left_out() {
         tries.failed(error(kind, 400), NOW).unwrap();
     }
     asked.push(tries.next(NOW).unwrap().without);
-    let limit = Without { limit: true, proofs: false };
+    let limit = Without { limit: true, ..Without::default() };
     assert_eq!(asked, [Without::default(), limit, Without { proofs: true, ..limit }]);
 }
 
