@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Attempt;
+use crate::{Attempt, Field};
 
 /// What every fallible step gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -23,8 +23,9 @@ pub enum Kind {
     /// This candidate does not take what proves an earlier thought: another model or account made
     /// it, or it was lost. Without such proofs the same candidate may answer.
     Unproven,
-    /// More may be written than this candidate's model can. Without a limit it writes what it can.
-    OutputLimit,
+    /// This candidate's model does not take one field of the request, or not this value; `field` says
+    /// which. Without it the same may answer.
+    Unsupported,
     /// This candidate does not know a beta that the client uses. Without it the same may answer.
     Beta,
     /// The prompt is longer than the model can hold; another model may hold more.
@@ -66,7 +67,7 @@ impl Kind {
             Self::InvalidRequest
             | Self::Inexpressible
             | Self::Unproven
-            | Self::OutputLimit
+            | Self::Unsupported
             | Self::Beta
             | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
@@ -93,7 +94,7 @@ impl Kind {
             | Self::Refused
             | Self::Inexpressible
             | Self::Unproven
-            | Self::OutputLimit
+            | Self::Unsupported
             | Self::Beta => true,
             Self::InvalidRequest
             | Self::ContextLength
@@ -113,7 +114,7 @@ impl Kind {
     pub fn may_pass(self) -> bool {
         let stays = matches!(
             self,
-            Self::Refused | Self::Inexpressible | Self::Unproven | Self::OutputLimit | Self::Beta
+            Self::Refused | Self::Inexpressible | Self::Unproven | Self::Unsupported | Self::Beta
         );
         self.try_next() && !stays
     }
@@ -124,7 +125,7 @@ impl Kind {
             Self::InvalidRequest
             | Self::Inexpressible
             | Self::Unproven
-            | Self::OutputLimit
+            | Self::Unsupported
             | Self::Beta
             | Self::ContextLength
             | Self::UnknownPath
@@ -171,6 +172,8 @@ pub struct Facts {
     pub provider_status: Option<u16>,
     /// The field of the request that is wrong.
     pub param: Option<String>,
+    /// The same in our own words, where they are known.
+    pub field: Option<Field>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
     /// The methods that the path does have.
@@ -203,6 +206,7 @@ impl Error {
             origin: Origin::Gateway,
             provider_status: None,
             param: None,
+            field: None,
             retry_after: None,
             allow: None,
             attempts: vec![],
@@ -267,7 +271,7 @@ impl Error {
             (
                 Kind::InvalidRequest
                 | Kind::Unproven
-                | Kind::OutputLimit
+                | Kind::Unsupported
                 | Kind::Beta
                 | Kind::ContextLength,
                 Some(status @ (400 | 413 | 422)),

@@ -149,6 +149,20 @@ impl Meaning {
                 Field::ToolChoice => less.tool_choice = None,
                 Field::ParallelToolCalls => less.parallel_tool_calls = None,
                 Field::MaxTokens => less.max_tokens = None,
+                Field::Temperature => less.sampling.temperature = None,
+                Field::TopP => less.sampling.top_p = None,
+                Field::TopK => less.sampling.top_k = None,
+                Field::FrequencyPenalty => less.sampling.frequency_penalty = None,
+                Field::PresencePenalty => less.sampling.presence_penalty = None,
+                Field::Seed => less.sampling.seed = None,
+                Field::Stop => less.sampling.stop.clear(),
+                Field::N => less.sampling.n = None,
+                Field::Reasoning => less.reasoning = None,
+                Field::User => less.user = None,
+                Field::Metadata => less.metadata.clear(),
+                Field::ServiceTier => less.service_tier = None,
+                Field::Verbosity => less.verbosity = None,
+                Field::PromptCacheKey => less.prompt_cache_key = None,
                 _ => {}
             }
         }

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, Field, Kind, Result};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{clean, json, wait};
+use crate::{clean, json, refused, wait};
 
 /// How many providers may quote each other.
 const MOST_QUOTED: usize = 3;
@@ -78,14 +78,17 @@ pub(crate) fn from_event(data: &[u8]) -> Error {
 fn classify(status: u16, said: Said) -> Error {
     let code = said.code.as_deref().unwrap_or_default();
     let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
+    let part = refused::part(code, said.param.as_deref(), &message);
+    let fits = |it: &(Kind, _)| status == 400 || status == 422 && it.0 == Kind::Unsupported;
+    let (refused, field) = part.filter(fits).unzip();
+    let field = field.flatten();
     let kind = match status {
-        400 | 422 if is_about_the_limit(&message) => Kind::OutputLimit,
+        // Some speak of the longest context here.
+        400 | 422 if field == Some(Field::MaxTokens) => Kind::Unsupported,
         400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
         413 if code == "rate_limit_exceeded" => Kind::RateLimited,
         400 if is_about_us(code, &message) => Kind::Refused,
-        400 if is_about_proofs(code, &message) => Kind::Unproven,
-        400 if is_about_a_beta(&message) => Kind::Beta,
-        400 | 413 | 422 => Kind::InvalidRequest,
+        400 | 413 | 422 => refused.unwrap_or(Kind::InvalidRequest),
         408 | 504 => Kind::Timeout,
         429 => Kind::RateLimited,
         401..=404 => Kind::Refused,
@@ -94,6 +97,7 @@ fn classify(status: u16, said: Said) -> Error {
     let mut error = Error::new(kind, clean::clean(&message));
     error.provider_status = Some(status);
     error.param = said.param.map(|it| clean::clean(&it));
+    error.field = field.filter(|_| kind == Kind::Unsupported);
     error.retry_after = said.retry_after;
     error
 }
@@ -105,57 +109,6 @@ fn is_context_length(code: &str, message: &str) -> bool {
     }
     let message = message.to_ascii_lowercase();
     code != "rate_limit_exceeded" && TOO_LONG.iter().any(|it| message.contains(it))
-}
-
-/// A limit on what may be written that is higher than the model's own.
-///
-/// Sources: what users report of OpenAI (opencode-ai/opencode #140), Anthropic (olimorris/
-/// codecompanion.nvim #1028), vLLM (claude-code-best/claude-code #272), Volcengine (Gitlawb/openclaude
-/// #331), DeepSeek, Groq, Gemini and Bedrock.
-fn is_about_the_limit(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    let names = |words: &[&str]| words.iter().any(|it| message.contains(it));
-    names(&[
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "maxoutputtokens",
-        "maximum tokens you requested",
-    ]) && names(&[
-        "is too large",
-        "maximum allowed number of output tokens",
-        "must be less than or equal to",
-        "the valid range of max_tokens is",
-        "the supported range is",
-        "expected a value <=",
-        "exceeds the model limit",
-    ])
-}
-
-/// A beta of Anthropic's that its other hosts do not know, or a field that only it has.
-///
-/// Source: what users of Claude Code report of Bedrock (anthropics/claude-code #49370, #82549).
-fn is_about_a_beta(message: &str) -> bool {
-    message.contains("invalid beta flag") || message.contains("Extra inputs are not permitted")
-}
-
-/// A 400 that speaks of what proves an earlier thought: another model's, another account's, one
-/// that does not fit, or one that is missing.
-///
-/// DeepSeek and Kimi demand a thought's text back where others demand a signature.
-///
-/// Sources: what users report of Anthropic (anthropics/claude-code), Gemini (google-gemini/gemini-cli
-/// #13467), OpenAI (openai/codex #8145), DeepSeek (anomalyco/opencode #24083) and Kimi
-/// (earendil-works/pi #4251), and `ai.google.dev/gemini-api/docs/thought-signatures`.
-fn is_about_proofs(code: &str, message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    code == "invalid_encrypted_content"
-        || ["thought signature", "thought_signature"].iter().any(|it| message.contains(it))
-        || message.contains("reasoning_content")
-            && ["missing", "must be passed back"].iter().any(|it| message.contains(it))
-        || message.contains("encrypted content") && message.contains("could not be")
-        || message.contains("thinking` block") && message.contains("`signature`")
-        || message.contains("expected `thinking`")
 }
 
 /// What the providers of the catalog say of a prompt that is too long for the model.
@@ -360,59 +313,6 @@ mod tests {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
-    }
-
-    #[test]
-    fn a_limit_that_is_too_high_is_understood() {
-        for told in [
-            "max_tokens is too large: 50000. This model supports at most 32768 completion tokens",
-            "max_tokens: 17000 > 8192, which is the maximum allowed number of output tokens",
-            "'max_tokens' or 'max_completion_tokens' is too large: 64000. This model's maximum context \
-             length is 64001 tokens and your request has 24235 input tokens",
-            "The parameter `max_completion_tokens` is not valid: expected a value <= 12288, got 32000",
-            "`max_tokens` must be less than or equal to `32768`, the maximum value for this model",
-            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
-            "it has a maxOutputTokens value of 70000 but the supported range is from 1 to 65537",
-            "The maximum tokens you requested exceeds the model limit of 4096.",
-        ] {
-            let body = serde_json::json!({"error": {"message": told}}).to_string();
-            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::OutputLimit, "{told}");
-        }
-        for told in [
-            "`max_tokens` must be greater than `thinking.budget_tokens`",
-            "max_tokens must be at least 1",
-            "max_tokens: too many",
-        ] {
-            let body = serde_json::json!({"error": {"message": told}}).to_string();
-            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::InvalidRequest, "{told}");
-        }
-    }
-
-    #[test]
-    fn what_is_said_of_an_earlier_thought_is_understood() {
-        for told in [
-            "messages.1.content.0: Invalid `signature` in `thinking` block",
-            "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`.",
-            "Corrupted thought signature.",
-            "Function call is missing a thought_signature in functionCall parts.",
-            "The encrypted content gAAA...DQ== could not be verified.",
-            "The `reasoning_content` in the thinking mode must be passed back to the API.",
-            "thinking is enabled but reasoning_content is missing in assistant tool call message at 2",
-        ] {
-            let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
-            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::Unproven, "{told}");
-        }
-        let event = r#"{"code":"invalid_encrypted_content","message":"It is not ours."}"#;
-        assert_eq!(from_event(event.as_bytes()).kind, Kind::Unproven);
-        for told in [
-            "`thinking.budget_tokens` must be at least 1024",
-            "'messages.1' : property 'reasoning_content' is unsupported",
-            "messages.1.content.0: unknown block `thinking_aloud`",
-            "The signature of the request does not match",
-        ] {
-            let body = format!(r#"{{"error":{{"message":"{told}"}}}}"#);
-            assert_eq!(from_status(400, body.as_bytes()).kind, Kind::InvalidRequest, "{told}");
-        }
     }
 
     #[test]

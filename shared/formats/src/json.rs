@@ -260,6 +260,7 @@ impl<'a> Edits<'a> {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
         let value = value.into();
         if let Some(at) = self.position(name) {
+            self.values.retain(|it| it.0 != at);
             self.values.push((at, value));
             return;
         }
@@ -267,6 +268,13 @@ impl<'a> Edits<'a> {
             self.added.push(',');
         }
         self.added.push_str(&format!("\"{name}\":{value}"));
+    }
+
+    /// What a member says so far; none where there is none of this name.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let at = self.position(name)?;
+        let changed = self.values.iter().find(|it| it.0 == at).map(|it| it.1.as_ref());
+        changed.or_else(|| Some(text(&self.raw.body, &self.raw.members.get(at)?.value)))
     }
 
     /// Takes a member out. False when there is none of this name.
@@ -366,6 +374,17 @@ mod tests {
         let mut edits = Edits::new(&raw);
         edit(&mut edits);
         String::from_utf8(edits.apply().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_member_may_be_changed_twice() {
+        let out = edited(r#"{"a":1,"b":2}"#, |it| {
+            it.set("a", "3");
+            let again = format!("{}0", it.value("a").unwrap());
+            it.set("a", again);
+            assert_eq!((it.value("b"), it.value("c")), (Some("2"), None));
+        });
+        assert_eq!(out, r#"{"a":30,"b":2}"#);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod json;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
+mod refused;
 mod sse;
 mod tags;
 mod tool_names;

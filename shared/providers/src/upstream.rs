@@ -250,7 +250,7 @@ async fn written(
 ) -> Result<Written> {
     let (step, request) = (next.step(), question.request);
     let mut without = left_out(step, request).to_vec();
-    without.extend(next.without.limit.then_some(Field::MaxTokens));
+    without.extend_from_slice(&next.without.fields);
     let mut target = Target {
         model: &step.model,
         stream: request.stream,
@@ -264,7 +264,7 @@ async fn written(
     let same = format.name() == request.format.name;
     let forwarded = same && !next.without.betas;
     // Bytes that are passed on have the client's limit, which is not looked up.
-    if !forwarded || next.without.limit {
+    if !forwarded || without.contains(&Field::MaxTokens) {
         target.max_output = (question.max_output)(step);
     }
     let word = request.format.word;

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical::{Attempt, Error, Kind, Outcome, Result};
+use canonical::{Attempt, Error, Field, Kind, Outcome, Result};
 
 use crate::{
     document::FallbackOn,
@@ -16,6 +16,8 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause that is worth waiting for: beyond it the next step is better.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many fields a step is asked without.
+const MOST_FIELDS: usize = 4;
 /// How long a client is told to wait when nobody knows better.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
@@ -48,7 +50,7 @@ pub struct Tries {
     kinds: Vec<Kind>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Current {
     step: usize,
     key: usize,
@@ -59,26 +61,28 @@ struct Current {
 }
 
 /// What a provider is asked without, because it has refused it and may answer otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Without {
     /// What proves earlier thoughts.
     pub proofs: bool,
-    /// How much may be written.
-    pub limit: bool,
     /// What only betas have.
     pub betas: bool,
+    /// What its model does not take.
+    pub fields: Vec<Field>,
 }
 
 impl Without {
-    /// What to leave out after a failure of this kind; none where that would change nothing.
-    fn and(self, kind: Kind) -> Option<Self> {
-        let less = match kind {
-            Kind::Unproven => Self { proofs: true, ..self },
-            Kind::OutputLimit => Self { limit: true, ..self },
-            Kind::Beta => Self { betas: true, ..self },
-            _ => self,
-        };
-        (less != self).then_some(less)
+    /// Adds what a failure is about. False where that would change nothing.
+    fn add(&mut self, error: &Error) -> bool {
+        match (error.kind, &error.field) {
+            (Kind::Unproven, _) => !std::mem::replace(&mut self.proofs, true),
+            (Kind::Beta, _) => !std::mem::replace(&mut self.betas, true),
+            (Kind::Unsupported, Some(field)) if !self.fields.contains(field) => {
+                self.fields.push(field.clone());
+                self.fields.len() <= MOST_FIELDS
+            }
+            _ => false,
+        }
     }
 }
 
@@ -166,7 +170,7 @@ impl Tries {
         Ok(Try {
             pause,
             key: current.key,
-            without: current.without,
+            without: current.without.clone(),
             timeout: step.timeout.min(left.saturating_sub(pause)),
             plan: self.plan.clone(),
             step: current.step,
@@ -216,7 +220,7 @@ impl Tries {
 
     /// Notes that the provider answers.
     pub fn succeeded(&mut self, status: u16, now: u64) -> Vec<Attempt> {
-        if let Some(current) = self.current {
+        if let Some(current) = self.current.take() {
             self.note(&current, (Outcome::Success, Some(status), None), now);
             let step = &self.plan.steps[current.step];
             self.rests.wake(&step.provider, &step.model, current.key, now);
@@ -234,8 +238,8 @@ impl Tries {
         self.note(&current, (outcome, error.provider_status, Some(message)), now);
         self.let_rest(&current, &error, now);
 
-        if let Some(without) = current.without.and(error.kind) {
-            self.current = Some(Current { without, ..current });
+        if current.without.add(&error) {
+            self.current = Some(current);
             self.again = Some(Duration::ZERO);
             return Ok(());
         }

@@ -27,4 +27,5 @@ mod stream_faults;
 mod support;
 mod translated;
 mod unproven;
+mod unsupported;
 mod waits;

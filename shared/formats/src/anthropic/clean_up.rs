@@ -64,6 +64,9 @@ fn left_out(
         }
         Field::Tools => edits.remove("tools"),
         Field::ToolChoice => edits.remove("tool_choice"),
+        Field::Temperature | Field::TopP | Field::TopK => edits.remove(&field.plain()),
+        Field::Stop => edits.remove("stop_sequences"),
+        Field::Reasoning => edits.remove("thinking"),
         // It has to be there.
         Field::MaxTokens => {
             edits.set("max_tokens", target.max_output.unwrap_or(thinking::ANSWER).to_string());

@@ -60,7 +60,7 @@ fn type_of(error: &Error) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
-        | Kind::OutputLimit
+        | Kind::Unsupported
         | Kind::Beta
         | Kind::ContextLength
         | Kind::WrongMethod

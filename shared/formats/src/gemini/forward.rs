@@ -39,14 +39,22 @@ fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<boo
         Field::Tools => ("tools", &["functionDeclarations"]),
         Field::ToolChoice => ("toolConfig", &["functionCallingConfig"]),
         Field::MaxTokens => ("generationConfig", &["maxOutputTokens"]),
+        Field::Temperature => ("generationConfig", &["temperature"]),
+        Field::TopP => ("generationConfig", &["topP"]),
+        Field::TopK => ("generationConfig", &["topK"]),
+        Field::FrequencyPenalty => ("generationConfig", &["frequencyPenalty"]),
+        Field::PresencePenalty => ("generationConfig", &["presencePenalty"]),
+        Field::Seed => ("generationConfig", &["seed"]),
+        Field::Stop => ("generationConfig", &["stopSequences"]),
+        Field::N => ("generationConfig", &["candidateCount"]),
+        Field::Reasoning => ("generationConfig", &["thinkingConfig"]),
         Field::Output => {
             ("generationConfig", &["responseMimeType", "responseSchema", "responseJsonSchema"])
         }
         _ => return Ok(false),
     };
     let name = request::spelled(raw, name);
-    let Some(member) = json::find(raw, name)? else { return Ok(false) };
-    let value = json::text(&raw.body, &member.value);
+    let Some(value) = edits.value(name) else { return Ok(false) };
     if field == &Field::Tools {
         let Some(left) = without_functions(value) else { return Ok(false) };
         if left == "[]" {

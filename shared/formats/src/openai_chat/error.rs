@@ -44,7 +44,7 @@ fn type_of(kind: Kind) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
-        | Kind::OutputLimit
+        | Kind::Unsupported
         | Kind::Beta
         | Kind::ContextLength
         | Kind::UnknownModel

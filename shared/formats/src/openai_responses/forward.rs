@@ -47,6 +47,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         let is_gone = match field {
             Field::Output => without_format(raw, &mut edits)?,
             Field::MaxTokens => edits.remove("max_output_tokens"),
+            Field::Reasoning => edits.remove("reasoning"),
             field => edits.remove(&field.plain()),
         };
         if is_gone {

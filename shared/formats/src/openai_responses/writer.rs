@@ -409,7 +409,7 @@ fn failure(error: &Error) -> &'static str {
         Kind::InvalidRequest
         | Kind::Inexpressible
         | Kind::Unproven
-        | Kind::OutputLimit
+        | Kind::Unsupported
         | Kind::Beta
         | Kind::ContextLength
         | Kind::UnknownModel

@@ -91,15 +91,21 @@ fn proofs_that_a_provider_refuses_are_left_out_once() {
 
 #[test]
 fn each_that_a_provider_refuses_is_left_out() {
+    let unsupported = |field: Field| {
+        let mut error = error(Kind::Unsupported, 400);
+        error.field = Some(field);
+        error
+    };
     let mut tries = start(plan(vec![step("a")]));
-    let mut asked = vec![];
-    for kind in [Kind::OutputLimit, Kind::Unproven] {
-        asked.push(tries.next(NOW).unwrap().without);
-        tries.failed(error(kind, 400), NOW).unwrap();
+    for error in [unsupported(Field::Temperature), error(Kind::Unproven, 400)] {
+        tries.next(NOW).unwrap();
+        tries.failed(error, NOW).unwrap();
     }
-    asked.push(tries.next(NOW).unwrap().without);
-    let limit = Without { limit: true, ..Without::default() };
-    assert_eq!(asked, [Without::default(), limit, Without { proofs: true, ..limit }]);
+    let without = Without { proofs: true, betas: false, fields: vec![Field::Temperature] };
+    assert_eq!(tries.next(NOW).unwrap().without, without);
+    // The same once more changes nothing.
+    tries.failed(unsupported(Field::Temperature), NOW).unwrap();
+    assert_eq!(tries.next(NOW).unwrap_err().attempts.len(), 3);
 }
 
 #[test]
