@@ -1,5 +1,7 @@
 //! What is said: turns and their parts, in the words that at least two formats share.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::{Json, Signature};
 
 /// A conversation, and what is wanted of its next turn.
@@ -326,6 +328,44 @@ impl Turn {
     }
 }
 
+impl Conversation {
+    /// Whether every call has an id of its own. Some providers count anew in each turn.
+    pub fn has_unique_ids(&self) -> bool {
+        let mut seen = HashSet::new();
+        let parts = self.turns.iter().flat_map(|it| &it.parts);
+        parts.into_iter().all(|it| match &it.content {
+            Content::ToolCall(call) => seen.insert(call.id.as_str()),
+            _ => true,
+        })
+    }
+
+    /// Gives a call whose id stands for another before it one of its own, and its result the same.
+    pub fn make_ids_unique(&mut self) {
+        let mut used: HashSet<String> = HashSet::new();
+        let mut times: HashMap<String, u32> = HashMap::new();
+        let mut current: HashMap<String, String> = HashMap::new();
+        for part in self.turns.iter_mut().flat_map(|it| &mut it.parts) {
+            match &mut part.content {
+                Content::ToolCall(call) => {
+                    let mut id = call.id.clone();
+                    while !used.insert(id.clone()) {
+                        let times = times.entry(call.id.clone()).or_insert(1);
+                        *times += 1;
+                        id = format!("{}_{times}", call.id);
+                    }
+                    current.insert(std::mem::replace(&mut call.id, id.clone()), id);
+                }
+                Content::ToolResult(result) => {
+                    if let Some(id) = current.get(&result.id) {
+                        result.id.clone_from(id);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,5 +381,39 @@ mod tests {
         assert!(budget(0).is_off() && effort(Effort::None).is_off());
         assert!(!Reasoning::default().is_off());
         assert_eq!(Reasoning::default().as_budget(), None);
+    }
+
+    #[test]
+    fn a_call_gets_an_id_of_its_own() {
+        let call = |id: &str, name: &str| {
+            let call = ToolCall { id: id.to_owned(), name: name.to_owned(), ..ToolCall::default() };
+            Turn::new(Role::Assistant, vec![Part::new(Content::ToolCall(call))])
+        };
+        let result = |id: &str| {
+            let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
+            Turn::new(Role::User, vec![Part::new(Content::ToolResult(result))])
+        };
+        let turns = vec![
+            call("c", "f"),
+            result("c"),
+            call("c_2", "g"),
+            call("c", "h"),
+            result("c"),
+            result("c_2"),
+        ];
+        let mut conversation = Conversation { turns, ..Conversation::default() };
+        assert!(!conversation.has_unique_ids());
+        conversation.make_ids_unique();
+        assert!(conversation.has_unique_ids());
+        let ids: Vec<_> = conversation
+            .turns
+            .iter()
+            .map(|it| match &it.parts[0].content {
+                Content::ToolCall(call) => call.id.as_str(),
+                Content::ToolResult(result) => result.id.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(ids, ["c", "c", "c_2", "c_3", "c_3", "c_2"]);
     }
 }

@@ -4,6 +4,7 @@
 //! keeps its own bytes; only what must change is changed.
 
 pub mod anthropic;
+mod arguments;
 pub mod bedrock;
 pub mod bedrock_embeddings;
 mod bound;

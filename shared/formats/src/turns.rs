@@ -1,6 +1,6 @@
 //! Turns as targets demand them: rules apart from what is said, sides in alternation.
 
-use canonical::{Content, Conversation, Part, Role};
+use canonical::{Content, Conversation, Error, Kind, Part, Role};
 
 /// Who speaks, where there are only two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,12 @@ pub(crate) enum Side {
     User,
     /// The model.
     Assistant,
+}
+
+/// What every API says of a question without one, in words that are the same for all.
+pub(crate) fn nothing_asked() -> Error {
+    let message = "it needs at least one message besides the system prompt";
+    Error::new(Kind::Inexpressible, message)
 }
 
 /// A conversation whose sides alternate.

@@ -308,6 +308,14 @@ fn told<'a>(meaning: &'a Meaning, target: &Target<'_>) -> Cow<'a, Meaning> {
     if target.unsigned {
         told = Cow::Owned(told.into_owned().unsigned());
     }
+    // Some providers count their calls anew in each turn, and others refuse that.
+    if let Meaning::Conversation(conversation) = &*told
+        && !conversation.has_unique_ids()
+    {
+        let mut mended = conversation.clone();
+        mended.make_ids_unique();
+        told = Cow::Owned(Meaning::Conversation(mended));
+    }
     // A limit above the model's own is none, but many refuse it.
     match (told.max_tokens(), target.max_output) {
         (Some(asked), Some(most)) if most < asked => {

@@ -315,3 +315,37 @@ async fn a_tool_may_have_a_name_that_its_provider_does_not_take() {
     assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["name"], told, "{sent}");
     assert!(!sent.to_string().contains(LONG), "{sent}");
 }
+
+#[tokio::test]
+async fn what_other_models_got_wrong_does_not_end_a_conversation() {
+    // Ids that begin anew with each turn, and arguments that are no JSON.
+    let call = |name: &str, arguments: &str| {
+        let function = json!({"name": name, "arguments": arguments});
+        json!({"role": "assistant", "content": null,
+            "tool_calls": [{"id": "call_0", "type": "function", "function": function}]})
+    };
+    let result = json!({"role": "tool", "tool_call_id": "call_0", "content": "x"});
+    let hello = json!({"role": "user", "content": "Hello"});
+    let messages = json!([hello, call("f", "{\"a\":"), result, call("g", "{}"), result]);
+    let question = json!({"model": "r", "messages": messages});
+    for provider in [Speech::Messages, Speech::Gemini] {
+        let fake = Fake::start().await;
+        fake.answers([provider.whole("Hi")]);
+        let gateway = before(&[(provider, &fake)]).await;
+        let answer = post(&gateway, Speech::Chat, &question, &[]).await;
+        assert_eq!(answer.status, 200, "{provider:?}");
+        let sent = fake.seen()[0].json();
+        let at = |path: &str| sent.pointer(path).unwrap().clone();
+        if provider == Speech::Messages {
+            assert_eq!(at("/messages/1/content/0/input"), json!({"INVALID_JSON": "{\"a\":"}));
+            let ids = [1, 3].map(|turn| at(&format!("/messages/{turn}/content/0/id")));
+            let of = [2, 4].map(|turn| at(&format!("/messages/{turn}/content/0/tool_use_id")));
+            assert!(ids[0] != ids[1] && ids == of, "{sent}");
+        } else {
+            assert_eq!(at("/contents/1/parts/0/functionCall/args/INVALID_JSON"), "{\"a\":");
+            let names =
+                [2, 4].map(|turn| at(&format!("/contents/{turn}/parts/0/functionResponse/name")));
+            assert_eq!(names, ["f", "g"], "{sent}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::MAKER;
+use crate::arguments;
 
 /// How the data of a signature begins that stands for a whole thought nobody may read.
 const REDACTED: &str = "redacted:";
@@ -62,22 +63,6 @@ pub(super) fn empty_object<'a>() -> &'a RawValue {
     serde_json::from_str("{}").expect("an empty object is JSON")
 }
 
-/// The text of a tool call's arguments as an object; none when it is not one.
-pub(super) fn as_object(arguments: &str) -> Option<&RawValue> {
-    let text = arguments.trim();
-    if text.is_empty() {
-        return Some(empty_object());
-    }
-    serde_json::from_str::<&RawValue>(text).ok().filter(|it| it.get().starts_with('{'))
-}
-
-/// What a model wrote that is no object, within one: the way that Anthropic's page on fine-grained
-/// tool streaming names for it.
-fn broken(arguments: &str) -> Cow<'static, RawValue> {
-    let text = serde_json::json!({ "INVALID_JSON": arguments }).to_string();
-    RawValue::from_string(text).map_or_else(|_| Cow::Borrowed(empty_object()), Cow::Owned)
-}
-
 /// The block that a part of an answer is; none where the format has no words for it.
 pub(super) fn block(part: &Part) -> Option<Block<'_>> {
     Some(match &part.content {
@@ -95,8 +80,7 @@ pub(super) fn block(part: &Part) -> Option<Block<'_>> {
         Content::ToolCall(call) => Block::ToolUse {
             id: tool_id(&call.id, part.signature.as_ref()),
             name: &call.name,
-            input: as_object(&call.arguments)
-                .map_or_else(|| broken(&call.arguments), Cow::Borrowed),
+            input: arguments::told(&call.arguments),
         },
         Content::Image(_)
         | Content::Audio(_)
@@ -161,13 +145,5 @@ mod tests {
         assert_eq!(read_signature(&nobody()), None);
         assert_eq!(read_signature(""), None);
         assert_eq!(redacted(&redact("x")), Some("x"));
-    }
-
-    #[test]
-    fn arguments_are_an_object_or_nothing() {
-        assert_eq!(as_object("").unwrap().get(), "{}");
-        assert_eq!(as_object(" {\"a\":1} ").unwrap().get(), "{\"a\":1}");
-        assert!(as_object("[1]").is_none() && as_object("{\"a\":").is_none());
-        assert_eq!(broken("{\"a\":").get(), r#"{"INVALID_JSON":"{\"a\":"}"#);
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Encoded, Target, json,
-    turns::{Alternating, Side, alternating},
+    turns::{Alternating, Side, alternating, nothing_asked},
 };
 
 /// Writes a request for an answer.
@@ -156,8 +156,7 @@ fn turns<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Result
         }
     }
     if messages.is_empty() {
-        let message = "it needs at least one message besides the system prompt";
-        return Err(Error::new(Kind::Inexpressible, message));
+        return Err(nothing_asked());
     }
     // A beginning that the model continues must not end with white space.
     if let Some(Message { role: "assistant", content }) = messages.last_mut()

@@ -7,10 +7,10 @@ use canonical::{
 
 use super::{
     MAKER,
-    content::{as_object, fit, redacted},
+    content::{fit, redacted},
     request::{Block, CacheControl, Source},
 };
-use crate::turns::Side;
+use crate::{arguments, turns::Side};
 
 /// Pictures that are taken.
 const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
@@ -67,7 +67,7 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
         Content::File(media) => document(media, cache_control)?,
         Content::Audio(_) => return Err(untaken("sound", &Field::Audio)),
         Content::Video(_) => return Err(untaken("moving pictures", &Field::Video)),
-        Content::ToolCall(call) => tool_use(call, cache_control)?,
+        Content::ToolCall(call) => tool_use(call, cache_control),
         Content::ToolResult(result) => tool_result(result, cache_control, dropped)?,
     }))
 }
@@ -187,15 +187,9 @@ fn media_type<'a>(media: &'a Media, data: &str) -> &'a str {
     }
 }
 
-fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Result<Block<'a>> {
-    let input = as_object(&call.arguments).ok_or_else(|| {
-        let message = format!(
-            "The arguments of the tool call `{}` are not a JSON object; repair them.",
-            call.id
-        );
-        Error::invalid("messages[].tool_calls[].function.arguments", message)
-    })?;
-    Ok(Block::ToolUse { id: fit(&call.id), name: &call.name, input, cache_control })
+fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Block<'a> {
+    let input = arguments::told(&call.arguments);
+    Block::ToolUse { id: fit(&call.id), name: &call.name, input, cache_control }
 }
 
 fn tool_result<'a>(

@@ -1,5 +1,7 @@
 //! A request, as Anthropic reads it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -74,7 +76,7 @@ pub(super) enum Block<'a> {
     ToolUse {
         id: String,
         name: &'a str,
-        input: &'a RawValue,
+        input: Cow<'a, RawValue>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<CacheControl<'a>>,
     },

@@ -12,14 +12,16 @@ use canonical::{
     CacheMark, Content, Conversation, Error, Field, Kind, Part, Result, Signature, ToolCall,
     ToolResult,
 };
-use serde_json::value::RawValue;
 
 use super::{
     MAKER, REDACTED, media,
     model::Family,
     wire::{self, Block, CachePoint, Message},
 };
-use crate::turns::{Side, alternating};
+use crate::{
+    arguments,
+    turns::{Side, alternating},
+};
 
 /// How long an id may be, in bytes.
 const LONGEST_ID: usize = 64;
@@ -183,7 +185,7 @@ impl Writer {
                 text_block(text)
             }
             Content::Reasoning(text) => self.thought(text, signature.as_ref()),
-            Content::ToolCall(call) => Some(Block::ToolUse(tool_use(call)?)),
+            Content::ToolCall(call) => Some(Block::ToolUse(tool_use(call))),
             Content::ToolResult(result) => Some(self.result(result)?),
             // Only the user may show something.
             other if side == Side::Assistant => {
@@ -294,18 +296,9 @@ pub(super) fn cache_point<'a>(
     Some(CachePoint { kind: "default", ttl: known })
 }
 
-fn tool_use(call: &ToolCall) -> Result<wire::ToolUse<'_>> {
+fn tool_use(call: &ToolCall) -> wire::ToolUse<'_> {
     let ToolCall { id, name, arguments } = call;
-    let text = if arguments.trim().is_empty() { "{}" } else { arguments };
-    let input = serde_json::from_str::<&RawValue>(text).ok();
-    let input = input.filter(|it| it.get().starts_with('{')).ok_or_else(|| {
-        let message = format!(
-            "The arguments of the tool call `{id}` are no JSON object; send them as the model \
-             wrote them, or `{{}}`."
-        );
-        Error::invalid("messages", message)
-    })?;
-    Ok(wire::ToolUse { tool_use_id: fit(id), name, input })
+    wire::ToolUse { tool_use_id: fit(id), name, input: arguments::told(arguments) }
 }
 
 /// An id as it is allowed: letters, digits, `_` and `-`, and not too long. The same id gives the

@@ -79,7 +79,7 @@ pub(super) enum Source<'a> {
 pub(super) struct ToolUse<'a> {
     pub(super) tool_use_id: Cow<'a, str>,
     pub(super) name: &'a str,
-    pub(super) input: &'a RawValue,
+    pub(super) input: Cow<'a, RawValue>,
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ use super::{
     cited::Cited,
     parts::{self, FunctionCall, Part},
 };
+use crate::arguments;
 
 /// A whole answer, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]
@@ -198,7 +199,7 @@ fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
             Content::Video(media) => parts::made(media, "video/mp4"),
             Content::File(media) => parts::made(media, "application/octet-stream"),
             Content::ToolCall(call) => {
-                let Some(args) = parts::arguments(&call.arguments) else {
+                let Some(args) = arguments::object(&call.arguments) else {
                     broken = true;
                     continue;
                 };

@@ -12,11 +12,11 @@ use super::{
     MAKER,
     media::{self, Taken},
     model::Family,
-    parts::{self, Content as Wire, FunctionCall, FunctionResponse, Outcome, Part, Value},
+    parts::{Content as Wire, FunctionCall, FunctionResponse, Outcome, Part, Value},
     signature,
 };
 use crate::{
-    bound,
+    arguments, bound,
     turns::{self, Side},
 };
 
@@ -32,7 +32,8 @@ pub(super) fn of<'a>(
         _ => None,
     };
     let tools = parts.filter_map(call).collect();
-    Writer { conversation, tools, family, dropped }.contents()
+    let (rules, contents) = Writer { conversation, tools, family, dropped }.contents()?;
+    if contents.is_empty() { Err(turns::nothing_asked()) } else { Ok((rules, contents)) }
 }
 
 /// What was said so far, while it is written.
@@ -120,10 +121,7 @@ impl<'a> Writer<'a, '_> {
             Content::Video(it) => self.media(it, &Field::Video)?,
             Content::File(it) => self.media(it, &Field::File)?,
             Content::ToolCall(ToolCall { id, name, arguments }) => {
-                let args = parts::arguments(arguments).ok_or_else(|| {
-                    let message = format!("The arguments of the call `{id}` in an earlier turn are no JSON object, and Gemini takes nothing else.");
-                    Error::invalid("messages[].tool_calls[].function.arguments", message)
-                })?;
+                let args = arguments::told(arguments);
                 Part::call(FunctionCall {
                     id: id.as_str().into(),
                     name: name.as_str().into(),

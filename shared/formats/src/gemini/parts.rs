@@ -148,10 +148,3 @@ pub(super) fn made<'a>(media: &'a Media, otherwise: &'static str) -> Part<'a> {
         Source::Text(text) => Part::text(text.as_str()),
     }
 }
-
-/// The arguments of a call as the object that they must be; none where they are none.
-pub(super) fn arguments(json: &str) -> Option<Cow<'_, RawValue>> {
-    let json = if json.trim().is_empty() { "{}" } else { json };
-    let args: &RawValue = serde_json::from_str(json).ok()?;
-    args.get().starts_with('{').then_some(Cow::Borrowed(args))
-}

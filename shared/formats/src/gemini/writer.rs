@@ -15,7 +15,7 @@ use super::{
     error,
     parts::{self, FunctionCall, Part},
 };
-use crate::{EventWriter, sse};
+use crate::{EventWriter, arguments, sse};
 
 /// Writes chunks: a provider's own, or made of pieces.
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ impl Writer {
         }
         let calls = std::mem::take(&mut choice.calls);
         let written = calls.iter().filter_map(|call| {
-            let args = parts::arguments(&call.arguments)?;
+            let args = arguments::object(&call.arguments)?;
             let (id, name) = (call.id.as_str().into(), call.name.as_str().into());
             let part = Part::call(FunctionCall { id, name, args });
             Some(part.for_client(call.signature.as_ref()))

@@ -15,7 +15,7 @@ use super::{
         ToolJson,
     },
 };
-use crate::{Encoded, Target, bound, json, openai_chat::effort};
+use crate::{Encoded, Target, bound, json, openai_chat::effort, turns::nothing_asked};
 
 /// The fewest tokens that may be asked for.
 const FEWEST: u64 = 16;
@@ -47,6 +47,9 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     let mut page = Page::default();
     page.cache(cache.as_ref());
     turns.iter().try_for_each(|it| page.turn(it))?;
+    if page.items.is_empty() {
+        return Err(nothing_asked());
+    }
     let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
     let thinks = reasoning.as_ref().map_or_else(|| thinks(target.model), |it| !it.is_off());
     let format = output.as_ref().map(|it| page.output(it)).transpose()?;
@@ -406,8 +409,21 @@ mod tests {
     }
 
     fn answered(parts: Vec<Part>) -> Conversation {
-        let turns = vec![Turn::new(Role::Assistant, parts)];
+        let turns = vec![user("Hi"), Turn::new(Role::Assistant, parts)];
         Conversation { turns, ..Conversation::default() }
+    }
+
+    fn user(text: &str) -> Turn {
+        Turn::new(Role::User, vec![Part::new(Content::Text(text.to_owned(), vec![]))])
+    }
+
+    #[test]
+    fn something_has_to_be_asked() {
+        for turns in [vec![], vec![Turn::new(Role::User, vec![])]] {
+            let conversation = Conversation { turns, ..Conversation::default() };
+            let error = encode(&conversation, &Target::default()).unwrap_err();
+            assert_eq!(error.kind, Kind::Inexpressible);
+        }
     }
 
     #[test]
@@ -421,8 +437,9 @@ mod tests {
             presence_penalty: Some(0.0),
             ..Sampling::default()
         };
+        let turns = vec![user("Hi")];
         let conversation =
-            Conversation { sampling, max_tokens: Some(5), ..Conversation::default() };
+            Conversation { turns, sampling, max_tokens: Some(5), ..Conversation::default() };
         let (body, dropped) = encoded(&conversation);
         assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
         assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
