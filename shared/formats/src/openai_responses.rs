@@ -9,6 +9,7 @@ mod encode;
 mod forward;
 mod inbound;
 mod item;
+mod namespace;
 mod outbound;
 mod parts;
 mod reader;

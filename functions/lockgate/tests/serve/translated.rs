@@ -349,3 +349,54 @@ async fn what_other_models_got_wrong_does_not_end_a_conversation() {
         }
     }
 }
+
+#[tokio::test]
+async fn tools_in_namespaces_are_called_where_there_are_none() {
+    let tool =
+        |name: &str| json!({"type": "function", "name": name, "parameters": {"type": "object"}});
+    let crm = json!({"type": "namespace", "name": "crm", "tools": [tool("find"), tool("list")]});
+    let added = json!({"type": "additional_tools", "role": "developer", "tools": [tool("late")]});
+    let user = json!({"role": "user", "content": "Hello"});
+    let mut question = json!({
+        "model": "r", "store": false, "tools": [tool("plain"), crm], "input": [added, user],
+    });
+    let fake = Fake::start().await;
+    let gateway = before(&[(Speech::Chat, &fake)]).await;
+    fake.answers([openai::completion("Hi")]);
+    post(&gateway, Speech::Responses, &question, &[]).await;
+    let sent = fake.seen()[0].json();
+    let tools = sent["tools"].as_array().unwrap();
+    let mut names: Vec<_> =
+        tools.iter().map(|it| it["function"]["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names.len(), 4, "{sent}");
+    let find = names.iter().find(|it| it.starts_with("crm_find_")).unwrap().to_string();
+    assert!(names.contains(&"late") && names.contains(&"plain"), "{names:?}");
+
+    fake.answers([
+        openai::completion_with_tool("c1", &find, "{}"),
+        Scripted::stream([
+            openai::tool_call(0, "c1", &find),
+            openai::tool_arguments(0, "{}"),
+            openai::finish("tool_calls"),
+            openai::done(),
+        ]),
+    ]);
+    let answer = post(&gateway, Speech::Responses, &question, &[]).await.json().await.unwrap();
+    let call = answer["output"][0].clone();
+    assert_eq!((&call["namespace"], &call["name"]), (&json!("crm"), &json!("find")), "{answer}");
+    question["stream"] = true.into();
+    let stream = post(&gateway, Speech::Responses, &question, &[]).await.text().await.unwrap();
+    let items = events(&stream).into_iter().filter(|it| it["type"] == "response.output_item.done");
+    let items: Vec<_> =
+        items.map(|it| [it["item"]["namespace"].clone(), it["item"]["name"].clone()]).collect();
+    assert_eq!(items, [[json!("crm"), json!("find")]], "{stream}");
+
+    question["stream"] = false.into();
+    let result = json!({"type": "function_call_output", "call_id": "c1", "output": "x"});
+    question["input"].as_array_mut().unwrap().extend([call, result]);
+    fake.answers([openai::completion("Done")]);
+    post(&gateway, Speech::Responses, &question, &[]).await;
+    let sent = fake.seen().pop().unwrap().json();
+    assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["name"], find, "{sent}");
+}

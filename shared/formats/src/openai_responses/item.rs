@@ -3,7 +3,7 @@
 use canonical::{Citation, Content, Finish, Media, Part as Said, Signature, Source, Usage};
 use serde::Serialize;
 
-use super::parts::unsealed;
+use super::{namespace, parts::unsealed};
 
 /// One item of an answer.
 #[derive(Clone, Debug, Serialize)]
@@ -12,7 +12,15 @@ pub(super) enum Item {
     /// What is said.
     Message { id: String, status: Status, role: &'static str, content: Vec<Part> },
     /// A tool is to be called.
-    FunctionCall { id: String, status: Status, call_id: String, name: String, arguments: String },
+    FunctionCall {
+        id: String,
+        status: Status,
+        call_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        name: String,
+        arguments: String,
+    },
     /// What was thought.
     Reasoning { id: String, summary: Vec<Part>, encrypted_content: Option<String> },
     /// A picture.
@@ -90,6 +98,13 @@ impl Annotation {
 }
 
 impl Item {
+    /// A call, with its namespace apart.
+    pub(super) fn call(id: String, call_id: String, name: &str, arguments: String) -> Self {
+        let (namespace, name) = namespace::split(name);
+        let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
+        Self::FunctionCall { id, status: Status::Completed, call_id, namespace, name, arguments }
+    }
+
     /// The same thought under the name that it was announced by.
     pub(super) fn named(mut self, name: &str) -> Self {
         if let Self::Reasoning { id, .. } = &mut self {
@@ -155,13 +170,12 @@ impl Names {
                 Content::Reasoning(text) => {
                     items.push(self.reasoning(at, text, part.signature.as_ref()));
                 }
-                Content::ToolCall(call) => items.push(Item::FunctionCall {
-                    id: self.item("fc", at),
-                    status: Status::Completed,
-                    call_id: signed(&call.id, part.signature.as_ref()),
-                    name: call.name.clone(),
-                    arguments: whole(&call.arguments),
-                }),
+                Content::ToolCall(call) => items.push(Item::call(
+                    self.item("fc", at),
+                    signed(&call.id, part.signature.as_ref()),
+                    &call.name,
+                    whole(&call.arguments),
+                )),
                 Content::Image(media) => match picture(self.item("ig", at), media) {
                     Ok(item) => items.push(item),
                     Err(url) => self.say(&mut items, Part::text(url)),

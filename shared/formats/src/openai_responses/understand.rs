@@ -9,7 +9,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{answer, encode, forward, parts, wire};
+use super::{answer, encode, forward, namespace, parts, wire};
 use crate::{bound, json, openai_chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
@@ -95,6 +95,7 @@ fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()
                 _ => talk.turns.push(Turn::new(Role::User, vec![result])),
             }
         }
+        "additional_tools" => added(item, path, talk)?,
         "image_generation_call" => answered(talk, answer::picture(item)),
         "item_reference" => return Err(forward::reference(path)),
         // The work of tools that run at the provider.
@@ -158,6 +159,7 @@ fn call(item: &wire::Item<'_>, path: &str) -> Result<Part> {
         let path = format!("{path}.name");
         return Err(Error::invalid(&path, format!("`{path}` is missing.")));
     }
+    let name = namespace::joined(item.namespace.as_deref(), &name);
     let call = ToolCall { id: id.to_owned(), name, arguments };
     Ok(Part { content: Content::ToolCall(call), cache: None, signature })
 }
@@ -188,41 +190,63 @@ struct ToolJson<'a> {
     output_schema: Option<&'a RawValue>,
     #[serde(default)]
     defer_loading: Option<bool>,
+    #[serde(borrow, default)]
+    tools: Option<Vec<&'a RawValue>>,
 }
 
 fn tools(raw: &Raw, talk: &mut Conversation) -> Result<()> {
     let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
-    for (at, tool) in list.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("tools[{at}]");
-        let tool: ToolJson<'_> = serde_json::from_str(tool.get()).map_err(|error| {
-            let message = format!("`{path}` must be a tool, such as a function with a `name`.");
-            Error::invalid(&path, message).caused_by(json::unquoted(&error))
-        })?;
-        if tool.kind != "function" {
-            other(talk, format!("tools[].type={}", tool.kind));
-            continue;
-        }
-        if tool.output_schema.is_some() {
-            other(talk, "tools[].output_schema".to_owned());
-        }
-        if tool.defer_loading == Some(true) {
-            other(talk, "tools[].defer_loading".to_owned());
-        }
-        let Some(name) = tool.name.filter(|it| !it.is_empty()) else {
-            let path = format!("{path}.name");
-            let message = format!("`{path}` is missing; here it stands beside `type`.");
-            return Err(Error::invalid(&path, message));
-        };
-        talk.tools.push(Tool {
-            name,
-            description: tool.description,
-            schema: tool.parameters.map(|it| Json(it.get().to_owned())),
-            strict: tool.strict,
-            cache: None,
-        });
+    for (at, json) in list.unwrap_or_default().into_iter().enumerate() {
+        tool(json, None, &format!("tools[{at}]"), talk)?;
     }
     talk.parallel_tool_calls = json::read(raw, "parallel_tool_calls", "true or false")?;
     choice(raw, talk)
+}
+
+/// Tools that are added on the way.
+fn added(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+    let path = format!("{path}.tools");
+    let list = item.tools.map(|it| json::understood(it, &path, "a list of tools")).transpose()?;
+    let list: Vec<&RawValue> = list.unwrap_or_default();
+    list.into_iter()
+        .enumerate()
+        .try_for_each(|(at, json)| tool(json, None, &format!("{path}[{at}]"), talk))
+}
+
+/// One tool, or all those of a namespace.
+fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversation) -> Result<()> {
+    let tool: ToolJson<'_> =
+        json::understood(json, path, "a tool, such as a function with a `name`")?;
+    let missing = || {
+        let path = format!("{path}.name");
+        let message = format!("`{path}` is missing; here it stands beside `type`.");
+        Error::invalid(&path, message)
+    };
+    if tool.kind == "namespace" && within.is_none() {
+        let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
+        return tool.tools.unwrap_or_default().into_iter().enumerate().try_for_each(
+            |(at, json)| self::tool(json, Some(&name), &format!("{path}.tools[{at}]"), talk),
+        );
+    }
+    if tool.kind != "function" {
+        other(talk, format!("tools[].type={}", tool.kind));
+        return Ok(());
+    }
+    if tool.output_schema.is_some() {
+        other(talk, "tools[].output_schema".to_owned());
+    }
+    if tool.defer_loading == Some(true) {
+        other(talk, "tools[].defer_loading".to_owned());
+    }
+    let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
+    talk.tools.push(Tool {
+        name: namespace::joined(within, &name),
+        description: tool.description,
+        schema: tool.parameters.map(|it| Json(it.get().to_owned())),
+        strict: tool.strict,
+        cache: None,
+    });
+    Ok(())
 }
 
 #[derive(Default, Deserialize)]

@@ -54,6 +54,11 @@ pub(super) struct Item<'a> {
     #[serde(borrow)]
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) namespace: Option<Cow<'a, str>>,
+    /// Tools that are added on the way.
+    #[serde(borrow)]
+    pub(super) tools: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub(super) arguments: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) output: Option<&'a RawValue>,

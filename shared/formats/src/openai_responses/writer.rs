@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     item::{self, Annotation, Answer, Failure, Item, Names, Part, Status, Tokens},
+    namespace,
     stream::{OfAnswer, Stream, Within, within},
     wire,
 };
@@ -271,7 +272,7 @@ impl Writer {
             self.send_arguments(&arguments, out);
         }
         let within = Within {
-            name: Some(&call.name),
+            name: Some(namespace::split(&call.name).1),
             arguments: Some(&arguments),
             ..within(&id, &self.stream)
         };
@@ -436,8 +437,11 @@ impl Call {
     }
 
     fn item(&self, id: String, arguments: &str, status: Status) -> Item {
-        let (call_id, name) = (self.id.clone(), self.name.clone());
-        Item::FunctionCall { id, status, call_id, name, arguments: arguments.to_owned() }
+        let mut item = Item::call(id, self.id.clone(), &self.name, arguments.to_owned());
+        if let Item::FunctionCall { status: so_far, .. } = &mut item {
+            *so_far = status;
+        }
+        item
     }
 }
 
