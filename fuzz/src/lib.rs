@@ -6,7 +6,7 @@ use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
 use canonical::{EventKind, Field, Kind, Raw, Request, Summary, Task};
 use formats::{
-    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target,
+    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, ToolNames,
     anthropic::{Anthropic, AnthropicCount},
     bedrock::Bedrock,
     bedrock_embeddings::BedrockEmbeddings,
@@ -75,6 +75,7 @@ pub fn request(input: &[u8]) {
         if let Ok(meaning) = meaning {
             let meaning = meaning.without(target.without).into_owned();
             let meaning = if unsigned { meaning.unsigned() } else { meaning };
+            let meaning = ToolNames::of(&meaning, *provider).tell(meaning);
             sent(provider.encode(&meaning, &target));
         }
     }

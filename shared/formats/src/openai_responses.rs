@@ -5,16 +5,17 @@
 //! describes for `store: false`: reasoning then travels as `encrypted_content`.
 
 mod answer;
+mod call;
 mod encode;
 mod forward;
 mod inbound;
 mod item;
-mod namespace;
 mod outbound;
 mod parts;
 mod reader;
 mod request;
 mod stream;
+mod tool_name;
 mod understand;
 mod wire;
 mod writer;

@@ -7,6 +7,7 @@ mod bedrock;
 mod betas;
 mod bodies;
 mod chat;
+mod codex;
 mod commands;
 mod configuration;
 mod cooldown;

@@ -3,7 +3,10 @@
 use canonical::{Citation, Content, Finish, Media, Part as Said, Signature, Source, Usage};
 use serde::Serialize;
 
-use super::{namespace, parts::unsealed};
+use super::{
+    parts::unsealed,
+    tool_name::{self, ToolName},
+};
 
 /// One item of an answer.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +23,16 @@ pub(super) enum Item {
         namespace: Option<String>,
         name: String,
         arguments: String,
+    },
+    /// A tool is to be called that takes any text.
+    CustomToolCall {
+        id: String,
+        status: Status,
+        call_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        name: String,
+        input: String,
     },
     /// What was thought.
     Reasoning { id: String, summary: Vec<Part>, encrypted_content: Option<String> },
@@ -98,11 +111,30 @@ impl Annotation {
 }
 
 impl Item {
-    /// A call, with its namespace apart.
-    pub(super) fn call(id: String, call_id: String, name: &str, arguments: String) -> Self {
-        let (namespace, name) = namespace::split(name);
+    /// A call of either kind.
+    pub(super) fn call(id: String, call_id: String, name: &str, arguments: &str) -> Self {
+        let ToolName { namespace, name, custom } = ToolName::of(name);
         let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
-        Self::FunctionCall { id, status: Status::Completed, call_id, namespace, name, arguments }
+        let status = Status::Completed;
+        if custom {
+            let input = tool_name::input(arguments);
+            return Self::CustomToolCall { id, status, call_id, namespace, name, input };
+        }
+        let arguments = whole(arguments);
+        Self::FunctionCall { id, status, call_id, namespace, name, arguments }
+    }
+
+    /// The same item when nothing of it is written yet.
+    pub(super) fn begun(mut self) -> Self {
+        match &mut self {
+            Self::FunctionCall { status, arguments: text, .. }
+            | Self::CustomToolCall { status, input: text, .. } => {
+                *status = Status::InProgress;
+                text.clear();
+            }
+            Self::Message { .. } | Self::Reasoning { .. } | Self::ImageGenerationCall { .. } => {}
+        }
+        self
     }
 
     /// The same thought under the name that it was announced by.
@@ -174,7 +206,7 @@ impl Names {
                     self.item("fc", at),
                     signed(&call.id, part.signature.as_ref()),
                     &call.name,
-                    whole(&call.arguments),
+                    &call.arguments,
                 )),
                 Content::Image(media) => match picture(self.item("ig", at), media) {
                     Ok(item) => items.push(item),

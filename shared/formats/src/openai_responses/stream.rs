@@ -61,6 +61,8 @@ pub(super) struct Within<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) arguments: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) annotation_index: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) annotation: Option<&'a Annotation>,

@@ -9,7 +9,11 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{answer, encode, forward, namespace, parts, wire};
+use super::{
+    answer, encode, forward, parts,
+    tool_name::{self, ToolName},
+    wire,
+};
 use crate::{bound, json, openai_chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
@@ -87,8 +91,9 @@ fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()
     match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
         "message" => message(item, path, talk)?,
         "reasoning" => answered(talk, parts::reasoning(item)),
-        "function_call" => answered(talk, Some(call(item, path)?)),
-        "function_call_output" => {
+        "function_call" => answered(talk, Some(call(item, path, false)?)),
+        "custom_tool_call" => answered(talk, Some(call(item, path, true)?)),
+        "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
             match talk.turns.last_mut() {
                 Some(last) if is_of_results(last) => last.parts.push(result),
@@ -152,14 +157,18 @@ fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signa
     Ok(Signature::off_id(id))
 }
 
-fn call(item: &wire::Item<'_>, path: &str) -> Result<Part> {
+fn call(item: &wire::Item<'_>, path: &str, custom: bool) -> Result<Part> {
     let (id, signature) = id(item, path)?;
     let ToolCall { name, arguments, .. } = answer::call(item, 0);
     if name.is_empty() {
         let path = format!("{path}.name");
         return Err(Error::invalid(&path, format!("`{path}` is missing.")));
     }
-    let name = namespace::joined(item.namespace.as_deref(), &name);
+    let arguments = match &item.input {
+        Some(input) if custom => tool_name::arguments(input),
+        _ => arguments,
+    };
+    let name = ToolName { namespace: item.namespace.as_deref(), name: &name, custom }.joined();
     let call = ToolCall { id: id.to_owned(), name, arguments };
     Ok(Part { content: Content::ToolCall(call), cache: None, signature })
 }
@@ -192,6 +201,17 @@ struct ToolJson<'a> {
     defer_loading: Option<bool>,
     #[serde(borrow, default)]
     tools: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    format: Option<Grammar<'a>>,
+}
+
+/// What the text of a tool has to look like.
+#[derive(Deserialize)]
+struct Grammar<'a> {
+    #[serde(borrow, default)]
+    syntax: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    definition: Option<Cow<'a, str>>,
 }
 
 fn tools(raw: &Raw, talk: &mut Conversation) -> Result<()> {
@@ -228,7 +248,8 @@ fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversati
             |(at, json)| self::tool(json, Some(&name), &format!("{path}.tools[{at}]"), talk),
         );
     }
-    if tool.kind != "function" {
+    let custom = tool.kind == "custom";
+    if !custom && tool.kind != "function" {
         other(talk, format!("tools[].type={}", tool.kind));
         return Ok(());
     }
@@ -239,14 +260,28 @@ fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversati
         other(talk, "tools[].defer_loading".to_owned());
     }
     let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
+    let schema = if custom {
+        Some(Json(tool_name::CUSTOM_SCHEMA.to_owned()))
+    } else {
+        tool.parameters.map(|it| Json(it.get().to_owned()))
+    };
     talk.tools.push(Tool {
-        name: namespace::joined(within, &name),
-        description: tool.description,
-        schema: tool.parameters.map(|it| Json(it.get().to_owned())),
+        name: ToolName { namespace: within, name: &name, custom }.joined(),
+        description: described(tool.description, tool.format.as_ref()),
+        schema,
         strict: tool.strict,
         cache: None,
     });
     Ok(())
+}
+
+/// What a tool is for, and what grammar its text has to follow: only OpenAI's models are held to it.
+fn described(description: Option<String>, format: Option<&Grammar<'_>>) -> Option<String> {
+    let Some(Grammar { syntax: Some(syntax), definition: Some(definition) }) = format else {
+        return description;
+    };
+    let description = description.unwrap_or_default();
+    Some(format!("{description}\n\nThe input follows this grammar ({syntax}):\n{definition}"))
 }
 
 #[derive(Default, Deserialize)]
@@ -286,7 +321,11 @@ fn choice(raw: &Raw, talk: &mut Conversation) -> Result<()> {
         .map_err(|error| wrong().caused_by(json::unquoted(&error)))?;
     match (choice.kind.as_ref(), choice.name) {
         ("function", Some(name)) => talk.tool_choice = Some(ToolChoice::Named(name)),
-        ("function", None) => return Err(wrong()),
+        ("custom", Some(name)) => {
+            let name = ToolName { namespace: None, name: &name, custom: true };
+            talk.tool_choice = Some(ToolChoice::Named(name.joined()));
+        }
+        ("function" | "custom", None) => return Err(wrong()),
         ("allowed_tools", _) => {
             let functions = choice.tools.into_iter().filter(|it| it.kind == "function");
             let names = functions.filter_map(|it| it.name).collect();

@@ -55,6 +55,9 @@ pub(super) struct Item<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) namespace: Option<Cow<'a, str>>,
+    /// What a tool gets that takes any text.
+    #[serde(borrow)]
+    pub(super) input: Option<Cow<'a, str>>,
     /// Tools that are added on the way.
     #[serde(borrow)]
     pub(super) tools: Option<&'a RawValue>,

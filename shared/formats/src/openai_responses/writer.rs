@@ -10,8 +10,8 @@ use canonical::{
 use serde::Serialize;
 
 use super::{
+    call::Call,
     item::{self, Annotation, Answer, Failure, Item, Names, Part, Status, Tokens},
-    namespace,
     stream::{OfAnswer, Stream, Within, within},
     wire,
 };
@@ -38,15 +38,6 @@ enum Open {
     Message { id: String, parts: Vec<Part> },
     Thought { id: String, text: String },
     Call(Call),
-}
-
-/// A call that is being written, or waits for it.
-#[derive(Debug)]
-struct Call {
-    call: usize,
-    id: String,
-    name: String,
-    arguments: String,
 }
 
 impl Writer {
@@ -235,8 +226,8 @@ impl Writer {
 
     fn open_call(&mut self, call: Call, out: &mut BytesMut) {
         let id = self.stream.names.item("fc", self.stream.items.len());
-        self.stream.added(&call.item(id, "", Status::InProgress), out);
-        if !call.arguments.is_empty() {
+        self.stream.added(&call.item(id).begun(), out);
+        if !call.arguments.is_empty() && !call.is_custom() {
             self.send_arguments(&call.arguments, out);
         }
         self.open = Open::Call(call);
@@ -259,7 +250,13 @@ impl Writer {
             return;
         }
         match &mut self.open {
-            Open::Call(open) if open.call == call => open.arguments.push_str(json),
+            Open::Call(open) if open.call == call => {
+                open.arguments.push_str(json);
+                // A text is taken out of its arguments when they are whole.
+                if open.is_custom() {
+                    return;
+                }
+            }
             _ => return,
         }
         self.send_arguments(json, out);
@@ -267,17 +264,28 @@ impl Writer {
 
     fn end_call(&mut self, call: &Call, out: &mut BytesMut) {
         let id = self.stream.names.item("fc", self.stream.items.len());
-        let arguments = item::whole(&call.arguments);
-        if call.arguments.trim().is_empty() {
-            self.send_arguments(&arguments, out);
+        let item = call.item(id.clone());
+        match &item {
+            Item::CustomToolCall { input, .. } => {
+                let delta = Within { delta: Some(input), ..within(&id, &self.stream) };
+                self.stream.send("response.custom_tool_call_input.delta", delta, out);
+                let done = Within { input: Some(input), ..within(&id, &self.stream) };
+                self.stream.send("response.custom_tool_call_input.done", done, out);
+            }
+            Item::FunctionCall { name, arguments, .. } => {
+                if call.arguments.trim().is_empty() {
+                    self.send_arguments(arguments, out);
+                }
+                let within = Within {
+                    name: Some(name),
+                    arguments: Some(arguments),
+                    ..within(&id, &self.stream)
+                };
+                self.stream.send("response.function_call_arguments.done", within, out);
+            }
+            Item::Message { .. } | Item::Reasoning { .. } | Item::ImageGenerationCall { .. } => {}
         }
-        let within = Within {
-            name: Some(namespace::split(&call.name).1),
-            arguments: Some(&arguments),
-            ..within(&id, &self.stream)
-        };
-        self.stream.send("response.function_call_arguments.done", within, out);
-        self.stream.done(call.item(id, &arguments, Status::Completed), out);
+        self.stream.done(item, out);
     }
 
     fn picture(&mut self, media: &Media, out: &mut BytesMut) {
@@ -426,22 +434,6 @@ fn failure(error: &Error) -> &'static str {
         | Kind::Refused
         | Kind::Unavailable
         | Kind::Internal => "server_error",
-    }
-}
-
-impl Call {
-    /// Whether its arguments are a whole JSON object: nothing can follow.
-    fn is_whole(&self) -> bool {
-        self.arguments.ends_with('}')
-            && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
-    }
-
-    fn item(&self, id: String, arguments: &str, status: Status) -> Item {
-        let mut item = Item::call(id, self.id.clone(), &self.name, arguments.to_owned());
-        if let Item::FunctionCall { status: so_far, .. } = &mut item {
-            *so_far = status;
-        }
-        item
     }
 }
 

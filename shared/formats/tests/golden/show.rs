@@ -5,7 +5,9 @@ use canonical::{
     Attempt, Error, Event, EventBody, EventKind, Field, MicroDollars, Origin, Outcome, Raw,
     Request, Result, Summary, Task, Usage,
 };
-use formats::{Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target};
+use formats::{
+    Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target, ToolNames,
+};
 
 use super::{inbound, outbound};
 
@@ -75,7 +77,8 @@ impl Pair<'_> {
             Ok(meaning) => {
                 let other = meaning.other().join(", ");
                 let target = self.target(StreamUsage::Asked, &[]);
-                let sent = self.shown(self.provider.encode(meaning, &target));
+                let meaning = ToolNames::of(meaning, self.provider).tell(meaning.clone());
+                let sent = self.shown(self.provider.encode(&meaning, &target));
                 if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
             }
             Err(error) => refusal(self.client, &error),
