@@ -9,7 +9,7 @@ import pytest
 import talk
 import wires
 from conftest import KEY
-from wires import Said
+from wires import Call, Said
 
 ANY = "dynamic/any"
 WEATHER = {"type": "function", "name": "weather", "parameters": talk.SCHEMA, "strict": True}
@@ -89,6 +89,28 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     provider.script(wire.answers(Said("It rains."), stream))
     assert answer(client, wire.model(), stream, turns, **more).output_text == "It rains."
     talk.check_second_turn(provider, wire)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_tool_that_takes_any_text_over_two_turns(client, provider, wire, stream):
+    if wire.name == "responses":
+        pytest.skip("it has such tools itself")
+    patch, more = "*** Begin Patch\n+\"ü\"", {"tools": [{"type": "custom", "name": "apply_patch"}]}
+    provider.script(wire.whole(Said("Hi")))
+    ask(client, wire.model(), **more)
+    [name] = wire.tools(provider.seen()[0]["json"])
+    said = Said(calls=[Call("call_1", name, {"input": patch})])
+    provider.script(wire.answers(said, stream))
+    [call] = answer(client, wire.model(), stream, **more).output
+    assert (call.type, call.name, call.input) == ("custom_tool_call", "apply_patch", patch)
+
+    result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "Done."}
+    provider.script(wire.answers(Said("It is."), stream))
+    turns = [{"role": "user", "content": talk.HELLO}, call, result]
+    assert answer(client, wire.model(), stream, turns, **more).output_text == "It is."
+    told = [it for it in talk.heard(provider, wire) if it[0] != "signed"]
+    arguments = {"input": patch}
+    assert told[1:] == [("call", name, arguments), ("result", name, arguments, "Done.")]
 
 
 def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
