@@ -6,7 +6,7 @@ use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
 use canonical::{EventKind, Field, Kind, Raw, Request, Summary, Task};
 use formats::{
-    Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, ToolNames,
+    Dialect, Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, ToolNames,
     anthropic::{Anthropic, AnthropicCount},
     bedrock::Bedrock,
     bedrock_embeddings::BedrockEmbeddings,
@@ -87,10 +87,17 @@ fn target(how: u8) -> Target<'static> {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
         stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::Asked },
-        max_tokens_name: if is(32) { MaxTokensName::Completion } else { MaxTokensName::Plain },
         max_output: is(64).then_some(1024),
         without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
-        thoughts: is(128),
+        dialect: Dialect {
+            max_tokens_name: match how & 96 {
+                0 => MaxTokensName::Either,
+                32 => MaxTokensName::Completion,
+                _ => MaxTokensName::Plain,
+            },
+            developer: is(64),
+            thoughts: is(128),
+        },
         unsigned: false,
     }
 }

@@ -149,11 +149,46 @@ pub enum StreamEnd {
     FinishReason,
 }
 
+/// How a provider speaks OpenAI chat, where those who do differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect {
+    /// Its word for the most that may be written.
+    pub max_tokens_name: MaxTokensName,
+    /// Whether it takes the role `developer`; else it is told `system` instead.
+    pub developer: bool,
+    /// Whether it takes the text of earlier thoughts as `reasoning_content`, which is not OpenAI's
+    /// own.
+    pub thoughts: bool,
+}
+
+impl Dialect {
+    /// What nearly everybody takes.
+    pub const COMMON: Self =
+        Self { max_tokens_name: MaxTokensName::Either, developer: false, thoughts: true };
+
+    /// The same at an address that is not the provider's own: who imitates OpenAI has not its newer
+    /// words.
+    #[must_use]
+    pub fn imitated(self) -> Self {
+        match self.max_tokens_name {
+            MaxTokensName::Completion => Self::COMMON,
+            max_tokens_name => Self { max_tokens_name, ..Self::COMMON },
+        }
+    }
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self::COMMON
+    }
+}
+
 /// A provider's word for the most that may be written, where it speaks OpenAI chat.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxTokensName {
-    /// `max_tokens`, which everybody knows.
-    #[default]
+    /// `max_tokens`, which everybody knows, or the client's own word where it is passed on.
+    Either,
+    /// `max_tokens` alone: the other is refused, or passed over in silence.
     Plain,
     /// `max_completion_tokens`, which OpenAI's own reasoning models demand.
     Completion,
@@ -168,15 +203,12 @@ pub struct Target<'a> {
     pub stream: bool,
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
-    /// Its word for the most that may be written, where it speaks OpenAI chat.
-    pub max_tokens_name: MaxTokensName,
+    /// How it speaks OpenAI chat, if it does.
+    pub dialect: Dialect,
     /// The most that the model can write, in tokens, where that is known.
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.
     pub without: &'a [Field],
-    /// Whether the text of earlier thoughts may be given back where the format has no field of its
-    /// own for it.
-    pub thoughts: bool,
     /// Whether what proves earlier thoughts is left out, whoever made it: it was refused.
     pub unsigned: bool,
 }

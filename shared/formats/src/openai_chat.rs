@@ -9,6 +9,7 @@ pub(crate) mod effort;
 mod encode;
 pub(crate) mod error;
 mod finish;
+mod forward;
 mod inbound;
 mod messages;
 pub(crate) mod metadata;

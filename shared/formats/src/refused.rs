@@ -16,10 +16,10 @@ pub(crate) fn part(
     if is_about_proofs(code, &lower) {
         return Some((Kind::Unproven, None));
     }
-    if is_about_a_beta(&lower) {
-        return Some((Kind::Beta, None));
+    if field.is_some() {
+        return Some((Kind::Unsupported, field));
     }
-    field.map(|it| (Kind::Unsupported, Some(it)))
+    is_about_a_beta(&lower).then_some((Kind::Beta, None))
 }
 
 /// The field that a model does not take, or whose value it does not take.
@@ -34,7 +34,9 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
         let found = FIELDS.iter().find(|(names, _)| names.iter().any(|it| text.contains(it)));
         found.map(|it| it.1.clone())
     };
-    let coded = matches!(code, "unsupported_parameter" | "unsupported_value");
+    // Mistral says which field it is beside these words, and Anthropic within them.
+    let coded = matches!(code, "unsupported_parameter" | "unsupported_value")
+        || message == "extra inputs are not permitted";
     let told = param.filter(|_| coded).and_then(|it| named(&it.to_ascii_lowercase()));
     let field = told.or_else(|| named(message))?;
     // A limit under another name is still wanted.
@@ -169,6 +171,9 @@ mod tests {
         let told = "'minimal' is not supported with the 'gpt-5.1' model.";
         let coded = part("unsupported_value", Some("reasoning.effort"), told);
         assert_eq!(coded, Some((Kind::Unsupported, Some(Field::Reasoning))));
+        let told = "Extra inputs are not permitted";
+        let coded = part("invalid_request_error", Some("parallel_tool_calls"), told);
+        assert_eq!(coded, Some((Kind::Unsupported, Some(Field::ParallelToolCalls))));
         for told in [
             "temperature must be between 0 and 2",
             "registry.ollama.ai/library/llama3 does not support tools",

@@ -6,10 +6,11 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
-use formats::MaxTokensName;
+use formats::Dialect;
 
 use crate::{
-    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech, openai::ONLY_RESPONSES,
+    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, RESPONSES, Speech,
+    openai::ONLY_RESPONSES,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -29,7 +30,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
-    max_tokens_name: MaxTokensName::Completion,
-    thoughts: false,
+    dialect: Dialect { thoughts: false, ..OPENAI_ITSELF },
     ..OPENAI_COMPATIBLE
 };

@@ -5,12 +5,14 @@
 //! and resets are told in fractions of seconds: `x-ratelimit-reset-requests-day`,
 //! `x-ratelimit-reset-tokens-minute`.
 
+use formats::Dialect;
+
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
     speaks: &[CHAT],
-    thoughts: false,
+    dialect: Dialect { thoughts: false, ..Dialect::COMMON },
     ..OPENAI_COMPATIBLE
 };

@@ -4,7 +4,7 @@
 //! 2026-11. It refuses `stream_options`; errors are `{"message": ...}`. Neither page says that
 //! `[DONE]` is sent.
 
-use crate::{OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cohere",
@@ -12,5 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "/compatibility/v1",
     stream_usage: StreamUsage::Always,
     stream_end: StreamEnd::FinishReason,
+    dialect: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

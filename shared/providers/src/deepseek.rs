@@ -4,12 +4,13 @@
 //! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty
 //! lines before a whole answer. There is no version in its path, and a 402 is an empty purse.
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "deepseek",
     base_url: "https://api.deepseek.com",
     version: "",
     speaks: &[CHAT],
+    dialect: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, Kind, Request, Result};
-use formats::MaxTokensName;
+use formats::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use routing::document;
 use storage::{Secret, Signer};
@@ -21,10 +21,8 @@ pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
     mouths: Vec<Mouth>,
-    /// Its word for the most that may be written.
-    pub(crate) max_tokens_name: MaxTokensName,
-    /// Whether it takes the text of earlier thoughts.
-    pub(crate) thoughts: bool,
+    /// How it speaks OpenAI chat, if it does.
+    pub(crate) dialect: Dialect,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// What proves calls that carry no key.
@@ -86,12 +84,9 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        let (max_tokens_name, thoughts) = if is_home(provider, &base) {
-            (provider.max_tokens_name, provider.thoughts)
-        } else {
-            (MaxTokensName::Plain, true)
-        };
-        Ok(Self { provider, mouths, max_tokens_name, thoughts, headers, signing, secrets })
+        let home = is_home(provider, &base);
+        let dialect = if home { provider.dialect } else { provider.dialect.imitated() };
+        Ok(Self { provider, mouths, dialect, headers, signing, secrets })
     }
 
     /// The headers of a call under one key.
@@ -235,6 +230,8 @@ fn encoded(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use formats::MaxTokensName;
+
     use super::*;
 
     fn endpoint(kind: &str, base_url: Option<&str>) -> Endpoint {
@@ -324,10 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn only_openai_itself_gets_openais_newer_words() {
+        let name = |kind, address| endpoint(kind, address).dialect.max_tokens_name;
+        assert_eq!(name("openai", None), MaxTokensName::Completion);
+        assert_eq!(name("openai", Some("http://h:1")), MaxTokensName::Either);
+        assert_eq!(name("mistral", Some("http://h:1")), MaxTokensName::Plain);
+        assert!(endpoint("openai", None).dialect.developer);
+        assert!(!endpoint("openai", Some("http://h:1")).dialect.developer);
+    }
+
+    #[test]
     fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
-        assert!(endpoint("deepseek", None).thoughts);
-        assert!(!endpoint("groq", None).thoughts);
-        assert!(endpoint("groq", Some("http://h:1")).thoughts);
+        assert!(endpoint("deepseek", None).dialect.thoughts);
+        assert!(!endpoint("groq", None).dialect.thoughts);
+        assert!(endpoint("groq", Some("http://h:1")).dialect.thoughts);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Sources: console.groq.com/docs/errors, and the Python package `groq` 1.7.0, seen 2026-11. A
 //! 413 with the code `rate_limit_exceeded` is a limit on tokens, and 498 a lack of capacity.
 
+use formats::Dialect;
+
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -10,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     speaks: &[CHAT],
-    thoughts: false,
+    dialect: Dialect { thoughts: false, ..Dialect::COMMON },
     ..OPENAI_COMPATIBLE
 };

@@ -37,7 +37,7 @@ mod xai;
 
 use canonical::Task;
 use formats::{
-    MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
+    Dialect, MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
     openai_responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
@@ -97,11 +97,9 @@ pub struct Provider {
     pub speaks: &'static [Speech],
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
-    /// Its word for the most that may be written; at an address that is not its own, the plain one.
-    pub max_tokens_name: MaxTokensName,
-    /// Whether it takes the text of earlier thoughts as OpenAI chat's `reasoning_content`, which is
-    /// not OpenAI's own; at an address that is not its own, yes.
-    pub thoughts: bool,
+    /// How it speaks OpenAI chat, if it does; at an address that is not its own, without what only
+    /// OpenAI has.
+    pub dialect: Dialect,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
@@ -180,6 +178,17 @@ pub(crate) const EMBEDDINGS: Speech = Speech {
     only_for: &[],
 };
 
+/// OpenAI's own words, some of which only its own models know.
+pub(crate) const OPENAI_ITSELF: Dialect =
+    Dialect { max_tokens_name: MaxTokensName::Completion, developer: true, ..Dialect::COMMON };
+
+/// Those whose references know `max_tokens` alone.
+///
+/// Mistral refuses the newer word (zed-industries/zed #57122); others pass over it, and with it the
+/// limit.
+pub(crate) const MAX_TOKENS_ONLY: Dialect =
+    Dialect { max_tokens_name: MaxTokensName::Plain, ..Dialect::COMMON };
+
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
@@ -190,8 +199,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     auth: Auth::Bearer,
     key: Key::Required,
     stream_usage: StreamUsage::Asked,
-    max_tokens_name: MaxTokensName::Plain,
-    thoughts: true,
+    dialect: Dialect::COMMON,
     stream_end: StreamEnd::Terminator,
     headers: &[],
 };

@@ -3,11 +3,12 @@
 //! Source: docs.ollama.com/api/openai-compatibility and /api/errors, seen 2026-11. It needs no
 //! key, and it cuts a prompt that is too long instead of refusing it.
 
-use crate::{Key, OPENAI_COMPATIBLE, Provider};
+use crate::{Key, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "ollama",
     base_url: "http://localhost:11434/v1",
     key: Key::Optional,
+    dialect: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -6,13 +6,11 @@
 //! `ResponsesModel` beside `ChatModel` in the `openai` Python package 3.54, and for the pro models
 //! langchain-ai/langchain pull request 35594.
 
-use formats::MaxTokensName;
-
-use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RESPONSES, Speech};
+use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, RESPONSES, Speech};
 
 pub(crate) const PROVIDER: Provider = Provider {
     speaks: &[CHAT, Speech { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
-    max_tokens_name: MaxTokensName::Completion,
+    dialect: OPENAI_ITSELF,
     ..OPENAI_COMPATIBLE
 };
 

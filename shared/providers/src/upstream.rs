@@ -255,10 +255,9 @@ async fn written(
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
-        max_tokens_name: endpoint.max_tokens_name,
+        dialect: endpoint.dialect,
         max_output: None,
         without: &without,
-        thoughts: endpoint.thoughts,
         unsigned: next.without.proofs,
     };
     let same = format.name() == request.format.name;

@@ -11,6 +11,7 @@ mod codex;
 mod commands;
 mod configuration;
 mod cooldown;
+mod dialects;
 mod doors;
 mod embeddings;
 mod endpoints;

@@ -134,7 +134,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream && target.stream_usage == StreamUsage::Asked;
-    let newer = target.max_tokens_name == crate::MaxTokensName::Completion;
+    let newer = target.dialect.max_tokens_name == crate::MaxTokensName::Completion;
     let body = Body {
         model: target.model,
         messages: said::messages(turns, Thoughts::of(target), &mut dropped)?,

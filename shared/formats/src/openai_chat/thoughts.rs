@@ -5,16 +5,13 @@
 //! Clients that keep neither still echo the ids of tool calls, so the thought before a call rides
 //! on its id too, as long as it is short.
 
-use std::borrow::Cow;
-
-use canonical::{Content, Error, Part, Result, Signature};
+use canonical::{Content, Part, Result, Signature};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::FORMAT;
+use super::{FORMAT, forward};
 use crate::{
     Target,
-    json::{self, Object, understood, unquoted},
+    json::{self, Object, understood},
     tags,
 };
 
@@ -108,7 +105,7 @@ impl Thoughts {
         }
         let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let thinks_aloud = THINK_ALOUD.iter().any(|it| model.starts_with(it));
-        if target.thoughts && thinks_aloud { Self::Given } else { Self::Left }
+        if target.dialect.thoughts && thinks_aloud { Self::Given } else { Self::Left }
     }
 }
 
@@ -123,21 +120,14 @@ pub(super) const NO_THOUGHT: &str = ".";
 /// The same messages without what proves the thoughts that other providers signed, or anyone where
 /// proofs were refused, and without tags on ids.
 pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<String> {
-    let path = "messages";
-    let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
-        Error::invalid(path, "`messages` must be a list of messages.").caused_by(unquoted(&error))
-    })?;
-    let mut kept = Vec::with_capacity(list.len());
-    for message in list {
+    forward::rewritten(messages, |message| {
         let concerned = thoughts == Thoughts::Demanded || tags::has(message.get().as_bytes());
-        kept.push(if concerned {
-            let object: Object<'_> = understood(message, path, "a list of messages")?;
-            Cow::Owned(without_thoughts(&object, thoughts))
-        } else {
-            Cow::Borrowed(message.get())
-        });
-    }
-    Ok(format!("[{}]", kept.join(",")))
+        if !concerned {
+            return Ok(None);
+        }
+        let object: Object<'_> = understood(message, "messages", "a list of messages")?;
+        Ok(Some(without_thoughts(&object, thoughts)))
+    })
 }
 
 fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {

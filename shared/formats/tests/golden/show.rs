@@ -6,7 +6,8 @@ use canonical::{
     Request, Result, Summary, Task, Usage,
 };
 use formats::{
-    Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target, ToolNames,
+    Dialect, Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target,
+    ToolNames,
 };
 
 use super::{inbound, outbound};
@@ -93,6 +94,7 @@ impl Pair<'_> {
             stream_usage,
             max_output: Some(4096),
             without,
+            dialect: Dialect { developer: true, ..Dialect::COMMON },
             ..Target::default()
         }
     }

@@ -1,0 +1,121 @@
+//! A request that is passed on to a provider of the same format: the client's bytes, changed only
+//! where this provider would not take them.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{Error, Field, Request, Result};
+use serde_json::value::RawValue;
+
+use super::thoughts::{self, Thoughts};
+use crate::{
+    Encoded, MaxTokensName, StreamUsage, Target,
+    json::{self, Edits, unquoted},
+    tags,
+};
+
+/// The role that OpenAI's newer models have for what was `system` before.
+const DEVELOPER: &str = "\"developer\"";
+
+/// The client's request as this provider takes it.
+pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    let mut edits = Edits::new(&request.raw);
+    let mut dropped = vec![];
+    edits.set("model", json::quoted(target.model));
+    match target.stream_usage {
+        StreamUsage::Asked if request.stream && !request.wants_usage => {
+            edits.set("stream_options", with_usage(request)?);
+        }
+        StreamUsage::Asked => {}
+        // It reports its usage anyway, so nothing is lost.
+        StreamUsage::Always => {
+            edits.remove("stream_options");
+        }
+    }
+    if (target.unsigned || tags::has(&request.raw.body))
+        && let Some(messages) = edits.value("messages")
+    {
+        if target.unsigned && messages.contains("reasoning_details") {
+            dropped.push(Field::ReasoningText);
+        }
+        let messages = thoughts::without_foreign(messages, Thoughts::of(target))?;
+        edits.set("messages", messages);
+    }
+    if !target.dialect.developer
+        && let Some(messages) = edits.value("messages")
+        && memchr::memmem::find(messages.as_bytes(), DEVELOPER.as_bytes()).is_some()
+    {
+        let messages = rewritten(messages, as_system)?;
+        edits.set("messages", messages);
+    }
+    if !target.without.contains(&Field::MaxTokens) {
+        rename_limit(&mut edits, target.dialect.max_tokens_name);
+    }
+    for field in target.without {
+        let older = edits.remove(&field.plain());
+        if older | (field == &Field::MaxTokens && edits.remove("max_completion_tokens")) {
+            dropped.push(field.clone());
+        }
+    }
+    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+}
+
+/// Tells the limit by the provider's word for it.
+fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName) {
+    let (word, other) = match name {
+        MaxTokensName::Either => return,
+        MaxTokensName::Plain => ("max_tokens", "max_completion_tokens"),
+        MaxTokensName::Completion => ("max_completion_tokens", "max_tokens"),
+    };
+    let Some(limit) = edits.value(other).map(str::to_owned) else { return };
+    if edits.value(word).is_none_or(|it| it == "null") {
+        edits.set(word, limit);
+    }
+    edits.remove(other);
+}
+
+/// A list of messages with some of them written again.
+pub(super) fn rewritten(
+    messages: &str,
+    rewrite: impl Fn(&RawValue) -> Result<Option<String>>,
+) -> Result<String> {
+    let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
+        let wrong = Error::invalid("messages", "`messages` must be a list of messages.");
+        wrong.caused_by(unquoted(&error))
+    })?;
+    let mut kept = Vec::with_capacity(list.len());
+    for message in list {
+        kept.push(rewrite(message)?.map_or(Cow::Borrowed(message.get()), Cow::Owned));
+    }
+    Ok(format!("[{}]", kept.join(",")))
+}
+
+/// A message of the role `developer`, told as `system`, which means the same.
+fn as_system(message: &RawValue) -> Result<Option<String>> {
+    if !message.get().contains(DEVELOPER) {
+        return Ok(None);
+    }
+    let members = json::members(Bytes::copy_from_slice(message.get().as_bytes()))?;
+    let mut edits = Edits::new(&members);
+    if edits.value("role") != Some(DEVELOPER) {
+        return Ok(None);
+    }
+    edits.set("role", "\"system\"");
+    Ok(Some(String::from_utf8_lossy(&edits.apply()).into_owned()))
+}
+
+/// The client's stream options with usage switched on.
+fn with_usage(request: &Request) -> Result<String> {
+    let ours = r#"{"include_usage":true}"#;
+    let Some(member) = json::find(&request.raw, "stream_options")? else {
+        return Ok(ours.to_owned());
+    };
+    let theirs = json::text(&request.raw.body, &member.value);
+    if theirs == "null" {
+        return Ok(ours.to_owned());
+    }
+    let options = json::members(Bytes::copy_from_slice(theirs.as_bytes()))?;
+    let mut edits = json::Edits::new(&options);
+    edits.set("include_usage", "true");
+    Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
+}
