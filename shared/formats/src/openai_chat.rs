@@ -13,6 +13,7 @@ mod forward;
 mod inbound;
 mod messages;
 pub(crate) mod metadata;
+mod mistral;
 mod outbound;
 mod pieces;
 mod reader;

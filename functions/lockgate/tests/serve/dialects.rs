@@ -10,21 +10,25 @@ use crate::{
 
 /// What a provider of this type is sent, when OpenAI chat's client asks this beside its question.
 async fn sent(kind: &str, asked: Value) -> Value {
+    told(Speech::Chat, kind, "m", asked, "").await
+}
+
+/// What is sent for a model, and that this is left out.
+async fn told(client: Speech, kind: &str, model: &str, asked: Value, dropped: &str) -> Value {
     let fake = Fake::start().await;
     fake.answers([Speech::Chat.whole("Hi")]);
     let gateway = serve(&format!(
         "api_key: {KEY}
 providers: [{{ name: p, type: {kind}, base_url: \"{}\", api_key: secret }}]
-routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
+routes: [{{ name: r, steps: [{{ provider: p, model: {model} }}] }}]",
         fake.url()
     ))
     .await;
-    let mut question = Speech::Chat.question("r", false);
+    let mut question = client.question("r", false);
     question.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
-    let headers = [("x-api-key", KEY), ("x-gateway-strict", "true")];
-    let path = Speech::Chat.path("r", false);
-    let answer = send(&gateway, "POST", &path, &headers, question.to_string()).await;
-    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-dropped")), (200, ""));
+    let path = client.path("r", false);
+    let answer = send(&gateway, "POST", &path, &[("x-api-key", KEY)], question.to_string()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-dropped")), (200, dropped));
     fake.seen()[0].json()
 }
 
@@ -66,5 +70,72 @@ async fn the_role_developer_is_told_as_system_where_it_is_not_known() {
         let mut told = messages.clone();
         told[1]["role"] = role.into();
         assert_eq!(sent(kind, json!({"messages": messages})).await["messages"], told, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn thoughts_are_not_told_to_who_refuses_them() {
+    let said = |role: &str, text: &str| json!({"role": role, "content": text});
+    let (question, plain, next) = (said("user", "a"), said("assistant", "b"), said("user", "c"));
+    let mut thought = plain.clone();
+    thought["reasoning_content"] = "hm".into();
+    let asked = json!({"messages": [question, thought, next]});
+    for (kind, answer, dropped) in
+        [("azure-openai", &plain, "messages[].reasoning_content"), ("vllm", &thought, "")]
+    {
+        let sent = told(Speech::Chat, kind, "m", asked.clone(), dropped).await;
+        assert_eq!(sent["messages"], json!([question, answer, next]), "{kind}");
+    }
+}
+
+/// Two calls and their results, behind which the user goes on.
+fn calls(client: Speech) -> Value {
+    let called = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let returned = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "1"});
+    match client {
+        Speech::Messages => json!([
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+                {"type": "tool_use", "id": "D681PevKs", "name": "f", "input": {}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": "1"},
+                {"type": "tool_result", "tool_use_id": "D681PevKs", "content": "1"},
+                {"type": "text", "text": "Remember."},
+            ]},
+        ]),
+        _ => json!([
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": null, "tool_calls": [called("toolu_1"), called("D681PevKs")]},
+            returned("toolu_1"),
+            returned("D681PevKs"),
+            {"role": "user", "content": "Remember."},
+        ]),
+    }
+}
+
+#[tokio::test]
+async fn mistrals_models_get_their_ids_and_their_turns() {
+    let tools = |client| match client {
+        Speech::Messages => json!([{"name": "f", "input_schema": {"type": "object"}}]),
+        _ => json!([{"type": "function", "function": {"name": "f"}}]),
+    };
+    for client in [Speech::Chat, Speech::Messages] {
+        for (model, fits) in [("mistral-large-latest", true), ("gpt-4o", false)] {
+            let asked = json!({"messages": calls(client), "tools": tools(client)});
+            let sent = told(client, "openai", model, asked, "").await;
+            let messages = sent["messages"].as_array().unwrap();
+            let roles: Vec<_> = messages.iter().map(|it| it["role"].as_str().unwrap()).collect();
+            let turn: &[&str] = if fits { &["assistant"] } else { &[] };
+            let wanted = [&["user", "assistant", "tool", "tool"], turn, &["user"]].concat();
+            assert_eq!(roles, wanted, "{client:?} {model}");
+            let ids = [0, 1].map(|at| messages[1]["tool_calls"][at]["id"].as_str().unwrap());
+            let results = [2, 3].map(|at| messages[at]["tool_call_id"].as_str().unwrap());
+            assert_eq!(ids, results);
+            assert_eq!(ids[1], "D681PevKs");
+            let is_fit = ids[0].len() == 9 && ids[0].bytes().all(|it| it.is_ascii_alphanumeric());
+            assert_eq!(is_fit, fits, "{}", ids[0]);
+        }
     }
 }

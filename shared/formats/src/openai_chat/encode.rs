@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    effort,
+    effort, mistral,
     said::{self, Message},
     thoughts::Thoughts,
 };
@@ -135,9 +135,13 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream && target.stream_usage == StreamUsage::Asked;
     let newer = target.dialect.max_tokens_name == crate::MaxTokensName::Completion;
+    let mut messages = said::messages(turns, Thoughts::of(target), &mut dropped)?;
+    if mistral::is_its(target.model) {
+        messages = said::for_mistral(messages);
+    }
     let body = Body {
         model: target.model,
-        messages: said::messages(turns, Thoughts::of(target), &mut dropped)?,
+        messages,
         tools: tools.iter().map(tool).collect::<Result<_>>()?,
         tool_choice: tool_choice.as_ref().filter(|_| about_tools).map(choice),
         parallel_tool_calls: parallel_tool_calls.filter(|_| about_tools),

@@ -5,9 +5,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{Error, Field, Request, Result};
+use memchr::memmem;
 use serde_json::value::RawValue;
 
-use super::thoughts::{self, Thoughts};
+use super::{
+    mistral,
+    thoughts::{self, Thoughts},
+};
 use crate::{
     Encoded, MaxTokensName, StreamUsage, Target,
     json::{self, Edits, unquoted},
@@ -32,20 +36,10 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
             edits.remove("stream_options");
         }
     }
-    if (target.unsigned || tags::has(&request.raw.body))
-        && let Some(messages) = edits.value("messages")
+    let messages = edits.value("messages");
+    if let Some(messages) =
+        messages.map(|it| fitted(it, request, target, &mut dropped)).transpose()?.flatten()
     {
-        if target.unsigned && messages.contains("reasoning_details") {
-            dropped.push(Field::ReasoningText);
-        }
-        let messages = thoughts::without_foreign(messages, Thoughts::of(target))?;
-        edits.set("messages", messages);
-    }
-    if !target.dialect.developer
-        && let Some(messages) = edits.value("messages")
-        && memchr::memmem::find(messages.as_bytes(), DEVELOPER.as_bytes()).is_some()
-    {
-        let messages = rewritten(messages, as_system)?;
         edits.set("messages", messages);
     }
     if !target.without.contains(&Field::MaxTokens) {
@@ -58,6 +52,36 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         }
     }
     Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+}
+
+/// The client's messages as this provider takes them; none where it takes them as they are.
+fn fitted(
+    messages: &str,
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Vec<Field>,
+) -> Result<Option<String>> {
+    let mut messages = Cow::Borrowed(messages);
+    let has =
+        |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
+    let thoughts = Thoughts::of(target);
+    let refused = thoughts == Thoughts::Refused && has(&messages, "\"reasoning_");
+    if target.unsigned || refused || tags::has(&request.raw.body) {
+        if refused || target.unsigned && has(&messages, "reasoning_details") {
+            dropped.push(Field::ReasoningText);
+        }
+        messages = Cow::Owned(thoughts::without_foreign(&messages, thoughts)?);
+    }
+    if !target.dialect.developer && has(&messages, DEVELOPER) {
+        messages = Cow::Owned(rewritten(&messages, as_system)?);
+    }
+    if mistral::is_its(target.model) && has(&messages, "\"tool") {
+        messages = Cow::Owned(mistral::fitted(&messages)?);
+    }
+    Ok(match messages {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(messages) => Some(messages),
+    })
 }
 
 /// Tells the limit by the provider's word for it.
@@ -75,11 +99,11 @@ fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName) {
 }
 
 /// A list of messages with some of them written again.
-pub(super) fn rewritten(
-    messages: &str,
-    rewrite: impl Fn(&RawValue) -> Result<Option<String>>,
+pub(super) fn rewritten<'a>(
+    messages: &'a str,
+    mut rewrite: impl FnMut(&'a RawValue) -> Result<Option<String>>,
 ) -> Result<String> {
-    let list: Vec<&RawValue> = serde_json::from_str(messages).map_err(|error| {
+    let list: Vec<&'a RawValue> = serde_json::from_str(messages).map_err(|error| {
         let wrong = Error::invalid("messages", "`messages` must be a list of messages.");
         wrong.caused_by(unquoted(&error))
     })?;

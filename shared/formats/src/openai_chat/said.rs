@@ -6,7 +6,7 @@ use canonical::{Content, Error, Field, Kind, Media, Part, Result, Role, Source, 
 use serde::Serialize;
 
 use super::{
-    FORMAT,
+    FORMAT, mistral,
     thoughts::{NO_THOUGHT, Thoughts},
     understand::inexpressible,
 };
@@ -27,7 +27,7 @@ pub(super) struct Message<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
+    tool_call_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ struct File<'a> {
 /// A tool call of an earlier answer.
 #[derive(Serialize)]
 struct Call<'a> {
-    id: &'a str,
+    id: Cow<'a, str>,
     r#type: &'static str,
     function: Function<'a>,
 }
@@ -101,6 +101,22 @@ pub(super) fn messages<'a>(
         }
     }
     Ok(messages)
+}
+
+/// The same messages with what Mistral's models want besides.
+pub(super) fn for_mistral(messages: Vec<Message<'_>>) -> Vec<Message<'_>> {
+    let mut fitted: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+    for mut it in messages {
+        if fitted.last().is_some_and(|before| mistral::misses_turn(before.role, it.role)) {
+            fitted.push(message("assistant", vec![], Some(mistral::TURN)));
+        }
+        for call in &mut it.tool_calls {
+            call.id = mistral::id(std::mem::take(&mut call.id));
+        }
+        it.tool_call_id = it.tool_call_id.map(mistral::id);
+        fitted.push(it);
+    }
+    fitted
 }
 
 fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>) -> Message<'a> {
@@ -194,7 +210,7 @@ fn returned<'a>(
     } else {
         said("tool", &texts, dropped)?
     };
-    message.tool_call_id = Some(id);
+    message.tool_call_id = Some(Cow::Borrowed(id));
     Ok(message)
 }
 
@@ -208,12 +224,14 @@ fn answered<'a>(
     for part in &turn.parts {
         match &part.content {
             Content::ToolCall(call) => tool_calls.push(Call {
-                id: &call.id,
+                id: Cow::Borrowed(&call.id),
                 r#type: "function",
                 function: Function { name: &call.name, arguments: &call.arguments },
             }),
             Content::Refusal(text) => refusal = Some(text.as_str()),
-            Content::Reasoning(text) if thoughts != Thoughts::Left => {
+            Content::Reasoning(text)
+                if matches!(thoughts, Thoughts::Given | Thoughts::Demanded) =>
+            {
                 thought.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
             }
             Content::Reasoning(_) => {

@@ -91,6 +91,8 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
 pub(super) enum Thoughts {
     /// It is left out.
     Left,
+    /// So is the field, whoever sends it: it is refused.
+    Refused,
     /// It is given back as `reasoning_content`.
     Given,
     /// So it is, and every message that calls tools has one: the provider missed it.
@@ -103,9 +105,12 @@ impl Thoughts {
         if target.unsigned {
             return Self::Demanded;
         }
+        if !target.dialect.thoughts {
+            return Self::Refused;
+        }
         let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
         let thinks_aloud = THINK_ALOUD.iter().any(|it| model.starts_with(it));
-        if target.dialect.thoughts && thinks_aloud { Self::Given } else { Self::Left }
+        if thinks_aloud { Self::Given } else { Self::Left }
     }
 }
 
@@ -121,7 +126,12 @@ pub(super) const NO_THOUGHT: &str = ".";
 /// proofs were refused, and without tags on ids.
 pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<String> {
     forward::rewritten(messages, |message| {
-        let concerned = thoughts == Thoughts::Demanded || tags::has(message.get().as_bytes());
+        let text = message.get();
+        let concerned = match thoughts {
+            Thoughts::Demanded => true,
+            Thoughts::Refused if text.contains("\"reasoning_") => true,
+            _ => tags::has(text.as_bytes()),
+        };
         if !concerned {
             return Ok(None);
         }
@@ -136,6 +146,7 @@ fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
     let foreign = details.is_some_and(|it| is_demanded || tags::has(it.as_bytes()));
     let text = message.get("reasoning_content").filter(|it| it.get() != "\"\"");
     let leaves = |name: &str| match name {
+        "reasoning_details" | "reasoning_content" if thoughts == Thoughts::Refused => true,
         "reasoning_details" => foreign,
         "reasoning_content" => foreign && thoughts == Thoughts::Left || text.is_none(),
         _ => false,

@@ -1,0 +1,134 @@
+//! What Mistral's models want of a conversation beside OpenAI chat's rules, wherever they are served.
+//!
+//! Ids of calls are nine letters or digits, and behind a tool's result it is the model's turn.
+//! Conversations that another model began break the first, and clients that add a reminder to a
+//! result the second.
+//!
+//! Sources: what users report of both (anomalyco/opencode #1680 and #2440, zed-industries/zed
+//! #53034, BerriAI/litellm #17761, NousResearch/hermes-agent #20154), seen 2026-11.
+
+use std::{
+    borrow::Cow,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use canonical::Result;
+use serde_json::value::RawValue;
+
+use super::forward;
+use crate::json::{self, Object, understood};
+
+/// What the model is told to have said where it has not had its turn.
+pub(super) const TURN: &str = "OK.";
+const ID_LENGTH: usize = 9;
+const ID_LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Whether a model is one of Mistral's: Mistral, Ministral, Magistral, Codestral, Devstral, Pixtral,
+/// Mixtral, Voxtral.
+pub(super) fn is_its(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    ["stral", "xtral"].iter().any(|it| name.contains(it))
+}
+
+/// The id of a call as these models take it: the same for the same id in every turn, so that a
+/// cached prompt stays one.
+pub(super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
+    if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
+        return id;
+    }
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    let mut rest = hasher.finish();
+    let letters = std::iter::repeat_with(|| {
+        let [letter, left] = [rest % 62, rest / 62];
+        rest = left;
+        usize::try_from(letter).ok().and_then(|it| ID_LETTERS.get(it)).copied().map(char::from)
+    });
+    letters.take(ID_LENGTH).flatten().collect::<String>().into()
+}
+
+/// Whether the model has missed its turn between two messages.
+pub(super) fn misses_turn(before: &str, role: &str) -> bool {
+    before == "tool" && !matches!(role, "tool" | "assistant")
+}
+
+/// A client's messages with both set right.
+pub(super) fn fitted(messages: &str) -> Result<String> {
+    let mut before = Cow::Borrowed("");
+    forward::rewritten(messages, |json| {
+        let message: Object<'_> = understood(json, "messages", "a list of messages")?;
+        let role = message.get("role").map(text).unwrap_or_default();
+        let missing = misses_turn(&before, &role);
+        before = role;
+        let has_ids = json.get().contains("\"tool_call");
+        if !missing && !has_ids {
+            return Ok(None);
+        }
+        let message = if has_ids { with_ids(&message)? } else { json.get().to_owned() };
+        let turn = format!("{{\"role\":\"assistant\",\"content\":{}}}", json::quoted(TURN));
+        Ok(Some(if missing { format!("{turn},{message}") } else { message }))
+    })
+}
+
+fn with_ids(message: &Object<'_>) -> Result<String> {
+    written(message, |name, value| match name {
+        "tool_call_id" => Ok(Some(json::quoted(&id(text(value))))),
+        "tool_calls" if value.get() != "null" => {
+            let path = "messages[].tool_calls";
+            let calls: Vec<Object<'_>> = understood(value, path, "a list of tool calls")?;
+            let calls = calls.iter().map(|call| {
+                let fit =
+                    |name: &str, value| (name == "id").then(|| json::quoted(&id(text(value))));
+                written(call, |name, value| Ok(fit(name, value)))
+            });
+            Ok(Some(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(","))))
+        }
+        _ => Ok(None),
+    })
+}
+
+/// An object with some of its members told otherwise.
+fn written<'a>(
+    object: &Object<'a>,
+    other: impl Fn(&str, &'a RawValue) -> Result<Option<String>>,
+) -> Result<String> {
+    let mut members = Vec::with_capacity(object.0.len());
+    for (name, value) in &object.0 {
+        let value = other(name, value)?.map_or(Cow::Borrowed(value.get()), Cow::Owned);
+        members.push(format!("{}:{value}", json::quoted(name)));
+    }
+    Ok(format!("{{{}}}", members.join(",")))
+}
+
+/// A string's text; none for what is not one, which the provider will say.
+fn text(json: &RawValue) -> Cow<'_, str> {
+    serde_json::from_str(json.get()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_models_are_known_by_their_names() {
+        for name in ["mistral-large-latest", "mistralai/Devstral-Small-2", "open-mixtral-8x22b"] {
+            assert!(is_its(name), "{name}");
+        }
+        for name in ["gpt-4o", "mistralai/gpt", "llama-3.1-70b", ""] {
+            assert!(!is_its(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_nine_letters_and_always_the_same() {
+        assert_eq!(id("D681PevKs".into()), "D681PevKs");
+        let told = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
+            .map(|it| (it, id(it.into())));
+        for (from, to) in &told {
+            assert!(to.len() == 9 && to.bytes().all(|it| it.is_ascii_alphanumeric()), "{to}");
+            assert_eq!(&id((*from).into()), to);
+        }
+        let differing: std::collections::BTreeSet<_> = told.iter().map(|it| &it.1).collect();
+        assert_eq!(differing.len(), told.len());
+    }
+}
