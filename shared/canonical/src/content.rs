@@ -227,6 +227,13 @@ pub struct Schema {
     pub strict: Option<bool>,
 }
 
+impl Schema {
+    /// What a model is told that takes no schemas, so that it has a chance to follow one.
+    pub fn in_words(schema: &str) -> String {
+        format!("Answer with one JSON object alone, which follows this JSON Schema: {schema}")
+    }
+}
+
 /// How tokens are chosen, and when to stop.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
@@ -329,6 +336,18 @@ impl Turn {
 }
 
 impl Conversation {
+    /// Tells the schema of the answer in words, behind the rules, and asks for any JSON object; or
+    /// for nothing where it was that.
+    pub(crate) fn tell_schema(&mut self) {
+        if let Some(Output::Schema(schema)) = self.output.take() {
+            let told = Part::text(Schema::in_words(&schema.schema.0));
+            let rules = |it: &&Turn| matches!(it.role, Role::System | Role::Developer);
+            let behind = self.turns.iter().take_while(rules).count();
+            self.turns.insert(behind, Turn::new(Role::System, vec![told]));
+            self.output = Some(Output::Json);
+        }
+    }
+
     /// Whether every call has an id of its own. Some providers count anew in each turn.
     pub fn has_unique_ids(&self) -> bool {
         let mut seen = HashSet::new();

@@ -43,6 +43,8 @@ pub enum Field {
     ParallelToolCalls,
     /// The form of the answer.
     Output,
+    /// The schema of the answer, where it can still be told in words.
+    OutputSchema,
     /// The name or description of the answer's schema.
     OutputName,
     /// That the answer must follow its schema.
@@ -111,6 +113,7 @@ impl Field {
             Self::ToolChoice => "tool_choice",
             Self::ParallelToolCalls => "parallel_tool_calls",
             Self::Output => "response_format",
+            Self::OutputSchema => "response_format.json_schema",
             Self::OutputName => "response_format.json_schema.name",
             Self::OutputStrict => "response_format.json_schema.strict",
             Self::SchemaKeyword(keyword) => return format!("schema.{keyword}").into(),

@@ -145,6 +145,7 @@ impl Meaning {
         for field in fields {
             match field {
                 Field::Output => less.output = None,
+                Field::OutputSchema => less.tell_schema(),
                 Field::Tools => less.tools.clear(),
                 Field::ToolChoice => less.tool_choice = None,
                 Field::ParallelToolCalls => less.parallel_tool_calls = None,

@@ -48,6 +48,7 @@ fn word(field: &Field) -> Cow<'static, str> {
         Field::CacheTtl => "input[].content[].prompt_cache_breakpoint.ttl",
         Field::ToolStrict => "tools[].strict",
         Field::Output => "text.format",
+        Field::OutputSchema => "text.format.schema",
         Field::OutputName => "text.format.name",
         Field::OutputStrict => "text.format.strict",
         Field::MaxTokens => "max_output_tokens",

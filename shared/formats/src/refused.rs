@@ -27,7 +27,8 @@ pub(crate) fn part(
 /// Sources: OpenAI's codes; and what users report of the limit at OpenAI (opencode-ai/opencode #140),
 /// Anthropic (olimorris/codecompanion.nvim #1028), vLLM (claude-code-best/claude-code #272),
 /// Volcengine (Gitlawb/openclaude #331), DeepSeek, Groq, Gemini and Bedrock, and of other fields at
-/// OpenAI (itzcrazykns/vane #1173), xAI, Groq and Gemini.
+/// OpenAI (itzcrazykns/vane #1173), xAI, Groq and Gemini, and of schemas at DeepSeek
+/// (presenton/presenton #676) and Groq (dzhng/deep-research #127).
 fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
     let says = |words: &[&str]| words.iter().any(|it| message.contains(it));
     let named = |text: &str| {
@@ -42,6 +43,8 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
     // A limit under another name is still wanted.
     let refused = match field {
         Field::MaxTokens => says(TOO_HIGH),
+        Field::OutputSchema => coded || says(NOT_TAKEN) || says(&["unavailable", OTHERS]),
+        Field::Reasoning => coded || says(NOT_TAKEN) || says(&[OTHERS]),
         _ => coded || says(NOT_TAKEN),
     };
     refused.then_some(field)
@@ -49,6 +52,7 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
 
 /// What fields are called, in lower case, and which are meant.
 const FIELDS: &[(&[&str], Field)] = &[
+    (&["response_format", "response format"], Field::OutputSchema),
     (
         &[
             "max_tokens",
@@ -92,6 +96,9 @@ const NOT_TAKEN: &[&str] = &[
     "is not enabled for this model",
     "not available for this model",
 ];
+
+/// How Groq says that a model takes fewer values than others.
+const OTHERS: &str = "not one of the allowed values";
 
 /// A 400 that speaks of what proves an earlier thought: another model's, another account's, one
 /// that does not fit, or one that is missing.
@@ -165,6 +172,22 @@ mod tests {
             ("Model grok-4 does not support parameter presencePenalty.", Field::PresencePenalty),
             ("Penalty is not enabled for this model: frequencyPenalty", Field::FrequencyPenalty),
             ("\"llama3:8b\" does not support thinking", Field::Reasoning),
+            (
+                "'reasoning_effort' : value is not one of the allowed values ['none']",
+                Field::Reasoning,
+            ),
+            ("This response_format type is unavailable now", Field::OutputSchema),
+            ("response_format.type `json_schema` is unavailable now", Field::OutputSchema),
+            ("This model does not support response format `json_schema`.", Field::OutputSchema),
+            (
+                "'response_format.type' : value is not one of the allowed values ['text','json_object']",
+                Field::OutputSchema,
+            ),
+            (
+                "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this \
+                 model.",
+                Field::OutputSchema,
+            ),
         ] {
             assert_eq!(of(told), Some((Kind::Unsupported, Some(field))), "{told}");
         }
@@ -175,6 +198,8 @@ mod tests {
         let coded = part("invalid_request_error", Some("parallel_tool_calls"), told);
         assert_eq!(coded, Some((Kind::Unsupported, Some(Field::ParallelToolCalls))));
         for told in [
+            "'service_tier' : value is not one of the allowed values ['auto','flex']",
+            "Invalid schema for response_format 'answer': 'type' is missing.",
             "temperature must be between 0 and 2",
             "registry.ollama.ai/library/llama3 does not support tools",
             "Unknown parameter: 'temprature'.",

@@ -93,3 +93,57 @@ async fn who_refuses_the_same_again_is_not_asked_for_ever() {
     let answer = post(&gateway, Speech::Chat, "false").await;
     assert_eq!((answer.status.as_u16(), fake.seen().len()), (400, 2));
 }
+
+/// The same question, whose answer is to follow a schema.
+fn with_schema(client: Speech) -> Value {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let mut question = client.question("r", false);
+    let named = json!({"type": "json_schema", "name": "n", "schema": schema});
+    match client {
+        Speech::Chat => {
+            question["response_format"] =
+                json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}});
+        }
+        Speech::Responses => question["text"] = json!({"format": named}),
+        Speech::Messages => {
+            question["output_config"] =
+                json!({"format": {"type": "json_schema", "schema": schema}});
+        }
+        Speech::Gemini => {
+            question["generationConfig"] =
+                json!({"responseMimeType": "application/json", "responseJsonSchema": schema});
+        }
+    }
+    question
+}
+
+#[tokio::test]
+async fn a_schema_that_is_refused_is_told_in_words() {
+    for client in speech::ALL {
+        for strict in ["false", "true"] {
+            let fake = Fake::start().await;
+            let message = "This response_format type is unavailable now";
+            let error = json!({"message": message, "type": "invalid_request_error"});
+            fake.answers([Scripted::json(400, &json!({"error": error})), Speech::Chat.whole("Hi")]);
+            let gateway = before(Speech::Chat, &fake).await;
+            let headers = [("x-api-key", KEY), ("x-gateway-strict", strict)];
+            let (path, body) = (client.path("r", false), with_schema(client).to_string());
+            let answer = send(&gateway, "POST", &path, &headers, body).await;
+            if strict == "true" {
+                assert_eq!((answer.status.as_u16(), fake.seen().len()), (400, 1), "{client:?}");
+                continue;
+            }
+            assert_eq!(answer.status.as_u16(), 200, "{client:?}");
+            assert!(answer.header("x-gateway-dropped").to_lowercase().contains("schema"));
+            let [first, second] = [0, 1].map(|at| fake.seen()[at].json());
+            assert_eq!(first["response_format"]["type"], "json_schema");
+            assert_eq!(second["response_format"], json!({"type": "json_object"}));
+            let (was, is) = (first["messages"].as_array(), second["messages"].as_array());
+            let (was, is) = (was.unwrap(), is.unwrap());
+            assert_eq!(was.len() + 1, is.len(), "{client:?}");
+            let told = is[0]["content"].as_str().unwrap();
+            assert!(told.contains("JSON Schema") && told.contains("\"properties\""), "{told}");
+            assert_eq!(was[..], is[1..]);
+        }
+    }
+}

@@ -17,7 +17,9 @@ pub(super) fn word(field: &Field) -> Cow<'static, str> {
         Field::ToolStrict => "tools[].strict",
         Field::ParallelToolCalls => "tool_choice.disable_parallel_tool_use",
         Field::Output => "output_config.format",
-        Field::OutputName | Field::OutputStrict => "output_config.format.schema",
+        Field::OutputSchema | Field::OutputName | Field::OutputStrict => {
+            "output_config.format.schema"
+        }
         Field::Stop => "stop_sequences",
         Field::Reasoning => "thinking",
         Field::ReasoningShown => "thinking.display",

@@ -15,6 +15,7 @@ pub(super) fn word(field: &Field) -> Cow<'static, str> {
         Field::Tools => "tools[].functionDeclarations",
         Field::ToolChoice => "toolConfig.functionCallingConfig",
         Field::Output => "generationConfig.responseMimeType",
+        Field::OutputSchema => "generationConfig.responseJsonSchema",
         Field::OutputName => "generationConfig.responseJsonSchema.title",
         Field::Temperature => "generationConfig.temperature",
         Field::TopP => "generationConfig.topP",

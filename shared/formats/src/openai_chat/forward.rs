@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Field, Request, Result};
+use canonical::{Error, Field, Request, Result, Schema};
 use memchr::memmem;
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
 
 use super::{
     mistral,
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     Encoded, MaxTokensName, StreamUsage, Target,
-    json::{self, Edits, unquoted},
+    json::{self, Edits, Object, unquoted},
     tags,
 };
 
@@ -46,6 +47,12 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         rename_limit(&mut edits, target.dialect.max_tokens_name);
     }
     for field in target.without {
+        if field == &Field::OutputSchema {
+            if tell_schema(&mut edits)? {
+                dropped.push(Field::OutputSchema);
+            }
+            continue;
+        }
         let older = edits.remove(&field.plain());
         if older | (field == &Field::MaxTokens && edits.remove("max_completion_tokens")) {
             dropped.push(field.clone());
@@ -82,6 +89,44 @@ fn fitted(
         Cow::Borrowed(_) => None,
         Cow::Owned(messages) => Some(messages),
     })
+}
+
+/// Tells the schema of the answer in words, and asks for any JSON; or for nothing where it was that.
+/// False when there is none of either.
+fn tell_schema(edits: &mut Edits<'_>) -> Result<bool> {
+    let Some(format) = edits.value("response_format") else { return Ok(false) };
+    let format: Asked<'_> = json::meant(format, "response_format", "an object with a `type`")?;
+    let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
+        return Ok(edits.remove("response_format"));
+    };
+    let message = json!({"role": "system", "content": Schema::in_words(schema.get())}).to_string();
+    let messages = edits.value("messages").unwrap_or("[]");
+    let mut list: Vec<&RawValue> = json::meant(messages, "messages", "a list of messages")?;
+    let message = json::verbatim(&message)?;
+    let rules = list.iter().take_while(|it| is_rule(it)).count();
+    list.insert(rules, message);
+    let messages = json::quoted(&list);
+    edits.set("messages", messages);
+    edits.set("response_format", r#"{"type":"json_object"}"#);
+    Ok(true)
+}
+
+/// The form that is asked for.
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    json_schema: Option<AskedSchema<'a>>,
+}
+
+#[derive(Deserialize)]
+struct AskedSchema<'a> {
+    #[serde(borrow)]
+    schema: Option<&'a RawValue>,
+}
+
+fn is_rule(message: &RawValue) -> bool {
+    let Ok(message) = serde_json::from_str::<Object<'_>>(message.get()) else { return false };
+    message.get("role").is_some_and(|it| matches!(it.get(), "\"system\"" | DEVELOPER))
 }
 
 /// Tells the limit by the provider's word for it.
