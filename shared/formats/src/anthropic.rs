@@ -9,6 +9,7 @@ mod answer;
 mod blocks;
 mod clean_up;
 mod content;
+mod empty;
 mod encode;
 mod error;
 mod inbound;

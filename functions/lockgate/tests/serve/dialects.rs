@@ -16,7 +16,8 @@ async fn sent(kind: &str, asked: Value) -> Value {
 /// What is sent for a model, and that this is left out.
 async fn told(client: Speech, kind: &str, model: &str, asked: Value, dropped: &str) -> Value {
     let fake = Fake::start().await;
-    fake.answers([Speech::Chat.whole("Hi")]);
+    let provider = if kind == "anthropic" { Speech::Messages } else { Speech::Chat };
+    fake.answers([provider.whole("Hi")]);
     let gateway = serve(&format!(
         "api_key: {KEY}
 providers: [{{ name: p, type: {kind}, base_url: \"{}\", api_key: secret }}]
@@ -138,4 +139,30 @@ async fn mistrals_models_get_their_ids_and_their_turns() {
             assert_eq!(is_fit, fits, "{}", ids[0]);
         }
     }
+}
+
+#[tokio::test]
+async fn anthropic_is_not_told_empty_texts() {
+    let (empty, text) = (json!({"type": "text", "text": ""}), json!({"type": "text", "text": "a"}));
+    let called = json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"b": ""}});
+    let result = json!({"type": "tool_result", "tool_use_id": "toolu_1", "content": ""});
+    let asked = json!({
+        "system": [empty],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": [empty, text]},
+            {"role": "assistant", "content": [empty, called]},
+            {"role": "user", "content": [result]},
+            {"role": "assistant", "content": ""},
+            {"role": "user", "content": [text]},
+        ],
+    });
+    let sent = told(Speech::Messages, "anthropic", "m", asked, "").await;
+    let messages = json!([
+        {"role": "user", "content": [text]},
+        {"role": "assistant", "content": [called]},
+        {"role": "user", "content": [result]},
+        {"role": "user", "content": [text]},
+    ]);
+    assert_eq!((&sent["messages"], sent.get("system")), (&messages, None));
 }

@@ -8,7 +8,7 @@ use canonical::{Error, Field, MARK, Request, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{content, thinking};
+use super::{content, empty, thinking};
 use crate::{Encoded, Target, json, tags};
 
 /// Forwards a request.
@@ -37,7 +37,25 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         }
         edits.set("messages", messages);
     }
+    if empty::may_be(&request.raw.body) {
+        without_empty(&mut edits)?;
+    }
     Ok(Encoded { body: edits.apply(), headers: request.headers.clone(), dropped })
+}
+
+/// Takes out texts without any text.
+fn without_empty(edits: &mut json::Edits<'_>) -> Result<()> {
+    if let Some(messages) =
+        edits.value("messages").map(empty::out_of_messages).transpose()?.flatten()
+    {
+        edits.set("messages", messages);
+    }
+    match edits.value("system").map(empty::out_of_blocks).transpose()?.flatten() {
+        Some(rules) if rules == "[]" => _ = edits.remove("system"),
+        Some(rules) => edits.set("system", rules),
+        None => {}
+    }
+    Ok(())
 }
 
 /// Takes out what a policy does not want. False where there is no such thing.
@@ -219,7 +237,7 @@ fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, 
 }
 
 /// An object with some of its members changed.
-fn edited(json: &str, changes: &[(&str, String)]) -> Result<String> {
+pub(super) fn edited(json: &str, changes: &[(&str, String)]) -> Result<String> {
     let raw = json::members(Bytes::copy_from_slice(json.as_bytes()))?;
     let mut edits = json::Edits::new(&raw);
     for (name, value) in changes {
@@ -228,7 +246,7 @@ fn edited(json: &str, changes: &[(&str, String)]) -> Result<String> {
     Ok(text(&edits.apply()))
 }
 
-fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
+pub(super) fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| {
         let message = "`messages` must be a list of objects with a `role` and `content`.";
         Error::invalid("messages", message).caused_by(json::unquoted(&error))
