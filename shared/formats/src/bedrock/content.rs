@@ -25,6 +25,9 @@ use crate::{
 
 /// How long an id may be, in bytes.
 const LONGEST_ID: usize = 64;
+/// What a tool that failed without a word is told to have said: a failure may not be empty
+/// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
+const FAILED: &str = "The tool failed.";
 
 /// What was said, in Bedrock's words.
 pub(super) struct Said<'a> {
@@ -260,6 +263,9 @@ impl Writer {
         let mut status = is_error.map(|it| if it { "error" } else { "success" });
         if !self.family.knows_failures() && status.take() == Some("error") {
             self.dropped.push(Field::ToolError);
+        }
+        if status == Some("error") && content.is_empty() {
+            content.push(Block::Text(FAILED));
         }
         Ok(Block::ToolResult(wire::ToolResult { tool_use_id: fit(id), content, status }))
     }

@@ -176,6 +176,20 @@ fn calls_and_results_belong_together() {
 }
 
 #[test]
+fn a_failure_is_never_empty() {
+    for (is_error, content) in [
+        (Some(true), json!([{"text": "The tool failed."}])),
+        (Some(false), json!([])),
+        (None, json!([])),
+    ] {
+        let result = user(vec![result("c1", " ", is_error)]);
+        let turns = vec![user(vec![text("a")]), model(vec![call("c1", "{}")]), result];
+        let body = sent(&of(turns), CLAUDE).0;
+        assert_eq!(body["messages"][2]["content"][0]["toolResult"]["content"], content);
+    }
+}
+
+#[test]
 fn arguments_are_an_object() {
     for broken in ["{\"a", "[]", "null"] {
         let result = user(vec![result("c1", "x", None)]);
