@@ -69,6 +69,8 @@ pub enum Field {
     N,
     /// The most tokens to write.
     MaxTokens,
+    /// The name of the most tokens to write, of the two that OpenAI chat has. Nothing is lost with it.
+    MaxTokensName,
     /// How hard to think.
     Reasoning,
     /// Whether thoughts are shown.
@@ -125,6 +127,7 @@ impl Field {
             Self::Seed => "seed",
             Self::Stop => "stop",
             Self::N => "n",
+            Self::MaxTokensName => "max_completion_tokens",
             Self::MaxTokens => "max_tokens",
             Self::Reasoning => "reasoning_effort",
             Self::ReasoningShown => "reasoning.summary",

@@ -171,7 +171,7 @@ impl Dialect {
     #[must_use]
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {
-            MaxTokensName::Completion => Self::COMMON,
+            MaxTokensName::Completion | MaxTokensName::EitherNewer => Self::COMMON,
             max_tokens_name => Self { max_tokens_name, ..Self::COMMON },
         }
     }
@@ -188,10 +188,20 @@ impl Default for Dialect {
 pub enum MaxTokensName {
     /// `max_tokens`, which everybody knows, or the client's own word where it is passed on.
     Either,
+    /// `max_completion_tokens`, or the client's own word where it is passed on: which one is taken
+    /// depends on the model and the version of the API.
+    EitherNewer,
     /// `max_tokens` alone: the other is refused, or passed over in silence.
     Plain,
     /// `max_completion_tokens`, which OpenAI's own reasoning models demand.
     Completion,
+}
+
+impl MaxTokensName {
+    /// Whether a limit is written as `max_completion_tokens`.
+    pub(crate) fn is_newer(self) -> bool {
+        matches!(self, Self::Completion | Self::EitherNewer)
+    }
 }
 
 /// What one provider wants of a request.

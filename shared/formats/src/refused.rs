@@ -28,7 +28,8 @@ pub(crate) fn part(
 /// Anthropic (olimorris/codecompanion.nvim #1028), vLLM (claude-code-best/claude-code #272),
 /// Volcengine (Gitlawb/openclaude #331), DeepSeek, Groq, Gemini and Bedrock, and of other fields at
 /// OpenAI (itzcrazykns/vane #1173), xAI, Groq and Gemini, and of schemas at DeepSeek
-/// (presenton/presenton #676) and Groq (dzhng/deep-research #127).
+/// (presenton/presenton #676) and Groq (dzhng/deep-research #127), and of the limit's name at Azure
+/// (openai/openai-python #1724, anomalyco/opencode #37964).
 fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
     let says = |words: &[&str]| words.iter().any(|it| message.contains(it));
     let named = |text: &str| {
@@ -40,9 +41,15 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
         || message == "extra inputs are not permitted";
     let told = param.filter(|_| coded).and_then(|it| named(&it.to_ascii_lowercase()));
     let field = told.or_else(|| named(message))?;
-    // A limit under another name is still wanted.
+    if field == Field::MaxTokens && !says(TOO_HIGH) {
+        let newer = |it: &str| it.contains("max_completion_tokens");
+        let named = param.is_some_and(newer) || newer(message);
+        let renamed =
+            named && (coded || says(NOT_TAKEN) || says(&["unrecognized request argument"]));
+        return renamed.then_some(Field::MaxTokensName);
+    }
     let refused = match field {
-        Field::MaxTokens => says(TOO_HIGH),
+        Field::MaxTokens => true,
         Field::OutputSchema => coded || says(NOT_TAKEN) || says(&["unavailable", OTHERS]),
         Field::Reasoning => coded || says(NOT_TAKEN) || says(&[OTHERS]),
         _ => coded || says(NOT_TAKEN),
@@ -176,6 +183,12 @@ mod tests {
                 "'reasoning_effort' : value is not one of the allowed values ['none']",
                 Field::Reasoning,
             ),
+            (
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
+                 'max_completion_tokens' instead.",
+                Field::MaxTokensName,
+            ),
+            ("Unrecognized request argument supplied: max_completion_tokens", Field::MaxTokensName),
             ("This response_format type is unavailable now", Field::OutputSchema),
             ("response_format.type `json_schema` is unavailable now", Field::OutputSchema),
             ("This model does not support response format `json_schema`.", Field::OutputSchema),
@@ -197,14 +210,14 @@ mod tests {
         let told = "Extra inputs are not permitted";
         let coded = part("invalid_request_error", Some("parallel_tool_calls"), told);
         assert_eq!(coded, Some((Kind::Unsupported, Some(Field::ParallelToolCalls))));
+        let coded = part("invalid_request_error", Some("max_completion_tokens"), told);
+        assert_eq!(coded, Some((Kind::Unsupported, Some(Field::MaxTokensName))));
         for told in [
             "'service_tier' : value is not one of the allowed values ['auto','flex']",
             "Invalid schema for response_format 'answer': 'type' is missing.",
             "temperature must be between 0 and 2",
             "registry.ollama.ai/library/llama3 does not support tools",
             "Unknown parameter: 'temprature'.",
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
-             'max_completion_tokens' instead.",
         ] {
             assert_eq!(of(told), None, "{told}");
         }

@@ -6,7 +6,7 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
-use formats::Dialect;
+use formats::{Dialect, MaxTokensName};
 
 use crate::{
     Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, RESPONSES, Speech,
@@ -30,6 +30,10 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
-    dialect: Dialect { thoughts: false, ..OPENAI_ITSELF },
+    dialect: Dialect {
+        max_tokens_name: MaxTokensName::EitherNewer,
+        thoughts: false,
+        ..OPENAI_ITSELF
+    },
     ..OPENAI_COMPATIBLE
 };

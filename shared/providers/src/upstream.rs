@@ -281,7 +281,8 @@ async fn written(
         }
         let filled = fetch.filled(told, &wish).await?;
         let mut encoded = format.encode(&filled, &target)?;
-        encoded.dropped.extend_from_slice(&without);
+        let lost = without.iter().filter(|it| **it != Field::MaxTokensName);
+        encoded.dropped.extend(lost.cloned());
         (encoded, Purpose::Translate, meaning.other())
     };
     let mut dropped: Vec<Cow<'static, str>> = vec![];

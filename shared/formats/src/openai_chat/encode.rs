@@ -134,7 +134,8 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream && target.stream_usage == StreamUsage::Asked;
-    let newer = target.dialect.max_tokens_name == crate::MaxTokensName::Completion;
+    let refused = target.without.contains(&Field::MaxTokensName);
+    let newer = refused != target.dialect.max_tokens_name.is_newer();
     let mut messages = said::messages(turns, Thoughts::of(target), &mut dropped)?;
     if mistral::is_its(target.model) {
         messages = said::for_mistral(messages);

@@ -44,9 +44,13 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         edits.set("messages", messages);
     }
     if !target.without.contains(&Field::MaxTokens) {
-        rename_limit(&mut edits, target.dialect.max_tokens_name);
+        let refused = target.without.contains(&Field::MaxTokensName);
+        rename_limit(&mut edits, target.dialect.max_tokens_name, refused);
     }
     for field in target.without {
+        if field == &Field::MaxTokensName {
+            continue;
+        }
         if field == &Field::OutputSchema {
             if tell_schema(&mut edits)? {
                 dropped.push(Field::OutputSchema);
@@ -129,13 +133,16 @@ fn is_rule(message: &RawValue) -> bool {
     message.get("role").is_some_and(|it| matches!(it.get(), "\"system\"" | DEVELOPER))
 }
 
-/// Tells the limit by the provider's word for it.
-fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName) {
-    let (word, other) = match name {
-        MaxTokensName::Either => return,
-        MaxTokensName::Plain => ("max_tokens", "max_completion_tokens"),
-        MaxTokensName::Completion => ("max_completion_tokens", "max_tokens"),
+/// Tells the limit by the provider's word for it, or by the other word where that one was refused.
+fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName, refused: bool) {
+    let (older, newer) = ("max_tokens", "max_completion_tokens");
+    let sent_newer = match name {
+        MaxTokensName::Either | MaxTokensName::EitherNewer if !refused => return,
+        MaxTokensName::Either | MaxTokensName::EitherNewer => edits.value(newer).is_some(),
+        MaxTokensName::Plain => false,
+        MaxTokensName::Completion => true,
     };
+    let (word, other) = if sent_newer != refused { (newer, older) } else { (older, newer) };
     let Some(limit) = edits.value(other).map(str::to_owned) else { return };
     if edits.value(word).is_none_or(|it| it == "null") {
         edits.set(word, limit);
