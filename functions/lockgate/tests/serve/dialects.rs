@@ -114,7 +114,8 @@ async fn the_role_developer_is_told_as_system_where_it_is_not_known() {
 #[tokio::test]
 async fn thoughts_are_not_told_to_who_refuses_them() {
     let said = |role: &str, text: &str| json!({"role": role, "content": text});
-    let (question, plain, next) = (said("user", "a"), said("assistant", "b"), said("user", "c"));
+    let words = "what is \"reasoning_content\"?";
+    let (question, plain, next) = (said("user", words), said("assistant", "b"), said("user", "c"));
     let mut thought = plain.clone();
     thought["reasoning_content"] = "hm".into();
     let asked = json!({"messages": [question, thought, next]});
@@ -124,6 +125,15 @@ async fn thoughts_are_not_told_to_who_refuses_them() {
         let sent = told(Speech::Chat, kind, "m", asked.clone(), dropped).await;
         assert_eq!(sent["messages"], json!([question, answer, next]), "{kind}");
     }
+    for nothing in [json!(""), Value::Null] {
+        let mut thought = plain.clone();
+        thought["reasoning_content"] = nothing;
+        let asked = json!({"messages": [question, thought, next]});
+        let sent = sent("azure-openai", asked).await;
+        assert_eq!(sent["messages"], json!([question, plain, next]));
+    }
+    let asked = json!({"messages": [question]});
+    assert_eq!(sent("azure-openai", asked.clone()).await["messages"], asked["messages"]);
 }
 
 /// Two calls and their results, behind which the user goes on.

@@ -76,12 +76,13 @@ fn fitted(
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
     let thoughts = Thoughts::of(target);
-    let refused = thoughts == Thoughts::Refused && has(&messages, "\"reasoning_");
+    let refused = thoughts == Thoughts::Refused && has(&messages, thoughts::MEMBERS);
     if target.unsigned || refused || tags::has(&request.raw.body) {
-        if refused || target.unsigned && has(&messages, "reasoning_details") {
+        let (fewer, lost) = thoughts::without_foreign(&messages, thoughts)?;
+        if lost {
             dropped.push(Field::ReasoningText);
         }
-        messages = Cow::Owned(thoughts::without_foreign(&messages, thoughts)?);
+        messages = Cow::Owned(fewer);
     }
     if !target.dialect.developer && has(&messages, DEVELOPER) {
         messages = Cow::Owned(rewritten(&messages, as_system)?);

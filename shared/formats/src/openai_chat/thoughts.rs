@@ -119,25 +119,36 @@ impl Thoughts {
 /// `platform.minimax.io`), seen 2026-11.
 const THINK_ALOUD: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
 
+/// How the names begin of those members that hold thoughts.
+pub(super) const MEMBERS: &str = "\"reasoning_";
+
 /// What stands for a thought that is lost. Kimi takes an empty text for none.
 pub(super) const NO_THOUGHT: &str = ".";
 
 /// The same messages without what proves the thoughts that other providers signed, or anyone where
 /// proofs were refused, and without tags on ids.
-pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<String> {
-    forward::rewritten(messages, |message| {
+///
+/// Also whether a thought was lost that is not another provider's: those say nothing here.
+pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<(String, bool)> {
+    let lost_names: &[&str] = match thoughts {
+        Thoughts::Refused => &["reasoning_content", "reasoning_details"],
+        Thoughts::Demanded => &["reasoning_details"],
+        Thoughts::Left | Thoughts::Given => &[],
+    };
+    let mut lost = false;
+    let messages = forward::rewritten(messages, |message| {
         let text = message.get();
-        let concerned = match thoughts {
-            Thoughts::Demanded => true,
-            Thoughts::Refused if text.contains("\"reasoning_") => true,
-            _ => tags::has(text.as_bytes()),
-        };
-        if !concerned {
+        let tagged = tags::has(text.as_bytes());
+        if !tagged && thoughts != Thoughts::Demanded && !text.contains(MEMBERS) {
             return Ok(None);
         }
         let object: Object<'_> = understood(message, "messages", "a list of messages")?;
-        Ok(Some(without_thoughts(&object, thoughts)))
-    })
+        let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
+        let concerned = tagged || going.peek().is_some() || thoughts == Thoughts::Demanded;
+        lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));
+        Ok(concerned.then(|| without_thoughts(&object, thoughts)))
+    })?;
+    Ok((messages, lost))
 }
 
 fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
@@ -229,7 +240,7 @@ mod tests {
             "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
         );
         assert_eq!(
-            without_foreign(&messages, Thoughts::Left).unwrap(),
+            without_foreign(&messages, Thoughts::Left).unwrap().0,
             r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
         );
     }
