@@ -238,6 +238,14 @@ pub(crate) fn list(raw: &Raw, name: &str, wanted: &str) -> Result<Option<bool>> 
     }
 }
 
+/// An object's text with some members changed.
+pub(crate) fn edited(json: &str, edit: impl FnOnce(&mut Edits<'_>)) -> Result<String> {
+    let raw = members(Bytes::copy_from_slice(json.as_bytes()))?;
+    let mut edits = Edits::new(&raw);
+    edit(&mut edits);
+    Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
+}
+
 /// Changes to a body, made in one copy.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
@@ -369,11 +377,8 @@ mod tests {
         members(Bytes::from_static(text.as_bytes())).unwrap()
     }
 
-    fn edited(text: &'static str, edit: impl Fn(&mut Edits<'_>)) -> String {
-        let raw = raw(text);
-        let mut edits = Edits::new(&raw);
-        edit(&mut edits);
-        String::from_utf8(edits.apply().to_vec()).unwrap()
+    fn edited(text: &str, edit: impl FnOnce(&mut Edits<'_>)) -> String {
+        super::edited(text, edit).unwrap()
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use canonical::{Error, Field, MARK, Request, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -72,12 +71,11 @@ fn left_out(
                 return Ok(older);
             };
             let config = json::text(&request.raw.body, &member.value);
-            let Ok(config) = json::members(Bytes::copy_from_slice(config.as_bytes())) else {
+            let mut newer = false;
+            let Ok(config) = json::edited(config, |it| newer = it.remove("format")) else {
                 return Ok(older);
             };
-            let mut within = json::Edits::new(&config);
-            let newer = within.remove("format");
-            edits.set("output_config", text(&within.apply()));
+            edits.set("output_config", config);
             older || newer
         }
         Field::Tools => edits.remove("tools"),
@@ -92,10 +90,6 @@ fn left_out(
         }
         _ => false,
     })
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[derive(Deserialize)]
@@ -172,7 +166,7 @@ fn messages(
             .collect::<Result<_>>()?;
         if !blocks.is_empty() {
             let content = format!("[{}]", blocks.join(","));
-            kept.push(Cow::Owned(edited(message.get(), &[("content", content)])?));
+            kept.push(Cow::Owned(json::edited(message.get(), |it| it.set("content", content))?));
         }
     }
     Ok(format!("[{}]", kept.join(",")))
@@ -201,14 +195,14 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
             if all.is_empty() {
                 return Ok(Some(Cow::Borrowed(json)));
             }
-            return Ok(Some(Cow::Owned(edited(json, &[("citations", own)])?)));
+            return Ok(Some(Cow::Owned(json::edited(json, |it| it.set("citations", own))?)));
         }
         _ => None,
     };
     Ok(Some(match changed {
-        Some((name, id)) => {
-            Cow::Owned(edited(json, &[(name, json::quoted(Signature::off_id(&id).0))])?)
-        }
+        Some((name, id)) => Cow::Owned(json::edited(json, |it| {
+            it.set(name, json::quoted(Signature::off_id(&id).0));
+        })?),
         None => Cow::Borrowed(json),
     }))
 }
@@ -234,16 +228,6 @@ fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, 
         },
     };
     Ok(Some(Cow::Owned(json::quoted(&block))))
-}
-
-/// An object with some of its members changed.
-pub(super) fn edited(json: &str, changes: &[(&str, String)]) -> Result<String> {
-    let raw = json::members(Bytes::copy_from_slice(json.as_bytes()))?;
-    let mut edits = json::Edits::new(&raw);
-    for (name, value) in changes {
-        edits.set(name, value.as_str());
-    }
-    Ok(text(&edits.apply()))
 }
 
 pub(super) fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T> {

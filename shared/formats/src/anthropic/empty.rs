@@ -10,7 +10,8 @@ use canonical::Result;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::clean_up::{edited, parsed};
+use super::clean_up::parsed;
+use crate::json;
 
 /// What stands in every body that has such a text.
 const EMPTY: &str = "\"\"";
@@ -68,7 +69,9 @@ pub(super) fn out_of_messages(json: &str) -> Result<Option<String>> {
             None | Some("[]") => kept.push(Cow::Borrowed(message.get())),
             Some(less) => {
                 changed = true;
-                kept.push(Cow::Owned(edited(message.get(), &[("content", less.to_owned())])?));
+                kept.push(Cow::Owned(json::edited(message.get(), |it| {
+                    it.set("content", less.to_owned());
+                })?));
             }
         }
     }

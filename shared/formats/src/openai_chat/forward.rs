@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use canonical::{Error, Field, Request, Result, Schema};
+use canonical::{Field, Request, Result, Schema};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     Encoded, MaxTokensName, StreamUsage, Target,
-    json::{self, Edits, Object, unquoted},
+    json::{self, Edits, Object},
     tags,
 };
 
@@ -48,17 +47,14 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
         rename_limit(&mut edits, target.dialect.max_tokens_name, refused);
     }
     for field in target.without {
-        if field == &Field::MaxTokensName {
-            continue;
-        }
-        if field == &Field::OutputSchema {
-            if tell_schema(&mut edits)? {
-                dropped.push(Field::OutputSchema);
-            }
-            continue;
-        }
-        let older = edits.remove(&field.plain());
-        if older | (field == &Field::MaxTokens && edits.remove("max_completion_tokens")) {
+        let is_lost = match field {
+            // It was renamed above.
+            Field::MaxTokensName => false,
+            Field::MaxTokens => edits.remove("max_tokens") | edits.remove("max_completion_tokens"),
+            Field::OutputSchema => tell_schema(&mut edits)?,
+            field => edits.remove(&field.plain()),
+        };
+        if is_lost {
             dropped.push(field.clone());
         }
     }
@@ -156,10 +152,7 @@ pub(super) fn rewritten<'a>(
     messages: &'a str,
     mut rewrite: impl FnMut(&'a RawValue) -> Result<Option<String>>,
 ) -> Result<String> {
-    let list: Vec<&'a RawValue> = serde_json::from_str(messages).map_err(|error| {
-        let wrong = Error::invalid("messages", "`messages` must be a list of messages.");
-        wrong.caused_by(unquoted(&error))
-    })?;
+    let list: Vec<&'a RawValue> = json::meant(messages, "messages", "a list of messages")?;
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
         kept.push(rewrite(message)?.map_or(Cow::Borrowed(message.get()), Cow::Owned));
@@ -172,13 +165,11 @@ fn as_system(message: &RawValue) -> Result<Option<String>> {
     if !message.get().contains(DEVELOPER) {
         return Ok(None);
     }
-    let members = json::members(Bytes::copy_from_slice(message.get().as_bytes()))?;
-    let mut edits = Edits::new(&members);
-    if edits.value("role") != Some(DEVELOPER) {
+    let object: Object<'_> = json::understood(message, "messages", "a list of messages")?;
+    if object.get("role").is_none_or(|it| it.get() != DEVELOPER) {
         return Ok(None);
     }
-    edits.set("role", "\"system\"");
-    Ok(Some(String::from_utf8_lossy(&edits.apply()).into_owned()))
+    json::edited(message.get(), |it| it.set("role", "\"system\"")).map(Some)
 }
 
 /// The client's stream options with usage switched on.
@@ -191,8 +182,5 @@ fn with_usage(request: &Request) -> Result<String> {
     if theirs == "null" {
         return Ok(ours.to_owned());
     }
-    let options = json::members(Bytes::copy_from_slice(theirs.as_bytes()))?;
-    let mut edits = json::Edits::new(&options);
-    edits.set("include_usage", "true");
-    Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
+    json::edited(theirs, |it| it.set("include_usage", "true"))
 }

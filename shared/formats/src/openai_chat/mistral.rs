@@ -16,7 +16,7 @@ use canonical::Result;
 use serde_json::value::RawValue;
 
 use super::forward;
-use crate::json::{self, Object, understood};
+use crate::json::{self, Edits, Object, understood};
 
 /// What the model is told to have said where it has not had its turn.
 pub(super) const TURN: &str = "OK.";
@@ -57,52 +57,44 @@ pub(super) fn fitted(messages: &str) -> Result<String> {
     let mut before = Cow::Borrowed("");
     forward::rewritten(messages, |json| {
         let message: Object<'_> = understood(json, "messages", "a list of messages")?;
-        let role = message.get("role").map(text).unwrap_or_default();
+        let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
         let missing = misses_turn(&before, &role);
         before = role;
         let has_ids = json.get().contains("\"tool_call");
         if !missing && !has_ids {
             return Ok(None);
         }
-        let message = if has_ids { with_ids(&message)? } else { json.get().to_owned() };
+        let message = if has_ids { with_ids(&message, json.get())? } else { json.get().to_owned() };
         let turn = format!("{{\"role\":\"assistant\",\"content\":{}}}", json::quoted(TURN));
         Ok(Some(if missing { format!("{turn},{message}") } else { message }))
     })
 }
 
-fn with_ids(message: &Object<'_>) -> Result<String> {
-    written(message, |name, value| match name {
-        "tool_call_id" => Ok(Some(json::quoted(&id(text(value))))),
-        "tool_calls" if value.get() != "null" => {
-            let path = "messages[].tool_calls";
-            let calls: Vec<Object<'_>> = understood(value, path, "a list of tool calls")?;
-            let calls = calls.iter().map(|call| {
-                let fit =
-                    |name: &str, value| (name == "id").then(|| json::quoted(&id(text(value))));
-                written(call, |name, value| Ok(fit(name, value)))
-            });
-            Ok(Some(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(","))))
+fn with_ids(message: &Object<'_>, json: &str) -> Result<String> {
+    let calls = message.get("tool_calls").map(calls).transpose()?;
+    json::edited(json, |edits| {
+        refit(edits, "tool_call_id");
+        if let Some(calls) = calls {
+            edits.set("tool_calls", calls);
         }
-        _ => Ok(None),
     })
 }
 
-/// An object with some of its members told otherwise.
-fn written<'a>(
-    object: &Object<'a>,
-    other: impl Fn(&str, &'a RawValue) -> Result<Option<String>>,
-) -> Result<String> {
-    let mut members = Vec::with_capacity(object.0.len());
-    for (name, value) in &object.0 {
-        let value = other(name, value)?.map_or(Cow::Borrowed(value.get()), Cow::Owned);
-        members.push(format!("{}:{value}", json::quoted(name)));
+fn calls(json: &RawValue) -> Result<String> {
+    let calls: Vec<&RawValue> = understood(json, "messages[].tool_calls", "a list of tool calls")?;
+    let calls = calls.iter().map(|it| json::edited(it.get(), |edits| refit(edits, "id")));
+    Ok(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(",")))
+}
+
+fn refit(edits: &mut Edits<'_>, name: &str) {
+    if let Some(fit) = edits.value(name).map(|it| json::quoted(&id(text(it)))) {
+        edits.set(name, fit);
     }
-    Ok(format!("{{{}}}", members.join(",")))
 }
 
 /// A string's text; none for what is not one, which the provider will say.
-fn text(json: &RawValue) -> Cow<'_, str> {
-    serde_json::from_str(json.get()).unwrap_or_default()
+fn text(json: &str) -> Cow<'_, str> {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 #[cfg(test)]

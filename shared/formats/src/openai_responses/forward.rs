@@ -3,7 +3,6 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use bytes::Bytes;
 use canonical::{Error, Field, MARK, Raw, Request, Result, Signature};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -76,11 +75,10 @@ fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
 fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
     let Some(member) = json::find(raw, "text")? else { return Ok(false) };
     let text = json::text(&raw.body, &member.value);
-    let text = json::members(Bytes::copy_from_slice(text.as_bytes()))?;
-    let mut within = json::Edits::new(&text);
-    let is_gone = within.remove("format");
+    let mut is_gone = false;
+    let text = json::edited(text, |it| is_gone = it.remove("format"))?;
     if is_gone {
-        edits.set("text", String::from_utf8_lossy(&within.apply()).into_owned());
+        edits.set("text", text);
     }
     Ok(is_gone)
 }
@@ -149,16 +147,16 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
             if tagged.is_none() && !named {
                 return Ok(Fate::Keep);
             }
-            let raw = json::members(Bytes::copy_from_slice(json.get().as_bytes()))?;
-            let mut edits = json::Edits::new(&raw);
-            if let Some(id) = tagged {
-                edits.set("call_id", json::quoted(Signature::off_id(id).0));
-            }
-            if named {
-                // Its maker would look for the thought that it came with.
-                edits.remove("id");
-            }
-            Ok(Fate::Change(String::from_utf8_lossy(&edits.apply()).into_owned()))
+            let changed = json::edited(json.get(), |edits| {
+                if let Some(id) = tagged {
+                    edits.set("call_id", json::quoted(Signature::off_id(id).0));
+                }
+                if named {
+                    // Its maker would look for the thought that it came with.
+                    edits.remove("id");
+                }
+            });
+            changed.map(Fate::Change)
         }
     }
 }
@@ -186,7 +184,7 @@ mod tests {
     use crate::{Inbound, Outbound, openai_responses::OpenAiResponses};
 
     fn forwarded(model: &str, body: &'static str) -> String {
-        let request = OpenAiResponses.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
         let target = Target { model, ..Target::default() };
         let encoded = OpenAiResponses.forward(&request, &target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
