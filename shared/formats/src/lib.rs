@@ -12,6 +12,7 @@ mod clean;
 mod data_uri;
 mod estimate;
 mod fault;
+mod fingerprint;
 pub mod gemini;
 pub mod gemini_embeddings;
 mod json;

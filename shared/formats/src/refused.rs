@@ -41,20 +41,20 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
         || message == "extra inputs are not permitted";
     let told = param.filter(|_| coded).and_then(|it| named(&it.to_ascii_lowercase()));
     let field = told.or_else(|| named(message))?;
-    if field == Field::MaxTokens && !says(TOO_HIGH) {
-        let newer = |it: &str| it.contains("max_completion_tokens");
-        let named = param.is_some_and(newer) || newer(message);
-        let renamed =
-            named && (coded || says(NOT_TAKEN) || says(&["unrecognized request argument"]));
-        return renamed.then_some(Field::MaxTokensName);
+    let untaken = coded || says(NOT_TAKEN);
+    match field {
+        Field::MaxTokens if says(TOO_HIGH) => Some(field),
+        // A limit under another name is still wanted.
+        Field::MaxTokens => {
+            let mut told = param.into_iter().chain([message]);
+            let newer = told.any(|it| it.contains("max_completion_tokens"));
+            let renamed = newer && (untaken || says(&["unrecognized request argument"]));
+            renamed.then_some(Field::MaxTokensName)
+        }
+        Field::OutputSchema => (untaken || says(&["unavailable", OTHERS])).then_some(field),
+        Field::Reasoning => (untaken || says(&[OTHERS])).then_some(field),
+        _ => untaken.then_some(field),
     }
-    let refused = match field {
-        Field::MaxTokens => true,
-        Field::OutputSchema => coded || says(NOT_TAKEN) || says(&["unavailable", OTHERS]),
-        Field::Reasoning => coded || says(NOT_TAKEN) || says(&[OTHERS]),
-        _ => coded || says(NOT_TAKEN),
-    };
-    refused.then_some(field)
 }
 
 /// What fields are called, in lower case, and which are meant.

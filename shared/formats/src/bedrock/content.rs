@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     arguments,
+    fingerprint::fingerprint,
     turns::{Side, alternating},
 };
 
@@ -315,11 +316,7 @@ fn fit(id: &str) -> Cow<'_, str> {
         return Cow::Borrowed(id);
     }
     let plain: String = id.bytes().filter(allowed).take(40).map(char::from).collect();
-    // FNV-1a: <http://www.isthe.com/chongo/tech/comp/fnv/>.
-    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    Cow::Owned(format!("{plain}_{hash:016x}"))
+    Cow::Owned(format!("{plain}_{:016x}", fingerprint(id)))
 }
 
 /// What is lost with a part that has no place.

@@ -7,16 +7,16 @@
 //! Sources: what users report of both (anomalyco/opencode #1680 and #2440, zed-industries/zed
 //! #53034, BerriAI/litellm #17761, NousResearch/hermes-agent #20154), seen 2026-11.
 
-use std::{
-    borrow::Cow,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::borrow::Cow;
 
 use canonical::Result;
 use serde_json::value::RawValue;
 
 use super::forward;
-use crate::json::{self, Edits, Object, understood};
+use crate::{
+    fingerprint::fingerprint,
+    json::{self, Edits, Object, understood},
+};
 
 /// What the model is told to have said where it has not had its turn.
 pub(super) const TURN: &str = "OK.";
@@ -36,9 +36,7 @@ pub(super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
     if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
         return id;
     }
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    let mut rest = hasher.finish();
+    let mut rest = fingerprint(&id);
     let letters = std::iter::repeat_with(|| {
         let [letter, left] = [rest % 62, rest / 62];
         rest = left;
