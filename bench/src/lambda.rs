@@ -158,7 +158,7 @@ async fn answer(request: Request<Incoming>, answers: &(Value, Value)) -> Respons
 }
 
 /// A configuration of some size, as the two services give it.
-fn contents(provider: &Provider) -> Result<(Value, Value), document::Faults> {
+fn contents(provider: &Provider) -> Result<(Value, Value), document::ConfigErrors> {
     let mut yaml = "api_key: bench\nproviders:\n".to_owned();
     for what in ["plain", "burst", "busy"] {
         yaml += &format!(

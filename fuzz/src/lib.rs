@@ -4,7 +4,7 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, Kind, Raw, Request, Summary, Task};
+use canonical::{EventKind, Field, ErrorKind, Raw, GatewayRequest, CallSummary, Task};
 use formats::{
     Dialect, Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, ToolNames,
     anthropic::{Anthropic, AnthropicCount},
@@ -86,7 +86,7 @@ fn target(how: u8) -> Target<'static> {
     Target {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
-        stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::Asked },
+        stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
         max_output: is(64).then_some(1024),
         without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
         dialect: Dialect {
@@ -124,7 +124,7 @@ pub fn answer(input: &[u8]) {
         let Ok(response) = provider.response(Bytes::copy_from_slice(body), reading) else { return };
         for client in INBOUND {
             if purpose == Purpose::Translate || client.format().name == provider.name() {
-                drop(client.encode(&response, &Summary::default()));
+                drop(client.encode(&response, &CallSummary::default()));
             }
         }
     }
@@ -166,11 +166,11 @@ fn passed(
         let ends = event.kind == EventKind::End;
         writer.write(event, &mut out);
         if ends {
-            writer.end(&Summary::default(), &mut out);
+            writer.end(&CallSummary::default(), &mut out);
         }
     }
     if let Err(error) = outcome {
-        assert_ne!(error.kind, Kind::Internal, "{error}");
+        assert_ne!(error.kind, ErrorKind::Internal, "{error}");
         writer.fail(&error, "req", &mut out);
     }
 }
@@ -198,9 +198,9 @@ fn frames(text: &[u8]) -> Bytes {
     bytes.into()
 }
 
-fn asked(client: &dyn Inbound) -> Request {
+fn asked(client: &dyn Inbound) -> GatewayRequest {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     request.wants_usage = true;
     request

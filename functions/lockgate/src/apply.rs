@@ -8,7 +8,7 @@ use std::{collections::HashMap, error::Error, io};
 
 use plan::{Now, Plan, Wanted};
 use routing::document::{
-    Document, Kind,
+    Config, Kind,
     rows::{PARTITION, to_rows},
 };
 use storage::{Parameters, Secret, Stores};
@@ -38,7 +38,7 @@ pub(crate) struct ApplyOptions {
 /// Shows what is to change, then changes it: first secrets, so that no row names one that is not
 /// there, then rows, then secrets that no row names any more.
 pub(crate) async fn apply(
-    document: &Document,
+    document: &Config,
     to: Destination<'_>,
     options: ApplyOptions,
     out: &mut dyn io::Write,

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use routing::document::{Document, Kind, read};
+use routing::document::{Config, Kind, read};
 
 /// Looks a variable of the environment up.
 pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
@@ -25,7 +25,7 @@ pub(crate) fn load(
     variables: Variables<'_>,
     kinds: &[Kind],
     out: &mut dyn io::Write,
-) -> io::Result<Option<Document>> {
+) -> io::Result<Option<Config>> {
     let file = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -47,7 +47,7 @@ pub(crate) fn load(
 }
 
 /// How much of everything there is, in a line.
-fn summary(document: &Document) -> String {
+fn summary(document: &Config) -> String {
     let counts = [
         (document.providers.len(), "provider"),
         (document.routes.len(), "route"),

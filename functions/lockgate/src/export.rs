@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use routing::document::{
-    Document, Kind,
+    Config, Kind,
     rows::{PARTITION, Unreadable, from_rows},
     to_yaml,
 };
@@ -21,7 +21,7 @@ pub(crate) async fn export(
 }
 
 /// Reads the configuration, once more if it was changed meanwhile.
-async fn live(table: &dyn Table, kinds: &[Kind]) -> Result<Document, Box<dyn Error>> {
+async fn live(table: &dyn Table, kinds: &[Kind]) -> Result<Config, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
     match from_rows(&table.query(PARTITION, 0).await?, kinds) {
         Err(Unreadable::Torn) => Ok(from_rows(&table.query(PARTITION, 0).await?, kinds)?),

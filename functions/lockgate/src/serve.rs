@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use edge::{Server, settings::Environment};
-use routing::{Document, document::SecretSource};
+use routing::{Config, document::SecretSource};
 use storage::{Parameters, sqlite};
 
 use crate::{
@@ -78,7 +78,7 @@ fn tracing_note(text: &str) {
 
 /// The parameter store, where the configuration names any parameter.
 pub(crate) fn parameters(
-    document: &Document,
+    document: &Config,
     environment: &Environment,
 ) -> Result<Option<Parameters>, Failure> {
     let named = |it: &SecretSource| matches!(it, SecretSource::Parameter { .. });

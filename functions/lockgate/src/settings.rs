@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use edge::settings::Environment;
-use routing::Document;
+use routing::Config;
 
 use crate::{check, commands::Failure};
 
@@ -33,7 +33,7 @@ impl Sources {
 }
 
 /// The configuration of a file; its problems are printed.
-pub(crate) fn document(path: &Path, environment: &Environment) -> Result<Document, Failure> {
+pub(crate) fn document(path: &Path, environment: &Environment) -> Result<Config, Failure> {
     let variables = |name: &str| environment.get(name);
     let document = check::load(path, &variables, &gateway::kinds(), &mut io::stderr())?;
     document.ok_or(Failure::Told)
@@ -43,7 +43,7 @@ pub(crate) fn document(path: &Path, environment: &Environment) -> Result<Documen
 pub(crate) fn found(
     named: Option<PathBuf>,
     environment: &Environment,
-) -> Result<(Document, Option<PathBuf>), Failure> {
+) -> Result<(Config, Option<PathBuf>), Failure> {
     let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|it| it.exists()));
     if let Some(path) = path {
         return Ok((document(&path, environment)?, Some(path)));

@@ -11,7 +11,7 @@ use axum::{
 };
 use canonical::{Error, Result};
 use http::{HeaderMap, Response, StatusCode, Uri};
-use routing::Document;
+use routing::Config;
 
 use crate::{
     App, Routes,
@@ -89,7 +89,7 @@ async fn answer(
     }
 }
 
-fn all(document: &Document) -> Vec<Model<'_>> {
+fn all(document: &Config) -> Vec<Model<'_>> {
     let model = |id, owned_by, description| Model { id, owned_by, description };
     let routes = document
         .routes

@@ -104,7 +104,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) signer: Signer,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
-    pub(crate) heartbeats: Heartbeats,
+    pub(crate) heartbeats: KeepAliveSettings,
     pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
@@ -116,7 +116,7 @@ impl LambdaSettings {
             environment.get(name).ok_or_else(|| format!("the variable {name} is not set"))
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
-        let (beats, fresh) = (Heartbeats::LAMBDA, Freshness::default());
+        let (beats, fresh) = (KeepAliveSettings::LAMBDA, Freshness::default());
         let heartbeat = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
             Ok::<_, String>(time.filter(|it| !it.is_zero()))
@@ -136,7 +136,7 @@ impl LambdaSettings {
                 .filter_map(|it| environment.get(it))
                 .map(Secret::new)
                 .collect(),
-            heartbeats: Heartbeats {
+            heartbeats: KeepAliveSettings {
                 stream: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.stream)?,
                 early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
                 whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
@@ -152,7 +152,7 @@ impl LambdaSettings {
 
 /// When silence is filled, so that nothing between us and the client takes it for the end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heartbeats {
+pub(crate) struct KeepAliveSettings {
     /// Within a stream that has begun.
     pub(crate) stream: Option<Duration>,
     /// Before a stream's first token. It commits the status, so that a failure has to follow inside.
@@ -161,7 +161,7 @@ pub(crate) struct Heartbeats {
     pub(crate) whole: Option<Duration>,
 }
 
-impl Heartbeats {
+impl KeepAliveSettings {
     /// On a server the status waits for the first token: nobody stands between who cuts silence.
     pub(crate) const SERVER: Self =
         Self { stream: Some(Duration::from_secs(10)), early: None, whole: None };

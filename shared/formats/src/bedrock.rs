@@ -16,9 +16,11 @@ mod tools;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{Content, Error, Kind, Meaning, Request, Response, Result};
+use canonical::{
+    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
+};
 
-use crate::{Encoded, EventReader, Outbound, Reading, Target, bound::Bounded};
+use crate::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded};
 
 /// Bedrock's Converse.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +36,19 @@ impl Outbound for Bedrock {
         "bedrock"
     }
 
-    fn forward(&self, _request: &Request, _target: &Target<'_>) -> Result<Encoded> {
-        Err(Error::new(Kind::Internal, "No client speaks Bedrock's format to be passed on."))
+    fn forward(
+        &self,
+        _request: &GatewayRequest,
+        _target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        Err(Error::new(ErrorKind::Internal, "No client speaks Bedrock's format to be passed on."))
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         encode::conversation(meaning.conversation()?, target)
     }
 
@@ -46,11 +56,11 @@ impl Outbound for Bedrock {
         url.starts_with("s3://")
     }
 
-    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
+    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
         answer::whole(&body)
     }
 
-    fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
         Box::new(Bounded::new(reader::Reader::default()))
     }
 

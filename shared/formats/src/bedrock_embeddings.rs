@@ -7,14 +7,14 @@
 
 use bytes::Bytes;
 use canonical::{
-    Embedding, EmbeddingPurpose, Error, Field, Kind, Meaning, Request, Response, ResponseBody,
-    Result, Usage, Vectors,
+    CanonicalRequest, Embedding, EmbeddingPurpose, Error, ErrorKind, Field, GatewayRequest,
+    GatewayResponse, ResponseBody, Result, Usage, Vectors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Encoded, EventReader, Outbound, Reading, Target, bound::tokens, fault,
+    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::tokens, fault,
     gemini_embeddings::texts, json, unstreamed,
 };
 
@@ -44,7 +44,7 @@ struct Cohere<'a> {
 
 /// What either of them answers.
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct ChatResponse<'a> {
     /// Titan's.
     #[serde(default)]
     embedding: Option<Vec<f32>>,
@@ -66,11 +66,19 @@ impl Outbound for BedrockEmbeddings {
         "bedrock_embeddings"
     }
 
-    fn forward(&self, _request: &Request, _target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        _request: &GatewayRequest,
+        _target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         Err(unstreamed::nobody_speaks_it())
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let asked = meaning.embedding()?;
         // A region or `global` may stand before the name.
         if target.model.contains("titan-embed") {
@@ -79,12 +87,13 @@ impl Outbound for BedrockEmbeddings {
             cohere(asked, target.model)
         } else {
             let message = "of its models, only Titan and Cohere Embed are known to embed";
-            Err(Error::new(Kind::Inexpressible, message))
+            Err(Error::new(ErrorKind::Unsupported, message))
         }
     }
 
-    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
-        let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|it| unreadable(&it))?;
+    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+        let answer: ChatResponse<'_> =
+            serde_json::from_slice(&body).map_err(|it| unreadable(&it))?;
         let vectors = match (answer.embedding, answer.embeddings) {
             (Some(vector), _) => vec![vector],
             (None, Some(list)) if list.get().starts_with('[') => {
@@ -96,15 +105,15 @@ impl Outbound for BedrockEmbeddings {
             (None, None) => vec![],
         };
         if vectors.is_empty() {
-            return Err(Error::new(Kind::Upstream, "it answered without any embedding"));
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
         }
-        Ok(Response {
+        Ok(GatewayResponse {
             body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
             usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 
-    fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
         Box::new(unstreamed::NoReader)
     }
 
@@ -113,7 +122,7 @@ impl Outbound for BedrockEmbeddings {
     }
 }
 
-fn titan(asked: &Embedding, model: &str) -> Result<Encoded> {
+fn titan(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
     // Whom `base64` is for is decided where the answer is written.
     let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
     let mut dropped = vec![];
@@ -126,7 +135,7 @@ fn titan(asked: &Embedding, model: &str) -> Result<Encoded> {
     Ok(written(&Titan { input_text, dimensions }, dropped))
 }
 
-fn cohere(asked: &Embedding, model: &str) -> Result<Encoded> {
+fn cohere(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
     // Whom `base64` is for is decided where the answer is written.
     let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
@@ -151,12 +160,12 @@ fn input_type(purpose: EmbeddingPurpose) -> &'static str {
     }
 }
 
-fn written(question: &impl Serialize, dropped: Vec<Field>) -> Encoded {
-    Encoded { body: json::written(question).into(), headers: vec![], dropped }
+fn written(question: &impl Serialize, dropped: Vec<Field>) -> EncodedRequest {
+    EncodedRequest { body: json::written(question).into(), headers: vec![], dropped }
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {
-    Error::new(Kind::Upstream, "it answered what is not an embedding")
+    Error::new(ErrorKind::Upstream, "it answered what is not an embedding")
         .caused_by(json::unquoted(error))
 }
 
@@ -166,11 +175,11 @@ mod tests {
 
     use super::*;
 
-    fn encoded(model: &str) -> Result<Encoded> {
+    fn encoded(model: &str) -> Result<EncodedRequest> {
         let inputs = vec![EmbeddingInput::Text("a".to_owned())];
         let asked = Embedding { inputs, dimensions: Some(256), ..Embedding::default() };
-        let target = Target { model, ..Target::default() };
-        BedrockEmbeddings.encode(&Meaning::Embedding(asked), &target)
+        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        BedrockEmbeddings.encode(&CanonicalRequest::Embedding(asked), &target)
     }
 
     #[test]
@@ -190,6 +199,6 @@ mod tests {
 
     #[test]
     fn a_model_that_does_not_embed_is_passed_over() {
-        assert_eq!(encoded("amazon.nova-micro-v1:0").unwrap_err().kind, Kind::Inexpressible);
+        assert_eq!(encoded("amazon.nova-micro-v1:0").unwrap_err().kind, ErrorKind::Unsupported);
     }
 }

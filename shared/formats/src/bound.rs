@@ -2,9 +2,9 @@
 //! what came.
 
 use bytes::Bytes;
-use canonical::{Error, Event, Kind, Result};
+use canonical::{Error, ErrorKind, Result, StreamEvent};
 
-use crate::{EventReader, Purpose};
+use crate::{DecodeMode, EventReader};
 
 /// How long a streamed answer may be that is understood, and so may have to be held, in bytes.
 const LONGEST_STREAM: usize = 128 * 1024 * 1024;
@@ -30,23 +30,29 @@ impl<R> Bounded<R> {
 }
 
 impl<R: EventReader> EventReader for Bounded<R> {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
-            Error::new(Kind::Upstream, "it sent an answer larger than 128 MiB: the answer is cut")
+            Error::new(
+                ErrorKind::Upstream,
+                "it sent an answer larger than 128 MiB: the answer is cut",
+            )
         })?;
         self.reader.read(bytes, events)
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.reader.close(events)
     }
 }
 
 /// A reader with a limit where what it reads may be held: what is only passed on never is.
-pub(crate) fn reader(reader: impl EventReader + 'static, purpose: Purpose) -> Box<dyn EventReader> {
+pub(crate) fn reader(
+    reader: impl EventReader + 'static,
+    purpose: DecodeMode,
+) -> Box<dyn EventReader> {
     match purpose {
-        Purpose::Forward => Box::new(reader),
-        Purpose::Translate => Box::new(Bounded::new(reader)),
+        DecodeMode::Forward => Box::new(reader),
+        DecodeMode::Translate => Box::new(Bounded::new(reader)),
     }
 }
 
@@ -78,11 +84,11 @@ mod tests {
     struct Nothing;
 
     impl EventReader for Nothing {
-        fn read(&mut self, _bytes: Bytes, _events: &mut Vec<Event>) -> Result<()> {
+        fn read(&mut self, _bytes: Bytes, _events: &mut Vec<StreamEvent>) -> Result<()> {
             Ok(())
         }
 
-        fn close(&mut self, _events: &mut Vec<Event>) -> Result<()> {
+        fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
             Ok(())
         }
     }
@@ -94,7 +100,7 @@ mod tests {
         reader.read(piece.clone(), &mut vec![]).unwrap();
         reader.read(piece.clone(), &mut vec![]).unwrap();
         let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
-        assert_eq!(fault.kind, Kind::Upstream);
+        assert_eq!(fault.kind, ErrorKind::Upstream);
     }
 
     #[test]

@@ -114,12 +114,12 @@ fn text(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{Json, Role, ToolCall, Turn};
+    use canonical::{Json, Message, Role, ToolCall};
 
     use super::*;
 
     fn of(parts: Vec<Part>) -> u64 {
-        let turns = vec![Turn::new(Role::User, parts)];
+        let turns = vec![Message::new(Role::User, parts)];
         estimated_tokens(&Conversation { turns, ..Conversation::default() }) - ANSWER - FRAME
     }
 

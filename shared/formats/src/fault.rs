@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use canonical::{Error, Field, Kind, Result};
+use canonical::{Error, ErrorKind, Field, Result};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -26,7 +26,7 @@ struct Said {
 
 /// An event that nobody can read.
 pub(crate) fn malformed() -> Error {
-    Error::new(Kind::Upstream, "it sent a malformed event")
+    Error::new(ErrorKind::Upstream, "it sent a malformed event")
 }
 
 /// Reads an event, which is an object.
@@ -79,25 +79,26 @@ fn classify(status: u16, said: Said) -> Error {
     let code = said.code.as_deref().unwrap_or_default();
     let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
     let part = refused::part(code, said.param.as_deref(), &message);
-    let fits = |it: &(Kind, _)| status == 400 || status == 422 && it.0 == Kind::Unsupported;
+    let fits =
+        |it: &(ErrorKind, _)| status == 400 || status == 422 && it.0 == ErrorKind::RejectedParam;
     let (refused, field) = part.filter(fits).unzip();
     let field = field.flatten();
     let kind = match status {
         // Some speak of the longest context here.
-        400 | 422 if field == Some(Field::MaxTokens) => Kind::Unsupported,
-        400 | 413 | 422 if is_context_length(code, &message) => Kind::ContextLength,
-        413 if code == "rate_limit_exceeded" => Kind::RateLimited,
-        400 if is_about_us(code, &message) => Kind::Refused,
-        400 | 413 | 422 => refused.unwrap_or(Kind::InvalidRequest),
-        408 | 504 => Kind::Timeout,
-        429 => Kind::RateLimited,
-        401..=404 => Kind::Refused,
-        _ => Kind::Upstream,
+        400 | 422 if field == Some(Field::MaxTokens) => ErrorKind::RejectedParam,
+        400 | 413 | 422 if is_context_length(code, &message) => ErrorKind::ContextLength,
+        413 if code == "rate_limit_exceeded" => ErrorKind::RateLimited,
+        400 if is_about_us(code, &message) => ErrorKind::ProviderAccess,
+        400 | 413 | 422 => refused.unwrap_or(ErrorKind::InvalidRequest),
+        408 | 504 => ErrorKind::Timeout,
+        429 => ErrorKind::RateLimited,
+        401..=404 => ErrorKind::ProviderAccess,
+        _ => ErrorKind::Upstream,
     };
     let mut error = Error::new(kind, clean::clean(&message));
     error.provider_status = Some(status);
     error.param = said.param.map(|it| clean::clean(&it));
-    error.field = field.filter(|_| kind == Kind::Unsupported);
+    error.field = field.filter(|_| kind == ErrorKind::RejectedParam);
     error.retry_after = said.retry_after;
     error
 }
@@ -234,7 +235,7 @@ fn retry_hint(error: &Value) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn read(status: u16, body: &str) -> (Kind, String) {
+    fn read(status: u16, body: &str) -> (ErrorKind, String) {
         let error = from_status(status, body.as_bytes());
         (error.kind, error.message().to_owned())
     }
@@ -252,7 +253,7 @@ mod tests {
             r#"{"message":{"detail":[{"msg":"no"}]}}"#,
             r#"{"error":null,"title":"no"}"#,
         ] {
-            assert_eq!(read(500, body), (Kind::Upstream, "no".to_owned()), "{body}");
+            assert_eq!(read(500, body), (ErrorKind::Upstream, "no".to_owned()), "{body}");
         }
     }
 
@@ -263,17 +264,20 @@ mod tests {
 
     #[test]
     fn whose_fault_it_is_decides_the_kind() {
-        assert_eq!(read(401, "{}").0, Kind::Refused);
-        assert_eq!(read(404, "{}").0, Kind::Refused);
-        assert_eq!(read(429, "{}").0, Kind::RateLimited);
-        assert_eq!(read(422, "{}").0, Kind::InvalidRequest);
-        assert_eq!(read(409, "{}").0, Kind::Upstream);
-        assert_eq!(read(302, "{}").0, Kind::Upstream);
-        assert_eq!(read(400, r#"{"error":{"code":"invalid_api_key"}}"#).0, Kind::Refused);
+        assert_eq!(read(401, "{}").0, ErrorKind::ProviderAccess);
+        assert_eq!(read(404, "{}").0, ErrorKind::ProviderAccess);
+        assert_eq!(read(429, "{}").0, ErrorKind::RateLimited);
+        assert_eq!(read(422, "{}").0, ErrorKind::InvalidRequest);
+        assert_eq!(read(409, "{}").0, ErrorKind::Upstream);
+        assert_eq!(read(302, "{}").0, ErrorKind::Upstream);
+        assert_eq!(
+            read(400, r#"{"error":{"code":"invalid_api_key"}}"#).0,
+            ErrorKind::ProviderAccess
+        );
         let long = r#"{"error":{"message":"This model's maximum context length is 8192 tokens."}}"#;
-        assert_eq!(read(400, long).0, Kind::ContextLength);
+        assert_eq!(read(400, long).0, ErrorKind::ContextLength);
         let per_minute = r#"{"error":{"code":"rate_limit_exceeded","message":"too many tokens"}}"#;
-        assert_eq!(read(413, per_minute).0, Kind::RateLimited);
+        assert_eq!(read(413, per_minute).0, ErrorKind::RateLimited);
     }
 
     #[test]
@@ -281,7 +285,7 @@ mod tests {
         let body = r#"{"error":{"code":429,"message":"Provider returned error",
             "metadata":{"raw":"{\"error\":{\"message\":\"slow down\"}}"}}}"#;
         let error = from_event(body.as_bytes());
-        assert_eq!((error.kind, error.message()), (Kind::RateLimited, "slow down"));
+        assert_eq!((error.kind, error.message()), (ErrorKind::RateLimited, "slow down"));
     }
 
     #[test]

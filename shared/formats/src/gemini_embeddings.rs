@@ -6,14 +6,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    Embedding, EmbeddingInput, EmbeddingPurpose, Error, Field, Kind, Meaning, Request, Response,
-    ResponseBody, Result, Usage, Vectors,
+    CanonicalRequest, Embedding, EmbeddingInput, EmbeddingPurpose, Error, ErrorKind, Field,
+    GatewayRequest, GatewayResponse, ResponseBody, Result, Usage, Vectors,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Encoded, EventReader, Outbound, Reading, Target, bound::tokens, fault, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::tokens, fault,
+    json, unstreamed,
 };
 
 /// The most texts that one call may have.
@@ -51,7 +52,7 @@ struct Text<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct ChatResponse<'a> {
     #[serde(default)]
     embeddings: Vec<Values>,
     #[serde(default)]
@@ -77,11 +78,19 @@ impl Outbound for GeminiEmbeddings {
         "gemini_embeddings"
     }
 
-    fn forward(&self, _request: &Request, _target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        _request: &GatewayRequest,
+        _target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         Err(unstreamed::nobody_speaks_it())
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         // Whom `base64` is for is decided where the answer is written.
         let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } =
             meaning.embedding()?;
@@ -97,29 +106,29 @@ impl Outbound for GeminiEmbeddings {
         let requests = texts(inputs, MOST)?.into_iter().map(one).collect();
         let body = json::written(&Batch { requests }).into();
         let dropped = user.iter().map(|_| Field::User).collect();
-        Ok(Encoded { body, headers: vec![], dropped })
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
-    fn response(&self, body: Bytes, _reading: Reading) -> Result<Response> {
-        let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(Kind::Upstream, "it answered what is not a batch of embeddings")
+    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+        let answer: ChatResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(ErrorKind::Upstream, "it answered what is not a batch of embeddings")
                 .caused_by(json::unquoted(&error))
         })?;
         if let Some(error) = answer.error {
             return Err(fault::inside_success(error));
         }
         if answer.embeddings.is_empty() {
-            return Err(Error::new(Kind::Upstream, "it answered without any embedding"));
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
         }
         let count = answer.usage_metadata.and_then(|it| it.prompt_token_count);
         let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
-        Ok(Response {
+        Ok(GatewayResponse {
             body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
             usage: count.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 
-    fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
         Box::new(unstreamed::NoReader)
     }
 
@@ -146,7 +155,7 @@ pub(crate) fn texts(inputs: &[EmbeddingInput], most: usize) -> Result<Vec<&str>>
 }
 
 fn unfit(message: String) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some("input".to_owned());
     error
 }

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Member, Raw, Result};
+use canonical::{Error, ErrorKind, Member, Raw, Result};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
@@ -20,14 +20,14 @@ pub(crate) const MAX_DEPTH: usize = 128;
 pub(crate) fn members(body: Bytes) -> Result<Raw> {
     let text = std::str::from_utf8(&body).map_err(|error| {
         Error::new(
-            Kind::InvalidRequest,
+            ErrorKind::InvalidRequest,
             format!("The body is not UTF-8 text (byte {}).", error.valid_up_to()),
         )
     })?;
     check_depth(text.as_bytes())?;
     let members = members_of(text).map_err(|error| {
         let why = unquoted(&error);
-        Error::new(Kind::InvalidRequest, format!("The body is not a JSON object: {why}."))
+        Error::new(ErrorKind::InvalidRequest, format!("The body is not a JSON object: {why}."))
     })?;
     Ok(Raw { body, members })
 }
@@ -122,7 +122,7 @@ pub(crate) fn meant<'a, T: Deserialize<'a>>(json: &'a str, path: &str, wanted: &
 /// The members of a body that say something, to be understood one by one.
 pub(crate) fn said(raw: &Raw) -> Result<Object<'_>> {
     serde_json::from_slice(&raw.body).map_err(|error| {
-        Error::new(Kind::InvalidRequest, "The body is not a JSON object.")
+        Error::new(ErrorKind::InvalidRequest, "The body is not a JSON object.")
             .caused_by(unquoted(&error))
     })
 }
@@ -140,7 +140,7 @@ pub(crate) fn quoted(value: &(impl Serialize + ?Sized)) -> String {
 /// JSON text, to be written as it is.
 pub(crate) fn verbatim(json: &str) -> Result<&RawValue> {
     serde_json::from_str(json).map_err(|error| {
-        Error::new(Kind::InvalidRequest, "A part of the request is not JSON.")
+        Error::new(ErrorKind::InvalidRequest, "A part of the request is not JSON.")
             .caused_by(unquoted(&error))
     })
 }
@@ -349,7 +349,7 @@ fn check_depth(body: &[u8]) -> Result<()> {
         }
         if MAX_DEPTH < depth {
             return Err(Error::new(
-                Kind::InvalidRequest,
+                ErrorKind::InvalidRequest,
                 format!("The body nests deeper than {MAX_DEPTH} levels."),
             ));
         }

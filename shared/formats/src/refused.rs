@@ -1,25 +1,25 @@
 //! What a provider refuses of a request and may answer without, told by the words that each has for it.
 
-use canonical::{Field, Kind};
+use canonical::{ErrorKind, Field};
 
 /// What a 400 is about, if the same provider may answer without it; and which field, if it is one.
 pub(crate) fn part(
     code: &str,
     param: Option<&str>,
     message: &str,
-) -> Option<(Kind, Option<Field>)> {
+) -> Option<(ErrorKind, Option<Field>)> {
     let lower = message.to_ascii_lowercase();
     let field = field(code, param, &lower);
     if field == Some(Field::MaxTokens) {
-        return Some((Kind::Unsupported, field));
+        return Some((ErrorKind::RejectedParam, field));
     }
     if is_about_proofs(code, &lower) {
-        return Some((Kind::Unproven, None));
+        return Some((ErrorKind::InvalidSignature, None));
     }
     if field.is_some() {
-        return Some((Kind::Unsupported, field));
+        return Some((ErrorKind::RejectedParam, field));
     }
-    is_about_a_beta(&lower).then_some((Kind::Beta, None))
+    is_about_a_beta(&lower).then_some((ErrorKind::UnsupportedBeta, None))
 }
 
 /// The field that a model does not take, or whose value it does not take.
@@ -136,7 +136,7 @@ fn is_about_a_beta(message: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(message: &str) -> Option<(Kind, Option<Field>)> {
+    fn of(message: &str) -> Option<(ErrorKind, Option<Field>)> {
         part("", None, message)
     }
 
@@ -153,7 +153,11 @@ mod tests {
             "it has a maxOutputTokens value of 70000 but the supported range is from 1 to 65537",
             "The maximum tokens you requested exceeds the model limit of 4096.",
         ] {
-            assert_eq!(of(told), Some((Kind::Unsupported, Some(Field::MaxTokens))), "{told}");
+            assert_eq!(
+                of(told),
+                Some((ErrorKind::RejectedParam, Some(Field::MaxTokens))),
+                "{told}"
+            );
         }
         for told in [
             "`max_tokens` must be greater than `thinking.budget_tokens`",
@@ -202,16 +206,16 @@ mod tests {
                 Field::OutputSchema,
             ),
         ] {
-            assert_eq!(of(told), Some((Kind::Unsupported, Some(field))), "{told}");
+            assert_eq!(of(told), Some((ErrorKind::RejectedParam, Some(field))), "{told}");
         }
         let told = "'minimal' is not supported with the 'gpt-5.1' model.";
         let coded = part("unsupported_value", Some("reasoning.effort"), told);
-        assert_eq!(coded, Some((Kind::Unsupported, Some(Field::Reasoning))));
+        assert_eq!(coded, Some((ErrorKind::RejectedParam, Some(Field::Reasoning))));
         let told = "Extra inputs are not permitted";
         let coded = part("invalid_request_error", Some("parallel_tool_calls"), told);
-        assert_eq!(coded, Some((Kind::Unsupported, Some(Field::ParallelToolCalls))));
+        assert_eq!(coded, Some((ErrorKind::RejectedParam, Some(Field::ParallelToolCalls))));
         let coded = part("invalid_request_error", Some("max_completion_tokens"), told);
-        assert_eq!(coded, Some((Kind::Unsupported, Some(Field::MaxTokensName))));
+        assert_eq!(coded, Some((ErrorKind::RejectedParam, Some(Field::MaxTokensName))));
         for told in [
             "'service_tier' : value is not one of the allowed values ['auto','flex']",
             "Invalid schema for response_format 'answer': 'type' is missing.",
@@ -234,10 +238,10 @@ mod tests {
             "The `reasoning_content` in the thinking mode must be passed back to the API.",
             "thinking is enabled but reasoning_content is missing in assistant tool call message at 2",
         ] {
-            assert_eq!(of(told), Some((Kind::Unproven, None)), "{told}");
+            assert_eq!(of(told), Some((ErrorKind::InvalidSignature, None)), "{told}");
         }
         let coded = part("invalid_encrypted_content", None, "It is not ours.");
-        assert_eq!(coded, Some((Kind::Unproven, None)));
+        assert_eq!(coded, Some((ErrorKind::InvalidSignature, None)));
         for told in [
             "`thinking.budget_tokens` must be at least 1024",
             "'messages.1' : property 'reasoning_content' is unsupported",
@@ -253,7 +257,7 @@ mod tests {
         for told in
             ["invalid beta flag", "tools.0.custom.defer_loading: Extra inputs are not permitted"]
         {
-            assert_eq!(of(told), Some((Kind::Beta, None)), "{told}");
+            assert_eq!(of(told), Some((ErrorKind::UnsupportedBeta, None)), "{told}");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -29,7 +29,7 @@ impl Framer {
         }
         self.pending.extend_from_slice(bytes);
         if MAX_FRAME < self.pending.len() {
-            return Err(Error::new(Kind::Upstream, "it sent an event larger than 16 MiB"));
+            return Err(Error::new(ErrorKind::Upstream, "it sent an event larger than 16 MiB"));
         }
         Ok(())
     }

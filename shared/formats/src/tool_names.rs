@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use canonical::{
-    Answer, Content, Conversation, Event, EventBody, Meaning, Piece, Result, ToolChoice,
+    CanonicalRequest, ChatResponse, Content, Conversation, Delta, EventBody, Result, StreamEvent,
+    ToolChoice,
 };
 
 use crate::{EventReader, Outbound};
@@ -26,9 +27,9 @@ pub struct ToolNames {
 
 impl ToolNames {
     /// The names within a question that a format does not take.
-    pub fn of(meaning: &Meaning, format: &dyn Outbound) -> Self {
+    pub fn of(meaning: &CanonicalRequest, format: &dyn Outbound) -> Self {
         let mut names = Self::default();
-        if let Meaning::Conversation(conversation) = meaning {
+        if let CanonicalRequest::Conversation(conversation) = meaning {
             each(conversation, &mut |name| {
                 if !format.takes_tool_name(name) && !names.told.contains_key(name) {
                     let told = fitting(name);
@@ -47,8 +48,8 @@ impl ToolNames {
 
     /// The question with the names that the provider is told.
     #[must_use]
-    pub fn tell(&self, mut meaning: Meaning) -> Meaning {
-        if let Meaning::Conversation(conversation) = &mut meaning {
+    pub fn tell(&self, mut meaning: CanonicalRequest) -> CanonicalRequest {
+        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
             each_mut(conversation, &mut |name| {
                 if let Some(told) = self.told.get(name) {
                     told.clone_into(name);
@@ -59,7 +60,7 @@ impl ToolNames {
     }
 
     /// Gives the tools of an answer the names that the client knows.
-    pub fn restore(&self, answer: &mut Answer) {
+    pub fn restore(&self, answer: &mut ChatResponse) {
         for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
             if let Content::ToolCall(call) = &mut part.content
                 && let Some(name) = self.meant.get(&call.name)
@@ -82,10 +83,10 @@ struct Restored {
 }
 
 impl Restored {
-    fn restore(&self, events: &mut [Event]) {
+    fn restore(&self, events: &mut [StreamEvent]) {
         for event in events {
-            if let EventBody::Piece(_, piece) = &mut event.body
-                && let Piece::ToolCall { name, .. } = &mut **piece
+            if let EventBody::Delta(_, piece) = &mut event.body
+                && let Delta::ToolCall { name, .. } = &mut **piece
                 && let Some(meant) = self.names.meant.get(name)
             {
                 meant.clone_into(name);
@@ -95,14 +96,14 @@ impl Restored {
 }
 
 impl EventReader for Restored {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let before = events.len();
         let outcome = self.reader.read(bytes, events);
         self.restore(&mut events[before..]);
         outcome
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         let before = events.len();
         let outcome = self.reader.close(events);
         self.restore(&mut events[before..]);

@@ -1,6 +1,6 @@
 //! Turns as targets demand them: rules apart from what is said, sides in alternation.
 
-use canonical::{Content, Conversation, Error, Kind, Part, Role};
+use canonical::{Content, Conversation, Error, ErrorKind, Part, Role};
 
 /// Who speaks, where there are only two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) enum Side {
 /// What every API says of a question without one, in words that are the same for all.
 pub(crate) fn nothing_asked() -> Error {
     let message = "it needs at least one message besides the system prompt";
-    Error::new(Kind::Inexpressible, message)
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 /// A conversation whose sides alternate.
@@ -55,7 +55,7 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{ToolResult, Turn};
+    use canonical::{Message, ToolResult};
 
     use super::*;
 
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn rules_are_gathered_and_sides_alternate() {
         let turns = vec![
-            Turn::new(Role::System, vec![Part::text("a")]),
-            Turn::new(Role::User, vec![Part::text("b")]),
-            Turn::new(Role::Developer, vec![Part::text("c")]),
-            Turn::new(Role::User, vec![Part::text("d")]),
-            Turn::new(Role::Assistant, vec![Part::text("e")]),
+            Message::new(Role::System, vec![Part::text("a")]),
+            Message::new(Role::User, vec![Part::text("b")]),
+            Message::new(Role::Developer, vec![Part::text("c")]),
+            Message::new(Role::User, vec![Part::text("d")]),
+            Message::new(Role::Assistant, vec![Part::text("e")]),
         ];
         let conversation = Conversation { turns, ..Conversation::default() };
         let whole = alternating(&conversation);
@@ -92,8 +92,8 @@ mod tests {
     #[test]
     fn results_stand_right_behind_their_calls() {
         let turns = vec![
-            Turn::new(Role::User, vec![result("1")]),
-            Turn::new(Role::User, vec![Part::text("also"), result("2")]),
+            Message::new(Role::User, vec![result("1")]),
+            Message::new(Role::User, vec![Part::text("also"), result("2")]),
         ];
         let conversation = Conversation { turns, ..Conversation::default() };
         assert_eq!(texts(&alternating(&conversation).turns[0].1), ["result 1", "result 2", "also"]);

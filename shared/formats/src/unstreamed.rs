@@ -1,7 +1,7 @@
 //! What formats without streams do where somebody wants one.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use canonical::{Error, Event, Kind, Result, Summary};
+use canonical::{CallSummary, Error, ErrorKind, Result, StreamEvent};
 
 use crate::{EventReader, EventWriter};
 
@@ -10,17 +10,17 @@ use crate::{EventReader, EventWriter};
 pub(crate) struct NoReader;
 
 impl EventReader for NoReader {
-    fn read(&mut self, _bytes: Bytes, _events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, _bytes: Bytes, _events: &mut Vec<StreamEvent>) -> Result<()> {
         Err(refusal())
     }
 
-    fn close(&mut self, _events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
         Err(refusal())
     }
 }
 
 fn refusal() -> Error {
-    Error::new(Kind::Upstream, "it streamed where answers only come whole")
+    Error::new(ErrorKind::Upstream, "it streamed where answers only come whole")
 }
 
 /// Writes nothing but a failure, as the one event there is.
@@ -31,9 +31,9 @@ pub(crate) struct NoWriter {
 }
 
 impl EventWriter for NoWriter {
-    fn write(&mut self, _event: Event, _out: &mut BytesMut) {}
+    fn write(&mut self, _event: StreamEvent, _out: &mut BytesMut) {}
 
-    fn end(&mut self, _summary: &Summary, _out: &mut BytesMut) {}
+    fn end(&mut self, _summary: &CallSummary, _out: &mut BytesMut) {}
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
         out.put_slice(b"data: ");
@@ -44,7 +44,7 @@ impl EventWriter for NoWriter {
 
 /// What a format that no client speaks says of a request that came in it.
 pub(crate) fn nobody_speaks_it() -> Error {
-    Error::new(Kind::Internal, "A request came in a format that no client speaks.")
+    Error::new(ErrorKind::Internal, "A request came in a format that no client speaks.")
 }
 
 #[cfg(test)]
@@ -54,8 +54,8 @@ mod tests {
     #[test]
     fn a_stream_is_a_fault() {
         let mut events = vec![];
-        assert_eq!(NoReader.read(Bytes::new(), &mut events).unwrap_err().kind, Kind::Upstream);
-        assert_eq!(NoReader.close(&mut events).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(NoReader.read(Bytes::new(), &mut events).unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(NoReader.close(&mut events).unwrap_err().kind, ErrorKind::Upstream);
         assert!(events.is_empty());
     }
 
@@ -63,9 +63,9 @@ mod tests {
     fn a_failure_is_all_that_is_written() {
         let mut writer = NoWriter { failure: |error, id| format!("{error} {id}").into() };
         let mut out = BytesMut::new();
-        writer.end(&Summary::default(), &mut out);
+        writer.end(&CallSummary::default(), &mut out);
         assert!(out.is_empty());
-        writer.fail(&Error::new(Kind::Upstream, "no"), "r1", &mut out);
+        writer.fail(&Error::new(ErrorKind::Upstream, "no"), "r1", &mut out);
         assert_eq!(&out[..], b"data: Lockgate: no r1\n\n");
     }
 }

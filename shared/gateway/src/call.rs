@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use canonical::Request;
-use telemetry::Record;
+use canonical::GatewayRequest;
+use telemetry::CallRecord;
 
 use crate::Snapshot;
 
@@ -27,7 +27,7 @@ impl Clock {
 #[derive(Debug)]
 pub struct Call {
     /// What is asked.
-    pub request: Request,
+    pub request: GatewayRequest,
     /// The only provider that the client accepts.
     pub only_provider: Option<String>,
     /// Whether it is refused rather than sent with less than it says.
@@ -39,7 +39,7 @@ pub struct Call {
     /// When the platform ends it, in milliseconds since 1970.
     pub platform_deadline: Option<u64>,
     /// What it leaves behind.
-    pub record: Record,
+    pub record: CallRecord,
 }
 
 impl Call {

@@ -11,10 +11,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use providers::Client;
 use routing::{
-    Document, Rest, Rests,
+    Config, Cooldown, Cooldowns,
     document::{self, SecretSource, rows},
 };
 use storage::{Change, Parameters, Row, Signer, Stores};
@@ -35,7 +35,7 @@ const REST: &str = "rest";
 #[derive(Debug)]
 pub enum Source {
     /// A document that was read at the start and does not change; the keys it names may.
-    Document(Box<Document>, Option<Parameters>),
+    Config(Box<Config>, Option<Parameters>),
     /// Rows in the `config` table, and parameters that hold keys.
     Store(Parameters),
 }
@@ -62,11 +62,11 @@ pub struct Configuration(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// The document that does not change.
-    fixed: Option<Document>,
+    fixed: Option<Config>,
     parameters: Option<Parameters>,
     stores: Stores,
     client: Client,
-    rests: Arc<Rests>,
+    rests: Arc<Cooldowns>,
     freshness: Freshness,
     current: ArcSwapOption<Snapshot>,
     /// When the configuration was last read, or tried to be.
@@ -81,7 +81,7 @@ impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
     pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
-            Source::Document(document, parameters) => (Some(*document), parameters),
+            Source::Config(document, parameters) => (Some(*document), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
         };
         Self(Arc::new(Inner {
@@ -99,7 +99,7 @@ impl Configuration {
         }))
     }
 
-    pub(crate) fn rests(&self) -> &Arc<Rests> {
+    pub(crate) fn rests(&self) -> &Arc<Cooldowns> {
         &self.0.rests
     }
 
@@ -199,7 +199,7 @@ impl Inner {
     }
 
     /// The document and its version. One that is read while it is changed is read once more.
-    async fn document(&self, now: u64) -> Result<(Document, String)> {
+    async fn document(&self, now: u64) -> Result<(Config, String)> {
         if let Some(document) = &self.fixed {
             return Ok((document.clone(), String::new()));
         }
@@ -218,7 +218,7 @@ impl Inner {
     }
 
     /// The keys that a document needs: those at hand while they are fresh, or while the store fails.
-    async fn keys_for(&self, document: &Document, now: u64) -> Result<Keys> {
+    async fn keys_for(&self, document: &Config, now: u64) -> Result<Keys> {
         let current = self.current.load_full();
         let at_hand = current.as_ref().map(|it| &it.keys);
         let complete =
@@ -241,7 +241,7 @@ impl Inner {
         }
     }
 
-    async fn read_keys(&self, document: &Document) -> Result<Keys> {
+    async fn read_keys(&self, document: &Config) -> Result<Keys> {
         let Some(store) = &self.parameters else {
             return Ok(Keys::new());
         };
@@ -291,7 +291,7 @@ pub fn kinds() -> Vec<document::Kind> {
 }
 
 /// The parameters that a document names.
-fn parameters(document: &Document) -> Vec<String> {
+fn parameters(document: &Config) -> Vec<String> {
     let named = |it: &SecretSource| match it {
         SecretSource::Parameter { name, .. } => Some(name.clone()),
         SecretSource::Value { .. } => None,
@@ -306,7 +306,7 @@ fn same_keys(one: &Keys, other: &Keys) -> bool {
             .all(|(name, key)| other.get(name).is_some_and(|it| it.expose() == key.expose()))
 }
 
-fn as_row(rest: &Rest, now: u64) -> Change {
+fn as_row(rest: &Cooldown, now: u64) -> Change {
     let (pk, sk) =
         (REST.to_owned(), format!("{}\u{1f}{}\u{1f}{}", rest.provider, rest.model, rest.key));
     match serde_json::to_string(rest) {
@@ -319,7 +319,7 @@ fn as_row(rest: &Rest, now: u64) -> Change {
 
 fn unavailable(what: &str) -> Error {
     let mut error =
-        Error::new(Kind::Unavailable, format!("The configuration is not available: {what}."));
+        Error::new(ErrorKind::Unavailable, format!("The configuration is not available: {what}."));
     error.retry_after = Some(COME_BACK);
     error
 }

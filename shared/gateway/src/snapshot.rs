@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use canonical::{MicroDollars, Usage};
 use providers::{Client, Upstream};
 use routing::{
-    Document, Routes,
+    Config, Routes,
     document::{Price, SecretSource},
 };
 use storage::Secret;
 use telemetry::price::{self, Override, Prices, Rates};
-use tenants::Gate;
+use tenants::Authenticator;
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -19,8 +19,8 @@ pub(crate) type Keys = HashMap<String, Secret>;
 #[derive(Debug)]
 pub struct Snapshot {
     /// What the operator wrote.
-    pub document: Document,
-    pub(crate) gate: Gate,
+    pub document: Config,
+    pub(crate) gate: Authenticator,
     /// From names to candidates.
     pub routes: Routes,
     pub(crate) upstream: Upstream,
@@ -34,7 +34,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Prepares a document whose parameters have these values.
-    pub(crate) fn new(document: Document, version: String, keys: Keys, client: Client) -> Self {
+    pub(crate) fn new(document: Config, version: String, keys: Keys, client: Client) -> Self {
         let resolve = |source: &SecretSource| match source {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
@@ -43,7 +43,7 @@ impl Snapshot {
         let window =
             |provider: &str, model: &str| price::context_window(price_kinds.get(provider)?, model);
         Self {
-            gate: Gate::new(document.api_key.iter().filter_map(resolve).collect()),
+            gate: Authenticator::new(document.api_key.iter().filter_map(resolve).collect()),
             routes: Routes::new(&document, &window),
             upstream: Upstream::new(client, &document, &resolve),
             prices: Prices::new(document.prices.iter().map(overridden).collect()),
@@ -67,7 +67,7 @@ impl Snapshot {
 }
 
 /// A provider at an address of its own is not the company whose format it speaks.
-fn price_kinds(document: &Document) -> HashMap<String, String> {
+fn price_kinds(document: &Config) -> HashMap<String, String> {
     let at_home = document.providers.iter().filter(|it| {
         let home = providers::find(&it.kind).map_or("", |it| it.base_url);
         it.base_url.as_deref().is_none_or(|it| home.is_empty() || it.trim_end_matches('/') == home)

@@ -6,13 +6,13 @@
 use canonical::Task;
 use formats::anthropic::Anthropic;
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-anthropic",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
-    speaks: &[Speech {
+    speaks: &[ProviderApi {
         task: Task::Converse,
         format: &Anthropic,
         path: "/messages",

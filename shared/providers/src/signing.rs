@@ -1,7 +1,7 @@
 //! Calls that carry a signature in place of a key: AWS's, which the process's own role makes.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::Full;
 use routing::document;
@@ -25,7 +25,7 @@ pub(crate) fn region<'a>(
     let found = configured.region.as_deref().or(signer.region());
     found.ok_or_else(|| {
         let message = "its region is not known: add `region`, or set the variable AWS_REGION";
-        Error::new(Kind::Refused, message)
+        Error::new(ErrorKind::ProviderAccess, message)
     })
 }
 
@@ -44,7 +44,7 @@ impl Signing {
         if !signer.is_able() {
             let message = "it has no `api_key`, and there are no AWS credentials to sign with: set \
                            AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            return Err(Error::new(Kind::Refused, message));
+            return Err(Error::new(ErrorKind::ProviderAccess, message));
         }
         let region = region(configured, signer)?.to_owned();
         Ok(Some(Self { signer: signer.clone(), service, region }))
@@ -60,7 +60,7 @@ impl Signing {
         now: u64,
     ) -> Result<()> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(Kind::Internal, "its request could not be signed").caused_by(error)
+            Error::new(ErrorKind::Internal, "its request could not be signed").caused_by(error)
         };
         let kind = post.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let headers: Vec<_> =

@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, time::Duration};
 use storage::Secret;
 
 pub use export::to_yaml;
-pub use faults::{Fault, Faults, Position};
+pub use faults::{ConfigError, ConfigErrors, Position};
 pub use provider::Kind;
 pub use read::read;
 
@@ -43,7 +43,7 @@ pub const PORT: u16 = 8080;
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub struct Config {
     /// A key that may use everything.
     pub api_key: Option<SecretSource>,
     /// Where the local server listens.
@@ -70,7 +70,7 @@ pub struct Document {
     pub prices: Vec<Price>,
 }
 
-impl Document {
+impl Config {
     /// Every secret in it: the gateway's key, then each provider's keys and headers.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let of_providers =

@@ -7,7 +7,7 @@ mod health;
 mod order;
 mod tries;
 
-pub use document::Document;
-pub use health::{Rest, Rests};
-pub use order::{Asked, Plan, Routes, Step};
-pub use tries::{Limits, Outlook, Tries, Try, Verdict, Without};
+pub use document::Config;
+pub use health::{Cooldown, Cooldowns};
+pub use order::{ModelQuery, RoutePlan, Routes, Target};
+pub use tries::{AppliedRemedies, Attempt, Failover, Limits, Outlook, Verdict};

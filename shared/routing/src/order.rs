@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 
-use crate::document::{self, ConflictResolution, Document, FallbackOn};
+use crate::document::{self, Config, ConflictResolution, FallbackOn};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct ModelQuery<'a> {
     /// The name in `model`.
     pub model: Option<&'a str>,
     /// The provider that it insists on (`X-Provider`).
@@ -17,11 +17,11 @@ pub struct Asked<'a> {
 
 /// Whom to try for one name, and by which rules.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RoutePlan {
     /// The route's name, when the name is one.
     pub route: Option<String>,
     /// Whom to try, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Target>,
     /// Which failures advance.
     pub fallback_on: FallbackOn,
     /// How long a failure rests that names no time.
@@ -30,7 +30,7 @@ pub struct Plan {
 
 /// One candidate, with everything that was left unsaid filled in.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct Target {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
@@ -52,7 +52,7 @@ pub struct Step {
 /// Every name that is configured, ready to be asked.
 #[derive(Debug)]
 pub struct Routes {
-    plans: HashMap<String, Arc<Plan>>,
+    plans: HashMap<String, Arc<RoutePlan>>,
     providers: HashMap<String, ProviderFacts>,
     default_provider: Option<String>,
     default_model: Option<String>,
@@ -70,7 +70,7 @@ type Window<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
 
 impl Routes {
     /// Prepares a document. `window` knows what models hold when their step does not say.
-    pub fn new(document: &Document, window: Window<'_>) -> Self {
+    pub fn new(document: &Config, window: Window<'_>) -> Self {
         let facts = |it: &document::Provider| ProviderFacts {
             keys: it.keys.len().max(1),
             timeout: it.timeout.unwrap_or(document.default_timeout),
@@ -93,7 +93,7 @@ impl Routes {
     }
 
     /// Whom a client means.
-    pub fn plan(&self, asked: Asked<'_>) -> Result<Arc<Plan>> {
+    pub fn plan(&self, asked: ModelQuery<'_>) -> Result<Arc<RoutePlan>> {
         let name = asked.model.or(self.default_model.as_deref()).ok_or_else(|| {
             Error::invalid("model", "`model` is missing, and no `default_model` is configured.")
         })?;
@@ -115,7 +115,7 @@ impl Routes {
         }
     }
 
-    fn named(&self, name: &str) -> Result<Arc<Plan>> {
+    fn named(&self, name: &str) -> Result<Arc<RoutePlan>> {
         if let Some(plan) = self.plans.get(name) {
             return Ok(plan.clone());
         }
@@ -140,9 +140,9 @@ impl Routes {
     }
 
     /// A plan of one step, for a name that is no route.
-    fn single(&self, provider: &str, model: &str) -> Plan {
+    fn single(&self, provider: &str, model: &str) -> RoutePlan {
         let facts = self.providers.get(provider);
-        let step = Step {
+        let step = Target {
             provider: provider.to_owned(),
             model: model.to_owned(),
             keys: facts.map_or(1, |it| it.keys),
@@ -152,7 +152,7 @@ impl Routes {
             retries: 0,
             context_window: None,
         };
-        Plan {
+        RoutePlan {
             route: None,
             steps: vec![step],
             fallback_on: FallbackOn::Default,
@@ -160,11 +160,11 @@ impl Routes {
         }
     }
 
-    fn prepared(&self, route: &document::Route, window: Window<'_>) -> Plan {
+    fn prepared(&self, route: &document::Route, window: Window<'_>) -> RoutePlan {
         let step = |it: &document::Step| {
             let facts = self.providers.get(&it.provider);
             let inherited = facts.map_or(document::DEFAULT_TIMEOUT, |it| it.timeout);
-            Step {
+            Target {
                 provider: it.provider.clone(),
                 model: it.model.clone(),
                 keys: facts.map_or(1, |it| it.keys),
@@ -175,7 +175,7 @@ impl Routes {
                 context_window: it.context_window.or_else(|| window(&it.provider, &it.model)),
             }
         };
-        Plan {
+        RoutePlan {
             route: Some(route.name.clone()),
             steps: route.steps.iter().map(step).collect(),
             fallback_on: route.fallback_on,
@@ -185,13 +185,13 @@ impl Routes {
 }
 
 /// The same plan with one provider's steps only.
-fn only(plan: &Plan, provider: &str, name: &str) -> Result<Plan> {
+fn only(plan: &RoutePlan, provider: &str, name: &str) -> Result<RoutePlan> {
     let mut plan = plan.clone();
     plan.steps.retain(|it| it.provider == provider);
     if plan.steps.is_empty() {
         let message =
             format!("`{name}` has no step at provider `{provider}` (header `X-Provider`).");
-        let mut error = Error::new(Kind::InvalidRequest, message);
+        let mut error = Error::new(ErrorKind::InvalidRequest, message);
         error.param = Some("X-Provider".to_owned());
         return Err(error);
     }
@@ -228,8 +228,8 @@ mod tests {
         }
     }
 
-    fn document() -> Document {
-        Document {
+    fn document() -> Config {
+        Config {
             api_key: None,
             port: 8080,
             default_timeout: document::DEFAULT_TIMEOUT,
@@ -255,13 +255,9 @@ mod tests {
         }
     }
 
-    fn whom(
-        document: &Document,
-        model: Option<&str>,
-        provider: Option<&str>,
-    ) -> Result<Vec<String>> {
+    fn whom(document: &Config, model: Option<&str>, provider: Option<&str>) -> Result<Vec<String>> {
         let routes = Routes::new(document, &|_, _| None);
-        let plan = routes.plan(Asked { model, provider })?;
+        let plan = routes.plan(ModelQuery { model, provider })?;
         Ok(plan.steps.iter().map(|it| format!("{}:{}", it.provider, it.model)).collect())
     }
 
@@ -273,7 +269,10 @@ mod tests {
 
     #[test]
     fn a_name_is_case_sensitive() {
-        assert_eq!(whom(&document(), Some("Fast"), None).unwrap_err().kind, Kind::UnknownModel);
+        assert_eq!(
+            whom(&document(), Some("Fast"), None).unwrap_err().kind,
+            ErrorKind::UnknownModel
+        );
     }
 
     #[test]
@@ -290,13 +289,13 @@ mod tests {
     #[test]
     fn who_names_none_gets_the_default() {
         assert_eq!(whom(&document(), None, None).unwrap().len(), 3);
-        let without = Document { default_model: None, ..document() };
+        let without = Config { default_model: None, ..document() };
         assert_eq!(whom(&without, None, None).unwrap_err().param.as_deref(), Some("model"));
     }
 
     #[test]
     fn an_unknown_name_goes_to_the_default_provider_unchanged() {
-        let with = Document { default_provider: Some("a".to_owned()), ..document() };
+        let with = Config { default_provider: Some("a".to_owned()), ..document() };
         assert_eq!(whom(&with, Some("new/model"), None).unwrap(), ["a:new/model"]);
     }
 

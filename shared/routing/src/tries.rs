@@ -4,12 +4,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical::{Attempt, Error, Field, Kind, Outcome, Result};
+use canonical::{AttemptRecord, Error, ErrorKind, Field, Outcome, Result};
 
 use crate::{
     document::FallbackOn,
-    health::{Rest, Rests},
-    order::{Plan, Step},
+    health::{Cooldown, Cooldowns},
+    order::{RoutePlan, Target},
 };
 
 /// The first pause before a step is tried again; it doubles each time.
@@ -32,9 +32,9 @@ pub struct Limits {
 
 /// One call's way through its plan.
 #[derive(Debug)]
-pub struct Tries {
-    plan: Arc<Plan>,
-    rests: Arc<Rests>,
+pub struct Failover {
+    plan: Arc<RoutePlan>,
+    rests: Arc<Cooldowns>,
     limits: Limits,
     random: fastrand::Rng,
     /// Steps not tried yet, by their place in the plan.
@@ -44,10 +44,10 @@ pub struct Tries {
     last_resort: bool,
     /// The same step once more, after a pause.
     again: Option<Duration>,
-    attempts: Vec<Attempt>,
+    attempts: Vec<AttemptRecord>,
     /// The first failure: the one that tells most.
     first: Option<Error>,
-    kinds: Vec<Kind>,
+    kinds: Vec<ErrorKind>,
 }
 
 #[derive(Debug)]
@@ -56,13 +56,13 @@ struct Current {
     key: usize,
     keys_tried: u64,
     retried: u32,
-    without: Without,
+    without: AppliedRemedies,
     since: u64,
 }
 
 /// What a provider is asked without, because it has refused it and may answer otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Without {
+pub struct AppliedRemedies {
     /// What proves earlier thoughts.
     pub proofs: bool,
     /// What only betas have.
@@ -71,13 +71,13 @@ pub struct Without {
     pub fields: Vec<Field>,
 }
 
-impl Without {
+impl AppliedRemedies {
     /// Adds what a failure is about. False where that would change nothing.
     fn add(&mut self, error: &Error) -> bool {
         match (error.kind, &error.field) {
-            (Kind::Unproven, _) => !std::mem::replace(&mut self.proofs, true),
-            (Kind::Beta, _) => !std::mem::replace(&mut self.betas, true),
-            (Kind::Unsupported, Some(field)) if !self.fields.contains(field) => {
+            (ErrorKind::InvalidSignature, _) => !std::mem::replace(&mut self.proofs, true),
+            (ErrorKind::UnsupportedBeta, _) => !std::mem::replace(&mut self.betas, true),
+            (ErrorKind::RejectedParam, Some(field)) if !self.fields.contains(field) => {
                 self.fields.push(field.clone());
                 self.fields.len() <= MOST_FIELDS
             }
@@ -88,22 +88,22 @@ impl Without {
 
 /// Whom to try now.
 #[derive(Clone, Debug)]
-pub struct Try {
+pub struct Attempt {
     /// How long to wait before.
     pub pause: Duration,
     /// Which key of the provider's pool to use.
     pub key: usize,
     /// What is left out, since the provider has refused it.
-    pub without: Without,
+    pub without: AppliedRemedies,
     /// How long it may take: the whole answer, or the first token of a stream.
     pub timeout: Duration,
-    plan: Arc<Plan>,
+    plan: Arc<RoutePlan>,
     step: usize,
 }
 
-impl Try {
+impl Attempt {
     /// The step of the plan.
-    pub fn step(&self) -> &Step {
+    pub fn step(&self) -> &Target {
         &self.plan.steps[self.step]
     }
 }
@@ -128,9 +128,9 @@ pub enum Verdict {
     SoonestFree(u64),
 }
 
-impl Tries {
+impl Failover {
     /// Starts on a plan.
-    pub fn new(plan: Arc<Plan>, rests: Arc<Rests>, limits: Limits) -> Self {
+    pub fn new(plan: Arc<RoutePlan>, rests: Arc<Cooldowns>, limits: Limits) -> Self {
         let open = (0..plan.steps.len()).collect();
         Self {
             plan,
@@ -148,12 +148,12 @@ impl Tries {
     }
 
     /// The plan that is followed.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &RoutePlan {
         &self.plan
     }
 
     /// Whom to try now, or the failure that the client gets when nobody is left.
-    pub fn next(&mut self, now: u64) -> Result<Try> {
+    pub fn next(&mut self, now: u64) -> Result<Attempt> {
         let left = Duration::from_millis(self.limits.deadline.saturating_sub(now));
         if left.is_zero() {
             return Err(self.give_up(now));
@@ -167,7 +167,7 @@ impl Tries {
         };
         current.since = now + millis(pause);
         let step = &self.plan.steps[current.step];
-        Ok(Try {
+        Ok(Attempt {
             pause,
             key: current.key,
             without: current.without.clone(),
@@ -195,7 +195,7 @@ impl Tries {
             key,
             keys_tried: bit(key),
             retried: 0,
-            without: Without::default(),
+            without: AppliedRemedies::default(),
             since: now,
         });
         true
@@ -207,7 +207,7 @@ impl Tries {
         (0..step.keys).map(|key| self.until(step, key)).min().unwrap_or(0)
     }
 
-    fn until(&self, step: &Step, key: usize) -> u64 {
+    fn until(&self, step: &Target, key: usize) -> u64 {
         self.rests.until(&step.provider, &step.model, key)
     }
 
@@ -219,7 +219,7 @@ impl Tries {
     }
 
     /// Notes that the provider answers.
-    pub fn succeeded(&mut self, status: u16, now: u64) -> Vec<Attempt> {
+    pub fn succeeded(&mut self, status: u16, now: u64) -> Vec<AttemptRecord> {
         if let Some(current) = self.current.take() {
             self.note(&current, (Outcome::Success, Some(status), None), now);
             let step = &self.plan.steps[current.step];
@@ -244,11 +244,11 @@ impl Tries {
             return Ok(());
         }
         let any = self.plan.fallback_on == FallbackOn::Any;
-        if error.kind == Kind::ContextLength && !any {
+        if error.kind == ErrorKind::ContextLength && !any {
             self.keep_larger(current.step);
         }
-        let stops = !error.kind.try_next() && error.kind != Kind::ContextLength && !any;
-        let nobody_larger = error.kind == Kind::ContextLength && self.open.is_empty();
+        let stops = !error.kind.advances() && error.kind != ErrorKind::ContextLength && !any;
+        let nobody_larger = error.kind == ErrorKind::ContextLength && self.open.is_empty();
         if stops || nobody_larger {
             return Err(self.with_trail(error));
         }
@@ -270,8 +270,8 @@ impl Tries {
     /// Another key of the same provider, when this one was refused or is used up.
     fn other_key(&self, current: &Current, error: &Error, now: u64) -> Option<usize> {
         let about_the_key = match error.kind {
-            Kind::RateLimited => true,
-            Kind::Refused => error.provider_status != Some(404),
+            ErrorKind::RateLimited => true,
+            ErrorKind::ProviderAccess => error.provider_status != Some(404),
             _ => false,
         };
         let key = self.freest_key(current.step, current.keys_tried, now)?;
@@ -280,7 +280,7 @@ impl Tries {
 
     /// How long to wait before the same step is tried again; none when the next one is better.
     fn pause(&mut self, current: &Current, error: &Error, now: u64) -> Option<Duration> {
-        if !error.kind.may_pass() || self.plan.steps[current.step].retries <= current.retried {
+        if !error.kind.is_transient() || self.plan.steps[current.step].retries <= current.retried {
             return None;
         }
         let longest = FIRST_PAUSE * 2_u32.saturating_pow(current.retried.min(6));
@@ -301,22 +301,22 @@ impl Tries {
     /// Lets the candidate rest after a 429 or a 5xx, or its key after a refusal when there are more.
     fn let_rest(&self, current: &Current, error: &Error, now: u64) {
         let step = &self.plan.steps[current.step];
-        let failing = error.kind == Kind::RateLimited
-            || matches!(error.kind, Kind::Upstream | Kind::Timeout)
+        let failing = error.kind == ErrorKind::RateLimited
+            || matches!(error.kind, ErrorKind::Upstream | ErrorKind::Timeout)
                 && error.provider_status.is_some_and(|it| 500 <= it);
-        let refused = error.kind == Kind::Refused && 1 < step.keys;
+        let refused = error.kind == ErrorKind::ProviderAccess && 1 < step.keys;
         if self.plan.cooldown.is_zero() || !(failing || refused) {
             return;
         }
         let until = now + millis(error.retry_after.unwrap_or(self.plan.cooldown));
-        let keys = if error.kind == Kind::RateLimited || refused {
+        let keys = if error.kind == ErrorKind::RateLimited || refused {
             current.key..current.key + 1
         } else {
             0..step.keys
         };
         for key in keys {
             let (provider, model) = (step.provider.clone(), step.model.clone());
-            self.rests.rest(Rest { provider, model, key, until }, now);
+            self.rests.rest(Cooldown { provider, model, key, until }, now);
         }
     }
 
@@ -328,7 +328,7 @@ impl Tries {
         now: u64,
     ) {
         let step = &self.plan.steps[current.step];
-        self.attempts.push(Attempt {
+        self.attempts.push(AttemptRecord {
             provider: step.provider.clone(),
             model: step.model.clone(),
             outcome,
@@ -347,9 +347,9 @@ impl Tries {
     fn give_up(&mut self, now: u64) -> Error {
         let Some(first) = self.first.take() else {
             let message = "The time for this request was over before a provider could be asked.";
-            return self.with_trail(Error::new(Kind::Timeout, message));
+            return self.with_trail(Error::new(ErrorKind::Timeout, message));
         };
-        if !first.kind.try_next() {
+        if !first.kind.advances() {
             return self.with_trail(first);
         }
         let kind = self.kind_of_all();
@@ -366,23 +366,23 @@ impl Tries {
         };
         let mut error = Error::new(kind, format!("{whose}. {}", told.join("; ")));
         error.retry_after = self.retry_after(kind, &first, now);
-        error.param = first.param.clone().filter(|_| kind == Kind::Inexpressible);
+        error.param = first.param.clone().filter(|_| kind == ErrorKind::Unsupported);
         self.with_trail(error)
     }
 
     /// What is common to all failures. Steps that were never asked count only where nobody was.
-    fn kind_of_all(&self) -> Kind {
-        let mut asked = self.kinds.iter().filter(|it| **it != Kind::Inexpressible);
+    fn kind_of_all(&self) -> ErrorKind {
+        let mut asked = self.kinds.iter().filter(|it| **it != ErrorKind::Unsupported);
         match asked.next() {
-            None => Kind::Inexpressible,
+            None => ErrorKind::Unsupported,
             Some(kind) if asked.all(|it| it == kind) => *kind,
-            Some(_) => Kind::Upstream,
+            Some(_) => ErrorKind::Upstream,
         }
     }
 
     /// When the first of the plan's steps is free again.
-    fn retry_after(&self, kind: Kind, first: &Error, now: u64) -> Option<Duration> {
-        if kind != Kind::RateLimited {
+    fn retry_after(&self, kind: ErrorKind, first: &Error, now: u64) -> Option<Duration> {
+        if kind != ErrorKind::RateLimited {
             return None;
         }
         let soonest = (0..self.plan.steps.len()).map(|it| self.free_at(it)).min().unwrap_or(0);
@@ -406,7 +406,7 @@ impl Tries {
     }
 }
 
-fn tell(attempt: &Attempt) -> String {
+fn tell(attempt: &AttemptRecord) -> String {
     let said = attempt.message.as_deref().unwrap_or(attempt.outcome.as_str());
     format!("{} ({}): {said}", attempt.provider, attempt.model)
 }

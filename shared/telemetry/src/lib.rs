@@ -3,4 +3,4 @@
 pub mod price;
 mod record;
 
-pub use record::Record;
+pub use record::CallRecord;

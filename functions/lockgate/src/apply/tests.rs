@@ -37,7 +37,7 @@ impl Account {
         String::from_utf8(out).unwrap()
     }
 
-    async fn document(&self) -> Option<Document> {
+    async fn document(&self) -> Option<Config> {
         from_rows(&self.stores.config.query(PARTITION, 0).await.unwrap(), &KINDS).ok()
     }
 

@@ -1,6 +1,6 @@
 //! A whole answer, to a client.
 
-use canonical::{Answer, Choice, Content, Finish, Usage};
+use canonical::{ChatResponse, Choice, Content, Finish, Usage};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 
 /// A message. Streams begin with one that is empty and does not end.
 #[derive(Debug, Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     id: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -22,7 +22,7 @@ pub(super) struct Message<'a> {
     usage: Counts,
 }
 
-impl<'a> Message<'a> {
+impl<'a> WireMessage<'a> {
     /// A message that has only begun.
     pub(super) fn begun(id: Option<&'a str>, model: Option<&'a str>, usage: &Usage) -> Self {
         Self {
@@ -39,10 +39,10 @@ impl<'a> Message<'a> {
 }
 
 /// Writes a whole answer. The format has room for one choice only.
-pub(super) fn write(answer: &Answer, usage: Option<&Usage>, model: &str) -> Vec<u8> {
+pub(super) fn write(answer: &ChatResponse, usage: Option<&Usage>, model: &str) -> Vec<u8> {
     let usage = usage.copied().unwrap_or_default();
     let model = answer.model.as_deref().or(Some(model));
-    let mut message = Message::begun(answer.id.as_deref(), model, &usage);
+    let mut message = WireMessage::begun(answer.id.as_deref(), model, &usage);
     if let Some(choice) = answer.choices.first() {
         message.content = choice.parts.iter().filter_map(block).collect();
         let (reason, sequence) = stop_reason(ending(choice));

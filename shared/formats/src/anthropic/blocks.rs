@@ -35,7 +35,7 @@ pub(super) struct Blocks {
 struct Waiting {
     kind: Kind,
     /// What is still to be said.
-    deltas: Vec<Delta>,
+    deltas: Vec<WireDelta>,
     done: bool,
 }
 
@@ -48,7 +48,7 @@ enum Kind {
 }
 
 #[derive(Debug)]
-enum Delta {
+enum WireDelta {
     Text(String),
     Thinking(String),
     Signature(String),
@@ -58,11 +58,11 @@ enum Delta {
 
 #[derive(Serialize)]
 #[serde(tag = "type")]
-enum Event<'a> {
+enum StreamEvent<'a> {
     #[serde(rename = "content_block_start")]
     Start { index: u64, content_block: Block<'a> },
     #[serde(rename = "content_block_delta")]
-    Delta { index: u64, delta: DeltaJson<'a> },
+    WireDelta { index: u64, delta: DeltaJson<'a> },
     #[serde(rename = "content_block_stop")]
     Stop { index: u64 },
 }
@@ -88,7 +88,7 @@ impl Blocks {
         if !matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
             self.begin(Kind::Text);
         }
-        self.say(Delta::Text(text), out);
+        self.say(WireDelta::Text(text), out);
     }
 
     /// More of a thought.
@@ -97,7 +97,7 @@ impl Blocks {
         if !matches!(last, Some(Kind::Thinking { signed: false })) {
             self.begin(Kind::Thinking { signed: false });
         }
-        self.say(Delta::Thinking(text), out);
+        self.say(WireDelta::Thinking(text), out);
     }
 
     /// What proves the last thought, or is one that nobody may read.
@@ -112,7 +112,7 @@ impl Blocks {
         } else {
             self.begin(Kind::Thinking { signed: true });
         }
-        self.say(Delta::Signature(content::signature(signature)), out);
+        self.say(WireDelta::Signature(content::signature(signature)), out);
     }
 
     /// Where the last text comes from.
@@ -120,7 +120,7 @@ impl Blocks {
         // An address is the only source that this format's clients know without a document.
         let cited = citation.url.is_some();
         if cited && matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
-            self.say(Delta::Citation(citation), out);
+            self.say(WireDelta::Citation(citation), out);
         }
     }
 
@@ -143,7 +143,7 @@ impl Blocks {
             depth.read(&json);
             block.done = depth.is_whole();
         }
-        block.deltas.push(Delta::Json(json));
+        block.deltas.push(WireDelta::Json(json));
         self.flow(out);
     }
 
@@ -163,7 +163,7 @@ impl Blocks {
         self.waiting.push_back(Waiting { kind, deltas: vec![], done: false });
     }
 
-    fn say(&mut self, delta: Delta, out: &mut BytesMut) {
+    fn say(&mut self, delta: WireDelta, out: &mut BytesMut) {
         if let Some(last) = self.waiting.back_mut() {
             last.deltas.push(delta);
         }
@@ -197,17 +197,17 @@ impl Blocks {
         };
         let index = self.index;
         if matches!(first.kind, Kind::Thinking { signed: false }) {
-            let signature = Delta::Signature(content::nobody());
+            let signature = WireDelta::Signature(content::nobody());
             put("content_block_delta", &signature.event(index), out);
         }
-        put("content_block_stop", &Event::Stop { index }, out);
+        put("content_block_stop", &StreamEvent::Stop { index }, out);
         self.index += 1;
         self.open = false;
     }
 }
 
 impl Waiting {
-    fn opening(&self, index: u64) -> Event<'_> {
+    fn opening(&self, index: u64) -> StreamEvent<'_> {
         let content_block = match &self.kind {
             Kind::Text => Block::Text { text: "", citations: vec![] },
             Kind::Thinking { .. } => Block::Thinking { thinking: "", signature: String::new() },
@@ -218,12 +218,12 @@ impl Waiting {
                 input: Cow::Borrowed(content::empty_object()),
             },
         };
-        Event::Start { index, content_block }
+        StreamEvent::Start { index, content_block }
     }
 }
 
-impl Delta {
-    fn event(&self, index: u64) -> Event<'_> {
+impl WireDelta {
+    fn event(&self, index: u64) -> StreamEvent<'_> {
         let delta = match self {
             Self::Text(text) => DeltaJson::Text { text },
             Self::Thinking(thinking) => DeltaJson::Thinking { thinking },
@@ -231,7 +231,7 @@ impl Delta {
             Self::Json(partial_json) => DeltaJson::Json { partial_json },
             Self::Citation(citation) => DeltaJson::Citation { citation: citation.into() },
         };
-        Event::Delta { index, delta }
+        StreamEvent::WireDelta { index, delta }
     }
 }
 

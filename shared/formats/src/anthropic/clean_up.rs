@@ -3,15 +3,18 @@
 
 use std::borrow::Cow;
 
-use canonical::{Error, Field, MARK, Request, Result, Signature};
+use canonical::{Error, Field, GatewayRequest, MARK, Result, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{content, empty, thinking};
-use crate::{Encoded, Target, json, tags};
+use crate::{EncodeOptions, EncodedRequest, json, tags};
 
 /// Forwards a request.
-pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn forward(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let mut edits = json::Edits::new(&request.raw);
     edits.set("model", json::quoted(target.model));
     let mut dropped = vec![];
@@ -39,7 +42,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
     if empty::may_be(&request.raw.body) {
         without_empty(&mut edits)?;
     }
-    Ok(Encoded { body: edits.apply(), headers: request.headers.clone(), dropped })
+    Ok(EncodedRequest { body: edits.apply(), headers: request.headers.clone(), dropped })
 }
 
 /// Takes out texts without any text.
@@ -60,8 +63,8 @@ fn without_empty(edits: &mut json::Edits<'_>) -> Result<()> {
 /// Takes out what a policy does not want. False where there is no such thing.
 fn left_out(
     field: &Field,
-    request: &Request,
-    target: &Target<'_>,
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
     edits: &mut json::Edits<'_>,
 ) -> Result<bool> {
     Ok(match field {
@@ -99,7 +102,7 @@ struct Kind<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WireMessage<'a> {
     #[serde(borrow, default)]
     role: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -121,7 +124,7 @@ struct Block<'a> {
 }
 
 /// Whether the client asks for thinking with a budget, which has rules of its own.
-fn has_budget(request: &Request) -> Result<bool> {
+fn has_budget(request: &GatewayRequest) -> Result<bool> {
     let thinking: Option<Kind<'_>> = json::read(&request.raw, "thinking", "an object")?;
     Ok(thinking.is_some_and(|it| it.kind == "enabled"))
 }
@@ -129,7 +132,7 @@ fn has_budget(request: &Request) -> Result<bool> {
 /// Whether the turn that is still calling tools lost its thought: see [`super::thinking`].
 fn lacks_thought(messages: &str) -> Result<bool> {
     let mut lacking = false;
-    for message in parsed::<Vec<Message<'_>>>(messages)?.iter().rev() {
+    for message in parsed::<Vec<WireMessage<'_>>>(messages)?.iter().rev() {
         let content = message.content.map(RawValue::get).filter(|it| it.starts_with('['));
         let blocks: Vec<Kind<'_>> = content.map_or_else(|| Ok(vec![]), parsed)?;
         if message.role == "assistant" {
@@ -154,7 +157,7 @@ fn messages(
     let messages: Vec<&RawValue> = parsed(json)?;
     let mut kept = Vec::with_capacity(messages.len());
     for message in messages {
-        let content = parsed::<Message<'_>>(message.get())?.content.map(RawValue::get);
+        let content = parsed::<WireMessage<'_>>(message.get())?.content.map(RawValue::get);
         let Some(content) = content.filter(|it| it.starts_with('[') && it.contains(word)) else {
             kept.push(Cow::Borrowed(message.get()));
             continue;

@@ -25,7 +25,7 @@ struct Block<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WireMessage<'a> {
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
 }
@@ -58,7 +58,7 @@ pub(super) fn out_of_messages(json: &str) -> Result<Option<String>> {
     let mut kept = Vec::with_capacity(all.len());
     let mut changed = false;
     for (at, message) in all.iter().enumerate() {
-        let content = parsed::<Message<'_>>(message.get())?.content.map_or("", RawValue::get);
+        let content = parsed::<WireMessage<'_>>(message.get())?.content.map_or("", RawValue::get);
         let less = match content {
             EMPTY => Some("[]".to_owned()),
             content => out_of_blocks(content)?,

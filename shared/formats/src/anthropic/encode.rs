@@ -3,30 +3,36 @@
 use std::collections::HashSet;
 
 use canonical::{
-    Conversation, Error, Field, Kind, Output, Result, Tool as Offer, ToolChoice as Choice,
+    Conversation, Error, ErrorKind, Field, Output, Result, Tool as Offer, ToolChoice as Choice,
 };
 use serde_json::value::RawValue;
 
 use super::{
     models::{self, Model},
     parts,
-    request::{Block, Body, JsonFormat, Message, Metadata, OutputConfig, Tool, ToolChoice},
+    request::{Block, Body, JsonFormat, Metadata, OutputConfig, Tool, ToolChoice, WireMessage},
     schema, thinking,
 };
 use crate::{
-    Encoded, Target, json,
+    EncodeOptions, EncodedRequest, json,
     turns::{Alternating, Side, alternating, nothing_asked},
 };
 
 /// Writes a request for an answer.
-pub(super) fn converse(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn converse(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let (mut body, mut dropped) = body(conversation, target)?;
     body.stream = target.stream.then_some(true);
     Ok(written(&body, &mut dropped))
 }
 
 /// Writes a request that only counts.
-pub(super) fn count(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn count(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let (body, mut dropped) = body(conversation, target)?;
     let body = Body {
         max_tokens: None,
@@ -40,21 +46,24 @@ pub(super) fn count(conversation: &Conversation, target: &Target<'_>) -> Result<
     Ok(written(&body, &mut dropped))
 }
 
-fn written(body: &Body<'_>, dropped: &mut Vec<Field>) -> Encoded {
+fn written(body: &Body<'_>, dropped: &mut Vec<Field>) -> EncodedRequest {
     dropped.sort_unstable();
     dropped.dedup();
     let body = json::written(body).into();
-    Encoded { body, headers: vec![], dropped: std::mem::take(dropped) }
+    EncodedRequest { body, headers: vec![], dropped: std::mem::take(dropped) }
 }
 
-fn body<'a>(conversation: &'a Conversation, target: &Target<'a>) -> Result<(Body<'a>, Vec<Field>)> {
+fn body<'a>(
+    conversation: &'a Conversation,
+    target: &EncodeOptions<'a>,
+) -> Result<(Body<'a>, Vec<Field>)> {
     let model = models::model(target.model);
     let mut dropped = unsaid(conversation);
     let (system, messages) = turns(conversation, &mut dropped)?;
     check_calls(&messages)?;
     if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
         let message = "it does not go on where an assistant's message ends; end with a user's";
-        return Err(Error::new(Kind::Inexpressible, message));
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let in_the_way = thinking::is_in_the_way(conversation, &messages);
     let plan = thinking::plan(conversation, model, target.max_output, in_the_way, &mut dropped);
@@ -137,7 +146,7 @@ fn unsaid(conversation: &Conversation) -> Vec<Field> {
 }
 
 /// The system's blocks and the sides' messages.
-type Turns<'a> = (Vec<Block<'a>>, Vec<Message<'a>>);
+type Turns<'a> = (Vec<Block<'a>>, Vec<WireMessage<'a>>);
 
 fn turns<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Result<Turns<'a>> {
     let Alternating { rules, turns } = alternating(conversation);
@@ -145,21 +154,21 @@ fn turns<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Result
     for rule in rules {
         system.extend(parts::rule(rule, dropped)?);
     }
-    let mut messages: Vec<Message<'a>> = Vec::with_capacity(turns.len());
+    let mut messages: Vec<WireMessage<'a>> = Vec::with_capacity(turns.len());
     for (side, said) in turns {
         let content = parts::blocks(side, &said, dropped)?;
         let role = if side == Side::User { "user" } else { "assistant" };
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
-            _ => messages.push(Message { role, content }),
+            _ => messages.push(WireMessage { role, content }),
         }
     }
     if messages.is_empty() {
         return Err(nothing_asked());
     }
     // A beginning that the model continues must not end with white space.
-    if let Some(Message { role: "assistant", content }) = messages.last_mut()
+    if let Some(WireMessage { role: "assistant", content }) = messages.last_mut()
         && let Some(Block::Text { text, .. }) = content.last_mut()
     {
         *text = text.trim_end();
@@ -168,7 +177,7 @@ fn turns<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Result
 }
 
 /// Every result needs its call right before it, and every call its result right behind it.
-fn check_calls(messages: &[Message<'_>]) -> Result<()> {
+fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
     let mut open: HashSet<&str> = HashSet::new();
     for message in messages {
         for block in &message.content {

@@ -1,6 +1,6 @@
 //! Failures in Anthropic's shape, to a client.
 
-use canonical::{Error, Kind};
+use canonical::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::openai_chat::AttemptJson;
@@ -56,24 +56,29 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
 /// Anthropic's own word for a failure.
 fn type_of(error: &Error) -> &'static str {
     match error.kind {
-        Kind::InvalidRequest | Kind::ContextLength if error.status() == 413 => "request_too_large",
-        Kind::InvalidRequest
-        | Kind::Inexpressible
-        | Kind::Unproven
-        | Kind::Unsupported
-        | Kind::Beta
-        | Kind::ContextLength
-        | Kind::WrongMethod
-        | Kind::HeadersTooLarge => "invalid_request_error",
-        Kind::TooLarge => "request_too_large",
-        Kind::Unauthenticated => "authentication_error",
-        Kind::Forbidden => "permission_error",
-        Kind::UnknownModel | Kind::UnknownPath => "not_found_error",
-        Kind::RateLimited => "rate_limit_error",
-        Kind::Timeout => "timeout_error",
-        Kind::Unavailable => "overloaded_error",
-        Kind::Upstream if error.provider_status == Some(529) => "overloaded_error",
-        Kind::Network | Kind::Upstream | Kind::Refused | Kind::Internal => "api_error",
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength if error.status() == 413 => {
+            "request_too_large"
+        }
+        ErrorKind::InvalidRequest
+        | ErrorKind::Unsupported
+        | ErrorKind::InvalidSignature
+        | ErrorKind::RejectedParam
+        | ErrorKind::UnsupportedBeta
+        | ErrorKind::ContextLength
+        | ErrorKind::WrongMethod
+        | ErrorKind::HeadersTooLarge => "invalid_request_error",
+        ErrorKind::TooLarge => "request_too_large",
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::Forbidden => "permission_error",
+        ErrorKind::UnknownModel | ErrorKind::UnknownPath => "not_found_error",
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::Timeout => "timeout_error",
+        ErrorKind::Unavailable => "overloaded_error",
+        ErrorKind::Upstream if error.provider_status == Some(529) => "overloaded_error",
+        ErrorKind::Network
+        | ErrorKind::Upstream
+        | ErrorKind::ProviderAccess
+        | ErrorKind::Internal => "api_error",
     }
 }
 

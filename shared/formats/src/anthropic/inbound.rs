@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    Error, Extra, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
+    Task,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -22,7 +23,7 @@ impl Inbound for Anthropic {
         &FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         let mut request = common(&FORMAT, Task::Converse, raw)?;
         let limit: Option<u64> = json::read(&request.raw, "max_tokens", "a whole number")?;
@@ -37,17 +38,17 @@ impl Inbound for Anthropic {
         Ok(request)
     }
 
-    fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Answer(answer) => {
+            ResponseBody::Chat(answer) => {
                 answer::write(answer, response.usage.as_ref(), &summary.model).into()
             }
             ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request.model.as_deref()))
     }
 
@@ -69,19 +70,19 @@ impl Inbound for AnthropicCount {
         &COUNT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         common(&COUNT, Task::CountTokens, json::members(body)?)
     }
 
-    fn encode(&self, response: &Response, _summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Tokens { count, .. } => format!("{{\"input_tokens\":{count}}}").into(),
-            ResponseBody::Answer(_) | ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+            ResponseBody::Chat(_) | ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Anthropic.writer(request)
     }
 
@@ -120,7 +121,7 @@ fn check_memory(raw: &Raw) -> Result<()> {
 }
 
 /// What both endpoints read of a request.
-fn common(format: &'static Format, task: Task, raw: Raw) -> Result<Request> {
+fn common(format: &'static Format, task: Task, raw: Raw) -> Result<GatewayRequest> {
     check_memory(&raw)?;
     let wanted = "a list of messages, each an object with a `role` and `content`";
     match json::list(&raw, "messages", wanted)? {
@@ -139,7 +140,7 @@ fn common(format: &'static Format, task: Task, raw: Raw) -> Result<Request> {
     let config: Option<OutputConfig<'_>> = json::read(&raw, "output_config", "an object")?;
     let older: Option<&RawValue> = json::read(&raw, "output_format", "an object")?;
     let has_format = config.is_some_and(|it| it.format.is_some()) || older.is_some();
-    let mut request = Request::new(format, task, raw);
+    let mut request = GatewayRequest::new(format, task, raw);
     request.model = model.filter(|it| !it.is_empty());
     request.has_tools_and_format = has_tools && has_format;
     Ok(request)

@@ -1,7 +1,9 @@
 //! To a provider that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{
+    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
+};
 use serde::Deserialize;
 
 use super::{
@@ -9,8 +11,8 @@ use super::{
     response,
 };
 use crate::{
-    Encoded, EventReader, Outbound, Purpose, Reading, Target, bound::Bounded, fault, json,
-    tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound,
+    bound::Bounded, fault, json, tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -18,11 +20,19 @@ impl Outbound for Anthropic {
         FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         clean_up::forward(request, target)
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         encode::converse(meaning.conversation()?, target)
     }
 
@@ -30,14 +40,14 @@ impl Outbound for Anthropic {
         tool_names::is_plain(name, 128, b"")
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         response::read(body, reading.purpose)
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         match reading.purpose {
-            Purpose::Forward => Box::new(Reader::new(reading.end)),
-            Purpose::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
+            DecodeMode::Forward => Box::new(Reader::new(reading.end)),
+            DecodeMode::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
         }
     }
 
@@ -56,28 +66,36 @@ impl Outbound for AnthropicCount {
         COUNT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         clean_up::forward(request, target)
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         encode::count(meaning.conversation()?, target)
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
-        let none = || Error::new(Kind::Upstream, "it answered what is not a number of tokens");
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let none = || Error::new(ErrorKind::Upstream, "it answered what is not a number of tokens");
         response::fault_within(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;
         let count = count.input_tokens.ok_or_else(none)?;
         let body = match reading.purpose {
-            Purpose::Forward => ResponseBody::Raw(body),
-            Purpose::Translate => ResponseBody::Tokens { count, estimated: false },
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
-        Ok(Response { body, usage: None })
+        Ok(GatewayResponse { body, usage: None })
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         Anthropic.reader(reading)
     }
 
@@ -93,10 +111,11 @@ mod tests {
     use super::*;
     use crate::Inbound;
 
-    fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> Encoded {
+    fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> EncodedRequest {
         let mut request = client.decode(Bytes::from_static(body.as_bytes())).unwrap();
         request.headers = vec![("anthropic-beta", "b1".to_owned())];
-        let target = Target { model: "m", without: &[Field::Output], ..Target::default() };
+        let target =
+            EncodeOptions { model: "m", without: &[Field::Output], ..EncodeOptions::default() };
         provider.forward(&request, &target).unwrap()
     }
 
@@ -119,9 +138,10 @@ mod tests {
         let encoded = sent(&AnthropicCount, &AnthropicCount, body);
         assert_eq!(encoded.body, body.replace(r#""x""#, r#""m""#));
         let answer = Bytes::from_static(br#"{"input_tokens":2095}"#);
-        let translate = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let translate =
+            DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = Outbound::response(&AnthropicCount, answer.clone(), translate).unwrap();
-        let summary = canonical::Summary::default();
+        let summary = canonical::CallSummary::default();
         assert_eq!(Inbound::encode(&AnthropicCount, &response, &summary), answer);
         let error = Bytes::from_static(br#"{"type":"error","error":{"type":"overloaded_error"}}"#);
         assert!(Outbound::response(&AnthropicCount, error, translate).is_err());

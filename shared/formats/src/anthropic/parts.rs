@@ -1,7 +1,7 @@
 //! What was said, as blocks of a request.
 
 use canonical::{
-    CacheMark, Content, Error, Field, Kind, Media, Part, Result, Source as Place, ToolCall,
+    CacheMark, Content, Error, ErrorKind, Field, Media, Part, Result, Source as Place, ToolCall,
     ToolResult,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn rule<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Optio
     match &part.content {
         Content::Text(..) | Content::Refusal(_) => block(Side::User, part, dropped),
         _ => Err(Error::new(
-            Kind::Inexpressible,
+            ErrorKind::Unsupported,
             "its system prompt takes text only; move the rest into a user's message",
         )),
     }
@@ -83,7 +83,7 @@ fn lost<'a>(field: Field, dropped: &mut Vec<Field>) -> Option<Block<'a>> {
 }
 
 fn untaken(what: &str, field: &Field) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, format!("it takes no {what}"));
+    let mut error = Error::new(ErrorKind::Unsupported, format!("it takes no {what}"));
     error.param = Some(field.plain().into_owned());
     error
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use canonical::{Event, EventKind, Piece, Result, Signature};
+use canonical::{Delta, EventKind, Result, Signature, StreamEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -42,7 +42,7 @@ enum Open {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Delta<'a> {
+struct WireDelta<'a> {
     text: Option<String>,
     thinking: Option<String>,
     signature: Option<String>,
@@ -56,14 +56,14 @@ impl Pieces {
         Self { course: Course::new(end), ..Self::default() }
     }
 
-    fn event(&mut self, data: &[u8], events: &mut Vec<Event>) -> Result<EventKind> {
+    fn event(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<EventKind> {
         let event = reader::head(data)?;
         let kind = self.course.note(&event);
         let mut pieces = vec![];
         match &*event.kind {
             "message_start" => {
                 let (id, model) = event.message.map_or((None, None), |it| (it.id, it.model));
-                pieces.push(Piece::Start { id, model });
+                pieces.push(Delta::Start { id, model });
             }
             "content_block_start" => self.open(&event, &mut pieces)?,
             "content_block_delta" => self.delta(&event, &mut pieces)?,
@@ -73,42 +73,42 @@ impl Pieces {
                 pieces.extend(
                     ending
                         .stop_reason
-                        .map(|reason| Piece::Finish(wire::finish(&reason, ending.stop_sequence))),
+                        .map(|reason| Delta::Finish(wire::finish(&reason, ending.stop_sequence))),
                 );
             }
-            "message_stop" => pieces.push(Piece::End),
+            "message_stop" => pieces.push(Delta::End),
             _ => {}
         }
         let usage = self.course.news.take();
         if usage.is_some() && pieces.is_empty() {
-            pieces.push(Piece::Report);
+            pieces.push(Delta::Usage);
         }
         let first = events.len();
-        events.extend(pieces.into_iter().map(|it| Event::piece(0, it)));
+        events.extend(pieces.into_iter().map(|it| StreamEvent::piece(0, it)));
         if let Some(event) = events.get_mut(first) {
             event.usage = usage;
         }
         Ok(kind)
     }
 
-    fn open(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
+    fn open(&mut self, event: &Head<'_>, pieces: &mut Vec<Delta>) -> Result<()> {
         let json = event.content_block.ok_or_else(fault::malformed)?;
         let block: Block<'_> = fault::part(json)?;
         let open = match &*block.kind {
             "text" => {
-                pieces.extend(block.text.filter(|it| !it.is_empty()).map(Piece::Text));
+                pieces.extend(block.text.filter(|it| !it.is_empty()).map(Delta::Text));
                 let quotes = block.citations.unwrap_or_default();
                 pieces
-                    .extend(quotes.into_iter().filter_map(response::citation).map(Piece::Citation));
+                    .extend(quotes.into_iter().filter_map(response::citation).map(Delta::Citation));
                 Open::Text
             }
             "thinking" => {
-                pieces.extend(block.thinking.filter(|it| !it.is_empty()).map(Piece::Reasoning));
+                pieces.extend(block.thinking.filter(|it| !it.is_empty()).map(Delta::Reasoning));
                 Open::Thinking { signature: block.signature.unwrap_or_default() }
             }
             "redacted_thinking" => {
                 let data = block.data.unwrap_or_default();
-                pieces.push(Piece::Signature(content::redact(&data)));
+                pieces.push(Delta::Signature(content::redact(&data)));
                 Open::Other
             }
             "tool_use" => {
@@ -117,11 +117,11 @@ impl Pieces {
                 let id = block.id.filter(|it| !it.is_empty());
                 let id = id.unwrap_or_else(|| format!("toolu_{call}"));
                 let name = block.name.unwrap_or_default();
-                pieces.push(Piece::ToolCall { call, id, name, signature: None });
+                pieces.push(Delta::ToolCall { call, id, name, signature: None });
                 // Some who imitate the format say everything at once.
                 let input = block.input.map(RawValue::get).filter(|it| !is_empty_object(it));
                 let json = input.map(str::to_owned);
-                pieces.extend(json.map(|json| Piece::Arguments { call, json }));
+                pieces.extend(json.map(|json| Delta::Arguments { call, json }));
                 Open::Tool { call }
             }
             _ => Open::Other,
@@ -130,22 +130,22 @@ impl Pieces {
         Ok(())
     }
 
-    fn delta(&mut self, event: &Head<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
-        let delta: Delta<'_> = fault::part(event.delta.ok_or_else(fault::malformed)?)?;
+    fn delta(&mut self, event: &Head<'_>, pieces: &mut Vec<Delta>) -> Result<()> {
+        let delta: WireDelta<'_> = fault::part(event.delta.ok_or_else(fault::malformed)?)?;
         match self.open.get_mut(&event.index) {
             Some(Open::Text) => {
-                pieces.extend(delta.text.filter(|it| !it.is_empty()).map(Piece::Text));
+                pieces.extend(delta.text.filter(|it| !it.is_empty()).map(Delta::Text));
                 let citation = delta.citation.and_then(response::citation);
-                pieces.extend(citation.map(Piece::Citation));
+                pieces.extend(citation.map(Delta::Citation));
             }
             Some(Open::Thinking { signature }) => {
-                pieces.extend(delta.thinking.filter(|it| !it.is_empty()).map(Piece::Reasoning));
+                pieces.extend(delta.thinking.filter(|it| !it.is_empty()).map(Delta::Reasoning));
                 signature.push_str(&delta.signature.unwrap_or_default());
             }
             Some(Open::Tool { call }) => {
                 let call = *call;
                 let json = delta.partial_json.filter(|it| !it.is_empty());
-                pieces.extend(json.map(|json| Piece::Arguments { call, json }));
+                pieces.extend(json.map(|json| Delta::Arguments { call, json }));
             }
             Some(Open::Other) => {}
             None => return Err(fault::malformed()),
@@ -153,17 +153,17 @@ impl Pieces {
         Ok(())
     }
 
-    fn close(&mut self, index: u64, pieces: &mut Vec<Piece>) {
+    fn close(&mut self, index: u64, pieces: &mut Vec<Delta>) {
         if let Some(Open::Thinking { signature }) = self.open.remove(&index)
             && !signature.is_empty()
         {
-            pieces.push(Piece::Signature(Signature::new(MAKER, signature)));
+            pieces.push(Delta::Signature(Signature::new(MAKER, signature)));
         }
     }
 }
 
 impl EventReader for Pieces {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.course.ended {
             return Ok(());
         }
@@ -179,9 +179,9 @@ impl EventReader for Pieces {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if !self.course.is_over(self.framer.is_empty())? {
-            events.push(Event::piece(0, Piece::End));
+            events.push(StreamEvent::piece(0, Delta::End));
         }
         Ok(())
     }
@@ -199,14 +199,14 @@ mod tests {
 
     use super::*;
 
-    fn read(events: &[&str]) -> Vec<Piece> {
+    fn read(events: &[&str]) -> Vec<Delta> {
         let (mut reader, mut out) = (Pieces::default(), vec![]);
         for event in events {
             let frame = format!("event: x\ndata: {event}\n\n");
             reader.read(frame.into(), &mut out).unwrap();
         }
-        let piece = |it: Event| match it.body {
-            EventBody::Piece(_, piece) => *piece,
+        let piece = |it: StreamEvent| match it.body {
+            EventBody::Delta(_, piece) => *piece,
             EventBody::Frame(_) => panic!("a frame"),
         };
         out.into_iter().map(piece).collect()
@@ -231,13 +231,13 @@ mod tests {
         assert_eq!(
             pieces,
             [
-                Piece::Start { id: Some("msg_1".to_owned()), model: Some("m".to_owned()) },
-                Piece::Reasoning("h".to_owned()),
-                Piece::Signature(Signature::new(MAKER, "s")),
-                Piece::ToolCall { call: 0, id, name, signature: None },
-                Piece::Arguments { call: 0, json: "{}".to_owned() },
-                Piece::Finish(Finish::ToolCalls),
-                Piece::End,
+                Delta::Start { id: Some("msg_1".to_owned()), model: Some("m".to_owned()) },
+                Delta::Reasoning("h".to_owned()),
+                Delta::Signature(Signature::new(MAKER, "s")),
+                Delta::ToolCall { call: 0, id, name, signature: None },
+                Delta::Arguments { call: 0, json: "{}".to_owned() },
+                Delta::Finish(Finish::ToolCalls),
+                Delta::End,
             ]
         );
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventKind, Kind, Result, Usage};
+use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -30,7 +30,7 @@ impl Reader {
 }
 
 impl EventReader for Reader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.course.ended {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl EventReader for Reader {
                 Some(data) => self.course.note(&head(&data)?),
             };
             let usage = self.course.news.take();
-            events.push(Event::frame(kind, usage, frame));
+            events.push(StreamEvent::frame(kind, usage, frame));
             if kind == EventKind::End {
                 break;
             }
@@ -49,11 +49,11 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.course.is_over(self.framer.is_empty())? {
             return Ok(());
         }
-        events.push(Event::frame(EventKind::End, None, Bytes::from_static(STOP)));
+        events.push(StreamEvent::frame(EventKind::End, None, Bytes::from_static(STOP)));
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl Course {
         } else {
             "its stream ended within an event: the answer is cut"
         };
-        Err(Error::new(Kind::Upstream, what))
+        Err(Error::new(ErrorKind::Upstream, what))
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Head<'a> {
     #[serde(default)]
     pub(super) index: u64,
     #[serde(borrow, default)]
-    pub(super) message: Option<Message<'a>>,
+    pub(super) message: Option<WireMessage<'a>>,
     #[serde(borrow, default)]
     pub(super) content_block: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -126,7 +126,7 @@ pub(super) struct Head<'a> {
 
 /// The message that a stream begins with.
 #[derive(Debug, Deserialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     #[serde(default)]
     pub(super) id: Option<String>,
     #[serde(default)]
@@ -155,7 +155,7 @@ impl Head<'_> {
             },
             "content_block_delta" => EventKind::Content,
             "message_delta" if self.ending().stop_reason.is_some() => EventKind::Finish,
-            "message_delta" if self.usage.is_some() => EventKind::Report,
+            "message_delta" if self.usage.is_some() => EventKind::Usage,
             "message_stop" => EventKind::End,
             _ => EventKind::Comment,
         }
@@ -227,7 +227,7 @@ mod tests {
     fn an_error_inside_a_stream_is_a_failure() {
         let json = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
         let error = head(json.as_bytes()).unwrap_err();
-        assert_eq!((error.kind, error.message()), (Kind::Upstream, "Overloaded"));
+        assert_eq!((error.kind, error.message()), (ErrorKind::Upstream, "Overloaded"));
         assert!(head(b"[]").is_err() && head(b"{\"type\":").is_err());
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Body<'a> {
     pub(super) max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) system: Vec<Block<'a>>,
-    pub(super) messages: Vec<Message<'a>>,
+    pub(super) messages: Vec<WireMessage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ pub(super) struct Body<'a> {
 
 /// What one side said at once.
 #[derive(Debug, Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     pub(super) role: &'static str,
     pub(super) content: Vec<Block<'a>>,
 }

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{
-    Answer, Choice, Citation, Content, Error, Finish, Kind, Part, Response, ResponseBody, Result,
-    Signature, ToolCall,
+    ChatResponse, Choice, Citation, Content, Error, ErrorKind, Finish, GatewayResponse, Part,
+    ResponseBody, Result, Signature, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, content, wire};
-use crate::{Purpose, fault, json};
+use crate::{DecodeMode, fault, json};
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WireMessage<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
@@ -67,17 +67,17 @@ struct Location {
 }
 
 /// Reads a whole answer.
-pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
+pub(super) fn read(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
     fault_within(&body)?;
-    let message: Message<'_> = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Kind::Upstream, "it answered what is not a message")
+    let message: WireMessage<'_> = serde_json::from_slice(&body).map_err(|error| {
+        Error::new(ErrorKind::Upstream, "it answered what is not a message")
             .caused_by(json::unquoted(&error))
     })?;
-    let nothing = || Error::new(Kind::Upstream, "it answered without any content");
+    let nothing = || Error::new(ErrorKind::Upstream, "it answered without any content");
     let content = message.content.as_deref().ok_or_else(nothing)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
-    if purpose == Purpose::Forward {
-        return Ok(Response { body: ResponseBody::Raw(body), usage });
+    if purpose == DecodeMode::Forward {
+        return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
     }
     let mut parts =
         content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
@@ -85,8 +85,8 @@ pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
     let finish =
         message.stop_reason.map_or(Finish::Stop, |it| wire::finish(&it, message.stop_sequence));
     let choices = vec![Choice { parts, finish }];
-    let answer = Answer { id: message.id, model: message.model, choices };
-    Ok(Response { body: ResponseBody::Answer(answer), usage })
+    let answer = ChatResponse { id: message.id, model: message.model, choices };
+    Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
 }
 
 /// Says of each citation behind which characters it stands: those of its block.
@@ -105,7 +105,7 @@ fn place_citations(parts: &mut [Part]) {
 /// A failure where a success was announced.
 pub(super) fn fault_within(body: &[u8]) -> Result<()> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| {
-        Error::new(Kind::Upstream, "it answered what is not a JSON object")
+        Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
             .caused_by(json::unquoted(&error))
     })?;
     match head.error {
@@ -118,7 +118,7 @@ pub(super) fn fault_within(body: &[u8]) -> Result<()> {
 /// A part of an answer; none for what only Anthropic's own tools produce.
 fn part(json: &RawValue) -> Result<Option<Part>> {
     let block: Block<'_> = serde_json::from_str(json.get()).map_err(|error| {
-        Error::new(Kind::Upstream, "it answered with a malformed block")
+        Error::new(ErrorKind::Upstream, "it answered with a malformed block")
             .caused_by(json::unquoted(&error))
     })?;
     Ok(match &*block.kind {

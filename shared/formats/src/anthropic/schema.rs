@@ -5,7 +5,7 @@
 //! into the description, where the model at least reads them, and are reported. Schemas of tools
 //! are free but for their top.
 
-use canonical::{Error, Field, Json, Kind, Result, Schema};
+use canonical::{Error, ErrorKind, Field, Json, Result, Schema};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Object, unquoted};
@@ -224,14 +224,15 @@ impl<'a> Writer<'a> {
 
 fn object(text: &str) -> Result<Object<'_>> {
     serde_json::from_str(text).map_err(|error| {
-        Error::new(Kind::InvalidRequest, "A JSON Schema must be an object.")
+        Error::new(ErrorKind::InvalidRequest, "A JSON Schema must be an object.")
             .caused_by(unquoted(&error))
     })
 }
 
 fn raw(text: String) -> Result<Box<RawValue>> {
     RawValue::from_string(text).map_err(|error| {
-        Error::new(Kind::Internal, "A JSON Schema cannot be written.").caused_by(unquoted(&error))
+        Error::new(ErrorKind::Internal, "A JSON Schema cannot be written.")
+            .caused_by(unquoted(&error))
     })
 }
 

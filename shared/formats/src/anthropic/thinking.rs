@@ -10,7 +10,7 @@ use canonical::{Conversation, Effort, Field, Reasoning, Sampling, ToolChoice};
 
 use super::{
     models::{Model, Off, Sampling as Taken, Thinking as Way, Words},
-    request::{Block, Message, OutputConfig, Thinking},
+    request::{Block, OutputConfig, Thinking, WireMessage},
 };
 
 /// The least budget that is accepted.
@@ -117,7 +117,7 @@ fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
 
 /// Whether something forbids a budget: a forced tool, a beginning that the model is to continue, or
 /// a turn that is still calling tools and lost its thought.
-pub(super) fn is_in_the_way(conversation: &Conversation, messages: &[Message<'_>]) -> bool {
+pub(super) fn is_in_the_way(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")
         || lacks_thought(messages)
@@ -133,7 +133,7 @@ pub(crate) fn is_forced(conversation: &Conversation) -> bool {
 
 /// Whether the turn that is still calling tools has no thought at its beginning. It goes back to
 /// the user's last message without results.
-fn lacks_thought(messages: &[Message<'_>]) -> bool {
+fn lacks_thought(messages: &[WireMessage<'_>]) -> bool {
     let mut lacking = false;
     for message in messages.iter().rev() {
         if message.role == "assistant" {

@@ -5,8 +5,8 @@
 mod blocks;
 
 use canonical::{
-    CacheMark, Conversation, Effort, Error, Json, Meaning, Output, Raw, Reasoning, Result, Role,
-    Schema, Tool, ToolChoice, Turn,
+    CacheMark, CanonicalRequest, Conversation, Effort, Error, Json, Message, Output, Raw,
+    Reasoning, Result, Role, Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,14 +14,14 @@ use serde_json::value::RawValue;
 use crate::json::{self, Object, understood};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let mut conversation = Conversation::default();
     let mut other = vec![];
     // The system's text stands before all others, wherever the member stands.
     if let Some(system) = body.get("system") {
         let parts = blocks::parts(system, "system", &mut other)?;
-        conversation.turns.push(Turn::new(Role::System, parts));
+        conversation.turns.push(Message::new(Role::System, parts));
     }
     for (key, value) in body.said() {
         member(key, value, &mut conversation, &mut other)?;
@@ -29,7 +29,7 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
     other.sort_unstable();
     other.dedup();
     conversation.other = other;
-    Ok(Meaning::Conversation(Box::new(conversation)))
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
 fn member(
@@ -65,7 +65,7 @@ fn member(
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WireMessage<'a> {
     role: String,
     #[serde(borrow, default)]
     content: Option<&'a RawValue>,
@@ -80,7 +80,7 @@ fn messages(
     let messages: Vec<&RawValue> = understood(value, "messages", "a list of messages")?;
     for (at, message) in messages.into_iter().enumerate() {
         let path = format!("messages[{at}]");
-        let message: Message<'_> = understood(message, &path, wanted)?;
+        let message: WireMessage<'_> = understood(message, &path, wanted)?;
         let role = match message.role.as_str() {
             "user" => Role::User,
             "assistant" => Role::Assistant,
@@ -97,7 +97,7 @@ fn messages(
             return Err(Error::invalid(&path, message));
         };
         let parts = blocks::parts(content, &path, other)?;
-        conversation.turns.push(Turn::new(role, parts));
+        conversation.turns.push(Message::new(role, parts));
     }
     Ok(())
 }

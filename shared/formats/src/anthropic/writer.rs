@@ -4,11 +4,11 @@
 //! `message_stop`. The last two are held back until the end, because others tell their usage last.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{Error, Event, EventBody, Finish, Piece, Summary, Usage};
+use canonical::{CallSummary, Delta, Error, EventBody, Finish, StreamEvent, Usage};
 use serde::Serialize;
 
 use super::{
-    answer::Message,
+    answer::WireMessage,
     blocks::{Blocks, put},
     content, error,
     wire::{Counts, stop_reason},
@@ -33,15 +33,15 @@ pub(super) struct Writer {
 #[serde(tag = "type")]
 enum Frame<'a> {
     #[serde(rename = "message_start")]
-    Start { message: Message<'a> },
+    Start { message: WireMessage<'a> },
     #[serde(rename = "message_delta")]
-    Delta { delta: Delta<'a>, usage: Counts },
+    WireDelta { delta: WireDelta<'a>, usage: Counts },
     #[serde(rename = "message_stop")]
     Stop,
 }
 
 #[derive(Serialize)]
-struct Delta<'a> {
+struct WireDelta<'a> {
     stop_reason: &'static str,
     stop_sequence: Option<&'a str>,
 }
@@ -64,34 +64,34 @@ impl Writer {
             return;
         }
         let model = model.or(self.model.as_deref());
-        let message = Message::begun(id, model, &self.usage);
+        let message = WireMessage::begun(id, model, &self.usage);
         put("message_start", &Frame::Start { message }, out);
     }
 
-    fn piece(&mut self, piece: Piece, out: &mut BytesMut) {
+    fn piece(&mut self, piece: Delta, out: &mut BytesMut) {
         match piece {
-            Piece::Start { id, model } => {
+            Delta::Start { id, model } => {
                 return self.begin(id.as_deref(), model.as_deref(), out);
             }
-            Piece::Report | Piece::End => return,
+            Delta::Usage | Delta::End => return,
             _ => self.begin(None, None, out),
         }
-        self.blocks.refused |= matches!(&piece, Piece::Refusal(text) if !text.is_empty());
+        self.blocks.refused |= matches!(&piece, Delta::Refusal(text) if !text.is_empty());
         match piece {
-            Piece::Text(text) | Piece::Refusal(text) if !text.is_empty() => {
+            Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => {
                 self.blocks.text(text, out);
             }
-            Piece::Reasoning(text) if !text.is_empty() => self.blocks.thought(text, out),
-            Piece::Signature(signature) => self.blocks.signature(&signature, out),
-            Piece::Citation(citation) => self.blocks.citation(citation, out),
-            Piece::ToolCall { call, id, name, signature } => {
+            Delta::Reasoning(text) if !text.is_empty() => self.blocks.thought(text, out),
+            Delta::Signature(signature) => self.blocks.signature(&signature, out),
+            Delta::Citation(citation) => self.blocks.citation(citation, out),
+            Delta::ToolCall { call, id, name, signature } => {
                 let id = content::tool_id(&id, signature.as_ref());
                 self.blocks.call(call, id, name, out);
             }
-            Piece::Arguments { call, json } if !json.is_empty() => {
+            Delta::Arguments { call, json } if !json.is_empty() => {
                 self.blocks.arguments(call, json, out);
             }
-            Piece::Finish(finish) => {
+            Delta::Finish(finish) => {
                 self.blocks.end(out);
                 self.finish = Some(finish);
             }
@@ -102,13 +102,13 @@ impl Writer {
 }
 
 impl EventWriter for Writer {
-    fn write(&mut self, event: Event, out: &mut BytesMut) {
+    fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         match event.body {
             EventBody::Frame(frame) => {
                 self.passing = true;
                 out.put(frame);
             }
-            EventBody::Piece(choice, piece) => {
+            EventBody::Delta(choice, piece) => {
                 if let Some(usage) = event.usage {
                     self.usage = usage;
                 }
@@ -120,7 +120,7 @@ impl EventWriter for Writer {
         }
     }
 
-    fn end(&mut self, _summary: &Summary, out: &mut BytesMut) {
+    fn end(&mut self, _summary: &CallSummary, out: &mut BytesMut) {
         if self.passing || std::mem::replace(&mut self.ended, true) {
             return;
         }
@@ -132,9 +132,9 @@ impl EventWriter for Writer {
             finish => finish.unwrap_or(Finish::Stop),
         };
         let (stop_reason, stop_sequence) = stop_reason(&finish);
-        let delta = Delta { stop_reason, stop_sequence };
+        let delta = WireDelta { stop_reason, stop_sequence };
         let usage = Counts::from(&self.usage);
-        put("message_delta", &Frame::Delta { delta, usage }, out);
+        put("message_delta", &Frame::WireDelta { delta, usage }, out);
         put("message_stop", &Frame::Stop, out);
     }
 
@@ -152,22 +152,22 @@ mod tests {
 
     use super::*;
 
-    fn call(call: usize) -> Piece {
+    fn call(call: usize) -> Delta {
         let (id, name) = (format!("c{call}"), "f".to_owned());
-        Piece::ToolCall { call, id, name, signature: None }
+        Delta::ToolCall { call, id, name, signature: None }
     }
 
-    fn arguments(call: usize, json: &str) -> Piece {
-        Piece::Arguments { call, json: json.to_owned() }
+    fn arguments(call: usize, json: &str) -> Delta {
+        Delta::Arguments { call, json: json.to_owned() }
     }
 
     /// The names of what is written, with the index and what is said.
-    fn written(pieces: Vec<Piece>) -> Vec<String> {
+    fn written(pieces: Vec<Delta>) -> Vec<String> {
         let (mut writer, mut out) = (Writer::new(None), BytesMut::new());
         for piece in pieces {
-            writer.write(Event::piece(0, piece), &mut out);
+            writer.write(StreamEvent::piece(0, piece), &mut out);
         }
-        writer.end(&Summary::default(), &mut out);
+        writer.end(&CallSummary::default(), &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
         let data = text.lines().filter_map(|it| it.strip_prefix("data: "));
         data.map(short).collect()
@@ -187,14 +187,14 @@ mod tests {
     #[test]
     fn calls_that_are_interleaved_come_one_after_another() {
         let pieces = vec![
-            Piece::Text("a".to_owned()),
+            Delta::Text("a".to_owned()),
             call(0),
             arguments(0, "{\"x\":"),
             call(1),
             arguments(1, "{}"),
             arguments(0, "1}"),
-            Piece::Finish(Finish::ToolCalls),
-            Piece::End,
+            Delta::Finish(Finish::ToolCalls),
+            Delta::End,
         ];
         assert_eq!(
             written(pieces),
@@ -219,12 +219,12 @@ mod tests {
     #[test]
     fn a_thought_ends_with_its_signature() {
         let pieces = vec![
-            Piece::Reasoning("h".to_owned()),
-            Piece::Reasoning("m".to_owned()),
-            Piece::Signature(Signature::new("anthropic", "sig")),
-            Piece::Signature(Signature::new("anthropic", "redacted:x")),
-            Piece::Text("a".to_owned()),
-            Piece::Finish(Finish::Stop),
+            Delta::Reasoning("h".to_owned()),
+            Delta::Reasoning("m".to_owned()),
+            Delta::Signature(Signature::new("anthropic", "sig")),
+            Delta::Signature(Signature::new("anthropic", "redacted:x")),
+            Delta::Text("a".to_owned()),
+            Delta::Finish(Finish::Stop),
         ];
         assert_eq!(
             written(pieces),
@@ -254,8 +254,8 @@ mod tests {
     #[test]
     fn a_failure_is_an_event_and_no_end() {
         let (mut writer, mut out) = (Writer::new(None), BytesMut::new());
-        writer.write(Event::piece(0, Piece::Text("a".to_owned())), &mut out);
-        writer.fail(&Error::new(canonical::Kind::Upstream, "cut"), "r1", &mut out);
+        writer.write(StreamEvent::piece(0, Delta::Text("a".to_owned())), &mut out);
+        writer.fail(&Error::new(canonical::ErrorKind::Upstream, "cut"), "r1", &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
         assert!(text.contains("event: error\ndata: {\"type\":\"error\""));
         assert!(!text.contains("message_stop"));

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Answer, Choice, Citation, Content, Error, Finish, Kind, Media, Part, Response, ResponseBody,
-    Result, Signature, Source, ToolCall, Usage,
+    ChatResponse, Choice, Citation, Content, Error, ErrorKind, Finish, GatewayResponse, Media,
+    Part, ResponseBody, Result, Signature, Source, ToolCall, Usage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -33,11 +33,11 @@ struct Converse<'a> {
 #[derive(Deserialize)]
 struct Output<'a> {
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    message: Option<WireMessage<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct WireMessage<'a> {
     #[serde(borrow, default)]
     content: Vec<Block<'a>>,
 }
@@ -163,15 +163,15 @@ struct StopSequence {
 }
 
 /// Reads a whole answer.
-pub(super) fn whole(body: &[u8]) -> Result<Response> {
-    let foreign = || Error::new(Kind::Upstream, "it answered what is not a Converse answer");
+pub(super) fn whole(body: &[u8]) -> Result<GatewayResponse> {
+    let foreign = || Error::new(ErrorKind::Upstream, "it answered what is not a Converse answer");
     let answer: Converse<'_> = serde_json::from_slice(body)
         .map_err(|error| foreign().caused_by(json::unquoted(&error)))?;
     let Some(message) = answer.output.and_then(|it| it.message) else {
         return Err(if answer.message.is_some() { fault::from_event(body) } else { foreign() });
     };
     let Some(reason) = answer.stop_reason.as_deref() else {
-        return Err(Error::new(Kind::Upstream, "it answered without saying why it ends"));
+        return Err(Error::new(ErrorKind::Upstream, "it answered without saying why it ends"));
     };
     let finish = finish(reason, answer.additional_model_response_fields)?;
     let mut parts = vec![];
@@ -179,9 +179,9 @@ pub(super) fn whole(body: &[u8]) -> Result<Response> {
         let call = parts.len();
         parts.extend(block.part(call));
     }
-    let said = Answer { id: None, model: None, choices: vec![Choice { parts, finish }] };
+    let said = ChatResponse { id: None, model: None, choices: vec![Choice { parts, finish }] };
     let usage = answer.usage.and_then(|it| it.usage());
-    Ok(Response { body: ResponseBody::Answer(said), usage })
+    Ok(GatewayResponse { body: ResponseBody::Chat(said), usage })
 }
 
 impl Block<'_> {
@@ -273,7 +273,7 @@ pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<Finish> 
         "pause_turn" => Finish::Paused,
         "malformed_model_output" | "malformed_tool_use" => {
             let message = format!("it gave up: stop reason `{reason}`");
-            return Err(Error::new(Kind::Upstream, message));
+            return Err(Error::new(ErrorKind::Upstream, message));
         }
         // A reason that is newer than this is no reason to fail.
         _ => Finish::Stop,

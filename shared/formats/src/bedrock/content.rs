@@ -9,14 +9,14 @@ use std::{
 };
 
 use canonical::{
-    CacheMark, Content, Conversation, Error, Field, Kind, Part, Result, Signature, ToolCall,
+    CacheMark, Content, Conversation, Error, ErrorKind, Field, Part, Result, Signature, ToolCall,
     ToolResult,
 };
 
 use super::{
     MAKER, REDACTED, media,
     model::Family,
-    wire::{self, Block, CachePoint, Message},
+    wire::{self, Block, CachePoint, WireMessage},
 };
 use crate::{
     arguments,
@@ -33,7 +33,7 @@ const FAILED: &str = "The tool failed.";
 /// What was said, in Bedrock's words.
 pub(super) struct Said<'a> {
     pub(super) system: Vec<Block<'a>>,
-    pub(super) messages: Vec<Message<'a>>,
+    pub(super) messages: Vec<WireMessage<'a>>,
     pub(super) dropped: Vec<Field>,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'
         let rules = std::mem::take(&mut whole.rules);
         whole.turns.push((Side::User, rules));
     }
-    let mut messages: Vec<Message<'_>> = vec![];
+    let mut messages: Vec<WireMessage<'_>> = vec![];
     let mut open = Open::new();
     for (side, parts) in &whole.turns {
         check_results(*side, parts, &mut open)?;
@@ -55,12 +55,12 @@ pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
-            _ => messages.push(Message { role, content }),
+            _ => messages.push(WireMessage { role, content }),
         }
     }
     check(&messages)?;
     // A beginning that the model continues must not end with white space.
-    if let Some(Message { role: "assistant", content }) = messages.last_mut()
+    if let Some(WireMessage { role: "assistant", content }) = messages.last_mut()
         && let Some(Block::Text(text)) = content.last_mut()
     {
         *text = text.trim_end();
@@ -81,7 +81,7 @@ pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'
 }
 
 /// What Converse demands of the whole.
-fn check(messages: &[Message<'_>]) -> Result<()> {
+fn check(messages: &[WireMessage<'_>]) -> Result<()> {
     let starts = messages.first().is_some_and(|it| it.role == "user");
     if !starts {
         let message = "a conversation has to begin with what the user says";
@@ -89,8 +89,9 @@ fn check(messages: &[Message<'_>]) -> Result<()> {
     }
     let is_text = |it: &Block<'_>| matches!(it, Block::Text(_));
     let is_document = |it: &Block<'_>| matches!(it, Block::Document(_));
-    let lonely =
-        |it: &Message<'_>| it.content.iter().any(is_document) && !it.content.iter().any(is_text);
+    let lonely = |it: &WireMessage<'_>| {
+        it.content.iter().any(is_document) && !it.content.iter().any(is_text)
+    };
     if messages.iter().any(lonely) {
         let message = "a document needs a text beside it";
         return Err(inexpressible("messages", message));
@@ -333,7 +334,7 @@ fn field_of(content: &Content) -> Option<Field> {
 }
 
 fn inexpressible(param: &str, message: &str) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(param.to_owned());
     error
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use canonical::{Conversation, Error, Field, Kind, Output, Result, Schema};
+use canonical::{Conversation, Error, ErrorKind, Field, Output, Result, Schema};
 use serde_json::{Map, Value};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     tools::{self, Tools},
     wire::{self, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
 };
-use crate::{Encoded, Target, anthropic::schema, json};
+use crate::{EncodeOptions, EncodedRequest, anthropic::schema, json};
 
 /// How many labels a request may have.
 const MOST_LABELS: usize = 16;
@@ -20,7 +20,10 @@ const MOST_LABELS: usize = 16;
 const LONGEST_LABEL: usize = 256;
 
 /// Writes a conversation, and says what could not be said.
-pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn conversation(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let Conversation {
         turns: _,
         tools: _,
@@ -44,7 +47,7 @@ pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> 
     let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
     if ends_itself && family.claude().is_some_and(|it| !it.continues) {
         let message = "it does not go on where an assistant's message ends; end with a user's";
-        return Err(Error::new(Kind::Inexpressible, message));
+        return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let Tools { config, claude, dropped: untold } = tools::tools(conversation, family)?;
     let Tuned { inference, mut additional, output: mut form, dropped: untuned } =
@@ -78,7 +81,7 @@ pub(super) fn conversation(conversation: &Conversation, target: &Target<'_>) -> 
     ];
     dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
     let body = json::written(&request).into();
-    Ok(Encoded { body, headers: vec![], dropped: dropped.into_iter().collect() })
+    Ok(EncodedRequest { body, headers: vec![], dropped: dropped.into_iter().collect() })
 }
 
 fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {

@@ -3,7 +3,7 @@
 //! A status stands for each exception of the service model. The exceptions of a stream carry their
 //! name instead.
 
-use canonical::{Error, Kind};
+use canonical::{Error, ErrorKind};
 
 use crate::fault;
 
@@ -31,11 +31,11 @@ pub(super) fn from_status(status: u16, body: &[u8]) -> Error {
         let message = error.message().to_ascii_lowercase();
         list.iter().any(|it| message.contains(it))
     };
-    if error.kind == Kind::InvalidRequest {
+    if error.kind == ErrorKind::InvalidRequest {
         if says(NO_SUCH_MODEL) {
-            error.kind = Kind::Refused;
+            error.kind = ErrorKind::ProviderAccess;
         } else if says(OF_THE_MODEL) {
-            error.kind = Kind::Inexpressible;
+            error.kind = ErrorKind::Unsupported;
         }
     }
     error
@@ -64,7 +64,7 @@ pub(super) fn from_exception(name: &str, payload: &[u8]) -> Error {
 mod tests {
     use super::*;
 
-    fn kind(status: u16, message: &str) -> Kind {
+    fn kind(status: u16, message: &str) -> ErrorKind {
         from_status(status, format!("{{\"message\":\"{message}\"}}").as_bytes()).kind
     }
 
@@ -72,36 +72,39 @@ mod tests {
     fn a_status_stands_for_an_exception() {
         assert_eq!(
             kind(429, "Too many requests, please wait before trying again."),
-            Kind::RateLimited
+            ErrorKind::RateLimited
         );
-        assert_eq!(kind(408, "Model has timed out."), Kind::Timeout);
-        assert_eq!(kind(424, "The model returned an error."), Kind::Upstream);
+        assert_eq!(kind(408, "Model has timed out."), ErrorKind::Timeout);
+        assert_eq!(kind(424, "The model returned an error."), ErrorKind::Upstream);
         assert_eq!(
             kind(403, "The security token included in the request is invalid."),
-            Kind::Refused
+            ErrorKind::ProviderAccess
         );
-        assert_eq!(kind(400, "Input is too long for requested model."), Kind::ContextLength);
+        assert_eq!(kind(400, "Input is too long for requested model."), ErrorKind::ContextLength);
     }
 
     #[test]
     fn a_400_may_be_about_the_model() {
-        assert_eq!(kind(400, "The provided model identifier is invalid."), Kind::Refused);
-        assert_eq!(kind(400, "This model doesn't support tool use."), Kind::Inexpressible);
+        assert_eq!(
+            kind(400, "The provided model identifier is invalid."),
+            ErrorKind::ProviderAccess
+        );
+        assert_eq!(kind(400, "This model doesn't support tool use."), ErrorKind::Unsupported);
         assert_eq!(
             kind(400, "A conversation must start with a user message."),
-            Kind::InvalidRequest
+            ErrorKind::InvalidRequest
         );
     }
 
     #[test]
     fn an_exception_in_a_stream_has_a_name_for_a_status() {
         let error = from_exception("throttlingException", br#"{"message":"slow down"}"#);
-        assert_eq!((error.kind, error.message()), (Kind::RateLimited, "slow down"));
+        assert_eq!((error.kind, error.message()), (ErrorKind::RateLimited, "slow down"));
         assert_eq!(error.provider_status, None);
         let error = from_exception("modelStreamErrorException", b"");
         assert_eq!(
             (error.kind, error.message()),
-            (Kind::Upstream, "it gave up: `modelStreamErrorException`")
+            (ErrorKind::Upstream, "it gave up: `modelStreamErrorException`")
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use canonical::{Error, Field, Kind, Media, Result, Source};
+use canonical::{Error, ErrorKind, Field, Media, Result, Source};
 
 use super::wire;
 
@@ -171,7 +171,7 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
 }
 
 fn not_here(field: &Field, message: impl Into<String>) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(field.plain().into_owned());
     error
 }
@@ -197,14 +197,14 @@ mod tests {
         let stored = media(Source::Url("s3://b/a.PNG".to_owned()), None, None);
         assert_eq!(format(&stored), "png");
         let untold = image(&media(base64("AAAA"), None, None)).map(|it| it.format).unwrap_err();
-        assert_eq!(untold.kind, Kind::Inexpressible);
+        assert_eq!(untold.kind, ErrorKind::Unsupported);
     }
 
     #[test]
     fn what_is_elsewhere_may_suit_another() {
         for source in [Source::Url("https://h/a.png".to_owned()), Source::Id("file-1".to_owned())] {
             let error = image(&media(source, None, None)).map(|it| it.format).unwrap_err();
-            assert_eq!(error.kind, Kind::Inexpressible);
+            assert_eq!(error.kind, ErrorKind::Unsupported);
             assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
         }
         let odd = image(&media(base64("x"), Some("image/bmp"), None)).map(|it| it.format);

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashMap, fmt};
 
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, Kind, Piece, Result, Signature};
+use canonical::{Delta, Error, ErrorKind, Result, Signature, StreamEvent};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -84,13 +84,13 @@ struct PictureStart {
 struct BlockDelta {
     #[serde(default)]
     content_block_index: u64,
-    delta: Delta,
+    delta: WireDelta,
 }
 
 /// A union: one of its members is there.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Delta {
+struct WireDelta {
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -142,7 +142,7 @@ struct Metadata {
 }
 
 impl EventReader for Reader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.state == State::Ended {
             return Ok(());
         }
@@ -156,8 +156,8 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
-        let cut = |what| Err(Error::new(Kind::Upstream, what));
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let cut = |what| Err(Error::new(ErrorKind::Upstream, what));
         match self.state {
             State::Ended => Ok(()),
             _ if self.begun || !self.pending.is_empty() => {
@@ -187,7 +187,7 @@ impl Reader {
                 return Ok(None);
             };
             if LARGEST_FRAME < u32::from_be_bytes(*length) {
-                return Err(Error::new(Kind::Upstream, "it sent an event larger than 16 MiB"));
+                return Err(Error::new(ErrorKind::Upstream, "it sent an event larger than 16 MiB"));
             }
         }
         let before = self.pending.len();
@@ -222,7 +222,7 @@ impl Reader {
         }))
     }
 
-    fn event(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<()> {
+    fn event(&mut self, frame: &Frame, events: &mut Vec<StreamEvent>) -> Result<()> {
         if frame.exception {
             return Err(from_exception(&frame.name, &frame.payload));
         }
@@ -230,7 +230,8 @@ impl Reader {
         match frame.name.as_str() {
             "metadata" => {
                 let usage = fault::event::<Metadata>(data)?.usage.and_then(|it| it.usage());
-                let report = usage.map(|it| Event::piece(0, Piece::Report).with_usage(Some(it)));
+                let report =
+                    usage.map(|it| StreamEvent::piece(0, Delta::Usage).with_usage(Some(it)));
                 events.extend(report);
                 // Usage that comes too early is no end.
                 if self.state == State::Finished {
@@ -242,9 +243,9 @@ impl Reader {
             | "messageStop"
                 if self.state == State::Finished =>
             {
-                return Err(Error::new(Kind::Upstream, "it went on after its last word"));
+                return Err(Error::new(ErrorKind::Upstream, "it went on after its last word"));
             }
-            "messageStart" => events.push(piece(Piece::Start { id: None, model: None })),
+            "messageStart" => events.push(piece(Delta::Start { id: None, model: None })),
             "contentBlockStart" => events.extend(self.start(fault::event(data)?).map(piece)),
             "contentBlockDelta" => events.extend(self.delta(fault::event(data)?)?.map(piece)),
             "contentBlockStop" => events.extend(self.picture().map(piece)),
@@ -252,7 +253,7 @@ impl Reader {
                 let stop: MessageStop<'_> = fault::event(data)?;
                 let fields = stop.additional_model_response_fields;
                 let finish = answer::finish(&stop.stop_reason, fields)?;
-                events.push(piece(Piece::Finish(finish)));
+                events.push(piece(Delta::Finish(finish)));
                 self.state = State::Finished;
             }
             // Newer than this.
@@ -261,7 +262,7 @@ impl Reader {
         Ok(())
     }
 
-    fn start(&mut self, begun: BlockStart) -> Option<Piece> {
+    fn start(&mut self, begun: BlockStart) -> Option<Delta> {
         if let Some(picture) = begun.start.image {
             self.picture = Some((picture.format, String::new()));
             return None;
@@ -271,12 +272,12 @@ impl Reader {
         self.count += 1;
         self.calls.entry(begun.content_block_index).or_insert(at);
         let id = answer::id(call.tool_use_id, at);
-        Some(Piece::ToolCall { call: at, id, name: call.name, signature: None })
+        Some(Delta::ToolCall { call: at, id, name: call.name, signature: None })
     }
 
-    fn delta(&mut self, more: BlockDelta) -> Result<Option<Piece>> {
+    fn delta(&mut self, more: BlockDelta) -> Result<Option<Delta>> {
         let BlockDelta { content_block_index, delta } = more;
-        let Delta { text, tool_use, reasoning_content, citation, image } = delta;
+        let WireDelta { text, tool_use, reasoning_content, citation, image } = delta;
         if let Some(bytes) = image.and_then(|it| it.source).and_then(|it| it.bytes) {
             let (_, so_far) = self.picture.get_or_insert_default();
             if so_far.ends_with('=') {
@@ -287,38 +288,38 @@ impl Reader {
         }
         let call = self.calls.get(&content_block_index).copied();
         Ok(text
-            .map(Piece::Text)
-            .or_else(|| Some(Piece::Arguments { call: call?, json: tool_use?.input }))
+            .map(Delta::Text)
+            .or_else(|| Some(Delta::Arguments { call: call?, json: tool_use?.input }))
             .or_else(|| reasoning_content.and_then(Thought::piece))
-            .or_else(|| citation.map(|it| Piece::Citation(it.citation()))))
+            .or_else(|| citation.map(|it| Delta::Citation(it.citation()))))
     }
 
     /// The picture that is complete now.
-    fn picture(&mut self) -> Option<Piece> {
+    fn picture(&mut self) -> Option<Delta> {
         let (format, bytes) = self.picture.take()?;
-        answer::media("image", &format, answer::Bytes { bytes: Some(bytes) }).map(Piece::Image)
+        answer::media("image", &format, answer::Bytes { bytes: Some(bytes) }).map(Delta::Image)
     }
 
-    fn end(&mut self, events: &mut Vec<Event>) {
+    fn end(&mut self, events: &mut Vec<StreamEvent>) {
         self.state = State::Ended;
-        events.push(piece(Piece::End));
+        events.push(piece(Delta::End));
     }
 }
 
 impl Thought {
-    fn piece(self) -> Option<Piece> {
+    fn piece(self) -> Option<Delta> {
         if let Some(data) = self.redacted_content {
-            return Some(Piece::Signature(answer::redacted(&data)));
+            return Some(Delta::Signature(answer::redacted(&data)));
         }
         if let Some(signature) = self.signature.filter(|it| !it.is_empty()) {
-            return Some(Piece::Signature(Signature::new(MAKER, signature)));
+            return Some(Delta::Signature(Signature::new(MAKER, signature)));
         }
-        self.text.map(Piece::Reasoning)
+        self.text.map(Delta::Reasoning)
     }
 }
 
-fn piece(piece: Piece) -> Event {
-    Event::piece(0, piece)
+fn piece(piece: Delta) -> StreamEvent {
+    StreamEvent::piece(0, piece)
 }
 
 impl fmt::Debug for Reader {

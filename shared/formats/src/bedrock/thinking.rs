@@ -7,7 +7,7 @@ use canonical::{Conversation, Effort, Field, Reasoning, Sampling};
 
 use super::{
     model::Family,
-    wire::{Additional, Block, Inference, Message, NovaInference, NovaReasoning, OutputConfig},
+    wire::{Additional, Block, Inference, NovaInference, NovaReasoning, OutputConfig, WireMessage},
 };
 use crate::anthropic::{models::Model, thinking};
 
@@ -25,7 +25,7 @@ pub(super) fn tuned<'a>(
     conversation: &'a Conversation,
     family: Family,
     max_output: Option<u64>,
-    messages: &[Message<'_>],
+    messages: &[WireMessage<'_>],
 ) -> Tuned<'a> {
     let mut tuned = Tuned::default();
     tuned.base(&conversation.sampling);
@@ -133,7 +133,7 @@ fn up_to_high(effort: Effort) -> &'static str {
 
 /// Whether something forbids Claude a budget: a forced tool, a beginning that the model is to
 /// continue, or a turn that is still calling tools and lost its thought.
-fn is_in_the_way(conversation: &Conversation, messages: &[Message<'_>]) -> bool {
+fn is_in_the_way(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     thinking::is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")
         || lacks_thought(messages)
@@ -141,7 +141,7 @@ fn is_in_the_way(conversation: &Conversation, messages: &[Message<'_>]) -> bool 
 
 /// Whether the turn that is still calling tools has no thought at its beginning. It goes back to
 /// the user's last message without results.
-fn lacks_thought(messages: &[Message<'_>]) -> bool {
+fn lacks_thought(messages: &[WireMessage<'_>]) -> bool {
     let is_thought = |it: &Block<'_>| matches!(it, Block::ReasoningContent(_));
     let is_result = |it: &Block<'_>| matches!(it, Block::ToolResult(_));
     let mut lacking = false;

@@ -171,7 +171,7 @@ fn used(conversation: &Conversation) -> BTreeSet<&str> {
 
 fn anything() -> Result<&'static RawValue> {
     serde_json::from_str(ANYTHING)
-        .map_err(|error| Error::new(canonical::Kind::Internal, "No schema.").caused_by(error))
+        .map_err(|error| Error::new(canonical::ErrorKind::Internal, "No schema.").caused_by(error))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::anthropic::request;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Converse<'a> {
-    pub(super) messages: Vec<Message<'a>>,
+    pub(super) messages: Vec<WireMessage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) system: Vec<Block<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub(super) struct Converse<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     pub(super) role: &'static str,
     pub(super) content: Vec<Block<'a>>,
 }

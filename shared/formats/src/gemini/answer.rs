@@ -1,6 +1,6 @@
 //! Answers as clients of this format read them.
 
-use canonical::{Answer, Choice, Citation, Content, Finish, Usage};
+use canonical::{ChatResponse, Choice, Citation, Content, Finish, Usage};
 use serde::Serialize;
 
 use super::{
@@ -165,7 +165,7 @@ fn reason(finish: &Finish) -> &'static str {
 }
 
 /// Writes a whole answer.
-pub(super) fn write(answer: &Answer, usage: Option<&Usage>) -> Vec<u8> {
+pub(super) fn write(answer: &ChatResponse, usage: Option<&Usage>) -> Vec<u8> {
     let body = Body {
         candidates: (0..).zip(&answer.choices).map(|(at, it)| candidate(at, it)).collect(),
         usage_metadata: usage.map(Into::into),

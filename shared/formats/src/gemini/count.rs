@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    Content, Conversation, Error, Format, Kind, Meaning, Raw, Request, Response, ResponseBody,
-    Result, Summary, Task,
+    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, Format, GatewayRequest,
+    GatewayResponse, Raw, ResponseBody, Result, Task,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,21 +14,21 @@ use super::{
     request, understand, writer::Writer,
 };
 use crate::{
-    Encoded, EventReader, EventWriter, Inbound, Outbound, Purpose, Reading, Target, bound, fault,
-    json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, EventWriter, Inbound,
+    Outbound, bound, fault, json,
 };
 
 /// Where a whole request stands within one that counts.
 const WHOLE: &str = "generateContentRequest";
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let conversation = match request::either(&body, WHOLE) {
         Some(whole) => understand::conversation(&json::understood(whole, WHOLE, "an object")?)?,
         None => understand::conversation(&body)?,
     };
-    Ok(Meaning::Conversation(Box::new(conversation)))
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
 impl Inbound for GeminiCount {
@@ -36,7 +36,7 @@ impl Inbound for GeminiCount {
         &COUNT_FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         let said = json::said(&raw)?;
         if request::either(&said, "contents").is_none() && request::either(&said, WHOLE).is_none() {
@@ -45,14 +45,14 @@ impl Inbound for GeminiCount {
             return Err(Error::invalid("contents", message));
         }
         drop(said);
-        Ok(Request::new(&COUNT_FORMAT, Task::CountTokens, raw))
+        Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
     }
 
-    fn encode(&self, response: &Response, _summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
         inbound::body(response)
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request.framing))
     }
 
@@ -80,7 +80,11 @@ impl Outbound for GeminiCount {
         COUNT_FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let name = request::spelled(&request.raw, WHOLE);
         let Some(whole) = json::find(&request.raw, name)? else {
             return forward::forward(&request.raw, target);
@@ -90,41 +94,45 @@ impl Outbound for GeminiCount {
         let fitted = forward::forward(&inner, target)?;
         let mut edits = json::Edits::new(&request.raw);
         edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
-        Ok(Encoded { body: edits.apply(), ..fitted })
+        Ok(EncodedRequest { body: edits.apply(), ..fitted })
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
         let conversation: &Conversation = meaning.conversation()?;
         let mut whole = encode::body(conversation, target.model, &mut dropped)?;
         whole.model = Some(format!("models/{}", model::bare(target.model)));
         let body = json::written(&Body { generate_content_request: whole }).into();
-        Ok(Encoded { body, headers: vec![], dropped })
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
     fn takes_url(&self, part: &Content, url: &str, model: &str) -> bool {
         Gemini.takes_url(part, url, model)
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(Kind::Upstream, "it answered what is no count of tokens")
+            Error::new(ErrorKind::Upstream, "it answered what is no count of tokens")
                 .caused_by(json::unquoted(&error))
         })?;
         if let Some(error) = counted.error {
             return Err(fault::inside_success(error));
         }
-        let count = counted
-            .total_tokens
-            .ok_or_else(|| Error::new(Kind::Upstream, "it answered without a count of tokens"))?;
+        let count = counted.total_tokens.ok_or_else(|| {
+            Error::new(ErrorKind::Upstream, "it answered without a count of tokens")
+        })?;
         let body = match reading.purpose {
-            Purpose::Forward => ResponseBody::Raw(body),
-            Purpose::Translate => ResponseBody::Tokens { count, estimated: false },
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
-        Ok(Response { body, usage: None })
+        Ok(GatewayResponse { body, usage: None })
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 
@@ -137,11 +145,11 @@ impl Outbound for GeminiCount {
 mod tests {
     use super::*;
 
-    fn target() -> Target<'static> {
-        Target { model: "gemini-3.5-flash", ..Target::default() }
+    fn target() -> EncodeOptions<'static> {
+        EncodeOptions { model: "gemini-3.5-flash", ..EncodeOptions::default() }
     }
 
-    fn request(text: &'static str) -> Request {
+    fn request(text: &'static str) -> GatewayRequest {
         GeminiCount.decode(Bytes::from_static(text.as_bytes())).unwrap()
     }
 
@@ -169,10 +177,10 @@ mod tests {
     #[test]
     fn a_count_is_read_and_written() {
         let body = Bytes::from_static(br#"{"totalTokens":31,"promptTokensDetails":[]}"#);
-        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = GeminiCount.response(body, reading).unwrap();
         assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
-        let written = Inbound::encode(&GeminiCount, &response, &Summary::default());
+        let written = Inbound::encode(&GeminiCount, &response, &CallSummary::default());
         assert_eq!(written, r#"{"totalTokens":31}"#.as_bytes());
         assert!(GeminiCount.response(Bytes::from_static(b"{}"), reading).is_err());
     }

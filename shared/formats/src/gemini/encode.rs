@@ -1,7 +1,7 @@
 //! A conversation, as a provider of this format wants it.
 
 use canonical::{
-    Conversation, Error, Field, Kind, Output, Result, Sampling, Schema, Tool, ToolChoice,
+    Conversation, Error, ErrorKind, Field, Output, Result, Sampling, Schema, Tool, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -125,7 +125,7 @@ pub(super) fn body<'a>(
     if !tools.is_empty() && family != Family::Level && !matches!(output, None | Some(Output::Text))
     {
         let message = "Gemini models before 3 take tools or a response format, not both at once.";
-        let mut error = Error::new(Kind::Inexpressible, message);
+        let mut error = Error::new(ErrorKind::Unsupported, message);
         error.param = Some("response_format".to_owned());
         return Err(error);
     }
@@ -212,7 +212,7 @@ fn functions<'a>(tools: &'a [Tool], dropped: &mut Vec<Field>) -> Result<Vec<Tool
     for Tool { name, description, schema, strict: _, cache: _ } in tools {
         let schema = schema.as_ref().map(|it| RawValue::from_string(fit::arguments(it, dropped)));
         let schema = schema.transpose().map_err(|error| {
-            Error::new(Kind::Internal, "A schema was written wrongly.").caused_by(error)
+            Error::new(ErrorKind::Internal, "A schema was written wrongly.").caused_by(error)
         })?;
         let description = description.as_deref();
         function_declarations.push(Function { name, description, parameters_json_schema: schema });
@@ -270,12 +270,12 @@ fn tier(word: &str, dropped: &mut Vec<Field>) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{Json, Role, Turn};
+    use canonical::{Json, Message, Role};
 
     use super::*;
 
     fn asking() -> Conversation {
-        let turns = vec![Turn::new(Role::User, vec![canonical::Part::text("Hi")])];
+        let turns = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
         Conversation { turns, ..Conversation::default() }
     }
 
@@ -315,7 +315,7 @@ mod tests {
         let output = Some(Output::Json);
         let both = Conversation { tools: vec![tool(None)], output, ..asking() };
         let error = body(&both, "gemini-2.5-pro", &mut vec![]).unwrap_err();
-        assert_eq!(error.kind, Kind::Inexpressible);
+        assert_eq!(error.kind, ErrorKind::Unsupported);
         let (body, _) = told(&both, "gemini-3.5-flash");
         assert_eq!(body["generationConfig"]["responseMimeType"], "application/json");
     }

@@ -3,7 +3,7 @@
 //! Source: google.rpc.Status and google.rpc.Code, and the errors of the `google-genai` package 3.4,
 //! which takes a chunk for a failure when `error` is its first member.
 
-use canonical::{Attempt, Error};
+use canonical::{AttemptRecord, Error};
 use serde::Serialize;
 
 use crate::openai_chat::metadata::AttemptJson;
@@ -60,7 +60,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
         details.push(Detail::Retry { retry_delay: format!("{}s", wait.as_secs_f64()) });
     }
     if !error.attempts.is_empty() {
-        let attempts = error.attempts.iter().map(|it: &Attempt| it.into()).collect();
+        let attempts = error.attempts.iter().map(|it: &AttemptRecord| it.into()).collect();
         details.push(Detail::Attempts { value: Attempts { attempts } });
     }
     let code = error.status();

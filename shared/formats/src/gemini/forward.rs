@@ -5,10 +5,10 @@ use canonical::{Field, MARK, Raw, Result};
 use serde_json::value::RawValue;
 
 use super::{model, request, signature};
-use crate::{Encoded, Target, json};
+use crate::{EncodeOptions, EncodedRequest, json};
 
 /// The client's bytes, with only what must change changed.
-pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn forward(raw: &Raw, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
     let mut edits = json::Edits::new(raw);
     let mut dropped = vec![];
     let named = request::spelled(raw, "model");
@@ -30,7 +30,7 @@ pub(super) fn forward(raw: &Raw, target: &Target<'_>) -> Result<Encoded> {
         }
         edits.set("contents", cleaned(contents, target.unsigned)?);
     }
-    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+    Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
 /// Takes out what a policy leaves out. False where there is nothing of it.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    Error, Format, Framing, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+    CallSummary, Error, Format, Framing, GatewayRequest, GatewayResponse, Raw, ResponseBody,
+    Result, Task,
 };
 use serde_json::value::RawValue;
 
@@ -18,22 +19,22 @@ impl Inbound for Gemini {
         &FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         check_contents(&raw)?;
         let has_tools_and_format = has_functions(&raw)? && has_format(&raw)?;
-        let mut request = Request::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
         request.has_tools_and_format = has_tools_and_format;
         // Chunks carry it, whoever asks.
         request.wants_usage = true;
         Ok(request)
     }
 
-    fn encode(&self, response: &Response, _summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
         body(response)
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request.framing))
     }
 
@@ -48,10 +49,10 @@ impl Inbound for Gemini {
 }
 
 /// A whole answer, whatever it answers.
-pub(super) fn body(response: &Response) -> Bytes {
+pub(super) fn body(response: &GatewayResponse) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Answer(answer) => answer::write(answer, response.usage.as_ref()).into(),
+        ResponseBody::Chat(answer) => answer::write(answer, response.usage.as_ref()).into(),
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
         ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
     }

@@ -1,6 +1,6 @@
 //! Pictures, sound and documents: what they are, and where.
 
-use canonical::{Content, Error, Kind, Media, Result, Source};
+use canonical::{Content, Error, ErrorKind, Media, Result, Source};
 
 use super::signature;
 
@@ -89,7 +89,7 @@ pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken
 }
 
 fn refused(path: &str, message: &str) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(path.to_owned());
     error
 }
@@ -156,7 +156,7 @@ mod tests {
         assert!(matches!(taken, Taken::Inline(_, kind) if kind == "image/png"));
         let unknown = of(Source::Base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()));
         let error = super::taken(&unknown, "a.b", false).unwrap_err();
-        assert_eq!((error.kind, error.param.as_deref()), (Kind::Inexpressible, Some("a.b")));
+        assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::Unsupported, Some("a.b")));
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_file_of_another_provider_is_not_here() {
         let media = of(Source::Id("file-abc".to_owned()));
-        assert_eq!(taken(&media, "x", false).unwrap_err().kind, Kind::Inexpressible);
+        assert_eq!(taken(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
         let media = of(Source::Id("files/abc".to_owned()));
         assert!(
             matches!(taken(&media, "x", false), Ok(Taken::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))

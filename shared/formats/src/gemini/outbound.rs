@@ -1,11 +1,15 @@
 //! To a provider that speaks this format, and back.
 
 use bytes::Bytes;
-use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{
+    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
+    Result,
+};
 
 use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
 use crate::{
-    Encoded, EventReader, Outbound, Purpose, Reading, Target, bound, fault, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound, fault,
+    json, tool_names,
 };
 
 impl Outbound for Gemini {
@@ -13,14 +17,22 @@ impl Outbound for Gemini {
         FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         forward::forward(&request.raw, target)
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
         let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
-        Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped })
+        Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
     fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
@@ -32,19 +44,19 @@ impl Outbound for Gemini {
             && tool_names::is_plain(name, 64, b".:")
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // Judges what a client of this format gets as well: a failed answer is none.
         let answer = pieces::answer(wire, &body)?;
         let body = match reading.purpose {
-            Purpose::Forward => ResponseBody::Raw(body),
-            Purpose::Translate => ResponseBody::Answer(answer),
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Chat(answer),
         };
-        Ok(Response { body, usage })
+        Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 
@@ -53,18 +65,19 @@ impl Outbound for Gemini {
     }
 }
 
-fn whole(body: &Bytes) -> Result<wire::Answer<'_>> {
+fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
     let unreadable =
-        || Error::new(Kind::Upstream, "it answered what is no answer of generateContent");
+        || Error::new(ErrorKind::Upstream, "it answered what is no answer of generateContent");
     if !body.trim_ascii_start().starts_with(b"{") {
         // Google wraps some failures in a list.
-        let listed = serde_json::from_slice::<Vec<wire::Answer<'_>>>(body).unwrap_or_default();
+        let listed =
+            serde_json::from_slice::<Vec<wire::ChatResponse<'_>>>(body).unwrap_or_default();
         return Err(listed
             .iter()
             .find_map(|it| it.error)
             .map_or_else(unreadable, fault::inside_success));
     }
-    let wire: wire::Answer<'_> = serde_json::from_slice(body)
+    let wire: wire::ChatResponse<'_> = serde_json::from_slice(body)
         .map_err(|error| unreadable().caused_by(json::unquoted(&error)))?;
     wire.error.map_or(Ok(wire), |error| Err(fault::inside_success(error)))
 }

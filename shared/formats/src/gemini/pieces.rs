@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use canonical::{
-    Answer, Choice, Citation, Content, Event, Finish, Media, Part, Piece, Signature, Source,
-    ToolCall, Usage,
+    ChatResponse, Choice, Citation, Content, Delta, Finish, Media, Part, Signature, Source,
+    StreamEvent, ToolCall, Usage,
 };
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use super::{cited::Cited, media, signature, wire};
 use crate::json;
 
 /// Reads a whole answer.
-pub(super) fn answer(wire: wire::Answer<'_>, body: &Bytes) -> Result<Answer> {
+pub(super) fn answer(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatResponse> {
     let blocked = wire.is_blocked();
     let name = call_prefix(wire.response_id.as_deref(), body);
     let mut choices: Vec<Choice> = vec![];
@@ -34,9 +34,9 @@ pub(super) fn answer(wire: wire::Answer<'_>, body: &Bytes) -> Result<Answer> {
         choices.push(Choice { parts: vec![], finish: Finish::Filtered });
     }
     if choices.is_empty() {
-        return Err(Error::new(Kind::Upstream, "it answered without any candidate"));
+        return Err(Error::new(ErrorKind::Upstream, "it answered without any candidate"));
     }
-    Ok(Answer { id: wire.response_id, model: wire.model_version, choices })
+    Ok(ChatResponse { id: wire.response_id, model: wire.model_version, choices })
 }
 
 /// What was said so far of a streamed answer.
@@ -52,16 +52,16 @@ impl Pieces {
     /// Reads one chunk.
     pub(super) fn read(
         &mut self,
-        wire: wire::Answer<'_>,
+        wire: wire::ChatResponse<'_>,
         data: &[u8],
-        events: &mut Vec<Event>,
+        events: &mut Vec<StreamEvent>,
     ) -> Result<()> {
         let first = events.len();
         let blocked = wire.is_blocked();
         if self.name.is_empty() {
             self.name = call_prefix(wire.response_id.as_deref(), data);
-            let start = Piece::Start { id: wire.response_id, model: wire.model_version };
-            events.push(Event::piece(0, start));
+            let start = Delta::Start { id: wire.response_id, model: wire.model_version };
+            events.push(StreamEvent::piece(0, start));
         }
         for (at, candidate) in wire.candidates.iter().flatten().enumerate() {
             let choice = candidate.index.map_or(at, |it| it as usize);
@@ -73,8 +73,8 @@ impl Pieces {
             let calls = talk.calls - parts.iter().filter(|it| is_call(it)).count();
             let mut said = vec![];
             parts.into_iter().fold(calls, |call, part| said_of(part, call, &mut said));
-            said.extend(cited.into_iter().map(Piece::Citation));
-            events.extend(said.into_iter().map(|it| Event::piece(choice, it)));
+            said.extend(cited.into_iter().map(Delta::Citation));
+            events.extend(said.into_iter().map(|it| StreamEvent::piece(choice, it)));
         }
         if blocked {
             self.talk(0)?.1 = Some(Finish::Filtered);
@@ -83,7 +83,7 @@ impl Pieces {
             self.usage = Some(usage);
             match events.get_mut(first..).and_then(|it| it.last_mut()) {
                 Some(last) => last.usage = Some(usage),
-                None => events.push(Event::piece(0, Piece::Report).with_usage(Some(usage))),
+                None => events.push(StreamEvent::piece(0, Delta::Usage).with_usage(Some(usage))),
             }
         }
         Ok(())
@@ -95,19 +95,19 @@ impl Pieces {
     }
 
     /// The lawful end.
-    pub(super) fn close(&mut self, events: &mut Vec<Event>) {
+    pub(super) fn close(&mut self, events: &mut Vec<StreamEvent>) {
         for (choice, (talk, finish)) in (0..).zip(&mut self.talks) {
             let finish = talk.ending(finish.take().unwrap_or(Finish::Stop));
-            events.push(Event::piece(choice, Piece::Finish(finish)));
+            events.push(StreamEvent::piece(choice, Delta::Finish(finish)));
         }
-        events.push(Event::piece(0, Piece::End).with_usage(self.usage));
+        events.push(StreamEvent::piece(0, Delta::End).with_usage(self.usage));
     }
 
     fn talk(&mut self, choice: usize) -> Result<&mut (Talk, Option<Finish>)> {
         while self.talks.len() <= choice.min(MOST_CANDIDATES) {
             self.talks.push((Talk::new(&self.name, self.talks.len()), None));
         }
-        let nobody = || Error::new(Kind::Upstream, "it counts its candidates wrongly");
+        let nobody = || Error::new(ErrorKind::Upstream, "it counts its candidates wrongly");
         self.talks.get_mut(choice).ok_or_else(nobody)
     }
 }
@@ -124,29 +124,29 @@ fn is_call(part: &Part) -> bool {
 }
 
 /// Tells a part as pieces, and gives the number of the next call.
-fn said_of(part: Part, call: usize, said: &mut Vec<Piece>) -> usize {
+fn said_of(part: Part, call: usize, said: &mut Vec<Delta>) -> usize {
     let Part { content, cache: _, signature } = part;
     let piece = match content {
-        Content::Text(text, _) => Piece::Text(text),
-        Content::Refusal(text) => Piece::Refusal(text),
-        Content::Reasoning(text) => Piece::Reasoning(text),
-        Content::Image(media) => Piece::Image(media),
-        Content::Audio(media) => Piece::Audio(media),
-        Content::Video(media) => Piece::Video(media),
-        Content::File(media) => Piece::File(media),
+        Content::Text(text, _) => Delta::Text(text),
+        Content::Refusal(text) => Delta::Refusal(text),
+        Content::Reasoning(text) => Delta::Reasoning(text),
+        Content::Image(media) => Delta::Image(media),
+        Content::Audio(media) => Delta::Audio(media),
+        Content::Video(media) => Delta::Video(media),
+        Content::File(media) => Delta::File(media),
         Content::ToolCall(ToolCall { id, name, arguments }) => {
-            said.push(Piece::ToolCall { call, id, name, signature });
+            said.push(Delta::ToolCall { call, id, name, signature });
             if arguments != "{}" {
-                said.push(Piece::Arguments { call, json: arguments });
+                said.push(Delta::Arguments { call, json: arguments });
             }
             return call + 1;
         }
         Content::ToolResult(_) => return call,
     };
-    if !matches!(&piece, Piece::Reasoning(text) if text.is_empty()) {
+    if !matches!(&piece, Delta::Reasoning(text) if text.is_empty()) {
         said.push(piece);
     }
-    said.extend(signature.map(Piece::Signature));
+    said.extend(signature.map(Delta::Signature));
     call
 }
 
@@ -171,7 +171,7 @@ impl Talk {
         let Some(content) = candidate.content else { return Ok(vec![]) };
         let content: wire::Content<'_> = serde_json::from_str(content.get()).map_err(|error| {
             let message = "it answered with content of an unknown shape";
-            Error::new(Kind::Upstream, message).caused_by(json::unquoted(&error))
+            Error::new(ErrorKind::Upstream, message).caused_by(json::unquoted(&error))
         })?;
         let mut parts = vec![];
         for part in content.parts.unwrap_or_default() {

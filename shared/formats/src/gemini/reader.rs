@@ -3,11 +3,11 @@
 //! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventKind, Kind, Result, Usage};
+use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 
 use super::{pieces::Pieces, wire};
 use crate::{
-    EventReader, Purpose, fault,
+    DecodeMode, EventReader, fault,
     sse::{self, Framer},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     framer: Framer,
-    purpose: Purpose,
+    purpose: DecodeMode,
     /// Which candidates were seen, and whether each has ended.
     ended: Vec<bool>,
     pieces: Pieces,
@@ -23,15 +23,15 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(purpose: Purpose) -> Self {
+    pub(super) fn new(purpose: DecodeMode) -> Self {
         Self { purpose, ..Self::default() }
     }
 
-    fn frame(&mut self, frame: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let (kind, usage) = match sse::fields(&frame).1.filter(|it| !it.is_empty()) {
             Some(data) => {
                 let chunk = chunk(&data)?;
-                if self.purpose == Purpose::Translate {
+                if self.purpose == DecodeMode::Translate {
                     return self.pieces.read(chunk, &data, events);
                 }
                 self.watch(&chunk)?
@@ -40,17 +40,17 @@ impl Reader {
             None if frame.trim_ascii_start().starts_with(b"{") => {
                 return Err(fault::from_event(&frame));
             }
-            None if self.purpose == Purpose::Translate => return Ok(()),
+            None if self.purpose == DecodeMode::Translate => return Ok(()),
             None => (EventKind::Comment, None),
         };
-        events.push(Event::frame(kind, usage, frame));
+        events.push(StreamEvent::frame(kind, usage, frame));
         Ok(())
     }
 
     /// What a chunk means for the course of the answer.
-    fn watch(&mut self, chunk: &wire::Answer<'_>) -> Result<(EventKind, Option<Usage>)> {
+    fn watch(&mut self, chunk: &wire::ChatResponse<'_>) -> Result<(EventKind, Option<Usage>)> {
         let usage = chunk.usage_metadata.and_then(wire::usage);
-        let mut kind = if usage.is_some() { EventKind::Report } else { EventKind::Comment };
+        let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };
         if chunk.is_blocked() {
             self.ended.push(true);
             return Ok((EventKind::Finish, usage));
@@ -72,8 +72,8 @@ impl Reader {
 
     fn is_whole(&self) -> bool {
         match self.purpose {
-            Purpose::Forward => !self.ended.is_empty() && self.ended.iter().all(|it| *it),
-            Purpose::Translate => self.pieces.is_whole(),
+            DecodeMode::Forward => !self.ended.is_empty() && self.ended.iter().all(|it| *it),
+            DecodeMode::Translate => self.pieces.is_whole(),
         }
     }
 }
@@ -82,7 +82,7 @@ impl Reader {
 const MOST_CANDIDATES: usize = 128;
 
 impl EventReader for Reader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
             self.frame(frame, events)?;
@@ -90,34 +90,36 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if std::mem::replace(&mut self.closed, true) {
             return Ok(());
         }
         if !self.framer.is_empty() {
             let rest = self.framer.rest();
             if rest.trim_ascii_start().starts_with(b"{")
-                && serde_json::from_slice::<wire::Answer<'_>>(rest).is_ok()
+                && serde_json::from_slice::<wire::ChatResponse<'_>>(rest).is_ok()
             {
                 return Err(fault::from_event(rest));
             }
             let message = "its stream ended within an event: the answer is cut";
-            return Err(Error::new(Kind::Upstream, message));
+            return Err(Error::new(ErrorKind::Upstream, message));
         }
         if !self.is_whole() {
             let message = "its stream ended without a finish reason: the answer is cut";
-            return Err(Error::new(Kind::Upstream, message));
+            return Err(Error::new(ErrorKind::Upstream, message));
         }
         match self.purpose {
-            Purpose::Forward => events.push(Event::frame(EventKind::End, None, Bytes::new())),
-            Purpose::Translate => self.pieces.close(events),
+            DecodeMode::Forward => {
+                events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()))
+            }
+            DecodeMode::Translate => self.pieces.close(events),
         }
         Ok(())
     }
 }
 
-fn chunk(data: &[u8]) -> Result<wire::Answer<'_>> {
-    let chunk: wire::Answer<'_> = fault::event(data)?;
+fn chunk(data: &[u8]) -> Result<wire::ChatResponse<'_>> {
+    let chunk: wire::ChatResponse<'_> = fault::event(data)?;
     match chunk.error {
         Some(error) => Err(fault::inside_success(error)),
         None => Ok(chunk),

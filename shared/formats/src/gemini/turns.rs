@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use canonical::{Content, Error, Media, Part, Result, Role, Source, ToolCall, ToolResult, Turn};
+use canonical::{Content, Error, Media, Message, Part, Result, Role, Source, ToolCall, ToolResult};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -16,7 +16,7 @@ use crate::json::{self, Object};
 /// The turns so far, while they are read.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    pub(super) turns: Vec<Turn>,
+    pub(super) turns: Vec<Message>,
     /// What no other format has a word for.
     pub(super) other: Vec<String>,
     calls: Calls,
@@ -82,7 +82,7 @@ impl Turns {
             && self.turns.last().is_some_and(|it| it.role == Role::Assistant);
         let mut turn = match self.turns.pop_if(|_| goes_on) {
             Some(turn) => turn,
-            None => Turn::new(role, vec![]),
+            None => Message::new(role, vec![]),
         };
         let parts: Many<Object<'_>> = match either(content, "parts") {
             Some(parts) => json::understood(
@@ -99,7 +99,7 @@ impl Turns {
         Ok(())
     }
 
-    fn part(&mut self, part: &Object<'_>, path: &str, turn: &mut Turn) -> Result<()> {
+    fn part(&mut self, part: &Object<'_>, path: &str, turn: &mut Message) -> Result<()> {
         let (mut content, mut signature, mut thought, mut unknown) = (None, None, false, false);
         for (name, value) in part.said() {
             let at = format!("{path}.{name}");
@@ -183,7 +183,7 @@ impl Turns {
         let (text, is_error) = outcome_of(&outcome, result.response);
         let mut parts = vec![Part::text(text)];
         for (at, part) in result.parts.unwrap_or_default().0.iter().enumerate() {
-            let mut turn = Turn::new(Role::User, vec![]);
+            let mut turn = Message::new(Role::User, vec![]);
             self.part(part, &format!("{path}.parts[{at}]"), &mut turn)?;
             parts.append(&mut turn.parts);
         }

@@ -1,8 +1,8 @@
 //! What a client's request says.
 
 use canonical::{
-    Conversation, Effort, Error, Json, Meaning, Output, Part, Raw, Reasoning, Result, Role,
-    Sampling, Schema, Turn,
+    CanonicalRequest, Conversation, Effort, Error, Json, Message, Output, Part, Raw, Reasoning,
+    Result, Role, Sampling, Schema,
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -16,8 +16,8 @@ use super::{
 use crate::json::{self, Object};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
-    Ok(Meaning::Conversation(Box::new(conversation(&json::said(raw)?)?)))
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+    Ok(CanonicalRequest::Conversation(Box::new(conversation(&json::said(raw)?)?)))
 }
 
 /// Reads the members of a request.
@@ -56,13 +56,13 @@ pub(super) fn conversation(body: &Object<'_>) -> Result<Conversation> {
 }
 
 /// Rules from the client: a content whose role means nothing.
-fn instruction(value: &RawValue) -> Result<Turn> {
+fn instruction(value: &RawValue) -> Result<Message> {
     let path = "systemInstruction";
     let content: Object<'_> = json::understood(value, path, "an object with `parts`")?;
     let mut turns = Turns::default();
     turns.read_as(Role::User, &content, path)?;
     let parts: Vec<Part> = turns.turns.into_iter().flat_map(|it| it.parts).collect();
-    Ok(Turn::new(Role::System, parts))
+    Ok(Message::new(Role::System, parts))
 }
 
 fn labels(value: &RawValue, path: &str) -> Result<Vec<(String, String)>> {

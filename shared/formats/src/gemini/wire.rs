@@ -3,7 +3,7 @@
 //! Readers are lenient: an unknown field is nobody's fault. What only a client of another format
 //! needs stays text until it is asked for.
 
-use canonical::{Error, Finish, Kind, Result, Usage};
+use canonical::{Error, ErrorKind, Finish, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -12,7 +12,7 @@ use crate::bound::tokens;
 /// A whole answer, or one chunk of a stream: they are the same.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Answer<'a> {
+pub(super) struct ChatResponse<'a> {
     #[serde(borrow)]
     pub(super) candidates: Option<Vec<Candidate<'a>>>,
     #[serde(borrow)]
@@ -95,7 +95,7 @@ struct PromptFeedback {
     block_reason: Option<String>,
 }
 
-impl Answer<'_> {
+impl ChatResponse<'_> {
     /// Whether the prompt was blocked, so that there is nothing but this word of it.
     ///
     /// That is an answer, not a fault: Google judged the prompt, says so in a 200 and counts its
@@ -135,7 +135,7 @@ fn finish(reason: &str) -> Result<Option<Finish>> {
         "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
         "PUP_LIMITED_DISABLED" => {
             let message = "it has limited or disabled the account";
-            return Err(Error::new(Kind::Refused, message));
+            return Err(Error::new(ErrorKind::ProviderAccess, message));
         }
         "MALFORMED_FUNCTION_CALL"
         | "UNEXPECTED_TOOL_CALL"
@@ -146,7 +146,7 @@ fn finish(reason: &str) -> Result<Option<Finish>> {
         | "IMAGE_OTHER"
         | "NO_IMAGE" => {
             let message = format!("it gave up: finish reason `{reason}`");
-            return Err(Error::new(Kind::Upstream, message));
+            return Err(Error::new(ErrorKind::Upstream, message));
         }
         // SAFETY, RECITATION, LANGUAGE, BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY,
         // IMAGE_PROHIBITED_CONTENT, IMAGE_RECITATION, ESCALATION, MODEL_ARMOR.
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(finish("STOP").unwrap(), Some(Finish::Stop));
         assert_eq!(finish("SOMETHING_NEW").unwrap(), Some(Finish::Filtered));
         assert_eq!(finish("").unwrap(), None);
-        assert_eq!(finish("MALFORMED_FUNCTION_CALL").unwrap_err().kind, Kind::Upstream);
-        assert_eq!(finish("PUP_LIMITED_DISABLED").unwrap_err().kind, Kind::Refused);
+        assert_eq!(finish("MALFORMED_FUNCTION_CALL").unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(finish("PUP_LIMITED_DISABLED").unwrap_err().kind, ErrorKind::ProviderAccess);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, BytesMut};
 use canonical::{
-    Citation, Error, Event, EventBody, Finish, Framing, Piece, Signature, Summary, Usage,
+    CallSummary, Citation, Delta, Error, EventBody, Finish, Framing, Signature, StreamEvent, Usage,
 };
 
 use super::{
@@ -56,45 +56,45 @@ impl Writer {
     }
 
     /// Writes one piece.
-    fn piece(&mut self, index: u32, piece: Piece, out: &mut BytesMut) {
+    fn piece(&mut self, index: u32, piece: Delta, out: &mut BytesMut) {
         let choice = self.choices.entry(index).or_default();
         if choice.finish.is_some() {
             return;
         }
         match piece {
-            Piece::Start { id, model } => {
+            Delta::Start { id, model } => {
                 (self.id, self.model) = (self.id.take().or(id), self.model.take().or(model));
             }
-            Piece::ToolCall { call: number, id, name, signature } => {
+            Delta::ToolCall { call: number, id, name, signature } => {
                 choice.calls.push(Call { number, id, name, signature, arguments: String::new() });
             }
-            Piece::Arguments { call, json } => {
+            Delta::Arguments { call, json } => {
                 // Calls are numbered in their order.
                 let place = choice.calls.binary_search_by_key(&call, |it| it.number).ok();
                 let call = place.and_then(|it| choice.calls.get_mut(it));
                 call.into_iter().for_each(|it| it.arguments.push_str(&json));
             }
-            Piece::Finish(finish) => {
+            Delta::Finish(finish) => {
                 self.calls(index, out);
                 self.choices.entry(index).or_default().finish = Some(finish);
             }
-            Piece::Report | Piece::End => {}
-            Piece::Text(text) | Piece::Refusal(text) | Piece::Reasoning(text)
+            Delta::Usage | Delta::End => {}
+            Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text)
                 if text.is_empty() => {}
-            Piece::Citation(citation) => self.citation(index, &citation, out),
-            Piece::Text(text) => {
+            Delta::Citation(citation) => self.citation(index, &citation, out),
+            Delta::Text(text) => {
                 choice.text.push(&text);
                 self.part(index, Part::text(text), out);
             }
-            Piece::Refusal(text) => self.part(index, Part::text(text), out),
-            Piece::Reasoning(text) => self.part(index, Part::thought(text), out),
-            Piece::Signature(signature) => {
+            Delta::Refusal(text) => self.part(index, Part::text(text), out),
+            Delta::Reasoning(text) => self.part(index, Part::thought(text), out),
+            Delta::Signature(signature) => {
                 self.part(index, Part::thought("").signed(Some(&signature)), out);
             }
-            Piece::Image(media) => self.part(index, parts::made(&media, "image/png"), out),
-            Piece::Audio(media) => self.part(index, parts::made(&media, "audio/wav"), out),
-            Piece::Video(media) => self.part(index, parts::made(&media, "video/mp4"), out),
-            Piece::File(media) => {
+            Delta::Image(media) => self.part(index, parts::made(&media, "image/png"), out),
+            Delta::Audio(media) => self.part(index, parts::made(&media, "audio/wav"), out),
+            Delta::Video(media) => self.part(index, parts::made(&media, "video/mp4"), out),
+            Delta::File(media) => {
                 self.part(index, parts::made(&media, "application/octet-stream"), out);
             }
         }
@@ -171,10 +171,10 @@ impl Writer {
 }
 
 impl EventWriter for Writer {
-    fn write(&mut self, event: Event, out: &mut BytesMut) {
+    fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
-            EventBody::Piece(index, piece) => self.piece(index, *piece, out),
+            EventBody::Delta(index, piece) => self.piece(index, *piece, out),
             EventBody::Frame(frame) => {
                 let (_, data) = sse::fields(&frame);
                 let Some(data) = data.filter(|it| !it.is_empty()) else {
@@ -192,7 +192,7 @@ impl EventWriter for Writer {
         }
     }
 
-    fn end(&mut self, _summary: &Summary, out: &mut BytesMut) {
+    fn end(&mut self, _summary: &CallSummary, out: &mut BytesMut) {
         let choices = std::mem::take(&mut self.choices);
         let ended = choices.iter().filter_map(|(index, choice)| {
             let candidate = Candidate::saying(*index, vec![Part::text("")]);
@@ -215,35 +215,35 @@ impl EventWriter for Writer {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use canonical::{EventKind, Kind};
+    use canonical::{ErrorKind, EventKind};
 
     use super::*;
 
-    fn written(framing: Framing, events: Vec<Event>, fault: Option<&Error>) -> String {
+    fn written(framing: Framing, events: Vec<StreamEvent>, fault: Option<&Error>) -> String {
         let (mut writer, mut out) = (Writer::new(framing), BytesMut::new());
         events.into_iter().for_each(|it| writer.write(it, &mut out));
         match fault {
             Some(fault) => writer.fail(fault, "r1", &mut out),
-            None => writer.end(&Summary::default(), &mut out),
+            None => writer.end(&CallSummary::default(), &mut out),
         }
         String::from_utf8(out.to_vec()).unwrap()
     }
 
-    fn pieces(pieces: Vec<Piece>) -> Vec<Event> {
-        pieces.into_iter().map(|it| Event::piece(0, it)).collect()
+    fn pieces(pieces: Vec<Delta>) -> Vec<StreamEvent> {
+        pieces.into_iter().map(|it| StreamEvent::piece(0, it)).collect()
     }
 
-    fn call(number: usize, signature: Option<Signature>, json: &[&str]) -> Vec<Piece> {
+    fn call(number: usize, signature: Option<Signature>, json: &[&str]) -> Vec<Delta> {
         let (id, name) = (format!("c{number}"), "f".to_owned());
-        let mut pieces = vec![Piece::ToolCall { call: number, id, name, signature }];
-        let more = json.iter().map(|it| Piece::Arguments { call: number, json: (*it).to_owned() });
+        let mut pieces = vec![Delta::ToolCall { call: number, id, name, signature }];
+        let more = json.iter().map(|it| Delta::Arguments { call: number, json: (*it).to_owned() });
         pieces.extend(more);
         pieces
     }
 
     #[test]
     fn chunks_are_elements_of_an_array_where_no_events_are_wanted() {
-        let said = || pieces(vec![Piece::Text("a".to_owned()), Piece::Finish(Finish::Stop)]);
+        let said = || pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(Finish::Stop)]);
         let out = written(Framing::Array, said(), None);
         assert_eq!(
             out,
@@ -251,7 +251,7 @@ mod tests {
              {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}]}\n]"
         );
         assert_eq!(written(Framing::Array, vec![], None), "[]");
-        let fault = Error::new(Kind::Upstream, "cut");
+        let fault = Error::new(ErrorKind::Upstream, "cut");
         let failed = written(Framing::Array, said(), Some(&fault));
         assert!(failed.contains("\n,\r\n{\"error\":{\"code\":502,") && failed.ends_with("}\n]"));
         assert!(!failed.contains("finishReason"));
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_providers_own_frames_become_elements_too() {
         let frame = |kind, text: &'static str| {
-            Event::frame(kind, None, Bytes::from_static(text.as_bytes()))
+            StreamEvent::frame(kind, None, Bytes::from_static(text.as_bytes()))
         };
         let events = || {
             vec![
@@ -279,7 +279,7 @@ mod tests {
         let own = Signature::new("gemini", "c2ln");
         let mut said = call(0, Some(own), &["{\"a\"", ":1}"]);
         said.extend(call(1, None, &[]));
-        said.push(Piece::Text("x".to_owned()));
+        said.push(Delta::Text("x".to_owned()));
         let out = written(Framing::Events, pieces(said), None);
         let first = out.split("\r\n\r\n").next().unwrap();
         assert!(first.contains(r#""args":{"a":1}},"thoughtSignature":"c2ln"}"#), "{first}");
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_call_that_is_none_is_not_passed_off_as_one() {
         let mut said = call(0, None, &["{\"a\":"]);
-        said.push(Piece::Finish(Finish::ToolCalls));
+        said.push(Delta::Finish(Finish::ToolCalls));
         let out = written(Framing::Events, pieces(said), None);
         assert!(!out.contains("functionCall\""), "{out}");
         assert!(out.contains("\"finishReason\":\"MALFORMED_FUNCTION_CALL\""), "{out}");
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_foreign_signature_closes_the_thought_that_it_proves() {
         let foreign = Signature::new("anthropic", "c2ln");
-        let said = vec![Piece::Reasoning("hm".to_owned()), Piece::Signature(foreign)];
+        let said = vec![Delta::Reasoning("hm".to_owned()), Delta::Signature(foreign)];
         let out = written(Framing::Events, pieces(said), None);
         assert!(out.contains("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"X19sZ3NpZ1"));
     }
@@ -306,8 +306,8 @@ mod tests {
     #[test]
     fn usage_stands_in_the_last_chunk_whenever_it_came() {
         let usage = Usage { input: 3, output: 2, reasoning: 4, ..Usage::default() };
-        let mut events = pieces(vec![Piece::Text("a".to_owned()), Piece::Finish(Finish::Length)]);
-        events.push(Event::piece(0, Piece::Report).with_usage(Some(usage)));
+        let mut events = pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(Finish::Length)]);
+        events.push(StreamEvent::piece(0, Delta::Usage).with_usage(Some(usage)));
         let out = written(Framing::Events, events, None);
         let last = out.trim_end().rsplit("\r\n\r\n").next().unwrap();
         assert!(last.contains("\"finishReason\":\"MAX_TOKENS\""));

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Answer, Choice, Citation, Content, Media, Part, Response, Signature, Source, Summary, ToolCall,
+    CallSummary, ChatResponse, Choice, Citation, Content, GatewayResponse, Media, Part, Signature,
+    Source, ToolCall,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -180,11 +181,11 @@ struct WholeChoice<'a> {
 }
 
 /// Reads an answer that was already found to be one.
-pub(super) fn read(body: &[u8]) -> serde_json::Result<Answer> {
+pub(super) fn read(body: &[u8]) -> serde_json::Result<ChatResponse> {
     let whole: Whole<'_> = serde_json::from_slice(body)?;
     let id = whole.id.unwrap_or_default();
     let choices = whole.choices.into_iter().map(|it| choice(it, &id)).collect();
-    Ok(Answer { id: Some(id).filter(|it| !it.is_empty()), model: whole.model, choices })
+    Ok(ChatResponse { id: Some(id).filter(|it| !it.is_empty()), model: whole.model, choices })
 }
 
 fn choice(choice: WholeChoice<'_>, id: &str) -> Choice {
@@ -329,7 +330,11 @@ pub(super) fn picture(media: &Media) -> Option<PictureJson> {
 }
 
 /// Writes an answer for a client.
-pub(super) fn write(answer: &Answer, response: &Response, summary: &Summary) -> Vec<u8> {
+pub(super) fn write(
+    answer: &ChatResponse,
+    response: &GatewayResponse,
+    summary: &CallSummary,
+) -> Vec<u8> {
     let choices = answer.choices.iter().enumerate().map(|(index, choice)| ChoiceJson {
         index,
         message: message(&choice.parts),

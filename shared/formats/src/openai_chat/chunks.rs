@@ -1,7 +1,7 @@
 //! Pieces of an answer of another format, written as chunks.
 
 use bytes::Bytes;
-use canonical::{Event, EventKind, Piece, Request, Signature, Usage};
+use canonical::{Delta, EventKind, GatewayRequest, Signature, StreamEvent, Usage};
 use serde::Serialize;
 
 use super::{
@@ -67,13 +67,13 @@ struct Chunk<'a> {
 #[derive(Serialize)]
 struct ChunkChoice<'a> {
     index: u32,
-    delta: Delta<'a>,
+    delta: WireDelta<'a>,
     logprobs: Option<()>,
     finish_reason: Option<&'static str>,
 }
 
 #[derive(Default, Serialize)]
-struct Delta<'a> {
+struct WireDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ struct Delta<'a> {
 }
 
 impl Chunks {
-    pub(super) fn new(request: &Request) -> Self {
+    pub(super) fn new(request: &GatewayRequest) -> Self {
         Self {
             id: format!("chatcmpl-{:x}", request.arrived),
             model: request.model.clone().unwrap_or_default(),
@@ -105,21 +105,26 @@ impl Chunks {
     }
 
     /// Writes one piece, as none, one or more frames.
-    pub(super) fn write(&mut self, choice: u32, piece: Piece, usage: Option<Usage>) -> Vec<Event> {
+    pub(super) fn write(
+        &mut self,
+        choice: u32,
+        piece: Delta,
+        usage: Option<Usage>,
+    ) -> Vec<StreamEvent> {
         self.usage = usage.or(self.usage);
         match piece {
-            Piece::Start { id, model } => {
+            Delta::Start { id, model } => {
                 self.id = id.unwrap_or_else(|| std::mem::take(&mut self.id));
                 self.model = model.unwrap_or_else(|| std::mem::take(&mut self.model));
                 vec![]
             }
-            Piece::Report => vec![],
-            Piece::End => self.end(),
+            Delta::Usage => vec![],
+            Delta::End => self.end(),
             piece => self.said(choice, &piece),
         }
     }
 
-    fn said(&mut self, index: u32, piece: &Piece) -> Vec<Event> {
+    fn said(&mut self, index: u32, piece: &Delta) -> Vec<StreamEvent> {
         let at = index as usize;
         if self.choices.len() <= at {
             self.choices.resize_with(at + 1, Choice::default);
@@ -127,17 +132,18 @@ impl Chunks {
         let mut events = vec![];
         let choice = &mut self.choices[at];
         if !std::mem::replace(&mut choice.begun, true) {
-            let role = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+            let role =
+                WireDelta { role: Some("assistant"), content: Some(""), ..WireDelta::default() };
             events.push(self.frame(EventKind::Prelude, index, role, None));
         }
-        if let Piece::Finish(reason) = piece {
+        if let Delta::Finish(reason) = piece {
             let missing = self.choices[at].without_arguments();
             if !missing.is_empty() {
-                let delta = Delta { tool_calls: missing, ..Delta::default() };
+                let delta = WireDelta { tool_calls: missing, ..WireDelta::default() };
                 events.push(self.frame(EventKind::Content, index, delta, None));
             }
             let reason = Some(finish::word(reason));
-            events.push(self.frame(EventKind::Finish, index, Delta::default(), reason));
+            events.push(self.frame(EventKind::Finish, index, WireDelta::default(), reason));
         } else if let Some(delta) = self.choices[at].delta(piece) {
             events.push(self.frame(EventKind::Content, index, delta, None));
         }
@@ -148,11 +154,11 @@ impl Chunks {
         &self,
         kind: EventKind,
         index: u32,
-        delta: Delta<'_>,
+        delta: WireDelta<'_>,
         finish_reason: Option<&'static str>,
-    ) -> Event {
+    ) -> StreamEvent {
         let choice = ChunkChoice { index, delta, logprobs: None, finish_reason };
-        Event::frame(kind, None, self.written(&[choice], None))
+        StreamEvent::frame(kind, None, self.written(&[choice], None))
     }
 
     fn written(&self, choices: &[ChunkChoice<'_>], usage: Option<wire::UsageJson>) -> Bytes {
@@ -167,40 +173,40 @@ impl Chunks {
         [b"data: ", &json::written(&chunk)[..], b"\n\n"].concat().into()
     }
 
-    fn end(&self) -> Vec<Event> {
+    fn end(&self) -> Vec<StreamEvent> {
         let usage = self.usage.as_ref().filter(|_| self.wants_usage).map(wire::written);
         let report =
-            usage.map(|it| Event::frame(EventKind::Report, None, self.written(&[], Some(it))));
-        let done = Event::frame(EventKind::End, None, Bytes::from_static(DONE));
+            usage.map(|it| StreamEvent::frame(EventKind::Usage, None, self.written(&[], Some(it))));
+        let done = StreamEvent::frame(EventKind::End, None, Bytes::from_static(DONE));
         report.into_iter().chain([done]).collect()
     }
 }
 
 impl Choice {
     /// What a client reads of a piece; none where the format has no word for it.
-    fn delta<'a>(&mut self, piece: &'a Piece) -> Option<Delta<'a>> {
-        let mut delta = Delta::default();
+    fn delta<'a>(&mut self, piece: &'a Delta) -> Option<WireDelta<'a>> {
+        let mut delta = WireDelta::default();
         match piece {
-            Piece::Text(text) => {
+            Delta::Text(text) => {
                 self.thought.clear();
                 delta.content = Some(text);
             }
-            Piece::Refusal(text) => delta.refusal = Some(text),
-            Piece::Reasoning(text) => {
+            Delta::Refusal(text) => delta.refusal = Some(text),
+            Delta::Reasoning(text) => {
                 self.thought.push_str(text);
                 delta.reasoning_content = Some(text);
             }
-            Piece::Signature(signature) => {
+            Delta::Signature(signature) => {
                 let text = std::mem::take(&mut self.thought);
                 let detail = thoughts::Detail::new(&text, signature);
                 delta.reasoning_details.push(Numbered::next(detail, &mut self.proofs));
                 self.proven.get_or_insert((text, signature.clone()));
             }
-            Piece::Citation(citation) => {
+            Delta::Citation(citation) => {
                 let source = annotation(citation)?;
                 delta.annotations.push(Numbered::next(source, &mut self.sources));
             }
-            Piece::ToolCall { call, id, name, signature } => {
+            Delta::ToolCall { call, id, name, signature } => {
                 let thought = self.proven.take();
                 let thought = thought.as_ref().map(|(text, signature)| (text.as_str(), signature));
                 self.calls.resize(self.calls.len().max(call + 1), false);
@@ -211,21 +217,21 @@ impl Choice {
                     function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
                 });
             }
-            Piece::Arguments { call, json } => {
+            Delta::Arguments { call, json } => {
                 self.calls.resize(self.calls.len().max(call + 1), false);
                 self.calls[*call] = true;
                 delta.tool_calls.push(arguments(*call, json.clone()));
             }
-            Piece::Image(media) => {
+            Delta::Image(media) => {
                 delta.images.push(Numbered::next(picture(media)?, &mut self.pictures));
             }
-            Piece::Audio(_)
-            | Piece::Video(_)
-            | Piece::File(_)
-            | Piece::Start { .. }
-            | Piece::Finish(_)
-            | Piece::Report
-            | Piece::End => return None,
+            Delta::Audio(_)
+            | Delta::Video(_)
+            | Delta::File(_)
+            | Delta::Start { .. }
+            | Delta::Finish(_)
+            | Delta::Usage
+            | Delta::End => return None,
         }
         Some(delta)
     }

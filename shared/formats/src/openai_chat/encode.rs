@@ -8,15 +8,15 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     effort, mistral,
-    said::{self, Message},
+    said::{self, WireMessage},
     thoughts::Thoughts,
 };
-use crate::{Encoded, StreamUsage, Target, json};
+use crate::{EncodeOptions, EncodedRequest, StreamUsage, json};
 
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: Vec<Message<'a>>,
+    messages: Vec<WireMessage<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<ToolJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,10 @@ struct JsonSchema<'a> {
 }
 
 /// Writes a conversation.
-pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn encode(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let Conversation {
         turns,
         tools,
@@ -133,7 +136,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
     }
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
-    let asks_for_usage = target.stream && target.stream_usage == StreamUsage::Asked;
+    let asks_for_usage = target.stream && target.stream_usage == StreamUsage::OnRequest;
     let refused = target.without.contains(&Field::MaxTokensName);
     let newer = refused != target.dialect.max_tokens_name.is_newer();
     let mut messages = said::messages(turns, Thoughts::of(target), &mut dropped)?;
@@ -159,7 +162,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
     };
     let body = json::written(&body).into();
-    Ok(Encoded { body, headers: vec![], dropped })
+    Ok(EncodedRequest { body, headers: vec![], dropped })
 }
 
 fn tool(tool: &Tool) -> Result<ToolJson<'_>> {

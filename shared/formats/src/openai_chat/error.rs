@@ -1,6 +1,6 @@
 //! Failures in OpenAI's shape, to a client.
 
-use canonical::{Error, Kind};
+use canonical::{Error, ErrorKind};
 use serde::Serialize;
 
 use super::metadata::AttemptJson;
@@ -39,27 +39,27 @@ pub(crate) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
 }
 
 /// OpenAI's own word for a kind of failure.
-fn type_of(kind: Kind) -> &'static str {
+fn type_of(kind: ErrorKind) -> &'static str {
     match kind {
-        Kind::InvalidRequest
-        | Kind::Inexpressible
-        | Kind::Unproven
-        | Kind::Unsupported
-        | Kind::Beta
-        | Kind::ContextLength
-        | Kind::UnknownModel
-        | Kind::UnknownPath
-        | Kind::WrongMethod
-        | Kind::TooLarge
-        | Kind::HeadersTooLarge => "invalid_request_error",
-        Kind::Unauthenticated => "authentication_error",
-        Kind::Forbidden => "permission_error",
-        Kind::RateLimited => "rate_limit_error",
-        Kind::Timeout
-        | Kind::Network
-        | Kind::Upstream
-        | Kind::Refused
-        | Kind::Unavailable
-        | Kind::Internal => "server_error",
+        ErrorKind::InvalidRequest
+        | ErrorKind::Unsupported
+        | ErrorKind::InvalidSignature
+        | ErrorKind::RejectedParam
+        | ErrorKind::UnsupportedBeta
+        | ErrorKind::ContextLength
+        | ErrorKind::UnknownModel
+        | ErrorKind::UnknownPath
+        | ErrorKind::WrongMethod
+        | ErrorKind::TooLarge
+        | ErrorKind::HeadersTooLarge => "invalid_request_error",
+        ErrorKind::Unauthenticated => "authentication_error",
+        ErrorKind::Forbidden => "permission_error",
+        ErrorKind::RateLimited => "rate_limit_error",
+        ErrorKind::Timeout
+        | ErrorKind::Network
+        | ErrorKind::Upstream
+        | ErrorKind::ProviderAccess
+        | ErrorKind::Unavailable
+        | ErrorKind::Internal => "server_error",
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{Field, Request, Result, Schema};
+use canonical::{Field, GatewayRequest, Result, Schema};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -13,7 +13,7 @@ use super::{
     thoughts::{self, Thoughts},
 };
 use crate::{
-    Encoded, MaxTokensName, StreamUsage, Target,
+    EncodeOptions, EncodedRequest, MaxTokensName, StreamUsage,
     json::{self, Edits, Object},
     tags,
 };
@@ -22,15 +22,18 @@ use crate::{
 const DEVELOPER: &str = "\"developer\"";
 
 /// The client's request as this provider takes it.
-pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn forward(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let mut edits = Edits::new(&request.raw);
     let mut dropped = vec![];
     edits.set("model", json::quoted(target.model));
     match target.stream_usage {
-        StreamUsage::Asked if request.stream && !request.wants_usage => {
+        StreamUsage::OnRequest if request.stream && !request.wants_usage => {
             edits.set("stream_options", with_usage(request)?);
         }
-        StreamUsage::Asked => {}
+        StreamUsage::OnRequest => {}
         // It reports its usage anyway, so nothing is lost.
         StreamUsage::Always => {
             edits.remove("stream_options");
@@ -58,14 +61,14 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
             dropped.push(field.clone());
         }
     }
-    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+    Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
 /// The client's messages as this provider takes them; none where it takes them as they are.
 fn fitted(
     messages: &str,
-    request: &Request,
-    target: &Target<'_>,
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
     dropped: &mut Vec<Field>,
 ) -> Result<Option<String>> {
     let mut messages = Cow::Borrowed(messages);
@@ -173,7 +176,7 @@ fn as_system(message: &RawValue) -> Result<Option<String>> {
 }
 
 /// The client's stream options with usage switched on.
-fn with_usage(request: &Request) -> Result<String> {
+fn with_usage(request: &GatewayRequest) -> Result<String> {
     let ours = r#"{"include_usage":true}"#;
     let Some(member) = json::find(&request.raw, "stream_options")? else {
         return Ok(ours.to_owned());

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    Error, Extra, Format, Raw, Request, Response, ResponseBody, Result, Summary, Task,
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
+    Task,
 };
 use serde::Deserialize;
 
@@ -26,7 +27,7 @@ impl Inbound for OpenAiChat {
         &FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         check_messages(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
@@ -38,7 +39,7 @@ impl Inbound for OpenAiChat {
             json::read(&raw, "response_format", "an object with a `type`")?;
         let has_format =
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
-        let mut request = Request::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
         request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
@@ -46,10 +47,10 @@ impl Inbound for OpenAiChat {
         Ok(request)
     }
 
-    fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         let raw = match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Answer(answer) => answer::write(answer, response, summary).into(),
+            ResponseBody::Chat(answer) => answer::write(answer, response, summary).into(),
             // Neither is an answer to what this format asks.
             ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         };
@@ -58,7 +59,7 @@ impl Inbound for OpenAiChat {
         out.freeze()
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request))
     }
 

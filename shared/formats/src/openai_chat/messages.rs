@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CacheMark, Content, Error, Media, Part, Result, Role, Signature, Source, ToolCall, ToolResult,
-    Turn,
+    CacheMark, Content, Error, Media, Message, Part, Result, Role, Signature, Source, ToolCall,
+    ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Reads every message. Names of what no other format has a word for are added to `other`.
-pub(super) fn understand(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Turn>> {
+pub(super) fn understand(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
     let messages: Vec<Object<'_>> = understood(value, "messages", "a list of messages")?;
     let turn =
         |(at, message): (usize, &Object<'_>)| turn(message, &format!("messages[{at}]"), other);
     messages.iter().enumerate().map(turn).collect()
 }
 
-fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Turn> {
+fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let role: Cow<'_, str> = match message.get("role") {
         Some(role) => understood(role, &format!("{path}.role"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.role` is missing."))),
@@ -43,7 +43,7 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Tur
             return Err(Error::invalid(&path, message));
         }
     };
-    let mut turn = Turn::new(role, thoughts::understand(message, path)?);
+    let mut turn = Message::new(role, thoughts::understand(message, path)?);
     let mut calls = vec![];
     for (name, value) in message.said() {
         let path = format!("{path}.{name}");
@@ -67,7 +67,7 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Tur
 }
 
 /// What came of a tool call: a part of the user's turn everywhere else.
-fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Turn> {
+fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let mut result = ToolResult::default();
     let mut cache = None;
     for (name, value) in message.said() {
@@ -92,7 +92,7 @@ fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Resul
     }
     let mut part = Part::new(Content::ToolResult(result));
     part.cache = cache;
-    Ok(Turn::new(Role::User, vec![part]))
+    Ok(Message::new(Role::User, vec![part]))
 }
 
 fn mark_last(parts: &mut [Part], value: &RawValue, path: &str) -> Result<()> {

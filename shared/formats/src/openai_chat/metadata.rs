@@ -1,7 +1,7 @@
 //! `x_gateway`: how a call went, for the clients of OpenAI's formats.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{Attempt, Summary};
+use canonical::{AttemptRecord, CallSummary};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -30,8 +30,8 @@ pub(crate) struct AttemptJson<'a> {
     message: Option<&'a str>,
 }
 
-impl<'a> From<&'a Attempt> for AttemptJson<'a> {
-    fn from(attempt: &'a Attempt) -> Self {
+impl<'a> From<&'a AttemptRecord> for AttemptJson<'a> {
+    fn from(attempt: &'a AttemptRecord) -> Self {
         Self {
             provider: &attempt.provider,
             model: &attempt.model,
@@ -44,7 +44,7 @@ impl<'a> From<&'a Attempt> for AttemptJson<'a> {
 }
 
 /// Copies an answer (or the frame of a chunk) and adds `x_gateway` as the object's last member.
-pub(crate) fn with_metadata(answer: &[u8], summary: &Summary, out: &mut BytesMut) {
+pub(crate) fn with_metadata(answer: &[u8], summary: &CallSummary, out: &mut BytesMut) {
     let end = memchr::memrchr(b'}', answer).unwrap_or(answer.len());
     let (head, tail) = answer.split_at(end);
     out.put_slice(head);

@@ -1,13 +1,17 @@
 //! To a provider that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{Content, Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{
+    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
+    Result,
+};
 
 use super::{
     FORMAT, OpenAiChat, answer, encode, forward, pieces::PieceReader, reader::Reader, wire,
 };
 use crate::{
-    Encoded, EventReader, Outbound, Purpose, Reading, Target, bound::Bounded, fault, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound,
+    bound::Bounded, fault, json,
 };
 
 impl Outbound for OpenAiChat {
@@ -15,11 +19,19 @@ impl Outbound for OpenAiChat {
         FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         forward::forward(request, target)
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         encode::encode(meaning.conversation()?, target)
     }
 
@@ -27,30 +39,30 @@ impl Outbound for OpenAiChat {
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
-        let answer: wire::Answer<'_> = serde_json::from_slice(&body).map_err(not_one)?;
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let answer: wire::ChatResponse<'_> = serde_json::from_slice(&body).map_err(not_one)?;
         if let Some(error) = answer.error {
             return Err(fault::inside_success(error));
         }
         let choices = answer.choices.unwrap_or_default();
         if choices.count == 0 {
-            return Err(Error::new(Kind::Upstream, "it answered without any choice"));
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any choice"));
         }
         if choices.failed {
-            return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
+            return Err(Error::new(ErrorKind::Upstream, "it gave up: finish reason `error`"));
         }
         let usage = answer.usage.and_then(wire::usage);
         let body = match reading.purpose {
-            Purpose::Forward => ResponseBody::Raw(body),
-            Purpose::Translate => ResponseBody::Answer(answer::read(&body).map_err(not_one)?),
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Chat(answer::read(&body).map_err(not_one)?),
         };
-        Ok(Response { body, usage })
+        Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         match reading.purpose {
-            Purpose::Forward => Box::new(Reader::new(reading.end)),
-            Purpose::Translate => Box::new(Bounded::new(PieceReader::new(reading.end))),
+            DecodeMode::Forward => Box::new(Reader::new(reading.end)),
+            DecodeMode::Translate => Box::new(Bounded::new(PieceReader::new(reading.end))),
         }
     }
 
@@ -61,6 +73,6 @@ impl Outbound for OpenAiChat {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
 fn not_one(error: serde_json::Error) -> Error {
-    Error::new(Kind::Upstream, "it answered what is not a chat completion")
+    Error::new(ErrorKind::Upstream, "it answered what is not a chat completion")
         .caused_by(json::unquoted(&error))
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
-use canonical::{Content, Error, Event, Finish, Kind, Piece, Result, Usage};
+use canonical::{Content, Delta, Error, ErrorKind, Finish, Result, StreamEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -73,7 +73,7 @@ impl PieceReader {
         Self { framer: Framer::default(), end, ended: false, id: None, choices: vec![] }
     }
 
-    fn understand(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<()> {
+    fn understand(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
         match frame(bytes)? {
             Frame::Comment => Ok(()),
             Frame::Done => {
@@ -87,7 +87,7 @@ impl PieceReader {
         }
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, events: &mut Vec<Event>) -> Result<()> {
+    fn chunk(&mut self, chunk: Chunk<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         if let Some(error) = chunk.error {
             return Err(fault::inside_success(error));
         }
@@ -97,13 +97,13 @@ impl PieceReader {
         if self.id.is_none() && !choices.is_empty() {
             let id = chunk.id.filter(|it| !it.is_empty());
             self.id = Some(id.clone().unwrap_or_default());
-            events.push(Event::piece(0, Piece::Start { id, model: chunk.model }));
+            events.push(StreamEvent::piece(0, Delta::Start { id, model: chunk.model }));
         }
         for choice in choices {
             self.choice(choice, events)?;
         }
         // Those that say more than once what was consumed so far say it with their text.
-        match events.get_mut(before..).and_then(<[Event]>::last_mut) {
+        match events.get_mut(before..).and_then(<[StreamEvent]>::last_mut) {
             Some(last) => last.usage = usage,
             None if usage.is_some() => events.push(report(usage)),
             None => {}
@@ -111,33 +111,33 @@ impl PieceReader {
         Ok(())
     }
 
-    fn choice(&mut self, choice: ChunkChoice<'_>, events: &mut Vec<Event>) -> Result<()> {
+    fn choice(&mut self, choice: ChunkChoice<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         let index = choice.index;
         let reason = choice.finish_reason.filter(|it| !it.is_empty());
         if reason.as_deref() == Some("error") {
-            return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
+            return Err(Error::new(ErrorKind::Upstream, "it gave up: finish reason `error`"));
         }
         // A service that counts choices into the thousands means us no good.
         let at = usize::try_from(index).ok().filter(|it| *it < 128).ok_or_else(fault::malformed)?;
         if self.choices.len() <= at {
             self.choices.resize_with(at + 1, Choice::default);
         }
-        let mut push = |piece| events.push(Event::piece(index, piece));
+        let mut push = |piece| events.push(StreamEvent::piece(index, piece));
         let mut delta = choice.delta.unwrap_or_default();
         self.choices[at].refuses |= delta.refusal.as_deref().is_some_and(|it| !it.is_empty());
         let (thought, text) = delta.texts();
         if !thought.is_empty() {
-            push(Piece::Reasoning(thought));
+            push(Delta::Reasoning(thought));
         }
         if !text.is_empty() {
-            push(Piece::Text(text));
+            push(Delta::Text(text));
         }
-        delta.refusal.take().filter(|it| !it.is_empty()).map(Piece::Refusal).map(&mut push);
-        delta.citations().into_iter().map(Piece::Citation).for_each(&mut push);
+        delta.refusal.take().filter(|it| !it.is_empty()).map(Delta::Refusal).map(&mut push);
+        delta.citations().into_iter().map(Delta::Citation).for_each(&mut push);
         for media in delta.media() {
             match media {
-                Content::Image(media) => push(Piece::Image(media)),
-                Content::Audio(media) => push(Piece::Audio(media)),
+                Content::Image(media) => push(Delta::Image(media)),
+                Content::Audio(media) => push(Delta::Audio(media)),
                 _ => {}
             }
         }
@@ -147,21 +147,21 @@ impl PieceReader {
         }
         if let Some(reason) = reason.filter(|_| !known.finished) {
             known.finished = true;
-            push(Piece::Finish(finish::read(&reason, 0 < known.count, known.refuses)));
+            push(Delta::Finish(finish::read(&reason, 0 < known.count, known.refuses)));
         }
         Ok(())
     }
 
     /// Ends the answer. A terminator without a reason before it ends it too.
-    fn finish(&mut self, events: &mut Vec<Event>) {
+    fn finish(&mut self, events: &mut Vec<StreamEvent>) {
         for (index, choice) in (0..).zip(&self.choices) {
             if !choice.finished {
                 let finish = if choice.count == 0 { Finish::Stop } else { Finish::ToolCalls };
-                events.push(Event::piece(index, Piece::Finish(finish)));
+                events.push(StreamEvent::piece(index, Delta::Finish(finish)));
             }
         }
         self.ended = true;
-        events.push(Event::piece(0, Piece::End));
+        events.push(StreamEvent::piece(0, Delta::End));
     }
 }
 
@@ -172,7 +172,7 @@ impl Choice {
         call: &WrittenCall<'_>,
         position: usize,
         answer: &str,
-        push: &mut impl FnMut(Piece),
+        push: &mut impl FnMut(Delta),
     ) {
         let given = call.id.as_deref().filter(|it| !it.is_empty());
         let index = call.index.unwrap_or(position as u64);
@@ -184,7 +184,7 @@ impl Choice {
             self.count += 1;
             let id = id_of(given, at, answer);
             let name = call.function.as_ref().and_then(|it| it.name.clone()).unwrap_or_default();
-            push(Piece::ToolCall { call: at, id: id.clone(), name, signature: None });
+            push(Delta::ToolCall { call: at, id: id.clone(), name, signature: None });
             let calls = self.calls.entry(index).or_default();
             calls.last = at;
             calls.by_id.insert(id, at);
@@ -192,17 +192,17 @@ impl Choice {
         });
         let json = call.function.as_ref().map(WrittenFunction::arguments).unwrap_or_default();
         if !json.is_empty() {
-            push(Piece::Arguments { call: at, json });
+            push(Delta::Arguments { call: at, json });
         }
     }
 }
 
-fn report(usage: Option<Usage>) -> Event {
-    Event::piece(0, Piece::Report).with_usage(usage)
+fn report(usage: Option<Usage>) -> StreamEvent {
+    StreamEvent::piece(0, Delta::Usage).with_usage(usage)
 }
 
 impl EventReader for PieceReader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
@@ -215,7 +215,7 @@ impl EventReader for PieceReader {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }

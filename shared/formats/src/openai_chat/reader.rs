@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventKind, Kind, Result, Usage};
+use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 
 use super::wire;
 use crate::{
@@ -30,14 +30,14 @@ impl Reader {
 }
 
 impl EventReader for Reader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
             let (kind, usage) = meaning(&frame)?;
-            events.push(Event::frame(kind, usage, frame));
+            events.push(StreamEvent::frame(kind, usage, frame));
             self.finished |= kind == EventKind::Finish;
             if kind == EventKind::End {
                 self.ended = true;
@@ -47,14 +47,14 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
         if self.finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
             self.ended = true;
             let frame = Bytes::from_static(DONE);
-            events.push(Event::frame(EventKind::End, None, frame));
+            events.push(StreamEvent::frame(EventKind::End, None, frame));
             return Ok(());
         }
         Err(cut(&self.framer))
@@ -68,7 +68,7 @@ pub(super) fn cut(framer: &Framer) -> Error {
     } else {
         "its stream ended within an event: the answer is cut"
     };
-    Error::new(Kind::Upstream, what)
+    Error::new(ErrorKind::Upstream, what)
 }
 
 /// One frame, as far as its lines say.
@@ -103,20 +103,20 @@ fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
         Frame::Done => return Ok((EventKind::End, None)),
         Frame::Chunk(data) => data,
     };
-    let chunk: wire::Answer<'_> = fault::event(&data)?;
+    let chunk: wire::ChatResponse<'_> = fault::event(&data)?;
     if let Some(error) = chunk.error {
         return Err(fault::inside_success(error));
     }
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.unwrap_or_default();
     if choices.failed {
-        return Err(Error::new(Kind::Upstream, "it gave up: finish reason `error`"));
+        return Err(Error::new(ErrorKind::Upstream, "it gave up: finish reason `error`"));
     }
     let kind = match choices {
         _ if choices.finish => EventKind::Finish,
         _ if choices.content => EventKind::Content,
         _ if 0 < choices.count => EventKind::Prelude,
-        _ if usage.is_some() => EventKind::Report,
+        _ if usage.is_some() => EventKind::Usage,
         _ => EventKind::Comment,
     };
     Ok((kind, usage))
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn chunks_are_told_apart() {
         assert_eq!(kind(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#), EventKind::Finish);
-        assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Report);
+        assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Usage);
         assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);
         let empty_reason = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
         assert_eq!(kind(empty_reason), EventKind::Content);
@@ -176,12 +176,12 @@ mod tests {
     #[test]
     fn an_error_inside_a_stream_is_a_failure() {
         let error = fault("data: {\"error\":{\"message\":\"busy\",\"code\":429}}\n\n");
-        assert_eq!((error.kind, error.message()), (Kind::RateLimited, "busy"));
-        assert_eq!(fault("event: error\ndata: {\"message\":\"x\"}\n\n").kind, Kind::Upstream);
-        assert_eq!(fault("data: {\"choices\":[{\"fin\n\n").kind, Kind::Upstream);
-        assert_eq!(fault("data: []\n\n").kind, Kind::Upstream);
+        assert_eq!((error.kind, error.message()), (ErrorKind::RateLimited, "busy"));
+        assert_eq!(fault("event: error\ndata: {\"message\":\"x\"}\n\n").kind, ErrorKind::Upstream);
+        assert_eq!(fault("data: {\"choices\":[{\"fin\n\n").kind, ErrorKind::Upstream);
+        assert_eq!(fault("data: []\n\n").kind, ErrorKind::Upstream);
         let gave_up = r#"data: {"choices":[{"delta":{},"finish_reason":"error"}]}"#;
-        assert_eq!(fault(&format!("{gave_up}\n\n")).kind, Kind::Upstream);
+        assert_eq!(fault(&format!("{gave_up}\n\n")).kind, ErrorKind::Upstream);
     }
 
     const FINISH: &[u8] = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use canonical::{Content, Error, Field, Kind, Media, Part, Result, Role, Source, ToolResult, Turn};
+use canonical::{
+    Content, Error, ErrorKind, Field, Media, Message, Part, Result, Role, Source, ToolResult,
+};
 use serde::Serialize;
 
 use super::{
@@ -14,7 +16,7 @@ use crate::bound::note;
 
 /// One message of a request.
 #[derive(Serialize)]
-pub(super) struct Message<'a> {
+pub(super) struct WireMessage<'a> {
     role: &'static str,
     /// Null only where calls stand in its place.
     content: Option<Said<'a>>,
@@ -34,12 +36,12 @@ pub(super) struct Message<'a> {
 #[serde(untagged)]
 enum Said<'a> {
     Text(&'a str),
-    Parts(Vec<Piece<'a>>),
+    Parts(Vec<Delta<'a>>),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Piece<'a> {
+enum Delta<'a> {
     Text { text: Cow<'a, str> },
     ImageUrl { image_url: Url<'a> },
     InputAudio { input_audio: Sound<'a> },
@@ -85,10 +87,10 @@ struct Function<'a> {
 
 /// Writes every turn. What has no word is added to `dropped`.
 pub(super) fn messages<'a>(
-    turns: &'a [Turn],
+    turns: &'a [Message],
     thoughts: Thoughts,
     dropped: &mut Vec<Field>,
-) -> Result<Vec<Message<'a>>> {
+) -> Result<Vec<WireMessage<'a>>> {
     let mut messages = Vec::with_capacity(turns.len());
     for turn in turns {
         if turn.parts.iter().any(|it| it.cache.is_some()) {
@@ -104,8 +106,8 @@ pub(super) fn messages<'a>(
 }
 
 /// The same messages with what Mistral's models want besides.
-pub(super) fn for_mistral(messages: Vec<Message<'_>>) -> Vec<Message<'_>> {
-    let mut fitted: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+pub(super) fn for_mistral(messages: Vec<WireMessage<'_>>) -> Vec<WireMessage<'_>> {
+    let mut fitted: Vec<WireMessage<'_>> = Vec::with_capacity(messages.len());
     for mut it in messages {
         if fitted.last().is_some_and(|before| mistral::misses_turn(before.role, it.role)) {
             fitted.push(message("assistant", vec![], Some(mistral::TURN)));
@@ -119,9 +121,13 @@ pub(super) fn for_mistral(messages: Vec<Message<'_>>) -> Vec<Message<'_>> {
     fitted
 }
 
-fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>) -> Message<'a> {
+fn message<'a>(
+    role: &'static str,
+    parts: Vec<Delta<'a>>,
+    text: Option<&'a str>,
+) -> WireMessage<'a> {
     let content = Some(text.map_or(Said::Parts(parts), Said::Text));
-    Message {
+    WireMessage {
         role,
         content,
         name: None,
@@ -133,7 +139,11 @@ fn message<'a>(role: &'static str, parts: Vec<Piece<'a>>, text: Option<&'a str>)
 }
 
 /// A message that says nothing but its content.
-fn plain<'a>(role: &'static str, turn: &'a Turn, dropped: &mut Vec<Field>) -> Result<Message<'a>> {
+fn plain<'a>(
+    role: &'static str,
+    turn: &'a Message,
+    dropped: &mut Vec<Field>,
+) -> Result<WireMessage<'a>> {
     let parts: Vec<&Part> = turn.parts.iter().collect();
     let mut message = said(role, &parts, dropped)?;
     message.name = turn.name.as_deref();
@@ -145,7 +155,7 @@ fn said<'a>(
     role: &'static str,
     parts: &[&'a Part],
     dropped: &mut Vec<Field>,
-) -> Result<Message<'a>> {
+) -> Result<WireMessage<'a>> {
     if let [Part { content: Content::Text(text, citations), .. }] = parts {
         if !citations.is_empty() {
             note(dropped, Field::Citations);
@@ -161,9 +171,9 @@ fn said<'a>(
 
 /// A user's turn: first the results of tools, each a message of its own.
 fn asked<'a>(
-    turn: &'a Turn,
+    turn: &'a Message,
     dropped: &mut Vec<Field>,
-    messages: &mut Vec<Message<'a>>,
+    messages: &mut Vec<WireMessage<'a>>,
 ) -> Result<()> {
     let mut besides = vec![];
     for part in &turn.parts {
@@ -191,8 +201,8 @@ fn asked<'a>(
 fn returned<'a>(
     result: &'a ToolResult,
     dropped: &mut Vec<Field>,
-    besides: &mut Vec<Piece<'a>>,
-) -> Result<Message<'a>> {
+    besides: &mut Vec<Delta<'a>>,
+) -> Result<WireMessage<'a>> {
     let ToolResult { id, name: _, parts, is_error } = result;
     if *is_error == Some(true) {
         note(dropped, Field::ToolError);
@@ -200,7 +210,7 @@ fn returned<'a>(
     let (texts, media): (Vec<&Part>, Vec<&Part>) =
         parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
     if !media.is_empty() {
-        besides.push(Piece::Text { text: format!("What tool call {id} returned:").into() });
+        besides.push(Delta::Text { text: format!("What tool call {id} returned:").into() });
     }
     for part in media {
         besides.extend(piece(part, dropped)?);
@@ -216,10 +226,10 @@ fn returned<'a>(
 
 /// An earlier answer.
 fn answered<'a>(
-    turn: &'a Turn,
+    turn: &'a Message,
     thoughts: Thoughts,
     dropped: &mut Vec<Field>,
-) -> Result<Message<'a>> {
+) -> Result<WireMessage<'a>> {
     let (mut texts, mut tool_calls, mut refusal, mut thought) = (vec![], vec![], None, vec![]);
     for part in &turn.parts {
         match &part.content {
@@ -263,30 +273,30 @@ fn answered<'a>(
     Ok(message)
 }
 
-fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Piece<'a>>> {
+fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Delta<'a>>> {
     Ok(Some(match &part.content {
         Content::Text(text, citations) => {
             if !citations.is_empty() {
                 note(dropped, Field::Citations);
             }
-            Piece::Text { text: text.into() }
+            Delta::Text { text: text.into() }
         }
-        Content::Image(media) => Piece::ImageUrl {
+        Content::Image(media) => Delta::ImageUrl {
             image_url: Url { url: address(media)?, detail: media.detail.as_deref() },
         },
-        Content::Audio(media) => Piece::InputAudio { input_audio: sound(media)? },
+        Content::Audio(media) => Delta::InputAudio { input_audio: sound(media)? },
         Content::File(media) => return file(media).map(Some),
         Content::Video(_) => {
             return Err(inexpressible("messages", "it takes no moving pictures"));
         }
-        Content::Refusal(text) => Piece::Text { text: text.into() },
+        Content::Refusal(text) => Delta::Text { text: text.into() },
         Content::Reasoning(_) => {
             note(dropped, Field::ReasoningText);
             return Ok(None);
         }
         Content::ToolCall(_) | Content::ToolResult(_) => {
             let message = "A tool call stands where only the other side may speak.";
-            return Err(Error::new(Kind::InvalidRequest, message));
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
     }))
 }
@@ -318,19 +328,19 @@ fn sound(media: &Media) -> Result<Sound<'_>> {
     }
 }
 
-fn file(media: &Media) -> Result<Piece<'_>> {
+fn file(media: &Media) -> Result<Delta<'_>> {
     let Media { source, media_type, name, detail: _ } = media;
     let filename = name.as_deref();
     let empty = File { filename, file_data: None, file_id: None };
     Ok(match source {
-        Source::Text(text) => Piece::Text { text: text.into() },
-        Source::Id(id) => Piece::File { file: File { file_id: Some(id), ..empty } },
+        Source::Text(text) => Delta::Text { text: text.into() },
+        Source::Id(id) => Delta::File { file: File { file_id: Some(id), ..empty } },
         Source::Base64(data) => {
             let kind = media_type.as_deref().unwrap_or("application/pdf");
             let file_data = Some(format!("data:{kind};base64,{data}"));
             // OpenAI refuses data without a name.
             let filename = filename.or(Some("document.pdf"));
-            Piece::File { file: File { filename, file_data, file_id: None } }
+            Delta::File { file: File { filename, file_data, file_id: None } }
         }
         Source::Url(_) => {
             return Err(inexpressible("messages", "it takes documents in base64 only, not by URL"));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, forward};
 use crate::{
-    Target,
+    EncodeOptions,
     json::{self, Object, understood},
     tags,
 };
@@ -101,7 +101,7 @@ pub(super) enum Thoughts {
 
 impl Thoughts {
     /// What a provider wants.
-    pub(super) fn of(target: &Target<'_>) -> Self {
+    pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
         if target.unsigned {
             return Self::Demanded;
         }

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Conversation, Effort, Error, Json, Kind, Meaning, Output, Raw, Reasoning, Result, Schema, Tool,
-    ToolChoice,
+    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Output, Raw, Reasoning, Result,
+    Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Reads a request.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     for (name, value) in json::said(raw)?.said() {
         let known = asked(&mut conversation, name, value)?
@@ -28,7 +28,7 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
             note(&mut conversation.other, name.to_owned());
         }
     }
-    Ok(Meaning::Conversation(Box::new(conversation)))
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
 /// What is asked. False when the member is not about that.
@@ -292,7 +292,7 @@ fn labels(value: &RawValue) -> Result<Vec<(String, String)>> {
 
 /// What this provider cannot be told, though another could.
 pub(super) fn inexpressible(param: &str, message: impl Into<String>) -> Error {
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(param.to_owned());
     error
 }

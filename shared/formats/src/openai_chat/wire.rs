@@ -16,7 +16,7 @@ use crate::bound::tokens;
 
 /// A whole answer, or one chunk of a stream: they share these members.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct ChatResponse<'a> {
     #[serde(default)]
     pub(super) choices: Option<Choices>,
     #[serde(borrow, default)]
@@ -41,13 +41,13 @@ pub(super) struct Choices {
 #[derive(Deserialize)]
 struct Choice<'a> {
     #[serde(default)]
-    delta: Option<Delta>,
+    delta: Option<WireDelta>,
     #[serde(borrow, default)]
     finish_reason: Option<Cow<'a, str>>,
 }
 
 /// Whether a delta holds more than a role.
-struct Delta {
+struct WireDelta {
     content: bool,
 }
 
@@ -78,17 +78,17 @@ impl<'de> Deserialize<'de> for Choices {
     }
 }
 
-impl<'de> Deserialize<'de> for Delta {
+impl<'de> Deserialize<'de> for WireDelta {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         struct Fold;
         impl<'de> Visitor<'de> for Fold {
-            type Value = Delta;
+            type Value = WireDelta;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a delta")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delta, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireDelta, A::Error> {
                 let mut content = false;
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     if key == "role" {
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Delta {
                     let value = map.next_value::<&RawValue>()?.get();
                     content |= !matches!(value, "null" | "\"\"" | "[]" | "{}");
                 }
-                Ok(Delta { content })
+                Ok(WireDelta { content })
             }
         }
         json.deserialize_map(Fold)

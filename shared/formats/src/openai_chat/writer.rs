@@ -2,7 +2,7 @@
 //! the end.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{Error, Event, EventBody, EventKind, Request, Summary};
+use canonical::{CallSummary, Error, EventBody, EventKind, GatewayRequest, StreamEvent};
 
 use super::{chunks::Chunks, error, metadata::with_metadata};
 use crate::EventWriter;
@@ -16,17 +16,17 @@ const MOST_HELD: usize = 64;
 pub(super) struct Writer {
     wants_usage: bool,
     chunks: Chunks,
-    held: Vec<Event>,
+    held: Vec<StreamEvent>,
 }
 
 impl Writer {
-    pub(super) fn new(request: &Request) -> Self {
+    pub(super) fn new(request: &GatewayRequest) -> Self {
         let chunks = Chunks::new(request);
         Self { wants_usage: request.wants_usage, chunks, held: vec![] }
     }
 
     /// Passes a frame on, or holds it back.
-    fn pass(&mut self, event: Event, out: &mut BytesMut) {
+    fn pass(&mut self, event: StreamEvent, out: &mut BytesMut) {
         let holding = !self.held.is_empty();
         if holding && event.kind == EventKind::Comment {
             return put(event, out);
@@ -43,17 +43,17 @@ impl Writer {
 }
 
 impl EventWriter for Writer {
-    fn write(&mut self, event: Event, out: &mut BytesMut) {
-        if let EventBody::Piece(choice, piece) = event.body {
+    fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
+        if let EventBody::Delta(choice, piece) = event.body {
             for frame in self.chunks.write(choice, *piece, event.usage) {
                 self.pass(frame, out);
             }
-        } else if event.kind != EventKind::Report || self.wants_usage {
+        } else if event.kind != EventKind::Usage || self.wants_usage {
             self.pass(event, out);
         }
     }
 
-    fn end(&mut self, summary: &Summary, out: &mut BytesMut) {
+    fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
         let mut held = self.held.drain(..);
         if let Some(EventBody::Frame(last)) = held.next().map(|it| it.body) {
             with_metadata(&last, summary, out);
@@ -70,7 +70,7 @@ impl EventWriter for Writer {
 }
 
 /// Writes a frame as it came. Pieces are another writer's.
-fn put(event: Event, out: &mut BytesMut) {
+fn put(event: StreamEvent, out: &mut BytesMut) {
     if let EventBody::Frame(frame) = event.body {
         out.put(frame);
     }
@@ -83,13 +83,13 @@ mod tests {
 
     use super::*;
 
-    fn event(kind: EventKind, frame: &'static str) -> Event {
-        Event::frame(kind, None, Bytes::from_static(frame.as_bytes()))
+    fn event(kind: EventKind, frame: &'static str) -> StreamEvent {
+        StreamEvent::frame(kind, None, Bytes::from_static(frame.as_bytes()))
     }
 
     fn writer(wants_usage: bool) -> Writer {
         let raw = Raw { body: Bytes::new(), members: vec![] };
-        let mut request = Request::new(&super::super::FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&super::super::FORMAT, Task::Converse, raw);
         request.wants_usage = wants_usage;
         Writer::new(&request)
     }
@@ -104,7 +104,7 @@ mod tests {
         for (kind, frame) in events {
             writer.write(event(*kind, frame), &mut out);
         }
-        writer.end(&Summary::default(), &mut out);
+        writer.end(&CallSummary::default(), &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -115,7 +115,7 @@ mod tests {
             (EventKind::Finish, FINISH),
             (EventKind::Content, CONTENT),
             (EventKind::Finish, FINISH),
-            (EventKind::Report, REPORT),
+            (EventKind::Usage, REPORT),
             (EventKind::End, END),
         ];
         let out = written(true, &events);
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn usage_goes_only_to_those_who_asked() {
         let events =
-            [(EventKind::Finish, FINISH), (EventKind::Report, REPORT), (EventKind::End, END)];
+            [(EventKind::Finish, FINISH), (EventKind::Usage, REPORT), (EventKind::End, END)];
         assert!(!written(false, &events).contains("usage"));
         assert!(written(true, &events).contains("usage"));
     }
@@ -138,7 +138,7 @@ mod tests {
     fn a_failure_leaves_no_sign_of_success() {
         let (mut writer, mut out) = (writer(false), BytesMut::new());
         writer.write(event(EventKind::Finish, FINISH), &mut out);
-        let error = Error::new(canonical::Kind::Upstream, "cut");
+        let error = Error::new(canonical::ErrorKind::Upstream, "cut");
         writer.fail(&error, "r1", &mut out);
         let out = String::from_utf8(out.to_vec()).unwrap();
         assert!(out.starts_with("data: {\"error\":{"));
@@ -152,7 +152,7 @@ mod tests {
         writer.write(event(EventKind::Comment, ": here\n\n"), &mut out);
         assert_eq!(&out[..], b": here\n\n");
         for _ in 0..MOST_HELD * 10 {
-            writer.write(event(EventKind::Report, "data: {\"usage\":{}}\n\n"), &mut out);
+            writer.write(event(EventKind::Usage, "data: {\"usage\":{}}\n\n"), &mut out);
             assert!(writer.held.len() <= MOST_HELD);
         }
         assert!(out.starts_with(b": here\n\ndata: {\"choices\""));

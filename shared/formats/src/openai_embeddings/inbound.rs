@@ -1,7 +1,9 @@
 //! From a client that wants embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Format, Request, Response, ResponseBody, Result, Summary, Task};
+use canonical::{
+    CallSummary, Error, Format, GatewayRequest, GatewayResponse, ResponseBody, Result, Task,
+};
 
 use super::{FORMAT, OpenAiEmbeddings, understand, wire};
 use crate::{EventWriter, Inbound, json, openai_chat::OpenAiChat, unstreamed::NoWriter};
@@ -11,26 +13,26 @@ impl Inbound for OpenAiEmbeddings {
         &FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         understand::check(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
-        let mut request = Request::new(&FORMAT, Task::Embed, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Embed, raw);
         request.model = model.filter(|it| !it.is_empty());
         Ok(request)
     }
 
-    fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Vectors(vectors) => {
                 wire::answer(vectors, &summary.model, response.usage.as_ref())
             }
-            ResponseBody::Answer(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+            ResponseBody::Chat(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, _request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, _request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(NoWriter { failure })
     }
 

@@ -1,48 +1,61 @@
 //! To a provider that speaks OpenAI embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Meaning, Request, Response, ResponseBody, Result};
+use canonical::{
+    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
+};
 
 use super::{FORMAT, OpenAiEmbeddings, wire};
-use crate::{Encoded, EventReader, Outbound, Purpose, Reading, Target, fault, json, unstreamed};
+use crate::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, fault, json,
+    unstreamed,
+};
 
 impl Outbound for OpenAiEmbeddings {
     fn name(&self) -> &'static str {
         FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let mut edits = json::Edits::new(&request.raw);
         edits.set("model", json::quoted(target.model));
-        Ok(Encoded { body: edits.apply(), ..Encoded::default() })
+        Ok(EncodedRequest { body: edits.apply(), ..EncodedRequest::default() })
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         let (question, dropped) = wire::question(meaning.embedding()?, target.model);
         let body = json::written(&question).into();
-        Ok(Encoded { body, headers: vec![], dropped })
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
-        let answer: wire::Answer<'_> =
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let answer: wire::ChatResponse<'_> =
             serde_json::from_slice(&body).map_err(|it| wire::unreadable(&it))?;
         if let Some(error) = answer.error {
             return Err(fault::inside_success(error));
         }
-        let without = || Error::new(Kind::Upstream, "it answered without any embedding");
+        let without = || Error::new(ErrorKind::Upstream, "it answered without any embedding");
         let data = answer.data.ok_or_else(without)?;
         if wire::count(data)? == 0 {
             return Err(without());
         }
         let usage = answer.usage.and_then(wire::usage);
         let body = match reading.purpose {
-            Purpose::Translate => ResponseBody::Vectors(wire::vectors(data)?),
-            Purpose::Forward => ResponseBody::Raw(body.clone()),
+            DecodeMode::Translate => ResponseBody::Vectors(wire::vectors(data)?),
+            DecodeMode::Forward => ResponseBody::Raw(body.clone()),
         };
-        Ok(Response { body, usage })
+        Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, _reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
         Box::new(unstreamed::NoReader)
     }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use canonical::{Embedding, EmbeddingInput, EmbeddingPurpose, Error, Kind, Meaning, Raw, Result};
+use canonical::{
+    CanonicalRequest, Embedding, EmbeddingInput, EmbeddingPurpose, Error, ErrorKind, Raw, Result,
+};
 use serde_json::value::RawValue;
 
 use crate::json;
@@ -21,7 +23,7 @@ pub(super) fn check(raw: &Raw) -> Result<()> {
 }
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     let inputs = match items(raw)? {
         Items::One(text) => vec![EmbeddingInput::Text(json::meant(text, "input", "a text")?)],
         Items::Tokens(list) => vec![EmbeddingInput::Tokens(tokens(list, "input")?)],
@@ -39,7 +41,7 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
     if named.is_some() && purpose.is_none() {
         other.push("input_type".to_owned());
     }
-    Ok(Meaning::Embedding(Embedding {
+    Ok(CanonicalRequest::Embedding(Embedding {
         inputs,
         dimensions: dimensions(raw)?,
         base64: wants_base64(raw)?,
@@ -116,7 +118,7 @@ fn input(json: &str, at: usize) -> Result<EmbeddingInput> {
         Shape::List => Ok(EmbeddingInput::Tokens(tokens(json, &name)?)),
         Shape::Number | Shape::Object | Shape::Other => {
             let message = "objects in `input` are not known to its API; send texts";
-            let mut error = Error::new(Kind::Inexpressible, message);
+            let mut error = Error::new(ErrorKind::Unsupported, message);
             error.param = Some(name);
             Err(error)
         }
@@ -212,7 +214,7 @@ mod tests {
             (r#"[[1], "a"]"#, "input[1]"),
         ] {
             let error = refused(&format!("{{\"input\":{input}}}"));
-            assert_eq!(error.kind, Kind::InvalidRequest, "{input}");
+            assert_eq!(error.kind, ErrorKind::InvalidRequest, "{input}");
             assert_eq!(error.param.as_deref(), Some(param), "{input}");
         }
         assert!(refused("{}").message().contains("missing"));
@@ -223,7 +225,7 @@ mod tests {
         let body = raw(r#"{"input":[{"text":"a"}]}"#);
         check(&body).unwrap();
         let error = understand(&body).unwrap_err();
-        assert_eq!(error.kind, Kind::Inexpressible);
+        assert_eq!(error.kind, ErrorKind::Unsupported);
         assert_eq!(error.param.as_deref(), Some("input[0]"));
     }
 

@@ -2,7 +2,7 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use canonical::{Embedding, EmbeddingInput, Error, Field, Kind, Result, Usage, Vectors};
+use canonical::{Embedding, EmbeddingInput, Error, ErrorKind, Field, Result, Usage, Vectors};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -10,7 +10,7 @@ use crate::{bound::tokens, json};
 
 /// A whole answer.
 #[derive(Deserialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct ChatResponse<'a> {
     #[serde(borrow, default)]
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -47,7 +47,7 @@ pub(super) fn vectors(data: &RawValue) -> Result<Vectors> {
 }
 
 pub(super) fn unreadable(error: &serde_json::Error) -> Error {
-    Error::new(Kind::Upstream, "it answered what is not a list of embeddings")
+    Error::new(ErrorKind::Upstream, "it answered what is not a list of embeddings")
         .caused_by(json::unquoted(error))
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{
-    Answer, Choice, Content, Error, Finish, Kind, Media, Part, Response, ResponseBody, Result,
-    Source, Summary, ToolCall,
+    CallSummary, ChatResponse, Choice, Content, Error, ErrorKind, Finish, GatewayResponse, Media,
+    Part, ResponseBody, Result, Source, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,26 +14,26 @@ use super::{
     item::{Names, Tokens, outcome, whole},
     parts, wire,
 };
-use crate::{Purpose, fault, json};
+use crate::{DecodeMode, fault, json};
 
 /// Reads a provider's whole answer.
-pub(super) fn read(body: Bytes, purpose: Purpose) -> Result<Response> {
+pub(super) fn read(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(Kind::Upstream, "it answered what is not a response")
+        Error::new(ErrorKind::Upstream, "it answered what is not a response")
             .caused_by(json::unquoted(&error))
     })?;
     check(&wire)?;
     if wire.status.as_deref().unwrap_or("completed") == "completed"
         && wire.output.as_ref().is_none_or(Vec::is_empty)
     {
-        return Err(Error::new(Kind::Upstream, "it answered without any output"));
+        return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
     }
     let usage = wire.usage.and_then(wire::usage);
     let body = match purpose {
-        Purpose::Forward => ResponseBody::Raw(body),
-        Purpose::Translate => ResponseBody::Answer(answer(wire)?),
+        DecodeMode::Forward => ResponseBody::Raw(body),
+        DecodeMode::Translate => ResponseBody::Chat(answer(wire)?),
     };
-    Ok(Response { body, usage })
+    Ok(GatewayResponse { body, usage })
 }
 
 /// Refuses an answer that is none.
@@ -45,12 +45,12 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
         None | Some("completed" | "incomplete") => Ok(()),
         Some(status) => {
             let status = crate::clean(status);
-            Err(Error::new(Kind::Upstream, format!("it gave up: status `{status}`")))
+            Err(Error::new(ErrorKind::Upstream, format!("it gave up: status `{status}`")))
         }
     }
 }
 
-fn answer(wire: wire::Response<'_>) -> Result<Answer> {
+fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
     let items = wire.output.as_deref().unwrap_or_default();
     let mut parts: Vec<Part> = vec![];
     for json in items {
@@ -63,7 +63,7 @@ fn answer(wire: wire::Response<'_>) -> Result<Answer> {
         is(|it| matches!(it, Content::ToolCall(_))),
         is(|it| matches!(it, Content::Refusal(_))) && !is(|it| matches!(it, Content::Text(..))),
     );
-    Ok(Answer { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] })
+    Ok(ChatResponse { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] })
 }
 
 /// Why an answer ends: OpenAI has no word for it but where it is cut.
@@ -93,7 +93,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
         kind: Cow<'a, str>,
     }
     let broken = |error: serde_json::Error| {
-        Error::new(Kind::Upstream, "it answered an item that nobody can read")
+        Error::new(ErrorKind::Upstream, "it answered an item that nobody can read")
             .caused_by(json::unquoted(&error))
     };
     let kind = serde_json::from_str::<ItemKind<'_>>(json.get()).map_err(broken)?.kind;
@@ -165,10 +165,10 @@ pub(super) fn picture(item: &wire::Item<'_>) -> Option<Part> {
 }
 
 /// Writes a whole answer to a client.
-pub(super) fn write(response: &Response, summary: &Summary) -> Bytes {
+pub(super) fn write(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
     let answer = match &response.body {
         ResponseBody::Raw(raw) => return raw.clone(),
-        ResponseBody::Answer(answer) => answer,
+        ResponseBody::Chat(answer) => answer,
         ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => return Bytes::from_static(b"{}"),
     };
     let names = Names::new(answer.id.as_deref().unwrap_or(&summary.request_id));
@@ -179,7 +179,7 @@ pub(super) fn write(response: &Response, summary: &Summary) -> Bytes {
     let output = names.items(said, outcome.0);
     let model = answer.model.as_deref().unwrap_or(&summary.model);
     let mut page =
-        super::item::Answer::new(&names.id, model, summary.arrived / 1000).ended(outcome);
+        super::item::ChatResponse::new(&names.id, model, summary.arrived / 1000).ended(outcome);
     page.output = &output;
     page.usage = response.usage.as_ref().map(Tokens::from);
     json::written(&page).into()

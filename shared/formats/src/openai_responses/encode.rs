@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CacheMark, Citation, Content, Conversation, Error, Field, Kind, Media, Output, Part, Result,
-    Role, Sampling, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    CacheMark, Citation, Content, Conversation, Error, ErrorKind, Field, Media, Message, Output,
+    Part, Result, Role, Sampling, Source, Tool, ToolCall, ToolChoice, ToolResult,
 };
 
 use super::{
@@ -15,7 +15,9 @@ use super::{
         ToolJson,
     },
 };
-use crate::{Encoded, Target, bound, json, openai_chat::effort, turns::nothing_asked};
+use crate::{
+    EncodeOptions, EncodedRequest, bound, json, openai_chat::effort, turns::nothing_asked,
+};
 
 /// The fewest tokens that may be asked for.
 const FEWEST: u64 = 16;
@@ -25,7 +27,10 @@ const LONGEST_ID: usize = 64;
 pub(super) const SEALED: &str = "reasoning.encrypted_content";
 
 /// Writes a conversation, and says what it could not say.
-pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn encode(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let Conversation {
         turns,
         tools,
@@ -77,7 +82,7 @@ pub(super) fn encode(conversation: &Conversation, target: &Target<'_>) -> Result
         stream: target.stream,
         input: page.items.into_iter().map(plain).collect(),
     };
-    Ok(Encoded { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
+    Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
 }
 
 /// Whether a model of OpenAI's thinks even when nobody asks it to.
@@ -106,8 +111,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn turn(&mut self, turn: &'a Turn) -> Result<()> {
-        let Turn { role, name, parts } = turn;
+    fn turn(&mut self, turn: &'a Message) -> Result<()> {
+        let Message { role, name, parts } = turn;
         if name.is_some() {
             self.drop(Field::SpeakerName);
         }
@@ -128,12 +133,12 @@ impl<'a> Page<'a> {
     /// Adds to the message that stands last if this turn began it, or begins one.
     fn say(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
-            Some(Item::Message { role: last, content: Said::Parts(content) })
+            Some(Item::WireMessage { role: last, content: Said::Parts(content) })
                 if !begins && *last == role =>
             {
                 content.push(part);
             }
-            _ => self.items.push(Item::Message { role, content: Said::Parts(vec![part]) }),
+            _ => self.items.push(Item::WireMessage { role, content: Said::Parts(vec![part]) }),
         }
     }
 
@@ -330,14 +335,14 @@ impl<'a> Page<'a> {
 /// nobody else has.
 fn plain(item: Item<'_>) -> Item<'_> {
     match item {
-        Item::Message { role: "assistant", content: Said::Parts(parts) } => {
+        Item::WireMessage { role: "assistant", content: Said::Parts(parts) } => {
             let content = match parts.as_slice() {
                 [PartJson::OutputText { text, annotations }] if annotations.is_empty() => {
                     Said::Text(text)
                 }
                 _ => Said::Parts(parts),
             };
-            Item::Message { role: "assistant", content }
+            Item::WireMessage { role: "assistant", content }
         }
         item => item,
     }
@@ -345,7 +350,7 @@ fn plain(item: Item<'_>) -> Item<'_> {
 
 fn unknown(field: &Field, what: &str) -> Error {
     let message = format!("OpenAI Responses takes {what}");
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(field.plain().into_owned());
     error
 }
@@ -403,26 +408,26 @@ mod tests {
     use super::*;
 
     fn encoded(conversation: &Conversation) -> (String, Vec<Field>) {
-        let target = Target { model: "gpt-4o", ..Target::default() };
+        let target = EncodeOptions { model: "gpt-4o", ..EncodeOptions::default() };
         let encoded = encode(conversation, &target).unwrap();
         (String::from_utf8(encoded.body.to_vec()).unwrap(), encoded.dropped)
     }
 
     fn answered(parts: Vec<Part>) -> Conversation {
-        let turns = vec![user("Hi"), Turn::new(Role::Assistant, parts)];
+        let turns = vec![user("Hi"), Message::new(Role::Assistant, parts)];
         Conversation { turns, ..Conversation::default() }
     }
 
-    fn user(text: &str) -> Turn {
-        Turn::new(Role::User, vec![Part::new(Content::Text(text.to_owned(), vec![]))])
+    fn user(text: &str) -> Message {
+        Message::new(Role::User, vec![Part::new(Content::Text(text.to_owned(), vec![]))])
     }
 
     #[test]
     fn something_has_to_be_asked() {
-        for turns in [vec![], vec![Turn::new(Role::User, vec![])]] {
+        for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
             let conversation = Conversation { turns, ..Conversation::default() };
-            let error = encode(&conversation, &Target::default()).unwrap_err();
-            assert_eq!(error.kind, Kind::Inexpressible);
+            let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unsupported);
         }
     }
 
@@ -475,9 +480,9 @@ mod tests {
     #[test]
     fn sound_is_for_somebody_else() {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
-        let turns = vec![Turn::new(Role::User, parts)];
+        let turns = vec![Message::new(Role::User, parts)];
         let conversation = Conversation { turns, ..Conversation::default() };
-        let target = Target { model: "m", ..Target::default() };
-        assert_eq!(encode(&conversation, &target).unwrap_err().kind, Kind::Inexpressible);
+        let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
+        assert_eq!(encode(&conversation, &target).unwrap_err().kind, ErrorKind::Unsupported);
     }
 }

@@ -3,12 +3,12 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use canonical::{Error, Field, MARK, Raw, Request, Result, Signature};
+use canonical::{Error, Field, GatewayRequest, MARK, Raw, Result, Signature};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{encode, parts, wire};
-use crate::{Encoded, Target, json};
+use crate::{EncodeOptions, EncodedRequest, json};
 
 #[derive(Serialize)]
 struct Thought<'a> {
@@ -27,7 +27,10 @@ struct Summary<'a> {
 }
 
 /// Forwards a request.
-pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded> {
+pub(super) fn forward(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let raw = &request.raw;
     let mut edits = json::Edits::new(raw);
     edits.set("model", json::quoted(target.model));
@@ -53,7 +56,7 @@ pub(super) fn forward(request: &Request, target: &Target<'_>) -> Result<Encoded>
             dropped.push(field.clone());
         }
     }
-    Ok(Encoded { body: edits.apply(), headers: vec![], dropped })
+    Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
@@ -185,7 +188,7 @@ mod tests {
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
-        let target = Target { model, ..Target::default() };
+        let target = EncodeOptions { model, ..EncodeOptions::default() };
         let encoded = OpenAiResponses.forward(&request, &target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, Extra, Format, Raw, Request, Response, Result, Summary, Task};
+use canonical::{
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, Result, Task,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -34,7 +36,7 @@ impl Inbound for OpenAiResponses {
         &FORMAT
     }
 
-    fn decode(&self, body: Bytes) -> Result<Request> {
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         check_input(&raw)?;
         check_memory(&raw)?;
@@ -45,7 +47,7 @@ impl Inbound for OpenAiResponses {
             json::read(&raw, "text", "an object such as {\"format\": {\"type\": \"text\"}}")?;
         let kind = text.and_then(|it| it.format).and_then(|it| it.kind);
         let has_format = kind.is_some_and(|it| it != "text");
-        let mut request = Request::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
         // The last event always tells it.
@@ -54,11 +56,11 @@ impl Inbound for OpenAiResponses {
         Ok(request)
     }
 
-    fn encode(&self, response: &Response, summary: &Summary) -> Bytes {
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         answer::write(response, summary)
     }
 
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter> {
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
         Box::new(Writer::new(request))
     }
 

@@ -13,7 +13,7 @@ use super::{
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item {
     /// What is said.
-    Message { id: String, status: Status, role: &'static str, content: Vec<Part> },
+    WireMessage { id: String, status: Status, role: &'static str, content: Vec<Part> },
     /// A tool is to be called.
     FunctionCall {
         id: String,
@@ -132,7 +132,9 @@ impl Item {
                 *status = Status::InProgress;
                 text.clear();
             }
-            Self::Message { .. } | Self::Reasoning { .. } | Self::ImageGenerationCall { .. } => {}
+            Self::WireMessage { .. }
+            | Self::Reasoning { .. }
+            | Self::ImageGenerationCall { .. } => {}
         }
         self
     }
@@ -223,7 +225,7 @@ impl Names {
             // Clients look into the first item.
             self.say(&mut items, Part::text(String::new()));
         }
-        if let Some(Item::Message { status: last, .. }) = items.last_mut() {
+        if let Some(Item::WireMessage { status: last, .. }) = items.last_mut() {
             *last = status;
         }
         items
@@ -231,13 +233,13 @@ impl Names {
 
     /// Adds to the message that stands last, or begins one.
     fn say(&self, items: &mut Vec<Item>, part: Part) {
-        if let Some(Item::Message { content, .. }) = items.last_mut() {
+        if let Some(Item::WireMessage { content, .. }) = items.last_mut() {
             content.push(part);
             return;
         }
         let id = self.item("msg", items.len());
         let content = vec![part];
-        items.push(Item::Message { id, status: Status::Completed, role: "assistant", content });
+        items.push(Item::WireMessage { id, status: Status::Completed, role: "assistant", content });
     }
 }
 
@@ -264,7 +266,7 @@ pub(super) fn whole(arguments: &str) -> String {
 
 /// A whole answer, or how far it is.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct ChatResponse<'a> {
     pub(super) id: &'a str,
     pub(super) object: &'static str,
     pub(super) created_at: u64,
@@ -353,7 +355,7 @@ impl Default for Rest {
     }
 }
 
-impl<'a> Answer<'a> {
+impl<'a> ChatResponse<'a> {
     /// An answer with nothing in it yet.
     pub(super) fn new(id: &'a str, model: &'a str, created_at: u64) -> Self {
         Self {

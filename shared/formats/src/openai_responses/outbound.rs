@@ -1,29 +1,37 @@
 //! To a provider that speaks OpenAI Responses, and back.
 
 use bytes::Bytes;
-use canonical::{Error, Meaning, Request, Response, Result};
+use canonical::{CanonicalRequest, Error, GatewayRequest, GatewayResponse, Result};
 
 use super::{FORMAT, OpenAiResponses, answer, encode, forward, reader::Reader};
-use crate::{Encoded, EventReader, Outbound, Reading, Target, bound, fault};
+use crate::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound, fault};
 
 impl Outbound for OpenAiResponses {
     fn name(&self) -> &'static str {
         FORMAT.name
     }
 
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded> {
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         forward::forward(request, target)
     }
 
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
         encode::encode(meaning.conversation()?, target)
     }
 
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response> {
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         answer::read(body, reading.purpose)
     }
 
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
         bound::reader(Reader::new(reading.purpose), reading.purpose)
     }
 

@@ -3,13 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
-use canonical::{Content, Error, Event, EventKind, Finish, Kind, Piece, Result, Usage};
+use canonical::{Content, Delta, Error, ErrorKind, EventKind, Finish, Result, StreamEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{answer, parts, wire};
 use crate::{
-    EventReader, Purpose, fault,
+    DecodeMode, EventReader, fault,
     sse::{self, Framer},
 };
 
@@ -44,7 +44,7 @@ struct Said<'a> {
 #[derive(Debug)]
 pub(super) struct Reader {
     framer: Framer,
-    purpose: Purpose,
+    purpose: DecodeMode,
     ended: bool,
     /// Whether anything was said that a client can use.
     answered: bool,
@@ -52,7 +52,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(purpose: Purpose) -> Self {
+    pub(super) fn new(purpose: DecodeMode) -> Self {
         Self {
             framer: Framer::default(),
             purpose,
@@ -62,7 +62,7 @@ impl Reader {
         }
     }
 
-    fn frame(&mut self, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let (name, data) = sse::fields(frame);
         let data = data.filter(|it| !it.is_empty());
         let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
@@ -80,38 +80,38 @@ impl Reader {
         let kind = kind(&said);
         self.answered |= kind.is_meaningful();
         match self.purpose {
-            Purpose::Forward => self.pass(kind, frame, events),
-            Purpose::Translate => self.heard.event(&said, events)?,
+            DecodeMode::Forward => self.pass(kind, frame, events),
+            DecodeMode::Translate => self.heard.event(&said, events)?,
         }
         Ok(())
     }
 
     /// Keeps a frame for a client of the same format.
-    fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<Event>) {
-        if self.purpose == Purpose::Forward {
-            events.push(Event::frame(kind, None, frame.clone()));
+    fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
+        if self.purpose == DecodeMode::Forward {
+            events.push(StreamEvent::frame(kind, None, frame.clone()));
         }
     }
 
     /// Reads the last event, which tells everything again.
-    fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let response: wire::Response<'_> =
             said.response.ok_or_else(fault::malformed).and_then(fault::part)?;
         answer::check(&response)?;
         if said.kind == "response.failed" {
-            return Err(Error::new(Kind::Upstream, "it gave up without saying why"));
+            return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
         }
         let empty = response.output.as_ref().is_none_or(Vec::is_empty);
         if said.kind == "response.completed" && !self.answered && empty {
-            return Err(Error::new(Kind::Upstream, "it answered without any output"));
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
         }
         let usage = response.usage.and_then(wire::usage);
         match self.purpose {
-            Purpose::Forward => {
-                events.push(Event::frame(EventKind::Finish, usage, frame.clone()));
-                events.push(Event::frame(EventKind::End, None, Bytes::new()));
+            DecodeMode::Forward => {
+                events.push(StreamEvent::frame(EventKind::Finish, usage, frame.clone()));
+                events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
-            Purpose::Translate => self.heard.end(&response, usage, events)?,
+            DecodeMode::Translate => self.heard.end(&response, usage, events)?,
         }
         self.ended = true;
         Ok(())
@@ -119,7 +119,7 @@ impl Reader {
 }
 
 impl EventReader for Reader {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl EventReader for Reader {
         Ok(())
     }
 
-    fn close(&mut self, _events: &mut Vec<Event>) -> Result<()> {
+    fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
@@ -141,7 +141,7 @@ impl EventReader for Reader {
         } else {
             "its stream ended within an event: the answer is cut"
         };
-        Err(Error::new(Kind::Upstream, what))
+        Err(Error::new(ErrorKind::Upstream, what))
     }
 }
 
@@ -239,7 +239,7 @@ struct Heeded {
 }
 
 impl Heard {
-    fn event(&mut self, said: &Said<'_>, events: &mut Vec<Event>) -> Result<()> {
+    fn event(&mut self, said: &Said<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         let [at, part, summary] = [said.output_index, said.content_index, said.summary_index]
             .map(Option::unwrap_or_default);
         let text = |json| wire::string(json).unwrap_or_default();
@@ -247,8 +247,8 @@ impl Heard {
             "response.created" => {
                 let response = said.response.and_then(|it| serde_json::from_str(it.get()).ok());
                 let response: wire::Response<'_> = response.unwrap_or_default();
-                let start = Piece::Start { id: response.id, model: response.model };
-                events.push(Event::piece(0, start));
+                let start = Delta::Start { id: response.id, model: response.model };
+                events.push(StreamEvent::piece(0, start));
             }
             "response.output_item.added" => self.opened(at, said.item, events),
             "response.output_item.done" => {
@@ -294,14 +294,14 @@ impl Heard {
         self.items.get(&at).is_none_or(|it| it.summary.is_none())
     }
 
-    fn opened(&mut self, at: u64, item: Option<&RawValue>, events: &mut Vec<Event>) {
+    fn opened(&mut self, at: u64, item: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
         let item = item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
         if let Some(item) = item.filter(|it| it.kind.as_deref() == Some("function_call")) {
             self.call(at, &item, events);
         }
     }
 
-    fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
+    fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let heeded = self.items.entry(at).or_default();
         if heeded.call.is_some() {
             return;
@@ -310,12 +310,12 @@ impl Heard {
         heeded.call = Some(call);
         self.calls += 1;
         let wish = answer::call(item, call);
-        let piece = Piece::ToolCall { call, id: wish.id, name: wish.name, signature: None };
-        events.push(Event::piece(0, piece));
+        let piece = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
+        events.push(StreamEvent::piece(0, piece));
     }
 
     /// Passes on what is new.
-    fn more(&mut self, (at, part): Place, say: Say, text: &str, events: &mut Vec<Event>) {
+    fn more(&mut self, (at, part): Place, say: Say, text: &str, events: &mut Vec<StreamEvent>) {
         if text.is_empty() {
             return;
         }
@@ -323,23 +323,23 @@ impl Heard {
         let piece = match (say, heeded.call) {
             (Say::Text, _) => {
                 self.texts = true;
-                Piece::Text(text.to_owned())
+                Delta::Text(text.to_owned())
             }
             (Say::Refusal, _) => {
                 self.refusals = true;
-                Piece::Refusal(text.to_owned())
+                Delta::Refusal(text.to_owned())
             }
-            (Say::Thought, _) => Piece::Reasoning(text.to_owned()),
-            (Say::Arguments, Some(call)) => Piece::Arguments { call, json: text.to_owned() },
+            (Say::Thought, _) => Delta::Reasoning(text.to_owned()),
+            (Say::Arguments, Some(call)) => Delta::Arguments { call, json: text.to_owned() },
             // Arguments of a tool that runs at the provider.
             (Say::Arguments, None) => return,
         };
         *heeded.parts.entry(part).or_default() += text.len();
-        events.push(Event::piece(0, piece));
+        events.push(StreamEvent::piece(0, piece));
     }
 
     /// Passes on what deltas did not bring of a part that is told whole.
-    fn rest(&mut self, (at, part): Place, say: Say, whole: &str, events: &mut Vec<Event>) {
+    fn rest(&mut self, (at, part): Place, say: Say, whole: &str, events: &mut Vec<StreamEvent>) {
         let heard = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
         if let Some(rest) = whole.get(heard..) {
             self.more((at, part), say, rest, events);
@@ -347,22 +347,22 @@ impl Heard {
     }
 
     /// Sets the pieces of a summary apart.
-    fn summary(&mut self, at: u64, part: u64, events: &mut Vec<Event>) {
+    fn summary(&mut self, at: u64, part: u64, events: &mut Vec<StreamEvent>) {
         let last = self.items.entry(at).or_default().summary.replace(part);
         if last.is_some_and(|it| it != part) {
-            events.push(Event::piece(0, Piece::Reasoning(parts::BREAK.to_owned())));
+            events.push(StreamEvent::piece(0, Delta::Reasoning(parts::BREAK.to_owned())));
         }
     }
 
-    fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<Event>) {
+    fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
         if let Some(citation) = annotation.and_then(parts::citation) {
             self.items.entry(at).or_default().citations += 1;
-            events.push(Event::piece(0, Piece::Citation(citation)));
+            events.push(StreamEvent::piece(0, Delta::Citation(citation)));
         }
     }
 
     /// Passes on what nothing before brought of an item that is told whole.
-    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<Event>) -> Result<()> {
+    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<StreamEvent>) -> Result<()> {
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
             return Ok(());
         }
@@ -378,25 +378,25 @@ impl Heard {
         Ok(())
     }
 
-    fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
+    fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
             self.more((at, 0), Say::Thought, &parts::thought(item), events);
         }
         let proof = parts::reasoning(item).and_then(|it| it.signature);
-        events.extend(proof.map(|it| Event::piece(0, Piece::Signature(it))));
+        events.extend(proof.map(|it| StreamEvent::piece(0, Delta::Signature(it))));
     }
 
-    fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<Event>) {
+    fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
         for (index, part) in (0..).zip(answer::spoken(item)) {
             match part.content {
                 Content::Text(text, citations) => {
                     self.rest((at, index), Say::Text, &text, events);
                     let citations = citations.into_iter().filter(|_| !cited);
-                    events.extend(citations.map(|it| Event::piece(0, Piece::Citation(it))));
+                    events.extend(citations.map(|it| StreamEvent::piece(0, Delta::Citation(it))));
                 }
                 Content::Refusal(text) => self.rest((at, index), Say::Refusal, &text, events),
-                Content::Image(media) => events.push(Event::piece(0, Piece::Image(media))),
+                Content::Image(media) => events.push(StreamEvent::piece(0, Delta::Image(media))),
                 _ => {}
             }
         }
@@ -406,7 +406,7 @@ impl Heard {
         &mut self,
         response: &wire::Response<'_>,
         usage: Option<Usage>,
-        events: &mut Vec<Event>,
+        events: &mut Vec<StreamEvent>,
     ) -> Result<()> {
         let items = response.output.as_deref().unwrap_or_default();
         // Those who count otherwise at the end than before must not be heard twice.
@@ -417,8 +417,8 @@ impl Heard {
             }
         }
         let finish: Finish = answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
-        events.push(Event::piece(0, Piece::Finish(finish)).with_usage(usage));
-        events.push(Event::piece(0, Piece::End));
+        events.push(StreamEvent::piece(0, Delta::Finish(finish)).with_usage(usage));
+        events.push(StreamEvent::piece(0, Delta::End));
         Ok(())
     }
 }
@@ -436,13 +436,13 @@ enum Say {
 mod tests {
     use super::*;
 
-    fn pieces(frames: &[&str]) -> Result<Vec<Piece>> {
-        let (mut reader, mut events) = (Reader::new(Purpose::Translate), vec![]);
+    fn pieces(frames: &[&str]) -> Result<Vec<Delta>> {
+        let (mut reader, mut events) = (Reader::new(DecodeMode::Translate), vec![]);
         for data in frames {
             reader.read(format!("data: {data}\n\n").into(), &mut events)?;
         }
         let pieces = events.into_iter().map(|it| match it.body {
-            canonical::EventBody::Piece(_, piece) => *piece,
+            canonical::EventBody::Delta(_, piece) => *piece,
             canonical::EventBody::Frame(frame) => panic!("{frame:?}"),
         });
         Ok(pieces.collect())
@@ -455,7 +455,7 @@ mod tests {
             r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"grün"}"#,
             r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"grün"}]}}"#,
         ]);
-        assert_eq!(told.unwrap(), [Piece::Text("gr".to_owned()), Piece::Text("ün".to_owned())]);
+        assert_eq!(told.unwrap(), [Delta::Text("gr".to_owned()), Delta::Text("ün".to_owned())]);
     }
 
     #[test]
@@ -463,9 +463,9 @@ mod tests {
         let strange = r#"{"type":"response.of_the_future","output_index":"first"}"#;
         assert_eq!(pieces(&[strange]).unwrap(), []);
         let broken = r#"{"type":"response.output_text.delta","output_index":"first"}"#;
-        assert_eq!(pieces(&[broken]).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
         let broken = r#"{"type":"response.output_item.done","item":{"type":"message","role":1}}"#;
-        assert_eq!(pieces(&[broken]).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
     }
 
     #[test]
@@ -473,7 +473,7 @@ mod tests {
         let call = r#"{"type":"response.output_item.done","output_index":AT,"item":{"type":"function_call","name":"f","arguments":"{}"}}"#;
         let told = pieces(&[&call.replace("AT", "0"), &call.replace("AT", "1")]).unwrap();
         let ids = told.iter().filter_map(|it| match it {
-            Piece::ToolCall { id, .. } => Some(id.as_str()),
+            Delta::ToolCall { id, .. } => Some(id.as_str()),
             _ => None,
         });
         assert_eq!(ids.collect::<Vec<_>>(), ["call_0", "call_1"]);

@@ -46,7 +46,7 @@ pub(super) struct Body<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item<'a> {
-    Message { role: &'static str, content: Said<'a> },
+    WireMessage { role: &'static str, content: Said<'a> },
     FunctionCall { call_id: Cow<'a, str>, name: &'a str, arguments: String },
     FunctionCallOutput { call_id: Cow<'a, str>, output: Said<'a> },
     Reasoning { id: &'a str, summary: Vec<PartJson<'a>>, encrypted_content: &'a str },

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 
-use super::item::{Annotation, Answer, Item, Names, Part};
+use super::item::{Annotation, ChatResponse, Item, Names, Part};
 
 /// Where events go, and what they count.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ struct Envelope<'a, T> {
 
 #[derive(Serialize)]
 pub(super) struct OfAnswer<'a> {
-    pub(super) response: Answer<'a>,
+    pub(super) response: ChatResponse<'a>,
 }
 
 #[derive(Serialize)]
@@ -89,7 +89,7 @@ impl Stream {
         }
         let (names, model) = (self.names.clone(), self.model.clone());
         for kind in ["response.created", "response.in_progress"] {
-            let response = Answer::new(&names.id, &model, self.created);
+            let response = ChatResponse::new(&names.id, &model, self.created);
             self.send(kind, OfAnswer { response }, out);
         }
     }

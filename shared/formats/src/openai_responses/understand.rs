@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Content, Conversation, Error, Json, Meaning, Output, Part, Raw, Reasoning, Result, Role,
-    Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    CanonicalRequest, Content, Conversation, Error, Json, Message, Output, Part, Raw, Reasoning,
+    Result, Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -47,10 +47,10 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     let mut talk = Conversation::default();
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
-        talk.turns.push(Turn::new(Role::System, vec![Part::text(rules)]));
+        talk.turns.push(Message::new(Role::System, vec![Part::text(rules)]));
     }
     input(raw, &mut talk)?;
     tools(raw, &mut talk)?;
@@ -64,14 +64,14 @@ pub(super) fn understand(raw: &Raw) -> Result<Meaning> {
     talk.metadata = metadata(raw)?;
     user(raw, &mut talk)?;
     others(raw, &mut talk)?;
-    Ok(Meaning::Conversation(Box::new(talk)))
+    Ok(CanonicalRequest::Conversation(Box::new(talk)))
 }
 
 fn input(raw: &Raw, talk: &mut Conversation) -> Result<()> {
     let wanted = "a text or a list of items";
     let Some(input) = json::read::<&RawValue>(raw, "input", wanted)? else { return Ok(()) };
     if let Some(text) = wire::string(Some(input)) {
-        talk.turns.push(Turn::new(Role::User, vec![Part::text(text)]));
+        talk.turns.push(Message::new(Role::User, vec![Part::text(text)]));
         return Ok(());
     }
     let items: Vec<&RawValue> = json::read(raw, "input", wanted)?.unwrap_or_default();
@@ -97,7 +97,7 @@ fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()
             let result = result(item, path)?;
             match talk.turns.last_mut() {
                 Some(last) if is_of_results(last) => last.parts.push(result),
-                _ => talk.turns.push(Turn::new(Role::User, vec![result])),
+                _ => talk.turns.push(Message::new(Role::User, vec![result])),
             }
         }
         "additional_tools" => added(item, path, talk)?,
@@ -127,7 +127,7 @@ fn message(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result
     if role == Role::Assistant {
         answered(talk, parts);
     } else {
-        talk.turns.push(Turn::new(role, parts));
+        talk.turns.push(Message::new(role, parts));
     }
     Ok(())
 }
@@ -140,11 +140,11 @@ fn answered(talk: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
     }
     match talk.turns.last_mut() {
         Some(last) if last.role == Role::Assistant => last.parts.extend(parts),
-        _ => talk.turns.push(Turn::new(Role::Assistant, parts.collect())),
+        _ => talk.turns.push(Message::new(Role::Assistant, parts.collect())),
     }
 }
 
-fn is_of_results(turn: &Turn) -> bool {
+fn is_of_results(turn: &Message) -> bool {
     let is_result = |it: &Part| matches!(it.content, Content::ToolResult(_));
     turn.role == Role::User && turn.parts.iter().all(is_result)
 }

@@ -4,14 +4,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    Citation, Error, Event, EventBody, EventKind, Finish, Kind, Media, Piece, Request, Signature,
-    Summary, Usage,
+    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, Finish, GatewayRequest,
+    Media, Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
 use super::{
     call::Call,
-    item::{self, Annotation, Answer, Failure, Item, Names, Part, Status, Tokens},
+    item::{self, Annotation, ChatResponse, Failure, Item, Names, Part, Status, Tokens},
     stream::{OfAnswer, Stream, Within, within},
     wire,
 };
@@ -35,14 +35,14 @@ pub(super) struct Writer {
 #[derive(Debug)]
 enum Open {
     Nothing,
-    Message { id: String, parts: Vec<Part> },
+    WireMessage { id: String, parts: Vec<Part> },
     Thought { id: String, text: String },
     Call(Call),
 }
 
 impl Writer {
     /// A writer for the answer to this question.
-    pub(super) fn new(request: &Request) -> Self {
+    pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
             names: Names::new("0"),
             model: request.model.clone().unwrap_or_default(),
@@ -62,8 +62,8 @@ impl Writer {
         }
     }
 
-    fn piece(&mut self, piece: Piece, out: &mut BytesMut) {
-        if let Piece::Start { id, model } = piece {
+    fn piece(&mut self, piece: Delta, out: &mut BytesMut) {
+        if let Delta::Start { id, model } = piece {
             if let Some(id) = id.filter(|_| !self.stream.started) {
                 self.stream.names = Names::new(&id);
             }
@@ -77,18 +77,18 @@ impl Writer {
         }
         self.stream.start(out);
         match piece {
-            Piece::Text(text) if !text.is_empty() => self.say(&text, Said::Text, out),
-            Piece::Refusal(text) if !text.is_empty() => self.say(&text, Said::Refusal, out),
-            Piece::Reasoning(text) if !text.is_empty() => self.think(&text, out),
-            Piece::Signature(signature) => self.prove(&signature, out),
-            Piece::Citation(citation) => self.cite(&citation, out),
-            Piece::ToolCall { call, id, name, signature } => {
+            Delta::Text(text) if !text.is_empty() => self.say(&text, Said::Text, out),
+            Delta::Refusal(text) if !text.is_empty() => self.say(&text, Said::Refusal, out),
+            Delta::Reasoning(text) if !text.is_empty() => self.think(&text, out),
+            Delta::Signature(signature) => self.prove(&signature, out),
+            Delta::Citation(citation) => self.cite(&citation, out),
+            Delta::ToolCall { call, id, name, signature } => {
                 let id = item::signed(&id, signature.as_ref());
                 self.call(Call { call, id, name, arguments: String::new() }, out);
             }
-            Piece::Arguments { call, json } => self.arguments(call, &json, out),
-            Piece::Image(media) => self.picture(&media, out),
-            Piece::Finish(finish) => {
+            Delta::Arguments { call, json } => self.arguments(call, &json, out),
+            Delta::Image(media) => self.picture(&media, out),
+            Delta::Finish(finish) => {
                 let (status, _) = item::outcome(&finish, self.refused);
                 if matches!(self.open, Open::Nothing) && self.stream.items.is_empty() {
                     // Clients look into the first item.
@@ -98,26 +98,26 @@ impl Writer {
                 self.finish = Some(finish);
             }
             // Empty, or what this format has no event for.
-            Piece::Text(_)
-            | Piece::Refusal(_)
-            | Piece::Reasoning(_)
-            | Piece::Audio(_)
-            | Piece::Video(_)
-            | Piece::File(_)
-            | Piece::Start { .. }
-            | Piece::Report
-            | Piece::End => {}
+            Delta::Text(_)
+            | Delta::Refusal(_)
+            | Delta::Reasoning(_)
+            | Delta::Audio(_)
+            | Delta::Video(_)
+            | Delta::File(_)
+            | Delta::Start { .. }
+            | Delta::Usage
+            | Delta::End => {}
         }
     }
 
     fn say(&mut self, text: &str, said: Said, out: &mut BytesMut) {
-        if !matches!(self.open, Open::Message { .. }) {
+        if !matches!(self.open, Open::WireMessage { .. }) {
             self.close(Status::Completed, out);
             let id = self.stream.names.item("msg", self.stream.items.len());
             self.stream.added(&message(&id, vec![], Status::InProgress), out);
-            self.open = Open::Message { id, parts: vec![] };
+            self.open = Open::WireMessage { id, parts: vec![] };
         }
-        let Open::Message { id, parts } = &mut self.open else { return };
+        let Open::WireMessage { id, parts } = &mut self.open else { return };
         let goes_on = parts.last().is_some_and(|it| said.fits(it));
         if !goes_on {
             end_part(&mut self.stream, id, parts, out);
@@ -197,7 +197,7 @@ impl Writer {
     }
 
     fn cite(&mut self, citation: &Citation, out: &mut BytesMut) {
-        let Open::Message { id, parts } = &mut self.open else { return };
+        let Open::WireMessage { id, parts } = &mut self.open else { return };
         let content_index = Some(parts.len().saturating_sub(1));
         if let Some(Part::OutputText { annotations, .. }) = parts.last_mut() {
             let annotation = Annotation::new(citation);
@@ -283,7 +283,9 @@ impl Writer {
                 };
                 self.stream.send("response.function_call_arguments.done", within, out);
             }
-            Item::Message { .. } | Item::Reasoning { .. } | Item::ImageGenerationCall { .. } => {}
+            Item::WireMessage { .. }
+            | Item::Reasoning { .. }
+            | Item::ImageGenerationCall { .. } => {}
         }
         self.stream.done(item, out);
     }
@@ -304,7 +306,7 @@ impl Writer {
     fn close(&mut self, status: Status, out: &mut BytesMut) {
         match &mut self.open {
             Open::Nothing => {}
-            Open::Message { id, parts } => {
+            Open::WireMessage { id, parts } => {
                 end_part(&mut self.stream, id, parts, out);
                 let item = message(id, std::mem::take(parts), status);
                 self.stream.done(item, out);
@@ -344,7 +346,7 @@ impl Writer {
 }
 
 impl EventWriter for Writer {
-    fn write(&mut self, event: Event, out: &mut BytesMut) {
+    fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
             EventBody::Frame(frame) => {
@@ -356,19 +358,19 @@ impl EventWriter for Writer {
                 }
                 out.put(frame);
             }
-            EventBody::Piece(0, piece) => self.piece(*piece, out),
+            EventBody::Delta(0, piece) => self.piece(*piece, out),
             // Nobody who speaks this format can ask for more than one answer.
-            EventBody::Piece(..) => {}
+            EventBody::Delta(..) => {}
         }
     }
 
-    fn end(&mut self, summary: &Summary, out: &mut BytesMut) {
+    fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
         let Some(finish) = self.finish.take() else { return };
         let outcome = item::outcome(&finish, self.refused);
         let (names, items) = (self.stream.names.clone(), std::mem::take(&mut self.stream.items));
         let model = Some(std::mem::take(&mut self.stream.model)).filter(|it| !it.is_empty());
         let model = model.as_deref().unwrap_or(&summary.model);
-        let mut response = Answer::new(&names.id, model, self.stream.created).ended(outcome);
+        let mut response = ChatResponse::new(&names.id, model, self.stream.created).ended(outcome);
         response.output = &items;
         response.usage = self.usage.as_ref().map(Tokens::from);
         let kind = match outcome.0 {
@@ -404,7 +406,7 @@ impl EventWriter for Writer {
             return;
         }
         let (names, model) = (self.stream.names.clone(), self.stream.model.clone());
-        let mut response = Answer::new(&names.id, &model, self.stream.created);
+        let mut response = ChatResponse::new(&names.id, &model, self.stream.created);
         response.status = Status::Failed;
         response.error = Some(Failure { code: failure(error), message: &message });
         self.stream.send("response.failed", OfAnswer { response }, out);
@@ -414,26 +416,26 @@ impl EventWriter for Writer {
 /// The word for a failure among those that an answer of this format may have.
 fn failure(error: &Error) -> &'static str {
     match error.kind {
-        Kind::RateLimited => "rate_limit_exceeded",
-        Kind::InvalidRequest
-        | Kind::Inexpressible
-        | Kind::Unproven
-        | Kind::Unsupported
-        | Kind::Beta
-        | Kind::ContextLength
-        | Kind::UnknownModel
-        | Kind::UnknownPath
-        | Kind::WrongMethod
-        | Kind::TooLarge
-        | Kind::HeadersTooLarge => "invalid_prompt",
-        Kind::Unauthenticated
-        | Kind::Forbidden
-        | Kind::Timeout
-        | Kind::Network
-        | Kind::Upstream
-        | Kind::Refused
-        | Kind::Unavailable
-        | Kind::Internal => "server_error",
+        ErrorKind::RateLimited => "rate_limit_exceeded",
+        ErrorKind::InvalidRequest
+        | ErrorKind::Unsupported
+        | ErrorKind::InvalidSignature
+        | ErrorKind::RejectedParam
+        | ErrorKind::UnsupportedBeta
+        | ErrorKind::ContextLength
+        | ErrorKind::UnknownModel
+        | ErrorKind::UnknownPath
+        | ErrorKind::WrongMethod
+        | ErrorKind::TooLarge
+        | ErrorKind::HeadersTooLarge => "invalid_prompt",
+        ErrorKind::Unauthenticated
+        | ErrorKind::Forbidden
+        | ErrorKind::Timeout
+        | ErrorKind::Network
+        | ErrorKind::Upstream
+        | ErrorKind::ProviderAccess
+        | ErrorKind::Unavailable
+        | ErrorKind::Internal => "server_error",
     }
 }
 
@@ -461,7 +463,7 @@ impl Said {
 }
 
 fn message(id: &str, content: Vec<Part>, status: Status) -> Item {
-    Item::Message { id: id.to_owned(), status, role: "assistant", content }
+    Item::WireMessage { id: id.to_owned(), status, role: "assistant", content }
 }
 
 /// Closes the part that is open.
@@ -494,14 +496,15 @@ mod tests {
 
     use super::*;
 
-    fn written(pieces: Vec<Piece>) -> String {
+    fn written(pieces: Vec<Delta>) -> String {
         let raw = Raw { body: Bytes::new(), members: vec![] };
-        let mut writer = Writer::new(&Request::new(&super::super::FORMAT, Task::Converse, raw));
+        let mut writer =
+            Writer::new(&GatewayRequest::new(&super::super::FORMAT, Task::Converse, raw));
         let mut out = BytesMut::new();
         for piece in pieces {
-            writer.write(Event::piece(0, piece), &mut out);
+            writer.write(StreamEvent::piece(0, piece), &mut out);
         }
-        writer.end(&Summary::default(), &mut out);
+        writer.end(&CallSummary::default(), &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -511,13 +514,13 @@ mod tests {
         names.collect()
     }
 
-    fn call(call: usize) -> Piece {
+    fn call(call: usize) -> Delta {
         let id = format!("call_{call}");
-        Piece::ToolCall { call, id, name: "get".to_owned(), signature: None }
+        Delta::ToolCall { call, id, name: "get".to_owned(), signature: None }
     }
 
-    fn arguments(call: usize, json: &str) -> Piece {
-        Piece::Arguments { call, json: json.to_owned() }
+    fn arguments(call: usize, json: &str) -> Delta {
+        Delta::Arguments { call, json: json.to_owned() }
     }
 
     #[test]
@@ -528,7 +531,7 @@ mod tests {
             arguments(1, "{\"b\""),
             arguments(0, "{\"a\":1}"),
             arguments(1, ":2}"),
-            Piece::Finish(Finish::ToolCalls),
+            Delta::Finish(Finish::ToolCalls),
         ]);
         let wanted = [
             "created",
@@ -560,10 +563,10 @@ mod tests {
         let signature = Signature::new("anthropic", "c2ln");
         let tag = signature.tagged();
         let out = written(vec![
-            Piece::Reasoning("Hm.".to_owned()),
-            Piece::Signature(signature),
-            Piece::Text("42".to_owned()),
-            Piece::Finish(Finish::Stop),
+            Delta::Reasoning("Hm.".to_owned()),
+            Delta::Signature(signature),
+            Delta::Text("42".to_owned()),
+            Delta::Finish(Finish::Stop),
         ]);
         assert_eq!(out.matches(&format!(r#""encrypted_content":"{tag}""#)).count(), 2);
         assert!(out.contains(r#""output_index":1"#));
@@ -571,6 +574,6 @@ mod tests {
 
     #[test]
     fn without_a_finish_there_is_no_success() {
-        assert!(!written(vec![Piece::Text("x".to_owned())]).contains("response.completed"));
+        assert!(!written(vec![Delta::Text("x".to_owned())]).contains("response.completed"));
     }
 }

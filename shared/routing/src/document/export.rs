@@ -3,7 +3,7 @@
 //! Values of secrets are never written: a variable stands for each.
 
 use super::{
-    Document, SecretSource,
+    Config, SecretSource,
     secrets::variables,
     values::is_no_text,
     variables::escape,
@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Writes a document in the order of the contract, with what is usual left out.
-pub fn to_yaml(document: &Document) -> String {
+pub fn to_yaml(document: &Config) -> String {
     let variables = variables(document);
     let secret = |place: &_, source: &SecretSource| match (variables.get(place), source) {
         (Some(variable), _) => Written::Bare(format!("${{{variable}}}")),

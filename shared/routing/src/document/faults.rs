@@ -13,7 +13,7 @@ pub struct Position {
 
 /// One thing that is wrong. It never holds the value of a secret or of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigError {
     /// Where; absent for what came from a store.
     pub position: Option<Position>,
     /// Which value, such as `routes[1].steps[0].timeout`. Empty: the document as a whole.
@@ -24,24 +24,24 @@ pub struct Fault {
 
 /// All that is wrong, in order of place; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Faults(Vec<Fault>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
-impl Faults {
+impl ConfigErrors {
     /// The faults, of which there is at least one, in order of place.
-    pub(super) fn in_order(mut faults: Vec<Fault>) -> Self {
+    pub(super) fn in_order(mut faults: Vec<ConfigError>) -> Self {
         faults.sort_by_key(|fault| fault.position);
         Self(faults)
     }
 
     /// Each of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Faults {
-    type Item = &'a Fault;
-    type IntoIter = std::slice::Iter<'a, Fault>;
+impl<'a> IntoIterator for &'a ConfigErrors {
+    type Item = &'a ConfigError;
+    type IntoIter = std::slice::Iter<'a, ConfigError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -54,7 +54,7 @@ impl fmt::Display for Position {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(position) = self.position {
             write!(f, "{position}: ")?;
@@ -66,7 +66,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
@@ -76,4 +76,4 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ConfigErrors {}

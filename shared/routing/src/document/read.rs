@@ -1,9 +1,9 @@
 //! What a configuration may say: one function per mapping, read from the top.
 
 use super::{
-    COOLDOWN, ConflictResolution, DEFAULT_TIMEOUT, Document, FallbackOn, IDLE_TIMEOUT, Model, PORT,
+    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
     Price, ROUTE_TIMEOUT, Route, Step,
-    faults::{Faults, Position},
+    faults::{ConfigErrors, Position},
     fetch::fetch,
     node::{Node, Value},
     provider::{Kind, provider, secret},
@@ -57,12 +57,12 @@ const PRICE: Keys = Keys {
 /// Reads a configuration that people wrote, as YAML.
 ///
 /// `variables` says what each `${VAR}` stands for, `kinds` which types of provider there are.
-pub fn read(text: &str, variables: Variables<'_>, kinds: &[Kind]) -> Result<Document, Faults> {
+pub fn read(text: &str, variables: Variables<'_>, kinds: &[Kind]) -> Result<Config, ConfigErrors> {
     read_node(&yaml::parse(text)?, Some(variables), kinds)
 }
 
 /// Reads a configuration that a store kept: the same rules, but a `${` is only that.
-pub(super) fn read_stored(node: &Node<'_>, kinds: &[Kind]) -> Result<Document, Faults> {
+pub(super) fn read_stored(node: &Node<'_>, kinds: &[Kind]) -> Result<Config, ConfigErrors> {
     read_node(node, None, kinds)
 }
 
@@ -70,14 +70,14 @@ fn read_node(
     node: &Node<'_>,
     variables: Option<Variables<'_>>,
     kinds: &[Kind],
-) -> Result<Document, Faults> {
+) -> Result<Config, ConfigErrors> {
     let mut rules = Rules { kinds, providers: vec![], served: vec![], prices: vec![] };
     let mut reader = Reader::new(variables);
     let document = rules.document(&mut reader, node);
     let faults = reader.into_faults();
     match document {
         Some(document) if faults.is_empty() => Ok(document),
-        _ => Err(Faults::in_order(faults)),
+        _ => Err(ConfigErrors::in_order(faults)),
     }
 }
 
@@ -97,7 +97,7 @@ pub(super) struct Named {
 }
 
 impl Rules<'_> {
-    fn document(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Document> {
+    fn document(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Config> {
         let fields = reader.fields(node, &DOCUMENT)?;
         need_entries(reader, fields, "providers", "a gateway calls at least one provider");
         // Providers first and defaults last, so that each name is known before it is used.
@@ -107,7 +107,7 @@ impl Rules<'_> {
         let timeout = |reader: &mut Reader<'_>, key: &str, usual| {
             reader.optional(fields, key, Reader::time_limit).unwrap_or(usual)
         };
-        Some(Document {
+        Some(Config {
             api_key: reader.optional(fields, "api_key", secret).flatten(),
             port: port(reader, fields),
             default_timeout: timeout(reader, "default_timeout", DEFAULT_TIMEOUT),

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use super::{
-    faults::{Fault, Position},
+    faults::{ConfigError, Position},
     node::{Entry, Node, Style, Value},
     values,
     variables::expand,
@@ -20,7 +20,7 @@ pub(super) struct Reader<'v> {
     /// What `${VAR}` stands for; None where texts are taken as they are.
     variables: Option<Variables<'v>>,
     path: String,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigError>,
 }
 
 /// The entries of one mapping.
@@ -55,13 +55,13 @@ impl<'v> Reader<'v> {
     }
 
     /// What was wrong.
-    pub(super) fn into_faults(self) -> Vec<Fault> {
+    pub(super) fn into_faults(self) -> Vec<ConfigError> {
         self.faults
     }
 
     /// Notes that the value being read is wrong.
     pub(super) fn fault(&mut self, at: Option<Position>, message: impl Into<String>) {
-        let fault = Fault { position: at, path: self.path.clone(), message: message.into() };
+        let fault = ConfigError { position: at, path: self.path.clone(), message: message.into() };
         self.faults.push(fault);
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use storage::{Row, Secret};
 
 use super::{
-    Document, Faults, Kind, SecretSource,
+    Config, ConfigErrors, Kind, SecretSource,
     node::{Key, Node, Value},
     read::read_stored,
     secrets::{Place, places, variables},
@@ -42,7 +42,7 @@ pub enum Unreadable {
         cause: String,
     },
     /// What they say is wrong.
-    Faults(Faults),
+    ConfigErrors(ConfigErrors),
 }
 
 impl fmt::Display for Unreadable {
@@ -51,7 +51,7 @@ impl fmt::Display for Unreadable {
             Self::Absent => f.write_str("there is no configuration yet; `apply` writes one"),
             Self::Torn => f.write_str("the configuration was read while it was changed"),
             Self::Row { sk, cause } => write!(f, "the row {sk} cannot be read: {cause}"),
-            Self::Faults(faults) => write!(f, "the stored configuration is wrong: {faults}"),
+            Self::ConfigErrors(faults) => write!(f, "the stored configuration is wrong: {faults}"),
         }
     }
 }
@@ -61,7 +61,7 @@ impl std::error::Error for Unreadable {}
 /// The rows of a document, in order, and the parameters that its secrets belong in.
 ///
 /// `prefix` begins the names of parameters, such as `/lockgate/prod`.
-pub fn to_rows(document: &Document, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)>) {
+pub fn to_rows(document: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)>) {
     let prefix = prefix.trim_end_matches('/');
     let variables = variables(document);
     let secret = |place: &Place, source: &SecretSource| {
@@ -98,7 +98,7 @@ pub fn to_rows(document: &Document, prefix: &str) -> (Vec<Row>, Vec<(String, Sec
 }
 
 /// Reads all rows of the partition.
-pub fn from_rows(rows: &[Row], kinds: &[Kind]) -> Result<Document, Unreadable> {
+pub fn from_rows(rows: &[Row], kinds: &[Kind]) -> Result<Config, Unreadable> {
     let Some(version) = rows.iter().find(|row| is_version(row)) else {
         return Err(if rows.is_empty() { Unreadable::Absent } else { Unreadable::Torn });
     };
@@ -124,7 +124,7 @@ pub fn from_rows(rows: &[Row], kinds: &[Kind]) -> Result<Document, Unreadable> {
         let items = list.into_iter().map(|(_, _, node)| node).collect();
         settings.push((Key { at: None, text: key.into() }, Node::stored(Value::List(items))));
     }
-    read_stored(&Node::stored(Value::Map(settings)), kinds).map_err(Unreadable::Faults)
+    read_stored(&Node::stored(Value::Map(settings)), kinds).map_err(Unreadable::ConfigErrors)
 }
 
 /// The row that holds the digest of all `rows`, whether or not one of them is such a row already.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Document, SecretSource};
+use super::{Config, SecretSource};
 
 /// A place in a document where a secret stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +48,7 @@ impl Place {
 }
 
 /// Every secret of a document and where it stands.
-pub(super) fn places(document: &Document) -> Vec<(Place, &SecretSource)> {
+pub(super) fn places(document: &Config) -> Vec<(Place, &SecretSource)> {
     let mut places: Vec<_> = document.api_key.iter().map(|it| (Place::Gateway, it)).collect();
     for it in &document.providers {
         for (index, key) in it.keys.iter().enumerate() {
@@ -75,7 +75,7 @@ pub(super) fn header_place(provider: &str, header: &str) -> Place {
 /// The variable that stands for each secret: the one it came from, else one that no other has.
 ///
 /// References that the operator wrote himself have none.
-pub(super) fn variables(document: &Document) -> BTreeMap<Place, String> {
+pub(super) fn variables(document: &Config) -> BTreeMap<Place, String> {
     let places = places(document);
     let mut named = BTreeMap::new();
     let mut unnamed = vec![];

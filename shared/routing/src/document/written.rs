@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{
-    COOLDOWN, ConflictResolution, DEFAULT_TIMEOUT, Document, FETCH_BYTES, FETCH_TIMEOUT,
-    FallbackOn, Fetch, IDLE_TIMEOUT, Model, PORT, Price, Provider, ROUTE_TIMEOUT, Route, Script,
-    SecretSource, Step,
+    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn,
+    Fetch, IDLE_TIMEOUT, Model, PORT, Price, Provider, ROUTE_TIMEOUT, Route, Script, SecretSource,
+    Step,
     provider::DEFAULT_KIND,
     secrets::{Place, header_place, key_place},
     values::{write_duration, write_money},
@@ -50,7 +50,7 @@ impl Serialize for Written {
 }
 
 /// What stands at the top of a document, its lists left out.
-pub(super) fn settings(it: &Document, secret: WriteSecret<'_>) -> Entries {
+pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     let mut map = Map::default();
     map.some("api_key", it.api_key.as_ref().map(|key| secret(&Place::Gateway, key)));
     map.unless("port", it.port == PORT, bare(&it.port));

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::{
-    faults::{Fault, Faults, Position},
+    faults::{ConfigError, ConfigErrors, Position},
     node::{Entry, Key, Node, Style, Value},
 };
 
@@ -17,17 +17,17 @@ const DEPTH: usize = 32;
 const SIZE: usize = 50_000;
 
 /// Reads one document; an empty text is an empty mapping.
-pub(super) fn parse(text: &str) -> Result<Node<'_>, Faults> {
+pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder::default();
     match builder.build(&mut parser) {
         Ok(()) => {}
         Err(Stop::Syntax(error)) => builder.faults.push(syntax_fault(text, &error)),
-        Err(Stop::Fault(fault)) => builder.faults.push(fault),
+        Err(Stop::ConfigError(fault)) => builder.faults.push(fault),
     }
     if !builder.faults.is_empty() {
-        return Err(Faults::in_order(builder.faults));
+        return Err(ConfigErrors::in_order(builder.faults));
     }
     let start = Position { line: 1, column: 1 };
     let empty = Node { at: Some(start), value: Value::Map(vec![]) };
@@ -37,7 +37,7 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, Faults> {
 /// Why reading cannot go on.
 enum Stop {
     Syntax(ScanError),
-    Fault(Fault),
+    ConfigError(ConfigError),
 }
 
 /// A list or mapping that has begun and not ended.
@@ -60,7 +60,7 @@ struct Builder<'a> {
     documents: usize,
     /// How many values aliases have added.
     size: usize,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigError>,
 }
 
 impl<'a> Builder<'a> {
@@ -205,7 +205,7 @@ impl<'a> Builder<'a> {
 
     fn fault(&mut self, position: Option<Position>, message: &str) {
         let message = message.to_owned();
-        self.faults.push(Fault { position, path: String::new(), message });
+        self.faults.push(ConfigError { position, path: String::new(), message });
     }
 }
 
@@ -214,11 +214,15 @@ fn position(marker: &Marker) -> Position {
 }
 
 fn stop(at: Position, message: impl Into<String>) -> Stop {
-    Stop::Fault(Fault { position: Some(at), path: String::new(), message: message.into() })
+    Stop::ConfigError(ConfigError {
+        position: Some(at),
+        path: String::new(),
+        message: message.into(),
+    })
 }
 
 /// Says what the parser said, and what to do about the commonest causes.
-fn syntax_fault(text: &str, error: &ScanError) -> Fault {
+fn syntax_fault(text: &str, error: &ScanError) -> ConfigError {
     let position = position(error.marker());
     let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
     let indent: Cow<'_, str> = line.chars().take_while(|it| it.is_whitespace()).collect();
@@ -231,7 +235,7 @@ fn syntax_fault(text: &str, error: &ScanError) -> Fault {
         ""
     };
     let message = format!("this is not YAML: {}{hint}", error.info());
-    Fault { position: Some(position), path: String::new(), message }
+    ConfigError { position: Some(position), path: String::new(), message }
 }
 
 #[cfg(test)]

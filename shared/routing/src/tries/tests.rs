@@ -5,8 +5,8 @@ use crate::document::{COOLDOWN, FallbackOn};
 
 const NOW: u64 = 1_000_000;
 
-fn step(provider: &str) -> Step {
-    Step {
+fn step(provider: &str) -> Target {
+    Target {
         provider: provider.to_owned(),
         model: "m".to_owned(),
         keys: 1,
@@ -18,8 +18,8 @@ fn step(provider: &str) -> Step {
     }
 }
 
-fn plan(steps: Vec<Step>) -> Plan {
-    Plan {
+fn plan(steps: Vec<Target>) -> RoutePlan {
+    RoutePlan {
         route: Some("r".to_owned()),
         steps,
         fallback_on: FallbackOn::Default,
@@ -27,12 +27,12 @@ fn plan(steps: Vec<Step>) -> Plan {
     }
 }
 
-fn start_with(plan: Plan, rests: &Arc<Rests>) -> Tries {
+fn start_with(plan: RoutePlan, rests: &Arc<Cooldowns>) -> Failover {
     let limits = Limits { deadline: NOW + 600_000, seed: 7 };
-    Tries::new(Arc::new(plan), rests.clone(), limits)
+    Failover::new(Arc::new(plan), rests.clone(), limits)
 }
 
-fn start(plan: Plan) -> Tries {
+fn start(plan: RoutePlan) -> Failover {
     start_with(plan, &Arc::default())
 }
 
@@ -43,7 +43,7 @@ fn error(kind: Kind, status: u16) -> Error {
 }
 
 /// Asks until nobody is left, everyone failing alike: whom it asked, and what the client gets.
-fn exhaust(mut tries: Tries, kind: Kind, status: u16) -> (Vec<String>, Error) {
+fn exhaust(mut tries: Failover, kind: Kind, status: u16) -> (Vec<String>, Error) {
     let mut asked = vec![];
     loop {
         match tries.next(NOW) {
@@ -56,7 +56,7 @@ fn exhaust(mut tries: Tries, kind: Kind, status: u16) -> (Vec<String>, Error) {
     }
 }
 
-fn fail(tries: &mut Tries, kind: Kind, status: u16) {
+fn fail(tries: &mut Failover, kind: Kind, status: u16) {
     tries.next(NOW).unwrap();
     tries.failed(error(kind, status), NOW).unwrap();
 }
@@ -81,27 +81,30 @@ fn proofs_that_a_provider_refuses_are_left_out_once() {
     for _ in 0..4 {
         let next = tries.next(NOW).unwrap();
         asked.push((next.step().provider.clone(), next.without.proofs));
-        tries.failed(error(Kind::Unproven, 400), NOW).unwrap();
+        tries.failed(error(Kind::InvalidSignature, 400), NOW).unwrap();
     }
     let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
     assert_eq!(asked, [each("a"), each("b")].concat());
     let error = tries.next(NOW).unwrap_err();
-    assert_eq!((error.kind, error.status(), error.attempts.len()), (Kind::Unproven, 400, 4));
+    assert_eq!(
+        (error.kind, error.status(), error.attempts.len()),
+        (Kind::InvalidSignature, 400, 4)
+    );
 }
 
 #[test]
 fn each_that_a_provider_refuses_is_left_out() {
     let unsupported = |field: Field| {
-        let mut error = error(Kind::Unsupported, 400);
+        let mut error = error(Kind::RejectedParam, 400);
         error.field = Some(field);
         error
     };
     let mut tries = start(plan(vec![step("a")]));
-    for error in [unsupported(Field::Temperature), error(Kind::Unproven, 400)] {
+    for error in [unsupported(Field::Temperature), error(Kind::InvalidSignature, 400)] {
         tries.next(NOW).unwrap();
         tries.failed(error, NOW).unwrap();
     }
-    let without = Without { proofs: true, betas: false, fields: vec![Field::Temperature] };
+    let without = AppliedRemedies { proofs: true, betas: false, fields: vec![Field::Temperature] };
     assert_eq!(tries.next(NOW).unwrap().without, without);
     // The same once more changes nothing.
     tries.failed(unsupported(Field::Temperature), NOW).unwrap();
@@ -110,15 +113,15 @@ fn each_that_a_provider_refuses_is_left_out() {
 
 #[test]
 fn proofs_are_no_reason_to_let_anyone_rest() {
-    let rests = Arc::new(Rests::default());
+    let rests = Arc::new(Cooldowns::default());
     let mut tries = start_with(plan(vec![step("a")]), &rests);
-    fail(&mut tries, Kind::Unproven, 400);
+    fail(&mut tries, Kind::InvalidSignature, 400);
     assert!(rests.until("a", "m", 0) <= NOW);
 }
 
 #[test]
 fn any_advances_on_a_bad_prompt_too() {
-    let any = Plan { fallback_on: FallbackOn::Any, ..plan(vec![step("a"), step("b")]) };
+    let any = RoutePlan { fallback_on: FallbackOn::Any, ..plan(vec![step("a"), step("b")]) };
     let (asked, error) = exhaust(start(any), Kind::InvalidRequest, 400);
     assert_eq!((asked.len(), error.status()), (2, 400));
 }
@@ -141,7 +144,7 @@ fn time_outs_everywhere_are_a_time_out() {
 fn different_failures_are_a_bad_gateway_that_tells_each() {
     let mut tries = start(plan(vec![step("a"), step("b")]));
     fail(&mut tries, Kind::RateLimited, 429);
-    fail(&mut tries, Kind::Refused, 401);
+    fail(&mut tries, Kind::ProviderAccess, 401);
     let error = tries.next(NOW).unwrap_err();
     assert_eq!((error.status(), error.attempts.len()), (502, 2));
     assert_eq!(error.message(), "Every step of `r` failed. a (m): no; b (m): no");
@@ -150,22 +153,22 @@ fn different_failures_are_a_bad_gateway_that_tells_each() {
 #[test]
 fn who_could_not_say_it_was_not_asked() {
     let mut tries = start(plan(vec![step("mute"), step("busy")]));
-    fail(&mut tries, Kind::Inexpressible, 0);
+    fail(&mut tries, Kind::Unsupported, 0);
     let (_, error) = exhaust(tries, Kind::RateLimited, 429);
     assert_eq!(error.status(), 429);
 
     let mut tries = start(plan(vec![step("one"), step("other")]));
     tries.next(NOW).unwrap();
-    let mut first = Error::new(Kind::Inexpressible, "no");
+    let mut first = Error::new(Kind::Unsupported, "no");
     first.param = Some("logprobs".to_owned());
     tries.failed(first, NOW).unwrap();
-    let (_, error) = exhaust(tries, Kind::Inexpressible, 0);
+    let (_, error) = exhaust(tries, Kind::Unsupported, 0);
     assert_eq!((error.status(), error.param.as_deref()), (400, Some("logprobs")));
 }
 
 #[test]
 fn a_prompt_that_is_too_long_goes_only_to_a_larger_model() {
-    let sized = |name: &str, window: Option<u64>| Step { context_window: window, ..step(name) };
+    let sized = |name: &str, window: Option<u64>| Target { context_window: window, ..step(name) };
     let steps = vec![
         sized("a", Some(8_000)),
         sized("small", Some(4_000)),
@@ -203,7 +206,7 @@ fn a_provider_says_how_long_it_rests() {
 
 #[test]
 fn a_time_out_or_a_refusal_rests_nobody() {
-    for (kind, status) in [(Kind::Network, 0), (Kind::Refused, 401), (Kind::Timeout, 0)] {
+    for (kind, status) in [(Kind::Network, 0), (Kind::ProviderAccess, 401), (Kind::Timeout, 0)] {
         let rests = Arc::default();
         fail(&mut start_with(plan(vec![step("a")]), &rests), kind, status);
         assert_eq!(rests.until("a", "m", 0), 0, "{kind:?}");
@@ -213,16 +216,16 @@ fn a_time_out_or_a_refusal_rests_nobody() {
 #[test]
 fn a_cooldown_of_nothing_rests_nobody() {
     let rests = Arc::default();
-    let restless = Plan { cooldown: Duration::ZERO, ..plan(vec![step("a")]) };
+    let restless = RoutePlan { cooldown: Duration::ZERO, ..plan(vec![step("a")]) };
     fail(&mut start_with(restless, &rests), Kind::RateLimited, 429);
     assert_eq!(rests.until("a", "m", 0), 0);
 }
 
 #[test]
 fn when_all_rest_the_one_that_is_free_soonest_is_tried() {
-    let rests = Arc::new(Rests::default());
+    let rests = Arc::new(Cooldowns::default());
     for (provider, until) in [("a", 90_000), ("b", 30_000)] {
-        let rest = Rest {
+        let rest = Cooldown {
             provider: provider.to_owned(),
             model: "m".to_owned(),
             key: 0,
@@ -250,7 +253,7 @@ fn when_all_rest_only_one_is_asked() {
 
 #[test]
 fn another_key_is_tried_before_another_step() {
-    let pool = Step { keys: 2, ..step("a") };
+    let pool = Target { keys: 2, ..step("a") };
     let (asked, _) = exhaust(start(plan(vec![pool, step("b")])), Kind::RateLimited, 429);
     assert_eq!(asked, ["a#0", "a#1", "b#0"]);
 }
@@ -258,28 +261,28 @@ fn another_key_is_tried_before_another_step() {
 #[test]
 fn a_key_that_rests_is_not_the_first_choice() {
     let rests = Arc::default();
-    let pool = || plan(vec![Step { keys: 2, ..step("a") }]);
-    fail(&mut start_with(pool(), &rests), Kind::Refused, 401);
+    let pool = || plan(vec![Target { keys: 2, ..step("a") }]);
+    fail(&mut start_with(pool(), &rests), Kind::ProviderAccess, 401);
     assert_eq!(start_with(pool(), &rests).next(NOW).unwrap().key, 1);
 }
 
 #[test]
 fn a_missing_model_is_not_asked_for_under_another_key() {
-    let pool = Step { keys: 2, ..step("a") };
-    let (asked, _) = exhaust(start(plan(vec![pool])), Kind::Refused, 404);
+    let pool = Target { keys: 2, ..step("a") };
+    let (asked, _) = exhaust(start(plan(vec![pool])), Kind::ProviderAccess, 404);
     assert_eq!(asked, ["a#0"]);
 }
 
 #[test]
 fn a_step_is_retried_as_often_as_it_says() {
-    let patient = Step { retries: 2, ..step("a") };
+    let patient = Target { retries: 2, ..step("a") };
     let (asked, _) = exhaust(start(plan(vec![patient, step("b")])), Kind::Network, 0);
     assert_eq!(asked, ["a#0", "a#0", "a#0", "b#0"]);
 }
 
 #[test]
 fn pauses_grow_and_differ() {
-    let mut tries = start(plan(vec![Step { retries: 3, ..step("a") }]));
+    let mut tries = start(plan(vec![Target { retries: 3, ..step("a") }]));
     let mut pauses = vec![];
     while let Ok(next) = tries.next(NOW) {
         pauses.push(next.pause);
@@ -293,7 +296,7 @@ fn pauses_grow_and_differ() {
 
 #[test]
 fn a_retry_waits_as_long_as_the_provider_asks() {
-    let mut tries = start(plan(vec![Step { retries: 1, ..step("a") }]));
+    let mut tries = start(plan(vec![Target { retries: 1, ..step("a") }]));
     tries.next(NOW).unwrap();
     let mut busy = error(Kind::RateLimited, 429);
     busy.retry_after = Some(Duration::from_secs(9));
@@ -303,7 +306,7 @@ fn a_retry_waits_as_long_as_the_provider_asks() {
 
 #[test]
 fn a_pause_that_is_too_long_is_not_waited_for() {
-    let mut tries = start(plan(vec![Step { retries: 1, ..step("a") }, step("b")]));
+    let mut tries = start(plan(vec![Target { retries: 1, ..step("a") }, step("b")]));
     tries.next(NOW).unwrap();
     let mut busy = error(Kind::RateLimited, 429);
     busy.retry_after = Some(Duration::from_secs(31));
@@ -314,7 +317,8 @@ fn a_pause_that_is_too_long_is_not_waited_for() {
 #[test]
 fn a_step_never_outlives_its_route() {
     let limits = Limits { deadline: NOW + 2_000, seed: 7 };
-    let mut tries = Tries::new(Arc::new(plan(vec![step("a"), step("b")])), Arc::default(), limits);
+    let mut tries =
+        Failover::new(Arc::new(plan(vec![step("a"), step("b")])), Arc::default(), limits);
     assert_eq!(tries.next(NOW + 500).unwrap().timeout, Duration::from_millis(1_500));
     tries.failed(Error::new(Kind::Timeout, "late"), NOW + 2_000).unwrap();
     let error = tries.next(NOW + 2_000).unwrap_err();

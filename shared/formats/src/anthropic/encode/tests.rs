@@ -1,8 +1,8 @@
 //! What is sent to which model.
 
 use canonical::{
-    Content, Effort, Json, Part, Reasoning, Role, Sampling, Schema, Signature, ToolCall,
-    ToolResult, Turn,
+    Content, Effort, Json, Message, Part, Reasoning, Role, Sampling, Schema, Signature, ToolCall,
+    ToolResult,
 };
 use serde_json::{Value, json};
 
@@ -11,12 +11,12 @@ use super::*;
 const OLD: &str = "claude-sonnet-4-5-20250929";
 const NEW: &str = "claude-opus-5-5";
 
-fn target(model: &str) -> Target<'_> {
-    Target { model, max_output: Some(64_000), ..Target::default() }
+fn target(model: &str) -> EncodeOptions<'_> {
+    EncodeOptions { model, max_output: Some(64_000), ..EncodeOptions::default() }
 }
 
 fn asked(text: &str) -> Conversation {
-    let turns = vec![Turn::new(Role::User, vec![Part::text(text)])];
+    let turns = vec![Message::new(Role::User, vec![Part::text(text)])];
     Conversation { turns, ..Conversation::default() }
 }
 
@@ -39,10 +39,10 @@ fn in_a_loop(thought: Option<Signature>) -> Conversation {
         thought.signature = Some(signature);
         parts.insert(0, thought);
     }
-    conversation.turns.push(Turn::new(Role::Assistant, parts));
+    conversation.turns.push(Message::new(Role::Assistant, parts));
     let result = ToolResult { id: "t1".to_owned(), ..ToolResult::default() };
     let parts = vec![Part::new(Content::ToolResult(result))];
-    conversation.turns.push(Turn::new(Role::User, parts));
+    conversation.turns.push(Message::new(Role::User, parts));
     conversation.tools.push(Offer { name: "f".to_owned(), ..Offer::default() });
     conversation.reasoning = effort(Effort::High);
     conversation
@@ -154,7 +154,7 @@ fn calls_and_results_must_belong_together() {
     };
     let mut conversation = in_a_loop(None);
     conversation.turns.remove(2);
-    conversation.turns.push(Turn::new(Role::User, vec![Part::text("So?")]));
+    conversation.turns.push(Message::new(Role::User, vec![Part::text("So?")]));
     assert!(refused(&conversation).contains("`t1` has no result"));
     let mut conversation = in_a_loop(None);
     conversation.turns.remove(1);
@@ -164,10 +164,10 @@ fn calls_and_results_must_belong_together() {
 #[test]
 fn a_beginning_is_continued_by_older_models_only() {
     let mut conversation = asked("Hi");
-    conversation.turns.push(Turn::new(Role::Assistant, vec![Part::text("Well, \n")]));
+    conversation.turns.push(Message::new(Role::Assistant, vec![Part::text("Well, \n")]));
     assert_eq!(sent(&conversation, OLD).0["messages"][1]["content"][0]["text"], "Well,");
     let error = converse(&conversation, &target(NEW)).unwrap_err();
-    assert_eq!(error.kind, Kind::Inexpressible);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Whole requests.
 
 use canonical::{
-    CacheMark, Citation, Content, Json, Media, Part, Role, Sampling, Signature, Source, Tool,
-    ToolCall, ToolResult, Turn,
+    CacheMark, Citation, Content, Json, Media, Message, Part, Role, Sampling, Signature, Source,
+    Tool, ToolCall, ToolResult,
 };
 use serde_json::json;
 
@@ -11,8 +11,8 @@ use super::*;
 const CLAUDE: &str = "eu.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 
-fn encoded(said: &Conversation, model: &str) -> Result<Encoded> {
-    let target = Target { model, ..Target::default() };
+fn encoded(said: &Conversation, model: &str) -> Result<EncodedRequest> {
+    let target = EncodeOptions { model, ..EncodeOptions::default() };
     conversation(said, &target)
 }
 
@@ -21,20 +21,20 @@ fn sent(said: &Conversation, model: &str) -> (Value, Vec<Field>) {
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
 }
 
-fn refused(turns: Vec<Turn>) -> Error {
+fn refused(turns: Vec<Message>) -> Error {
     encoded(&of(turns), CLAUDE).unwrap_err()
 }
 
-fn of(turns: Vec<Turn>) -> Conversation {
+fn of(turns: Vec<Message>) -> Conversation {
     Conversation { turns, ..Conversation::default() }
 }
 
-fn user(parts: Vec<Part>) -> Turn {
-    Turn::new(Role::User, parts)
+fn user(parts: Vec<Part>) -> Message {
+    Message::new(Role::User, parts)
 }
 
-fn model(parts: Vec<Part>) -> Turn {
-    Turn::new(Role::Assistant, parts)
+fn model(parts: Vec<Part>) -> Message {
+    Message::new(Role::Assistant, parts)
 }
 
 fn text(text: &str) -> Part {
@@ -63,7 +63,7 @@ fn marked(part: Part, ttl: Option<&str>) -> Part {
 fn everything_has_its_place() {
     let said = Conversation {
         turns: vec![
-            Turn::new(Role::System, vec![text("Be brief.")]),
+            Message::new(Role::System, vec![text("Be brief.")]),
             user(vec![text("Hello")]),
             model(vec![text("Hi")]),
             user(vec![text("Why?")]),
@@ -172,7 +172,7 @@ fn calls_and_results_belong_together() {
     assert!(error.message().contains("`c9` does not follow"), "{error}");
     let twice = user(vec![result("c1", "x", None), result("c1", "y", None)]);
     let error = refused(vec![asked(), model(vec![call("c1", "{}")]), twice]);
-    assert_eq!((error.kind, error.param.as_deref()), (Kind::InvalidRequest, Some("messages")));
+    assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::InvalidRequest, Some("messages")));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn marks_stand_behind_what_they_cover() {
         result.parts[0].cache = Some(CacheMark::default());
     }
     let turns = vec![
-        Turn::new(Role::System, vec![marked(text("rules"), Some("1h")), text("more")]),
+        Message::new(Role::System, vec![marked(text("rules"), Some("1h")), text("more")]),
         user(vec![marked(text("a"), None), marked(text(" "), None)]),
         model(vec![call("c1", "{}")]),
         user(vec![inner, text("b")]),
@@ -308,7 +308,7 @@ fn what_is_shown_has_a_format() {
     let alone = refused(vec![user(vec![shown(Content::File, "text/csv", None)])]);
     assert_eq!(
         (alone.kind, alone.message()),
-        (Kind::Inexpressible, "a document needs a text beside it")
+        (ErrorKind::Unsupported, "a document needs a text beside it")
     );
 }
 
@@ -326,10 +326,10 @@ fn the_model_shows_nothing_that_it_could_be_reminded_of() {
 
 #[test]
 fn a_conversation_begins_with_the_user() {
-    let (body, _) = sent(&of(vec![Turn::new(Role::System, vec![text("Say hi.")])]), CLAUDE);
+    let (body, _) = sent(&of(vec![Message::new(Role::System, vec![text("Say hi.")])]), CLAUDE);
     assert_eq!(body, json!({"messages": [{"role": "user", "content": [{"text": "Say hi."}]}]}));
     let error = refused(vec![model(vec![text("Hi")]), user(vec![text("a")])]);
-    assert_eq!(error.kind, Kind::Inexpressible);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
 }
 
 #[test]
@@ -370,5 +370,5 @@ fn a_beginning_is_for_models_that_go_on_with_it() {
     let (body, _) = sent(&of(turns()), CLAUDE);
     assert_eq!(body["messages"][1]["content"], json!([{"text": "Once"}]));
     let error = encoded(&of(turns()), "anthropic.claude-opus-5").unwrap_err();
-    assert_eq!(error.kind, Kind::Inexpressible);
+    assert_eq!(error.kind, ErrorKind::Unsupported);
 }

@@ -9,18 +9,18 @@ const STOP: Frame<'_> = Frame::Event("messageStop", r#"{"stopReason":"end_turn"}
 const USAGE: Frame<'_> =
     Frame::Event("metadata", r#"{"usage":{"inputTokens":3,"outputTokens":4}}"#);
 
-fn read(sent: &[Frame<'_>]) -> (Vec<Event>, Option<Error>) {
+fn read(sent: &[Frame<'_>]) -> (Vec<StreamEvent>, Option<Error>) {
     read_bytes(&frames(sent))
 }
 
-fn read_bytes(bytes: &[u8]) -> (Vec<Event>, Option<Error>) {
+fn read_bytes(bytes: &[u8]) -> (Vec<StreamEvent>, Option<Error>) {
     let (mut reader, mut events) = (Reader::default(), vec![]);
     let read = reader.read(Bytes::copy_from_slice(bytes), &mut events);
     let fault = read.and_then(|()| reader.close(&mut events)).err();
     (events, fault)
 }
 
-fn kinds(events: &[Event]) -> Vec<EventKind> {
+fn kinds(events: &[StreamEvent]) -> Vec<EventKind> {
     events.iter().map(|it| it.kind).collect()
 }
 
@@ -32,7 +32,7 @@ fn the_end_waits_for_the_usage() {
     reader.read(Bytes::copy_from_slice(head), &mut events).unwrap();
     assert_eq!(kinds(&events), [EventKind::Finish]);
     reader.read(Bytes::copy_from_slice(tail), &mut events).unwrap();
-    assert_eq!(kinds(&events), [EventKind::Finish, EventKind::Report, EventKind::End]);
+    assert_eq!(kinds(&events), [EventKind::Finish, EventKind::Usage, EventKind::End]);
     assert_eq!(events[1].usage.unwrap().all_output(), 4);
 }
 
@@ -42,7 +42,7 @@ fn the_usage_may_be_missing_but_not_the_stop() {
     assert_eq!(kinds(&events), [EventKind::Finish, EventKind::End]);
     assert!(fault.is_none());
     let (events, fault) = read(&[USAGE]);
-    assert_eq!(kinds(&events), [EventKind::Report]);
+    assert_eq!(kinds(&events), [EventKind::Usage]);
     assert!(fault.unwrap().message().contains("without `messageStop`"));
 }
 
@@ -68,12 +68,12 @@ fn a_frame_that_is_cut_or_spoiled_is_a_fault() {
 fn an_exception_is_a_fault_of_its_kind() {
     let slow = Frame::Exception("throttlingException", r#"{"message":"Too many requests"}"#);
     let fault = read(&[slow]).1.unwrap();
-    assert_eq!((fault.kind, fault.message()), (Kind::RateLimited, "Too many requests"));
+    assert_eq!((fault.kind, fault.message()), (ErrorKind::RateLimited, "Too many requests"));
     let (events, fault) = read(&[STOP, Frame::Exception("internalServerException", "{}")]);
     assert_eq!(kinds(&events), [EventKind::Finish]);
-    assert_eq!(fault.unwrap().kind, Kind::Upstream);
+    assert_eq!(fault.unwrap().kind, ErrorKind::Upstream);
     let fault = read(&[Frame::Error("InternalError", "gone")]).1.unwrap();
-    assert_eq!((fault.kind, fault.message()), (Kind::Upstream, "gone"));
+    assert_eq!((fault.kind, fault.message()), (ErrorKind::Upstream, "gone"));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_newer_than_this_breaks_nothing() {
     let stop = Frame::Event("messageStop", r#"{"stopReason":"bored"}"#);
     let (events, fault) = read(&[unknown, Frame::Event("contentBlockDelta", delta), stop]);
     assert!(fault.is_none());
-    assert_eq!(events[0], Event::piece(0, Piece::Finish(Finish::Stop)));
+    assert_eq!(events[0], StreamEvent::piece(0, Delta::Finish(Finish::Stop)));
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn a_picture_comes_when_it_is_complete() {
         (Frame::Event("contentBlockStart", start), Frame::Event("contentBlockDelta", delta));
     let end = Frame::Event("contentBlockStop", r#"{"contentBlockIndex":0}"#);
     let (events, _) = read(&[start, delta, delta, end, STOP]);
-    let EventBody::Piece(0, piece) = &events[0].body else { panic!("{events:?}") };
-    let Piece::Image(media) = &**piece else { panic!("{events:?}") };
+    let EventBody::Delta(0, piece) = &events[0].body else { panic!("{events:?}") };
+    let Delta::Image(media) = &**piece else { panic!("{events:?}") };
     assert_eq!(media.media_type.as_deref(), Some("image/png"));
     assert_eq!(media.source, canonical::Source::Base64("AAAAAAAA".to_owned()));
 }

@@ -10,7 +10,7 @@ const LLAMA: &str = "meta.llama3-1-8b-instruct-v1:0";
 
 fn asked(effort: Effort) -> Conversation {
     let reasoning = Reasoning { effort: Some(effort), ..Reasoning::default() };
-    let hello = canonical::Turn::new(canonical::Role::User, vec![canonical::Part::text("a")]);
+    let hello = canonical::Message::new(canonical::Role::User, vec![canonical::Part::text("a")]);
     Conversation { turns: vec![hello], reasoning: Some(reasoning), ..Conversation::default() }
 }
 
@@ -47,9 +47,9 @@ fn a_thought_that_is_not_known_ends_the_thinking() {
     let result = canonical::Part::new(canonical::Content::ToolResult(result));
     let mut thought = canonical::Part::new(canonical::Content::Reasoning("hm".to_owned()));
     thought.signature = Some(canonical::Signature::new("anthropic", "s"));
-    let model = |parts| canonical::Turn::new(canonical::Role::Assistant, parts);
+    let model = |parts| canonical::Message::new(canonical::Role::Assistant, parts);
     conversation.turns.push(model(vec![call.clone()]));
-    conversation.turns.push(canonical::Turn::new(canonical::Role::User, vec![result]));
+    conversation.turns.push(canonical::Message::new(canonical::Role::User, vec![result]));
     assert_eq!(said(&conversation, OLD).1, [Field::Reasoning]);
     assert_eq!(said(&conversation, ADAPTIVE).1, []);
     conversation.turns[1] = model(vec![thought, call]);

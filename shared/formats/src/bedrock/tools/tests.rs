@@ -1,6 +1,6 @@
 //! Tools and choices, family by family.
 
-use canonical::{CacheMark, Json, Part, Role, ToolCall, Turn};
+use canonical::{CacheMark, Json, Message, Part, Role, ToolCall};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn with(names: &[&str], choice: Option<ToolChoice>) -> Conversation {
 fn called(mut conversation: Conversation) -> Conversation {
     let call = ToolCall { id: "c".to_owned(), name: "old".to_owned(), ..ToolCall::default() };
     let part = Part::new(Content::ToolCall(call));
-    conversation.turns.push(Turn::new(Role::Assistant, vec![part]));
+    conversation.turns.push(Message::new(Role::Assistant, vec![part]));
     conversation
 }
 

@@ -1,6 +1,6 @@
 //! What becomes of each thing that can be said.
 
-use canonical::{Kind, Role, Source, Turn};
+use canonical::{ErrorKind, Message, Role, Source};
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn image() -> Said {
 
 /// The contents as JSON, and what was left out.
 fn told(family: Family, turns: &[(Role, Vec<Said>)]) -> Result<(String, Vec<Field>)> {
-    let turns = turns.iter().map(|(role, parts)| Turn::new(*role, parts.clone())).collect();
+    let turns = turns.iter().map(|(role, parts)| Message::new(*role, parts.clone())).collect();
     let conversation = Conversation { turns, ..Conversation::default() };
     let mut dropped = vec![];
     let (_, contents) = of(&conversation, family, &mut dropped)?;
@@ -118,7 +118,7 @@ fn pictures_in_a_result_stand_within_it_or_beside() {
 #[test]
 fn what_fits_no_call_is_refused() {
     let orphan = [(Role::User, vec![result("x", vec![], None)])];
-    assert_eq!(told(Family::Level, &orphan).unwrap_err().kind, Kind::InvalidRequest);
+    assert_eq!(told(Family::Level, &orphan).unwrap_err().kind, ErrorKind::InvalidRequest);
 }
 
 #[test]

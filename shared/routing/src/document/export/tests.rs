@@ -5,7 +5,7 @@ use crate::document::{
 };
 
 /// Documents that say the same have the same rows, whatever is in them.
-fn rows(document: &Document) -> Vec<(String, String)> {
+fn rows(document: &Config) -> Vec<(String, String)> {
     to_rows(document, "/p").0.into_iter().map(|row| (row.sk, row.value)).collect()
 }
 

@@ -29,7 +29,7 @@ fn variables(name: &str) -> Option<String> {
     }
 }
 
-pub(crate) fn document(text: &str) -> Document {
+pub(crate) fn document(text: &str) -> Config {
     match read(text, &variables, &KINDS) {
         Ok(document) => document,
         Err(faults) => panic!("{faults}"),

@@ -90,7 +90,7 @@ fn the_order_of_rows_does_not_matter() {
 }
 
 /// The example and one row more, with a digest that fits.
-fn with_row(sk: &str, value: &str) -> Result<Document, Unreadable> {
+fn with_row(sk: &str, value: &str) -> Result<Config, Unreadable> {
     let mut rows = example();
     rows.push(Row { pk: PARTITION.into(), sk: sk.into(), value: value.into(), expires: None });
     rows.retain(|row| !is_version(row));
@@ -111,7 +111,7 @@ fn a_row_of_no_known_kind_is_refused() {
 #[test]
 fn stored_rows_obey_the_same_rules() {
     let value = r#"{"position":9,"entry":{"name":"x","provider":"nobody","colour":"red"}}"#;
-    let Unreadable::Faults(faults) = with_row("model/x", value).unwrap_err() else {
+    let Unreadable::ConfigErrors(faults) = with_row("model/x", value).unwrap_err() else {
         panic!("faults")
     };
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
