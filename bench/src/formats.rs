@@ -6,8 +6,9 @@ use std::{
 };
 
 use ::formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, EventWriter, Inbound, Outbound, anthropic::Anthropic,
-    gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, EventWriter, Inbound, Outbound,
+    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
 use canonical::{CallSummary, Delta, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};

@@ -7,8 +7,9 @@ use std::{
 };
 
 use ::formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::Anthropic,
-    bedrock::Bedrock, gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
+    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
 use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};

@@ -48,13 +48,13 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stack = Stack::open(&options.stack, &environment)?;
         (Source::Store(stack.parameters), stack.stores)
     } else {
-        let (document, _) = settings::found(options.config, &environment)?;
-        let parameters = serve::parameters(&document, &environment)?;
+        let (config, _) = settings::found(options.config, &environment)?;
+        let parameters = serve::parameters(&config, &environment)?;
         // A gateway that never ran here left nothing behind.
         let stores =
             if options.data.exists() { sqlite::open(&options.data) } else { sqlite::in_memory() };
         let stores = stores.map_err(|error| Failure::Other(error.to_string()))?;
-        (Source::Config(Box::new(document), parameters), stores)
+        (Source::Config(Box::new(config), parameters), stores)
     };
     let configuration =
         Configuration::new(source, stores, environment.signer(), Freshness::default());

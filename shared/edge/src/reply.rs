@@ -200,7 +200,7 @@ mod tests {
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            describe(&reply, &formats::openai_chat::OpenAiChat, &mut headers);
+            describe(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

@@ -3,13 +3,13 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
+use config::Config;
 use gateway::{Configuration, Freshness, Gateway, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use routing::Config;
 use storage::{Parameters, Signer, Stores};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -34,7 +34,7 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     /// What it does.
-    pub document: Config,
+    pub config: Config,
     /// Where the keys are that the document only names.
     pub parameters: Option<Parameters>,
     /// What signs calls to providers in AWS.
@@ -50,7 +50,7 @@ pub async fn listen(
     ready: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
-    let source = Source::Config(Box::new(server.document), server.parameters);
+    let source = Source::Config(Box::new(server.config), server.parameters);
     let configuration =
         Configuration::new(source, server.stores, server.signer, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;

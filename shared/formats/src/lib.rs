@@ -4,28 +4,10 @@
 //! keeps its own bytes; only what must change is changed.
 
 pub mod anthropic;
-mod arguments;
-pub mod bedrock;
-pub mod bedrock_embeddings;
-mod bound;
-mod clean;
-mod data_uri;
-mod estimate;
-mod fault;
-mod fingerprint;
-pub mod gemini;
-pub mod gemini_embeddings;
-mod json;
-pub mod openai_chat;
-pub mod openai_embeddings;
-pub mod openai_responses;
-mod refused;
-mod sse;
-mod tags;
-mod tool_names;
-mod turns;
-mod unstreamed;
-mod wait;
+pub mod aws;
+mod common;
+pub mod google;
+pub mod openai;
 
 use std::fmt;
 
@@ -34,11 +16,15 @@ use canonical::{
     CallSummary, CanonicalRequest, Content, Error, Extra, Field, Format, Framing, GatewayRequest,
     GatewayResponse, Result, StreamEvent,
 };
+use common::{
+    arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
+    signature_tags, sse, tool_names, turns, unstreamed,
+};
 
-pub use clean::{clean, without_secrets};
-pub use estimate::estimated_tokens;
-pub use tool_names::ToolNames;
-pub use wait::{duration, hint};
+pub use common::estimate::estimated_tokens;
+pub use common::redact::{redact, without_secrets};
+pub use common::retry_hint::{duration, hint};
+pub use common::tool_names::ToolNames;
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {

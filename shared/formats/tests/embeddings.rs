@@ -9,18 +9,18 @@ use bytes::Bytes;
 use canonical::{CallSummary, Error, GatewayRequest, Origin, ResponseBody, Result};
 use formats::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
-    bedrock_embeddings::BedrockEmbeddings, gemini_embeddings::GeminiEmbeddings,
-    openai_embeddings::OpenAiEmbeddings,
+    aws::embeddings::BedrockEmbeddings, google::embeddings::GeminiEmbeddings,
+    openai::embeddings::OpenAiEmbeddings,
 };
 
 const CLIENT: &dyn Inbound = &OpenAiEmbeddings;
 
 /// Each format of a provider, its folder, and the models whose requests differ.
 const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
-    ("openai_embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
-    ("gemini_embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
+    ("openai/embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
+    ("google/embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
     (
-        "bedrock_embeddings",
+        "aws/embeddings",
         &BedrockEmbeddings,
         &["amazon.titan-embed-text-v2:0", "us.cohere.embed-v4:0", "cohere.embed-english-v3"],
     ),
@@ -28,7 +28,7 @@ const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
 
 #[test]
 fn requests_are_passed_on_as_expected() {
-    case::check("openai_embeddings", "request", |input| {
+    case::check("openai/embeddings", "request", |input| {
         let request = match CLIENT.decode(Bytes::copy_from_slice(input)) {
             Ok(request) => request,
             Err(error) => return refusal(&error),
@@ -108,7 +108,7 @@ fn errors_are_understood_as_expected() {
 
 #[test]
 fn every_kind_has_cases() {
-    assert!(!case::all("openai_embeddings", "request").is_empty());
+    assert!(!case::all("openai/embeddings", "request").is_empty());
     for (folder, ..) in PROVIDERS {
         for kind in ["response", "error"] {
             assert!(!case::all(folder, kind).is_empty(), "{folder}/{kind}");

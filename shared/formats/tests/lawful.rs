@@ -10,8 +10,8 @@ use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
 use canonical::{CallSummary, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};
 use formats::{
-    DecodeMode, DecodeOptions, Inbound, Outbound, anthropic::Anthropic, gemini::Gemini,
-    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
+    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use proptest::prelude::*;
 

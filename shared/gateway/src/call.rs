@@ -45,7 +45,7 @@ pub struct Call {
 impl Call {
     /// When it has to be over: what the configuration allows, and never later than the platform.
     pub(crate) fn deadline(&self) -> u64 {
-        let allowed = self.snapshot.document.route_timeout.as_millis();
+        let allowed = self.snapshot.config.route_timeout.as_millis();
         let ours = self.clock.arrived.saturating_add(u64::try_from(allowed).unwrap_or(u64::MAX));
         self.platform_deadline.map_or(ours, |it| it.min(ours))
     }

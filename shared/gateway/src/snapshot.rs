@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use canonical::{MicroDollars, Usage};
+use config::{Config, Price, SecretSource};
 use providers::{Client, Upstream};
-use routing::{
-    Config, Routes,
-    document::{Price, SecretSource},
-};
+use routing::Routes;
 use storage::Secret;
 use telemetry::price::{self, Override, Prices, Rates};
 use tenants::Authenticator;
@@ -19,7 +17,7 @@ pub(crate) type Keys = HashMap<String, Secret>;
 #[derive(Debug)]
 pub struct Snapshot {
     /// What the operator wrote.
-    pub document: Config,
+    pub config: Config,
     pub(crate) gate: Authenticator,
     /// From names to candidates.
     pub routes: Routes,
@@ -34,23 +32,23 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Prepares a document whose parameters have these values.
-    pub(crate) fn new(document: Config, version: String, keys: Keys, client: Client) -> Self {
+    pub(crate) fn new(config: Config, version: String, keys: Keys, client: Client) -> Self {
         let resolve = |source: &SecretSource| match source {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
-        let price_kinds = price_kinds(&document);
+        let price_kinds = price_kinds(&config);
         let window =
             |provider: &str, model: &str| price::context_window(price_kinds.get(provider)?, model);
         Self {
-            gate: Authenticator::new(document.api_key.iter().filter_map(resolve).collect()),
-            routes: Routes::new(&document, &window),
-            upstream: Upstream::new(client, &document, &resolve),
-            prices: Prices::new(document.prices.iter().map(overridden).collect()),
+            gate: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
+            routes: Routes::new(&config, &window),
+            upstream: Upstream::new(client, &config, &resolve),
+            prices: Prices::new(config.prices.iter().map(overridden).collect()),
             price_kinds,
             keys,
             version,
-            document,
+            config,
         }
     }
 
@@ -67,8 +65,8 @@ impl Snapshot {
 }
 
 /// A provider at an address of its own is not the company whose format it speaks.
-fn price_kinds(document: &Config) -> HashMap<String, String> {
-    let at_home = document.providers.iter().filter(|it| {
+fn price_kinds(config: &Config) -> HashMap<String, String> {
+    let at_home = config.providers.iter().filter(|it| {
         let home = providers::find(&it.kind).map_or("", |it| it.base_url);
         it.base_url.as_deref().is_none_or(|it| home.is_empty() || it.trim_end_matches('/') == home)
     });

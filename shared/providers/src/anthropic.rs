@@ -6,7 +6,7 @@
 //! is overloaded.
 
 use canonical::Task;
-use formats::anthropic::{Anthropic, AnthropicCount};
+use formats::anthropic::messages::{Anthropic, AnthropicCount};
 
 use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
 

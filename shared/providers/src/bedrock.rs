@@ -5,7 +5,7 @@
 //! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
 
 use canonical::Task;
-use formats::{bedrock::Bedrock, bedrock_embeddings::BedrockEmbeddings};
+use formats::{aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
 use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 

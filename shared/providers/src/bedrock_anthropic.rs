@@ -4,7 +4,7 @@
 //! host and the same ways to prove oneself as Converse, under `/anthropic`. It counts no tokens.
 
 use canonical::Task;
-use formats::anthropic::Anthropic;
+use formats::anthropic::messages::Anthropic;
 
 use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use canonical::{Error, ErrorKind, GatewayRequest, Result};
 use formats::ChatCompatibility;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use routing::document;
+
 use storage::{Secret, Signer};
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Gives the value of a secret, wherever it is kept.
-pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
+pub type Resolve<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>;
 
 /// Everything that a call to one provider needs.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Endpoint {
     pub(crate) fn new(
         provider: &'static Provider,
         base_url: Option<&str>,
-        configured: &document::Provider,
+        configured: &config::Provider,
         resolve: Resolve<'_>,
         signer: &Signer,
     ) -> Result<Self> {
@@ -167,7 +167,7 @@ fn parsed(url: &str) -> Result<Uri> {
 
 fn common_headers(
     provider: &Provider,
-    configured: &document::Provider,
+    configured: &config::Provider,
     resolve: Resolve<'_>,
 ) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(8);
@@ -237,8 +237,8 @@ mod tests {
     use super::*;
 
     fn endpoint(kind: &str, base_url: Option<&str>) -> Endpoint {
-        let key = document::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
-        let configured = document::Provider {
+        let key = config::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
+        let configured = config::Provider {
             name: "p".to_owned(),
             kind: kind.to_owned(),
             base_url: None,
@@ -249,9 +249,9 @@ mod tests {
             timeout: None,
             script: None,
         };
-        let resolve = |it: &document::SecretSource| match it {
-            document::SecretSource::Value { value, .. } => Some(value.clone()),
-            document::SecretSource::Parameter { .. } => None,
+        let resolve = |it: &config::SecretSource| match it {
+            config::SecretSource::Value { value, .. } => Some(value.clone()),
+            config::SecretSource::Parameter { .. } => None,
         };
         let signer = Signer::new(Some("eu-west-1".to_owned()), None);
         let provider = crate::find(kind).unwrap();

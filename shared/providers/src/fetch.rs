@@ -27,7 +27,6 @@ use canonical::{
 };
 use formats::Outbound;
 use futures_util::future::join_all;
-use routing::document;
 
 use download::download;
 use network::{Internet, Network};
@@ -72,7 +71,7 @@ pub(crate) struct Wish<'a> {
 
 impl Fetch {
     /// What a document allows.
-    pub(crate) fn new(allowed: Option<&document::Fetch>) -> Self {
+    pub(crate) fn new(allowed: Option<&config::Fetch>) -> Self {
         Self {
             hosts: allowed.map(|it| it.hosts.clone()).unwrap_or_default(),
             max_bytes: allowed.map_or(0, |it| it.max_bytes),

@@ -8,8 +8,8 @@
 
 use canonical::Task;
 use formats::{
-    gemini::{Gemini, GeminiCount},
-    gemini_embeddings::GeminiEmbeddings,
+    google::embeddings::GeminiEmbeddings,
+    google::generate_content::{Gemini, GeminiCount},
 };
 
 use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamEnd, StreamUsage};

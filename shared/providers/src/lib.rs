@@ -37,8 +37,8 @@ mod xai;
 
 use canonical::Task;
 use formats::{
-    ChatCompatibility, MaxTokensName, Outbound, openai_chat::OpenAiChat,
-    openai_embeddings::OpenAiEmbeddings, openai_responses::OpenAiResponses,
+    ChatCompatibility, MaxTokensName, Outbound, openai::chat::OpenAiChat,
+    openai::embeddings::OpenAiEmbeddings, openai::responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
 

@@ -21,7 +21,8 @@ use canonical::{
     CallSummary, Embedding, EmbeddingInput, Error, ErrorKind, GatewayResponse as Said,
     ResponseBody, Result, Usage, Vectors,
 };
-use formats::{Inbound, openai_embeddings::OpenAiEmbeddings};
+use config::Script;
+use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{
@@ -30,7 +31,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use routing::document::Script;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle, time::Sleep};
 

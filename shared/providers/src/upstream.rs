@@ -7,14 +7,12 @@ use canonical::{
     CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin,
     ResponseBody, Result, Task,
 };
+use config::{Config, ConflictResolution};
 use formats::{DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, ToolNames};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use routing::{
-    Attempt, Config, Target,
-    document::{self, ConflictResolution},
-};
+use routing::{Attempt, Target};
 
 use crate::{
     Client, EventStream, Fetched,
@@ -86,9 +84,9 @@ pub enum UpstreamBody {
 
 impl Upstream {
     /// Prepares every provider of a document.
-    pub fn new(client: Client, document: &Config, resolve: Resolve<'_>) -> Self {
+    pub fn new(client: Client, config: &Config, resolve: Resolve<'_>) -> Self {
         let mut mocks = vec![];
-        let mut prepared = |it: &document::Provider| {
+        let mut prepared = |it: &config::Provider| {
             let entry = crate::find(&it.kind)
                 .ok_or_else(|| Error::new(ErrorKind::Internal, "its type is not in the catalog"))?;
             if entry.base_url != mock::WITHIN {
@@ -99,13 +97,12 @@ impl Upstream {
             mocks.push(mock);
             Endpoint::new(entry, Some(&base_url), it, resolve, &client.signer)
         };
-        let endpoints =
-            document.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
+        let endpoints = config.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
         Self {
             client,
             endpoints,
-            idle_timeout: document.idle_timeout,
-            fetch: Fetch::new(document.fetch.as_ref()),
+            idle_timeout: config.idle_timeout,
+            fetch: Fetch::new(config.fetch.as_ref()),
             _mocks: mocks,
         }
     }
@@ -446,7 +443,9 @@ mod tests {
     use std::sync::Arc;
 
     use canonical::Vectors;
-    use formats::{Inbound, anthropic::AnthropicCount, openai_embeddings::OpenAiEmbeddings};
+    use formats::{
+        Inbound, anthropic::messages::AnthropicCount, openai::embeddings::OpenAiEmbeddings,
+    };
     use routing::{Cooldowns, Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -458,11 +457,15 @@ mod tests {
             "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
              models: [{{ name: m, provider: first }}]"
         );
-        let kind =
-            document::Kind { name, needs_base_url: false, needs_key: false, takes_region: false };
-        let document = document::read(&yaml, &|_| None, &[kind]).unwrap();
-        let upstream = Upstream::new(Client::new(storage::Signer::default()), &document, &|_| None);
-        let routes = Routes::new(&document, &|_, _| None);
+        let kind = config::ProviderKind {
+            name,
+            needs_base_url: false,
+            needs_key: false,
+            takes_region: false,
+        };
+        let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
+        let upstream = Upstream::new(Client::new(storage::Signer::default()), &config, &|_| None);
+        let routes = Routes::new(&config, &|_, _| None);
         let plan = routes.plan(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let limits = Limits { deadline: u64::MAX, seed: 0 };
         let next = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();

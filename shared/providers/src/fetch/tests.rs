@@ -5,12 +5,13 @@ use std::{io, net::IpAddr};
 
 use bytes::Bytes;
 use canonical::{Format, GatewayRequest, GatewayResponse, Message, ToolResult};
+use config::read;
 use formats::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader};
 use futures_util::future::BoxFuture;
-use routing::{Failover, Limits, ModelQuery, Routes, document::read};
+use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
     openai,
-    provider::{EncodeOptions, Fake, UpstreamResponse},
+    provider::{Answer, Fake, Step},
 };
 use tokio::net::TcpStream;
 
@@ -73,7 +74,7 @@ impl Outbound for BytesOnly {
         url.starts_with("s3://")
     }
 
-    fn response(&self, _: Bytes, _: DecodeOptions) -> Result<Response> {
+    fn response(&self, _: Bytes, _: DecodeOptions) -> Result<GatewayResponse> {
         unreachable!("nothing is sent")
     }
 
@@ -149,7 +150,7 @@ impl World {
     }
 
     /// Why `a.test`, which answers this, gives no picture.
-    async fn refusal_of(&self, answer: UpstreamResponse) -> String {
+    async fn refusal_of(&self, answer: Answer) -> String {
         self.fake.answers([answer]);
         self.refusal("https://a.test/p?secret").await
     }
@@ -173,8 +174,8 @@ fn image(url: &str) -> Content {
     Content::Image(at(url))
 }
 
-fn picture() -> UpstreamResponse {
-    UpstreamResponse::raw(200, "image/png", PNG)
+fn picture() -> Answer {
+    Answer::raw(200, "image/png", PNG)
 }
 
 #[tokio::test]
@@ -204,7 +205,7 @@ async fn pictures_in_tool_results_become_bytes_too() {
 #[tokio::test]
 async fn a_document_becomes_bytes_and_keeps_its_name() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([UpstreamResponse::raw(200, "application/pdf", "%PDF-1.7")]);
+    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
     let named = Media { name: Some("a.pdf".to_owned()), ..at("https://a.test/") };
     let media = world.ask(vec![Content::File(named)]).await.unwrap();
     assert_eq!(media[0].name.as_deref(), Some("a.pdf"));
@@ -224,7 +225,7 @@ async fn what_the_format_takes_by_its_address_is_left_alone() {
 #[tokio::test]
 async fn the_bytes_know_better_which_picture_they_are() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([UpstreamResponse::raw(200, "image/jpeg", PNG)]);
+    world.fake.answers([Answer::raw(200, "image/jpeg", PNG)]);
     let media = world.ask(vec![image("https://a.test/")]).await.unwrap();
     assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
 }
@@ -243,7 +244,7 @@ async fn an_address_is_asked_once_in_a_call() {
 async fn a_failure_is_not_asked_for_again_in_the_same_call() {
     let world = world(&[PUBLIC]).await;
     assert_eq!(
-        world.refusal_of(UpstreamResponse::raw(404, "text/plain", "no")).await,
+        world.refusal_of(Answer::raw(404, "text/plain", "no")).await,
         "`a.test` answered with 404"
     );
     assert_eq!(world.refusal_of(picture()).await, "`a.test` answered with 404");
@@ -340,7 +341,7 @@ async fn no_redirect_is_followed() {
     for to in ["http://169.254.169.254/latest/", "https://x.b.test/secret", "/elsewhere"] {
         for status in [301, 302, 303, 307, 308] {
             let world = world(&[PUBLIC]).await;
-            let moved = UpstreamResponse::raw(status, "image/png", PNG).header("location", to);
+            let moved = Answer::raw(status, "image/png", PNG).header("location", to);
             let why = world.refusal_of(moved).await;
             assert!(why.starts_with("`a.test` answered with a redirect"), "{why}");
             assert_eq!(world.connected().len(), 1);
@@ -353,18 +354,17 @@ async fn no_redirect_is_followed() {
 async fn what_is_too_large_is_refused_whether_or_not_it_says_so() {
     let large = [PNG, &[0; 1000]].concat();
     let why = "`a.test` would exceed the 1000 bytes that one request may have fetched";
-    let said = UpstreamResponse::raw(200, "image/png", large.clone());
+    let said = Answer::raw(200, "image/png", large.clone());
     assert_eq!(world(&[PUBLIC]).await.refusal_of(said).await, why);
-    let half = || Target::Frame(Bytes::from(large[..600].to_vec()));
-    let unsaid = UpstreamResponse::stream([half(), half(), Target::Hang])
-        .header("content-type", "image/png");
+    let half = || Step::Frame(Bytes::from(large[..600].to_vec()));
+    let unsaid = Answer::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
     assert_eq!(world(&[PUBLIC]).await.refusal_of(unsaid).await, why);
 }
 
 #[tokio::test]
 async fn pictures_share_the_bytes_of_a_request() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([UpstreamResponse::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
+    world.fake.answers([Answer::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
     assert!(world.ask(vec![image("https://a.test/1")]).await.is_ok());
     assert!(world.refusal("https://a.test/2").await.contains("would exceed"));
 }
@@ -382,10 +382,10 @@ async fn there_may_be_sixteen() {
 #[tokio::test]
 async fn what_takes_too_long_is_refused() {
     let begun = || {
-        let start = Target::Frame(Bytes::from_static(PNG));
-        UpstreamResponse::stream([start, Target::Hang]).header("content-type", "image/png")
+        let start = Step::Frame(Bytes::from_static(PNG));
+        Answer::stream([start, Step::Hang]).header("content-type", "image/png")
     };
-    for slow in [UpstreamResponse::hang(), begun()] {
+    for slow in [Answer::hang(), begun()] {
         let mut world = world(&[PUBLIC]).await;
         world.fetch.timeout = Duration::from_millis(50);
         assert_eq!(world.refusal_of(slow).await, "`a.test` did not give it within 0.05 s");
@@ -396,10 +396,7 @@ async fn what_takes_too_long_is_refused() {
 async fn half_of_the_steps_time_is_left_to_the_provider() {
     let mut world = world(&[PUBLIC]).await;
     world.limit = Duration::from_millis(100);
-    assert_eq!(
-        world.refusal_of(UpstreamResponse::hang()).await,
-        "`a.test` did not give it within 0.05 s"
-    );
+    assert_eq!(world.refusal_of(Answer::hang()).await, "`a.test` did not give it within 0.05 s");
 }
 
 #[tokio::test]
@@ -411,14 +408,14 @@ async fn what_is_no_picture_is_refused() {
         ("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
         ("image/png", b""),
     ] {
-        let answer = UpstreamResponse::raw(200, kind, body);
+        let answer = Answer::raw(200, kind, body);
         assert_eq!(world(&[PUBLIC]).await.refusal_of(answer).await, odd, "{kind}");
     }
     let contradicted = "`a.test` answered with a `Content-Type` that its bytes contradict";
-    let page = UpstreamResponse::raw(200, "text/html", PNG);
+    let page = Answer::raw(200, "text/html", PNG);
     assert_eq!(world(&[PUBLIC]).await.refusal_of(page).await, contradicted);
-    let document = UpstreamResponse::raw(200, "application/pdf", "%PDF-1.7");
-    let why = world(&[PUBLIC]).await.refusal_of(document).await;
+    let config = Answer::raw(200, "application/pdf", "%PDF-1.7");
+    let why = world(&[PUBLIC]).await.refusal_of(config).await;
     assert_eq!(why, "what is there is application/pdf");
 }
 
@@ -428,11 +425,8 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
         (picture().header("content-encoding", "gzip"), "answered in a compression"),
         (picture().status(206), "answered with 206"),
         (picture().status(500), "answered with 500"),
-        (UpstreamResponse::close(), "broke off"),
-        (
-            UpstreamResponse::stream([Target::Frame(Bytes::from_static(PNG)), Target::Cut]),
-            "broke off",
-        ),
+        (Answer::close(), "broke off"),
+        (Answer::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
     ] {
         let why = world(&[PUBLIC]).await.refusal_of(answer).await;
         assert!(why.starts_with(&format!("`a.test` {told}")), "{why}");
@@ -457,7 +451,7 @@ async fn what_the_model_said_is_left_to_the_encoder() {
     assert_eq!(*filled, meaning);
 }
 
-/// A format of clients who only ever ask about the document at `a.test`.
+/// A format of clients who only ever ask about the config at `a.test`.
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
     understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
@@ -466,19 +460,19 @@ const ABOUT_A_DOCUMENT: Format = Format {
 
 /// What a route of these steps answers through this fetcher, and what it failed with on the way.
 async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
-    let kind = |it: &&crate::Provider| document::Kind {
+    let kind = |it: &&crate::Provider| config::ProviderKind {
         name: it.name,
         needs_base_url: false,
         needs_key: false,
         takes_region: false,
     };
-    let kinds: Vec<document::Kind> = crate::CATALOG.iter().map(kind).collect();
-    let document = read(yaml, &|_| None, &kinds).unwrap();
+    let kinds: Vec<config::ProviderKind> = crate::CATALOG.iter().map(kind).collect();
+    let config = read(yaml, &|_| None, &kinds).unwrap();
     let mut upstream =
-        Upstream::new(Client::new(storage::Signer::new(None, None)), &document, &|_| None);
+        Upstream::new(Client::new(storage::Signer::new(None, None)), &config, &|_| None);
     upstream.fetch = fetch;
     let asked = ModelQuery { model: Some("r"), provider: None };
-    let plan = Routes::new(&document, &|_, _| None).plan(asked).unwrap();
+    let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
     let limits = Limits { deadline: u64::MAX, seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
     let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
@@ -520,7 +514,7 @@ fn two_steps(first: &Fake, second: &Fake) -> String {
 #[tokio::test]
 async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([UpstreamResponse::raw(200, "application/pdf", "%PDF-1.7")]);
+    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
     let (first, second) = (Fake::start().await, Fake::start().await);
     first.answers([openai::error(500, "x", "no")]);
     second.answers([openai::completion("Hi")]);

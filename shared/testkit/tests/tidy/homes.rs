@@ -30,7 +30,7 @@ const HOMES: &[(&str, &str)] = &[
     ("percent-encoding", "edge"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
-    ("saphyr-parser", "routing"),
+    ("saphyr-parser", "config"),
     ("tokio-rustls", "providers"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
@@ -78,12 +78,12 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["canonical", "storage", "formats", "routing", "telemetry", "edge"],
+        &["canonical", "storage", "config", "formats", "routing", "telemetry", "edge"],
         "derives only: what is written where is each crate's own",
     ),
     (
         "serde_json",
-        &["storage", "formats", "routing", "telemetry", "providers", "gateway", "edge"],
+        &["storage", "config", "formats", "routing", "telemetry", "providers", "gateway", "edge"],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
