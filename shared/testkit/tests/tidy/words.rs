@@ -160,7 +160,8 @@ fn segments(identifier: &str) -> Vec<String> {
 }
 
 fn is_kept(path: &str, word: &str) -> bool {
-    KEPT.iter().any(|(start, kept, _)| path.starts_with(start) && (kept.is_empty() || *kept == word))
+    KEPT.iter()
+        .any(|(start, kept, _)| path.starts_with(start) && (kept.is_empty() || *kept == word))
 }
 
 /// Every retired word of these files, once for each file and word.
