@@ -23,6 +23,20 @@ def template(file="template.yaml"):
     return yaml_parse((ROOT / file).read_text())
 
 
+def resources(kind, file="template.yaml"):
+    """The properties of every resource of a kind, by logical name."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template(file)["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def nested_parameters(name):
+    """What the template passes to a nested stack."""
+    return template()["Resources"][name]["Properties"]["Parameters"]
+
+
 def nested():
     """The file of every nested stack, by the logical name that the template gives it."""
     return {

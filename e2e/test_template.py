@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-from fnmatch import fnmatchcase
 
 import pytest
 import tomlkit
@@ -15,44 +13,7 @@ FRONT_DOOR = "infra/front-door.yaml"
 ALARMS = "infra/alarms.yaml"
 BUDGET = "infra/budget.yaml"
 ALL = ["template.yaml", FRONT_DOOR, ALARMS, BUDGET]
-
-CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 READ_CONFIG = {"dynamodb:GetItem", "dynamodb:Query"}
-
-# The contract's paths, and the folder of the function that serves them.
-SERVED_BY = {
-    "/v1/chat/completions": "chat-completions",
-    "/chat/completions": "chat-completions",
-    "/openai/v1/chat/completions": "chat-completions",
-    "/v1/messages": "messages",
-    "/v1/messages/count_tokens": "messages",
-    "/anthropic/v1/messages": "messages",
-    "/anthropic/v1/messages/count_tokens": "messages",
-    "/v1/responses": "responses",
-    "/openai/v1/responses": "responses",
-    "/v1beta/models/some/model:generateContent": "generate-content",
-    "/v1beta/models/some/model:streamGenerateContent": "generate-content",
-    "/v1beta/models/some/model:countTokens": "generate-content",
-    "/v1/models/llama3:8b:generateContent": "generate-content",
-    "/gemini/v1/models/m:generateContent": "generate-content",
-    "/gemini/v1beta/models/m:embedContent": "generate-content",
-    "/v1/embeddings": "embeddings",
-    "/openai/v1/embeddings": "embeddings",
-    "/v1/models": "models",
-    "/v1/models/some/model:with-slashes": "models",
-    "/openai/v1/models": "models",
-    "/anthropic/v1/models/m": "models",
-    "/v1beta/models": "models",
-    "/v1beta/models/m": "models",
-    "/gemini/v1beta/models": "models",
-    "/gemini/v1/models/m": "models",
-    "/health": "health",
-    "/health/live": "health",
-    "/health/ready": "health",
-    "/": "health",
-    "/no/such/path": "health",
-}
 
 
 @pytest.fixture
@@ -60,44 +21,9 @@ def env(tmp_path):
     return stack.environment(tmp_path / "sam")
 
 
-def resources(kind, file="template.yaml"):
-    """The properties of every resource of a kind, by logical name."""
-    return {
-        name: resource.get("Properties", {})
-        for name, resource in stack.template(file)["Resources"].items()
-        if resource["Type"] == kind
-    }
-
-
-def nested_parameters(name):
-    """What the template passes to a nested stack."""
-    return stack.template()["Resources"][name]["Properties"]["Parameters"]
-
-
-def front_door():
-    [properties] = resources("AWS::CloudFront::Distribution", FRONT_DOOR).values()
-    return properties["DistributionConfig"]
-
-
-def behaviours():
-    """Every behaviour in the order CloudFront tries them, the default last."""
-    config = front_door()
-    return [*config["CacheBehaviors"], {"PathPattern": "*", **config["DefaultCacheBehavior"]}]
-
-
-def folder_behind(path):
-    """The folder of the function that CloudFront would send a path to."""
-    [first, *_] = [b for b in behaviours() if fnmatchcase(path, b["PathPattern"])]
-    origin = first["TargetOriginId"]
-    [domain] = [o["DomainName"] for o in front_door()["Origins"] if o["Id"] == origin]
-    passed = nested_parameters("CloudFront")[domain["Ref"]]
-    [name] = re.findall(r'\["(\w+)Url", "FunctionUrl"\]', json.dumps(passed))
-    return stack.functions()[name]["CodeUri"].removeprefix("functions/")
-
-
 def statements():
     """Every statement of every policy, those behind a condition included."""
-    for policy in resources("AWS::IAM::ManagedPolicy").values():
+    for policy in stack.resources("AWS::IAM::ManagedPolicy").values():
         for statement in policy["PolicyDocument"]["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
@@ -167,11 +93,11 @@ def test_the_public_may_call_every_url_and_only_by_its_url(monkeypatch):
 
 
 def test_every_function_logs_to_the_group_that_expires():
-    functions = [*stack.functions().values(), *resources("AWS::Lambda::Function").values()]
+    functions = [*stack.functions().values(), *stack.resources("AWS::Lambda::Function").values()]
     for function in functions:
         assert function["LoggingConfig"]["LogGroup"] == {"Ref": "Logs"}
         assert function["LoggingConfig"]["LogFormat"] == "JSON"
-    assert resources("AWS::Logs::LogGroup")["Logs"]["RetentionInDays"] == {"Ref": "LogRetention"}
+    assert stack.resources("AWS::Logs::LogGroup")["Logs"]["RetentionInDays"] == {"Ref": "LogRetention"}
 
 
 def test_every_call_leaves_its_report_line():
@@ -182,27 +108,27 @@ def test_every_call_leaves_its_report_line():
 
 def test_every_function_has_an_alarm_and_the_account_has_one():
     watched = []
-    for alarm in resources("AWS::CloudWatch::Alarm", ALARMS).values():
+    for alarm in stack.resources("AWS::CloudWatch::Alarm", ALARMS).values():
         dimensions = alarm["Dimensions"]
         if dimensions == {"Ref": "AWS::NoValue"}:
             watched.append(("the account", alarm["MetricName"]))
             continue
         [dimension] = dimensions
-        function = nested_parameters("Alarms")[dimension["Value"]["Ref"]]["Ref"]
+        function = stack.nested_parameters("Alarms")[dimension["Value"]["Ref"]]["Ref"]
         watched.append((function, alarm["MetricName"]))
     expected = [(name, "Errors") for name in stack.functions()] + [("the account", "Throttles")]
     assert sorted(watched) == sorted(expected)
 
 
 def test_an_alarm_writes_to_the_address_that_was_given():
-    [topic] = resources("AWS::SNS::Topic", ALARMS).values()
+    [topic] = stack.resources("AWS::SNS::Topic", ALARMS).values()
     assert topic["Subscription"] == [{"Protocol": "email", "Endpoint": {"Ref": "Email"}}]
-    for alarm in resources("AWS::CloudWatch::Alarm", ALARMS).values():
+    for alarm in stack.resources("AWS::CloudWatch::Alarm", ALARMS).values():
         assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
 
 
 def test_the_budget_writes_before_and_beyond_its_limit():
-    [budget] = resources("AWS::Budgets::Budget", BUDGET).values()
+    [budget] = stack.resources("AWS::Budgets::Budget", BUDGET).values()
     assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "MonthlyBudget"}, "Unit": "USD"}
     thresholds = set()
     for sent in budget["NotificationsWithSubscribers"]:
@@ -255,7 +181,7 @@ def test_nested_stacks_are_there_only_when_wanted():
 
 @pytest.mark.parametrize(("name", "file"), stack.nested().items())
 def test_a_nested_stack_gets_exactly_its_parameters(name, file):
-    assert set(nested_parameters(name)) == set(stack.template(file)["Parameters"])
+    assert set(stack.nested_parameters(name)) == set(stack.template(file)["Parameters"])
 
 
 def test_nobody_is_asked_for_anything():
@@ -274,7 +200,7 @@ def test_nobody_is_asked_for_anything():
 def test_functions_are_built_for_the_cheaper_processor_by_default():
     assert stack.template()["Parameters"]["Architecture"]["Default"] == "arm64"
     assert "ARCHITECTURE ?= arm64\n" in (stack.ROOT / "Makefile").read_text()
-    for function in [*stack.functions().values(), *resources("AWS::Lambda::Function").values()]:
+    for function in [*stack.functions().values(), *stack.resources("AWS::Lambda::Function").values()]:
         assert function["Architectures"] == [{"Ref": "Architecture"}]
 
 
@@ -293,152 +219,7 @@ def test_concurrency_is_reserved_only_on_request():
             assert function["ReservedConcurrentExecutions"]["Fn::If"][0] == "HasReservation"
 
 
-# The front door.
-
-
-@pytest.mark.parametrize(("path", "folder"), SERVED_BY.items())
-def test_a_path_reaches_its_function(path, folder):
-    assert folder_behind(path) == folder
-
-
-@pytest.mark.parametrize("folder", stack.folders())
-def test_every_route_in_the_code_reaches_its_function(folder):
-    code = (stack.folders()[folder] / "src/lib.rs").read_text()
-    for route in re.findall(r'"(/[^"\s]*)"', code):
-        path = re.sub(r"\{[^}]*\}", "x", route.replace("{method}", "generateContent"))
-        assert folder_behind(path) == folder, route
-
-
-def test_no_behaviour_holds_a_stream_or_a_header_back():
-    for behaviour in behaviours():
-        assert behaviour["Compress"] is False
-        assert behaviour["CachePolicyId"] == CACHING_DISABLED
-        assert behaviour["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST_HEADER
-        assert behaviour["ViewerProtocolPolicy"] == "https-only"
-        assert len(behaviour["AllowedMethods"]) == 7
-
-
-def test_every_origin_is_tried_once_and_gets_the_secret():
-    origins = front_door()["Origins"]
-    assert len(origins) == len(stack.functions())
-    for origin in origins:
-        assert origin["ConnectionAttempts"] == 1
-        assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
-        assert origin["OriginCustomHeaders"] == [
-            {"HeaderName": "x-origin-secret", "HeaderValue": {"Ref": "OriginSecret"}}
-        ]
-
-
-def test_the_front_door_and_the_functions_know_the_same_read_timeout():
-    for origin in front_door()["Origins"]:
-        timeout = origin["CustomOriginConfig"]["OriginReadTimeout"]
-        assert timeout == {"Ref": "OriginReadTimeout"}
-    parameter = {"Ref": "OriginReadTimeout"}
-    assert nested_parameters("CloudFront")["OriginReadTimeout"] == parameter
-    for function in stack.functions().values():
-        variables = function["Environment"]["Variables"]
-        assert variables["ORIGIN_READ_TIMEOUT_SECONDS"] == parameter
-    # More than 120 s needs a quota that an account has to ask for.
-    assert stack.template()["Parameters"]["OriginReadTimeout"]["Default"] == 120
-
-
-def test_no_failure_is_repeated_from_a_cache():
-    kept = {e["ErrorCode"]: e["ErrorCachingMinTTL"] for e in front_door()["CustomErrorResponses"]}
-    assert {500, 501, 502, 503, 504, 400, 403, 404, 405, 414} == set(kept)
-    assert set(kept.values()) == {0}
-    # An error page would take the place of the gateway's own words.
-    assert not any("ResponsePagePath" in e for e in front_door()["CustomErrorResponses"])
-
-
-def test_clients_need_tls_1_2():
-    certificate = front_door()["ViewerCertificate"]
-    assert certificate["MinimumProtocolVersion"] == "TLSv1.2_2021"
-    for origin in front_door()["Origins"]:
-        assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
-
-
-# The largest body.
-
-LAMBDA_EVENT_BYTES = 6 * 1024 * 1024
-# What else is in an event: headers of at most 20 KB at CloudFront, escaped, and the context.
-EVENT_OVERHEAD_BYTES = 64 * 1024
-MAX_BODY_BYTES = stack.template()["Parameters"]["MaxBodyBytes"]["Default"]
-
-
-def test_a_body_of_the_largest_size_fits_into_an_event_as_base64():
-    assert MAX_BODY_BYTES * 4 / 3 + EVENT_OVERHEAD_BYTES <= LAMBDA_EVENT_BYTES
-
-
-def test_the_front_door_and_the_functions_know_the_same_body_limit():
-    parameter = {"Ref": "MaxBodyBytes"}
-    assert nested_parameters("CloudFront")["MaxBodyBytes"] == parameter
-    for function in stack.functions().values():
-        assert function["Environment"]["Variables"]["MAX_BODY_BYTES"] == parameter
-    for behaviour in behaviours():
-        [association] = behaviour["FunctionAssociations"]
-        assert association["EventType"] == "viewer-request"
-        assert association["FunctionARN"] == {"Fn::GetAtt": ["BodyLimit", "FunctionARN"]}
-
-
-def body_limit_function(uri, headers):
-    """Runs the front door's function on a request, and gives what it returns."""
-    [function] = resources("AWS::CloudFront::Function", FRONT_DOOR).values()
-    code = function["FunctionCode"]["Fn::Sub"].replace("${MaxBodyBytes}", str(MAX_BODY_BYTES))
-    assert "${" not in code
-    event = {
-        "context": {"requestId": "id-of-the-request"},
-        "request": {
-            "method": "POST", "uri": uri,
-            "headers": {name: {"value": value} for name, value in headers.items()},
-        },
-    }
-    code += f"\nconsole.log(JSON.stringify(handler({json.dumps(event)})));"
-    done = subprocess.run(
-        [stack.TOOLS / "node", "--eval", code], check=True, capture_output=True, text=True,
-    )
-    return json.loads(done.stdout)
-
-
-@pytest.mark.parametrize("headers", [{}, {"content-length": str(MAX_BODY_BYTES)}])
-def test_a_body_that_may_fit_passes_the_front_door(headers):
-    assert body_limit_function("/v1/chat/completions", headers)["uri"] == "/v1/chat/completions"
-
-
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        (
-            "/v1/chat/completions",
-            {
-                "error": {
-                    "type": "invalid_request_error", "code": "request_too_large", "param": None,
-                    "request_id": "id-of-the-request",
-                },
-            },
-        ),
-        (
-            "/anthropic/v1/messages",
-            {
-                "type": "error", "error": {"type": "request_too_large"},
-                "request_id": "id-of-the-request",
-            },
-        ),
-        (
-            "/v1/models/m:generateContent",
-            {"error": {"code": 413, "status": "INVALID_ARGUMENT", "details": []}},
-        ),
-    ],
-    ids=["openai", "anthropic", "gemini"],
-)
-def test_a_larger_body_is_refused_in_the_shape_of_its_api(uri, expected):
-    response = body_limit_function(uri, {"content-length": str(MAX_BODY_BYTES + 1)})
-    assert response["statusCode"] == 413
-    body = json.loads(response["body"]["data"])
-    assert body["error"].pop("message") == "Lockgate: The body is larger than 4.5 MB."
-    assert body == expected
-
-
-# Who may do what.
+# Rights.
 
 
 def test_no_policy_reaches_everything():
@@ -521,11 +302,11 @@ def test_functions_accept_the_secret_and_the_one_before():
             assert (condition, nothing) == ("HasFrontDoor", {"Ref": "AWS::NoValue"})
             assert secret == {"Fn::GetAtt": ["OriginSecret", attribute]}
     current = {"Fn::GetAtt": ["OriginSecret", "Current"]}
-    assert nested_parameters("CloudFront")["OriginSecret"] == current
+    assert stack.nested_parameters("CloudFront")["OriginSecret"] == current
 
 
 def test_the_maker_of_the_secret_may_touch_its_own_parameter_only():
-    [role] = resources("AWS::IAM::Role").values()
+    [role] = stack.resources("AWS::IAM::Role").values()
     [policy] = role["Policies"]
     [statement] = policy["PolicyDocument"]["Statement"]
     assert set(statement["Action"]) == {
@@ -548,12 +329,12 @@ def test_the_configuration_survives_its_stack_and_mistakes():
 
 
 def test_state_expires():
-    state = resources("AWS::DynamoDB::Table")["StateTable"]
+    state = stack.resources("AWS::DynamoDB::Table")["StateTable"]
     assert state["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
 def test_tables_have_the_keys_that_storage_uses_and_cost_nothing_at_rest():
-    for table in resources("AWS::DynamoDB::Table").values():
+    for table in stack.resources("AWS::DynamoDB::Table").values():
         assert table["BillingMode"] == "PAY_PER_REQUEST"
         keys = [(k["AttributeName"], k["KeyType"]) for k in table["KeySchema"]]
         assert keys == [("pk", "HASH"), ("sk", "RANGE")]
