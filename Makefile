@@ -47,8 +47,10 @@ deploy: .venv/deploys ## Build and deploy to AWS: make deploy [DOMAIN=… EMAIL=
 	@wanted=$$(.venv/bin/python infra/preflight.py --stack $(STACK) --architecture $(ARCHITECTURE) \
 		$(if $(BUILT),--built) $(parameters)) && \
 	$(if $(BUILT),,$(sam_build) &&) \
-	$(sam) deploy --config-file $(CURDIR)/samconfig.toml --template-file $(or $(BUILT),.aws-sam/build/template.yaml) \
-		--stack-name $(STACK) --parameter-overrides $$wanted </dev/null
+	{ $(sam) deploy --config-file $(CURDIR)/samconfig.toml \
+		--template-file $(or $(BUILT),.aws-sam/build/template.yaml) \
+		--stack-name $(STACK) --parameter-overrides $$wanted </dev/null || \
+	{ .venv/bin/python infra/failures.py --stack $(STACK) >&2; exit 1; }; }
 
 bench: ## Measure the gateway against its floor
 	cargo build --release --package lockgate --package chat-completions --package messages --package responses --package generate-content --package models --package health --package bench

@@ -102,15 +102,20 @@ def built(binaries, tmp_path_factory):
 
 
 def make_deploy(aws, built, notes, *variables):
+    """Deploys what is built, which has to work."""
+    done = try_to_deploy(aws, built, notes, *variables)
+    assert done.returncode == 0, done.stdout
+
+
+def try_to_deploy(aws, built, notes, *variables):
     """Runs `make deploy` on what is built, with nobody there to answer a question."""
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    done = subprocess.run(
+    return subprocess.run(
         ["make", "deploy", f"BUILT={built}", "ARCHITECTURE=x86_64", *variables],
         cwd=stack.ROOT, env=stack.environment(notes, AWS_ENDPOINT_URL=aws, **keys),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -169,16 +174,16 @@ def url_of(deployed, output, path):
 
 
 def call(deployed, output, path, headers=()):
-    """Calls a function by its URL: the status and the JSON of the answer."""
+    """Calls a function by its URL, and gives the status and the JSON of its response."""
     request = urllib.request.Request(url_of(deployed, output, path), headers=dict(headers))
     try:
-        return answer_of(urllib.request.urlopen(request, timeout=30))
+        return body_of(urllib.request.urlopen(request, timeout=30))
     except urllib.error.HTTPError as refusal:
-        return answer_of(refusal)
+        return body_of(refusal)
 
 
-def answer_of(response):
-    """The status and the JSON of an answer that carries our mark."""
+def body_of(response):
+    """The status and the JSON of a response that carries the gateway's header."""
     with response:
         assert response.headers["x-request-id"], "the emulator answered, not the function"
         return response.status, json.load(response)
@@ -289,18 +294,18 @@ def test_the_front_door_refuses_a_body_that_lambda_cannot_hold(deployed):
     assert error["request_id"] == response.headers["x-request-id"]
 
 
-def test_health_answers_who_shows_the_secret(deployed, secret):
+def test_health_serves_calls_with_the_secret(deployed, secret):
     status, _ = call(deployed, "HealthUrl", "/health", {"x-origin-secret": secret})
     assert status == 200
 
 
-def test_health_turns_away_who_does_not(deployed):
+def test_health_refuses_calls_without_it(deployed):
     status, body = call(deployed, "HealthUrl", "/health")
     assert status == 403
     assert "error" in body
 
 
-def test_an_unknown_path_is_refused_in_our_own_words(deployed, secret):
+def test_an_unknown_path_is_refused_in_the_gateways_format(deployed, secret):
     status, body = call(deployed, "HealthUrl", "/no/such/path", {"x-origin-secret": secret})
     assert status == 404
     assert "error" in body
@@ -330,7 +335,7 @@ def test_what_was_applied_is_what_the_models_function_lists(applied, secret):
     assert [model["id"] for model in body["data"]] == ["parrot"]
 
 
-def test_a_client_gets_an_answer_whole_and_streamed(applied, secret):
+def test_a_client_gets_a_response_whole_and_streamed(applied, secret):
     client = openai.OpenAI(
         base_url=url_of(applied, "ChatCompletionsUrl", "/v1"), api_key=KEY, max_retries=0,
         default_headers={"x-origin-secret": secret},
@@ -382,7 +387,7 @@ def test_the_secret_goes_with_its_stack(aws, built, notes):
         ssm.get_parameter(Name=name)
 
 
-def test_without_a_front_door_each_url_answers_everybody(aws, built, notes):
+def test_without_a_front_door_each_url_serves_everybody(aws, built, notes):
     make_deploy(aws, built, notes, "STACK=doorless", "PARAMETERS=FrontDoor=none")
     doorless = described(aws, "doorless")
     assert "Distribution" not in doorless.ids
@@ -390,3 +395,17 @@ def test_without_a_front_door_each_url_answers_everybody(aws, built, notes):
     assert doorless.outputs["BaseUrl"] == doorless.outputs["ChatCompletionsUrl"] + "v1"
     status, _ = call(doorless, "HealthUrl", "/health")
     assert status == 200
+
+
+def test_a_first_deployment_that_fails_is_taken_away_and_says_why(aws, built, notes):
+    # The emulator has no budgets as resources of a stack, so that this nested stack fails.
+    done = try_to_deploy(aws, built, notes, "STACK=broken", f"EMAIL={EMAIL}")
+    assert done.returncode != 0
+    reasons = [line for line in done.stdout.splitlines() if line.startswith("deploy: Budget: ")]
+    assert "AWS::Budgets::Budget" in reasons[0]
+    client = boto3.client(
+        "cloudformation", endpoint_url=aws, region_name=stack.REGION,
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )
+    with pytest.raises(client.exceptions.ClientError, match="does not exist"):
+        client.describe_stacks(StackName="broken")
