@@ -110,7 +110,7 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
 /// A limit in words: binary megabytes where they come out even, as `6 MB`, else decimal ones.
 fn megabytes(limit: usize) -> String {
     const BINARY: usize = 1024 * 1024;
-    if limit % BINARY == 0 {
+    if limit.is_multiple_of(BINARY) {
         return format!("{} MB", limit / BINARY);
     }
     let (whole, rest) = (limit / 1_000_000, limit % 1_000_000);
