@@ -3,6 +3,8 @@
 //! A verb costs one hop to a thread that may block. Rows that expired are not read, and the next
 //! write removes them.
 
+mod statements;
+
 use std::{
     fs,
     path::Path,
@@ -13,30 +15,18 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::{
+    error::StoreError,
     limits,
-    table::{Change, Pending, Row, StoreError, Stores, Table},
+    query::{Consistency, Page, Query},
+    table::{Change, Pending, Row, Stores, Table},
+    tally::{Tallied, Tallies, Tally},
 };
 
 /// How long a writer waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
-
-const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    CREATE TABLE IF NOT EXISTS config (
-        pk TEXT NOT NULL, sk TEXT NOT NULL, value TEXT NOT NULL, expires INTEGER,
-        PRIMARY KEY (pk, sk)
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS state (
-        pk TEXT NOT NULL, sk TEXT NOT NULL, value TEXT NOT NULL, expires INTEGER,
-        PRIMARY KEY (pk, sk)
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS config_expires ON config (expires) WHERE expires IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS state_expires ON state (expires) WHERE expires IS NOT NULL;
-";
 
 /// Opens the tables in a file; the file and its folder are made if they are not there.
 pub fn open(path: &Path) -> Result<Stores, StoreError> {
@@ -57,7 +47,8 @@ fn opening(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError 
 
 fn stores(connection: Connection) -> rusqlite::Result<Stores> {
     connection.busy_timeout(BUSY)?;
-    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    statements::create_tables(&connection)?;
     let file = Arc::new(File { connection: Mutex::new(connection), latest: AtomicU64::new(0) });
     Ok(Stores {
         config: Arc::new(FileTable { file: Arc::clone(&file), name: "config" }),
@@ -79,9 +70,46 @@ struct FileTable {
 }
 
 impl Table for FileTable {
-    fn query<'a>(&'a self, pk: &'a str, now: u64) -> Pending<'a, Vec<Row>> {
-        let (file, table, pk) = (Arc::clone(&self.file), self.name, pk.to_owned());
-        Box::pin(off_thread("reading rows", move || file.rows(table, &pk, now)))
+    fn get<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        _: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Row>> {
+        let (table, pk, sk) = (self.name, pk.to_owned(), sk.to_owned());
+        self.read(now, move |connection| statements::read_row(connection, table, (&pk, &sk), now))
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
+        let (table, query) = (self.name, query.clone());
+        self.read(query.now, move |connection| {
+            statements::read_rows(connection, table, &query).map(|rows| query.page(rows))
+        })
+    }
+
+    fn get_tallies<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        _: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Tallies>> {
+        let (table, pk, sk) = (self.name, pk.to_owned(), sk.to_owned());
+        self.read(now, move |connection| {
+            statements::read_tallies(connection, table, (&pk, &sk), now)
+        })
+    }
+
+    fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        Box::pin(async move {
+            limits::check_tally(change)?;
+            let (file, table, change) = (Arc::clone(&self.file), self.name, change.clone());
+            let tallied = off_thread("changing tallies", move || {
+                file.transact(table, |connection| statements::tally(connection, table, &change))
+            });
+            tallied.await?.map_err(|cause| StoreError::new("changing tallies", cause))
+        })
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
@@ -89,61 +117,46 @@ impl Table for FileTable {
             for group in limits::groups(changes)? {
                 let (file, table) = (Arc::clone(&self.file), self.name);
                 let group: Vec<Change> = group.into_iter().cloned().collect();
-                off_thread("writing rows", move || file.change(table, &group)).await?;
+                off_thread("writing rows", move || {
+                    file.transact(table, |connection| {
+                        statements::write_rows(connection, table, &group)
+                    })
+                })
+                .await?;
             }
             Ok(())
         })
     }
 }
 
-impl File {
-    fn rows(&self, table: &str, pk: &str, now: u64) -> rusqlite::Result<Vec<Row>> {
-        self.latest.fetch_max(now, Ordering::Relaxed);
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT pk, sk, value, expires FROM {table}
-             WHERE pk = ?1 AND (expires IS NULL OR expires > ?2) ORDER BY sk"
-        ))?;
-        statement.query_map(params![pk, storable(now)], row)?.collect()
+impl FileTable {
+    fn read<T: Send + 'static>(
+        &self,
+        now: u64,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Pending<'_, T> {
+        let file = Arc::clone(&self.file);
+        Box::pin(off_thread("reading rows", move || {
+            file.latest.fetch_max(now, Ordering::Relaxed);
+            read(&file.connection.lock().unwrap_or_else(PoisonError::into_inner))
+        }))
     }
+}
 
-    fn change(&self, table: &str, group: &[Change]) -> rusqlite::Result<()> {
+impl File {
+    fn transact<T>(
+        &self,
+        table: &str,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
         let latest = self.latest.load(Ordering::Relaxed);
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let put = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3, ?4)");
-        let delete = format!("DELETE FROM {table} WHERE pk = ?1 AND sk = ?2");
-        let sweep = format!("DELETE FROM {table} WHERE expires <= ?1");
-        for change in group {
-            match change {
-                Change::Put(row) => {
-                    let expires = row.expires.map(storable);
-                    let mut put = transaction.prepare_cached(&put)?;
-                    put.execute(params![row.pk, row.sk, row.value, expires])?
-                }
-                Change::Delete { pk, sk } => {
-                    transaction.prepare_cached(&delete)?.execute(params![pk, sk])?
-                }
-            };
-        }
-        transaction.prepare_cached(&sweep)?.execute([storable(latest)])?;
-        transaction.commit()
+        let done = change(&transaction)?;
+        statements::remove_expired(&transaction, table, latest)?;
+        transaction.commit()?;
+        Ok(done)
     }
-}
-
-fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let expires: Option<i64> = columns.get("expires")?;
-    Ok(Row {
-        pk: columns.get("pk")?,
-        sk: columns.get("sk")?,
-        value: columns.get("value")?,
-        expires: expires.map(i64::unsigned_abs),
-    })
-}
-
-/// SQLite's numbers have a sign; times beyond them are the end of time.
-fn storable(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 async fn off_thread<T: Send + 'static>(
@@ -168,9 +181,9 @@ mod tests {
             Change::Put(Row { pk: text("a"), sk: text(sk), value: text(""), expires })
         };
         table.write(&[row("past", Some(10)), row("ahead", Some(11))]).await.unwrap();
-        assert_eq!(table.query("a", 10).await.unwrap().len(), 1);
+        assert_eq!(table.query(&Query::partition("a", 10)).await.unwrap().rows.len(), 1);
         table.write(&[row("new", None)]).await.unwrap();
-        let left = table.query("a", 0).await.unwrap();
-        assert_eq!(left.into_iter().map(|it| it.sk).collect::<Vec<_>>(), ["ahead", "new"]);
+        let left = table.query(&Query::partition("a", 0)).await.unwrap().rows;
+        assert_eq!(left.into_iter().map(|row| row.sk).collect::<Vec<_>>(), ["ahead", "new"]);
     }
 }

@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use storage::{Change, Row, Stores, Table};
+use storage::{Change, Query, Row, Stores, Table};
 
 const NOW: u64 = 4_000_000_000;
 
@@ -40,7 +40,7 @@ impl Store {
     }
 
     async fn rows(&self, pk: &str) -> Vec<Row> {
-        self.table.query(pk, NOW).await.unwrap()
+        self.table.query(&Query::partition(pk, NOW)).await.unwrap().rows
     }
 
     async fn places(&self, pk: &str) -> Vec<String> {
@@ -68,6 +68,11 @@ fn sqlite_file() -> Store {
 
 fn sqlite_memory() -> Store {
     let stores = storage::sqlite::in_memory().unwrap();
+    Store::new(stores.clone(), &stores, None)
+}
+
+fn memory() -> Store {
+    let stores = storage::memory::open();
     Store::new(stores.clone(), &stores, None)
 }
 
@@ -124,7 +129,7 @@ async fn a_partition_does_not_see_its_neighbours(store: &Store) {
 
 async fn the_two_tables_do_not_see_each_other(store: &Store) {
     store.put(&[row("a", "1", "")]).await;
-    assert_eq!(store.stores.config.query("a", NOW).await.unwrap(), []);
+    assert_eq!(store.stores.config.query(&Query::partition("a", NOW)).await.unwrap().rows, []);
 }
 
 async fn a_second_write_replaces_the_whole_row(store: &Store) {
@@ -235,7 +240,10 @@ async fn a_partition_may_hold_several_mb(store: &Store) {
 
 async fn two_handles_see_each_other(store: &Store) {
     store.put(&[row("a", "1", "one")]).await;
-    assert_eq!(store.other.query("a", NOW).await.unwrap(), [row("a", "1", "one")]);
+    assert_eq!(
+        store.other.query(&Query::partition("a", NOW)).await.unwrap().rows,
+        [row("a", "1", "one")]
+    );
     store.other.write(&[Change::Put(row("a", "1", "two"))]).await.unwrap();
     assert_eq!(store.rows("a").await, [row("a", "1", "two")]);
 }
@@ -271,7 +279,7 @@ macro_rules! every_backend {
 }
 
 every_backend! {
-    [sqlite_file, sqlite_memory, dynamodb]
+    [memory, sqlite_file, sqlite_memory, dynamodb]
     [
         a_partition_without_rows_is_empty,
         a_row_comes_back_as_it_was_written,

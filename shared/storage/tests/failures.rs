@@ -7,7 +7,9 @@ mod emulated;
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
-use storage::{Aws, Change, Parameters, Patience, Row, StoreError, Stores, dynamodb, sqlite};
+use storage::{
+    Aws, Change, Parameters, Patience, Query, Row, StoreError, Stores, dynamodb, sqlite,
+};
 use testkit::aws::Scripted;
 
 const CONFLICT: &str = r#"{
@@ -29,7 +31,7 @@ fn tables(aws: &Aws) -> Stores {
 }
 
 async fn read(stores: &Stores) -> Result<Vec<Row>, StoreError> {
-    stores.config.query("routes", 0).await
+    stores.config.query(&Query::partition("routes", 0)).await.map(|page| page.rows)
 }
 
 fn put(sk: &str) -> Change {
