@@ -73,7 +73,13 @@ pub enum Decision {
     /// The call may go on.
     Admitted(Admission),
     /// The call is refused, and changed nothing.
-    Refused(Box<Refusal>),
+    Refused {
+        /// The reason, for the client.
+        refusal: Box<Refusal>,
+        /// Levels of the budget that this process has to announce, and then mark as sent: the
+        /// instance that reached them died before it did.
+        alert: Option<Box<Alert>>,
+    },
     /// The store cannot be reached, and the call may not go on without it.
     Unavailable(Unavailable),
 }
@@ -164,11 +170,11 @@ impl Ledger {
         }
         let needed = |source| needed(&request.demand, source);
         if let Some(refusal) = self.refusals.find(request.key, request.limits, needed, now) {
-            return Decision::Refused(Box::new(refusal));
+            return Decision::Refused { refusal: Box::new(refusal), alert: None };
         }
         let mut admit = match Admit::new(request, now) {
             Ok(admit) => admit,
-            Err(refusal) => return Decision::Refused(refusal),
+            Err(refusal) => return Decision::Refused { refusal, alert: None },
         };
 
         let mut seen = Tallies::default();
@@ -185,10 +191,10 @@ impl Ledger {
             }
             match admit.reconsider(&seen) {
                 Ok(next) => admit = next,
-                Err(refusal) => return self.refused(request, refusal, now),
+                Err(refusal) => return self.refused(request, refusal, &seen, now).await,
             }
         }
-        self.refused(request, admit.outrun(&seen), now)
+        self.refused(request, admit.outrun(&seen), &seen, now).await
     }
 
     /// Counts a request that neither holds nor pays anything, such as one that the cache answers,
@@ -292,9 +298,16 @@ impl Ledger {
         Ok(LedgerUsage::read(&row.await?.unwrap_or_default(), limits, now))
     }
 
-    fn refused(&self, request: &AdmissionRequest<'_>, refusal: Box<Refusal>, now: u64) -> Decision {
+    async fn refused(
+        &self,
+        request: &AdmissionRequest<'_>,
+        refusal: Box<Refusal>,
+        row: &Tallies,
+        now: u64,
+    ) -> Decision {
         self.refusals.keep(request.key, request.limits, &refusal, now);
-        Decision::Refused(refusal)
+        let alert = self.claim_alert(request.key, request.limits, row, now).await;
+        Decision::Refused { refusal, alert: alert.map(Box::new) }
     }
 
     fn unreachable(&self, limits: &Limits, admit: &Admit<'_>, cause: StoreError) -> Decision {

@@ -88,11 +88,11 @@ pub struct Extra {
 
 /// The room that an extra must fit into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExtraRoom {
+pub(crate) struct ExtraRoom {
     /// The budget of a period.
-    pub budget: Option<MicroDollars>,
+    pub(crate) budget: Option<MicroDollars>,
     /// The output tokens of a day.
-    pub daily_output_tokens: Option<u64>,
+    pub(crate) daily_output_tokens: Option<u64>,
 }
 
 /// The hold after an extra.
