@@ -93,6 +93,7 @@ pub(crate) struct World {
     frozen: [bool; INSTANCES],
     calls: usize,
     has_failed: bool,
+    luck: Luck,
 }
 
 /// Plays a schedule to its end; the invariants that were broken.
@@ -119,6 +120,7 @@ impl World {
             frozen: [false; INSTANCES],
             calls: 0,
             has_failed: false,
+            luck: Luck(schedule.setting | 1),
         };
         world.set_time(world.clock.now());
         world.instances = (0..INSTANCES).map(|instance| world.start(instance)).collect();
@@ -224,6 +226,7 @@ impl World {
         self.store.borrow_mut().truth.now = self.clock.now();
     }
 
+    /// Runs what can run. The link fails now and then, until the end of the schedule.
     fn run_until_idle(&mut self) {
         let mut idle_rounds = 0;
         while idle_rounds < 3 {
@@ -232,7 +235,8 @@ impl World {
                 loop {
                     let first = self.network.lock().unwrap().first_of(instance);
                     let Some(at) = first else { break };
-                    self.resolve(at, Fate::Delivered);
+                    let fate = self.luck.next_fate();
+                    self.resolve(at, fate);
                     idle_rounds = 0;
                 }
             }
@@ -253,6 +257,7 @@ impl World {
     /// old one may still refuse from memory.
     fn end(&mut self) {
         self.frozen = [false; INSTANCES];
+        self.luck = Luck(0);
         self.run_until_idle();
         self.advance(2 * ROUTE_TIMEOUT);
         while 0 < self.network.lock().unwrap().late() {
@@ -271,6 +276,25 @@ impl World {
         let period = Period::containing(self.clock.now(), length).to_string();
         let are_exact = self.schedule.clocks_agree() && !self.has_failed;
         self.store.borrow_mut().truth.check_end(&period, are_exact);
+    }
+}
+
+/// What becomes of requests while time passes: pseudo-random, so that a schedule plays the same way
+/// each time. With 0 nothing fails.
+struct Luck(u32);
+
+impl Luck {
+    fn next_fate(&mut self) -> Fate {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        match self.0 % 32 {
+            1 => Fate::FailedBefore,
+            2 | 3 => Fate::ResponseLost,
+            4 => Fate::AppliedLate,
+            5 => Fate::DeliveredTwice,
+            _ => Fate::Delivered,
+        }
     }
 }
 
