@@ -7,6 +7,9 @@ PYTHON ?= python3
 STACK ?= lockgate
 FUZZ_SECONDS ?= 60
 
+# AWS's DynamoDB Local, for the tests of the storage.
+dynamodb_local = shared/storage/tests/dynamodb-local
+
 # SAM's tools live in the virtual environment, and cargo-lambda finds its linker there.
 sam = SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" sam
 
@@ -56,7 +59,7 @@ audit: ## Licences, advisories and origins of what we depend on; needs cargo-den
 
 .venv: .venv/installed
 
-.venv/installed: e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json
+.venv/installed: e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json $(dynamodb_local)/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo "The tests need Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
@@ -65,4 +68,5 @@ audit: ## Licences, advisories and origins of what we depend on; needs cargo-den
 	.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
 		--requirement e2e/requirements.txt --constraint e2e/requirements-pins.txt
 	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix e2e --ignore-scripts --no-audit --no-fund --loglevel error
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix $(dynamodb_local) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@

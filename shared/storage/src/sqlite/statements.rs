@@ -15,6 +15,9 @@ use crate::{
 /// The tables of a file. `tallies` is JSON, see [`Tallies`]; absent: there are none.
 const TABLES: [&str; 2] = ["config", "state"];
 
+/// How many expired rows one write removes from a table.
+const MAX_REMOVED: u32 = 1_000;
+
 /// Makes or completes the tables.
 pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     for table in TABLES {
@@ -133,15 +136,17 @@ pub(super) fn tally(
     Ok(tallied)
 }
 
-/// Removes what had expired at `now`.
-pub(super) fn remove_expired(
-    connection: &Connection,
-    table: &str,
-    now: u64,
-) -> rusqlite::Result<()> {
-    let mut statement =
-        connection.prepare_cached(&format!("DELETE FROM {table} WHERE expires <= ?1"))?;
-    statement.execute([to_sql(now)]).map(drop)
+/// Removes some of what had expired at `now`. The next writes remove the rest, so that none of
+/// them takes long.
+pub(super) fn remove_expired(connection: &Connection, now: u64) -> rusqlite::Result<()> {
+    for table in TABLES {
+        let mut statement = connection.prepare_cached(&format!(
+            "DELETE FROM {table} WHERE rowid IN
+                 (SELECT rowid FROM {table} WHERE expires <= ?1 LIMIT {MAX_REMOVED})"
+        ))?;
+        statement.execute([to_sql(now)])?;
+    }
+    Ok(())
 }
 
 fn lower_bound(bound: &Bound<String>) -> (&'static str, Option<&str>) {
