@@ -7,9 +7,7 @@ mod emulated;
 
 use std::{net::TcpListener, time::Duration};
 
-use storage::{
-    Aws, Change, Parameters, Patience, Query, Row, StoreError, Stores, dynamodb, sqlite,
-};
+use storage::{Aws, Change, Parameters, Query, Row, StoreError, Stores, Timeouts, dynamodb};
 use testkit::aws::Scripted;
 
 const CONFLICT: &str = r#"{
@@ -20,10 +18,10 @@ const CONFLICT: &str = r#"{
 
 const BUSY: &str = r#"{"__type": "InternalServerError", "message": "busy"}"#;
 
-const IMPATIENT: Patience = Patience {
+const SHORT: Timeouts = Timeouts {
     attempt: Duration::from_millis(100),
     operation: Duration::from_millis(250),
-    attempts: 2,
+    max_attempts: 2,
 };
 
 fn tables(aws: &Aws) -> Stores {
@@ -43,7 +41,7 @@ fn put(sk: &str) -> Change {
 async fn a_store_that_is_down_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut aws = emulated::account(&format!("http://{}", listener.local_addr().unwrap()));
-    aws.patience = Patience::CALL;
+    aws.timeouts = Timeouts::CALL;
     drop(listener);
     let error = read(&tables(&aws)).await.unwrap_err().to_string();
     assert!(error.starts_with("reading rows failed: the-config: dispatch failure"), "{error}");
@@ -55,7 +53,7 @@ async fn a_store_that_is_down_is_an_error() {
 async fn a_store_that_never_answers_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut aws = emulated::account(&format!("http://{}", listener.local_addr().unwrap()));
-    aws.patience = IMPATIENT;
+    aws.timeouts = SHORT;
     let error = read(&tables(&aws)).await.unwrap_err().to_string();
     assert!(error.contains("timeout"), "{error}");
     tables(&aws).state.write(&[put("1"), put("2")]).await.unwrap_err();
@@ -73,7 +71,7 @@ async fn a_store_that_stumbles_is_asked_once_more() {
 async fn a_call_asks_no_more_than_twice() {
     let aws = Scripted::start(&[(500, BUSY), (500, BUSY), (200, r#"{"Items": []}"#)]);
     let mut account = emulated::account(&aws.endpoint_url);
-    account.patience = Patience { attempts: Patience::CALL.attempts, ..Patience::OPERATOR };
+    account.timeouts = Timeouts { max_attempts: Timeouts::CALL.max_attempts, ..Timeouts::OPERATOR };
     read(&tables(&account)).await.unwrap_err();
     assert_eq!(aws.requests().len(), 2);
 }

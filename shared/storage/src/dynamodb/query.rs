@@ -9,7 +9,7 @@ use super::{
     item::{Item, number, row, text},
 };
 use crate::{
-    aws::said,
+    aws::describe_error,
     query::{Consistency, Order, Query},
     table::Row,
 };
@@ -29,7 +29,7 @@ impl DynamoTable {
         loop {
             let request = self.page_request(query, wanted - rows.len());
             let response = request.set_exclusive_start_key(start_key).send().await;
-            let response = response.map_err(|error| said(&error))?;
+            let response = response.map_err(|error| describe_error(&error))?;
 
             for item in response.items.unwrap_or_default() {
                 let row = row(item)?;

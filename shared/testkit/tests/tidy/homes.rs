@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
     ("aws-sdk-ssm", "storage"),
@@ -130,7 +131,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing",
-        &["telemetry", "providers", "gateway", "edge"],
+        &["storage", "telemetry", "providers", "gateway", "edge"],
         "log lines; a crate that decides gives an error instead",
     ),
 ];

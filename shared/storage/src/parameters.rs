@@ -1,10 +1,6 @@
-//! Values that must not be seen, and the parameter store that keeps them.
+//! Secrets in the parameter store of AWS Systems Manager.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_ssm::{
     Client,
@@ -13,39 +9,18 @@ use aws_sdk_ssm::{
 use futures_util::future::try_join_all;
 
 use crate::{
-    aws::{Aws, said},
+    aws::{Aws, describe_error},
     error::StoreError,
+    secret::Secret,
 };
 
-/// How many names the store takes at once.
-const BATCH: usize = 10;
+/// How many names one request may have.
+const MAX_NAMES: usize = 10;
 
 /// How many bytes a parameter of the free tier holds.
-const PARAMETER_BYTES: usize = 4096;
+const MAX_PARAMETER_BYTES: usize = 4096;
 
-/// A value that cannot be printed, logged or serialised by accident.
-#[derive(Clone)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Hides a value.
-    pub fn new(value: impl Into<Arc<str>>) -> Self {
-        Self(value.into())
-    }
-
-    /// The value itself; every use of this is a place to review.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
-/// Secrets by name, in AWS's parameter store.
+/// The secrets of an account, by name.
 ///
 /// A name is a path such as `/lockgate/prod/providers/groq`, or a reference to another store,
 /// `/aws/reference/secretsmanager/<id>`, which can only be read.
@@ -60,28 +35,28 @@ impl Parameters {
         Self { client: Client::new(&aws.sdk_config()) }
     }
 
-    /// The secrets of these names. A name that does not exist is not in the answer.
+    /// Reads the secrets of these names. A name that does not exist is left out.
     pub async fn get(&self, names: &[String]) -> Result<HashMap<String, Secret>, StoreError> {
         let names: BTreeSet<&String> = names.iter().collect();
         let names: Vec<&String> = names.into_iter().collect();
-        let batches = try_join_all(names.chunks(BATCH).map(|it| self.get_batch(it))).await?;
-        Ok(batches.into_iter().flatten().filter_map(named).collect())
+        let batches =
+            try_join_all(names.chunks(MAX_NAMES).map(|batch| self.get_batch(batch))).await?;
+        Ok(batches.into_iter().flatten().filter_map(named_secret).collect())
     }
 
-    /// Keeps a secret, over the one of the same name.
+    /// Writes a secret over the one of the same name.
     pub async fn put(&self, name: &str, secret: &Secret) -> Result<(), StoreError> {
-        let refused = |cause: String| StoreError::new("keeping a secret", cause);
         let size = secret.expose().len();
-        if size == 0 || PARAMETER_BYTES < size {
-            let rule = format!("a secret has 1 to {PARAMETER_BYTES} bytes");
-            return Err(refused(format!("{name}: {rule}, this has {size}")));
+        if size == 0 || MAX_PARAMETER_BYTES < size {
+            let rule = format!("a secret has 1 to {MAX_PARAMETER_BYTES} bytes");
+            return Err(failed_write(&format!("{name}: {rule}, this has {size}")));
         }
         let put = self.client.put_parameter().name(name).value(secret.expose());
         let done = put.r#type(ParameterType::SecureString).overwrite(true).send().await;
-        // A refusal may quote what was refused.
+        // AWS may quote what it refuses.
         done.map_err(|error| {
-            let text = said(&error).replace(secret.expose(), "[secret]");
-            refused(format!("{name}: {text}"))
+            let text = describe_error(&error).replace(secret.expose(), "[secret]");
+            failed_write(&format!("{name}: {text}"))
         })?;
         Ok(())
     }
@@ -89,20 +64,26 @@ impl Parameters {
     /// Removes secrets; those that do not exist are no failure.
     pub async fn delete(&self, names: &[String]) -> Result<(), StoreError> {
         let batches = names
-            .chunks(BATCH)
+            .chunks(MAX_NAMES)
             .map(|batch| self.client.delete_parameters().set_names(Some(batch.to_vec())).send());
         let done = try_join_all(batches).await;
-        done.map(drop).map_err(|error| StoreError::new("removing secrets", said(&error)))
+        done.map(drop).map_err(|error| StoreError::new("removing secrets", describe_error(&error)))
     }
 
-    /// The names under a path, without their values.
+    /// Lists the names under a path, without their values.
     pub async fn list(&self, path: &str) -> Result<Vec<String>, StoreError> {
         let listing = self.client.get_parameters_by_path().path(path).recursive(true);
         let mut pages = listing.into_paginator().send();
         let mut names = vec![];
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| StoreError::new("listing secrets", said(&error)))?;
-            names.extend(page.parameters.unwrap_or_default().into_iter().filter_map(|it| it.name));
+            let page =
+                page.map_err(|error| StoreError::new("listing secrets", describe_error(&error)))?;
+            names.extend(
+                page.parameters
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|parameter| parameter.name),
+            );
         }
         Ok(names)
     }
@@ -110,14 +91,20 @@ impl Parameters {
     async fn get_batch(&self, names: &[&String]) -> Result<Vec<Parameter>, StoreError> {
         let names = names.iter().copied().cloned().collect();
         let get = self.client.get_parameters().set_names(Some(names)).with_decryption(true);
-        let answer =
-            get.send().await.map_err(|error| StoreError::new("reading secrets", said(&error)))?;
-        Ok(answer.parameters.unwrap_or_default())
+        let response = get
+            .send()
+            .await
+            .map_err(|error| StoreError::new("reading secrets", describe_error(&error)))?;
+        Ok(response.parameters.unwrap_or_default())
     }
 }
 
-/// A parameter under the name it was asked by, which has its version or label (`:3`) at the end.
-fn named(parameter: Parameter) -> Option<(String, Secret)> {
+fn failed_write(cause: &str) -> StoreError {
+    StoreError::new("writing a secret", cause)
+}
+
+/// A parameter under the name that was asked for, which may end in a version or label (`:3`).
+fn named_secret(parameter: Parameter) -> Option<(String, Secret)> {
     let name = parameter.name? + parameter.selector.as_deref().unwrap_or_default();
     Some((name, Secret::new(parameter.value?)))
 }
