@@ -12,6 +12,9 @@ ifdef AWS_REGION
 export AWS_DEFAULT_REGION = $(AWS_REGION)
 endif
 
+# AWS's DynamoDB Local, for the tests of the storage.
+dynamodb_local = shared/storage/tests/dynamodb-local
+
 # SAM's tools live in the virtual environment, and cargo-lambda finds its linker there.
 sam = SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" sam
 
@@ -82,7 +85,8 @@ pip_install = .venv/bin/python -m pip install --quiet --no-input --disable-pip-v
 	$(pip_install) infra/requirements.txt
 	@touch $@
 
-.venv/installed: .venv/deploys e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json
+.venv/installed: .venv/deploys e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json $(dynamodb_local)/package-lock.json
 	$(pip_install) e2e/requirements.txt
 	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix e2e --ignore-scripts --no-audit --no-fund --loglevel error
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix $(dynamodb_local) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@

@@ -6,12 +6,12 @@ mod plan;
 
 use std::{collections::HashMap, error::Error, io};
 
-use plan::{Now, Plan, Wanted};
-use routing::document::{
-    Document, Kind,
+use config::{
+    Config, ProviderKind,
     rows::{PARTITION, to_rows},
 };
-use storage::{Parameters, Secret, Stores};
+use plan::{Now, Plan, Wanted};
+use storage::{Parameters, Query, Secret, Stores};
 
 /// Where a configuration goes.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Destination<'d> {
     /// How the names of parameters begin, such as `/lockgate/prod`.
     pub(crate) prefix: &'d str,
     /// The types of provider that there are.
-    pub(crate) kinds: &'d [Kind],
+    pub(crate) kinds: &'d [ProviderKind],
 }
 
 /// How it goes there.
@@ -38,12 +38,12 @@ pub(crate) struct ApplyOptions {
 /// Shows what is to change, then changes it: first secrets, so that no row names one that is not
 /// there, then rows, then secrets that no row names any more.
 pub(crate) async fn apply(
-    document: &Document,
+    config: &Config,
     to: Destination<'_>,
     options: ApplyOptions,
     out: &mut dyn io::Write,
 ) -> Result<(), Box<dyn Error>> {
-    let (rows, secrets) = to_rows(document, to.prefix);
+    let (rows, secrets) = to_rows(config, to.prefix);
     let now = look(&secrets, to).await?;
     let wanted = Wanted { rows, secrets, prune: options.prune };
     let plan = Plan::new(wanted, &now, to.kinds)?;
@@ -72,7 +72,7 @@ pub(crate) async fn apply(
 /// What is there now.
 async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
-    let rows = to.stores.config.query(PARTITION, 0).await?;
+    let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');
     let gateway_key = format!("{prefix}/api_key");
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();

@@ -8,8 +8,9 @@ use std::{
 };
 
 use clap::Args;
+use config::{Config, SecretSource};
 use edge::{Server, settings::Environment};
-use routing::{Document, document::SecretSource};
+
 use storage::{Parameters, sqlite};
 
 use crate::{
@@ -40,15 +41,15 @@ pub(crate) struct Options {
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     edge::log(options.verbose, &environment);
-    let (document, path) = settings::found(options.config, &environment)?;
-    if document.api_key.is_none() {
+    let (config, path) = settings::found(options.config, &environment)?;
+    if config.api_key.is_none() {
         tracing_note("The configuration has no `api_key`: every request will be refused.");
     }
-    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, document.port).into());
-    let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
-    let parameters = parameters(&document, &environment)?;
+    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
+    let stores = sqlite::open(&options.data).map_err(|error| Failure::data_file(&error))?;
+    let parameters = parameters(&config, &environment)?;
     let signer = environment.signer();
-    let server = Server { address, document, parameters, signer, stores };
+    let server = Server { address, config, parameters, signer, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
@@ -78,11 +79,11 @@ fn tracing_note(text: &str) {
 
 /// The parameter store, where the configuration names any parameter.
 pub(crate) fn parameters(
-    document: &Document,
+    config: &Config,
     environment: &Environment,
 ) -> Result<Option<Parameters>, Failure> {
     let named = |it: &SecretSource| matches!(it, SecretSource::Parameter { .. });
-    if !document.secrets().any(named) {
+    if !config.secrets().any(named) {
         return Ok(None);
     }
     let aws = environment.aws().ok_or_else(|| {

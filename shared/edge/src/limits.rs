@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 
@@ -31,7 +31,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
             "The headers are too large: at most {MOST_HEADERS} headers and {} KiB together.",
             LARGEST_HEADERS / 1024
         );
-        return Err(Error::new(Kind::HeadersTooLarge, message));
+        return Err(Error::new(ErrorKind::HeadersTooLarge, message));
     }
     Ok(())
 }
@@ -42,7 +42,7 @@ pub(crate) async fn body(request: &mut Request<Body>, limit: usize) -> Result<By
         && encoding != "identity"
     {
         return Err(Error::new(
-            Kind::InvalidRequest,
+            ErrorKind::InvalidRequest,
             "The body is compressed; send it without `Content-Encoding`.",
         ));
     }
@@ -50,7 +50,7 @@ pub(crate) async fn body(request: &mut Request<Body>, limit: usize) -> Result<By
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body did not arrive within {} s.", BODY_TIME.as_secs());
-            Err(Error::new(Kind::InvalidRequest, message))
+            Err(Error::new(ErrorKind::InvalidRequest, message))
         }
     }
 }
@@ -82,7 +82,7 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
     let mut size = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            Error::new(Kind::InvalidRequest, "The body was cut.").caused_by(error)
+            Error::new(ErrorKind::InvalidRequest, "The body was cut.").caused_by(error)
         })?;
         let Ok(data) = frame.into_data() else { continue };
         size = size.saturating_add(data.len());
@@ -102,7 +102,7 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
     }
     if limit < size {
         let message = format!("The body is larger than {}.", megabytes(limit));
-        return Err(Error::new(Kind::TooLarge, message));
+        return Err(Error::new(ErrorKind::TooLarge, message));
     }
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_larger_one_is_refused() {
-        assert_eq!(read(&mut Body::from("abc"), 2).await.unwrap_err().kind, Kind::TooLarge);
+        assert_eq!(read(&mut Body::from("abc"), 2).await.unwrap_err().kind, ErrorKind::TooLarge);
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) signer: Signer,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
-    pub(crate) heartbeats: Heartbeats,
+    pub(crate) heartbeats: KeepAliveSettings,
     /// How large a request's body may be, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) freshness: Freshness,
@@ -134,7 +134,7 @@ impl LambdaSettings {
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
         let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
-        let beats = read_timeout.map_or(Heartbeats::LAMBDA, Heartbeats::within);
+        let beats = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
         let fresh = Freshness::default();
         let heartbeat = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
@@ -155,7 +155,7 @@ impl LambdaSettings {
                 .filter_map(|it| environment.get(it))
                 .map(Secret::new)
                 .collect(),
-            heartbeats: Heartbeats {
+            heartbeats: KeepAliveSettings {
                 stream: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.stream)?,
                 early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
                 whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
@@ -172,7 +172,7 @@ impl LambdaSettings {
 
 /// When silence is filled, so that nothing between us and the client takes it for the end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heartbeats {
+pub(crate) struct KeepAliveSettings {
     /// Within a stream that has begun.
     pub(crate) stream: Option<Duration>,
     /// Before a stream's first token. It commits the status, so that a failure has to follow inside.
@@ -181,7 +181,7 @@ pub(crate) struct Heartbeats {
     pub(crate) whole: Option<Duration>,
 }
 
-impl Heartbeats {
+impl KeepAliveSettings {
     /// On a server the status waits for the first token: nobody stands between who cuts silence.
     pub(crate) const SERVER: Self =
         Self { stream: Some(Duration::from_secs(10)), early: None, whole: None };

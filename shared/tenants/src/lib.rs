@@ -2,4 +2,4 @@
 
 mod gate;
 
-pub use gate::Gate;
+pub use gate::Authenticator;
