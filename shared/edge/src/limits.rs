@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_told_in_megabytes() {
+    fn a_limit_is_written_in_megabytes() {
         assert_eq!(megabytes(SERVER_BODY), "10 MB");
         assert_eq!(megabytes(4_500_000), "4.5 MB");
     }

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_is_set_goes_before_the_front_doors() {
+    fn a_keep_alive_that_is_set_goes_before_the_front_doors() {
         let variables =
             [("ORIGIN_READ_TIMEOUT_SECONDS", "60"), ("BUFFERED_HEARTBEAT_SECONDS", "0")];
         assert_eq!(lambda(&variables).unwrap().heartbeats.whole, None);
