@@ -15,18 +15,18 @@ mod signature;
 mod summary;
 mod usage;
 
-pub use answer::{ChatResponse, Choice, Delta, Finish};
+pub use answer::{ChatResponse, Choice, Delta, FinishReason};
 pub use attempt::{AttemptRecord, Outcome};
 pub use content::{
-    CacheMark, Citation, Content, Conversation, Effort, Media, Message, Output, Part, Reasoning,
-    Role, Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
+    CacheBreakpoint, Citation, Content, Conversation, Effort, Media, MediaSource, Message, Part,
+    Reasoning, ResponseFormat, Role, Sampling, Schema, Tool, ToolCall, ToolChoice, ToolResult,
 };
-pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
+pub use embedding::{EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse};
 pub use error::{Error, ErrorDetails, ErrorKind, Origin, Result};
 pub use event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
-pub use extra::Extra;
+pub use extra::ContentKind;
 pub use field::Field;
 pub use request::{CanonicalRequest, Format, Framing, GatewayRequest, Json, Member, Raw, Task};
-pub use signature::{MARK, Signature};
+pub use signature::{Signature, TAG_PREFIX};
 pub use summary::CallSummary;
 pub use usage::{MicroDollars, Usage};

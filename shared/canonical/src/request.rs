@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
 
-use crate::{Conversation, Embedding, Error, ErrorKind, Field, Result};
+use crate::{Conversation, EmbeddingRequest, Error, ErrorKind, Field, Result};
 
 /// A wire format, as far as a request has to know of the one that it came in.
 pub struct Format {
@@ -12,7 +12,7 @@ pub struct Format {
     /// share it.
     pub name: &'static str,
     /// Reads what a request says: needed only where a provider speaks another format.
-    pub understand: fn(&Raw) -> Result<CanonicalRequest>,
+    pub decode: fn(&Raw) -> Result<CanonicalRequest>,
     /// The format's own word for something that a request may say.
     pub word: fn(&Field) -> Cow<'static, str>,
 }
@@ -27,7 +27,7 @@ impl fmt::Debug for Format {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// The next turn of a conversation.
-    Converse,
+    Chat,
     /// The numbers of texts.
     Embed,
     /// How many tokens a conversation has.
@@ -40,7 +40,7 @@ pub enum CanonicalRequest {
     /// A conversation, to be continued or counted.
     Conversation(Box<Conversation>),
     /// Texts that are wanted as numbers.
-    Embedding(Embedding),
+    Embedding(EmbeddingRequest),
 }
 
 /// How the pieces of a streamed answer are told apart.
@@ -98,12 +98,12 @@ impl GatewayRequest {
     }
 
     /// What it says, read once and only when a provider speaks another format.
-    pub fn meaning(&self) -> Result<&CanonicalRequest> {
-        if let Some(meaning) = self.understood.get() {
-            return Ok(meaning);
+    pub fn canonical(&self) -> Result<&CanonicalRequest> {
+        if let Some(canonical) = self.understood.get() {
+            return Ok(canonical);
         }
-        let meaning = (self.format.understand)(&self.raw)?;
-        Ok(self.understood.get_or_init(|| meaning))
+        let canonical = (self.format.decode)(&self.raw)?;
+        Ok(self.understood.get_or_init(|| canonical))
     }
 }
 
@@ -117,7 +117,7 @@ impl CanonicalRequest {
     }
 
     /// The texts that it is.
-    pub fn embedding(&self) -> Result<&Embedding> {
+    pub fn embedding(&self) -> Result<&EmbeddingRequest> {
         match self {
             Self::Embedding(embedding) => Ok(embedding),
             Self::Conversation(_) => Err(not_of_this_task()),
@@ -125,16 +125,16 @@ impl CanonicalRequest {
     }
 
     /// What no other format has a word for, by the client's names.
-    pub fn other(&self) -> &[String] {
+    pub fn unmapped_fields(&self) -> &[String] {
         match self {
-            Self::Conversation(conversation) => &conversation.other,
-            Self::Embedding(embedding) => &embedding.other,
+            Self::Conversation(conversation) => &conversation.unmapped_fields,
+            Self::Embedding(embedding) => &embedding.unmapped_fields,
         }
     }
 
     /// The same question with less in it, where a policy wants that.
     #[must_use]
-    pub fn without(&self, fields: &[Field]) -> Cow<'_, Self> {
+    pub fn without_fields(&self, fields: &[Field]) -> Cow<'_, Self> {
         let Self::Conversation(conversation) = self else {
             return Cow::Borrowed(self);
         };
@@ -144,8 +144,8 @@ impl CanonicalRequest {
         let mut less = conversation.clone();
         for field in fields {
             match field {
-                Field::Output => less.output = None,
-                Field::OutputSchema => less.tell_schema(),
+                Field::ResponseFormat => less.response_format = None,
+                Field::ResponseSchema => less.move_schema_into_prompt(),
                 Field::Tools => less.tools.clear(),
                 Field::ToolChoice => less.tool_choice = None,
                 Field::ParallelToolCalls => less.parallel_tool_calls = None,
@@ -189,9 +189,9 @@ impl CanonicalRequest {
 
     /// The same question without what proves its thoughts and calls.
     #[must_use]
-    pub fn unsigned(mut self) -> Self {
+    pub fn without_signatures(mut self) -> Self {
         if let Self::Conversation(conversation) = &mut self {
-            let parts = conversation.turns.iter_mut().flat_map(|it| &mut it.parts);
+            let parts = conversation.messages.iter_mut().flat_map(|it| &mut it.parts);
             parts.for_each(|it| it.signature = None);
         }
         self

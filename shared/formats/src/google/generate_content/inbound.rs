@@ -12,7 +12,7 @@ use super::{
     request::{self, Many},
     writer::Writer,
 };
-use crate::{EventWriter, Inbound, json};
+use crate::{Inbound, StreamEncoder, json};
 
 impl Inbound for Gemini {
     fn format(&self) -> &'static Format {
@@ -23,7 +23,7 @@ impl Inbound for Gemini {
         let raw = json::members(body)?;
         check_contents(&raw)?;
         let has_tools_and_format = has_functions(&raw)? && has_format(&raw)?;
-        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.has_tools_and_format = has_tools_and_format;
         // Chunks carry it, whoever asks.
         request.wants_usage = true;
@@ -34,7 +34,7 @@ impl Inbound for Gemini {
         body(response)
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
         Box::new(Writer::new(request.framing))
     }
 
@@ -43,7 +43,7 @@ impl Inbound for Gemini {
     }
 
     /// `google-genai` takes a comment for JSON, so only an empty line is nothing to it.
-    fn heartbeat(&self, _: Framing) -> &'static [u8] {
+    fn keep_alive(&self, _: Framing) -> &'static [u8] {
         b"\n"
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn body(response: &GatewayResponse) -> Bytes {
         ResponseBody::Raw(raw) => raw.clone(),
         ResponseBody::Chat(answer) => answer::write(answer, response.usage.as_ref()).into(),
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
-        ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+        ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
     }
 }
 

@@ -212,7 +212,7 @@ impl Choice {
                 self.calls.resize(self.calls.len().max(call + 1), false);
                 delta.tool_calls.push(CallJson {
                     index: Some(*call),
-                    id: Some(thoughts::on_id(id, signature.as_ref(), thought)),
+                    id: Some(thoughts::attach_to_id(id, signature.as_ref(), thought)),
                     r#type: Some("function"),
                     function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
                 });

@@ -7,7 +7,7 @@ use canonical::{
 
 use super::{FORMAT, OpenAiEmbeddings, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, error_body,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, error_body,
     json, unstreamed,
 };
 
@@ -16,7 +16,7 @@ impl Outbound for OpenAiEmbeddings {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -28,10 +28,10 @@ impl Outbound for OpenAiEmbeddings {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        let (question, dropped) = wire::question(meaning.embedding()?, target.model);
+        let (question, dropped) = wire::question(canonical.embedding()?, target.model);
         let body = json::written(&question).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
     }
@@ -48,14 +48,14 @@ impl Outbound for OpenAiEmbeddings {
             return Err(without());
         }
         let usage = answer.usage.and_then(wire::usage);
-        let body = match reading.purpose {
-            DecodeMode::Translate => ResponseBody::Vectors(wire::vectors(data)?),
-            DecodeMode::Forward => ResponseBody::Raw(body.clone()),
+        let body = match reading.mode {
+            DecodeMode::Translate => ResponseBody::Embedding(wire::vectors(data)?),
+            DecodeMode::Passthrough => ResponseBody::Raw(body.clone()),
         };
         Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(unstreamed::NoReader)
     }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Embedding, EmbeddingInput, EmbeddingPurpose, Error, ErrorKind, Raw, Result,
+    CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, Error, ErrorKind, Raw,
+    Result,
 };
 use serde_json::value::RawValue;
 
@@ -41,13 +42,13 @@ pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     if named.is_some() && purpose.is_none() {
         other.push("input_type".to_owned());
     }
-    Ok(CanonicalRequest::Embedding(Embedding {
+    Ok(CanonicalRequest::Embedding(EmbeddingRequest {
         inputs,
         dimensions: dimensions(raw)?,
         base64: wants_base64(raw)?,
         purpose,
         user: user(raw)?,
-        other,
+        unmapped_fields: other,
     }))
 }
 
@@ -176,7 +177,7 @@ mod tests {
         json::members(Bytes::copy_from_slice(json.as_bytes())).unwrap()
     }
 
-    fn embedding(json: &str) -> Embedding {
+    fn embedding(json: &str) -> EmbeddingRequest {
         check(&raw(json)).unwrap();
         understand(&raw(json)).unwrap().embedding().unwrap().clone()
     }
@@ -251,7 +252,10 @@ mod tests {
         assert_eq!((said.dimensions, said.base64), (Some(256), true));
         assert_eq!(said.user.as_deref(), Some("u"));
         assert_eq!(said.purpose, Some(EmbeddingPurpose::Document));
-        assert_eq!(said.other, ["truncate"]);
-        assert_eq!(embedding(r#"{"input":"a","input_type":"image"}"#).other, ["input_type"]);
+        assert_eq!(said.unmapped_fields, ["truncate"]);
+        assert_eq!(
+            embedding(r#"{"input":"a","input_type":"image"}"#).unmapped_fields,
+            ["input_type"]
+        );
     }
 }
