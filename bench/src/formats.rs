@@ -11,11 +11,10 @@ use ::formats::{
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{
-    CallSummary, Delta, EventKind, FinishReason, GatewayRequest, Raw, StreamEvent, Task,
-};
+use canonical::{CallSummary, Delta, EventKind, FinishReason, StreamEvent, Task};
 
 use crate::load::median;
+use formats::{GatewayRequest, RawObject};
 
 /// Formats that are spoken on both sides.
 const FORMATS: &[(&dyn Inbound, &dyn Outbound)] = &[
@@ -68,7 +67,7 @@ fn pieces() -> Vec<StreamEvent> {
 }
 
 fn writer(client: &dyn Inbound) -> Box<dyn StreamEncoder> {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     client.stream_encoder(&request)

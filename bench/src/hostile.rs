@@ -12,10 +12,11 @@ use ::formats::{
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
+use canonical::{CallSummary, EventKind, Task};
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 use crate::load::median;
+use formats::{GatewayRequest, RawObject};
 
 /// How many of something the smaller inputs have.
 const SIZE: usize = 4000;
@@ -93,7 +94,7 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option
 
 fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usize {
     let mut reader = provider.stream_decoder(reading(client, provider));
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     let mut writer = client.stream_encoder(&request);

@@ -4,8 +4,8 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, ErrorKind, Raw, GatewayRequest, CallSummary, Task};
-use formats::{
+use canonical::{EventKind, Field, ErrorKind, CallSummary, Task};
+use formats::{RawObject, GatewayRequest, 
     ChatCompatibility, EncodedRequest, Inbound, MaxTokensName, Outbound, DecodeMode, DecodeOptions, StreamUsage, EncodeOptions, ToolNames,
     anthropic::messages::{Anthropic, AnthropicCount},
     aws::converse::Bedrock,
@@ -199,7 +199,7 @@ fn frames(text: &[u8]) -> Bytes {
 }
 
 fn asked(client: &dyn Inbound) -> GatewayRequest {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     request.wants_usage = true;

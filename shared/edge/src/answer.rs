@@ -11,10 +11,8 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{
-    ContentKind, Error, ErrorKind, EventBody, EventKind, Framing, Result, StreamEvent,
-};
-use formats::StreamEncoder;
+use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
+use formats::{Framing, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;

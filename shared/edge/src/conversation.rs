@@ -7,8 +7,8 @@ use axum::{
     extract::{Extension, State},
     routing::MethodFilter,
 };
-use canonical::{Error, Framing, Result};
-use formats::Inbound;
+use canonical::{Error, Result};
+use formats::{Framing, Inbound};
 use gateway::{Call, Snapshot};
 use http::{HeaderMap, Request, Response};
 use telemetry::CallRecord;
@@ -65,7 +65,7 @@ impl Beside {
 }
 
 impl ByPath {
-    fn complete(self, request: &mut canonical::GatewayRequest) -> Result<()> {
+    fn complete(self, request: &mut formats::GatewayRequest) -> Result<()> {
         request.model = Some(self.model).filter(|it| !it.is_empty());
         request.stream = self.stream;
         // Google's own clients add their wishes behind a semicolon.
@@ -112,7 +112,7 @@ pub(crate) async fn converse(
 
 /// A request that was let in and understood.
 struct Prepared {
-    request: canonical::GatewayRequest,
+    request: formats::GatewayRequest,
     only_provider: Option<String>,
     strict: bool,
     snapshot: Arc<Snapshot>,

@@ -8,13 +8,14 @@ pub mod aws;
 mod common;
 pub mod google;
 pub mod openai;
+mod request;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    CallSummary, CanonicalRequest, Content, ContentKind, Error, Field, Format, Framing,
-    GatewayRequest, GatewayResponse, Result, StreamEvent,
+    CallSummary, CanonicalRequest, Content, ContentKind, Error, Field, GatewayResponse, Result,
+    StreamEvent,
 };
 use common::{
     arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
@@ -25,6 +26,7 @@ pub use common::estimate::estimated_tokens;
 pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
 pub use common::tool_names::ToolNames;
+pub use request::{Format, Framing, GatewayRequest, Member, RawObject};
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {

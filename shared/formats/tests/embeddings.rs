@@ -6,9 +6,9 @@
 mod case;
 
 use bytes::Bytes;
-use canonical::{CallSummary, Error, GatewayRequest, Origin, ResponseBody, Result};
+use canonical::{CallSummary, Error, Origin, ResponseBody, Result};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Inbound, Outbound,
     aws::embeddings::BedrockEmbeddings, google::embeddings::GeminiEmbeddings,
     openai::embeddings::OpenAiEmbeddings,
 };

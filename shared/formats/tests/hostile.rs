@@ -7,11 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
+use canonical::{CallSummary, EventKind, Task};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
-    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
-    openai::responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
+    anthropic::messages::Anthropic, aws::converse::Bedrock, google::generate_content::Gemini,
+    openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
@@ -77,7 +77,7 @@ fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usi
     let purpose = purpose(client, provider);
     let mut reader =
         provider.stream_decoder(DecodeOptions { mode: purpose, ..DecodeOptions::default() });
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     let mut writer = client.stream_encoder(&request);

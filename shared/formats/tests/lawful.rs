@@ -8,10 +8,11 @@ mod answers;
 
 use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, FinishReason, GatewayRequest, Raw, StreamEvent, Task};
+use canonical::{CallSummary, EventKind, FinishReason, StreamEvent, Task};
 use formats::{
-    DecodeMode, DecodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
-    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
+    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use proptest::prelude::*;
 
@@ -25,7 +26,7 @@ const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
 
 /// What a client gets of an answer.
 fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     let mut writer = client.stream_encoder(&request);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, GatewayRequest, Result};
-use formats::ChatCompatibility;
+use canonical::{Error, ErrorKind, Result};
+use formats::{ChatCompatibility, GatewayRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use storage::{Secret, Signer};

@@ -4,11 +4,12 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin,
-    ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, ResponseBody, Result, Task,
 };
 use config::{Config, ConflictResolution};
-use formats::{DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, ToolNames};
+use formats::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, ToolNames,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;

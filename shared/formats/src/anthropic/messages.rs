@@ -27,7 +27,7 @@ mod wire;
 mod words;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format of `/v1/messages`.
 #[derive(Clone, Copy, Debug)]

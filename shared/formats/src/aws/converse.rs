@@ -16,12 +16,11 @@ mod tools;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
-};
+use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Result};
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, bound::Bounded,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::Bounded,
 };
 
 /// Bedrock's Converse.

@@ -8,14 +8,14 @@
 use bytes::Bytes;
 use canonical::{
     CanonicalRequest, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
-    Field, GatewayRequest, GatewayResponse, ResponseBody, Result, Usage,
+    Field, GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, bound::tokens,
-    error_body, google::embeddings::texts, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::tokens, error_body, google::embeddings::texts, json, unstreamed,
 };
 
 /// The most texts that one call to Cohere may have.

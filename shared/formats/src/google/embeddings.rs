@@ -7,14 +7,14 @@
 use bytes::Bytes;
 use canonical::{
     CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error,
-    ErrorKind, Field, GatewayRequest, GatewayResponse, ResponseBody, Result, Usage,
+    ErrorKind, Field, GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, bound::tokens,
-    error_body, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::tokens, error_body, json, unstreamed,
 };
 
 /// The most texts that one call may have.

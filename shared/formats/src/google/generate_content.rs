@@ -32,7 +32,7 @@ mod wire;
 mod words;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

@@ -23,7 +23,7 @@ mod understand;
 mod wire;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 pub(crate) use metadata::AttemptJson;
 

@@ -9,7 +9,7 @@ mod outbound;
 mod understand;
 mod wire;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

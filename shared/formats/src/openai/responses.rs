@@ -22,7 +22,8 @@ mod writer;
 
 use std::borrow::Cow;
 
-use canonical::{Field, Format};
+use crate::Format;
+use canonical::Field;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, GatewayRequest, MicroDollars,
-    Origin, Outcome, Raw, Result, StreamEvent, Task, Usage,
+    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, Origin, Outcome,
+    Result, StreamEvent, Task, Usage,
 };
 use formats::{
-    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
-    StreamEnd, StreamUsage, ToolNames,
+    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest,
+    Inbound, Outbound, RawObject, StreamEnd, StreamUsage, ToolNames,
 };
 
 use super::{inbound, outbound};
@@ -310,7 +310,7 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn asked(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     request.arrived = 1_760_000_000_000;

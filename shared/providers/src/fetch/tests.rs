@@ -4,9 +4,11 @@
 use std::{io, net::IpAddr};
 
 use bytes::Bytes;
-use canonical::{Format, GatewayRequest, GatewayResponse, Message, ToolResult};
+use canonical::{GatewayResponse, Message, ToolResult};
 use config::read;
-use formats::{DecodeOptions, EncodeOptions, EncodedRequest, StreamDecoder};
+use formats::{
+    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, StreamDecoder,
+};
 use futures_util::future::BoxFuture;
 use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
@@ -478,7 +480,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
     let limits = Limits { deadline: u64::MAX, seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
-    let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
+    let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
     let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
     let fetched = Fetched::default();
     let question = UpstreamRequest {

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use canonical::{Error, Field, GatewayRequest, Result, Signature, TAG_PREFIX};
+use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{content, empty, thinking};
-use crate::{EncodeOptions, EncodedRequest, json, signature_tags};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, json, signature_tags};
 
 /// Forwards a request.
 pub(super) fn forward(

@@ -1,10 +1,7 @@
 //! From a client that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, ContentKind, Error, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody,
-    Result, Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,7 +10,7 @@ use super::{
     error::{self, THREAD},
     writer::Writer,
 };
-use crate::{Inbound, StreamEncoder, json};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 /// Headers that choose what a request may say.
 const PASSED: &[&str] = &["anthropic-beta", "anthropic-version"];
@@ -109,7 +106,7 @@ struct Thread {
 
 /// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
 /// answers may change from turn to turn. Anthropic's clients send all of it then.
-fn check_memory(raw: &Raw) -> Result<()> {
+fn check_memory(raw: &RawObject) -> Result<()> {
     let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
     if thread.and_then(|it| it.previous_message_id).is_none() {
         return Ok(());
@@ -121,7 +118,7 @@ fn check_memory(raw: &Raw) -> Result<()> {
 }
 
 /// What both endpoints read of a request.
-fn common(format: &'static Format, task: Task, raw: Raw) -> Result<GatewayRequest> {
+fn common(format: &'static Format, task: Task, raw: RawObject) -> Result<GatewayRequest> {
     check_memory(&raw)?;
     let wanted = "a list of messages, each an object with a `role` and `content`";
     match json::list(&raw, "messages", wanted)? {

@@ -1,9 +1,7 @@
 //! To a provider that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
-};
+use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 use serde::Deserialize;
 
 use super::{
@@ -11,8 +9,8 @@ use super::{
     response,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound::Bounded, error_body, json, tool_names,
 };
 
 impl Outbound for Anthropic {

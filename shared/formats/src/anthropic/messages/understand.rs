@@ -5,16 +5,17 @@
 mod blocks;
 
 use canonical::{
-    CacheBreakpoint, CanonicalRequest, Conversation, Effort, Error, Json, Message, Raw, Reasoning,
+    CacheBreakpoint, CanonicalRequest, Conversation, Effort, Error, Json, Message, Reasoning,
     ResponseFormat, Result, Role, Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::RawObject;
 use crate::json::{self, Object, understood};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let mut conversation = Conversation::default();
     let mut other = vec![];

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, Format, GatewayRequest,
-    GatewayResponse, Raw, ResponseBody, Result, Task,
+    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse,
+    ResponseBody, Result, Task,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ use super::{
     request, understand, writer::Writer,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound, StreamDecoder,
-    StreamEncoder, bound, error_body, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound,
+    Outbound, RawObject, StreamDecoder, StreamEncoder, bound, error_body, json,
 };
 
 /// Where a whole request stands within one that counts.
 const WHOLE: &str = "generateContentRequest";
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let conversation = match request::either(&body, WHOLE) {
         Some(whole) => understand::conversation(&json::understood(whole, WHOLE, "an object")?)?,

@@ -1,14 +1,14 @@
 //! A client's own request, on its way to a provider of the same format.
 
 use bytes::Bytes;
-use canonical::{Field, Raw, Result, TAG_PREFIX};
+use canonical::{Field, Result, TAG_PREFIX};
 use serde_json::value::RawValue;
 
 use super::{model, request, signature};
-use crate::{EncodeOptions, EncodedRequest, json};
+use crate::{EncodeOptions, EncodedRequest, RawObject, json};
 
 /// The client's bytes, with only what must change changed.
-pub(super) fn forward(raw: &Raw, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+pub(super) fn forward(raw: &RawObject, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
     let mut edits = json::Edits::new(raw);
     let mut dropped = vec![];
     let named = request::spelled(raw, "model");
@@ -34,7 +34,7 @@ pub(super) fn forward(raw: &Raw, target: &EncodeOptions<'_>) -> Result<EncodedRe
 }
 
 /// Takes out what a policy leaves out. False where there is nothing of it.
-fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+fn left_out(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let (name, members): (_, &[&str]) = match field {
         Field::Tools => ("tools", &["functionDeclarations"]),
         Field::ToolChoice => ("toolConfig", &["functionCallingConfig"]),

@@ -1,10 +1,7 @@
 //! From a client that speaks this format, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Format, Framing, GatewayRequest, GatewayResponse, Raw, ResponseBody,
-    Result, Task,
-};
+use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +9,7 @@ use super::{
     request::{self, Many},
     writer::Writer,
 };
-use crate::{Inbound, StreamEncoder, json};
+use crate::{Format, Framing, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 impl Inbound for Gemini {
     fn format(&self) -> &'static Format {
@@ -58,7 +55,7 @@ pub(super) fn body(response: &GatewayResponse) -> Bytes {
     }
 }
 
-fn check_contents(raw: &Raw) -> Result<()> {
+fn check_contents(raw: &RawObject) -> Result<()> {
     let wanted = "a list of contents, each an object with `parts`";
     let Some(contents) = json::find(raw, "contents")? else {
         let message = format!("`contents` is missing; it must be {wanted}.");
@@ -76,7 +73,7 @@ fn check_contents(raw: &Raw) -> Result<()> {
     }
 }
 
-fn has_functions(raw: &Raw) -> Result<bool> {
+fn has_functions(raw: &RawObject) -> Result<bool> {
     let wanted = "a list of tools, each an object";
     let tools: Option<Many<json::Object<'_>>> = json::read(raw, "tools", wanted)?;
     let has = |it: &json::Object<'_>| {
@@ -87,7 +84,7 @@ fn has_functions(raw: &Raw) -> Result<bool> {
 }
 
 /// Whether the answer must have another form than plain text.
-fn has_format(raw: &Raw) -> Result<bool> {
+fn has_format(raw: &RawObject) -> Result<bool> {
     let name = request::spelled(raw, "generationConfig");
     let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;
     let config = config.unwrap_or_default();

@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
-    Result,
+    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
 };
 
 use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, bound,
-    error_body, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound, error_body, json, tool_names,
 };
 
 impl Outbound for Gemini {

@@ -1,8 +1,8 @@
 //! What a client's request says.
 
 use canonical::{
-    CanonicalRequest, Conversation, Effort, Error, Json, Message, Part, Raw, Reasoning,
-    ResponseFormat, Result, Role, Sampling, Schema,
+    CanonicalRequest, Conversation, Effort, Error, Json, Message, Part, Reasoning, ResponseFormat,
+    Result, Role, Sampling, Schema,
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -13,10 +13,11 @@ use super::{
     tools,
     turns::Turns,
 };
+use crate::RawObject;
 use crate::json::{self, Object};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(conversation(&json::said(raw)?)?)))
 }
 

@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, EventBody, FinishReason, Framing, Signature, StreamEvent,
-    Usage,
+    CallSummary, Citation, Delta, Error, EventBody, FinishReason, Signature, StreamEvent, Usage,
 };
 
 use super::{
@@ -16,7 +15,7 @@ use super::{
     error,
     parts::{self, FunctionCall, Part},
 };
-use crate::{StreamEncoder, arguments, sse};
+use crate::{Framing, StreamEncoder, arguments, sse};
 
 /// Writes chunks: a provider's own, or made of pieces.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Pieces of an answer of another format, written as chunks.
 
 use bytes::Bytes;
-use canonical::{Delta, EventKind, GatewayRequest, Signature, StreamEvent, Usage};
+use canonical::{Delta, EventKind, Signature, StreamEvent, Usage};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     reader::DONE,
     thoughts, wire,
 };
-use crate::json;
+use crate::{GatewayRequest, json};
 
 /// Writes pieces as chunks.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{Field, GatewayRequest, Result, Schema};
+use canonical::{Field, Result, Schema};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -13,7 +13,7 @@ use super::{
     thoughts::{self, Thoughts},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, MaxTokensName, StreamUsage,
+    EncodeOptions, EncodedRequest, GatewayRequest, MaxTokensName, StreamUsage,
     json::{self, Edits, Object},
     signature_tags,
 };

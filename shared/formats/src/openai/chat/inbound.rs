@@ -1,14 +1,11 @@
 //! From a client that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, ContentKind, Error, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody,
-    Result, Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde::Deserialize;
 
 use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
-use crate::{Inbound, StreamEncoder, json};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 #[derive(Deserialize)]
 struct StreamOptions {
@@ -72,7 +69,7 @@ impl Inbound for OpenAiChat {
     }
 }
 
-fn check_messages(raw: &Raw) -> Result<()> {
+fn check_messages(raw: &RawObject) -> Result<()> {
     let wanted = "a list of messages, each an object with a `role`";
     match json::list(raw, "messages", wanted)? {
         None => {

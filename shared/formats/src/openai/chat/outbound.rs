@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
-    Result,
+    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
 };
 
 use super::{
     FORMAT, OpenAiChat, answer, encode, forward, pieces::PieceReader, reader::Reader, wire,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound::Bounded, error_body, json,
 };
 
 impl Outbound for OpenAiChat {

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Raw, Reasoning, ResponseFormat,
+    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Reasoning, ResponseFormat,
     Result, Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
@@ -13,12 +13,13 @@ use serde_json::value::RawValue;
 
 use super::{effort::effort, messages};
 use crate::{
+    RawObject,
     bound::note,
     json::{self, Object, understood},
 };
 
 /// Reads a request.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     for (name, value) in json::said(raw)?.said() {
         let known = asked(&mut conversation, name, value)?

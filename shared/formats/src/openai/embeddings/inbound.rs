@@ -1,12 +1,13 @@
 //! From a client that wants embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Format, GatewayRequest, GatewayResponse, ResponseBody, Result, Task,
-};
+use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
 
 use super::{FORMAT, OpenAiEmbeddings, understand, wire};
-use crate::{Inbound, StreamEncoder, json, openai::chat::OpenAiChat, unstreamed::NoWriter};
+use crate::{
+    Format, GatewayRequest, Inbound, StreamEncoder, json, openai::chat::OpenAiChat,
+    unstreamed::NoWriter,
+};
 
 impl Inbound for OpenAiEmbeddings {
     fn format(&self) -> &'static Format {

@@ -1,14 +1,12 @@
 //! To a provider that speaks OpenAI embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
-};
+use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 
 use super::{FORMAT, OpenAiEmbeddings, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, error_body,
-    json, unstreamed,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, error_body, json, unstreamed,
 };
 
 impl Outbound for OpenAiEmbeddings {

@@ -3,12 +3,12 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use canonical::{Error, Field, GatewayRequest, Raw, Result, Signature, TAG_PREFIX};
+use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{encode, parts, wire};
-use crate::{EncodeOptions, EncodedRequest, json};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
 
 #[derive(Serialize)]
 struct Thought<'a> {
@@ -60,7 +60,7 @@ pub(super) fn forward(
 }
 
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
-fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
+fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
     let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
     if !asked && !encode::thinks(model) {
         return Ok(None);
@@ -75,7 +75,7 @@ fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
 }
 
 /// The text options without the form of the answer. False where there is none.
-fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let Some(member) = json::find(raw, "text")? else { return Ok(false) };
     let text = json::text(&raw.body, &member.value);
     let mut is_gone = false;
@@ -87,7 +87,7 @@ fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &Raw, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();

@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, ContentKind, Error, Format, GatewayRequest, GatewayResponse, Raw, Result, Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{FORMAT, OpenAiResponses, answer, writer::Writer};
-use crate::{Inbound, StreamEncoder, json, openai::chat};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json, openai::chat};
 
 /// What asks for a memory, and what to do without one.
 const STATEFUL: &[(&str, &str)] = &[
@@ -73,7 +71,7 @@ impl Inbound for OpenAiResponses {
     }
 }
 
-fn check_input(raw: &Raw) -> Result<()> {
+fn check_input(raw: &RawObject) -> Result<()> {
     let wanted = "a text or a list of items";
     let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
     match input.map(|it| it.get().as_bytes().first()) {
@@ -84,7 +82,7 @@ fn check_input(raw: &Raw) -> Result<()> {
 }
 
 /// Refuses what only a server with a memory can answer.
-fn check_memory(raw: &Raw) -> Result<()> {
+fn check_memory(raw: &RawObject) -> Result<()> {
     for (name, instead) in STATEFUL {
         if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
             let message = format!("`{name}` is not known here: nothing is stored; {instead}.");

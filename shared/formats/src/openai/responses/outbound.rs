@@ -1,11 +1,12 @@
 //! To a provider that speaks OpenAI Responses, and back.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, GatewayRequest, GatewayResponse, Result};
+use canonical::{CanonicalRequest, Error, GatewayResponse, Result};
 
 use super::{FORMAT, OpenAiResponses, answer, encode, forward, reader::Reader};
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, StreamDecoder, bound, error_body,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder, bound,
+    error_body,
 };
 
 impl Outbound for OpenAiResponses {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, Json, Message, Part, Raw, Reasoning,
-    ResponseFormat, Result, Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult,
+    CanonicalRequest, Content, Conversation, Error, Json, Message, Part, Reasoning, ResponseFormat,
+    Result, Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use super::{
     tool_name::{self, ToolName},
     wire,
 };
-use crate::{bound, json, openai::chat::effort::effort};
+use crate::{RawObject, bound, json, openai::chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
 const KNOWN: &[&str] = &[
@@ -47,7 +47,7 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut talk = Conversation::default();
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
         talk.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
@@ -67,7 +67,7 @@ pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(talk)))
 }
 
-fn input(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn input(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "a text or a list of items";
     let Some(input) = json::read::<&RawValue>(raw, "input", wanted)? else { return Ok(()) };
     if let Some(text) = wire::string(Some(input)) {
@@ -214,7 +214,7 @@ struct Grammar<'a> {
     definition: Option<Cow<'a, str>>,
 }
 
-fn tools(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn tools(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
     for (at, json) in list.unwrap_or_default().into_iter().enumerate() {
         tool(json, None, &format!("tools[{at}]"), talk)?;
@@ -304,7 +304,7 @@ struct Allowed<'a> {
     name: Option<String>,
 }
 
-fn choice(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn choice(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "`auto`, `none`, `required`, or an object with a `type`";
     let wrong = || Error::invalid("tool_choice", format!("`tool_choice` must be {wanted}."));
     let Some(json) = json::read::<&RawValue>(raw, "tool_choice", wanted)? else { return Ok(()) };
@@ -359,7 +359,7 @@ struct Format<'a> {
     strict: Option<bool>,
 }
 
-fn form(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn form(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let text: Option<Text<'_>> = json::read(raw, "text", "an object with a `format`")?;
     let Some(text) = text else { return Ok(()) };
     talk.verbosity = text.verbosity;
@@ -399,7 +399,7 @@ struct Thinking<'a> {
     mode: Option<&'a RawValue>,
 }
 
-fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn thinking(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "an object such as {\"effort\": \"low\"}";
     let thinking: Option<Thinking<'_>> = json::read(raw, "reasoning", wanted)?;
     let Some(thinking) = thinking else { return Ok(()) };
@@ -416,7 +416,7 @@ fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
     Ok(())
 }
 
-fn metadata(raw: &Raw) -> Result<Vec<(String, String)>> {
+fn metadata(raw: &RawObject) -> Result<Vec<(String, String)>> {
     let wrong = || Error::invalid("metadata", "`metadata` must be an object of texts.");
     let json = json::read::<&RawValue>(raw, "metadata", "an object of texts")?;
     let Some(json) = json else { return Ok(vec![]) };
@@ -430,7 +430,7 @@ fn metadata(raw: &Raw) -> Result<Vec<(String, String)>> {
         .map_err(|error| wrong().caused_by(json::unquoted(&error)))
 }
 
-fn user(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn user(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let user: Option<String> = json::read(raw, "user", "a text")?;
     let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
     if user.is_some() && safety.is_some() && user != safety {
@@ -441,7 +441,7 @@ fn user(raw: &Raw, talk: &mut Conversation) -> Result<()> {
 }
 
 /// Notes what no other format has a word for.
-fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn others(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
     for wish in included.unwrap_or_default().into_iter().filter(|it| it != encode::SEALED) {
         other(talk, format!("include[]={wish}"));

@@ -4,8 +4,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason,
-    GatewayRequest, Media, Signature, StreamEvent, Usage,
+    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason, Media,
+    Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::{
     stream::{OfAnswer, Stream, Within, within},
     wire,
 };
-use crate::{StreamEncoder, openai::chat, sse};
+use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
 /// Writes one answer.
 #[derive(Debug)]
@@ -490,12 +490,13 @@ fn end_part(stream: &mut Stream, id: &str, parts: &[Part], out: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{Raw, Task};
+    use canonical::Task;
 
     use super::*;
+    use crate::RawObject;
 
     fn written(pieces: Vec<Delta>) -> String {
-        let raw = Raw { body: Bytes::new(), members: vec![] };
+        let raw = RawObject { body: Bytes::new(), members: vec![] };
         let mut writer = Writer::new(&GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw));
         let mut out = BytesMut::new();
         for piece in pieces {
