@@ -124,7 +124,11 @@ impl<'a> Admit<'a> {
     /// The reservation that the write makes; none where only requests are counted.
     pub(crate) fn reservation(&self) -> Option<Reservation> {
         let AdmissionRequest { key, id, limits, .. } = *self.request;
-        limits.reserves().then(|| Reservation { key: key.clone(), id: id.clone(), hold: self.hold() })
+        limits.reserves().then(|| Reservation {
+            key: key.clone(),
+            id: id.clone(),
+            hold: self.hold(),
+        })
     }
 
     /// The most output tokens of one choice that the provider may be asked for, where the hold
@@ -173,9 +177,8 @@ impl<'a> Admit<'a> {
         let charge = |source, attribute, limit: Option<u64>, amount| {
             limit.map(|limit| Charge { source, attribute, limit, amount })
         };
-        let requests = |source, window: Window, limit| {
-            charge(source, window.attribute(self.now), limit, 1)
-        };
+        let requests =
+            |source, window: Window, limit| charge(source, window.attribute(self.now), limit, 1);
         let charges = [
             requests(LimitSource::RequestsPerMinute, Window::Minute, limits.requests_per_minute),
             requests(LimitSource::RequestsPerHour, Window::Hour, limits.requests_per_hour),

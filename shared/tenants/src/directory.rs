@@ -189,7 +189,8 @@ impl KeyDirectory {
         if !key.hash.matches(hash) {
             return Ok(None);
         }
-        let tenant = rows::read_tenant(&*self.table, &key.tenant, Consistency::Eventual, now).await?;
+        let tenant =
+            rows::read_tenant(&*self.table, &key.tenant, Consistency::Eventual, now).await?;
         Ok(tenant.map(|tenant| (Arc::new(key), Arc::new(tenant))))
     }
 

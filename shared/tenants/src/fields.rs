@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn dollars_are_read_exactly() {
-        for (text, micros) in [("50", 50_000_000), ("0.000001", 1), ("12.5", 12_500_000), ("0.0", 0)]
+        for (text, micros) in
+            [("50", 50_000_000), ("0.000001", 1), ("12.5", 12_500_000), ("0.0", 0)]
         {
             assert_eq!(dollars(text), Some(MicroDollars(micros)), "{text}");
         }

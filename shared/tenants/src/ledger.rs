@@ -13,7 +13,7 @@ use canonical::MicroDollars;
 use storage::{Consistency, StoreError, Table, Tallied, Tallies, Tally};
 
 use crate::{
-    admission::{Admit, AdmissionRequest, SORT_KEY, requests_only},
+    admission::{AdmissionRequest, Admit, SORT_KEY, requests_only},
     alert::Alert,
     demand::Demand,
     limits::{LimitSource, Limits},
@@ -249,7 +249,8 @@ impl Ledger {
             daily_output_tokens: limits.daily_output_tokens,
         };
         let grown = settlement::grown(&reservation.hold, extra);
-        let written = self.write(&reservation.key, settlement::top_up(reservation, extra, room), now);
+        let written =
+            self.write(&reservation.key, settlement::top_up(reservation, extra, room), now);
         let is_granted = match written.await? {
             Tallied::Done(_) => true,
             // The same top-up, whose response was lost.
@@ -324,7 +325,11 @@ impl Ledger {
                 let release = admit
                     .reservation()
                     .map(|reservation| Settlement { reservation, usage: Usage::Nothing });
-                Decision::Unavailable(Unavailable { retry_after: STORE_RETRY_SECONDS, release, cause })
+                Decision::Unavailable(Unavailable {
+                    retry_after: STORE_RETRY_SECONDS,
+                    release,
+                    cause,
+                })
             }
         }
     }

@@ -52,9 +52,7 @@ pub use limits::{Budget, DEFAULT_ALERT_LEVELS, LimitSource, Limits, Unpriced};
 pub use principal::{ConfiguredKey, Credential, Principal};
 pub use quota::Quota;
 pub use refusal::{Refusal, RefusalKind};
-pub use repository::{
-    Enabled, Listed, RepositoryError, RepositoryResult, Tenants, audit_month,
-};
+pub use repository::{Enabled, Listed, RepositoryError, RepositoryResult, Tenants, audit_month};
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
 pub use settlement::{Adjustment, Extra, Settlement, Usage};
 pub use tenant::{

@@ -128,10 +128,9 @@ impl LimitSource {
     pub fn counts_requests(self) -> bool {
         match self {
             Self::RequestsPerMinute | Self::RequestsPerHour | Self::RequestsPerDay => true,
-            Self::DailyInputTokens
-            | Self::DailyOutputTokens
-            | Self::Concurrency
-            | Self::Budget => false,
+            Self::DailyInputTokens | Self::DailyOutputTokens | Self::Concurrency | Self::Budget => {
+                false
+            }
         }
     }
 }

@@ -27,9 +27,8 @@ pub fn openai_headers(quotas: &[Quota], now: u64) -> Vec<Header> {
     });
     let group = |quota: Option<&Quota>, names: [&'static str; 3]| {
         let reset = |quota: &Quota| duration(quota.reset.unwrap_or(now).saturating_sub(now));
-        let values = quota.map(|quota| {
-            [quota.limit.to_string(), quota.remaining().to_string(), reset(quota)]
-        });
+        let values = quota
+            .map(|quota| [quota.limit.to_string(), quota.remaining().to_string(), reset(quota)]);
         names.into_iter().zip(values.into_iter().flatten()).collect::<Vec<_>>()
     };
     let mut headers = group(

@@ -95,7 +95,8 @@ impl Refusal {
         let field = source.field();
         match (self.kind, source) {
             (RefusalKind::BudgetUnpriced, _) => {
-                "The price of this call is unknown, and the key has a budget (`budget_usd`).".to_owned()
+                "The price of this call is unknown, and the key has a budget (`budget_usd`)."
+                    .to_owned()
             }
             (RefusalKind::RequestExceedsBudget, LimitSource::Budget) => format!(
                 "This call may cost ${}, more than the whole budget of ${} (`{field}`); shorten the prompt or lower the maximum of output tokens.",
@@ -108,16 +109,18 @@ impl Refusal {
             (RefusalKind::BudgetExceeded, _) => format!(
                 "The budget of ${} is spent (`{field}`){}.",
                 MicroDollars(limit),
-                self.reset().map_or(String::new(), |at| format!("; it starts anew at {}", rfc3339(at)))
+                self.reset()
+                    .map_or(String::new(), |at| format!("; it starts anew at {}", rfc3339(at)))
             ),
             (RefusalKind::RateLimit, LimitSource::Budget) => format!(
                 "What is left of the budget of ${} is held by {} calls in flight (`{field}`); try again when they have ended.",
                 MicroDollars(limit),
                 self.in_flight
             ),
-            (RefusalKind::RateLimit, LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens)
-                if limit < self.needed =>
-            {
+            (
+                RefusalKind::RateLimit,
+                LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens,
+            ) if limit < self.needed => {
                 format!(
                     "This call may use {} tokens, more than the whole limit of {limit} {} (`{field}`).",
                     self.needed,
@@ -125,13 +128,18 @@ impl Refusal {
                 )
             }
             (RefusalKind::RateLimit, LimitSource::Concurrency) => {
-                format!("{} calls are in flight and {limit} are allowed (`{field}`).", self.in_flight)
+                format!(
+                    "{} calls are in flight and {limit} are allowed (`{field}`).",
+                    self.in_flight
+                )
             }
             (RefusalKind::RateLimit, _) if self.waits_for_calls() => format!(
                 "What is left of the limit of {limit} tokens is held by {} calls in flight (`{field}`); try again when they have ended.",
                 self.in_flight
             ),
-            (RefusalKind::RateLimit, _) => format!("The limit of {limit} {} is reached (`{field}`).", unit(source)),
+            (RefusalKind::RateLimit, _) => {
+                format!("The limit of {limit} {} is reached (`{field}`).", unit(source))
+            }
         }
     }
 }

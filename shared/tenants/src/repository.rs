@@ -6,9 +6,7 @@
 use std::{fmt, ops::Bound, sync::Arc};
 
 use serde_json::{Map, Value};
-use storage::{
-    Change, Condition, Consistency, Query, Row, StoreError, Table, Tallied, Tally,
-};
+use storage::{Change, Condition, Consistency, Query, Row, StoreError, Table, Tallied, Tally};
 
 use crate::{
     audit::{Action, AuditEntry, audit_partition},
@@ -277,7 +275,8 @@ impl Tenants {
             self.claim_name(name, &after.id, now).await?;
         }
         // Versions only grow, so "at most the version that was read" means "unchanged since".
-        let unchanged = Condition::AtMost(rows::VERSION.to_owned(), crate::admission::signed(before.version));
+        let unchanged =
+            Condition::AtMost(rows::VERSION.to_owned(), crate::admission::signed(before.version));
         let change = Tally {
             conditions: vec![Condition::Present(rows::JSON.to_owned()), unchanged],
             add: vec![(rows::VERSION.to_owned(), 1)],

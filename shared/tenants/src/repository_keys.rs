@@ -40,14 +40,8 @@ impl Tenants {
         }
         let issued = self.issue(&tenant, new, now)?;
         let after = shown(&issued.key);
-        let entry = AuditEntry::comparing(
-            actor,
-            Action::CreateKey,
-            &tenant.id,
-            &Map::new(),
-            &after,
-            now,
-        );
+        let entry =
+            AuditEntry::comparing(actor, Action::CreateKey, &tenant.id, &Map::new(), &after, now);
         let rows = rows::key_rows(&issued.key)?.map(Change::Put);
         let changes = [rows.as_slice(), &[entry_row(&entry)?]].concat();
         self.write(&changes).await?;
@@ -76,11 +70,8 @@ impl Tenants {
         let end = now.saturating_add(grace_seconds);
         let ending =
             ApiKey { expires: Some(old.expires.map_or(end, |at| at.min(end))), ..old.clone() };
-        let new = NewKey {
-            name: old.name.clone(),
-            prefix: Some(old.prefix.clone()),
-            expires: None,
-        };
+        let new =
+            NewKey { name: old.name.clone(), prefix: Some(old.prefix.clone()), expires: None };
         let issued = self.issue(&tenant, &new, now)?;
         let entry = AuditEntry::comparing(
             actor,
@@ -113,14 +104,8 @@ impl Tenants {
         let Some(key) = keys.iter().find(|key| key.id == key_id) else {
             return Err(RepositoryError::NotFound);
         };
-        let entry = AuditEntry::comparing(
-            actor,
-            Action::RevokeKey,
-            tenant,
-            &shown(key),
-            &Map::new(),
-            now,
-        );
+        let entry =
+            AuditEntry::comparing(actor, Action::RevokeKey, tenant, &shown(key), &Map::new(), now);
         let mut changes = vec![entry_row(&entry)?];
         changes.extend(deletions(key)?);
         self.write(&changes).await

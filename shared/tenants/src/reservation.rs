@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_hold_is_read_as_it_was_written() {
-        for text in ["30000,1200,256,20785,202611,1795824600", "0,,,20785,,17", "5,,9,1,20261128,2"] {
+        for text in ["30000,1200,256,20785,202611,1795824600", "0,,,20785,,17", "5,,9,1,20261128,2"]
+        {
             assert_eq!(Hold::parse(text).unwrap().to_string(), text);
         }
     }

@@ -39,9 +39,7 @@ impl<'a> LedgerRow<'a> {
 
     /// The reservations whose owners can no longer settle them.
     pub(crate) fn lost(self, now: u64) -> impl Iterator<Item = (&'a str, &'a str, Hold)> {
-        self.reservations().filter(move |(.., hold)| {
-            hold.until.saturating_add(EXPIRY_MARGIN) < now
-        })
+        self.reservations().filter(move |(.., hold)| hold.until.saturating_add(EXPIRY_MARGIN) < now)
     }
 
     /// How many calls are in flight.
@@ -108,9 +106,8 @@ impl<'a> LedgerRow<'a> {
         let budget = limits.budget.as_ref()?;
         let period = Period::containing(now, budget.period);
         let name = period.to_string();
-        let held = self.held(|hold| {
-            (hold.period.as_deref() == Some(name.as_str())).then_some(hold.cost)
-        });
+        let held =
+            self.held(|hold| (hold.period.as_deref() == Some(name.as_str())).then_some(hold.cost));
         Some(Quota {
             source: LimitSource::Budget,
             limit: budget.amount.0,

@@ -48,9 +48,7 @@ impl Settlement {
         let (cost, input, output) = match self.usage {
             Usage::Used { cost, input, output } => (cost, input, output),
             Usage::Nothing => (0, 0, 0),
-            Usage::AsHeld => {
-                (hold.cost, hold.input.unwrap_or(0), hold.output.unwrap_or(0))
-            }
+            Usage::AsHeld => (hold.cost, hold.input.unwrap_or(0), hold.output.unwrap_or(0)),
         };
         let mut add = vec![(LIVE.to_owned(), -1)];
         if let Some(held) = hold.input {

@@ -22,8 +22,7 @@ const MAX_PREFIX_BYTES: usize = 16;
 
 const PERIODS: [(&str, BudgetPeriod); 2] =
     [("month", BudgetPeriod::Month), ("day", BudgetPeriod::Day)];
-const UNPRICED: [(&str, Unpriced); 2] =
-    [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
+const UNPRICED: [(&str, Unpriced); 2] = [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
 const PROMPT_MODES: [(&str, SystemPromptMode); 2] =
     [("prepend", SystemPromptMode::Prepend), ("locked", SystemPromptMode::Locked)];
 const TOOL_MODES: [(&str, ToolMode); 2] =
@@ -266,8 +265,15 @@ mod tests {
         assert_eq!(
             fields,
             [
-                "alert_levels", "base_url", "budget_period", "budget_usd", "cache.ttl", "colour",
-                "key_prefix", "name", "rate_limit_rpm"
+                "alert_levels",
+                "base_url",
+                "budget_period",
+                "budget_usd",
+                "cache.ttl",
+                "colour",
+                "key_prefix",
+                "name",
+                "rate_limit_rpm"
             ]
         );
     }

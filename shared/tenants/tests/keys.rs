@@ -196,8 +196,14 @@ async fn a_key_has_its_own_prefix_name_and_end() {
     assert!(issued.secret.expose().starts_with("sk-ant-"));
     assert!(office.opens(issued.secret.expose(), NOW + 4).await.is_ok());
     assert!(office.opens(issued.secret.expose(), NOW + 5).await.is_err());
-    let names: Vec<String> =
-        office.tenants.keys(&tenant.id, NOW).await.unwrap().into_iter().map(|key| key.name).collect();
+    let names: Vec<String> = office
+        .tenants
+        .keys(&tenant.id, NOW)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|key| key.name)
+        .collect();
     assert_eq!(names.iter().filter(|name| *name == "ci").count(), 1);
 }
 
@@ -247,8 +253,7 @@ async fn a_patch_changes_what_it_names_and_only_the_version_it_expects() {
     let tenant = office.create(fields).await.unwrap();
     assert_eq!(tenant.version, 1);
     let patch = object(json!({ "rate_limit_rpm": null, "tags": { "a": null }, "budget_usd": 2 }));
-    let patched =
-        office.tenants.update(&tenant.id, &patch, Some(1), "ann", NOW + 9).await.unwrap();
+    let patched = office.tenants.update(&tenant.id, &patch, Some(1), "ann", NOW + 9).await.unwrap();
     assert_eq!((patched.version, patched.updated), (2, NOW + 9));
     assert_eq!(patched.settings.limits.requests_per_minute, None);
     assert_eq!(patched.settings.tags.len(), 1);
@@ -256,7 +261,9 @@ async fn a_patch_changes_what_it_names_and_only_the_version_it_expects() {
     assert!(matches!(late, Err(RepositoryError::VersionConflict)));
     let wrong = object(json!({ "rate_limit_rpm": "many" }));
     let invalid = office.tenants.update(&tenant.id, &wrong, None, "ann", NOW).await;
-    assert!(matches!(invalid, Err(RepositoryError::Invalid(errors)) if errors[0].field == "rate_limit_rpm"));
+    assert!(
+        matches!(invalid, Err(RepositoryError::Invalid(errors)) if errors[0].field == "rate_limit_rpm")
+    );
     assert_eq!(office.tenants.get(&tenant.id, NOW).await.unwrap(), patched);
 }
 

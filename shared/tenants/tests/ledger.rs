@@ -40,7 +40,10 @@ impl Desk {
     }
 
     fn budgeted(micros: u64) -> Self {
-        Self::new(Limits { budget: Some(Budget::monthly(MicroDollars(micros))), ..Limits::default() })
+        Self::new(Limits {
+            budget: Some(Budget::monthly(MicroDollars(micros))),
+            ..Limits::default()
+        })
     }
 
     /// The same row, seen by a process that remembers nothing.
@@ -162,7 +165,10 @@ async fn calls_in_flight_are_bounded_and_a_settlement_makes_room() {
     let mut desk = Desk::new(Limits { max_concurrent: Some(1), ..Limits::default() });
     let first = desk.admit(costing(0), NOW).await;
     let refusal = desk.refuse(costing(0), NOW).await;
-    assert_eq!((refusal.quota.source, refusal.retry_after(NOW)), (LimitSource::Concurrency, Some(10)));
+    assert_eq!(
+        (refusal.quota.source, refusal.retry_after(NOW)),
+        (LimitSource::Concurrency, Some(10))
+    );
     desk.settle(first.reservation.unwrap(), 0, NOW).await;
     desk.admit(costing(0), NOW).await;
 }
@@ -330,8 +336,7 @@ async fn a_cached_response_counts_as_a_request_and_pays_nothing() {
     let desk = Desk::new(limits);
     let id = ReservationId::new("1");
     let (key, limits) = (&desk.key, &desk.limits);
-    let request =
-        AdmissionRequest { key, limits, demand: costing(5), id: &id, deadline: DEADLINE };
+    let request = AdmissionRequest { key, limits, demand: costing(5), id: &id, deadline: DEADLINE };
     let first = desk.ledger.count_request(&request, NOW).await;
     assert!(matches!(first, Decision::Admitted(Admission { reservation: None, .. })));
     let second = desk.ledger.count_request(&request, NOW).await;

@@ -45,9 +45,11 @@ impl Clock {
     pub(crate) fn sleep_until(&self, until: u64) -> impl Future<Output = ()> + use<> {
         let clock = self.clone();
         self.timers.borrow_mut().insert(until);
-        std::future::poll_fn(move |_| {
-            if until <= clock.now() { Poll::Ready(()) } else { Poll::Pending }
-        })
+        std::future::poll_fn(
+            move |_| {
+                if until <= clock.now() { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
     }
 }
 

@@ -99,9 +99,8 @@ impl Mutant {
 
 /// Whether an attribute is this letter and digits.
 pub(crate) fn is(name: &str, prefix: char) -> bool {
-    name.strip_prefix(prefix).is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a change ends a reservation.

@@ -29,6 +29,7 @@ const HOMES: &[(&str, &str)] = &[
     ("lambda_http", "edge"),
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
+    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("saphyr-parser", "routing"),
@@ -79,12 +80,12 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["canonical", "storage", "formats", "routing", "telemetry", "edge"],
+        &["canonical", "storage", "formats", "tenants", "routing", "telemetry", "edge"],
         "derives only: what is written where is each crate's own",
     ),
     (
         "serde_json",
-        &["storage", "formats", "routing", "telemetry", "providers", "gateway", "edge"],
+        &["storage", "formats", "tenants", "routing", "telemetry", "providers", "gateway", "edge"],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
