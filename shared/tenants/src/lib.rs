@@ -35,7 +35,7 @@ mod window;
 
 pub use admission::AdmissionRequest;
 pub use alert::Alert;
-pub use audit::{Action, AuditEntry};
+pub use audit::{Action, AuditEntry, Author};
 pub use demand::{
     DEFAULT_MAX_OUTPUT_TOKENS, Demand, InputSize, MIN_CAPPED_OUTPUT_TOKENS, WorstPrice,
     max_output_tokens,

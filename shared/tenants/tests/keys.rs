@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Arc};
 use canonical::Kind;
 use serde_json::{Map, Value, json};
 use tenants::{
-    Action, ConfiguredKey, Credential, Enabled, IssuedKey, KeyDirectory, KeyHash, NewKey,
+    Action, Author, ConfiguredKey, Credential, Enabled, IssuedKey, KeyDirectory, KeyHash, NewKey,
     RepositoryError, Tenant, TenantSettings, Tenants, audit_month,
 };
 use unplugged::Unpluggable;
@@ -35,7 +35,7 @@ impl Office {
     }
 
     async fn create(&self, fields: Value) -> Result<Tenant, RepositoryError> {
-        self.tenants.create(object(fields), "ann", NOW).await
+        self.tenants.create(object(&fields), ann(NOW)).await
     }
 
     async fn tenant_with_key(&self) -> (Tenant, IssuedKey) {
@@ -45,7 +45,7 @@ impl Office {
     }
 
     async fn key(&self, tenant: &Tenant, new: NewKey) -> IssuedKey {
-        self.tenants.create_key(&tenant.id, &new, "ann", NOW).await.unwrap()
+        self.tenants.create_key(&tenant.id, &new, ann(NOW)).await.unwrap()
     }
 
     /// The tenant that a key opens, or the kind of the error.
@@ -55,7 +55,15 @@ impl Office {
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+fn ann(at: u64) -> Author<'static> {
+    Author { name: "ann", at }
+}
+
+fn bob(at: u64) -> Author<'static> {
+    Author { name: "bob", at }
+}
+
+fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -155,11 +163,11 @@ async fn a_disabled_tenants_keys_do_not_work_and_the_error_does_not_say_why() {
     let (tenant, issued) = office.tenant_with_key().await;
     let key = issued.secret.expose();
     office.opens(key, NOW).await.unwrap();
-    office.tenants.enable(&tenant.id, Enabled::No, "ann", NOW).await.unwrap();
+    office.tenants.enable(&tenant.id, Enabled::No, ann(NOW)).await.unwrap();
     let disabled = office.directory.authenticate(&[key], None, NOW + 30).await.unwrap_err();
     let wrong = office.directory.authenticate(&["wrong"], None, NOW + 30).await.unwrap_err();
     assert_eq!(disabled.to_string(), wrong.to_string());
-    office.tenants.enable(&tenant.id, Enabled::Yes, "ann", NOW).await.unwrap();
+    office.tenants.enable(&tenant.id, Enabled::Yes, ann(NOW)).await.unwrap();
     office.directory.forget(&tenant.id);
     assert!(office.opens(key, NOW + 31).await.is_ok());
 }
@@ -168,7 +176,7 @@ async fn a_disabled_tenants_keys_do_not_work_and_the_error_does_not_say_why() {
 async fn a_rotated_key_lives_for_its_grace_period_beside_the_new_one() {
     let office = Office::new();
     let (tenant, old) = office.tenant_with_key().await;
-    let new = office.tenants.rotate_key(&tenant.id, None, 3_600, "ann", NOW).await.unwrap();
+    let new = office.tenants.rotate_key(&tenant.id, None, 3_600, ann(NOW)).await.unwrap();
     for (key, seconds, works) in
         [(&old, 3_599, true), (&new, 3_599, true), (&old, 3_600, false), (&new, 3_600, true)]
     {
@@ -176,7 +184,7 @@ async fn a_rotated_key_lives_for_its_grace_period_beside_the_new_one() {
         assert_eq!(opened.is_ok(), works, "after {seconds} s");
     }
     // A lost response is no loss: rotating again ends the key that nobody saw.
-    let newer = office.tenants.rotate_key(&tenant.id, None, 0, "ann", NOW + 1).await.unwrap();
+    let newer = office.tenants.rotate_key(&tenant.id, None, 0, ann(NOW + 1)).await.unwrap();
     assert!(office.opens(newer.secret.expose(), NOW + 4_000).await.is_ok());
     assert!(office.opens(new.secret.expose(), NOW + 4_000).await.is_err());
 }
@@ -211,7 +219,7 @@ async fn a_key_has_its_own_prefix_name_and_end() {
 async fn a_revoked_key_is_gone() {
     let office = Office::new();
     let (tenant, issued) = office.tenant_with_key().await;
-    office.tenants.revoke_key(&tenant.id, &issued.key.id, "ann", NOW).await.unwrap();
+    office.tenants.revoke_key(&tenant.id, &issued.key.id, ann(NOW)).await.unwrap();
     assert!(office.opens(issued.secret.expose(), NOW).await.is_err());
     assert!(office.tenants.keys(&tenant.id, NOW).await.unwrap().is_empty());
 }
@@ -239,10 +247,10 @@ async fn two_tenants_never_share_a_name() {
         office.create(json!({ "name": "one" })).await,
         Err(RepositoryError::NameTaken)
     ));
-    let renamed = object(json!({ "name": "two" }));
-    office.tenants.update(&one.id, &renamed, None, "ann", NOW).await.unwrap();
+    let renamed = object(&json!({ "name": "two" }));
+    office.tenants.update(&one.id, &renamed, None, ann(NOW)).await.unwrap();
     let again = office.create(json!({ "name": "one" })).await.unwrap();
-    let taken = office.tenants.update(&again.id, &renamed, None, "ann", NOW).await;
+    let taken = office.tenants.update(&again.id, &renamed, None, ann(NOW)).await;
     assert!(matches!(taken, Err(RepositoryError::NameTaken)));
 }
 
@@ -252,15 +260,15 @@ async fn a_patch_changes_what_it_names_and_only_the_version_it_expects() {
     let fields = json!({ "name": "one", "rate_limit_rpm": 5, "tags": { "a": "1", "b": "2" } });
     let tenant = office.create(fields).await.unwrap();
     assert_eq!(tenant.version, 1);
-    let patch = object(json!({ "rate_limit_rpm": null, "tags": { "a": null }, "budget_usd": 2 }));
-    let patched = office.tenants.update(&tenant.id, &patch, Some(1), "ann", NOW + 9).await.unwrap();
+    let patch = object(&json!({ "rate_limit_rpm": null, "tags": { "a": null }, "budget_usd": 2 }));
+    let patched = office.tenants.update(&tenant.id, &patch, Some(1), ann(NOW + 9)).await.unwrap();
     assert_eq!((patched.version, patched.updated), (2, NOW + 9));
     assert_eq!(patched.settings.limits.requests_per_minute, None);
     assert_eq!(patched.settings.tags.len(), 1);
-    let late = office.tenants.update(&tenant.id, &patch, Some(1), "bob", NOW).await;
+    let late = office.tenants.update(&tenant.id, &patch, Some(1), bob(NOW)).await;
     assert!(matches!(late, Err(RepositoryError::VersionConflict)));
-    let wrong = object(json!({ "rate_limit_rpm": "many" }));
-    let invalid = office.tenants.update(&tenant.id, &wrong, None, "ann", NOW).await;
+    let wrong = object(&json!({ "rate_limit_rpm": "many" }));
+    let invalid = office.tenants.update(&tenant.id, &wrong, None, ann(NOW)).await;
     assert!(
         matches!(invalid, Err(RepositoryError::Invalid(errors)) if errors[0].field == "rate_limit_rpm")
     );
@@ -292,7 +300,7 @@ async fn tenants_are_listed_page_by_page() {
 async fn a_deleted_tenant_takes_its_keys_and_gives_its_name_back() {
     let office = Office::new();
     let (tenant, issued) = office.tenant_with_key().await;
-    office.tenants.delete(&tenant.id, Some(1), "ann", NOW).await.unwrap();
+    office.tenants.delete(&tenant.id, Some(1), ann(NOW)).await.unwrap();
     assert!(matches!(office.tenants.get(&tenant.id, NOW).await, Err(RepositoryError::NotFound)));
     assert!(office.opens(issued.secret.expose(), NOW).await.is_err());
     assert!(office.tenants.list(None, 10, NOW).await.unwrap().items.is_empty());
@@ -303,10 +311,10 @@ async fn a_deleted_tenant_takes_its_keys_and_gives_its_name_back() {
 async fn every_change_leaves_an_entry_without_secrets() {
     let office = Office::new();
     let (tenant, issued) = office.tenant_with_key().await;
-    let patch = object(json!({ "provider_api_key": "sealed-text", "rate_limit_rpm": 7 }));
-    office.tenants.update(&tenant.id, &patch, None, "bob", NOW + 1).await.unwrap();
-    office.tenants.rotate_key(&tenant.id, None, 60, "bob", NOW + 2).await.unwrap();
-    office.tenants.delete(&tenant.id, None, "bob", NOW + 3).await.unwrap();
+    let patch = object(&json!({ "provider_api_key": "sealed-text", "rate_limit_rpm": 7 }));
+    office.tenants.update(&tenant.id, &patch, None, bob(NOW + 1)).await.unwrap();
+    office.tenants.rotate_key(&tenant.id, None, 60, bob(NOW + 2)).await.unwrap();
+    office.tenants.delete(&tenant.id, None, bob(NOW + 3)).await.unwrap();
     let page = office.tenants.audit(audit_month(NOW), None, 10, NOW).await.unwrap();
     let mut actions: Vec<Action> = page.items.iter().map(|entry| entry.action).collect();
     actions.truncate(3);

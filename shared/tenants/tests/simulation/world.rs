@@ -78,7 +78,7 @@ impl CallScript {
     /// Input and output tokens that are used, given the output that was asked for.
     fn used(&self, asked: u64) -> (u64, u64) {
         let input = if self.exceeds_estimate { self.input + 100 } else { self.input * 2 / 3 };
-        (input, if self.number % 2 == 0 { asked } else { asked / 3 })
+        (input, if self.number.is_multiple_of(2) { asked } else { asked / 3 })
     }
 }
 
