@@ -19,7 +19,7 @@ seeds() {
 				how_here=$how
 				# Binary frames that are written down as text.
 				case $input in *.frames) how_here='\300' ;; esac
-				name="${number}_${format}_${kind}_$(basename "$case")"
+				name="${number}_$(echo "$format" | tr / _)_${kind}_$(basename "$case")"
 				{ printf "\\$(printf %03o "$number")$how_here"; cat "$input"; } >"corpus/$target/$name"
 			done
 		done
@@ -34,13 +34,13 @@ tagged() {
 	done
 }
 
-providers='openai_chat openai_responses anthropic gemini bedrock anthropic gemini
-	openai_embeddings gemini_embeddings bedrock_embeddings'
-seeds request request '\001' openai_chat openai_responses anthropic gemini anthropic gemini \
-	openai_embeddings
+providers="openai/chat openai/responses anthropic/messages google/generate_content aws/converse anthropic/messages google/generate_content
+	openai/embeddings google/embeddings aws/embeddings"
+seeds request request '\001' openai/chat openai/responses anthropic/messages google/generate_content anthropic/messages google/generate_content \
+	openai/embeddings
 seeds answer response '\000' $providers
 seeds answer error '\000' $providers
-seeds stream stream '\100' openai_chat openai_responses anthropic gemini bedrock
+seeds stream stream '\100' openai/chat openai/responses anthropic/messages google/generate_content aws/converse
 
 own=__lgsig_anthropic_AbC-e
 foreign=__lgsig_gemini_AbC-e

@@ -6,11 +6,12 @@ use std::{
 };
 
 use ::formats::{
-    EventWriter, Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, gemini::Gemini,
-    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, EventWriter, Inbound, Outbound,
+    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{Event, EventKind, Finish, Piece, Raw, Request, Summary, Task};
+use canonical::{CallSummary, Delta, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};
 
 use crate::load::median;
 
@@ -35,7 +36,7 @@ pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
         let stream = written(*theirs, &pieces());
         for (client, _) in FORMATS {
             let same = client.format().name == provider.name();
-            let purpose = if same { Purpose::Forward } else { Purpose::Translate };
+            let purpose = if same { DecodeMode::Forward } else { DecodeMode::Translate };
             let chunk = timed(|| passed(*provider, purpose, *client, &stream)) / CHUNKS as f64;
             let request = timed(|| asked(*client, *provider));
             let (from, to) = (provider.name(), client.format().name);
@@ -57,37 +58,37 @@ fn timed(work: impl Fn() -> usize) -> f64 {
 }
 
 /// A stream of text.
-fn pieces() -> Vec<Event> {
-    let start = Piece::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
-    let text = (0..CHUNKS).map(|it| Piece::Text(format!("word{it} ")));
-    let end = [Piece::Finish(Finish::Stop), Piece::End];
-    [start].into_iter().chain(text).chain(end).map(|it| Event::piece(0, it)).collect()
+fn pieces() -> Vec<StreamEvent> {
+    let start = Delta::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
+    let text = (0..CHUNKS).map(|it| Delta::Text(format!("word{it} ")));
+    let end = [Delta::Finish(Finish::Stop), Delta::End];
+    [start].into_iter().chain(text).chain(end).map(|it| StreamEvent::piece(0, it)).collect()
 }
 
 fn writer(client: &dyn Inbound) -> Box<dyn EventWriter> {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     client.writer(&request)
 }
 
-fn written(client: &dyn Inbound, events: &[Event]) -> Bytes {
+fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
     let (mut writer, mut out) = (writer(client), BytesMut::new());
     for event in events {
         writer.write(event.clone(), &mut out);
     }
-    writer.end(&Summary::default(), &mut out);
+    writer.end(&CallSummary::default(), &mut out);
     out.freeze()
 }
 
 /// Passes a stream on as it comes: a network's piece at a time.
 fn passed(
     provider: &dyn Outbound,
-    purpose: Purpose,
+    purpose: DecodeMode,
     client: &dyn Inbound,
     stream: &Bytes,
 ) -> usize {
-    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
     let (mut writer, mut out, mut events) = (writer(client), BytesMut::new(), vec![]);
     let mut sum = 0;
     for at in (0..stream.len()).step_by(300) {
@@ -97,7 +98,7 @@ fn passed(
             let ends = event.kind == EventKind::End;
             writer.write(event, &mut out);
             if ends {
-                writer.end(&Summary::default(), &mut out);
+                writer.end(&CallSummary::default(), &mut out);
             }
         }
         sum += out.split().len();
@@ -116,7 +117,8 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
         ),
     };
     let Ok(request) = client.decode(body.into()) else { return 0 };
-    let target = Target { model: "model", max_output: Some(4096), ..Target::default() };
+    let target =
+        EncodeOptions { model: "model", max_output: Some(4096), ..EncodeOptions::default() };
     let encoded = if client.format().name == provider.name() {
         provider.forward(&request, &target)
     } else {

@@ -7,11 +7,12 @@ use std::{
 };
 
 use ::formats::{
-    Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, bedrock::Bedrock,
-    gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
+    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Raw, Request, Summary, Task};
+use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 use crate::load::median;
@@ -63,25 +64,29 @@ fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
         Kind::Answer => {
             let (provider, client) = (provider(from)?, client(to)?);
             let response = provider.response(bytes.clone(), reading(client, provider)).ok()?;
-            Some(client.encode(&response, &Summary::default()).len())
+            Some(client.encode(&response, &CallSummary::default()).len())
         }
         Kind::Stream => Some(streamed(provider(from)?, client(to)?, bytes)),
         Kind::Failure => Some(provider(from)?.error(400, bytes).message().len()),
     }
 }
 
-fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> Reading {
+fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeOptions {
     let same = client.format().name == provider.name();
-    let purpose = if same { Purpose::Forward } else { Purpose::Translate };
-    Reading { purpose, ..Reading::default() }
+    let purpose = if same { DecodeMode::Forward } else { DecodeMode::Translate };
+    DecodeOptions { purpose, ..DecodeOptions::default() }
 }
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
-    let target = Target { model: "claude-sonnet-4-5", max_output: Some(4096), ..Target::default() };
+    let target = EncodeOptions {
+        model: "claude-sonnet-4-5",
+        max_output: Some(4096),
+        ..EncodeOptions::default()
+    };
     let encoded = match reading(client, provider).purpose {
-        Purpose::Forward => provider.forward(&request, &target),
-        Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+        DecodeMode::Forward => provider.forward(&request, &target),
+        DecodeMode::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
     };
     Some(encoded.ok()?.body.len())
 }
@@ -89,7 +94,7 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option
 fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usize {
     let mut reader = provider.reader(reading(client, provider));
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     let mut writer = client.writer(&request);
     let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
@@ -99,7 +104,7 @@ fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usi
             let ends = event.kind == EventKind::End;
             writer.write(event, &mut out);
             if ends {
-                writer.end(&Summary::default(), &mut out);
+                writer.end(&CallSummary::default(), &mut out);
             }
         }
         written += out.split().len();

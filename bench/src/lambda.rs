@@ -12,10 +12,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use config::{self, rows};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use routing::document::{self, rows};
 use serde_json::{Value, json};
 use testkit::runtime::{Emulator, Function};
 use tokio::net::TcpListener;
@@ -158,7 +158,7 @@ async fn answer(request: Request<Incoming>, answers: &(Value, Value)) -> Respons
 }
 
 /// A configuration of some size, as the two services give it.
-fn contents(provider: &Provider) -> Result<(Value, Value), document::Faults> {
+fn contents(provider: &Provider) -> Result<(Value, Value), config::ConfigErrors> {
     let mut yaml = "api_key: bench\nproviders:\n".to_owned();
     for what in ["plain", "burst", "busy"] {
         yaml += &format!(
@@ -177,8 +177,8 @@ fn contents(provider: &Provider) -> Result<(Value, Value), document::Faults> {
             "  - {{name: dynamic/{more}, steps: [{{provider: plain, model: m{more}}}, {{provider: busy, model: m}}]}}\n"
         );
     }
-    let document = document::read(&yaml, &|_| None, &gateway::kinds())?;
-    let (rows, parameters) = rows::to_rows(&document, "/lockgate/bench");
+    let config = config::read(&yaml, &|_| None, &gateway::kinds())?;
+    let (rows, parameters) = rows::to_rows(&config, "/lockgate/bench");
     let items: Vec<Value> = rows
         .iter()
         .map(|it| json!({"pk": {"S": it.pk}, "sk": {"S": it.sk}, "value": {"S": it.value}}))

@@ -4,17 +4,17 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, Kind, Raw, Request, Summary, Task};
+use canonical::{EventKind, Field, ErrorKind, Raw, GatewayRequest, CallSummary, Task};
 use formats::{
-    Dialect, Encoded, Inbound, MaxTokensName, Outbound, Purpose, Reading, StreamUsage, Target, ToolNames,
-    anthropic::{Anthropic, AnthropicCount},
-    bedrock::Bedrock,
-    bedrock_embeddings::BedrockEmbeddings,
-    gemini::{Gemini, GeminiCount},
-    gemini_embeddings::GeminiEmbeddings,
-    openai_chat::OpenAiChat,
-    openai_embeddings::OpenAiEmbeddings,
-    openai_responses::OpenAiResponses,
+    ChatCompatibility, EncodedRequest, Inbound, MaxTokensName, Outbound, DecodeMode, DecodeOptions, StreamUsage, EncodeOptions, ToolNames,
+    anthropic::messages::{Anthropic, AnthropicCount},
+    aws::converse::Bedrock,
+    aws::embeddings::BedrockEmbeddings,
+    google::generate_content::{Gemini, GeminiCount},
+    google::embeddings::GeminiEmbeddings,
+    openai::chat::OpenAiChat,
+    openai::embeddings::OpenAiEmbeddings,
+    openai::responses::OpenAiResponses,
 };
 
 /// Formats that clients speak.
@@ -68,7 +68,7 @@ pub fn request(input: &[u8]) {
     let Ok(request) = client.decode(Bytes::copy_from_slice(body)) else { return };
     let meaning = request.meaning();
     for (provider, unsigned) in OUTBOUND.iter().flat_map(|it| [(it, false), (it, true)]) {
-        let target = Target { unsigned, ..target(how) };
+        let target = EncodeOptions { unsigned, ..target(how) };
         if provider.name() == client.format().name {
             sent(provider.forward(&request, &target));
         }
@@ -81,15 +81,15 @@ pub fn request(input: &[u8]) {
     }
 }
 
-fn target(how: u8) -> Target<'static> {
+fn target(how: u8) -> EncodeOptions<'static> {
     let is = |bit: u8| how & bit != 0;
-    Target {
+    EncodeOptions {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
-        stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::Asked },
+        stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
         max_output: is(64).then_some(1024),
         without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
-        dialect: Dialect {
+        dialect: ChatCompatibility {
             max_tokens_name: match how & 96 {
                 0 => MaxTokensName::Either,
                 32 => MaxTokensName::Completion,
@@ -103,7 +103,7 @@ fn target(how: u8) -> Target<'static> {
 }
 
 /// What is sent is JSON, and a fault is not ours.
-fn sent(encoded: canonical::Result<Encoded>) {
+fn sent(encoded: canonical::Result<EncodedRequest>) {
     match encoded {
         Ok(encoded) => {
             let body = std::str::from_utf8(&encoded.body).expect("a body is text");
@@ -119,12 +119,12 @@ pub fn answer(input: &[u8]) {
     let Some((provider, how, body)) = choose(OUTBOUND, input) else { return };
     let status = 400 + u16::from(how);
     drop(provider.error(status, body));
-    for purpose in [Purpose::Forward, Purpose::Translate] {
-        let reading = Reading { purpose, ..Reading::default() };
+    for purpose in [DecodeMode::Forward, DecodeMode::Translate] {
+        let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
         let Ok(response) = provider.response(Bytes::copy_from_slice(body), reading) else { return };
         for client in INBOUND {
-            if purpose == Purpose::Translate || client.format().name == provider.name() {
-                drop(client.encode(&response, &Summary::default()));
+            if purpose == DecodeMode::Translate || client.format().name == provider.name() {
+                drop(client.encode(&response, &CallSummary::default()));
             }
         }
     }
@@ -137,21 +137,21 @@ pub fn stream(input: &[u8]) {
     let size = usize::from(how & !WRITTEN).max(1);
     let body = if how & WRITTEN == 0 { Bytes::copy_from_slice(body) } else { frames(body) };
     for client in INBOUND.iter().filter(|it| it.format().name != OpenAiEmbeddings.name()) {
-        passed(provider, Purpose::Translate, *client, &body, size);
+        passed(provider, DecodeMode::Translate, *client, &body, size);
         if client.format().name == provider.name() {
-            passed(provider, Purpose::Forward, *client, &body, size);
+            passed(provider, DecodeMode::Forward, *client, &body, size);
         }
     }
 }
 
 fn passed(
     provider: &dyn Outbound,
-    purpose: Purpose,
+    purpose: DecodeMode,
     client: &dyn Inbound,
     body: &Bytes,
     size: usize,
 ) {
-    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
     let mut writer = client.writer(&asked(client));
     let (mut events, mut out) = (vec![], BytesMut::new());
     let mut outcome = Ok(());
@@ -166,11 +166,11 @@ fn passed(
         let ends = event.kind == EventKind::End;
         writer.write(event, &mut out);
         if ends {
-            writer.end(&Summary::default(), &mut out);
+            writer.end(&CallSummary::default(), &mut out);
         }
     }
     if let Err(error) = outcome {
-        assert_ne!(error.kind, Kind::Internal, "{error}");
+        assert_ne!(error.kind, ErrorKind::Internal, "{error}");
         writer.fail(&error, "req", &mut out);
     }
 }
@@ -198,9 +198,9 @@ fn frames(text: &[u8]) -> Bytes {
     bytes.into()
 }
 
-fn asked(client: &dyn Inbound) -> Request {
+fn asked(client: &dyn Inbound) -> GatewayRequest {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     request.wants_usage = true;
     request

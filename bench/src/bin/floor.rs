@@ -28,7 +28,7 @@ struct Model<'a> {
 }
 
 type Upstream = Client<HttpConnector, Full<Bytes>>;
-type Answer = Response<Either<Full<Bytes>, Incoming>>;
+type ChatResponse = Response<Either<Full<Bytes>, Incoming>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-async fn pass(client: &Upstream, upstream: Uri, request: Request<Incoming>) -> Answer {
+async fn pass(client: &Upstream, upstream: Uri, request: Request<Incoming>) -> ChatResponse {
     let key = request.headers().get(AUTHORIZATION);
     if key.is_none_or(|it| it != "Bearer bench") {
         return refused(StatusCode::UNAUTHORIZED);
@@ -73,7 +73,7 @@ async fn pass(client: &Upstream, upstream: Uri, request: Request<Incoming>) -> A
     }
 }
 
-fn refused(status: StatusCode) -> Answer {
+fn refused(status: StatusCode) -> ChatResponse {
     let mut answer = Response::new(Either::Left(Full::default()));
     *answer.status_mut() = status;
     answer

@@ -1,7 +1,7 @@
 //! `POST /v1/chat/completions`, in OpenAI's chat format.
 
 use edge::Routes;
-use formats::openai_chat::OpenAiChat;
+use formats::openai::chat::OpenAiChat;
 
 /// The endpoint, under its three paths.
 pub fn routes() -> Routes {

@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`, in OpenAI's format.
 
 use edge::Routes;
-use formats::openai_embeddings::OpenAiEmbeddings;
+use formats::openai::embeddings::OpenAiEmbeddings;
 
 /// The endpoint, under its two paths.
 pub fn routes() -> Routes {

@@ -1,7 +1,7 @@
 //! `POST /v1beta/models/{model}:generateContent`, and what else a model does, in Gemini's format.
 
 use edge::Routes;
-use formats::gemini::{Gemini, GeminiCount};
+use formats::google::generate_content::{Gemini, GeminiCount};
 
 /// The endpoints, under their four paths.
 pub fn routes() -> Routes {

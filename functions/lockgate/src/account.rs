@@ -8,11 +8,8 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
     provider_config::ProviderConfig,
 };
+use config::{Config, Provider, SecretSource};
 use edge::settings::Environment;
-use routing::{
-    Document,
-    document::{Provider, SecretSource},
-};
 use storage::{Aws, CredentialsProvider, Signer, http_client};
 
 use crate::commands::{Failure, note};
@@ -47,14 +44,14 @@ pub(crate) async fn find(choice: &Choice, environment: &Environment) -> Result<A
     Ok(aws)
 }
 
-/// Finds the account that a document needs. None if it names no parameter and no provider in AWS.
+/// Finds the account that a configuration needs. None if it names no parameter and no provider in AWS.
 pub(crate) async fn find_for(
-    document: &Document,
+    config: &Config,
     environment: &Environment,
 ) -> Result<Option<Aws>, Failure> {
     let names_parameters =
-        document.secrets().any(|secret| matches!(secret, SecretSource::Parameter { .. }));
-    let signed = signed_providers(document);
+        config.secrets().any(|secret| matches!(secret, SecretSource::Parameter { .. }));
+    let signed = signed_providers(config);
     if !names_parameters && signed.is_empty() {
         return Ok(None);
     }
@@ -82,12 +79,12 @@ pub(crate) fn signer(aws: Option<&Aws>, environment: &Environment) -> Signer {
 }
 
 /// The providers in AWS that have no key, so that their requests are signed.
-fn signed_providers(document: &Document) -> Vec<&Provider> {
+fn signed_providers(config: &Config) -> Vec<&Provider> {
     let kinds = gateway::kinds();
     let in_aws = |provider: &&Provider| {
         kinds.iter().any(|kind| kind.name == provider.kind && kind.takes_region)
     };
-    document.providers.iter().filter(in_aws).filter(|provider| provider.keys.is_empty()).collect()
+    config.providers.iter().filter(in_aws).filter(|provider| provider.keys.is_empty()).collect()
 }
 
 async fn load(choice: &Choice, environment: &Environment, region: Option<String>) -> SdkConfig {

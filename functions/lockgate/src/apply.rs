@@ -6,11 +6,11 @@ mod plan;
 
 use std::{collections::HashMap, error::Error, io};
 
-use plan::{Now, Plan, Wanted};
-use routing::document::{
-    Document, Kind,
+use config::{
+    Config, ProviderKind,
     rows::{PARTITION, to_rows},
 };
+use plan::{Now, Plan, Wanted};
 use storage::{Parameters, Query, Secret, Stores};
 
 /// Where a configuration goes.
@@ -23,7 +23,7 @@ pub(crate) struct Destination<'d> {
     /// How the names of parameters begin, such as `/lockgate/prod`.
     pub(crate) prefix: &'d str,
     /// The types of provider that there are.
-    pub(crate) kinds: &'d [Kind],
+    pub(crate) kinds: &'d [ProviderKind],
 }
 
 /// How it goes there.
@@ -38,12 +38,12 @@ pub(crate) struct ApplyOptions {
 /// Shows what is to change, then changes it: first secrets, so that no row names one that is not
 /// there, then rows, then secrets that no row names any more.
 pub(crate) async fn apply(
-    document: &Document,
+    config: &Config,
     to: Destination<'_>,
     options: ApplyOptions,
     out: &mut dyn io::Write,
 ) -> Result<(), Box<dyn Error>> {
-    let (rows, secrets) = to_rows(document, to.prefix);
+    let (rows, secrets) = to_rows(config, to.prefix);
     let now = look(&secrets, to).await?;
     let wanted = Wanted { rows, secrets, prune: options.prune };
     let plan = Plan::new(wanted, &now, to.kinds)?;

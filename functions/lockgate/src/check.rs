@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use routing::document::{Document, Kind, read};
+use config::{Config, ProviderKind, read};
 
 /// Looks a variable of the environment up.
 pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
@@ -11,11 +11,11 @@ pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 pub(crate) fn check(
     path: &Path,
     variables: Variables<'_>,
-    kinds: &[Kind],
+    kinds: &[ProviderKind],
     out: &mut dyn io::Write,
 ) -> io::Result<bool> {
-    let Some(document) = load(path, variables, kinds, out)? else { return Ok(false) };
-    writeln!(out, "{}: {}", path.display(), summary(&document))?;
+    let Some(config) = load(path, variables, kinds, out)? else { return Ok(false) };
+    writeln!(out, "{}: {}", path.display(), summary(&config))?;
     Ok(true)
 }
 
@@ -23,9 +23,9 @@ pub(crate) fn check(
 pub(crate) fn load(
     path: &Path,
     variables: Variables<'_>,
-    kinds: &[Kind],
+    kinds: &[ProviderKind],
     out: &mut dyn io::Write,
-) -> io::Result<Option<Document>> {
+) -> io::Result<Option<Config>> {
     let file = path.display();
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -35,7 +35,7 @@ pub(crate) fn load(
         }
     };
     let faults = match read(&text, variables, kinds) {
-        Ok(document) => return Ok(Some(document)),
+        Ok(config) => return Ok(Some(config)),
         Err(faults) => faults,
     };
     for fault in &faults {
@@ -47,12 +47,12 @@ pub(crate) fn load(
 }
 
 /// How much of everything there is, in a line.
-fn summary(document: &Document) -> String {
+fn summary(config: &Config) -> String {
     let counts = [
-        (document.providers.len(), "provider"),
-        (document.routes.len(), "route"),
-        (document.models.len(), "model"),
-        (document.prices.len(), "price"),
+        (config.providers.len(), "provider"),
+        (config.routes.len(), "route"),
+        (config.models.len(), "model"),
+        (config.prices.len(), "price"),
     ];
     counts.map(|(count, what)| counted(count, what)).join(", ")
 }
@@ -67,8 +67,12 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 1] =
-        [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
+    const KINDS: [ProviderKind; 1] = [ProviderKind {
+        name: "ollama",
+        needs_base_url: false,
+        needs_key: false,
+        takes_region: false,
+    }];
 
     /// What is printed about a file with this text, and whether it is good.
     fn checked(name: &str, text: &str) -> (bool, String) {

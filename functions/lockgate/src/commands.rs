@@ -141,7 +141,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
 
 async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
     let environment = arguments.from.sources.environment()?;
-    let document = settings::document(&arguments.from.file, &environment)?;
+    let config = settings::config(&arguments.from.file, &environment)?;
     let stack = Stack::open(&arguments.stack, &environment).await?;
     let kinds = gateway::kinds();
     let destination = Destination {
@@ -151,7 +151,7 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
         kinds: &kinds,
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    apply::apply(&document, destination, options, &mut io::stdout())
+    apply::apply(&config, destination, options, &mut io::stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use gateway::{Configuration, Freshness, Gateway, Source};
-use routing::{Asked, Outlook, Plan, Step, Verdict};
+use routing::{ModelQuery, Outlook, RoutePlan, Target, Verdict};
 use storage::{Parameters, sqlite};
 
 use crate::{
@@ -48,21 +48,21 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stack = Stack::open(&options.stack, &environment).await?;
         (Source::Store(stack.parameters), stack.stores, stack.signer)
     } else {
-        let (document, _) = settings::found(options.config, &environment)?;
-        let aws = account::find_for(&document, &environment).await?;
+        let (config, _) = settings::found(options.config, &environment)?;
+        let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);
         let parameters = aws.as_ref().map(Parameters::new);
         // A gateway that never ran here left nothing behind.
         let stores =
             if options.data.exists() { sqlite::open(&options.data) } else { sqlite::in_memory() };
         let stores = stores.map_err(|error| Failure::data_file(&error))?;
-        (Source::Document(Box::new(document), parameters), stores, signer)
+        (Source::Config(Box::new(config), parameters), stores, signer)
     };
     let configuration = Configuration::new(source, stores, signer, Freshness::default());
     let now = edge::settings::now_ms();
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     configuration.load(now).await.map_err(failed)?;
-    let asked = Asked { model: Some(&options.model), provider: options.provider.as_deref() };
+    let asked = ModelQuery { model: Some(&options.model), provider: options.provider.as_deref() };
     let (plan, outlook) = Gateway::new(configuration).outlook(asked, now).await.map_err(failed)?;
     print(&options.model, &plan, &outlook, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
@@ -70,7 +70,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
 
 fn print(
     model: &str,
-    plan: &Plan,
+    plan: &RoutePlan,
     outlook: &[(Outlook, Option<String>)],
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -105,7 +105,7 @@ fn print(
     Ok(())
 }
 
-fn facts(step: &Step) -> String {
+fn facts(step: &Target) -> String {
     let mut facts = vec![format!("timeout {}", time(millis(step.timeout)))];
     facts.extend(step.first_token_timeout.map(|it| format!("first token {}", time(millis(it)))));
     facts.extend((0 < step.retries).then(|| format!("{} retries", step.retries)));

@@ -2,8 +2,8 @@
 
 use std::{error::Error, io};
 
-use routing::document::{
-    Document, Kind,
+use config::{
+    Config, ProviderKind,
     rows::{PARTITION, Unreadable, from_rows},
     to_yaml,
 };
@@ -12,16 +12,16 @@ use storage::{Query, Table};
 /// Prints the configuration that a table holds.
 pub(crate) async fn export(
     table: &dyn Table,
-    kinds: &[Kind],
+    kinds: &[ProviderKind],
     out: &mut dyn io::Write,
 ) -> Result<(), Box<dyn Error>> {
-    let document = live(table, kinds).await?;
-    out.write_all(to_yaml(&document).as_bytes())?;
+    let config = live(table, kinds).await?;
+    out.write_all(to_yaml(&config).as_bytes())?;
     Ok(())
 }
 
 /// Reads the configuration, once more if it was changed meanwhile.
-async fn live(table: &dyn Table, kinds: &[Kind]) -> Result<Document, Box<dyn Error>> {
+async fn live(table: &dyn Table, kinds: &[ProviderKind]) -> Result<Config, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
     let query = Query::partition(PARTITION, 0);
     match from_rows(&table.query(&query).await?.rows, kinds) {
@@ -32,20 +32,24 @@ async fn live(table: &dyn Table, kinds: &[Kind]) -> Result<Document, Box<dyn Err
 
 #[cfg(test)]
 mod tests {
-    use routing::document::{read, rows::to_rows};
+    use config::{read, rows::to_rows};
     use storage::{Change, sqlite};
 
     use super::*;
 
-    const KINDS: [Kind; 1] =
-        [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
+    const KINDS: [ProviderKind; 1] = [ProviderKind {
+        name: "ollama",
+        needs_base_url: false,
+        needs_key: false,
+        takes_region: false,
+    }];
 
     #[tokio::test]
     async fn what_was_applied_is_exported() {
         let text = "api_key: ${A}\n\nproviders:\n  - name: p\n    type: ollama\n    base_url: http://host:1\n";
-        let document = read(text, &|_| Some("hidden".to_owned()), &KINDS).unwrap();
+        let config = read(text, &|_| Some("hidden".to_owned()), &KINDS).unwrap();
         let stores = sqlite::in_memory().unwrap();
-        let rows = to_rows(&document, "/p").0;
+        let rows = to_rows(&config, "/p").0;
         let changes: Vec<Change> = rows.into_iter().map(Change::Put).collect();
         stores.config.write(&changes).await.unwrap();
         let mut out = vec![];

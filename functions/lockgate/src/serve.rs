@@ -40,17 +40,17 @@ pub(crate) struct Options {
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     edge::log(options.verbose, &environment);
-    let (document, path) = settings::found(options.config, &environment)?;
-    if document.api_key.is_none() {
+    let (config, path) = settings::found(options.config, &environment)?;
+    if config.api_key.is_none() {
         note("The configuration has no `api_key`: every request will be refused.");
     }
-    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, document.port).into());
+    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
     let stores = sqlite::open(&options.data).map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let aws = runtime.block_on(account::find_for(&document, &environment))?;
+    let aws = runtime.block_on(account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
-    let server = Server { address, document, parameters, signer, stores };
+    let server = Server { address, config, parameters, signer, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.

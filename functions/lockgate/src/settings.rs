@@ -6,8 +6,8 @@ use std::{
 };
 
 use clap::Args;
+use config::Config;
 use edge::settings::Environment;
-use routing::Document;
 
 use crate::{check, commands::Failure};
 
@@ -33,22 +33,22 @@ impl Sources {
 }
 
 /// The configuration of a file; its problems are printed.
-pub(crate) fn document(path: &Path, environment: &Environment) -> Result<Document, Failure> {
+pub(crate) fn config(path: &Path, environment: &Environment) -> Result<Config, Failure> {
     let variables = |name: &str| environment.get(name);
-    let document = check::load(path, &variables, &gateway::kinds(), &mut io::stderr())?;
-    document.ok_or(Failure::Told)
+    let config = check::load(path, &variables, &gateway::kinds(), &mut io::stderr())?;
+    config.ok_or(Failure::Told)
 }
 
 /// The configuration that `serve` takes, and where it was found: none is the demonstration.
 pub(crate) fn found(
     named: Option<PathBuf>,
     environment: &Environment,
-) -> Result<(Document, Option<PathBuf>), Failure> {
+) -> Result<(Config, Option<PathBuf>), Failure> {
     let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|it| it.exists()));
     if let Some(path) = path {
-        return Ok((document(&path, environment)?, Some(path)));
+        return Ok((config(&path, environment)?, Some(path)));
     }
-    let demo = routing::document::read(DEMO, &|_| None, &gateway::kinds());
+    let demo = config::read(DEMO, &|_| None, &gateway::kinds());
     Ok((demo.map_err(|faults| Failure::Other(faults.to_string()))?, None))
 }
 
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_demonstration_is_a_configuration() {
-        let demo = routing::document::read(DEMO, &|_| None, &gateway::kinds()).unwrap();
+        let demo = config::read(DEMO, &|_| None, &gateway::kinds()).unwrap();
         assert_eq!(demo.routes[0].steps.len(), 2);
     }
 }

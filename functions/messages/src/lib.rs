@@ -1,7 +1,7 @@
 //! `POST /v1/messages` and `/v1/messages/count_tokens`, in Anthropic's format.
 
 use edge::Routes;
-use formats::anthropic::{Anthropic, AnthropicCount};
+use formats::anthropic::messages::{Anthropic, AnthropicCount};
 
 /// The endpoints, under their two paths each.
 pub fn routes() -> Routes {

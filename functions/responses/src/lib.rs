@@ -1,7 +1,7 @@
 //! `POST /v1/responses`, in OpenAI's format that remembers nothing here.
 
 use edge::Routes;
-use formats::openai_responses::OpenAiResponses;
+use formats::openai::responses::OpenAiResponses;
 
 /// The endpoint, under its two paths.
 pub fn routes() -> Routes {

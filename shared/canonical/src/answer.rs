@@ -4,7 +4,7 @@ use crate::{Citation, Media, Part, Signature};
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct ChatResponse {
     /// The provider's own name for it.
     pub id: Option<String>,
     /// The model, by the provider's own name.
@@ -45,10 +45,10 @@ pub enum Finish {
 
 /// One piece of an answer.
 ///
-/// A lawful stream is [`Piece::Start`], any number of others, one [`Piece::Finish`] for each choice
-/// and one [`Piece::End`]. Usage rides on the event, whatever its piece.
+/// A lawful stream is [`Delta::Start`], any number of others, one [`Delta::Finish`] for each choice
+/// and one [`Delta::End`]. Usage rides on the event, whatever its piece.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
+pub enum Delta {
     /// The answer has begun; nothing is said yet.
     Start {
         /// The provider's own name for it.
@@ -96,7 +96,7 @@ pub enum Piece {
     /// Nothing more is said in this choice.
     Finish(Finish),
     /// Nothing but what the event says of usage.
-    Report,
+    Usage,
     /// The lawful end.
     End,
 }

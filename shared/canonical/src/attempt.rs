@@ -2,7 +2,7 @@
 
 /// One try of one candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
+pub struct AttemptRecord {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.

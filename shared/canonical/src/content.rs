@@ -8,7 +8,7 @@ use crate::{Json, Signature};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
     /// What was said so far, in order. System and developer texts stand where they stood.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Message>,
     /// What the model may call.
     pub tools: Vec<Tool>,
     /// Whether it may, must or must not.
@@ -41,7 +41,7 @@ pub struct Conversation {
 
 /// What one side said at once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Turn {
+pub struct Message {
     /// Who.
     pub role: Role,
     /// A name for one of several who share a role.
@@ -328,7 +328,7 @@ impl Part {
     }
 }
 
-impl Turn {
+impl Message {
     /// A turn of one who needs no name.
     pub fn new(role: Role, parts: Vec<Part>) -> Self {
         Self { role, name: None, parts }
@@ -341,9 +341,9 @@ impl Conversation {
     pub(crate) fn tell_schema(&mut self) {
         if let Some(Output::Schema(schema)) = self.output.take() {
             let told = Part::text(Schema::in_words(&schema.schema.0));
-            let rules = |it: &&Turn| matches!(it.role, Role::System | Role::Developer);
+            let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
             let behind = self.turns.iter().take_while(rules).count();
-            self.turns.insert(behind, Turn::new(Role::System, vec![told]));
+            self.turns.insert(behind, Message::new(Role::System, vec![told]));
             self.output = Some(Output::Json);
         }
     }
@@ -406,11 +406,11 @@ mod tests {
     fn a_call_gets_an_id_of_its_own() {
         let call = |id: &str, name: &str| {
             let call = ToolCall { id: id.to_owned(), name: name.to_owned(), ..ToolCall::default() };
-            Turn::new(Role::Assistant, vec![Part::new(Content::ToolCall(call))])
+            Message::new(Role::Assistant, vec![Part::new(Content::ToolCall(call))])
         };
         let result = |id: &str| {
             let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
-            Turn::new(Role::User, vec![Part::new(Content::ToolResult(result))])
+            Message::new(Role::User, vec![Part::new(Content::ToolResult(result))])
         };
         let turns = vec![
             call("c", "f"),

@@ -8,26 +8,26 @@ use std::{
     time::Duration,
 };
 
-use crate::{Attempt, Field};
+use crate::{AttemptRecord, Field};
 
 /// What every fallible step gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as far as somebody acts differently on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The request itself is wrong and would be anywhere.
     InvalidRequest,
     /// This candidate's API has no words for what the request says; another's may have.
-    Inexpressible,
+    Unsupported,
     /// This candidate does not take what proves an earlier thought: another model or account made
     /// it, or it was lost. Without such proofs the same candidate may answer.
-    Unproven,
+    InvalidSignature,
     /// This candidate's model does not take one field of the request, or not this value; `field` says
     /// which. Without it the same may answer.
-    Unsupported,
+    RejectedParam,
     /// This candidate does not know a beta that the client uses. Without it the same may answer.
-    Beta,
+    UnsupportedBeta,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -53,22 +53,22 @@ pub enum Kind {
     /// The provider failed, or answered what nobody can read.
     Upstream,
     /// The provider refuses our credentials, our account, or does not have the model.
-    Refused,
+    ProviderAccess,
     /// What we need to answer is down for now.
     Unavailable,
     /// A fault of ours.
     Internal,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The HTTP status that the client gets.
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidRequest
-            | Self::Inexpressible
-            | Self::Unproven
             | Self::Unsupported
-            | Self::Beta
+            | Self::InvalidSignature
+            | Self::RejectedParam
+            | Self::UnsupportedBeta
             | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
@@ -78,24 +78,24 @@ impl Kind {
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
-            Self::Network | Self::Upstream | Self::Refused => 502,
+            Self::Network | Self::Upstream | Self::ProviderAccess => 502,
             Self::Unavailable => 503,
             Self::Timeout => 504,
         }
     }
 
     /// Whether the next candidate might do better.
-    pub fn try_next(self) -> bool {
+    pub fn advances(self) -> bool {
         match self {
             Self::RateLimited
             | Self::Timeout
             | Self::Network
             | Self::Upstream
-            | Self::Refused
-            | Self::Inexpressible
-            | Self::Unproven
+            | Self::ProviderAccess
             | Self::Unsupported
-            | Self::Beta => true,
+            | Self::InvalidSignature
+            | Self::RejectedParam
+            | Self::UnsupportedBeta => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -111,22 +111,26 @@ impl Kind {
     }
 
     /// Whether the same candidate might do better a moment later.
-    pub fn may_pass(self) -> bool {
+    pub fn is_transient(self) -> bool {
         let stays = matches!(
             self,
-            Self::Refused | Self::Inexpressible | Self::Unproven | Self::Unsupported | Self::Beta
+            Self::ProviderAccess
+                | Self::Unsupported
+                | Self::InvalidSignature
+                | Self::RejectedParam
+                | Self::UnsupportedBeta
         );
-        self.try_next() && !stays
+        self.advances() && !stays
     }
 
     /// The word for it in `error.code`, in attempts and in logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest
-            | Self::Inexpressible
-            | Self::Unproven
             | Self::Unsupported
-            | Self::Beta
+            | Self::InvalidSignature
+            | Self::RejectedParam
+            | Self::UnsupportedBeta
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -138,7 +142,7 @@ impl Kind {
             Self::RateLimited => "rate_limit",
             Self::Timeout => "timeout",
             Self::Network => "network",
-            Self::Upstream | Self::Refused | Self::Internal => "server_error",
+            Self::Upstream | Self::ProviderAccess | Self::Internal => "server_error",
             Self::Unavailable => "unavailable",
         }
     }
@@ -159,13 +163,13 @@ pub enum Origin {
 ///
 /// Boxed, because every fallible step returns one and nearly none does.
 #[derive(Debug)]
-pub struct Error(Box<Facts>);
+pub struct Error(Box<ErrorDetails>);
 
 /// What is known of a failure.
 #[derive(Debug)]
-pub struct Facts {
+pub struct ErrorDetails {
     /// What went wrong.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// Who says so.
     pub origin: Origin,
     /// The provider's own status, when there is one.
@@ -179,29 +183,29 @@ pub struct Facts {
     /// The methods that the path does have.
     pub allow: Option<&'static str>,
     /// Whom the call tried before it gave up.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptRecord>,
     message: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Deref for Error {
-    type Target = Facts;
+    type Target = ErrorDetails;
 
-    fn deref(&self) -> &Facts {
+    fn deref(&self) -> &ErrorDetails {
         &self.0
     }
 }
 
 impl DerefMut for Error {
-    fn deref_mut(&mut self) -> &mut Facts {
+    fn deref_mut(&mut self) -> &mut ErrorDetails {
         &mut self.0
     }
 }
 
 impl Error {
     /// A failure of the gateway's own, in the words that the client will read.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self(Box::new(Facts {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(ErrorDetails {
             kind,
             origin: Origin::Gateway,
             provider_status: None,
@@ -217,7 +221,7 @@ impl Error {
 
     /// A request with a wrong field.
     pub fn invalid(param: &str, message: impl Into<String>) -> Self {
-        let mut error = Self::new(Kind::InvalidRequest, message);
+        let mut error = Self::new(ErrorKind::InvalidRequest, message);
         error.param = Some(param.to_owned());
         error
     }
@@ -225,7 +229,7 @@ impl Error {
     /// A name that nothing here answers to.
     pub fn unknown_model(name: &str) -> Self {
         let mut error = Self::new(
-            Kind::UnknownModel,
+            ErrorKind::UnknownModel,
             format!(
                 "No route, model or provider/model is called `{name}`; GET /v1/models lists what your key may use."
             ),
@@ -269,11 +273,11 @@ impl Error {
     pub fn status(&self) -> u16 {
         match (self.kind, self.provider_status) {
             (
-                Kind::InvalidRequest
-                | Kind::Unproven
-                | Kind::Unsupported
-                | Kind::Beta
-                | Kind::ContextLength,
+                ErrorKind::InvalidRequest
+                | ErrorKind::InvalidSignature
+                | ErrorKind::RejectedParam
+                | ErrorKind::UnsupportedBeta
+                | ErrorKind::ContextLength,
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),
@@ -303,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_message_names_its_origin() {
-        let error = Error::new(Kind::RateLimited, "slow down");
+        let error = Error::new(ErrorKind::RateLimited, "slow down");
         assert_eq!(error.to_string(), "Lockgate: slow down");
         let error = error.from_origin(Origin::Provider("groq".to_owned()));
         assert_eq!(error.to_string(), "Provider groq: slow down");
@@ -311,17 +315,17 @@ mod tests {
 
     #[test]
     fn a_providers_word_about_the_request_keeps_its_status() {
-        let mut error = Error::new(Kind::InvalidRequest, "no such field");
+        let mut error = Error::new(ErrorKind::InvalidRequest, "no such field");
         error.provider_status = Some(422);
         assert_eq!(error.status(), 422);
-        error.kind = Kind::Refused;
+        error.kind = ErrorKind::ProviderAccess;
         assert_eq!(error.status(), 502);
     }
 
     #[test]
     fn a_refusal_is_not_worth_repeating_but_worth_passing_over() {
-        assert!(Kind::Refused.try_next());
-        assert!(!Kind::Refused.may_pass());
-        assert!(Kind::Inexpressible.try_next() && !Kind::Inexpressible.may_pass());
+        assert!(ErrorKind::ProviderAccess.advances());
+        assert!(!ErrorKind::ProviderAccess.is_transient());
+        assert!(ErrorKind::Unsupported.advances() && !ErrorKind::Unsupported.is_transient());
     }
 }

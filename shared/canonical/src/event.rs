@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::{Answer, Piece, Usage, Vectors};
+use crate::{ChatResponse, Delta, Usage, Vectors};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Response {
+pub struct GatewayResponse {
     /// The answer itself.
     pub body: ResponseBody,
     /// What it consumed, when the provider said so.
@@ -19,7 +19,7 @@ pub enum ResponseBody {
     /// The provider's own bytes, for a client of the same format: one JSON object.
     Raw(Bytes),
     /// What it says, for a client of another format.
-    Answer(Answer),
+    Chat(ChatResponse),
     /// The numbers of texts.
     Vectors(Vectors),
     /// How many tokens a request has.
@@ -33,7 +33,7 @@ pub enum ResponseBody {
 
 /// One piece of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct StreamEvent {
     /// What it means for the course of the answer.
     pub kind: EventKind,
     /// What was consumed so far, on events that say so.
@@ -49,21 +49,21 @@ pub enum EventBody {
     Frame(Bytes),
     /// What it says, for a client of another format; and in which choice, counted from 0. In a box,
     /// since frames come by the hundred, and lists of them grow with the largest of both.
-    Piece(u32, Box<Piece>),
+    Delta(u32, Box<Delta>),
 }
 
-impl Event {
+impl StreamEvent {
     /// A provider's own frame.
     pub fn frame(kind: EventKind, usage: Option<Usage>, frame: Bytes) -> Self {
         Self { kind, usage, body: EventBody::Frame(frame) }
     }
 
     /// A piece of a choice.
-    pub fn piece(choice: u32, piece: Piece) -> Self {
+    pub fn piece(choice: u32, piece: Delta) -> Self {
         Self {
             kind: EventKind::of(&piece),
             usage: None,
-            body: EventBody::Piece(choice, Box::new(piece)),
+            body: EventBody::Delta(choice, Box::new(piece)),
         }
     }
 
@@ -87,35 +87,35 @@ pub enum EventKind {
     /// The last piece of one choice, with the reason why it ends.
     Finish,
     /// Usage alone.
-    Report,
+    Usage,
     /// The lawful end.
     End,
 }
 
 impl EventKind {
     /// What a piece means for the course of the answer. Empty text is nothing yet.
-    fn of(piece: &Piece) -> Self {
+    fn of(piece: &Delta) -> Self {
         match piece {
-            Piece::Start { .. } => Self::Prelude,
-            Piece::Text(text) | Piece::Refusal(text) | Piece::Reasoning(text)
+            Delta::Start { .. } => Self::Prelude,
+            Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text)
                 if text.is_empty() =>
             {
                 Self::Prelude
             }
-            Piece::Text(_)
-            | Piece::Refusal(_)
-            | Piece::Reasoning(_)
-            | Piece::Signature(_)
-            | Piece::Citation(_)
-            | Piece::ToolCall { .. }
-            | Piece::Arguments { .. }
-            | Piece::Image(_)
-            | Piece::Audio(_)
-            | Piece::Video(_)
-            | Piece::File(_) => Self::Content,
-            Piece::Finish(_) => Self::Finish,
-            Piece::Report => Self::Report,
-            Piece::End => Self::End,
+            Delta::Text(_)
+            | Delta::Refusal(_)
+            | Delta::Reasoning(_)
+            | Delta::Signature(_)
+            | Delta::Citation(_)
+            | Delta::ToolCall { .. }
+            | Delta::Arguments { .. }
+            | Delta::Image(_)
+            | Delta::Audio(_)
+            | Delta::Video(_)
+            | Delta::File(_) => Self::Content,
+            Delta::Finish(_) => Self::Finish,
+            Delta::Usage => Self::Usage,
+            Delta::End => Self::End,
         }
     }
 
@@ -123,7 +123,7 @@ impl EventKind {
     pub fn is_meaningful(self) -> bool {
         match self {
             Self::Content | Self::Finish => true,
-            Self::Comment | Self::Prelude | Self::Report | Self::End => false,
+            Self::Comment | Self::Prelude | Self::Usage | Self::End => false,
         }
     }
 
@@ -131,7 +131,7 @@ impl EventKind {
     pub fn has_choices(self) -> bool {
         match self {
             Self::Prelude | Self::Content | Self::Finish => true,
-            Self::Comment | Self::Report | Self::End => false,
+            Self::Comment | Self::Usage | Self::End => false,
         }
     }
 }

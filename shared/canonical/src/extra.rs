@@ -1,6 +1,6 @@
 //! What an answer may hold beside texts, thoughts and calls.
 
-use crate::{Answer, Content, Piece};
+use crate::{ChatResponse, Content, Delta};
 
 /// What not every client's API has a word for in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Extra {
     }
 }
 
-impl Answer {
+impl ChatResponse {
     /// What there is beside texts, thoughts and calls.
     pub fn extras(&self) -> impl Iterator<Item = Extra> {
         let parts = self.choices.iter().flat_map(|it| &it.parts);
@@ -51,7 +51,7 @@ impl Answer {
     }
 }
 
-impl Piece {
+impl Delta {
     /// What it is, if it is neither text, thought nor call.
     pub fn extra(&self) -> Option<Extra> {
         match self {
@@ -69,7 +69,7 @@ impl Piece {
             | Self::ToolCall { .. }
             | Self::Arguments { .. }
             | Self::Finish(_)
-            | Self::Report
+            | Self::Usage
             | Self::End => None,
         }
     }

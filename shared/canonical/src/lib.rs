@@ -15,18 +15,18 @@ mod signature;
 mod summary;
 mod usage;
 
-pub use answer::{Answer, Choice, Finish, Piece};
-pub use attempt::{Attempt, Outcome};
+pub use answer::{ChatResponse, Choice, Delta, Finish};
+pub use attempt::{AttemptRecord, Outcome};
 pub use content::{
-    CacheMark, Citation, Content, Conversation, Effort, Media, Output, Part, Reasoning, Role,
-    Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult, Turn,
+    CacheMark, Citation, Content, Conversation, Effort, Media, Message, Output, Part, Reasoning,
+    Role, Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
 };
 pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
-pub use error::{Error, Facts, Kind, Origin, Result};
-pub use event::{Event, EventBody, EventKind, Response, ResponseBody};
+pub use error::{Error, ErrorDetails, ErrorKind, Origin, Result};
+pub use event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
 pub use extra::Extra;
 pub use field::Field;
-pub use request::{Format, Framing, Json, Meaning, Member, Raw, Request, Task};
+pub use request::{CanonicalRequest, Format, Framing, GatewayRequest, Json, Member, Raw, Task};
 pub use signature::{MARK, Signature};
-pub use summary::Summary;
+pub use summary::CallSummary;
 pub use usage::{MicroDollars, Usage};

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
 
-use crate::{Conversation, Embedding, Error, Field, Kind, Result};
+use crate::{Conversation, Embedding, Error, ErrorKind, Field, Result};
 
 /// A wire format, as far as a request has to know of the one that it came in.
 pub struct Format {
@@ -12,7 +12,7 @@ pub struct Format {
     /// share it.
     pub name: &'static str,
     /// Reads what a request says: needed only where a provider speaks another format.
-    pub understand: fn(&Raw) -> Result<Meaning>,
+    pub understand: fn(&Raw) -> Result<CanonicalRequest>,
     /// The format's own word for something that a request may say.
     pub word: fn(&Field) -> Cow<'static, str>,
 }
@@ -36,7 +36,7 @@ pub enum Task {
 
 /// What a request says, in words that no format owns.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Meaning {
+pub enum CanonicalRequest {
     /// A conversation, to be continued or counted.
     Conversation(Box<Conversation>),
     /// Texts that are wanted as numbers.
@@ -55,7 +55,7 @@ pub enum Framing {
 
 /// One question, as far as the gateway has to understand it.
 #[derive(Debug)]
-pub struct Request {
+pub struct GatewayRequest {
     /// What it came in.
     pub format: &'static Format,
     /// What is wanted.
@@ -76,10 +76,10 @@ pub struct Request {
     pub headers: Vec<(&'static str, String)>,
     /// The client's own bytes, for a provider that speaks the same format.
     pub raw: Raw,
-    understood: OnceLock<Meaning>,
+    understood: OnceLock<CanonicalRequest>,
 }
 
-impl Request {
+impl GatewayRequest {
     /// A question in a format, with nothing known of it but its bytes.
     pub fn new(format: &'static Format, task: Task, raw: Raw) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Request {
     }
 
     /// What it says, read once and only when a provider speaks another format.
-    pub fn meaning(&self) -> Result<&Meaning> {
+    pub fn meaning(&self) -> Result<&CanonicalRequest> {
         if let Some(meaning) = self.understood.get() {
             return Ok(meaning);
         }
@@ -107,7 +107,7 @@ impl Request {
     }
 }
 
-impl Meaning {
+impl CanonicalRequest {
     /// The conversation that it is.
     pub fn conversation(&self) -> Result<&Conversation> {
         match self {
@@ -199,7 +199,7 @@ impl Meaning {
 }
 
 fn not_of_this_task() -> Error {
-    Error::new(Kind::Internal, "A request reached a format of another task.")
+    Error::new(ErrorKind::Internal, "A request reached a format of another task.")
 }
 
 /// JSON text, as somebody wrote it: key order and number text intact.

@@ -1,10 +1,10 @@
 //! What a client is told about how its call went.
 
-use crate::{Attempt, MicroDollars};
+use crate::{AttemptRecord, MicroDollars};
 
 /// How a call went, told at its end.
 #[derive(Clone, Debug, Default)]
-pub struct Summary {
+pub struct CallSummary {
     /// Who answered, by its name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
@@ -22,5 +22,5 @@ pub struct Summary {
     /// The trace that it belongs to: 32 hexadecimal digits.
     pub trace_id: String,
     /// Whom it tried, in order.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptRecord>,
 }

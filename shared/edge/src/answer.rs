@@ -11,9 +11,9 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Event, EventBody, EventKind, Extra, Framing, Kind, Result};
+use canonical::{Error, ErrorKind, EventBody, EventKind, Extra, Framing, Result, StreamEvent};
 use formats::EventWriter;
-use gateway::{Call, Reply, ReplyBody, Watched};
+use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -24,7 +24,7 @@ use crate::{App, body::Guarded, conversation::Format, reply};
 const WHOLE_BEAT: Bytes = Bytes::from_static(b"\n");
 
 /// Who asked, and how they are answered.
-pub(crate) struct Asker {
+pub(crate) struct ClientWriter {
     pub(crate) format: Format,
     /// How the pieces are told apart, if pieces are wanted.
     pub(crate) framing: Option<Framing>,
@@ -33,10 +33,10 @@ pub(crate) struct Asker {
 }
 
 /// An answer that may still take a while.
-type Pending = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+type Pending = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 
 /// Answers a call.
-pub(crate) async fn respond(app: Arc<App>, asker: Asker, call: Call) -> Response<Body> {
+pub(crate) async fn respond(app: Arc<App>, asker: ClientWriter, call: Call) -> Response<Body> {
     let beats = app.heartbeats;
     let framing = asker.framing;
     let Some(patience) = (if framing.is_some() { beats.early } else { beats.whole }) else {
@@ -47,8 +47,8 @@ pub(crate) async fn respond(app: Arc<App>, asker: Asker, call: Call) -> Response
         Ok(outcome) => finished(outcome, asker, beats.stream),
         Err(_) => {
             let beat = match framing {
-                Some(framing) => Beat::stream(patience, asker.format.heartbeat(framing)),
-                None => Beat::whole(patience),
+                Some(framing) => KeepAlive::stream(patience, asker.format.heartbeat(framing)),
+                None => KeepAlive::whole(patience),
             };
             sent(Sending::new(State::Waiting(pending), asker, beat))
         }
@@ -56,7 +56,11 @@ pub(crate) async fn respond(app: Arc<App>, asker: Asker, call: Call) -> Response
 }
 
 /// Answers with what is known before the first byte is sent.
-fn finished(outcome: Result<Reply>, asker: Asker, beat: Option<Duration>) -> Response<Body> {
+fn finished(
+    outcome: Result<GatewayReply>,
+    asker: ClientWriter,
+    beat: Option<Duration>,
+) -> Response<Body> {
     let answer = match outcome {
         Ok(answer) => answer,
         Err(error) => return reply::failure_in(asker.format, &error, &asker.request_id),
@@ -64,12 +68,12 @@ fn finished(outcome: Result<Reply>, asker: Asker, beat: Option<Duration>) -> Res
     let mut headers = http::HeaderMap::with_capacity(16);
     reply::describe(&answer, asker.format, &mut headers);
     let mut response = match answer.body {
-        ReplyBody::Whole(response, summary) => {
+        GatewayReplyBody::Whole(response, summary) => {
             reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
         }
-        ReplyBody::Stream(watched) => {
+        GatewayReplyBody::Stream(watched) => {
             let bytes = asker.format.heartbeat(asker.framing.unwrap_or_default());
-            let beat = beat.map_or(Beat::NONE, |every| Beat::stream(every, bytes));
+            let beat = beat.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
             sent(Sending::new(State::Streaming(watched), asker, beat))
         }
     };
@@ -92,14 +96,14 @@ fn sent(sending: Sending) -> Response<Body> {
 }
 
 /// What fills silence, and how often.
-struct Beat {
+struct KeepAlive {
     every: Option<Duration>,
     bytes: Bytes,
     /// Whether the first one is due at once: it is what commits the answer.
     due: bool,
 }
 
-impl Beat {
+impl KeepAlive {
     const NONE: Self = Self { every: None, bytes: Bytes::new(), due: false };
 
     fn stream(every: Duration, bytes: &'static [u8]) -> Self {
@@ -116,9 +120,9 @@ enum State {
     /// Nothing meaningful is there yet, but the status is committed.
     Waiting(Pending),
     /// Events are written as they come.
-    Streaming(Box<Watched>),
+    Streaming(Box<MeteredStream>),
     /// Everything is written; the provider's connection may still end.
-    Ending(Box<Watched>),
+    Ending(Box<MeteredStream>),
     /// Nothing more is sent.
     Over,
 }
@@ -126,8 +130,8 @@ enum State {
 /// An answer while it is sent.
 struct Sending {
     state: State,
-    asker: Asker,
-    beat: Beat,
+    asker: ClientWriter,
+    beat: KeepAlive,
     silence: Option<Pin<Box<Sleep>>>,
     deadline: Option<Pin<Box<Sleep>>>,
     out: BytesMut,
@@ -138,7 +142,7 @@ struct Sending {
 }
 
 impl Sending {
-    fn new(state: State, asker: Asker, mut beat: Beat) -> Self {
+    fn new(state: State, asker: ClientWriter, mut beat: KeepAlive) -> Self {
         beat.due |= matches!(state, State::Waiting(_));
         let mut sending = Self {
             silence: beat.every.map(|it| Box::pin(tokio::time::sleep(it))),
@@ -198,10 +202,10 @@ impl Sending {
     }
 
     /// Begins an answer that was waited for.
-    fn begin(&mut self, outcome: Result<Reply>) {
+    fn begin(&mut self, outcome: Result<GatewayReply>) {
         match outcome.map(|it| it.body) {
-            Ok(ReplyBody::Stream(watched)) => self.enter(State::Streaming(watched)),
-            Ok(ReplyBody::Whole(response, summary)) => {
+            Ok(GatewayReplyBody::Stream(watched)) => self.enter(State::Streaming(watched)),
+            Ok(GatewayReplyBody::Whole(response, summary)) => {
                 self.out.extend_from_slice(&self.asker.format.encode(&response, &summary));
                 self.state = State::Over;
             }
@@ -210,8 +214,8 @@ impl Sending {
     }
 
     /// Says, once of each kind, what the client's API has no word for. Its headers are sent.
-    fn mention(&mut self, event: &Event) {
-        let EventBody::Piece(_, piece) = &event.body else { return };
+    fn mention(&mut self, event: &StreamEvent) {
+        let EventBody::Delta(_, piece) = &event.body else { return };
         let unsaid = piece.extra().filter(|it| self.asker.format.wordless().contains(it));
         if let (Some(extra), Some(Framing::Events)) = (unsaid, self.asker.framing)
             && !self.unsaid.contains(&extra)
@@ -221,7 +225,7 @@ impl Sending {
         }
     }
 
-    fn write(&mut self, events: Vec<Event>) {
+    fn write(&mut self, events: Vec<StreamEvent>) {
         let mut ended = false;
         for event in events {
             ended |= event.kind == EventKind::End;
@@ -239,7 +243,7 @@ impl Sending {
     }
 
     fn fail(&mut self, error: &Error) {
-        let Asker { format, framing, request_id, writer } = &mut self.asker;
+        let ClientWriter { format, framing, request_id, writer } = &mut self.asker;
         match framing {
             Some(_) => writer.fail(error, request_id, &mut self.out),
             None => self.out.extend_from_slice(&format.error(error, request_id)),
@@ -254,8 +258,10 @@ impl Sending {
         };
         let late = self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
         if late {
-            let error =
-                Error::new(Kind::Timeout, "The time for this request is over; the answer is cut.");
+            let error = Error::new(
+                ErrorKind::Timeout,
+                "The time for this request is over; the answer is cut.",
+            );
             watched.failed(&error);
             self.fail(&error);
         }

@@ -1,6 +1,8 @@
 //! Which API a path belongs to, and so in which shape its failures are told.
 
-use formats::{anthropic::Anthropic, gemini::Gemini, openai_chat::OpenAiChat};
+use formats::{
+    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+};
 use http::HeaderMap;
 
 use crate::conversation::Format;

@@ -14,7 +14,7 @@ use crate::{
     limits, reply,
     request::{Arrival, request_id, trace_id},
     routes::{Routes, Served},
-    settings::{Heartbeats, now_ms},
+    settings::{KeepAliveSettings, now_ms},
 };
 
 /// The header by which the front door proves itself.
@@ -35,7 +35,7 @@ pub struct App {
     /// What the front door may show; anybody may come when there is none.
     pub(crate) origin_secrets: Vec<Secret>,
     /// When silence is filled.
-    pub(crate) heartbeats: Heartbeats,
+    pub(crate) heartbeats: KeepAliveSettings,
 }
 
 /// An application and its endpoints.

@@ -11,11 +11,11 @@ use canonical::{Error, Framing, Result};
 use formats::Inbound;
 use gateway::{Call, Snapshot};
 use http::{HeaderMap, Request, Response};
-use telemetry::Record;
+use telemetry::CallRecord;
 
 use crate::{
     App, Routes,
-    answer::{self, Asker},
+    answer::{self, ClientWriter},
     limits, reply,
     request::{self, Arrival},
 };
@@ -65,7 +65,7 @@ impl Beside {
 }
 
 impl ByPath {
-    fn complete(self, request: &mut canonical::Request) -> Result<()> {
+    fn complete(self, request: &mut canonical::GatewayRequest) -> Result<()> {
         request.model = Some(self.model).filter(|it| !it.is_empty());
         request.stream = self.stream;
         // Google's own clients add their wishes behind a semicolon.
@@ -87,14 +87,15 @@ pub(crate) async fn converse(
     mut request: Request<Body>,
 ) -> Response<Body> {
     let format = beside.format;
-    let mut record = Record::new(&arrival.request_id, &arrival.trace_id, arrival.clock.started);
+    let mut record = CallRecord::new(&arrival.request_id, &arrival.trace_id, arrival.clock.started);
     record.format = format.format().name;
     let request_id = arrival.request_id.clone();
     match prepare(&app, &arrival, beside, &mut request, &mut record).await {
         Ok(prepared) => {
             let request = &prepared.request;
             let framing = request.stream.then_some(request.framing);
-            let asker = Asker { format, framing, request_id, writer: format.writer(request) };
+            let asker =
+                ClientWriter { format, framing, request_id, writer: format.writer(request) };
             answer::respond(app, asker, prepared.into_call(&arrival, record)).await
         }
         Err(error) => {
@@ -107,7 +108,7 @@ pub(crate) async fn converse(
 
 /// A request that was let in and understood.
 struct Prepared {
-    request: canonical::Request,
+    request: canonical::GatewayRequest,
     only_provider: Option<String>,
     strict: bool,
     snapshot: Arc<Snapshot>,
@@ -118,7 +119,7 @@ async fn prepare(
     arrival: &Arrival,
     beside: Beside,
     request: &mut Request<Body>,
-    record: &mut Record,
+    record: &mut CallRecord,
 ) -> Result<Prepared> {
     let headers = request.headers();
     let mut keys = request::keys(headers);
@@ -155,7 +156,7 @@ fn passed(format: Format, headers: &HeaderMap) -> Result<Vec<(&'static str, Stri
 }
 
 impl Prepared {
-    fn into_call(self, arrival: &Arrival, record: Record) -> Call {
+    fn into_call(self, arrival: &Arrival, record: CallRecord) -> Call {
         Call {
             request: self.request,
             only_provider: self.only_provider,

@@ -7,7 +7,7 @@ use axum::{
     extract::{Extension, Path, State, rejection::PathRejection},
     routing::MethodFilter,
 };
-use canonical::{Error, Kind};
+use canonical::{Error, ErrorKind};
 use http::{Request, Uri};
 
 use crate::{
@@ -51,7 +51,7 @@ fn beside(id: &str, uri: &Uri, generate: Format, count: Format) -> canonical::Re
         "countTokens" => (count, false),
         "embedContent" | "batchEmbedContents" => {
             let message = "Embeddings are not served in this format; use POST /v1/embeddings.";
-            return Err(Error::new(Kind::UnknownPath, message));
+            return Err(Error::new(ErrorKind::UnknownPath, message));
         }
         _ => return Err(reply::no_such_method(uri.path())),
     };

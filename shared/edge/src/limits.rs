@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 
 /// How large a body may be on a server.
 pub(crate) const SERVER_BODY: usize = 10 * 1024 * 1024;
-/// How large a body may be in Lambda, whose events hold no more.
+/// How large a body may be in Lambda where its stack sets no limit: an event holds no more.
 pub(crate) const LAMBDA_BODY: usize = 6 * 1024 * 1024;
 /// How many headers a request may have.
 pub(crate) const MOST_HEADERS: usize = 100;
@@ -31,7 +31,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
             "The headers are too large: at most {MOST_HEADERS} headers and {} KiB together.",
             LARGEST_HEADERS / 1024
         );
-        return Err(Error::new(Kind::HeadersTooLarge, message));
+        return Err(Error::new(ErrorKind::HeadersTooLarge, message));
     }
     Ok(())
 }
@@ -42,7 +42,7 @@ pub(crate) async fn body(request: &mut Request<Body>, limit: usize) -> Result<By
         && encoding != "identity"
     {
         return Err(Error::new(
-            Kind::InvalidRequest,
+            ErrorKind::InvalidRequest,
             "The body is compressed; send it without `Content-Encoding`.",
         ));
     }
@@ -50,7 +50,7 @@ pub(crate) async fn body(request: &mut Request<Body>, limit: usize) -> Result<By
         Ok(body) => body,
         Err(_) => {
             let message = format!("The body did not arrive within {} s.", BODY_TIME.as_secs());
-            Err(Error::new(Kind::InvalidRequest, message))
+            Err(Error::new(ErrorKind::InvalidRequest, message))
         }
     }
 }
@@ -82,7 +82,7 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
     let mut size = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            Error::new(Kind::InvalidRequest, "The body was cut.").caused_by(error)
+            Error::new(ErrorKind::InvalidRequest, "The body was cut.").caused_by(error)
         })?;
         let Ok(data) = frame.into_data() else { continue };
         size = size.saturating_add(data.len());
@@ -101,15 +101,31 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
         }
     }
     if limit < size {
-        let message = format!("The body is larger than {} MB.", limit / 1024 / 1024);
-        return Err(Error::new(Kind::TooLarge, message));
+        let message = format!("The body is larger than {}.", megabytes(limit));
+        return Err(Error::new(ErrorKind::TooLarge, message));
     }
     Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+/// A limit in words: binary megabytes where they come out even, as `6 MB`, else decimal ones.
+fn megabytes(limit: usize) -> String {
+    const BINARY: usize = 1024 * 1024;
+    if limit.is_multiple_of(BINARY) {
+        return format!("{} MB", limit / BINARY);
+    }
+    let (whole, rest) = (limit / 1_000_000, limit % 1_000_000);
+    format!("{whole}.{} MB", rest / 100_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_told_in_megabytes() {
+        assert_eq!(megabytes(SERVER_BODY), "10 MB");
+        assert_eq!(megabytes(4_500_000), "4.5 MB");
+    }
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_whole() {
@@ -120,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_larger_one_is_refused() {
-        assert_eq!(read(&mut Body::from("abc"), 2).await.unwrap_err().kind, Kind::TooLarge);
+        assert_eq!(read(&mut Body::from("abc"), 2).await.unwrap_err().kind, ErrorKind::TooLarge);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use axum::{
     routing::MethodFilter,
 };
 use canonical::{Error, Result};
+use config::Config;
 use http::{HeaderMap, Response, StatusCode, Uri};
-use routing::Document;
 
 use crate::{
     App, Routes,
@@ -83,19 +83,19 @@ async fn answer(
     let mut keys = request::keys(headers);
     keys.extend(in_query.as_deref());
     let admitted = app.gateway.admit(&keys, arrival.clock).await;
-    match admitted.and_then(|snapshot| write(api, &all(&snapshot.document))) {
+    match admitted.and_then(|snapshot| write(api, &all(&snapshot.config))) {
         Ok(body) => reply::json(StatusCode::OK, body),
         Err(error) => reply::failure_in(api.format(), &error, &arrival.request_id),
     }
 }
 
-fn all(document: &Document) -> Vec<Model<'_>> {
+fn all(config: &Config) -> Vec<Model<'_>> {
     let model = |id, owned_by, description| Model { id, owned_by, description };
-    let routes = document
+    let routes = config
         .routes
         .iter()
         .map(|it| model(it.name.as_str(), "lockgate", it.description.as_deref()));
-    let models = document
+    let models = config
         .models
         .iter()
         .map(|it| model(it.name.as_str(), it.provider.as_str(), it.description.as_deref()));

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use canonical::{Error, Kind, ResponseBody};
+use canonical::{Error, ErrorKind, ResponseBody};
 use formats::Inbound;
-use gateway::{Reply, ReplyBody};
+use gateway::{GatewayReply, GatewayReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::{api::Api, conversation::Format, limits, request::Arrival};
@@ -22,7 +22,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 const LONGEST_LIST: usize = 4096;
 
 /// Says who answers, and how it came to that.
-pub(crate) fn describe(reply: &Reply, format: &dyn Inbound, headers: &mut HeaderMap) {
+pub(crate) fn describe(reply: &GatewayReply, format: &dyn Inbound, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut say = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -47,11 +47,11 @@ pub(crate) fn describe(reply: &Reply, format: &dyn Inbound, headers: &mut Header
 }
 
 /// What a whole answer holds that the client's API has no word for.
-fn unsaid(body: &ReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
-    let ReplyBody::Whole(response, _) = body else {
+fn unsaid(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
+    let GatewayReplyBody::Whole(response, _) = body else {
         return vec![];
     };
-    let ResponseBody::Answer(answer) = &response.body else {
+    let ResponseBody::Chat(answer) = &response.body else {
         return vec![];
     };
     let wordless = format.wordless();
@@ -65,8 +65,8 @@ fn unsaid(body: &ReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
 }
 
 /// Whether nobody counted what is told.
-fn is_estimated(body: &ReplyBody) -> bool {
-    let ReplyBody::Whole(response, _) = body else {
+fn is_estimated(body: &GatewayReplyBody) -> bool {
+    let GatewayReplyBody::Whole(response, _) = body else {
         return false;
     };
     matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
@@ -107,7 +107,7 @@ pub(crate) fn failure_in(format: &dyn Inbound, error: &Error, request_id: &str) 
     if !error.attempts.is_empty() {
         headers.insert(ATTEMPTS, error.attempts.len().into());
     }
-    if error.kind == Kind::Unauthenticated {
+    if error.kind == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
@@ -119,26 +119,30 @@ fn whole_seconds(wait: std::time::Duration) -> u64 {
 
 /// A fault of ours, of which a client learns nothing but that.
 pub(crate) fn internal() -> Error {
-    Error::new(Kind::Internal, "Something went wrong within the gateway.")
+    Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
 }
 
 /// What a client gets while there is no configuration to answer by.
 pub(crate) fn not_ready() -> Error {
-    let mut error = Error::new(Kind::Unavailable, "There is no configuration to answer by yet.");
+    let mut error =
+        Error::new(ErrorKind::Unavailable, "There is no configuration to answer by yet.");
     error.retry_after = Some(std::time::Duration::from_secs(5));
     error
 }
 
 /// What a request to the function's own address gets.
 pub(crate) fn not_from_the_front_door() -> Error {
-    Error::new(Kind::Forbidden, "This address is not open to clients; use the gateway's base URL.")
+    Error::new(
+        ErrorKind::Forbidden,
+        "This address is not open to clients; use the gateway's base URL.",
+    )
 }
 
 /// A path that no endpoint has.
 pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     let message = format!("No endpoint is at `{}`.", request.uri().path());
     let format = Api::of(request.uri().path(), request.headers()).format();
-    refuse(format, &Error::new(Kind::UnknownPath, message), request).await
+    refuse(format, &Error::new(ErrorKind::UnknownPath, message), request).await
 }
 
 /// A method that the path does not have; axum adds `Allow`.
@@ -150,7 +154,7 @@ pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
     } else {
         let message =
             format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
-        Error::new(Kind::WrongMethod, message)
+        Error::new(ErrorKind::WrongMethod, message)
     };
     let format = Api::of(path, request.headers()).format();
     refuse(format, &error, request).await
@@ -162,7 +166,7 @@ pub(crate) fn no_such_method(path: &str) -> Error {
         "No endpoint is at `{path}`; a model's methods are generateContent, streamGenerateContent \
          and countTokens."
     );
-    Error::new(Kind::UnknownPath, message)
+    Error::new(ErrorKind::UnknownPath, message)
 }
 
 /// Refuses a request that nobody reads.
@@ -178,7 +182,7 @@ pub(crate) async fn refuse(
 
 #[cfg(test)]
 mod tests {
-    use canonical::Response;
+    use canonical::GatewayResponse;
 
     use super::*;
 
@@ -186,17 +190,17 @@ mod tests {
     fn an_estimate_says_that_it_is_one() {
         for estimated in [true, false] {
             let body = ResponseBody::Tokens { count: 7, estimated };
-            let response = Response { body, usage: None };
-            let reply = Reply {
+            let response = GatewayResponse { body, usage: None };
+            let reply = GatewayReply {
                 provider: "first".to_owned(),
                 model: "m".to_owned(),
                 attempts: 1,
                 provider_request_id: None,
                 dropped: vec![],
-                body: ReplyBody::Whole(response, Box::default()),
+                body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            describe(&reply, &formats::openai_chat::OpenAiChat, &mut headers);
+            describe(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

@@ -3,13 +3,13 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
+use config::Config;
 use gateway::{Configuration, Freshness, Gateway, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use routing::Document;
 use storage::{Parameters, Signer, Stores};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -20,7 +20,7 @@ use crate::{
     App, Routes,
     app::Front,
     limits,
-    settings::{Heartbeats, now_ms},
+    settings::{KeepAliveSettings, now_ms},
 };
 
 /// How long the headers of a request may take.
@@ -34,7 +34,7 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     /// What it does.
-    pub document: Document,
+    pub config: Config,
     /// Where the keys are that the document only names.
     pub parameters: Option<Parameters>,
     /// What signs calls to providers in AWS.
@@ -50,7 +50,7 @@ pub async fn listen(
     ready: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
-    let source = Source::Document(Box::new(server.document), server.parameters);
+    let source = Source::Config(Box::new(server.config), server.parameters);
     let configuration =
         Configuration::new(source, server.stores, server.signer, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;
@@ -58,7 +58,7 @@ pub async fn listen(
         gateway: Gateway::new(configuration),
         body_limit: limits::SERVER_BODY,
         origin_secrets: vec![],
-        heartbeats: Heartbeats::SERVER,
+        heartbeats: KeepAliveSettings::SERVER,
     });
     // Listened for before anybody knows that there is something to stop.
     let stop = Stop::listen()?;

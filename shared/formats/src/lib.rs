@@ -4,52 +4,38 @@
 //! keeps its own bytes; only what must change is changed.
 
 pub mod anthropic;
-mod arguments;
-pub mod bedrock;
-pub mod bedrock_embeddings;
-mod bound;
-mod clean;
-mod data_uri;
-mod estimate;
-mod fault;
-mod fingerprint;
-pub mod gemini;
-pub mod gemini_embeddings;
-mod json;
-pub mod openai_chat;
-pub mod openai_embeddings;
-pub mod openai_responses;
-mod refused;
-mod sse;
-mod tags;
-mod tool_names;
-mod turns;
-mod unstreamed;
-mod wait;
+pub mod aws;
+mod common;
+pub mod google;
+pub mod openai;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Content, Error, Event, Extra, Field, Format, Framing, Meaning, Request, Response, Result,
-    Summary,
+    CallSummary, CanonicalRequest, Content, Error, Extra, Field, Format, Framing, GatewayRequest,
+    GatewayResponse, Result, StreamEvent,
+};
+use common::{
+    arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
+    signature_tags, sse, tool_names, turns, unstreamed,
 };
 
-pub use clean::{clean, without_secrets};
-pub use estimate::estimated_tokens;
-pub use tool_names::ToolNames;
-pub use wait::{duration, hint};
+pub use common::estimate::estimated_tokens;
+pub use common::redact::{redact, without_secrets};
+pub use common::retry_hint::{duration, hint};
+pub use common::tool_names::ToolNames;
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {
     /// What a request has to know of it.
     fn format(&self) -> &'static Format;
     /// Reads a client's request. What a path says beside it, the caller adds.
-    fn decode(&self, body: Bytes) -> Result<Request>;
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest>;
     /// Writes a whole answer.
-    fn encode(&self, response: &Response, summary: &Summary) -> Bytes;
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes;
     /// Writes an answer piece by piece; one writer lives as long as one stream.
-    fn writer(&self, request: &Request) -> Box<dyn EventWriter>;
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter>;
     /// Writes a failure the way this format's clients expect to read it.
     fn error(&self, error: &Error, request_id: &str) -> Bytes;
     /// What an answer may hold that this API has no word for: it is left out, and that is said.
@@ -72,9 +58,9 @@ pub trait Inbound: fmt::Debug + Send + Sync {
 /// Writes one streamed answer to a client. What it writes is whole frames.
 pub trait EventWriter: fmt::Debug + Send {
     /// Writes one piece, now or once the writer knows what follows it.
-    fn write(&mut self, event: Event, out: &mut BytesMut);
+    fn write(&mut self, event: StreamEvent, out: &mut BytesMut);
     /// Writes the lawful end.
-    fn end(&mut self, summary: &Summary, out: &mut BytesMut);
+    fn end(&mut self, summary: &CallSummary, out: &mut BytesMut);
     /// Writes a failure in place of the lawful end.
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut);
 }
@@ -84,9 +70,17 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Its name: that of the inbound format which is the same.
     fn name(&self) -> &'static str;
     /// Forwards a request of this very format, with only what must change changed.
-    fn forward(&self, request: &Request, target: &Target<'_>) -> Result<Encoded>;
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest>;
     /// Writes what was said in another format, and says what could not be said.
-    fn encode(&self, meaning: &Meaning, target: &Target<'_>) -> Result<Encoded>;
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest>;
     /// Whether a tool may have this name.
     fn takes_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 64, b"")
@@ -96,9 +90,9 @@ pub trait Outbound: fmt::Debug + Send + Sync {
         true
     }
     /// Reads a whole answer. A failure inside a 200 is an error.
-    fn response(&self, body: Bytes, reading: Reading) -> Result<Response>;
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse>;
     /// Reads an answer piece by piece; one reader lives as long as one stream.
-    fn reader(&self, reading: Reading) -> Box<dyn EventReader>;
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader>;
     /// Reads a failure.
     fn error(&self, status: u16, body: &[u8]) -> Error;
 }
@@ -106,23 +100,23 @@ pub trait Outbound: fmt::Debug + Send + Sync {
 /// Reads one streamed answer from a provider.
 pub trait EventReader: fmt::Debug + Send {
     /// Reads what arrived, and adds the events that it completes. Those before a fault are added too.
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<Event>) -> Result<()>;
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()>;
     /// Notes that nothing more will arrive: a fault, unless the end was seen before.
-    fn close(&mut self, events: &mut Vec<Event>) -> Result<()>;
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()>;
 }
 
 /// How an answer is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct DecodeOptions {
     /// For whom.
-    pub purpose: Purpose,
+    pub purpose: DecodeMode,
     /// How a stream shows that it is whole.
     pub end: StreamEnd,
 }
 
 /// For whom an answer is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Purpose {
+pub enum DecodeMode {
     /// A client of the same format: bytes are kept, and watched only for usage, errors and the end.
     #[default]
     Forward,
@@ -135,7 +129,7 @@ pub enum Purpose {
 pub enum StreamUsage {
     /// When the request asks for it.
     #[default]
-    Asked,
+    OnRequest,
     /// Always; asking is unknown or refused.
     Always,
 }
@@ -152,7 +146,7 @@ pub enum StreamEnd {
 
 /// How a provider speaks OpenAI chat, where those who do differ.
 #[derive(Clone, Copy, Debug)]
-pub struct Dialect {
+pub struct ChatCompatibility {
     /// Its word for the most that may be written.
     pub max_tokens_name: MaxTokensName,
     /// Whether it takes the role `developer`; else it is told `system` instead.
@@ -162,7 +156,7 @@ pub struct Dialect {
     pub thoughts: bool,
 }
 
-impl Dialect {
+impl ChatCompatibility {
     /// What nearly everybody takes.
     pub const COMMON: Self =
         Self { max_tokens_name: MaxTokensName::Either, developer: false, thoughts: true };
@@ -178,7 +172,7 @@ impl Dialect {
     }
 }
 
-impl Default for Dialect {
+impl Default for ChatCompatibility {
     fn default() -> Self {
         Self::COMMON
     }
@@ -207,7 +201,7 @@ impl MaxTokensName {
 
 /// What one provider wants of a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Target<'a> {
+pub struct EncodeOptions<'a> {
     /// Its name for the model.
     pub model: &'a str,
     /// Whether the answer is wanted piece by piece.
@@ -215,7 +209,7 @@ pub struct Target<'a> {
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
     /// How it speaks OpenAI chat, if it does.
-    pub dialect: Dialect,
+    pub dialect: ChatCompatibility,
     /// The most that the model can write, in tokens, where that is known.
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.
@@ -226,7 +220,7 @@ pub struct Target<'a> {
 
 /// A request as one provider wants it.
 #[derive(Clone, Debug, Default)]
-pub struct Encoded {
+pub struct EncodedRequest {
     /// The body to send.
     pub body: Bytes,
     /// Headers that belong to it.

@@ -6,20 +6,21 @@
 mod case;
 
 use bytes::Bytes;
-use canonical::{Error, Origin, Request, ResponseBody, Result, Summary};
+use canonical::{CallSummary, Error, GatewayRequest, Origin, ResponseBody, Result};
 use formats::{
-    Encoded, Inbound, Outbound, Purpose, Reading, Target, bedrock_embeddings::BedrockEmbeddings,
-    gemini_embeddings::GeminiEmbeddings, openai_embeddings::OpenAiEmbeddings,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
+    aws::embeddings::BedrockEmbeddings, google::embeddings::GeminiEmbeddings,
+    openai::embeddings::OpenAiEmbeddings,
 };
 
 const CLIENT: &dyn Inbound = &OpenAiEmbeddings;
 
 /// Each format of a provider, its folder, and the models whose requests differ.
 const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
-    ("openai_embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
-    ("gemini_embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
+    ("openai/embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
+    ("google/embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
     (
-        "bedrock_embeddings",
+        "aws/embeddings",
         &BedrockEmbeddings,
         &["amazon.titan-embed-text-v2:0", "us.cohere.embed-v4:0", "cohere.embed-english-v3"],
     ),
@@ -27,7 +28,7 @@ const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
 
 #[test]
 fn requests_are_passed_on_as_expected() {
-    case::check("openai_embeddings", "request", |input| {
+    case::check("openai/embeddings", "request", |input| {
         let request = match CLIENT.decode(Bytes::copy_from_slice(input)) {
             Ok(request) => request,
             Err(error) => return refusal(&error),
@@ -42,8 +43,8 @@ fn requests_are_passed_on_as_expected() {
     });
 }
 
-fn sent(provider: &dyn Outbound, model: &str, request: &Request) -> String {
-    let target = Target { model, ..Target::default() };
+fn sent(provider: &dyn Outbound, model: &str, request: &GatewayRequest) -> String {
+    let target = EncodeOptions { model, ..EncodeOptions::default() };
     let mut other = String::new();
     let encoded = if provider.name() == CLIENT.format().name {
         provider.forward(request, &target)
@@ -54,7 +55,7 @@ fn sent(provider: &dyn Outbound, model: &str, request: &Request) -> String {
         })
     };
     match encoded {
-        Ok(Encoded { body, dropped, .. }) => {
+        Ok(EncodedRequest { body, dropped, .. }) => {
             let words: Vec<_> = dropped.iter().map(request.format.word).collect();
             let line = |name: &str, words: &str| {
                 if words.is_empty() { String::new() } else { format!("{name}: {words}\n") }
@@ -70,7 +71,7 @@ fn answers_are_passed_back_as_expected() {
     for (folder, provider, _) in PROVIDERS {
         case::check(folder, "response", |input| {
             let read = |purpose| {
-                let reading = Reading { purpose, ..Reading::default() };
+                let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
                 provider.response(Bytes::copy_from_slice(input), reading)
             };
             answer(provider.name() == CLIENT.format().name, read)
@@ -78,9 +79,9 @@ fn answers_are_passed_back_as_expected() {
     }
 }
 
-fn answer(same: bool, read: impl Fn(Purpose) -> Result<canonical::Response>) -> String {
-    let summary = Summary { model: "provider/model".to_owned(), ..Summary::default() };
-    let mut response = match read(if same { Purpose::Forward } else { Purpose::Translate }) {
+fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResponse>) -> String {
+    let summary = CallSummary { model: "provider/model".to_owned(), ..CallSummary::default() };
+    let mut response = match read(if same { DecodeMode::Forward } else { DecodeMode::Translate }) {
         Ok(response) => response,
         Err(error) => return failure(error),
     };
@@ -107,7 +108,7 @@ fn errors_are_understood_as_expected() {
 
 #[test]
 fn every_kind_has_cases() {
-    assert!(!case::all("openai_embeddings", "request").is_empty());
+    assert!(!case::all("openai/embeddings", "request").is_empty());
     for (folder, ..) in PROVIDERS {
         for kind in ["response", "error"] {
             assert!(!case::all(folder, kind).is_empty(), "{folder}/{kind}");
@@ -120,7 +121,7 @@ fn failure(error: Error) -> String {
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {:?}\n",
         error.kind,
-        error.kind.try_next(),
+        error.kind.advances(),
         error.provider_status,
         error.retry_after
     );

@@ -1,6 +1,6 @@
 //! Translations, case by case: one input file and one expected file in each folder.
 //!
-//! `tests/golden/<format>/<request|response|stream|error>/<case>/`. `make golden` rewrites what is
+//! `tests/golden/<vendor>/<format>/<request|response|stream|error>/<case>/`. `make golden` rewrites what is
 //! expected; the diff is the review. A stream is also cut at every byte.
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
@@ -11,8 +11,8 @@ mod case;
 mod show;
 
 use formats::{
-    Inbound, Outbound, Purpose, anthropic::Anthropic, bedrock::Bedrock, gemini::Gemini,
-    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, Inbound, Outbound, anthropic::messages::Anthropic, aws::converse::Bedrock,
+    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 
 /// A format in its roles, and the folder of its cases. Each case also shows what becomes of it in
@@ -24,12 +24,12 @@ struct Format {
 }
 
 const FORMATS: &[Format] = &[
-    Format { folder: "anthropic", inbound: Some(&Anthropic), outbound: Some(&Anthropic) },
-    Format { folder: "bedrock", inbound: None, outbound: Some(&Bedrock) },
-    Format { folder: "gemini", inbound: Some(&Gemini), outbound: Some(&Gemini) },
-    Format { folder: "openai_chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) },
+    Format { folder: "anthropic/messages", inbound: Some(&Anthropic), outbound: Some(&Anthropic) },
+    Format { folder: "aws/converse", inbound: None, outbound: Some(&Bedrock) },
+    Format { folder: "google/generate_content", inbound: Some(&Gemini), outbound: Some(&Gemini) },
+    Format { folder: "openai/chat", inbound: Some(&OpenAiChat), outbound: Some(&OpenAiChat) },
     Format {
-        folder: "openai_responses",
+        folder: "openai/responses",
         inbound: Some(&OpenAiResponses),
         outbound: Some(&OpenAiResponses),
     },
@@ -81,7 +81,7 @@ fn a_stream_does_not_depend_on_where_its_bytes_are_cut() {
     for (format, provider) in outbound() {
         for case in case::all(format.folder, "stream") {
             let input = case.input();
-            for purpose in [Purpose::Forward, Purpose::Translate] {
+            for purpose in [DecodeMode::Forward, DecodeMode::Translate] {
                 let events = |pieces: &[&[u8]]| show::events(provider, purpose, pieces);
                 let whole = events(&[&input]);
                 // One by one, every byte is a cut; larger sizes cut several events in odd places.

@@ -7,10 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Raw, Request, Summary, Task};
+use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
 use formats::{
-    Inbound, Outbound, Purpose, Reading, Target, anthropic::Anthropic, bedrock::Bedrock,
-    gemini::Gemini, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
+    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
@@ -46,32 +47,37 @@ fn passed(kind: Kind, (from, to): (&str, &str), input: &Bytes) -> usize {
     }
 }
 
-fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> Purpose {
+fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeMode {
     let same = client.format().name == provider.name();
-    if same { Purpose::Forward } else { Purpose::Translate }
+    if same { DecodeMode::Forward } else { DecodeMode::Translate }
 }
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
     let request = client.decode(input.clone()).unwrap();
-    let target = Target { model: "claude-sonnet-4-5", max_output: Some(4096), ..Target::default() };
+    let target = EncodeOptions {
+        model: "claude-sonnet-4-5",
+        max_output: Some(4096),
+        ..EncodeOptions::default()
+    };
     let encoded = match purpose(client, provider) {
-        Purpose::Forward => provider.forward(&request, &target),
-        Purpose::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+        DecodeMode::Forward => provider.forward(&request, &target),
+        DecodeMode::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
     };
     encoded.unwrap().body.len()
 }
 
 fn answered(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
-    let response = provider.response(input.clone(), Reading { purpose, ..Reading::default() });
-    client.encode(&response.unwrap(), &Summary::default()).len()
+    let response =
+        provider.response(input.clone(), DecodeOptions { purpose, ..DecodeOptions::default() });
+    client.encode(&response.unwrap(), &CallSummary::default()).len()
 }
 
 fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
-    let mut reader = provider.reader(Reading { purpose, ..Reading::default() });
+    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     let mut writer = client.writer(&request);
     let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
@@ -87,7 +93,7 @@ fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usi
             let ends = event.kind == EventKind::End;
             writer.write(event, &mut out);
             if ends {
-                writer.end(&Summary::default(), &mut out);
+                writer.end(&CallSummary::default(), &mut out);
             }
         }
         written += out.split().len();
@@ -130,11 +136,11 @@ fn counts_of_any_size_are_counted() {
         r#"{{"output":{{"message":{{"content":[{{"text":"x"}}]}}}},"stopReason":"end_turn","usage":{{"inputTokens":{most},"cacheReadInputTokens":{most},"outputTokens":{most}}}}}"#
     );
     for (provider, body) in OUTBOUND.iter().zip([chat, responses, anthropic, gemini, bedrock]) {
-        let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+        let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = provider.response(body.into(), reading).unwrap();
         assert!(1_000_000 < response.usage.unwrap().all_input(), "{}", provider.name());
         for client in INBOUND {
-            assert!(!client.encode(&response, &Summary::default()).is_empty());
+            assert!(!client.encode(&response, &CallSummary::default()).is_empty());
         }
     }
 }

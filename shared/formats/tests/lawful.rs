@@ -8,10 +8,10 @@ mod answers;
 
 use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
-use canonical::{Event, EventKind, Finish, Raw, Request, Summary, Task};
+use canonical::{CallSummary, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};
 use formats::{
-    Inbound, Outbound, Purpose, Reading, anthropic::Anthropic, gemini::Gemini,
-    openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
+    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use proptest::prelude::*;
 
@@ -24,9 +24,9 @@ const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
 ];
 
 /// What a client gets of an answer.
-fn written(client: &dyn Inbound, events: Vec<Event>) -> Bytes {
+fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     let mut writer = client.writer(&request);
     let mut out = BytesMut::new();
@@ -34,15 +34,15 @@ fn written(client: &dyn Inbound, events: Vec<Event>) -> Bytes {
         let ends = event.kind == EventKind::End;
         writer.write(event, &mut out);
         if ends {
-            writer.end(&Summary::default(), &mut out);
+            writer.end(&CallSummary::default(), &mut out);
         }
     }
     out.freeze()
 }
 
 /// What a reader makes of bytes that come in pieces of this size.
-fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<Event>, String> {
-    let reading = Reading { purpose: Purpose::Translate, ..Reading::default() };
+fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<StreamEvent>, String> {
+    let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
     let mut reader = provider.reader(reading);
     let mut events = vec![];
     for piece in bytes.chunks(size) {

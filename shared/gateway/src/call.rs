@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use canonical::Request;
-use telemetry::Record;
+use canonical::GatewayRequest;
+use telemetry::CallRecord;
 
 use crate::Snapshot;
 
@@ -27,7 +27,7 @@ impl Clock {
 #[derive(Debug)]
 pub struct Call {
     /// What is asked.
-    pub request: Request,
+    pub request: GatewayRequest,
     /// The only provider that the client accepts.
     pub only_provider: Option<String>,
     /// Whether it is refused rather than sent with less than it says.
@@ -39,13 +39,13 @@ pub struct Call {
     /// When the platform ends it, in milliseconds since 1970.
     pub platform_deadline: Option<u64>,
     /// What it leaves behind.
-    pub record: Record,
+    pub record: CallRecord,
 }
 
 impl Call {
     /// When it has to be over: what the configuration allows, and never later than the platform.
     pub(crate) fn deadline(&self) -> u64 {
-        let allowed = self.snapshot.document.route_timeout.as_millis();
+        let allowed = self.snapshot.config.route_timeout.as_millis();
         let ours = self.clock.arrived.saturating_add(u64::try_from(allowed).unwrap_or(u64::MAX));
         self.platform_deadline.map_or(ours, |it| it.min(ours))
     }

@@ -11,12 +11,10 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
+use config::{Config, SecretSource, rows};
 use providers::Client;
-use routing::{
-    Document, Rest, Rests,
-    document::{self, SecretSource, rows},
-};
+use routing::{Cooldown, Cooldowns};
 use storage::{Change, Parameters, Query, Row, Signer, Stores};
 
 use crate::{
@@ -35,7 +33,7 @@ const REST: &str = "rest";
 #[derive(Debug)]
 pub enum Source {
     /// A document that was read at the start and does not change; the keys it names may.
-    Document(Box<Document>, Option<Parameters>),
+    Config(Box<Config>, Option<Parameters>),
     /// Rows in the `config` table, and parameters that hold keys.
     Store(Parameters),
 }
@@ -62,11 +60,11 @@ pub struct Configuration(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     /// The document that does not change.
-    fixed: Option<Document>,
+    fixed: Option<Config>,
     parameters: Option<Parameters>,
     stores: Stores,
     client: Client,
-    rests: Arc<Rests>,
+    rests: Arc<Cooldowns>,
     freshness: Freshness,
     current: ArcSwapOption<Snapshot>,
     /// When the configuration was last read, or tried to be.
@@ -81,7 +79,7 @@ impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
     pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
-            Source::Document(document, parameters) => (Some(*document), parameters),
+            Source::Config(config, parameters) => (Some(*config), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
         };
         Self(Arc::new(Inner {
@@ -99,7 +97,7 @@ impl Configuration {
         }))
     }
 
-    pub(crate) fn rests(&self) -> &Arc<Rests> {
+    pub(crate) fn rests(&self) -> &Arc<Cooldowns> {
         &self.0.rests
     }
 
@@ -149,13 +147,13 @@ impl Configuration {
         if self.0.parameters.is_none() || too_soon || !claim(&self.0.renewed_at, renewed_at, now) {
             return None;
         }
-        let keys = self.0.read_keys(&current.document).await.ok()?;
+        let keys = self.0.read_keys(&current.config).await.ok()?;
         self.0.keys_read_at.store(now, Ordering::Relaxed);
         if same_keys(&current.keys, &keys) {
             return None;
         }
-        let (document, version) = (current.document.clone(), current.version.clone());
-        let snapshot = Arc::new(Snapshot::new(document, version, keys, self.0.client.clone()));
+        let (config, version) = (current.config.clone(), current.version.clone());
+        let snapshot = Arc::new(Snapshot::new(config, version, keys, self.0.client.clone()));
         self.0.current.store(Some(snapshot.clone()));
         Some(snapshot)
     }
@@ -184,15 +182,15 @@ impl Inner {
     /// Reads the configuration, the keys and who rests.
     async fn refresh(&self, now: u64) -> Result<()> {
         let query = Query::partition(REST, now / 1000);
-        let (rests, document) = tokio::join!(self.stores.state.query(&query), self.document(now));
+        let (rests, config) = tokio::join!(self.stores.state.query(&query), self.config(now));
         self.learn(rests.map(|page| page.rows), now);
-        let (document, version) = document?;
-        let keys = self.keys_for(&document, now).await?;
+        let (config, version) = config?;
+        let keys = self.keys_for(&config, now).await?;
         let current = self.current.load_full();
         let unchanged =
             current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
-            let snapshot = Snapshot::new(document, version, keys, self.client.clone());
+            let snapshot = Snapshot::new(config, version, keys, self.client.clone());
             self.current.store(Some(Arc::new(snapshot)));
         }
         self.read_at.store(now, Ordering::Relaxed);
@@ -200,17 +198,17 @@ impl Inner {
     }
 
     /// The document and its version. One that is read while it is changed is read once more.
-    async fn document(&self, now: u64) -> Result<(Document, String)> {
-        if let Some(document) = &self.fixed {
-            return Ok((document.clone(), String::new()));
+    async fn config(&self, now: u64) -> Result<(Config, String)> {
+        if let Some(config) = &self.fixed {
+            return Ok((config.clone(), String::new()));
         }
         let mut found = self.rows(now).await?;
         if matches!(rows::from_rows(&found, &kinds()), Err(rows::Unreadable::Torn)) {
             found = self.rows(now).await?;
         }
-        let document = rows::from_rows(&found, &kinds())
+        let config = rows::from_rows(&found, &kinds())
             .map_err(|faults| unavailable("it is not valid").caused_by(faults))?;
-        Ok((document, rows::version_row(&found).value))
+        Ok((config, rows::version_row(&found).value))
     }
 
     async fn rows(&self, now: u64) -> Result<Vec<Row>> {
@@ -222,16 +220,16 @@ impl Inner {
     }
 
     /// The keys that a document needs: those at hand while they are fresh, or while the store fails.
-    async fn keys_for(&self, document: &Document, now: u64) -> Result<Keys> {
+    async fn keys_for(&self, config: &Config, now: u64) -> Result<Keys> {
         let current = self.current.load_full();
         let at_hand = current.as_ref().map(|it| &it.keys);
         let complete =
-            at_hand.is_some_and(|keys| parameters(document).iter().all(|it| keys.contains_key(it)));
+            at_hand.is_some_and(|keys| parameters(config).iter().all(|it| keys.contains_key(it)));
         let fresh_until = self.keys_read_at.load(Ordering::Relaxed) + millis(self.freshness.keys);
         if complete && now < fresh_until {
             return Ok(at_hand.cloned().unwrap_or_default());
         }
-        match (self.read_keys(document).await, at_hand) {
+        match (self.read_keys(config).await, at_hand) {
             (Ok(keys), _) => {
                 self.keys_read_at.store(now, Ordering::Relaxed);
                 Ok(keys)
@@ -245,11 +243,11 @@ impl Inner {
         }
     }
 
-    async fn read_keys(&self, document: &Document) -> Result<Keys> {
+    async fn read_keys(&self, config: &Config) -> Result<Keys> {
         let Some(store) = &self.parameters else {
             return Ok(Keys::new());
         };
-        let names = parameters(document);
+        let names = parameters(config);
         let keys = store
             .get(&names)
             .await
@@ -284,8 +282,8 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// What the reader of a document has to know of each provider in the catalog.
-pub fn kinds() -> Vec<document::Kind> {
-    let kind = |it: &&'static providers::Provider| document::Kind {
+pub fn kinds() -> Vec<config::ProviderKind> {
+    let kind = |it: &&'static providers::Provider| config::ProviderKind {
         name: it.name,
         needs_base_url: it.base_url.is_empty(),
         needs_key: it.key == providers::Key::Required,
@@ -295,12 +293,12 @@ pub fn kinds() -> Vec<document::Kind> {
 }
 
 /// The parameters that a document names.
-fn parameters(document: &Document) -> Vec<String> {
+fn parameters(config: &Config) -> Vec<String> {
     let named = |it: &SecretSource| match it {
         SecretSource::Parameter { name, .. } => Some(name.clone()),
         SecretSource::Value { .. } => None,
     };
-    document.secrets().filter_map(named).collect()
+    config.secrets().filter_map(named).collect()
 }
 
 fn same_keys(one: &Keys, other: &Keys) -> bool {
@@ -310,7 +308,7 @@ fn same_keys(one: &Keys, other: &Keys) -> bool {
             .all(|(name, key)| other.get(name).is_some_and(|it| it.expose() == key.expose()))
 }
 
-fn as_row(rest: &Rest, now: u64) -> Change {
+fn as_row(rest: &Cooldown, now: u64) -> Change {
     let (pk, sk) =
         (REST.to_owned(), format!("{}\u{1f}{}\u{1f}{}", rest.provider, rest.model, rest.key));
     match serde_json::to_string(rest) {
@@ -323,7 +321,7 @@ fn as_row(rest: &Rest, now: u64) -> Change {
 
 fn unavailable(what: &str) -> Error {
     let mut error =
-        Error::new(Kind::Unavailable, format!("The configuration is not available: {what}."));
+        Error::new(ErrorKind::Unavailable, format!("The configuration is not available: {what}."));
     error.retry_after = Some(COME_BACK);
     error
 }

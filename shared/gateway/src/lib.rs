@@ -12,19 +12,19 @@ mod snapshot;
 use std::sync::Arc;
 
 use canonical::{Error, Result};
-use providers::{Answer, Fetched, Question};
-use routing::{Asked, Limits, Outlook, Plan, Rests, Step, Tries};
+use providers::{Fetched, UpstreamRequest, UpstreamResponse};
+use routing::{Cooldowns, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
-pub use meter::{Reply, ReplyBody, Watched};
+pub use meter::{GatewayReply, GatewayReplyBody, MeteredStream};
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
 #[derive(Debug)]
 pub struct Gateway {
     configuration: Configuration,
-    rests: Arc<Rests>,
+    rests: Arc<Cooldowns>,
 }
 
 impl Gateway {
@@ -47,7 +47,7 @@ impl Gateway {
     }
 
     /// Answers one call: tries each candidate until one answers.
-    pub async fn answer(&self, mut call: Call) -> Result<Reply> {
+    pub async fn answer(&self, mut call: Call) -> Result<GatewayReply> {
         match self.try_candidates(&mut call).await {
             Ok((answer, attempts)) => Ok(meter::watch(answer, attempts, call)),
             Err(error) => {
@@ -57,12 +57,14 @@ impl Gateway {
         }
     }
 
-    async fn try_candidates(&self, call: &mut Call) -> Result<(Answer, Tries)> {
-        let asked =
-            Asked { model: call.request.model.as_deref(), provider: call.only_provider.as_deref() };
+    async fn try_candidates(&self, call: &mut Call) -> Result<(UpstreamResponse, Failover)> {
+        let asked = ModelQuery {
+            model: call.request.model.as_deref(),
+            provider: call.only_provider.as_deref(),
+        };
         let plan = call.snapshot.routes.plan(asked)?;
         let limits = Limits { deadline: call.deadline(), seed: call.clock.now() };
-        let mut tries = Tries::new(plan, self.rests.clone(), limits);
+        let mut tries = Failover::new(plan, self.rests.clone(), limits);
         let mut renewed = false;
         let fetched = Fetched::default();
         loop {
@@ -72,8 +74,8 @@ impl Gateway {
                 tokio::time::sleep(next.pause).await;
             }
             let snapshot = &call.snapshot;
-            let max_output = |it: &Step| snapshot.max_output(&it.provider, &it.model);
-            let question = Question {
+            let max_output = |it: &Target| snapshot.max_output(&it.provider, &it.model);
+            let question = UpstreamRequest {
                 request: &call.request,
                 strict: call.strict,
                 max_output: &max_output,
@@ -94,7 +96,7 @@ impl Gateway {
     }
 
     /// Tells routing of a failure, and other instances of a rest that it led to.
-    fn note(&self, tries: &mut Tries, error: Error, clock: Clock) -> Result<()> {
+    fn note(&self, tries: &mut Failover, error: Error, clock: Clock) -> Result<()> {
         let now = clock.now();
         let outcome = tries.failed(error, now);
         self.configuration.share_rests(now);
@@ -104,13 +106,13 @@ impl Gateway {
     /// What would happen to each step now, without trying any; and why one cannot be tried at all.
     pub async fn outlook(
         &self,
-        asked: Asked<'_>,
+        asked: ModelQuery<'_>,
         now: u64,
-    ) -> Result<(Arc<Plan>, Vec<(Outlook, Option<String>)>)> {
+    ) -> Result<(Arc<RoutePlan>, Vec<(Outlook, Option<String>)>)> {
         let snapshot = self.configuration.current(now).await?;
         let plan = snapshot.routes.plan(asked)?;
         let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let outlook = Tries::new(plan.clone(), self.rests.clone(), limits).outlook(now);
+        let outlook = Failover::new(plan.clone(), self.rests.clone(), limits).outlook(now);
         let with_fault = |it: Outlook| {
             let fault = snapshot.upstream.fault(&plan.steps[it.step]);
             (it, fault)

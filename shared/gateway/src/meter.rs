@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use canonical::{Error, Event, Response, Result, Summary, Usage};
-use providers::{Answer, Body, Events};
-use routing::Tries;
+use canonical::{CallSummary, Error, GatewayResponse, Result, StreamEvent, Usage};
+use providers::{EventStream, UpstreamBody, UpstreamResponse};
+use routing::Failover;
 
 use crate::Call;
 
 /// An answer on its way to the client.
 #[derive(Debug)]
-pub struct Reply {
+pub struct GatewayReply {
     /// Who answers, by its name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
@@ -26,28 +26,28 @@ pub struct Reply {
     /// What the provider was not told, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
-    pub body: ReplyBody,
+    pub body: GatewayReplyBody,
 }
 
 /// An answer, as it was asked for.
 #[derive(Debug)]
-pub enum ReplyBody {
+pub enum GatewayReplyBody {
     /// All of it, and how the call went.
-    Whole(Response, Box<Summary>),
+    Whole(GatewayResponse, Box<CallSummary>),
     /// Piece by piece.
-    Stream(Box<Watched>),
+    Stream(Box<MeteredStream>),
 }
 
 /// A stream that is watched.
 #[derive(Debug)]
-pub struct Watched {
-    events: Events,
+pub struct MeteredStream {
+    events: EventStream,
     call: Call,
     usage: Option<Usage>,
 }
 
 /// Starts to watch an answer. The call's record ends when the answer does.
-pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
+pub(crate) fn watch(answer: UpstreamResponse, mut tries: Failover, mut call: Call) -> GatewayReply {
     let now = call.clock.now();
     call.record.provider_request_id.clone_from(&answer.request_id);
     let attempts = tries.succeeded(answer.status, now);
@@ -61,28 +61,28 @@ pub(crate) fn watch(answer: Answer, mut tries: Tries, mut call: Call) -> Reply {
     summary.attempts = attempts;
     summary.request_id.clone_from(&call.record.request_id);
     summary.trace_id.clone_from(&call.record.trace_id);
-    Reply {
+    GatewayReply {
         provider: summary.provider.clone(),
         model: summary.model.clone(),
         attempts: summary.attempts.len(),
         provider_request_id: answer.request_id,
         dropped: answer.dropped,
         body: match answer.body {
-            Body::Whole(response) => {
+            UpstreamBody::Whole(response) => {
                 let summary = finish(&mut call, response.usage);
-                ReplyBody::Whole(response, Box::new(summary))
+                GatewayReplyBody::Whole(response, Box::new(summary))
             }
-            Body::Stream(events) => {
+            UpstreamBody::Stream(events) => {
                 call.record.first_event_ms = Some(call.record.elapsed_ms());
-                ReplyBody::Stream(Box::new(Watched { events, call, usage: None }))
+                GatewayReplyBody::Stream(Box::new(MeteredStream { events, call, usage: None }))
             }
         },
     }
 }
 
-impl Watched {
+impl MeteredStream {
     /// The next events. None after a lawful end; a failure is the last thing that is given.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Event>>>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         let batch = self.events.poll_next(cx);
         match &batch {
             // Some report what was consumed so far on every event: the last report counts.
@@ -102,7 +102,7 @@ impl Watched {
     }
 
     /// Notes that the answer is whole, and says how the call went.
-    pub fn finish(&mut self) -> Summary {
+    pub fn finish(&mut self) -> CallSummary {
         finish(&mut self.call, self.usage)
     }
 
@@ -113,7 +113,7 @@ impl Watched {
     }
 }
 
-fn finish(call: &mut Call, usage: Option<Usage>) -> Summary {
+fn finish(call: &mut Call, usage: Option<Usage>) -> CallSummary {
     let record = &mut call.record;
     record.usage = usage;
     record.summary.latency_ms = record.elapsed_ms();

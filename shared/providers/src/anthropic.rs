@@ -6,22 +6,22 @@
 //! is overloaded.
 
 use canonical::Task;
-use formats::anthropic::{Anthropic, AnthropicCount};
+use formats::anthropic::messages::{Anthropic, AnthropicCount};
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
     base_url: "https://api.anthropic.com/v1",
     speaks: &[
-        Speech {
+        ProviderApi {
             task: Task::Converse,
             format: &Anthropic,
             path: "/messages",
             stream_path: None,
             only_for: &[],
         },
-        Speech {
+        ProviderApi {
             task: Task::CountTokens,
             format: &AnthropicCount,
             path: "/messages/count_tokens",

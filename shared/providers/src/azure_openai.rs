@@ -6,10 +6,10 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
-use formats::{Dialect, MaxTokensName};
+use formats::{ChatCompatibility, MaxTokensName};
 
 use crate::{
-    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, RESPONSES, Speech,
+    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES,
     openai::ONLY_RESPONSES,
 };
 
@@ -18,19 +18,19 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "",
     version: "",
     speaks: &[
-        Speech {
+        ProviderApi {
             path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
             ..CHAT
         },
-        Speech { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
-        Speech {
+        ProviderApi { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
+        ProviderApi {
             path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
             ..EMBEDDINGS
         },
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
-    dialect: Dialect {
+    dialect: ChatCompatibility {
         max_tokens_name: MaxTokensName::EitherNewer,
         thoughts: false,
         ..OPENAI_ITSELF

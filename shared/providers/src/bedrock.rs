@@ -5,23 +5,23 @@
 //! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
 
 use canonical::Task;
-use formats::{bedrock::Bedrock, bedrock_embeddings::BedrockEmbeddings};
+use formats::{aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech, StreamUsage};
+use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     speaks: &[
-        Speech {
+        ProviderApi {
             task: Task::Converse,
             format: &Bedrock,
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),
             only_for: &[],
         },
-        Speech {
+        ProviderApi {
             task: Task::Embed,
             format: &BedrockEmbeddings,
             path: "/model/{model}/invoke",

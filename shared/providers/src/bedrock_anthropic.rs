@@ -4,15 +4,15 @@
 //! host and the same ways to prove oneself as Converse, under `/anthropic`. It counts no tokens.
 
 use canonical::Task;
-use formats::anthropic::Anthropic;
+use formats::anthropic::messages::Anthropic;
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, Speech};
+use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-anthropic",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
-    speaks: &[Speech {
+    speaks: &[ProviderApi {
         task: Task::Converse,
         format: &Anthropic,
         path: "/messages",

@@ -5,7 +5,7 @@
 //! and resets are told in fractions of seconds: `x-ratelimit-reset-requests-day`,
 //! `x-ratelimit-reset-tokens-minute`.
 
-use formats::Dialect;
+use formats::ChatCompatibility;
 
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
@@ -13,6 +13,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
     speaks: &[CHAT],
-    dialect: Dialect { thoughts: false, ..Dialect::COMMON },
+    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, Kind, Request, Result};
-use formats::Dialect;
+use canonical::{Error, ErrorKind, GatewayRequest, Result};
+use formats::ChatCompatibility;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use routing::document;
+
 use storage::{Secret, Signer};
 
 use crate::{
-    Auth, Provider, REGION, Speech,
+    Auth, Provider, ProviderApi, REGION,
     signing::{self, Signing},
 };
 
 /// Gives the value of a secret, wherever it is kept.
-pub type Resolve<'a> = &'a dyn Fn(&document::SecretSource) -> Option<Secret>;
+pub type Resolve<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>;
 
 /// Everything that a call to one provider needs.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
-    mouths: Vec<Mouth>,
+    mouths: Vec<ApiAddress>,
     /// How it speaks OpenAI chat, if it does.
-    pub(crate) dialect: Dialect,
+    pub(crate) dialect: ChatCompatibility,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// What proves calls that carry no key.
@@ -33,8 +33,8 @@ pub(crate) struct Endpoint {
 
 /// One format that is spoken here, and where.
 #[derive(Debug)]
-pub(crate) struct Mouth {
-    pub(crate) speech: &'static Speech,
+pub(crate) struct ApiAddress {
+    pub(crate) speech: &'static ProviderApi,
     whole: Address,
     stream: Option<Address>,
 }
@@ -53,7 +53,7 @@ impl Endpoint {
     pub(crate) fn new(
         provider: &'static Provider,
         base_url: Option<&str>,
-        configured: &document::Provider,
+        configured: &config::Provider,
         resolve: Resolve<'_>,
         signer: &Signer,
     ) -> Result<Self> {
@@ -69,9 +69,9 @@ impl Endpoint {
             let path = path.replace("{api_version}", &encoded(version));
             Address::new(&format!("{}{path}", host.trim_end_matches('/')))
         };
-        let mouth = |speech: &'static Speech| {
+        let mouth = |speech: &'static ProviderApi| {
             let stream = speech.stream_path.map(address).transpose()?;
-            Ok(Mouth { speech, whole: address(speech.path)?, stream })
+            Ok(ApiAddress { speech, whole: address(speech.path)?, stream })
         };
         let mouths = spoken(provider, &base).map(mouth).collect::<Result<_>>()?;
         let common = common_headers(provider, configured, resolve)?;
@@ -93,21 +93,22 @@ impl Endpoint {
     pub(crate) fn headers(&self, key: usize) -> Result<&HeaderMap> {
         let message = "no usable key is configured for it";
         let found = self.headers.get(key).and_then(Option::as_ref);
-        found.ok_or_else(|| Error::new(Kind::Refused, message))
+        found.ok_or_else(|| Error::new(ErrorKind::ProviderAccess, message))
     }
 
     /// What is spoken with a model about a request: what the model alone has, else the client's own
     /// format, else the provider's first.
-    pub(crate) fn mouth(&self, request: &Request, model: &str) -> Result<&Mouth> {
+    pub(crate) fn mouth(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
         let able = || self.mouths.iter().filter(|it| it.speech.task == request.task);
-        let alone = |it: &&Mouth| it.speech.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&Mouth| it.speech.format.name() == request.format.name;
+        let alone =
+            |it: &&ApiAddress| it.speech.only_for.iter().any(|start| model.starts_with(start));
+        let same = |it: &&ApiAddress| it.speech.format.name() == request.format.name;
         let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
-        found.ok_or_else(|| Error::new(Kind::Inexpressible, "it has no endpoint for this"))
+        found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "it has no endpoint for this"))
     }
 }
 
-impl Mouth {
+impl ApiAddress {
     /// Where a model is called.
     pub(crate) fn address(&self, model: &str, stream: bool) -> Result<Uri> {
         match self.stream.as_ref().filter(|_| stream).unwrap_or(&self.whole) {
@@ -144,7 +145,7 @@ fn is_home(provider: &Provider, base: &str) -> bool {
 }
 
 /// What a provider speaks at an address: everything at its own, the first of each task elsewhere.
-fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static Speech> {
+fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static ProviderApi> {
     let home = is_home(provider, base);
     provider.speaks.iter().enumerate().filter_map(move |(at, speech)| {
         let first = provider.speaks.iter().position(|it| it.task == speech.task) == Some(at);
@@ -161,12 +162,12 @@ fn rooted(base_url: &str, provider: &Provider) -> String {
 
 fn parsed(url: &str) -> Result<Uri> {
     url.parse::<Uri>()
-        .map_err(|error| Error::new(Kind::Internal, "its address is no URL").caused_by(error))
+        .map_err(|error| Error::new(ErrorKind::Internal, "its address is no URL").caused_by(error))
 }
 
 fn common_headers(
     provider: &Provider,
-    configured: &document::Provider,
+    configured: &config::Provider,
     resolve: Resolve<'_>,
 ) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(8);
@@ -180,9 +181,10 @@ fn common_headers(
     }
     for (name, source) in &configured.headers {
         let secret = resolve(source).ok_or_else(|| {
-            Error::new(Kind::Refused, format!("its header `{name}` has no value"))
+            Error::new(ErrorKind::ProviderAccess, format!("its header `{name}` has no value"))
         })?;
-        let bad = |_| Error::new(Kind::Internal, format!("its header `{name}` cannot be sent"));
+        let bad =
+            |_| Error::new(ErrorKind::Internal, format!("its header `{name}` cannot be sent"));
         let name = name.parse::<HeaderName>().map_err(|error| bad(error.to_string()))?;
         let value = hidden(secret.expose()).ok_or_else(|| bad(String::new()))?;
         headers.insert(name, value);
@@ -235,8 +237,8 @@ mod tests {
     use super::*;
 
     fn endpoint(kind: &str, base_url: Option<&str>) -> Endpoint {
-        let key = document::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
-        let configured = document::Provider {
+        let key = config::SecretSource::Value { value: Secret::new("hunter2"), variable: None };
+        let configured = config::Provider {
             name: "p".to_owned(),
             kind: kind.to_owned(),
             base_url: None,
@@ -247,9 +249,9 @@ mod tests {
             timeout: None,
             script: None,
         };
-        let resolve = |it: &document::SecretSource| match it {
-            document::SecretSource::Value { value, .. } => Some(value.clone()),
-            document::SecretSource::Parameter { .. } => None,
+        let resolve = |it: &config::SecretSource| match it {
+            config::SecretSource::Value { value, .. } => Some(value.clone()),
+            config::SecretSource::Parameter { .. } => None,
         };
         let signer = Signer::new(Some("eu-west-1".to_owned()), None);
         let provider = crate::find(kind).unwrap();

@@ -22,11 +22,11 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    Content, Conversation, Error, Field, Kind, Meaning, Media, Part, Result, Role, Source,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, Part, Result, Role,
+    Source,
 };
 use formats::Outbound;
 use futures_util::future::join_all;
-use routing::document;
 
 use download::download;
 use network::{Internet, Network};
@@ -71,7 +71,7 @@ pub(crate) struct Wish<'a> {
 
 impl Fetch {
     /// What a document allows.
-    pub(crate) fn new(allowed: Option<&document::Fetch>) -> Self {
+    pub(crate) fn new(allowed: Option<&config::Fetch>) -> Self {
         Self {
             hosts: allowed.map(|it| it.hosts.clone()).unwrap_or_default(),
             max_bytes: allowed.map_or(0, |it| it.max_bytes),
@@ -83,17 +83,17 @@ impl Fetch {
     /// The same question with bytes in place of the addresses that a format does not take.
     pub(crate) async fn filled<'m>(
         &self,
-        meaning: Cow<'m, Meaning>,
+        meaning: Cow<'m, CanonicalRequest>,
         wish: &Wish<'_>,
-    ) -> Result<Cow<'m, Meaning>> {
-        let Meaning::Conversation(conversation) = &*meaning else { return Ok(meaning) };
+    ) -> Result<Cow<'m, CanonicalRequest>> {
+        let CanonicalRequest::Conversation(conversation) = &*meaning else { return Ok(meaning) };
         let wanted = wanted(conversation, wish);
         if wanted.is_empty() {
             return Ok(meaning);
         }
         self.fetch(&wanted, wish).await?;
         let mut meaning = meaning.into_owned();
-        if let Meaning::Conversation(conversation) = &mut meaning {
+        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
             for turn in conversation.turns.iter_mut().filter(|it| it.role != Role::Assistant) {
                 fill(&mut turn.parts, wish)?;
             }
@@ -269,7 +269,7 @@ fn is_for(kind: &str, field: &Field) -> bool {
 /// Another provider may take the address as it is, so that this is no fault of the request.
 fn refused(field: &Field, why: &str, wish: &Wish<'_>) -> Error {
     let message = format!("it takes this only as bytes, and the address is not fetched: {why}");
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some((wish.word)(field).into_owned());
     error
 }

@@ -8,32 +8,32 @@
 
 use canonical::Task;
 use formats::{
-    gemini::{Gemini, GeminiCount},
-    gemini_embeddings::GeminiEmbeddings,
+    google::embeddings::GeminiEmbeddings,
+    google::generate_content::{Gemini, GeminiCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, Speech, StreamEnd, StreamUsage};
+use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamEnd, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     version: "/v1beta",
     speaks: &[
-        Speech {
+        ProviderApi {
             task: Task::Converse,
             format: &Gemini,
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),
             only_for: &[],
         },
-        Speech {
+        ProviderApi {
             task: Task::CountTokens,
             format: &GeminiCount,
             path: "/models/{model}:countTokens",
             stream_path: None,
             only_for: &[],
         },
-        Speech {
+        ProviderApi {
             task: Task::Embed,
             format: &GeminiEmbeddings,
             path: "/models/{model}:batchEmbedContents",

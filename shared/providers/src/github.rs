@@ -4,7 +4,7 @@
 //! request 593. Names have a publisher (`openai/gpt-4.1`), the key is a token that may read
 //! models, and a prompt above the plan's limit is a 413 with the code `tokens_limit_reached`.
 
-use formats::Dialect;
+use formats::ChatCompatibility;
 
 use crate::{OPENAI_COMPATIBLE, Provider};
 
@@ -13,6 +13,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://models.github.ai/inference",
     version: "/inference",
     headers: &[("x-github-api-version", "2022-11-28")],
-    dialect: Dialect { thoughts: false, ..Dialect::COMMON },
+    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

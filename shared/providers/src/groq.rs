@@ -3,7 +3,7 @@
 //! Sources: console.groq.com/docs/errors, and the Python package `groq` 1.7.0, seen 2026-11. A
 //! 413 with the code `rate_limit_exceeded` is a limit on tokens, and 498 a lack of capacity.
 
-use formats::Dialect;
+use formats::ChatCompatibility;
 
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
@@ -12,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     speaks: &[CHAT],
-    dialect: Dialect { thoughts: false, ..Dialect::COMMON },
+    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

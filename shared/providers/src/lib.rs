@@ -37,16 +37,16 @@ mod xai;
 
 use canonical::Task;
 use formats::{
-    Dialect, MaxTokensName, Outbound, openai_chat::OpenAiChat, openai_embeddings::OpenAiEmbeddings,
-    openai_responses::OpenAiResponses,
+    ChatCompatibility, MaxTokensName, Outbound, openai::chat::OpenAiChat,
+    openai::embeddings::OpenAiEmbeddings, openai::responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::Client;
 pub use endpoint::Resolve;
 pub use fetch::Fetched;
-pub use stream::Events;
-pub use upstream::{Answer, Body, Question, Upstream};
+pub use stream::EventStream;
+pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
 /// Every provider, by the word for `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
@@ -94,12 +94,12 @@ pub struct Provider {
     pub key: Key,
     /// What it speaks, its own format first. At an address that is not its own, only the first of
     /// each task counts: who imitates a company rarely imitates all of it.
-    pub speaks: &'static [Speech],
+    pub speaks: &'static [ProviderApi],
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
     /// How it speaks OpenAI chat, if it does; at an address that is not its own, without what only
     /// OpenAI has.
-    pub dialect: Dialect,
+    pub dialect: ChatCompatibility,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
@@ -108,7 +108,7 @@ pub struct Provider {
 
 /// One format that a provider speaks, and where.
 #[derive(Clone, Copy, Debug)]
-pub struct Speech {
+pub struct ProviderApi {
     /// What it is for.
     pub task: Task,
     /// The format.
@@ -157,7 +157,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 }
 
 /// OpenAI chat, where nearly everybody has it.
-pub(crate) const CHAT: Speech = Speech {
+pub(crate) const CHAT: ProviderApi = ProviderApi {
     task: Task::Converse,
     format: &OpenAiChat,
     path: "/chat/completions",
@@ -166,11 +166,11 @@ pub(crate) const CHAT: Speech = Speech {
 };
 
 /// OpenAI Responses, where somebody has it.
-pub(crate) const RESPONSES: Speech =
-    Speech { format: &OpenAiResponses, path: "/responses", ..CHAT };
+pub(crate) const RESPONSES: ProviderApi =
+    ProviderApi { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
 /// OpenAI embeddings, beside chat in most places.
-pub(crate) const EMBEDDINGS: Speech = Speech {
+pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
     task: Task::Embed,
     format: &OpenAiEmbeddings,
     path: "/embeddings",
@@ -179,15 +179,18 @@ pub(crate) const EMBEDDINGS: Speech = Speech {
 };
 
 /// OpenAI's own words, some of which only its own models know.
-pub(crate) const OPENAI_ITSELF: Dialect =
-    Dialect { max_tokens_name: MaxTokensName::Completion, developer: true, ..Dialect::COMMON };
+pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
+    max_tokens_name: MaxTokensName::Completion,
+    developer: true,
+    ..ChatCompatibility::COMMON
+};
 
 /// Those whose references know `max_tokens` alone.
 ///
 /// Mistral refuses the newer word (zed-industries/zed #57122); others pass over it, and with it the
 /// limit.
-pub(crate) const MAX_TOKENS_ONLY: Dialect =
-    Dialect { max_tokens_name: MaxTokensName::Plain, ..Dialect::COMMON };
+pub(crate) const MAX_TOKENS_ONLY: ChatCompatibility =
+    ChatCompatibility { max_tokens_name: MaxTokensName::Plain, ..ChatCompatibility::COMMON };
 
 /// Any service that speaks OpenAI chat, from which the others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
@@ -198,8 +201,8 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
-    stream_usage: StreamUsage::Asked,
-    dialect: Dialect::COMMON,
+    stream_usage: StreamUsage::OnRequest,
+    dialect: ChatCompatibility::COMMON,
     stream_end: StreamEnd::Terminator,
     headers: &[],
 };

@@ -4,7 +4,7 @@
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
 //! with a 422, and the last chunk carries the usage unasked.
 
-use formats::Dialect;
+use formats::ChatCompatibility;
 
 use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
@@ -12,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     base_url: "https://api.mistral.ai/v1",
     stream_usage: StreamUsage::Always,
-    dialect: Dialect { thoughts: false, ..MAX_TOKENS_ONLY },
+    dialect: ChatCompatibility { thoughts: false, ..MAX_TOKENS_ONLY },
     ..OPENAI_COMPATIBLE
 };

@@ -18,10 +18,11 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{
-    Embedding, EmbeddingInput, Error, Kind, Response as Said, ResponseBody, Result, Summary, Usage,
-    Vectors,
+    CallSummary, Embedding, EmbeddingInput, Error, ErrorKind, GatewayResponse as Said,
+    ResponseBody, Result, Usage, Vectors,
 };
-use formats::{Inbound, openai_embeddings::OpenAiEmbeddings};
+use config::Script;
+use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{
@@ -30,7 +31,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use routing::document::Script;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle, time::Sleep};
 
@@ -57,7 +57,7 @@ impl Mock {
     /// Starts one on a port of its own. Must be called within a runtime.
     pub(crate) fn start(script: Script) -> Result<Self> {
         let unavailable = |error: std::io::Error| {
-            Error::new(Kind::Internal, "it could not be started").caused_by(error)
+            Error::new(ErrorKind::Internal, "it could not be started").caused_by(error)
         };
         let listener =
             std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(unavailable)?;
@@ -109,10 +109,10 @@ async fn serve(listener: TcpListener, play: Arc<Play>) {
     }
 }
 
-type Answer = Response<Either<Full<Bytes>, Words>>;
+type UpstreamResponse = Response<Either<Full<Bytes>, Words>>;
 
 impl Play {
-    async fn answer(&self, request: http::Request<Incoming>) -> Answer {
+    async fn answer(&self, request: http::Request<Incoming>) -> UpstreamResponse {
         let embeds = request.uri().path().ends_with("/embeddings");
         let body = Limited::new(request.into_body(), LARGEST_REQUEST).collect().await;
         let body = body.map(|it| it.to_bytes()).unwrap_or_default();
@@ -162,7 +162,7 @@ impl Play {
 }
 
 /// Numbers for each text, which are the same whenever the text is.
-fn embeddings(body: Bytes) -> Result<Answer> {
+fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
     let request = OpenAiEmbeddings.decode(body)?;
     let Embedding { inputs, dimensions, base64, .. } = request.meaning()?.embedding()?;
     let length = dimensions.unwrap_or(8).min(4096);
@@ -176,7 +176,7 @@ fn embeddings(body: Bytes) -> Result<Answer> {
         body: ResponseBody::Vectors(Vectors { vectors, base64: *base64 }),
     };
     let model = request.model.unwrap_or_default();
-    let body = OpenAiEmbeddings.encode(&said, &Summary { model, ..Summary::default() });
+    let body = OpenAiEmbeddings.encode(&said, &CallSummary { model, ..CallSummary::default() });
     Ok(json_answer(StatusCode::OK, body))
 }
 
@@ -203,15 +203,15 @@ fn usage(request: &Value, text: &str) -> Value {
     })
 }
 
-fn failure(status: StatusCode, message: &str) -> Answer {
+fn failure(status: StatusCode, message: &str) -> UpstreamResponse {
     whole(status, &json!({"error": {"message": message, "type": "mock", "code": null}}))
 }
 
-fn whole(status: StatusCode, body: &Value) -> Answer {
+fn whole(status: StatusCode, body: &Value) -> UpstreamResponse {
     json_answer(status, body.to_string().into())
 }
 
-fn json_answer(status: StatusCode, body: Bytes) -> Answer {
+fn json_answer(status: StatusCode, body: Bytes) -> UpstreamResponse {
     let mut answer = Response::new(Either::Left(Full::new(body)));
     *answer.status_mut() = status;
     let kind = header::HeaderValue::from_static("application/json");
@@ -219,7 +219,7 @@ fn json_answer(status: StatusCode, body: Bytes) -> Answer {
     answer
 }
 
-fn stream(words: Words) -> Answer {
+fn stream(words: Words) -> UpstreamResponse {
     let mut answer = Response::new(Either::Right(words));
     let kind = header::HeaderValue::from_static("text/event-stream");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -1,10 +1,9 @@
 //! Calls that carry a signature in place of a key: AWS's, which the process's own role makes.
 
 use bytes::Bytes;
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::Full;
-use routing::document;
 use storage::{Signer, UnsignedRequest};
 
 use crate::{Auth, Provider};
@@ -18,14 +17,11 @@ pub(crate) struct Signing {
 }
 
 /// The region that a provider is asked in: the configured one, or where the process runs.
-pub(crate) fn region<'a>(
-    configured: &'a document::Provider,
-    signer: &'a Signer,
-) -> Result<&'a str> {
+pub(crate) fn region<'a>(configured: &'a config::Provider, signer: &'a Signer) -> Result<&'a str> {
     let found = configured.region.as_deref().or(signer.region());
     found.ok_or_else(|| {
         let message = "its region is not known: add `region`, or set the variable AWS_REGION";
-        Error::new(Kind::Refused, message)
+        Error::new(ErrorKind::ProviderAccess, message)
     })
 }
 
@@ -33,7 +29,7 @@ impl Signing {
     /// What signs the calls to a provider. None where a key or the operator's own header does.
     pub(crate) fn of(
         provider: &Provider,
-        configured: &document::Provider,
+        configured: &config::Provider,
         signer: &Signer,
     ) -> Result<Option<Self>> {
         let Auth::SigV4(service) = provider.auth else { return Ok(None) };
@@ -44,7 +40,7 @@ impl Signing {
         if !signer.has_credentials() {
             let message = "it has no `api_key`, and there are no AWS credentials to sign with: set \
                            AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-            return Err(Error::new(Kind::Refused, message));
+            return Err(Error::new(ErrorKind::ProviderAccess, message));
         }
         let region = region(configured, signer)?.to_owned();
         Ok(Some(Self { signer: signer.clone(), service, region }))
@@ -60,7 +56,7 @@ impl Signing {
         now: u64,
     ) -> Result<()> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(Kind::Internal, "its request could not be signed").caused_by(error)
+            Error::new(ErrorKind::Internal, "its request could not be signed").caused_by(error)
         };
         let kind = post.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let headers: Vec<_> =
@@ -95,9 +91,9 @@ mod tests {
     /// 2026-11-21T00:00:00Z.
     const NOW: u64 = 1_795_219_200_000;
 
-    fn provider(region: Option<&str>, header: Option<&str>) -> document::Provider {
-        let source = document::SecretSource::Value { value: Secret::new("x"), variable: None };
-        document::Provider {
+    fn provider(region: Option<&str>, header: Option<&str>) -> config::Provider {
+        let source = config::SecretSource::Value { value: Secret::new("x"), variable: None };
+        config::Provider {
             name: "p".to_owned(),
             kind: "bedrock".to_owned(),
             base_url: None,
@@ -121,7 +117,7 @@ mod tests {
         }
     }
 
-    fn signing(configured: &document::Provider, signer: &Signer) -> Result<Option<Signing>> {
+    fn signing(configured: &config::Provider, signer: &Signer) -> Result<Option<Signing>> {
         Signing::of(crate::find(&configured.kind).unwrap(), configured, signer)
     }
 
@@ -154,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let said = |configured: &document::Provider, signer: &Signer| {
+        let said = |configured: &config::Provider, signer: &Signer| {
             signing(configured, signer).unwrap_err().message().to_owned()
         };
         let nobody = said(&provider(Some("eu-west-1"), None), &Signer::default());

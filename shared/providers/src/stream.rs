@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{Error, Event, EventBody, EventKind, Kind, Piece, Result};
+use canonical::{Delta, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
 use formats::{EventReader, without_secrets};
 use hyper::body::{Body, Incoming};
 use storage::Secret;
@@ -28,7 +28,7 @@ pub(crate) struct Source<'a> {
 }
 
 /// The events of one answer, in the batches in which they arrived.
-pub struct Events {
+pub struct EventStream {
     provider: String,
     secrets: Arc<[Secret]>,
     body: Incoming,
@@ -36,7 +36,7 @@ pub struct Events {
     idle: Duration,
     silence: Pin<Box<Sleep>>,
     /// Events that were read before anybody asked for them.
-    ready: Vec<Event>,
+    ready: Vec<StreamEvent>,
     /// What the events in `ready` end with.
     fault: Option<Error>,
     /// The tool whose call is being written, where the answer is understood.
@@ -54,7 +54,7 @@ enum State {
     Over,
 }
 
-impl Events {
+impl EventStream {
     /// Starts on an answer whose headers have arrived.
     pub(crate) fn new(
         source: Source<'_>,
@@ -82,7 +82,7 @@ impl Events {
         let mut size = 0;
         loop {
             let batch = std::future::poll_fn(|cx| self.poll_next(cx)).await;
-            let nothing = || Error::new(Kind::Upstream, "its stream ended without an answer");
+            let nothing = || Error::new(ErrorKind::Upstream, "its stream ended without an answer");
             let events = batch.ok_or_else(nothing)??;
             size += events.iter().map(size_of_event).sum::<usize>();
             let meaningful = events.iter().any(|it| it.kind.is_meaningful());
@@ -92,13 +92,13 @@ impl Events {
                 return Ok(());
             }
             if LONGEST_PRELUDE < size {
-                return Err(Error::new(Kind::Upstream, "it sent much and answered nothing"));
+                return Err(Error::new(ErrorKind::Upstream, "it sent much and answered nothing"));
             }
         }
     }
 
     /// The next events. None after a lawful end; a fault is the last thing that is given.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<Event>>>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         loop {
             if !self.ready.is_empty() {
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
@@ -128,7 +128,7 @@ impl Events {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             ready!(self.silence.as_mut().poll(cx));
             let message = format!("its stream was silent for {} s", self.idle.as_secs_f32());
-            self.fault = Some(Error::new(Kind::Timeout, message));
+            self.fault = Some(Error::new(ErrorKind::Timeout, message));
             return Poll::Ready(());
         };
         match frame {
@@ -139,7 +139,7 @@ impl Events {
                 }
             }
             Some(Err(error)) => {
-                let cut = Error::new(Kind::Network, "its stream was cut");
+                let cut = Error::new(ErrorKind::Network, "its stream was cut");
                 self.fault = Some(cut.caused_by(error));
             }
             None => {
@@ -162,10 +162,10 @@ impl Events {
     /// Notes which call is being written: half of one may still look like a whole.
     fn note_calls(&mut self) {
         for event in &self.ready {
-            let EventBody::Piece(_, piece) = &event.body else { continue };
+            let EventBody::Delta(_, piece) = &event.body else { continue };
             match &**piece {
-                Piece::ToolCall { name, .. } => self.call = Some(name.clone()),
-                Piece::Arguments { .. } | Piece::Report => {}
+                Delta::ToolCall { name, .. } => self.call = Some(name.clone()),
+                Delta::Arguments { .. } | Delta::Usage => {}
                 _ => self.call = None,
             }
         }
@@ -187,10 +187,10 @@ impl Events {
 }
 
 /// How much an event takes; pieces without any text count too.
-fn size_of_event(event: &Event) -> usize {
+fn size_of_event(event: &StreamEvent) -> usize {
     match &event.body {
         EventBody::Frame(frame) => frame.len(),
-        EventBody::Piece(..) => 64,
+        EventBody::Delta(..) => 64,
     }
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn quoting_none(mut error: Error, secrets: &[Secret]) -> Error {
     error.with_message(message)
 }
 
-impl fmt::Debug for Events {
+impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Events").field("provider", &self.provider).finish_non_exhaustive()
     }

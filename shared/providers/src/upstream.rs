@@ -4,19 +4,18 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use canonical::{
-    Error, Field, Kind, Meaning, Origin, Request, Response, ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin,
+    ResponseBody, Result, Task,
 };
-use formats::{Encoded, Outbound, Purpose, Reading, Target, ToolNames};
+use config::{Config, ConflictResolution};
+use formats::{DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, ToolNames};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use routing::{
-    Document, Step, Try,
-    document::{self, ConflictResolution},
-};
+use routing::{Attempt, Target};
 
 use crate::{
-    Client, Events, Fetched,
+    Client, EventStream, Fetched,
     endpoint::{Endpoint, Resolve},
     fetch::{Fetch, Wish},
     hints,
@@ -44,18 +43,18 @@ pub struct Upstream {
 
 /// What is asked.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
+pub struct UpstreamRequest<'a> {
     /// The client's request.
-    pub request: &'a Request,
+    pub request: &'a GatewayRequest,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
     /// The most that a model can write, in tokens, where that is known.
-    pub max_output: &'a (dyn Fn(&Step) -> Option<u64> + Sync),
+    pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
     /// What earlier steps of the same call have fetched.
     pub fetched: &'a Fetched,
 }
 
-impl fmt::Debug for Question<'_> {
+impl fmt::Debug for UpstreamRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Question").field("strict", &self.strict).finish_non_exhaustive()
     }
@@ -63,7 +62,7 @@ impl fmt::Debug for Question<'_> {
 
 /// What a provider answers.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UpstreamResponse {
     /// Its HTTP status.
     pub status: u16,
     /// Its own name for the request, where a header says so.
@@ -71,25 +70,25 @@ pub struct Answer {
     /// What it was not told, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
-    pub body: Body,
+    pub body: UpstreamBody,
 }
 
 /// An answer, as it was asked for.
 #[derive(Debug)]
-pub enum Body {
+pub enum UpstreamBody {
     /// All of it.
-    Whole(Response),
+    Whole(GatewayResponse),
     /// Piece by piece; the first meaningful piece has arrived.
-    Stream(Events),
+    Stream(EventStream),
 }
 
 impl Upstream {
     /// Prepares every provider of a document.
-    pub fn new(client: Client, document: &Document, resolve: Resolve<'_>) -> Self {
+    pub fn new(client: Client, config: &Config, resolve: Resolve<'_>) -> Self {
         let mut mocks = vec![];
-        let mut prepared = |it: &document::Provider| {
+        let mut prepared = |it: &config::Provider| {
             let entry = crate::find(&it.kind)
-                .ok_or_else(|| Error::new(Kind::Internal, "its type is not in the catalog"))?;
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "its type is not in the catalog"))?;
             if entry.base_url != mock::WITHIN {
                 return Endpoint::new(entry, it.base_url.as_deref(), it, resolve, &client.signer);
             }
@@ -98,19 +97,18 @@ impl Upstream {
             mocks.push(mock);
             Endpoint::new(entry, Some(&base_url), it, resolve, &client.signer)
         };
-        let endpoints =
-            document.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
+        let endpoints = config.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
         Self {
             client,
             endpoints,
-            idle_timeout: document.idle_timeout,
-            fetch: Fetch::new(document.fetch.as_ref()),
+            idle_timeout: config.idle_timeout,
+            fetch: Fetch::new(config.fetch.as_ref()),
             _mocks: mocks,
         }
     }
 
     /// Why a step could not be tried at all, such as a key that is missing.
-    pub fn fault(&self, step: &Step) -> Option<String> {
+    pub fn fault(&self, step: &Target) -> Option<String> {
         let said = |error: &Error| error.message().to_owned();
         match self.endpoints.get(&step.provider)? {
             Err(error) => Some(said(error)),
@@ -123,19 +121,29 @@ impl Upstream {
 
     /// Calls one candidate at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
     /// with a first meaningful event.
-    pub async fn send(&self, next: &Try, question: &Question<'_>, now: u64) -> Result<Answer> {
+    pub async fn send(
+        &self,
+        next: &Attempt,
+        question: &UpstreamRequest<'_>,
+        now: u64,
+    ) -> Result<UpstreamResponse> {
         let step = next.step();
         let named = |error: Error| error.from_origin(Origin::Provider(step.provider.clone()));
         let endpoint = match self.endpoints.get(&step.provider) {
             Some(Ok(endpoint)) => endpoint,
             Some(Err(error)) => return Err(named(Error::new(error.kind, error.message()))),
-            None => return Err(named(Error::new(Kind::Refused, "it is configured no longer"))),
+            None => {
+                return Err(named(Error::new(
+                    ErrorKind::ProviderAccess,
+                    "it is configured no longer",
+                )));
+            }
         };
         let time = Time::of(next, question.request);
         let call = self.call(endpoint, next, question, now);
         let outcome = match tokio::time::timeout(time.limit, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(Kind::Timeout, time.message())),
+            Err(_) => Err(Error::new(ErrorKind::Timeout, time.message())),
         };
         outcome.map_err(|error| named(quoting_none(error, &endpoint.secrets)))
     }
@@ -143,10 +151,10 @@ impl Upstream {
     async fn call(
         &self,
         endpoint: &Endpoint,
-        next: &Try,
-        question: &Question<'_>,
+        next: &Attempt,
+        question: &UpstreamRequest<'_>,
         now: u64,
-    ) -> Result<Answer> {
+    ) -> Result<UpstreamResponse> {
         let (step, request) = (next.step(), question.request);
         let counts = request.task == Task::CountTokens;
         let mouth = match endpoint.mouth(request, &step.model) {
@@ -173,50 +181,55 @@ impl Upstream {
         }
         if status != StatusCode::OK {
             let mut error = failure(format, answer, now).await;
-            if error.kind == Kind::Beta && !encoded.headers.iter().any(is_beta) {
-                error.kind = Kind::InvalidRequest;
+            if error.kind == ErrorKind::UnsupportedBeta && !encoded.headers.iter().any(is_beta) {
+                error.kind = ErrorKind::InvalidRequest;
             }
             return Err(error);
         }
-        let reading = Reading { purpose, end: endpoint.provider.stream_end };
+        let reading = DecodeOptions { purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
         let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
             let reader = names.restored(format.reader(reading));
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
-            let mut events = Events::new(source, incoming, reader, self.idle_timeout);
+            let mut events = EventStream::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
-            Body::Stream(events)
+            UpstreamBody::Stream(events)
         } else {
             let mut response = format.response(whole(incoming).await?, reading)?;
             response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
-            if let ResponseBody::Answer(answer) = &mut response.body {
+            if let ResponseBody::Chat(answer) = &mut response.body {
                 names.restore(answer);
             }
             fit(&mut response, request)?;
             if request.stream {
                 return Err(Error::new(
-                    Kind::Upstream,
+                    ErrorKind::Upstream,
                     "it answered whole where a stream was asked for",
                 ));
             }
-            Body::Whole(response)
+            UpstreamBody::Whole(response)
         };
-        Ok(Answer { status: status.as_u16(), request_id, dropped, body })
+        Ok(UpstreamResponse { status: status.as_u16(), request_id, dropped, body })
     }
 }
 
 /// Counts a request's tokens for a provider that cannot: nobody is asked.
-fn estimated(request: &Request) -> Result<Answer> {
+fn estimated(request: &GatewayRequest) -> Result<UpstreamResponse> {
     let count = formats::estimated_tokens(request.meaning()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
-    let response = Response { body, usage: None };
-    Ok(Answer { status: 200, request_id: None, dropped: vec![], body: Body::Whole(response) })
+    let response = GatewayResponse { body, usage: None };
+    Ok(UpstreamResponse {
+        status: 200,
+        request_id: None,
+        dropped: vec![],
+        body: UpstreamBody::Whole(response),
+    })
 }
 
 /// Does what a reader cannot, who does not know the request: holds the vectors against the texts,
 /// and notes how the client wants them.
-fn fit(response: &mut Response, request: &Request) -> Result<()> {
+fn fit(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
     let ResponseBody::Vectors(vectors) = &mut response.body else {
         return Ok(());
     };
@@ -224,7 +237,7 @@ fn fit(response: &mut Response, request: &Request) -> Result<()> {
     let (found, wanted) = (vectors.vectors.len(), asked.inputs.len());
     if found != wanted {
         let message = format!("it gave {found} embeddings where {wanted} were asked for");
-        return Err(Error::new(Kind::Upstream, message));
+        return Err(Error::new(ErrorKind::Upstream, message));
     }
     vectors.base64 = asked.base64;
     Ok(())
@@ -232,18 +245,18 @@ fn fit(response: &mut Response, request: &Request) -> Result<()> {
 
 /// A request as one provider is sent it.
 struct Written {
-    encoded: Encoded,
+    encoded: EncodedRequest,
     /// What is not in it, by the client's names.
     dropped: Vec<Cow<'static, str>>,
     /// What tools are called there.
     names: ToolNames,
-    purpose: Purpose,
+    purpose: DecodeMode,
 }
 
 /// Writes a request: the client's own bytes where the formats are the same, else what they mean.
 async fn written(
-    question: &Question<'_>,
-    next: &Try,
+    question: &UpstreamRequest<'_>,
+    next: &Attempt,
     endpoint: &Endpoint,
     format: &dyn Outbound,
     fetch: &Fetch,
@@ -251,7 +264,7 @@ async fn written(
     let (step, request) = (next.step(), question.request);
     let mut without = left_out(step, request).to_vec();
     without.extend_from_slice(&next.without.fields);
-    let mut target = Target {
+    let mut target = EncodeOptions {
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
@@ -269,7 +282,7 @@ async fn written(
     let word = request.format.word;
     let mut names = ToolNames::default();
     let (encoded, purpose, other) = if forwarded {
-        (format.forward(request, &target)?, Purpose::Forward, &[][..])
+        (format.forward(request, &target)?, DecodeMode::Forward, &[][..])
     } else {
         let meaning = request.meaning()?;
         let limit = Time::of(next, request).limit;
@@ -283,7 +296,7 @@ async fn written(
         let mut encoded = format.encode(&filled, &target)?;
         let lost = without.iter().filter(|it| **it != Field::MaxTokensName);
         encoded.dropped.extend(lost.cloned());
-        (encoded, Purpose::Translate, meaning.other())
+        (encoded, DecodeMode::Translate, meaning.other())
     };
     let mut dropped: Vec<Cow<'static, str>> = vec![];
     if same && !forwarded {
@@ -303,18 +316,21 @@ async fn written(
 }
 
 /// What a request means to a provider: without what it has refused, and no more than it can.
-fn told<'a>(meaning: &'a Meaning, target: &Target<'_>) -> Cow<'a, Meaning> {
+fn told<'a>(
+    meaning: &'a CanonicalRequest,
+    target: &EncodeOptions<'_>,
+) -> Cow<'a, CanonicalRequest> {
     let mut told = meaning.without(target.without);
     if target.unsigned {
         told = Cow::Owned(told.into_owned().unsigned());
     }
     // Some providers count their calls anew in each turn, and others refuse that.
-    if let Meaning::Conversation(conversation) = &*told
+    if let CanonicalRequest::Conversation(conversation) = &*told
         && !conversation.has_unique_ids()
     {
         let mut mended = conversation.clone();
         mended.make_ids_unique();
-        told = Cow::Owned(Meaning::Conversation(mended));
+        told = Cow::Owned(CanonicalRequest::Conversation(mended));
     }
     // A limit above the model's own is none, but many refuse it.
     match (told.max_tokens(), target.max_output) {
@@ -343,7 +359,7 @@ fn add(given: &[(&'static str, String)], headers: &mut HeaderMap) -> Result<()> 
 }
 
 /// What a step's conflict resolution takes out of a request that has both.
-pub(crate) fn left_out(step: &Step, request: &Request) -> &'static [Field] {
+pub(crate) fn left_out(step: &Target, request: &GatewayRequest) -> &'static [Field] {
     if !request.has_tools_and_format {
         return &[];
     }
@@ -359,7 +375,7 @@ pub(crate) fn left_out(step: &Step, request: &Request) -> &'static [Field] {
 fn cannot_say(dropped: &[Cow<'static, str>]) -> Error {
     let fields = dropped.join("`, `");
     let message = format!("`{fields}` would be left out, and `X-Gateway-Strict` forbids that");
-    let mut error = Error::new(Kind::Inexpressible, message);
+    let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = dropped.first().map(|it| it.clone().into_owned());
     error
 }
@@ -371,7 +387,7 @@ struct Time {
 }
 
 impl Time {
-    fn of(next: &Try, request: &Request) -> Self {
+    fn of(next: &Attempt, request: &GatewayRequest) -> Self {
         let first = next.step().first_token_timeout.filter(|_| request.stream);
         match first {
             Some(first) if first < next.timeout => Self { limit: first, first_token: true },
@@ -402,9 +418,9 @@ async fn whole(incoming: Incoming) -> Result<Bytes> {
     match Limited::new(incoming, LARGEST_ANSWER).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::new(Kind::Upstream, "its answer is larger than 32 MiB"))
+            Err(Error::new(ErrorKind::Upstream, "its answer is larger than 32 MiB"))
         }
-        Err(error) => Err(Error::new(Kind::Network, "its answer was cut").caused_by(error)),
+        Err(error) => Err(Error::new(ErrorKind::Network, "its answer was cut").caused_by(error)),
     }
 }
 
@@ -414,7 +430,7 @@ fn unreachable(error: hyper_util::client::legacy::Error) -> Error {
     } else {
         "the connection broke before it answered"
     };
-    Error::new(Kind::Network, message).caused_by(error)
+    Error::new(ErrorKind::Network, message).caused_by(error)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -427,36 +443,46 @@ mod tests {
     use std::sync::Arc;
 
     use canonical::Vectors;
-    use formats::{Inbound, anthropic::AnthropicCount, openai_embeddings::OpenAiEmbeddings};
-    use routing::{Asked, Limits, Rests, Routes, Tries};
+    use formats::{
+        Inbound, anthropic::messages::AnthropicCount, openai::embeddings::OpenAiEmbeddings,
+    };
+    use routing::{Cooldowns, Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
     /// What comes of asking a provider of this type, at this address, for a count.
-    async fn counted(name: &'static str, base_url: &str) -> Result<Answer> {
+    async fn counted(name: &'static str, base_url: &str) -> Result<UpstreamResponse> {
         let yaml = format!(
             "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
              models: [{{ name: m, provider: first }}]"
         );
-        let kind =
-            document::Kind { name, needs_base_url: false, needs_key: false, takes_region: false };
-        let document = document::read(&yaml, &|_| None, &[kind]).unwrap();
-        let upstream = Upstream::new(Client::new(storage::Signer::default()), &document, &|_| None);
-        let routes = Routes::new(&document, &|_, _| None);
-        let plan = routes.plan(Asked { model: Some("m"), provider: None }).unwrap();
+        let kind = config::ProviderKind {
+            name,
+            needs_base_url: false,
+            needs_key: false,
+            takes_region: false,
+        };
+        let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
+        let upstream = Upstream::new(Client::new(storage::Signer::default()), &config, &|_| None);
+        let routes = Routes::new(&config, &|_, _| None);
+        let plan = routes.plan(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let next = Tries::new(plan, Arc::new(Rests::default()), limits).next(0).unwrap();
+        let next = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();
         let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
         let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
         let fetched = Fetched::default();
-        let question =
-            Question { request: &request, strict: true, max_output: &|_| None, fetched: &fetched };
+        let question = UpstreamRequest {
+            request: &request,
+            strict: true,
+            max_output: &|_| None,
+            fetched: &fetched,
+        };
         upstream.send(&next, &question, 0).await
     }
 
-    fn is_estimate(answer: &Answer) -> bool {
-        let Body::Whole(response) = &answer.body else {
+    fn is_estimate(answer: &UpstreamResponse) -> bool {
+        let UpstreamBody::Whole(response) = &answer.body else {
             return false;
         };
         matches!(response.body, ResponseBody::Tokens { count: 10..20, estimated: true })
@@ -493,13 +519,13 @@ mod tests {
     #[tokio::test]
     async fn another_failure_to_count_is_one() {
         let error = counted("anthropic", &answering(503).await).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Upstream);
+        assert_eq!(error.kind, ErrorKind::Upstream);
     }
 
     fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {
         let request = OpenAiEmbeddings.decode(Bytes::from_static(question.as_bytes())).unwrap();
         let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
-        let mut response = Response { body: ResponseBody::Vectors(vectors), usage: None };
+        let mut response = GatewayResponse { body: ResponseBody::Vectors(vectors), usage: None };
         fit(&mut response, &request)?;
         let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
         Ok(vectors)
@@ -508,8 +534,8 @@ mod tests {
     #[test]
     fn there_is_one_vector_for_each_text() {
         let two = r#"{"input":["a","b"]}"#;
-        assert_eq!(fitted(two, 1).unwrap_err().kind, Kind::Upstream);
-        assert_eq!(fitted(two, 3).unwrap_err().kind, Kind::Upstream);
+        assert_eq!(fitted(two, 1).unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(fitted(two, 3).unwrap_err().kind, ErrorKind::Upstream);
         assert!(!fitted(two, 2).unwrap().base64);
     }
 

@@ -1,7 +1,7 @@
 //! Who rests: a provider's model that failed is left alone for a while.
 //!
 //! A failure is noted here by the loop that saw it. The notes are shared with other instances by
-//! whoever owns a store: [`Rests::take_new`] gives what to write, [`Rests::learn`] takes what
+//! whoever owns a store: [`Cooldowns::take_new`] gives what to write, [`Cooldowns::learn`] takes what
 //! others wrote.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// One provider's model, under one of its keys, left alone until a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rest {
+pub struct Cooldown {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
@@ -23,19 +23,19 @@ pub struct Rest {
 
 /// Everyone who rests, for one process.
 #[derive(Debug, Default)]
-pub struct Rests {
+pub struct Cooldowns {
     notes: Mutex<Notes>,
 }
 
 #[derive(Debug, Default)]
 struct Notes {
-    resting: Vec<Rest>,
+    resting: Vec<Cooldown>,
     /// Changes that no store has seen yet.
-    unshared: Vec<Rest>,
+    unshared: Vec<Cooldown>,
 }
 
 impl Notes {
-    fn note(&mut self, rest: Rest, now: u64) {
+    fn note(&mut self, rest: Cooldown, now: u64) {
         self.resting.retain(|it| now < it.until && !is_same(it, &rest));
         if now < rest.until {
             self.resting.push(rest);
@@ -43,7 +43,7 @@ impl Notes {
     }
 }
 
-impl Rests {
+impl Cooldowns {
     /// A panic while the lock is held leaves notes that are whole, so they stay in use.
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,7 +60,7 @@ impl Rests {
     }
 
     /// Lets one rest.
-    pub fn rest(&self, rest: Rest, now: u64) {
+    pub fn rest(&self, rest: Cooldown, now: u64) {
         let mut notes = self.notes();
         notes.unshared.push(rest.clone());
         notes.note(rest, now);
@@ -72,7 +72,8 @@ impl Rests {
         if notes.resting.is_empty() {
             return;
         }
-        let over = Rest { provider: provider.to_owned(), model: model.to_owned(), key, until: now };
+        let over =
+            Cooldown { provider: provider.to_owned(), model: model.to_owned(), key, until: now };
         if notes.resting.iter().any(|it| is_same(it, &over)) {
             notes.unshared.push(over.clone());
             notes.note(over, now);
@@ -80,12 +81,12 @@ impl Rests {
     }
 
     /// What changed since the last time, for a store.
-    pub fn take_new(&self) -> Vec<Rest> {
+    pub fn take_new(&self) -> Vec<Cooldown> {
         std::mem::take(&mut self.notes().unshared)
     }
 
     /// What others noted. Ours stand where they are newer than anything shared.
-    pub fn learn(&self, others: impl IntoIterator<Item = Rest>, now: u64) {
+    pub fn learn(&self, others: impl IntoIterator<Item = Cooldown>, now: u64) {
         let mut notes = self.notes();
         for rest in others {
             if !notes.unshared.iter().any(|it| is_same(it, &rest)) {
@@ -95,7 +96,7 @@ impl Rests {
     }
 }
 
-fn is_same(one: &Rest, other: &Rest) -> bool {
+fn is_same(one: &Cooldown, other: &Cooldown) -> bool {
     one.key == other.key && one.model == other.model && one.provider == other.provider
 }
 
@@ -103,13 +104,13 @@ fn is_same(one: &Rest, other: &Rest) -> bool {
 mod tests {
     use super::*;
 
-    fn rest(provider: &str, until: u64) -> Rest {
-        Rest { provider: provider.to_owned(), model: "m".to_owned(), key: 0, until }
+    fn rest(provider: &str, until: u64) -> Cooldown {
+        Cooldown { provider: provider.to_owned(), model: "m".to_owned(), key: 0, until }
     }
 
     #[test]
     fn a_rest_ends_by_itself() {
-        let rests = Rests::default();
+        let rests = Cooldowns::default();
         rests.rest(rest("a", 100), 0);
         assert_eq!(rests.until("a", "m", 0), 100);
         rests.rest(rest("b", 200), 150);
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_success_ends_a_rest() {
-        let rests = Rests::default();
+        let rests = Cooldowns::default();
         rests.rest(rest("a", 100), 0);
         rests.wake("a", "m", 0, 50);
         assert_eq!(rests.until("a", "m", 0), 0);
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn rests_are_shared_once_and_learned() {
-        let (ours, theirs) = (Rests::default(), Rests::default());
+        let (ours, theirs) = (Cooldowns::default(), Cooldowns::default());
         ours.rest(rest("a", 100), 0);
         theirs.learn(ours.take_new(), 10);
         assert_eq!(theirs.until("a", "m", 0), 100);

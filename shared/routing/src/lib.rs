@@ -1,13 +1,11 @@
-//! From a model's name to the candidates that may answer, and when to stop trying.
+//! From a model's name to the targets that may answer, and when to stop asking.
 //!
 //! Decisions only: nothing here opens a socket or reads a clock. Times are milliseconds since 1970.
 
-pub mod document;
+mod failover;
 mod health;
-mod order;
-mod tries;
+mod resolve;
 
-pub use document::Document;
-pub use health::{Rest, Rests};
-pub use order::{Asked, Plan, Routes, Step};
-pub use tries::{Limits, Outlook, Tries, Try, Verdict, Without};
+pub use failover::{AppliedRemedies, Attempt, Failover, Limits, Outlook, Verdict};
+pub use health::{Cooldown, Cooldowns};
+pub use resolve::{ModelQuery, RoutePlan, Routes, Target};

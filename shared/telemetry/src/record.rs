@@ -4,12 +4,12 @@
 
 use std::time::Instant;
 
-use canonical::{Error, MicroDollars, Summary, Usage};
+use canonical::{CallSummary, Error, MicroDollars, Usage};
 
 /// What is known of one call. It is logged when it is dropped, so that no way out is forgotten:
 /// a call that nobody ended was left by its client.
 #[derive(Debug)]
-pub struct Record {
+pub struct CallRecord {
     started: Instant,
     /// The call's own name.
     pub request_id: String,
@@ -28,7 +28,7 @@ pub struct Record {
     /// What it consumed, when the provider said so.
     pub usage: Option<Usage>,
     /// How it went so far.
-    pub summary: Summary,
+    pub summary: CallSummary,
     /// The word for its end.
     outcome: &'static str,
     status: Option<u16>,
@@ -36,7 +36,7 @@ pub struct Record {
     cause: Option<String>,
 }
 
-impl Record {
+impl CallRecord {
     /// Starts a record for a call that arrived at `started`.
     pub fn new(request_id: &str, trace_id: &str, started: Instant) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Record {
             stream: false,
             first_event_ms: None,
             usage: None,
-            summary: Summary::default(),
+            summary: CallSummary::default(),
             outcome: "canceled",
             status: None,
             failure: None,
@@ -94,7 +94,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for CallRecord {
     fn drop(&mut self) {
         tracing::info!(
             request_id = self.request_id,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use storage::{Consistency, StoreError, Table};
 
 use crate::{
@@ -92,7 +92,7 @@ impl KeyDirectory {
     ) -> Result<Principal> {
         if sent.iter().all(|key| key.is_empty()) {
             return Err(Error::new(
-                Kind::Unauthenticated,
+                ErrorKind::Unauthenticated,
                 "No API key was sent; send `Authorization: Bearer KEY`, `X-Api-Key` or `x-goog-api-key`.",
             ));
         }
@@ -248,19 +248,21 @@ fn usable(principal: Principal, now: u64) -> Result<Principal> {
 }
 
 fn wrong_key() -> Error {
-    Error::new(Kind::Unauthenticated, "This API key is not known here.")
+    Error::new(ErrorKind::Unauthenticated, "This API key is not known here.")
 }
 
 fn throttled(seconds: u64) -> Error {
     let mut error =
-        Error::new(Kind::RateLimited, "Too many unknown API keys came from this address.");
+        Error::new(ErrorKind::RateLimited, "Too many unknown API keys came from this address.");
     error.retry_after = Some(Duration::from_secs(seconds));
     error
 }
 
 fn unavailable(cause: Option<StoreError>) -> Error {
-    let mut error =
-        Error::new(Kind::Unavailable, "API keys cannot be checked at the moment; try again soon.");
+    let mut error = Error::new(
+        ErrorKind::Unavailable,
+        "API keys cannot be checked at the moment; try again soon.",
+    );
     error.retry_after = Some(Duration::from_secs(STORE_RETRY_SECONDS));
     match cause {
         Some(cause) => error.caused_by(cause),

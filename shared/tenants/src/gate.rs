@@ -1,16 +1,16 @@
 //! The gate: closed without a key that fits.
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use storage::Secret;
 use subtle::ConstantTimeEq;
 
 /// The keys that open the gateway. Without any, nobody passes.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub struct Authenticator {
     keys: Vec<Secret>,
 }
 
-impl Gate {
+impl Authenticator {
     /// A gate that these keys open.
     pub fn new(keys: Vec<Secret>) -> Self {
         Self { keys }
@@ -35,7 +35,7 @@ impl Gate {
 }
 
 fn unauthenticated(message: &str) -> Error {
-    Error::new(Kind::Unauthenticated, message)
+    Error::new(ErrorKind::Unauthenticated, message)
 }
 
 #[cfg(test)]
@@ -44,17 +44,21 @@ mod tests {
 
     #[test]
     fn only_a_key_that_fits_opens() {
-        let gate = Gate::new(vec![Secret::new("one"), Secret::new("two")]);
+        let gate = Authenticator::new(vec![Secret::new("one"), Secret::new("two")]);
         assert!(gate.admit(&["two"]).is_ok());
         assert!(gate.admit(&["wrong", "one"]).is_ok());
         for wrong in [&[][..], &[""], &["on"], &["one "], &["ONE"]] {
-            assert_eq!(gate.admit(wrong).unwrap_err().kind, Kind::Unauthenticated, "{wrong:?}");
+            assert_eq!(
+                gate.admit(wrong).unwrap_err().kind,
+                ErrorKind::Unauthenticated,
+                "{wrong:?}"
+            );
         }
     }
 
     #[test]
     fn a_gate_without_keys_is_closed() {
-        assert!(Gate::default().admit(&[""]).is_err());
-        assert!(Gate::default().admit(&[]).is_err());
+        assert!(Authenticator::default().admit(&[""]).is_err());
+        assert!(Authenticator::default().admit(&[]).is_err());
     }
 }

@@ -42,7 +42,7 @@ pub use demand::{
 };
 pub use directory::KeyDirectory;
 pub use fields::FieldError;
-pub use gate::Gate;
+pub use gate::Authenticator;
 pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
 pub use ledger::{
     Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable, UnreachablePolicy,

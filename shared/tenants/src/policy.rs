@@ -1,6 +1,6 @@
 //! Authorization: what a tenant may use, and what its settings add to a request.
 
-use canonical::{Error, Kind, Origin, Result};
+use canonical::{Error, ErrorKind, Origin, Result};
 
 use crate::tenant::{RequestSettings, SystemPromptMode, Tenant};
 
@@ -16,7 +16,7 @@ pub fn authorize_model(tenant: &Tenant, model: &str) -> Result<()> {
         return Ok(());
     }
     let mut error =
-        Error::new(Kind::Forbidden, format!("This key may not use the model `{model}`."));
+        Error::new(ErrorKind::Forbidden, format!("This key may not use the model `{model}`."));
     error.param = Some("model".to_owned());
     Err(error.from_origin(Origin::Policy))
 }
@@ -49,7 +49,7 @@ pub fn authorize_input(tenant: &Tenant, estimated_tokens: u64) -> Result<()> {
             let message = format!(
                 "The prompt has about {estimated_tokens} tokens, and this key may send {limit} (`max_input_tokens`)."
             );
-            Err(Error::new(Kind::InvalidRequest, message).from_origin(Origin::Policy))
+            Err(Error::new(ErrorKind::InvalidRequest, message).from_origin(Origin::Policy))
         }
         _ => Ok(()),
     }
@@ -140,7 +140,7 @@ mod tests {
     fn a_tenant_without_a_list_may_use_every_model_and_with_an_empty_one_none() {
         assert!(is_model_allowed(&tenant(|_| {}), "x"));
         let none = tenant(|settings| settings.models.allowed = Some(vec![]));
-        assert_eq!(authorize_model(&none, "x").unwrap_err().kind, Kind::Forbidden);
+        assert_eq!(authorize_model(&none, "x").unwrap_err().kind, ErrorKind::Forbidden);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             settings.requests.max_output_tokens = Some(50);
         });
         assert!(authorize_input(&tenant, 100).is_ok());
-        assert_eq!(authorize_input(&tenant, 101).unwrap_err().kind, Kind::InvalidRequest);
+        assert_eq!(authorize_input(&tenant, 101).unwrap_err().kind, ErrorKind::InvalidRequest);
         assert_eq!(effective_max_output(&tenant, Some(80)), Some(50));
         assert_eq!(effective_max_output(&tenant, Some(20)), Some(20));
         assert_eq!(effective_max_output(&tenant, None), Some(50));

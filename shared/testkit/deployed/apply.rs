@@ -1,13 +1,13 @@
 //! What the tests of functions share. The testkit itself cannot hold it: it knows nothing of the
 //! product that it tests, so each test takes this file in by its path.
 
-use routing::document::{read, rows::to_rows};
+use config::{read, rows::to_rows};
 use testkit::cloud::Cloud;
 
 /// Writes a configuration as `lockgate apply` does.
 pub(crate) async fn apply(cloud: &Cloud, yaml: &str, variable: &dyn Fn(&str) -> Option<String>) {
-    let document = read(yaml, variable, &gateway::kinds()).unwrap();
-    let (rows, secrets) = to_rows(&document, &cloud.prefix);
+    let config = read(yaml, variable, &gateway::kinds()).unwrap();
+    let (rows, secrets) = to_rows(&config, &cloud.prefix);
     for (name, secret) in secrets {
         cloud.keep(&name, secret.expose()).await;
     }

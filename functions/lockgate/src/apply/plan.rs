@@ -6,8 +6,8 @@ use std::{
     io,
 };
 
-use routing::document::{
-    Kind, SecretSource,
+use config::{
+    ProviderKind, SecretSource,
     rows::{from_rows, is_version, version_row},
 };
 use storage::{Change, Row, Secret};
@@ -48,15 +48,19 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Compares what is wanted with what is there.
-    pub(super) fn new(wanted: Wanted, now: &Now, kinds: &[Kind]) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn new(
+        wanted: Wanted,
+        now: &Now,
+        kinds: &[ProviderKind],
+    ) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         let after = plan.rows(&wanted, now);
-        let document = from_rows(&after, kinds).map_err(|error| {
+        let config = from_rows(&after, kinds).map_err(|error| {
             format!(
                 "{error}\nentries that the file does not name stay without --prune, and must fit it"
             )
         })?;
-        let named = document.secrets().filter_map(|source| match source {
+        let named = config.secrets().filter_map(|source| match source {
             SecretSource::Parameter { name, .. } => Some(name.clone()),
             SecretSource::Value { .. } => None,
         });

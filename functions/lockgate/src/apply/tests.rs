@@ -1,10 +1,10 @@
-use routing::document::{read, rows::from_rows};
+use config::{read, rows::from_rows};
 use storage::{Aws, Credentials, Query, Timeouts, sqlite};
 
 use super::*;
 
-const KINDS: [Kind; 1] =
-    [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
+const KINDS: [ProviderKind; 1] =
+    [ProviderKind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
 
 /// A store of rows and secrets of a test's own.
 struct Account {
@@ -29,15 +29,15 @@ impl Account {
 
     /// Applies a file, in which each variable holds `value`. Gives what was printed.
     async fn apply(&self, file: &str, value: &str, options: ApplyOptions) -> String {
-        let document = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
+        let config = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
         let (stores, parameters) = (&self.stores, &self.parameters);
         let to = Destination { stores, parameters, prefix: self.prefix, kinds: &KINDS };
         let mut out = vec![];
-        apply(&document, to, options, &mut out).await.unwrap();
+        apply(&config, to, options, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
     }
 
-    async fn document(&self) -> Option<Document> {
+    async fn config(&self) -> Option<Config> {
         from_rows(
             &self.stores.config.query(&Query::partition(PARTITION, 0)).await.unwrap().rows,
             &KINDS,
@@ -65,7 +65,7 @@ async fn applying_twice_changes_nothing() {
         first,
         "+ provider/p\n+ settings\n+ parameter /twice/api_key\n+ parameter /twice/providers/p\napplied\n"
     );
-    assert!(account.document().await.is_some());
+    assert!(account.config().await.is_some());
     assert_eq!(account.secrets().await, ["/twice/api_key", "/twice/providers/p"]);
     assert_eq!(account.apply(FILE, "hidden", ONCE).await, "nothing to change\n");
     let changed = account.apply(FILE, "another", ONCE).await;
@@ -77,7 +77,7 @@ async fn a_dry_run_writes_nothing() {
     let account = Account::new("/dry");
     let shown = account.apply(FILE, "hidden", DRY).await;
     assert!(shown.ends_with("+ parameter /dry/providers/p\ndry run: nothing was written\n"));
-    assert!(account.document().await.is_none());
+    assert!(account.config().await.is_none());
     assert!(account.secrets().await.is_empty());
 }
 
@@ -88,6 +88,6 @@ async fn pruning_leaves_what_the_file_names() {
     let smaller = "providers:\n- {name: q, type: ollama, api_key: \"${B}\"}\n";
     account.apply(smaller, "hidden", PRUNE).await;
     assert_eq!(account.secrets().await, ["/pruned/providers/q"]);
-    assert_eq!(account.document().await.unwrap().providers.len(), 1);
+    assert_eq!(account.config().await.unwrap().providers.len(), 1);
     assert_eq!(account.apply(smaller, "hidden", PRUNE).await, "nothing to change\n");
 }

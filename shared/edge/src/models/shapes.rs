@@ -4,7 +4,7 @@
 //! and the references of *List Models* (docs.anthropic.com) and *models.list* (ai.google.dev), seen
 //! 2026-11. Nobody knows when a model was made; clients only want a moment.
 
-use canonical::{Error, Kind, Result};
+use canonical::{Error, ErrorKind, Result};
 use http::Uri;
 use serde::Serialize;
 
@@ -200,6 +200,6 @@ fn place(models: &[Model<'_>], uri: &Uri, name: &str) -> Result<Option<usize>> {
 
 fn written(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| {
-        Error::new(Kind::Internal, "The list of models cannot be written.").caused_by(error)
+        Error::new(ErrorKind::Internal, "The list of models cannot be written.").caused_by(error)
     })
 }

@@ -44,7 +44,7 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from_golden: PathBuf = self.folder.iter().rev().take(3).collect();
+        let from_golden: PathBuf = self.folder.iter().rev().take(4).collect();
         let parts: Vec<_> = from_golden.iter().rev().map(|it| it.to_string_lossy()).collect();
         f.write_str(&parts.join("/"))
     }

@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    Attempt, Error, Event, EventBody, EventKind, Field, MicroDollars, Origin, Outcome, Raw,
-    Request, Result, Summary, Task, Usage,
+    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, GatewayRequest, MicroDollars,
+    Origin, Outcome, Raw, Result, StreamEvent, Task, Usage,
 };
 use formats::{
-    Dialect, Encoded, Inbound, Outbound, Purpose, Reading, StreamEnd, StreamUsage, Target,
-    ToolNames,
+    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
+    StreamEnd, StreamUsage, ToolNames,
 };
 
 use super::{inbound, outbound};
@@ -45,13 +45,13 @@ pub(crate) fn request(client: &dyn Inbound, input: &[u8]) -> String {
 struct Pair<'a> {
     client: &'a dyn Inbound,
     provider: &'a dyn Outbound,
-    request: &'a Request,
+    request: &'a GatewayRequest,
 }
 
 impl Pair<'_> {
     /// What a provider of the same format is sent.
     fn forwarded(&self, text: &mut String) {
-        let plain = self.sent(StreamUsage::Asked, &[]);
+        let plain = self.sent(StreamUsage::OnRequest, &[]);
         section(text, "sent", &plain);
         let unasked = self.sent(StreamUsage::Always, &[]);
         if unasked != plain {
@@ -61,7 +61,7 @@ impl Pair<'_> {
             let policies: [&[Field]; 2] =
                 [&[Field::Output], &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]];
             for without in policies {
-                let left = self.sent(StreamUsage::Asked, without);
+                let left = self.sent(StreamUsage::OnRequest, without);
                 section(text, &format!("sent without {}", self.names(without)), &left);
             }
         }
@@ -77,7 +77,7 @@ impl Pair<'_> {
         match self.request.meaning() {
             Ok(meaning) => {
                 let other = meaning.other().join(", ");
-                let target = self.target(StreamUsage::Asked, &[]);
+                let target = self.target(StreamUsage::OnRequest, &[]);
                 let meaning = ToolNames::of(meaning, self.provider).tell(meaning.clone());
                 let sent = self.shown(self.provider.encode(&meaning, &target));
                 if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
@@ -86,22 +86,22 @@ impl Pair<'_> {
         }
     }
 
-    fn target<'t>(&self, stream_usage: StreamUsage, without: &'t [Field]) -> Target<'t> {
+    fn target<'t>(&self, stream_usage: StreamUsage, without: &'t [Field]) -> EncodeOptions<'t> {
         let stream = self.request.stream;
-        Target {
+        EncodeOptions {
             model: MODEL,
             stream,
             stream_usage,
             max_output: Some(4096),
             without,
-            dialect: Dialect { developer: true, ..Dialect::COMMON },
-            ..Target::default()
+            dialect: ChatCompatibility { developer: true, ..ChatCompatibility::COMMON },
+            ..EncodeOptions::default()
         }
     }
 
-    fn shown(&self, encoded: Result<Encoded>) -> String {
+    fn shown(&self, encoded: Result<EncodedRequest>) -> String {
         match encoded {
-            Ok(Encoded { body, headers, dropped }) => {
+            Ok(EncodedRequest { body, headers, dropped }) => {
                 let mut text = String::new();
                 if !dropped.is_empty() {
                     text.push_str(&format!("dropped: {}\n", self.names(&dropped)));
@@ -124,11 +124,11 @@ impl Pair<'_> {
 /// What was understood of an answer, and what each sort of client gets.
 pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     let read = |purpose| {
-        let reading = Reading { purpose, ..Reading::default() };
+        let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
         provider.response(Bytes::copy_from_slice(input), reading)
     };
     let mut text = String::new();
-    match read(Purpose::Translate) {
+    match read(DecodeMode::Translate) {
         Ok(response) => {
             text.push_str(&format!("usage: {}\n", usage(response.usage.as_ref())));
         }
@@ -140,9 +140,9 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
             section(&mut text, &format!("{how} to a client of {}", format.folder), &lossy(&answer));
         };
         if client.format().name == provider.name() {
-            to(Purpose::Forward, "forwarded");
+            to(DecodeMode::Forward, "forwarded");
         }
-        to(Purpose::Translate, "translated");
+        to(DecodeMode::Translate, "translated");
     }
     text
 }
@@ -150,8 +150,8 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
 /// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
 pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
     let mut text = String::new();
-    for (purpose, title) in [(Purpose::Forward, "events"), (Purpose::Translate, "pieces")] {
-        let reading = |end| Reading { purpose, end };
+    for (purpose, title) in [(DecodeMode::Forward, "events"), (DecodeMode::Translate, "pieces")] {
+        let reading = |end| DecodeOptions { purpose, end };
         let (read, fault) = read(provider, &[input], reading(StreamEnd::Terminator));
         section(&mut text, title, &described(&read, fault.as_ref()));
         let (tolerated, fault) = self::read(provider, &[input], reading(StreamEnd::FinishReason));
@@ -171,21 +171,22 @@ pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
             }
         };
         if client.format().name == provider.name() {
-            to(Purpose::Forward, "forwarded");
+            to(DecodeMode::Forward, "forwarded");
         }
-        to(Purpose::Translate, "translated");
+        to(DecodeMode::Translate, "translated");
     }
     text
 }
 
 /// What a client gets of a stream.
 fn streamed(
-    (provider, purpose): (&dyn Outbound, Purpose),
+    (provider, purpose): (&dyn Outbound, DecodeMode),
     client: &dyn Inbound,
     wants_usage: bool,
     input: &[u8],
 ) -> String {
-    let (events, fault) = read(provider, &[input], Reading { purpose, ..Reading::default() });
+    let (events, fault) =
+        read(provider, &[input], DecodeOptions { purpose, ..DecodeOptions::default() });
     let mut writer = client.writer(&asked(client, wants_usage));
     let mut out = BytesMut::new();
     for event in events {
@@ -213,18 +214,19 @@ pub(crate) fn error(provider: &dyn Outbound, input: &[u8]) -> String {
 /// The events of a stream that arrives in these pieces, and the fault that ends it.
 pub(crate) fn events(
     provider: &dyn Outbound,
-    purpose: Purpose,
+    purpose: DecodeMode,
     pieces: &[&[u8]],
-) -> (Vec<Event>, Option<String>) {
-    let (events, fault) = read(provider, pieces, Reading { purpose, ..Reading::default() });
+) -> (Vec<StreamEvent>, Option<String>) {
+    let (events, fault) =
+        read(provider, pieces, DecodeOptions { purpose, ..DecodeOptions::default() });
     (events, fault.map(|it| it.to_string()))
 }
 
 fn read(
     provider: &dyn Outbound,
     pieces: &[&[u8]],
-    reading: Reading,
-) -> (Vec<Event>, Option<Error>) {
+    reading: DecodeOptions,
+) -> (Vec<StreamEvent>, Option<Error>) {
     let mut reader = provider.reader(reading);
     let mut events = vec![];
     let mut read_all = || -> Result<()> {
@@ -237,13 +239,13 @@ fn read(
     (events, fault)
 }
 
-fn described(events: &[Event], fault: Option<&Error>) -> String {
+fn described(events: &[StreamEvent], fault: Option<&Error>) -> String {
     let mut lines: Vec<String> = vec![];
     for event in events {
         let usage = event.usage.as_ref().map(|it| format!(" ({})", usage(Some(it))));
         let piece = match &event.body {
             EventBody::Frame(_) => String::new(),
-            EventBody::Piece(choice, piece) => format!(" {choice} {piece:?}"),
+            EventBody::Delta(choice, piece) => format!(" {choice} {piece:?}"),
         };
         lines.push(format!("{:?}{}{piece}", event.kind, usage.unwrap_or_default()));
     }
@@ -257,7 +259,7 @@ fn failure(provider: &dyn Outbound, error: Error) -> String {
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {wait}\n",
         error.kind,
-        error.kind.try_next(),
+        error.kind.advances(),
         error.provider_status
     );
     let error = named(error);
@@ -304,9 +306,9 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn asked(client: &dyn Inbound, wants_usage: bool) -> Request {
+fn asked(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
     let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = Request::new(client.format(), Task::Converse, raw);
+    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
     request.stream = true;
     request.arrived = 1_760_000_000_000;
     request.wants_usage = wants_usage;
@@ -314,8 +316,8 @@ fn asked(client: &dyn Inbound, wants_usage: bool) -> Request {
 }
 
 /// How every case's call went.
-fn summary() -> Summary {
-    Summary {
+fn summary() -> CallSummary {
+    CallSummary {
         provider: "upstream".to_owned(),
         model: MODEL.to_owned(),
         route: None,
@@ -324,7 +326,7 @@ fn summary() -> Summary {
         cost: Some(MicroDollars(345)),
         request_id: REQUEST_ID.to_owned(),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
-        attempts: vec![Attempt {
+        attempts: vec![AttemptRecord {
             provider: "upstream".to_owned(),
             model: MODEL.to_owned(),
             outcome: Outcome::Success,

@@ -1,6 +1,6 @@
 //! Lawful answers, made at random, and what is left of them on the other side.
 
-use canonical::{Event, EventBody, Finish, Piece};
+use canonical::{Delta, EventBody, Finish, StreamEvent};
 use proptest::prelude::*;
 
 /// What an answer says, without how it was cut into pieces.
@@ -61,19 +61,19 @@ fn arguments() -> impl Strategy<Value = String> {
 
 /// The answer in pieces, cut and mixed as `order` says: thoughts, text, then calls whose arguments
 /// may come in turns.
-pub(crate) fn pieces(said: &Said, order: u64) -> Vec<Event> {
+pub(crate) fn pieces(said: &Said, order: u64) -> Vec<StreamEvent> {
     let mut order = Order(order | 1);
-    let start = Piece::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
+    let start = Delta::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
     let mut pieces = vec![start];
-    pieces.extend(order.cut(&said.thought).into_iter().map(Piece::Reasoning));
-    pieces.extend(order.cut(&said.text).into_iter().map(Piece::Text));
+    pieces.extend(order.cut(&said.thought).into_iter().map(Delta::Reasoning));
+    pieces.extend(order.cut(&said.text).into_iter().map(Delta::Text));
     let mut arguments = vec![];
     for (call, it) in said.calls.iter().enumerate() {
         let (id, name) = (it.id.clone(), it.name.clone());
-        pieces.push(Piece::ToolCall { call, id, name, signature: None });
+        pieces.push(Delta::ToolCall { call, id, name, signature: None });
         let silent = it.arguments == "{}" && order.next(2) == 0;
         let cuts = if silent { vec![] } else { order.cut(&it.arguments) };
-        let mut cuts = cuts.into_iter().map(|json| Piece::Arguments { call, json });
+        let mut cuts = cuts.into_iter().map(|json| Delta::Arguments { call, json });
         // Some come at once, some after the next call has begun.
         let at_once = order.next(3) as usize;
         pieces.extend(cuts.by_ref().take(at_once));
@@ -86,9 +86,9 @@ pub(crate) fn pieces(said: &Said, order: u64) -> Vec<Event> {
             None => drop(arguments.remove(at)),
         }
     }
-    pieces.push(Piece::Finish(said.finish.clone()));
-    pieces.push(Piece::End);
-    pieces.into_iter().map(|it| Event::piece(0, it)).collect()
+    pieces.push(Delta::Finish(said.finish.clone()));
+    pieces.push(Delta::End);
+    pieces.into_iter().map(|it| StreamEvent::piece(0, it)).collect()
 }
 
 /// Numbers that look random and are the same again for the same case.
@@ -114,20 +114,20 @@ impl Order {
 }
 
 /// What events say.
-pub(crate) fn of(events: &[Event]) -> Said {
+pub(crate) fn of(events: &[StreamEvent]) -> Said {
     let mut said = Said::default();
     for event in events {
-        let EventBody::Piece(0, piece) = &event.body else { panic!("{event:?}") };
+        let EventBody::Delta(0, piece) = &event.body else { panic!("{event:?}") };
         match &**piece {
-            Piece::Reasoning(text) => said.thought.push_str(text),
-            Piece::Text(text) => said.text.push_str(text),
-            Piece::ToolCall { call, id, name, .. } => {
+            Delta::Reasoning(text) => said.thought.push_str(text),
+            Delta::Text(text) => said.text.push_str(text),
+            Delta::ToolCall { call, id, name, .. } => {
                 assert_eq!(*call, said.calls.len());
                 let (id, name) = (id.clone(), name.clone());
                 said.calls.push(Call { id, name, arguments: String::new() });
             }
-            Piece::Arguments { call, json } => said.calls[*call].arguments.push_str(json),
-            Piece::Finish(finish) => said.finish = finish.clone(),
+            Delta::Arguments { call, json } => said.calls[*call].arguments.push_str(json),
+            Delta::Finish(finish) => said.finish = finish.clone(),
             _ => {}
         }
     }

@@ -4,10 +4,11 @@
 use std::{io, net::IpAddr};
 
 use bytes::Bytes;
-use canonical::{Format, Request, Response, ToolResult, Turn};
-use formats::{Encoded, EventReader, Reading, Target};
+use canonical::{Format, GatewayRequest, GatewayResponse, Message, ToolResult};
+use config::read;
+use formats::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader};
 use futures_util::future::BoxFuture;
-use routing::{Asked, Limits, Routes, Tries, document::read};
+use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
     openai,
     provider::{Answer, Fake, Step},
@@ -15,7 +16,7 @@ use testkit::{
 use tokio::net::TcpStream;
 
 use super::{network::Pipe, *};
-use crate::{Client, Question, Upstream};
+use crate::{Client, Upstream, UpstreamRequest};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
 const PNG_BASE64: &str = "iVBORw0KGgogYW5kIG1vcmU=";
@@ -61,11 +62,11 @@ impl Outbound for BytesOnly {
         "bytes_only"
     }
 
-    fn forward(&self, _: &Request, _: &Target<'_>) -> Result<Encoded> {
+    fn forward(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
         unreachable!("nothing is sent")
     }
 
-    fn encode(&self, _: &Meaning, _: &Target<'_>) -> Result<Encoded> {
+    fn encode(&self, _: &CanonicalRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
         unreachable!("nothing is sent")
     }
 
@@ -73,11 +74,11 @@ impl Outbound for BytesOnly {
         url.starts_with("s3://")
     }
 
-    fn response(&self, _: Bytes, _: Reading) -> Result<Response> {
+    fn response(&self, _: Bytes, _: DecodeOptions) -> Result<GatewayResponse> {
         unreachable!("nothing is sent")
     }
 
-    fn reader(&self, _: Reading) -> Box<dyn EventReader> {
+    fn reader(&self, _: DecodeOptions) -> Box<dyn EventReader> {
         unreachable!("nothing is sent")
     }
 
@@ -140,7 +141,7 @@ impl World {
     /// Why a picture at this address is not fetched.
     async fn refusal(&self, url: &str) -> String {
         let error = self.ask(vec![image(url)]).await.expect_err(url);
-        assert_eq!(error.kind, Kind::Inexpressible);
+        assert_eq!(error.kind, ErrorKind::Unsupported);
         assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
         assert!(!error.message().contains("secret"), "{error}");
         let (said, why) = error.message().split_once(": ").unwrap();
@@ -159,10 +160,10 @@ impl World {
     }
 }
 
-fn question(parts: Vec<Content>) -> Meaning {
+fn question(parts: Vec<Content>) -> CanonicalRequest {
     let parts = parts.into_iter().map(Part::new).collect();
-    let turns = vec![Turn::new(Role::User, parts)];
-    Meaning::Conversation(Box::new(Conversation { turns, ..Conversation::default() }))
+    let turns = vec![Message::new(Role::User, parts)];
+    CanonicalRequest::Conversation(Box::new(Conversation { turns, ..Conversation::default() }))
 }
 
 fn at(url: &str) -> Media {
@@ -413,8 +414,8 @@ async fn what_is_no_picture_is_refused() {
     let contradicted = "`a.test` answered with a `Content-Type` that its bytes contradict";
     let page = Answer::raw(200, "text/html", PNG);
     assert_eq!(world(&[PUBLIC]).await.refusal_of(page).await, contradicted);
-    let document = Answer::raw(200, "application/pdf", "%PDF-1.7");
-    let why = world(&[PUBLIC]).await.refusal_of(document).await;
+    let config = Answer::raw(200, "application/pdf", "%PDF-1.7");
+    let why = world(&[PUBLIC]).await.refusal_of(config).await;
     assert_eq!(why, "what is there is application/pdf");
 }
 
@@ -436,7 +437,7 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
 async fn what_the_model_said_is_left_to_the_encoder() {
     let world = world(&[PUBLIC]).await;
     let mut meaning = question(vec![image("https://other.test/")]);
-    if let Meaning::Conversation(conversation) = &mut meaning {
+    if let CanonicalRequest::Conversation(conversation) = &mut meaning {
         conversation.turns[0].role = Role::Assistant;
     }
     let wish = Wish {
@@ -450,7 +451,7 @@ async fn what_the_model_said_is_left_to_the_encoder() {
     assert_eq!(*filled, meaning);
 }
 
-/// A format of clients who only ever ask about the document at `a.test`.
+/// A format of clients who only ever ask about the config at `a.test`.
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
     understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
@@ -459,26 +460,30 @@ const ABOUT_A_DOCUMENT: Format = Format {
 
 /// What a route of these steps answers through this fetcher, and what it failed with on the way.
 async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
-    let kind = |it: &&crate::Provider| document::Kind {
+    let kind = |it: &&crate::Provider| config::ProviderKind {
         name: it.name,
         needs_base_url: false,
         needs_key: false,
         takes_region: false,
     };
-    let kinds: Vec<document::Kind> = crate::CATALOG.iter().map(kind).collect();
-    let document = read(yaml, &|_| None, &kinds).unwrap();
+    let kinds: Vec<config::ProviderKind> = crate::CATALOG.iter().map(kind).collect();
+    let config = read(yaml, &|_| None, &kinds).unwrap();
     let mut upstream =
-        Upstream::new(Client::new(storage::Signer::new(None, None)), &document, &|_| None);
+        Upstream::new(Client::new(storage::Signer::new(None, None)), &config, &|_| None);
     upstream.fetch = fetch;
-    let asked = Asked { model: Some("r"), provider: None };
-    let plan = Routes::new(&document, &|_, _| None).plan(asked).unwrap();
+    let asked = ModelQuery { model: Some("r"), provider: None };
+    let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
     let limits = Limits { deadline: u64::MAX, seed: 0 };
-    let mut tries = Tries::new(plan, std::sync::Arc::default(), limits);
+    let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
     let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
-    let request = Request::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
+    let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
     let fetched = Fetched::default();
-    let question =
-        Question { request: &request, strict: false, max_output: &|_| None, fetched: &fetched };
+    let question = UpstreamRequest {
+        request: &request,
+        strict: false,
+        max_output: &|_| None,
+        fetched: &fetched,
+    };
     let mut failures = vec![];
     loop {
         let next = match tries.next(0) {
@@ -531,7 +536,7 @@ async fn a_provider_is_not_asked_when_nothing_is_fetched() {
     let error = answer.unwrap_err();
     assert_eq!(
         (error.kind, error.param.as_deref()),
-        (Kind::Inexpressible, Some("messages[].content[].file"),)
+        (ErrorKind::Unsupported, Some("messages[].content[].file"),)
     );
     let told = "Provider one: it takes this only as bytes, and the address is not fetched: \
                 `a.test` is not among `fetch.hosts` in the gateway's configuration";

@@ -5,7 +5,9 @@ use super::{complains, nothing, tree};
 /// The function that serves all others, and is not deployed.
 const EVERYTHING: &str = "lockgate";
 /// Formats that only providers speak: nobody sends us their requests.
-const OUTBOUND_ONLY: &[&str] = &["bedrock"];
+const OUTBOUND_ONLY: &[&str] = &["aws/converse"];
+/// The vendors whose formats are known.
+const VENDORS: &[&str] = &["anthropic", "aws", "google", "openai"];
 /// What a format's golden cases are about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 /// The same, of those that only providers speak and that have no streams.
@@ -33,13 +35,18 @@ fn missing_functions(folders: &[String], served: &str, template: &str) -> Vec<St
 }
 
 /// `cases` gives the names in a folder of golden cases; none when there is no such folder.
-fn formats_without_cases(library: &str, cases: impl Fn(&str) -> Vec<String>) -> Vec<String> {
-    let formats = library.lines().filter_map(|it| it.strip_prefix("pub mod ")?.strip_suffix(';'));
+fn formats_without_cases(
+    vendor: &str,
+    library: &str,
+    cases: impl Fn(&str) -> Vec<String>,
+) -> Vec<String> {
+    let modules = library.lines().filter_map(|it| it.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let formats = modules.map(|module| format!("{vendor}/{module}"));
     let is_wanted = |format: &str, kind| kind != "request" || !OUTBOUND_ONLY.contains(&format);
-    let kinds = |it: &str| if it.ends_with("_embeddings") { KINDS_OF_EMBEDDINGS } else { KINDS };
+    let kinds = |it: &str| if it.ends_with("/embeddings") { KINDS_OF_EMBEDDINGS } else { KINDS };
     let all = formats.flat_map(|format| {
-        let kinds = kinds(format).iter().filter(move |kind| is_wanted(format, **kind));
-        kinds.map(move |kind| format!("{format}/{kind}"))
+        let wanted = kinds(&format).iter().filter(|kind| is_wanted(&format, **kind));
+        wanted.map(|kind| format!("{format}/{kind}")).collect::<Vec<_>>()
     });
     let empty = all.filter(|it| cases(it).is_empty());
     empty.map(|it| format!("tests/golden/{it} has no case")).collect()
@@ -69,7 +76,10 @@ fn every_format_has_golden_cases_of_each_kind() {
         let folder = format!("shared/formats/tests/golden/{folder}");
         if tree::root().join(&folder).is_dir() { tree::names(&folder) } else { vec![] }
     };
-    nothing(&formats_without_cases(&tree::text("shared/formats/src/lib.rs"), cases));
+    for vendor in VENDORS {
+        let library = tree::text(&format!("shared/formats/src/{vendor}.rs"));
+        nothing(&formats_without_cases(vendor, &library, cases));
+    }
 }
 
 #[test]
@@ -90,10 +100,11 @@ fn a_forgotten_function_is_found() {
 
 #[test]
 fn a_format_without_cases_is_found() {
-    let found = |folder: &str| if folder == "a/stream" { vec![] } else { vec!["case".to_owned()] };
-    complains(&formats_without_cases("mod json;\npub mod a;\n", found), "golden/a/stream");
+    let found =
+        |folder: &str| if folder == "v/a/stream" { vec![] } else { vec!["case".to_owned()] };
+    complains(&formats_without_cases("v", "mod json;\npub mod a;\n", found), "golden/v/a/stream");
     let found =
         |folder: &str| if folder.ends_with("request") { vec![] } else { vec!["case".to_owned()] };
-    assert!(formats_without_cases("pub mod bedrock;\n", found).is_empty());
-    complains(&formats_without_cases("pub mod a;\n", found), "golden/a/request");
+    assert!(formats_without_cases("aws", "pub mod converse;\n", found).is_empty());
+    complains(&formats_without_cases("v", "pub mod a;\n", found), "golden/v/a/request");
 }

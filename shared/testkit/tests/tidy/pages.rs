@@ -83,7 +83,7 @@ fn links_lead_somewhere() {
 #[test]
 fn every_key_and_every_type_of_provider_is_explained() {
     let page = tree::text("docs/configuration.md");
-    let readers = tree::files("shared/routing/src/document", ".rs");
+    let readers = tree::files("shared/config/src", ".rs");
     nothing(&undocumented(&page, &readers, &tree::files("shared/providers/src", ".rs")));
 }
 

@@ -1,9 +1,9 @@
-use routing::document::{read, rows::to_rows};
+use config::{read, rows::to_rows};
 
 use super::*;
 
-const KINDS: [Kind; 1] =
-    [Kind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
+const KINDS: [ProviderKind; 1] =
+    [ProviderKind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false }];
 const FILE: &str = "api_key: ${A}
 providers:
 - {name: p, type: ollama, api_key: \"${B}\"}

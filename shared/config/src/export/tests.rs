@@ -1,0 +1,122 @@
+use super::*;
+use crate::{
+    read::tests::{EXAMPLE, config},
+    rows::to_rows,
+};
+
+/// Documents that say the same have the same rows, whatever is in them.
+fn rows(config: &Config) -> Vec<(String, String)> {
+    to_rows(config, "/p").0.into_iter().map(|row| (row.sk, row.value)).collect()
+}
+
+fn exported(text: &str) -> String {
+    to_yaml(&config(text))
+}
+
+const ODD: &str = r#"
+default_model: "true"
+providers:
+- name: openai
+  api_key: "plain key"
+- name: "7"
+  type: mock
+  headers: {"-": "${A_KEY}", "1": 'x: y'}
+  script: {answer: "", fail_first: 0}
+- name: other
+  type: openai
+  api_keys: [a, "${A_KEY}", 'b ${A_KEY}']
+routes:
+- name: "true"
+  description: "two\nlines \\ \"quoted\" \t\u0007 # no comment: {x} $${HOME} ✨\ufeff"
+  steps: [{provider: "7", model: "1e3"}, {provider: "7", model: "- a"}, {provider: other, model: "null"}]
+- name: "a: b"
+  steps: [{provider: openai, model: "a #b", timeout: 1500ms}]
+- name: "模型 x"
+  steps: [{provider: openai, model: "a, [b]"}]
+  cooldown: 90m
+prices:
+- {provider: openai, model: "a, [b]: {c}", input: 0.000001, output: 12.5}
+"#;
+
+#[test]
+fn an_exported_document_reads_as_the_same_document() {
+    for text in [EXAMPLE, ODD, "providers: [{name: p, type: ollama}]"] {
+        let first = config(text);
+        let again = config(&to_yaml(&first));
+        assert_eq!(rows(&again), rows(&first));
+        assert_eq!(to_yaml(&again), to_yaml(&first));
+    }
+}
+
+#[test]
+fn an_export_reads_like_what_people_write() {
+    let text = "api_key: ${GATEWAY_API_KEY}
+port: 9090
+default_timeout: 2m
+route_timeout: 5m
+idle_timeout: 45s
+default_provider: cerebras
+default_model: dynamic/n8n
+fetch:
+  hosts:
+    - images.example.com
+    - \"*.example.org\"
+  max_bytes: 4000000
+  timeout: 5s
+
+providers:
+  - name: cerebras
+    base_url: https://api.cerebras.ai/v1
+    api_key: ${CEREBRAS_API_KEY}
+  - name: pooled
+    type: groq
+    api_keys:
+      - ${GROQ_KEY_ONE}
+      - ssm:/team/groq
+    headers:
+      X-Title: ${POOLED_X_TITLE}
+      X-Trace: ${POOLED_X_TRACE}
+    timeout: 90s
+";
+    let yaml = exported(EXAMPLE);
+    assert!(yaml.starts_with(text), "{yaml}");
+    assert!(
+        yaml.contains(
+            "  - { provider: cerebras, model: gpt-oss-120b, input: 0.35, output: 0.75 }\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_usual_is_left_out() {
+    let text = "port: 8080\ndefault_timeout: 300s\nproviders:\n- {name: p, type: ollama}\nroutes:\n\
+                - {name: r, fallback_on: default, cooldown: 1m, steps: [{provider: p, model: m, retries: 0}]}";
+    assert_eq!(
+        exported(text),
+        "providers:\n  - name: p\n    type: ollama\n\nroutes:\n  - name: r\n    steps:\n      - provider: p\n        model: m\n"
+    );
+}
+
+#[test]
+fn an_export_holds_no_secret() {
+    for text in [EXAMPLE, ODD] {
+        let yaml = exported(text);
+        assert!(!yaml.contains("secret of") && !yaml.contains("plain key"), "{yaml}");
+    }
+}
+
+#[test]
+fn derived_variables_differ() {
+    let text = "providers:
+- {name: a-b, api_key: one}
+- {name: a.b, api_key: two}
+- {name: c, api_key: '${A_B_API_KEY_2}'}
+";
+    let yaml = exported(text);
+    let keys: Vec<&str> =
+        yaml.lines().filter(|line| line.contains("api_key")).map(str::trim).collect();
+    assert_eq!(
+        keys,
+        ["api_key: ${A_B_API_KEY}", "api_key: ${A_B_API_KEY_3}", "api_key: ${A_B_API_KEY_2}"]
+    );
+}

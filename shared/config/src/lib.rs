@@ -1,0 +1,231 @@
+//! The configuration: parsed once, validated whole.
+//!
+//! The same document is written as YAML by people and kept as rows by a store; both come
+//! through the one reader in [`read`], so that there is one set of rules.
+
+mod error;
+mod export;
+mod fetch;
+mod node;
+mod provider;
+mod read;
+mod reader;
+pub mod rows;
+mod secrets;
+mod values;
+mod variables;
+mod write;
+mod yaml;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use storage::Secret;
+
+pub use error::{ConfigError, ConfigErrors, Position};
+pub use export::to_yaml;
+pub use provider::ProviderKind;
+pub use read::read;
+
+/// How long one step may take when nobody says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long all steps together may take when nobody says otherwise.
+pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a stream may be silent when nobody says otherwise.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a provider's model rests after a failure when nobody says otherwise.
+pub const COOLDOWN: Duration = Duration::from_secs(60);
+/// How long all media of one request may take to fetch when nobody says otherwise.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many bytes all media of one request may have together when nobody says otherwise.
+pub const FETCH_BYTES: u64 = 10_000_000;
+/// Where the local server listens when nobody says otherwise.
+pub const PORT: u16 = 8080;
+
+/// Everything an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A key that may use everything.
+    pub api_key: Option<SecretSource>,
+    /// Where the local server listens.
+    pub port: u16,
+    /// Time for one step: the whole answer, or the first token of a stream.
+    pub default_timeout: Duration,
+    /// Time for all steps together.
+    pub route_timeout: Duration,
+    /// Silence allowed inside a stream.
+    pub idle_timeout: Duration,
+    /// The provider that gets unknown models, their name unchanged.
+    pub default_provider: Option<String>,
+    /// The route or model that serves a request which names none.
+    pub default_model: Option<String>,
+    /// What may be fetched for providers that take only bytes; nothing when absent.
+    pub fetch: Option<Fetch>,
+    /// Whom we call.
+    pub providers: Vec<Provider>,
+    /// Names that clients use, and the steps behind each.
+    pub routes: Vec<Route>,
+    /// Models served by one provider under their own name.
+    pub models: Vec<Model>,
+    /// Prices that override the shipped table.
+    pub prices: Vec<Price>,
+}
+
+impl Config {
+    /// Every secret in it: the gateway's key, then each provider's keys and headers.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let of_providers =
+            self.providers.iter().flat_map(|it| it.keys.iter().chain(it.headers.values()));
+        self.api_key.iter().chain(of_providers)
+    }
+}
+
+/// What the gateway may fetch for providers that take pictures and documents only as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// From whom: names, or `*.` and the end of names. In lower case; at least one.
+    pub hosts: Vec<String>,
+    /// How many bytes all media of one request may have together.
+    pub max_bytes: u64,
+    /// Time for all media of one request together.
+    pub timeout: Duration,
+}
+
+/// A value that must not be seen: here, or in a parameter store.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// The value itself.
+    Value {
+        /// What it is.
+        value: Secret,
+        /// The variable that it was expanded from, when the whole value was one `${VAR}`.
+        variable: Option<String>,
+    },
+    /// The name of a parameter (or of a reference to a secret) in AWS that holds the value.
+    Parameter {
+        /// The parameter's full name.
+        name: String,
+        /// The variable that `export` writes in its place. Absent: the reference itself.
+        variable: Option<String>,
+    },
+}
+
+/// One company, or one server of one's own, that we call.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// What routes call it.
+    pub name: String,
+    /// Its entry in the catalog of providers; `openai` when absent.
+    pub kind: String,
+    /// Where it lives, when the catalog does not know or is not meant.
+    pub base_url: Option<String>,
+    /// Its keys: none, one (`api_key`), or a pool (`api_keys`).
+    pub keys: Vec<SecretSource>,
+    /// Headers that every call to it carries.
+    pub headers: BTreeMap<String, SecretSource>,
+    /// The version of its API, for providers that date theirs.
+    pub api_version: Option<String>,
+    /// The region of AWS that it is asked in, for providers that live there.
+    pub region: Option<String>,
+    /// Time for one step at this provider, between the step's own and the document's.
+    pub timeout: Option<Duration>,
+    /// What a scripted provider answers (`type: mock`).
+    pub script: Option<Script>,
+}
+
+/// What the scripted provider answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// The text of its answers.
+    pub answer: Option<String>,
+    /// The status of its failures. Without `fail_first`, every call fails with it.
+    pub status: Option<u16>,
+    /// How long it waits before it answers at all.
+    pub delay: Option<Duration>,
+    /// How long it waits between the words of a stream.
+    pub pause: Option<Duration>,
+    /// How many calls fail (with `status`, else 500) before the first that works.
+    pub fail_first: Option<u32>,
+    /// What a failure says in `Retry-After`, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// A name that clients put in `model`, and whom to try for it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The name: exact, case-sensitive.
+    pub name: String,
+    /// What a reader of the model list is told.
+    pub description: Option<String>,
+    /// Which failures advance to the next step.
+    pub fallback_on: FallbackOn,
+    /// Whom to try, in order; at least one.
+    pub steps: Vec<Step>,
+    /// How long a provider's model rests after a failure that names no time. Zero: it never rests.
+    pub cooldown: Duration,
+}
+
+/// One provider and its name for the model.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The name of a provider in the same document.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// What to do when a request has both tools and a response format.
+    pub conflict_resolution: Option<ConflictResolution>,
+    /// Time for this step: the whole answer, or the first token of a stream.
+    pub timeout: Option<Duration>,
+    /// Time until the first token of a stream, within `timeout`.
+    pub first_token_timeout: Option<Duration>,
+    /// How often the same step is tried again after a failure that may pass.
+    pub retries: u32,
+    /// How many tokens the model can hold, when the shipped table does not know.
+    pub context_window: Option<u64>,
+}
+
+/// Which failures advance to the next step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FallbackOn {
+    /// Those that another provider may not repeat.
+    #[default]
+    Default,
+    /// Everything but success.
+    Any,
+}
+
+/// What stays when a request has both tools and a response format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictResolution {
+    /// Tools stay; the response format goes.
+    Tools,
+    /// The response format stays; tools go.
+    Format,
+}
+
+/// A model served by one provider under its own name.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// What clients call it, and the provider too.
+    pub name: String,
+    /// The name of a provider in the same document.
+    pub provider: String,
+    /// What a reader of the model list is told.
+    pub description: Option<String>,
+}
+
+/// A price that overrides the shipped table, in micro-dollars per million tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// The name of a provider in the same document.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// For a token that is read.
+    pub input: u64,
+    /// For a token that is written.
+    pub output: u64,
+    /// For a token that is read from the provider's cache; as `input` when absent.
+    pub cached_input: Option<u64>,
+    /// For a token that is written to the provider's cache; as `input` when absent.
+    pub cache_write: Option<u64>,
+}

@@ -1,0 +1,128 @@
+//! What a configuration is before anyone asks what it means: mappings, lists and texts.
+//!
+//! YAML and stored rows both become this, so that one reader serves both.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::error::Position;
+
+/// A value and where it stands; values of stored rows stand nowhere.
+#[derive(Clone, Debug)]
+pub(super) struct Node<'a> {
+    pub(super) at: Option<Position>,
+    pub(super) value: Value<'a>,
+}
+
+/// A key and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Key<'a> {
+    pub(super) at: Option<Position>,
+    pub(super) text: Cow<'a, str>,
+}
+
+/// A key and its value.
+pub(super) type Entry<'a> = (Key<'a>, Node<'a>);
+
+/// The three shapes.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    Scalar { text: Cow<'a, str>, style: Style },
+    List(Vec<Node<'a>>),
+    Map(Vec<Entry<'a>>),
+}
+
+/// Whether the way a scalar was written says what type it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// YAML without quotes: `8080` is a number, `fast` a text.
+    Plain,
+    /// YAML in quotes: a text, whatever it looks like.
+    Quoted,
+    /// Neither: the field decides.
+    Open,
+}
+
+impl<'a> Node<'a> {
+    /// A value without a place.
+    pub(super) fn stored(value: Value<'a>) -> Self {
+        Self { at: None, value }
+    }
+
+    /// Whether nothing was written where a value could be.
+    pub(super) fn is_null(&self) -> bool {
+        match &self.value {
+            Value::Scalar { text, style: Style::Plain } => {
+                matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
+            }
+            Value::Scalar { .. } | Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
+    /// How many values it is made of, itself included.
+    pub(super) fn size(&self) -> usize {
+        let inside: usize = match &self.value {
+            Value::Scalar { .. } => 0,
+            Value::List(items) => items.iter().map(Self::size).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| value.size()).sum(),
+        };
+        inside + 1
+    }
+
+    /// How many values stand inside each other at the deepest place.
+    pub(super) fn depth(&self) -> usize {
+        let inside = match &self.value {
+            Value::Scalar { .. } => None,
+            Value::List(items) => items.iter().map(Self::depth).max(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| value.depth()).max(),
+        };
+        inside.unwrap_or(0) + 1
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Json).map(Self::stored)
+    }
+}
+
+/// Reads the JSON of a stored row.
+struct Json;
+
+impl<'de> Visitor<'de> for Json {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of the configuration")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Scalar { text: Cow::Borrowed(text), style: Style::Open })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Scalar { text: Cow::Owned(text.to_owned()), style: Style::Open })
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Scalar { text: Cow::Owned(number.to_string()), style: Style::Plain })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value<'de>, A::Error> {
+        let mut items = vec![];
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        let mut entries = vec![];
+        while let Some(key) = map.next_key::<String>()? {
+            let key = Key { at: None, text: Cow::Owned(key) };
+            entries.push((key, map.next_value()?));
+        }
+        Ok(Value::Map(entries))
+    }
+}

@@ -1,0 +1,220 @@
+//! What the configuration may say about a provider, and the secrets in it.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use storage::Secret;
+
+use super::{
+    Provider, Script, SecretSource,
+    node::{Node, Value},
+    read::{Rules, claim},
+    reader::{Fields, Keys, Reader, shown},
+    values, variables,
+};
+
+/// What the catalog of providers says about one `type`.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderKind {
+    /// The word for `type`.
+    pub name: &'static str,
+    /// Whether only the operator knows where it lives.
+    pub needs_base_url: bool,
+    /// Whether every call without a key is refused.
+    pub needs_key: bool,
+    /// Whether it lives in many regions, and its address names one.
+    pub takes_region: bool,
+}
+
+/// The `type` of a provider that names none.
+pub(super) const DEFAULT_KIND: &str = "openai";
+/// The `type` of the scripted provider.
+const SCRIPTED: &str = "mock";
+/// Headers that carry a key, so that none is missed elsewhere.
+const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
+
+pub(super) const PROVIDER: Keys = Keys {
+    of: "a provider",
+    known: &[
+        "name",
+        "type",
+        "base_url",
+        "api_key",
+        "api_keys",
+        "headers",
+        "region",
+        "api_version",
+        "timeout",
+        "script",
+    ],
+    later: &["limits"],
+};
+pub(super) const SCRIPT: Keys = Keys {
+    of: "a script",
+    known: &["answer", "status", "delay", "pause", "fail_first", "retry_after"],
+    later: &[],
+};
+/// Reads one provider.
+pub(super) fn provider(
+    rules: &mut Rules<'_>,
+    reader: &mut Reader<'_>,
+    node: &Node<'_>,
+) -> Option<Provider> {
+    let fields = reader.fields(node, &PROVIDER)?;
+    let name = reader.required(fields, "name", |reader, node| {
+        let name = reader.checked_text(node, values::provider_name);
+        claim(&mut rules.providers, reader, &name, node.at);
+        name
+    });
+    let kind = reader.optional(fields, "type", |reader, node| kind(rules, reader, node));
+    let provider = Provider {
+        name,
+        kind: kind.unwrap_or_else(|| DEFAULT_KIND.to_owned()),
+        base_url: reader
+            .optional(fields, "base_url", |it, node| it.checked_text(node, values::base_url)),
+        keys: keys(reader, fields),
+        headers: reader.optional(fields, "headers", headers).unwrap_or_default(),
+        region: reader.optional(fields, "region", |it, node| it.checked_text(node, values::region)),
+        api_version: reader.optional(fields, "api_version", Reader::text),
+        timeout: reader.optional(fields, "timeout", Reader::time_limit),
+        script: reader.optional(fields, "script", script).flatten(),
+    };
+    check_kind(rules, reader, fields, &provider);
+    Some(provider)
+}
+
+fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+    let kind = reader.text(node);
+    let known: Vec<&str> = rules.kinds.iter().map(|kind| kind.name).collect();
+    if kind.is_empty() || known.contains(&&*kind) {
+        return kind;
+    }
+    let shown = shown(node);
+    let known_list = known.join(", ");
+    let message = match values::nearest(&kind, &known) {
+        Some(near) => format!("{shown} is no type; did you mean {near}? (known: {known_list})"),
+        None => format!("{shown} is no type (known: {known_list})"),
+    };
+    reader.fault(node.at, message);
+    String::new()
+}
+
+/// Whether a provider has what its type needs, and nothing that its type has no use for.
+fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, provider: &Provider) {
+    if let Some(node) = fields.get("script").filter(|_| provider.kind != SCRIPTED) {
+        let message = format!("is for `type: {SCRIPTED}` only; remove it");
+        reader.inside("script", |reader| reader.fault(node.at, message));
+    }
+    let Some(kind) = rules.kinds.iter().find(|kind| kind.name == provider.kind) else { return };
+    if let Some(node) = fields.get("region").filter(|_| !kind.takes_region) {
+        let message = format!("is nothing that a provider of type {} has; remove it", kind.name);
+        reader.inside("region", |reader| reader.fault(node.at, message));
+    }
+    let mut missing = |key: &str, message: String| {
+        reader.inside(key, |reader| reader.fault(fields.at, message));
+    };
+    let has_address = fields.get("base_url").is_some();
+    if kind.needs_base_url && !has_address {
+        missing("base_url", format!("is missing; nobody else knows where your {} is", kind.name));
+    }
+    let name = &provider.name;
+    let is_preset = rules.kinds.iter().any(|kind| kind.name == name);
+    if is_preset && name != DEFAULT_KIND && fields.get("type").is_none() && !has_address {
+        let message = format!(
+            "is missing, so {name} and its key would go to {DEFAULT_KIND}; add `type: {name}`, \
+             or `type: {DEFAULT_KIND}` if that is meant"
+        );
+        missing("type", message);
+        return;
+    }
+    let has_key = ["api_key", "api_keys"].iter().any(|key| fields.get(key).is_some())
+        || provider.headers.keys().any(|it| KEY_HEADERS.contains(&&*it.to_ascii_lowercase()));
+    // A server at an address of one's own may be open, unless its type always has such an address.
+    let may_be_open = has_address && !kind.needs_base_url;
+    if kind.needs_key && !has_key && !may_be_open {
+        missing("api_key", format!("is missing; a provider of type {} needs one", kind.name));
+    }
+}
+
+fn script(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Script> {
+    let fields = reader.fields(node, &SCRIPT)?;
+    let mut number = |key: &str, bounds: RangeInclusive<u32>| {
+        reader.optional(fields, key, |reader, node| reader.small(node, bounds))
+    };
+    let status = number("status", 400..=599).and_then(|status| u16::try_from(status).ok());
+    let fail_first = number("fail_first", 0..=u32::MAX);
+    let retry_after = number("retry_after", 0..=86_400);
+    Some(Script {
+        answer: reader.optional(fields, "answer", Reader::any_text),
+        status,
+        delay: reader.optional(fields, "delay", Reader::duration),
+        pause: reader.optional(fields, "pause", Reader::duration),
+        fail_first,
+        retry_after,
+    })
+}
+
+/// The one key or the pool of keys.
+fn keys(reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<SecretSource> {
+    let one = reader.optional(fields, "api_key", secret).flatten();
+    let pool = reader.list(fields, "api_keys", secret);
+    if let Some(node) = fields.get("api_keys") {
+        let message = if fields.get("api_key").is_some() {
+            Some("stands beside api_key; keep one of the two")
+        } else if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            Some("is empty; give a key, or remove the line")
+        } else {
+            None
+        };
+        if let Some(message) = message {
+            reader.inside("api_keys", |reader| reader.fault(node.at, message));
+        }
+    }
+    one.into_iter().chain(pool).collect()
+}
+
+fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, SecretSource> {
+    let mut headers = BTreeMap::new();
+    let Some(fields) = reader.map(node) else { return headers };
+    for (key, node) in fields.entries {
+        let name = key.text.to_string();
+        reader.inside(&name, |reader| {
+            if let Err(message) = values::header_name(&name) {
+                reader.fault(key.at, message);
+            }
+            let twin = headers.keys().find(|it: &&String| it.eq_ignore_ascii_case(&name));
+            if let Some(twin) = twin.filter(|twin| **twin != name) {
+                reader.fault(key.at, format!("is the same header as {twin}; remove one"));
+            }
+            if let Some(value) = reader.present(node, secret).flatten() {
+                headers.insert(name.clone(), value);
+            }
+        });
+    }
+    headers
+}
+
+/// A value that must not be seen, or `ssm:` and the name of the parameter that holds it.
+///
+/// A stored reference also says, behind a `#`, which variable `export` writes in its place.
+pub(super) fn secret(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretSource> {
+    let scalar = reader.text_scalar(node)?;
+    let Some(reference) = scalar.text.strip_prefix("ssm:") else {
+        if let Err(message) = values::secret(&scalar.text) {
+            reader.fault(node.at, message);
+        }
+        let value = Secret::new(&*scalar.text);
+        return Some(SecretSource::Value { value, variable: scalar.variable });
+    };
+    let (name, remembered) = match reference.split_once('#') {
+        Some((name, variable)) => (name, Some(variable)),
+        None => (reference, None),
+    };
+    if let Err(message) = values::parameter_name(name) {
+        reader.fault(node.at, message);
+    }
+    if remembered.is_some_and(|variable| !variables::is_name(variable)) {
+        reader.fault(node.at, "after `#` comes the name of a variable");
+    }
+    let variable = remembered.map(str::to_owned).or(scalar.variable);
+    Some(SecretSource::Parameter { name: name.to_owned(), variable })
+}

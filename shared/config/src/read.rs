@@ -1,0 +1,275 @@
+//! What a configuration may say: one function per mapping, read from the top.
+
+use super::{
+    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
+    Price, ROUTE_TIMEOUT, Route, Step,
+    error::{ConfigErrors, Position},
+    fetch::fetch,
+    node::{Node, Value},
+    provider::{ProviderKind, provider, secret},
+    reader::{Fields, Keys, Reader, Variables, shown},
+    values, yaml,
+};
+
+const DOCUMENT: Keys = Keys {
+    of: "a configuration",
+    known: &[
+        "api_key",
+        "port",
+        "default_timeout",
+        "route_timeout",
+        "idle_timeout",
+        "default_provider",
+        "default_model",
+        "fetch",
+        "providers",
+        "routes",
+        "models",
+        "prices",
+    ],
+    later: &["admin", "metrics", "cache", "tenants"],
+};
+const ROUTE: Keys = Keys {
+    of: "a route",
+    known: &["name", "description", "fallback_on", "steps", "cooldown"],
+    later: &[],
+};
+const STEP: Keys = Keys {
+    of: "a step",
+    known: &[
+        "provider",
+        "model",
+        "conflict_resolution",
+        "timeout",
+        "first_token_timeout",
+        "retries",
+        "context_window",
+    ],
+    later: &[],
+};
+const MODEL: Keys = Keys { of: "a model", known: &["name", "provider", "description"], later: &[] };
+const PRICE: Keys = Keys {
+    of: "a price",
+    known: &["provider", "model", "input", "output", "cached_input", "cache_write"],
+    later: &[],
+};
+
+/// Reads a configuration that people wrote, as YAML.
+///
+/// `variables` says what each `${VAR}` stands for, `kinds` which types of provider there are.
+pub fn read(
+    text: &str,
+    variables: Variables<'_>,
+    kinds: &[ProviderKind],
+) -> Result<Config, ConfigErrors> {
+    read_node(&yaml::parse(text)?, Some(variables), kinds)
+}
+
+/// Reads a configuration that a store kept: the same rules, but a `${` is only that.
+pub(super) fn read_stored(node: &Node<'_>, kinds: &[ProviderKind]) -> Result<Config, ConfigErrors> {
+    read_node(node, None, kinds)
+}
+
+fn read_node(
+    node: &Node<'_>,
+    variables: Option<Variables<'_>>,
+    kinds: &[ProviderKind],
+) -> Result<Config, ConfigErrors> {
+    let mut rules = Rules { kinds, providers: vec![], served: vec![], prices: vec![] };
+    let mut reader = Reader::new(variables);
+    let config = rules.config(&mut reader, node);
+    let faults = reader.into_faults();
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        _ => Err(ConfigErrors::in_order(faults)),
+    }
+}
+
+/// The rules, and the names that were met so far.
+pub(super) struct Rules<'k> {
+    pub(super) kinds: &'k [ProviderKind],
+    pub(super) providers: Vec<Named>,
+    served: Vec<Named>,
+    prices: Vec<Named>,
+}
+
+/// A name, and what has it.
+pub(super) struct Named {
+    pub(super) name: String,
+    path: String,
+    at: Option<Position>,
+}
+
+impl Rules<'_> {
+    fn config(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Config> {
+        let fields = reader.fields(node, &DOCUMENT)?;
+        need_entries(reader, fields, "providers", "a gateway calls at least one provider");
+        // Providers first and defaults last, so that each name is known before it is used.
+        let providers = reader.list(fields, "providers", |it, node| provider(self, it, node));
+        let routes = reader.list(fields, "routes", |it, node| self.route(it, node));
+        let models = reader.list(fields, "models", |it, node| self.model(it, node));
+        let timeout = |reader: &mut Reader<'_>, key: &str, usual| {
+            reader.optional(fields, key, Reader::time_limit).unwrap_or(usual)
+        };
+        Some(Config {
+            api_key: reader.optional(fields, "api_key", secret).flatten(),
+            port: port(reader, fields),
+            default_timeout: timeout(reader, "default_timeout", DEFAULT_TIMEOUT),
+            route_timeout: timeout(reader, "route_timeout", ROUTE_TIMEOUT),
+            idle_timeout: timeout(reader, "idle_timeout", IDLE_TIMEOUT),
+            default_provider: reader
+                .optional(fields, "default_provider", |it, node| self.provider_of(it, node)),
+            default_model: reader
+                .optional(fields, "default_model", |it, node| self.default_model(it, node)),
+            fetch: reader.optional(fields, "fetch", fetch).flatten(),
+            prices: reader.list(fields, "prices", |it, node| self.price(it, node)),
+            providers,
+            routes,
+            models,
+        })
+    }
+
+    fn route(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Route> {
+        let fields = reader.fields(node, &ROUTE)?;
+        let route = Route {
+            name: reader.required(fields, "name", |it, node| self.served_name(it, node)),
+            description: reader.optional(fields, "description", Reader::text),
+            fallback_on: reader.optional(fields, "fallback_on", fallback_on).unwrap_or_default(),
+            steps: reader.list(fields, "steps", |it, node| self.step(it, node)),
+            cooldown: reader.optional(fields, "cooldown", Reader::duration).unwrap_or(COOLDOWN),
+        };
+        need_entries(reader, fields, "steps", "a route has at least one step");
+        Some(route)
+    }
+
+    fn step(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Step> {
+        let fields = reader.fields(node, &STEP)?;
+        Some(Step {
+            provider: reader.required(fields, "provider", |it, node| self.provider_of(it, node)),
+            model: reader.required(fields, "model", model_name),
+            conflict_resolution: reader
+                .optional(fields, "conflict_resolution", conflict_resolution)
+                .flatten(),
+            timeout: reader.optional(fields, "timeout", Reader::time_limit),
+            first_token_timeout: reader.optional(fields, "first_token_timeout", Reader::time_limit),
+            retries: reader.optional(fields, "retries", retries).unwrap_or(0),
+            context_window: reader
+                .optional(fields, "context_window", |it, node| it.whole(node, 1..=1_000_000_000)),
+        })
+    }
+
+    fn model(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Model> {
+        let fields = reader.fields(node, &MODEL)?;
+        Some(Model {
+            name: reader.required(fields, "name", |it, node| self.served_name(it, node)),
+            provider: reader.required(fields, "provider", |it, node| self.provider_of(it, node)),
+            description: reader.optional(fields, "description", Reader::text),
+        })
+    }
+
+    fn price(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Price> {
+        let fields = reader.fields(node, &PRICE)?;
+        let price = Price {
+            provider: reader.required(fields, "provider", |it, node| self.provider_of(it, node)),
+            model: reader.required(fields, "model", model_name),
+            input: reader.required(fields, "input", Reader::money),
+            output: reader.required(fields, "output", Reader::money),
+            cached_input: reader.optional(fields, "cached_input", Reader::money),
+            cache_write: reader.optional(fields, "cache_write", Reader::money),
+        };
+        if !price.provider.is_empty() && !price.model.is_empty() {
+            let name = format!("{}/{}", price.provider, price.model);
+            claim(&mut self.prices, reader, &name, node.at);
+        }
+        Some(price)
+    }
+
+    /// The name of a route or model, which no other has.
+    fn served_name(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+        let name = model_name(reader, node);
+        claim(&mut self.served, reader, &name, node.at);
+        name
+    }
+
+    /// The name of a provider of this document.
+    fn provider_of(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+        let name = reader.text(node);
+        if name.is_empty() || self.providers.iter().any(|known| known.name == name) {
+            return name;
+        }
+        let known: Vec<&str> = self.providers.iter().map(|it| &*it.name).collect();
+        let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        reader.fault(node.at, format!("names no provider: {} (known: {list})", shown(node)));
+        String::new()
+    }
+
+    /// The name of a route or model, or `provider/model`.
+    fn default_model(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+        let name = reader.text(node);
+        let is_served = self.served.iter().any(|known| known.name == name);
+        let provider = name.split_once('/').map(|(provider, _)| provider);
+        let names_provider = self.providers.iter().any(|known| Some(&*known.name) == provider);
+        if !is_served && !names_provider && !name.is_empty() {
+            let known: Vec<&str> = self.served.iter().map(|it| &*it.name).collect();
+            let hint = values::nearest(&name, &known)
+                .map_or(String::new(), |near| format!("; did you mean {near}?"));
+            reader.fault(node.at, format!("names no route and no model: {}{hint}", shown(node)));
+        }
+        name
+    }
+}
+
+/// Notes that the value being read has this name, or that another has it already.
+pub(super) fn claim(
+    names: &mut Vec<Named>,
+    reader: &mut Reader<'_>,
+    name: &str,
+    at: Option<Position>,
+) {
+    if name.is_empty() {
+        return;
+    }
+    if let Some(first) = names.iter().find(|known| known.name == name) {
+        let line = first.at.map_or(String::new(), |at| format!(" on line {}", at.line));
+        reader.fault(at, format!("is taken by {}{line}", first.path));
+        return;
+    }
+    let path = reader.path().trim_end_matches(".name").to_owned();
+    names.push(Named { name: name.to_owned(), path, at });
+}
+
+/// Whether a list that must have entries is there and has some.
+pub(super) fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &str, why: &str) {
+    let (at, what) = match fields.get(key) {
+        None => (fields.at, "is missing"),
+        Some(Node { at, value: Value::List(items) }) if items.is_empty() => (*at, "is empty"),
+        Some(_) => return,
+    };
+    reader.inside(key, |reader| reader.fault(at, format!("{what}; {why}")));
+}
+
+fn port(reader: &mut Reader<'_>, fields: Fields<'_>) -> u16 {
+    let port = reader.optional(fields, "port", |it, node| it.whole(node, 1..=65_535));
+    port.and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT)
+}
+
+fn retries(reader: &mut Reader<'_>, node: &Node<'_>) -> u32 {
+    reader.small(node, 0..=10)
+}
+
+fn model_name(reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+    reader.checked_text(node, values::model_name)
+}
+
+fn fallback_on(reader: &mut Reader<'_>, node: &Node<'_>) -> FallbackOn {
+    let words = [("default", FallbackOn::Default), ("any", FallbackOn::Any)];
+    reader.word(node, &words).unwrap_or_default()
+}
+
+fn conflict_resolution(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ConflictResolution> {
+    let words = [("tools", ConflictResolution::Tools), ("format", ConflictResolution::Format)];
+    reader.word(node, &words)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,335 @@
+//! Reads nodes field by field and collects every fault on the way.
+//!
+//! A faulty value is noted and stands in as an empty one, so that reading goes on; nobody sees it,
+//! because one fault refuses the document. What the fields are is said in `read`.
+
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+
+use super::{
+    error::{ConfigError, Position},
+    node::{Entry, Node, Style, Value},
+    values,
+    variables::expand,
+};
+
+/// Looks a variable up.
+pub(super) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+
+/// Reads nodes and remembers what is wrong with them.
+pub(super) struct Reader<'v> {
+    /// What `${VAR}` stands for; None where texts are taken as they are.
+    variables: Option<Variables<'v>>,
+    path: String,
+    faults: Vec<ConfigError>,
+}
+
+/// The entries of one mapping.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'n> {
+    pub(super) at: Option<Position>,
+    pub(super) entries: &'n [Entry<'n>],
+}
+
+/// The keys that a mapping may have.
+pub(super) struct Keys {
+    /// What they belong to, such as `a step`.
+    pub(super) of: &'static str,
+    /// Those that are read.
+    pub(super) known: &'static [&'static str],
+    /// Those that have a meaning in the contract and none here yet.
+    pub(super) later: &'static [&'static str],
+}
+
+/// A scalar whose variables are known.
+pub(super) struct Scalar<'n> {
+    pub(super) text: Cow<'n, str>,
+    /// The variable, when the whole text was one.
+    pub(super) variable: Option<String>,
+    /// How it was written; open when a variable had a part in it.
+    style: Style,
+}
+
+impl<'v> Reader<'v> {
+    pub(super) fn new(variables: Option<Variables<'v>>) -> Self {
+        Self { variables, path: String::new(), faults: vec![] }
+    }
+
+    /// What was wrong.
+    pub(super) fn into_faults(self) -> Vec<ConfigError> {
+        self.faults
+    }
+
+    /// Notes that the value being read is wrong.
+    pub(super) fn fault(&mut self, at: Option<Position>, message: impl Into<String>) {
+        let fault = ConfigError { position: at, path: self.path.clone(), message: message.into() };
+        self.faults.push(fault);
+    }
+
+    /// The value being read, as faults call it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Opens a mapping. Keys that it may not have, or has twice, are faults.
+    pub(super) fn fields<'n>(&mut self, node: &'n Node<'n>, keys: &Keys) -> Option<Fields<'n>> {
+        let fields = self.map(node)?;
+        for (key, _) in fields.entries {
+            if keys.known.contains(&&*key.text) {
+                continue;
+            }
+            let message = if keys.later.contains(&&*key.text) {
+                "is not supported by this version yet; remove it".to_owned()
+            } else {
+                let known = keys.known.join(", ");
+                match values::nearest(&key.text, keys.known) {
+                    Some(near) => format!("is no key of {}; did you mean {near}?", keys.of),
+                    None => format!("is no key of {} (known: {known})", keys.of),
+                }
+            };
+            self.inside(&key.text, |reader| reader.fault(key.at, message));
+        }
+        Some(fields)
+    }
+
+    /// Opens a mapping whose keys are the operator's own. A key that it has twice is a fault.
+    pub(super) fn map<'n>(&mut self, node: &'n Node<'n>) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            self.fault(node.at, "takes `key: value` lines, not a list or a single value");
+            return None;
+        };
+        for (index, (key, _)) in entries.iter().enumerate() {
+            let first = entries.iter().take(index).find(|(known, _)| known.text == key.text);
+            if let Some((first, _)) = first {
+                let place =
+                    first.at.map_or(String::new(), |at| format!(" (first on line {})", at.line));
+                let message = format!("is given twice{place}; remove one");
+                self.inside(&key.text, |reader| reader.fault(key.at, message));
+            }
+        }
+        Some(Fields { at: node.at, entries })
+    }
+
+    /// Reads a value that must be there.
+    pub(super) fn required<'n, T: Default>(
+        &mut self,
+        fields: Fields<'n>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &'n Node<'n>) -> T,
+    ) -> T {
+        if fields.get(key).is_none() {
+            self.inside(key, |reader| reader.fault(fields.at, "is missing"));
+            return T::default();
+        }
+        self.optional(fields, key, read).unwrap_or_default()
+    }
+
+    /// Reads a value that may be there.
+    pub(super) fn optional<'n, T>(
+        &mut self,
+        fields: Fields<'n>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &'n Node<'n>) -> T,
+    ) -> Option<T> {
+        let node = fields.get(key)?;
+        self.inside(key, |reader| reader.present(node, read))
+    }
+
+    /// Reads the values of a list that may be there; those that cannot be read are left out.
+    pub(super) fn list<'n, T>(
+        &mut self,
+        fields: Fields<'n>,
+        key: &str,
+        mut read: impl FnMut(&mut Self, &'n Node<'n>) -> Option<T>,
+    ) -> Vec<T> {
+        let read_all = |reader: &mut Self, node: &'n Node<'n>| {
+            let Value::List(items) = &node.value else {
+                reader.fault(node.at, "takes a list: one entry per line, each behind `- `");
+                return vec![];
+            };
+            let mut list = vec![];
+            for (index, item) in items.iter().enumerate() {
+                let place = format!("[{index}]");
+                list.extend(
+                    reader.inside(&place, |reader| reader.present(item, &mut read)).flatten(),
+                );
+            }
+            list
+        };
+        self.optional(fields, key, read_all).unwrap_or_default()
+    }
+
+    /// Runs `read` one step further down the path: under a key, or at `[index]`.
+    pub(super) fn inside<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if length > 0 && !step.starts_with('[') {
+            self.path.push('.');
+        }
+        self.path.push_str(step);
+        let result = read(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Reads a value unless it is empty, which is a fault.
+    pub(super) fn present<'n, T>(
+        &mut self,
+        node: &'n Node<'n>,
+        read: impl FnOnce(&mut Self, &'n Node<'n>) -> T,
+    ) -> Option<T> {
+        if node.is_null() {
+            self.fault(node.at, "has no value; give one, or remove the line");
+            return None;
+        }
+        Some(read(self, node))
+    }
+
+    /// Reads a single value whatever its type, its variables replaced.
+    pub(super) fn scalar<'n>(&mut self, node: &'n Node<'n>) -> Option<Scalar<'n>> {
+        let Value::Scalar { text, style } = &node.value else {
+            self.fault(node.at, "takes a single value, not a list or mapping");
+            return None;
+        };
+        let as_it_is = || Scalar { text: Cow::Borrowed(text), variable: None, style: *style };
+        let Some(variables) = self.variables.filter(|_| text.contains("${")) else {
+            return Some(as_it_is());
+        };
+        match expand(text, variables) {
+            Ok(expanded) => Some(Scalar {
+                text: Cow::Owned(expanded.text),
+                variable: expanded.variable,
+                style: Style::Open,
+            }),
+            Err(wrong) => {
+                for message in wrong {
+                    self.fault(node.at, message);
+                }
+                None
+            }
+        }
+    }
+
+    /// Reads a single value that is a text and not a number or truth value.
+    pub(super) fn text_scalar<'n>(&mut self, node: &'n Node<'n>) -> Option<Scalar<'n>> {
+        let scalar = self.scalar(node)?;
+        if scalar.style == Style::Plain && values::is_no_text(&scalar.text) {
+            self.fault(
+                node.at,
+                "is a number or truth value where a text belongs; put it in quotes",
+            );
+            return None;
+        }
+        Some(scalar)
+    }
+
+    /// Reads a text, which may be empty.
+    pub(super) fn any_text(&mut self, node: &Node<'_>) -> String {
+        self.text_scalar(node).map(|it| it.text.into_owned()).unwrap_or_default()
+    }
+
+    /// Reads a text that says something.
+    pub(super) fn text(&mut self, node: &Node<'_>) -> String {
+        let Some(scalar) = self.text_scalar(node) else { return String::new() };
+        if scalar.text.trim().is_empty() {
+            self.fault(node.at, "is empty; give a value, or remove the line");
+        }
+        scalar.text.into_owned()
+    }
+
+    /// Reads a text and checks it; the complaint must not repeat the text.
+    pub(super) fn checked_text(
+        &mut self,
+        node: &Node<'_>,
+        check: impl FnOnce(&str) -> Result<(), &'static str>,
+    ) -> String {
+        let text = self.text(node);
+        if text.trim().is_empty() {
+            return text;
+        }
+        if let Err(message) = check(&text) {
+            self.fault(node.at, message);
+            return String::new();
+        }
+        text
+    }
+
+    /// Reads a whole number within bounds.
+    pub(super) fn whole(&mut self, node: &Node<'_>, bounds: RangeInclusive<u64>) -> u64 {
+        let (lowest, highest) = (*bounds.start(), *bounds.end());
+        let Some(text) = self.number(node) else { return lowest };
+        let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| is_whole && bounds.contains(number));
+        number.unwrap_or_else(|| {
+            self.fault(node.at, format!("takes a whole number from {lowest} to {highest}"));
+            lowest
+        })
+    }
+
+    /// Reads a small whole number within bounds.
+    pub(super) fn small(&mut self, node: &Node<'_>, bounds: RangeInclusive<u32>) -> u32 {
+        let number = self.whole(node, u64::from(*bounds.start())..=u64::from(*bounds.end()));
+        u32::try_from(number).unwrap_or(*bounds.end())
+    }
+
+    /// Reads a price in micro-dollars per million tokens.
+    pub(super) fn money(&mut self, node: &Node<'_>) -> u64 {
+        let Some(text) = self.number(node) else { return 0 };
+        values::money(&text).unwrap_or_else(|message| {
+            self.fault(node.at, message);
+            0
+        })
+    }
+
+    /// Reads a duration, which may be zero.
+    pub(super) fn duration(&mut self, node: &Node<'_>) -> Duration {
+        let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
+        values::duration(&scalar.text).unwrap_or_else(|message| {
+            self.fault(node.at, message);
+            Duration::ZERO
+        })
+    }
+
+    /// Reads a duration that allows something to happen.
+    pub(super) fn time_limit(&mut self, node: &Node<'_>) -> Duration {
+        let before = self.faults.len();
+        let duration = self.duration(node);
+        if duration.is_zero() && self.faults.len() == before {
+            self.fault(node.at, "is zero, so that nothing could ever answer; give it some time");
+        }
+        duration
+    }
+
+    /// Reads one word of a few.
+    pub(super) fn word<T: Copy>(&mut self, node: &Node<'_>, words: &[(&str, T)]) -> Option<T> {
+        let scalar = self.text_scalar(node)?;
+        let found = words.iter().find(|(word, _)| *word == scalar.text);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.fault(node.at, format!("is none of: {}", known.join(", ")));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    fn number<'n>(&mut self, node: &'n Node<'n>) -> Option<Cow<'n, str>> {
+        let scalar = self.scalar(node)?;
+        if scalar.style == Style::Quoted {
+            self.fault(node.at, "is a text where a number belongs; remove the quotes");
+            return None;
+        }
+        Some(scalar.text)
+    }
+}
+
+impl<'n> Fields<'n> {
+    /// The value under a key.
+    pub(super) fn get(&self, key: &str) -> Option<&'n Node<'n>> {
+        self.entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
+    }
+}
+
+/// A text as faults show it: as it was written, so without what variables hold.
+pub(super) fn shown(node: &Node<'_>) -> String {
+    match &node.value {
+        Value::Scalar { text, .. } => format!("{text:?}"),
+        Value::List(_) | Value::Map(_) => String::new(),
+    }
+}

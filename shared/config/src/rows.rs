@@ -1,0 +1,181 @@
+//! A document as the rows of a store, and back.
+//!
+//! One row holds the settings, one each provider, route, model and price, and one a digest of all
+//! others: rows that were read halfway through a change do not fit it. Secrets are not in rows; a
+//! row names the parameter that keeps each.
+
+use std::fmt;
+
+use serde::Deserialize;
+use storage::{Row, Secret};
+
+use super::{
+    Config, ConfigErrors, ProviderKind, SecretSource,
+    node::{Key, Node, Value},
+    read::read_stored,
+    secrets::{Place, places, variables},
+    write::{self, Entries, Written},
+};
+
+/// The partition of the configuration.
+pub const PARTITION: &str = "config";
+/// The row that holds the digest.
+const VERSION: &str = "version";
+/// The row that holds what stands at the top of the document.
+const SETTINGS: &str = "settings";
+/// The lists of a document, and what a row of each is called.
+const LISTS: [(&str, &str); 4] =
+    [("provider", "providers"), ("route", "routes"), ("model", "models"), ("price", "prices")];
+
+/// Why rows are no configuration.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// There are none: nothing was ever applied.
+    Absent,
+    /// They were read while they were changed. Reading again will do.
+    Torn,
+    /// A row is not what this version writes.
+    Row {
+        /// Its place within the partition.
+        sk: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// What they say is wrong.
+    ConfigErrors(ConfigErrors),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("there is no configuration yet; `apply` writes one"),
+            Self::Torn => f.write_str("the configuration was read while it was changed"),
+            Self::Row { sk, cause } => write!(f, "the row {sk} cannot be read: {cause}"),
+            Self::ConfigErrors(faults) => write!(f, "the stored configuration is wrong: {faults}"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// The rows of a document, in order, and the parameters that its secrets belong in.
+///
+/// `prefix` begins the names of parameters, such as `/lockgate/prod`.
+pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)>) {
+    let prefix = prefix.trim_end_matches('/');
+    let variables = variables(config);
+    let secret = |place: &Place, source: &SecretSource| {
+        let name = match source {
+            SecretSource::Value { .. } => format!("{prefix}/{}", place.parameter()),
+            SecretSource::Parameter { name, .. } => name.clone(),
+        };
+        let variable = variables.get(place).map_or(String::new(), |it| format!("#{it}"));
+        Written::Text(format!("ssm:{name}{variable}"))
+    };
+    let mut rows = vec![row(SETTINGS.to_owned(), 0, write::settings(config, &secret))];
+    for (position, it) in config.providers.iter().enumerate() {
+        rows.push(row(format!("provider/{}", it.name), position, write::provider(it, &secret)));
+    }
+    for (position, it) in config.routes.iter().enumerate() {
+        rows.push(row(format!("route/{}", it.name), position, write::route(it)));
+    }
+    for (position, it) in config.models.iter().enumerate() {
+        rows.push(row(format!("model/{}", it.name), position, write::model(it)));
+    }
+    for (position, it) in config.prices.iter().enumerate() {
+        let sk = format!("price/{}/{}", it.provider, it.model);
+        rows.push(row(sk, position, write::price(it)));
+    }
+    rows.push(version_row(&rows));
+    rows.sort_by(|one, other| one.sk.cmp(&other.sk));
+    let parameters = places(config).into_iter().filter_map(|(place, source)| match source {
+        SecretSource::Value { value, .. } => {
+            Some((format!("{prefix}/{}", place.parameter()), value.clone()))
+        }
+        SecretSource::Parameter { .. } => None,
+    });
+    (rows, parameters.collect())
+}
+
+/// Reads all rows of the partition.
+pub fn from_rows(rows: &[Row], kinds: &[ProviderKind]) -> Result<Config, Unreadable> {
+    let Some(version) = rows.iter().find(|row| is_version(row)) else {
+        return Err(if rows.is_empty() { Unreadable::Absent } else { Unreadable::Torn });
+    };
+    if version.value != version_row(rows).value {
+        return Err(Unreadable::Torn);
+    }
+    let mut settings = vec![];
+    let mut lists = LISTS.map(|_| vec![]);
+    for row in rows.iter().filter(|row| !is_version(row)) {
+        let unreadable = |cause: String| Unreadable::Row { sk: row.sk.clone(), cause };
+        let placed: Placed<'_> =
+            serde_json::from_str(&row.value).map_err(|error| unreadable(error.to_string()))?;
+        let kind = row.sk.split('/').next().unwrap_or_default();
+        let list = LISTS.iter().zip(&mut lists).find(|((name, _), _)| *name == kind);
+        match (list, placed.entry.value) {
+            (Some((_, list)), value) => list.push((placed.position, &row.sk, Node::stored(value))),
+            (None, Value::Map(entries)) if row.sk == SETTINGS => settings = entries,
+            (None, _) => return Err(unreadable("this version knows no such row".to_owned())),
+        }
+    }
+    for ((_, key), mut list) in LISTS.into_iter().zip(lists) {
+        list.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
+        let items = list.into_iter().map(|(_, _, node)| node).collect();
+        settings.push((Key { at: None, text: key.into() }, Node::stored(Value::List(items))));
+    }
+    read_stored(&Node::stored(Value::Map(settings)), kinds).map_err(Unreadable::ConfigErrors)
+}
+
+/// The row that holds the digest of all `rows`, whether or not one of them is such a row already.
+pub fn version_row(rows: &[Row]) -> Row {
+    let mut rows: Vec<&Row> = rows.iter().filter(|row| !is_version(row)).collect();
+    rows.sort_by(|one, other| one.sk.cmp(&other.sk));
+    let mut digest = Fnv::default();
+    for row in rows {
+        digest.add(&row.sk);
+        digest.add(&row.value);
+    }
+    let value = format!("{{\"digest\":\"{:016x}\"}}", digest.0);
+    Row { pk: PARTITION.to_owned(), sk: VERSION.to_owned(), value, expires: None }
+}
+
+/// Whether a row is the one with the digest. While its value stays, so does everything.
+pub fn is_version(row: &Row) -> bool {
+    row.sk == VERSION
+}
+
+/// What a row holds: an entry and its place in its list.
+#[derive(Deserialize)]
+struct Placed<'a> {
+    position: usize,
+    #[serde(borrow)]
+    entry: Node<'a>,
+}
+
+fn row(sk: String, position: usize, entry: Entries) -> Row {
+    let entry = serde_json::to_string(&Written::Map(entry)).expect("texts are always JSON");
+    let value = format!("{{\"position\":{position},\"entry\":{entry}}}");
+    Row { pk: PARTITION.to_owned(), sk, value, expires: None }
+}
+
+/// FNV-1a: small and stable, and nobody attacks it here.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, text: &str) {
+        let length = (text.len() as u64).to_be_bytes();
+        for byte in length.iter().chain(text.as_bytes()) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Where a configuration's secrets stand, and what each is called elsewhere.
+
+use std::collections::BTreeMap;
+
+use super::{Config, SecretSource};
+
+/// A place in a document where a secret stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The gateway's own key.
+    Gateway,
+    /// The only key of a provider.
+    Key { provider: String },
+    /// One of several keys of a provider, counted from 1.
+    Pooled { provider: String, number: usize },
+    /// A header of a provider.
+    Header { provider: String, header: String },
+}
+
+impl Place {
+    /// The end of the name of the parameter that keeps it.
+    pub(super) fn parameter(&self) -> String {
+        match self {
+            Self::Gateway => "api_key".to_owned(),
+            Self::Key { provider } => format!("providers/{provider}"),
+            Self::Pooled { provider, number } => format!("providers/{provider}/{number}"),
+            Self::Header { provider, header } => format!("providers/{provider}/headers/{header}"),
+        }
+    }
+
+    /// A name for the variable that may hold it, when nobody gave one.
+    fn variable(&self) -> String {
+        let name = match self {
+            Self::Gateway => "gateway_api_key".to_owned(),
+            Self::Key { provider } => format!("{provider}_api_key"),
+            Self::Pooled { provider, number } => format!("{provider}_api_key_{number}"),
+            Self::Header { provider, header } => format!("{provider}_{header}"),
+        };
+        let fits =
+            |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
+        let name: String = name.chars().map(fits).collect();
+        if name.starts_with(|first: char| first.is_ascii_digit()) {
+            format!("_{name}")
+        } else {
+            name
+        }
+    }
+}
+
+/// Every secret of a document and where it stands.
+pub(super) fn places(config: &Config) -> Vec<(Place, &SecretSource)> {
+    let mut places: Vec<_> = config.api_key.iter().map(|it| (Place::Gateway, it)).collect();
+    for it in &config.providers {
+        for (index, key) in it.keys.iter().enumerate() {
+            places.push((key_place(&it.name, index, it.keys.len()), key));
+        }
+        for (header, value) in &it.headers {
+            places.push((header_place(&it.name, header), value));
+        }
+    }
+    places
+}
+
+/// The place of one of a provider's keys.
+pub(super) fn key_place(provider: &str, index: usize, keys: usize) -> Place {
+    let provider = provider.to_owned();
+    if keys == 1 { Place::Key { provider } } else { Place::Pooled { provider, number: index + 1 } }
+}
+
+/// The place of one of a provider's headers.
+pub(super) fn header_place(provider: &str, header: &str) -> Place {
+    Place::Header { provider: provider.to_owned(), header: header.to_owned() }
+}
+
+/// The variable that stands for each secret: the one it came from, else one that no other has.
+///
+/// References that the operator wrote himself have none.
+pub(super) fn variables(config: &Config) -> BTreeMap<Place, String> {
+    let places = places(config);
+    let mut named = BTreeMap::new();
+    let mut unnamed = vec![];
+    for (place, source) in places {
+        match source {
+            SecretSource::Value { variable: Some(variable), .. }
+            | SecretSource::Parameter { variable: Some(variable), .. } => {
+                named.insert(place, variable.clone());
+            }
+            SecretSource::Value { variable: None, .. } => unnamed.push(place),
+            SecretSource::Parameter { variable: None, .. } => {}
+        }
+    }
+    for place in unnamed {
+        let name = place.variable();
+        let is_free = |name: &String| !named.values().any(|taken| taken == name);
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(is_free);
+        named.insert(place, free.unwrap_or(name));
+    }
+    named
+}

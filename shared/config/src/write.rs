@@ -1,0 +1,191 @@
+//! A document as the keys and texts that say it again, with what is usual left out.
+//!
+//! The reverse of `read`; YAML and stored rows are both written from this.
+
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{
+    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn,
+    Fetch, IDLE_TIMEOUT, Model, PORT, Price, Provider, ROUTE_TIMEOUT, Route, Script, SecretSource,
+    Step,
+    provider::DEFAULT_KIND,
+    secrets::{Place, header_place, key_place},
+    values::{write_duration, write_money},
+};
+
+/// A value as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// A text, whatever it looks like.
+    Text(String),
+    /// A number, a duration, a known word or a variable: never in quotes.
+    Bare(String),
+    List(Vec<Self>),
+    Map(Entries),
+}
+
+/// Keys and values, in the order of the contract.
+pub(super) type Entries = Vec<(String, Written)>;
+
+/// Says how a secret is written at its place.
+pub(super) type WriteSecret<'w> = &'w dyn Fn(&Place, &SecretSource) -> Written;
+
+/// Stored rows hold every scalar as a text; the field that reads it knows its type.
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) | Self::Bare(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// What stands at the top of a document, its lists left out.
+pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
+    let mut map = Map::default();
+    map.some("api_key", it.api_key.as_ref().map(|key| secret(&Place::Gateway, key)));
+    map.unless("port", it.port == PORT, bare(&it.port));
+    let mut timeout = |key, value, usual| map.unless(key, value == usual, time(value));
+    timeout("default_timeout", it.default_timeout, DEFAULT_TIMEOUT);
+    timeout("route_timeout", it.route_timeout, ROUTE_TIMEOUT);
+    timeout("idle_timeout", it.idle_timeout, IDLE_TIMEOUT);
+    map.some("default_provider", it.default_provider.as_ref().map(text));
+    map.some("default_model", it.default_model.as_ref().map(text));
+    map.some("fetch", it.fetch.as_ref().map(fetch));
+    map.0
+}
+
+fn fetch(it: &Fetch) -> Written {
+    let mut map = Map::default();
+    map.put("hosts", Written::List(it.hosts.iter().map(text).collect()));
+    map.unless("max_bytes", it.max_bytes == FETCH_BYTES, bare(&it.max_bytes));
+    map.unless("timeout", it.timeout == FETCH_TIMEOUT, time(it.timeout));
+    Written::Map(map.0)
+}
+
+pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
+    let mut map = Map::default();
+    map.put("name", text(&it.name));
+    map.unless("type", it.kind == DEFAULT_KIND && !is_ambiguous(it), text(&it.kind));
+    map.some("base_url", it.base_url.as_ref().map(text));
+    let place = |index| key_place(&it.name, index, it.keys.len());
+    let keys = it.keys.iter().enumerate().map(|(index, key)| secret(&place(index), key));
+    let mut keys: Vec<Written> = keys.collect();
+    if keys.len() == 1 {
+        map.some("api_key", keys.pop());
+    }
+    map.unless("api_keys", keys.is_empty(), Written::List(keys));
+    let header = |(name, value): (&String, &SecretSource)| {
+        (name.clone(), secret(&header_place(&it.name, name), value))
+    };
+    let headers = Written::Map(it.headers.iter().map(header).collect());
+    map.unless("headers", it.headers.is_empty(), headers);
+    map.some("region", it.region.as_ref().map(text));
+    map.some("api_version", it.api_version.as_ref().map(text));
+    map.some("timeout", it.timeout.map(time));
+    map.some("script", it.script.as_ref().map(script));
+    map.0
+}
+
+/// Whether the provider's name, without a type beside it, could be taken for the type.
+fn is_ambiguous(it: &Provider) -> bool {
+    it.base_url.is_none() && it.name != DEFAULT_KIND
+}
+
+fn script(it: &Script) -> Written {
+    let mut map = Map::default();
+    map.some("answer", it.answer.as_ref().map(text));
+    map.some("status", it.status.as_ref().map(bare));
+    map.some("delay", it.delay.map(time));
+    map.some("pause", it.pause.map(time));
+    map.some("fail_first", it.fail_first.as_ref().map(bare));
+    map.some("retry_after", it.retry_after.as_ref().map(bare));
+    Written::Map(map.0)
+}
+
+pub(super) fn route(it: &Route) -> Entries {
+    let mut map = Map::default();
+    map.put("name", text(&it.name));
+    map.some("description", it.description.as_ref().map(text));
+    match it.fallback_on {
+        FallbackOn::Default => {}
+        FallbackOn::Any => map.put("fallback_on", bare(&"any")),
+    }
+    map.put("steps", Written::List(it.steps.iter().map(step).collect()));
+    map.unless("cooldown", it.cooldown == COOLDOWN, time(it.cooldown));
+    map.0
+}
+
+fn step(it: &Step) -> Written {
+    let mut map = Map::default();
+    map.put("provider", text(&it.provider));
+    map.put("model", text(&it.model));
+    let conflict_resolution = it.conflict_resolution.map(|it| match it {
+        ConflictResolution::Tools => bare(&"tools"),
+        ConflictResolution::Format => bare(&"format"),
+    });
+    map.some("conflict_resolution", conflict_resolution);
+    map.some("timeout", it.timeout.map(time));
+    map.some("first_token_timeout", it.first_token_timeout.map(time));
+    map.unless("retries", it.retries == 0, bare(&it.retries));
+    map.some("context_window", it.context_window.as_ref().map(bare));
+    Written::Map(map.0)
+}
+
+pub(super) fn model(it: &Model) -> Entries {
+    let mut map = Map::default();
+    map.put("name", text(&it.name));
+    map.put("provider", text(&it.provider));
+    map.some("description", it.description.as_ref().map(text));
+    map.0
+}
+
+pub(super) fn price(it: &Price) -> Entries {
+    let money = |micros| Written::Bare(write_money(micros));
+    let mut map = Map::default();
+    map.put("provider", text(&it.provider));
+    map.put("model", text(&it.model));
+    map.put("input", money(it.input));
+    map.put("output", money(it.output));
+    map.some("cached_input", it.cached_input.map(money));
+    map.some("cache_write", it.cache_write.map(money));
+    map.0
+}
+
+#[derive(Default)]
+struct Map(Entries);
+
+impl Map {
+    fn put(&mut self, key: &str, value: Written) {
+        self.0.push((key.to_owned(), value));
+    }
+
+    fn some(&mut self, key: &str, value: Option<Written>) {
+        self.0.extend(value.map(|value| (key.to_owned(), value)));
+    }
+
+    fn unless(&mut self, key: &str, is_usual: bool, value: Written) {
+        self.some(key, Some(value).filter(|_| !is_usual));
+    }
+}
+
+fn text(it: &impl ToString) -> Written {
+    Written::Text(it.to_string())
+}
+
+fn bare(it: &impl ToString) -> Written {
+    Written::Bare(it.to_string())
+}
+
+fn time(it: Duration) -> Written {
+    Written::Bare(write_duration(it))
+}

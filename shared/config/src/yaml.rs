@@ -1,0 +1,358 @@
+//! YAML text into nodes: anchors resolved, merge keys merged, sizes bounded.
+//!
+//! What the values mean is decided elsewhere.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::{
+    error::{ConfigError, ConfigErrors, Position},
+    node::{Entry, Key, Node, Style, Value},
+};
+
+/// Deeper than any configuration, and shallow enough for every stack.
+const DEPTH: usize = 32;
+/// How many values aliases may add: more than any configuration has.
+const SIZE: usize = 50_000;
+
+/// Reads one document; an empty text is an empty mapping.
+pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut parser = Parser::new_from_str(text);
+    let mut builder = Builder::default();
+    match builder.build(&mut parser) {
+        Ok(()) => {}
+        Err(Stop::Syntax(error)) => builder.faults.push(syntax_fault(text, &error)),
+        Err(Stop::ConfigError(fault)) => builder.faults.push(fault),
+    }
+    if !builder.faults.is_empty() {
+        return Err(ConfigErrors::in_order(builder.faults));
+    }
+    let start = Position { line: 1, column: 1 };
+    let empty = Node { at: Some(start), value: Value::Map(vec![]) };
+    Ok(builder.root.filter(|root| !root.is_null()).unwrap_or(empty))
+}
+
+/// Why reading cannot go on.
+enum Stop {
+    Syntax(ScanError),
+    ConfigError(ConfigError),
+}
+
+/// A list or mapping that has begun and not ended.
+struct Open<'a> {
+    at: Position,
+    anchor: usize,
+    inside: Inside<'a>,
+}
+
+enum Inside<'a> {
+    List(Vec<Node<'a>>),
+    Map { pairs: Vec<(Node<'a>, Node<'a>)>, key: Option<Node<'a>> },
+}
+
+#[derive(Default)]
+struct Builder<'a> {
+    open: Vec<Open<'a>>,
+    anchors: BTreeMap<usize, Node<'a>>,
+    root: Option<Node<'a>>,
+    configs: usize,
+    /// How many values aliases have added.
+    size: usize,
+    faults: Vec<ConfigError>,
+}
+
+impl<'a> Builder<'a> {
+    fn build(&mut self, parser: &mut Parser<'a, StrInput<'a>>) -> Result<(), Stop> {
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(Stop::Syntax)?;
+            self.take(event, position(&span.start))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event<'a>, at: Position) -> Result<(), Stop> {
+        match event {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            Event::DocumentStart(_) => self.start_document(at),
+            Event::Alias(anchor) => self.alias(anchor, at),
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = self.style(style, tag.as_deref(), at);
+                self.put(Node { at: Some(at), value: Value::Scalar { text, style } }, anchor)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), at);
+                self.open(Open { at, anchor, inside: Inside::List(vec![]) })
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.refuse_tag(tag.as_deref(), at);
+                self.open(Open { at, anchor, inside: Inside::Map { pairs: vec![], key: None } })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+        }
+    }
+
+    fn start_document(&mut self, at: Position) -> Result<(), Stop> {
+        self.configs += 1;
+        if self.configs > 1 {
+            return Err(stop(at, "a second document begins here; a file holds one configuration"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, open: Open<'a>) -> Result<(), Stop> {
+        if self.open.len() >= DEPTH {
+            return Err(stop(open.at, format!("values stand more than {DEPTH} deep")));
+        }
+        self.open.push(open);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Stop> {
+        let Some(open) = self.open.pop() else { return Ok(()) };
+        let value = match open.inside {
+            Inside::List(items) => Value::List(items),
+            Inside::Map { pairs, .. } => Value::Map(self.entries(pairs)),
+        };
+        self.put(Node { at: Some(open.at), value }, open.anchor)
+    }
+
+    /// Puts a finished value where it belongs, and remembers it for aliases.
+    fn put(&mut self, node: Node<'a>, anchor: usize) -> Result<(), Stop> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.inside) {
+            None => self.root = Some(node),
+            Some(Inside::List(items)) => items.push(node),
+            Some(Inside::Map { pairs, key }) => match key.take() {
+                None => *key = Some(node),
+                Some(key) => pairs.push((key, node)),
+            },
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Stop> {
+        let Some(node) = self.anchors.get(&anchor) else {
+            return Err(stop(at, "this alias stands inside the value that it names"));
+        };
+        if self.open.len() + node.depth() > DEPTH + 1 {
+            return Err(stop(at, format!("with this alias, values stand more than {DEPTH} deep")));
+        }
+        self.size += node.size();
+        if self.size > SIZE {
+            return Err(stop(at, format!("with this alias, there are more than {SIZE} values")));
+        }
+        let node = Node { at: Some(at), ..node.clone() };
+        self.put(node, 0)
+    }
+
+    /// Pairs into entries: keys are texts, and `<<` brings in what is not given outright.
+    fn entries(&mut self, pairs: Vec<(Node<'a>, Node<'a>)>) -> Vec<Entry<'a>> {
+        let mut entries = vec![];
+        let mut merged = vec![];
+        for (key, value) in pairs {
+            match key.value {
+                Value::Scalar { text, style: Style::Plain } if text == "<<" => merged.push(value),
+                Value::Scalar { text, .. } => entries.push((Key { at: key.at, text }, value)),
+                Value::List(_) | Value::Map(_) => {
+                    self.fault(key.at, "a key is one word or text, not a list or mapping");
+                }
+            }
+        }
+        for node in merged {
+            self.merge(&mut entries, node);
+        }
+        entries
+    }
+
+    fn merge(&mut self, entries: &mut Vec<Entry<'a>>, node: Node<'a>) {
+        match node.value {
+            Value::Map(more) => {
+                for (key, value) in more {
+                    if !entries.iter().any(|(known, _)| known.text == key.text) {
+                        entries.push((key, value));
+                    }
+                }
+            }
+            Value::List(nodes) if nodes.iter().all(|it| matches!(it.value, Value::Map(_))) => {
+                for node in nodes {
+                    self.merge(entries, node);
+                }
+            }
+            Value::List(_) | Value::Scalar { .. } => {
+                self.fault(node.at, "`<<` takes a mapping, or a list of mappings");
+            }
+        }
+    }
+
+    fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Style {
+        let says_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
+        if says_text {
+            return Style::Quoted;
+        }
+        self.refuse_tag(tag, at);
+        if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted }
+    }
+
+    fn refuse_tag(&mut self, tag: Option<&Tag>, at: Position) {
+        if tag.is_some() {
+            self.fault(Some(at), "tags (words that begin with `!`) mean nothing here; remove it");
+        }
+    }
+
+    fn fault(&mut self, position: Option<Position>, message: &str) {
+        let message = message.to_owned();
+        self.faults.push(ConfigError { position, path: String::new(), message });
+    }
+}
+
+fn position(marker: &Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
+}
+
+fn stop(at: Position, message: impl Into<String>) -> Stop {
+    Stop::ConfigError(ConfigError {
+        position: Some(at),
+        path: String::new(),
+        message: message.into(),
+    })
+}
+
+/// Says what the parser said, and what to do about the commonest causes.
+fn syntax_fault(text: &str, error: &ScanError) -> ConfigError {
+    let position = position(error.marker());
+    let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
+    let indent: Cow<'_, str> = line.chars().take_while(|it| it.is_whitespace()).collect();
+    let outside_variables = line.replace("${", "");
+    let hint = if indent.contains('\t') || error.info().contains("tab") {
+        "; indent with spaces, not tabs"
+    } else if line.contains("${") && outside_variables.contains(['{', '[']) {
+        "; inside `{ }` and `[ ]` a variable stands in quotes: \"${NAME}\""
+    } else {
+        ""
+    };
+    let message = format!("this is not YAML: {}{hint}", error.info());
+    ConfigError { position: Some(position), path: String::new(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node as a compact text: lists in brackets, mappings in braces, quoted texts in quotes.
+    fn compact(node: &Node<'_>) -> String {
+        match &node.value {
+            Value::Scalar { text, style: Style::Plain } => text.to_string(),
+            Value::Scalar { text, .. } => format!("{text:?}"),
+            Value::List(items) => {
+                format!("[{}]", items.iter().map(compact).collect::<Vec<_>>().join(" "))
+            }
+            Value::Map(entries) => {
+                let entries =
+                    entries.iter().map(|(key, it)| format!("{}:{}", key.text, compact(it)));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    fn good(text: &str) -> String {
+        compact(&parse(text).unwrap())
+    }
+
+    fn bad(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_is_an_empty_mapping() {
+        for text in ["", "\n", "# only words\n", "---\n", "\u{feff}", "~", "---\n...\n"] {
+            assert_eq!(good(text), "{}", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_alias_repeats_what_its_anchor_names() {
+        assert_eq!(good("a: &x {b: 1}\nc: *x\nd: [&y e, *y]"), "{a:{b:1} c:{b:1} d:[e e]}");
+    }
+
+    #[test]
+    fn a_merge_key_brings_in_what_is_not_given() {
+        assert_eq!(good("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}"), "{a:{b:1 c:2} d:{c:3 b:1}}");
+        let several = "- &x {b: 1}\n- &y {b: 2, c: 2}\n- {<<: [*x, *y]}";
+        assert_eq!(good(several), "[{b:1} {b:2 c:2} {b:1 c:2}]");
+        assert_eq!(bad("a: {<<: 1}"), "1:9: `<<` takes a mapping, or a list of mappings");
+        assert_eq!(good("'<<': 1"), "{<<:1}");
+    }
+
+    #[test]
+    fn an_alias_cannot_hold_itself_or_name_nothing() {
+        assert_eq!(bad("a: &x [*x]"), "1:8: this alias stands inside the value that it names");
+        assert!(bad("a: *x").starts_with("1:4: this is not YAML: "));
+    }
+
+    #[test]
+    fn aliases_cannot_multiply_without_end() {
+        let mut bomb = "- &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..10 {
+            let below = vec![format!("*a{}", level - 1); 10].join(", ");
+            bomb.push_str(&format!("- &a{level} [{below}]\n"));
+        }
+        assert!(bad(&bomb).contains("with this alias, there are more than 50000 values"));
+    }
+
+    #[test]
+    fn depth_has_an_end() {
+        let flow = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&flow(32)).is_ok());
+        assert_eq!(bad(&flow(33)), "1:33: values stand more than 32 deep");
+        assert!(bad(&flow(10_000)).contains("recursion limit"));
+        let block: String = (0..10_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert_eq!(bad(&block), "33:33: values stand more than 32 deep");
+        assert!(parse(&"- ".repeat(10_000)).is_err());
+        let deep = format!("a: &x {}\nb: {}*x{}", flow(20), "[".repeat(20), "]".repeat(20));
+        assert_eq!(bad(&deep), "2:24: with this alias, values stand more than 32 deep");
+    }
+
+    #[test]
+    fn a_file_holds_one_document() {
+        assert_eq!(
+            bad("a: 1\n---\nb: 2\n"),
+            "2:1: a second document begins here; a file holds one configuration"
+        );
+        assert_eq!(good("---\na: 1\n...\n"), "{a:1}");
+    }
+
+    #[test]
+    fn a_key_is_a_text() {
+        assert_eq!(bad("? [a, b]\n: 1"), "1:3: a key is one word or text, not a list or mapping");
+        assert_eq!(good("1: a\ntrue: b\nü: c"), "{1:a true:b ü:c}");
+    }
+
+    #[test]
+    fn tags_are_refused_but_for_text() {
+        assert_eq!(good("!!str 12"), "\"12\"");
+        for text in ["!mine 12", "!!int 12", "!mine {a: b}", "!!set [a]"] {
+            assert!(bad(text).contains("tags"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_keeps_its_place_and_gets_a_hint() {
+        assert!(
+            bad("a: 1\n\tb: 2").ends_with("; indent with spaces, not tabs"),
+            "{}",
+            bad("a: 1\n\tb: 2")
+        );
+        let unquoted = bad("a: 1\nb: {c: ${D}}");
+        assert!(unquoted.starts_with("2:"), "{unquoted}");
+        assert!(unquoted.ends_with("a variable stands in quotes: \"${NAME}\""), "{unquoted}");
+        assert!(
+            bad("a: 'x\nb: 2").starts_with("1:4: this is not YAML: "),
+            "{}",
+            bad("a: 'x\nb: 2")
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! From a client that speaks Anthropic Messages, and back.
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
+    Task,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Anthropic, AnthropicCount, COUNT, FORMAT, answer,
+    error::{self, THREAD},
+    writer::Writer,
+};
+use crate::{EventWriter, Inbound, json};
+
+/// Headers that choose what a request may say.
+const PASSED: &[&str] = &["anthropic-beta", "anthropic-version"];
+
+impl Inbound for Anthropic {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        let mut request = common(&FORMAT, Task::Converse, raw)?;
+        let limit: Option<u64> = json::read(&request.raw, "max_tokens", "a whole number")?;
+        if limit.is_none() {
+            let message = "`max_tokens` is missing; it must say how many tokens may be written.";
+            return Err(Error::invalid("max_tokens", message));
+        }
+        let stream = json::read(&request.raw, "stream", "true or false")?;
+        request.stream = stream.unwrap_or(false);
+        // Usage is part of every stream of this format.
+        request.wants_usage = true;
+        Ok(request)
+    }
+
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        match &response.body {
+            ResponseBody::Raw(raw) => raw.clone(),
+            ResponseBody::Chat(answer) => {
+                answer::write(answer, response.usage.as_ref(), &summary.model).into()
+            }
+            ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+        }
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request.model.as_deref()))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Image, Extra::Audio, Extra::Video, Extra::File]
+    }
+
+    fn passed_headers(&self) -> &'static [&'static str] {
+        PASSED
+    }
+}
+
+impl Inbound for AnthropicCount {
+    fn format(&self) -> &'static Format {
+        &COUNT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        common(&COUNT, Task::CountTokens, json::members(body)?)
+    }
+
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
+        match &response.body {
+            ResponseBody::Raw(raw) => raw.clone(),
+            ResponseBody::Tokens { count, .. } => format!("{{\"input_tokens\":{count}}}").into(),
+            ResponseBody::Chat(_) | ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+        }
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Anthropic.writer(request)
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        Anthropic.error(error, request_id)
+    }
+
+    fn passed_headers(&self) -> &'static [&'static str] {
+        PASSED
+    }
+}
+
+#[derive(Deserialize)]
+struct OutputConfig<'a> {
+    #[serde(borrow, default)]
+    format: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Thread {
+    #[serde(default)]
+    previous_message_id: Option<String>,
+}
+
+/// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
+/// answers may change from turn to turn. Anthropic's clients send all of it then.
+fn check_memory(raw: &Raw) -> Result<()> {
+    let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
+    if thread.and_then(|it| it.previous_message_id).is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "`{THREAD}` is not supported, because no conversations are stored; send the whole conversation in `messages`."
+    );
+    Err(Error::invalid(THREAD, message))
+}
+
+/// What both endpoints read of a request.
+fn common(format: &'static Format, task: Task, raw: Raw) -> Result<GatewayRequest> {
+    check_memory(&raw)?;
+    let wanted = "a list of messages, each an object with a `role` and `content`";
+    match json::list(&raw, "messages", wanted)? {
+        Some(true) => {}
+        Some(false) => {
+            let message = "`messages` is empty; at least one is needed.";
+            return Err(Error::invalid("messages", message));
+        }
+        None => {
+            let message = format!("`messages` is missing; it must be {wanted}.");
+            return Err(Error::invalid("messages", message));
+        }
+    }
+    let model: Option<String> = json::read(&raw, "model", "a string")?;
+    let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
+    let config: Option<OutputConfig<'_>> = json::read(&raw, "output_config", "an object")?;
+    let older: Option<&RawValue> = json::read(&raw, "output_format", "an object")?;
+    let has_format = config.is_some_and(|it| it.format.is_some()) || older.is_some();
+    let mut request = GatewayRequest::new(format, task, raw);
+    request.model = model.filter(|it| !it.is_empty());
+    request.has_tools_and_format = has_tools && has_format;
+    Ok(request)
+}

@@ -1,0 +1,70 @@
+//! Amazon Bedrock's Converse and `ConverseStream`, to providers only: no client speaks it to us.
+//!
+//! Source: the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5, seen 2026-11; what a
+//! model demands beside it, each in the module where it matters. The binary frames of a stream are
+//! read by `aws-smithy-eventstream` (decision 0020).
+
+mod answer;
+mod content;
+mod encode;
+mod error;
+mod media;
+mod model;
+mod reader;
+mod thinking;
+mod tools;
+mod wire;
+
+use bytes::Bytes;
+use canonical::{
+    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
+};
+
+use crate::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded};
+
+/// Bedrock's Converse.
+#[derive(Clone, Copy, Debug)]
+pub struct Bedrock;
+
+/// Whose signatures travel here: Claude's are the same at Anthropic's own address.
+const MAKER: &str = "anthropic";
+/// How the signature of a thought begins that nobody may read.
+const REDACTED: &str = "redacted:";
+
+impl Outbound for Bedrock {
+    fn name(&self) -> &'static str {
+        "bedrock"
+    }
+
+    fn forward(
+        &self,
+        _request: &GatewayRequest,
+        _target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        Err(Error::new(ErrorKind::Internal, "No client speaks Bedrock's format to be passed on."))
+    }
+
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        encode::conversation(meaning.conversation()?, target)
+    }
+
+    fn takes_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+        url.starts_with("s3://")
+    }
+
+    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+        answer::whole(&body)
+    }
+
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+        Box::new(Bounded::new(reader::Reader::default()))
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error::from_status(status, body)
+    }
+}

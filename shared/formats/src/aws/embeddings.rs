@@ -1,0 +1,204 @@
+//! Embeddings of Bedrock's `InvokeModel`, out: Amazon Titan and Cohere Embed. There are no streams.
+//!
+//! Sources: docs.aws.amazon.com/bedrock, *Amazon Titan Embeddings* and *Cohere Embed*, seen 2026-11.
+//! The endpoint is one and the same, so the model's name decides what is written. Titan takes one
+//! text for each call. Cohere demands a purpose, which is that of documents where the client names
+//! none, and tells its tokens only in the header `x-amzn-bedrock-input-token-count`.
+
+use bytes::Bytes;
+use canonical::{
+    CanonicalRequest, Embedding, EmbeddingPurpose, Error, ErrorKind, Field, GatewayRequest,
+    GatewayResponse, ResponseBody, Result, Usage, Vectors,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{
+    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::tokens, error_body,
+    google::embeddings::texts, json, unstreamed,
+};
+
+/// The most texts that one call to Cohere may have.
+const MOST: usize = 96;
+
+/// The format.
+#[derive(Clone, Copy, Debug)]
+pub struct BedrockEmbeddings;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Titan<'a> {
+    input_text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Cohere<'a> {
+    texts: Vec<&'a str>,
+    input_type: &'static str,
+    embedding_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimension: Option<u64>,
+}
+
+/// What either of them answers.
+#[derive(Deserialize)]
+struct ChatResponse<'a> {
+    /// Titan's.
+    #[serde(default)]
+    embedding: Option<Vec<f32>>,
+    /// Titan's.
+    #[serde(rename = "inputTextTokenCount", default)]
+    tokens: Option<u64>,
+    /// Cohere's: a list, or a list for each type.
+    #[serde(borrow, default)]
+    embeddings: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ByType {
+    float: Vec<Vec<f32>>,
+}
+
+impl Outbound for BedrockEmbeddings {
+    fn name(&self) -> &'static str {
+        "bedrock_embeddings"
+    }
+
+    fn forward(
+        &self,
+        _request: &GatewayRequest,
+        _target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        Err(unstreamed::nobody_speaks_it())
+    }
+
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let asked = meaning.embedding()?;
+        // A region or `global` may stand before the name.
+        if target.model.contains("titan-embed") {
+            titan(asked, target.model)
+        } else if target.model.contains("cohere.embed") {
+            cohere(asked, target.model)
+        } else {
+            let message = "of its models, only Titan and Cohere Embed are known to embed";
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
+    }
+
+    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+        let answer: ChatResponse<'_> =
+            serde_json::from_slice(&body).map_err(|it| unreadable(&it))?;
+        let vectors = match (answer.embedding, answer.embeddings) {
+            (Some(vector), _) => vec![vector],
+            (None, Some(list)) if list.get().starts_with('[') => {
+                serde_json::from_str(list.get()).map_err(|it| unreadable(&it))?
+            }
+            (None, Some(types)) => {
+                serde_json::from_str::<ByType>(types.get()).map_err(|it| unreadable(&it))?.float
+            }
+            (None, None) => vec![],
+        };
+        if vectors.is_empty() {
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
+        }
+        Ok(GatewayResponse {
+            body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
+            usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
+        })
+    }
+
+    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+        Box::new(unstreamed::NoReader)
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error_body::from_status(status, body)
+    }
+}
+
+fn titan(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
+    // Whom `base64` is for is decided where the answer is written.
+    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let mut dropped = vec![];
+    dropped.extend(purpose.iter().map(|_| Field::EmbeddingPurpose));
+    dropped.extend(user.iter().map(|_| Field::User));
+    let shortens = model.contains("titan-embed-text-v2");
+    dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
+    let dimensions = dimensions.filter(|_| shortens);
+    let input_text = texts(inputs, 1)?.first().copied().unwrap_or_default();
+    Ok(written(&Titan { input_text, dimensions }, dropped))
+}
+
+fn cohere(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
+    // Whom `base64` is for is decided where the answer is written.
+    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
+    let shortens = !model.contains("-v3");
+    dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
+    let question = Cohere {
+        texts: texts(inputs, MOST)?,
+        input_type: input_type(purpose.unwrap_or(EmbeddingPurpose::Document)),
+        embedding_types: ["float"],
+        output_dimension: dimensions.filter(|_| shortens),
+    };
+    Ok(written(&question, dropped))
+}
+
+/// Cohere's word for what an embedding is for.
+fn input_type(purpose: EmbeddingPurpose) -> &'static str {
+    match purpose {
+        EmbeddingPurpose::Document => "search_document",
+        EmbeddingPurpose::Query => "search_query",
+        EmbeddingPurpose::Classification => "classification",
+        EmbeddingPurpose::Clustering => "clustering",
+    }
+}
+
+fn written(question: &impl Serialize, dropped: Vec<Field>) -> EncodedRequest {
+    EncodedRequest { body: json::written(question).into(), headers: vec![], dropped }
+}
+
+fn unreadable(error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::Upstream, "it answered what is not an embedding")
+        .caused_by(json::unquoted(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::EmbeddingInput;
+
+    use super::*;
+
+    fn encoded(model: &str) -> Result<EncodedRequest> {
+        let inputs = vec![EmbeddingInput::Text("a".to_owned())];
+        let asked = Embedding { inputs, dimensions: Some(256), ..Embedding::default() };
+        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        BedrockEmbeddings.encode(&CanonicalRequest::Embedding(asked), &target)
+    }
+
+    #[test]
+    fn only_those_who_can_are_asked_for_fewer_numbers() {
+        for (model, can) in [
+            ("amazon.titan-embed-text-v1", false),
+            ("amazon.titan-embed-g1-text-02", false),
+            ("amazon.titan-embed-text-v2:0", true),
+            ("cohere.embed-multilingual-v3", false),
+            ("global.cohere.embed-v4:0", true),
+        ] {
+            let encoded = encoded(model).unwrap();
+            let asked = String::from_utf8_lossy(&encoded.body).contains("256");
+            assert_eq!((asked, encoded.dropped.is_empty()), (can, can), "{model}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_does_not_embed_is_passed_over() {
+        assert_eq!(encoded("amazon.nova-micro-v1:0").unwrap_err().kind, ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,121 @@
+//! Limits on what others send, each far beyond what is honest: work and memory grow no faster than
+//! what came.
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Result, StreamEvent};
+
+use crate::{DecodeMode, EventReader};
+
+/// How long a streamed answer may be that is understood, and so may have to be held, in bytes.
+const LONGEST_STREAM: usize = 128 * 1024 * 1024;
+/// How many tokens one count may name: no sum of a few such counts overflows.
+const MOST_TOKENS: u64 = 1 << 40;
+/// How many fields of a request are named that cannot be said.
+const MOST_NAMED: usize = 256;
+/// How long the name of a place within a request may grow, in bytes.
+const LONGEST_PATH: usize = 512;
+
+/// A reader that gives up on an answer that does not end.
+#[derive(Debug)]
+pub(crate) struct Bounded<R> {
+    reader: R,
+    left: usize,
+}
+
+impl<R> Bounded<R> {
+    /// The same reader with a limit.
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, left: LONGEST_STREAM }
+    }
+}
+
+impl<R: EventReader> EventReader for Bounded<R> {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Upstream,
+                "it sent an answer larger than 128 MiB: the answer is cut",
+            )
+        })?;
+        self.reader.read(bytes, events)
+    }
+
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.reader.close(events)
+    }
+}
+
+/// A reader with a limit where what it reads may be held: what is only passed on never is.
+pub(crate) fn reader(
+    reader: impl EventReader + 'static,
+    purpose: DecodeMode,
+) -> Box<dyn EventReader> {
+    match purpose {
+        DecodeMode::Forward => Box::new(reader),
+        DecodeMode::Translate => Box::new(Bounded::new(reader)),
+    }
+}
+
+/// A count of tokens; none is 0.
+pub(crate) fn tokens(count: Option<u64>) -> u64 {
+    count.unwrap_or(0).min(MOST_TOKENS)
+}
+
+/// Adds to a list of what is named to the client, once.
+pub(crate) fn note<T: PartialEq>(named: &mut Vec<T>, what: T) {
+    if named.len() < MOST_NAMED && !named.contains(&what) {
+        named.push(what);
+    }
+}
+
+/// The name of a place within another. Clients choose keys, so it does not grow for ever.
+pub(crate) fn within(path: &str, name: &str) -> String {
+    if LONGEST_PATH < path.len() + name.len() {
+        return path.to_owned();
+    }
+    format!("{path}.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl EventReader for Nothing {
+        fn read(&mut self, _bytes: Bytes, _events: &mut Vec<StreamEvent>) -> Result<()> {
+            Ok(())
+        }
+
+        fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_without_end_is_cut() {
+        let mut reader = Bounded::new(Nothing);
+        let piece = Bytes::from(vec![b'x'; LONGEST_STREAM / 2]);
+        reader.read(piece.clone(), &mut vec![]).unwrap();
+        reader.read(piece.clone(), &mut vec![]).unwrap();
+        let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
+        assert_eq!(fault.kind, ErrorKind::Upstream);
+    }
+
+    #[test]
+    fn names_are_noted_once_and_not_without_end() {
+        let mut other = vec![];
+        for at in 0..1000 {
+            note(&mut other, format!("x{}", at / 2));
+        }
+        assert_eq!(other.len(), MOST_NAMED);
+        assert_eq!(&other[..2], ["x0", "x1"]);
+    }
+
+    #[test]
+    fn the_name_of_a_place_does_not_grow_for_ever() {
+        assert_eq!(within("a", "b"), "a.b");
+        assert_eq!(within("a", &"b".repeat(1000)), "a");
+    }
+}

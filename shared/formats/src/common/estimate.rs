@@ -1,0 +1,174 @@
+//! How many tokens a conversation has, about.
+//!
+//! For providers that do not count. Rules of thumb, no vocabulary: the tables of one tokenizer are
+//! larger than the whole program, and each family of models has its own. Decision 0021 has more.
+//!
+//! Sources: help.openai.com, *What are tokens*, and developers.openai.com, *Images and vision* (a
+//! picture of 1024 pixels square is 765, 85 in low detail) and the cookbook's *How to count tokens*
+//! (3 for each message, 3 for the answer); platform.claude.com, *Vision* (the same picture is 1,400)
+//! and *PDF support* (1,500 to 3,000 for a page); ai.google.dev, *Understand and count tokens* (263
+//! for a second of moving pictures, 32 for one of sound). Seen 2026-11.
+
+use canonical::{Citation, Content, Conversation, Media, Output, Part, Source, Tool, ToolResult};
+
+/// What one token is made of.
+const TOKEN: u64 = 12;
+/// What each turn and each tool costs beside its text, in tokens.
+const FRAME: u64 = 4;
+/// What the answer's beginning costs.
+const ANSWER: u64 = 3;
+/// A picture whose size nobody knows, between what OpenAI and Anthropic take.
+const PICTURE: u64 = 1_000;
+/// The same, looked at from afar.
+const SMALL_PICTURE: u64 = 85;
+/// A document of which only the address is known: a page.
+const PAGE: u64 = 2_000;
+/// A recording of which only the address is known: a minute of sound, and of moving pictures.
+const MINUTE: [u64; 2] = [32 * 60, 263 * 60];
+/// How many bytes a page has, and a second of sound and of moving pictures.
+const BYTES: [u64; 3] = [50_000, 16_000, 250_000];
+
+/// How many tokens a conversation has, about: never 0, and not what any provider would count.
+pub fn estimated_tokens(conversation: &Conversation) -> u64 {
+    let turns = conversation.turns.iter().map(|turn| {
+        FRAME + turn.name.as_deref().map_or(0, text) + turn.parts.iter().map(part).sum::<u64>()
+    });
+    let tools = conversation.tools.iter().map(tool);
+    let schema = match &conversation.output {
+        Some(Output::Schema(schema)) => text(&schema.schema.0),
+        Some(Output::Text | Output::Json) | None => 0,
+    };
+    ANSWER + turns.sum::<u64>() + tools.sum::<u64>() + schema
+}
+
+fn tool(tool: &Tool) -> u64 {
+    let schema = tool.schema.as_ref().map_or(0, |it| text(&it.0));
+    FRAME + text(&tool.name) + tool.description.as_deref().map_or(0, text) + schema
+}
+
+fn part(part: &Part) -> u64 {
+    match &part.content {
+        Content::Text(said, citations) => text(said) + citations.iter().map(citation).sum::<u64>(),
+        Content::Refusal(said) | Content::Reasoning(said) => text(said),
+        Content::Image(media) => match media.detail.as_deref() {
+            Some("low") => SMALL_PICTURE,
+            _ => PICTURE,
+        },
+        Content::Audio(media) => recording(media, BYTES[1], MINUTE[0]),
+        Content::Video(media) => recording(media, BYTES[2], MINUTE[1]),
+        Content::File(media) => file(media),
+        Content::ToolCall(call) => FRAME + text(&call.name) + text(&call.arguments),
+        Content::ToolResult(ToolResult { parts, .. }) => {
+            FRAME + parts.iter().map(self::part).sum::<u64>()
+        }
+    }
+}
+
+fn citation(citation: &Citation) -> u64 {
+    [&citation.url, &citation.title, &citation.quote].into_iter().flatten().map(|it| text(it)).sum()
+}
+
+fn file(media: &Media) -> u64 {
+    match &media.source {
+        Source::Text(said) => text(said),
+        Source::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
+            bytes_of(data).div_ceil(4)
+        }
+        Source::Base64(data) => bytes_of(data).div_ceil(BYTES[0]) * PAGE,
+        Source::Url(_) | Source::Id(_) => PAGE,
+    }
+}
+
+/// Something that takes time: `each` is how many bytes a second of it has.
+fn recording(media: &Media, each: u64, minute: u64) -> u64 {
+    match &media.source {
+        Source::Base64(data) => bytes_of(data).div_ceil(each) * minute / 60,
+        Source::Text(said) => text(said),
+        Source::Url(_) | Source::Id(_) => minute,
+    }
+}
+
+fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || media_type == "application/json"
+}
+
+fn bytes_of(base64: &str) -> u64 {
+    base64.len() as u64 * 3 / 4
+}
+
+/// How many tokens a text has, about: 4 characters each where letters are Latin, 2 where they are
+/// those of another alphabet, 1.5 where a character is a word or a syllable.
+fn text(text: &str) -> u64 {
+    let weights = text.chars().map(|it| match it {
+        '\0'..='\u{24f}' => TOKEN / 4,
+        '\u{1100}'..='\u{11ff}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7ff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe4f}'
+        | '\u{ff00}'.. => TOKEN * 2 / 3,
+        _ => TOKEN / 2,
+    });
+    weights.sum::<u64>().div_ceil(TOKEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Json, Message, Role, ToolCall};
+
+    use super::*;
+
+    fn of(parts: Vec<Part>) -> u64 {
+        let turns = vec![Message::new(Role::User, parts)];
+        estimated_tokens(&Conversation { turns, ..Conversation::default() }) - ANSWER - FRAME
+    }
+
+    fn media(source: Source, media_type: &str) -> Media {
+        Media { source, media_type: Some(media_type.to_owned()), ..Media::default() }
+    }
+
+    #[test]
+    fn scripts_differ_in_what_a_character_weighs() {
+        for (said, tokens) in [
+            ("", 0),
+            ("a", 1),
+            ("abcd", 1),
+            ("The quick brown fox jumps over the lazy dog.", 11),
+            ("Größe", 2),
+            ("Привет!", 4),
+            ("東京都に住む", 4),
+            ("안녕하세요", 4),
+        ] {
+            assert_eq!(text(said), tokens, "{said}");
+        }
+    }
+
+    #[test]
+    fn tools_and_schemas_count() {
+        let schema = Some(Json(r#"{"type":"object"}"#.to_owned()));
+        let tool = Tool { name: "look_up".to_owned(), schema, ..Tool::default() };
+        let conversation = Conversation { tools: vec![tool], ..Conversation::default() };
+        assert_eq!(estimated_tokens(&conversation), ANSWER + FRAME + 2 + 5);
+    }
+
+    #[test]
+    fn calls_and_their_results_count() {
+        let call = ToolCall { arguments: "{}".to_owned(), ..ToolCall::default() };
+        assert_eq!(of(vec![Part::new(Content::ToolCall(call))]), FRAME + 1);
+        let result = ToolResult { parts: vec![Part::text("fine")], ..ToolResult::default() };
+        assert_eq!(of(vec![Part::new(Content::ToolResult(result))]), FRAME + 1);
+    }
+
+    #[test]
+    fn what_is_not_text_counts_by_rule_of_thumb() {
+        let one = |content| of(vec![Part::new(content)]);
+        let here = |bytes: usize| Source::Base64("A".repeat(bytes / 3 * 4));
+        assert_eq!(one(Content::Image(media(here(300), "image/png"))), PICTURE);
+        let far = Media { detail: Some("low".to_owned()), ..Media::default() };
+        assert_eq!(one(Content::Image(far)), SMALL_PICTURE);
+        assert_eq!(one(Content::File(media(here(60_000), "application/pdf"))), 2 * PAGE);
+        assert_eq!(one(Content::File(media(here(60_000), "text/csv"))), 15_000);
+        assert_eq!(one(Content::Audio(media(here(48_000), "audio/mp3"))), 3 * 32);
+        assert_eq!(one(Content::Video(media(Source::Url(String::new()), "video/mp4"))), MINUTE[1]);
+    }
+}

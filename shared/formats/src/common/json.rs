@@ -1,0 +1,470 @@
+//! JSON that is looked at without being rebuilt: where its members lie, and edits in place.
+//!
+//! Key order, number text and unknown members survive because nothing is parsed that does not
+//! have to be.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Member, Raw, Result};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+/// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// Finds the members of a JSON object.
+pub(crate) fn members(body: Bytes) -> Result<Raw> {
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidRequest,
+            format!("The body is not UTF-8 text (byte {}).", error.valid_up_to()),
+        )
+    })?;
+    check_depth(text.as_bytes())?;
+    let members = members_of(text).map_err(|error| {
+        let why = unquoted(&error);
+        Error::new(ErrorKind::InvalidRequest, format!("The body is not a JSON object: {why}."))
+    })?;
+    Ok(Raw { body, members })
+}
+
+/// Finds the members of an object within `text`; places count from its start.
+pub(crate) fn members_of(text: &str) -> serde_json::Result<Vec<Member>> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let members = json.deserialize_map(Places { start: text.as_ptr() as usize })?;
+    json.end()?;
+    Ok(members)
+}
+
+/// The members of an object that is understood rather than passed on, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+/// A key, borrowed where it holds no escape.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        json.deserialize_str(Text)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = vec![];
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    members.push((key, value));
+                }
+                Ok(members)
+            }
+        }
+        json.deserialize_map(Members).map(Self)
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The members that say something: null is as good as absent.
+    pub(crate) fn said(&self) -> impl DoubleEndedIterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().filter(|it| it.1.get() != "null").map(|(key, value)| (key.as_ref(), *value))
+    }
+
+    /// The value of a member that says something.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.said().find(|it| it.0 == name).map(|it| it.1)
+    }
+}
+
+/// Reads a value of a type, or says which field is wrong.
+pub(crate) fn understood<'a, T: Deserialize<'a>>(
+    value: &'a RawValue,
+    path: &str,
+    wanted: &str,
+) -> Result<T> {
+    meant(value.get(), path, wanted)
+}
+
+/// The same for a text that is known to be JSON.
+pub(crate) fn meant<'a, T: Deserialize<'a>>(json: &'a str, path: &str, wanted: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| {
+        Error::invalid(path, format!("`{path}` must be {wanted}.")).caused_by(unquoted(&error))
+    })
+}
+
+/// The members of a body that say something, to be understood one by one.
+pub(crate) fn said(raw: &Raw) -> Result<Object<'_>> {
+    serde_json::from_slice(&raw.body).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, "The body is not a JSON object.")
+            .caused_by(unquoted(&error))
+    })
+}
+
+/// Writes what is made of strings, numbers and lists, which cannot fail.
+pub(crate) fn written(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// The same as text.
+pub(crate) fn quoted(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// JSON text, to be written as it is.
+pub(crate) fn verbatim(json: &str) -> Result<&RawValue> {
+    serde_json::from_str(json).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, "A part of the request is not JSON.")
+            .caused_by(unquoted(&error))
+    })
+}
+
+/// What is wrong with a JSON text, without a word of what it says: it may be somebody's prompt.
+pub(crate) fn unquoted(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        return format!("a value of the wrong type at line {line} column {column}");
+    }
+    error.to_string()
+}
+
+struct Places {
+    start: usize,
+}
+
+impl Places {
+    fn place(&self, value: &RawValue) -> Range<usize> {
+        let start = value.get().as_ptr() as usize - self.start;
+        start..start + value.get().len()
+    }
+}
+
+impl<'de> Visitor<'de> for Places {
+    type Value = Vec<Member>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(16);
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            members.push(Member { key: self.place(key), value: self.place(value) });
+        }
+        Ok(members)
+    }
+}
+
+/// The text at a place found by [`members`].
+pub(crate) fn text<'a>(body: &'a [u8], place: &Range<usize>) -> &'a str {
+    std::str::from_utf8(body.get(place.clone()).unwrap_or_default()).unwrap_or_default()
+}
+
+/// The member of this name. Two of them are refused: readers disagree on which one counts.
+pub(crate) fn find<'a>(raw: &'a Raw, name: &str) -> Result<Option<&'a Member>> {
+    let mut found = None;
+    for member in raw.members.iter().filter(|it| is_named(&raw.body, it, name)) {
+        if found.replace(member).is_some() {
+            return Err(Error::invalid(name, format!("`{name}` is given twice.")));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a member has this name, escapes undone.
+pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
+    let key = text(body, &member.key);
+    let plain = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
+    if !plain.contains('\\') {
+        return plain == name;
+    }
+    serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|it| it == name)
+}
+
+/// Reads a value of a type, or says which field is wrong.
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    raw: &'a Raw,
+    name: &str,
+    wanted: &str,
+) -> Result<Option<T>> {
+    let Some(member) = find(raw, name)? else {
+        return Ok(None);
+    };
+    serde_json::from_str::<Option<T>>(text(&raw.body, &member.value)).map_err(|error| {
+        Error::invalid(name, format!("`{name}` must be {wanted}.")).caused_by(unquoted(&error))
+    })
+}
+
+/// Whether a list of objects has any, without reading them again: they are known to be JSON.
+pub(crate) fn list(raw: &Raw, name: &str, wanted: &str) -> Result<Option<bool>> {
+    let Some(member) = find(raw, name)? else {
+        return Ok(None);
+    };
+    let value = text(&raw.body, &member.value);
+    if value == "null" {
+        return Ok(None);
+    }
+    let first = value.strip_prefix('[').map(|it| it.trim_ascii_start().as_bytes().first());
+    match first {
+        Some(Some(b'{')) => Ok(Some(true)),
+        Some(Some(b']')) => Ok(Some(false)),
+        _ => Err(Error::invalid(name, format!("`{name}` must be {wanted}."))),
+    }
+}
+
+/// An object's text with some members changed.
+pub(crate) fn edited(json: &str, edit: impl FnOnce(&mut Edits<'_>)) -> Result<String> {
+    let raw = members(Bytes::copy_from_slice(json.as_bytes()))?;
+    let mut edits = Edits::new(&raw);
+    edit(&mut edits);
+    Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
+}
+
+/// Changes to a body, made in one copy.
+#[derive(Debug)]
+pub(crate) struct Edits<'a> {
+    raw: &'a Raw,
+    values: Vec<(usize, Cow<'a, str>)>,
+    removed: Vec<usize>,
+    added: String,
+}
+
+impl<'a> Edits<'a> {
+    pub(crate) fn new(raw: &'a Raw) -> Self {
+        Self { raw, values: vec![], removed: vec![], added: String::new() }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.raw.members.iter().position(|it| is_named(&self.raw.body, it, name))
+    }
+
+    /// Gives a member another value, or adds it behind the last one.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
+        let value = value.into();
+        if let Some(at) = self.position(name) {
+            self.values.retain(|it| it.0 != at);
+            self.values.push((at, value));
+            return;
+        }
+        if !self.added.is_empty() {
+            self.added.push(',');
+        }
+        self.added.push_str(&format!("\"{name}\":{value}"));
+    }
+
+    /// What a member says so far; none where there is none of this name.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        let at = self.position(name)?;
+        let changed = self.values.iter().find(|it| it.0 == at).map(|it| it.1.as_ref());
+        changed.or_else(|| Some(text(&self.raw.body, &self.raw.members.get(at)?.value)))
+    }
+
+    /// Takes a member out. False when there is none of this name.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let found = self.position(name);
+        self.removed.extend(found);
+        found.is_some()
+    }
+
+    /// The body with all changes made; the client's own bytes where there are none.
+    pub(crate) fn apply(self) -> Bytes {
+        if self.values.is_empty() && self.removed.is_empty() && self.added.is_empty() {
+            return self.raw.body.clone();
+        }
+        let (body, members) = (&self.raw.body, &self.raw.members);
+        let mut out = Vec::with_capacity(body.len() + self.added.len() + 64);
+        let mut done = 0;
+        let mut kept = false;
+        for (at, member) in members.iter().enumerate() {
+            if self.removed.contains(&at) {
+                // The comma before it goes too, or the one behind it when nothing stands before.
+                let start = if kept { done } else { member.key.start };
+                out.extend_from_slice(slice(body, done..start));
+                done = match members.get(at + 1) {
+                    Some(next) if !kept => next.key.start,
+                    _ => member.value.end,
+                };
+                continue;
+            }
+            kept = true;
+            let value = self.values.iter().find(|(changed, _)| *changed == at);
+            let end = if value.is_some() { member.value.start } else { member.value.end };
+            out.extend_from_slice(slice(body, done..end));
+            out.extend_from_slice(value.map_or(&[], |(_, value)| value.as_bytes()));
+            done = member.value.end;
+        }
+        if members.is_empty() {
+            done = memchr::memchr(b'{', body).map_or(0, |it| it + 1);
+            out.extend_from_slice(slice(body, 0..done));
+        }
+        if kept && !self.added.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(self.added.as_bytes());
+        out.extend_from_slice(slice(body, done..body.len()));
+        out.into()
+    }
+}
+
+fn slice(body: &[u8], place: Range<usize>) -> &[u8] {
+    body.get(place).unwrap_or_default()
+}
+
+/// Refuses a body that nests deeper than [`MAX_DEPTH`].
+fn check_depth(body: &[u8]) -> Result<()> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'"' => at = end_of_string(body, at + 1),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if MAX_DEPTH < depth {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!("The body nests deeper than {MAX_DEPTH} levels."),
+            ));
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Where the string that starts at `at` has its closing quote.
+fn end_of_string(body: &[u8], mut at: usize) -> usize {
+    while let Some(found) = body.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        if body[at + found] == b'"' {
+            return at + found;
+        }
+        at += found + 2;
+    }
+    body.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &'static str) -> Raw {
+        members(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    fn edited(text: &str, edit: impl FnOnce(&mut Edits<'_>)) -> String {
+        super::edited(text, edit).unwrap()
+    }
+
+    #[test]
+    fn a_member_may_be_changed_twice() {
+        let out = edited(r#"{"a":1,"b":2}"#, |it| {
+            it.set("a", "3");
+            let again = format!("{}0", it.value("a").unwrap());
+            it.set("a", again);
+            assert_eq!((it.value("b"), it.value("c")), (Some("2"), None));
+        });
+        assert_eq!(out, r#"{"a":30,"b":2}"#);
+    }
+
+    #[test]
+    fn a_changed_value_leaves_every_other_byte_alone() {
+        let out = edited(r#"{ "z": 1e400, "model" : "a", "n": 12345678901234567890 }"#, |it| {
+            it.set("model", r#""b""#);
+        });
+        assert_eq!(out, r#"{ "z": 1e400, "model" : "b", "n": 12345678901234567890 }"#);
+    }
+
+    #[test]
+    fn a_new_member_stands_last() {
+        assert_eq!(edited(r#"{"a":1 }"#, |it| it.set("b", "2")), r#"{"a":1,"b":2 }"#);
+        assert_eq!(edited(r#" { }"#, |it| it.set("b", "2")), r#" {"b":2 }"#);
+    }
+
+    #[test]
+    fn a_member_goes_with_its_comma() {
+        let remove = |name: &'static str| {
+            edited(r#"{"a":1, "b":[2,{"c":","}], "c":3}"#, move |it| {
+                it.remove(name);
+            })
+        };
+        assert_eq!(remove("a"), r#"{"b":[2,{"c":","}], "c":3}"#);
+        assert_eq!(remove("b"), r#"{"a":1, "c":3}"#);
+        assert_eq!(remove("c"), r#"{"a":1, "b":[2,{"c":","}]}"#);
+    }
+
+    #[test]
+    fn neighbours_can_go_together() {
+        let out = edited(r#"{"a":1,"b":2,"c":3}"#, |it| {
+            it.remove("c");
+            it.remove("b");
+        });
+        assert_eq!(out, r#"{"a":1}"#);
+        let out = edited(r#"{"a":1,"b":2}"#, |it| {
+            it.remove("a");
+            it.remove("b");
+            it.set("d", "4");
+        });
+        assert_eq!(out, r#"{"d":4}"#);
+    }
+
+    #[test]
+    fn a_name_given_twice_is_refused() {
+        let raw = raw(r#"{"model":"a","mod\u0065l":"b"}"#);
+        assert_eq!(find(&raw, "model").unwrap_err().param.as_deref(), Some("model"));
+    }
+
+    #[test]
+    fn a_list_is_looked_at_from_outside() {
+        let raw = raw(r#"{"a":[ {"b":1}],"c":[ ],"d":null,"e":["x"],"f":{}}"#);
+        let list = |name: &str| list(&raw, name, "a list").map_err(|it| it.param.clone());
+        assert_eq!(list("a"), Ok(Some(true)));
+        assert_eq!(list("c"), Ok(Some(false)));
+        assert_eq!(list("d"), Ok(None));
+        assert_eq!(list("g"), Ok(None));
+        assert_eq!(list("e"), Err(Some("e".to_owned())));
+        assert_eq!(list("f"), Err(Some("f".to_owned())));
+    }
+
+    #[test]
+    fn a_body_that_nests_too_deep_is_refused() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(members(deep.into()).unwrap_err().message().contains("128 levels"));
+        let brackets_in_text = format!("{{\"a\":\"{}\\\"\"}}", "[".repeat(200));
+        members(brackets_in_text.into()).unwrap();
+    }
+
+    #[test]
+    fn a_fault_quotes_nothing_of_the_text() {
+        let error = members(Bytes::from_static(b"\"a prompt\"")).unwrap_err();
+        assert!(!error.message().contains("prompt") && error.message().contains("line 1"));
+        let raw = raw(r#"{"stream":"a prompt"}"#);
+        let error = read::<bool>(&raw, "stream", "true or false").unwrap_err();
+        assert!(!error.cause().unwrap().to_string().contains("prompt"));
+    }
+}

@@ -1,0 +1,172 @@
+//! Server-sent events: from bytes as they come to whole frames.
+//!
+//! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>. A frame keeps its own
+//! bytes, which is why this is not a crate: those that exist give the decoded event only.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use canonical::{Error, ErrorKind, Result};
+
+/// How large one frame may grow before it counts as malformed.
+const MAX_FRAME: usize = 16 * 1024 * 1024;
+
+/// Cuts bytes into frames.
+#[derive(Debug, Default)]
+pub(crate) struct Framer {
+    pending: BytesMut,
+    /// How much of `pending` was looked at, so that no byte is looked at twice.
+    seen: usize,
+    /// Whether the line that `seen` stands in has no character yet.
+    at_line_start: bool,
+}
+
+impl Framer {
+    /// Takes what arrived.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.pending.is_empty() {
+            self.at_line_start = true;
+        }
+        self.pending.extend_from_slice(bytes);
+        if MAX_FRAME < self.pending.len() {
+            return Err(Error::new(ErrorKind::Upstream, "it sent an event larger than 16 MiB"));
+        }
+        Ok(())
+    }
+
+    /// The next whole frame, its blank line included.
+    pub(crate) fn frame(&mut self) -> Option<Bytes> {
+        loop {
+            let rest = self.pending.get(self.seen..)?;
+            let found = memchr::memchr2(b'\n', b'\r', rest);
+            let Some(found) = found else {
+                self.at_line_start &= rest.is_empty();
+                self.seen = self.pending.len();
+                return None;
+            };
+            let end = self.seen + found;
+            let blank = self.at_line_start && found == 0;
+            let next = match (self.pending[end], self.pending.get(end + 1)) {
+                (b'\r', Some(b'\n')) => end + 2,
+                // Whether this is `\r` or `\r\n` shows with the next byte.
+                (b'\r', None) => {
+                    self.at_line_start = blank;
+                    self.seen = end;
+                    return None;
+                }
+                _ => end + 1,
+            };
+            self.at_line_start = true;
+            self.seen = next;
+            if blank {
+                self.seen = 0;
+                return Some(self.pending.split_to(next).freeze());
+            }
+        }
+    }
+
+    /// What is left of a frame that did not end.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.pending
+    }
+
+    /// Whether the bytes so far end between frames.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.iter().all(|it| matches!(it, b'\r' | b'\n'))
+    }
+}
+
+/// What a frame says: the name of its event, and its data.
+pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
+    let mut name: &[u8] = b"";
+    let mut data: Option<Cow<'_, [u8]>> = None;
+    for line in lines(frame) {
+        if let Some(value) = field(line, b"data") {
+            match &mut data {
+                None => data = Some(Cow::Borrowed(value)),
+                Some(data) => {
+                    data.to_mut().push(b'\n');
+                    data.to_mut().extend_from_slice(value);
+                }
+            }
+        } else if let Some(value) = field(line, b"event") {
+            name = value;
+        }
+    }
+    (name, data)
+}
+
+fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let (line, tail) = rest.split_at(end);
+        rest = tail.strip_prefix(b"\r\n").or_else(|| tail.get(1..)).unwrap_or_default();
+        Some(line)
+    })
+}
+
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix(name)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    let value = rest.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(pieces: &[&[u8]]) -> Vec<Bytes> {
+        let mut framer = Framer::default();
+        let mut frames = vec![];
+        for piece in pieces {
+            framer.push(piece).unwrap();
+            frames.extend(std::iter::from_fn(|| framer.frame()));
+        }
+        frames
+    }
+
+    const STREAM: &[u8] =
+        b": hi\n\ndata: one\n\nevent: x\r\ndata: two\r\n\r\ndata:three\ndata: 3\n\n";
+
+    #[test]
+    fn a_frame_keeps_its_own_bytes() {
+        assert_eq!(frames(&[STREAM]).concat(), STREAM);
+        assert_eq!(frames(&[STREAM]).len(), 4);
+    }
+
+    #[test]
+    fn frames_do_not_depend_on_where_the_bytes_are_cut() {
+        let whole = frames(&[STREAM]);
+        for cut in 0..STREAM.len() {
+            let (head, tail) = STREAM.split_at(cut);
+            assert_eq!(frames(&[head, tail]), whole, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = STREAM.chunks(1).collect();
+        assert_eq!(frames(&single), whole);
+    }
+
+    #[test]
+    fn lone_carriage_returns_end_lines_too() {
+        assert_eq!(frames(&[b"data: a\r\rdata: b\r\r", b"x"]).len(), 2);
+    }
+
+    #[test]
+    fn data_lines_are_joined() {
+        let (name, data) = fields(b"event: note\ndata:one\ndata: two\nid: 7\n\n");
+        assert_eq!(name, b"note");
+        assert_eq!(data.unwrap(), b"one\ntwo".as_slice());
+        assert_eq!(fields(b": only a comment\n\n").1, None);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert_eq!(fields(b"\xef\xbb\xbfdata: x\n\n").1.unwrap(), b"x".as_slice());
+    }
+}

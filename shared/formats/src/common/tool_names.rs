@@ -1,0 +1,203 @@
+//! Names of tools that a provider does not take, and those that it is told instead.
+//!
+//! Anthropic takes 128 letters, digits, `_` and `-`, OpenAI and Bedrock 64 of them, Gemini 64 and
+//! `.` and `:` but no digit in front. Names that programs put together from a server's and a tool's
+//! are often longer. The same name always becomes the same other, so earlier turns still fit.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use canonical::{
+    CanonicalRequest, ChatResponse, Content, Conversation, Delta, EventBody, Result, StreamEvent,
+    ToolChoice,
+};
+
+use crate::{EventReader, Outbound};
+
+/// How much of a name is kept before what tells it from others, in bytes.
+const KEPT: usize = 55;
+
+/// The names that are told differently.
+#[derive(Clone, Debug, Default)]
+pub struct ToolNames {
+    /// What the provider is told, by what the client says; and the other way.
+    told: HashMap<String, String>,
+    meant: HashMap<String, String>,
+}
+
+impl ToolNames {
+    /// The names within a question that a format does not take.
+    pub fn of(meaning: &CanonicalRequest, format: &dyn Outbound) -> Self {
+        let mut names = Self::default();
+        if let CanonicalRequest::Conversation(conversation) = meaning {
+            each(conversation, &mut |name| {
+                if !format.takes_tool_name(name) && !names.told.contains_key(name) {
+                    let told = fitting(name);
+                    names.meant.insert(told.clone(), name.to_owned());
+                    names.told.insert(name.to_owned(), told);
+                }
+            });
+        }
+        names
+    }
+
+    /// Whether every name is told as it is.
+    pub fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// The question with the names that the provider is told.
+    #[must_use]
+    pub fn tell(&self, mut meaning: CanonicalRequest) -> CanonicalRequest {
+        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
+            each_mut(conversation, &mut |name| {
+                if let Some(told) = self.told.get(name) {
+                    told.clone_into(name);
+                }
+            });
+        }
+        meaning
+    }
+
+    /// Gives the tools of an answer the names that the client knows.
+    pub fn restore(&self, answer: &mut ChatResponse) {
+        for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
+            if let Content::ToolCall(call) = &mut part.content
+                && let Some(name) = self.meant.get(&call.name)
+            {
+                name.clone_into(&mut call.name);
+            }
+        }
+    }
+
+    /// The same for a stream.
+    pub fn restored(self, reader: Box<dyn EventReader>) -> Box<dyn EventReader> {
+        if self.is_empty() { reader } else { Box::new(Restored { reader, names: self }) }
+    }
+}
+
+#[derive(Debug)]
+struct Restored {
+    reader: Box<dyn EventReader>,
+    names: ToolNames,
+}
+
+impl Restored {
+    fn restore(&self, events: &mut [StreamEvent]) {
+        for event in events {
+            if let EventBody::Delta(_, piece) = &mut event.body
+                && let Delta::ToolCall { name, .. } = &mut **piece
+                && let Some(meant) = self.names.meant.get(name)
+            {
+                meant.clone_into(name);
+            }
+        }
+    }
+}
+
+impl EventReader for Restored {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let before = events.len();
+        let outcome = self.reader.read(bytes, events);
+        self.restore(&mut events[before..]);
+        outcome
+    }
+
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let before = events.len();
+        let outcome = self.reader.close(events);
+        self.restore(&mut events[before..]);
+        outcome
+    }
+}
+
+/// Whether a name has at most so many letters, digits, `_` and `-`, and these beside.
+pub(crate) fn is_plain(name: &str, longest: usize, beside: &[u8]) -> bool {
+    let fits = |it: u8| it.is_ascii_alphanumeric() || b"_-".contains(&it) || beside.contains(&it);
+    (1..=longest).contains(&name.len()) && name.bytes().all(fits)
+}
+
+/// A name that every provider takes.
+fn fitting(name: &str) -> String {
+    let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
+    let first = name.chars().next().filter(|it| !it.is_ascii_alphabetic() && *it != '_');
+    let whole = first.map(|_| '_').into_iter().chain(name.chars().map(plain));
+    let kept: String = whole.take(KEPT).collect();
+    format!("{kept}_{:08x}", fingerprint(name))
+}
+
+/// FNV-1a, which is the same everywhere and for ever.
+fn fingerprint(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, it| (hash ^ u32::from(it)).wrapping_mul(0x0100_0193))
+}
+
+fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
+    let Conversation { tools, tool_choice, turns, .. } = conversation;
+    tools.iter().for_each(|it| visit(&it.name));
+    match tool_choice {
+        Some(ToolChoice::Named(name)) => visit(name),
+        Some(ToolChoice::Among(names, _)) => names.iter().for_each(|it| visit(it)),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
+    }
+    for part in turns.iter().flat_map(|it| &it.parts) {
+        match &part.content {
+            Content::ToolCall(call) => visit(&call.name),
+            Content::ToolResult(result) => result.name.iter().for_each(|it| visit(it)),
+            _ => {}
+        }
+    }
+}
+
+fn each_mut(conversation: &mut Conversation, visit: &mut dyn FnMut(&mut String)) {
+    let Conversation { tools, tool_choice, turns, .. } = conversation;
+    tools.iter_mut().for_each(|it| visit(&mut it.name));
+    match tool_choice {
+        Some(ToolChoice::Named(name)) => visit(name),
+        Some(ToolChoice::Among(names, _)) => names.iter_mut().for_each(&mut *visit),
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
+    }
+    for part in turns.iter_mut().flat_map(|it| &mut it.parts) {
+        match &mut part.content {
+            Content::ToolCall(call) => visit(&mut call.name),
+            Content::ToolResult(result) => result.name.iter_mut().for_each(&mut *visit),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    };
+
+    #[test]
+    fn each_format_takes_what_its_api_takes() {
+        let long = "a".repeat(65);
+        let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
+        for (name, taken) in [
+            ("get_weather", [true, true, true]),
+            (long.as_str(), [false, true, false]),
+            ("files.read", [false, false, true]),
+            ("21st_magic", [true, true, false]),
+            ("", [false, false, false]),
+            ("wetter\u{e4}", [false, false, false]),
+        ] {
+            assert_eq!(formats.map(|it| it.takes_tool_name(name)), taken, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_instead_fits_everywhere_and_differs() {
+        let long = format!("mcp__{}", "server_".repeat(20));
+        let names = ["21st", "a.b", "a_b.", "\u{1f600}", "", &long, &format!("{long}2")];
+        let told: Vec<_> = names.iter().map(|it| fitting(it)).collect();
+        let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
+        for name in &told {
+            assert!(formats.iter().all(|it| it.takes_tool_name(name)), "{name}");
+            assert_eq!(told.iter().filter(|it| *it == name).count(), 1, "{name}");
+        }
+        assert_eq!(fitting("files.read"), "files_read_feef3122");
+    }
+}

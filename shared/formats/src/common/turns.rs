@@ -1,0 +1,101 @@
+//! Turns as targets demand them: rules apart from what is said, sides in alternation.
+
+use canonical::{Content, Conversation, Error, ErrorKind, Part, Role};
+
+/// Who speaks, where there are only two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The one who asks, and the results of tools.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// What every API says of a question without one, in words that are the same for all.
+pub(crate) fn nothing_asked() -> Error {
+    let message = "it needs at least one message besides the system prompt";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// A conversation whose sides alternate.
+#[derive(Debug, Default)]
+pub(crate) struct Alternating<'a> {
+    /// Every system and developer part, in order.
+    pub(crate) rules: Vec<&'a Part>,
+    /// What the sides say in turn. Results of tools stand before what else the user says, because
+    /// every target wants them right behind the calls.
+    pub(crate) turns: Vec<(Side, Vec<&'a Part>)>,
+}
+
+/// Takes the rules out, and joins neighbouring turns of one side.
+pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
+    let mut whole = Alternating::default();
+    for turn in &conversation.turns {
+        let side = match turn.role {
+            Role::System | Role::Developer => {
+                whole.rules.extend(&turn.parts);
+                continue;
+            }
+            Role::User => Side::User,
+            Role::Assistant => Side::Assistant,
+        };
+        match whole.turns.last_mut() {
+            Some((last, parts)) if *last == side => parts.extend(&turn.parts),
+            _ => whole.turns.push((side, turn.parts.iter().collect())),
+        }
+    }
+    for (side, parts) in &mut whole.turns {
+        if *side == Side::User {
+            // Stable: results stay in their order, and so does the rest.
+            parts.sort_by_key(|it| !matches!(it.content, Content::ToolResult(_)));
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Message, ToolResult};
+
+    use super::*;
+
+    fn texts(parts: &[&Part]) -> Vec<String> {
+        let said = parts.iter().map(|it| match &it.content {
+            Content::Text(text, _) => text.clone(),
+            Content::ToolResult(result) => format!("result {}", result.id),
+            other => format!("{other:?}"),
+        });
+        said.collect()
+    }
+
+    fn result(id: &str) -> Part {
+        let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
+        Part::new(Content::ToolResult(result))
+    }
+
+    #[test]
+    fn rules_are_gathered_and_sides_alternate() {
+        let turns = vec![
+            Message::new(Role::System, vec![Part::text("a")]),
+            Message::new(Role::User, vec![Part::text("b")]),
+            Message::new(Role::Developer, vec![Part::text("c")]),
+            Message::new(Role::User, vec![Part::text("d")]),
+            Message::new(Role::Assistant, vec![Part::text("e")]),
+        ];
+        let conversation = Conversation { turns, ..Conversation::default() };
+        let whole = alternating(&conversation);
+        assert_eq!(texts(&whole.rules), ["a", "c"]);
+        assert_eq!(whole.turns.len(), 2);
+        assert_eq!(texts(&whole.turns[0].1), ["b", "d"]);
+    }
+
+    #[test]
+    fn results_stand_right_behind_their_calls() {
+        let turns = vec![
+            Message::new(Role::User, vec![result("1")]),
+            Message::new(Role::User, vec![Part::text("also"), result("2")]),
+        ];
+        let conversation = Conversation { turns, ..Conversation::default() };
+        assert_eq!(texts(&alternating(&conversation).turns[0].1), ["result 1", "result 2", "also"]);
+    }
+}

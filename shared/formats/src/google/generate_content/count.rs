@@ -1,0 +1,187 @@
+//! How many tokens a conversation has: countTokens, in and out.
+//!
+//! A request holds `contents` alone, or a whole `generateContentRequest`, never both.
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, Format, GatewayRequest,
+    GatewayResponse, Raw, ResponseBody, Result, Task,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    COUNT_FORMAT, Gemini, GeminiCount, encode, error, forward, inbound, model, reader::Reader,
+    request, understand, writer::Writer,
+};
+use crate::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, EventWriter, Inbound,
+    Outbound, bound, error_body, json,
+};
+
+/// Where a whole request stands within one that counts.
+const WHOLE: &str = "generateContentRequest";
+
+/// Reads a request for a provider that speaks another format.
+pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+    let body = json::said(raw)?;
+    let conversation = match request::either(&body, WHOLE) {
+        Some(whole) => understand::conversation(&json::understood(whole, WHOLE, "an object")?)?,
+        None => understand::conversation(&body)?,
+    };
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
+}
+
+impl Inbound for GeminiCount {
+    fn format(&self) -> &'static Format {
+        &COUNT_FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        let said = json::said(&raw)?;
+        if request::either(&said, "contents").is_none() && request::either(&said, WHOLE).is_none() {
+            let message =
+                format!("`contents` is missing, and so is `{WHOLE}`; one of them is needed.");
+            return Err(Error::invalid("contents", message));
+        }
+        drop(said);
+        Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
+    }
+
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
+        inbound::body(response)
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request.framing))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    generate_content_request: encode::Body<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted<'a> {
+    total_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    error: Option<&'a serde_json::value::RawValue>,
+}
+
+impl Outbound for GeminiCount {
+    fn name(&self) -> &'static str {
+        COUNT_FORMAT.name
+    }
+
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let name = request::spelled(&request.raw, WHOLE);
+        let Some(whole) = json::find(&request.raw, name)? else {
+            return forward::forward(&request.raw, target);
+        };
+        let inner = json::text(&request.raw.body, &whole.value);
+        let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
+        let fitted = forward::forward(&inner, target)?;
+        let mut edits = json::Edits::new(&request.raw);
+        edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
+        Ok(EncodedRequest { body: edits.apply(), ..fitted })
+    }
+
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let mut dropped = vec![];
+        let conversation: &Conversation = meaning.conversation()?;
+        let mut whole = encode::body(conversation, target.model, &mut dropped)?;
+        whole.model = Some(format!("models/{}", model::bare(target.model)));
+        let body = json::written(&Body { generate_content_request: whole }).into();
+        Ok(EncodedRequest { body, headers: vec![], dropped })
+    }
+
+    fn takes_url(&self, part: &Content, url: &str, model: &str) -> bool {
+        Gemini.takes_url(part, url, model)
+    }
+
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(ErrorKind::Upstream, "it answered what is no count of tokens")
+                .caused_by(json::unquoted(&error))
+        })?;
+        if let Some(error) = counted.error {
+            return Err(error_body::inside_success(error));
+        }
+        let count = counted.total_tokens.ok_or_else(|| {
+            Error::new(ErrorKind::Upstream, "it answered without a count of tokens")
+        })?;
+        let body = match reading.purpose {
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
+        };
+        Ok(GatewayResponse { body, usage: None })
+    }
+
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
+        bound::reader(Reader::new(reading.purpose), reading.purpose)
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error_body::from_status(status, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> EncodeOptions<'static> {
+        EncodeOptions { model: "gemini-3.5-flash", ..EncodeOptions::default() }
+    }
+
+    fn request(text: &'static str) -> GatewayRequest {
+        GeminiCount.decode(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn contents_are_counted_alone_or_with_all_that_goes_with_them() {
+        let alone = request(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
+        assert_eq!(alone.task, Task::CountTokens);
+        let forwarded = GeminiCount.forward(&alone, &target()).unwrap();
+        assert_eq!(forwarded.body, alone.raw.body);
+        let whole = request(
+            r#"{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}}"#,
+        );
+        let forwarded = GeminiCount.forward(&whole, &target()).unwrap();
+        let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
+        assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
+        let encoded = Outbound::encode(&GeminiCount, whole.meaning().unwrap(), &target()).unwrap();
+        assert_eq!(
+            String::from_utf8(encoded.body.to_vec()).unwrap(),
+            r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
+        );
+        let error = GeminiCount.decode(Bytes::from_static(b"{}")).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("contents"));
+    }
+
+    #[test]
+    fn a_count_is_read_and_written() {
+        let body = Bytes::from_static(br#"{"totalTokens":31,"promptTokensDetails":[]}"#);
+        let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
+        let response = GeminiCount.response(body, reading).unwrap();
+        assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
+        let written = Inbound::encode(&GeminiCount, &response, &CallSummary::default());
+        assert_eq!(written, r#"{"totalTokens":31}"#.as_bytes());
+        assert!(GeminiCount.response(Bytes::from_static(b"{}"), reading).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! From a client that speaks this format, and back.
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, Error, Format, Framing, GatewayRequest, GatewayResponse, Raw, ResponseBody,
+    Result, Task,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    FORMAT, Gemini, answer, error,
+    request::{self, Many},
+    writer::Writer,
+};
+use crate::{EventWriter, Inbound, json};
+
+impl Inbound for Gemini {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        check_contents(&raw)?;
+        let has_tools_and_format = has_functions(&raw)? && has_format(&raw)?;
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        request.has_tools_and_format = has_tools_and_format;
+        // Chunks carry it, whoever asks.
+        request.wants_usage = true;
+        Ok(request)
+    }
+
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
+        body(response)
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request.framing))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+
+    /// `google-genai` takes a comment for JSON, so only an empty line is nothing to it.
+    fn heartbeat(&self, _: Framing) -> &'static [u8] {
+        b"\n"
+    }
+}
+
+/// A whole answer, whatever it answers.
+pub(super) fn body(response: &GatewayResponse) -> Bytes {
+    match &response.body {
+        ResponseBody::Raw(raw) => raw.clone(),
+        ResponseBody::Chat(answer) => answer::write(answer, response.usage.as_ref()).into(),
+        ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
+        ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+    }
+}
+
+fn check_contents(raw: &Raw) -> Result<()> {
+    let wanted = "a list of contents, each an object with `parts`";
+    let Some(contents) = json::find(raw, "contents")? else {
+        let message = format!("`contents` is missing; it must be {wanted}.");
+        return Err(Error::invalid("contents", message));
+    };
+    let contents = json::text(&raw.body, &contents.value);
+    // Google takes a single one without its list.
+    let first = contents.trim_start_matches(['[', ' ', '\t', '\r', '\n']).bytes().next();
+    match first {
+        Some(b'{') => Ok(()),
+        Some(b']') => {
+            Err(Error::invalid("contents", "`contents` is empty; at least one is needed."))
+        }
+        _ => Err(Error::invalid("contents", format!("`contents` must be {wanted}."))),
+    }
+}
+
+fn has_functions(raw: &Raw) -> Result<bool> {
+    let wanted = "a list of tools, each an object";
+    let tools: Option<Many<json::Object<'_>>> = json::read(raw, "tools", wanted)?;
+    let has = |it: &json::Object<'_>| {
+        let functions = request::either(it, "functionDeclarations");
+        functions.is_some_and(|it| it.get() != "[]")
+    };
+    Ok(tools.is_some_and(|it| it.0.iter().any(has)))
+}
+
+/// Whether the answer must have another form than plain text.
+fn has_format(raw: &Raw) -> Result<bool> {
+    let name = request::spelled(raw, "generationConfig");
+    let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;
+    let config = config.unwrap_or_default();
+    let kind = request::either(&config, "responseMimeType").map_or("", RawValue::get);
+    let schemas = ["responseSchema", "responseJsonSchema"];
+    Ok(!matches!(kind, "" | "\"text/plain\"")
+        || schemas.iter().any(|it| request::either(&config, it).is_some()))
+}

@@ -1,0 +1,181 @@
+//! Pictures, sound and documents: what they are, and where.
+
+use canonical::{Content, Error, ErrorKind, Media, Result, Source};
+
+use super::signature;
+
+/// Where uploaded files lie.
+const FILES: &str = "https://generativelanguage.googleapis.com/";
+
+/// Media that came in this format, by its type.
+pub(super) fn content(media: Media) -> Content {
+    let kind = media.media_type.as_deref().and_then(|it| it.split('/').next()).unwrap_or_default();
+    match kind {
+        "image" => Content::Image(media),
+        "audio" => Content::Audio(media),
+        "video" => Content::Video(media),
+        _ if matches!(&media.source, Source::Url(url) if is_video_page(url)) => {
+            Content::Video(media)
+        }
+        _ => Content::File(media),
+    }
+}
+
+/// Where a URI of this format points to: uploads and buckets are known to Google alone.
+pub(super) fn source(uri: String) -> Source {
+    if uri.starts_with(FILES) || uri.starts_with("gs://") || uri.starts_with("files/") {
+        return Source::Id(uri);
+    }
+    Source::Url(uri)
+}
+
+/// Whether a provider fetches this itself. `old` ones fetch only films, of one site.
+pub(super) fn takes_url(url: &str, old: bool) -> bool {
+    !url.starts_with("http://") && (!old || is_video_page(url))
+}
+
+fn is_video_page(url: &str) -> bool {
+    ["https://www.youtube.com/", "https://youtube.com/", "https://youtu.be/"]
+        .iter()
+        .any(|it| url.starts_with(it))
+}
+
+/// Media as a provider of this format takes it.
+#[derive(Debug)]
+pub(super) enum Taken<'a> {
+    /// Base64 and its type.
+    Inline(&'a str, String),
+    /// An address, and its type where that is known.
+    Uri(String, Option<String>),
+    /// Plain text.
+    Text(&'a str),
+}
+
+/// How a provider takes media. `old` ones do not fetch anything from the web.
+pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken<'a>> {
+    let named = media.media_type.clone();
+    Ok(match &media.source {
+        Source::Text(text) => Taken::Text(text),
+        Source::Base64(data) => {
+            let kind = named.or_else(|| sniffed(data).map(str::to_owned));
+            let kind = kind.ok_or_else(|| {
+                refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
+            })?;
+            Taken::Inline(data, kind)
+        }
+        Source::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
+            Taken::Uri(id.clone(), named)
+        }
+        Source::Id(id) if id.starts_with("files/") => {
+            Taken::Uri(format!("{FILES}v1beta/{id}"), named)
+        }
+        Source::Id(_) => {
+            return Err(refused(
+                path,
+                "Gemini does not have this file; send its bytes or its URL.",
+            ));
+        }
+        Source::Url(url) if !takes_url(url, old) => {
+            return Err(refused(
+                path,
+                "This model takes no file from the open web; send its bytes as base64.",
+            ));
+        }
+        Source::Url(url) => {
+            let kind = named.or_else(|| by_ending(url).map(str::to_owned));
+            Taken::Uri(url.clone(), kind)
+        }
+    })
+}
+
+fn refused(path: &str, message: &str) -> Error {
+    let mut error = Error::new(ErrorKind::Unsupported, message);
+    error.param = Some(path.to_owned());
+    error
+}
+
+/// What bytes are, by how they begin.
+fn sniffed(base64: &str) -> Option<&'static str> {
+    let head = signature::decoded(base64.get(..24)?)?;
+    Some(match head.as_slice() {
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'G', b'I', b'F', b'8', ..] => "image/gif",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => "audio/wav",
+        [b'%', b'P', b'D', b'F', ..] => "application/pdf",
+        [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "audio/mpeg",
+        [b'O', b'g', b'g', b'S', ..] => "audio/ogg",
+        [b'f', b'L', b'a', b'C', ..] => "audio/flac",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i', ..] => "image/heic",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => "video/webm",
+        _ => return None,
+    })
+}
+
+/// What an address holds, by how its path ends.
+fn by_ending(url: &str) -> Option<&'static str> {
+    let path = url.split(['?', '#']).next()?;
+    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "heic" => "image/heic",
+        "bmp" => "image/bmp",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        "csv" => "text/csv",
+        "html" => "text/html",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        "mov" => "video/quicktime",
+        "mp3" => "audio/mpeg",
+        "wav" => "audio/wav",
+        "flac" => "audio/flac",
+        "ogg" => "audio/ogg",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(source: Source) -> Media {
+        Media { source, ..Media::default() }
+    }
+
+    #[test]
+    fn bytes_without_a_type_are_looked_at() {
+        let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
+        let media = of(Source::Base64(png.to_owned()));
+        let taken = taken(&media, "x", false).unwrap();
+        assert!(matches!(taken, Taken::Inline(_, kind) if kind == "image/png"));
+        let unknown = of(Source::Base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()));
+        let error = super::taken(&unknown, "a.b", false).unwrap_err();
+        assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::Unsupported, Some("a.b")));
+    }
+
+    #[test]
+    fn an_address_on_the_web_is_for_models_that_fetch_it() {
+        let media = of(Source::Url("https://example.com/a.PNG?x=1".to_owned()));
+        let found = taken(&media, "x", false).unwrap();
+        assert!(matches!(found, Taken::Uri(_, Some(kind)) if kind == "image/png"));
+        assert!(taken(&media, "x", true).is_err());
+        let video = of(Source::Url("https://youtu.be/abc".to_owned()));
+        assert!(matches!(taken(&video, "x", true), Ok(Taken::Uri(_, None))));
+    }
+
+    #[test]
+    fn a_file_of_another_provider_is_not_here() {
+        let media = of(Source::Id("file-abc".to_owned()));
+        assert_eq!(taken(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
+        let media = of(Source::Id("files/abc".to_owned()));
+        assert!(
+            matches!(taken(&media, "x", false), Ok(Taken::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! To a provider that speaks this format, and back.
+
+use bytes::Bytes;
+use canonical::{
+    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
+    Result,
+};
+
+use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
+use crate::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound,
+    error_body, json, tool_names,
+};
+
+impl Outbound for Gemini {
+    fn name(&self) -> &'static str {
+        FORMAT.name
+    }
+
+    fn forward(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        forward::forward(&request.raw, target)
+    }
+
+    fn encode(
+        &self,
+        meaning: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let mut dropped = vec![];
+        let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
+        Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
+    }
+
+    fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
+        media::takes_url(url, model::family(model) == model::Family::Old)
+    }
+
+    fn takes_tool_name(&self, name: &str) -> bool {
+        !name.starts_with(|it: char| !it.is_ascii_alphabetic() && it != '_')
+            && tool_names::is_plain(name, 64, b".:")
+    }
+
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let wire = whole(&body)?;
+        let usage = wire.usage_metadata.and_then(wire::usage);
+        // Judges what a client of this format gets as well: a failed answer is none.
+        let answer = pieces::answer(wire, &body)?;
+        let body = match reading.purpose {
+            DecodeMode::Forward => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Chat(answer),
+        };
+        Ok(GatewayResponse { body, usage })
+    }
+
+    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
+        bound::reader(Reader::new(reading.purpose), reading.purpose)
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error_body::from_status(status, body)
+    }
+}
+
+fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
+    let unreadable =
+        || Error::new(ErrorKind::Upstream, "it answered what is no answer of generateContent");
+    if !body.trim_ascii_start().starts_with(b"{") {
+        // Google wraps some failures in a list.
+        let listed =
+            serde_json::from_slice::<Vec<wire::ChatResponse<'_>>>(body).unwrap_or_default();
+        return Err(listed
+            .iter()
+            .find_map(|it| it.error)
+            .map_or_else(unreadable, error_body::inside_success));
+    }
+    let wire: wire::ChatResponse<'_> = serde_json::from_slice(body)
+        .map_err(|error| unreadable().caused_by(json::unquoted(&error)))?;
+    wire.error.map_or(Ok(wire), |error| Err(error_body::inside_success(error)))
+}

@@ -1,0 +1,264 @@
+//! Answers as they travel, as far as the gateway looks at them.
+//!
+//! Readers are lenient: an unknown field is nobody's fault. What only a client of another format
+//! needs stays text until it is asked for.
+
+use canonical::{Error, ErrorKind, Finish, Result, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::bound::tokens;
+
+/// A whole answer, or one chunk of a stream: they are the same.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ChatResponse<'a> {
+    #[serde(borrow)]
+    pub(super) candidates: Option<Vec<Candidate<'a>>>,
+    #[serde(borrow)]
+    pub(super) prompt_feedback: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) usage_metadata: Option<&'a RawValue>,
+    pub(super) model_version: Option<String>,
+    pub(super) response_id: Option<String>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// One of the answers that were asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Candidate<'a> {
+    pub(super) index: Option<u32>,
+    #[serde(borrow)]
+    pub(super) content: Option<&'a RawValue>,
+    pub(super) finish_reason: Option<String>,
+    #[serde(borrow)]
+    pub(super) citation_metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) grounding_metadata: Option<&'a RawValue>,
+}
+
+/// What a candidate says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Content<'a> {
+    #[serde(borrow)]
+    pub(super) parts: Option<Vec<Part<'a>>>,
+}
+
+/// One piece of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Part<'a> {
+    pub(super) text: Option<String>,
+    pub(super) thought: Option<bool>,
+    pub(super) thought_signature: Option<String>,
+    pub(super) inline_data: Option<Blob>,
+    pub(super) file_data: Option<FileData>,
+    #[serde(borrow)]
+    pub(super) function_call: Option<FunctionCall<'a>>,
+}
+
+/// Bytes, here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Blob {
+    #[serde(rename = "mimeType", alias = "mime_type")]
+    pub(super) mime_type: Option<String>,
+    pub(super) data: String,
+}
+
+/// Bytes, elsewhere.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FileData {
+    #[serde(rename = "mimeType", alias = "mime_type")]
+    pub(super) mime_type: Option<String>,
+    #[serde(rename = "fileUri", alias = "file_uri")]
+    pub(super) file_uri: String,
+}
+
+/// The model's wish to have a tool called.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionCall<'a> {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    #[serde(borrow)]
+    pub(super) args: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PromptFeedback {
+    block_reason: Option<String>,
+}
+
+impl ChatResponse<'_> {
+    /// Whether the prompt was blocked, so that there is nothing but this word of it.
+    ///
+    /// That is an answer, not a fault: Google judged the prompt, says so in a 200 and counts its
+    /// tokens. Asking the next provider would be a way around the judgement.
+    pub(super) fn is_blocked(&self) -> bool {
+        let feedback = self.prompt_feedback.map(|it| serde_json::from_str(it.get()));
+        let feedback: Option<PromptFeedback> = feedback.and_then(Result::ok).flatten();
+        let blocked = feedback.is_some_and(|it| it.block_reason.is_some());
+        blocked && self.candidates.as_ref().is_none_or(Vec::is_empty)
+    }
+}
+
+impl Candidate<'_> {
+    /// Why it ends; none while it goes on. A failure of the model's is a fault.
+    pub(super) fn finish(&self) -> Result<Option<Finish>> {
+        self.finish_reason.as_deref().map_or(Ok(None), finish)
+    }
+
+    /// Whether it holds something that a client could use.
+    pub(super) fn has_content(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow, default)]
+            parts: Option<&'a RawValue>,
+        }
+        let parts = self.content.and_then(|it| serde_json::from_str::<Parts<'_>>(it.get()).ok());
+        let parts = parts.and_then(|it| it.parts).map_or("", RawValue::get);
+        !matches!(parts, "" | "null" | "[]" | r#"[{"text":""}]"# | r#"[{"text": ""}]"#)
+    }
+}
+
+/// Every reason to end that is documented. One that is not yet known has never been a normal end.
+fn finish(reason: &str) -> Result<Option<Finish>> {
+    Ok(Some(match reason {
+        "" | "FINISH_REASON_UNSPECIFIED" => return Ok(None),
+        "STOP" => Finish::Stop,
+        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
+        "PUP_LIMITED_DISABLED" => {
+            let message = "it has limited or disabled the account";
+            return Err(Error::new(ErrorKind::ProviderAccess, message));
+        }
+        "MALFORMED_FUNCTION_CALL"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS"
+        | "MISSING_THOUGHT_SIGNATURE"
+        | "MALFORMED_RESPONSE"
+        | "OTHER"
+        | "IMAGE_OTHER"
+        | "NO_IMAGE" => {
+            let message = format!("it gave up: finish reason `{reason}`");
+            return Err(Error::new(ErrorKind::Upstream, message));
+        }
+        // SAFETY, RECITATION, LANGUAGE, BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY,
+        // IMAGE_PROHIBITED_CONTENT, IMAGE_RECITATION, ESCALATION, MODEL_ARMOR.
+        _ => Finish::Filtered,
+    }))
+}
+
+/// What a provider says about tokens.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UsageMetadata {
+    prompt_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+    total_token_count: Option<u64>,
+    prompt_tokens_details: Option<Vec<Modality>>,
+    cache_tokens_details: Option<Vec<Modality>>,
+    candidates_tokens_details: Option<Vec<Modality>>,
+    tool_use_prompt_tokens_details: Option<Vec<Modality>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Modality {
+    modality: String,
+    token_count: u64,
+}
+
+/// Reads a usage object into disjoint classes; none when it says nothing.
+pub(super) fn usage(json: &RawValue) -> Option<Usage> {
+    let wire: UsageMetadata = serde_json::from_str::<Option<_>>(json.get()).ok()??;
+    if wire.prompt_token_count.is_none() && wire.total_token_count.is_none() {
+        return None;
+    }
+    let audio = |list: &Option<Vec<Modality>>| -> u64 {
+        let list = list.iter().flatten();
+        tokens(
+            list.filter(|it| it.modality == "AUDIO")
+                .map(|it| it.token_count)
+                .reduce(u64::saturating_add),
+        )
+    };
+    let prompt = tokens(wire.prompt_token_count);
+    let tools = tokens(wire.tool_use_prompt_token_count);
+    let candidates = tokens(wire.candidates_token_count);
+    let reasoning = tokens(wire.thoughts_token_count);
+
+    let cached = tokens(wire.cached_content_token_count).min(prompt);
+    let heard =
+        audio(&wire.prompt_tokens_details).saturating_sub(audio(&wire.cache_tokens_details));
+    let heard = heard.min(prompt - cached);
+    let heard_by_tools = audio(&wire.tool_use_prompt_tokens_details).min(tools);
+    let spoken = audio(&wire.candidates_tokens_details).min(candidates);
+    // Thoughts are counted beside the candidates. The total tells where they are not.
+    let within = reasoning != 0 && wire.total_token_count == Some(prompt + tools + candidates);
+    let within = if within { reasoning } else { 0 };
+    Some(Usage {
+        input: prompt - cached - heard + tools - heard_by_tools,
+        cached_input: cached,
+        cache_write: 0,
+        input_audio: heard + heard_by_tools,
+        output: candidates.saturating_sub(within + spoken),
+        reasoning,
+        output_audio: spoken,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Usage {
+        usage(serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn classes_of_tokens_do_not_overlap() {
+        let usage = read(
+            r#"{"promptTokenCount":100,"cachedContentTokenCount":60,"candidatesTokenCount":20,
+            "toolUsePromptTokenCount":7,"thoughtsTokenCount":30,"totalTokenCount":157,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":80},{"modality":"AUDIO","tokenCount":20}],
+            "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":5}],
+            "candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":4}]}"#,
+        );
+        assert_eq!((usage.input, usage.cached_input, usage.input_audio), (32, 60, 15));
+        assert_eq!((usage.output, usage.reasoning, usage.output_audio), (16, 30, 4));
+        assert_eq!(usage.all_input() + usage.all_output(), 157);
+    }
+
+    #[test]
+    fn thoughts_within_the_candidates_are_told_by_the_total() {
+        let usage = read(
+            r#"{"promptTokenCount":10,"candidatesTokenCount":50,"thoughtsTokenCount":30,
+            "totalTokenCount":60}"#,
+        );
+        assert_eq!((usage.output, usage.reasoning), (20, 30));
+    }
+
+    #[test]
+    fn a_usage_that_says_nothing_is_none() {
+        assert!(usage(serde_json::from_str("{}").unwrap()).is_none());
+        assert!(usage(serde_json::from_str("null").unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_failure_of_the_model_is_no_normal_end() {
+        assert_eq!(finish("STOP").unwrap(), Some(Finish::Stop));
+        assert_eq!(finish("SOMETHING_NEW").unwrap(), Some(Finish::Filtered));
+        assert_eq!(finish("").unwrap(), None);
+        assert_eq!(finish("MALFORMED_FUNCTION_CALL").unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(finish("PUP_LIMITED_DISABLED").unwrap_err().kind, ErrorKind::ProviderAccess);
+    }
+}

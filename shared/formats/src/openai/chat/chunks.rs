@@ -1,0 +1,253 @@
+//! Pieces of an answer of another format, written as chunks.
+
+use bytes::Bytes;
+use canonical::{Delta, EventKind, GatewayRequest, Signature, StreamEvent, Usage};
+use serde::Serialize;
+
+use super::{
+    answer::{AnnotationJson, CallJson, FunctionJson, PictureJson, annotation, picture},
+    finish,
+    reader::DONE,
+    thoughts, wire,
+};
+use crate::json;
+
+/// Writes pieces as chunks.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    id: String,
+    model: String,
+    created: u64,
+    wants_usage: bool,
+    usage: Option<Usage>,
+    choices: Vec<Choice>,
+}
+
+/// What was written of one choice.
+#[derive(Debug, Default)]
+struct Choice {
+    begun: bool,
+    /// Whether each call has arguments yet.
+    calls: Vec<bool>,
+    /// The thought that is being written.
+    thought: String,
+    /// The first thought that was proven, and not yet given to a call.
+    proven: Option<(String, Signature)>,
+    proofs: usize,
+    sources: usize,
+    pictures: usize,
+}
+
+/// What a list goes on with. OpenAI's SDK tells by the index what is new, and fails without one.
+#[derive(Serialize)]
+struct Numbered<T> {
+    index: usize,
+    #[serde(flatten)]
+    item: T,
+}
+
+impl<T> Numbered<T> {
+    fn next(item: T, count: &mut usize) -> Self {
+        *count += 1;
+        Self { index: *count - 1, item }
+    }
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [ChunkChoice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<wire::UsageJson>,
+}
+
+#[derive(Serialize)]
+struct ChunkChoice<'a> {
+    index: u32,
+    delta: WireDelta<'a>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct WireDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Numbered<thoughts::Detail>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Numbered<AnnotationJson>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Numbered<PictureJson>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<CallJson>,
+}
+
+impl Chunks {
+    pub(super) fn new(request: &GatewayRequest) -> Self {
+        Self {
+            id: format!("chatcmpl-{:x}", request.arrived),
+            model: request.model.clone().unwrap_or_default(),
+            created: request.arrived / 1000,
+            wants_usage: request.wants_usage,
+            usage: None,
+            choices: vec![],
+        }
+    }
+
+    /// Writes one piece, as none, one or more frames.
+    pub(super) fn write(
+        &mut self,
+        choice: u32,
+        piece: Delta,
+        usage: Option<Usage>,
+    ) -> Vec<StreamEvent> {
+        self.usage = usage.or(self.usage);
+        match piece {
+            Delta::Start { id, model } => {
+                self.id = id.unwrap_or_else(|| std::mem::take(&mut self.id));
+                self.model = model.unwrap_or_else(|| std::mem::take(&mut self.model));
+                vec![]
+            }
+            Delta::Usage => vec![],
+            Delta::End => self.end(),
+            piece => self.said(choice, &piece),
+        }
+    }
+
+    fn said(&mut self, index: u32, piece: &Delta) -> Vec<StreamEvent> {
+        let at = index as usize;
+        if self.choices.len() <= at {
+            self.choices.resize_with(at + 1, Choice::default);
+        }
+        let mut events = vec![];
+        let choice = &mut self.choices[at];
+        if !std::mem::replace(&mut choice.begun, true) {
+            let role =
+                WireDelta { role: Some("assistant"), content: Some(""), ..WireDelta::default() };
+            events.push(self.frame(EventKind::Prelude, index, role, None));
+        }
+        if let Delta::Finish(reason) = piece {
+            let missing = self.choices[at].without_arguments();
+            if !missing.is_empty() {
+                let delta = WireDelta { tool_calls: missing, ..WireDelta::default() };
+                events.push(self.frame(EventKind::Content, index, delta, None));
+            }
+            let reason = Some(finish::word(reason));
+            events.push(self.frame(EventKind::Finish, index, WireDelta::default(), reason));
+        } else if let Some(delta) = self.choices[at].delta(piece) {
+            events.push(self.frame(EventKind::Content, index, delta, None));
+        }
+        events
+    }
+
+    fn frame(
+        &self,
+        kind: EventKind,
+        index: u32,
+        delta: WireDelta<'_>,
+        finish_reason: Option<&'static str>,
+    ) -> StreamEvent {
+        let choice = ChunkChoice { index, delta, logprobs: None, finish_reason };
+        StreamEvent::frame(kind, None, self.written(&[choice], None))
+    }
+
+    fn written(&self, choices: &[ChunkChoice<'_>], usage: Option<wire::UsageJson>) -> Bytes {
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: &self.model,
+            choices,
+            usage,
+        };
+        [b"data: ", &json::written(&chunk)[..], b"\n\n"].concat().into()
+    }
+
+    fn end(&self) -> Vec<StreamEvent> {
+        let usage = self.usage.as_ref().filter(|_| self.wants_usage).map(wire::written);
+        let report =
+            usage.map(|it| StreamEvent::frame(EventKind::Usage, None, self.written(&[], Some(it))));
+        let done = StreamEvent::frame(EventKind::End, None, Bytes::from_static(DONE));
+        report.into_iter().chain([done]).collect()
+    }
+}
+
+impl Choice {
+    /// What a client reads of a piece; none where the format has no word for it.
+    fn delta<'a>(&mut self, piece: &'a Delta) -> Option<WireDelta<'a>> {
+        let mut delta = WireDelta::default();
+        match piece {
+            Delta::Text(text) => {
+                self.thought.clear();
+                delta.content = Some(text);
+            }
+            Delta::Refusal(text) => delta.refusal = Some(text),
+            Delta::Reasoning(text) => {
+                self.thought.push_str(text);
+                delta.reasoning_content = Some(text);
+            }
+            Delta::Signature(signature) => {
+                let text = std::mem::take(&mut self.thought);
+                let detail = thoughts::Detail::new(&text, signature);
+                delta.reasoning_details.push(Numbered::next(detail, &mut self.proofs));
+                self.proven.get_or_insert((text, signature.clone()));
+            }
+            Delta::Citation(citation) => {
+                let source = annotation(citation)?;
+                delta.annotations.push(Numbered::next(source, &mut self.sources));
+            }
+            Delta::ToolCall { call, id, name, signature } => {
+                let thought = self.proven.take();
+                let thought = thought.as_ref().map(|(text, signature)| (text.as_str(), signature));
+                self.calls.resize(self.calls.len().max(call + 1), false);
+                delta.tool_calls.push(CallJson {
+                    index: Some(*call),
+                    id: Some(thoughts::on_id(id, signature.as_ref(), thought)),
+                    r#type: Some("function"),
+                    function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
+                });
+            }
+            Delta::Arguments { call, json } => {
+                self.calls.resize(self.calls.len().max(call + 1), false);
+                self.calls[*call] = true;
+                delta.tool_calls.push(arguments(*call, json.clone()));
+            }
+            Delta::Image(media) => {
+                delta.images.push(Numbered::next(picture(media)?, &mut self.pictures));
+            }
+            Delta::Audio(_)
+            | Delta::Video(_)
+            | Delta::File(_)
+            | Delta::Start { .. }
+            | Delta::Finish(_)
+            | Delta::Usage
+            | Delta::End => return None,
+        }
+        Some(delta)
+    }
+
+    /// What calls without arguments still need: clients parse an empty text as a fault.
+    fn without_arguments(&self) -> Vec<CallJson> {
+        let calls = self.calls.iter().enumerate().filter(|it| !it.1);
+        calls.map(|(call, _)| arguments(call, "{}".to_owned())).collect()
+    }
+}
+
+fn arguments(call: usize, arguments: String) -> CallJson {
+    CallJson {
+        index: Some(call),
+        id: None,
+        r#type: None,
+        function: FunctionJson { name: None, arguments },
+    }
+}

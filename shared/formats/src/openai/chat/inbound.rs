@@ -1,0 +1,86 @@
+//! From a client that speaks OpenAI chat, and back.
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
+    Task,
+};
+use serde::Deserialize;
+
+use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
+use crate::{EventWriter, Inbound, json};
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    #[serde(default)]
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct ResponseFormat<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl Inbound for OpenAiChat {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        check_messages(&raw)?;
+        let model: Option<String> = json::read(&raw, "model", "a string")?;
+        let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
+        let options: Option<StreamOptions> =
+            json::read(&raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+        let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
+        let format: Option<ResponseFormat<'_>> =
+            json::read(&raw, "response_format", "an object with a `type`")?;
+        let has_format =
+            format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        request.model = model.filter(|it| !it.is_empty());
+        request.stream = stream;
+        request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
+        request.has_tools_and_format = has_tools && has_format;
+        Ok(request)
+    }
+
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        let raw = match &response.body {
+            ResponseBody::Raw(raw) => raw.clone(),
+            ResponseBody::Chat(answer) => answer::write(answer, response, summary).into(),
+            // Neither is an answer to what this format asks.
+            ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+        };
+        let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
+        with_metadata(&raw, summary, &mut out);
+        out.freeze()
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request))
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Audio, Extra::Video, Extra::File, Extra::Source]
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+fn check_messages(raw: &Raw) -> Result<()> {
+    let wanted = "a list of messages, each an object with a `role`";
+    match json::list(raw, "messages", wanted)? {
+        None => {
+            Err(Error::invalid("messages", format!("`messages` is missing; it must be {wanted}.")))
+        }
+        Some(false) => {
+            Err(Error::invalid("messages", "`messages` is empty; at least one is needed."))
+        }
+        Some(true) => Ok(()),
+    }
+}

@@ -1,0 +1,165 @@
+//! What travels, as far as the gateway looks at it or writes it.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use canonical::{Embedding, EmbeddingInput, Error, ErrorKind, Field, Result, Usage, Vectors};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use crate::{bound::tokens, json};
+
+/// A whole answer.
+#[derive(Deserialize)]
+pub(super) struct ChatResponse<'a> {
+    #[serde(borrow, default)]
+    pub(super) data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    index: usize,
+    embedding: Vec<f32>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Tokens {
+    prompt_tokens: u64,
+    #[serde(default)]
+    total_tokens: u64,
+}
+
+/// How many texts were answered.
+pub(super) fn count(data: &RawValue) -> Result<usize> {
+    let items: Vec<IgnoredAny> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
+    Ok(items.len())
+}
+
+/// The numbers of each text, in the order of the texts.
+pub(super) fn vectors(data: &RawValue) -> Result<Vectors> {
+    let mut items: Vec<Item> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
+    items.sort_by_key(|it| it.index);
+    let vectors = items.into_iter().map(|it| it.embedding).collect();
+    Ok(Vectors { vectors, ..Vectors::default() })
+}
+
+pub(super) fn unreadable(error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::Upstream, "it answered what is not a list of embeddings")
+        .caused_by(json::unquoted(error))
+}
+
+/// Reads a usage object; none when it says nothing.
+pub(super) fn usage(json: &RawValue) -> Option<Usage> {
+    let read: Tokens = serde_json::from_str::<Option<_>>(json.get()).ok()??;
+    Some(Usage { input: tokens(Some(read.prompt_tokens)), ..Usage::default() })
+}
+
+/// Writes an answer for a client. Numbers are written as they are, without a value in between:
+/// there may be millions of them. Unknown usage is 0 here, because the member has to be there.
+pub(super) fn answer(vectors: &Vectors, model: &str, usage: Option<&Usage>) -> Bytes {
+    let numbers: usize = vectors.vectors.iter().map(Vec::len).sum();
+    let mut out = Vec::with_capacity(256 + vectors.vectors.len() * 64 + numbers * 12);
+    out.extend_from_slice(br#"{"object":"list","data":["#);
+    for (index, vector) in vectors.vectors.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let head = format!(r#"{comma}{{"object":"embedding","index":{index},"embedding":"#);
+        out.extend_from_slice(head.as_bytes());
+        if vectors.base64 {
+            out.push(b'"');
+            let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
+            out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
+            out.push(b'"');
+        } else {
+            put(vector, &mut out);
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(br#"],"model":"#);
+    put(model, &mut out);
+    let read = usage.map_or(0, Usage::all_input);
+    out.extend_from_slice(br#","usage":"#);
+    put(&Tokens { prompt_tokens: read, total_tokens: read }, &mut out);
+    out.push(b'}');
+    out.into()
+}
+
+/// Writes a value. Strings and numbers only: this cannot fail, and a reader would see it if it did.
+fn put<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    drop(serde_json::to_writer(out, value));
+}
+
+/// A request, as a provider of this format takes it.
+#[derive(Serialize)]
+pub(super) struct Question<'a> {
+    pub(super) model: &'a str,
+    input: Vec<Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u64>,
+    encoding_format: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Input<'a> {
+    Text(&'a str),
+    Tokens(&'a [u64]),
+}
+
+/// The question in this format, and what it cannot say.
+pub(super) fn question<'a>(asked: &'a Embedding, model: &'a str) -> (Question<'a>, Vec<Field>) {
+    // Whom `base64` is for is decided where the answer is written.
+    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let input = |it: &'a EmbeddingInput| match it {
+        EmbeddingInput::Text(text) => Input::Text(text),
+        EmbeddingInput::Tokens(tokens) => Input::Tokens(tokens),
+    };
+    let question = Question {
+        model,
+        input: inputs.iter().map(input).collect(),
+        dimensions: *dimensions,
+        encoding_format: "float",
+        user: user.as_deref(),
+    };
+    (question, purpose.iter().map(|_| Field::EmbeddingPurpose).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(base64: bool) -> String {
+        let vectors = Vectors { vectors: vec![vec![1.0, -2.5], vec![0.1]], base64 };
+        let usage = Usage { input: 7, ..Usage::default() };
+        String::from_utf8(answer(&vectors, "m", Some(&usage)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_client_asked() {
+        let list = |one: &str, two: &str| {
+            format!(
+                r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{one}}},{{"object":"embedding","index":1,"embedding":{two}}}],"model":"m","usage":{{"prompt_tokens":7,"total_tokens":7}}}}"#
+            )
+        };
+        assert_eq!(written(false), list("[1.0,-2.5]", "[0.1]"));
+        assert_eq!(written(true), list(r#""AACAPwAAIMA=""#, r#""zczMPQ==""#));
+    }
+
+    #[test]
+    fn vectors_stand_in_the_order_of_their_texts() {
+        let data = r#"[{"index":1,"embedding":[2]},{"index":0,"embedding":[1.5]}]"#;
+        let found = vectors(serde_json::from_str(data).unwrap()).unwrap();
+        assert_eq!(found.vectors, [vec![1.5], vec![2.0]]);
+    }
+
+    #[test]
+    fn a_usage_that_says_nothing_is_none() {
+        for json in ["null", "{}", r#"{"prompt_tokens":"many"}"#] {
+            assert_eq!(usage(serde_json::from_str(json).unwrap()), None, "{json}");
+        }
+    }
+}

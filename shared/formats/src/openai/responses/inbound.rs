@@ -1,0 +1,102 @@
+//! From a client that speaks OpenAI Responses, and back.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, Result, Task,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{FORMAT, OpenAiResponses, answer, writer::Writer};
+use crate::{EventWriter, Inbound, json, openai::chat};
+
+/// What asks for a memory, and what to do without one.
+const STATEFUL: &[(&str, &str)] = &[
+    ("previous_response_id", "send the whole conversation in `input`"),
+    ("conversation", "send the whole conversation in `input`"),
+    ("prompt", "send what the template says in `instructions` and `input`"),
+];
+
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(borrow, default)]
+    format: Option<TextFormat<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TextFormat<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
+}
+
+impl Inbound for OpenAiResponses {
+    fn format(&self) -> &'static Format {
+        &FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        check_input(&raw)?;
+        check_memory(&raw)?;
+        let model: Option<String> = json::read(&raw, "model", "a string")?;
+        let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
+        let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
+        let text: Option<Text<'_>> =
+            json::read(&raw, "text", "an object such as {\"format\": {\"type\": \"text\"}}")?;
+        let kind = text.and_then(|it| it.format).and_then(|it| it.kind);
+        let has_format = kind.is_some_and(|it| it != "text");
+        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        request.model = model.filter(|it| !it.is_empty());
+        request.stream = stream;
+        // The last event always tells it.
+        request.wants_usage = true;
+        request.has_tools_and_format = has_tools && has_format;
+        Ok(request)
+    }
+
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        answer::write(response, summary)
+    }
+
+    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+        Box::new(Writer::new(request))
+    }
+
+    fn wordless(&self) -> &'static [Extra] {
+        &[Extra::Audio, Extra::Video, Extra::File]
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        chat::error::to_client(error, request_id).into()
+    }
+}
+
+fn check_input(raw: &Raw) -> Result<()> {
+    let wanted = "a text or a list of items";
+    let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
+    match input.map(|it| it.get().as_bytes().first()) {
+        Some(Some(b'"' | b'[')) => Ok(()),
+        Some(_) => Err(Error::invalid("input", format!("`input` must be {wanted}."))),
+        None => Err(Error::invalid("input", format!("`input` is missing; it must be {wanted}."))),
+    }
+}
+
+/// Refuses what only a server with a memory can answer.
+fn check_memory(raw: &Raw) -> Result<()> {
+    for (name, instead) in STATEFUL {
+        if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
+            let message = format!("`{name}` is not known here: nothing is stored; {instead}.");
+            return Err(Error::invalid(name, message));
+        }
+    }
+    let background: Option<bool> = json::read(raw, "background", "true or false")?;
+    if background == Some(true) {
+        let message = "`background` is not known here: nothing is stored; leave it out.";
+        return Err(Error::invalid("background", message));
+    }
+    // What is meant by false is what happens anyway; anything but a boolean is a mistake.
+    json::read::<bool>(raw, "store", "true or false")?;
+    Ok(())
+}
