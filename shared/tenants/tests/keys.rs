@@ -6,7 +6,7 @@ mod unplugged;
 
 use std::{net::IpAddr, sync::Arc};
 
-use canonical::Kind;
+use canonical::ErrorKind;
 use serde_json::{Map, Value, json};
 use tenants::{
     Action, Author, ConfiguredKey, Credential, Enabled, IssuedKey, KeyDirectory, KeyHash, NewKey,
@@ -49,7 +49,7 @@ impl Office {
     }
 
     /// The tenant that a key opens, or the kind of the error.
-    async fn opens(&self, key: &str, now: u64) -> Result<String, Kind> {
+    async fn opens(&self, key: &str, now: u64) -> Result<String, ErrorKind> {
         let principal = self.directory.authenticate(&[key], None, now).await;
         principal.map(|it| it.tenant.id.clone()).map_err(|error| error.kind)
     }
@@ -75,9 +75,9 @@ async fn an_issued_key_opens_its_tenant_and_no_other_text_does() {
     assert_eq!(office.opens(text, NOW).await, Ok(tenant.id));
     let almost = text.get(1..).unwrap();
     for wrong in [almost, "lg-", issued.key.hash.as_str(), &issued.key.id] {
-        assert_eq!(office.opens(wrong, NOW).await, Err(Kind::Unauthenticated), "{wrong}");
+        assert_eq!(office.opens(wrong, NOW).await, Err(ErrorKind::Unauthenticated), "{wrong}");
     }
-    assert_eq!(office.opens("", NOW).await, Err(Kind::Unauthenticated));
+    assert_eq!(office.opens("", NOW).await, Err(ErrorKind::Unauthenticated));
 }
 
 #[tokio::test]
@@ -120,8 +120,8 @@ async fn without_a_store_known_keys_work_and_unknown_ones_are_not_called_wrong()
     office.table.unplug();
     assert_eq!(office.opens(key, NOW + 599).await, Ok(tenant.id));
     let error = office.directory.authenticate(&["other"], None, NOW + 599).await.unwrap_err();
-    assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (Kind::Unavailable, 5));
-    assert_eq!(office.opens(key, NOW + 600).await, Err(Kind::Unavailable));
+    assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (ErrorKind::Unavailable, 5));
+    assert_eq!(office.opens(key, NOW + 600).await, Err(ErrorKind::Unavailable));
     office.table.plug_in();
     assert!(office.opens(key, NOW + 602).await.is_ok());
 }
@@ -132,7 +132,7 @@ async fn an_unreachable_store_is_left_alone_for_a_moment() {
     office.table.unplug();
     office.opens("one", NOW).await.unwrap_err();
     office.table.take_calls();
-    assert_eq!(office.opens("two", NOW + 1).await, Err(Kind::Unavailable));
+    assert_eq!(office.opens("two", NOW + 1).await, Err(ErrorKind::Unavailable));
     assert_eq!(office.table.take_calls(), 0);
     office.opens("two", NOW + 2).await.unwrap_err();
     assert_eq!(office.table.take_calls(), 1);
@@ -148,11 +148,11 @@ async fn many_wrong_keys_of_one_address_are_no_longer_looked_up() {
     for number in 0..tenants::MAX_WRONG_KEYS {
         let wrong = format!("wrong-{number}");
         let error = office.directory.authenticate(&[&wrong], Some(address), NOW).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Unauthenticated);
+        assert_eq!(error.kind, ErrorKind::Unauthenticated);
     }
     office.table.take_calls();
     let error = office.directory.authenticate(&["new"], Some(address), NOW).await.unwrap_err();
-    assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (Kind::RateLimited, 60));
+    assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (ErrorKind::RateLimited, 60));
     assert_eq!(office.table.take_calls(), 0);
     assert!(office.directory.authenticate(&[known], Some(address), NOW).await.is_ok());
 }

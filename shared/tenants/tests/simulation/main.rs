@@ -36,11 +36,11 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 
 #[test]
 fn no_schedule_breaks_an_invariant() {
-    let asked = ProptestConfig::default();
-    let cases = asked.cases.max(SCHEDULES);
+    let defaults = ProptestConfig::default();
+    let cases = defaults.cases.max(SCHEDULES);
     let failure_persistence: Option<Box<dyn FailurePersistence>> =
         Some(Box::new(FileFailurePersistence::Direct(SEEDS)));
-    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence, ..asked });
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence, ..defaults });
     let played = runner.run(&schedules(), |schedule| {
         let violations = world::play(&schedule, None);
         if violations.is_empty() {

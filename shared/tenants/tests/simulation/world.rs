@@ -75,10 +75,10 @@ impl CallScript {
         }
     }
 
-    /// Input and output tokens that are used, given the output that was asked for.
-    fn used(&self, asked: u64) -> (u64, u64) {
+    /// Input and output tokens that are used, given the output that was requested for.
+    fn used(&self, requested: u64) -> (u64, u64) {
         let input = if self.exceeds_estimate { self.input + 100 } else { self.input * 2 / 3 };
-        (input, if self.number.is_multiple_of(2) { asked } else { asked / 3 })
+        (input, if self.number.is_multiple_of(2) { requested } else { requested / 3 })
     }
 }
 
@@ -363,26 +363,26 @@ async fn call(instance: Instance, script: CallScript) {
             }
         }
         Decision::Admitted(admission) => {
-            let asked = admission.capped_output.unwrap_or(script.output);
+            let requested = admission.capped_output.unwrap_or(script.output);
             let reservation = admission.reservation.unwrap();
-            let settlement = answer(&instance, script, reservation, asked).await;
+            let settlement = respond(&instance, script, reservation, requested).await;
             settle(&instance, settlement).await;
         }
     }
 }
 
 /// The provider's part: the response, and what it costs.
-async fn answer(
+async fn respond(
     instance: &Instance,
     script: CallScript,
     mut reservation: Reservation,
-    asked: u64,
+    requested: u64,
 ) -> Settlement {
     pause().await;
     if !script.gets_through {
         return Settlement { reservation, usage: Usage::Nothing };
     }
-    let (input, mut output) = script.used(asked);
+    let (input, mut output) = script.used(requested);
     note_use(instance, &reservation, input, output);
     instance.clock.sleep_until(instance.clock.now() + script.seconds).await;
     if script.grows {
