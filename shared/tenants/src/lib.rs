@@ -9,7 +9,7 @@ mod audit;
 mod demand;
 mod directory;
 mod fields;
-mod gate;
+mod authenticator;
 mod key;
 mod ledger;
 mod limits;
@@ -42,7 +42,7 @@ pub use demand::{
 };
 pub use directory::KeyDirectory;
 pub use fields::FieldError;
-pub use gate::Authenticator;
+pub use authenticator::Authenticator;
 pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
 pub use ledger::{
     Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable, UnreachablePolicy,

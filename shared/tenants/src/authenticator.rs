@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn only_a_key_that_fits_opens() {
-        let gate = Authenticator::new(vec![Secret::new("one"), Secret::new("two")]);
-        assert!(gate.admit(&["two"]).is_ok());
-        assert!(gate.admit(&["wrong", "one"]).is_ok());
+        let authenticator = Authenticator::new(vec![Secret::new("one"), Secret::new("two")]);
+        assert!(authenticator.admit(&["two"]).is_ok());
+        assert!(authenticator.admit(&["wrong", "one"]).is_ok());
         for wrong in [&[][..], &[""], &["on"], &["one "], &["ONE"]] {
             assert_eq!(
-                gate.admit(wrong).unwrap_err().kind,
+                authenticator.admit(wrong).unwrap_err().kind,
                 ErrorKind::Unauthenticated,
                 "{wrong:?}"
             );
