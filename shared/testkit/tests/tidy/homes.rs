@@ -29,6 +29,7 @@ const HOMES: &[(&str, &str)] = &[
     ("lambda_http", "edge"),
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
+    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("saphyr-parser", "config"),
@@ -82,6 +83,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &[
             "canonical",
             "storage",
+            "tenants",
             "config",
             "formats",
             "model-catalog",
@@ -95,6 +97,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         "serde_json",
         &[
             "storage",
+            "tenants",
             "config",
             "formats",
             "model-catalog",

@@ -1,4 +1,4 @@
-//! The gate: closed without a key that fits.
+//! Authentication by the keys of the configuration alone: nobody passes without one.
 
 use canonical::{Error, ErrorKind, Result};
 use storage::Secret;
@@ -11,7 +11,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// A gate that these keys open.
+    /// Lets nobody pass but by these keys.
     pub fn new(keys: Vec<Secret>) -> Self {
         Self { keys }
     }
@@ -44,12 +44,12 @@ mod tests {
 
     #[test]
     fn only_a_key_that_fits_opens() {
-        let gate = Authenticator::new(vec![Secret::new("one"), Secret::new("two")]);
-        assert!(gate.admit(&["two"]).is_ok());
-        assert!(gate.admit(&["wrong", "one"]).is_ok());
+        let authenticator = Authenticator::new(vec![Secret::new("one"), Secret::new("two")]);
+        assert!(authenticator.admit(&["two"]).is_ok());
+        assert!(authenticator.admit(&["wrong", "one"]).is_ok());
         for wrong in [&[][..], &[""], &["on"], &["one "], &["ONE"]] {
             assert_eq!(
-                gate.admit(wrong).unwrap_err().kind,
+                authenticator.admit(wrong).unwrap_err().kind,
                 ErrorKind::Unauthenticated,
                 "{wrong:?}"
             );
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_without_keys_is_closed() {
+    fn without_keys_nobody_passes() {
         assert!(Authenticator::default().admit(&[""]).is_err());
         assert!(Authenticator::default().admit(&[]).is_err());
     }
