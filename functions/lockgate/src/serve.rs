@@ -48,8 +48,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
     let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
     let parameters = parameters(&config, &environment)?;
-    let signer = environment.signer();
-    let server = Server { address, config, parameters, signer, stores };
+    let (signer, proxies) = (environment.signer(), environment.proxies());
+    let server = Server { address, config, parameters, signer, proxies, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::body::Body;
-use gateway::{Configuration, Gateway, Source};
+use gateway::{Client, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -71,7 +71,8 @@ async fn prepare(routes: Routes) -> Result<(Front, Arc<Nodelay>), Error> {
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let configuration = Configuration::new(source, stores, settings.signer, settings.freshness);
+    let client = Client::new(settings.signer, settings.proxies);
+    let configuration = Configuration::new(source, stores, client, settings.freshness);
     if routes.configured
         && let Err(error) = configuration.load(now_ms()).await
     {
