@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gateway::Freshness;
+use gateway::{Freshness, ProxyVariables};
 use storage::{Aws, Credentials, Secret, Signer};
 
 use crate::request_body;
@@ -88,6 +88,17 @@ impl Environment {
         Signer::new(self.region(), self.credentials())
     }
 
+    /// The proxies for calls to providers, by the variables that `curl` reads: in lower case first.
+    pub fn proxies(&self) -> ProxyVariables {
+        let either = |name: &str| self.get(&name.to_ascii_lowercase()).or_else(|| self.get(name));
+        ProxyVariables {
+            https: either("HTTPS_PROXY").map(Secret::new),
+            http: either("HTTP_PROXY").map(Secret::new),
+            all: either("ALL_PROXY").map(Secret::new),
+            no_proxy: either("NO_PROXY"),
+        }
+    }
+
     /// Access to AWS. None without a region or without keys.
     pub fn aws(&self) -> Option<Aws> {
         let mut aws = Aws::new(self.region()?, self.credentials()?);
@@ -115,6 +126,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) state_table: String,
     pub(crate) aws: Aws,
     pub(crate) signer: Signer,
+    pub(crate) proxies: ProxyVariables,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) keep_alive: KeepAliveSettings,
@@ -148,6 +160,7 @@ impl LambdaSettings {
                 .aws()
                 .ok_or("the variables AWS_REGION and AWS_ACCESS_KEY_ID are not set")?,
             signer: environment.signer(),
+            proxies: environment.proxies(),
             origin_secrets: secrets
                 .iter()
                 .filter_map(|it| environment.get(it))

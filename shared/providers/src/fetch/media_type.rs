@@ -38,7 +38,7 @@ const BRANDS: &[(&[u8; 4], &str)] = &[
 ];
 
 /// The media type of these bytes, when they are something that models look at or listen to.
-pub(super) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn detect_media_type(bytes: &[u8]) -> Option<&'static str> {
     let word = |at: usize| bytes.get(at..at + 4);
     if word(0) == Some(b"RIFF") {
         return RIFF.iter().find(|(it, _)| word(8) == Some(&it[..])).map(|it| it.1);
@@ -79,7 +79,7 @@ mod tests {
             (b"%PDF-1.7\n", "application/pdf"),
             (b"ID3\x04\0", "audio/mpeg"),
         ] {
-            assert_eq!(kind_of(bytes), Some(kind));
+            assert_eq!(detect_media_type(bytes), Some(kind));
         }
     }
 
@@ -97,7 +97,7 @@ mod tests {
             b"\x89PNG",
             b" \x89PNG\r\n\x1a\n",
         ] {
-            assert_eq!(kind_of(bytes), None, "{bytes:?}");
+            assert_eq!(detect_media_type(bytes), None, "{bytes:?}");
         }
     }
 

@@ -9,16 +9,16 @@ use http::{Uri, uri::PathAndQuery};
 
 /// Something that may be fetched, once its host is allowed and its addresses are public.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MediaUrl {
     /// The host's name, in lower case.
     pub(super) host: String,
     /// What it is asked for. May hold a client's secret, so that no message quotes it.
     pub(super) target: PathAndQuery,
 }
 
-impl Place {
+impl MediaUrl {
     /// Reads an address, or says why nothing could be fetched from it.
-    pub(super) fn read(url: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
         let uri: Uri = url.parse().map_err(|_not_one| "it is not a complete address")?;
         if uri.scheme_str() != Some("https") {
             return Err("only https:// is fetched");
@@ -141,7 +141,7 @@ mod tests {
 
     /// Whose it would be, when it is allowed.
     fn host(url: &str) -> Option<String> {
-        let place = Place::read(url).ok()?;
+        let place = MediaUrl::parse(url).ok()?;
         place.is_among(&hosts()).then_some(place.host)
     }
 
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_has_no_fragment() {
-        let target = |url: &str| Place::read(url).unwrap().target.to_string();
+        let target = |url: &str| MediaUrl::parse(url).unwrap().target.to_string();
         assert_eq!(target("https://a.example.org/b/../c?d=e#f"), "/b/../c?d=e");
         assert_eq!(target("https://a.example.org"), "/");
         assert_eq!(target("https://a.example.org?b"), "/?b");

@@ -1,4 +1,4 @@
-//! What a provider's headers say: how long to wait, and what a call consumed.
+//! What the headers of a provider's answer say: how long to wait, what a call consumed, its id there.
 //!
 //! Sources: RFC 9110 section 10.2.3 for `Retry-After`; the vendors' pages on rate limits for
 //! `retry-after-ms` (Azure, OpenAI) and `x-ratelimit-reset-*` (OpenAI, Groq: `6m0s`; Cerebras,
@@ -11,17 +11,17 @@ use std::time::{Duration, UNIX_EPOCH};
 use canonical::Usage;
 use http::HeaderMap;
 
-/// Azure's free tier asks for a day. Nobody rests longer.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait that is obeyed. Azure's free tier asks for a day.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the provider asks to be left alone, at `now` in milliseconds since 1970.
-pub(crate) fn wait(headers: &HeaderMap, now: u64) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let millis = text("retry-after-ms").and_then(seconds).map(|it| it / 1000);
     let wait = millis
         .or_else(|| text("retry-after").and_then(|it| seconds(it).or_else(|| date(it, now))))
-        .or_else(|| soonest_reset(headers, now))?;
-    Some(wait.min(LONGEST))
+        .or_else(|| earliest_reset(headers, now))?;
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 /// What a call consumed, where its answer does not say so itself.
@@ -33,7 +33,7 @@ pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
 }
 
 /// The reset of a limit that is used up.
-fn soonest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
+fn earliest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let resets = headers.iter().filter_map(|(name, value)| {
         let kind = name.as_str().strip_prefix("x-ratelimit-reset")?;
         let remaining = headers.get(format!("x-ratelimit-remaining{kind}"));
@@ -70,13 +70,14 @@ fn date(text: &str, now: u64) -> Option<Duration> {
 /// Azure's.
 const REQUEST_IDS: [&str; 4] =
     ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"];
-/// The longest name that is passed on.
-const LONGEST_ID: usize = 128;
+/// The longest id that is passed on, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// The provider's own name for a request, if it can be printed.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = REQUEST_IDS.iter().find_map(|it| headers.get(*it))?.to_str().ok()?;
-    (!id.is_empty() && id.len() <= LONGEST_ID).then(|| id.to_owned())
+    let fits = !id.is_empty() && id.len() <= MAX_REQUEST_ID_BYTES;
+    if fits { Some(id.to_owned()) } else { None }
 }
 
 #[cfg(test)]
@@ -89,7 +90,7 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| {
             (name.parse::<http::HeaderName>().unwrap(), value.parse::<http::HeaderValue>().unwrap())
         });
-        wait(&headers.collect(), NOW).map(|it| it.as_millis())
+        retry_after(&headers.collect(), NOW).map(|it| it.as_millis())
     }
 
     #[test]
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_believed_first() {
+    fn milliseconds_come_first() {
         assert_eq!(waits(&[("retry-after-ms", "1500"), ("retry-after", "60")]), Some(1_500));
     }
 
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bedrock_tells_its_tokens_in_headers() {
+    fn bedrock_counts_tokens_in_headers() {
         let mut headers = HeaderMap::new();
         assert_eq!(usage(&headers), None);
         headers.insert("x-amzn-bedrock-input-token-count", "42".parse().unwrap());
@@ -134,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_rests_longer_than_a_day() {
+    fn no_wait_is_longer_than_a_day() {
         assert_eq!(waits(&[("retry-after", "9999999")]), Some(86_400_000));
     }
 
     #[test]
-    fn a_request_has_a_name_at_its_provider() {
+    fn a_request_has_an_id_at_its_provider() {
         let id = |name: &'static str, value: &str| {
             request_id(&HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]))
         };
