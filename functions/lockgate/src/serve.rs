@@ -8,13 +8,12 @@ use std::{
 };
 
 use clap::Args;
-use config::{Config, SecretSource};
-use edge::{Server, settings::Environment};
-
+use edge::Server;
 use storage::{Parameters, sqlite};
 
 use crate::{
-    commands::Failure,
+    account,
+    commands::{Failure, note},
     settings::{self, Sources},
 };
 
@@ -43,19 +42,21 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     edge::log(options.verbose, &environment);
     let (config, path) = settings::found(options.config, &environment)?;
     if config.api_key.is_none() {
-        tracing_note("The configuration has no `api_key`: every request will be refused.");
+        note("The configuration has no `api_key`: every request will be refused.");
     }
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
-    let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
-    let parameters = parameters(&config, &environment)?;
-    let (signer, proxies) = (environment.signer(), environment.proxies());
+    let stores = sqlite::open(&options.data).map_err(|error| Failure::data_file(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let aws = runtime.block_on(account::find_for(&config, &environment))?;
+    let parameters = aws.as_ref().map(Parameters::new);
+    let signer = account::signer(aws.as_ref(), &environment);
+    let proxies = environment.proxies();
     let server = Server { address, config, parameters, signer, proxies, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, &mut io::stdout()));
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(edge::listen(server, routes(), greet)).map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
@@ -71,29 +72,6 @@ pub(crate) fn routes() -> edge::Routes {
         .merge(embeddings::routes())
         .merge(models::routes())
         .merge(health::routes())
-}
-
-fn tracing_note(text: &str) {
-    drop(writeln!(io::stderr(), "lockgate: {text}"));
-}
-
-/// The parameter store, where the configuration names any parameter.
-pub(crate) fn parameters(
-    config: &Config,
-    environment: &Environment,
-) -> Result<Option<Parameters>, Failure> {
-    let named = |it: &SecretSource| matches!(it, SecretSource::Parameter { .. });
-    if !config.secrets().any(named) {
-        return Ok(None);
-    }
-    let aws = environment.aws().ok_or_else(|| {
-        Failure::Usage(
-            "The configuration names parameters (`ssm:...`); set AWS_REGION, AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY so that they can be read."
-                .to_owned(),
-        )
-    })?;
-    Ok(Some(Parameters::new(&aws)))
 }
 
 fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {

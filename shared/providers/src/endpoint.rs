@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, GatewayRequest, Result};
-use formats::ChatCompatibility;
+use canonical::{Error, ErrorKind, Result};
+use formats::{ChatCompatibility, GatewayRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
@@ -333,15 +333,15 @@ mod tests {
         assert_eq!(name("openai", None), MaxTokensName::Completion);
         assert_eq!(name("openai", Some("http://h:1")), MaxTokensName::Either);
         assert_eq!(name("mistral", Some("http://h:1")), MaxTokensName::Plain);
-        assert!(endpoint("openai", None).compatibility.developer);
-        assert!(!endpoint("openai", Some("http://h:1")).compatibility.developer);
+        assert!(endpoint("openai", None).compatibility.developer_role);
+        assert!(!endpoint("openai", Some("http://h:1")).compatibility.developer_role);
     }
 
     #[test]
     fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
-        assert!(endpoint("deepseek", None).compatibility.thoughts);
-        assert!(!endpoint("groq", None).compatibility.thoughts);
-        assert!(endpoint("groq", Some("http://h:1")).compatibility.thoughts);
+        assert!(endpoint("deepseek", None).compatibility.reasoning_content);
+        assert!(!endpoint("groq", None).compatibility.reasoning_content);
+        assert!(endpoint("groq", Some("http://h:1")).compatibility.reasoning_content);
     }
 
     #[test]

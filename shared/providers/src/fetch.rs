@@ -22,8 +22,8 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, Part, Result, Role,
-    Source,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part,
+    Result, Role,
 };
 use formats::Outbound;
 use futures_util::future::join_all;
@@ -83,22 +83,25 @@ impl Fetch {
     /// The same request with bytes in place of the URLs that a format does not take.
     pub(crate) async fn replace_urls<'m>(
         &self,
-        meaning: Cow<'m, CanonicalRequest>,
+        canonical: Cow<'m, CanonicalRequest>,
         context: &FetchContext<'_>,
     ) -> Result<Cow<'m, CanonicalRequest>> {
-        let CanonicalRequest::Conversation(conversation) = &*meaning else { return Ok(meaning) };
+        let CanonicalRequest::Conversation(conversation) = &*canonical else {
+            return Ok(canonical);
+        };
         let wanted = urls_to_fetch(conversation, context);
         if wanted.is_empty() {
-            return Ok(meaning);
+            return Ok(canonical);
         }
         self.fetch(&wanted, context).await?;
-        let mut meaning = meaning.into_owned();
-        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
-            for message in conversation.turns.iter_mut().filter(|it| it.role != Role::Assistant) {
+        let mut canonical = canonical.into_owned();
+        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+            for message in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant)
+            {
                 fill(&mut message.parts, context)?;
             }
         }
-        Ok(Cow::Owned(meaning))
+        Ok(Cow::Owned(canonical))
     }
 
     /// Fetches what is not there yet, once every URL is known to be allowed.
@@ -182,7 +185,7 @@ impl Budget<'_> {
 /// the encoder: most leave it out.
 fn urls_to_fetch(conversation: &Conversation, context: &FetchContext<'_>) -> Vec<(Field, String)> {
     let mut wanted = vec![];
-    for message in conversation.turns.iter().filter(|it| it.role != Role::Assistant) {
+    for message in conversation.messages.iter().filter(|it| it.role != Role::Assistant) {
         collect(&message.parts, context, &mut wanted);
     }
     wanted
@@ -193,8 +196,8 @@ fn collect(parts: &[Part], context: &FetchContext<'_>, wanted: &mut Vec<(Field, 
         if let Content::ToolResult(result) = &part.content {
             collect(&result.parts, context, wanted);
         } else if let Some((field, media)) = media(&part.content)
-            && let Source::Url(url) = &media.source
-            && !context.format.takes_url(&part.content, url, context.model)
+            && let MediaSource::Url(url) = &media.source
+            && !context.format.accepts_url(&part.content, url, context.model)
         {
             wanted.push((field, url.clone()));
         }
@@ -209,8 +212,8 @@ fn fill(parts: &mut [Part], context: &FetchContext<'_>) -> Result<()> {
             continue;
         }
         let Some((field, media)) = media(&part.content) else { continue };
-        let Source::Url(url) = &media.source else { continue };
-        if context.format.takes_url(&part.content, url, context.model) {
+        let MediaSource::Url(url) = &media.source else { continue };
+        if context.format.accepts_url(&part.content, url, context.model) {
             continue;
         }
         let found = context.fetched.found().get(url).cloned();
@@ -221,7 +224,7 @@ fn fill(parts: &mut [Part], context: &FetchContext<'_>) -> Result<()> {
             return Err(refused(&field, &format!("what is there is {kind}"), context));
         }
         if let Some(media) = media_mut(&mut part.content) {
-            media.source = Source::Base64(data);
+            media.source = MediaSource::Base64(data);
             media.media_type = Some(kind.to_owned());
         }
     }

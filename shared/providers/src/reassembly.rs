@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use canonical::{
-    ChatResponse, Choice, Content, Delta, Error, ErrorKind, EventBody, Finish, GatewayResponse,
-    Part, ResponseBody, Result, StreamEvent, ToolCall, Usage,
+    ChatResponse, Choice, Content, Delta, Error, ErrorKind, EventBody, FinishReason,
+    GatewayResponse, Part, ResponseBody, Result, StreamEvent, ToolCall, Usage,
 };
 
 /// The whole answer that decoded stream events add up to.
@@ -37,7 +37,7 @@ struct OpenChoice {
     parts: Vec<Part>,
     /// Where the calls stand among the parts, by their number.
     calls: BTreeMap<usize, usize>,
-    finish: Option<Finish>,
+    finish_reason: Option<FinishReason>,
 }
 
 impl Assembly {
@@ -113,7 +113,7 @@ impl OpenChoice {
             Delta::Audio(media) => self.push(Content::Audio(media)),
             Delta::Video(media) => self.push(Content::Video(media)),
             Delta::File(media) => self.push(Content::File(media)),
-            Delta::Finish(finish) => self.finish = Some(finish),
+            Delta::Finish(reason) => self.finish_reason = Some(reason),
             Delta::Start { .. } | Delta::Usage | Delta::End => {}
         }
     }
@@ -134,26 +134,29 @@ impl OpenChoice {
                 "{}".clone_into(&mut call.arguments);
             }
         }
-        Choice { parts: self.parts, finish: self.finish.unwrap_or(Finish::Stop) }
+        Choice {
+            parts: self.parts,
+            finish_reason: self.finish_reason.unwrap_or(FinishReason::Stop),
+        }
     }
 }
 
 /// The stream events that a whole answer would have come in, its end included.
 pub(crate) fn events_from_response(answer: ChatResponse, usage: Option<Usage>) -> Vec<StreamEvent> {
     let start = Delta::Start { id: answer.id, model: answer.model };
-    let mut events = vec![StreamEvent::piece(0, start)];
+    let mut events = vec![StreamEvent::delta(0, start)];
     for (number, choice) in (0..).zip(answer.choices) {
         let mut calls = 0..;
         for part in choice.parts {
             let deltas = deltas_of_part(part, &mut calls);
-            events.extend(deltas.into_iter().map(|delta| StreamEvent::piece(number, delta)));
+            events.extend(deltas.into_iter().map(|delta| StreamEvent::delta(number, delta)));
         }
-        events.push(StreamEvent::piece(number, Delta::Finish(choice.finish)));
+        events.push(StreamEvent::delta(number, Delta::Finish(choice.finish_reason)));
     }
     if usage.is_some() {
-        events.push(StreamEvent::piece(0, Delta::Usage).with_usage(usage));
+        events.push(StreamEvent::delta(0, Delta::Usage).with_usage(usage));
     }
-    events.push(StreamEvent::piece(0, Delta::End));
+    events.push(StreamEvent::delta(0, Delta::End));
     events
 }
 
@@ -213,8 +216,8 @@ mod tests {
             id: Some("id".to_owned()),
             model: Some("m".to_owned()),
             choices: vec![
-                Choice { parts: first, finish: Finish::ToolCalls },
-                Choice { parts: second, finish: Finish::Refusal },
+                Choice { parts: first, finish_reason: FinishReason::ToolCalls },
+                Choice { parts: second, finish_reason: FinishReason::Refusal },
             ],
         }
     }
@@ -233,10 +236,10 @@ mod tests {
         let deltas = [
             Delta::Text("He".to_owned()),
             Delta::Text("llo".to_owned()),
-            Delta::Finish(Finish::Stop),
+            Delta::Finish(FinishReason::Stop),
             Delta::End,
         ];
-        let events = deltas.into_iter().map(|it| StreamEvent::piece(0, it));
+        let events = deltas.into_iter().map(|it| StreamEvent::delta(0, it));
         let ResponseBody::Chat(answer) = response_from_events(events).unwrap().body else {
             panic!("this is a chat");
         };
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_stream_without_content_is_no_answer() {
-        let error = response_from_events([StreamEvent::piece(0, Delta::End)]).unwrap_err();
+        let error = response_from_events([StreamEvent::delta(0, Delta::End)]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Upstream);
     }
 }

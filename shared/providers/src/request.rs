@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use canonical::{CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, Result};
+use canonical::{CanonicalRequest, Error, ErrorKind, Field, Result};
 use config::ConflictResolution;
-use formats::{DecodeMode, EncodeOptions, EncodedRequest, Outbound, ToolNames};
+use formats::{DecodeMode, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, ToolNames};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use routing::{Attempt, Target};
 
@@ -43,10 +43,10 @@ pub(crate) async fn prepare(
         model: &target.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
-        dialect: endpoint.compatibility,
+        compatibility: endpoint.compatibility,
         max_output: None,
-        without: &without,
-        unsigned: attempt.without.proofs,
+        drop_fields: &without,
+        drop_signatures: attempt.without.proofs,
     };
     let is_same_format = format.name() == request.format.name;
     let passes_through = is_same_format && !attempt.without.betas;
@@ -58,10 +58,10 @@ pub(crate) async fn prepare(
     let word = request.format.word;
     let mut tool_names = ToolNames::default();
     let (encoded, mode, unknown) = if passes_through {
-        (format.forward(request, &options)?, DecodeMode::Forward, &[][..])
+        (format.passthrough(request, &options)?, DecodeMode::Passthrough, &[][..])
     } else {
-        let meaning = request.meaning()?;
-        let mut adapted = adapt(meaning, &options);
+        let canonical = request.canonical()?;
+        let mut adapted = adapt(canonical, &options);
         tool_names = ToolNames::of(&adapted, format);
         if !tool_names.is_empty() {
             adapted = Cow::Owned(tool_names.tell(adapted.into_owned()));
@@ -77,7 +77,7 @@ pub(crate) async fn prepare(
         let mut encoded = format.encode(&filled, &options)?;
         let removed = without.iter().filter(|field| **field != Field::MaxTokensName);
         encoded.dropped.extend(removed.cloned());
-        (encoded, DecodeMode::Translate, meaning.other())
+        (encoded, DecodeMode::Translate, canonical.unmapped_fields())
     };
 
     let mut dropped: Vec<Cow<'static, str>> = vec![];
@@ -99,20 +99,20 @@ pub(crate) async fn prepare(
 
 /// What a request means for one provider: without what it has rejected, and within its limits.
 fn adapt<'a>(
-    meaning: &'a CanonicalRequest,
+    canonical: &'a CanonicalRequest,
     options: &EncodeOptions<'_>,
 ) -> Cow<'a, CanonicalRequest> {
-    let mut adapted = meaning.without(options.without);
-    if options.unsigned {
-        adapted = Cow::Owned(adapted.into_owned().unsigned());
+    let mut adapted = canonical.without_fields(options.drop_fields);
+    if options.drop_signatures {
+        adapted = Cow::Owned(adapted.into_owned().without_signatures());
     }
 
     // Some providers count their calls anew in each turn, and others refuse that.
     if let CanonicalRequest::Conversation(conversation) = &*adapted
-        && !conversation.has_unique_ids()
+        && !conversation.has_unique_call_ids()
     {
         let mut mended = conversation.clone();
-        mended.make_ids_unique();
+        mended.make_call_ids_unique();
         adapted = Cow::Owned(CanonicalRequest::Conversation(mended));
     }
 
@@ -148,7 +148,7 @@ fn conflicting_fields(target: &Target, request: &GatewayRequest) -> &'static [Fi
         return &[];
     }
     match target.conflict_resolution {
-        Some(ConflictResolution::Tools) => &[Field::Output],
+        Some(ConflictResolution::Tools) => &[Field::ResponseFormat],
         Some(ConflictResolution::Format) => {
             &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]
         }

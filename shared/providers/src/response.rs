@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result, Task};
-use formats::{DecodeMode, DecodeOptions, Outbound, ToolNames, without_secrets};
+use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
+use formats::{DecodeMode, DecodeOptions, GatewayRequest, Outbound, ToolNames, without_secrets};
 use http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use storage::Secret;
@@ -80,7 +80,7 @@ async fn decode_stream(
         return Ok(EventStream::from_events(source, events));
     }
 
-    let decoder = context.format.reader(context.options(context.mode));
+    let decoder = context.format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
     events.push_bytes(first);
@@ -90,7 +90,7 @@ async fn decode_stream(
 
 impl ResponseContext<'_> {
     fn options(&self, mode: DecodeMode) -> DecodeOptions {
-        DecodeOptions { purpose: mode, end: self.endpoint.provider.stream_end }
+        DecodeOptions { mode, end: self.endpoint.provider.stream_end }
     }
 
     /// Decodes a whole body, which may be a stream that nobody asked for.
@@ -100,7 +100,7 @@ impl ResponseContext<'_> {
         headers: &HeaderMap,
         mode: DecodeMode,
     ) -> Result<GatewayResponse> {
-        let mut response = if self.request.task == Task::Converse && is_events(&body) {
+        let mut response = if self.request.task == Task::Chat && is_events(&body) {
             tracing::debug!(
                 provider = self.provider,
                 "returned a stream to a request for a whole response"
@@ -117,7 +117,7 @@ impl ResponseContext<'_> {
     }
 
     fn collect_events(&self, body: Bytes) -> Result<GatewayResponse> {
-        let mut decoder = self.format.reader(self.options(DecodeMode::Translate));
+        let mut decoder = self.format.stream_decoder(self.options(DecodeMode::Translate));
         let mut events = vec![];
         decoder.read(body, &mut events)?;
         decoder.close(&mut events)?;
@@ -180,10 +180,10 @@ pub(crate) fn broken_body(error: reqwest::Error) -> Error {
 
 /// Checks what no decoder can, which does not know the request: that there is a vector for each text.
 fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
-    let ResponseBody::Vectors(vectors) = &mut response.body else {
+    let ResponseBody::Embedding(vectors) = &mut response.body else {
         return Ok(());
     };
-    let requested = request.meaning()?.embedding()?;
+    let requested = request.canonical()?.embedding()?;
     let (found, wanted) = (vectors.vectors.len(), requested.inputs.len());
     if found != wanted {
         let message = format!("returned {found} embeddings where {wanted} were requested");
@@ -219,17 +219,17 @@ pub(crate) fn request_id(headers: &HeaderMap, secrets: &[Secret]) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use canonical::Vectors;
+    use canonical::EmbeddingResponse;
     use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
 
     use super::*;
 
-    fn checked(body: &'static str, vectors: usize) -> Result<Vectors> {
+    fn checked(body: &'static str, vectors: usize) -> Result<EmbeddingResponse> {
         let request = OpenAiEmbeddings.decode(Bytes::from_static(body.as_bytes())).unwrap();
-        let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
-        let mut response = GatewayResponse { body: ResponseBody::Vectors(vectors), usage: None };
+        let vectors = EmbeddingResponse { vectors: vec![vec![1.0]; vectors], base64: false };
+        let mut response = GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None };
         check_vectors(&mut response, &request)?;
-        let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
+        let ResponseBody::Embedding(vectors) = response.body else { panic!("{response:?}") };
         Ok(vectors)
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{Delta, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::EventReader;
+use formats::StreamDecoder;
 use http_body::Body;
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
@@ -36,7 +36,7 @@ pub struct EventStream {
     provider: String,
     secrets: Arc<[Secret]>,
     body: reqwest::Body,
-    decoder: Option<Box<dyn EventReader>>,
+    decoder: Option<Box<dyn StreamDecoder>>,
     idle_timeout: Duration,
     silence: Pin<Box<Sleep>>,
     /// Events that were decoded before they were asked for.
@@ -63,7 +63,7 @@ impl EventStream {
     pub(crate) fn new(
         source: Source<'_>,
         body: reqwest::Body,
-        decoder: Box<dyn EventReader>,
+        decoder: Box<dyn StreamDecoder>,
         idle_timeout: Duration,
     ) -> Self {
         Self {

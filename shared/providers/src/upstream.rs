@@ -5,17 +5,15 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use canonical::{
-    Error, ErrorKind, GatewayRequest, GatewayResponse, Origin, ResponseBody, Result, Task,
-};
+use canonical::{Error, ErrorKind, GatewayResponse, Origin, ResponseBody, Result, Task};
 use config::{Config, ConnectionOptions, Proxy};
-use formats::Outbound;
+use formats::{GatewayRequest, Outbound};
 use http::StatusCode;
 use routing::{Attempt, Target};
 
 use crate::{
     Client, EventStream, FetchedMedia,
-    connections::Connections,
+    connections::{Connections, HttpRequest},
     endpoint::{ApiAddress, Endpoint, ResolveSecret},
     fetch::Fetch,
     mock::{self, Mock},
@@ -157,8 +155,9 @@ impl Upstream {
         let format = api.api.format;
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
 
-        let make_request = post(endpoint, api, attempt, &prepared, (request.stream, now))?;
-        let answer = provider.connections.send(make_request).await?;
+        let http_request =
+            http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+        let answer = provider.connections.send(http_request).await?;
         let status = answer.status();
         if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
         {
@@ -219,27 +218,22 @@ fn reachable(
     Ok(ReachableProvider { endpoint, connections })
 }
 
-/// What makes the HTTP request of an attempt, each time that it is sent.
-fn post<'a>(
-    endpoint: &'a Endpoint,
+/// The HTTP request of an attempt, signed where that is wanted.
+async fn http_request(
+    endpoint: &Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
-    prepared: &'a PreparedRequest,
+    prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<impl Fn() -> Result<reqwest::Request> + 'a> {
+) -> Result<HttpRequest> {
     let url = api.address(&attempt.step().model, stream)?;
     let mut headers = endpoint.headers(attempt.key)?.clone();
     add_headers(&prepared.encoded.headers, &mut headers)?;
-    let body = &prepared.encoded.body;
-    Ok(move || {
-        let mut request = reqwest::Request::new(http::Method::POST, url.clone());
-        request.headers_mut().clone_from(&headers);
-        *request.body_mut() = Some(body.clone().into());
-        if let Some(signing) = &endpoint.signing {
-            signing.sign(&mut request, body, now)?;
-        }
-        Ok(request)
-    })
+    let body = prepared.encoded.body.clone();
+    if let Some(signing) = &endpoint.signing {
+        signing.sign(&url, &mut headers, &body, now).await?;
+    }
+    Ok(HttpRequest { url, headers, body })
 }
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
@@ -259,7 +253,7 @@ async fn failure(
 
 /// Estimates a request's tokens for a provider that does not count them. Nothing is sent.
 fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
-    let count = formats::estimated_tokens(request.meaning()?.conversation()?);
+    let count = formats::estimated_tokens(request.canonical()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
     let response = GatewayResponse { body, usage: None };
     Ok(UpstreamResponse {

@@ -5,9 +5,9 @@
 #[path = "support/emulated.rs"]
 mod emulated;
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{net::TcpListener, time::Duration};
 
-use storage::{Aws, Change, Parameters, Patience, Row, StoreError, Stores, dynamodb, sqlite};
+use storage::{Aws, Change, Parameters, Query, Row, StoreError, Stores, Timeouts, dynamodb};
 use testkit::aws::Scripted;
 
 const CONFLICT: &str = r#"{
@@ -18,10 +18,10 @@ const CONFLICT: &str = r#"{
 
 const BUSY: &str = r#"{"__type": "InternalServerError", "message": "busy"}"#;
 
-const IMPATIENT: Patience = Patience {
+const SHORT: Timeouts = Timeouts {
     attempt: Duration::from_millis(100),
     operation: Duration::from_millis(250),
-    attempts: 2,
+    max_attempts: 2,
 };
 
 fn tables(aws: &Aws) -> Stores {
@@ -29,7 +29,7 @@ fn tables(aws: &Aws) -> Stores {
 }
 
 async fn read(stores: &Stores) -> Result<Vec<Row>, StoreError> {
-    stores.config.query("routes", 0).await
+    stores.config.query(&Query::partition("routes", 0)).await.map(|page| page.rows)
 }
 
 fn put(sk: &str) -> Change {
@@ -41,7 +41,7 @@ fn put(sk: &str) -> Change {
 async fn a_store_that_is_down_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut aws = emulated::account(&format!("http://{}", listener.local_addr().unwrap()));
-    aws.patience = Patience::CALL;
+    aws.timeouts = Timeouts::CALL;
     drop(listener);
     let error = read(&tables(&aws)).await.unwrap_err().to_string();
     assert!(error.starts_with("reading rows failed: the-config: dispatch failure"), "{error}");
@@ -53,7 +53,7 @@ async fn a_store_that_is_down_is_an_error() {
 async fn a_store_that_never_answers_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut aws = emulated::account(&format!("http://{}", listener.local_addr().unwrap()));
-    aws.patience = IMPATIENT;
+    aws.timeouts = SHORT;
     let error = read(&tables(&aws)).await.unwrap_err().to_string();
     assert!(error.contains("timeout"), "{error}");
     tables(&aws).state.write(&[put("1"), put("2")]).await.unwrap_err();
@@ -71,7 +71,7 @@ async fn a_store_that_stumbles_is_asked_once_more() {
 async fn a_call_asks_no_more_than_twice() {
     let aws = Scripted::start(&[(500, BUSY), (500, BUSY), (200, r#"{"Items": []}"#)]);
     let mut account = emulated::account(&aws.endpoint_url);
-    account.patience = Patience { attempts: Patience::CALL.attempts, ..Patience::OPERATOR };
+    account.timeouts = Timeouts { max_attempts: Timeouts::CALL.max_attempts, ..Timeouts::OPERATOR };
     read(&tables(&account)).await.unwrap_err();
     assert_eq!(aws.requests().len(), 2);
 }
@@ -102,10 +102,4 @@ async fn an_item_that_is_no_row_is_an_error() {
     let aws = Scripted::start(&[(200, items)]);
     let error = read(&tables(&emulated::account(&aws.endpoint_url))).await.unwrap_err();
     assert!(error.to_string().ends_with("the-config: a row has no text in `value`"), "{error}");
-}
-
-#[test]
-fn a_file_that_is_no_database_is_an_error() {
-    let error = sqlite::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err().to_string();
-    assert!(error.starts_with("opening the database failed: "), "{error}");
 }

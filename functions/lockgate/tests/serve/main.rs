@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod answer_forms;
+mod aws_account;
 mod bedrock;
 mod betas;
 mod bodies;

@@ -51,7 +51,7 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
             let renamed = newer && (untaken || says(&["unrecognized request argument"]));
             renamed.then_some(Field::MaxTokensName)
         }
-        Field::OutputSchema => (untaken || says(&["unavailable", OTHERS])).then_some(field),
+        Field::ResponseSchema => (untaken || says(&["unavailable", OTHERS])).then_some(field),
         Field::Reasoning => (untaken || says(&[OTHERS])).then_some(field),
         _ => untaken.then_some(field),
     }
@@ -59,7 +59,7 @@ fn field(code: &str, param: Option<&str>, message: &str) -> Option<Field> {
 
 /// What fields are called, in lower case, and which are meant.
 const FIELDS: &[(&[&str], Field)] = &[
-    (&["response_format", "response format"], Field::OutputSchema),
+    (&["response_format", "response format"], Field::ResponseSchema),
     (
         &[
             "max_tokens",
@@ -193,17 +193,17 @@ mod tests {
                 Field::MaxTokensName,
             ),
             ("Unrecognized request argument supplied: max_completion_tokens", Field::MaxTokensName),
-            ("This response_format type is unavailable now", Field::OutputSchema),
-            ("response_format.type `json_schema` is unavailable now", Field::OutputSchema),
-            ("This model does not support response format `json_schema`.", Field::OutputSchema),
+            ("This response_format type is unavailable now", Field::ResponseSchema),
+            ("response_format.type `json_schema` is unavailable now", Field::ResponseSchema),
+            ("This model does not support response format `json_schema`.", Field::ResponseSchema),
             (
                 "'response_format.type' : value is not one of the allowed values ['text','json_object']",
-                Field::OutputSchema,
+                Field::ResponseSchema,
             ),
             (
                 "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this \
                  model.",
-                Field::OutputSchema,
+                Field::ResponseSchema,
             ),
         ] {
             assert_eq!(of(told), Some((ErrorKind::RejectedParam, Some(field))), "{told}");

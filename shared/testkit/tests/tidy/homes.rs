@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
     ("aws-sdk-ssm", "storage"),
@@ -78,12 +79,31 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &["canonical", "storage", "config", "formats", "routing", "telemetry", "edge"],
+        &[
+            "canonical",
+            "storage",
+            "config",
+            "formats",
+            "model-catalog",
+            "routing",
+            "telemetry",
+            "edge",
+        ],
         "derives only: what is written where is each crate's own",
     ),
     (
         "serde_json",
-        &["storage", "config", "formats", "routing", "telemetry", "providers", "gateway", "edge"],
+        &[
+            "storage",
+            "config",
+            "formats",
+            "model-catalog",
+            "routing",
+            "telemetry",
+            "providers",
+            "gateway",
+            "edge",
+        ],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
@@ -111,7 +131,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing",
-        &["telemetry", "providers", "gateway", "edge"],
+        &["storage", "telemetry", "providers", "gateway", "edge"],
         "log lines; a crate that decides gives an error instead",
     ),
 ];
