@@ -11,9 +11,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use config::PoolOptions;
-use reqwest::redirect;
+use http::{HeaderMap, Method};
+use reqwest::{Url, redirect};
 use storage::Secret;
 use tokio::time::Instant;
 use tower::{Layer, Service};
@@ -100,6 +102,22 @@ impl ProxyRule {
     }
 }
 
+/// A request that may have to be sent twice.
+pub(crate) struct HttpRequest {
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl HttpRequest {
+    fn post(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(Method::POST, self.url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        *request.body_mut() = Some(self.body.clone().into());
+        request
+    }
+}
+
 impl Connections {
     /// Prepares a pool without any connection yet.
     pub(crate) fn new(transport: Transport) -> Result<Self> {
@@ -116,21 +134,15 @@ impl Connections {
     ///
     /// A request that met the end of a kept connection was not read, and is made and sent once more
     /// on a new one.
-    pub(crate) async fn send(
-        &self,
-        request: reqwest::Request,
-    ) -> Result<http::Response<reqwest::Body>> {
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<http::Response<reqwest::Body>> {
         let sent_at = Instant::now();
-        let copy = request.try_clone();
-        let (opened, outcome) = send_once(&self.0.client, request).await;
-        let outcome = match (outcome, copy) {
-            (Err(error), Some(copy))
-                if !opened && has_crossed_the_end(&error, sent_at.elapsed()) =>
-            {
+        let (opened, outcome) = send_once(&self.0.client, request.post()).await;
+        let outcome = match outcome {
+            Err(error) if !opened && has_crossed_the_end(&error, sent_at.elapsed()) => {
                 tracing::debug!(%error, "a kept connection had ended; sending once more");
-                send_once(self.fresh()?, copy).await.1
+                send_once(self.fresh()?, request.post()).await.1
             }
-            (outcome, _) => outcome,
+            outcome => outcome,
         };
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }

@@ -37,7 +37,7 @@ struct OpenChoice {
     parts: Vec<Part>,
     /// Where the calls stand among the parts, by their number.
     calls: BTreeMap<usize, usize>,
-    finish: Option<FinishReason>,
+    finish_reason: Option<FinishReason>,
 }
 
 impl Assembly {
@@ -113,7 +113,7 @@ impl OpenChoice {
             Delta::Audio(media) => self.push(Content::Audio(media)),
             Delta::Video(media) => self.push(Content::Video(media)),
             Delta::File(media) => self.push(Content::File(media)),
-            Delta::Finish(finish) => self.finish = Some(finish),
+            Delta::Finish(reason) => self.finish_reason = Some(reason),
             Delta::Start { .. } | Delta::Usage | Delta::End => {}
         }
     }
@@ -134,7 +134,10 @@ impl OpenChoice {
                 "{}".clone_into(&mut call.arguments);
             }
         }
-        Choice { parts: self.parts, finish_reason: self.finish.unwrap_or(FinishReason::Stop) }
+        Choice {
+            parts: self.parts,
+            finish_reason: self.finish_reason.unwrap_or(FinishReason::Stop),
+        }
     }
 }
 

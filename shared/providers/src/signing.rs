@@ -1,7 +1,8 @@
 //! Calls that carry a signature in place of a key: AWS's, which the process's own role makes.
 
 use canonical::{Error, ErrorKind, Result};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Url;
 use storage::{Signer, UnsignedRequest};
 
 use crate::{Auth, Provider};
@@ -49,30 +50,32 @@ impl Signing {
     /// Only the type of the body is signed beside what must be: a proxy may change the rest.
     pub(crate) async fn sign(
         &self,
-        request: &mut reqwest::Request,
+        url: &Url,
+        headers: &mut HeaderMap,
         body: &[u8],
         now: u64,
     ) -> Result<()> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Internal, "could not have its request signed").caused_by(error)
         };
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let headers: Vec<_> =
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let signed: Vec<_> =
             kind.map(|it| (header::CONTENT_TYPE.as_str(), it)).into_iter().collect();
         let unsigned = UnsignedRequest {
-            method: request.method().as_str(),
-            url: request.url().as_str(),
-            headers: &headers,
+            method: "POST",
+            url: url.as_str(),
+            headers: &signed,
             body,
             service: self.service,
             region: &self.region,
         };
-        let proof = self.signer.sign(&unsigned, now).await.map_err(|error| failed(error.into()))?;
-        for (name, value) in proof {
+        let signature =
+            self.signer.sign(&unsigned, now).await.map_err(|error| failed(error.into()))?;
+        for (name, value) in signature {
             let mut value =
                 HeaderValue::from_str(value.expose()).map_err(|error| failed(error.into()))?;
             value.set_sensitive(true);
-            request.headers_mut().insert(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), value);
         }
         Ok(())
     }
@@ -124,21 +127,20 @@ mod tests {
     async fn a_call_is_signed_for_its_service_and_region() {
         let signer = Signer::new(Some("us-east-1".to_owned()), Some(role()));
         let signing = signing(&provider(Some("eu-west-1"), None), &signer).unwrap().unwrap();
-        let url = "https://h.example/model/a%3A0/converse".parse().unwrap();
-        let mut request = reqwest::Request::new(http::Method::POST, url);
-        let headers = request.headers_mut();
+        let url: Url = "https://h.example/model/a%3A0/converse".parse().unwrap();
+        let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("user-agent", HeaderValue::from_static("lockgate"));
-        signing.sign(&mut request, b"{}", NOW).await.unwrap();
-        let proof = &request.headers()["authorization"];
-        assert!(proof.is_sensitive() && request.headers()["x-amz-security-token"].is_sensitive());
-        let proof = proof.to_str().unwrap();
+        signing.sign(&url, &mut headers, b"{}", NOW).await.unwrap();
+        let signature = &headers["authorization"];
+        assert!(signature.is_sensitive() && headers["x-amz-security-token"].is_sensitive());
+        let signature = signature.to_str().unwrap();
         assert!(
-            proof.contains("Credential=AKID/20261121/eu-west-1/bedrock/aws4_request,"),
-            "{proof}"
+            signature.contains("Credential=AKID/20261121/eu-west-1/bedrock/aws4_request,"),
+            "{signature}"
         );
         let names = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token,";
-        assert!(proof.contains(names), "{proof}");
+        assert!(signature.contains(names), "{signature}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use routing::{Attempt, Target};
 
 use crate::{
     Client, EventStream, FetchedMedia,
-    connections::Connections,
+    connections::{Connections, HttpRequest},
     endpoint::{ApiAddress, Endpoint, ResolveSecret},
     fetch::Fetch,
     mock::{self, Mock},
@@ -155,8 +155,9 @@ impl Upstream {
         let format = api.api.format;
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
 
-        let post = post(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
-        let answer = provider.connections.send(post).await?;
+        let http_request =
+            http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+        let answer = provider.connections.send(http_request).await?;
         let status = answer.status();
         if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
         {
@@ -217,25 +218,22 @@ fn reachable(
     Ok(ReachableProvider { endpoint, connections })
 }
 
-/// The HTTP request of an attempt, signed where its provider wants that.
-async fn post(
+/// The HTTP request of an attempt, signed where that is wanted.
+async fn http_request(
     endpoint: &Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<reqwest::Request> {
+) -> Result<HttpRequest> {
     let url = api.address(&attempt.step().model, stream)?;
     let mut headers = endpoint.headers(attempt.key)?.clone();
     add_headers(&prepared.encoded.headers, &mut headers)?;
-    let body = &prepared.encoded.body;
-    let mut request = reqwest::Request::new(http::Method::POST, url);
-    *request.headers_mut() = headers;
-    *request.body_mut() = Some(body.clone().into());
+    let body = prepared.encoded.body.clone();
     if let Some(signing) = &endpoint.signing {
-        signing.sign(&mut request, body, now).await?;
+        signing.sign(&url, &mut headers, &body, now).await?;
     }
-    Ok(request)
+    Ok(HttpRequest { url, headers, body })
 }
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.

@@ -176,11 +176,8 @@ impl World {
 
 fn question(parts: Vec<Content>) -> CanonicalRequest {
     let parts = parts.into_iter().map(Part::new).collect();
-    let turns = vec![Message::new(Role::User, parts)];
-    CanonicalRequest::Conversation(Box::new(Conversation {
-        messages: turns,
-        ..Conversation::default()
-    }))
+    let messages = vec![Message::new(Role::User, parts)];
+    CanonicalRequest::Conversation(Box::new(Conversation { messages, ..Conversation::default() }))
 }
 
 fn at(url: &str) -> Media {
