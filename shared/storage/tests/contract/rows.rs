@@ -50,7 +50,7 @@ pub(crate) async fn a_row_that_is_not_there_is_none(store: &Store) {
 
 pub(crate) async fn rows_come_back_in_the_order_of_their_bytes(store: &Store) {
     let sks = ["b", "é", "a/10", "B", "a", "a/9", "𝄞", "\u{fffd}"];
-    let rows: Vec<_> = sks.iter().map(|sk| row("order", it, "")).collect();
+    let rows: Vec<_> = sks.iter().map(|sk| row("order", sk, "")).collect();
     store.put(&rows).await;
     let mut sorted = sks;
     sorted.sort_unstable();
