@@ -61,7 +61,6 @@ impl Instances {
     }
 }
 
-#[expect(clippy::option_option, reason = "an admitted call may hold nothing")]
 async fn admit(ledger: &Ledger, limits: &Limits, call: usize) -> Option<Option<Reservation>> {
     let (key, id) = (LedgerKey::tenant("t"), ReservationId::new(call.to_string()));
     let price = Some(WorstPrice { input: 1_000_000, output: 0 });
