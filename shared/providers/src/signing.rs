@@ -4,8 +4,7 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use http::{HeaderName, HeaderValue, header};
 use http_body_util::Full;
-
-use storage::{Signer, Unsigned};
+use storage::{Signer, UnsignedRequest};
 
 use crate::{Auth, Provider};
 
@@ -38,7 +37,7 @@ impl Signing {
         if !configured.keys.is_empty() || configured.headers.keys().any(authorized) {
             return Ok(None);
         }
-        if !signer.is_able() {
+        if !signer.has_credentials() {
             let message = "it has no `api_key`, and there are no AWS credentials to sign with: set \
                            AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
@@ -50,7 +49,7 @@ impl Signing {
     /// Signs a request that is complete, at `now` in milliseconds since 1970.
     ///
     /// Only the type of the body is signed beside what must be: a proxy may change the rest.
-    pub(crate) fn sign(
+    pub(crate) async fn sign(
         &self,
         post: &mut http::Request<Full<Bytes>>,
         body: &[u8],
@@ -62,7 +61,7 @@ impl Signing {
         let kind = post.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let headers: Vec<_> =
             kind.map(|it| (header::CONTENT_TYPE.as_str(), it)).into_iter().collect();
-        let unsigned = Unsigned {
+        let unsigned = UnsignedRequest {
             method: post.method().as_str(),
             url: &post.uri().to_string(),
             headers: &headers,
@@ -70,7 +69,7 @@ impl Signing {
             service: self.service,
             region: &self.region,
         };
-        let proof = self.signer.sign(&unsigned, now).map_err(|error| failed(error.into()))?;
+        let proof = self.signer.sign(&unsigned, now).await.map_err(|error| failed(error.into()))?;
         for (name, value) in proof {
             let mut value =
                 HeaderValue::from_str(value.expose()).map_err(|error| failed(error.into()))?;
@@ -122,8 +121,8 @@ mod tests {
         Signing::of(crate::find(&configured.kind).unwrap(), configured, signer)
     }
 
-    #[test]
-    fn a_call_is_signed_for_its_service_and_region() {
+    #[tokio::test]
+    async fn a_call_is_signed_for_its_service_and_region() {
         let signer = Signer::new(Some("us-east-1".to_owned()), Some(role()));
         let signing = signing(&provider(Some("eu-west-1"), None), &signer).unwrap().unwrap();
         let mut post = http::Request::post("https://h.example/model/a%3A0/converse")
@@ -131,7 +130,7 @@ mod tests {
             .header("user-agent", "lockgate")
             .body(Full::new(Bytes::from_static(b"{}")))
             .unwrap();
-        signing.sign(&mut post, b"{}", NOW).unwrap();
+        signing.sign(&mut post, b"{}", NOW).await.unwrap();
         let proof = &post.headers()["authorization"];
         assert!(proof.is_sensitive() && post.headers()["x-amz-security-token"].is_sensitive());
         let proof = proof.to_str().unwrap();

@@ -172,7 +172,7 @@ impl Upstream {
         *post.headers_mut() = endpoint.headers(next.key)?.clone();
         add(&encoded.headers, post.headers_mut())?;
         if let Some(signing) = &endpoint.signing {
-            signing.sign(&mut post, &body, now)?;
+            signing.sign(&mut post, &body, now).await?;
         }
 
         let answer = self.client.connections.request(post).await.map_err(unreachable)?;

@@ -15,7 +15,7 @@ use super::{
     item::{Item, key, number, tallies, text},
 };
 use crate::{
-    aws::said,
+    aws::describe_error,
     tally::{Condition, Tallied, Tally},
 };
 
@@ -43,7 +43,7 @@ impl DynamoTable {
                     let item = refused.item.clone();
                     Ok(Tallied::Refused(item.map(tallies).transpose()?.unwrap_or_default()))
                 }
-                _ => Err(said(&error)),
+                _ => Err(describe_error(&error)),
             },
         }
     }
