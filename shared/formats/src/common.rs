@@ -12,6 +12,7 @@ pub(crate) mod rejected;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
 pub(crate) mod sse;
+pub(crate) mod surrogates;
 pub(crate) mod tool_names;
 pub(crate) mod turns;
 pub(crate) mod unstreamed;

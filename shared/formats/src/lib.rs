@@ -19,7 +19,7 @@ use canonical::{
 };
 use common::{
     arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
-    signature_tags, sse, tool_names, turns, unstreamed,
+    signature_tags, sse, surrogates, tool_names, turns, unstreamed,
 };
 
 pub use common::estimate::estimated_tokens;

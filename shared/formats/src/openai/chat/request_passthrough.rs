@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
-    mistral,
-    thoughts::{self, Thoughts},
+    quirks::mistral,
+    reasoning::{self, ReasoningReplay},
 };
 use crate::{
     EncodeOptions, EncodedRequest, GatewayRequest, MaxTokensName, StreamUsage,
@@ -22,7 +22,7 @@ use crate::{
 const DEVELOPER: &str = "\"developer\"";
 
 /// The client's request as this provider takes it.
-pub(super) fn forward(
+pub(super) fn passthrough(
     request: &GatewayRequest,
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
@@ -74,19 +74,19 @@ fn fitted(
     let mut messages = Cow::Borrowed(messages);
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
-    let thoughts = Thoughts::of(target);
-    let refused = thoughts == Thoughts::Refused && has(&messages, thoughts::MEMBERS);
+    let thoughts = ReasoningReplay::of(target);
+    let refused = thoughts == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
     if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
-        let (fewer, lost) = thoughts::without_foreign(&messages, thoughts)?;
+        let (fewer, lost) = reasoning::without_foreign(&messages, thoughts)?;
         if lost {
             dropped.push(Field::ReasoningText);
         }
         messages = Cow::Owned(fewer);
     }
     if !target.compatibility.developer_role && has(&messages, DEVELOPER) {
-        messages = Cow::Owned(rewritten(&messages, as_system)?);
+        messages = Cow::Owned(rewrite_messages(&messages, as_system)?);
     }
-    if mistral::is_its(target.model) && has(&messages, "\"tool") {
+    if mistral::is_mistral(target.model) && has(&messages, "\"tool") {
         messages = Cow::Owned(mistral::fitted(&messages)?);
     }
     Ok(match messages {
@@ -152,7 +152,7 @@ fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName, refused: bool) {
 }
 
 /// A list of messages with some of them written again.
-pub(super) fn rewritten<'a>(
+pub(super) fn rewrite_messages<'a>(
     messages: &'a str,
     mut rewrite: impl FnMut(&'a RawValue) -> Result<Option<String>>,
 ) -> Result<String> {

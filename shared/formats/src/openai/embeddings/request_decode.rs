@@ -23,7 +23,7 @@ pub(super) fn check(raw: &RawObject) -> Result<()> {
 }
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
+pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let inputs = match items(raw)? {
         Items::One(text) => vec![EmbeddingInput::Text(json::meant(text, "input", "a text")?)],
         Items::Tokens(list) => vec![EmbeddingInput::Tokens(tokens(list, "input")?)],
@@ -178,7 +178,7 @@ mod tests {
 
     fn embedding(json: &str) -> EmbeddingRequest {
         check(&raw(json)).unwrap();
-        understand(&raw(json)).unwrap().embedding().unwrap().clone()
+        decode(&raw(json)).unwrap().embedding().unwrap().clone()
     }
 
     fn inputs(json: &str) -> Vec<EmbeddingInput> {
@@ -224,7 +224,7 @@ mod tests {
     fn what_only_some_providers_take_is_left_to_them() {
         let body = raw(r#"{"input":[{"text":"a"}]}"#);
         check(&body).unwrap();
-        let error = understand(&body).unwrap_err();
+        let error = decode(&body).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert_eq!(error.param.as_deref(), Some("input[0]"));
     }

@@ -9,7 +9,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{thoughts, understand::inexpressible};
+use super::{super::reasoning, unsupported};
 use crate::{
     bound::note,
     data_uri,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Reads every message. Names of what no other format has a word for are added to `other`.
-pub(super) fn understand(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
+pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
     let messages: Vec<Object<'_>> = understood(value, "messages", "a list of messages")?;
     let turn =
         |(at, message): (usize, &Object<'_>)| turn(message, &format!("messages[{at}]"), other);
@@ -43,7 +43,7 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
             return Err(Error::invalid(&path, message));
         }
     };
-    let mut turn = Message::new(role, thoughts::understand(message, path)?);
+    let mut turn = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
     for (name, value) in message.said() {
         let path = format!("{path}.{name}");
@@ -61,7 +61,7 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
             _ => note(other, format!("messages[].{name}")),
         }
     }
-    turn.parts.extend(thoughts::off_calls(&turn.parts, &mut calls));
+    turn.parts.extend(reasoning::off_calls(&turn.parts, &mut calls));
     turn.parts.extend(calls);
     Ok(turn)
 }
@@ -135,7 +135,7 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
         let Some(Function { name, arguments }) = call.function else {
             let message =
                 "a call of another type than `function` means nothing to this model's provider";
-            return Err(inexpressible(&format!("{path}[{at}]"), message));
+            return Err(unsupported(&format!("{path}[{at}]"), message));
         };
         let (id, signature) = Signature::split_id(&call.id);
         let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
@@ -233,7 +233,7 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
         }
         _ => {
             let message = format!("a part of type `{kind}` means nothing to this model's provider");
-            return Err(inexpressible(path, message));
+            return Err(unsupported(path, message));
         }
     })
 }

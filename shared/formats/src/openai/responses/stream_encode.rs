@@ -2,6 +2,10 @@
 //!
 //! One item is open at a time, so indexes are counted and never looked up.
 
+mod events;
+
+mod call;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
     CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason, Media,
@@ -9,17 +13,19 @@ use canonical::{
 };
 use serde::Serialize;
 
-use super::{
+use self::{
     call::Call,
-    item::{self, Annotation, ChatResponse, Failure, Item, Names, Part, Status, Tokens},
-    stream::{OfAnswer, Stream, Within, within},
+    events::{OfAnswer, Stream, Within, within},
+};
+use super::{
+    output::{self, Annotation, ChatResponse, Failure, Item, Names, Part, Status, Tokens},
     wire,
 };
 use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
 /// Writes one answer.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct EventEncoder {
     stream: Stream,
     open: Open,
     /// Calls that wait until the one that is open has all of its arguments.
@@ -40,7 +46,7 @@ enum Open {
     Call(Call),
 }
 
-impl Writer {
+impl EventEncoder {
     /// A writer for the answer to this question.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
@@ -83,13 +89,13 @@ impl Writer {
             Delta::Signature(signature) => self.prove(&signature, out),
             Delta::Citation(citation) => self.cite(&citation, out),
             Delta::ToolCall { call, id, name, signature } => {
-                let id = item::signed(&id, signature.as_ref());
+                let id = output::signed(&id, signature.as_ref());
                 self.call(Call { call, id, name, arguments: String::new() }, out);
             }
             Delta::Arguments { call, json } => self.arguments(call, &json, out),
             Delta::Image(media) => self.picture(&media, out),
             Delta::Finish(finish) => {
-                let (status, _) = item::outcome(&finish, self.refused);
+                let (status, _) = output::outcome(&finish, self.refused);
                 if matches!(self.open, Open::Nothing) && self.stream.items.is_empty() {
                     // Clients look into the first item.
                     self.say("", Said::Text, out);
@@ -291,7 +297,7 @@ impl Writer {
     fn picture(&mut self, media: &Media, out: &mut BytesMut) {
         self.close(Status::Completed, out);
         let id = self.stream.names.item("ig", self.stream.items.len());
-        match item::picture(id, media) {
+        match output::picture(id, media) {
             Ok(item) => {
                 self.stream.added(&item, out);
                 self.stream.done(item, out);
@@ -343,7 +349,7 @@ impl Writer {
     }
 }
 
-impl StreamEncoder for Writer {
+impl StreamEncoder for EventEncoder {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
@@ -364,7 +370,7 @@ impl StreamEncoder for Writer {
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
         let Some(finish) = self.finish.take() else { return };
-        let outcome = item::outcome(&finish, self.refused);
+        let outcome = output::outcome(&finish, self.refused);
         let (names, items) = (self.stream.names.clone(), std::mem::take(&mut self.stream.items));
         let model = Some(std::mem::take(&mut self.stream.model)).filter(|it| !it.is_empty());
         let model = model.as_deref().unwrap_or(&summary.model);
@@ -497,7 +503,8 @@ mod tests {
 
     fn written(pieces: Vec<Delta>) -> String {
         let raw = RawObject { body: Bytes::new(), members: vec![] };
-        let mut writer = Writer::new(&GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw));
+        let mut writer =
+            EventEncoder::new(&GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw));
         let mut out = BytesMut::new();
         for piece in pieces {
             writer.write(StreamEvent::delta(0, piece), &mut out);

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 
-use super::item::{Annotation, ChatResponse, Item, Names, Part};
+use super::super::output::{Annotation, ChatResponse, Item, Names, Part};
 
 /// Where events go, and what they count.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A call that is being written, or waits for it.
 
-use super::{item::Item, tool_name::ToolName};
+use super::super::{output::Item, tool_name::ToolName};
 
 /// What is known of it so far.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use canonical::Result;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use super::item::Annotation;
+use super::super::output::Annotation;
 
 #[derive(Serialize)]
 pub(super) struct Body<'a> {

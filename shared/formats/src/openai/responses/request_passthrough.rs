@@ -7,7 +7,7 @@ use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{encode, parts, wire};
+use super::{content, request_encode, wire};
 use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ struct Summary<'a> {
 }
 
 /// Forwards a request.
-pub(super) fn forward(
+pub(super) fn passthrough(
     request: &GatewayRequest,
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
@@ -62,15 +62,15 @@ pub(super) fn forward(
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
 fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
     let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
-    if !asked && !encode::thinks(model) {
+    if !asked && !request_encode::thinks(model) {
         return Ok(None);
     }
     let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
     let mut given = given.unwrap_or_default();
-    if given.iter().any(|it| it == encode::SEALED) {
+    if given.iter().any(|it| it == request_encode::SEALED) {
         return Ok(None);
     }
-    given.push(encode::SEALED.to_owned());
+    given.push(request_encode::SEALED.to_owned());
     Ok(Some(json::quoted(&given)))
 }
 
@@ -110,7 +110,7 @@ fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<
                 changed = true;
                 let lost = match &item.encrypted_content {
                     Some(_) => unsigned,
-                    None => !parts::thought(&item).is_empty(),
+                    None => !content::thought(&item).is_empty(),
                 };
                 if lost && !dropped.contains(&Field::ReasoningText) {
                     dropped.push(Field::ReasoningText);
@@ -171,10 +171,10 @@ fn thought(item: &wire::Item<'_>) -> Result<Fate> {
         return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });
     };
     let Some(signature) = Signature::from_tag(proof) else { return Ok(Fate::Keep) };
-    let Some((id, encrypted_content)) = parts::unsealed(&signature) else {
+    let Some((id, encrypted_content)) = content::unsealed(&signature) else {
         return Ok(Fate::Leave);
     };
-    let text = parts::thought(item);
+    let text = content::thought(item);
     let summary = Some(Summary { kind: "summary_text", text: &text }).filter(|_| !text.is_empty());
     let summary = summary.into_iter().collect();
     let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn thoughts_travel_where_there_are_any() {
-        let sealed = |model, body| forwarded(model, body).contains(encode::SEALED);
+        let sealed = |model, body| forwarded(model, body).contains(request_encode::SEALED);
         assert!(sealed("gpt-5.1", r#"{"input":"x"}"#));
         assert!(sealed("my-deployment", r#"{"input":"x","reasoning":{"effort":"low"}}"#));
         assert!(!sealed("gpt-5-chat-latest", r#"{"input":"x"}"#));

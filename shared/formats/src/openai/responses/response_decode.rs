@@ -1,23 +1,20 @@
-//! Whole answers, both ways.
+//! A provider's whole response, decoded for a client of another format or checked for one of this.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, ChatResponse, Choice, Content, Error, ErrorKind, FinishReason, GatewayResponse,
-    Media, MediaSource, Part, ResponseBody, Result, ToolCall,
+    ChatResponse, Choice, Content, Error, ErrorKind, FinishReason, GatewayResponse, Media,
+    MediaSource, Part, ResponseBody, Result, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{
-    item::{Names, Tokens, outcome, whole},
-    parts, wire,
-};
+use super::{content, output::whole, wire};
 use crate::{DecodeMode, error_body, json};
 
 /// Reads a provider's whole answer.
-pub(super) fn read(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
+pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
         Error::new(ErrorKind::Upstream, "it answered what is not a response")
             .caused_by(json::unquoted(&error))
@@ -113,7 +110,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
 fn said(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     let Some(item) = item(json)? else { return Ok(vec![]) };
     Ok(match item.kind.as_deref() {
-        Some("reasoning") => parts::reasoning(&item).into_iter().collect(),
+        Some("reasoning") => content::reasoning(&item).into_iter().collect(),
         Some("function_call") => vec![Part::new(Content::ToolCall(call(&item, calls)))],
         _ => spoken(&item),
     })
@@ -135,7 +132,7 @@ fn message(item: &wire::Item<'_>) -> Vec<Part> {
     let said = list.into_iter().filter_map(|part| match part.kind.as_ref() {
         "output_text" | "text" => {
             let citations = part.annotations.unwrap_or_default();
-            let citations = citations.iter().filter_map(|it| parts::citation(it)).collect();
+            let citations = citations.iter().filter_map(|it| content::citation(it)).collect();
             Some(Content::Text(part.text.unwrap_or_default().into_owned(), citations))
         }
         "refusal" => Some(Content::Refusal(part.refusal.unwrap_or_default().into_owned())),
@@ -166,29 +163,4 @@ pub(super) fn picture(item: &wire::Item<'_>) -> Option<Part> {
     let source = MediaSource::Base64(data.into_owned());
     let media_type = Some("image/png".to_owned());
     Some(Part::new(Content::Image(Media { source, media_type, ..Media::default() })))
-}
-
-/// Writes a whole answer to a client.
-pub(super) fn write(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-    let answer = match &response.body {
-        ResponseBody::Raw(raw) => return raw.clone(),
-        ResponseBody::Chat(answer) => answer,
-        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
-            return Bytes::from_static(b"{}");
-        }
-    };
-    let names = Names::new(answer.id.as_deref().unwrap_or(&summary.request_id));
-    let (said, finish) = answer
-        .choices
-        .first()
-        .map_or((&[][..], &FinishReason::Stop), |it| (&it.parts, &it.finish_reason));
-    let refused = said.iter().any(|it| matches!(it.content, Content::Refusal(_)));
-    let outcome = outcome(finish, refused);
-    let output = names.items(said, outcome.0);
-    let model = answer.model.as_deref().unwrap_or(&summary.model);
-    let mut page =
-        super::item::ChatResponse::new(&names.id, model, summary.arrived / 1000).ended(outcome);
-    page.output = &output;
-    page.usage = response.usage.as_ref().map(Tokens::from);
-    json::written(&page).into()
 }

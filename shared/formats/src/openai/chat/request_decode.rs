@@ -2,6 +2,8 @@
 //!
 //! Every member is either understood or noted by name, so that none is lost in silence.
 
+mod messages;
+
 use std::borrow::Cow;
 
 use canonical::{
@@ -11,7 +13,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{effort::effort, messages};
+use super::effort::effort;
 use crate::{
     RawObject,
     bound::note,
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// Reads a request.
-pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
+pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     for (name, value) in json::said(raw)?.said() {
         let known = asked(&mut conversation, name, value)?
@@ -36,7 +38,7 @@ pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
 fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
     match name {
         "messages" => {
-            conversation.messages = messages::understand(value, &mut conversation.unmapped_fields)?;
+            conversation.messages = messages::decode(value, &mut conversation.unmapped_fields)?;
         }
         "tools" => conversation.tools = tools(value, &mut conversation.unmapped_fields)?,
         "tool_choice" => conversation.tool_choice = Some(tool_choice(value)?),
@@ -72,7 +74,7 @@ fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Resul
         }
         "functions" | "function_call" => {
             let message = "`functions` and `function_call` are too old for this model's provider; use `tools` and `tool_choice`.";
-            return Err(inexpressible(name, message));
+            return Err(unsupported(name, message));
         }
         _ => return Ok(false),
     }
@@ -220,7 +222,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
             let message = format!(
                 "a `{path}` of type `{kind}` means nothing to this model's provider; name a function instead"
             );
-            Err(inexpressible(path, message))
+            Err(unsupported(path, message))
         }
     }
 }
@@ -292,7 +294,7 @@ fn labels(value: &RawValue) -> Result<Vec<(String, String)>> {
 }
 
 /// What this provider cannot be told, though another could.
-pub(super) fn inexpressible(param: &str, message: impl Into<String>) -> Error {
+pub(super) fn unsupported(param: &str, message: impl Into<String>) -> Error {
     let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(param.to_owned());
     error

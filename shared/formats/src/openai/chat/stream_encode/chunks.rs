@@ -1,20 +1,20 @@
-//! Pieces of an answer of another format, written as chunks.
+//! Deltas of another format, encoded as chunks.
 
 use bytes::Bytes;
 use canonical::{Delta, EventKind, Signature, StreamEvent, Usage};
 use serde::Serialize;
 
-use super::{
-    answer::{AnnotationJson, CallJson, FunctionJson, PictureJson, annotation, picture},
-    finish,
-    reader::DONE,
-    thoughts, wire,
+use super::super::{
+    finish_reason, reasoning,
+    response_encode::{AnnotationJson, CallJson, FunctionJson, ImageJson, annotation, image},
+    stream_passthrough::DONE,
+    wire,
 };
 use crate::{GatewayRequest, json};
 
-/// Writes pieces as chunks.
+/// Encodes deltas as chunks.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(super) struct ChunkEncoder {
     id: String,
     model: String,
     created: u64,
@@ -26,16 +26,16 @@ pub(super) struct Chunks {
 /// What was written of one choice.
 #[derive(Debug, Default)]
 struct Choice {
-    begun: bool,
+    has_begun: bool,
     /// Whether each call has arguments yet.
     calls: Vec<bool>,
     /// The thought that is being written.
-    thought: String,
+    reasoning: String,
     /// The first thought that was proven, and not yet given to a call.
-    proven: Option<(String, Signature)>,
-    proofs: usize,
+    signed: Option<(String, Signature)>,
+    signatures: usize,
     sources: usize,
-    pictures: usize,
+    images: usize,
 }
 
 /// What a list goes on with. OpenAI's SDK tells by the index what is new, and fails without one.
@@ -67,13 +67,13 @@ struct Chunk<'a> {
 #[derive(Serialize)]
 struct ChunkChoice<'a> {
     index: u32,
-    delta: WireDelta<'a>,
+    delta: DeltaJson<'a>,
     logprobs: Option<()>,
     finish_reason: Option<&'static str>,
 }
 
 #[derive(Default, Serialize)]
-struct WireDelta<'a> {
+struct DeltaJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,16 +83,16 @@ struct WireDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    reasoning_details: Vec<Numbered<thoughts::Detail>>,
+    reasoning_details: Vec<Numbered<reasoning::Detail>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Numbered<AnnotationJson>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    images: Vec<Numbered<PictureJson>>,
+    images: Vec<Numbered<ImageJson>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<CallJson>,
 }
 
-impl Chunks {
+impl ChunkEncoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
         Self {
             id: format!("chatcmpl-{:x}", request.arrived),
@@ -108,11 +108,11 @@ impl Chunks {
     pub(super) fn write(
         &mut self,
         choice: u32,
-        piece: Delta,
+        delta: Delta,
         usage: Option<Usage>,
     ) -> Vec<StreamEvent> {
         self.usage = usage.or(self.usage);
-        match piece {
+        match delta {
             Delta::Start { id, model } => {
                 self.id = id.unwrap_or_else(|| std::mem::take(&mut self.id));
                 self.model = model.unwrap_or_else(|| std::mem::take(&mut self.model));
@@ -120,31 +120,31 @@ impl Chunks {
             }
             Delta::Usage => vec![],
             Delta::End => self.end(),
-            piece => self.said(choice, &piece),
+            delta => self.choice_frames(choice, &delta),
         }
     }
 
-    fn said(&mut self, index: u32, piece: &Delta) -> Vec<StreamEvent> {
+    fn choice_frames(&mut self, index: u32, delta: &Delta) -> Vec<StreamEvent> {
         let at = index as usize;
         if self.choices.len() <= at {
             self.choices.resize_with(at + 1, Choice::default);
         }
         let mut events = vec![];
         let choice = &mut self.choices[at];
-        if !std::mem::replace(&mut choice.begun, true) {
+        if !std::mem::replace(&mut choice.has_begun, true) {
             let role =
-                WireDelta { role: Some("assistant"), content: Some(""), ..WireDelta::default() };
+                DeltaJson { role: Some("assistant"), content: Some(""), ..DeltaJson::default() };
             events.push(self.frame(EventKind::Prelude, index, role, None));
         }
-        if let Delta::Finish(reason) = piece {
+        if let Delta::Finish(reason) = delta {
             let missing = self.choices[at].without_arguments();
             if !missing.is_empty() {
-                let delta = WireDelta { tool_calls: missing, ..WireDelta::default() };
+                let delta = DeltaJson { tool_calls: missing, ..DeltaJson::default() };
                 events.push(self.frame(EventKind::Content, index, delta, None));
             }
-            let reason = Some(finish::word(reason));
-            events.push(self.frame(EventKind::Finish, index, WireDelta::default(), reason));
-        } else if let Some(delta) = self.choices[at].delta(piece) {
+            let reason = Some(finish_reason::encode(reason));
+            events.push(self.frame(EventKind::Finish, index, DeltaJson::default(), reason));
+        } else if let Some(delta) = self.choices[at].delta(delta) {
             events.push(self.frame(EventKind::Content, index, delta, None));
         }
         events
@@ -154,7 +154,7 @@ impl Chunks {
         &self,
         kind: EventKind,
         index: u32,
-        delta: WireDelta<'_>,
+        delta: DeltaJson<'_>,
         finish_reason: Option<&'static str>,
     ) -> StreamEvent {
         let choice = ChunkChoice { index, delta, logprobs: None, finish_reason };
@@ -174,7 +174,7 @@ impl Chunks {
     }
 
     fn end(&self) -> Vec<StreamEvent> {
-        let usage = self.usage.as_ref().filter(|_| self.wants_usage).map(wire::written);
+        let usage = self.usage.as_ref().filter(|_| self.wants_usage).map(wire::encode_usage);
         let report =
             usage.map(|it| StreamEvent::frame(EventKind::Usage, None, self.written(&[], Some(it))));
         let done = StreamEvent::frame(EventKind::End, None, Bytes::from_static(DONE));
@@ -184,46 +184,47 @@ impl Chunks {
 
 impl Choice {
     /// What a client reads of a piece; none where the format has no word for it.
-    fn delta<'a>(&mut self, piece: &'a Delta) -> Option<WireDelta<'a>> {
-        let mut delta = WireDelta::default();
-        match piece {
+    fn delta<'a>(&mut self, delta: &'a Delta) -> Option<DeltaJson<'a>> {
+        let mut json = DeltaJson::default();
+        match delta {
             Delta::Text(text) => {
-                self.thought.clear();
-                delta.content = Some(text);
+                self.reasoning.clear();
+                json.content = Some(text);
             }
-            Delta::Refusal(text) => delta.refusal = Some(text),
+            Delta::Refusal(text) => json.refusal = Some(text),
             Delta::Reasoning(text) => {
-                self.thought.push_str(text);
-                delta.reasoning_content = Some(text);
+                self.reasoning.push_str(text);
+                json.reasoning_content = Some(text);
             }
             Delta::Signature(signature) => {
-                let text = std::mem::take(&mut self.thought);
-                let detail = thoughts::Detail::new(&text, signature);
-                delta.reasoning_details.push(Numbered::next(detail, &mut self.proofs));
-                self.proven.get_or_insert((text, signature.clone()));
+                let text = std::mem::take(&mut self.reasoning);
+                let detail = reasoning::Detail::new(&text, signature);
+                json.reasoning_details.push(Numbered::next(detail, &mut self.signatures));
+                self.signed.get_or_insert((text, signature.clone()));
             }
             Delta::Citation(citation) => {
                 let source = annotation(citation)?;
-                delta.annotations.push(Numbered::next(source, &mut self.sources));
+                json.annotations.push(Numbered::next(source, &mut self.sources));
             }
             Delta::ToolCall { call, id, name, signature } => {
-                let thought = self.proven.take();
-                let thought = thought.as_ref().map(|(text, signature)| (text.as_str(), signature));
+                let reasoning = self.signed.take();
+                let reasoning =
+                    reasoning.as_ref().map(|(text, signature)| (text.as_str(), signature));
                 self.calls.resize(self.calls.len().max(call + 1), false);
-                delta.tool_calls.push(CallJson {
+                json.tool_calls.push(CallJson {
                     index: Some(*call),
-                    id: Some(thoughts::attach_to_id(id, signature.as_ref(), thought)),
+                    id: Some(reasoning::attach_to_id(id, signature.as_ref(), reasoning)),
                     r#type: Some("function"),
                     function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
                 });
             }
-            Delta::Arguments { call, json } => {
+            Delta::Arguments { call, json: arguments_json } => {
                 self.calls.resize(self.calls.len().max(call + 1), false);
                 self.calls[*call] = true;
-                delta.tool_calls.push(arguments(*call, json.clone()));
+                json.tool_calls.push(arguments(*call, arguments_json.clone()));
             }
             Delta::Image(media) => {
-                delta.images.push(Numbered::next(picture(media)?, &mut self.pictures));
+                json.images.push(Numbered::next(image(media)?, &mut self.images));
             }
             Delta::Audio(_)
             | Delta::Video(_)
@@ -233,7 +234,7 @@ impl Choice {
             | Delta::Usage
             | Delta::End => return None,
         }
-        Some(delta)
+        Some(json)
     }
 
     /// What calls without arguments still need: clients parse an empty text as a fault.

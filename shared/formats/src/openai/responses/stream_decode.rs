@@ -9,7 +9,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{answer, parts, wire};
+use super::{content, response_decode, wire};
 use crate::{
     DecodeMode, StreamDecoder, error_body,
     sse::{self, Framer},
@@ -44,7 +44,7 @@ struct Said<'a> {
 
 /// Reads events until the answer is told to be complete, or incomplete.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct EventDecoder {
     framer: Framer,
     purpose: DecodeMode,
     ended: bool,
@@ -53,7 +53,7 @@ pub(super) struct Reader {
     heard: Heard,
 }
 
-impl Reader {
+impl EventDecoder {
     pub(super) fn new(purpose: DecodeMode) -> Self {
         Self {
             framer: Framer::default(),
@@ -99,7 +99,7 @@ impl Reader {
     fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let response: wire::Response<'_> =
             said.response.ok_or_else(error_body::malformed).and_then(error_body::part)?;
-        answer::check(&response)?;
+        response_decode::check(&response)?;
         if said.kind == "response.failed" {
             return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
         }
@@ -120,7 +120,7 @@ impl Reader {
     }
 }
 
-impl StreamDecoder for Reader {
+impl StreamDecoder for EventDecoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
@@ -311,7 +311,7 @@ impl Heard {
         let call = self.calls;
         heeded.call = Some(call);
         self.calls += 1;
-        let wish = answer::call(item, call);
+        let wish = response_decode::call(item, call);
         let piece = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
         events.push(StreamEvent::delta(0, piece));
     }
@@ -352,12 +352,12 @@ impl Heard {
     fn summary(&mut self, at: u64, part: u64, events: &mut Vec<StreamEvent>) {
         let last = self.items.entry(at).or_default().summary.replace(part);
         if last.is_some_and(|it| it != part) {
-            events.push(StreamEvent::delta(0, Delta::Reasoning(parts::BREAK.to_owned())));
+            events.push(StreamEvent::delta(0, Delta::Reasoning(content::BREAK.to_owned())));
         }
     }
 
     fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
-        if let Some(citation) = annotation.and_then(parts::citation) {
+        if let Some(citation) = annotation.and_then(content::citation) {
             self.items.entry(at).or_default().citations += 1;
             events.push(StreamEvent::delta(0, Delta::Citation(citation)));
         }
@@ -368,12 +368,12 @@ impl Heard {
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
             return Ok(());
         }
-        let Some(item) = answer::item(json)? else { return Ok(()) };
+        let Some(item) = response_decode::item(json)? else { return Ok(()) };
         match item.kind.as_deref() {
             Some("reasoning") => self.thought(at, &item, events),
             Some("function_call") => {
                 self.call(at, &item, events);
-                self.rest((at, 0), Say::Arguments, &answer::arguments(&item), events);
+                self.rest((at, 0), Say::Arguments, &response_decode::arguments(&item), events);
             }
             _ => self.said(at, &item, events),
         }
@@ -382,15 +382,15 @@ impl Heard {
 
     fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
-            self.more((at, 0), Say::Thought, &parts::thought(item), events);
+            self.more((at, 0), Say::Thought, &content::thought(item), events);
         }
-        let proof = parts::reasoning(item).and_then(|it| it.signature);
+        let proof = content::reasoning(item).and_then(|it| it.signature);
         events.extend(proof.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
     }
 
     fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
-        for (index, part) in (0..).zip(answer::spoken(item)) {
+        for (index, part) in (0..).zip(response_decode::spoken(item)) {
             match part.content {
                 Content::Text(text, citations) => {
                     self.rest((at, index), Say::Text, &text, events);
@@ -419,7 +419,7 @@ impl Heard {
             }
         }
         let finish: FinishReason =
-            answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
+            response_decode::finish(response, 0 < self.calls, self.refusals && !self.texts);
         events.push(StreamEvent::delta(0, Delta::Finish(finish)).with_usage(usage));
         events.push(StreamEvent::delta(0, Delta::End));
         Ok(())
@@ -440,7 +440,7 @@ mod tests {
     use super::*;
 
     fn pieces(frames: &[&str]) -> Result<Vec<Delta>> {
-        let (mut reader, mut events) = (Reader::new(DecodeMode::Translate), vec![]);
+        let (mut reader, mut events) = (EventDecoder::new(DecodeMode::Translate), vec![]);
         for data in frames {
             reader.read(format!("data: {data}\n\n").into(), &mut events)?;
         }

@@ -1,22 +1,21 @@
 //! What was said in another format, written for a provider that speaks OpenAI chat.
 
+mod messages;
+
 use canonical::{
     Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use super::{
-    effort, mistral,
-    said::{self, WireMessage},
-    thoughts::Thoughts,
-};
+use self::messages::MessageJson;
+use super::{effort, quirks::mistral, reasoning::ReasoningReplay};
 use crate::{EncodeOptions, EncodedRequest, StreamUsage, json};
 
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    messages: Vec<WireMessage<'a>>,
+    messages: Vec<MessageJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<ToolJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,9 +138,9 @@ pub(super) fn encode(
     let asks_for_usage = target.stream && target.stream_usage == StreamUsage::OnRequest;
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
-    let mut messages = said::messages(turns, Thoughts::of(target), &mut dropped)?;
-    if mistral::is_its(target.model) {
-        messages = said::for_mistral(messages);
+    let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
+    if mistral::is_mistral(target.model) {
+        messages = messages::for_mistral(messages);
     }
     let body = Body {
         model: target.model,

@@ -7,16 +7,17 @@ use canonical::{
 };
 use serde::Serialize;
 
-use super::{
-    FORMAT, mistral,
-    thoughts::{NO_THOUGHT, Thoughts},
-    understand::inexpressible,
+use super::super::{
+    FORMAT,
+    quirks::mistral,
+    reasoning::{NO_REASONING, ReasoningReplay},
+    request_decode::unsupported,
 };
 use crate::bound::note;
 
 /// One message of a request.
 #[derive(Serialize)]
-pub(super) struct WireMessage<'a> {
+pub(super) struct MessageJson<'a> {
     role: &'static str,
     /// Null only where calls stand in its place.
     content: Option<Said<'a>>,
@@ -86,11 +87,11 @@ struct Function<'a> {
 }
 
 /// Writes every turn. What has no word is added to `dropped`.
-pub(super) fn messages<'a>(
+pub(super) fn encode<'a>(
     turns: &'a [Message],
-    thoughts: Thoughts,
+    thoughts: ReasoningReplay,
     dropped: &mut Vec<Field>,
-) -> Result<Vec<WireMessage<'a>>> {
+) -> Result<Vec<MessageJson<'a>>> {
     let mut messages = Vec::with_capacity(turns.len());
     for turn in turns {
         if turn.parts.iter().any(|it| it.cache.is_some()) {
@@ -106,8 +107,8 @@ pub(super) fn messages<'a>(
 }
 
 /// The same messages with what Mistral's models want besides.
-pub(super) fn for_mistral(messages: Vec<WireMessage<'_>>) -> Vec<WireMessage<'_>> {
-    let mut fitted: Vec<WireMessage<'_>> = Vec::with_capacity(messages.len());
+pub(super) fn for_mistral(messages: Vec<MessageJson<'_>>) -> Vec<MessageJson<'_>> {
+    let mut fitted: Vec<MessageJson<'_>> = Vec::with_capacity(messages.len());
     for mut it in messages {
         if fitted.last().is_some_and(|before| mistral::misses_turn(before.role, it.role)) {
             fitted.push(message("assistant", vec![], Some(mistral::TURN)));
@@ -125,9 +126,9 @@ fn message<'a>(
     role: &'static str,
     parts: Vec<Delta<'a>>,
     text: Option<&'a str>,
-) -> WireMessage<'a> {
+) -> MessageJson<'a> {
     let content = Some(text.map_or(Said::Parts(parts), Said::Text));
-    WireMessage {
+    MessageJson {
         role,
         content,
         name: None,
@@ -143,7 +144,7 @@ fn plain<'a>(
     role: &'static str,
     turn: &'a Message,
     dropped: &mut Vec<Field>,
-) -> Result<WireMessage<'a>> {
+) -> Result<MessageJson<'a>> {
     let parts: Vec<&Part> = turn.parts.iter().collect();
     let mut message = said(role, &parts, dropped)?;
     message.name = turn.name.as_deref();
@@ -155,7 +156,7 @@ fn said<'a>(
     role: &'static str,
     parts: &[&'a Part],
     dropped: &mut Vec<Field>,
-) -> Result<WireMessage<'a>> {
+) -> Result<MessageJson<'a>> {
     if let [Part { content: Content::Text(text, citations), .. }] = parts {
         if !citations.is_empty() {
             note(dropped, Field::Citations);
@@ -173,7 +174,7 @@ fn said<'a>(
 fn asked<'a>(
     turn: &'a Message,
     dropped: &mut Vec<Field>,
-    messages: &mut Vec<WireMessage<'a>>,
+    messages: &mut Vec<MessageJson<'a>>,
 ) -> Result<()> {
     let mut besides = vec![];
     for part in &turn.parts {
@@ -202,7 +203,7 @@ fn returned<'a>(
     result: &'a ToolResult,
     dropped: &mut Vec<Field>,
     besides: &mut Vec<Delta<'a>>,
-) -> Result<WireMessage<'a>> {
+) -> Result<MessageJson<'a>> {
     let ToolResult { id, name: _, parts, is_error } = result;
     if *is_error == Some(true) {
         note(dropped, Field::ToolError);
@@ -227,9 +228,9 @@ fn returned<'a>(
 /// An earlier answer.
 fn answered<'a>(
     turn: &'a Message,
-    thoughts: Thoughts,
+    thoughts: ReasoningReplay,
     dropped: &mut Vec<Field>,
-) -> Result<WireMessage<'a>> {
+) -> Result<MessageJson<'a>> {
     let (mut texts, mut tool_calls, mut refusal, mut thought) = (vec![], vec![], None, vec![]);
     for part in &turn.parts {
         match &part.content {
@@ -240,7 +241,7 @@ fn answered<'a>(
             }),
             Content::Refusal(text) => refusal = Some(text.as_str()),
             Content::Reasoning(text)
-                if matches!(thoughts, Thoughts::Given | Thoughts::Demanded) =>
+                if matches!(thoughts, ReasoningReplay::Given | ReasoningReplay::Demanded) =>
             {
                 thought.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
             }
@@ -262,8 +263,8 @@ fn answered<'a>(
     message.name = turn.name.as_deref();
     message.refusal = refusal;
     message.reasoning_content = match &thought[..] {
-        [] if thoughts == Thoughts::Demanded && !tool_calls.is_empty() => {
-            Some(Cow::Borrowed(NO_THOUGHT))
+        [] if thoughts == ReasoningReplay::Demanded && !tool_calls.is_empty() => {
+            Some(Cow::Borrowed(NO_REASONING))
         }
         [] => None,
         [one] => Some(Cow::Borrowed(*one)),
@@ -287,7 +288,7 @@ fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Delta<'a
         Content::Audio(media) => Delta::InputAudio { input_audio: sound(media)? },
         Content::File(media) => return file(media).map(Some),
         Content::Video(_) => {
-            return Err(inexpressible("messages", "it takes no moving pictures"));
+            return Err(unsupported("messages", "it takes no moving pictures"));
         }
         Content::Refusal(text) => Delta::Text { text: text.into() },
         Content::Reasoning(_) => {
@@ -308,10 +309,10 @@ fn address(media: &Media) -> Result<Cow<'_, str>> {
         (MediaSource::Url(url), _) => Ok(url.into()),
         (MediaSource::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
         (MediaSource::Base64(_), None) => {
-            Err(inexpressible("messages", "it must know a picture's media type"))
+            Err(unsupported("messages", "it must know a picture's media type"))
         }
         (MediaSource::Text(_) | MediaSource::Id(_), _) => {
-            Err(inexpressible("messages", "it takes pictures by URL or in base64 only"))
+            Err(unsupported("messages", "it takes pictures by URL or in base64 only"))
         }
     }
 }
@@ -324,7 +325,7 @@ fn sound(media: &Media) -> Result<Sound<'_>> {
             Ok(Sound { data, format: "wav" })
         }
         (MediaSource::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
-        _ => Err(inexpressible("messages", "it takes sound as wav or mp3 in base64 only")),
+        _ => Err(unsupported("messages", "it takes sound as wav or mp3 in base64 only")),
     }
 }
 
@@ -343,7 +344,7 @@ fn file(media: &Media) -> Result<Delta<'_>> {
             Delta::File { file: File { filename, file_data, file_id: None } }
         }
         MediaSource::Url(_) => {
-            return Err(inexpressible("messages", "it takes documents in base64 only, not by URL"));
+            return Err(unsupported("messages", "it takes documents in base64 only, not by URL"));
         }
     })
 }

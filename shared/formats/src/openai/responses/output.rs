@@ -6,7 +6,7 @@ use canonical::{
 use serde::Serialize;
 
 use super::{
-    parts::unsealed,
+    content::unsealed,
     tool_name::{self, ToolName},
 };
 

@@ -8,7 +8,7 @@
 use canonical::{Content, Part, Result, Signature};
 use serde::{Deserialize, Serialize};
 
-use super::{FORMAT, forward};
+use super::{FORMAT, request_passthrough};
 use crate::{
     EncodeOptions,
     json::{self, Object, understood},
@@ -46,7 +46,7 @@ impl Detail {
 }
 
 /// The thoughts of an earlier answer.
-pub(super) fn understand(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
+pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
         let details: Vec<Detail> = understood(details, &path, "a list of thoughts")?;
@@ -88,7 +88,7 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
 
 /// What becomes of the text of earlier thoughts, for which OpenAI itself has no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thoughts {
+pub(super) enum ReasoningReplay {
     /// It is left out.
     Left,
     /// So is the field, whoever sends it: it is refused.
@@ -99,7 +99,7 @@ pub(super) enum Thoughts {
     Demanded,
 }
 
-impl Thoughts {
+impl ReasoningReplay {
     /// What a provider wants.
     pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
         if target.drop_signatures {
@@ -123,43 +123,43 @@ const THINK_ALOUD: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
 pub(super) const MEMBERS: &str = "\"reasoning_";
 
 /// What stands for a thought that is lost. Kimi takes an empty text for none.
-pub(super) const NO_THOUGHT: &str = ".";
+pub(super) const NO_REASONING: &str = ".";
 
 /// The same messages without what proves the thoughts that other providers signed, or anyone where
 /// proofs were refused, and without tags on ids.
 ///
 /// Also whether a thought was lost that is not another provider's: those say nothing here.
-pub(super) fn without_foreign(messages: &str, thoughts: Thoughts) -> Result<(String, bool)> {
+pub(super) fn without_foreign(messages: &str, thoughts: ReasoningReplay) -> Result<(String, bool)> {
     let lost_names: &[&str] = match thoughts {
-        Thoughts::Refused => &["reasoning_content", "reasoning_details"],
-        Thoughts::Demanded => &["reasoning_details"],
-        Thoughts::Left | Thoughts::Given => &[],
+        ReasoningReplay::Refused => &["reasoning_content", "reasoning_details"],
+        ReasoningReplay::Demanded => &["reasoning_details"],
+        ReasoningReplay::Left | ReasoningReplay::Given => &[],
     };
     let mut lost = false;
-    let messages = forward::rewritten(messages, |message| {
+    let messages = request_passthrough::rewrite_messages(messages, |message| {
         let text = message.get();
         let tagged = signature_tags::has(text.as_bytes());
-        if !tagged && thoughts != Thoughts::Demanded && !text.contains(MEMBERS) {
+        if !tagged && thoughts != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
             return Ok(None);
         }
         let object: Object<'_> = understood(message, "messages", "a list of messages")?;
         let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
-        let concerned = tagged || going.peek().is_some() || thoughts == Thoughts::Demanded;
+        let concerned = tagged || going.peek().is_some() || thoughts == ReasoningReplay::Demanded;
         lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));
         Ok(concerned.then(|| without_thoughts(&object, thoughts)))
     })?;
     Ok((messages, lost))
 }
 
-fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
+fn without_thoughts(message: &Object<'_>, thoughts: ReasoningReplay) -> String {
     let details = message.get("reasoning_details").map(|it| it.get());
-    let is_demanded = thoughts == Thoughts::Demanded;
+    let is_demanded = thoughts == ReasoningReplay::Demanded;
     let foreign = details.is_some_and(|it| is_demanded || signature_tags::has(it.as_bytes()));
     let text = message.get("reasoning_content").filter(|it| it.get() != "\"\"");
     let leaves = |name: &str| match name {
-        "reasoning_details" | "reasoning_content" if thoughts == Thoughts::Refused => true,
+        "reasoning_details" | "reasoning_content" if thoughts == ReasoningReplay::Refused => true,
         "reasoning_details" => foreign,
-        "reasoning_content" => foreign && thoughts == Thoughts::Left || text.is_none(),
+        "reasoning_content" => foreign && thoughts == ReasoningReplay::Left || text.is_none(),
         _ => false,
     };
     let members = message.0.iter().filter(|it| !leaves(&it.0));
@@ -168,7 +168,7 @@ fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
         .collect();
     let calls = message.get("tool_calls").is_some_and(|it| it.get() != "[]");
     if is_demanded && calls && text.is_none() {
-        members.push(format!("\"reasoning_content\":{}", json::quoted(NO_THOUGHT)));
+        members.push(format!("\"reasoning_content\":{}", json::quoted(NO_REASONING)));
     }
     format!("{{{}}}", members.join(","))
 }
@@ -240,7 +240,7 @@ mod tests {
             "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
         );
         assert_eq!(
-            without_foreign(&messages, Thoughts::Left).unwrap().0,
+            without_foreign(&messages, ReasoningReplay::Left).unwrap().0,
             r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
         );
     }

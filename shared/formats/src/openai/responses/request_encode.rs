@@ -1,5 +1,7 @@
 //! What was said in another format, as a request of this one.
 
+mod wire;
+
 use std::borrow::Cow;
 
 use canonical::{
@@ -7,13 +9,12 @@ use canonical::{
     Message, Part, ResponseFormat, Result, Role, Sampling, Tool, ToolCall, ToolChoice, ToolResult,
 };
 
+use self::wire::{
+    Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking, ToolJson,
+};
 use super::{
-    item::{self, Annotation},
-    parts::unsealed,
-    request::{
-        Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking,
-        ToolJson,
-    },
+    content::unsealed,
+    output::{self, Annotation},
 };
 use crate::{
     EncodeOptions, EncodedRequest, bound, json, openai::chat::effort, turns::nothing_asked,
@@ -245,7 +246,7 @@ impl<'a> Page<'a> {
                 if let Some(own) = own {
                     self.thought(own, "");
                 }
-                let arguments = item::whole(arguments);
+                let arguments = output::whole(arguments);
                 self.items.push(Item::FunctionCall { call_id: fit(id), name, arguments });
             }
             Content::Image(_) => self.drop(Field::Image),

@@ -12,27 +12,27 @@ use std::borrow::Cow;
 use canonical::Result;
 use serde_json::value::RawValue;
 
-use super::forward;
+use super::super::request_passthrough;
 use crate::{
     fingerprint::fingerprint,
     json::{self, Edits, Object, understood},
 };
 
 /// What the model is told to have said where it has not had its turn.
-pub(super) const TURN: &str = "OK.";
+pub(in super::super) const TURN: &str = "OK.";
 const ID_LENGTH: usize = 9;
 const ID_LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Whether a model is one of Mistral's: Mistral, Ministral, Magistral, Codestral, Devstral, Pixtral,
 /// Mixtral, Voxtral.
-pub(super) fn is_its(model: &str) -> bool {
+pub(in super::super) fn is_mistral(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     ["stral", "xtral"].iter().any(|it| name.contains(it))
 }
 
 /// The id of a call as these models take it: the same for the same id in every turn, so that a
 /// cached prompt stays one.
-pub(super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
+pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
     if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
         return id;
     }
@@ -46,14 +46,14 @@ pub(super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// Whether the model has missed its turn between two messages.
-pub(super) fn misses_turn(before: &str, role: &str) -> bool {
+pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
     before == "tool" && !matches!(role, "tool" | "assistant")
 }
 
 /// A client's messages with both set right.
-pub(super) fn fitted(messages: &str) -> Result<String> {
+pub(in super::super) fn fitted(messages: &str) -> Result<String> {
     let mut before = Cow::Borrowed("");
-    forward::rewritten(messages, |json| {
+    request_passthrough::rewrite_messages(messages, |json| {
         let message: Object<'_> = understood(json, "messages", "a list of messages")?;
         let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
         let missing = misses_turn(&before, &role);
@@ -102,10 +102,10 @@ mod tests {
     #[test]
     fn its_models_are_known_by_their_names() {
         for name in ["mistral-large-latest", "mistralai/Devstral-Small-2", "open-mixtral-8x22b"] {
-            assert!(is_its(name), "{name}");
+            assert!(is_mistral(name), "{name}");
         }
         for name in ["gpt-4o", "mistralai/gpt", "llama-3.1-70b", ""] {
-            assert!(!is_its(name), "{name}");
+            assert!(!is_mistral(name), "{name}");
         }
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    answer, encode, forward, parts,
+    content, request_encode, request_passthrough, response_decode,
     tool_name::{self, ToolName},
     wire,
 };
@@ -47,31 +47,31 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
-    let mut talk = Conversation::default();
+pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
+    let mut conversation = Conversation::default();
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
-        talk.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
+        conversation.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
     }
-    input(raw, &mut talk)?;
-    tools(raw, &mut talk)?;
-    form(raw, &mut talk)?;
-    thinking(raw, &mut talk)?;
-    talk.max_tokens = json::read(raw, "max_output_tokens", "a whole number")?;
-    talk.sampling.temperature = json::read(raw, "temperature", "a number")?;
-    talk.sampling.top_p = json::read(raw, "top_p", "a number")?;
-    talk.service_tier = json::read(raw, "service_tier", "a text")?;
-    talk.prompt_cache_key = json::read(raw, "prompt_cache_key", "a text")?;
-    talk.metadata = metadata(raw)?;
-    user(raw, &mut talk)?;
-    others(raw, &mut talk)?;
-    Ok(CanonicalRequest::Conversation(Box::new(talk)))
+    input(raw, &mut conversation)?;
+    tools(raw, &mut conversation)?;
+    form(raw, &mut conversation)?;
+    thinking(raw, &mut conversation)?;
+    conversation.max_tokens = json::read(raw, "max_output_tokens", "a whole number")?;
+    conversation.sampling.temperature = json::read(raw, "temperature", "a number")?;
+    conversation.sampling.top_p = json::read(raw, "top_p", "a number")?;
+    conversation.service_tier = json::read(raw, "service_tier", "a text")?;
+    conversation.prompt_cache_key = json::read(raw, "prompt_cache_key", "a text")?;
+    conversation.metadata = metadata(raw)?;
+    user(raw, &mut conversation)?;
+    others(raw, &mut conversation)?;
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
-fn input(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn input(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let wanted = "a text or a list of items";
     let Some(input) = json::read::<&RawValue>(raw, "input", wanted)? else { return Ok(()) };
     if let Some(text) = wire::string(Some(input)) {
-        talk.messages.push(Message::new(Role::User, vec![Part::text(text)]));
+        conversation.messages.push(Message::new(Role::User, vec![Part::text(text)]));
         return Ok(());
     }
     let items: Vec<&RawValue> = json::read(raw, "input", wanted)?.unwrap_or_default();
@@ -81,35 +81,35 @@ fn input(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
             let message = format!("`{path}` must be an item, such as a message.");
             Error::invalid(&path, message).caused_by(json::unquoted(&error))
         })?;
-        self::item(&item, &path, talk)?;
+        self::item(&item, &path, conversation)?;
     }
     Ok(())
 }
 
-fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let is_message = item.role.is_some() && item.content.is_some();
     match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
-        "message" => message(item, path, talk)?,
-        "reasoning" => answered(talk, parts::reasoning(item)),
-        "function_call" => answered(talk, Some(call(item, path, false)?)),
-        "custom_tool_call" => answered(talk, Some(call(item, path, true)?)),
+        "message" => message(item, path, conversation)?,
+        "reasoning" => answered(conversation, content::reasoning(item)),
+        "function_call" => answered(conversation, Some(call(item, path, false)?)),
+        "custom_tool_call" => answered(conversation, Some(call(item, path, true)?)),
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
-            match talk.messages.last_mut() {
+            match conversation.messages.last_mut() {
                 Some(last) if is_of_results(last) => last.parts.push(result),
-                _ => talk.messages.push(Message::new(Role::User, vec![result])),
+                _ => conversation.messages.push(Message::new(Role::User, vec![result])),
             }
         }
-        "additional_tools" => added(item, path, talk)?,
-        "image_generation_call" => answered(talk, answer::picture(item)),
-        "item_reference" => return Err(forward::reference(path)),
+        "additional_tools" => added(item, path, conversation)?,
+        "image_generation_call" => answered(conversation, response_decode::picture(item)),
+        "item_reference" => return Err(request_passthrough::reference(path)),
         // The work of tools that run at the provider.
-        kind => other(talk, format!("input[].type={kind}")),
+        kind => other(conversation, format!("input[].type={kind}")),
     }
     Ok(())
 }
 
-fn message(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+fn message(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let role = match item.role.as_deref() {
         Some("user") => Role::User,
         Some("assistant") => Role::Assistant,
@@ -123,24 +123,24 @@ fn message(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result
     };
     let path = format!("{path}.content");
     let missing = || Error::invalid(&path, format!("`{path}` is missing."));
-    let parts = parts::content(item.content.ok_or_else(missing)?, &path)?;
+    let parts = content::content(item.content.ok_or_else(missing)?, &path)?;
     if role == Role::Assistant {
-        answered(talk, parts);
+        answered(conversation, parts);
     } else {
-        talk.messages.push(Message::new(role, parts));
+        conversation.messages.push(Message::new(role, parts));
     }
     Ok(())
 }
 
 /// Adds to what the model answered last: an answer is several items here.
-fn answered(talk: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
+fn answered(conversation: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
     let mut parts = parts.into_iter().peekable();
     if parts.peek().is_none() {
         return;
     }
-    match talk.messages.last_mut() {
+    match conversation.messages.last_mut() {
         Some(last) if last.role == Role::Assistant => last.parts.extend(parts),
-        _ => talk.messages.push(Message::new(Role::Assistant, parts.collect())),
+        _ => conversation.messages.push(Message::new(Role::Assistant, parts.collect())),
     }
 }
 
@@ -159,7 +159,7 @@ fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signa
 
 fn call(item: &wire::Item<'_>, path: &str, custom: bool) -> Result<Part> {
     let (id, signature) = id(item, path)?;
-    let ToolCall { name, arguments, .. } = answer::call(item, 0);
+    let ToolCall { name, arguments, .. } = response_decode::call(item, 0);
     if name.is_empty() {
         let path = format!("{path}.name");
         return Err(Error::invalid(&path, format!("`{path}` is missing.")));
@@ -177,7 +177,7 @@ fn result(item: &wire::Item<'_>, path: &str) -> Result<Part> {
     let (id, _) = id(item, path)?;
     let path = format!("{path}.output");
     let missing = || Error::invalid(&path, format!("`{path}` is missing."));
-    let parts = parts::content(item.output.ok_or_else(missing)?, &path)?;
+    let parts = content::content(item.output.ok_or_else(missing)?, &path)?;
     let name = item.name.as_ref().map(ToString::to_string);
     let result = ToolResult { id: id.to_owned(), name, parts, is_error: None };
     Ok(Part::new(Content::ToolResult(result)))
@@ -214,27 +214,32 @@ struct Grammar<'a> {
     definition: Option<Cow<'a, str>>,
 }
 
-fn tools(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn tools(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
     for (at, json) in list.unwrap_or_default().into_iter().enumerate() {
-        tool(json, None, &format!("tools[{at}]"), talk)?;
+        tool(json, None, &format!("tools[{at}]"), conversation)?;
     }
-    talk.parallel_tool_calls = json::read(raw, "parallel_tool_calls", "true or false")?;
-    choice(raw, talk)
+    conversation.parallel_tool_calls = json::read(raw, "parallel_tool_calls", "true or false")?;
+    choice(raw, conversation)
 }
 
 /// Tools that are added on the way.
-fn added(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()> {
+fn added(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let path = format!("{path}.tools");
     let list = item.tools.map(|it| json::understood(it, &path, "a list of tools")).transpose()?;
     let list: Vec<&RawValue> = list.unwrap_or_default();
     list.into_iter()
         .enumerate()
-        .try_for_each(|(at, json)| tool(json, None, &format!("{path}[{at}]"), talk))
+        .try_for_each(|(at, json)| tool(json, None, &format!("{path}[{at}]"), conversation))
 }
 
 /// One tool, or all those of a namespace.
-fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversation) -> Result<()> {
+fn tool(
+    json: &RawValue,
+    within: Option<&str>,
+    path: &str,
+    conversation: &mut Conversation,
+) -> Result<()> {
     let tool: ToolJson<'_> =
         json::understood(json, path, "a tool, such as a function with a `name`")?;
     let missing = || {
@@ -245,19 +250,21 @@ fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversati
     if tool.kind == "namespace" && within.is_none() {
         let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
         return tool.tools.unwrap_or_default().into_iter().enumerate().try_for_each(
-            |(at, json)| self::tool(json, Some(&name), &format!("{path}.tools[{at}]"), talk),
+            |(at, json)| {
+                self::tool(json, Some(&name), &format!("{path}.tools[{at}]"), conversation)
+            },
         );
     }
     let custom = tool.kind == "custom";
     if !custom && tool.kind != "function" {
-        other(talk, format!("tools[].type={}", tool.kind));
+        other(conversation, format!("tools[].type={}", tool.kind));
         return Ok(());
     }
     if tool.output_schema.is_some() {
-        other(talk, "tools[].output_schema".to_owned());
+        other(conversation, "tools[].output_schema".to_owned());
     }
     if tool.defer_loading == Some(true) {
-        other(talk, "tools[].defer_loading".to_owned());
+        other(conversation, "tools[].defer_loading".to_owned());
     }
     let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
     let schema = if custom {
@@ -265,7 +272,7 @@ fn tool(json: &RawValue, within: Option<&str>, path: &str, talk: &mut Conversati
     } else {
         tool.parameters.map(|it| Json(it.get().to_owned()))
     };
-    talk.tools.push(Tool {
+    conversation.tools.push(Tool {
         name: ToolName { namespace: within, name: &name, custom }.joined(),
         description: described(tool.description, tool.format.as_ref()),
         schema,
@@ -304,12 +311,12 @@ struct Allowed<'a> {
     name: Option<String>,
 }
 
-fn choice(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn choice(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let wanted = "`auto`, `none`, `required`, or an object with a `type`";
     let wrong = || Error::invalid("tool_choice", format!("`tool_choice` must be {wanted}."));
     let Some(json) = json::read::<&RawValue>(raw, "tool_choice", wanted)? else { return Ok(()) };
     if let Some(word) = wire::string(Some(json)) {
-        talk.tool_choice = Some(match word.as_ref() {
+        conversation.tool_choice = Some(match word.as_ref() {
             "auto" => ToolChoice::Auto,
             "none" => ToolChoice::None,
             "required" => ToolChoice::Required,
@@ -320,19 +327,19 @@ fn choice(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let choice: Choice<'_> = serde_json::from_str(json.get())
         .map_err(|error| wrong().caused_by(json::unquoted(&error)))?;
     match (choice.kind.as_ref(), choice.name) {
-        ("function", Some(name)) => talk.tool_choice = Some(ToolChoice::Named(name)),
+        ("function", Some(name)) => conversation.tool_choice = Some(ToolChoice::Named(name)),
         ("custom", Some(name)) => {
             let name = ToolName { namespace: None, name: &name, custom: true };
-            talk.tool_choice = Some(ToolChoice::Named(name.joined()));
+            conversation.tool_choice = Some(ToolChoice::Named(name.joined()));
         }
         ("function" | "custom", None) => return Err(wrong()),
         ("allowed_tools", _) => {
             let functions = choice.tools.into_iter().filter(|it| it.kind == "function");
             let names = functions.filter_map(|it| it.name).collect();
             let must = choice.mode.as_deref() == Some("required");
-            talk.tool_choice = Some(ToolChoice::Among(names, must));
+            conversation.tool_choice = Some(ToolChoice::Among(names, must));
         }
-        (kind, _) => other(talk, format!("tool_choice.type={kind}")),
+        (kind, _) => other(conversation, format!("tool_choice.type={kind}")),
     }
     Ok(())
 }
@@ -359,12 +366,12 @@ struct Format<'a> {
     strict: Option<bool>,
 }
 
-fn form(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn form(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let text: Option<Text<'_>> = json::read(raw, "text", "an object with a `format`")?;
     let Some(text) = text else { return Ok(()) };
-    talk.verbosity = text.verbosity;
+    conversation.verbosity = text.verbosity;
     let Some(format) = text.format else { return Ok(()) };
-    talk.response_format = Some(match (format.kind.as_ref(), format.schema) {
+    conversation.response_format = Some(match (format.kind.as_ref(), format.schema) {
         ("text", _) => ResponseFormat::Text,
         ("json_object", _) => ResponseFormat::Json,
         ("json_schema", Some(schema)) => ResponseFormat::Schema(Schema {
@@ -399,19 +406,19 @@ struct Thinking<'a> {
     mode: Option<&'a RawValue>,
 }
 
-fn thinking(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn thinking(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let wanted = "an object such as {\"effort\": \"low\"}";
     let thinking: Option<Thinking<'_>> = json::read(raw, "reasoning", wanted)?;
     let Some(thinking) = thinking else { return Ok(()) };
     let word = thinking.effort.as_deref();
     let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
-    talk.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
+    conversation.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
     if thinking.context.is_some() {
-        other(talk, "reasoning.context".to_owned());
+        other(conversation, "reasoning.context".to_owned());
     }
     if thinking.mode.is_some() {
-        other(talk, "reasoning.mode".to_owned());
+        other(conversation, "reasoning.mode".to_owned());
     }
     Ok(())
 }
@@ -430,42 +437,42 @@ fn metadata(raw: &RawObject) -> Result<Vec<(String, String)>> {
         .map_err(|error| wrong().caused_by(json::unquoted(&error)))
 }
 
-fn user(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let user: Option<String> = json::read(raw, "user", "a text")?;
     let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
     if user.is_some() && safety.is_some() && user != safety {
-        other(talk, "safety_identifier".to_owned());
+        other(conversation, "safety_identifier".to_owned());
     }
-    talk.user = user.or(safety);
+    conversation.user = user.or(safety);
     Ok(())
 }
 
 /// Notes what no other format has a word for.
-fn others(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
+fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
-    for wish in included.unwrap_or_default().into_iter().filter(|it| it != encode::SEALED) {
-        other(talk, format!("include[]={wish}"));
+    for wish in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
+        other(conversation, format!("include[]={wish}"));
     }
     if json::read::<u64>(raw, "top_logprobs", "a whole number")?.is_some_and(|it| 0 < it) {
-        other(talk, "top_logprobs".to_owned());
+        other(conversation, "top_logprobs".to_owned());
     }
     let truncation: Option<String> = json::read(raw, "truncation", "`auto` or `disabled`")?;
     if truncation.is_some_and(|it| it != "disabled") {
-        other(talk, "truncation".to_owned());
+        other(conversation, "truncation".to_owned());
     }
     for member in &raw.members {
         let name = json::text(&raw.body, &member.key);
         let Ok(name) = serde_json::from_str::<String>(name) else { continue };
         let says_nothing = json::text(&raw.body, &member.value) == "null";
         if !says_nothing && !KNOWN.contains(&name.as_str()) {
-            other(talk, name);
+            other(conversation, name);
         }
     }
     Ok(())
 }
 
-fn other(talk: &mut Conversation, name: String) {
-    bound::note(&mut talk.unmapped_fields, name);
+fn other(conversation: &mut Conversation, name: String) {
+    bound::note(&mut conversation.unmapped_fields, name);
 }
 
 #[cfg(test)]
@@ -476,12 +483,12 @@ mod tests {
 
     fn understood(body: &'static str) -> Conversation {
         let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
-        understand(&raw).unwrap().conversation().unwrap().clone()
+        decode(&raw).unwrap().conversation().unwrap().clone()
     }
 
     #[test]
     fn the_items_of_one_answer_are_one_turn() {
-        let talk = understood(
+        let conversation = understood(
             r#"{"input":[{"role":"user","content":"x"},
             {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"},
             {"type":"message","role":"assistant","content":"y"},
@@ -491,18 +498,19 @@ mod tests {
             {"type":"function_call_output","call_id":"c2","output":"2"},
             {"role":"user","content":"z"}]}"#,
         );
-        let shape: Vec<_> = talk.messages.iter().map(|it| (it.role, it.parts.len())).collect();
+        let shape: Vec<_> =
+            conversation.messages.iter().map(|it| (it.role, it.parts.len())).collect();
         let wanted = [(Role::User, 1), (Role::Assistant, 4), (Role::User, 2), (Role::User, 1)];
         assert_eq!(shape, wanted);
-        let signature = talk.messages[1].parts[0].signature.as_ref().unwrap();
-        assert_eq!(parts::unsealed(signature), Some(("rs_1", "e")));
+        let signature = conversation.messages[1].parts[0].signature.as_ref().unwrap();
+        assert_eq!(content::unsealed(signature), Some(("rs_1", "e")));
     }
 
     #[test]
     fn a_wrong_field_is_named() {
         let fault = |body: &'static str| {
             let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
-            understand(&raw).unwrap_err().param.clone().unwrap()
+            decode(&raw).unwrap_err().param.clone().unwrap()
         };
         for (body, param) in [
             (r#"{"input":[{"role":"bot","content":"x"}]}"#, "input[0].role"),

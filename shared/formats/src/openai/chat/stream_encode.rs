@@ -1,10 +1,13 @@
 //! A stream to a client: the provider's own frames or what they mean, and what the gateway adds at
 //! the end.
 
+mod chunks;
+
 use bytes::{BufMut, BytesMut};
 use canonical::{CallSummary, Error, EventBody, EventKind, StreamEvent};
 
-use super::{chunks::Chunks, error, metadata::with_metadata};
+use self::chunks::ChunkEncoder;
+use super::{error, metadata::with_metadata};
 use crate::{GatewayRequest, StreamEncoder};
 
 /// How many frames are held back at most; honest providers send two.
@@ -13,15 +16,15 @@ const MOST_HELD: usize = 64;
 /// Writes frames as they came. From the first finish on it holds back what might be the last
 /// chunk with choices, because that one carries `x_gateway`.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct ChatStreamEncoder {
     wants_usage: bool,
-    chunks: Chunks,
+    chunks: ChunkEncoder,
     held: Vec<StreamEvent>,
 }
 
-impl Writer {
+impl ChatStreamEncoder {
     pub(super) fn new(request: &GatewayRequest) -> Self {
-        let chunks = Chunks::new(request);
+        let chunks = ChunkEncoder::new(request);
         Self { wants_usage: request.wants_usage, chunks, held: vec![] }
     }
 
@@ -42,7 +45,7 @@ impl Writer {
     }
 }
 
-impl StreamEncoder for Writer {
+impl StreamEncoder for ChatStreamEncoder {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         if let EventBody::Delta(choice, piece) = event.body {
             for frame in self.chunks.write(choice, *piece, event.usage) {
@@ -88,11 +91,11 @@ mod tests {
         StreamEvent::frame(kind, None, Bytes::from_static(frame.as_bytes()))
     }
 
-    fn writer(wants_usage: bool) -> Writer {
+    fn writer(wants_usage: bool) -> ChatStreamEncoder {
         let raw = RawObject { body: Bytes::new(), members: vec![] };
         let mut request = GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw);
         request.wants_usage = wants_usage;
-        Writer::new(&request)
+        ChatStreamEncoder::new(&request)
     }
 
     const CONTENT: &str = "data: {\"choices\":[1]}\n\n";
