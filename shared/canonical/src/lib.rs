@@ -22,7 +22,7 @@ pub use content::{
     Role, Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
 };
 pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
-pub use error::{Error, ErrorDetails, ErrorKind, Origin, Result};
+pub use error::{Error, ErrorDetails, ErrorKind, Origin, Remedy, Result};
 pub use event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
 pub use extra::Extra;
 pub use field::Field;

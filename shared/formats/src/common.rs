@@ -3,12 +3,12 @@
 pub(crate) mod arguments;
 pub(crate) mod bound;
 pub(crate) mod data_uri;
+pub(crate) mod diagnosis;
 pub(crate) mod error_body;
 pub(crate) mod estimate;
 pub(crate) mod fingerprint;
 pub(crate) mod json;
 pub(crate) mod redact;
-pub(crate) mod rejected;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
 pub(crate) mod sse;

@@ -17,7 +17,7 @@ use canonical::{
     GatewayResponse, Result, StreamEvent,
 };
 use common::{
-    arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
+    arguments, bound, data_uri, diagnosis, error_body, fingerprint, json, redact, retry_hint,
     signature_tags, sse, tool_names, turns, unstreamed,
 };
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin, Remedy,
     ResponseBody, Result, Task,
 };
 use config::{Config, ConflictResolution};
@@ -181,8 +181,8 @@ impl Upstream {
         }
         if status != StatusCode::OK {
             let mut error = failure(format, answer, now).await;
-            if error.kind == ErrorKind::UnsupportedBeta && !encoded.headers.iter().any(is_beta) {
-                error.kind = ErrorKind::InvalidRequest;
+            if error.remedy == Some(Remedy::DropBetas) && !encoded.headers.iter().any(is_beta) {
+                (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
             }
             return Err(error);
         }
@@ -410,7 +410,8 @@ async fn failure(format: &dyn Outbound, answer: http::Response<Incoming>, now: u
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
     let mut error = format.error(parts.status.as_u16(), &body);
-    error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after);
+    let until = error.retry_at.map(|it| hints::until(it, now));
+    error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after).or(until);
     error
 }
 

@@ -20,7 +20,9 @@ use canonical::{
     CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
 };
 
-use crate::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded};
+use crate::{
+    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded, error_body,
+};
 
 /// Bedrock's Converse.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,6 @@ impl Outbound for Bedrock {
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
-        error::from_status(status, body)
+        error_body::from_status(status, body)
     }
 }
