@@ -11,7 +11,7 @@ use config::{
     rows::{PARTITION, to_rows},
 };
 use plan::{Now, Plan, Wanted};
-use storage::{Parameters, Secret, Stores};
+use storage::{Parameters, Query, Secret, Stores};
 
 /// Where a configuration goes.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ pub(crate) async fn apply(
 /// What is there now.
 async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
-    let rows = to.stores.config.query(PARTITION, 0).await?;
+    let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');
     let gateway_key = format!("{prefix}/api_key");
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();

@@ -89,6 +89,11 @@ impl Failure {
         }
     }
 
+    /// The embedded database's file cannot be opened.
+    pub(crate) fn data_file(error: &storage::StoreError) -> Self {
+        Self::Other(format!("{error}. Name another file with --data."))
+    }
+
     pub(crate) fn print(&self) {
         let text = match self {
             Self::Usage(text) | Self::Other(text) => text,

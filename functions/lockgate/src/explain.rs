@@ -53,7 +53,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         // A gateway that never ran here left nothing behind.
         let stores =
             if options.data.exists() { sqlite::open(&options.data) } else { sqlite::in_memory() };
-        let stores = stores.map_err(|error| Failure::Other(error.to_string()))?;
+        let stores = stores.map_err(|error| Failure::data_file(&error))?;
         (Source::Config(Box::new(config), parameters), stores)
     };
     let configuration =

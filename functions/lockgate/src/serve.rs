@@ -46,7 +46,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         tracing_note("The configuration has no `api_key`: every request will be refused.");
     }
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
-    let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
+    let stores = sqlite::open(&options.data).map_err(|error| Failure::data_file(&error))?;
     let parameters = parameters(&config, &environment)?;
     let signer = environment.signer();
     let server = Server { address, config, parameters, signer, stores };

@@ -11,8 +11,8 @@ use std::{
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, ErrorKind, EventBody, EventKind, Extra, Framing, Result, StreamEvent};
-use formats::EventWriter;
+use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
+use formats::{Framing, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -29,7 +29,7 @@ pub(crate) struct ClientWriter {
     /// How the pieces are told apart, if pieces are wanted.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
-    pub(crate) writer: Box<dyn EventWriter>,
+    pub(crate) writer: Box<dyn StreamEncoder>,
 }
 
 /// An answer that may still take a while.
@@ -47,7 +47,7 @@ pub(crate) async fn respond(app: Arc<App>, asker: ClientWriter, call: Call) -> R
         Ok(outcome) => finished(outcome, asker, beats.stream),
         Err(_) => {
             let beat = match framing {
-                Some(framing) => KeepAlive::stream(patience, asker.format.heartbeat(framing)),
+                Some(framing) => KeepAlive::stream(patience, asker.format.keep_alive(framing)),
                 None => KeepAlive::whole(patience),
             };
             sent(Sending::new(State::Waiting(pending), asker, beat))
@@ -72,7 +72,7 @@ fn finished(
             reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
         }
         GatewayReplyBody::Stream(watched) => {
-            let bytes = asker.format.heartbeat(asker.framing.unwrap_or_default());
+            let bytes = asker.format.keep_alive(asker.framing.unwrap_or_default());
             let beat = beat.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
             sent(Sending::new(State::Streaming(watched), asker, beat))
         }
@@ -138,7 +138,7 @@ struct Sending {
     /// How much of `out` is whole frames.
     whole: usize,
     /// What was left out of the answer.
-    unsaid: Vec<Extra>,
+    unsaid: Vec<ContentKind>,
 }
 
 impl Sending {
@@ -216,7 +216,8 @@ impl Sending {
     /// Says, once of each kind, what the client's API has no word for. Its headers are sent.
     fn mention(&mut self, event: &StreamEvent) {
         let EventBody::Delta(_, piece) = &event.body else { return };
-        let unsaid = piece.extra().filter(|it| self.asker.format.wordless().contains(it));
+        let unsaid =
+            piece.content_kind().filter(|it| self.asker.format.unsupported_content().contains(it));
         if let (Some(extra), Some(Framing::Events)) = (unsaid, self.asker.framing)
             && !self.unsaid.contains(&extra)
         {

@@ -7,8 +7,8 @@ use axum::{
     extract::{Extension, State},
     routing::MethodFilter,
 };
-use canonical::{Error, Framing, Result};
-use formats::Inbound;
+use canonical::{Error, Result};
+use formats::{Framing, Inbound};
 use gateway::{Call, Snapshot};
 use http::{HeaderMap, Request, Response};
 use telemetry::CallRecord;
@@ -65,7 +65,7 @@ impl Beside {
 }
 
 impl ByPath {
-    fn complete(self, request: &mut canonical::GatewayRequest) -> Result<()> {
+    fn complete(self, request: &mut formats::GatewayRequest) -> Result<()> {
         request.model = Some(self.model).filter(|it| !it.is_empty());
         request.stream = self.stream;
         // Google's own clients add their wishes behind a semicolon.
@@ -94,8 +94,12 @@ pub(crate) async fn converse(
         Ok(prepared) => {
             let request = &prepared.request;
             let framing = request.stream.then_some(request.framing);
-            let asker =
-                ClientWriter { format, framing, request_id, writer: format.writer(request) };
+            let asker = ClientWriter {
+                format,
+                framing,
+                request_id,
+                writer: format.stream_encoder(request),
+            };
             answer::respond(app, asker, prepared.into_call(&arrival, record)).await
         }
         Err(error) => {
@@ -108,7 +112,7 @@ pub(crate) async fn converse(
 
 /// A request that was let in and understood.
 struct Prepared {
-    request: canonical::GatewayRequest,
+    request: formats::GatewayRequest,
     only_provider: Option<String>,
     strict: bool,
     snapshot: Arc<Snapshot>,
@@ -142,7 +146,7 @@ async fn prepare(
 /// The headers that a provider of the same format gets too. One that came in several lines is one.
 fn passed(format: Format, headers: &HeaderMap) -> Result<Vec<(&'static str, String)>> {
     let mut passed = vec![];
-    for name in format.passed_headers() {
+    for name in format.passthrough_headers() {
         let lines = headers.get_all(*name).iter().map(|it| it.to_str());
         let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
             let message = format!("The header `{name}` must be plain text.");

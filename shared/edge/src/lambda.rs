@@ -26,7 +26,6 @@ use crate::{
     api::Api,
     app::Front,
     body::Guarded,
-    limits,
     nodelay::Nodelay,
     reply,
     settings::{Environment, LambdaSettings, now_ms},
@@ -80,7 +79,7 @@ async fn prepare(routes: Routes) -> Result<(Front, Arc<Nodelay>), Error> {
     }
     let app = Arc::new(App {
         gateway: Gateway::new(configuration),
-        body_limit: limits::LAMBDA_BODY,
+        body_limit: settings.max_body_bytes,
         origin_secrets: settings.origin_secrets,
         heartbeats: settings.heartbeats,
     });

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 
 /// How large a body may be on a server.
 pub(crate) const SERVER_BODY: usize = 10 * 1024 * 1024;
-/// How large a body may be in Lambda, whose events hold no more.
+/// How large a body may be in Lambda where its stack sets no limit: an event holds no more.
 pub(crate) const LAMBDA_BODY: usize = 6 * 1024 * 1024;
 /// How many headers a request may have.
 pub(crate) const MOST_HEADERS: usize = 100;
@@ -101,15 +101,31 @@ async fn read(body: &mut Body, limit: usize) -> Result<Bytes> {
         }
     }
     if limit < size {
-        let message = format!("The body is larger than {} MB.", limit / 1024 / 1024);
+        let message = format!("The body is larger than {}.", megabytes(limit));
         return Err(Error::new(ErrorKind::TooLarge, message));
     }
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
+/// A limit in words: binary megabytes where they come out even, as `6 MB`, else decimal ones.
+fn megabytes(limit: usize) -> String {
+    const BINARY: usize = 1024 * 1024;
+    if limit.is_multiple_of(BINARY) {
+        return format!("{} MB", limit / BINARY);
+    }
+    let (whole, rest) = (limit / 1_000_000, limit % 1_000_000);
+    format!("{whole}.{} MB", rest / 100_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_told_in_megabytes() {
+        assert_eq!(megabytes(SERVER_BODY), "10 MB");
+        assert_eq!(megabytes(4_500_000), "4.5 MB");
+    }
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_whole() {

@@ -54,9 +54,9 @@ fn unsaid(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str
     let ResponseBody::Chat(answer) = &response.body else {
         return vec![];
     };
-    let wordless = format.wordless();
+    let unsupported_content = format.unsupported_content();
     let mut unsaid = vec![];
-    for extra in answer.extras().filter(|it| wordless.contains(it)) {
+    for extra in answer.content_kinds().filter(|it| unsupported_content.contains(it)) {
         if !unsaid.contains(&extra) {
             unsaid.push(extra);
         }

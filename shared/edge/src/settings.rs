@@ -9,6 +9,8 @@ use std::{
 use gateway::Freshness;
 use storage::{Aws, Credentials, Secret, Signer};
 
+use crate::limits;
+
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "this is where the clock enters")]
@@ -58,6 +60,17 @@ impl Environment {
         }
     }
 
+    /// A whole number.
+    fn count(&self, name: &str) -> Result<Option<usize>, String> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(error) => Err(format!("the variable {name} must be a whole number: {error}")),
+        }
+    }
+
     /// The AWS region.
     pub fn region(&self) -> Option<String> {
         self.get("AWS_REGION").or_else(|| self.get("AWS_DEFAULT_REGION"))
@@ -95,7 +108,9 @@ impl std::fmt::Debug for Environment {
 ///
 /// Times are numbers of seconds, fractions allowed: `CONFIG_REFRESH_SECONDS` and
 /// `KEY_REFRESH_SECONDS` say how old what was read may be before it is read again behind a call,
-/// `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when silence is filled, 0 never.
+/// `ORIGIN_READ_TIMEOUT_SECONDS` how long the front door bears silence, which is filled at half of
+/// that, and `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when else, 0 never.
+/// `MAX_BODY_BYTES` is how large a body may be.
 #[derive(Clone, Debug)]
 pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
@@ -105,6 +120,8 @@ pub(crate) struct LambdaSettings {
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) heartbeats: KeepAliveSettings,
+    /// How large a request's body may be, in bytes.
+    pub(crate) max_body_bytes: usize,
     pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
@@ -116,7 +133,9 @@ impl LambdaSettings {
             environment.get(name).ok_or_else(|| format!("the variable {name} is not set"))
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
-        let (beats, fresh) = (KeepAliveSettings::LAMBDA, Freshness::default());
+        let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
+        let beats = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
+        let fresh = Freshness::default();
         let heartbeat = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
             Ok::<_, String>(time.filter(|it| !it.is_zero()))
@@ -141,6 +160,7 @@ impl LambdaSettings {
                 early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
                 whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
             },
+            max_body_bytes: environment.count("MAX_BODY_BYTES")?.unwrap_or(limits::LAMBDA_BODY),
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
                 keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
@@ -171,6 +191,20 @@ impl KeepAliveSettings {
         early: Some(Duration::from_secs(10)),
         whole: Some(Duration::from_secs(60)),
     };
+
+    /// In Lambda behind a front door that ends a response after this much silence.
+    ///
+    /// Half of it leaves room for the way there. A whole response waits as long as it may, since the
+    /// status it commits to may turn out to be wrong.
+    fn within(read_timeout: Duration) -> Self {
+        let half = read_timeout / 2;
+        let sooner = |usual: Option<Duration>| usual.map(|time| time.min(half));
+        Self {
+            stream: sooner(Self::LAMBDA.stream),
+            early: sooner(Self::LAMBDA.early),
+            whole: Some(half),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,5 +221,49 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert!(Environment::with_file(&file, true).is_err());
         assert!(Environment::with_file(&file, false).is_ok());
+    }
+
+    fn lambda(variables: &[(&str, &str)]) -> Result<LambdaSettings, String> {
+        let needed = ["CONFIG_TABLE", "STATE_TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID"];
+        let mut file: HashMap<_, _> =
+            needed.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+        file.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "x".to_owned());
+        file.extend(
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        LambdaSettings::read(&Environment { file })
+    }
+
+    fn seconds(time: Option<Duration>) -> f64 {
+        time.unwrap_or_default().as_secs_f64()
+    }
+
+    #[test]
+    fn silence_is_filled_at_half_of_what_the_front_door_bears() {
+        let wide = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "60")]).unwrap().heartbeats;
+        assert_eq!(
+            (seconds(wide.stream), seconds(wide.early), seconds(wide.whole)),
+            (10., 10., 30.)
+        );
+        let narrow = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "10")]).unwrap().heartbeats;
+        assert_eq!(
+            (seconds(narrow.stream), seconds(narrow.early), seconds(narrow.whole)),
+            (5., 5., 5.)
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_that_is_set_goes_before_the_front_doors() {
+        let variables =
+            [("ORIGIN_READ_TIMEOUT_SECONDS", "60"), ("BUFFERED_HEARTBEAT_SECONDS", "0")];
+        assert_eq!(lambda(&variables).unwrap().heartbeats.whole, None);
+    }
+
+    #[test]
+    fn the_body_limit_is_lambdas_unless_the_stack_sets_another() {
+        assert_eq!(lambda(&[]).unwrap().max_body_bytes, limits::LAMBDA_BODY);
+        assert_eq!(lambda(&[("MAX_BODY_BYTES", "4500000")]).unwrap().max_body_bytes, 4_500_000);
+        let error = lambda(&[("MAX_BODY_BYTES", "4.5 MB")]).unwrap_err();
+        assert!(error.contains("MAX_BODY_BYTES"), "{error}");
     }
 }

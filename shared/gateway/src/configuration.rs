@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Config, SecretSource, rows};
 use providers::Client;
 use routing::{Cooldown, Cooldowns};
-use storage::{Change, Parameters, Row, Signer, Stores};
+use storage::{Change, Parameters, Query, Row, Signer, Stores};
 
 use crate::{
     background::Background,
@@ -111,8 +111,9 @@ impl Configuration {
         if self.0.current.load().is_some() {
             return true;
         }
-        let found = self.0.stores.config.query(rows::PARTITION, now / 1000).await;
-        found.is_ok_and(|it| rows::from_rows(&it, &kinds()).is_ok())
+        let query = Query::partition(rows::PARTITION, now / 1000);
+        let found = self.0.stores.config.query(&query).await;
+        found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
     }
 
     /// The configuration in force; refreshed behind the call when it is old.
@@ -180,9 +181,9 @@ impl Configuration {
 impl Inner {
     /// Reads the configuration, the keys and who rests.
     async fn refresh(&self, now: u64) -> Result<()> {
-        let rests = self.stores.state.query(REST, now / 1000);
-        let (rests, config) = tokio::join!(rests, self.config(now));
-        self.learn(rests, now);
+        let query = Query::partition(REST, now / 1000);
+        let (rests, config) = tokio::join!(self.stores.state.query(&query), self.config(now));
+        self.learn(rests.map(|page| page.rows), now);
         let (config, version) = config?;
         let keys = self.keys_for(&config, now).await?;
         let current = self.current.load_full();
@@ -211,8 +212,11 @@ impl Inner {
     }
 
     async fn rows(&self, now: u64) -> Result<Vec<Row>> {
-        let found = self.stores.config.query(rows::PARTITION, now / 1000).await;
-        found.map_err(|error| unavailable("it cannot be read").caused_by(error))
+        let query = Query::partition(rows::PARTITION, now / 1000);
+        let found = self.stores.config.query(&query).await;
+        found
+            .map(|page| page.rows)
+            .map_err(|error| unavailable("it cannot be read").caused_by(error))
     }
 
     /// The keys that a document needs: those at hand while they are fresh, or while the store fails.

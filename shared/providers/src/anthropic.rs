@@ -15,7 +15,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.anthropic.com/v1",
     speaks: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Anthropic,
             path: "/messages",
             stream_path: None,

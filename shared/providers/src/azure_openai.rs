@@ -32,7 +32,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     auth: Auth::Header("api-key"),
     dialect: ChatCompatibility {
         max_tokens_name: MaxTokensName::EitherNewer,
-        thoughts: false,
+        reasoning_content: false,
         ..OPENAI_ITSELF
     },
     ..OPENAI_COMPATIBLE

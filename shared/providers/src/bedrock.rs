@@ -15,7 +15,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "",
     speaks: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Bedrock,
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),

@@ -13,7 +13,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
     speaks: &[ProviderApi {
-        task: Task::Converse,
+        task: Task::Chat,
         format: &Anthropic,
         path: "/messages",
         stream_path: None,

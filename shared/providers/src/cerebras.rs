@@ -13,6 +13,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
     speaks: &[CHAT],
-    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
+    dialect: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

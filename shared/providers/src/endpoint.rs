@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, GatewayRequest, Result};
-use formats::ChatCompatibility;
+use canonical::{Error, ErrorKind, Result};
+use formats::{ChatCompatibility, GatewayRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use storage::{Secret, Signer};
@@ -328,15 +328,15 @@ mod tests {
         assert_eq!(name("openai", None), MaxTokensName::Completion);
         assert_eq!(name("openai", Some("http://h:1")), MaxTokensName::Either);
         assert_eq!(name("mistral", Some("http://h:1")), MaxTokensName::Plain);
-        assert!(endpoint("openai", None).dialect.developer);
-        assert!(!endpoint("openai", Some("http://h:1")).dialect.developer);
+        assert!(endpoint("openai", None).dialect.developer_role);
+        assert!(!endpoint("openai", Some("http://h:1")).dialect.developer_role);
     }
 
     #[test]
     fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
-        assert!(endpoint("deepseek", None).dialect.thoughts);
-        assert!(!endpoint("groq", None).dialect.thoughts);
-        assert!(endpoint("groq", Some("http://h:1")).dialect.thoughts);
+        assert!(endpoint("deepseek", None).dialect.reasoning_content);
+        assert!(!endpoint("groq", None).dialect.reasoning_content);
+        assert!(endpoint("groq", Some("http://h:1")).dialect.reasoning_content);
     }
 
     #[test]

@@ -22,8 +22,8 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, Part, Result, Role,
-    Source,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part,
+    Result, Role,
 };
 use formats::Outbound;
 use futures_util::future::join_all;
@@ -83,22 +83,24 @@ impl Fetch {
     /// The same question with bytes in place of the addresses that a format does not take.
     pub(crate) async fn filled<'m>(
         &self,
-        meaning: Cow<'m, CanonicalRequest>,
+        canonical: Cow<'m, CanonicalRequest>,
         wish: &Wish<'_>,
     ) -> Result<Cow<'m, CanonicalRequest>> {
-        let CanonicalRequest::Conversation(conversation) = &*meaning else { return Ok(meaning) };
+        let CanonicalRequest::Conversation(conversation) = &*canonical else {
+            return Ok(canonical);
+        };
         let wanted = wanted(conversation, wish);
         if wanted.is_empty() {
-            return Ok(meaning);
+            return Ok(canonical);
         }
         self.fetch(&wanted, wish).await?;
-        let mut meaning = meaning.into_owned();
-        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
-            for turn in conversation.turns.iter_mut().filter(|it| it.role != Role::Assistant) {
+        let mut canonical = canonical.into_owned();
+        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+            for turn in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant) {
                 fill(&mut turn.parts, wish)?;
             }
         }
-        Ok(Cow::Owned(meaning))
+        Ok(Cow::Owned(canonical))
     }
 
     /// Fetches all that is not there yet, once every address is known to be allowed.
@@ -181,7 +183,7 @@ impl Budget<'_> {
 /// the encoder's to judge: most leave it out.
 fn wanted(conversation: &Conversation, wish: &Wish<'_>) -> Vec<(Field, String)> {
     let mut wanted = vec![];
-    for turn in conversation.turns.iter().filter(|it| it.role != Role::Assistant) {
+    for turn in conversation.messages.iter().filter(|it| it.role != Role::Assistant) {
         collect(&turn.parts, wish, &mut wanted);
     }
     wanted
@@ -192,8 +194,8 @@ fn collect(parts: &[Part], wish: &Wish<'_>, wanted: &mut Vec<(Field, String)>) {
         if let Content::ToolResult(result) = &part.content {
             collect(&result.parts, wish, wanted);
         } else if let Some((field, media)) = media(&part.content)
-            && let Source::Url(url) = &media.source
-            && !wish.format.takes_url(&part.content, url, wish.model)
+            && let MediaSource::Url(url) = &media.source
+            && !wish.format.accepts_url(&part.content, url, wish.model)
         {
             wanted.push((field, url.clone()));
         }
@@ -208,8 +210,8 @@ fn fill(parts: &mut [Part], wish: &Wish<'_>) -> Result<()> {
             continue;
         }
         let Some((field, media)) = media(&part.content) else { continue };
-        let Source::Url(url) = &media.source else { continue };
-        if wish.format.takes_url(&part.content, url, wish.model) {
+        let MediaSource::Url(url) = &media.source else { continue };
+        if wish.format.accepts_url(&part.content, url, wish.model) {
             continue;
         }
         let found = wish.fetched.found().get(url).cloned();
@@ -220,7 +222,7 @@ fn fill(parts: &mut [Part], wish: &Wish<'_>) -> Result<()> {
             return Err(refused(&field, &format!("what is there is {kind}"), wish));
         }
         if let Some(media) = media_mut(&mut part.content) {
-            media.source = Source::Base64(data);
+            media.source = MediaSource::Base64(data);
             media.media_type = Some(kind.to_owned());
         }
     }

@@ -20,7 +20,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "/v1beta",
     speaks: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Gemini,
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),

@@ -12,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     speaks: &[CHAT],
-    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
+    dialect: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

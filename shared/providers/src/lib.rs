@@ -158,7 +158,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// OpenAI chat, where nearly everybody has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
-    task: Task::Converse,
+    task: Task::Chat,
     format: &OpenAiChat,
     path: "/chat/completions",
     stream_path: None,
@@ -181,7 +181,7 @@ pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
 /// OpenAI's own words, some of which only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
     max_tokens_name: MaxTokensName::Completion,
-    developer: true,
+    developer_role: true,
     ..ChatCompatibility::COMMON
 };
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{Delta, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::{EventReader, without_secrets};
+use formats::{StreamDecoder, without_secrets};
 use hyper::body::{Body, Incoming};
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
@@ -32,7 +32,7 @@ pub struct EventStream {
     provider: String,
     secrets: Arc<[Secret]>,
     body: Incoming,
-    reader: Box<dyn EventReader>,
+    reader: Box<dyn StreamDecoder>,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
     /// Events that were read before anybody asked for them.
@@ -59,7 +59,7 @@ impl EventStream {
     pub(crate) fn new(
         source: Source<'_>,
         body: Incoming,
-        reader: Box<dyn EventReader>,
+        reader: Box<dyn StreamDecoder>,
         idle: Duration,
     ) -> Self {
         Self {

@@ -4,11 +4,13 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin, Remedy,
-    ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
+    Result, Task,
 };
 use config::{Config, ConflictResolution};
-use formats::{DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, ToolNames};
+use formats::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, ToolNames,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -186,11 +188,11 @@ impl Upstream {
             }
             return Err(error);
         }
-        let reading = DecodeOptions { purpose, end: endpoint.provider.stream_end };
+        let reading = DecodeOptions { mode: purpose, end: endpoint.provider.stream_end };
         let (parts, incoming) = answer.into_parts();
         let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
-            let reader = names.restored(format.reader(reading));
+            let reader = names.restored(format.stream_decoder(reading));
             let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
             let mut events = EventStream::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
@@ -216,7 +218,7 @@ impl Upstream {
 
 /// Counts a request's tokens for a provider that cannot: nobody is asked.
 fn estimated(request: &GatewayRequest) -> Result<UpstreamResponse> {
-    let count = formats::estimated_tokens(request.meaning()?.conversation()?);
+    let count = formats::estimated_tokens(request.canonical()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
     let response = GatewayResponse { body, usage: None };
     Ok(UpstreamResponse {
@@ -230,10 +232,10 @@ fn estimated(request: &GatewayRequest) -> Result<UpstreamResponse> {
 /// Does what a reader cannot, who does not know the request: holds the vectors against the texts,
 /// and notes how the client wants them.
 fn fit(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
-    let ResponseBody::Vectors(vectors) = &mut response.body else {
+    let ResponseBody::Embedding(vectors) = &mut response.body else {
         return Ok(());
     };
-    let asked = request.meaning()?.embedding()?;
+    let asked = request.canonical()?.embedding()?;
     let (found, wanted) = (vectors.vectors.len(), asked.inputs.len());
     if found != wanted {
         let message = format!("it gave {found} embeddings where {wanted} were asked for");
@@ -268,10 +270,10 @@ async fn written(
         model: &step.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
-        dialect: endpoint.dialect,
+        compatibility: endpoint.dialect,
         max_output: None,
-        without: &without,
-        unsigned: next.without.proofs,
+        drop_fields: &without,
+        drop_signatures: next.without.proofs,
     };
     let same = format.name() == request.format.name;
     let forwarded = same && !next.without.betas;
@@ -282,12 +284,12 @@ async fn written(
     let word = request.format.word;
     let mut names = ToolNames::default();
     let (encoded, purpose, other) = if forwarded {
-        (format.forward(request, &target)?, DecodeMode::Forward, &[][..])
+        (format.passthrough(request, &target)?, DecodeMode::Passthrough, &[][..])
     } else {
-        let meaning = request.meaning()?;
+        let canonical = request.canonical()?;
         let limit = Time::of(next, request).limit;
         let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
-        let mut told = told(meaning, &target);
+        let mut told = told(canonical, &target);
         names = ToolNames::of(&told, format);
         if !names.is_empty() {
             told = Cow::Owned(names.tell(told.into_owned()));
@@ -296,7 +298,7 @@ async fn written(
         let mut encoded = format.encode(&filled, &target)?;
         let lost = without.iter().filter(|it| **it != Field::MaxTokensName);
         encoded.dropped.extend(lost.cloned());
-        (encoded, DecodeMode::Translate, meaning.other())
+        (encoded, DecodeMode::Translate, canonical.unmapped_fields())
     };
     let mut dropped: Vec<Cow<'static, str>> = vec![];
     if same && !forwarded {
@@ -317,19 +319,19 @@ async fn written(
 
 /// What a request means to a provider: without what it has refused, and no more than it can.
 fn told<'a>(
-    meaning: &'a CanonicalRequest,
+    canonical: &'a CanonicalRequest,
     target: &EncodeOptions<'_>,
 ) -> Cow<'a, CanonicalRequest> {
-    let mut told = meaning.without(target.without);
-    if target.unsigned {
-        told = Cow::Owned(told.into_owned().unsigned());
+    let mut told = canonical.without_fields(target.drop_fields);
+    if target.drop_signatures {
+        told = Cow::Owned(told.into_owned().without_signatures());
     }
     // Some providers count their calls anew in each turn, and others refuse that.
     if let CanonicalRequest::Conversation(conversation) = &*told
-        && !conversation.has_unique_ids()
+        && !conversation.has_unique_call_ids()
     {
         let mut mended = conversation.clone();
-        mended.make_ids_unique();
+        mended.make_call_ids_unique();
         told = Cow::Owned(CanonicalRequest::Conversation(mended));
     }
     // A limit above the model's own is none, but many refuse it.
@@ -364,7 +366,7 @@ pub(crate) fn left_out(step: &Target, request: &GatewayRequest) -> &'static [Fie
         return &[];
     }
     match step.conflict_resolution {
-        Some(ConflictResolution::Tools) => &[Field::Output],
+        Some(ConflictResolution::Tools) => &[Field::ResponseFormat],
         Some(ConflictResolution::Format) => {
             &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]
         }
@@ -443,7 +445,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use canonical::Vectors;
+    use canonical::EmbeddingResponse;
     use formats::{
         Inbound, anthropic::messages::AnthropicCount, openai::embeddings::OpenAiEmbeddings,
     };
@@ -523,12 +525,12 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Upstream);
     }
 
-    fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {
+    fn fitted(question: &'static str, vectors: usize) -> Result<EmbeddingResponse> {
         let request = OpenAiEmbeddings.decode(Bytes::from_static(question.as_bytes())).unwrap();
-        let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
-        let mut response = GatewayResponse { body: ResponseBody::Vectors(vectors), usage: None };
+        let vectors = EmbeddingResponse { vectors: vec![vec![1.0]; vectors], base64: false };
+        let mut response = GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None };
         fit(&mut response, &request)?;
-        let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
+        let ResponseBody::Embedding(vectors) = response.body else { panic!("{response:?}") };
         Ok(vectors)
     }
 

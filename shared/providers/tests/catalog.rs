@@ -108,7 +108,7 @@ fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
     assert_eq!(
         tasks,
         [
-            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::Chat, "gemini"),
             (canonical::Task::CountTokens, "gemini_count_tokens"),
             (canonical::Task::Embed, "gemini_embeddings"),
         ]
@@ -122,6 +122,6 @@ fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
     assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
     assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
     let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
-    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    let expected = [(Task::Chat, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
     assert_eq!(spoken, expected);
 }

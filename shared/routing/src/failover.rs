@@ -78,7 +78,7 @@ impl AppliedRemedies {
             Some(Remedy::DropSignatures) => !std::mem::replace(&mut self.proofs, true),
             Some(Remedy::DropBetas) => !std::mem::replace(&mut self.betas, true),
             Some(Remedy::DropParam(field)) => self.drop_field(field),
-            Some(Remedy::SchemaAsText) => self.drop_field(&Field::OutputSchema),
+            Some(Remedy::SchemaAsText) => self.drop_field(&Field::ResponseSchema),
             None => false,
         }
     }

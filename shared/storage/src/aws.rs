@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::config::{
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 
-use crate::{connections, secrets::Secret, table::chain};
+use crate::{connections, error::chain, secrets::Secret};
 
 /// An AWS account in a region. Everything opened from one value or its clones shares connections.
 #[derive(Clone, Debug)]

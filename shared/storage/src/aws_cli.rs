@@ -7,7 +7,7 @@ use std::{io, process::Command};
 
 use serde::Deserialize;
 
-use crate::{aws::Credentials, secrets::Secret, table::StoreError};
+use crate::{aws::Credentials, error::StoreError, secrets::Secret};
 
 const PROGRAM: &str = "aws";
 

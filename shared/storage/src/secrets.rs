@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 
 use crate::{
     aws::{Aws, said},
-    table::StoreError,
+    error::StoreError,
 };
 
 /// How many names the store takes at once.

@@ -11,7 +11,7 @@ use aws_sigv4::{
     sign::v4,
 };
 
-use crate::{aws::Credentials, secrets::Secret, table::StoreError};
+use crate::{aws::Credentials, error::StoreError, secrets::Secret};
 
 /// Who the process is in AWS, and where. Its keys stay the same for the life of the process.
 #[derive(Clone, Debug, Default)]

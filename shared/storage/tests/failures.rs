@@ -5,9 +5,11 @@
 #[path = "support/emulated.rs"]
 mod emulated;
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{net::TcpListener, time::Duration};
 
-use storage::{Aws, Change, Parameters, Patience, Row, StoreError, Stores, dynamodb, sqlite};
+use storage::{
+    Aws, Change, Parameters, Patience, Query, Row, StoreError, Stores, dynamodb, sqlite,
+};
 use testkit::aws::Scripted;
 
 const CONFLICT: &str = r#"{
@@ -29,7 +31,7 @@ fn tables(aws: &Aws) -> Stores {
 }
 
 async fn read(stores: &Stores) -> Result<Vec<Row>, StoreError> {
-    stores.config.query("routes", 0).await
+    stores.config.query(&Query::partition("routes", 0)).await.map(|page| page.rows)
 }
 
 fn put(sk: &str) -> Change {
@@ -102,10 +104,4 @@ async fn an_item_that_is_no_row_is_an_error() {
     let aws = Scripted::start(&[(200, items)]);
     let error = read(&tables(&emulated::account(&aws.endpoint_url))).await.unwrap_err();
     assert!(error.to_string().ends_with("the-config: a row has no text in `value`"), "{error}");
-}
-
-#[test]
-fn a_file_that_is_no_database_is_an_error() {
-    let error = sqlite::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err().to_string();
-    assert!(error.starts_with("opening the database failed: "), "{error}");
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, header};
 use serde_json::json;
-use testkit::{client, openai};
+use testkit::{client, openai, runtime::Function};
 
 use crate::{Gateway, KEY, message, question};
 
@@ -40,6 +40,20 @@ async fn a_larger_one_is_refused_by_the_url() {
     let body = json!({"model": "r", "padding": "x".repeat(6 * 1024 * 1024)});
     assert_eq!(gateway.send(&body).await.status, 413);
     assert!(gateway.fake.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_over_the_stacks_own_limit_is_refused_in_the_shape_of_the_api() {
+    let limited = |function: Function| function.env("MAX_BODY_BYTES", "4500000");
+    let gateway = Gateway::start_as(limited).await;
+    let body = json!({"model": "r", "padding": "x".repeat(4_500_000)});
+    let answer = gateway.send(&body).await;
+    assert_eq!(answer.status, 413);
+    let error = answer.json().await.unwrap();
+    assert_eq!(error["error"]["code"], "request_too_large");
+    assert_eq!(message(&error), "Lockgate: The body is larger than 4.5 MB.");
+    assert!(gateway.fake.seen().is_empty());
+    gateway.is_well();
 }
 
 #[tokio::test]

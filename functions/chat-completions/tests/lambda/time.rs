@@ -74,6 +74,19 @@ async fn white_space_goes_before_a_whole_answer_that_takes_long() {
 }
 
 #[tokio::test]
+async fn white_space_keeps_within_what_the_front_door_bears() {
+    let gateway = Gateway::start_as(|it| it.env("ORIGIN_READ_TIMEOUT_SECONDS", "0.2")).await;
+    let gate = Gate::new();
+    gateway.fake.answers([late(&gate, &whole("Hello!"))]);
+    let mut answer = gateway.ask().await;
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), "\n");
+    gate.open();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["choices"][0]["message"]["content"], "Hello!");
+    gateway.is_well();
+}
+
+#[tokio::test]
 async fn a_failure_after_white_space_comes_in_the_body() {
     let gateway = Gateway::start_as(|it| it.env("BUFFERED_HEARTBEAT_SECONDS", "0.1")).await;
     let gate = Gate::new();

@@ -1,5 +1,5 @@
 use config::{read, rows::from_rows};
-use storage::{Aws, Credentials, Patience, sqlite};
+use storage::{Aws, Credentials, Patience, Query, sqlite};
 
 use super::*;
 
@@ -38,7 +38,11 @@ impl Account {
     }
 
     async fn config(&self) -> Option<Config> {
-        from_rows(&self.stores.config.query(PARTITION, 0).await.unwrap(), &KINDS).ok()
+        from_rows(
+            &self.stores.config.query(&Query::partition(PARTITION, 0)).await.unwrap().rows,
+            &KINDS,
+        )
+        .ok()
     }
 
     async fn secrets(&self) -> Vec<String> {

@@ -27,7 +27,7 @@ mod wire;
 mod words;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format of `/v1/messages`.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +42,8 @@ pub(crate) const MAKER: &str = "anthropic";
 
 /// What a request has to know of the format.
 const FORMAT: Format =
-    Format { name: "anthropic", understand: understand::understand, word: words::word };
+    Format { name: "anthropic", decode: understand::understand, word: words::word };
 
 /// What a request has to know of the format when tokens are counted.
 const COUNT: Format =
-    Format { name: "anthropic_count", understand: understand::understand, word: words::word };
+    Format { name: "anthropic_count", decode: understand::understand, word: words::word };

@@ -16,12 +16,11 @@ mod tools;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
-};
+use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Result};
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded, error_body,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::Bounded, error_body,
 };
 
 /// Bedrock's Converse.
@@ -38,7 +37,7 @@ impl Outbound for Bedrock {
         "bedrock"
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
@@ -48,13 +47,13 @@ impl Outbound for Bedrock {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::conversation(meaning.conversation()?, target)
+        encode::conversation(canonical.conversation()?, target)
     }
 
-    fn takes_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
         url.starts_with("s3://")
     }
 
@@ -62,7 +61,7 @@ impl Outbound for Bedrock {
         answer::whole(&body)
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(Bounded::new(reader::Reader::default()))
     }
 

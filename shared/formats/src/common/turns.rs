@@ -30,7 +30,7 @@ pub(crate) struct Alternating<'a> {
 /// Takes the rules out, and joins neighbouring turns of one side.
 pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
     let mut whole = Alternating::default();
-    for turn in &conversation.turns {
+    for turn in &conversation.messages {
         let side = match turn.role {
             Role::System | Role::Developer => {
                 whole.rules.extend(&turn.parts);
@@ -82,7 +82,7 @@ mod tests {
             Message::new(Role::User, vec![Part::text("d")]),
             Message::new(Role::Assistant, vec![Part::text("e")]),
         ];
-        let conversation = Conversation { turns, ..Conversation::default() };
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
         let whole = alternating(&conversation);
         assert_eq!(texts(&whole.rules), ["a", "c"]);
         assert_eq!(whole.turns.len(), 2);
@@ -95,7 +95,7 @@ mod tests {
             Message::new(Role::User, vec![result("1")]),
             Message::new(Role::User, vec![Part::text("also"), result("2")]),
         ];
-        let conversation = Conversation { turns, ..Conversation::default() };
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
         assert_eq!(texts(&alternating(&conversation).turns[0].1), ["result 1", "result 2", "also"]);
     }
 }

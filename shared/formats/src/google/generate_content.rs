@@ -32,7 +32,7 @@ mod wire;
 mod words;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,8 @@ const MAKER: &str = "gemini";
 
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format =
-    Format { name: "gemini", understand: understand::understand, word: words::word };
+    Format { name: "gemini", decode: understand::understand, word: words::word };
 
 /// What a request to count has to know of it.
 pub(crate) const COUNT_FORMAT: Format =
-    Format { name: "gemini_count_tokens", understand: count::understand, word: words::word };
+    Format { name: "gemini_count_tokens", decode: count::understand, word: words::word };

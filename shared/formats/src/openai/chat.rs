@@ -23,7 +23,7 @@ mod understand;
 mod wire;
 mod writer;
 
-use canonical::Format;
+use crate::Format;
 
 pub(crate) use metadata::AttemptJson;
 
@@ -34,6 +34,6 @@ pub struct OpenAiChat;
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
-    understand: understand::understand,
-    word: canonical::Field::plain,
+    decode: understand::understand,
+    word: canonical::Field::openai_chat_name,
 };

@@ -22,7 +22,8 @@ mod writer;
 
 use std::borrow::Cow;
 
-use canonical::{Field, Format};
+use crate::Format;
+use canonical::Field;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ pub struct OpenAiResponses;
 
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format =
-    Format { name: "openai_responses", understand: understand::understand, word };
+    Format { name: "openai_responses", decode: understand::understand, word };
 
 /// This format's word for what a request may say, where it differs from that of chat.
 fn word(field: &Field) -> Cow<'static, str> {
@@ -47,13 +48,13 @@ fn word(field: &Field) -> Cow<'static, str> {
         Field::Cache => "input[].content[].prompt_cache_breakpoint",
         Field::CacheTtl => "input[].content[].prompt_cache_breakpoint.ttl",
         Field::ToolStrict => "tools[].strict",
-        Field::Output => "text.format",
-        Field::OutputSchema => "text.format.schema",
-        Field::OutputName => "text.format.name",
-        Field::OutputStrict => "text.format.strict",
+        Field::ResponseFormat => "text.format",
+        Field::ResponseSchema => "text.format.schema",
+        Field::ResponseName => "text.format.name",
+        Field::ResponseStrict => "text.format.strict",
         Field::MaxTokens => "max_output_tokens",
         Field::Reasoning => "reasoning.effort",
         Field::Verbosity => "text.verbosity",
-        other => return other.plain(),
+        other => return other.openai_chat_name(),
     })
 }

@@ -4,9 +4,11 @@
 use std::{io, net::IpAddr};
 
 use bytes::Bytes;
-use canonical::{Format, GatewayRequest, GatewayResponse, Message, ToolResult};
+use canonical::{GatewayResponse, Message, ToolResult};
 use config::read;
-use formats::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader};
+use formats::{
+    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, StreamDecoder,
+};
 use futures_util::future::BoxFuture;
 use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
@@ -62,7 +64,7 @@ impl Outbound for BytesOnly {
         "bytes_only"
     }
 
-    fn forward(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+    fn passthrough(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
         unreachable!("nothing is sent")
     }
 
@@ -70,7 +72,7 @@ impl Outbound for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn takes_url(&self, _: &Content, url: &str, _: &str) -> bool {
+    fn accepts_url(&self, _: &Content, url: &str, _: &str) -> bool {
         url.starts_with("s3://")
     }
 
@@ -78,7 +80,7 @@ impl Outbound for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn reader(&self, _: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _: DecodeOptions) -> Box<dyn StreamDecoder> {
         unreachable!("nothing is sent")
     }
 
@@ -121,16 +123,16 @@ async fn world(addresses: &[&str]) -> World {
 impl World {
     /// The media of a question after what it names by address was fetched.
     async fn ask(&self, parts: Vec<Content>) -> Result<Vec<Media>> {
-        let meaning = question(parts);
+        let canonical = question(parts);
         let wish = Wish {
             format: &BytesOnly,
             model: "m",
-            word: Field::plain,
+            word: Field::openai_chat_name,
             fetched: &self.fetched,
             limit: self.limit,
         };
-        let filled = self.fetch.filled(Cow::Borrowed(&meaning), &wish).await?;
-        let turns = &filled.conversation()?.turns;
+        let filled = self.fetch.filled(Cow::Borrowed(&canonical), &wish).await?;
+        let turns = &filled.conversation()?.messages;
         let parts = turns.iter().flat_map(|it| &it.parts).flat_map(|part| match &part.content {
             Content::ToolResult(result) => result.parts.iter().collect(),
             _ => vec![part],
@@ -163,11 +165,14 @@ impl World {
 fn question(parts: Vec<Content>) -> CanonicalRequest {
     let parts = parts.into_iter().map(Part::new).collect();
     let turns = vec![Message::new(Role::User, parts)];
-    CanonicalRequest::Conversation(Box::new(Conversation { turns, ..Conversation::default() }))
+    CanonicalRequest::Conversation(Box::new(Conversation {
+        messages: turns,
+        ..Conversation::default()
+    }))
 }
 
 fn at(url: &str) -> Media {
-    Media { source: Source::Url(url.to_owned()), ..Media::default() }
+    Media { source: MediaSource::Url(url.to_owned()), ..Media::default() }
 }
 
 fn image(url: &str) -> Content {
@@ -182,7 +187,7 @@ fn picture() -> Answer {
 async fn an_address_becomes_bytes() {
     let world = world(&[PUBLIC]).await;
     let media = world.ask(vec![image("https://A.test/p.png?size=1#x")]).await.unwrap();
-    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[0].source, MediaSource::Base64(PNG_BASE64.to_owned()));
     assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
     assert_eq!(world.connected(), ["a.test 8.8.8.8"]);
     let seen = world.fake.seen();
@@ -199,7 +204,7 @@ async fn pictures_in_tool_results_become_bytes_too() {
     let parts = vec![Part::text("seen"), Part::new(image("https://x.b.test/"))];
     let result = ToolResult { parts, ..ToolResult::default() };
     let media = world.ask(vec![Content::ToolResult(result)]).await.unwrap();
-    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[0].source, MediaSource::Base64(PNG_BASE64.to_owned()));
 }
 
 #[tokio::test]
@@ -215,10 +220,10 @@ async fn a_document_becomes_bytes_and_keeps_its_name() {
 #[tokio::test]
 async fn what_the_format_takes_by_its_address_is_left_alone() {
     let world = world(&[PUBLIC]).await;
-    let bytes = Media { source: Source::Base64("AAAA".to_owned()), ..Media::default() };
+    let bytes = Media { source: MediaSource::Base64("AAAA".to_owned()), ..Media::default() };
     let parts = vec![image("s3://bucket/p.png"), Content::Image(bytes)];
     let media = world.ask(parts).await.unwrap();
-    assert_eq!(media[0].source, Source::Url("s3://bucket/p.png".to_owned()));
+    assert_eq!(media[0].source, MediaSource::Url("s3://bucket/p.png".to_owned()));
     assert!(world.connected().is_empty());
 }
 
@@ -236,7 +241,7 @@ async fn an_address_is_asked_once_in_a_call() {
     let twice = || vec![image("https://a.test/p"), image("https://a.test/p")];
     world.ask(twice()).await.unwrap();
     let media = world.ask(twice()).await.unwrap();
-    assert_eq!(media[1].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[1].source, MediaSource::Base64(PNG_BASE64.to_owned()));
     assert_eq!(world.fake.seen().len(), 1);
 }
 
@@ -436,26 +441,26 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
 #[tokio::test]
 async fn what_the_model_said_is_left_to_the_encoder() {
     let world = world(&[PUBLIC]).await;
-    let mut meaning = question(vec![image("https://other.test/")]);
-    if let CanonicalRequest::Conversation(conversation) = &mut meaning {
-        conversation.turns[0].role = Role::Assistant;
+    let mut canonical = question(vec![image("https://other.test/")]);
+    if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+        conversation.messages[0].role = Role::Assistant;
     }
     let wish = Wish {
         format: &BytesOnly,
         model: "m",
-        word: Field::plain,
+        word: Field::openai_chat_name,
         fetched: &world.fetched,
         limit: world.limit,
     };
-    let filled = world.fetch.filled(Cow::Borrowed(&meaning), &wish).await.unwrap();
-    assert_eq!(*filled, meaning);
+    let filled = world.fetch.filled(Cow::Borrowed(&canonical), &wish).await.unwrap();
+    assert_eq!(*filled, canonical);
 }
 
 /// A format of clients who only ever ask about the config at `a.test`.
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
-    understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
-    word: Field::plain,
+    decode: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    word: Field::openai_chat_name,
 };
 
 /// What a route of these steps answers through this fetcher, and what it failed with on the way.
@@ -475,8 +480,8 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
     let limits = Limits { deadline: u64::MAX, seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
-    let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
-    let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
+    let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
+    let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
     let fetched = Fetched::default();
     let question = UpstreamRequest {
         request: &request,

@@ -1,6 +1,6 @@
 //! A whole answer, to a client.
 
-use canonical::{ChatResponse, Choice, Content, Finish, Usage};
+use canonical::{ChatResponse, Choice, Content, FinishReason, Usage};
 use serde::Serialize;
 
 use super::{
@@ -54,11 +54,13 @@ pub(super) fn write(answer: &ChatResponse, usage: Option<&Usage>, model: &str) -
 
 /// Why a choice ends: a client goes on only if it is told of its tools, and a refusal is a reason
 /// here, not a part.
-fn ending(choice: &Choice) -> &Finish {
+fn ending(choice: &Choice) -> &FinishReason {
     let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));
-    match &choice.finish {
-        Finish::Stop if has(|it| matches!(it, Content::ToolCall(_))) => &Finish::ToolCalls,
-        Finish::Stop if has(|it| matches!(it, Content::Refusal(_))) => &Finish::Refusal,
+    match &choice.finish_reason {
+        FinishReason::Stop if has(|it| matches!(it, Content::ToolCall(_))) => {
+            &FinishReason::ToolCalls
+        }
+        FinishReason::Stop if has(|it| matches!(it, Content::Refusal(_))) => &FinishReason::Refusal,
         finish => finish,
     }
 }

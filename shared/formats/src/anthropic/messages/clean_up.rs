@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use canonical::{Error, Field, GatewayRequest, MARK, Result, Signature};
+use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{content, empty, thinking};
-use crate::{EncodeOptions, EncodedRequest, json, signature_tags};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, json, signature_tags};
 
 /// Forwards a request.
 pub(super) fn forward(
@@ -18,16 +18,17 @@ pub(super) fn forward(
     let mut edits = json::Edits::new(&request.raw);
     edits.set("model", json::quoted(target.model));
     let mut dropped = vec![];
-    for field in target.without {
+    for field in target.drop_fields {
         if left_out(field, request, target, &mut edits)? {
             dropped.push(field.clone());
         }
     }
-    if (target.unsigned || signature_tags::has(&request.raw.body))
+    if (target.drop_signatures || signature_tags::has(&request.raw.body))
         && let Some(member) = json::find(&request.raw, "messages")?
     {
-        let mut messages = messages(json::text(&request.raw.body, &member.value), MARK, &block)?;
-        if target.unsigned {
+        let mut messages =
+            messages(json::text(&request.raw.body, &member.value), TAG_PREFIX, &block)?;
+        if target.drop_signatures {
             let less = self::messages(&messages, "thinking", &unthought)?;
             if less.len() < messages.len() {
                 dropped.push(Field::ReasoningText);
@@ -68,7 +69,7 @@ fn left_out(
     edits: &mut json::Edits<'_>,
 ) -> Result<bool> {
     Ok(match field {
-        Field::Output => {
+        Field::ResponseFormat => {
             let older = edits.remove("output_format");
             let Some(member) = json::find(&request.raw, "output_config")? else {
                 return Ok(older);
@@ -83,7 +84,7 @@ fn left_out(
         }
         Field::Tools => edits.remove("tools"),
         Field::ToolChoice => edits.remove("tool_choice"),
-        Field::Temperature | Field::TopP | Field::TopK => edits.remove(&field.plain()),
+        Field::Temperature | Field::TopP | Field::TopK => edits.remove(&field.openai_chat_name()),
         Field::Stop => edits.remove("stop_sequences"),
         Field::Reasoning => edits.remove("thinking"),
         // It has to be there.
@@ -177,11 +178,11 @@ fn messages(
 
 /// A block without what is another's; none where all of it is.
 fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
-    if !json.contains(MARK) {
+    if !json.contains(TAG_PREFIX) {
         return Ok(Some(Cow::Borrowed(json)));
     }
     let block: Block<'_> = parsed(json)?;
-    let tagged = |it: &Option<String>| it.as_deref().is_some_and(|it| it.starts_with(MARK));
+    let tagged = |it: &Option<String>| it.as_deref().is_some_and(|it| it.starts_with(TAG_PREFIX));
     let changed = match &*block.kind {
         "thinking" if tagged(&block.signature) => {
             return own(block.signature.as_deref(), block.thinking.as_deref());
@@ -193,7 +194,7 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         "tool_result" => block.tool_use_id.map(|it| ("tool_use_id", it)),
         "text" => {
             let all = block.citations.unwrap_or_default();
-            let own = all.iter().map(|it| it.get()).filter(|it| !it.contains(MARK));
+            let own = all.iter().map(|it| it.get()).filter(|it| !it.contains(TAG_PREFIX));
             let own = format!("[{}]", own.collect::<Vec<_>>().join(","));
             if all.is_empty() {
                 return Ok(Some(Cow::Borrowed(json)));
@@ -204,7 +205,7 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
     };
     Ok(Some(match changed {
         Some((name, id)) => Cow::Owned(json::edited(json, |it| {
-            it.set(name, json::quoted(Signature::off_id(&id).0));
+            it.set(name, json::quoted(Signature::split_id(&id).0));
         })?),
         None => Cow::Borrowed(json),
     }))
@@ -256,11 +257,11 @@ mod tests {
             {{"role":"assistant","content":[{{"type":"thinking","thinking":"h","signature":"{}"}}]}}]"#,
             foreign.tagged(),
             own.tagged(),
-            foreign.on_id("t1"),
+            foreign.attach_to_id("t1"),
             content::nobody(),
         );
         assert_eq!(
-            messages(&json, MARK, &block).unwrap(),
+            messages(&json, TAG_PREFIX, &block).unwrap(),
             concat!(
                 r#"[{"role":"user", "content":"a"},{"role":"assistant","content":["#,
                 r#"{"type":"thinking","thinking":"i","signature":"Eq=="},"#,

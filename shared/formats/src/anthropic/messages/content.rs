@@ -93,7 +93,7 @@ pub(super) fn block(part: &Part) -> Option<Block<'_>> {
 /// The id of a tool call, with the signature that it carries for its maker.
 pub(super) fn tool_id(id: &str, signature: Option<&Signature>) -> String {
     let id = fit(id);
-    signature.map_or_else(|| id.clone(), |it| it.on_id(&id))
+    signature.map_or_else(|| id.clone(), |it| it.attach_to_id(&id))
 }
 
 /// An id of letters, digits, `_` and `-`, as Anthropic demands.
@@ -117,7 +117,7 @@ pub(super) fn nobody() -> String {
 
 /// Reads a signature as a client sends it back. An untagged one is Anthropic's.
 pub(super) fn read_signature(text: &str) -> Option<Signature> {
-    if text.starts_with(canonical::MARK) {
+    if text.starts_with(canonical::TAG_PREFIX) {
         return Signature::from_tag(text).filter(|it| it.maker != NOBODY);
     }
     (!text.is_empty()).then(|| Signature::new(MAKER, text))

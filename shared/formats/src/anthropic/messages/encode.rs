@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use canonical::{
-    Conversation, Error, ErrorKind, Field, Output, Result, Tool as Offer, ToolChoice as Choice,
+    Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Tool as Offer,
+    ToolChoice as Choice,
 };
 use serde_json::value::RawValue;
 
@@ -69,7 +70,7 @@ fn body<'a>(
     let plan = thinking::plan(conversation, model, target.max_output, in_the_way, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
-    let format = format(conversation.output.as_ref(), model, &mut dropped)?;
+    let format = format(conversation.response_format.as_ref(), model, &mut dropped)?;
     let output_config = match format {
         None => plan.output_config,
         format => {
@@ -103,11 +104,11 @@ fn body<'a>(
 /// What the format has no words for, whoever the model is.
 fn unsaid(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
-        turns,
+        messages: turns,
         tools: _,
         tool_choice: _,
         parallel_tool_calls: _,
-        output: _,
+        response_format: _,
         sampling,
         max_tokens: _,
         reasoning: _,
@@ -118,7 +119,7 @@ fn unsaid(conversation: &Conversation) -> Vec<Field> {
         verbosity,
         prompt_cache_key,
         // Whoever asks for this reports it.
-        other: _,
+        unmapped_fields: _,
     } = conversation;
     let canonical::Sampling {
         temperature: _,
@@ -132,7 +133,7 @@ fn unsaid(conversation: &Conversation) -> Vec<Field> {
     } = sampling;
     let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
     let lost = [
-        (turns.iter().any(|it| it.name.is_some()), Field::SpeakerName),
+        (turns.iter().any(|it| it.name.is_some()), Field::MessageName),
         (weighs(frequency_penalty), Field::FrequencyPenalty),
         (weighs(presence_penalty), Field::PresencePenalty),
         (seed.is_some(), Field::Seed),
@@ -205,18 +206,18 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
 }
 
 fn format(
-    output: Option<&Output>,
+    output: Option<&ResponseFormat>,
     model: Model,
     dropped: &mut Vec<Field>,
 ) -> Result<Option<JsonFormat>> {
     match output {
-        None | Some(Output::Text) => Ok(None),
-        Some(Output::Schema(schema)) if model.schemas => {
+        None | Some(ResponseFormat::Text) => Ok(None),
+        Some(ResponseFormat::Schema(schema)) if model.schemas => {
             Ok(Some(JsonFormat { schema: schema::of_answer(schema, dropped)? }))
         }
         // There is no JSON without a schema here.
-        Some(Output::Json | Output::Schema(_)) => {
-            dropped.push(Field::Output);
+        Some(ResponseFormat::Json | ResponseFormat::Schema(_)) => {
+            dropped.push(Field::ResponseFormat);
             Ok(None)
         }
     }

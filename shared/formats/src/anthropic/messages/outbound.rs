@@ -1,9 +1,7 @@
 //! To a provider that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
-};
+use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 use serde::Deserialize;
 
 use super::{
@@ -11,8 +9,8 @@ use super::{
     response,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound,
-    bound::Bounded, error_body, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound::Bounded, error_body, json, tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -20,7 +18,7 @@ impl Outbound for Anthropic {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -30,23 +28,23 @@ impl Outbound for Anthropic {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::converse(meaning.conversation()?, target)
+        encode::converse(canonical.conversation()?, target)
     }
 
-    fn takes_tool_name(&self, name: &str) -> bool {
+    fn accepts_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 128, b"")
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response::read(body, reading.purpose)
+        response::read(body, reading.mode)
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        match reading.purpose {
-            DecodeMode::Forward => Box::new(Reader::new(reading.end)),
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        match reading.mode {
+            DecodeMode::Passthrough => Box::new(Reader::new(reading.end)),
             DecodeMode::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
         }
     }
@@ -66,7 +64,7 @@ impl Outbound for AnthropicCount {
         COUNT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -76,10 +74,10 @@ impl Outbound for AnthropicCount {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::count(meaning.conversation()?, target)
+        encode::count(canonical.conversation()?, target)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
@@ -88,15 +86,15 @@ impl Outbound for AnthropicCount {
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;
         let count = count.input_tokens.ok_or_else(none)?;
-        let body = match reading.purpose {
-            DecodeMode::Forward => ResponseBody::Raw(body),
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
         Ok(GatewayResponse { body, usage: None })
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        Anthropic.reader(reading)
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        Anthropic.stream_decoder(reading)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -114,9 +112,12 @@ mod tests {
     fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> EncodedRequest {
         let mut request = client.decode(Bytes::from_static(body.as_bytes())).unwrap();
         request.headers = vec![("anthropic-beta", "b1".to_owned())];
-        let target =
-            EncodeOptions { model: "m", without: &[Field::Output], ..EncodeOptions::default() };
-        provider.forward(&request, &target).unwrap()
+        let target = EncodeOptions {
+            model: "m",
+            drop_fields: &[Field::ResponseFormat],
+            ..EncodeOptions::default()
+        };
+        provider.passthrough(&request, &target).unwrap()
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
             .replace(r#", "format":{"type":"json_schema","schema":{}}"#, "")
             .replace(r#""x""#, r#""m""#);
         assert_eq!(encoded.body, expected);
-        assert_eq!(encoded.dropped, [Field::Output]);
+        assert_eq!(encoded.dropped, [Field::ResponseFormat]);
         assert_eq!(encoded.headers, [("anthropic-beta", "b1".to_owned())]);
     }
 
@@ -138,8 +139,7 @@ mod tests {
         let encoded = sent(&AnthropicCount, &AnthropicCount, body);
         assert_eq!(encoded.body, body.replace(r#""x""#, r#""m""#));
         let answer = Bytes::from_static(br#"{"input_tokens":2095}"#);
-        let translate =
-            DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
+        let translate = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = Outbound::response(&AnthropicCount, answer.clone(), translate).unwrap();
         let summary = canonical::CallSummary::default();
         assert_eq!(Inbound::encode(&AnthropicCount, &response, &summary), answer);

@@ -1,8 +1,8 @@
 //! What was said, as blocks of a request.
 
 use canonical::{
-    CacheMark, Content, Error, ErrorKind, Field, Media, Part, Result, Source as Place, ToolCall,
-    ToolResult,
+    CacheBreakpoint, Content, Error, ErrorKind, Field, Media, MediaSource as Place, Part, Result,
+    ToolCall, ToolResult,
 };
 
 use super::{
@@ -84,7 +84,7 @@ fn lost<'a>(field: Field, dropped: &mut Vec<Field>) -> Option<Block<'a>> {
 
 fn untaken(what: &str, field: &Field) -> Error {
     let mut error = Error::new(ErrorKind::Unsupported, format!("it takes no {what}"));
-    error.param = Some(field.plain().into_owned());
+    error.param = Some(field.openai_chat_name().into_owned());
     error
 }
 
@@ -107,7 +107,7 @@ fn thought<'a>(part: &'a Part, text: &'a str, dropped: &mut Vec<Field>) -> Optio
 }
 
 /// A marker. There are two times to live.
-pub(super) fn mark<'a>(mark: &'a CacheMark, dropped: &mut Vec<Field>) -> CacheControl<'a> {
+pub(super) fn mark<'a>(mark: &'a CacheBreakpoint, dropped: &mut Vec<Field>) -> CacheControl<'a> {
     let ttl = mark.ttl.as_deref();
     let known = ttl.filter(|it| matches!(*it, "5m" | "1h"));
     if known != ttl {
@@ -171,7 +171,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     let text = decoded(data).and_then(|it| String::from_utf8(it).ok());
     let text = text.ok_or_else(|| {
         let message = "A document that is said to be text is not UTF-8 in base64.";
-        Error::invalid(&Field::File.plain(), message)
+        Error::invalid(&Field::File.openai_chat_name(), message)
     })?;
     Ok(Source::Text { media_type: "text/plain", data: text.into() })
 }

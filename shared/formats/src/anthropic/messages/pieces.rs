@@ -13,7 +13,7 @@ use super::{
     response::{self, Block},
     wire,
 };
-use crate::{EventReader, StreamEnd, error_body, sse::Framer};
+use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
 
 /// Reads frames into pieces.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Pieces {
             pieces.push(Delta::Usage);
         }
         let first = events.len();
-        events.extend(pieces.into_iter().map(|it| StreamEvent::piece(0, it)));
+        events.extend(pieces.into_iter().map(|it| StreamEvent::delta(0, it)));
         if let Some(event) = events.get_mut(first) {
             event.usage = usage;
         }
@@ -163,7 +163,7 @@ impl Pieces {
     }
 }
 
-impl EventReader for Pieces {
+impl StreamDecoder for Pieces {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.course.ended {
             return Ok(());
@@ -182,7 +182,7 @@ impl EventReader for Pieces {
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
         if !self.course.is_over(self.framer.is_empty())? {
-            events.push(StreamEvent::piece(0, Delta::End));
+            events.push(StreamEvent::delta(0, Delta::End));
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ fn is_empty_object(json: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{EventBody, Finish};
+    use canonical::{EventBody, FinishReason};
 
     use super::*;
 
@@ -237,7 +237,7 @@ mod tests {
                 Delta::Signature(Signature::new(MAKER, "s")),
                 Delta::ToolCall { call: 0, id, name, signature: None },
                 Delta::Arguments { call: 0, json: "{}".to_owned() },
-                Delta::Finish(Finish::ToolCalls),
+                Delta::Finish(FinishReason::ToolCalls),
                 Delta::End,
             ]
         );

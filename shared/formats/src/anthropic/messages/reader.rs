@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::wire::Counts;
 use crate::{
-    EventReader, StreamEnd, error_body,
+    StreamDecoder, StreamEnd, error_body,
     sse::{self, Framer},
 };
 
@@ -29,7 +29,7 @@ impl Reader {
     }
 }
 
-impl EventReader for Reader {
+impl StreamDecoder for Reader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.course.ended {
             return Ok(());
@@ -81,7 +81,7 @@ impl Course {
             self.counts = self.counts.updated(counts);
             self.news = Some(self.counts.usage());
         }
-        let kind = event.meaning();
+        let kind = event.canonical();
         self.finished |= kind == EventKind::Finish;
         self.ended |= kind == EventKind::End;
         kind
@@ -145,7 +145,7 @@ pub(super) struct Ending<'a> {
 }
 
 impl Head<'_> {
-    fn meaning(&self) -> EventKind {
+    fn canonical(&self) -> EventKind {
         match &*self.kind {
             "message_start" | "content_block_stop" => EventKind::Prelude,
             "content_block_start" => match self.content_block.map(RawValue::get) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{
-    ChatResponse, Choice, Citation, Content, Error, ErrorKind, Finish, GatewayResponse, Part,
+    ChatResponse, Choice, Citation, Content, Error, ErrorKind, FinishReason, GatewayResponse, Part,
     ResponseBody, Result, Signature, ToolCall,
 };
 use serde::Deserialize;
@@ -76,15 +76,16 @@ pub(super) fn read(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> 
     let nothing = || Error::new(ErrorKind::Upstream, "it answered without any content");
     let content = message.content.as_deref().ok_or_else(nothing)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
-    if purpose == DecodeMode::Forward {
+    if purpose == DecodeMode::Passthrough {
         return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
     }
     let mut parts =
         content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
     place_citations(&mut parts);
-    let finish =
-        message.stop_reason.map_or(Finish::Stop, |it| wire::finish(&it, message.stop_sequence));
-    let choices = vec![Choice { parts, finish }];
+    let finish = message
+        .stop_reason
+        .map_or(FinishReason::Stop, |it| wire::finish(&it, message.stop_sequence));
+    let choices = vec![Choice { parts, finish_reason: finish }];
     let answer = ChatResponse { id: message.id, model: message.model, choices };
     Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
 }

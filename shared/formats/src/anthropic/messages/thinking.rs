@@ -84,7 +84,7 @@ fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
 
 /// The newest models hide their thoughts unless they are asked for them.
 fn adaptive(reasoning: &Reasoning) -> Thinking {
-    let display = reasoning.shown.map(|it| if it { "summarized" } else { "omitted" });
+    let display = reasoning.visible.map(|it| if it { "summarized" } else { "omitted" });
     Thinking { kind: "adaptive", budget_tokens: None, display }
 }
 
@@ -100,7 +100,7 @@ fn budget(reasoning: &Reasoning, max_tokens: u64) -> Option<Thinking> {
         return None;
     }
     let budget = reasoning.as_budget().unwrap_or(USUAL).clamp(LEAST, most);
-    let display = (reasoning.shown == Some(false)).then_some("omitted");
+    let display = (reasoning.visible == Some(false)).then_some("omitted");
     Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display })
 }
 

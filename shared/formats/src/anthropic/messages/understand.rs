@@ -5,30 +5,31 @@
 mod blocks;
 
 use canonical::{
-    CacheMark, CanonicalRequest, Conversation, Effort, Error, Json, Message, Output, Raw,
-    Reasoning, Result, Role, Schema, Tool, ToolChoice,
+    CacheBreakpoint, CanonicalRequest, Conversation, Effort, Error, Json, Message, Reasoning,
+    ResponseFormat, Result, Role, Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::RawObject;
 use crate::json::{self, Object, understood};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let mut conversation = Conversation::default();
     let mut other = vec![];
     // The system's text stands before all others, wherever the member stands.
     if let Some(system) = body.get("system") {
         let parts = blocks::parts(system, "system", &mut other)?;
-        conversation.turns.push(Message::new(Role::System, parts));
+        conversation.messages.push(Message::new(Role::System, parts));
     }
     for (key, value) in body.said() {
         member(key, value, &mut conversation, &mut other)?;
     }
     other.sort_unstable();
     other.dedup();
-    conversation.other = other;
+    conversation.unmapped_fields = other;
     Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
@@ -56,7 +57,7 @@ fn member(
         "tool_choice" => tool_choice(value, conversation)?,
         "thinking" => thinking(value, conversation)?,
         "output_config" => output_config(value, conversation, other)?,
-        "output_format" => conversation.output = output(value, key)?,
+        "output_format" => conversation.response_format = output(value, key)?,
         "metadata" => metadata(value, conversation, other)?,
         "cache_control" => conversation.cache = Some(cache(value, key)?),
         _ => other.push(key.to_owned()),
@@ -97,7 +98,7 @@ fn messages(
             return Err(Error::invalid(&path, message));
         };
         let parts = blocks::parts(content, &path, other)?;
-        conversation.turns.push(Message::new(role, parts));
+        conversation.messages.push(Message::new(role, parts));
     }
     Ok(())
 }
@@ -190,7 +191,7 @@ fn thinking(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
     let reasoning = conversation.reasoning.get_or_insert_default();
     match thinking.kind.as_str() {
         "disabled" => {
-            *reasoning = Reasoning { effort: Some(Effort::None), budget: Some(0), shown: None };
+            *reasoning = Reasoning { effort: Some(Effort::None), budget: Some(0), visible: None };
             return Ok(());
         }
         "enabled" => reasoning.budget = thinking.budget_tokens,
@@ -201,7 +202,7 @@ fn thinking(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
             return Err(Error::invalid("thinking.type", message));
         }
     }
-    reasoning.shown = thinking.display.map(|it| it != "omitted");
+    reasoning.visible = thinking.display.map(|it| it != "omitted");
     Ok(())
 }
 
@@ -214,7 +215,7 @@ fn output_config(
     for (key, value) in members.said() {
         match key {
             "effort" => effort(value, conversation)?,
-            "format" => conversation.output = output(value, "output_config.format")?,
+            "format" => conversation.response_format = output(value, "output_config.format")?,
             _ => other.push(format!("output_config.{key}")),
         }
     }
@@ -247,12 +248,12 @@ struct Format<'a> {
     schema: Option<&'a RawValue>,
 }
 
-fn output(value: &RawValue, path: &str) -> Result<Option<Output>> {
+fn output(value: &RawValue, path: &str) -> Result<Option<ResponseFormat>> {
     let wanted = "an object with a `type` of `json_schema` and a `schema`";
     let format: Format<'_> = understood(value, path, wanted)?;
     match (format.kind.as_str(), format.schema) {
-        ("text", _) => Ok(Some(Output::Text)),
-        ("json_schema", Some(schema)) => Ok(Some(Output::Schema(Schema {
+        ("text", _) => Ok(Some(ResponseFormat::Text)),
+        ("json_schema", Some(schema)) => Ok(Some(ResponseFormat::Schema(Schema {
             name: None,
             description: None,
             schema: Json(schema.get().to_owned()),
@@ -285,10 +286,10 @@ struct CacheControl {
     ttl: Option<String>,
 }
 
-fn cache(value: &RawValue, path: &str) -> Result<CacheMark> {
+fn cache(value: &RawValue, path: &str) -> Result<CacheBreakpoint> {
     let control: CacheControl =
         understood(value, path, "an object such as {\"type\":\"ephemeral\"}")?;
-    Ok(CacheMark { ttl: control.ttl })
+    Ok(CacheBreakpoint { ttl: control.ttl })
 }
 
 #[cfg(test)]
@@ -311,7 +312,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            conversation.other,
+            conversation.unmapped_fields,
             [
                 "container",
                 "messages[].content[].type=container_upload",
@@ -327,11 +328,11 @@ mod tests {
         let reasoning =
             |json: &str| read(&format!(r#"{{"messages":[],{json}}}"#)).unwrap().reasoning.unwrap();
         let budget = reasoning(r#""thinking":{"type":"enabled","budget_tokens":2048}"#);
-        assert_eq!((budget.budget, budget.shown), (Some(2048), None));
+        assert_eq!((budget.budget, budget.visible), (Some(2048), None));
         let adaptive = reasoning(
             r#""output_config":{"effort":"max"},"thinking":{"type":"adaptive","display":"omitted"}"#,
         );
-        assert_eq!((adaptive.effort, adaptive.shown), (Some(Effort::Highest), Some(false)));
+        assert_eq!((adaptive.effort, adaptive.visible), (Some(Effort::Highest), Some(false)));
         let off = r#""thinking":{"type":"disabled"},"output_config":{"effort":"low"}"#;
         assert!(reasoning(off).is_off());
     }

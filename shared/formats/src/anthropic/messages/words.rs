@@ -16,14 +16,14 @@ pub(super) fn word(field: &Field) -> Cow<'static, str> {
         Field::ToolResultMedia => "messages[].content[].content",
         Field::ToolStrict => "tools[].strict",
         Field::ParallelToolCalls => "tool_choice.disable_parallel_tool_use",
-        Field::Output => "output_config.format",
-        Field::OutputSchema | Field::OutputName | Field::OutputStrict => {
+        Field::ResponseFormat => "output_config.format",
+        Field::ResponseSchema | Field::ResponseName | Field::ResponseStrict => {
             "output_config.format.schema"
         }
         Field::Stop => "stop_sequences",
         Field::Reasoning => "thinking",
-        Field::ReasoningShown => "thinking.display",
+        Field::ReasoningVisibility => "thinking.display",
         Field::User => "metadata.user_id",
-        _ => return field.plain(),
+        _ => return field.openai_chat_name(),
     })
 }

@@ -4,7 +4,7 @@
 //! `message_stop`. The last two are held back until the end, because others tell their usage last.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{CallSummary, Delta, Error, EventBody, Finish, StreamEvent, Usage};
+use canonical::{CallSummary, Delta, Error, EventBody, FinishReason, StreamEvent, Usage};
 use serde::Serialize;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     content, error,
     wire::{Counts, stop_reason},
 };
-use crate::EventWriter;
+use crate::StreamEncoder;
 
 /// Writes one stream.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Writer {
     passing: bool,
     blocks: Blocks,
     usage: Usage,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 #[derive(Serialize)]
@@ -101,7 +101,7 @@ impl Writer {
     }
 }
 
-impl EventWriter for Writer {
+impl StreamEncoder for Writer {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         match event.body {
             EventBody::Frame(frame) => {
@@ -127,9 +127,9 @@ impl EventWriter for Writer {
         self.begin(None, None, out);
         self.blocks.end(out);
         let finish = match self.finish.take() {
-            None | Some(Finish::Stop) if self.blocks.called => Finish::ToolCalls,
-            None | Some(Finish::Stop) if self.blocks.refused => Finish::Refusal,
-            finish => finish.unwrap_or(Finish::Stop),
+            None | Some(FinishReason::Stop) if self.blocks.called => FinishReason::ToolCalls,
+            None | Some(FinishReason::Stop) if self.blocks.refused => FinishReason::Refusal,
+            finish => finish.unwrap_or(FinishReason::Stop),
         };
         let (stop_reason, stop_sequence) = stop_reason(&finish);
         let delta = WireDelta { stop_reason, stop_sequence };
@@ -165,7 +165,7 @@ mod tests {
     fn written(pieces: Vec<Delta>) -> Vec<String> {
         let (mut writer, mut out) = (Writer::new(None), BytesMut::new());
         for piece in pieces {
-            writer.write(StreamEvent::piece(0, piece), &mut out);
+            writer.write(StreamEvent::delta(0, piece), &mut out);
         }
         writer.end(&CallSummary::default(), &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
@@ -193,7 +193,7 @@ mod tests {
             call(1),
             arguments(1, "{}"),
             arguments(0, "1}"),
-            Delta::Finish(Finish::ToolCalls),
+            Delta::Finish(FinishReason::ToolCalls),
             Delta::End,
         ];
         assert_eq!(
@@ -224,7 +224,7 @@ mod tests {
             Delta::Signature(Signature::new("anthropic", "sig")),
             Delta::Signature(Signature::new("anthropic", "redacted:x")),
             Delta::Text("a".to_owned()),
-            Delta::Finish(Finish::Stop),
+            Delta::Finish(FinishReason::Stop),
         ];
         assert_eq!(
             written(pieces),
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_failure_is_an_event_and_no_end() {
         let (mut writer, mut out) = (Writer::new(None), BytesMut::new());
-        writer.write(StreamEvent::piece(0, Delta::Text("a".to_owned())), &mut out);
+        writer.write(StreamEvent::delta(0, Delta::Text("a".to_owned())), &mut out);
         writer.fail(&Error::new(canonical::ErrorKind::Upstream, "cut"), "r1", &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
         assert!(text.contains("event: error\ndata: {\"type\":\"error\""));

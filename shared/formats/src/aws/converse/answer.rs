@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    ChatResponse, Choice, Citation, Content, Error, ErrorKind, Finish, GatewayResponse, Media,
-    Part, ResponseBody, Result, Signature, Source, ToolCall, Usage,
+    ChatResponse, Choice, Citation, Content, Error, ErrorKind, FinishReason, GatewayResponse,
+    Media, MediaSource, Part, ResponseBody, Result, Signature, ToolCall, Usage,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -183,7 +183,11 @@ pub(super) fn whole(body: &[u8]) -> Result<GatewayResponse> {
         let call = parts.len();
         parts.extend(block.part(call));
     }
-    let said = ChatResponse { id: None, model: None, choices: vec![Choice { parts, finish }] };
+    let said = ChatResponse {
+        id: None,
+        model: None,
+        choices: vec![Choice { parts, finish_reason: finish }],
+    };
     let usage = answer.usage.and_then(|it| it.usage());
     Ok(GatewayResponse { body: ResponseBody::Chat(said), usage })
 }
@@ -263,24 +267,24 @@ impl Tokens {
 }
 
 /// Why an answer ends. `fields` are those of the model's own that were asked for.
-pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<Finish> {
+pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishReason> {
     Ok(match reason {
         "stop_sequence" => {
             let text = fields.and_then(|it| serde_json::from_str::<StopSequence>(it.get()).ok());
-            Finish::StopSequence(text.and_then(|it| it.stop_sequence))
+            FinishReason::StopSequence(text.and_then(|it| it.stop_sequence))
         }
-        "tool_use" => Finish::ToolCalls,
-        "max_tokens" => Finish::Length,
-        "model_context_window_exceeded" => Finish::ContextFull,
-        "guardrail_intervened" | "content_filtered" => Finish::Filtered,
-        "refusal" => Finish::Refusal,
-        "pause_turn" => Finish::Paused,
+        "tool_use" => FinishReason::ToolCalls,
+        "max_tokens" => FinishReason::Length,
+        "model_context_window_exceeded" => FinishReason::ContextFull,
+        "guardrail_intervened" | "content_filtered" => FinishReason::Filtered,
+        "refusal" => FinishReason::Refusal,
+        "pause_turn" => FinishReason::Paused,
         "malformed_model_output" | "malformed_tool_use" => {
             let message = format!("it gave up: stop reason `{reason}`");
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         // A reason that is newer than this is no reason to fail.
-        _ => Finish::Stop,
+        _ => FinishReason::Stop,
     })
 }
 
@@ -297,5 +301,5 @@ pub(super) fn id(given: String, at: usize) -> String {
 /// Bytes of a format.
 pub(super) fn media(what: &str, format: &str, source: Bytes) -> Option<Media> {
     let media_type = (!format.is_empty()).then(|| format!("{what}/{format}"));
-    Some(Media { source: Source::Base64(source.bytes?), media_type, ..Media::default() })
+    Some(Media { source: MediaSource::Base64(source.bytes?), media_type, ..Media::default() })
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use canonical::{
-    CacheMark, Content, Conversation, Error, ErrorKind, Field, Part, Result, Signature, ToolCall,
-    ToolResult,
+    CacheBreakpoint, Content, Conversation, Error, ErrorKind, Field, Part, Result, Signature,
+    ToolCall, ToolResult,
 };
 
 use super::{
@@ -74,8 +74,8 @@ pub(super) fn said(conversation: &Conversation, family: Family) -> Result<Said<'
     for part in whole.rules {
         writer.rule(part, &mut system);
     }
-    if conversation.turns.iter().any(|it| it.name.is_some()) {
-        writer.dropped.push(Field::SpeakerName);
+    if conversation.messages.iter().any(|it| it.name.is_some()) {
+        writer.dropped.push(Field::MessageName);
     }
     Ok(Said { system, messages, dropped: writer.dropped })
 }
@@ -157,7 +157,7 @@ impl Writer {
     }
 
     /// A mark stands behind what it covers; before anything it covers nothing.
-    fn mark<'a>(&mut self, mark: &'a CacheMark, blocks: &mut Vec<Block<'a>>) {
+    fn mark<'a>(&mut self, mark: &'a CacheBreakpoint, blocks: &mut Vec<Block<'a>>) {
         if blocks.last().is_some_and(|it| !matches!(it, Block::CachePoint(_))) {
             let point = cache_point(mark, self.family, &mut self.dropped);
             blocks.extend(point.map(Block::CachePoint));
@@ -274,7 +274,7 @@ impl Writer {
 }
 
 /// The mark of a part, or of the last part of a result that has one.
-fn marks(part: &Part) -> Option<&CacheMark> {
+fn marks(part: &Part) -> Option<&CacheBreakpoint> {
     let inner = match &part.content {
         Content::ToolResult(result) => result.parts.iter().rev().find_map(|it| it.cache.as_ref()),
         _ => None,
@@ -288,7 +288,7 @@ fn text_block(text: &str) -> Option<Block<'_>> {
 
 /// A point up to which everything may be cached.
 pub(super) fn cache_point<'a>(
-    mark: &'a CacheMark,
+    mark: &'a CacheBreakpoint,
     family: Family,
     dropped: &mut Vec<Field>,
 ) -> Option<CachePoint<'a>> {

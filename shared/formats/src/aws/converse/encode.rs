@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use canonical::{Conversation, Error, ErrorKind, Field, Output, Result, Schema};
+use canonical::{Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Schema};
 use serde_json::{Map, Value};
 
 use super::{
@@ -25,11 +25,11 @@ pub(super) fn conversation(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        turns: _,
+        messages: _,
         tools: _,
         tool_choice: _,
         parallel_tool_calls: _,
-        output,
+        response_format: output,
         sampling,
         max_tokens: _,
         reasoning: _,
@@ -40,7 +40,7 @@ pub(super) fn conversation(
         verbosity,
         prompt_cache_key,
         // The caller has told of them.
-        other: _,
+        unmapped_fields: _,
     } = conversation;
     let family = Family::of(target.model);
     let Said { system, messages, dropped: unsaid } = content::said(conversation, family)?;
@@ -89,16 +89,16 @@ fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {
 }
 
 fn text_format<'a>(
-    output: &'a Output,
+    output: &'a ResponseFormat,
     family: Family,
     dropped: &mut BTreeSet<Field>,
 ) -> Result<Option<TextFormat<'a>>> {
     let schema = match output {
-        Output::Text => return Ok(None),
-        Output::Schema(schema) if family.claude().is_none_or(|it| it.schemas) => schema,
+        ResponseFormat::Text => return Ok(None),
+        ResponseFormat::Schema(schema) if family.claude().is_none_or(|it| it.schemas) => schema,
         // There is no JSON without a schema here.
-        Output::Json | Output::Schema(_) => {
-            dropped.insert(Field::Output);
+        ResponseFormat::Json | ResponseFormat::Schema(_) => {
+            dropped.insert(Field::ResponseFormat);
             return Ok(None);
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use canonical::{Error, ErrorKind, Field, Media, Result, Source};
+use canonical::{Error, ErrorKind, Field, Media, MediaSource, Result};
 
 use super::wire;
 
@@ -101,7 +101,7 @@ pub(super) fn document<'a>(
 ) -> Result<wire::Document<'a>> {
     let source = source(media, &Field::File)?;
     let format = match (&media.source, &media.media_type) {
-        (Source::Text(_), None) => "txt",
+        (MediaSource::Text(_), None) => "txt",
         _ => format(media, &Field::File, DOCUMENTS)?,
     };
     let plain = name(media);
@@ -139,11 +139,15 @@ fn name(media: &Media) -> String {
 
 fn source<'a>(media: &'a Media, field: &Field) -> Result<wire::Source<'a>> {
     match &media.source {
-        Source::Base64(data) => Ok(wire::Source::Bytes(data)),
-        Source::Text(text) => Ok(wire::Source::Text(text)),
-        Source::Url(url) if url.starts_with("s3://") => Ok(wire::Source::S3Location { uri: url }),
-        Source::Url(_) => Err(not_here(field, "it takes bytes or an s3:// address, and no URL")),
-        Source::Id(_) => Err(not_here(field, "it knows no uploaded files, only their bytes")),
+        MediaSource::Base64(data) => Ok(wire::Source::Bytes(data)),
+        MediaSource::Text(text) => Ok(wire::Source::Text(text)),
+        MediaSource::Url(url) if url.starts_with("s3://") => {
+            Ok(wire::Source::S3Location { uri: url })
+        }
+        MediaSource::Url(_) => {
+            Err(not_here(field, "it takes bytes or an s3:// address, and no URL"))
+        }
+        MediaSource::Id(_) => Err(not_here(field, "it knows no uploaded files, only their bytes")),
     }
 }
 
@@ -158,21 +162,21 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
     }
     let named = match (&media.name, &media.source) {
         (Some(name), _) => name.as_str(),
-        (None, Source::Url(url)) => url.as_str(),
+        (None, MediaSource::Url(url)) => url.as_str(),
         (None, _) => "",
     };
     let ending = named.rsplit_once('.').map(|it| it.1.to_ascii_lowercase());
     if let Some(format) = ending.as_deref().and_then(find) {
         return Ok(format);
     }
-    let data = if let Source::Base64(data) = &media.source { data.as_str() } else { "" };
+    let data = if let MediaSource::Base64(data) = &media.source { data.as_str() } else { "" };
     let begun = BEGINNINGS.iter().find(|it| data.starts_with(it.0)).and_then(|it| find(it.1));
     begun.ok_or_else(|| not_here(field, "it must be told the media type, which is not given"))
 }
 
 fn not_here(field: &Field, message: impl Into<String>) -> Error {
     let mut error = Error::new(ErrorKind::Unsupported, message);
-    error.param = Some(field.plain().into_owned());
+    error.param = Some(field.openai_chat_name().into_owned());
     error
 }
 
@@ -180,13 +184,13 @@ fn not_here(field: &Field, message: impl Into<String>) -> Error {
 mod tests {
     use super::*;
 
-    fn media(source: Source, media_type: Option<&str>, name: Option<&str>) -> Media {
+    fn media(source: MediaSource, media_type: Option<&str>, name: Option<&str>) -> Media {
         let owned = |it: Option<&str>| it.map(str::to_owned);
         Media { source, media_type: owned(media_type), name: owned(name), detail: None }
     }
 
-    fn base64(data: &str) -> Source {
-        Source::Base64(data.to_owned())
+    fn base64(data: &str) -> MediaSource {
+        MediaSource::Base64(data.to_owned())
     }
 
     #[test]
@@ -194,7 +198,7 @@ mod tests {
         let format = |it: &Media| image(it).unwrap().format;
         assert_eq!(format(&media(base64("x"), Some("image/jpg; q=1"), None)), "jpeg");
         assert_eq!(format(&media(base64("UklGRxx"), None, None)), "webp");
-        let stored = media(Source::Url("s3://b/a.PNG".to_owned()), None, None);
+        let stored = media(MediaSource::Url("s3://b/a.PNG".to_owned()), None, None);
         assert_eq!(format(&stored), "png");
         let untold = image(&media(base64("AAAA"), None, None)).map(|it| it.format).unwrap_err();
         assert_eq!(untold.kind, ErrorKind::Unsupported);
@@ -202,7 +206,9 @@ mod tests {
 
     #[test]
     fn what_is_elsewhere_may_suit_another() {
-        for source in [Source::Url("https://h/a.png".to_owned()), Source::Id("file-1".to_owned())] {
+        for source in
+            [MediaSource::Url("https://h/a.png".to_owned()), MediaSource::Id("file-1".to_owned())]
+        {
             let error = image(&media(source, None, None)).map(|it| it.format).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unsupported);
             assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
@@ -226,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_text_is_a_document_too() {
-        let text = media(Source::Text("a".to_owned()), None, None);
+        let text = media(MediaSource::Text("a".to_owned()), None, None);
         assert_eq!(document(&text, &mut HashMap::new()).unwrap().format, "txt");
         assert!(image(&text).is_err());
     }

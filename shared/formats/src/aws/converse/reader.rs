@@ -16,7 +16,7 @@ use super::{
     answer::{self, Tokens, WireCitation},
     error::from_exception,
 };
-use crate::{EventReader, error_body};
+use crate::{StreamDecoder, error_body};
 
 /// How large one frame may be. Its length comes first, so that nothing is waited for in vain.
 const LARGEST_FRAME: u32 = 16 * 1024 * 1024;
@@ -141,7 +141,7 @@ struct Metadata {
     usage: Option<Tokens>,
 }
 
-impl EventReader for Reader {
+impl StreamDecoder for Reader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.state == State::Ended {
             return Ok(());
@@ -231,7 +231,7 @@ impl Reader {
             "metadata" => {
                 let usage = error_body::event::<Metadata>(data)?.usage.and_then(|it| it.usage());
                 let report =
-                    usage.map(|it| StreamEvent::piece(0, Delta::Usage).with_usage(Some(it)));
+                    usage.map(|it| StreamEvent::delta(0, Delta::Usage).with_usage(Some(it)));
                 events.extend(report);
                 // Usage that comes too early is no end.
                 if self.state == State::Finished {
@@ -319,7 +319,7 @@ impl Thought {
 }
 
 fn piece(piece: Delta) -> StreamEvent {
-    StreamEvent::piece(0, piece)
+    StreamEvent::delta(0, piece)
 }
 
 impl fmt::Debug for Reader {

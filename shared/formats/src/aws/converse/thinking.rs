@@ -100,8 +100,8 @@ impl<'a> Tuned<'a> {
             (_, Some(_)) => self.dropped.push(Field::Reasoning),
             (_, None) => {}
         }
-        if wanted.shown == Some(false) && !wanted.is_off() {
-            self.dropped.push(Field::ReasoningShown);
+        if wanted.visible == Some(false) && !wanted.is_off() {
+            self.dropped.push(Field::ReasoningVisibility);
         }
     }
 

@@ -161,7 +161,7 @@ fn among(conversation: &Conversation) -> Option<HashSet<&str>> {
 
 /// The tools that were called so far.
 fn used(conversation: &Conversation) -> BTreeSet<&str> {
-    let parts = conversation.turns.iter().flat_map(|it| &it.parts);
+    let parts = conversation.messages.iter().flat_map(|it| &it.parts);
     let names = parts.filter_map(|it| match &it.content {
         Content::ToolCall(call) => Some(call.name.as_str()),
         _ => None,

@@ -1,6 +1,6 @@
 //! Answers as clients of this format read them.
 
-use canonical::{ChatResponse, Choice, Citation, Content, Finish, Usage};
+use canonical::{ChatResponse, Choice, Citation, Content, FinishReason, Usage};
 use serde::Serialize;
 
 use super::{
@@ -122,7 +122,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// The same with why it ends.
-    pub(super) fn ending(mut self, finish: &Finish, broken: bool) -> Self {
+    pub(super) fn ending(mut self, finish: &FinishReason, broken: bool) -> Self {
         self.finish_reason = Some(if broken { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
         self.finish_message =
             broken.then_some("The model called a tool with arguments that are no JSON object.");
@@ -156,11 +156,14 @@ fn source<'a>(text: &Cited, citation: &'a Citation) -> Source<'a> {
 }
 
 /// Google's word for why an answer ends. It has none for tools, and none for a refusal.
-fn reason(finish: &Finish) -> &'static str {
+fn reason(finish: &FinishReason) -> &'static str {
     match finish {
-        Finish::Stop | Finish::StopSequence(_) | Finish::ToolCalls | Finish::Paused => "STOP",
-        Finish::Length | Finish::ContextFull => "MAX_TOKENS",
-        Finish::Filtered | Finish::Refusal => "SAFETY",
+        FinishReason::Stop
+        | FinishReason::StopSequence(_)
+        | FinishReason::ToolCalls
+        | FinishReason::Paused => "STOP",
+        FinishReason::Length | FinishReason::ContextFull => "MAX_TOKENS",
+        FinishReason::Filtered | FinishReason::Refusal => "SAFETY",
     }
 }
 
@@ -210,5 +213,5 @@ fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
         };
         parts.push(written.for_client(part.signature.as_ref()));
     }
-    Candidate::saying(index, parts).ending(&choice.finish, broken).citing(&text, citations)
+    Candidate::saying(index, parts).ending(&choice.finish_reason, broken).citing(&text, citations)
 }

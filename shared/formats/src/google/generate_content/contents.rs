@@ -26,7 +26,7 @@ pub(super) fn of<'a>(
     family: Family,
     dropped: &mut Vec<Field>,
 ) -> Result<(Option<Wire<'a>>, Vec<Wire<'a>>)> {
-    let parts = conversation.turns.iter().flat_map(|it| &it.parts);
+    let parts = conversation.messages.iter().flat_map(|it| &it.parts);
     let call = |part: &'a Said| match &part.content {
         Content::ToolCall(call) => Some((call.id.as_str(), call.name.as_str())),
         _ => None,
@@ -48,8 +48,8 @@ struct Writer<'a, 'd> {
 impl<'a> Writer<'a, '_> {
     fn contents(mut self) -> Result<(Option<Wire<'a>>, Vec<Wire<'a>>)> {
         let conversation = self.conversation;
-        if conversation.turns.iter().any(|it| it.name.is_some()) {
-            self.drop(Field::SpeakerName);
+        if conversation.messages.iter().any(|it| it.name.is_some()) {
+            self.drop(Field::MessageName);
         }
         let whole = turns::alternating(conversation);
         let mut rules = vec![];
@@ -142,7 +142,7 @@ impl<'a> Writer<'a, '_> {
         if detail.as_deref().is_some_and(|it| it != "auto") {
             self.drop(Field::ImageDetail);
         }
-        Ok(match media::taken(media, &field.plain(), self.family == Family::Old)? {
+        Ok(match media::taken(media, &field.openai_chat_name(), self.family == Family::Old)? {
             Taken::Inline(data, kind) => Part::inline(kind, data),
             Taken::Uri(uri, kind) => Part::file(uri, kind.map(Cow::Owned)),
             Taken::Text(text) => Part::text(text),

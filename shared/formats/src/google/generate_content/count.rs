@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, Format, GatewayRequest,
-    GatewayResponse, Raw, ResponseBody, Result, Task,
+    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse,
+    ResponseBody, Result, Task,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ use super::{
     request, understand, writer::Writer,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, EventWriter, Inbound,
-    Outbound, bound, error_body, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound,
+    Outbound, RawObject, StreamDecoder, StreamEncoder, bound, error_body, json,
 };
 
 /// Where a whole request stands within one that counts.
 const WHOLE: &str = "generateContentRequest";
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::said(raw)?;
     let conversation = match request::either(&body, WHOLE) {
         Some(whole) => understand::conversation(&json::understood(whole, WHOLE, "an object")?)?,
@@ -52,7 +52,7 @@ impl Inbound for GeminiCount {
         inbound::body(response)
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
         Box::new(Writer::new(request.framing))
     }
 
@@ -80,7 +80,7 @@ impl Outbound for GeminiCount {
         COUNT_FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -99,19 +99,19 @@ impl Outbound for GeminiCount {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let conversation: &Conversation = meaning.conversation()?;
+        let conversation: &Conversation = canonical.conversation()?;
         let mut whole = encode::body(conversation, target.model, &mut dropped)?;
         whole.model = Some(format!("models/{}", model::bare(target.model)));
         let body = json::written(&Body { generate_content_request: whole }).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
-    fn takes_url(&self, part: &Content, url: &str, model: &str) -> bool {
-        Gemini.takes_url(part, url, model)
+    fn accepts_url(&self, part: &Content, url: &str, model: &str) -> bool {
+        Gemini.accepts_url(part, url, model)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
@@ -125,15 +125,15 @@ impl Outbound for GeminiCount {
         let count = counted.total_tokens.ok_or_else(|| {
             Error::new(ErrorKind::Upstream, "it answered without a count of tokens")
         })?;
-        let body = match reading.purpose {
-            DecodeMode::Forward => ResponseBody::Raw(body),
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
         Ok(GatewayResponse { body, usage: None })
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        bound::reader(Reader::new(reading.purpose), reading.purpose)
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(Reader::new(reading.mode), reading.mode)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -157,15 +157,16 @@ mod tests {
     fn contents_are_counted_alone_or_with_all_that_goes_with_them() {
         let alone = request(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
         assert_eq!(alone.task, Task::CountTokens);
-        let forwarded = GeminiCount.forward(&alone, &target()).unwrap();
+        let forwarded = GeminiCount.passthrough(&alone, &target()).unwrap();
         assert_eq!(forwarded.body, alone.raw.body);
         let whole = request(
             r#"{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}}"#,
         );
-        let forwarded = GeminiCount.forward(&whole, &target()).unwrap();
+        let forwarded = GeminiCount.passthrough(&whole, &target()).unwrap();
         let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
         assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
-        let encoded = Outbound::encode(&GeminiCount, whole.meaning().unwrap(), &target()).unwrap();
+        let encoded =
+            Outbound::encode(&GeminiCount, whole.canonical().unwrap(), &target()).unwrap();
         assert_eq!(
             String::from_utf8(encoded.body.to_vec()).unwrap(),
             r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_count_is_read_and_written() {
         let body = Bytes::from_static(br#"{"totalTokens":31,"promptTokensDetails":[]}"#);
-        let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
+        let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = GeminiCount.response(body, reading).unwrap();
         assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
         let written = Inbound::encode(&GeminiCount, &response, &CallSummary::default());

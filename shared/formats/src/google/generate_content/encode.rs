@@ -1,7 +1,8 @@
 //! A conversation, as a provider of this format wants it.
 
 use canonical::{
-    Conversation, Error, ErrorKind, Field, Output, Result, Sampling, Schema, Tool, ToolChoice,
+    Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Sampling, Schema, Tool,
+    ToolChoice,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -104,11 +105,11 @@ pub(super) fn body<'a>(
     dropped: &mut Vec<Field>,
 ) -> Result<Body<'a>> {
     let Conversation {
-        turns: _,
+        messages: _,
         tools,
         tool_choice: _,
         parallel_tool_calls,
-        output,
+        response_format: output,
         sampling,
         max_tokens,
         reasoning,
@@ -119,10 +120,12 @@ pub(super) fn body<'a>(
         verbosity,
         prompt_cache_key,
         // The caller names them.
-        other: _,
+        unmapped_fields: _,
     } = conversation;
     let family = model::family(model);
-    if !tools.is_empty() && family != Family::Level && !matches!(output, None | Some(Output::Text))
+    if !tools.is_empty()
+        && family != Family::Level
+        && !matches!(output, None | Some(ResponseFormat::Text))
     {
         let message = "Gemini models before 3 take tools or a response format, not both at once.";
         let mut error = Error::new(ErrorKind::Unsupported, message);
@@ -180,11 +183,11 @@ fn config<'a>(
 }
 
 /// The form of the answer. A schema's name and description become its title and description.
-fn form(output: Option<&Output>, config: &mut Config<'_>, dropped: &mut Vec<Field>) {
+fn form(output: Option<&ResponseFormat>, config: &mut Config<'_>, dropped: &mut Vec<Field>) {
     let schema = match output {
-        None | Some(Output::Text) => return,
-        Some(Output::Json) => None,
-        Some(Output::Schema(Schema { name, description, schema, strict: _ })) => {
+        None | Some(ResponseFormat::Text) => return,
+        Some(ResponseFormat::Json) => None,
+        Some(ResponseFormat::Schema(Schema { name, description, schema, strict: _ })) => {
             let mut json = fit::schema(schema, dropped);
             for (member, text) in [("description", description), ("title", name)] {
                 json = text.as_ref().map_or(json.clone(), |it| with_member(&json, member, it));
@@ -276,7 +279,7 @@ mod tests {
 
     fn asking() -> Conversation {
         let turns = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
-        Conversation { turns, ..Conversation::default() }
+        Conversation { messages: turns, ..Conversation::default() }
     }
 
     fn tool(strict: Option<bool>) -> Tool {
@@ -312,8 +315,8 @@ mod tests {
 
     #[test]
     fn tools_and_a_response_format_are_for_later_models() {
-        let output = Some(Output::Json);
-        let both = Conversation { tools: vec![tool(None)], output, ..asking() };
+        let output = Some(ResponseFormat::Json);
+        let both = Conversation { tools: vec![tool(None)], response_format: output, ..asking() };
         let error = body(&both, "gemini-2.5-pro", &mut vec![]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unsupported);
         let (body, _) = told(&both, "gemini-3.5-flash");
@@ -328,7 +331,8 @@ mod tests {
             schema: Json(r#"{"type":"object"}"#.to_owned()),
             strict: Some(true),
         };
-        let conversation = Conversation { output: Some(Output::Schema(schema)), ..asking() };
+        let conversation =
+            Conversation { response_format: Some(ResponseFormat::Schema(schema)), ..asking() };
         let (body, dropped) = told(&conversation, "gemini-2.5-flash");
         assert_eq!(
             body["generationConfig"]["responseJsonSchema"],

@@ -1,40 +1,40 @@
 //! A client's own request, on its way to a provider of the same format.
 
 use bytes::Bytes;
-use canonical::{Field, MARK, Raw, Result};
+use canonical::{Field, Result, TAG_PREFIX};
 use serde_json::value::RawValue;
 
 use super::{model, request, signature};
-use crate::{EncodeOptions, EncodedRequest, json};
+use crate::{EncodeOptions, EncodedRequest, RawObject, json};
 
 /// The client's bytes, with only what must change changed.
-pub(super) fn forward(raw: &Raw, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+pub(super) fn forward(raw: &RawObject, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
     let mut edits = json::Edits::new(raw);
     let mut dropped = vec![];
     let named = request::spelled(raw, "model");
     if json::find(raw, named)?.is_some() {
         edits.set(named, json::quoted(&format!("models/{}", model::bare(target.model))));
     }
-    for field in target.without {
+    for field in target.drop_fields {
         if left_out(field, raw, &mut edits)? {
             dropped.push(field.clone());
         }
     }
     if let Some(contents) = json::find(raw, "contents")?
-        && (target.unsigned || is_marked(&raw.body))
+        && (target.drop_signatures || is_marked(&raw.body))
     {
         let contents = json::text(&raw.body, &contents.value);
         let is_signed = ["thoughtSignature", "thought_signature"].map(|it| contents.contains(it));
-        if target.unsigned && is_signed.contains(&true) {
+        if target.drop_signatures && is_signed.contains(&true) {
             dropped.push(Field::ReasoningText);
         }
-        edits.set("contents", cleaned(contents, target.unsigned)?);
+        edits.set("contents", cleaned(contents, target.drop_signatures)?);
     }
     Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
 /// Takes out what a policy leaves out. False where there is nothing of it.
-fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+fn left_out(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let (name, members): (_, &[&str]) = match field {
         Field::Tools => ("tools", &["functionDeclarations"]),
         Field::ToolChoice => ("toolConfig", &["functionCallingConfig"]),
@@ -48,7 +48,7 @@ fn left_out(field: &Field, raw: &Raw, edits: &mut json::Edits<'_>) -> Result<boo
         Field::Stop => ("generationConfig", &["stopSequences"]),
         Field::N => ("generationConfig", &["candidateCount"]),
         Field::Reasoning => ("generationConfig", &["thinkingConfig"]),
-        Field::Output => {
+        Field::ResponseFormat => {
             ("generationConfig", &["responseMimeType", "responseSchema", "responseJsonSchema"])
         }
         _ => return Ok(false),
@@ -91,7 +91,7 @@ fn without_functions(tools: &str) -> Option<String> {
 /// Whether a signature of another maker may ride in a body.
 pub(super) fn is_marked(body: &[u8]) -> bool {
     let has = |mark: &str| memchr::memmem::find(body, mark.as_bytes()).is_some();
-    has(signature::MARK_64) || has(MARK)
+    has(signature::MARK_64) || has(TAG_PREFIX)
 }
 
 /// Contents without the signatures of other makers, or of anyone: a thought goes with its own.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{Media, Signature, Source};
+use canonical::{Media, MediaSource, Signature};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -143,8 +143,10 @@ impl<'a> Part<'a> {
 pub(super) fn made<'a>(media: &'a Media, otherwise: &'static str) -> Part<'a> {
     let kind = media.media_type.as_deref();
     match &media.source {
-        Source::Base64(data) => Part::inline(kind.unwrap_or(otherwise), data.as_str()),
-        Source::Url(uri) | Source::Id(uri) => Part::file(uri.as_str(), kind.map(Cow::Borrowed)),
-        Source::Text(text) => Part::text(text.as_str()),
+        MediaSource::Base64(data) => Part::inline(kind.unwrap_or(otherwise), data.as_str()),
+        MediaSource::Url(uri) | MediaSource::Id(uri) => {
+            Part::file(uri.as_str(), kind.map(Cow::Borrowed))
+        }
+        MediaSource::Text(text) => Part::text(text.as_str()),
     }
 }

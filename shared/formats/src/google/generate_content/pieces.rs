@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    ChatResponse, Choice, Citation, Content, Delta, Finish, Media, Part, Signature, Source,
-    StreamEvent, ToolCall, Usage,
+    ChatResponse, Choice, Citation, Content, Delta, FinishReason, Media, MediaSource, Part,
+    Signature, StreamEvent, ToolCall, Usage,
 };
 use canonical::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -27,11 +27,11 @@ pub(super) fn answer(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatR
             });
             text.into_iter().for_each(|it| it.push(citation.clone()));
         }
-        let finish = talk.ending(candidate.finish()?.unwrap_or(Finish::Stop));
-        choices.push(Choice { parts, finish });
+        let finish = talk.ending(candidate.finish()?.unwrap_or(FinishReason::Stop));
+        choices.push(Choice { parts, finish_reason: finish });
     }
     if blocked {
-        choices.push(Choice { parts: vec![], finish: Finish::Filtered });
+        choices.push(Choice { parts: vec![], finish_reason: FinishReason::Filtered });
     }
     if choices.is_empty() {
         return Err(Error::new(ErrorKind::Upstream, "it answered without any candidate"));
@@ -44,7 +44,7 @@ pub(super) fn answer(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatR
 pub(super) struct Pieces {
     /// How the ids of its calls begin; empty before its first chunk.
     name: String,
-    talks: Vec<(Talk, Option<Finish>)>,
+    talks: Vec<(Talk, Option<FinishReason>)>,
     usage: Option<Usage>,
 }
 
@@ -61,7 +61,7 @@ impl Pieces {
         if self.name.is_empty() {
             self.name = call_prefix(wire.response_id.as_deref(), data);
             let start = Delta::Start { id: wire.response_id, model: wire.model_version };
-            events.push(StreamEvent::piece(0, start));
+            events.push(StreamEvent::delta(0, start));
         }
         for (at, candidate) in wire.candidates.iter().flatten().enumerate() {
             let choice = candidate.index.map_or(at, |it| it as usize);
@@ -74,16 +74,16 @@ impl Pieces {
             let mut said = vec![];
             parts.into_iter().fold(calls, |call, part| said_of(part, call, &mut said));
             said.extend(cited.into_iter().map(Delta::Citation));
-            events.extend(said.into_iter().map(|it| StreamEvent::piece(choice, it)));
+            events.extend(said.into_iter().map(|it| StreamEvent::delta(choice, it)));
         }
         if blocked {
-            self.talk(0)?.1 = Some(Finish::Filtered);
+            self.talk(0)?.1 = Some(FinishReason::Filtered);
         }
         if let Some(usage) = wire.usage_metadata.and_then(wire::usage) {
             self.usage = Some(usage);
             match events.get_mut(first..).and_then(|it| it.last_mut()) {
                 Some(last) => last.usage = Some(usage),
-                None => events.push(StreamEvent::piece(0, Delta::Usage).with_usage(Some(usage))),
+                None => events.push(StreamEvent::delta(0, Delta::Usage).with_usage(Some(usage))),
             }
         }
         Ok(())
@@ -97,13 +97,13 @@ impl Pieces {
     /// The lawful end.
     pub(super) fn close(&mut self, events: &mut Vec<StreamEvent>) {
         for (choice, (talk, finish)) in (0..).zip(&mut self.talks) {
-            let finish = talk.ending(finish.take().unwrap_or(Finish::Stop));
-            events.push(StreamEvent::piece(choice, Delta::Finish(finish)));
+            let finish = talk.ending(finish.take().unwrap_or(FinishReason::Stop));
+            events.push(StreamEvent::delta(choice, Delta::Finish(finish)));
         }
-        events.push(StreamEvent::piece(0, Delta::End).with_usage(self.usage));
+        events.push(StreamEvent::delta(0, Delta::End).with_usage(self.usage));
     }
 
-    fn talk(&mut self, choice: usize) -> Result<&mut (Talk, Option<Finish>)> {
+    fn talk(&mut self, choice: usize) -> Result<&mut (Talk, Option<FinishReason>)> {
         while self.talks.len() <= choice.min(MOST_CANDIDATES) {
             self.talks.push((Talk::new(&self.name, self.talks.len()), None));
         }
@@ -196,7 +196,7 @@ impl Talk {
             return None;
         }
         if let Some(blob) = part.inline_data {
-            let source = Source::Base64(blob.data);
+            let source = MediaSource::Base64(blob.data);
             return Some(media::content(Media {
                 source,
                 media_type: blob.mime_type,
@@ -228,8 +228,12 @@ impl Talk {
     }
 
     /// The same reason, unless tools are to be called: Google has no word for that.
-    fn ending(&self, finish: Finish) -> Finish {
-        if finish == Finish::Stop && 0 < self.calls { Finish::ToolCalls } else { finish }
+    fn ending(&self, finish: FinishReason) -> FinishReason {
+        if finish == FinishReason::Stop && 0 < self.calls {
+            FinishReason::ToolCalls
+        } else {
+            finish
+        }
     }
 
     /// Where the text comes from, as far as this candidate says so.

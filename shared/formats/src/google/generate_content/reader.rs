@@ -7,7 +7,7 @@ use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 
 use super::{pieces::Pieces, wire};
 use crate::{
-    DecodeMode, EventReader, error_body,
+    DecodeMode, StreamDecoder, error_body,
     sse::{self, Framer},
 };
 
@@ -72,7 +72,7 @@ impl Reader {
 
     fn is_whole(&self) -> bool {
         match self.purpose {
-            DecodeMode::Forward => !self.ended.is_empty() && self.ended.iter().all(|it| *it),
+            DecodeMode::Passthrough => !self.ended.is_empty() && self.ended.iter().all(|it| *it),
             DecodeMode::Translate => self.pieces.is_whole(),
         }
     }
@@ -81,7 +81,7 @@ impl Reader {
 /// How many candidates there can be.
 const MOST_CANDIDATES: usize = 128;
 
-impl EventReader for Reader {
+impl StreamDecoder for Reader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
@@ -109,7 +109,7 @@ impl EventReader for Reader {
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         match self.purpose {
-            DecodeMode::Forward => {
+            DecodeMode::Passthrough => {
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()))
             }
             DecodeMode::Translate => self.pieces.close(events),

@@ -5,13 +5,13 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use canonical::Raw;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::value::RawValue;
 
+use crate::RawObject;
 use crate::json::{self, Object};
 
 /// A list, or its only member.
@@ -74,7 +74,7 @@ pub(super) fn either<'a>(object: &Object<'a>, name: &str) -> Option<&'a RawValue
 }
 
 /// How a member of a body spells its name.
-pub(super) fn spelled<'a>(raw: &'a Raw, name: &'a str) -> &'a str {
+pub(super) fn spelled<'a>(raw: &'a RawObject, name: &'a str) -> &'a str {
     let plain = raw.members.iter().map(|it| json::text(&raw.body, &it.key).trim_matches('"'));
     plain.into_iter().find(|it| camel(it) == name).unwrap_or(name)
 }

@@ -23,7 +23,7 @@ pub(super) struct Thinking {
 
 /// What a model is told of thinking.
 pub(super) fn of(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> Option<Thinking> {
-    let mut thinking = Thinking { include_thoughts: reasoning.shown, ..Thinking::default() };
+    let mut thinking = Thinking { include_thoughts: reasoning.visible, ..Thinking::default() };
     match model::family(model) {
         Family::Old => {
             if !reasoning.is_off() {
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(told("gemini-2.5-flash", &high), r#"{"thinkingBudget":24576}"#);
         assert_eq!(told("gemini-2.5-flash", &effort(Effort::None)), r#"{"thinkingBudget":0}"#);
         assert_eq!(told("gemini-2.5-flash", &Reasoning::default()), r#"{"thinkingBudget":-1}"#);
-        let few = Reasoning { budget: Some(100), shown: Some(true), effort: None };
+        let few = Reasoning { budget: Some(100), visible: Some(true), effort: None };
         let out = r#"{"includeThoughts":true,"thinkingBudget":512}"#;
         assert_eq!(told("gemini-2.5-flash-lite", &few), out);
     }

@@ -15,14 +15,14 @@ pub(super) fn read(value: &RawValue, path: &str, said: &mut Conversation) -> Res
     for (at, tool) in tools.0.iter().enumerate() {
         for (name, value) in tool.said() {
             if camel(name) != "functionDeclarations" {
-                said.other.push(format!("{path}[].{name}"));
+                said.unmapped_fields.push(format!("{path}[].{name}"));
                 continue;
             }
             let path = format!("{path}[{at}].{name}");
             let functions: Many<Object<'_>> =
                 json::understood(value, &path, "a list of functions, each an object")?;
             for (at, function) in functions.0.iter().enumerate() {
-                let tool = declared(function, &format!("{path}[{at}]"), &mut said.other)?;
+                let tool = declared(function, &format!("{path}[{at}]"), &mut said.unmapped_fields)?;
                 said.tools.push(tool);
             }
         }
@@ -57,7 +57,7 @@ pub(super) fn read_choice(value: &RawValue, path: &str, said: &mut Conversation)
         if camel(name) == "functionCallingConfig" {
             calling(value, &path, said)?;
         } else {
-            said.other.push(path);
+            said.unmapped_fields.push(path);
         }
     }
     Ok(())
@@ -71,7 +71,7 @@ fn calling(value: &RawValue, path: &str, said: &mut Conversation) -> Result<()> 
         match camel(name).as_ref() {
             "mode" => mode = json::understood(value, &at, "a text")?,
             "allowedFunctionNames" => names = json::understood(value, &at, "a list of names")?,
-            _ => said.other.push(at),
+            _ => said.unmapped_fields.push(at),
         }
     }
     said.tool_choice = Some(match mode.to_ascii_uppercase().as_str() {
@@ -84,7 +84,7 @@ fn calling(value: &RawValue, path: &str, said: &mut Conversation) -> Result<()> 
         },
         "VALIDATED" => {
             // That arguments follow their schema is not asked of others this way.
-            said.other.push(format!("{path}.mode"));
+            said.unmapped_fields.push(format!("{path}.mode"));
             if names.is_empty() { ToolChoice::Auto } else { ToolChoice::Among(names, false) }
         }
         _ => {

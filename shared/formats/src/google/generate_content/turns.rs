@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use canonical::{Content, Error, Media, Message, Part, Result, Role, Source, ToolCall, ToolResult};
+use canonical::{
+    Content, Error, Media, MediaSource, Message, Part, Result, Role, ToolCall, ToolResult,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -233,7 +235,7 @@ fn inline(value: &RawValue, path: &str) -> Result<Content> {
         let path = format!("{path}.mimeType");
         return Err(Error::invalid(&path, format!("`{path}` is missing; say what the bytes are.")));
     }
-    let source = Source::Base64(blob.data);
+    let source = MediaSource::Base64(blob.data);
     Ok(media::content(Media { source, media_type: blob.mime_type, ..Media::default() }))
 }
 

@@ -1,7 +1,7 @@
 //! What a client's request says.
 
 use canonical::{
-    CanonicalRequest, Conversation, Effort, Error, Json, Message, Output, Part, Raw, Reasoning,
+    CanonicalRequest, Conversation, Effort, Error, Json, Message, Part, Reasoning, ResponseFormat,
     Result, Role, Sampling, Schema,
 };
 use serde::de::DeserializeOwned;
@@ -13,10 +13,11 @@ use super::{
     tools,
     turns::Turns,
 };
+use crate::RawObject;
 use crate::json::{self, Object};
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(conversation(&json::said(raw)?)?)))
 }
 
@@ -34,7 +35,7 @@ pub(super) fn conversation(body: &Object<'_>) -> Result<Conversation> {
             "generationConfig" => Config { path: name, said: &mut said }.read(value)?,
             "labels" => said.metadata = labels(value, name)?,
             "serviceTier" => said.service_tier = tier(value, name)?,
-            _ => said.other.push(name.to_owned()),
+            _ => said.unmapped_fields.push(name.to_owned()),
         }
     }
     let contents = super::request::either(body, "contents");
@@ -45,13 +46,13 @@ pub(super) fn conversation(body: &Object<'_>) -> Result<Conversation> {
     for (at, content) in contents.0.iter().enumerate() {
         turns.read(content, &format!("contents[{at}]"))?;
     }
-    said.turns = turns.turns;
-    said.other.extend(turns.other);
+    said.messages = turns.turns;
+    said.unmapped_fields.extend(turns.other);
     if let Some(rules) = rules {
-        said.turns.insert(0, instruction(rules)?);
+        said.messages.insert(0, instruction(rules)?);
     }
-    said.other.sort_unstable();
-    said.other.dedup();
+    said.unmapped_fields.sort_unstable();
+    said.unmapped_fields.dedup();
     Ok(said)
 }
 
@@ -104,7 +105,7 @@ impl Config<'_> {
                 "responseModalities" if is_text_only(value) => {}
                 known => {
                     if !self.sampling(known, name, value)? {
-                        self.said.other.push(self.name(name));
+                        self.said.unmapped_fields.push(self.name(name));
                     }
                 }
             }
@@ -116,16 +117,18 @@ impl Config<'_> {
             strict: Some(true),
         });
         match (kind.as_deref(), schema) {
-            (Some("text/plain"), _) => self.said.output = Some(Output::Text),
+            (Some("text/plain"), _) => self.said.response_format = Some(ResponseFormat::Text),
             (Some("application/json"), Some(schema)) => {
-                self.said.output = Some(Output::Schema(schema));
+                self.said.response_format = Some(ResponseFormat::Schema(schema));
             }
-            (Some("application/json"), None) => self.said.output = Some(Output::Json),
+            (Some("application/json"), None) => {
+                self.said.response_format = Some(ResponseFormat::Json)
+            }
             (None, None) => {}
             // A schema alone, or a type that only Google has.
             (kind, _) => {
                 let name = if kind.is_some() { "responseMimeType" } else { "responseSchema" };
-                self.said.other.push(self.name(name));
+                self.said.unmapped_fields.push(self.name(name));
             }
         }
         Ok(())
@@ -187,9 +190,9 @@ impl Config<'_> {
                     reasoning.effort = self.effort(&path, &level)?;
                 }
                 "includeThoughts" => {
-                    reasoning.shown = Some(self.value(&path, value, "true or false")?);
+                    reasoning.visible = Some(self.value(&path, value, "true or false")?);
                 }
-                _ => self.said.other.push(self.name(&path)),
+                _ => self.said.unmapped_fields.push(self.name(&path)),
             }
         }
         self.said.reasoning = Some(reasoning);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, EventBody, Finish, Framing, Signature, StreamEvent, Usage,
+    CallSummary, Citation, Delta, Error, EventBody, FinishReason, Signature, StreamEvent, Usage,
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     error,
     parts::{self, FunctionCall, Part},
 };
-use crate::{EventWriter, arguments, sse};
+use crate::{Framing, StreamEncoder, arguments, sse};
 
 /// Writes chunks: a provider's own, or made of pieces.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ struct Choice {
     broken: bool,
     /// Its text so far: citations point into it.
     text: Cited,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
 }
 
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl Writer {
     }
 }
 
-impl EventWriter for Writer {
+impl StreamEncoder for Writer {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn pieces(pieces: Vec<Delta>) -> Vec<StreamEvent> {
-        pieces.into_iter().map(|it| StreamEvent::piece(0, it)).collect()
+        pieces.into_iter().map(|it| StreamEvent::delta(0, it)).collect()
     }
 
     fn call(number: usize, signature: Option<Signature>, json: &[&str]) -> Vec<Delta> {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn chunks_are_elements_of_an_array_where_no_events_are_wanted() {
-        let said = || pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(Finish::Stop)]);
+        let said = || pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Stop)]);
         let out = written(Framing::Array, said(), None);
         assert_eq!(
             out,
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn a_call_that_is_none_is_not_passed_off_as_one() {
         let mut said = call(0, None, &["{\"a\":"]);
-        said.push(Delta::Finish(Finish::ToolCalls));
+        said.push(Delta::Finish(FinishReason::ToolCalls));
         let out = written(Framing::Events, pieces(said), None);
         assert!(!out.contains("functionCall\""), "{out}");
         assert!(out.contains("\"finishReason\":\"MALFORMED_FUNCTION_CALL\""), "{out}");
@@ -306,8 +306,9 @@ mod tests {
     #[test]
     fn usage_stands_in_the_last_chunk_whenever_it_came() {
         let usage = Usage { input: 3, output: 2, reasoning: 4, ..Usage::default() };
-        let mut events = pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(Finish::Length)]);
-        events.push(StreamEvent::piece(0, Delta::Usage).with_usage(Some(usage)));
+        let mut events =
+            pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Length)]);
+        events.push(StreamEvent::delta(0, Delta::Usage).with_usage(Some(usage)));
         let out = written(Framing::Events, events, None);
         let last = out.trim_end().rsplit("\r\n\r\n").next().unwrap();
         assert!(last.contains("\"finishReason\":\"MAX_TOKENS\""));

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CallSummary, ChatResponse, Choice, Citation, Content, GatewayResponse, Media, Part, Signature,
-    Source, ToolCall,
+    CallSummary, ChatResponse, Choice, Citation, Content, GatewayResponse, Media, MediaSource,
+    Part, Signature, ToolCall,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -151,7 +151,7 @@ impl Written<'_> {
             pictures.map(|it| Content::Image(data_uri::at(&it.image_url.url))).collect();
         let sound = self.audio.take().and_then(|it| it.data);
         media.extend(sound.map(|data| {
-            Content::Audio(Media { source: Source::Base64(data), ..Media::default() })
+            Content::Audio(Media { source: MediaSource::Base64(data), ..Media::default() })
         }));
         media
     }
@@ -209,7 +209,7 @@ fn choice(choice: WholeChoice<'_>, id: &str) -> Choice {
     parts.extend(calls.into_iter().enumerate().map(|(at, it)| call(it, at, id)));
     let finish =
         finish::read(choice.finish_reason.as_deref().unwrap_or_default(), has_calls, refuses);
-    Choice { parts, finish }
+    Choice { parts, finish_reason: finish }
 }
 
 fn call(call: WrittenCall<'_>, at: usize, answer: &str) -> Part {
@@ -319,12 +319,12 @@ pub(super) fn annotation(citation: &Citation) -> Option<AnnotationJson> {
 /// A picture, as OpenRouter and its clients write it.
 pub(super) fn picture(media: &Media) -> Option<PictureJson> {
     let url = match &media.source {
-        Source::Url(url) => url.clone(),
-        Source::Base64(data) => {
+        MediaSource::Url(url) => url.clone(),
+        MediaSource::Base64(data) => {
             let kind = media.media_type.as_deref().unwrap_or("image/png");
             format!("data:{kind};base64,{data}")
         }
-        Source::Text(_) | Source::Id(_) => return None,
+        MediaSource::Text(_) | MediaSource::Id(_) => return None,
     };
     Some(PictureJson { r#type: "image_url", image_url: PictureUrlJson { url } })
 }
@@ -339,7 +339,7 @@ pub(super) fn write(
         index,
         message: message(&choice.parts),
         logprobs: None,
-        finish_reason: finish::word(&choice.finish),
+        finish_reason: finish::word(&choice.finish_reason),
     });
     let whole = WholeJson {
         id: answer.id.as_deref().unwrap_or(&summary.request_id),
@@ -375,7 +375,11 @@ fn message(parts: &[Part]) -> MessageJson {
             Content::ToolCall(call) => {
                 message.tool_calls.push(CallJson {
                     index: None,
-                    id: Some(thoughts::on_id(&call.id, part.signature.as_ref(), thought.take())),
+                    id: Some(thoughts::attach_to_id(
+                        &call.id,
+                        part.signature.as_ref(),
+                        thought.take(),
+                    )),
                     r#type: Some("function"),
                     function: FunctionJson {
                         name: Some(call.name.clone()),

@@ -1,7 +1,7 @@
 //! Pieces of an answer of another format, written as chunks.
 
 use bytes::Bytes;
-use canonical::{Delta, EventKind, GatewayRequest, Signature, StreamEvent, Usage};
+use canonical::{Delta, EventKind, Signature, StreamEvent, Usage};
 use serde::Serialize;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     reader::DONE,
     thoughts, wire,
 };
-use crate::json;
+use crate::{GatewayRequest, json};
 
 /// Writes pieces as chunks.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ impl Choice {
                 self.calls.resize(self.calls.len().max(call + 1), false);
                 delta.tool_calls.push(CallJson {
                     index: Some(*call),
-                    id: Some(thoughts::on_id(id, signature.as_ref(), thought)),
+                    id: Some(thoughts::attach_to_id(id, signature.as_ref(), thought)),
                     r#type: Some("function"),
                     function: FunctionJson { name: Some(name.clone()), arguments: String::new() },
                 });

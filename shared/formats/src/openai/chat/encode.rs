@@ -1,7 +1,7 @@
 //! What was said in another format, written for a provider that speaks OpenAI chat.
 
 use canonical::{
-    Conversation, Field, Output, Reasoning, Result, Sampling, Schema, Tool, ToolChoice,
+    Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
@@ -110,11 +110,11 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        turns,
+        messages: turns,
         tools,
         tool_choice,
         parallel_tool_calls,
-        output,
+        response_format: output,
         sampling,
         max_tokens,
         reasoning,
@@ -124,7 +124,7 @@ pub(super) fn encode(
         service_tier,
         verbosity,
         prompt_cache_key,
-        other: _,
+        unmapped_fields: _,
     } = conversation;
     let mut dropped = vec![];
     if cache.is_some() || tools.iter().any(|it| it.cache.is_some()) {
@@ -137,8 +137,8 @@ pub(super) fn encode(
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream && target.stream_usage == StreamUsage::OnRequest;
-    let refused = target.without.contains(&Field::MaxTokensName);
-    let newer = refused != target.dialect.max_tokens_name.is_newer();
+    let refused = target.drop_fields.contains(&Field::MaxTokensName);
+    let newer = refused != target.compatibility.max_tokens_name.is_newer();
     let mut messages = said::messages(turns, Thoughts::of(target), &mut dropped)?;
     if mistral::is_its(target.model) {
         messages = said::for_mistral(messages);
@@ -188,12 +188,12 @@ fn choice(choice: &ToolChoice) -> serde_json::Value {
     }
 }
 
-fn format(output: &Output) -> Result<Format<'_>> {
+fn format(output: &ResponseFormat) -> Result<Format<'_>> {
     let plain = |kind| Format { r#type: kind, json_schema: None };
     Ok(match output {
-        Output::Text => plain("text"),
-        Output::Json => plain("json_object"),
-        Output::Schema(Schema { name, description, schema, strict }) => Format {
+        ResponseFormat::Text => plain("text"),
+        ResponseFormat::Json => plain("json_object"),
+        ResponseFormat::Schema(Schema { name, description, schema, strict }) => Format {
             r#type: "json_schema",
             json_schema: Some(JsonSchema {
                 name: name.as_deref().unwrap_or("answer"),
@@ -223,8 +223,8 @@ fn numbers<'a>(sampling: &'a Sampling, dropped: &mut Vec<Field>) -> Numbers<'a> 
 }
 
 fn effort(reasoning: &Reasoning, dropped: &mut Vec<Field>) -> Option<&'static str> {
-    if reasoning.shown == Some(true) {
-        dropped.push(Field::ReasoningShown);
+    if reasoning.visible == Some(true) {
+        dropped.push(Field::ReasoningVisibility);
     }
     reasoning.as_effort().map(effort::word)
 }

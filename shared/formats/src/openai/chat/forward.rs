@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{Field, GatewayRequest, Result, Schema};
+use canonical::{Field, Result, Schema};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -13,7 +13,7 @@ use super::{
     thoughts::{self, Thoughts},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, MaxTokensName, StreamUsage,
+    EncodeOptions, EncodedRequest, GatewayRequest, MaxTokensName, StreamUsage,
     json::{self, Edits, Object},
     signature_tags,
 };
@@ -45,17 +45,17 @@ pub(super) fn forward(
     {
         edits.set("messages", messages);
     }
-    if !target.without.contains(&Field::MaxTokens) {
-        let refused = target.without.contains(&Field::MaxTokensName);
-        rename_limit(&mut edits, target.dialect.max_tokens_name, refused);
+    if !target.drop_fields.contains(&Field::MaxTokens) {
+        let refused = target.drop_fields.contains(&Field::MaxTokensName);
+        rename_limit(&mut edits, target.compatibility.max_tokens_name, refused);
     }
-    for field in target.without {
+    for field in target.drop_fields {
         let is_lost = match field {
             // It was renamed above.
             Field::MaxTokensName => false,
             Field::MaxTokens => edits.remove("max_tokens") | edits.remove("max_completion_tokens"),
-            Field::OutputSchema => tell_schema(&mut edits)?,
-            field => edits.remove(&field.plain()),
+            Field::ResponseSchema => move_schema_into_prompt(&mut edits)?,
+            field => edits.remove(&field.openai_chat_name()),
         };
         if is_lost {
             dropped.push(field.clone());
@@ -76,14 +76,14 @@ fn fitted(
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
     let thoughts = Thoughts::of(target);
     let refused = thoughts == Thoughts::Refused && has(&messages, thoughts::MEMBERS);
-    if target.unsigned || refused || signature_tags::has(&request.raw.body) {
+    if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
         let (fewer, lost) = thoughts::without_foreign(&messages, thoughts)?;
         if lost {
             dropped.push(Field::ReasoningText);
         }
         messages = Cow::Owned(fewer);
     }
-    if !target.dialect.developer && has(&messages, DEVELOPER) {
+    if !target.compatibility.developer_role && has(&messages, DEVELOPER) {
         messages = Cow::Owned(rewritten(&messages, as_system)?);
     }
     if mistral::is_its(target.model) && has(&messages, "\"tool") {
@@ -97,13 +97,14 @@ fn fitted(
 
 /// Tells the schema of the answer in words, and asks for any JSON; or for nothing where it was that.
 /// False when there is none of either.
-fn tell_schema(edits: &mut Edits<'_>) -> Result<bool> {
+fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
     let format: Asked<'_> = json::meant(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
         return Ok(edits.remove("response_format"));
     };
-    let message = json!({"role": "system", "content": Schema::in_words(schema.get())}).to_string();
+    let message =
+        json!({"role": "system", "content": Schema::as_instruction(schema.get())}).to_string();
     let messages = edits.value("messages").unwrap_or("[]");
     let mut list: Vec<&RawValue> = json::meant(messages, "messages", "a list of messages")?;
     let message = json::verbatim(&message)?;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CacheMark, Content, Error, Media, Message, Part, Result, Role, Signature, Source, ToolCall,
-    ToolResult,
+    CacheBreakpoint, Content, Error, Media, MediaSource, Message, Part, Result, Role, Signature,
+    ToolCall, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -77,7 +77,7 @@ fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Resul
             "content" => result.parts = content(value, &path, other)?,
             "tool_call_id" => {
                 let id: Cow<'_, str> = understood(value, &path, "a string")?;
-                Signature::off_id(&id).0.clone_into(&mut result.id);
+                Signature::split_id(&id).0.clone_into(&mut result.id);
             }
             "name" => result.name = Some(understood(value, &path, "a string")?),
             "is_error" => result.is_error = Some(understood(value, &path, "true or false")?),
@@ -109,9 +109,9 @@ struct Mark {
 }
 
 /// Anthropic's marker, as clients of several gateways send it along.
-pub(super) fn cache_mark(value: &RawValue, path: &str) -> Result<CacheMark> {
+pub(super) fn cache_mark(value: &RawValue, path: &str) -> Result<CacheBreakpoint> {
     let mark: Mark = understood(value, path, "an object such as {\"type\": \"ephemeral\"}")?;
-    Ok(CacheMark { ttl: mark.ttl })
+    Ok(CacheBreakpoint { ttl: mark.ttl })
 }
 
 #[derive(Deserialize)]
@@ -137,7 +137,7 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
                 "a call of another type than `function` means nothing to this model's provider";
             return Err(inexpressible(&format!("{path}[{at}]"), message));
         };
-        let (id, signature) = Signature::off_id(&call.id);
+        let (id, signature) = Signature::split_id(&call.id);
         let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
         let call = ToolCall { id: id.to_owned(), name, arguments };
         Ok(Part { content: Content::ToolCall(call), cache: None, signature })
@@ -213,7 +213,7 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
         "input_audio" => {
             let sound: Sound = understood(value, path, "an object with `data` and `format`")?;
             Content::Audio(Media {
-                source: Source::Base64(sound.data),
+                source: MediaSource::Base64(sound.data),
                 media_type: sound.format.map(|it| format!("audio/{it}")),
                 ..Media::default()
             })
@@ -223,7 +223,7 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
             let file: File = understood(value, path, wanted)?;
             let mut media = match (file.file_data, file.file_id) {
                 (Some(data), _) => data_uri::bytes(&data),
-                (None, Some(id)) => Media { source: Source::Id(id), ..Media::default() },
+                (None, Some(id)) => Media { source: MediaSource::Id(id), ..Media::default() },
                 (None, None) => {
                     return Err(Error::invalid(path, format!("`{path}` must be {wanted}.")));
                 }

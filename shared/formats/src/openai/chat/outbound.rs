@@ -2,16 +2,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
-    Result,
+    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
 };
 
 use super::{
     FORMAT, OpenAiChat, answer, encode, forward, pieces::PieceReader, reader::Reader, wire,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound,
-    bound::Bounded, error_body, json,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound::Bounded, error_body, json,
 };
 
 impl Outbound for OpenAiChat {
@@ -19,7 +18,7 @@ impl Outbound for OpenAiChat {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -29,13 +28,13 @@ impl Outbound for OpenAiChat {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::encode(meaning.conversation()?, target)
+        encode::encode(canonical.conversation()?, target)
     }
 
-    fn takes_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 
@@ -52,16 +51,16 @@ impl Outbound for OpenAiChat {
             return Err(Error::new(ErrorKind::Upstream, "it gave up: finish reason `error`"));
         }
         let usage = answer.usage.and_then(wire::usage);
-        let body = match reading.purpose {
-            DecodeMode::Forward => ResponseBody::Raw(body),
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Chat(answer::read(&body).map_err(not_one)?),
         };
         Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        match reading.purpose {
-            DecodeMode::Forward => Box::new(Reader::new(reading.end)),
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        match reading.mode {
+            DecodeMode::Passthrough => Box::new(Reader::new(reading.end)),
             DecodeMode::Translate => Box::new(Bounded::new(PieceReader::new(reading.end))),
         }
     }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use bytes::Bytes;
-use canonical::{Content, Delta, Error, ErrorKind, Finish, Result, StreamEvent, Usage};
+use canonical::{Content, Delta, Error, ErrorKind, FinishReason, Result, StreamEvent, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use super::{
     reader::{Frame, cut, frame},
     wire,
 };
-use crate::{EventReader, StreamEnd, error_body, sse::Framer};
+use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
 
 /// Reads chunks into pieces until `data: [DONE]`.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl PieceReader {
         if self.id.is_none() && !choices.is_empty() {
             let id = chunk.id.filter(|it| !it.is_empty());
             self.id = Some(id.clone().unwrap_or_default());
-            events.push(StreamEvent::piece(0, Delta::Start { id, model: chunk.model }));
+            events.push(StreamEvent::delta(0, Delta::Start { id, model: chunk.model }));
         }
         for choice in choices {
             self.choice(choice, events)?;
@@ -123,7 +123,7 @@ impl PieceReader {
         if self.choices.len() <= at {
             self.choices.resize_with(at + 1, Choice::default);
         }
-        let mut push = |piece| events.push(StreamEvent::piece(index, piece));
+        let mut push = |piece| events.push(StreamEvent::delta(index, piece));
         let mut delta = choice.delta.unwrap_or_default();
         self.choices[at].refuses |= delta.refusal.as_deref().is_some_and(|it| !it.is_empty());
         let (thought, text) = delta.texts();
@@ -157,12 +157,13 @@ impl PieceReader {
     fn finish(&mut self, events: &mut Vec<StreamEvent>) {
         for (index, choice) in (0..).zip(&self.choices) {
             if !choice.finished {
-                let finish = if choice.count == 0 { Finish::Stop } else { Finish::ToolCalls };
-                events.push(StreamEvent::piece(index, Delta::Finish(finish)));
+                let finish =
+                    if choice.count == 0 { FinishReason::Stop } else { FinishReason::ToolCalls };
+                events.push(StreamEvent::delta(index, Delta::Finish(finish)));
             }
         }
         self.ended = true;
-        events.push(StreamEvent::piece(0, Delta::End));
+        events.push(StreamEvent::delta(0, Delta::End));
     }
 }
 
@@ -199,10 +200,10 @@ impl Choice {
 }
 
 fn report(usage: Option<Usage>) -> StreamEvent {
-    StreamEvent::piece(0, Delta::Usage).with_usage(usage)
+    StreamEvent::delta(0, Delta::Usage).with_usage(usage)
 }
 
-impl EventReader for PieceReader {
+impl StreamDecoder for PieceReader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());

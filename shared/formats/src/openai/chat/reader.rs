@@ -7,7 +7,7 @@ use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 
 use super::wire;
 use crate::{
-    EventReader, StreamEnd, error_body,
+    StreamDecoder, StreamEnd, error_body,
     sse::{self, Framer},
 };
 
@@ -29,14 +29,14 @@ impl Reader {
     }
 }
 
-impl EventReader for Reader {
+impl StreamDecoder for Reader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
-            let (kind, usage) = meaning(&frame)?;
+            let (kind, usage) = classify_frame(&frame)?;
             events.push(StreamEvent::frame(kind, usage, frame));
             self.finished |= kind == EventKind::Finish;
             if kind == EventKind::End {
@@ -97,7 +97,7 @@ pub(super) fn frame(frame: &[u8]) -> Result<Frame<'_>> {
 }
 
 /// What one frame means.
-fn meaning(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
+fn classify_frame(frame: &[u8]) -> Result<(EventKind, Option<Usage>)> {
     let data = match self::frame(frame)? {
         Frame::Comment => return Ok((EventKind::Comment, None)),
         Frame::Done => return Ok((EventKind::End, None)),
@@ -129,11 +129,11 @@ mod tests {
     use super::*;
 
     fn kind(data: &str) -> EventKind {
-        meaning(format!("data: {data}\n\n").as_bytes()).unwrap().0
+        classify_frame(format!("data: {data}\n\n").as_bytes()).unwrap().0
     }
 
     fn fault(frame: &str) -> Error {
-        meaning(frame.as_bytes()).unwrap_err()
+        classify_frame(frame.as_bytes()).unwrap_err()
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         let empty_reason = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
         assert_eq!(kind(empty_reason), EventKind::Content);
         assert_eq!(kind("[DONE]"), EventKind::End);
-        assert_eq!(meaning(b": ping\n\n").unwrap().0, EventKind::Comment);
+        assert_eq!(classify_frame(b": ping\n\n").unwrap().0, EventKind::Comment);
     }
 
     #[test]

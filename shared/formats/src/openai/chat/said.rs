@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use canonical::{
-    Content, Error, ErrorKind, Field, Media, Message, Part, Result, Role, Source, ToolResult,
+    Content, Error, ErrorKind, Field, Media, MediaSource, Message, Part, Result, Role, ToolResult,
 };
 use serde::Serialize;
 
@@ -305,12 +305,12 @@ fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Delta<'a
 fn address(media: &Media) -> Result<Cow<'_, str>> {
     let Media { source, media_type, name: _, detail: _ } = media;
     match (source, media_type) {
-        (Source::Url(url), _) => Ok(url.into()),
-        (Source::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
-        (Source::Base64(_), None) => {
+        (MediaSource::Url(url), _) => Ok(url.into()),
+        (MediaSource::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
+        (MediaSource::Base64(_), None) => {
             Err(inexpressible("messages", "it must know a picture's media type"))
         }
-        (Source::Text(_) | Source::Id(_), _) => {
+        (MediaSource::Text(_) | MediaSource::Id(_), _) => {
             Err(inexpressible("messages", "it takes pictures by URL or in base64 only"))
         }
     }
@@ -319,11 +319,11 @@ fn address(media: &Media) -> Result<Cow<'_, str>> {
 fn sound(media: &Media) -> Result<Sound<'_>> {
     let format = media.media_type.as_deref().and_then(|it| it.strip_prefix("audio/"));
     match (&media.source, format) {
-        (Source::Base64(data), Some(format @ ("wav" | "mp3"))) => Ok(Sound { data, format }),
-        (Source::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
+        (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => Ok(Sound { data, format }),
+        (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
             Ok(Sound { data, format: "wav" })
         }
-        (Source::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
+        (MediaSource::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
         _ => Err(inexpressible("messages", "it takes sound as wav or mp3 in base64 only")),
     }
 }
@@ -333,16 +333,16 @@ fn file(media: &Media) -> Result<Delta<'_>> {
     let filename = name.as_deref();
     let empty = File { filename, file_data: None, file_id: None };
     Ok(match source {
-        Source::Text(text) => Delta::Text { text: text.into() },
-        Source::Id(id) => Delta::File { file: File { file_id: Some(id), ..empty } },
-        Source::Base64(data) => {
+        MediaSource::Text(text) => Delta::Text { text: text.into() },
+        MediaSource::Id(id) => Delta::File { file: File { file_id: Some(id), ..empty } },
+        MediaSource::Base64(data) => {
             let kind = media_type.as_deref().unwrap_or("application/pdf");
             let file_data = Some(format!("data:{kind};base64,{data}"));
             // OpenAI refuses data without a name.
             let filename = filename.or(Some("document.pdf"));
             Delta::File { file: File { filename, file_data, file_id: None } }
         }
-        Source::Url(_) => {
+        MediaSource::Url(_) => {
             return Err(inexpressible("messages", "it takes documents in base64 only, not by URL"));
         }
     })

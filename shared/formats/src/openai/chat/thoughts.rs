@@ -102,10 +102,10 @@ pub(super) enum Thoughts {
 impl Thoughts {
     /// What a provider wants.
     pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
-        if target.unsigned {
+        if target.drop_signatures {
             return Self::Demanded;
         }
-        if !target.dialect.thoughts {
+        if !target.compatibility.reasoning_content {
             return Self::Refused;
         }
         let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
@@ -175,16 +175,16 @@ fn without_thoughts(message: &Object<'_>, thoughts: Thoughts) -> String {
 
 /// The id of a call with what has to come back with it: its own signature, or else the thought
 /// before it.
-pub(super) fn on_id(
+pub(super) fn attach_to_id(
     id: &str,
     own: Option<&Signature>,
     thought: Option<(&str, &Signature)>,
 ) -> String {
     match (own, thought) {
-        (Some(own), _) => own.on_id(id),
+        (Some(own), _) => own.attach_to_id(id),
         (None, Some((text, signature))) if text.len() + signature.data.len() <= LONGEST => {
             let maker = format!("{WITH_TEXT}{}", signature.maker);
-            Signature::new(maker, format!("{}\n{text}", signature.data)).on_id(id)
+            Signature::new(maker, format!("{}\n{text}", signature.data)).attach_to_id(id)
         }
         _ => id.to_owned(),
     }
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> Part {
-        let (plain, signature) = Signature::off_id(id);
+        let (plain, signature) = Signature::split_id(id);
         let call = ToolCall { id: plain.to_owned(), ..ToolCall::default() };
         Part { content: Content::ToolCall(call), cache: None, signature }
     }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_thought_rides_on_the_call_behind_it() {
         let signature = Signature::new("anthropic", "c2ln");
-        let id = on_id("c1", None, Some(("two\nlines", &signature)));
+        let id = attach_to_id("c1", None, Some(("two\nlines", &signature)));
         let mut calls = [call(&id)];
         let thoughts = off_calls(&[], &mut calls);
         assert_eq!(thoughts[0].content, Content::Reasoning("two\nlines".to_owned()));
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_thought_that_was_echoed_is_not_taken_twice() {
         let signature = Signature::new("anthropic", "c2ln");
-        let id = on_id("c1", None, Some(("text", &signature)));
+        let id = attach_to_id("c1", None, Some(("text", &signature)));
         let mut known = Part::new(Content::Reasoning("text".to_owned()));
         known.signature = Some(signature);
         assert!(off_calls(&[known], &mut [call(&id)]).is_empty());
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_calls_own_signature_stays_with_it() {
         let own = Signature::new("gemini", "c2ln");
-        let mut calls = [call(&on_id("c1", Some(&own), None))];
+        let mut calls = [call(&attach_to_id("c1", Some(&own), None))];
         assert!(off_calls(&[], &mut calls).is_empty());
         assert_eq!(calls[0].signature, Some(own));
     }
@@ -234,7 +234,7 @@ mod tests {
     fn what_others_signed_is_not_forwarded() {
         let signature = Signature::new("anthropic", "c2ln");
         let detail = serde_json::to_string(&Detail::new("hm", &signature)).unwrap();
-        let id = on_id("c1", None, Some(("hm", &signature)));
+        let id = attach_to_id("c1", None, Some(("hm", &signature)));
         let messages = format!(
             r#"[{{"role":"user","content":"1.0"}},{{"role":"assistant","content":null,"reasoning_content":"hm",
             "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
@@ -248,6 +248,6 @@ mod tests {
     #[test]
     fn a_long_thought_does_not_ride_on_an_id() {
         let signature = Signature::new("anthropic", "c2ln");
-        assert_eq!(on_id("c1", None, Some((&"x".repeat(LONGEST), &signature))), "c1");
+        assert_eq!(attach_to_id("c1", None, Some((&"x".repeat(LONGEST), &signature))), "c1");
     }
 }

@@ -5,27 +5,28 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Output, Raw, Reasoning, Result,
-    Schema, Tool, ToolChoice,
+    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Reasoning, ResponseFormat,
+    Result, Schema, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{effort::effort, messages};
 use crate::{
+    RawObject,
     bound::note,
     json::{self, Object, understood},
 };
 
 /// Reads a request.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     for (name, value) in json::said(raw)?.said() {
         let known = asked(&mut conversation, name, value)?
             || sampling(&mut conversation, name, value)?
             || passed_by(name, value);
         if !known {
-            note(&mut conversation.other, name.to_owned());
+            note(&mut conversation.unmapped_fields, name.to_owned());
         }
     }
     Ok(CanonicalRequest::Conversation(Box::new(conversation)))
@@ -35,14 +36,14 @@ pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
 fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
     match name {
         "messages" => {
-            conversation.turns = messages::understand(value, &mut conversation.other)?;
+            conversation.messages = messages::understand(value, &mut conversation.unmapped_fields)?;
         }
-        "tools" => conversation.tools = tools(value, &mut conversation.other)?,
+        "tools" => conversation.tools = tools(value, &mut conversation.unmapped_fields)?,
         "tool_choice" => conversation.tool_choice = Some(tool_choice(value)?),
         "parallel_tool_calls" => {
             conversation.parallel_tool_calls = Some(understood(value, name, "true or false")?);
         }
-        "response_format" => conversation.output = Some(output(value)?),
+        "response_format" => conversation.response_format = Some(output(value)?),
         "reasoning_effort" => {
             let word: Cow<'_, str> = understood(value, name, "a word")?;
             conversation.reasoning.get_or_insert_default().effort = Some(effort(&word, name)?);
@@ -244,15 +245,15 @@ struct JsonSchema<'a> {
     strict: Option<bool>,
 }
 
-fn output(value: &RawValue) -> Result<Output> {
+fn output(value: &RawValue) -> Result<ResponseFormat> {
     let path = "response_format";
     let format: Format<'_> = understood(value, path, "an object with a `type`")?;
     match (format.kind.as_ref(), format.json_schema) {
-        ("text", _) => Ok(Output::Text),
-        ("json_object", _) => Ok(Output::Json),
+        ("text", _) => Ok(ResponseFormat::Text),
+        ("json_object", _) => Ok(ResponseFormat::Json),
         ("json_schema", Some(JsonSchema { name, description, schema, strict })) => {
             let schema = schema.map_or("{}", RawValue::get).to_owned();
-            Ok(Output::Schema(Schema { name, description, schema: Json(schema), strict }))
+            Ok(ResponseFormat::Schema(Schema { name, description, schema: Json(schema), strict }))
         }
         _ => Err(Error::invalid(
             path,
@@ -277,7 +278,7 @@ fn reasoning(value: &RawValue) -> Result<Reasoning> {
     Ok(Reasoning {
         effort: if off { Some(Effort::None) } else { word },
         budget: read.max_tokens.filter(|_| !off),
-        shown: read.exclude.map(|it| !it),
+        visible: read.exclude.map(|it| !it),
     })
 }
 

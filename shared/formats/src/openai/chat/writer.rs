@@ -2,10 +2,10 @@
 //! the end.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{CallSummary, Error, EventBody, EventKind, GatewayRequest, StreamEvent};
+use canonical::{CallSummary, Error, EventBody, EventKind, StreamEvent};
 
 use super::{chunks::Chunks, error, metadata::with_metadata};
-use crate::EventWriter;
+use crate::{GatewayRequest, StreamEncoder};
 
 /// How many frames are held back at most; honest providers send two.
 const MOST_HELD: usize = 64;
@@ -42,7 +42,7 @@ impl Writer {
     }
 }
 
-impl EventWriter for Writer {
+impl StreamEncoder for Writer {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         if let EventBody::Delta(choice, piece) = event.body {
             for frame in self.chunks.write(choice, *piece, event.usage) {
@@ -79,17 +79,18 @@ fn put(event: StreamEvent, out: &mut BytesMut) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use canonical::{Raw, Task};
+    use canonical::Task;
 
     use super::*;
+    use crate::RawObject;
 
     fn event(kind: EventKind, frame: &'static str) -> StreamEvent {
         StreamEvent::frame(kind, None, Bytes::from_static(frame.as_bytes()))
     }
 
     fn writer(wants_usage: bool) -> Writer {
-        let raw = Raw { body: Bytes::new(), members: vec![] };
-        let mut request = GatewayRequest::new(&super::super::FORMAT, Task::Converse, raw);
+        let raw = RawObject { body: Bytes::new(), members: vec![] };
+        let mut request = GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw);
         request.wants_usage = wants_usage;
         Writer::new(&request)
     }

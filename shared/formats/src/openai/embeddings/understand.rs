@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Embedding, EmbeddingInput, EmbeddingPurpose, Error, ErrorKind, Raw, Result,
+    CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, Error, ErrorKind, Result,
 };
 use serde_json::value::RawValue;
 
-use crate::json;
+use crate::{RawObject, json};
 
 /// What `input` may be.
 const WANTED: &str = "a text, a list of texts, a list of tokens or a list of token lists";
@@ -15,7 +15,7 @@ const WANTED: &str = "a text, a list of texts, a list of tokens or a list of tok
 const KNOWN: &[&str] = &["dimensions", "encoding_format", "input", "input_type", "model", "user"];
 
 /// Refuses what no provider could take. The texts themselves are not read.
-pub(super) fn check(raw: &Raw) -> Result<()> {
+pub(super) fn check(raw: &RawObject) -> Result<()> {
     items(raw)?;
     dimensions(raw)?;
     wants_base64(raw)?;
@@ -23,7 +23,7 @@ pub(super) fn check(raw: &Raw) -> Result<()> {
 }
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let inputs = match items(raw)? {
         Items::One(text) => vec![EmbeddingInput::Text(json::meant(text, "input", "a text")?)],
         Items::Tokens(list) => vec![EmbeddingInput::Tokens(tokens(list, "input")?)],
@@ -41,13 +41,13 @@ pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     if named.is_some() && purpose.is_none() {
         other.push("input_type".to_owned());
     }
-    Ok(CanonicalRequest::Embedding(Embedding {
+    Ok(CanonicalRequest::Embedding(EmbeddingRequest {
         inputs,
         dimensions: dimensions(raw)?,
         base64: wants_base64(raw)?,
         purpose,
         user: user(raw)?,
-        other,
+        unmapped_fields: other,
     }))
 }
 
@@ -83,7 +83,7 @@ impl Shape {
     }
 }
 
-fn items(raw: &Raw) -> Result<Items<'_>> {
+fn items(raw: &RawObject) -> Result<Items<'_>> {
     let member = json::find(raw, "input")?.map(|it| json::text(&raw.body, &it.value));
     let Some(text) = member.filter(|it| *it != "null") else {
         return Err(Error::invalid("input", format!("`input` is missing; it must be {WANTED}.")));
@@ -129,7 +129,7 @@ fn tokens(json: &str, name: &str) -> Result<Vec<u64>> {
     json::meant(json, name, "a list of tokens, which are whole numbers")
 }
 
-fn dimensions(raw: &Raw) -> Result<Option<u64>> {
+fn dimensions(raw: &RawObject) -> Result<Option<u64>> {
     let wanted = "a whole number above 0";
     let dimensions = json::read(raw, "dimensions", wanted)?;
     if dimensions == Some(0) {
@@ -138,7 +138,7 @@ fn dimensions(raw: &Raw) -> Result<Option<u64>> {
     Ok(dimensions)
 }
 
-fn wants_base64(raw: &Raw) -> Result<bool> {
+fn wants_base64(raw: &RawObject) -> Result<bool> {
     let wanted = "`float` or `base64`";
     let format: Option<Cow<'_, str>> = json::read(raw, "encoding_format", wanted)?;
     match format.as_deref() {
@@ -151,7 +151,7 @@ fn wants_base64(raw: &Raw) -> Result<bool> {
     }
 }
 
-fn user(raw: &Raw) -> Result<Option<String>> {
+fn user(raw: &RawObject) -> Result<Option<String>> {
     json::read(raw, "user", "a string")
 }
 
@@ -172,11 +172,11 @@ mod tests {
 
     use super::*;
 
-    fn raw(json: &str) -> Raw {
+    fn raw(json: &str) -> RawObject {
         json::members(Bytes::copy_from_slice(json.as_bytes())).unwrap()
     }
 
-    fn embedding(json: &str) -> Embedding {
+    fn embedding(json: &str) -> EmbeddingRequest {
         check(&raw(json)).unwrap();
         understand(&raw(json)).unwrap().embedding().unwrap().clone()
     }
@@ -251,7 +251,10 @@ mod tests {
         assert_eq!((said.dimensions, said.base64), (Some(256), true));
         assert_eq!(said.user.as_deref(), Some("u"));
         assert_eq!(said.purpose, Some(EmbeddingPurpose::Document));
-        assert_eq!(said.other, ["truncate"]);
-        assert_eq!(embedding(r#"{"input":"a","input_type":"image"}"#).other, ["input_type"]);
+        assert_eq!(said.unmapped_fields, ["truncate"]);
+        assert_eq!(
+            embedding(r#"{"input":"a","input_type":"image"}"#).unmapped_fields,
+            ["input_type"]
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, ChatResponse, Choice, Content, Error, ErrorKind, Finish, GatewayResponse, Media,
-    Part, ResponseBody, Result, Source, ToolCall,
+    CallSummary, ChatResponse, Choice, Content, Error, ErrorKind, FinishReason, GatewayResponse,
+    Media, MediaSource, Part, ResponseBody, Result, ToolCall,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,7 +30,7 @@ pub(super) fn read(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> 
     }
     let usage = wire.usage.and_then(wire::usage);
     let body = match purpose {
-        DecodeMode::Forward => ResponseBody::Raw(body),
+        DecodeMode::Passthrough => ResponseBody::Raw(body),
         DecodeMode::Translate => ResponseBody::Chat(answer(wire)?),
     };
     Ok(GatewayResponse { body, usage })
@@ -63,24 +63,28 @@ fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
         is(|it| matches!(it, Content::ToolCall(_))),
         is(|it| matches!(it, Content::Refusal(_))) && !is(|it| matches!(it, Content::Text(..))),
     );
-    Ok(ChatResponse { id: wire.id, model: wire.model, choices: vec![Choice { parts, finish }] })
+    Ok(ChatResponse {
+        id: wire.id,
+        model: wire.model,
+        choices: vec![Choice { parts, finish_reason: finish }],
+    })
 }
 
 /// Why an answer ends: OpenAI has no word for it but where it is cut.
-pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> Finish {
+pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> FinishReason {
     if wire.status.as_deref() == Some("incomplete") {
         let details = wire.incomplete_details.as_ref();
         return match details.and_then(|it| it.reason.as_deref()) {
-            Some("content_filter") => Finish::Filtered,
-            Some("steered") => Finish::Paused,
+            Some("content_filter") => FinishReason::Filtered,
+            Some("steered") => FinishReason::Paused,
             // `max_output_tokens`, `max_messages`, and limits to come.
-            _ => Finish::Length,
+            _ => FinishReason::Length,
         };
     }
     match (calls, refuses) {
-        (true, _) => Finish::ToolCalls,
-        (false, true) => Finish::Refusal,
-        (false, false) => Finish::Stop,
+        (true, _) => FinishReason::ToolCalls,
+        (false, true) => FinishReason::Refusal,
+        (false, false) => FinishReason::Stop,
     }
 }
 
@@ -159,7 +163,7 @@ pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
 
 pub(super) fn picture(item: &wire::Item<'_>) -> Option<Part> {
     let data = wire::string(item.result)?;
-    let source = Source::Base64(data.into_owned());
+    let source = MediaSource::Base64(data.into_owned());
     let media_type = Some("image/png".to_owned());
     Some(Part::new(Content::Image(Media { source, media_type, ..Media::default() })))
 }
@@ -169,11 +173,15 @@ pub(super) fn write(response: &GatewayResponse, summary: &CallSummary) -> Bytes 
     let answer = match &response.body {
         ResponseBody::Raw(raw) => return raw.clone(),
         ResponseBody::Chat(answer) => answer,
-        ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => return Bytes::from_static(b"{}"),
+        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
+            return Bytes::from_static(b"{}");
+        }
     };
     let names = Names::new(answer.id.as_deref().unwrap_or(&summary.request_id));
-    let (said, finish) =
-        answer.choices.first().map_or((&[][..], &Finish::Stop), |it| (&it.parts, &it.finish));
+    let (said, finish) = answer
+        .choices
+        .first()
+        .map_or((&[][..], &FinishReason::Stop), |it| (&it.parts, &it.finish_reason));
     let refused = said.iter().any(|it| matches!(it.content, Content::Refusal(_)));
     let outcome = outcome(finish, refused);
     let output = names.items(said, outcome.0);

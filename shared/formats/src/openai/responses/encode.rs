@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CacheMark, Citation, Content, Conversation, Error, ErrorKind, Field, Media, Message, Output,
-    Part, Result, Role, Sampling, Source, Tool, ToolCall, ToolChoice, ToolResult,
+    CacheBreakpoint, Citation, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource,
+    Message, Part, ResponseFormat, Result, Role, Sampling, Tool, ToolCall, ToolChoice, ToolResult,
 };
 
 use super::{
@@ -32,11 +32,11 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        turns,
+        messages: turns,
         tools,
         tool_choice,
         parallel_tool_calls,
-        output,
+        response_format: output,
         sampling,
         max_tokens,
         reasoning,
@@ -47,7 +47,7 @@ pub(super) fn encode(
         verbosity,
         prompt_cache_key,
         // Whoever asks us tells the client.
-        other: _,
+        unmapped_fields: _,
     } = conversation;
     let mut page = Page::default();
     page.cache(cache.as_ref());
@@ -68,7 +68,7 @@ pub(super) fn encode(
         text: (format.is_some() || verbosity.is_some()).then_some(TextJson { format, verbosity }),
         reasoning: reasoning.as_ref().map(|it| Thinking {
             effort: it.as_effort().map(effort::word),
-            summary: (it.shown == Some(true)).then_some("auto"),
+            summary: (it.visible == Some(true)).then_some("auto"),
         }),
         include: if thinks { vec![SEALED] } else { vec![] },
         max_output_tokens: max_tokens.map(|it| page.max_tokens(it)),
@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
     }
 
     /// Here the provider caches by itself; only its newest models take marks.
-    fn cache(&mut self, mark: Option<&CacheMark>) {
+    fn cache(&mut self, mark: Option<&CacheBreakpoint>) {
         if mark.is_some() {
             self.drop(Field::Cache);
         }
@@ -114,7 +114,7 @@ impl<'a> Page<'a> {
     fn turn(&mut self, turn: &'a Message) -> Result<()> {
         let Message { role, name, parts } = turn;
         if name.is_some() {
-            self.drop(Field::SpeakerName);
+            self.drop(Field::MessageName);
         }
         for part in parts {
             self.cache(part.cache.as_ref());
@@ -178,15 +178,15 @@ impl<'a> Page<'a> {
     fn file(&mut self, media: &'a Media) -> PartJson<'a> {
         let filename = media.name.as_deref();
         let place = match &media.source {
-            Source::Url(url) => Place::FileUrl(url),
-            Source::Id(id) => Place::FileId(id),
-            Source::Text(text) => {
+            MediaSource::Url(url) => Place::FileUrl(url),
+            MediaSource::Id(id) => Place::FileId(id),
+            MediaSource::Text(text) => {
                 if filename.is_some() {
                     self.drop(Field::FileName);
                 }
                 return PartJson::InputText { text };
             }
-            Source::Base64(data) => {
+            MediaSource::Base64(data) => {
                 let kind = media.media_type.as_deref().unwrap_or("application/pdf");
                 let place = Place::FileData(format!("data:{kind};base64,{data}"));
                 // A name is demanded beside the bytes.
@@ -282,11 +282,11 @@ impl<'a> Page<'a> {
         })
     }
 
-    fn output(&mut self, output: &'a Output) -> Result<Format<'a>> {
+    fn output(&mut self, output: &'a ResponseFormat) -> Result<Format<'a>> {
         Ok(match output {
-            Output::Text => Format::Text,
-            Output::Json => Format::JsonObject,
-            Output::Schema(schema) => Format::JsonSchema {
+            ResponseFormat::Text => Format::Text,
+            ResponseFormat::Json => Format::JsonObject,
+            ResponseFormat::Schema(schema) => Format::JsonSchema {
                 name: schema.name.as_deref().unwrap_or("answer"),
                 description: schema.description.as_deref(),
                 schema: json::verbatim(&schema.schema.0)?,
@@ -351,19 +351,19 @@ fn plain(item: Item<'_>) -> Item<'_> {
 fn unknown(field: &Field, what: &str) -> Error {
     let message = format!("OpenAI Responses takes {what}");
     let mut error = Error::new(ErrorKind::Unsupported, message);
-    error.param = Some(field.plain().into_owned());
+    error.param = Some(field.openai_chat_name().into_owned());
     error
 }
 
 fn image(media: &Media) -> Result<Place<'_>> {
     Ok(match &media.source {
-        Source::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
-        Source::Id(id) => Place::FileId(id),
-        Source::Base64(data) => {
+        MediaSource::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
+        MediaSource::Id(id) => Place::FileId(id),
+        MediaSource::Base64(data) => {
             let kind = media.media_type.as_deref().unwrap_or_else(|| picture_type(data));
             Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))
         }
-        Source::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
+        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
     })
 }
 
@@ -415,7 +415,7 @@ mod tests {
 
     fn answered(parts: Vec<Part>) -> Conversation {
         let turns = vec![user("Hi"), Message::new(Role::Assistant, parts)];
-        Conversation { turns, ..Conversation::default() }
+        Conversation { messages: turns, ..Conversation::default() }
     }
 
     fn user(text: &str) -> Message {
@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn something_has_to_be_asked() {
         for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
-            let conversation = Conversation { turns, ..Conversation::default() };
+            let conversation = Conversation { messages: turns, ..Conversation::default() };
             let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unsupported);
         }
@@ -443,8 +443,12 @@ mod tests {
             ..Sampling::default()
         };
         let turns = vec![user("Hi")];
-        let conversation =
-            Conversation { turns, sampling, max_tokens: Some(5), ..Conversation::default() };
+        let conversation = Conversation {
+            messages: turns,
+            sampling,
+            max_tokens: Some(5),
+            ..Conversation::default()
+        };
         let (body, dropped) = encoded(&conversation);
         assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
         assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
@@ -481,7 +485,7 @@ mod tests {
     fn sound_is_for_somebody_else() {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
         let turns = vec![Message::new(Role::User, parts)];
-        let conversation = Conversation { turns, ..Conversation::default() };
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
         let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
         assert_eq!(encode(&conversation, &target).unwrap_err().kind, ErrorKind::Unsupported);
     }

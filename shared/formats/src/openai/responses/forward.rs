@@ -3,12 +3,12 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use canonical::{Error, Field, GatewayRequest, MARK, Raw, Result, Signature};
+use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{encode, parts, wire};
-use crate::{EncodeOptions, EncodedRequest, json};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
 
 #[derive(Serialize)]
 struct Thought<'a> {
@@ -42,15 +42,15 @@ pub(super) fn forward(
         }
     }
     let mut dropped = vec![];
-    if let Some(input) = cleaned(raw, target.unsigned, &mut dropped)? {
+    if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
         edits.set("input", input);
     }
-    for field in target.without {
+    for field in target.drop_fields {
         let is_gone = match field {
-            Field::Output => without_format(raw, &mut edits)?,
+            Field::ResponseFormat => without_format(raw, &mut edits)?,
             Field::MaxTokens => edits.remove("max_output_tokens"),
             Field::Reasoning => edits.remove("reasoning"),
-            field => edits.remove(&field.plain()),
+            field => edits.remove(&field.openai_chat_name()),
         };
         if is_gone {
             dropped.push(field.clone());
@@ -60,7 +60,7 @@ pub(super) fn forward(
 }
 
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
-fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
+fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
     let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
     if !asked && !encode::thinks(model) {
         return Ok(None);
@@ -75,7 +75,7 @@ fn included(raw: &Raw, model: &str) -> Result<Option<String>> {
 }
 
 /// The text options without the form of the answer. False where there is none.
-fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
+fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let Some(member) = json::find(raw, "text")? else { return Ok(false) };
     let text = json::text(&raw.body, &member.value);
     let mut is_gone = false;
@@ -87,11 +87,11 @@ fn without_format(raw: &Raw, edits: &mut json::Edits<'_>) -> Result<bool> {
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &Raw, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
-    let suspicious = [MARK, "item_reference", "\"reasoning\""].into_iter().any(holds);
+    let suspicious = [TAG_PREFIX, "item_reference", "\"reasoning\""].into_iter().any(holds);
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
@@ -145,14 +145,14 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
         Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
         Some("reasoning") => thought(item),
         _ => {
-            let tagged = item.call_id.as_deref().filter(|it| it.contains(MARK));
+            let tagged = item.call_id.as_deref().filter(|it| it.contains(TAG_PREFIX));
             let named = unsigned && item.id.is_some();
             if tagged.is_none() && !named {
                 return Ok(Fate::Keep);
             }
             let changed = json::edited(json.get(), |edits| {
                 if let Some(id) = tagged {
-                    edits.set("call_id", json::quoted(Signature::off_id(id).0));
+                    edits.set("call_id", json::quoted(Signature::split_id(id).0));
                 }
                 if named {
                     // Its maker would look for the thought that it came with.
@@ -189,7 +189,7 @@ mod tests {
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
         let target = EncodeOptions { model, ..EncodeOptions::default() };
-        let encoded = OpenAiResponses.forward(&request, &target).unwrap();
+        let encoded = OpenAiResponses.passthrough(&request, &target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }
 

@@ -1,6 +1,8 @@
 //! What travels towards clients: items, their parts, and the answer around them.
 
-use canonical::{Citation, Content, Finish, Media, Part as Said, Signature, Source, Usage};
+use canonical::{
+    Citation, Content, FinishReason, Media, MediaSource, Part as Said, Signature, Usage,
+};
 use serde::Serialize;
 
 use super::{
@@ -77,13 +79,17 @@ pub(super) enum Status {
 }
 
 /// How an answer ends: its status, and why it is not whole.
-pub(super) fn outcome(finish: &Finish, refused: bool) -> (Status, Option<&'static str>) {
+pub(super) fn outcome(finish: &FinishReason, refused: bool) -> (Status, Option<&'static str>) {
     match finish {
-        Finish::Stop | Finish::StopSequence(_) | Finish::ToolCalls => (Status::Completed, None),
-        Finish::Refusal if refused => (Status::Completed, None),
-        Finish::Refusal | Finish::Filtered => (Status::Incomplete, Some("content_filter")),
+        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => {
+            (Status::Completed, None)
+        }
+        FinishReason::Refusal if refused => (Status::Completed, None),
+        FinishReason::Refusal | FinishReason::Filtered => {
+            (Status::Incomplete, Some("content_filter"))
+        }
         // The nearest word for a pause: whoever asks again with this answer lets it go on.
-        Finish::Length | Finish::ContextFull | Finish::Paused => {
+        FinishReason::Length | FinishReason::ContextFull | FinishReason::Paused => {
             (Status::Incomplete, Some("max_output_tokens"))
         }
     }
@@ -244,17 +250,19 @@ impl Names {
 /// A picture as an item; its address where it has one only.
 pub(super) fn picture(id: String, media: &Media) -> Result<Item, String> {
     match &media.source {
-        Source::Base64(data) => {
+        MediaSource::Base64(data) => {
             let result = data.clone();
             Ok(Item::ImageGenerationCall { id, status: Status::Completed, result })
         }
-        Source::Url(text) | Source::Text(text) | Source::Id(text) => Err(text.clone()),
+        MediaSource::Url(text) | MediaSource::Text(text) | MediaSource::Id(text) => {
+            Err(text.clone())
+        }
     }
 }
 
 /// A call's id with what proves the call.
 pub(super) fn signed(id: &str, signature: Option<&Signature>) -> String {
-    signature.map_or_else(|| id.to_owned(), |it| it.on_id(id))
+    signature.map_or_else(|| id.to_owned(), |it| it.attach_to_id(id))
 }
 
 /// Arguments as clients parse them.

@@ -1,6 +1,8 @@
 //! Parts of items, read: from clients and from providers alike.
 
-use canonical::{CacheMark, Citation, Content, Error, Media, Part, Result, Signature, Source};
+use canonical::{
+    CacheBreakpoint, Citation, Content, Error, Media, MediaSource, Part, Result, Signature,
+};
 use serde_json::value::RawValue;
 
 use super::{FORMAT, wire};
@@ -27,7 +29,7 @@ fn part(wire: wire::Part<'_>, path: &str) -> Result<Part> {
     let cache = wire
         .prompt_cache_breakpoint
         .as_ref()
-        .map(|it| CacheMark { ttl: it.ttl.as_ref().map(ToString::to_string) });
+        .map(|it| CacheBreakpoint { ttl: it.ttl.as_ref().map(ToString::to_string) });
     let missing = |what: &str| {
         let path = format!("{path}.{what}");
         Error::invalid(&path, format!("`{path}` is missing."))
@@ -46,7 +48,7 @@ fn part(wire: wire::Part<'_>, path: &str) -> Result<Part> {
         "input_audio" => {
             let audio = wire.input_audio.ok_or_else(|| missing("input_audio"))?;
             let media_type = Some(format!("audio/{}", audio.format));
-            let source = Source::Base64(audio.data.into_owned());
+            let source = MediaSource::Base64(audio.data.into_owned());
             Content::Audio(Media { source, media_type, ..Media::default() })
         }
         _ => {
@@ -65,7 +67,7 @@ fn image(wire: &wire::Part<'_>) -> Option<Media> {
     let detail = wire.detail.as_deref().filter(|it| *it != "auto").map(str::to_owned);
     let media = match (&wire.image_url, &wire.file_id) {
         (Some(url), _) => data_uri::at(url),
-        (None, Some(id)) => Media { source: Source::Id(id.to_string()), ..Media::default() },
+        (None, Some(id)) => Media { source: MediaSource::Id(id.to_string()), ..Media::default() },
         (None, None) => return None,
     };
     Some(Media { detail, ..media })
@@ -75,8 +77,12 @@ fn file(wire: &wire::Part<'_>) -> Option<Media> {
     let name = wire.filename.as_ref().map(ToString::to_string);
     let media = match (&wire.file_data, &wire.file_url, &wire.file_id) {
         (Some(data), _, _) => data_uri::bytes(data),
-        (None, Some(url), _) => Media { source: Source::Url(url.to_string()), ..Media::default() },
-        (None, None, Some(id)) => Media { source: Source::Id(id.to_string()), ..Media::default() },
+        (None, Some(url), _) => {
+            Media { source: MediaSource::Url(url.to_string()), ..Media::default() }
+        }
+        (None, None, Some(id)) => {
+            Media { source: MediaSource::Id(id.to_string()), ..Media::default() }
+        }
         (None, None, None) => return None,
     };
     Some(Media { name, ..media })

@@ -3,13 +3,15 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
-use canonical::{Content, Delta, Error, ErrorKind, EventKind, Finish, Result, StreamEvent, Usage};
+use canonical::{
+    Content, Delta, Error, ErrorKind, EventKind, FinishReason, Result, StreamEvent, Usage,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{answer, parts, wire};
 use crate::{
-    DecodeMode, EventReader, error_body,
+    DecodeMode, StreamDecoder, error_body,
     sse::{self, Framer},
 };
 
@@ -80,7 +82,7 @@ impl Reader {
         let kind = kind(&said);
         self.answered |= kind.is_meaningful();
         match self.purpose {
-            DecodeMode::Forward => self.pass(kind, frame, events),
+            DecodeMode::Passthrough => self.pass(kind, frame, events),
             DecodeMode::Translate => self.heard.event(&said, events)?,
         }
         Ok(())
@@ -88,7 +90,7 @@ impl Reader {
 
     /// Keeps a frame for a client of the same format.
     fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
-        if self.purpose == DecodeMode::Forward {
+        if self.purpose == DecodeMode::Passthrough {
             events.push(StreamEvent::frame(kind, None, frame.clone()));
         }
     }
@@ -107,7 +109,7 @@ impl Reader {
         }
         let usage = response.usage.and_then(wire::usage);
         match self.purpose {
-            DecodeMode::Forward => {
+            DecodeMode::Passthrough => {
                 events.push(StreamEvent::frame(EventKind::Finish, usage, frame.clone()));
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
@@ -118,7 +120,7 @@ impl Reader {
     }
 }
 
-impl EventReader for Reader {
+impl StreamDecoder for Reader {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         if self.ended {
             return Ok(());
@@ -248,7 +250,7 @@ impl Heard {
                 let response = said.response.and_then(|it| serde_json::from_str(it.get()).ok());
                 let response: wire::Response<'_> = response.unwrap_or_default();
                 let start = Delta::Start { id: response.id, model: response.model };
-                events.push(StreamEvent::piece(0, start));
+                events.push(StreamEvent::delta(0, start));
             }
             "response.output_item.added" => self.opened(at, said.item, events),
             "response.output_item.done" => {
@@ -311,7 +313,7 @@ impl Heard {
         self.calls += 1;
         let wish = answer::call(item, call);
         let piece = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
-        events.push(StreamEvent::piece(0, piece));
+        events.push(StreamEvent::delta(0, piece));
     }
 
     /// Passes on what is new.
@@ -335,7 +337,7 @@ impl Heard {
             (Say::Arguments, None) => return,
         };
         *heeded.parts.entry(part).or_default() += text.len();
-        events.push(StreamEvent::piece(0, piece));
+        events.push(StreamEvent::delta(0, piece));
     }
 
     /// Passes on what deltas did not bring of a part that is told whole.
@@ -350,14 +352,14 @@ impl Heard {
     fn summary(&mut self, at: u64, part: u64, events: &mut Vec<StreamEvent>) {
         let last = self.items.entry(at).or_default().summary.replace(part);
         if last.is_some_and(|it| it != part) {
-            events.push(StreamEvent::piece(0, Delta::Reasoning(parts::BREAK.to_owned())));
+            events.push(StreamEvent::delta(0, Delta::Reasoning(parts::BREAK.to_owned())));
         }
     }
 
     fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
         if let Some(citation) = annotation.and_then(parts::citation) {
             self.items.entry(at).or_default().citations += 1;
-            events.push(StreamEvent::piece(0, Delta::Citation(citation)));
+            events.push(StreamEvent::delta(0, Delta::Citation(citation)));
         }
     }
 
@@ -383,7 +385,7 @@ impl Heard {
             self.more((at, 0), Say::Thought, &parts::thought(item), events);
         }
         let proof = parts::reasoning(item).and_then(|it| it.signature);
-        events.extend(proof.map(|it| StreamEvent::piece(0, Delta::Signature(it))));
+        events.extend(proof.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
     }
 
     fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
@@ -393,10 +395,10 @@ impl Heard {
                 Content::Text(text, citations) => {
                     self.rest((at, index), Say::Text, &text, events);
                     let citations = citations.into_iter().filter(|_| !cited);
-                    events.extend(citations.map(|it| StreamEvent::piece(0, Delta::Citation(it))));
+                    events.extend(citations.map(|it| StreamEvent::delta(0, Delta::Citation(it))));
                 }
                 Content::Refusal(text) => self.rest((at, index), Say::Refusal, &text, events),
-                Content::Image(media) => events.push(StreamEvent::piece(0, Delta::Image(media))),
+                Content::Image(media) => events.push(StreamEvent::delta(0, Delta::Image(media))),
                 _ => {}
             }
         }
@@ -416,9 +418,10 @@ impl Heard {
                 self.done(at, item, events)?;
             }
         }
-        let finish: Finish = answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
-        events.push(StreamEvent::piece(0, Delta::Finish(finish)).with_usage(usage));
-        events.push(StreamEvent::piece(0, Delta::End));
+        let finish: FinishReason =
+            answer::finish(response, 0 < self.calls, self.refusals && !self.texts);
+        events.push(StreamEvent::delta(0, Delta::Finish(finish)).with_usage(usage));
+        events.push(StreamEvent::delta(0, Delta::End));
         Ok(())
     }
 }

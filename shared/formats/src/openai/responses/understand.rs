@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, Json, Message, Output, Part, Raw, Reasoning,
+    CanonicalRequest, Content, Conversation, Error, Json, Message, Part, Reasoning, ResponseFormat,
     Result, Role, Schema, Signature, Tool, ToolCall, ToolChoice, ToolResult,
 };
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::{
     tool_name::{self, ToolName},
     wire,
 };
-use crate::{bound, json, openai::chat::effort::effort};
+use crate::{RawObject, bound, json, openai::chat::effort::effort};
 
 /// Members that are read one by one, or that mean nothing to others by their nature.
 const KNOWN: &[&str] = &[
@@ -47,10 +47,10 @@ const KNOWN: &[&str] = &[
 ];
 
 /// Reads a request for a provider that speaks another format.
-pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
+pub(super) fn understand(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut talk = Conversation::default();
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
-        talk.turns.push(Message::new(Role::System, vec![Part::text(rules)]));
+        talk.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
     }
     input(raw, &mut talk)?;
     tools(raw, &mut talk)?;
@@ -67,11 +67,11 @@ pub(super) fn understand(raw: &Raw) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(talk)))
 }
 
-fn input(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn input(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "a text or a list of items";
     let Some(input) = json::read::<&RawValue>(raw, "input", wanted)? else { return Ok(()) };
     if let Some(text) = wire::string(Some(input)) {
-        talk.turns.push(Message::new(Role::User, vec![Part::text(text)]));
+        talk.messages.push(Message::new(Role::User, vec![Part::text(text)]));
         return Ok(());
     }
     let items: Vec<&RawValue> = json::read(raw, "input", wanted)?.unwrap_or_default();
@@ -95,9 +95,9 @@ fn item(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result<()
         "custom_tool_call" => answered(talk, Some(call(item, path, true)?)),
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
-            match talk.turns.last_mut() {
+            match talk.messages.last_mut() {
                 Some(last) if is_of_results(last) => last.parts.push(result),
-                _ => talk.turns.push(Message::new(Role::User, vec![result])),
+                _ => talk.messages.push(Message::new(Role::User, vec![result])),
             }
         }
         "additional_tools" => added(item, path, talk)?,
@@ -127,7 +127,7 @@ fn message(item: &wire::Item<'_>, path: &str, talk: &mut Conversation) -> Result
     if role == Role::Assistant {
         answered(talk, parts);
     } else {
-        talk.turns.push(Message::new(role, parts));
+        talk.messages.push(Message::new(role, parts));
     }
     Ok(())
 }
@@ -138,9 +138,9 @@ fn answered(talk: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
     if parts.peek().is_none() {
         return;
     }
-    match talk.turns.last_mut() {
+    match talk.messages.last_mut() {
         Some(last) if last.role == Role::Assistant => last.parts.extend(parts),
-        _ => talk.turns.push(Message::new(Role::Assistant, parts.collect())),
+        _ => talk.messages.push(Message::new(Role::Assistant, parts.collect())),
     }
 }
 
@@ -154,7 +154,7 @@ fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signa
         let path = format!("{path}.call_id");
         Error::invalid(&path, format!("`{path}` is missing."))
     })?;
-    Ok(Signature::off_id(id))
+    Ok(Signature::split_id(id))
 }
 
 fn call(item: &wire::Item<'_>, path: &str, custom: bool) -> Result<Part> {
@@ -214,7 +214,7 @@ struct Grammar<'a> {
     definition: Option<Cow<'a, str>>,
 }
 
-fn tools(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn tools(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let list: Option<Vec<&RawValue>> = json::read(raw, "tools", "a list of tools")?;
     for (at, json) in list.unwrap_or_default().into_iter().enumerate() {
         tool(json, None, &format!("tools[{at}]"), talk)?;
@@ -304,7 +304,7 @@ struct Allowed<'a> {
     name: Option<String>,
 }
 
-fn choice(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn choice(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "`auto`, `none`, `required`, or an object with a `type`";
     let wrong = || Error::invalid("tool_choice", format!("`tool_choice` must be {wanted}."));
     let Some(json) = json::read::<&RawValue>(raw, "tool_choice", wanted)? else { return Ok(()) };
@@ -359,15 +359,15 @@ struct Format<'a> {
     strict: Option<bool>,
 }
 
-fn form(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn form(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let text: Option<Text<'_>> = json::read(raw, "text", "an object with a `format`")?;
     let Some(text) = text else { return Ok(()) };
     talk.verbosity = text.verbosity;
     let Some(format) = text.format else { return Ok(()) };
-    talk.output = Some(match (format.kind.as_ref(), format.schema) {
-        ("text", _) => Output::Text,
-        ("json_object", _) => Output::Json,
-        ("json_schema", Some(schema)) => Output::Schema(Schema {
+    talk.response_format = Some(match (format.kind.as_ref(), format.schema) {
+        ("text", _) => ResponseFormat::Text,
+        ("json_object", _) => ResponseFormat::Json,
+        ("json_schema", Some(schema)) => ResponseFormat::Schema(Schema {
             name: format.name,
             description: format.description,
             schema: Json(schema.get().to_owned()),
@@ -399,14 +399,14 @@ struct Thinking<'a> {
     mode: Option<&'a RawValue>,
 }
 
-fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn thinking(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let wanted = "an object such as {\"effort\": \"low\"}";
     let thinking: Option<Thinking<'_>> = json::read(raw, "reasoning", wanted)?;
     let Some(thinking) = thinking else { return Ok(()) };
     let word = thinking.effort.as_deref();
     let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
-    talk.reasoning = Some(Reasoning { effort, budget: None, shown });
+    talk.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
     if thinking.context.is_some() {
         other(talk, "reasoning.context".to_owned());
     }
@@ -416,7 +416,7 @@ fn thinking(raw: &Raw, talk: &mut Conversation) -> Result<()> {
     Ok(())
 }
 
-fn metadata(raw: &Raw) -> Result<Vec<(String, String)>> {
+fn metadata(raw: &RawObject) -> Result<Vec<(String, String)>> {
     let wrong = || Error::invalid("metadata", "`metadata` must be an object of texts.");
     let json = json::read::<&RawValue>(raw, "metadata", "an object of texts")?;
     let Some(json) = json else { return Ok(vec![]) };
@@ -430,7 +430,7 @@ fn metadata(raw: &Raw) -> Result<Vec<(String, String)>> {
         .map_err(|error| wrong().caused_by(json::unquoted(&error)))
 }
 
-fn user(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn user(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let user: Option<String> = json::read(raw, "user", "a text")?;
     let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
     if user.is_some() && safety.is_some() && user != safety {
@@ -441,7 +441,7 @@ fn user(raw: &Raw, talk: &mut Conversation) -> Result<()> {
 }
 
 /// Notes what no other format has a word for.
-fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
+fn others(raw: &RawObject, talk: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
     for wish in included.unwrap_or_default().into_iter().filter(|it| it != encode::SEALED) {
         other(talk, format!("include[]={wish}"));
@@ -465,7 +465,7 @@ fn others(raw: &Raw, talk: &mut Conversation) -> Result<()> {
 }
 
 fn other(talk: &mut Conversation, name: String) {
-    bound::note(&mut talk.other, name);
+    bound::note(&mut talk.unmapped_fields, name);
 }
 
 #[cfg(test)]
@@ -491,10 +491,10 @@ mod tests {
             {"type":"function_call_output","call_id":"c2","output":"2"},
             {"role":"user","content":"z"}]}"#,
         );
-        let shape: Vec<_> = talk.turns.iter().map(|it| (it.role, it.parts.len())).collect();
+        let shape: Vec<_> = talk.messages.iter().map(|it| (it.role, it.parts.len())).collect();
         let wanted = [(Role::User, 1), (Role::Assistant, 4), (Role::User, 2), (Role::User, 1)];
         assert_eq!(shape, wanted);
-        let signature = talk.turns[1].parts[0].signature.as_ref().unwrap();
+        let signature = talk.messages[1].parts[0].signature.as_ref().unwrap();
         assert_eq!(parts::unsealed(signature), Some(("rs_1", "e")));
     }
 

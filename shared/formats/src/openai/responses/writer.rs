@@ -4,8 +4,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, Finish, GatewayRequest,
-    Media, Signature, StreamEvent, Usage,
+    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason, Media,
+    Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::{
     stream::{OfAnswer, Stream, Within, within},
     wire,
 };
-use crate::{EventWriter, openai::chat, sse};
+use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
 /// Writes one answer.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Writer {
     open: Open,
     /// Calls that wait until the one that is open has all of its arguments.
     waiting: Vec<Call>,
-    finish: Option<Finish>,
+    finish: Option<FinishReason>,
     refused: bool,
     usage: Option<Usage>,
     /// The first frame of an answer that is passed on: it names the answer, should it fail.
@@ -343,7 +343,7 @@ impl Writer {
     }
 }
 
-impl EventWriter for Writer {
+impl StreamEncoder for Writer {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
@@ -488,17 +488,17 @@ fn end_part(stream: &mut Stream, id: &str, parts: &[Part], out: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
-    use canonical::{Raw, Task};
+    use canonical::Task;
 
     use super::*;
+    use crate::RawObject;
 
     fn written(pieces: Vec<Delta>) -> String {
-        let raw = Raw { body: Bytes::new(), members: vec![] };
-        let mut writer =
-            Writer::new(&GatewayRequest::new(&super::super::FORMAT, Task::Converse, raw));
+        let raw = RawObject { body: Bytes::new(), members: vec![] };
+        let mut writer = Writer::new(&GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw));
         let mut out = BytesMut::new();
         for piece in pieces {
-            writer.write(StreamEvent::piece(0, piece), &mut out);
+            writer.write(StreamEvent::delta(0, piece), &mut out);
         }
         writer.end(&CallSummary::default(), &mut out);
         String::from_utf8(out.to_vec()).unwrap()
@@ -527,7 +527,7 @@ mod tests {
             arguments(1, "{\"b\""),
             arguments(0, "{\"a\":1}"),
             arguments(1, ":2}"),
-            Delta::Finish(Finish::ToolCalls),
+            Delta::Finish(FinishReason::ToolCalls),
         ]);
         let wanted = [
             "created",
@@ -562,7 +562,7 @@ mod tests {
             Delta::Reasoning("Hm.".to_owned()),
             Delta::Signature(signature),
             Delta::Text("42".to_owned()),
-            Delta::Finish(Finish::Stop),
+            Delta::Finish(FinishReason::Stop),
         ]);
         assert_eq!(out.matches(&format!(r#""encrypted_content":"{tag}""#)).count(), 2);
         assert!(out.contains(r#""output_index":1"#));

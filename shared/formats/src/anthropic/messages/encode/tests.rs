@@ -17,7 +17,7 @@ fn target(model: &str) -> EncodeOptions<'_> {
 
 fn asked(text: &str) -> Conversation {
     let turns = vec![Message::new(Role::User, vec![Part::text(text)])];
-    Conversation { turns, ..Conversation::default() }
+    Conversation { messages: turns, ..Conversation::default() }
 }
 
 fn sent(conversation: &Conversation, model: &str) -> (Value, Vec<Field>) {
@@ -39,10 +39,10 @@ fn in_a_loop(thought: Option<Signature>) -> Conversation {
         thought.signature = Some(signature);
         parts.insert(0, thought);
     }
-    conversation.turns.push(Message::new(Role::Assistant, parts));
+    conversation.messages.push(Message::new(Role::Assistant, parts));
     let result = ToolResult { id: "t1".to_owned(), ..ToolResult::default() };
     let parts = vec![Part::new(Content::ToolResult(result))];
-    conversation.turns.push(Message::new(Role::User, parts));
+    conversation.messages.push(Message::new(Role::User, parts));
     conversation.tools.push(Offer { name: "f".to_owned(), ..Offer::default() });
     conversation.reasoning = effort(Effort::High);
     conversation
@@ -137,14 +137,14 @@ fn a_schema_is_sent_where_it_is_taken() {
     let schema =
         Json(r#"{"type":"object","properties":{},"additionalProperties":false}"#.to_owned());
     let name = Some("n".to_owned());
-    conversation.output =
-        Some(Output::Schema(Schema { name, description: None, schema, strict: None }));
+    conversation.response_format =
+        Some(ResponseFormat::Schema(Schema { name, description: None, schema, strict: None }));
     let (body, dropped) = sent(&conversation, OLD);
     assert_eq!(body["output_config"]["format"]["schema"]["title"], "n");
     assert!(dropped.is_empty());
-    assert_eq!(sent(&conversation, "claude-sonnet-4-20250514").1, [Field::Output]);
-    conversation.output = Some(Output::Json);
-    assert_eq!(sent(&conversation, OLD).1, [Field::Output]);
+    assert_eq!(sent(&conversation, "claude-sonnet-4-20250514").1, [Field::ResponseFormat]);
+    conversation.response_format = Some(ResponseFormat::Json);
+    assert_eq!(sent(&conversation, OLD).1, [Field::ResponseFormat]);
 }
 
 #[test]
@@ -153,18 +153,18 @@ fn calls_and_results_must_belong_together() {
         converse(conversation, &target(OLD)).unwrap_err().message().to_owned()
     };
     let mut conversation = in_a_loop(None);
-    conversation.turns.remove(2);
-    conversation.turns.push(Message::new(Role::User, vec![Part::text("So?")]));
+    conversation.messages.remove(2);
+    conversation.messages.push(Message::new(Role::User, vec![Part::text("So?")]));
     assert!(refused(&conversation).contains("`t1` has no result"));
     let mut conversation = in_a_loop(None);
-    conversation.turns.remove(1);
+    conversation.messages.remove(1);
     assert!(refused(&conversation).contains("`t1` has no such call"));
 }
 
 #[test]
 fn a_beginning_is_continued_by_older_models_only() {
     let mut conversation = asked("Hi");
-    conversation.turns.push(Message::new(Role::Assistant, vec![Part::text("Well, \n")]));
+    conversation.messages.push(Message::new(Role::Assistant, vec![Part::text("Well, \n")]));
     assert_eq!(sent(&conversation, OLD).0["messages"][1]["content"][0]["text"], "Well,");
     let error = converse(&conversation, &target(NEW)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);

@@ -1,6 +1,8 @@
 //! Blocks of a client's messages.
 
-use canonical::{Content, Error, Media, Part, Result, Signature, Source, ToolCall, ToolResult};
+use canonical::{
+    Content, Error, Media, MediaSource, Part, Result, Signature, ToolCall, ToolResult,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -99,7 +101,7 @@ fn read(
         }
         "redacted_thinking" => {
             let data = needed(block.data, path, "data")?;
-            let foreign = data.starts_with(canonical::MARK);
+            let foreign = data.starts_with(canonical::TAG_PREFIX);
             let own = || Some(content::redact(&data));
             let signature = if foreign { content::read_signature(&data) } else { own() };
             thought(String::new(), signature)
@@ -155,10 +157,10 @@ fn media(
         block.source.ok_or_else(|| Error::invalid(&path, format!("`{path}` is missing.")))?;
     let place: Place<'_> = understood(json, &path, "an object with a `type`")?;
     let source = match place.kind.as_str() {
-        "base64" => Source::Base64(needed(place.data, &path, "data")?),
-        "text" => Source::Text(needed(place.data, &path, "data")?),
-        "url" => Source::Url(needed(place.url, &path, "url")?),
-        "file" => Source::Id(needed(place.file_id, &path, "file_id")?),
+        "base64" => MediaSource::Base64(needed(place.data, &path, "data")?),
+        "text" => MediaSource::Text(needed(place.data, &path, "data")?),
+        "url" => MediaSource::Url(needed(place.url, &path, "url")?),
+        "file" => MediaSource::Id(needed(place.file_id, &path, "file_id")?),
         "content" => {
             let content = place.content.ok_or_else(|| missing(&path, "content"))?;
             let mut text = vec![];
@@ -168,7 +170,7 @@ fn media(
                     _ => parts.push(part),
                 }
             }
-            Source::Text(text.join("\n"))
+            MediaSource::Text(text.join("\n"))
         }
         _ => {
             let message =
@@ -199,7 +201,7 @@ fn search_result(block: &Block<'_>, path: &str, other: &mut Vec<String>) -> Resu
 
 fn tool_use(block: Block<'_>, path: &str) -> Result<Part> {
     let id = needed(block.id, path, "id")?;
-    let (id, signature) = Signature::off_id(&id);
+    let (id, signature) = Signature::split_id(&id);
     let arguments = match block.input {
         Some(input) => {
             understood::<Object<'_>>(input, &format!("{path}.input"), "an object")?;
@@ -219,7 +221,7 @@ fn tool_result(block: Block<'_>, path: &str, other: &mut Vec<String>) -> Result<
     let id = needed(block.tool_use_id, path, "tool_use_id")?;
     let content = block.content.map(|it| parts(it, &format!("{path}.content"), other));
     Ok(Part::new(Content::ToolResult(ToolResult {
-        id: Signature::off_id(&id).0.to_owned(),
+        id: Signature::split_id(&id).0.to_owned(),
         name: None,
         parts: content.transpose()?.unwrap_or_default(),
         is_error: block.is_error,

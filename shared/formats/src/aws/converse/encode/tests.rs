@@ -1,8 +1,8 @@
 //! Whole requests.
 
 use canonical::{
-    CacheMark, Citation, Content, Json, Media, Message, Part, Role, Sampling, Signature, Source,
-    Tool, ToolCall, ToolResult,
+    CacheBreakpoint, Citation, Content, Json, Media, MediaSource, Message, Part, Role, Sampling,
+    Signature, Tool, ToolCall, ToolResult,
 };
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn refused(turns: Vec<Message>) -> Error {
 }
 
 fn of(turns: Vec<Message>) -> Conversation {
-    Conversation { turns, ..Conversation::default() }
+    Conversation { messages: turns, ..Conversation::default() }
 }
 
 fn user(parts: Vec<Part>) -> Message {
@@ -56,13 +56,13 @@ fn thought(said: &str, signature: Option<Signature>) -> Part {
 }
 
 fn marked(part: Part, ttl: Option<&str>) -> Part {
-    Part { cache: Some(CacheMark { ttl: ttl.map(str::to_owned) }), ..part }
+    Part { cache: Some(CacheBreakpoint { ttl: ttl.map(str::to_owned) }), ..part }
 }
 
 #[test]
 fn everything_has_its_place() {
     let said = Conversation {
-        turns: vec![
+        messages: vec![
             Message::new(Role::System, vec![text("Be brief.")]),
             user(vec![text("Hello")]),
             model(vec![text("Hi")]),
@@ -77,7 +77,7 @@ fn everything_has_its_place() {
         max_tokens: Some(100),
         metadata: vec![("team".to_owned(), "a".to_owned()), ("odd".to_owned(), "{}".to_owned())],
         service_tier: Some("flex".to_owned()),
-        output: Some(Output::Schema(Schema {
+        response_format: Some(ResponseFormat::Schema(Schema {
             name: Some("reply".to_owned()),
             description: None,
             schema: Json(r#"{"type":"object","additionalProperties":false}"#.to_owned()),
@@ -112,7 +112,7 @@ fn everything_has_its_place() {
 #[test]
 fn what_has_no_word_is_told() {
     let said = Conversation {
-        output: Some(Output::Json),
+        response_format: Some(ResponseFormat::Json),
         user: Some("u".to_owned()),
         verbosity: Some("low".to_owned()),
         prompt_cache_key: Some("k".to_owned()),
@@ -123,7 +123,7 @@ fn what_has_no_word_is_told() {
     let (body, dropped) = sent(&said, LLAMA);
     assert_eq!(body, json!({"messages": [{"role": "user", "content": [{"text": "a"}]}]}));
     let wanted = [
-        Field::Output,
+        Field::ResponseFormat,
         Field::Seed,
         Field::N,
         Field::User,
@@ -253,7 +253,7 @@ fn a_thought_goes_back_to_its_maker_only() {
 fn marks_stand_behind_what_they_cover() {
     let mut inner = result("c1", "x", None);
     if let Content::ToolResult(result) = &mut inner.content {
-        result.parts[0].cache = Some(CacheMark::default());
+        result.parts[0].cache = Some(CacheBreakpoint::default());
     }
     let turns = vec![
         Message::new(Role::System, vec![marked(text("rules"), Some("1h")), text("more")]),
@@ -261,7 +261,8 @@ fn marks_stand_behind_what_they_cover() {
         model(vec![call("c1", "{}")]),
         user(vec![inner, text("b")]),
     ];
-    let said = Conversation { cache: Some(CacheMark { ttl: Some("2h".to_owned()) }), ..of(turns) };
+    let said =
+        Conversation { cache: Some(CacheBreakpoint { ttl: Some("2h".to_owned()) }), ..of(turns) };
     let (body, dropped) = sent(&said, CLAUDE);
     let point = json!({"cachePoint": {"type": "default"}});
     let hour = json!({"cachePoint": {"type": "default", "ttl": "1h"}});
@@ -279,7 +280,7 @@ fn marks_stand_behind_what_they_cover() {
 fn what_is_shown_has_a_format() {
     let shown = |content: fn(Media) -> Content, media_type: &str, name: Option<&str>| {
         Part::new(content(Media {
-            source: Source::Base64("AAAA".to_owned()),
+            source: MediaSource::Base64("AAAA".to_owned()),
             media_type: Some(media_type.to_owned()),
             name: name.map(str::to_owned),
             detail: None,
@@ -350,8 +351,10 @@ fn a_schema_is_for_models_that_keep_to_one() {
         schema: Json(r#"{"type":"object","minProperties":1}"#.to_owned()),
         strict: None,
     };
-    let said =
-        Conversation { output: Some(Output::Schema(schema)), ..of(vec![user(vec![text("a")])]) };
+    let said = Conversation {
+        response_format: Some(ResponseFormat::Schema(schema)),
+        ..of(vec![user(vec![text("a")])])
+    };
     let place = "/outputConfig/textFormat/structure/jsonSchema/schema";
     let (body, dropped) = sent(&said, LLAMA);
     assert_eq!(body.pointer(place), Some(&json!(r#"{"type":"object","minProperties":1}"#)));
@@ -361,7 +364,7 @@ fn a_schema_is_for_models_that_keep_to_one() {
     assert!(!body.pointer(place).unwrap().as_str().unwrap().contains("\"minProperties\":"));
     assert!(dropped.contains(&Field::SchemaKeyword("minProperties".to_owned())), "{dropped:?}");
     let (body, dropped) = sent(&said, "anthropic.claude-3-haiku-20240307-v1:0");
-    assert_eq!((body.pointer(place), dropped), (None, vec![Field::Output]));
+    assert_eq!((body.pointer(place), dropped), (None, vec![Field::ResponseFormat]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Streams, frame by frame.
 
-use canonical::{EventBody, EventKind, Finish};
+use canonical::{EventBody, EventKind, FinishReason};
 use testkit::bedrock::{Frame, frames};
 
 use super::*;
@@ -83,7 +83,7 @@ fn what_is_newer_than_this_breaks_nothing() {
     let stop = Frame::Event("messageStop", r#"{"stopReason":"bored"}"#);
     let (events, fault) = read(&[unknown, Frame::Event("contentBlockDelta", delta), stop]);
     assert!(fault.is_none());
-    assert_eq!(events[0], StreamEvent::piece(0, Delta::Finish(Finish::Stop)));
+    assert_eq!(events[0], StreamEvent::delta(0, Delta::Finish(FinishReason::Stop)));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_picture_comes_when_it_is_complete() {
     let EventBody::Delta(0, piece) = &events[0].body else { panic!("{events:?}") };
     let Delta::Image(media) = &**piece else { panic!("{events:?}") };
     assert_eq!(media.media_type.as_deref(), Some("image/png"));
-    assert_eq!(media.source, canonical::Source::Base64("AAAAAAAA".to_owned()));
+    assert_eq!(media.source, canonical::MediaSource::Base64("AAAAAAAA".to_owned()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ const LLAMA: &str = "meta.llama3-1-8b-instruct-v1:0";
 fn asked(effort: Effort) -> Conversation {
     let reasoning = Reasoning { effort: Some(effort), ..Reasoning::default() };
     let hello = canonical::Message::new(canonical::Role::User, vec![canonical::Part::text("a")]);
-    Conversation { turns: vec![hello], reasoning: Some(reasoning), ..Conversation::default() }
+    Conversation { messages: vec![hello], reasoning: Some(reasoning), ..Conversation::default() }
 }
 
 /// The base set, what is sent beside it, the effort, and what is dropped.
@@ -48,11 +48,11 @@ fn a_thought_that_is_not_known_ends_the_thinking() {
     let mut thought = canonical::Part::new(canonical::Content::Reasoning("hm".to_owned()));
     thought.signature = Some(canonical::Signature::new("anthropic", "s"));
     let model = |parts| canonical::Message::new(canonical::Role::Assistant, parts);
-    conversation.turns.push(model(vec![call.clone()]));
-    conversation.turns.push(canonical::Message::new(canonical::Role::User, vec![result]));
+    conversation.messages.push(model(vec![call.clone()]));
+    conversation.messages.push(canonical::Message::new(canonical::Role::User, vec![result]));
     assert_eq!(said(&conversation, OLD).1, [Field::Reasoning]);
     assert_eq!(said(&conversation, ADAPTIVE).1, []);
-    conversation.turns[1] = model(vec![thought, call]);
+    conversation.messages[1] = model(vec![thought, call]);
     assert_eq!(said(&conversation, OLD).1, []);
 }
 
@@ -118,8 +118,8 @@ fn the_temperature_ends_at_one() {
 #[test]
 fn a_thought_that_nobody_wants_to_see_is_hidden_where_that_can_be_said() {
     let mut conversation = asked(Effort::Low);
-    conversation.reasoning.as_mut().unwrap().shown = Some(false);
+    conversation.reasoning.as_mut().unwrap().visible = Some(false);
     assert!(said(&conversation, ADAPTIVE).0.contains(r#""display":"omitted""#));
     let dropped = said(&conversation, "openai.gpt-oss-20b-1:0").1;
-    assert_eq!(dropped, [Field::ReasoningShown]);
+    assert_eq!(dropped, [Field::ReasoningVisibility]);
 }

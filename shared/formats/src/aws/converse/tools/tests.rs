@@ -1,6 +1,6 @@
 //! Tools and choices, family by family.
 
-use canonical::{CacheMark, Json, Message, Part, Role, ToolCall};
+use canonical::{CacheBreakpoint, Json, Message, Part, Role, ToolCall};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn with(names: &[&str], choice: Option<ToolChoice>) -> Conversation {
 fn called(mut conversation: Conversation) -> Conversation {
     let call = ToolCall { id: "c".to_owned(), name: "old".to_owned(), ..ToolCall::default() };
     let part = Part::new(Content::ToolCall(call));
-    conversation.turns.push(Message::new(Role::Assistant, vec![part]));
+    conversation.messages.push(Message::new(Role::Assistant, vec![part]));
     conversation
 }
 
@@ -87,7 +87,7 @@ fn marks_and_strictness_go_where_they_are_known() {
     let schema = r#"{"type":"object","additionalProperties":false}"#;
     conversation.tools[0].schema = Some(Json(schema.to_owned()));
     conversation.tools[0].strict = Some(true);
-    conversation.tools[0].cache = Some(CacheMark { ttl: Some("1h".to_owned()) });
+    conversation.tools[0].cache = Some(CacheBreakpoint { ttl: Some("1h".to_owned()) });
     let (config, _, dropped) = said(&conversation, CLAUDE);
     assert!(config.contains(r#""strict":true"#), "{config}");
     assert!(config.contains(r#"{"cachePoint":{"type":"default","ttl":"1h"}}"#), "{config}");

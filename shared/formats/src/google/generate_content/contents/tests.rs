@@ -1,6 +1,6 @@
 //! What becomes of each thing that can be said.
 
-use canonical::{ErrorKind, Message, Role, Source};
+use canonical::{ErrorKind, MediaSource, Message, Role};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn signed(text: &str, maker: &str) -> Said {
 }
 
 fn image() -> Said {
-    let source = Source::Base64("AAAA".to_owned());
+    let source = MediaSource::Base64("AAAA".to_owned());
     let media_type = Some("image/png".to_owned());
     Said::new(Content::Image(Media { source, media_type, ..Media::default() }))
 }
@@ -28,7 +28,7 @@ fn image() -> Said {
 /// The contents as JSON, and what was left out.
 fn told(family: Family, turns: &[(Role, Vec<Said>)]) -> Result<(String, Vec<Field>)> {
     let turns = turns.iter().map(|(role, parts)| Message::new(*role, parts.clone())).collect();
-    let conversation = Conversation { turns, ..Conversation::default() };
+    let conversation = Conversation { messages: turns, ..Conversation::default() };
     let mut dropped = vec![];
     let (_, contents) = of(&conversation, family, &mut dropped)?;
     Ok((serde_json::to_string(&contents).unwrap(), dropped))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{ChatResponse, Delta, Usage, Vectors};
+use crate::{ChatResponse, Delta, EmbeddingResponse, Usage};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub enum ResponseBody {
     /// What it says, for a client of another format.
     Chat(ChatResponse),
     /// The numbers of texts.
-    Vectors(Vectors),
+    Embedding(EmbeddingResponse),
     /// How many tokens a request has.
     Tokens {
         /// How many.
@@ -59,11 +59,11 @@ impl StreamEvent {
     }
 
     /// A piece of a choice.
-    pub fn piece(choice: u32, piece: Delta) -> Self {
+    pub fn delta(choice: u32, delta: Delta) -> Self {
         Self {
-            kind: EventKind::of(&piece),
+            kind: EventKind::of(&delta),
             usage: None,
-            body: EventBody::Delta(choice, Box::new(piece)),
+            body: EventBody::Delta(choice, Box::new(delta)),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::{ChatResponse, Content, Delta};
 
 /// What not every client's API has a word for in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extra {
+pub enum ContentKind {
     /// A picture.
     Image,
     /// Sound.
@@ -17,7 +17,7 @@ pub enum Extra {
     Source,
 }
 
-impl Extra {
+impl ContentKind {
     /// How it is named to the client that does not get it.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,15 +32,15 @@ impl Extra {
 
 impl ChatResponse {
     /// What there is beside texts, thoughts and calls.
-    pub fn extras(&self) -> impl Iterator<Item = Extra> {
+    pub fn content_kinds(&self) -> impl Iterator<Item = ContentKind> {
         let parts = self.choices.iter().flat_map(|it| &it.parts);
         parts.filter_map(|it| match &it.content {
-            Content::Image(_) => Some(Extra::Image),
-            Content::Audio(_) => Some(Extra::Audio),
-            Content::Video(_) => Some(Extra::Video),
-            Content::File(_) => Some(Extra::File),
+            Content::Image(_) => Some(ContentKind::Image),
+            Content::Audio(_) => Some(ContentKind::Audio),
+            Content::Video(_) => Some(ContentKind::Video),
+            Content::File(_) => Some(ContentKind::File),
             Content::Text(_, citations) if citations.iter().any(|it| it.url.is_none()) => {
-                Some(Extra::Source)
+                Some(ContentKind::Source)
             }
             Content::Text(..)
             | Content::Refusal(_)
@@ -53,13 +53,13 @@ impl ChatResponse {
 
 impl Delta {
     /// What it is, if it is neither text, thought nor call.
-    pub fn extra(&self) -> Option<Extra> {
+    pub fn content_kind(&self) -> Option<ContentKind> {
         match self {
-            Self::Image(_) => Some(Extra::Image),
-            Self::Audio(_) => Some(Extra::Audio),
-            Self::Video(_) => Some(Extra::Video),
-            Self::File(_) => Some(Extra::File),
-            Self::Citation(citation) if citation.url.is_none() => Some(Extra::Source),
+            Self::Image(_) => Some(ContentKind::Image),
+            Self::Audio(_) => Some(ContentKind::Audio),
+            Self::Video(_) => Some(ContentKind::Video),
+            Self::File(_) => Some(ContentKind::File),
+            Self::Citation(citation) if citation.url.is_none() => Some(ContentKind::Source),
             Self::Start { .. }
             | Self::Text(_)
             | Self::Refusal(_)

@@ -19,12 +19,12 @@ pub struct Choice {
     /// What is said, in order.
     pub parts: Vec<Part>,
     /// Why it ends.
-    pub finish: Finish,
+    pub finish_reason: FinishReason,
 }
 
 /// Why an answer ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finish {
+pub enum FinishReason {
     /// It is said.
     Stop,
     /// One of the client's texts came up; which one, where the provider says so.
@@ -94,7 +94,7 @@ pub enum Delta {
     /// A file.
     File(Media),
     /// Nothing more is said in this choice.
-    Finish(Finish),
+    Finish(FinishReason),
     /// Nothing but what the event says of usage.
     Usage,
     /// The lawful end.
