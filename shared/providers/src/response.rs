@@ -206,7 +206,9 @@ pub(crate) async fn decode_error(
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
     let mut error = format.error(head.status.as_u16(), &body);
-    error.retry_after = response_headers::retry_after(&head.headers, now).or(error.retry_after);
+    let until = error.retry_at.map(|at| response_headers::until(at, now));
+    let header = response_headers::retry_after(&head.headers, now);
+    error.retry_after = header.or(error.retry_after).or(until);
     error
 }
 
