@@ -56,21 +56,10 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, &mut io::stdout()));
     };
-    runtime.block_on(edge::listen(server, routes(), greet)).map_err(|error| {
+    runtime.block_on(edge::listen(server, greet)).map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Every function's endpoints.
-pub(crate) fn routes() -> edge::Routes {
-    chat_completions::routes()
-        .merge(messages::routes())
-        .merge(responses::routes())
-        .merge(generate_content::routes())
-        .merge(embeddings::routes())
-        .merge(models::routes())
-        .merge(health::routes())
 }
 
 fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {

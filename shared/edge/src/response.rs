@@ -1,14 +1,17 @@
-//! From what the gateway gives to HTTP: answers with their headers, failures with their status.
+//! HTTP responses: those of the gateway with their headers, errors with their status.
 
 use std::borrow::Cow;
 
-use axum::body::Body;
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, ResponseBody};
 use formats::Inbound;
 use gateway::{GatewayReply, GatewayReplyBody};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{api::Api, conversation::Format, limits, request::Arrival};
+use crate::{
+    api::Api,
+    body::{Body, full},
+};
 
 const PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
 const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
@@ -18,53 +21,53 @@ const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
-/// How long a list of names in a header may be: what stands before us refuses large headers.
-const LONGEST_LIST: usize = 4096;
+/// How long a list of names in a header may be, in bytes: proxies refuse large headers.
+const MAX_LIST_BYTES: usize = 4096;
 
-/// Says who answers, and how it came to that.
-pub(crate) fn describe(reply: &GatewayReply, format: &dyn Inbound, headers: &mut HeaderMap) {
+/// The headers of a model's response: who answered, after how many attempts, and what was dropped.
+pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
-    let mut say = |name: HeaderName, value: &str| {
+    let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    say(PROVIDER, &reply.provider);
-    say(MODEL, &reply.model);
+    add(PROVIDER, &reply.provider);
+    add(MODEL, &reply.model);
     if let Some(id) = &reply.provider_request_id {
-        say(PROVIDER_REQUEST_ID, id);
+        add(PROVIDER_REQUEST_ID, id);
     }
-    say(CACHE, "bypass");
+    add(CACHE, "bypass");
     let mut dropped = reply.dropped.clone();
-    dropped.extend(unsaid(&reply.body, format));
+    dropped.extend(dropped_from_body(&reply.body, format));
     if !dropped.is_empty() {
-        say(DROPPED, &listed(&dropped));
+        add(DROPPED, &join_names(&dropped));
     }
     if is_estimated(&reply.body) {
-        say(ESTIMATED, "true");
+        add(ESTIMATED, "true");
     }
     headers.insert(ATTEMPTS, reply.attempts.into());
 }
 
-/// What a whole answer holds that the client's API has no word for.
-fn unsaid(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
+/// What a whole response holds that the client's format has no field for.
+fn dropped_from_body(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
     let GatewayReplyBody::Whole(response, _) = body else {
         return vec![];
     };
     let ResponseBody::Chat(answer) = &response.body else {
         return vec![];
     };
-    let wordless = format.wordless();
-    let mut unsaid = vec![];
-    for extra in answer.extras().filter(|it| wordless.contains(it)) {
-        if !unsaid.contains(&extra) {
-            unsaid.push(extra);
+    let unsupported = format.wordless();
+    let mut dropped = vec![];
+    for extra in answer.extras().filter(|it| unsupported.contains(it)) {
+        if !dropped.contains(&extra) {
+            dropped.push(extra);
         }
     }
-    unsaid.into_iter().map(|it| it.name().into()).collect()
+    dropped.into_iter().map(|it| it.name().into()).collect()
 }
 
-/// Whether nobody counted what is told.
+/// Whether a count of tokens is an estimate.
 fn is_estimated(body: &GatewayReplyBody) -> bool {
     let GatewayReplyBody::Whole(response, _) = body else {
         return false;
@@ -72,11 +75,11 @@ fn is_estimated(body: &GatewayReplyBody) -> bool {
     matches!(response.body, ResponseBody::Tokens { estimated: true, .. })
 }
 
-/// Names of fields, as one header can carry them: clients may have called them anything.
-fn listed(names: &[Cow<'_, str>]) -> String {
+/// Names of fields as the value of one header. Clients may have called fields anything.
+fn join_names(names: &[Cow<'_, str>]) -> String {
     let mut list = String::new();
     for (at, name) in names.iter().enumerate() {
-        if LONGEST_LIST < list.len() + name.len() {
+        if MAX_LIST_BYTES < list.len() + name.len() {
             list.push_str(&format!("{} more", names.len() - at));
             break;
         }
@@ -87,19 +90,29 @@ fn listed(names: &[Cow<'_, str>]) -> String {
     list
 }
 
-/// A JSON answer.
-pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
+/// A JSON response.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    json_body(status, full(body))
+}
+
+/// A JSON response whose body may still be written.
+pub(crate) fn json_body(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
-/// A failure in the shape that a format's clients expect.
-pub(crate) fn failure_in(format: &dyn Inbound, error: &Error, request_id: &str) -> Response<Body> {
+/// An error in the format of an API. `allowed` are the methods of the path, for a wrong one.
+pub(crate) fn error(
+    api: Api,
+    error: &Error,
+    allowed: &[Method],
+    request_id: &str,
+) -> Response<Body> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, format.error(error, request_id));
+    let mut response = json(status, api.format().error(error, request_id));
     let headers = response.headers_mut();
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
@@ -110,6 +123,12 @@ pub(crate) fn failure_in(format: &dyn Inbound, error: &Error, request_id: &str) 
     if error.kind == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    if error.kind == ErrorKind::WrongMethod {
+        let methods: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        if let Ok(methods) = HeaderValue::from_str(&methods.join(",")) {
+            headers.insert(header::ALLOW, methods);
+        }
+    }
     response
 }
 
@@ -117,12 +136,12 @@ fn whole_seconds(wait: std::time::Duration) -> u64 {
     (wait.as_secs() + u64::from(0 < wait.subsec_nanos())).max(1)
 }
 
-/// A fault of ours, of which a client learns nothing but that.
-pub(crate) fn internal() -> Error {
+/// A fault of the gateway's own, without details for the client.
+pub(crate) fn internal_error() -> Error {
     Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
 }
 
-/// What a client gets while there is no configuration to answer by.
+/// The error while there is no configuration to answer by.
 pub(crate) fn not_ready() -> Error {
     let mut error =
         Error::new(ErrorKind::Unavailable, "There is no configuration to answer by yet.");
@@ -130,54 +149,12 @@ pub(crate) fn not_ready() -> Error {
     error
 }
 
-/// What a request to the function's own address gets.
+/// The error for a request to a function's own address.
 pub(crate) fn not_from_the_front_door() -> Error {
     Error::new(
         ErrorKind::Forbidden,
         "This address is not open to clients; use the gateway's base URL.",
     )
-}
-
-/// A path that no endpoint has.
-pub(crate) async fn unknown_path(request: Request<Body>) -> Response<Body> {
-    let message = format!("No endpoint is at `{}`.", request.uri().path());
-    let format = Api::of(request.uri().path(), request.headers()).format();
-    refuse(format, &Error::new(ErrorKind::UnknownPath, message), request).await
-}
-
-/// A method that the path does not have; axum adds `Allow`.
-pub(crate) async fn wrong_method(request: Request<Body>) -> Response<Body> {
-    let (method, path) = (request.method(), request.uri().path());
-    let error = if *method == Method::POST && path.contains("/models/") && path.contains(':') {
-        // In Lambda, what is behind a model's name decides which function is asked.
-        no_such_method(path)
-    } else {
-        let message =
-            format!("`{path}` has no method {method}; the header `Allow` lists those it has.");
-        Error::new(ErrorKind::WrongMethod, message)
-    };
-    let format = Api::of(path, request.headers()).format();
-    refuse(format, &error, request).await
-}
-
-/// What Google lets one do with a model, but not here.
-pub(crate) fn no_such_method(path: &str) -> Error {
-    let message = format!(
-        "No endpoint is at `{path}`; a model's methods are generateContent, streamGenerateContent \
-         and countTokens."
-    );
-    Error::new(ErrorKind::UnknownPath, message)
-}
-
-/// Refuses a request that nobody reads.
-pub(crate) async fn refuse(
-    format: Format,
-    error: &Error,
-    request: Request<Body>,
-) -> Response<Body> {
-    let arrival = request.extensions().get::<Arrival>().cloned();
-    limits::discard(request).await;
-    failure_in(format, error, arrival.as_ref().map_or("", |it| it.request_id.as_str()))
 }
 
 #[cfg(test)]
@@ -187,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_estimate_says_that_it_is_one() {
+    fn an_estimate_is_marked() {
         for estimated in [true, false] {
             let body = ResponseBody::Tokens { count: 7, estimated };
             let response = GatewayResponse { body, usage: None };
@@ -200,15 +177,15 @@ mod tests {
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            describe(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
+            add_headers(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }
 
     #[test]
-    fn any_names_fit_a_header() {
+    fn names_of_any_kind_fit_a_header() {
         let names =
-            |names: &[&str]| listed(&names.iter().map(|it| Cow::from(*it)).collect::<Vec<_>>());
+            |names: &[&str]| join_names(&names.iter().map(|it| Cow::from(*it)).collect::<Vec<_>>());
         assert_eq!(names(&["seed", "tools[].type=web_search"]), "seed, tools[].type=web_search");
         assert_eq!(names(&["gr\u{f6}\u{df}e\n", "n"]), "gr??e?, n");
         let long = "x".repeat(3000);

@@ -1,4 +1,4 @@
-//! From a call to its HTTP answer: whole or streamed, at once or with heartbeats before it.
+//! From a call to its HTTP response: whole or streamed, at once or with keep-alives before it.
 
 use std::{
     convert::Infallible,
@@ -9,87 +9,88 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use canonical::{Error, ErrorKind, EventBody, EventKind, Extra, Framing, Result, StreamEvent};
-use formats::EventWriter;
+use formats::{EventWriter, Inbound};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 
-use crate::{App, body::Guarded, conversation::Format, reply};
+use crate::{
+    body::{Body, GuardedBody, boxed},
+    front::App,
+    response,
+};
 
 /// White space, which may stand before any JSON.
-const WHOLE_BEAT: Bytes = Bytes::from_static(b"\n");
+const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
 
-/// Who asked, and how they are answered.
+/// What writes a response to the client.
 pub(crate) struct ClientWriter {
-    pub(crate) format: Format,
-    /// How the pieces are told apart, if pieces are wanted.
+    pub(crate) format: &'static dyn Inbound,
+    /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
     pub(crate) writer: Box<dyn EventWriter>,
 }
 
-/// An answer that may still take a while.
-type Pending = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
+/// A reply that is still being made.
+type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 
 /// Answers a call.
-pub(crate) async fn respond(app: Arc<App>, asker: ClientWriter, call: Call) -> Response<Body> {
-    let beats = app.heartbeats;
-    let framing = asker.framing;
-    let Some(patience) = (if framing.is_some() { beats.early } else { beats.whole }) else {
-        return finished(app.gateway.answer(call).await, asker, beats.stream);
+pub(crate) async fn respond(
+    app: Arc<App>,
+    client: ClientWriter,
+    call: Call,
+) -> Result<Response<Body>> {
+    let settings = app.keep_alive;
+    let framing = client.framing;
+    let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
+        return Ok(encode(app.gateway.answer(call).await?, client, settings.stream));
     };
-    let mut pending: Pending = Box::pin(async move { app.gateway.answer(call).await });
-    match tokio::time::timeout(patience, &mut pending).await {
-        Ok(outcome) => finished(outcome, asker, beats.stream),
+
+    let mut pending: PendingReply = Box::pin(async move { app.gateway.answer(call).await });
+    match tokio::time::timeout(silence, &mut pending).await {
+        Ok(reply) => Ok(encode(reply?, client, settings.stream)),
         Err(_) => {
-            let beat = match framing {
-                Some(framing) => KeepAlive::stream(patience, asker.format.heartbeat(framing)),
-                None => KeepAlive::whole(patience),
+            let keep_alive = match framing {
+                Some(framing) => KeepAlive::stream(silence, client.format.heartbeat(framing)),
+                None => KeepAlive::whole(silence),
             };
-            sent(Sending::new(State::Waiting(pending), asker, beat))
+            Ok(stream(ResponseStream::new(State::Waiting(pending), client, keep_alive)))
         }
     }
 }
 
-/// Answers with what is known before the first byte is sent.
-fn finished(
-    outcome: Result<GatewayReply>,
-    asker: ClientWriter,
-    beat: Option<Duration>,
-) -> Response<Body> {
-    let answer = match outcome {
-        Ok(answer) => answer,
-        Err(error) => return reply::failure_in(asker.format, &error, &asker.request_id),
-    };
+/// The response to a call that succeeded before the first byte was sent.
+fn encode(reply: GatewayReply, client: ClientWriter, silence: Option<Duration>) -> Response<Body> {
     let mut headers = http::HeaderMap::with_capacity(16);
-    reply::describe(&answer, asker.format, &mut headers);
-    let mut response = match answer.body {
+    response::add_headers(&reply, client.format, &mut headers);
+    let mut response = match reply.body {
         GatewayReplyBody::Whole(response, summary) => {
-            reply::json(StatusCode::OK, asker.format.encode(&response, &summary))
+            response::json(StatusCode::OK, client.format.encode(&response, &summary))
         }
-        GatewayReplyBody::Stream(watched) => {
-            let bytes = asker.format.heartbeat(asker.framing.unwrap_or_default());
-            let beat = beat.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
-            sent(Sending::new(State::Streaming(watched), asker, beat))
+        GatewayReplyBody::Stream(events) => {
+            let bytes = client.format.heartbeat(client.framing.unwrap_or_default());
+            let keep_alive =
+                silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
+            stream(ResponseStream::new(State::Streaming(events), client, keep_alive))
         }
     };
     response.headers_mut().extend(headers);
     response
 }
 
-fn sent(sending: Sending) -> Response<Body> {
-    let framing = sending.asker.framing;
-    let mut response = reply::json(StatusCode::OK, sending.into_body());
+fn stream(stream: ResponseStream) -> Response<Body> {
+    let framing = stream.client.framing;
+    let mut response = response::json_body(StatusCode::OK, stream.into_body());
     let headers = response.headers_mut();
     if framing == Some(Framing::Events) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     }
     if framing.is_some() {
-        // nginx and its kin hold streams back unless told not to.
+        // nginx and others hold streams back unless told not to.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     response
@@ -99,7 +100,7 @@ fn sent(sending: Sending) -> Response<Body> {
 struct KeepAlive {
     every: Option<Duration>,
     bytes: Bytes,
-    /// Whether the first one is due at once: it is what commits the answer.
+    /// Whether the first one is due at once: it commits the status.
     due: bool,
 }
 
@@ -112,13 +113,13 @@ impl KeepAlive {
 
     fn whole(every: Duration) -> Self {
         let every = Some(every.min(Duration::from_secs(15)));
-        Self { every, bytes: WHOLE_BEAT, due: true }
+        Self { every, bytes: JSON_KEEP_ALIVE, due: true }
     }
 }
 
 enum State {
-    /// Nothing meaningful is there yet, but the status is committed.
-    Waiting(Pending),
+    /// There is no event yet, but the status is committed.
+    Waiting(PendingReply),
     /// Events are written as they come.
     Streaming(Box<MeteredStream>),
     /// Everything is written; the provider's connection may still end.
@@ -127,71 +128,71 @@ enum State {
     Over,
 }
 
-/// An answer while it is sent.
-struct Sending {
+/// A response while it is sent.
+struct ResponseStream {
     state: State,
-    asker: ClientWriter,
-    beat: KeepAlive,
+    client: ClientWriter,
+    keep_alive: KeepAlive,
     silence: Option<Pin<Box<Sleep>>>,
     deadline: Option<Pin<Box<Sleep>>>,
     out: BytesMut,
-    /// How much of `out` is whole frames.
+    /// How many bytes of `out` are whole frames.
     whole: usize,
-    /// What was left out of the answer.
-    unsaid: Vec<Extra>,
+    /// What was dropped from the response so far.
+    dropped: Vec<Extra>,
 }
 
-impl Sending {
-    fn new(state: State, asker: ClientWriter, mut beat: KeepAlive) -> Self {
-        beat.due |= matches!(state, State::Waiting(_));
+impl ResponseStream {
+    fn new(state: State, client: ClientWriter, mut keep_alive: KeepAlive) -> Self {
+        keep_alive.due |= matches!(state, State::Waiting(_));
         let mut sending = Self {
-            silence: beat.every.map(|it| Box::pin(tokio::time::sleep(it))),
+            silence: keep_alive.every.map(|it| Box::pin(tokio::time::sleep(it))),
             state: State::Over,
-            asker,
-            beat,
+            client,
+            keep_alive,
             deadline: None,
             out: BytesMut::new(),
             whole: 0,
-            unsaid: vec![],
+            dropped: vec![],
         };
         sending.enter(state);
         sending
     }
 
     fn into_body(self) -> Body {
-        Body::new(Guarded::new(self, Self::last_words))
+        boxed(GuardedBody::new(self, Self::write_end))
     }
 
-    /// What is said when sending cannot go on. Half a frame is not.
-    fn last_words(&mut self) -> Bytes {
+    /// Writes the end of a stream that cannot go on, in place of half a frame.
+    fn write_end(&mut self) -> Bytes {
         self.out.truncate(self.whole);
-        self.fail(&reply::internal());
+        self.fail(&response::internal_error());
         self.out.split().freeze()
     }
 
     fn enter(&mut self, state: State) {
-        if let State::Streaming(watched) = &state
-            && let Some(left) = watched.time_left()
+        if let State::Streaming(events) = &state
+            && let Some(left) = events.time_left()
         {
             self.deadline = Some(Box::pin(tokio::time::sleep(left)));
         }
         self.state = state;
     }
 
-    /// Goes on until there is something to send. False when there is nothing for now.
+    /// Takes one step. False when there is nothing to do for now.
     fn advance(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.state {
             State::Waiting(pending) => match pending.as_mut().poll(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(outcome) => self.begin(outcome),
             },
-            State::Streaming(watched) => match watched.poll_next(cx) {
+            State::Streaming(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Some(Ok(events))) => self.write(events),
+                Poll::Ready(Some(Ok(batch))) => self.write(batch),
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
                 Poll::Ready(None) => self.state = State::Over,
             },
-            State::Ending(watched) => match watched.poll_next(cx) {
+            State::Ending(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => self.state = State::Over,
@@ -201,49 +202,49 @@ impl Sending {
         true
     }
 
-    /// Begins an answer that was waited for.
+    /// Begins a response that was waited for.
     fn begin(&mut self, outcome: Result<GatewayReply>) {
         match outcome.map(|it| it.body) {
-            Ok(GatewayReplyBody::Stream(watched)) => self.enter(State::Streaming(watched)),
+            Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
             Ok(GatewayReplyBody::Whole(response, summary)) => {
-                self.out.extend_from_slice(&self.asker.format.encode(&response, &summary));
+                self.out.extend_from_slice(&self.client.format.encode(&response, &summary));
                 self.state = State::Over;
             }
             Err(error) => self.fail(&error),
         }
     }
 
-    /// Says, once of each kind, what the client's API has no word for. Its headers are sent.
-    fn mention(&mut self, event: &StreamEvent) {
-        let EventBody::Delta(_, piece) = &event.body else { return };
-        let unsaid = piece.extra().filter(|it| self.asker.format.wordless().contains(it));
-        if let (Some(extra), Some(Framing::Events)) = (unsaid, self.asker.framing)
-            && !self.unsaid.contains(&extra)
+    /// Names, once of each kind, what the client's format has no field for. The headers are sent.
+    fn name_dropped(&mut self, event: &StreamEvent) {
+        let EventBody::Delta(_, delta) = &event.body else { return };
+        let unsupported = delta.extra().filter(|it| self.client.format.wordless().contains(it));
+        if let (Some(extra), Some(Framing::Events)) = (unsupported, self.client.framing)
+            && !self.dropped.contains(&extra)
         {
-            self.unsaid.push(extra);
+            self.dropped.push(extra);
             self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
         }
     }
 
-    fn write(&mut self, events: Vec<StreamEvent>) {
+    fn write(&mut self, batch: Vec<StreamEvent>) {
         let mut ended = false;
-        for event in events {
+        for event in batch {
             ended |= event.kind == EventKind::End;
-            self.mention(&event);
-            self.asker.writer.write(event, &mut self.out);
+            self.name_dropped(&event);
+            self.client.writer.write(event, &mut self.out);
             self.whole = self.out.len();
         }
         if !ended {
             return;
         }
-        if let State::Streaming(mut watched) = std::mem::replace(&mut self.state, State::Over) {
-            self.asker.writer.end(&watched.finish(), &mut self.out);
-            self.state = State::Ending(watched);
+        if let State::Streaming(mut events) = std::mem::replace(&mut self.state, State::Over) {
+            self.client.writer.end(&events.finish(), &mut self.out);
+            self.state = State::Ending(events);
         }
     }
 
     fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, writer } = &mut self.asker;
+        let ClientWriter { format, framing, request_id, writer } = &mut self.client;
         match framing {
             Some(_) => writer.fail(error, request_id, &mut self.out),
             None => self.out.extend_from_slice(&format.error(error, request_id)),
@@ -251,26 +252,26 @@ impl Sending {
         self.state = State::Over;
     }
 
-    /// Ends a stream that the platform is about to end.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Streaming(watched) = &mut self.state else {
+    /// Ends a stream that the platform is about to end; true when that is so.
+    fn end_when_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Streaming(events) = &mut self.state else {
             return false;
         };
         let late = self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
         if late {
             let error = Error::new(
                 ErrorKind::Timeout,
-                "The time for this request is over; the answer is cut.",
+                "The time for this request is over; the response is incomplete.",
             );
-            watched.failed(&error);
+            events.failed(&error);
             self.fail(&error);
         }
         late
     }
 
-    /// Whether silence has lasted long enough to be filled.
+    /// Whether the silence has lasted long enough to be filled.
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        if std::mem::take(&mut self.beat.due) {
+        if std::mem::take(&mut self.keep_alive.due) {
             return true;
         }
         !matches!(self.state, State::Ending(_))
@@ -278,14 +279,14 @@ impl Sending {
     }
 
     fn frame(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let (Some(silence), Some(every)) = (&mut self.silence, self.beat.every) {
+        if let (Some(silence), Some(every)) = (&mut self.silence, self.keep_alive.every) {
             silence.as_mut().reset(Instant::now() + every);
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
-impl http_body::Body for Sending {
+impl http_body::Body for ResponseStream {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -306,20 +307,20 @@ impl http_body::Body for Sending {
             if matches!(self.state, State::Over) {
                 return Poll::Ready(None);
             }
-            if self.is_late(cx) {
+            if self.end_when_late(cx) {
                 continue;
             }
             if self.is_silent(cx) {
-                let beat = self.beat.bytes.clone();
-                return self.frame(beat);
+                let keep_alive = self.keep_alive.bytes.clone();
+                return self.frame(keep_alive);
             }
             return Poll::Pending;
         }
     }
 }
 
-impl fmt::Debug for Sending {
+impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sending")
+        f.write_str("ResponseStream")
     }
 }

@@ -1,37 +1,37 @@
-//! Lists of models as each API writes them, and how each turns their pages.
+//! Lists of models as each API writes them, and the pages of each.
 //!
 //! Sources: the types of the Python packages `openai` 3.54, `anthropic` 2.12 and `google-genai` 3.4,
 //! and the references of *List Models* (docs.anthropic.com) and *models.list* (ai.google.dev), seen
-//! 2026-11. Nobody knows when a model was made; clients only want a moment.
+//! 2026-11. When a model was made is not known; clients only want a moment.
 
 use canonical::{Error, ErrorKind, Result};
 use http::Uri;
 use serde::Serialize;
 
 use super::Model;
-use crate::{api::Api, request::queried};
+use crate::{api::Api, request::query_value};
 
-/// The longest page that Anthropic and Google give.
-const LONGEST_PAGE: usize = 1000;
+/// How many models a page of Anthropic's and Google's may have.
+const MAX_PAGE: usize = 1000;
 
-/// A list, or the page of it that was asked for.
-pub(super) fn list(api: Api, models: &[Model<'_>], uri: &Uri) -> Result<Vec<u8>> {
+/// Encodes a list of models, or the page of it that the query names.
+pub(super) fn encode_list(api: Api, models: &[Model<'_>], uri: &Uri) -> Result<Vec<u8>> {
     match api {
         Api::OpenAi => {
             let data: Vec<_> = models.iter().map(OpenAi::from).collect();
-            written(&OpenAiList { object: "list", data })
+            encode(&OpenAiList { object: "list", data })
         }
-        Api::Anthropic => written(&anthropic_page(models, uri)?),
-        Api::Gemini => written(&gemini_page(models, uri)?),
+        Api::Anthropic => encode(&anthropic_page(models, uri)?),
+        Api::Gemini => encode(&gemini_page(models, uri)?),
     }
 }
 
-/// One model.
-pub(super) fn one(api: Api, model: &Model<'_>) -> Result<Vec<u8>> {
+/// Encodes one model.
+pub(super) fn encode_model(api: Api, model: &Model<'_>) -> Result<Vec<u8>> {
     match api {
-        Api::OpenAi => written(&OpenAi::from(model)),
-        Api::Anthropic => written(&Anthropic::from(model)),
-        Api::Gemini => written(&Gemini::from(model)),
+        Api::OpenAi => encode(&OpenAi::from(model)),
+        Api::Anthropic => encode(&Anthropic::from(model)),
+        Api::Gemini => encode(&Gemini::from(model)),
     }
 }
 
@@ -66,7 +66,7 @@ struct AnthropicPage<'a> {
     last_id: Option<&'a str>,
 }
 
-/// What is not known is null: its clients want every key to be there.
+/// A model as Anthropic writes it. What is not known is null: SDKs want every key to be there.
 #[derive(Serialize)]
 struct Anthropic<'a> {
     #[serde(rename = "type")]
@@ -138,25 +138,25 @@ impl<'a> From<&Model<'a>> for Gemini<'a> {
 
 fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'a>> {
     let limit = number(uri, "limit")?.unwrap_or(20);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        let message = format!("`limit` must be a number from 1 to {LONGEST_PAGE}.");
+    if !(1..=MAX_PAGE).contains(&limit) {
+        let message = format!("`limit` must be a number from 1 to {MAX_PAGE}.");
         return Err(Error::invalid("limit", message));
     }
-    let (page, has_more) = match (place(models, uri, "after_id")?, place(models, uri, "before_id")?)
-    {
-        (Some(_), Some(_)) => {
-            let message = "`before_id` stands beside `after_id`; keep one of the two.";
-            return Err(Error::invalid("before_id", message));
-        }
-        (None, Some(end)) => {
-            let start = end.saturating_sub(limit);
-            (models.get(start..end).unwrap_or_default(), 0 < start)
-        }
-        (after, None) => {
-            let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();
-            (rest.get(..limit).unwrap_or(rest), limit < rest.len())
-        }
-    };
+    let (page, has_more) =
+        match (position(models, uri, "after_id")?, position(models, uri, "before_id")?) {
+            (Some(_), Some(_)) => {
+                let message = "`before_id` stands beside `after_id`; keep one of the two.";
+                return Err(Error::invalid("before_id", message));
+            }
+            (None, Some(end)) => {
+                let start = end.saturating_sub(limit);
+                (models.get(start..end).unwrap_or_default(), 0 < start)
+            }
+            (after, None) => {
+                let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();
+                (rest.get(..limit).unwrap_or(rest), limit < rest.len())
+            }
+        };
     Ok(AnthropicPage {
         data: page.iter().map(Anthropic::from).collect(),
         has_more,
@@ -165,10 +165,10 @@ fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'
     })
 }
 
-/// A page's token is the last name of the page before it.
+/// The page of Gemini's list that the query names. A page's token is the last name before the page.
 fn gemini_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<GeminiPage<'a>> {
-    let size = number(uri, "pageSize")?.filter(|it| *it != 0).unwrap_or(50).min(LONGEST_PAGE);
-    let after = place(models, uri, "pageToken")?;
+    let size = number(uri, "pageSize")?.filter(|it| *it != 0).unwrap_or(50).min(MAX_PAGE);
+    let after = position(models, uri, "pageToken")?;
     let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();
     let page = rest.get(..size).unwrap_or(rest);
     let more = page.len() < rest.len();
@@ -179,7 +179,7 @@ fn gemini_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<GeminiPage<'a>> {
 }
 
 fn number(uri: &Uri, name: &str) -> Result<Option<usize>> {
-    let Some(text) = queried(uri, name).filter(|it| !it.is_empty()) else {
+    let Some(text) = query_value(uri, name).filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
     let number = text.parse().map_err(|error: std::num::ParseIntError| {
@@ -188,17 +188,17 @@ fn number(uri: &Uri, name: &str) -> Result<Option<usize>> {
     Ok(Some(number))
 }
 
-/// Where the model is that a query names.
-fn place(models: &[Model<'_>], uri: &Uri, name: &str) -> Result<Option<usize>> {
-    let Some(id) = queried(uri, name).filter(|it| !it.is_empty()) else {
+/// The position of the model that a query names.
+fn position(models: &[Model<'_>], uri: &Uri, name: &str) -> Result<Option<usize>> {
+    let Some(id) = query_value(uri, name).filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
-    let place = models.iter().position(|it| it.id == id);
+    let position = models.iter().position(|it| it.id == id);
     let missing = || Error::invalid(name, format!("`{name}` names nothing in this list."));
-    place.ok_or_else(missing).map(Some)
+    position.ok_or_else(missing).map(Some)
 }
 
-fn written(value: &impl Serialize) -> Result<Vec<u8>> {
+fn encode(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| {
         Error::new(ErrorKind::Internal, "The list of models cannot be written.").caused_by(error)
     })
