@@ -25,6 +25,7 @@ mod leaving;
 mod models;
 mod names;
 mod output_limit;
+mod reports;
 mod secrets;
 mod speech;
 mod stream;
