@@ -3,11 +3,13 @@
 use super::{
     COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
     Price, ROUTE_TIMEOUT, Route, Step,
+    cors::cors,
     error::{ConfigErrors, Position},
     fetch::fetch,
     node::{Node, Value},
     provider::{ProviderKind, provider, secret},
     reader::{Fields, Keys, Reader, Variables, shown},
+    server::server,
     values, yaml,
 };
 
@@ -22,6 +24,8 @@ const DOCUMENT: Keys = Keys {
         "default_provider",
         "default_model",
         "fetch",
+        "cors",
+        "server",
         "providers",
         "routes",
         "models",
@@ -122,6 +126,8 @@ impl Rules<'_> {
             default_model: reader
                 .optional(fields, "default_model", |it, node| self.default_model(it, node)),
             fetch: reader.optional(fields, "fetch", fetch).flatten(),
+            cors: reader.optional(fields, "cors", cors).flatten().unwrap_or_default(),
+            server: reader.optional(fields, "server", server).flatten().unwrap_or_default(),
             prices: reader.list(fields, "prices", |it, node| self.price(it, node)),
             providers,
             routes,
