@@ -5,9 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use canonical::{
-    Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
-};
+use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{GatewayRequest, Outbound};
 use http::StatusCode;
