@@ -252,6 +252,7 @@ mod tests {
             api_version: None,
             region: None,
             timeout: None,
+            connection: config::ConnectionOptions::default(),
             script: None,
         };
         let resolve = |it: &config::SecretSource| match it {
