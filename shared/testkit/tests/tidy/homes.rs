@@ -26,15 +26,17 @@ const HOMES: &[(&str, &str)] = &[
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
     ("httpdate", "providers"),
+    ("hyper-rustls", "storage"),
     ("lambda_http", "edge"),
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
+    ("reqwest", "providers"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
+    ("rustls", "providers"),
     ("saphyr-parser", "config"),
-    ("tokio-rustls", "providers"),
-    ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("webpki-roots", "providers"),
 ];
 
 /// Outside crates that several crates of ours may use, and why.
@@ -65,17 +67,17 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     (
         "hyper",
         &["providers", "edge"],
-        "the one HTTP stack: edge serves with it, providers call with it",
-    ),
-    (
-        "hyper-rustls",
-        &["storage", "providers"],
-        "the one TLS stack: AWS and the providers are reached alike",
+        "the one HTTP stack: edge and the scripted provider serve with it; providers read its errors",
     ),
     (
         "hyper-util",
         &["storage", "providers", "edge"],
-        "the one connection pool, for AWS and the providers; the server's loop, for edge",
+        "the connection pool for AWS; the server's loop, for edge and the scripted provider",
+    ),
+    (
+        "tower",
+        &["providers", "edge"],
+        "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
     (
         "serde",
