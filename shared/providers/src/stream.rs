@@ -23,6 +23,8 @@ const LONGEST_PRELUDE: usize = 1024 * 1024;
 /// Whose answer it is.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
+    /// The provider's name for the model, which stands where the stream names none.
+    pub(crate) model: &'a str,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
@@ -30,6 +32,7 @@ pub(crate) struct Source<'a> {
 /// The events of one answer, in the batches in which they arrived.
 pub struct EventStream {
     provider: String,
+    model: String,
     secrets: Arc<[Secret]>,
     body: Incoming,
     reader: Box<dyn StreamDecoder>,
@@ -64,6 +67,7 @@ impl EventStream {
     ) -> Self {
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body,
             reader,
@@ -152,10 +156,22 @@ impl EventStream {
 
     fn take(&mut self, bytes: Bytes) {
         self.fault = self.reader.read(bytes, &mut self.ready).err();
+        self.name_model();
         self.note_calls();
         if self.ready.last().is_some_and(|it| it.kind == EventKind::End) {
             self.state = State::Ended;
             self.silence.as_mut().reset(Instant::now() + GRACE);
+        }
+    }
+
+    /// Gives a response that names no model, such as Bedrock's, the target's name.
+    fn name_model(&mut self) {
+        for event in &mut self.ready {
+            if let EventBody::Delta(_, delta) = &mut event.body
+                && let Delta::Start { model, .. } = &mut **delta
+            {
+                model.get_or_insert_with(|| self.model.clone());
+            }
         }
     }
 

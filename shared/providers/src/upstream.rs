@@ -182,7 +182,7 @@ impl Upstream {
             return estimated(request);
         }
         if status != StatusCode::OK {
-            let mut error = failure(format, answer, now).await;
+            let mut error = failure(answer, now).await;
             if error.remedy == Some(Remedy::DropBetas) && !encoded.headers.iter().any(is_beta) {
                 (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
             }
@@ -193,15 +193,19 @@ impl Upstream {
         let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
             let reader = names.restored(format.stream_decoder(reading));
-            let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
+            let (provider, model) = (&*step.provider, &*step.model);
+            let source = Source { provider, model, secrets: endpoint.secrets.clone() };
             let mut events = EventStream::new(source, incoming, reader, self.idle_timeout);
             events.first().await?;
             UpstreamBody::Stream(events)
         } else {
-            let mut response = format.response(whole(incoming).await?, reading)?;
+            let whole = formats::replace_lone_surrogates(whole(incoming).await?);
+            let mut response = format.response(whole, reading)?;
             response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
             if let ResponseBody::Chat(answer) = &mut response.body {
                 names.restore(answer);
+                // Bedrock, for one, names no model in its responses.
+                answer.model.get_or_insert_with(|| step.model.clone());
             }
             fit(&mut response, request)?;
             if request.stream {
@@ -404,14 +408,15 @@ impl Time {
 }
 
 /// Reads a failure's status, headers and body.
-async fn failure(format: &dyn Outbound, answer: http::Response<Incoming>, now: u64) -> Error {
+async fn failure(answer: http::Response<Incoming>, now: u64) -> Error {
     let (parts, incoming) = answer.into_parts();
     let read = Limited::new(incoming, LARGEST_FAILURE).collect();
     let body = match tokio::time::timeout(FAILURE_TIME, read).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let mut error = format.error(parts.status.as_u16(), &body);
+    let code = parts.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
+    let mut error = formats::from_provider(parts.status.as_u16(), code, &body);
     let until = error.retry_at.map(|it| hints::until(it, now));
     error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after).or(until);
     error

@@ -16,7 +16,7 @@ use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Re
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body,
+    bound::Bounded, error_body, tool_names,
 };
 
 /// Bedrock's Converse.
@@ -47,6 +47,10 @@ impl Outbound for Bedrock {
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         request_encode::encode(canonical.conversation()?, target)
+    }
+
+    fn accepts_param_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 64, b".")
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {

@@ -13,13 +13,14 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{Member, RawObject};
+use crate::{Member, RawObject, surrogates};
 
 /// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Finds the members of a JSON object.
 pub(crate) fn members(body: Bytes) -> Result<RawObject> {
+    let body = surrogates::replace(body);
     let text = std::str::from_utf8(&body).map_err(|error| {
         Error::new(
             ErrorKind::InvalidRequest,

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use canonical::{Error, ErrorKind, Result};
 
+use crate::surrogates::Joiner;
+
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
 
@@ -19,6 +21,7 @@ pub(crate) struct Framer {
     seen: usize,
     /// Whether the line that `seen` stands in has no character yet.
     at_line_start: bool,
+    joiner: Joiner,
 }
 
 impl Framer {
@@ -60,7 +63,8 @@ impl Framer {
             self.seen = next;
             if blank {
                 self.seen = 0;
-                return Some(self.pending.split_to(next).freeze());
+                let frame = self.pending.split_to(next).freeze();
+                return Some(self.joiner.join(frame));
             }
         }
     }

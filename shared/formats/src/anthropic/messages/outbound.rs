@@ -38,6 +38,10 @@ impl Outbound for Anthropic {
         tool_names::is_plain(name, 128, b"")
     }
 
+    fn accepts_param_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 64, b".")
+    }
+
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         response_decode::decode(body, reading.mode)
     }

@@ -59,7 +59,7 @@ impl TranslatingDecoder {
 
     fn event(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<EventKind> {
         let event = stream_passthrough::head(data)?;
-        let kind = self.progress.note(&event);
+        let kind = self.progress.note(&event)?;
         let mut deltas = vec![];
         match &*event.kind {
             "message_start" => {
@@ -71,11 +71,10 @@ impl TranslatingDecoder {
             "content_block_stop" => self.close(event.index, &mut deltas),
             "message_delta" => {
                 let ending = event.ending();
-                deltas.extend(
-                    ending
-                        .stop_reason
-                        .map(|reason| Delta::Finish(wire::finish(&reason, ending.stop_sequence))),
-                );
+                if let Some(reason) = ending.stop_reason {
+                    let finish = wire::finish(&reason, ending.stop_sequence)?;
+                    deltas.push(Delta::Finish(finish));
+                }
             }
             "message_stop" => deltas.push(Delta::End),
             _ => {}

@@ -27,7 +27,9 @@ pub(crate) fn encode(
     model: &str,
     dropped: &mut Vec<Field>,
 ) -> Option<Thinking> {
-    let mut thinking = Thinking { include_thoughts: reasoning.visible, ..Thinking::default() };
+    // Who asks for reasoning reads it, unless they say otherwise; Gemini shows none unasked.
+    let visible = reasoning.visible.or((!reasoning.is_off()).then_some(true));
+    let mut thinking = Thinking { include_thoughts: visible, ..Thinking::default() };
     match models::family(model) {
         Family::Old => {
             if !reasoning.is_off() {
