@@ -51,10 +51,12 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
             _ => whole.messages.push((side, message.parts.iter().collect())),
         }
     }
+    if !whole.system.is_empty()
+        && whole.messages.iter().all(|it| it.1.iter().all(|it| is_blank(it)))
+    {
+        whole.messages = vec![(Side::User, std::mem::take(&mut whole.system))];
+    }
     match whole.messages.first() {
-        None if !whole.system.is_empty() => {
-            whole.messages.push((Side::User, std::mem::take(&mut whole.system)));
-        }
         Some((Side::Assistant, _)) => whole.messages.insert(0, (Side::User, vec![&OPENING])),
         None | Some((Side::User, _)) => {}
     }
@@ -65,6 +67,10 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
         }
     }
     whole
+}
+
+fn is_blank(part: &Part) -> bool {
+    matches!(&part.content, Content::Text(text, _) if text.trim().is_empty())
 }
 
 #[cfg(test)]

@@ -156,6 +156,9 @@ fn is_sensitive(word: &str) -> bool {
 fn is_private_host(word: &str) -> bool {
     let rest = word.split_once("://").map_or(word, |it| it.1);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if let Ok(address) = authority.parse::<IpAddr>() {
+        return is_private_address(address);
+    }
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
         _ => authority,
