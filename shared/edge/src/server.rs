@@ -2,9 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::body::Body;
 use config::Config;
-use gateway::{Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Configuration, Freshness, Gateway, ProxyVariables, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -17,9 +16,11 @@ use tokio::{
 };
 
 use crate::{
-    App, Routes,
-    app::Front,
-    limits,
+    body::boxed,
+    endpoints::ENDPOINTS,
+    front::{App, Front},
+    request::{MAX_HEADERS, Origin},
+    request_body,
     settings::{KeepAliveSettings, now_ms},
 };
 
@@ -39,31 +40,30 @@ pub struct Server {
     pub parameters: Option<Parameters>,
     /// What signs calls to providers in AWS.
     pub signer: Signer,
+    /// The proxies that the environment names for calls to providers.
+    pub proxies: ProxyVariables,
     /// What it remembers.
     pub stores: Stores,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
-pub async fn listen(
-    server: Server,
-    routes: Routes,
-    ready: impl FnOnce(SocketAddr),
-) -> io::Result<()> {
+pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let configuration =
-        Configuration::new(source, server.stores, server.signer, Freshness::default());
+    let client = Client::new(server.signer, server.proxies);
+    let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;
     let app = Arc::new(App {
         gateway: Gateway::new(configuration),
-        body_limit: limits::SERVER_BODY,
+        max_body_bytes: request_body::MAX_SERVER_BODY_BYTES,
         origin_secrets: vec![],
-        heartbeats: KeepAliveSettings::SERVER,
+        keep_alive: KeepAliveSettings::SERVER,
+        operators: vec![],
     });
     // Listened for before anybody knows that there is something to stop.
     let stop = Stop::listen()?;
     ready(listener.local_addr()?);
-    serve(listener, Front::new(app.clone(), routes), stop).await;
+    serve(listener, Front::new(app.clone(), ENDPOINTS), stop).await;
     app.gateway.settle().await;
     Ok(())
 }
@@ -72,7 +72,7 @@ async fn serve(listener: TcpListener, front: Front, mut stop: Stop) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // One more than is allowed, so that the refusal is ours and says why.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
-    builder.http1().max_headers(limits::MOST_HEADERS * 2);
+    builder.http1().max_headers(MAX_HEADERS * 2);
     builder.http2().timer(TokioTimer::new()).max_header_list_size(256 * 1024);
     let graceful = GracefulShutdown::new();
     loop {
@@ -108,7 +108,8 @@ fn attend(
     let service = service_fn(move |request: Request<Incoming>| {
         let front = front.clone();
         async move {
-            Ok::<_, std::convert::Infallible>(front.answer(request.map(Body::new), None).await)
+            let response = front.respond(request.map(boxed), Origin::default()).await;
+            Ok::<_, std::convert::Infallible>(response)
         }
     });
     let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();

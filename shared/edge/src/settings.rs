@@ -1,4 +1,4 @@
-//! The only reader of the environment and of the wall clock.
+//! Settings of the process: the only reader of the environment and of the wall clock.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gateway::Freshness;
+use gateway::{Freshness, ProxyVariables};
 use storage::{Aws, Credentials, Secret, Signer};
 
-use crate::limits;
+use crate::request_body;
 
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
@@ -26,12 +26,12 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's own variables.
+    /// The variables of the process.
     pub fn of_process() -> Self {
         Self::default()
     }
 
-    /// The same with a file behind it. A file that is not there is no fault unless it was `named`.
+    /// The variables of the process, and those of a file. A missing file is no error unless it was `named`.
     pub fn with_file(path: &Path, named: bool) -> Result<Self, String> {
         if !named && !path.exists() {
             return Ok(Self::default());
@@ -65,10 +65,8 @@ impl Environment {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        match text.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(error) => Err(format!("the variable {name} must be a whole number: {error}")),
-        }
+        let number = text.parse();
+        number.map(Some).map_err(|_| format!("the variable {name} must be a whole number"))
     }
 
     /// The AWS region.
@@ -76,7 +74,7 @@ impl Environment {
         self.get("AWS_REGION").or_else(|| self.get("AWS_DEFAULT_REGION"))
     }
 
-    /// Keys to AWS.
+    /// The credentials for AWS.
     pub fn credentials(&self) -> Option<Credentials> {
         Some(Credentials {
             access_key_id: self.get("AWS_ACCESS_KEY_ID")?,
@@ -85,9 +83,20 @@ impl Environment {
         })
     }
 
-    /// Who the process is in AWS, for services that are called without a key.
+    /// The signer of calls to AWS, for providers that are called without a key.
     pub fn signer(&self) -> Signer {
         Signer::new(self.region(), self.credentials())
+    }
+
+    /// The proxies for calls to providers, by the variables that `curl` reads: in lower case first.
+    pub fn proxies(&self) -> ProxyVariables {
+        let either = |name: &str| self.get(&name.to_ascii_lowercase()).or_else(|| self.get(name));
+        ProxyVariables {
+            https: either("HTTPS_PROXY").map(Secret::new),
+            http: either("HTTP_PROXY").map(Secret::new),
+            all: either("ALL_PROXY").map(Secret::new),
+            no_proxy: either("NO_PROXY"),
+        }
     }
 
     /// Access to AWS. None without a region or without keys.
@@ -104,7 +113,7 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// What a Lambda function is told by its stack.
+/// The settings of a Lambda function, which its stack makes.
 ///
 /// Times are numbers of seconds, fractions allowed: `CONFIG_REFRESH_SECONDS` and
 /// `KEY_REFRESH_SECONDS` say how old what was read may be before it is read again behind a call,
@@ -117,9 +126,10 @@ pub(crate) struct LambdaSettings {
     pub(crate) state_table: String,
     pub(crate) aws: Aws,
     pub(crate) signer: Signer,
+    pub(crate) proxies: ProxyVariables,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
-    pub(crate) heartbeats: KeepAliveSettings,
+    pub(crate) keep_alive: KeepAliveSettings,
     /// How large a request's body may be, in bytes.
     pub(crate) max_body_bytes: usize,
     pub(crate) freshness: Freshness,
@@ -134,9 +144,9 @@ impl LambdaSettings {
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
         let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
-        let beats = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
+        let defaults = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
         let fresh = Freshness::default();
-        let heartbeat = |name: &str, default: Option<Duration>| {
+        let keep_alive_time = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
             Ok::<_, String>(time.filter(|it| !it.is_zero()))
         };
@@ -150,17 +160,20 @@ impl LambdaSettings {
                 .aws()
                 .ok_or("the variables AWS_REGION and AWS_ACCESS_KEY_ID are not set")?,
             signer: environment.signer(),
+            proxies: environment.proxies(),
             origin_secrets: secrets
                 .iter()
                 .filter_map(|it| environment.get(it))
                 .map(Secret::new)
                 .collect(),
-            heartbeats: KeepAliveSettings {
-                stream: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.stream)?,
-                early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
-                whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
+            keep_alive: KeepAliveSettings {
+                stream: keep_alive_time("STREAM_HEARTBEAT_SECONDS", defaults.stream)?,
+                early: keep_alive_time("STREAM_HEARTBEAT_SECONDS", defaults.early)?,
+                whole: keep_alive_time("BUFFERED_HEARTBEAT_SECONDS", defaults.whole)?,
             },
-            max_body_bytes: environment.count("MAX_BODY_BYTES")?.unwrap_or(limits::LAMBDA_BODY),
+            max_body_bytes: environment
+                .count("MAX_BODY_BYTES")?
+                .unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
                 keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
@@ -170,7 +183,7 @@ impl LambdaSettings {
     }
 }
 
-/// When silence is filled, so that nothing between us and the client takes it for the end.
+/// When silence is filled, so that no proxy before the gateway takes it for the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAliveSettings {
     /// Within a stream that has begun.
@@ -182,7 +195,7 @@ pub(crate) struct KeepAliveSettings {
 }
 
 impl KeepAliveSettings {
-    /// On a server the status waits for the first token: nobody stands between who cuts silence.
+    /// On a server the status waits for the first token: no proxy is known that cuts silence.
     pub(crate) const SERVER: Self =
         Self { stream: Some(Duration::from_secs(10)), early: None, whole: None };
     /// Behind CloudFront, which cuts after 120 s of silence, the status cannot wait for ever.
@@ -240,12 +253,12 @@ mod tests {
 
     #[test]
     fn silence_is_filled_at_half_of_what_the_front_door_bears() {
-        let wide = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "60")]).unwrap().heartbeats;
+        let wide = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "60")]).unwrap().keep_alive;
         assert_eq!(
             (seconds(wide.stream), seconds(wide.early), seconds(wide.whole)),
             (10., 10., 30.)
         );
-        let narrow = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "10")]).unwrap().heartbeats;
+        let narrow = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "10")]).unwrap().keep_alive;
         assert_eq!(
             (seconds(narrow.stream), seconds(narrow.early), seconds(narrow.whole)),
             (5., 5., 5.)
@@ -253,15 +266,15 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_that_is_set_goes_before_the_front_doors() {
+    fn a_keep_alive_time_that_is_set_goes_before_the_front_doors() {
         let variables =
             [("ORIGIN_READ_TIMEOUT_SECONDS", "60"), ("BUFFERED_HEARTBEAT_SECONDS", "0")];
-        assert_eq!(lambda(&variables).unwrap().heartbeats.whole, None);
+        assert_eq!(lambda(&variables).unwrap().keep_alive.whole, None);
     }
 
     #[test]
     fn the_body_limit_is_lambdas_unless_the_stack_sets_another() {
-        assert_eq!(lambda(&[]).unwrap().max_body_bytes, limits::LAMBDA_BODY);
+        assert_eq!(lambda(&[]).unwrap().max_body_bytes, request_body::MAX_LAMBDA_BODY_BYTES);
         assert_eq!(lambda(&[("MAX_BODY_BYTES", "4500000")]).unwrap().max_body_bytes, 4_500_000);
         let error = lambda(&[("MAX_BODY_BYTES", "4.5 MB")]).unwrap_err();
         assert!(error.contains("MAX_BODY_BYTES"), "{error}");

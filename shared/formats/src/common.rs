@@ -18,6 +18,7 @@ pub(crate) mod param_names;
 pub(crate) mod redact;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
+pub(crate) mod split_surrogates;
 pub(crate) mod sse;
 pub(crate) mod stop_sequences;
 pub(crate) mod surrogates;

@@ -30,7 +30,7 @@ use aws_sdk_dynamodb::{
 
 use self::item::{Item, item, key, row, tallies};
 use crate::{
-    aws::{Aws, said},
+    aws::{Aws, describe_error},
     error::StoreError,
     limits,
     query::{Consistency, Page, Query},
@@ -64,6 +64,7 @@ impl Table for DynamoTable {
         now: u64,
     ) -> Pending<'a, Option<Row>> {
         Box::pin(async move {
+            limits::check_row(pk, sk)?;
             let found = self.get_item(pk, sk, consistency, now).await;
             found
                 .and_then(|item| item.map(row).transpose())
@@ -87,6 +88,7 @@ impl Table for DynamoTable {
         now: u64,
     ) -> Pending<'a, Option<Tallies>> {
         Box::pin(async move {
+            limits::check_row(pk, sk)?;
             let found = self.get_item(pk, sk, consistency, now).await;
             found
                 .and_then(|item| item.map(tallies).transpose())
@@ -127,7 +129,8 @@ impl DynamoTable {
     ) -> Result<Option<Item>, String> {
         let strong = consistency == Consistency::Strong;
         let get = self.client.get_item().table_name(&self.name).consistent_read(strong);
-        let found = get.set_key(Some(key(pk, sk))).send().await.map_err(|error| said(&error))?;
+        let found =
+            get.set_key(Some(key(pk, sk))).send().await.map_err(|error| describe_error(&error))?;
         let Some(item) = found.item else {
             return Ok(None);
         };
@@ -141,12 +144,12 @@ impl DynamoTable {
             Change::Put(row) => {
                 let put = self.client.put_item().table_name(&self.name);
                 let done = put.set_item(Some(item(row))).send().await;
-                done.map(drop).map_err(|error| said(&error))
+                done.map(drop).map_err(|error| describe_error(&error))
             }
             Change::Delete { pk, sk } => {
                 let delete = self.client.delete_item().table_name(&self.name);
                 let done = delete.set_key(Some(key(pk, sk))).send().await;
-                done.map(drop).map_err(|error| said(&error))
+                done.map(drop).map_err(|error| describe_error(&error))
             }
         }
     }
@@ -157,7 +160,7 @@ impl DynamoTable {
         let actions = group.iter().map(|change| self.action(change)).collect::<Result<_, _>>();
         let actions = actions.map_err(|error| error.to_string())?;
         let transaction = self.client.transact_write_items().set_transact_items(Some(actions));
-        transaction.send().await.map(drop).map_err(|error| said(&error))
+        transaction.send().await.map(drop).map_err(|error| describe_error(&error))
     }
 
     fn action(&self, change: &Change) -> Result<TransactWriteItem, BuildError> {

@@ -1,5 +1,5 @@
 use config::{read, rows::from_rows};
-use storage::{Aws, Credentials, Patience, Query, sqlite};
+use storage::{Aws, Credentials, Query, Timeouts, sqlite};
 
 use super::*;
 
@@ -23,7 +23,7 @@ impl Account {
         };
         let mut aws = Aws::new(emulator.region, credentials);
         aws.endpoint_url = Some(emulator.endpoint_url.clone());
-        aws.patience = Patience::OPERATOR;
+        aws.timeouts = Timeouts::OPERATOR;
         Self { stores: sqlite::in_memory().unwrap(), parameters: Parameters::new(&aws), prefix }
     }
 

@@ -117,7 +117,7 @@ async fn a_gateway_without_a_key_is_closed() {
 #[tokio::test]
 async fn an_unknown_path_is_404() {
     let gateway = alone("").await;
-    for path in ["/nothing", "/v1", "/v1/chat/completions/", "/v1/chat", "//v1/models", "/%2e%2e"] {
+    for path in ["/nothing", "/v1", "/v1/chat", "/v1/chat/completions/x", "/%2e%2e"] {
         let answer = send(&gateway, "POST", path, &[("x-api-key", KEY)], "{}").await;
         let (status, error) = refused(answer).await;
         assert_eq!((status, &error["code"]), (404, &json!("invalid_request")), "{path}");

@@ -16,7 +16,7 @@ use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Re
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body, tool_names,
+    bound::Bounded, error_body, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.
@@ -58,7 +58,7 @@ impl Outbound for Bedrock {
     }
 
     fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(&body)
+        response_decode::decode(&split_surrogates::replaced(body))
     }
 
     fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {

@@ -126,7 +126,7 @@ fn report_within(body: &[u8], quotes: usize) -> Report {
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
     let message = match inner {
         Value::String(text) => Some(text.clone()),
-        _ => ["message", "detail", "error", "title"]
+        _ => ["message", "detail", "error", "title", "msg", "error_msg", "errors"]
             .iter()
             .filter_map(|it| field(it))
             .find_map(as_text),

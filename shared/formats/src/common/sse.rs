@@ -8,8 +8,6 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use canonical::{Error, ErrorKind, Result};
 
-use crate::surrogates::Joiner;
-
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
 
@@ -21,7 +19,6 @@ pub(crate) struct Framer {
     seen: usize,
     /// Whether the line that `seen` stands in has no character yet.
     at_line_start: bool,
-    joiner: Joiner,
 }
 
 impl Framer {
@@ -63,8 +60,7 @@ impl Framer {
             self.seen = next;
             if blank {
                 self.seen = 0;
-                let frame = self.pending.split_to(next).freeze();
-                return Some(self.joiner.join(frame));
+                return Some(self.pending.split_to(next).freeze());
             }
         }
     }
@@ -98,6 +94,11 @@ pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
         }
     }
     (name, data)
+}
+
+/// Whether a frame holds nothing but data: no name, no id, no comment.
+pub(crate) fn is_data_alone(frame: &[u8]) -> bool {
+    lines(frame).all(|line| line.is_empty() || field(line, b"data").is_some())
 }
 
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {

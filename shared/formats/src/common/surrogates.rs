@@ -1,110 +1,116 @@
-//! Halves of surrogate pairs in JSON text, which JavaScript's clients and some servers send, and which
-//! are not characters (RFC 8259, section 8.2).
+//! Halves of surrogate pairs in JSON text: JavaScript writes them, and strict parsers refuse them.
 //!
-//! A half alone becomes U+FFFD. The halves of a pair that a server split over two events are joined.
+//! Half a pair that ends one delta of a stream may find its other half at the start of the next one.
 
-use bytes::Bytes;
+use std::borrow::Cow;
 
-/// The length of `\u` and four digits.
+use memchr::memmem;
+use serde_json::value::RawValue;
+
+/// The escape of U+FFFD, which stands for what is no character.
+const REPLACEMENT: &str = "\\ufffd";
+/// How many bytes an escape such as `\ud83d` has.
 const ESCAPE: usize = 6;
-/// What stands for a half without the other.
-const REPLACEMENT: &[u8] = b"\\ufffd";
 
-/// JSON text whose halves are replaced; the same bytes where there are none.
-pub fn replace(json: Bytes) -> Bytes {
-    Joiner::default().rewritten(&json, AtEnd::Replace).map_or(json, Bytes::from)
+/// What an escape in a JSON text stands for, as far as pairs are concerned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Half {
+    High,
+    Low,
 }
 
-/// Joins halves over the events of one stream.
-#[derive(Debug, Default)]
-pub(crate) struct Joiner {
-    /// The first half of a pair, as the escape with which a string of the last event ended.
-    pending: Option<[u8; ESCAPE]>,
+/// JSON text with U+FFFD for each lone surrogate; the text itself where there is none.
+pub(crate) fn replace_lone(json: &str) -> Cow<'_, str> {
+    if !may_have_any(json) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    for at in lone(json) {
+        out.push_str(json.get(copied..at).unwrap_or_default());
+        out.push_str(REPLACEMENT);
+        copied = at + ESCAPE;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(json.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
 }
 
-/// What becomes of a first half with which a string ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AtEnd {
-    Replace,
-    Keep,
+/// Joins pairs that a stream has split over two of its texts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PairJoiner {
+    /// The escape of the high half with which the last text ended.
+    held: Option<String>,
 }
 
-impl Joiner {
-    /// The event with its halves joined or replaced; the same bytes where there are none.
-    pub(crate) fn join(&mut self, event: Bytes) -> Bytes {
-        self.rewritten(&event, AtEnd::Keep).map_or(event, Bytes::from)
+impl PairJoiner {
+    /// The next text of the stream, a JSON string in quotes, with the half that was held before it.
+    pub(crate) fn join<'a>(&mut self, json: &'a str) -> Cow<'a, str> {
+        let inner = json.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let Some(inner) = inner.filter(|it| self.held.is_some() || may_have_any(it)) else {
+            return Cow::Borrowed(json);
+        };
+        let mut text = self.held.take().unwrap_or_default();
+        text.push_str(inner);
+
+        // A high half at the end may still be completed.
+        let last = text.len().saturating_sub(ESCAPE);
+        if half_at(&text, last) == Some(Half::High) && lone(&text).last() == Some(last) {
+            self.held = Some(text.split_off(last));
+        }
+        Cow::Owned(format!("\"{}\"", replace_lone(&text)))
     }
 
-    fn rewritten(&mut self, json: &[u8], at_end: AtEnd) -> Option<Vec<u8>> {
-        if !may_hold_surrogates(json) {
+    /// The same for a value of JSON; none where it is no string, or says all of its own.
+    pub(crate) fn join_value(&mut self, value: &RawValue) -> Option<String> {
+        if !value.get().starts_with('"') {
             return None;
         }
-        let mut out = Vec::with_capacity(json.len() + ESCAPE);
-        let mut at = 0;
-        while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
-            let start = at + found;
-            out.extend_from_slice(json.get(at..start)?);
-            match unit(json, start) {
-                Some(0xd800..=0xdbff) => at = self.first_half(json, start, at_end, &mut out)?,
-                Some(0xdc00..=0xdfff) => {
-                    self.second_half(json, start, &mut out)?;
-                    at = start + ESCAPE;
-                }
-                _ => {
-                    let end = (start + 2).min(json.len());
-                    out.extend_from_slice(json.get(start..end)?);
-                    at = end;
-                }
-            }
+        match self.join(value.get()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(joined) => Some(joined),
         }
-        out.extend_from_slice(json.get(at..)?);
-        (out != json).then_some(out)
     }
 
-    /// Writes a first half, with its second one where that follows; and gives the place behind.
-    fn first_half(
-        &mut self,
-        json: &[u8],
-        start: usize,
-        at_end: AtEnd,
-        out: &mut Vec<u8>,
-    ) -> Option<usize> {
-        let end = start + ESCAPE;
-        if let Some(0xdc00..=0xdfff) = unit(json, end) {
-            out.extend_from_slice(json.get(start..end + ESCAPE)?);
-            return Some(end + ESCAPE);
-        }
-        if at_end == AtEnd::Keep && json.get(end) == Some(&b'"') {
-            self.pending = json.get(start..end)?.try_into().ok();
-        } else {
-            out.extend_from_slice(REPLACEMENT);
-        }
-        Some(end)
-    }
-
-    /// Writes a second half behind the first one of an earlier event.
-    fn second_half(&mut self, json: &[u8], start: usize, out: &mut Vec<u8>) -> Option<()> {
-        let begins = start.checked_sub(1).and_then(|it| json.get(it)) == Some(&b'"');
-        match self.pending.take_if(|_| begins) {
-            Some(first) => {
-                out.extend_from_slice(&first);
-                out.extend_from_slice(json.get(start..start + ESCAPE)?);
-            }
-            None => out.extend_from_slice(REPLACEMENT),
-        }
-        Some(())
+    /// Whether a half waits for its other half.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.held.is_some()
     }
 }
 
-/// Whether there may be any, without a look at every byte.
-fn may_hold_surrogates(json: &[u8]) -> bool {
-    [&b"\\ud"[..], b"\\uD"].iter().any(|it| memchr::memmem::find(json, it).is_some())
+/// Whether a JSON text has escapes that could be surrogates.
+pub(crate) fn may_have_any(json: &str) -> bool {
+    ["\\ud", "\\uD"].iter().any(|it| memmem::find(json.as_bytes(), it.as_bytes()).is_some())
 }
 
-/// The UTF-16 code unit of an escape.
-fn unit(json: &[u8], at: usize) -> Option<u16> {
-    let digits = json.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+/// Where the escapes of lone surrogates begin.
+fn lone(json: &str) -> impl DoubleEndedIterator<Item = usize> {
+    let mut found = vec![];
+    let mut at = 0;
+    while let Some(escape) = memchr::memchr(b'\\', json.as_bytes().get(at..).unwrap_or_default()) {
+        let start = at + escape;
+        at = match (half_at(json, start), half_at(json, start + ESCAPE)) {
+            (Some(Half::High), Some(Half::Low)) => start + 2 * ESCAPE,
+            (Some(_), _) => {
+                found.push(start);
+                start + ESCAPE
+            }
+            // Any other escape, such as `\\` or `\n`: what it escapes is no escape of its own.
+            (None, _) => start + 2,
+        };
+    }
+    found.into_iter()
+}
+
+fn half_at(json: &str, at: usize) -> Option<Half> {
+    let digits = json.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
+    match u16::from_str_radix(digits, 16).ok()? {
+        0xd800..=0xdbff => Some(Half::High),
+        0xdc00..=0xdfff => Some(Half::Low),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -112,27 +118,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_alone_is_replaced() {
-        for (given, expected) in [
+    fn a_lone_surrogate_becomes_the_replacement_character() {
+        for (json, expected) in [
             (r#""cut \ud83d here""#, r#""cut \ufffd here""#),
             (r#""\uDE00""#, r#""\ufffd""#),
-            (r#""\ud83d""#, r#""\ufffd""#),
-            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
-            (r#""a \\ud83d b""#, r#""a \\ud83d b""#),
-            (r#""\u00fc""#, r#""\u00fc""#),
+            (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+            (r#"{"\ud800":1}"#, r#"{"\ufffd":1}"#),
         ] {
-            assert_eq!(replace(Bytes::from(given)), expected);
+            assert_eq!(replace_lone(json), expected);
+            assert!(serde_json::from_str::<serde_json::Value>(&replace_lone(json)).is_ok());
         }
     }
 
     #[test]
-    fn a_pair_over_two_events_is_joined() {
-        let mut joiner = Joiner::default();
-        assert_eq!(joiner.join(Bytes::from(r#"{"a":"ok \ud83d"}"#)), r#"{"a":"ok "}"#);
-        assert_eq!(
-            joiner.join(Bytes::from(r#"{"a":"\ude00 fine"}"#)),
-            r#"{"a":"\ud83d\ude00 fine"}"#
-        );
-        assert_eq!(joiner.join(Bytes::from(r#"{"a":"\ude00"}"#)), r#"{"a":"\ufffd"}"#);
+    fn pairs_and_escaped_backslashes_stay() {
+        for json in [r#""\ud83d\ude00""#, r#""\\ud83d""#, r#""a\\\\ud83d b""#, r#""plain""#] {
+            assert!(matches!(replace_lone(json), Cow::Borrowed(it) if it == json), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_pair_that_is_split_over_two_texts_is_joined() {
+        let mut joiner = PairJoiner::default();
+        assert_eq!(joiner.join(r#""ok \ud83d""#), r#""ok ""#);
+        assert!(joiner.is_waiting());
+        assert_eq!(joiner.join(r#""\ude00 fine""#), r#""\ud83d\ude00 fine""#);
+        assert!(!joiner.is_waiting());
+    }
+
+    #[test]
+    fn a_half_whose_other_half_never_comes_is_replaced() {
+        let mut joiner = PairJoiner::default();
+        assert_eq!(joiner.join(r#""a\ud83d""#), r#""a""#);
+        assert_eq!(joiner.join(r#""b""#), r#""\ufffdb""#);
+        assert_eq!(joiner.join(r#""c""#), r#""c""#);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound::Bounded, error_body, json, tool_names,
+    StreamDecoder, bound::Bounded, error_body, json, split_surrogates, tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -43,7 +43,7 @@ impl Outbound for Anthropic {
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(body, reading.mode)
+        response_decode::decode(split_surrogates::replaced(body), reading.mode)
     }
 
     fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {

@@ -14,12 +14,13 @@ use super::{
     stream_passthrough::{self, EventHead, Progress},
     wire,
 };
-use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
+use crate::{StreamDecoder, StreamEnd, error_body, split_surrogates::Joiner, sse::Framer};
 
 /// Reads frames into deltas.
 #[derive(Debug, Default)]
 pub(super) struct TranslatingDecoder {
     framer: Framer,
+    joiner: Joiner,
     progress: Progress,
     /// The blocks that are open, by their index.
     open: HashMap<u64, OpenBlock>,
@@ -171,6 +172,7 @@ impl StreamDecoder for TranslatingDecoder {
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
+            let frame = self.joiner.join(frame);
             let Some(data) = stream_passthrough::data(&frame)? else {
                 continue;
             };

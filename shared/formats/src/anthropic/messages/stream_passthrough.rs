@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::wire::Counts;
 use crate::{
     StreamDecoder, StreamEnd, error_body, finish_reason, lenient,
+    split_surrogates::Joiner,
     sse::{self, Framer},
 };
 
@@ -20,6 +21,7 @@ const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n
 #[derive(Debug, Default)]
 pub(super) struct PassthroughDecoder {
     framer: Framer,
+    joiner: Joiner,
     progress: Progress,
 }
 
@@ -36,6 +38,7 @@ impl StreamDecoder for PassthroughDecoder {
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
+            let frame = self.joiner.join(frame);
             let (kind, frame) = match data(&frame)? {
                 None => (EventKind::Comment, frame.clone()),
                 Some(data) => {

@@ -1,0 +1,219 @@
+//! The front: what happens to every request before and after its handler.
+//!
+//! The front finds the endpoint, authenticates the caller, keeps the time, records the call and
+//! writes errors. Handlers only answer.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use canonical::{Error, ErrorKind, Result};
+use futures_util::FutureExt;
+use gateway::{Gateway, Snapshot};
+use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use storage::Secret;
+use subtle::ConstantTimeEq;
+use telemetry::CallRecord;
+
+use crate::{
+    access::{self, Operator},
+    api::Api,
+    body::{Body, empty},
+    endpoint::{Access, Endpoint, Handler},
+    model_call,
+    request::{self, Arrival, Origin},
+    request_body, response,
+    router::{Found, Router},
+    settings::KeepAliveSettings,
+};
+
+/// The header by which the front door proves itself.
+pub(crate) const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-origin-secret");
+/// The header that carries the name of a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header in which Anthropic's SDKs look for the name of a request.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// What every request of one process shares.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// The gateway itself.
+    pub(crate) gateway: Gateway,
+    /// How large a request's body may be, in bytes.
+    pub(crate) max_body_bytes: usize,
+    /// The secrets that the front door may send; without any, requests come from anywhere.
+    pub(crate) origin_secrets: Vec<Secret>,
+    /// When silence is filled.
+    pub(crate) keep_alive: KeepAliveSettings,
+    /// Who may call the endpoints of operators.
+    pub(crate) operators: Vec<Operator>,
+}
+
+/// One request on its way through the front, as its handler sees it.
+pub(crate) struct Exchange {
+    /// What every request shares.
+    pub(crate) app: Arc<App>,
+    /// The request.
+    pub(crate) request: Request<Body>,
+    /// What is known of the request before its body is read.
+    pub(crate) arrival: Arrival,
+    /// The API in whose format errors are written.
+    pub(crate) api: Api,
+    /// What stands in the path in place of `{*id}`.
+    pub(crate) id: Option<String>,
+    /// What the request leaves behind. A handler that hands a call on takes the record along.
+    pub(crate) record: Option<CallRecord>,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Exchange {
+    /// The configuration under which an authenticated client's request is answered.
+    pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
+        self.snapshot.as_ref().ok_or_else(|| {
+            response::internal_error().caused_by("the endpoint takes requests without a key")
+        })
+    }
+}
+
+/// The endpoints of a process, and what they share.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    pub(crate) app: Arc<App>,
+    router: Arc<Router>,
+}
+
+impl Front {
+    /// A front before some endpoints of the table.
+    pub(crate) fn new(
+        app: Arc<App>,
+        endpoints: impl IntoIterator<Item = &'static Endpoint>,
+    ) -> Self {
+        Self { app, router: Arc::new(Router::new(endpoints)) }
+    }
+
+    /// Answers a request, whatever happens.
+    pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
+        let arrival = Arrival::new(request.headers(), origin);
+        let path = request.uri().path();
+        let found = self.router.find(request.method(), path, request.headers());
+        let Found { endpoint, api, id, allowed } = found;
+        let is_head = request.method() == Method::HEAD;
+
+        let mut exchange = Exchange {
+            app: self.app.clone(),
+            request,
+            api,
+            id,
+            record: None,
+            snapshot: None,
+            arrival,
+        };
+        let mut response = match exchange.run(endpoint).await {
+            Ok(response) => response,
+            Err(error) => {
+                request_body::discard(&mut exchange.request).await;
+                response::error(api, &error, &allowed, &exchange.arrival.request_id)
+            }
+        };
+
+        add_headers(&mut response, api, &exchange.arrival.request_id);
+        if is_head {
+            *response.body_mut() = empty();
+        }
+        response
+    }
+}
+
+impl Exchange {
+    /// Takes a request through its steps, and records how that went.
+    async fn run(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
+        // Probes of `/health` come every second and are nobody's call.
+        let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
+        self.record = is_recorded.then(|| {
+            let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
+            CallRecord::new(request_id, trace_id, clock.started)
+        });
+
+        let outcome = self.steps(endpoint).await;
+        match (&mut self.record, &outcome) {
+            (Some(record), Ok(_)) => record.succeeded(),
+            (Some(record), Err(error)) => record.failed(error),
+            (None, _) => {}
+        }
+        outcome
+    }
+
+    async fn steps(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
+        self.check_origin()?;
+        request::check_headers(self.request.headers())?;
+        let endpoint = endpoint?;
+        self.authenticate(endpoint.access).await?;
+
+        let answered = AssertUnwindSafe(self.handle(endpoint.handler)).catch_unwind();
+        let answered = match endpoint.timeout.limit() {
+            None => answered.await,
+            Some(limit) => tokio::time::timeout(limit, answered).await.map_err(|elapsed| {
+                Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
+            })?,
+        };
+        answered.unwrap_or_else(|_| {
+            tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
+            Err(response::internal_error())
+        })
+    }
+
+    async fn handle(&mut self, handler: Handler) -> Result<Response<Body>> {
+        match handler {
+            Handler::Model(format) => model_call::respond(self, format.into()).await,
+            Handler::Function(respond) => respond(self).await,
+        }
+    }
+
+    /// Refuses what came around the front door.
+    fn check_origin(&self) -> Result<()> {
+        let secrets = &self.app.origin_secrets;
+        if secrets.is_empty() {
+            return Ok(());
+        }
+        let sent = self.request.headers().get(&ORIGIN_SECRET);
+        let sent = sent.map_or(&b""[..], HeaderValue::as_bytes);
+        let is_sent = |secret: &&Secret| bool::from(secret.expose().as_bytes().ct_eq(sent));
+        // Every secret is compared, so that the place of the right one does not show.
+        if secrets.iter().filter(is_sent).count() == 0 {
+            return Err(response::not_from_the_front_door());
+        }
+        Ok(())
+    }
+
+    /// Finds out who calls, from the headers alone: a stranger's body is never read.
+    async fn authenticate(&mut self, access: Access) -> Result<()> {
+        let headers = self.request.headers();
+        match access {
+            Access::Open => {}
+            Access::Operator(role) => {
+                access::authorize(headers, &self.app.operators, role)?;
+            }
+            Access::Client => {
+                let in_query = (self.api == Api::Gemini)
+                    .then(|| request::query_value(self.request.uri(), "key"))
+                    .flatten();
+                let mut keys = request::keys(headers);
+                keys.extend(in_query.as_deref());
+                self.snapshot = Some(self.app.gateway.admit(&keys, self.arrival.clock).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what every response carries.
+fn add_headers(response: &mut Response<Body>, api: Api, request_id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        if api == Api::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
+        headers.insert(REQUEST_ID, id);
+    }
+    let private = HeaderValue::from_static("private, no-store, no-transform");
+    headers.entry(header::CACHE_CONTROL).or_insert(private);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
