@@ -27,6 +27,8 @@ const DELTA_BYTES: usize = 64;
 /// Where a stream comes from.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
+    /// The provider's name for the model, which stands where the stream names none.
+    pub(crate) model: &'a str,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
@@ -34,6 +36,7 @@ pub(crate) struct Source<'a> {
 /// The events of one answer, in the batches in which they arrived.
 pub struct EventStream {
     provider: String,
+    model: String,
     secrets: Arc<[Secret]>,
     body: reqwest::Body,
     decoder: Option<Box<dyn StreamDecoder>>,
@@ -68,6 +71,7 @@ impl EventStream {
     ) -> Self {
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body,
             decoder: Some(decoder),
@@ -84,6 +88,7 @@ impl EventStream {
     pub(crate) fn from_events(source: Source<'_>, events: Vec<StreamEvent>) -> Self {
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body: reqwest::Body::default(),
             decoder: None,
@@ -141,6 +146,7 @@ impl EventStream {
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
         let Some(decoder) = &mut self.decoder else { return };
         self.failure = decoder.read(bytes, &mut self.ready).err();
+        self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
             self.state = State::Ended;
@@ -179,6 +185,17 @@ impl EventStream {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives a response that names no model, such as Bedrock's, the target's name.
+    fn name_model(&mut self) {
+        for event in &mut self.ready {
+            if let EventBody::Delta(_, delta) = &mut event.body
+                && let Delta::Start { model, .. } = &mut **delta
+            {
+                model.get_or_insert_with(|| self.model.clone());
+            }
+        }
     }
 
     /// Notes which call is being written: half of its arguments may still look like all of them.
