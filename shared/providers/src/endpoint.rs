@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, ErrorKind, Result};
-use formats::{ChatCompatibility, GatewayRequest};
+use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use storage::{Secret, Signer};
@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     mouths: Vec<ApiAddress>,
     /// How it speaks OpenAI chat, if it does.
     pub(crate) dialect: ChatCompatibility,
+    /// How a stream shows that it is whole.
+    pub(crate) stream_end: StreamEnd,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// What proves calls that carry no key.
@@ -86,7 +88,9 @@ impl Endpoint {
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
         let home = is_home(provider, &base);
         let dialect = if home { provider.dialect } else { provider.dialect.imitated() };
-        Ok(Self { provider, mouths, dialect, headers, signing, secrets })
+        // Servers that imitate a company often leave its terminator out.
+        let stream_end = if home { provider.stream_end } else { StreamEnd::FinishReason };
+        Ok(Self { provider, mouths, dialect, stream_end, headers, signing, secrets })
     }
 
     /// The headers of a call under one key.

@@ -203,6 +203,6 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     key: Key::Required,
     stream_usage: StreamUsage::OnRequest,
     dialect: ChatCompatibility::COMMON,
-    stream_end: StreamEnd::Terminator,
+    stream_end: StreamEnd::FinishReason,
     headers: &[],
 };

@@ -187,7 +187,7 @@ impl Upstream {
             }
             return Err(error);
         }
-        let reading = DecodeOptions { mode: purpose, end: endpoint.provider.stream_end };
+        let reading = DecodeOptions { mode: purpose, end: endpoint.stream_end };
         let (parts, incoming) = answer.into_parts();
         let request_id = hints::request_id(&parts.headers);
         let body = if request.stream && !is_json(&parts.headers) {
