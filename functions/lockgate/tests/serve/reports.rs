@@ -151,8 +151,12 @@ fn call_of_first_tool(sent: &Value, argument: &str) -> Value {
     })
 }
 
-/// One event: data as text, any JSON as `raw`, or a chat chunk of a `delta` and a `finish`.
+/// One event: data as text, any JSON as `raw`, a whole `frame`, or a chat chunk of a `delta` and a
+/// `finish`.
 fn event(event: &Value) -> Step {
+    if let Some(frame) = event["frame"].as_str() {
+        return Step::text(frame);
+    }
     let data = match event {
         Value::String(data) => data.clone(),
         _ if event.get("raw").is_some() => event["raw"].to_string(),

@@ -1,4 +1,4 @@
-//! Responses of the chat and messages formats, read as a client's SDK reads them.
+//! Responses of every format, read as a client's SDK reads them.
 
 use std::collections::BTreeMap;
 
@@ -81,13 +81,48 @@ fn read_whole(whole: &Value) -> Reading {
             reading.calls.insert(at, (owned(&block["name"]), block["input"].to_string()));
         }
     }
+    read_items(&mut reading, whole);
+    read_parts(&mut reading, whole);
     reading
+}
+
+/// Adds the output items of a whole response of the Responses format.
+fn read_items(reading: &mut Reading, response: &Value) {
+    for item in response["output"].as_array().into_iter().flatten() {
+        for part in item["content"].as_array().into_iter().flatten() {
+            reading.text.push_str(part["text"].as_str().unwrap_or_default());
+        }
+        if item["type"] == "function_call" {
+            let at = reading.calls.len() as u64;
+            reading.calls.insert(at, (owned(&item["name"]), owned(&item["arguments"])));
+        }
+    }
+}
+
+/// Adds the parts of a response of Gemini, whole or one of a stream.
+fn read_parts(reading: &mut Reading, response: &Value) {
+    let parts = &response["candidates"][0]["content"]["parts"];
+    for part in parts.as_array().into_iter().flatten() {
+        if part["thought"] != true {
+            reading.text.push_str(part["text"].as_str().unwrap_or_default());
+        }
+        if let Some(call) = part.get("functionCall") {
+            let at = reading.calls.len() as u64;
+            reading.calls.insert(at, (owned(&call["name"]), call["args"].to_string()));
+        }
+    }
 }
 
 fn read_stream(body: &str) -> Reading {
     let mut reading = Reading::default();
     for event in events(body) {
         reading.has_error |= event.get("error").is_some_and(|error| !error.is_null());
+        reading.has_error |= ["error", "response.failed"].iter().any(|kind| event["type"] == *kind);
+        // The last event of the Responses format repeats everything.
+        if event["type"] == "response.completed" {
+            read_items(&mut reading, &event["response"]);
+        }
+        read_parts(&mut reading, &event);
         read_chunk(&mut reading, &event["choices"][0]["delta"]);
         read_block(&mut reading, &event);
     }

@@ -15,6 +15,22 @@ pub(super) fn applies(what: &str, seen: &Seen) -> bool {
         "property_names" => has_odd_property(&body["tools"]),
         "late_system" => roles(&body).skip(1).any(|role| role == "system"),
 
+        "lone_surrogate" => String::from_utf8_lossy(&seen.body).contains("\\ud83d"),
+        "user_over_128" => body["user"].as_str().is_some_and(|user| 128 < user.len()),
+        "first_message_of_assistant" => roles(&body).next() == Some("assistant"),
+        "no_messages" => body["messages"].as_array().is_none_or(Vec::is_empty),
+        "no_contents" => body["contents"].as_array().is_none_or(Vec::is_empty),
+        "two_versions" => seen.headers.get_all("anthropic-version").iter().count() != 1,
+        "adaptive_thinking" => body["thinking"]["type"] == "adaptive",
+        "budget_of_limit" => {
+            let budget = body["thinking"]["budget_tokens"].as_u64().unwrap_or_default();
+            body["max_tokens"].as_u64().is_none_or(|limit| limit <= budget)
+        }
+        "strict_with_optional_property" => {
+            let schema = &body["response_format"]["json_schema"];
+            schema["strict"] == true && schema["schema"].get("additionalProperties").is_none()
+        }
+        "url_safe_base64" => String::from_utf8_lossy(&seen.body).contains("_-8"),
         "json_object" => body["response_format"]["type"] == "json_object",
         "call_ids" => has_odd_call_id(&body["messages"]),
         "blank_stop" => {
