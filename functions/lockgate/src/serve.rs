@@ -74,7 +74,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let aws = runtime.block_on(account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
-    let server = Server { address, config, parameters, signer, stores };
+    let proxies = environment.proxies();
+    let server = Server { address, config, parameters, signer, proxies, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.

@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Config, SecretSource, rows};
 use providers::Client;
 use routing::{Cooldown, Cooldowns};
-use storage::{Change, Parameters, Query, Row, Signer, Stores};
+use storage::{Change, Parameters, Query, Row, Stores};
 
 use crate::{
     background::Background,
@@ -77,7 +77,7 @@ struct Inner {
 
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
-    pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
+    pub fn new(source: Source, stores: Stores, client: Client, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
             Source::Config(config, parameters) => (Some(*config), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
@@ -86,7 +86,7 @@ impl Configuration {
             fixed,
             parameters,
             stores,
-            client: Client::new(signer),
+            client,
             rests: Arc::default(),
             freshness,
             current: ArcSwapOption::empty(),
@@ -153,7 +153,7 @@ impl Configuration {
             return None;
         }
         let (config, version) = (current.config.clone(), current.version.clone());
-        let snapshot = Arc::new(Snapshot::new(config, version, keys, self.0.client.clone()));
+        let snapshot = Arc::new(Snapshot::new(config, version, keys, &self.0.client));
         self.0.current.store(Some(snapshot.clone()));
         Some(snapshot)
     }
@@ -190,7 +190,7 @@ impl Inner {
         let unchanged =
             current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
-            let snapshot = Snapshot::new(config, version, keys, self.client.clone());
+            let snapshot = Snapshot::new(config, version, keys, &self.client);
             self.current.store(Some(Arc::new(snapshot)));
         }
         self.read_at.store(now, Ordering::Relaxed);
@@ -255,7 +255,7 @@ impl Inner {
         for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
             tracing::error!(
                 parameter = missing,
-                "a parameter is missing; who needs it is passed over"
+                "a parameter is missing or may not be read; its providers cannot be used"
             );
         }
         Ok(keys)

@@ -13,7 +13,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
-    speaks: &[
+    apis: &[
         ProviderApi {
             task: Task::Chat,
             format: &Bedrock,

@@ -12,7 +12,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-anthropic",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
-    speaks: &[ProviderApi {
+    apis: &[ProviderApi {
         task: Task::Chat,
         format: &Anthropic,
         path: "/messages",

@@ -11,6 +11,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.cohere.ai/compatibility/v1",
     version: "/compatibility/v1",
     stream_usage: StreamUsage::Always,
-    dialect: MAX_TOKENS_ONLY,
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

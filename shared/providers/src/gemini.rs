@@ -18,7 +18,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     version: "/v1beta",
-    speaks: &[
+    apis: &[
         ProviderApi {
             task: Task::Chat,
             format: &Gemini,

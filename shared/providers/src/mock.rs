@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use canonical::{
     CallSummary, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
-    GatewayResponse as Said, ResponseBody, Result, Usage,
+    GatewayResponse, ResponseBody, Result, Usage,
 };
 use config::Script;
 use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
@@ -171,12 +171,12 @@ fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
         EmbeddingInput::Text(text) => text.split_whitespace().count() as u64,
         EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
     });
-    let said = Said {
+    let response = GatewayResponse {
         usage: Some(Usage { input: words.sum(), ..Usage::default() }),
         body: ResponseBody::Embedding(EmbeddingResponse { vectors, base64: *base64 }),
     };
     let model = request.model.unwrap_or_default();
-    let body = OpenAiEmbeddings.encode(&said, &CallSummary { model, ..CallSummary::default() });
+    let body = OpenAiEmbeddings.encode(&response, &CallSummary { model, ..CallSummary::default() });
     Ok(json_answer(StatusCode::OK, body))
 }
 

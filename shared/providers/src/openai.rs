@@ -11,8 +11,8 @@ use formats::StreamEnd;
 use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES};
 
 pub(crate) const PROVIDER: Provider = Provider {
-    speaks: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
-    dialect: OPENAI_ITSELF,
+    apis: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
+    compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };

@@ -12,7 +12,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.perplexity.ai",
     version: "",
     stream_usage: StreamUsage::Always,
-    speaks: &[CHAT],
-    dialect: MAX_TOKENS_ONLY,
+    apis: &[CHAT],
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

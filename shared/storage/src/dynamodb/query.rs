@@ -71,7 +71,7 @@ impl DynamoTable {
 /// The key condition of a range. A condition with both ends includes them, whatever was asked for.
 fn key_condition(query: &Query) -> (&'static str, Item) {
     let mut values =
-        Item::from([(":pk".to_owned(), text(&query.pk)), (":now".to_owned(), number(query.now))]);
+        Item::from([(":pk".to_owned(), text(&query.pk)), (":now".to_owned(), number(&query.now))]);
     let mut bind = |name: &str, bound: &Bound<String>| match bound {
         // DynamoDB takes no empty text here; every `sk` is larger.
         Bound::Included(sk) | Bound::Excluded(sk) if sk.is_empty() => false,

@@ -17,7 +17,7 @@ use super::{
     output::{self, Annotation},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, bound, json, openai::chat::effort, turns::nothing_asked,
+    EncodeOptions, EncodedRequest, alternating::no_message, bound, json, openai::chat::effort,
 };
 
 /// The fewest tokens that may be asked for.
@@ -54,7 +54,7 @@ pub(super) fn encode(
     page.cache(cache.as_ref());
     turns.iter().try_for_each(|it| page.turn(it))?;
     if page.items.is_empty() {
-        return Err(nothing_asked());
+        return Err(no_message());
     }
     let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
     let thinks = reasoning.as_ref().map_or_else(|| thinks(target.model), |it| !it.is_off());

@@ -434,9 +434,7 @@ fn failure(error: &Error) -> &'static str {
         ErrorKind::RateLimited => "rate_limit_exceeded",
         ErrorKind::InvalidRequest
         | ErrorKind::Unsupported
-        | ErrorKind::InvalidSignature
-        | ErrorKind::RejectedParam
-        | ErrorKind::UnsupportedBeta
+        | ErrorKind::Rejected
         | ErrorKind::ContextLength
         | ErrorKind::UnknownModel
         | ErrorKind::UnknownPath
