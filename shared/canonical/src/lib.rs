@@ -16,7 +16,7 @@ mod summary;
 mod usage;
 
 pub use answer::{ChatResponse, Choice, Delta, Finish};
-pub use attempt::{AttemptRecord, Outcome};
+pub use attempt::{AttemptRecord, KeyFingerprint, NextStep, NoFingerprint, Outcome};
 pub use content::{
     CacheMark, Citation, Content, Conversation, Effort, Media, Message, Output, Part, Reasoning,
     Role, Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,

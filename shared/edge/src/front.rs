@@ -11,7 +11,7 @@ use gateway::{Gateway, Snapshot};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
-use telemetry::CallRecord;
+use telemetry::{CallRecord, CallRecorder, RequestFacts};
 
 use crate::{
     access::{self, Operator},
@@ -23,6 +23,7 @@ use crate::{
     request_body, response,
     router::{Found, Router},
     settings::KeepAliveSettings,
+    text::shorten,
 };
 
 /// The header by which the front door proves itself.
@@ -60,7 +61,7 @@ pub(crate) struct Exchange {
     /// What stands in the path in place of `{*id}`.
     pub(crate) id: Option<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
-    pub(crate) record: Option<CallRecord>,
+    pub(crate) record: Option<CallRecorder>,
     snapshot: Option<Arc<Snapshot>>,
 }
 
@@ -129,7 +130,18 @@ impl Exchange {
         let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
         self.record = is_recorded.then(|| {
             let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
-            CallRecord::new(request_id, trace_id, clock.started)
+            let request = RequestFacts {
+                method: self.request.method().to_string(),
+                path: shorten(self.request.uri().path()).into_owned(),
+                ..RequestFacts::default()
+            };
+            let record = CallRecord {
+                id: request_id.clone(),
+                trace_id: trace_id.clone(),
+                request,
+                ..CallRecord::default()
+            };
+            self.app.gateway.begin_record(record, *clock)
         });
 
         let outcome = self.steps(endpoint).await;
@@ -197,7 +209,12 @@ impl Exchange {
                     .flatten();
                 let mut keys = request::keys(headers);
                 keys.extend(in_query.as_deref());
-                self.snapshot = Some(self.app.gateway.admit(&keys, self.arrival.clock).await?);
+                let admitted = self.app.gateway.admit(&keys, self.arrival.clock).await?;
+                self.snapshot = Some(admitted.snapshot);
+                if let Some(record) = &mut self.record {
+                    record.principal = Some(admitted.principal);
+                    record.timings.admit = Some(record.elapsed());
+                }
             }
         }
         Ok(())

@@ -3,13 +3,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use config::Config;
-use gateway::{Configuration, Freshness, Gateway, Source};
+use gateway::{Clock, Configuration, Freshness, Gateway, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use storage::{Parameters, Signer, Stores};
+use telemetry::LogSink;
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{Signal, SignalKind, signal},
@@ -50,9 +51,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let source = Source::Config(Box::new(server.config), server.parameters);
     let configuration =
         Configuration::new(source, server.stores, server.signer, Freshness::default());
-    configuration.load(now_ms()).await.map_err(io::Error::other)?;
+    configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration),
+        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
         max_body_bytes: request_body::MAX_SERVER_BODY_BYTES,
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
@@ -62,7 +63,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let stop = Stop::listen()?;
     ready(listener.local_addr()?);
     serve(listener, Front::new(app.clone(), ENDPOINTS), stop).await;
-    app.gateway.settle().await;
+    app.gateway.drain().await;
     Ok(())
 }
 

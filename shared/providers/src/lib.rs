@@ -45,7 +45,7 @@ pub use formats::{StreamEnd, StreamUsage};
 pub use client::Client;
 pub use endpoint::Resolve;
 pub use fetch::Fetched;
-pub use stream::EventStream;
+pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
 /// Every provider, by the word for `type` in the configuration.

@@ -1,5 +1,8 @@
 //! A provider's stream after its first meaningful event.
 
+mod estimate;
+mod tee;
+
 use std::{
     fmt,
     pin::Pin,
@@ -11,14 +14,21 @@ use std::{
 use bytes::Bytes;
 use canonical::{Delta, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
 use formats::{EventReader, without_secrets};
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
+
+pub use estimate::OutputEstimate;
+use tee::Tee;
 
 /// How long the connection may take to end after the stream's own end, so that it can be kept.
 const GRACE: Duration = Duration::from_millis(250);
 /// How much may come before anything meaningful.
 const LONGEST_PRELUDE: usize = 1024 * 1024;
+
+/// Stored bytes are there at once, so no silence is waited for.
+const STORED_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Whose answer it is.
 pub(crate) struct Source<'a> {
@@ -31,7 +41,7 @@ pub(crate) struct Source<'a> {
 pub struct EventStream {
     provider: String,
     secrets: Arc<[Secret]>,
-    body: Incoming,
+    body: Either<Incoming, Full<Bytes>>,
     reader: Box<dyn EventReader>,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
@@ -41,6 +51,8 @@ pub struct EventStream {
     fault: Option<Error>,
     /// The tool whose call is being written, where the answer is understood.
     call: Option<String>,
+    estimate: OutputEstimate,
+    tee: Option<Tee>,
     state: State,
 }
 
@@ -62,6 +74,22 @@ impl EventStream {
         reader: Box<dyn EventReader>,
         idle: Duration,
     ) -> Self {
+        Self::from_body(source, Either::Left(body), reader, idle)
+    }
+
+    /// A stream of the bytes that an earlier stream has received: the same decoder gives the same
+    /// events.
+    pub fn stored(provider: &str, bytes: Bytes, reader: Box<dyn EventReader>) -> Self {
+        let source = Source { provider, secrets: Arc::from([]) };
+        Self::from_body(source, Either::Right(Full::new(bytes)), reader, STORED_IDLE_TIMEOUT)
+    }
+
+    fn from_body(
+        source: Source<'_>,
+        body: Either<Incoming, Full<Bytes>>,
+        reader: Box<dyn EventReader>,
+        idle: Duration,
+    ) -> Self {
         Self {
             provider: source.provider.to_owned(),
             secrets: source.secrets,
@@ -72,8 +100,25 @@ impl EventStream {
             ready: vec![],
             fault: None,
             call: None,
+            estimate: OutputEstimate::default(),
+            tee: None,
             state: State::Open,
         }
+    }
+
+    /// Keeps a copy of the bytes that are received from now on, up to `limit`.
+    pub fn tee(&mut self, limit: usize) {
+        self.tee = Some(Tee::new(limit));
+    }
+
+    /// The bytes that were received since [`EventStream::tee`]; none when they were too many.
+    pub fn take_tee(&mut self) -> Option<Bytes> {
+        self.tee.take()?.finish()
+    }
+
+    /// What the stream has written so far, passed-through frames included.
+    pub fn estimate(&self) -> &OutputEstimate {
+        &self.estimate
     }
 
     /// Waits for the first meaningful event, so that a provider that breaks before can be passed over.
@@ -151,7 +196,11 @@ impl EventStream {
     }
 
     fn take(&mut self, bytes: Bytes) {
+        if let Some(tee) = &mut self.tee {
+            tee.push(&bytes);
+        }
         self.fault = self.reader.read(bytes, &mut self.ready).err();
+        self.estimate.add(&self.ready);
         self.note_calls();
         if self.ready.last().is_some_and(|it| it.kind == EventKind::End) {
             self.state = State::Ended;
@@ -210,3 +259,6 @@ impl fmt::Debug for EventStream {
         f.debug_struct("Events").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

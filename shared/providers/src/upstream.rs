@@ -113,8 +113,9 @@ impl Upstream {
         match self.endpoints.get(&step.provider)? {
             Err(error) => Some(said(error)),
             Ok(endpoint) => {
-                let usable = (0..step.keys).any(|it| endpoint.headers(it).is_ok());
-                if usable { None } else { endpoint.headers(0).err().as_ref().map(said) }
+                let failures: Option<Vec<Error>> =
+                    step.keys.iter().map(|key| endpoint.headers(*key).err()).collect();
+                failures?.first().map(said)
             }
         }
     }
@@ -127,7 +128,7 @@ impl Upstream {
         question: &UpstreamRequest<'_>,
         now: u64,
     ) -> Result<UpstreamResponse> {
-        let step = next.step();
+        let step = next.target();
         let named = |error: Error| error.from_origin(Origin::Provider(step.provider.clone()));
         let endpoint = match self.endpoints.get(&step.provider) {
             Some(Ok(endpoint)) => endpoint,
@@ -155,7 +156,7 @@ impl Upstream {
         question: &UpstreamRequest<'_>,
         now: u64,
     ) -> Result<UpstreamResponse> {
-        let (step, request) = (next.step(), question.request);
+        let (step, request) = (next.target(), question.request);
         let counts = request.task == Task::CountTokens;
         let mouth = match endpoint.mouth(request, &step.model) {
             Err(_) if counts => return estimated(request),
@@ -261,9 +262,9 @@ async fn written(
     format: &dyn Outbound,
     fetch: &Fetch,
 ) -> Result<Written> {
-    let (step, request) = (next.step(), question.request);
+    let (step, request) = (next.target(), question.request);
     let mut without = left_out(step, request).to_vec();
-    without.extend_from_slice(&next.without.fields);
+    without.extend_from_slice(&next.remedies.fields);
     let mut target = EncodeOptions {
         model: &step.model,
         stream: request.stream,
@@ -271,10 +272,10 @@ async fn written(
         dialect: endpoint.dialect,
         max_output: None,
         without: &without,
-        unsigned: next.without.proofs,
+        unsigned: next.remedies.signatures,
     };
     let same = format.name() == request.format.name;
-    let forwarded = same && !next.without.betas;
+    let forwarded = same && !next.remedies.betas;
     // Bytes that are passed on have the client's limit, which is not looked up.
     if !forwarded || without.contains(&Field::MaxTokens) {
         target.max_output = (question.max_output)(step);
@@ -388,7 +389,7 @@ struct Time {
 
 impl Time {
     fn of(next: &Attempt, request: &GatewayRequest) -> Self {
-        let first = next.step().first_token_timeout.filter(|_| request.stream);
+        let first = next.target().first_token_timeout.filter(|_| request.stream);
         match first {
             Some(first) if first < next.timeout => Self { limit: first, first_token: true },
             _ => Self { limit: next.timeout, first_token: request.stream },
@@ -440,13 +441,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Instant};
 
     use canonical::Vectors;
     use formats::{
         Inbound, anthropic::messages::AnthropicCount, openai::embeddings::OpenAiEmbeddings,
     };
-    use routing::{Cooldowns, Failover, Limits, ModelQuery, Routes};
+    use routing::{Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -465,10 +466,11 @@ mod tests {
         };
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let upstream = Upstream::new(Client::new(storage::Signer::default()), &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None);
-        let plan = routes.plan(ModelQuery { model: Some("m"), provider: None }).unwrap();
-        let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let next = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();
+        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
+        let arrived = Instant::now();
+        let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
+        let next = Failover::new(plan, Arc::default(), limits).next(arrived).unwrap();
         let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
         let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
         let fetched = Fetched::default();

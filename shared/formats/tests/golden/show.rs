@@ -333,6 +333,7 @@ fn summary() -> CallSummary {
             status: Some(200),
             duration_ms: 11,
             message: None,
+            ..AttemptRecord::default()
         }],
     }
 }

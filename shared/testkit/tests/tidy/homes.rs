@@ -79,31 +79,12 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "serde",
-        &[
-            "canonical",
-            "storage",
-            "config",
-            "formats",
-            "model-catalog",
-            "routing",
-            "telemetry",
-            "edge",
-        ],
+        &["canonical", "storage", "config", "formats", "model-catalog", "routing", "edge"],
         "derives only: what is written where is each crate's own",
     ),
     (
         "serde_json",
-        &[
-            "storage",
-            "config",
-            "formats",
-            "model-catalog",
-            "routing",
-            "telemetry",
-            "providers",
-            "gateway",
-            "edge",
-        ],
+        &["storage", "config", "formats", "model-catalog", "providers", "gateway", "edge"],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
