@@ -335,6 +335,43 @@ def test_what_was_applied_is_what_the_models_function_lists(applied, secret):
     assert [model["id"] for model in body["data"]] == ["parrot"]
 
 
+def test_a_call_comes_through_the_front_door(applied):
+    with through_the_front_door(
+        applied, "/v1/models", headers={"authorization": f"Bearer {KEY}"},
+    ) as response:
+        assert response.status == 200
+        assert [model["id"] for model in json.load(response)["data"]] == ["parrot"]
+
+
+def test_a_stream_comes_through_the_front_door(applied):
+    asked = {
+        "model": "parrot", "stream": True, "messages": [{"role": "user", "content": "Hello?"}],
+    }
+    with through_the_front_door(
+        applied, "/v1/chat/completions", data=json.dumps(asked).encode(),
+        headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"},
+    ) as response:
+        assert response.status == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.read().endswith(b"data: [DONE]\n\n")
+
+
+def test_a_function_refuses_a_body_over_the_stacks_limit(applied, secret):
+    # Its length is not announced to the front door, so the function is the first to know.
+    request = urllib.request.Request(
+        url_of(applied, "ChatCompletionsUrl", "/v1/chat/completions"), data=b"x" * 4_500_001,
+        headers={
+            "x-origin-secret": secret, "authorization": f"Bearer {KEY}",
+            "content-type": "application/json",
+        },
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request, timeout=30)
+    status, body = body_of(refusal.value)
+    assert (status, body["error"]["code"]) == (413, "request_too_large")
+    assert body["error"]["message"] == "Lockgate: The body is larger than 4.5 MB."
+
+
 def test_a_client_gets_a_response_whole_and_streamed(applied, secret):
     client = openai.OpenAI(
         base_url=url_of(applied, "ChatCompletionsUrl", "/v1"), api_key=KEY, max_retries=0,

@@ -89,7 +89,7 @@ def test_rust_must_be_able_to_build_for_the_processor(account, tmp_path):
     assert "run `rustup target add aarch64-unknown-linux-gnu`" in problem
 
 
-def test_every_problem_is_told_at_once(tmp_path):
+def test_every_problem_is_printed_at_once(tmp_path):
     assert len(problems(*STACK, env={"PATH": str(tmp_path)})) == 2
 
 
@@ -126,7 +126,7 @@ def test_the_certificate_of_a_domain_is_found(account, cloud):
     assert f" CertificateArn={arn}\n" in done.stdout
 
 
-def test_a_domain_without_a_certificate_is_told(account):
+def test_a_domain_without_a_certificate_is_named(account):
     [problem] = problems(*STACK, "--built", "DomainName=ai.example.org", env=account)
     assert problem.startswith("ACM has no issued certificate for ai.example.org in us-east-1")
 

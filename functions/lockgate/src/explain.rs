@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use gateway::{Clock, Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
 use routing::{ModelQuery, Outlook, RoutePlan, Target, Verdict};
 use storage::{Parameters, sqlite};
 
@@ -58,7 +58,8 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stores = stores.map_err(|error| Failure::data_file(&error))?;
         (Source::Config(Box::new(config), parameters), stores, signer)
     };
-    let configuration = Configuration::new(source, stores, signer, Freshness::default());
+    let client = Client::new(signer, environment.proxies());
+    let configuration = Configuration::new(source, stores, client, Freshness::default());
     let clock = Clock::starting(edge::settings::now_ms());
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     configuration.load(clock).await.map_err(failed)?;

@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use gateway::{Clock, Configuration, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -72,7 +72,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let configuration = Configuration::new(source, stores, settings.signer, settings.freshness);
+    let client = Client::new(settings.signer, settings.proxies);
+    let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
     if is_configured && let Err(error) = configuration.load(Clock::starting(now_ms())).await {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, Framing, GatewayRequest, Result};
+use canonical::{Error, Result};
 use formats::Inbound;
+use formats::{Framing, GatewayRequest};
 use gateway::Call;
 use http::{HeaderMap, Response};
 
@@ -84,7 +85,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
-        writer: format.writer(&request),
+        writer: format.stream_encoder(&request),
     };
     let call = Call {
         request,
@@ -114,7 +115,7 @@ fn passed_headers(
     headers: &HeaderMap,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut passed = vec![];
-    for name in format.passed_headers() {
+    for name in format.passthrough_headers() {
         let lines = headers.get_all(*name).iter().map(|line| line.to_str());
         let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
             let message = format!("The header `{name}` must be plain text.");

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use config::Config;
-use gateway::{Clock, Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -41,6 +41,8 @@ pub struct Server {
     pub parameters: Option<Parameters>,
     /// What signs calls to providers in AWS.
     pub signer: Signer,
+    /// The proxies that the environment names for calls to providers.
+    pub proxies: ProxyVariables,
     /// What it remembers.
     pub stores: Stores,
 }
@@ -49,8 +51,8 @@ pub struct Server {
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let configuration =
-        Configuration::new(source, server.stores, server.signer, Freshness::default());
+    let client = Client::new(server.signer, server.proxies);
+    let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
     let app = Arc::new(App {
         gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gateway::Freshness;
+use gateway::{Freshness, ProxyVariables};
 use storage::{Aws, Credentials, Secret, Signer};
 
 use crate::request_body;
@@ -65,10 +65,8 @@ impl Environment {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        match text.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(error) => Err(format!("the variable {name} must be a whole number: {error}")),
-        }
+        let number = text.parse();
+        number.map(Some).map_err(|_| format!("the variable {name} must be a whole number"))
     }
 
     /// The AWS region.
@@ -88,6 +86,17 @@ impl Environment {
     /// The signer of calls to AWS, for providers that are called without a key.
     pub fn signer(&self) -> Signer {
         Signer::new(self.region(), self.credentials())
+    }
+
+    /// The proxies for calls to providers, by the variables that `curl` reads: in lower case first.
+    pub fn proxies(&self) -> ProxyVariables {
+        let either = |name: &str| self.get(&name.to_ascii_lowercase()).or_else(|| self.get(name));
+        ProxyVariables {
+            https: either("HTTPS_PROXY").map(Secret::new),
+            http: either("HTTP_PROXY").map(Secret::new),
+            all: either("ALL_PROXY").map(Secret::new),
+            no_proxy: either("NO_PROXY"),
+        }
     }
 
     /// Access to AWS. None without a region or without keys.
@@ -117,6 +126,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) state_table: String,
     pub(crate) aws: Aws,
     pub(crate) signer: Signer,
+    pub(crate) proxies: ProxyVariables,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) keep_alive: KeepAliveSettings,
@@ -150,6 +160,7 @@ impl LambdaSettings {
                 .aws()
                 .ok_or("the variables AWS_REGION and AWS_ACCESS_KEY_ID are not set")?,
             signer: environment.signer(),
+            proxies: environment.proxies(),
             origin_secrets: secrets
                 .iter()
                 .filter_map(|it| environment.get(it))

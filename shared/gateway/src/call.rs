@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use canonical::GatewayRequest;
+use formats::GatewayRequest;
 use telemetry::CallRecorder;
 
 use crate::Snapshot;

@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Parameters, Query, Row, Signer, Stores};
+use storage::{Parameters, Query, Row, Stores};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -81,7 +81,7 @@ struct Inner {
 
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
-    pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
+    pub fn new(source: Source, stores: Stores, client: Client, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
             Source::Config(config, parameters) => (Some(*config), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
@@ -91,7 +91,7 @@ impl Configuration {
             parameters,
             cooldowns: CooldownStore::new(stores.clone()),
             stores,
-            client: Client::new(signer),
+            client,
             started: Instant::now(),
             freshness,
             current: ArcSwapOption::empty(),
@@ -161,7 +161,7 @@ impl Configuration {
             return None;
         }
         let (config, version) = (current.config.clone(), current.version.clone());
-        let snapshot = Arc::new(Snapshot::new(config, version, keys, self.0.client.clone()));
+        let snapshot = Arc::new(Snapshot::new(config, version, keys, &self.0.client));
         self.0.current.store(Some(snapshot.clone()));
         Some(snapshot)
     }
@@ -215,7 +215,7 @@ impl Inner {
         let unchanged =
             current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
-            let snapshot = Snapshot::new(config, version, keys, self.client.clone());
+            let snapshot = Snapshot::new(config, version, keys, &self.client);
             self.current.store(Some(Arc::new(snapshot)));
         }
         self.read_at.store(now, Ordering::Relaxed);

@@ -15,12 +15,13 @@ mod snapshot;
 use std::{sync::Arc, time::Instant};
 
 use canonical::{Error, Result};
-use providers::{Fetched, UpstreamRequest, UpstreamResponse};
+use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
 use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use providers::{Client, ProxyVariables};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
@@ -107,7 +108,7 @@ impl Gateway {
         };
         running.failover = Some(Failover::new(plan, self.configuration.health().clone(), limits));
 
-        let fetched = Fetched::default();
+        let fetched = FetchedMedia::default();
         let mut are_keys_renewed = false;
         loop {
             let (id, outcome) = send_next(running, &fetched).await?;
@@ -155,7 +156,7 @@ impl Gateway {
         let plan = snapshot.routes.resolve(query)?;
         let outlook = routing::outlook(&plan, self.configuration.health(), clock.instant());
         let with_fault = |outlook: Outlook| {
-            let fault = snapshot.upstream.fault(&plan.targets[outlook.target]);
+            let fault = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
             (outlook, fault)
         };
         let outlook = outlook.into_iter().map(with_fault).collect();
@@ -180,7 +181,7 @@ fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
 /// Makes the next attempt. The error is that of the call: nothing is left to attempt.
 async fn send_next(
     running: &mut RunningCall,
-    fetched: &Fetched,
+    fetched: &FetchedMedia,
 ) -> Result<(AttemptId, Result<UpstreamResponse>)> {
     let since = Instant::now();
     let (call, clock) = (&running.call, running.call.clock);

@@ -83,16 +83,18 @@ impl RunningCall {
     fn note_whole(&mut self, body: &ResponseBody) {
         let mut estimate = OutputEstimate::default();
         match body {
-            ResponseBody::Raw(bytes) if self.call.request.task == Task::Converse => {
+            ResponseBody::Raw(bytes) if self.call.request.task == Task::Chat => {
                 estimate.add_frame(bytes);
             }
             ResponseBody::Chat(response) => {
                 for choice in &response.choices {
-                    estimate.note_finish(&choice.finish);
+                    estimate.note_finish(&choice.finish_reason);
                     choice.parts.iter().for_each(|part| estimate.add_text(text_of(&part.content)));
                 }
             }
-            ResponseBody::Raw(_) | ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => return,
+            ResponseBody::Raw(_) | ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
+                return;
+            }
         }
         self.note_estimate(&estimate);
     }
@@ -148,7 +150,7 @@ impl RunningCall {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
         }
         // Nothing was consumed, or nothing that can be estimated.
-        if self.call.record.provider.is_none() || self.call.request.task != Task::Converse {
+        if self.call.record.provider.is_none() || self.call.request.task != Task::Chat {
             return None;
         }
         let mut tokens = self
@@ -160,7 +162,7 @@ impl RunningCall {
 
     fn estimated_input(&self) -> u64 {
         let request = &self.call.request;
-        let conversation = request.meaning().and_then(|it| it.conversation());
+        let conversation = request.canonical().and_then(|it| it.conversation());
         conversation.map_or_else(
             |_| request.raw.body.len() as u64 / BYTES_PER_TOKEN,
             formats::estimated_tokens,

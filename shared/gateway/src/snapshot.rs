@@ -37,7 +37,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Prepares a document whose parameters have these values.
-    pub(crate) fn new(config: Config, version: String, keys: Keys, client: Client) -> Self {
+    pub(crate) fn new(config: Config, version: String, keys: Keys, client: &Client) -> Self {
         let resolve = |source: &SecretSource| match source {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),

@@ -237,6 +237,7 @@ mod tests {
             headers: std::collections::BTreeMap::new(),
             api_version: None,
             region: None,
+            connection: config::ConnectionOptions::default(),
             timeout: None,
             script: None,
         }
@@ -256,6 +257,8 @@ mod tests {
 
     fn config() -> Config {
         Config {
+            connection: config::ConnectionOptions::default(),
+            pool: config::PoolOptions::default(),
             api_key: None,
             port: 8080,
             default_timeout: config::DEFAULT_TIMEOUT,

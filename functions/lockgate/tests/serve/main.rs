@@ -3,6 +3,7 @@
 //! One file per endpoint or topic; the name of a test is a rule of the contract.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+mod answer_forms;
 mod aws_account;
 mod bedrock;
 mod betas;
@@ -11,6 +12,7 @@ mod chat;
 mod codex;
 mod commands;
 mod configuration;
+mod connections;
 mod cooldown;
 mod dialects;
 mod doors;

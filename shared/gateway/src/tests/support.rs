@@ -13,8 +13,8 @@ use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
 use testkit::provider::{Answer, Fake};
 
 use crate::{
-    Call, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody, MeteredStream,
-    Source, kinds,
+    Call, Client, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody,
+    MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -56,8 +56,8 @@ impl TestGateway {
         let yaml = format!("api_key: {KEY}\n{config}");
         let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
         let source = Source::Config(Box::new(config), None);
-        let signer = Signer::default();
-        let configuration = Configuration::new(source, stores, signer, Freshness::default());
+        let client = Client::new(Signer::default(), ProxyVariables::default());
+        let configuration = Configuration::new(source, stores, client, Freshness::default());
         // In the future, so that no clock but the test's moves it while the test runs.
         let started = Instant::now() + Duration::from_secs(3600);
         let clock = Clock { arrived: WALL, started };

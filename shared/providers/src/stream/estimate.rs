@@ -4,7 +4,7 @@
 //! before the report. Frames that are passed through are scanned for the members that hold output in
 //! any format; nothing is allocated for an event.
 
-use canonical::{Delta, EventBody, EventKind, Finish, StreamEvent};
+use canonical::{Delta, EventBody, EventKind, FinishReason, StreamEvent};
 
 /// The weight of one token.
 const TOKEN: u64 = 12;
@@ -81,7 +81,7 @@ impl OutputEstimate {
     }
 
     /// Notes why the model stopped.
-    pub fn note_finish(&mut self, reason: &Finish) {
+    pub fn note_finish(&mut self, reason: &FinishReason) {
         self.finish_reason = Some(name(reason).to_owned());
     }
 
@@ -180,16 +180,16 @@ fn weight(text: &[u8]) -> u64 {
     weight
 }
 
-fn name(reason: &Finish) -> &'static str {
+fn name(reason: &FinishReason) -> &'static str {
     match reason {
-        Finish::Stop => "stop",
-        Finish::StopSequence(_) => "stop_sequence",
-        Finish::Length => "length",
-        Finish::ContextFull => "context_full",
-        Finish::ToolCalls => "tool_calls",
-        Finish::Filtered => "filtered",
-        Finish::Refusal => "refusal",
-        Finish::Paused => "paused",
+        FinishReason::Stop => "stop",
+        FinishReason::StopSequence(_) => "stop_sequence",
+        FinishReason::Length => "length",
+        FinishReason::ContextFull => "context_full",
+        FinishReason::ToolCalls => "tool_calls",
+        FinishReason::Filtered => "filtered",
+        FinishReason::Refusal => "refusal",
+        FinishReason::Paused => "paused",
     }
 }
 
@@ -236,8 +236,8 @@ mod tests {
     fn deltas_are_counted_as_frames_are() {
         let mut estimate = OutputEstimate::default();
         estimate.add(&[
-            StreamEvent::piece(0, Delta::Text("Hello, world".to_owned())),
-            StreamEvent::piece(0, Delta::Finish(Finish::Length)),
+            StreamEvent::delta(0, Delta::Text("Hello, world".to_owned())),
+            StreamEvent::delta(0, Delta::Finish(FinishReason::Length)),
         ]);
         assert_eq!((estimate.tokens(), estimate.finish_reason()), (3, Some("length")));
     }

@@ -8,7 +8,7 @@ const FRAMES: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello, wor
     data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 fn stored(bytes: Bytes) -> EventStream {
-    EventStream::stored("first", bytes, OpenAiChat.reader(DecodeOptions::default()))
+    EventStream::stored("first", bytes, OpenAiChat.stream_decoder(DecodeOptions::default()))
 }
 
 /// Every event of a stream, and the failure that it ends with.

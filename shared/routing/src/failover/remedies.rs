@@ -1,6 +1,6 @@
 //! Remedies: what a target is asked without, because it has rejected it and may do without.
 
-use canonical::{Error, ErrorKind, Field};
+use canonical::{Error, Field, Remedy};
 
 /// How many fields a target is asked without.
 const MAX_DROPPED_FIELDS: usize = 4;
@@ -17,16 +17,22 @@ pub struct AppliedRemedies {
 }
 
 impl AppliedRemedies {
-    /// Adds the remedy for a failure. False where there is none, or it was applied already.
+    /// Adds the remedy that a failure suggests. False where there is none, or it was applied already.
     pub(super) fn add(&mut self, error: &Error) -> bool {
-        match (error.kind, &error.field) {
-            (ErrorKind::InvalidSignature, _) => !std::mem::replace(&mut self.signatures, true),
-            (ErrorKind::UnsupportedBeta, _) => !std::mem::replace(&mut self.betas, true),
-            (ErrorKind::RejectedParam, Some(field)) if !self.fields.contains(field) => {
-                self.fields.push(field.clone());
-                self.fields.len() <= MAX_DROPPED_FIELDS
-            }
-            _ => false,
+        match &error.remedy {
+            Some(Remedy::DropSignatures) => !std::mem::replace(&mut self.signatures, true),
+            Some(Remedy::DropBetas) => !std::mem::replace(&mut self.betas, true),
+            Some(Remedy::DropParam(field)) => self.drop_field(field),
+            Some(Remedy::SchemaAsText) => self.drop_field(&Field::ResponseSchema),
+            None => false,
         }
+    }
+
+    fn drop_field(&mut self, field: &Field) -> bool {
+        if self.fields.contains(field) {
+            return false;
+        }
+        self.fields.push(field.clone());
+        self.fields.len() <= MAX_DROPPED_FIELDS
     }
 }

@@ -1,6 +1,6 @@
 //! The rules of failover, one example each, under a clock that stands still.
 
-use canonical::Field;
+use canonical::{Field, Remedy};
 use config::COOLDOWN;
 
 use super::*;
@@ -98,6 +98,12 @@ fn error(kind: ErrorKind, status: u16) -> Error {
     error
 }
 
+fn rejected(remedy: Remedy) -> Error {
+    let mut error = error(ErrorKind::Rejected, 400);
+    error.remedy = Some(remedy);
+    error
+}
+
 fn limited(retry_after: u64) -> Error {
     let mut error = error(ErrorKind::RateLimited, 429);
     error.retry_after = Some(Duration::from_secs(retry_after));
@@ -127,7 +133,8 @@ fn each_attempt_records_why_the_next_was_made() {
     let mut call = world.call(plan(vec![retried, target("b")]));
     world.fail(&mut call, ErrorKind::RateLimited, 429);
     world.fail(&mut call, ErrorKind::Network, 0);
-    world.fail(&mut call, ErrorKind::InvalidSignature, 400);
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
     world.fail(&mut call, ErrorKind::Upstream, 500);
     world.fail(&mut call, ErrorKind::Upstream, 500);
     let steps: Vec<_> = call.attempts().iter().map(|it| it.next.unwrap().as_str()).collect();
@@ -144,27 +151,20 @@ fn signatures_that_a_target_rejects_are_left_out_once() {
     for _ in 0..4 {
         let attempt = call.next(world.now).unwrap();
         attempted.push((attempt.target().provider.clone(), attempt.remedies.signatures));
-        call.failed(attempt.id, error(ErrorKind::InvalidSignature, 400), world.now).unwrap();
+        call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
     }
     let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
     assert_eq!(attempted, [each("a"), each("b")].concat());
     let error = call.next(world.now).unwrap_err();
-    assert_eq!(
-        (error.kind, error.status(), error.attempts.len()),
-        (ErrorKind::InvalidSignature, 400, 4)
-    );
+    assert_eq!((error.kind, error.status(), error.attempts.len()), (ErrorKind::Rejected, 400, 4));
 }
 
 #[test]
 fn each_field_that_a_target_rejects_is_left_out() {
-    let rejected = |field: Field| {
-        let mut error = error(ErrorKind::RejectedParam, 400);
-        error.field = Some(field);
-        error
-    };
     let world = World::new();
     let mut call = world.call(plan(vec![target("a")]));
-    for error in [rejected(Field::Temperature), error(ErrorKind::InvalidSignature, 400)] {
+    for error in [rejected(Remedy::DropParam(Field::Temperature)), rejected(Remedy::DropSignatures)]
+    {
         let attempt = call.next(world.now).unwrap();
         call.failed(attempt.id, error, world.now).unwrap();
     }
@@ -173,7 +173,7 @@ fn each_field_that_a_target_rejects_is_left_out() {
         AppliedRemedies { signatures: true, betas: false, fields: vec![Field::Temperature] };
     assert_eq!(attempt.remedies, remedies);
     // The same once more changes nothing.
-    call.failed(attempt.id, rejected(Field::Temperature), world.now).unwrap();
+    call.failed(attempt.id, rejected(Remedy::DropParam(Field::Temperature)), world.now).unwrap();
     assert_eq!(call.next(world.now).unwrap_err().attempts.len(), 3);
 }
 
@@ -181,7 +181,8 @@ fn each_field_that_a_target_rejects_is_left_out() {
 fn a_rejected_signature_begins_no_cooldown() {
     let world = World::new();
     let mut call = world.call(plan(vec![target("a")]));
-    world.fail(&mut call, ErrorKind::InvalidSignature, 400);
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
     assert!(world.left("a", KeyFingerprint::NONE).is_zero());
 }
 

@@ -1,0 +1,229 @@
+//! How the gateway connects to providers: proxies, private roots, time limits, kept connections.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use testkit::lockgate::Lockgate;
+use testkit::provider::{Answer, Fake};
+use testkit::proxy::Proxy;
+use testkit::tls::TlsFront;
+
+use crate::support::{KEY, ask, hello, only, program, provider, refused, text_of, trail, yaml};
+
+/// A name that only the proxy of a test can resolve.
+const HIDDEN: &str = "provider.test";
+const HIDDEN_HTTPS: &str = "provider.test:443";
+
+fn authority(fake: &Fake) -> String {
+    fake.url().trim_start_matches("http://").to_owned()
+}
+
+/// A provider behind TLS that is called `provider.test`, and a proxy that leads to it.
+async fn hidden_provider() -> (Fake, TlsFront, Proxy) {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &[HIDDEN]);
+    let proxy = Proxy::start(&[(HIDDEN_HTTPS, &front.address().to_string())]);
+    (fake, front, proxy)
+}
+
+/// A gateway before the provider `first` at a URL, which trusts the root of `front`.
+async fn gateway(url: &str, front: &TlsFront, top: &str, of_provider: &str) -> Lockgate {
+    let yaml = format!(
+        "api_key: {KEY}\nca_file: ca.pem\n{top}\nproviders:\n  \
+         - {{ name: first, base_url: \"{url}\"{of_provider} }}\n"
+    );
+    program().config(&yaml).file("ca.pem", front.ca_pem()).start().await
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let top = format!("proxy: http://us:pw@{}", proxy.address());
+    let gateway = gateway("https://provider.test", &front, &top, "").await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    let seen = &proxy.seen()[0];
+    assert_eq!((&*seen.how, &*seen.target), ("CONNECT", HIDDEN_HTTPS));
+    assert_eq!(seen.authorization.as_deref(), Some("Basic dXM6cHc="));
+}
+
+#[tokio::test]
+async fn a_provider_may_have_a_proxy_of_its_own_and_the_name_is_the_proxys_to_resolve() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let of_provider = format!(", proxy: \"socks5h://us:pw@{}\"", proxy.address());
+    let gateway = gateway("https://provider.test", &front, "", &of_provider).await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    let seen = &proxy.seen()[0];
+    assert_eq!((&*seen.how, &*seen.target), ("SOCKS5", HIDDEN_HTTPS));
+    assert_eq!(seen.authorization.as_deref(), Some("us:pw"));
+}
+
+#[tokio::test]
+async fn a_provider_may_be_called_without_the_proxy() {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
+    let proxy = Proxy::start(&[]);
+    let top = format!("proxy: http://{}", proxy.address());
+    let url = format!("https://{}", front.address());
+    let gateway = gateway(&url, &front, &top, ", proxy: none").await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    assert!(proxy.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_environments_proxies_are_used_but_for_hosts_of_no_proxy() {
+    let (hidden, open) = (provider().await, provider().await);
+    let proxy = Proxy::start(&[("provider.test:80", &authority(&hidden))]);
+    let providers = [("hidden", "http://provider.test"), ("open", &*open.url())];
+    let gateway = program()
+        .config(&yaml(&providers, ""))
+        .variable("HTTP_PROXY", &format!("http://{}", proxy.address()))
+        .variable("NO_PROXY", "127.0.0.0/8")
+        .start()
+        .await;
+    for model in ["hidden/m", "open/m"] {
+        assert_eq!(text_of(ask(&gateway, &hello(model)).await).await, "Hi");
+    }
+    let targets: Vec<String> = proxy.seen().into_iter().map(|it| it.target).collect();
+    assert_eq!(targets, ["http://provider.test/v1/chat/completions"]);
+    assert_eq!(only(&open).target, "/v1/chat/completions");
+}
+
+#[tokio::test]
+async fn https_goes_through_the_environments_proxy_for_https() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let yaml = format!(
+        "api_key: {KEY}\nca_file: ca.pem\nproviders: [{{ name: first, base_url: \"https://{HIDDEN}\" }}]"
+    );
+    let program = program().config(&yaml).file("ca.pem", front.ca_pem());
+    let gateway = program.variable("https_proxy", &format!("http://{}", proxy.address())).start();
+    assert_eq!(text_of(ask(&gateway.await, &hello("first/m")).await).await, "Hi");
+    assert_eq!(proxy.seen()[0].target, HIDDEN_HTTPS);
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_root_is_not_trusted() {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
+    let url = format!("https://{}", front.address());
+    let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
+    assert!(fake.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_root_that_cannot_be_read_makes_only_its_provider_unusable() {
+    let second = provider().await;
+    let yaml = format!(
+        "api_key: {KEY}\nproviders:\n  - {{ name: first, base_url: 'http://127.0.0.1:1', ca_file: none.pem }}\n  \
+         - {{ name: second, base_url: '{}' }}\n{}",
+        second.url(),
+        crate::support::BOTH
+    );
+    let gateway = program().config(&yaml).start().await;
+    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(trail(&answer["x_gateway"]), ["first server_error null", "second success 200"]);
+}
+
+#[tokio::test]
+async fn silence_in_the_handshake_ends_with_the_connect_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = provider().await;
+    let first = format!("https://{}", silent.local_addr().unwrap());
+    let rest = format!("connect_timeout: 100ms\n{}", crate::support::BOTH);
+    let providers = [("first", &*first), ("second", &*second.url())];
+    let gateway = program().config(&yaml(&providers, &rest)).start().await;
+    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(trail(&answer["x_gateway"]), ["first timeout null", "second success 200"]);
+}
+
+/// How many connections five calls take with these options.
+async fn connections_of_five_calls(pool: &str, pause: Duration) -> usize {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let top = format!("proxy: http://{}\n{pool}", proxy.address());
+    let gateway = gateway("https://provider.test", &front, &top, "").await;
+    for _ in 0..5 {
+        assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+        tokio::time::sleep(pause).await;
+    }
+    proxy.seen().len()
+}
+
+#[tokio::test]
+async fn connections_are_kept_as_the_pool_says() {
+    let pause = Duration::from_millis(50);
+    assert_eq!(connections_of_five_calls("", pause).await, 1);
+    let none = "pool: { max_idle_per_host: 0 }";
+    assert_eq!(connections_of_five_calls(none, Duration::ZERO).await, 5);
+    assert_eq!(connections_of_five_calls("pool: { idle_timeout: 1ms }", pause).await, 5);
+}
+
+/// What a provider does with the second request on a connection.
+#[derive(Clone, Copy)]
+enum Second {
+    /// It resets the connection with the request unread.
+    Reset,
+    /// It ended its side before the request came.
+    End,
+}
+
+/// A provider whose connections take one request each, and how many it has read.
+fn provider_that_closes(second: Second) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let read = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&read);
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            serve_one(socket.unwrap(), second, &counter);
+        }
+    });
+    (url, read)
+}
+
+fn serve_one(mut socket: TcpStream, second: Second, read: &AtomicUsize) {
+    let mut request = vec![];
+    while !request.ends_with(b"}") {
+        let mut part = [0; 4096];
+        let length = socket.read(&mut part).unwrap();
+        request.extend_from_slice(&part[..length]);
+    }
+    read.fetch_add(1, Ordering::Relaxed);
+    let body = r#"{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}"#;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+    write!(socket, "{head}: {}\r\n\r\n{body}", body.len()).unwrap();
+    // The next request, or the end of the test. To close with something unread is to reset.
+    if socket.peek(&mut [0]).is_ok_and(|length| 0 < length)
+        && let Second::End = second
+    {
+        socket.shutdown(Shutdown::Write).unwrap();
+        drop(socket.peek(&mut [0; 65536]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test]
+async fn a_request_on_a_connection_that_was_just_closed_is_sent_once_more() {
+    for second in [Second::Reset, Second::End] {
+        let (url, read) = provider_that_closes(second);
+        let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+        for _ in 0..3 {
+            let answer = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
+            assert_eq!(trail(&answer["x_gateway"]), ["first success 200"], "{answer}");
+        }
+        assert_eq!(read.load(Ordering::Relaxed), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_read_on_a_new_connection_is_not_sent_again() {
+    let first = Fake::start().await;
+    first.answers([Answer::close()]);
+    let gateway = program().config(&yaml(&[("first", &first.url())], "")).start().await;
+    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
+    only(&first);
+}
