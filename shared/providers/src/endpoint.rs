@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, KeyFingerprint, Result};
 use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
@@ -26,8 +26,8 @@ pub(crate) struct Endpoint {
     pub(crate) compatibility: ChatCompatibility,
     /// What shows that a stream is whole.
     pub(crate) stream_end: StreamEnd,
-    /// One set of headers for each key; one without any where none is configured.
-    headers: Vec<Option<HeaderMap>>,
+    /// The headers of a request under each usable key; one set where none is configured.
+    headers: Vec<(KeyFingerprint, HeaderMap)>,
     /// The end of a sentence that says why keys are missing.
     unreadable_keys: String,
     /// What signs calls that carry no key.
@@ -84,9 +84,13 @@ impl Endpoint {
         let unreadable_keys = unreadable(configured.keys.iter().zip(&keys));
         // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
-            vec![Some(common)]
+            vec![(KeyFingerprint::NONE, common)]
         } else {
-            keys.iter().map(|it| with_key(&common, provider.auth, it.as_ref()?)).collect()
+            let usable = keys.iter().flatten().filter_map(|key| {
+                let headers = with_key(&common, provider.auth, key)?;
+                Some((routing::fingerprint(key.expose()), headers))
+            });
+            usable.collect()
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
@@ -108,9 +112,9 @@ impl Endpoint {
     }
 
     /// The headers of a call under one key.
-    pub(crate) fn headers(&self, key: usize) -> Result<&HeaderMap> {
-        let found = self.headers.get(key).and_then(Option::as_ref);
-        found.ok_or_else(|| {
+    pub(crate) fn headers(&self, key: KeyFingerprint) -> Result<&HeaderMap> {
+        let found = self.headers.iter().find(|(fingerprint, _)| *fingerprint == key);
+        found.map(|(_, headers)| headers).ok_or_else(|| {
             let message = format!("has no usable key{}", self.unreadable_keys);
             Error::new(ErrorKind::ProviderAccess, message)
         })
@@ -319,7 +323,7 @@ mod tests {
             "https://r.openai.azure.com/openai/deployments/gpt%204%2F..%2Fo/chat/completions\
              ?api-version=2024-10-21"
         );
-        assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
+        assert_eq!(azure.headers(routing::fingerprint("hunter2")).unwrap()["api-key"], "hunter2");
         assert!(azure.apis[0].address("..", false).is_err());
     }
 
@@ -333,7 +337,10 @@ mod tests {
             "https://bedrock-runtime.eu-west-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aeu-west-1\
              %3A1%3Ainference-profile%2Feu.anthropic.claude-haiku-4-5-v1%3A0/converse-stream"
         );
-        assert_eq!(bedrock.headers(0).unwrap()["authorization"], "Bearer hunter2");
+        assert_eq!(
+            bedrock.headers(routing::fingerprint("hunter2")).unwrap()["authorization"],
+            "Bearer hunter2"
+        );
         assert!(bedrock.signing.is_none(), "a key of its own is taken first");
         assert_eq!(
             address("bedrock", Some("http://127.0.0.1:1/"), "m"),
@@ -358,7 +365,10 @@ mod tests {
             assert_eq!(address(false), format!("{whole}:generateContent"));
             assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
         }
-        assert_eq!(gemini.headers(0).unwrap()["x-goog-api-key"], "hunter2");
+        assert_eq!(
+            gemini.headers(routing::fingerprint("hunter2")).unwrap()["x-goog-api-key"],
+            "hunter2"
+        );
     }
 
     #[test]

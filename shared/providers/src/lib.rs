@@ -51,7 +51,7 @@ pub use formats::{StreamEnd, StreamUsage};
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
-pub use stream::EventStream;
+pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
 /// What the gateway calls itself where it calls others.
