@@ -255,7 +255,7 @@ impl Inner {
         for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
             tracing::error!(
                 parameter = missing,
-                "a parameter is missing; who needs it is passed over"
+                "a parameter is missing or may not be read; its providers cannot be used"
             );
         }
         Ok(keys)
