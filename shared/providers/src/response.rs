@@ -31,6 +31,8 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct ResponseContext<'a> {
     /// The name of the provider in the configuration.
     pub(crate) provider: &'a str,
+    /// The provider's name for the model.
+    pub(crate) model: &'a str,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) format: &'a dyn Outbound,
     pub(crate) request: &'a GatewayRequest,
@@ -62,7 +64,8 @@ async fn decode_stream(
     headers: &HeaderMap,
     mut body: reqwest::Body,
 ) -> Result<EventStream> {
-    let source = Source { provider: context.provider, secrets: context.endpoint.secrets.clone() };
+    let secrets = context.endpoint.secrets.clone();
+    let source = Source { provider: context.provider, model: context.model, secrets };
     let first = read_first_bytes(&mut body, context.idle_timeout).await?;
     if is_json(&first) {
         tracing::debug!(
@@ -112,6 +115,8 @@ impl ResponseContext<'_> {
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(answer) = &mut response.body {
             self.tool_names.restore(answer);
+            // Bedrock, for one, names no model in its responses.
+            answer.model.get_or_insert_with(|| self.model.to_owned());
         }
         Ok(response)
     }
@@ -205,7 +210,13 @@ pub(crate) async fn decode_error(
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let mut error = format.error(head.status.as_u16(), &body);
+    let status = head.status.as_u16();
+    // AWS names its error in a header, beside the body.
+    let code = head.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
+    let mut error = match code {
+        Some(_) => formats::from_provider(status, code, &body),
+        None => format.error(status, &body),
+    };
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
     error.retry_after = header.or(error.retry_after).or(until);
