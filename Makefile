@@ -1,18 +1,29 @@
 # Everything one does here, one word each. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test golden build deploy bench fuzz audit .venv
+.PHONY: help run check test golden simulate build deploy bench fuzz audit .venv
 
 PYTHON ?= python3
 STACK ?= lockgate
 FUZZ_SECONDS ?= 60
+SCHEDULES ?= 1000000
+
+# SAM by itself knows AWS_DEFAULT_REGION only.
+ifdef AWS_REGION
+export AWS_DEFAULT_REGION = $(AWS_REGION)
+endif
+
+# AWS's DynamoDB Local, for the tests of the storage.
+dynamodb_local = shared/storage/tests/dynamodb-local
 
 # SAM's tools live in the virtual environment, and cargo-lambda finds its linker there.
 sam = SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv/bin:$$PATH" sam
 
-# arm64, unless Rust can build for x86_64 only.
-has_target = $(wildcard $(shell rustc --print target-libdir --target $(1)-unknown-linux-gnu))
-ARCHITECTURE ?= $(if $(call has_target,aarch64),arm64,$(if $(call has_target,x86_64),x86_64,arm64))
+# The cheaper processor. cargo-lambda builds for it anywhere, with zig.
+ARCHITECTURE ?= arm64
+sam_build = $(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+parameters = $(if $(DOMAIN),DomainName=$(DOMAIN)) $(if $(CERTIFICATE),CertificateArn=$(CERTIFICATE)) \
+	$(if $(EMAIL),Email=$(EMAIL)) $(PARAMETERS)
 
 help: ## List these commands
 	@sed -nE 's/^([a-z]+):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -32,12 +43,21 @@ test: check .venv ## All that a change must pass: checks, unit, golden, contract
 golden: ## Accept what the formats now write
 	UPDATE_GOLDEN=1 cargo test --package formats
 
-build: .venv ## Build the functions for Lambda, into .aws-sam/build
-	$(sam) build --parameter-overrides Architecture=$(ARCHITECTURE)
+simulate: ## Play SCHEDULES schedules of the simulated ledger; `make test` plays ten thousand
+	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
 
-deploy: build ## Deploy them to your AWS account; the first time it asks what it needs
-	@guided=$$($(sam) list stack-outputs --stack-name $(STACK) >/dev/null 2>&1 || echo --guided); \
-	$(sam) deploy --stack-name $(STACK) --parameter-overrides Architecture=$(ARCHITECTURE) $$guided
+build: .venv/deploys ## Build the functions for Lambda, into .aws-sam/build
+	$(sam_build)
+
+# BUILT=TEMPLATE deploys what is built already. There is nobody to ask: standard input is empty.
+deploy: .venv/deploys ## Build and deploy to AWS: make deploy [DOMAIN=… EMAIL=… STACK=… PARAMETERS="Name=Value …"]
+	@wanted=$$(.venv/bin/python infra/preflight.py --stack $(STACK) --architecture $(ARCHITECTURE) \
+		$(if $(BUILT),--built) $(parameters)) && \
+	$(if $(BUILT),,$(sam_build) &&) \
+	{ $(sam) deploy --config-file $(CURDIR)/samconfig.toml \
+		--template-file $(or $(BUILT),.aws-sam/build/template.yaml) \
+		--stack-name $(STACK) --parameter-overrides $$wanted </dev/null || \
+	{ .venv/bin/python infra/failures.py --stack $(STACK) >&2; exit 1; }; }
 
 bench: ## Measure the gateway against its floor
 	cargo build --release --package lockgate --package chat-completions --package messages --package responses --package generate-content --package models --package health --package bench
@@ -56,13 +76,21 @@ audit: ## Licences, advisories and origins of what we depend on; needs cargo-den
 
 .venv: .venv/installed
 
-.venv/installed: e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json
+pip_install = .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
+	--constraint e2e/requirements-pins.txt --requirement
+
+# What deploying needs, which is a small part of what the tests need.
+.venv/deploys: infra/requirements.txt e2e/requirements-pins.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-		echo "The tests need Python 3.10 or newer: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+		echo "Python 3.10 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 		echo "Python lacks its venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check \
-		--requirement e2e/requirements.txt --constraint e2e/requirements-pins.txt
+	$(pip_install) infra/requirements.txt
+	@touch $@
+
+.venv/installed: .venv/deploys e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json $(dynamodb_local)/package-lock.json
+	$(pip_install) e2e/requirements.txt
 	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix e2e --ignore-scripts --no-audit --no-fund --loglevel error
+	PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --prefix $(dynamodb_local) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@

@@ -18,9 +18,32 @@ TOOLS = Path(sys.executable).parent
 REGION = "eu-west-1"
 
 
-def template():
-    """The template, its anchors and short forms written out."""
-    return yaml_parse((ROOT / "template.yaml").read_text())
+def template(file="template.yaml"):
+    """The template, or a nested one, its anchors and short forms written out."""
+    return yaml_parse((ROOT / file).read_text())
+
+
+def resources(kind, file="template.yaml"):
+    """The properties of every resource of a kind, by logical name."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template(file)["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def nested_parameters(name):
+    """What the template passes to a nested stack."""
+    return template()["Resources"][name]["Properties"]["Parameters"]
+
+
+def nested():
+    """The file of every nested stack, by the logical name that the template gives it."""
+    return {
+        name: resource["Properties"]["TemplateURL"]
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == "AWS::CloudFormation::Stack"
+    }
 
 
 def functions():

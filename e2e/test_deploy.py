@@ -1,10 +1,11 @@
-"""The template deployed to an emulator of AWS, with the functions as they are built for tests.
+"""`make deploy` to an emulator of AWS, with the functions as they are built for tests.
 
-The emulator leaves out what it does not know: expiry, recovery and the way through CloudFront.
+The emulator leaves out what it does not know: expiry, recovery, budgets and error caching.
 test_template.py looks at those on paper.
 """
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -20,8 +21,9 @@ import pytest
 
 import stack
 
-SECRET = "an-origin-secret-for-tests-and-nothing-else"
-PREVIOUS = "the-origin-secret-before-that-one-was-made"
+EMAIL = "someone@example.com"
+# What the emulator's CloudFormation has no resource for is left out.
+PARAMETERS = "MonthlyBudget=0 OriginReadTimeout=60"
 NAME = "gateway"
 KEY = "sk-for-tests"
 CONFIG = """
@@ -84,8 +86,9 @@ def binaries():
 
 @pytest.fixture(scope="module")
 def built(binaries, tmp_path_factory):
-    """What `sam build` leaves behind: the template, each function's code as one `bootstrap`."""
+    """What `sam build` leaves behind: the templates, each function's code as one `bootstrap`."""
     folder = tmp_path_factory.mktemp("build")
+    shutil.copytree(stack.ROOT / "infra", folder / "infra")
     template = stack.template()
     for name, function in stack.functions().items():
         bootstrap = folder / name / "bootstrap"
@@ -98,19 +101,38 @@ def built(binaries, tmp_path_factory):
     return folder / "template.yaml"
 
 
-@pytest.fixture(scope="module")
-def deployed(aws, built, tmp_path_factory):
-    """The stack after one `sam deploy`: its outputs, the ids of its resources, clients to ask."""
+def make_deploy(aws, built, notes, *variables):
+    """Deploys what is built, which has to work."""
+    done = try_to_deploy(aws, built, notes, *variables)
+    assert done.returncode == 0, done.stdout
+
+
+def try_to_deploy(aws, built, notes, *variables):
+    """Runs `make deploy` on what is built, with nobody there to answer a question."""
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    env = stack.environment(tmp_path_factory.mktemp("notes") / "sam", AWS_ENDPOINT_URL=aws, **keys)
-    stack.run(
-        "sam", "deploy", "--config-file", stack.ROOT / "samconfig.toml",
-        "--template-file", built, "--stack-name", NAME,
-        "--no-confirm-changeset", "--no-progressbar",
-        "--parameter-overrides", "Architecture=x86_64", f"OriginSecret={SECRET},{PREVIOUS}",
-        "AlarmEmail=someone@example.com",
-        env=env,
+    return subprocess.run(
+        ["make", "deploy", f"BUILT={built}", "ARCHITECTURE=x86_64", *variables],
+        cwd=stack.ROOT, env=stack.environment(notes, AWS_ENDPOINT_URL=aws, **keys),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=300,
     )
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory):
+    return tmp_path_factory.mktemp("notes") / "sam"
+
+
+@pytest.fixture(scope="module")
+def deployed(aws, built, notes):
+    """The stack after one `make deploy`."""
+    named = f"STACK={NAME}", f"EMAIL={EMAIL}", f"PARAMETERS={PARAMETERS}"
+    make_deploy(aws, built, notes, *named)
+    return described(aws, NAME)
+
+
+def described(aws, name):
+    """A stack: its outputs, the ids of its resources, nested ones included, and clients."""
 
     def client(service):
         return boto3.client(
@@ -118,15 +140,31 @@ def deployed(aws, built, tmp_path_factory):
             aws_access_key_id="test", aws_secret_access_key="test",
         )
 
-    [described] = client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
-    listed = client("cloudformation").list_stack_resources(StackName=NAME)
-    resources = listed["StackResourceSummaries"]
+    def ids_of(stack_id):
+        listed = client("cloudformation").list_stack_resources(StackName=stack_id)
+        for resource in listed["StackResourceSummaries"]:
+            yield resource["LogicalResourceId"], resource["PhysicalResourceId"]
+            if resource["ResourceType"] == "AWS::CloudFormation::Stack":
+                yield from ids_of(resource["PhysicalResourceId"])
+
+    [found] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     return SimpleNamespace(
         aws=aws,
         client=client,
-        outputs={o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]},
-        ids={r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources},
+        outputs={o["OutputKey"]: o["OutputValue"] for o in found["Outputs"]},
+        ids=dict(ids_of(name)),
     )
+
+
+def variables_of(deployed, function):
+    ask = deployed.client("lambda")
+    found = ask.get_function_configuration(FunctionName=deployed.ids[function])
+    return found["Environment"]["Variables"]
+
+
+@pytest.fixture(scope="module")
+def secret(deployed):
+    return variables_of(deployed, "Health")["ORIGIN_SECRET"]
 
 
 def url_of(deployed, output, path):
@@ -136,16 +174,16 @@ def url_of(deployed, output, path):
 
 
 def call(deployed, output, path, headers=()):
-    """Calls a function by its URL: the status and the JSON of the answer."""
+    """Calls a function by its URL, and gives the status and the JSON of its response."""
     request = urllib.request.Request(url_of(deployed, output, path), headers=dict(headers))
     try:
-        return answer_of(urllib.request.urlopen(request, timeout=30))
+        return body_of(urllib.request.urlopen(request, timeout=30))
     except urllib.error.HTTPError as refusal:
-        return answer_of(refusal)
+        return body_of(refusal)
 
 
-def answer_of(response):
-    """The status and the JSON of an answer that carries our mark."""
+def body_of(response):
+    """The status and the JSON of a response that carries the gateway's header."""
     with response:
         assert response.headers["x-request-id"], "the emulator answered, not the function"
         return response.status, json.load(response)
@@ -163,17 +201,20 @@ def test_the_base_url_can_be_pasted_into_a_client(deployed):
 
 
 @pytest.mark.parametrize("name", stack.functions())
-def test_a_function_is_told_where_its_memory_is(deployed, name):
-    found = deployed.client("lambda").get_function_configuration(FunctionName=deployed.ids[name])
-    assert found["Environment"]["Variables"] == {
+def test_a_function_gets_its_settings(deployed, name):
+    variables = variables_of(deployed, name)
+    secrets = {variables.pop("ORIGIN_SECRET"), variables.pop("ORIGIN_SECRET_PREVIOUS")}
+    assert len(secrets) == 2
+    assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets)
+    assert variables == {
         "CONFIG_TABLE": deployed.outputs["ConfigTable"],
         "STATE_TABLE": deployed.outputs["StateTable"],
-        "ORIGIN_SECRET": SECRET,
-        "ORIGIN_SECRET_PREVIOUS": PREVIOUS,
+        "MAX_BODY_BYTES": "4500000",
+        "ORIGIN_READ_TIMEOUT_SECONDS": "60",
     }
 
 
-def test_only_what_asks_a_model_streams_and_may_take_long(deployed):
+def test_only_what_calls_a_model_streams_and_may_take_long(deployed):
     modes = {}
     for name in stack.functions():
         ask = deployed.client("lambda")
@@ -198,37 +239,74 @@ def test_the_tables_take_rows_by_pk_and_sk(deployed):
         assert keys == ["pk", "sk"]
 
 
-def test_the_front_door_leads_to_the_urls_and_shows_the_secret(deployed):
-    found = deployed.client("cloudfront").get_distribution_config(Id=deployed.ids["FrontDoor"])
+def test_the_front_door_leads_to_the_urls_and_shows_the_secret(deployed, secret):
+    found = deployed.client("cloudfront").get_distribution_config(Id=deployed.ids["Distribution"])
     for origin in found["DistributionConfig"]["Origins"]["Items"]:
         assert deployed.outputs[f"{origin['Id']}Url"] == f"https://{origin['DomainName']}/"
+        assert origin["CustomOriginConfig"]["OriginReadTimeout"] == 60
         [header] = origin["CustomHeaders"]["Items"]
-        assert header == {"HeaderName": "x-origin-secret", "HeaderValue": SECRET}
+        assert header == {"HeaderName": "x-origin-secret", "HeaderValue": secret}
 
 
 def test_an_alarm_reaches_the_address_that_was_given(deployed):
-    [alarm] = deployed.client("cloudwatch").describe_alarms(
-        AlarmNames=[deployed.ids["ChatCompletionsNearTimeout"]]
+    names = [name for name in deployed.ids if re.fullmatch(r"\w+Errors|Throttles", name)]
+    found = deployed.client("cloudwatch").describe_alarms(
+        AlarmNames=[deployed.ids[name] for name in names]
     )["MetricAlarms"]
-    assert alarm["Threshold"] == 270_000
-    [topic] = alarm["AlarmActions"]
+    assert len(found) == len(stack.functions()) + 1
+    [topic] = {action for alarm in found for action in alarm["AlarmActions"]}
     subscribed = deployed.client("sns").list_subscriptions_by_topic(TopicArn=topic)
-    assert [s["Endpoint"] for s in subscribed["Subscriptions"]] == ["someone@example.com"]
+    assert [s["Endpoint"] for s in subscribed["Subscriptions"]] == [EMAIL]
 
 
-def test_health_answers_who_shows_the_secret(deployed):
-    status, _ = call(deployed, "HealthUrl", "/health", {"x-origin-secret": SECRET})
+def test_the_budget_is_one_that_aws_takes(deployed):
+    # The emulator has budgets, but not as resources of a stack.
+    [budget] = [
+        resource["Properties"]
+        for resource in stack.template("infra/budget.yaml")["Resources"].values()
+    ]
+    budget["Budget"] |= {"BudgetName": NAME, "BudgetLimit": {"Amount": "20", "Unit": "USD"}}
+    for sent in budget["NotificationsWithSubscribers"]:
+        sent["Subscribers"][0]["Address"] = EMAIL
+    client = deployed.client("budgets")
+    client.create_budget(AccountId="000000000000", **budget)
+    made = client.describe_budget(AccountId="000000000000", BudgetName=NAME)["Budget"]
+    assert made["TimeUnit"] == "MONTHLY"
+
+
+def through_the_front_door(deployed, path, **more):
+    """Calls the gateway as a client does, by the name that CloudFront gives it."""
+    more["headers"] = {"host": deployed.outputs["DistributionDomain"]} | more.get("headers", {})
+    more["headers"]["x-forwarded-proto"] = "https"
+    request = urllib.request.Request(f"{deployed.aws}{path}", **more)
+    try:
+        return urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as refusal:
+        return refusal
+
+
+def test_the_front_door_refuses_a_body_that_lambda_cannot_hold(deployed):
+    body = b"x" * 4_500_001
+    with through_the_front_door(deployed, "/v1/messages", data=body) as response:
+        assert response.status == 413
+        error = json.load(response)
+    assert error["error"]["type"] == "request_too_large"
+    assert error["request_id"] == response.headers["x-request-id"]
+
+
+def test_health_serves_calls_with_the_secret(deployed, secret):
+    status, _ = call(deployed, "HealthUrl", "/health", {"x-origin-secret": secret})
     assert status == 200
 
 
-def test_health_turns_away_who_does_not(deployed):
+def test_health_refuses_calls_without_it(deployed):
     status, body = call(deployed, "HealthUrl", "/health")
     assert status == 403
     assert "error" in body
 
 
-def test_an_unknown_path_is_refused_in_our_own_words(deployed):
-    status, body = call(deployed, "HealthUrl", "/no/such/path", {"x-origin-secret": SECRET})
+def test_an_unknown_path_is_refused_in_the_gateways_format(deployed, secret):
+    status, body = call(deployed, "HealthUrl", "/no/such/path", {"x-origin-secret": secret})
     assert status == 404
     assert "error" in body
 
@@ -250,17 +328,54 @@ def applied(deployed, binaries, tmp_path_factory):
     return deployed
 
 
-def test_what_was_applied_is_what_the_models_function_lists(applied):
-    headers = {"x-origin-secret": SECRET, "authorization": f"Bearer {KEY}"}
+def test_what_was_applied_is_what_the_models_function_lists(applied, secret):
+    headers = {"x-origin-secret": secret, "authorization": f"Bearer {KEY}"}
     status, body = call(applied, "ModelsUrl", "/v1/models", headers)
     assert status == 200
     assert [model["id"] for model in body["data"]] == ["parrot"]
 
 
-def test_a_client_gets_an_answer_whole_and_streamed(applied):
+def test_a_call_comes_through_the_front_door(applied):
+    with through_the_front_door(
+        applied, "/v1/models", headers={"authorization": f"Bearer {KEY}"},
+    ) as response:
+        assert response.status == 200
+        assert [model["id"] for model in json.load(response)["data"]] == ["parrot"]
+
+
+def test_a_stream_comes_through_the_front_door(applied):
+    asked = {
+        "model": "parrot", "stream": True, "messages": [{"role": "user", "content": "Hello?"}],
+    }
+    with through_the_front_door(
+        applied, "/v1/chat/completions", data=json.dumps(asked).encode(),
+        headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"},
+    ) as response:
+        assert response.status == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.read().endswith(b"data: [DONE]\n\n")
+
+
+def test_a_function_refuses_a_body_over_the_stacks_limit(applied, secret):
+    # Its length is not announced to the front door, so the function is the first to know.
+    request = urllib.request.Request(
+        url_of(applied, "ChatCompletionsUrl", "/v1/chat/completions"), data=b"x" * 4_500_001,
+        headers={
+            "x-origin-secret": secret, "authorization": f"Bearer {KEY}",
+            "content-type": "application/json",
+        },
+    )
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request, timeout=30)
+    status, body = body_of(refusal.value)
+    assert (status, body["error"]["code"]) == (413, "request_too_large")
+    assert body["error"]["message"] == "Lockgate: The body is larger than 4.5 MB."
+
+
+def test_a_client_gets_a_response_whole_and_streamed(applied, secret):
     client = openai.OpenAI(
         base_url=url_of(applied, "ChatCompletionsUrl", "/v1"), api_key=KEY, max_retries=0,
-        default_headers={"x-origin-secret": SECRET},
+        default_headers={"x-origin-secret": secret},
     )
     asked = {"model": "parrot", "messages": [{"role": "user", "content": "Hello?"}]}
     whole = client.chat.completions.create(**asked).choices[0].message.content
@@ -268,3 +383,66 @@ def test_a_client_gets_an_answer_whole_and_streamed(applied):
     streamed = [piece.choices[0].delta.content or "" for piece in pieces if piece.choices]
     assert whole
     assert whole == "".join(streamed)
+
+
+# What changes later. These tests come last, for they deploy again.
+
+
+def test_a_new_version_of_the_secret_leaves_the_old_one_valid(deployed, built, notes, secret):
+    # The emulator forgets the attributes of what does not change in a nested stack, so that the
+    # front door's function has to change too.
+    more = "PARAMETERS=OriginSecretVersion=2 MaxBodyBytes=4000000"
+    make_deploy(deployed.aws, built, notes, f"STACK={NAME}", more)
+    changed = described(deployed.aws, NAME)
+    variables = variables_of(changed, "Health")
+    assert variables["ORIGIN_SECRET_PREVIOUS"] == secret
+    assert variables["ORIGIN_SECRET"] != secret
+    # What the second deployment did not name keeps its value.
+    assert variables["ORIGIN_READ_TIMEOUT_SECONDS"] == "60"
+    found = changed.client("cloudfront").get_distribution_config(Id=changed.ids["Distribution"])
+    for origin in found["DistributionConfig"]["Origins"]["Items"]:
+        [header] = origin["CustomHeaders"]["Items"]
+        assert header["HeaderValue"] == variables["ORIGIN_SECRET"]
+
+
+def test_a_deployment_that_changes_nothing_is_none_that_fails(deployed, built, notes):
+    make_deploy(deployed.aws, built, notes, f"STACK={NAME}")
+
+
+def test_the_secret_goes_with_its_stack(aws, built, notes):
+    make_deploy(aws, built, notes, "STACK=short-lived")
+    short_lived = described(aws, "short-lived")
+    ssm = short_lived.client("ssm")
+    name = "/lockgate/short-lived/origin-secret"
+    assert ssm.get_parameter(Name=name)["Parameter"]["Type"] == "SecureString"
+    cloudformation = short_lived.client("cloudformation")
+    cloudformation.delete_stack(StackName="short-lived")
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName="short-lived", WaiterConfig={"Delay": 1}
+    )
+    with pytest.raises(ssm.exceptions.ParameterNotFound):
+        ssm.get_parameter(Name=name)
+
+
+def test_without_a_front_door_each_url_serves_everybody(aws, built, notes):
+    make_deploy(aws, built, notes, "STACK=doorless", "PARAMETERS=FrontDoor=none")
+    doorless = described(aws, "doorless")
+    assert "Distribution" not in doorless.ids
+    assert "Alarms" not in doorless.ids
+    assert doorless.outputs["BaseUrl"] == doorless.outputs["ChatCompletionsUrl"] + "v1"
+    status, _ = call(doorless, "HealthUrl", "/health")
+    assert status == 200
+
+
+def test_a_first_deployment_that_fails_is_taken_away_and_says_why(aws, built, notes):
+    # The emulator has no budgets as resources of a stack, so that this nested stack fails.
+    done = try_to_deploy(aws, built, notes, "STACK=broken", f"EMAIL={EMAIL}")
+    assert done.returncode != 0
+    reasons = [line for line in done.stdout.splitlines() if line.startswith("deploy: Budget: ")]
+    assert "AWS::Budgets::Budget" in reasons[0]
+    client = boto3.client(
+        "cloudformation", endpoint_url=aws, region_name=stack.REGION,
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )
+    with pytest.raises(client.exceptions.ClientError, match="does not exist"):
+        client.describe_stacks(StackName="broken")

@@ -1,51 +1,19 @@
-"""What template.yaml must say, beyond what SAM and cfn-lint know to ask."""
+"""What template.yaml and its nested stacks must hold, beyond what SAM and cfn-lint check."""
 
 import json
 import re
-from fnmatch import fnmatchcase
 
 import pytest
+import tomlkit
 from samtranslator.translator.transform import transform
 
 import stack
 
-CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
-ALL_VIEWER_EXCEPT_HOST_HEADER = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
+FRONT_DOOR = "infra/front-door.yaml"
+ALARMS = "infra/alarms.yaml"
+BUDGET = "infra/budget.yaml"
+ALL = ["template.yaml", FRONT_DOOR, ALARMS, BUDGET]
 READ_CONFIG = {"dynamodb:GetItem", "dynamodb:Query"}
-
-# The contract's paths, and which function answers them.
-ANSWERS = {
-    "/v1/chat/completions": "chat-completions",
-    "/chat/completions": "chat-completions",
-    "/openai/v1/chat/completions": "chat-completions",
-    "/v1/messages": "messages",
-    "/v1/messages/count_tokens": "messages",
-    "/anthropic/v1/messages": "messages",
-    "/anthropic/v1/messages/count_tokens": "messages",
-    "/v1/responses": "responses",
-    "/openai/v1/responses": "responses",
-    "/v1beta/models/some/model:generateContent": "generate-content",
-    "/v1beta/models/some/model:streamGenerateContent": "generate-content",
-    "/v1beta/models/some/model:countTokens": "generate-content",
-    "/v1/models/llama3:8b:generateContent": "generate-content",
-    "/gemini/v1/models/m:generateContent": "generate-content",
-    "/gemini/v1beta/models/m:embedContent": "generate-content",
-    "/v1/embeddings": "embeddings",
-    "/openai/v1/embeddings": "embeddings",
-    "/v1/models": "models",
-    "/v1/models/some/model:with-slashes": "models",
-    "/openai/v1/models": "models",
-    "/anthropic/v1/models/m": "models",
-    "/v1beta/models": "models",
-    "/v1beta/models/m": "models",
-    "/gemini/v1beta/models": "models",
-    "/gemini/v1/models/m": "models",
-    "/health": "health",
-    "/health/live": "health",
-    "/health/ready": "health",
-    "/": "health",
-    "/no/such/path": "health",
-}
 
 
 @pytest.fixture
@@ -53,38 +21,9 @@ def env(tmp_path):
     return stack.environment(tmp_path / "sam")
 
 
-def resources(kind):
-    """The properties of every resource of a kind, by logical name."""
-    return {
-        name: resource.get("Properties", {})
-        for name, resource in stack.template()["Resources"].items()
-        if resource["Type"] == kind
-    }
-
-
-def front_door():
-    [properties] = resources("AWS::CloudFront::Distribution").values()
-    return properties["DistributionConfig"]
-
-
-def behaviours():
-    """Every behaviour in the order CloudFront tries them, the default last."""
-    config = front_door()
-    return [*config["CacheBehaviors"], {"PathPattern": "*", **config["DefaultCacheBehavior"]}]
-
-
-def folder_behind(path):
-    """The folder of the function that CloudFront would send a path to."""
-    [first, *_] = [b for b in behaviours() if fnmatchcase(path, b["PathPattern"])]
-    origin = first["TargetOriginId"]
-    [domain] = [o["DomainName"] for o in front_door()["Origins"] if o["Id"] == origin]
-    [name] = re.findall(r'\["(\w+)Url", "FunctionUrl"\]', json.dumps(domain))
-    return stack.functions()[name]["CodeUri"].removeprefix("functions/")
-
-
 def statements():
     """Every statement of every policy, those behind a condition included."""
-    for policy in resources("AWS::IAM::ManagedPolicy").values():
+    for policy in stack.resources("AWS::IAM::ManagedPolicy").values():
         for statement in policy["PolicyDocument"]["Statement"]:
             yield statement["Fn::If"][1] if "Fn::If" in statement else statement
 
@@ -93,7 +32,7 @@ def as_list(one_or_more):
     return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
 
-# What the tools say.
+# Tools.
 
 
 def test_sam_translates_the_template(env):
@@ -106,8 +45,9 @@ def test_sam_lint_finds_nothing(env):
     assert "is a valid SAM Template" in stack.run("sam", "validate", "--lint", env=env)
 
 
-def test_cfn_lint_finds_nothing(env):
-    assert stack.run("cfn-lint", "-r", stack.REGION, "--", "template.yaml", env=env) == ""
+@pytest.mark.parametrize("file", ALL)
+def test_cfn_lint_finds_nothing(env, file):
+    assert stack.run("cfn-lint", "-r", stack.REGION, "--", file, env=env) == ""
 
 
 # Functions.
@@ -152,31 +92,122 @@ def test_the_public_may_call_every_url_and_only_by_its_url(monkeypatch):
         assert by_url or permission.get("FunctionUrlAuthType") == "NONE"
 
 
-def test_every_function_logs_to_the_group_that_forgets():
-    for function in stack.functions().values():
+def test_every_function_logs_to_the_group_that_expires():
+    functions = [*stack.functions().values(), *stack.resources("AWS::Lambda::Function").values()]
+    for function in functions:
         assert function["LoggingConfig"]["LogGroup"] == {"Ref": "Logs"}
         assert function["LoggingConfig"]["LogFormat"] == "JSON"
-    assert resources("AWS::Logs::LogGroup")["Logs"]["RetentionInDays"] == {"Ref": "LogRetention"}
+    assert stack.resources("AWS::Logs::LogGroup")["Logs"]["RetentionInDays"] == {"Ref": "LogRetention"}
 
 
-def test_every_function_has_its_alarms():
-    watched = set()
-    for alarm in resources("AWS::CloudWatch::Alarm").values():
-        [dimension] = alarm["Dimensions"]
-        watched.add((dimension["Value"]["Ref"], alarm["MetricName"]))
-    expected = set()
-    for name, function in stack.functions().items():
-        expected |= {(name, "Errors"), (name, "Throttles")}
-        if function["FunctionUrlConfig"]["InvokeMode"] == "RESPONSE_STREAM":
-            expected.add((name, "Duration"))
-    assert watched == expected
+def test_every_call_leaves_its_report_line():
+    # Lambda drops the REPORT lines, which hold the duration and the memory, at any higher level.
+    for function in stack.functions().values():
+        assert function["LoggingConfig"]["SystemLogLevel"] == "INFO"
 
 
-def test_every_timeout_on_offer_has_its_alarm():
+def test_every_function_has_an_alarm_and_the_account_has_one():
+    watched = []
+    for alarm in stack.resources("AWS::CloudWatch::Alarm", ALARMS).values():
+        dimensions = alarm["Dimensions"]
+        if dimensions == {"Ref": "AWS::NoValue"}:
+            watched.append(("the account", alarm["MetricName"]))
+            continue
+        [dimension] = dimensions
+        function = stack.nested_parameters("Alarms")[dimension["Value"]["Ref"]]["Ref"]
+        watched.append((function, alarm["MetricName"]))
+    expected = [(name, "Errors") for name in stack.functions()] + [("the account", "Throttles")]
+    assert sorted(watched) == sorted(expected)
+
+
+def test_an_alarm_writes_to_the_address_that_was_given():
+    [topic] = stack.resources("AWS::SNS::Topic", ALARMS).values()
+    assert topic["Subscription"] == [{"Protocol": "email", "Endpoint": {"Ref": "Email"}}]
+    for alarm in stack.resources("AWS::CloudWatch::Alarm", ALARMS).values():
+        assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
+
+
+def test_the_budget_writes_before_and_beyond_its_limit():
+    [budget] = stack.resources("AWS::Budgets::Budget", BUDGET).values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "MonthlyBudget"}, "Unit": "USD"}
+    thresholds = set()
+    for sent in budget["NotificationsWithSubscribers"]:
+        notification = sent["Notification"]
+        thresholds.add((notification["NotificationType"], notification["Threshold"]))
+        assert sent["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": {"Ref": "Email"}}]
+    assert thresholds == {("ACTUAL", 80), ("FORECASTED", 100)}
+
+
+# What a stack costs, and what it is made of.
+
+# Types that cost nothing while nobody calls. Tables are on demand, which a test of its own checks.
+FREE_AT_REST = {
+    "AWS::CloudFormation::Stack",
+    "AWS::CloudFront::Distribution",
+    "AWS::CloudFront::Function",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::Serverless::Function",
+    "Custom::OriginSecret",
+}
+# What each nested stack depends on.
+CONDITIONS = {"CloudFront": "HasFrontDoor", "Alarms": "HasEmail", "Budget": "HasBudget"}
+
+
+def test_an_idle_stack_costs_nothing():
+    without_email = ["template.yaml", FRONT_DOOR]
+    for file in without_email:
+        kinds = {resource["Type"] for resource in stack.template(file)["Resources"].values()}
+        assert kinds <= FREE_AT_REST
+    for parameter in ("Email", "SecretsManagerPrefix"):
+        assert stack.template()["Parameters"][parameter]["Default"] == ""
+
+
+def test_nested_stacks_are_there_only_when_wanted():
+    assert stack.nested() == {"CloudFront": FRONT_DOOR, "Alarms": ALARMS, "Budget": BUDGET}
     whole = stack.template()
-    for seconds in whole["Parameters"]["StreamTimeout"]["AllowedValues"]:
-        nearly_over = whole["Mappings"]["StreamTimeouts"][str(seconds)]["NearlyOver"]
-        assert nearly_over == seconds * 900
+    for name, condition in CONDITIONS.items():
+        assert whole["Resources"][name]["Condition"] == condition
+    assert whole["Conditions"]["HasFrontDoor"] == {
+        "Fn::Equals": [{"Ref": "FrontDoor"}, "cloudfront"]
+    }
+    assert whole["Conditions"]["HasEmail"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "Email"}, ""]}]
+    }
+
+
+@pytest.mark.parametrize(("name", "file"), stack.nested().items())
+def test_a_nested_stack_gets_exactly_its_parameters(name, file):
+    assert set(stack.nested_parameters(name)) == set(stack.template(file)["Parameters"])
+
+
+def test_nobody_is_asked_for_anything():
+    for name, parameter in stack.template()["Parameters"].items():
+        assert "Default" in parameter, name
+    settings = tomlkit.parse((stack.ROOT / "samconfig.toml").read_text())["default"]["deploy"]
+    parameters = settings["parameters"]
+    assert parameters["confirm_changeset"] is False
+    assert parameters["fail_on_empty_changeset"] is False
+    # CloudFormation cannot update what a first deployment that failed leaves behind.
+    assert parameters["on_failure"] == "DELETE"
+    assert parameters["capabilities"].split() == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    assert "guided" not in (stack.ROOT / "Makefile").read_text()
+
+
+def test_functions_are_built_for_the_cheaper_processor_by_default():
+    assert stack.template()["Parameters"]["Architecture"]["Default"] == "arm64"
+    assert "ARCHITECTURE ?= arm64\n" in (stack.ROOT / "Makefile").read_text()
+    for function in [*stack.functions().values(), *stack.resources("AWS::Lambda::Function").values()]:
+        assert function["Architectures"] == [{"Ref": "Architecture"}]
+
+
+def test_deploying_needs_nothing_of_the_test_world():
+    needed = (stack.ROOT / "infra/requirements.txt").read_text()
+    names = re.findall(r"^([a-z0-9-]+)==", needed, re.MULTILINE)
+    assert names == ["aws-sam-cli", "boto3", "cargo-lambda", "ziglang"]
 
 
 def test_concurrency_is_reserved_only_on_request():
@@ -188,44 +219,7 @@ def test_concurrency_is_reserved_only_on_request():
             assert function["ReservedConcurrentExecutions"]["Fn::If"][0] == "HasReservation"
 
 
-# The front door.
-
-
-@pytest.mark.parametrize(("path", "folder"), ANSWERS.items())
-def test_a_path_reaches_its_function(path, folder):
-    assert folder_behind(path) == folder
-
-
-@pytest.mark.parametrize("folder", stack.folders())
-def test_every_route_in_the_code_reaches_its_function(folder):
-    code = (stack.folders()[folder] / "src/lib.rs").read_text()
-    for route in re.findall(r'"(/[^"\s]*)"', code):
-        path = re.sub(r"\{[^}]*\}", "x", route.replace("{method}", "generateContent"))
-        assert folder_behind(path) == folder, route
-
-
-def test_no_behaviour_holds_a_stream_or_a_header_back():
-    for behaviour in behaviours():
-        assert behaviour["Compress"] is False
-        assert behaviour["CachePolicyId"] == CACHING_DISABLED
-        assert behaviour["OriginRequestPolicyId"] == ALL_VIEWER_EXCEPT_HOST_HEADER
-        assert behaviour["ViewerProtocolPolicy"] == "https-only"
-        assert len(behaviour["AllowedMethods"]) == 7
-
-
-def test_every_origin_waits_long_tries_once_and_shows_the_secret():
-    origins = front_door()["Origins"]
-    assert len(origins) == len(stack.functions())
-    for origin in origins:
-        assert origin["ConnectionAttempts"] == 1
-        assert origin["CustomOriginConfig"]["OriginReadTimeout"] == 120
-        assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
-        [header] = origin["OriginCustomHeaders"]
-        assert header["HeaderName"] == "x-origin-secret"
-        assert "OriginSecret" in json.dumps(header["HeaderValue"])
-
-
-# Who may do what.
+# Rights.
 
 
 def test_no_policy_reaches_everything():
@@ -243,7 +237,9 @@ def test_functions_only_read_the_configuration():
         assert set(as_list(statement["Action"])) == READ_CONFIG
 
 
-def test_models_may_be_asked_and_nothing_else_of_bedrock():
+def test_models_of_bedrock_may_be_called_only_on_request_and_nothing_else():
+    assert stack.template()["Parameters"]["Bedrock"]["Default"] == "false"
+    assert stack.template()["Resources"]["InvokeModels"]["Condition"] == "HasBedrock"
     [statement] = [s for s in statements() if "bedrock" in json.dumps(s)]
     assert set(as_list(statement["Action"])) == {
         "bedrock:InvokeModel",
@@ -257,12 +253,23 @@ def test_models_may_be_asked_and_nothing_else_of_bedrock():
     ]
 
 
+def name_of(policy):
+    """A policy's logical name, which a condition may leave out."""
+    if "Fn::If" in policy:
+        condition, chosen, other = policy["Fn::If"]
+        assert other == {"Ref": "AWS::NoValue"}
+        return f"{chosen['Ref']} if {condition}"
+    return policy["Ref"]
+
+
 def test_each_function_may_do_what_it_does_and_no_more():
     allowed = {
-        name: {policy["Ref"] for policy in function["Policies"]}
+        name: {name_of(policy) for policy in function["Policies"]}
         for name, function in stack.functions().items()
     }
-    conversation = {"ReadConfig", "ReadKeys", "ReadState", "WriteState", "AskModels"}
+    conversation = {
+        "ReadConfig", "ReadKeys", "ReadState", "WriteState", "InvokeModels if HasBedrock",
+    }
     assert allowed == {
         "ChatCompletions": conversation,
         "Messages": conversation,
@@ -274,18 +281,42 @@ def test_each_function_may_do_what_it_does_and_no_more():
     }
 
 
-def test_the_secret_has_no_default_and_is_not_shown():
+# The origin secret.
+
+
+def test_the_stack_makes_its_secret_and_shows_it_nowhere():
     parameters = stack.template()["Parameters"]
-    hidden = {name for name, parameter in parameters.items() if parameter.get("NoEcho")}
-    # `sam deploy --guided` never takes an empty answer for a hidden parameter.
-    assert hidden == {"OriginSecret"}
-    assert "Default" not in parameters["OriginSecret"]
-    assert parameters["OriginSecret"]["MinLength"] >= 32
-    assert "OriginSecret" not in (stack.ROOT / "samconfig.toml").read_text()
-    assert "OriginSecret" not in json.dumps(stack.template()["Outputs"])
+    assert not any(parameter.get("NoEcho") for parameter in parameters.values())
+    assert stack.template(FRONT_DOOR)["Parameters"]["OriginSecret"]["NoEcho"] is True
+    for file in ALL:
+        assert "OriginSecret" not in json.dumps(stack.template(file).get("Outputs", {}))
 
 
-# Memory between calls.
+def test_functions_accept_the_secret_and_the_one_before():
+    for function in stack.functions().values():
+        variables = function["Environment"]["Variables"]
+        # Without a front door nobody could show it, and everybody would be turned away.
+        expected = {"ORIGIN_SECRET": "Current", "ORIGIN_SECRET_PREVIOUS": "Previous"}
+        for name, attribute in expected.items():
+            condition, secret, nothing = variables[name]["Fn::If"]
+            assert (condition, nothing) == ("HasFrontDoor", {"Ref": "AWS::NoValue"})
+            assert secret == {"Fn::GetAtt": ["OriginSecret", attribute]}
+    current = {"Fn::GetAtt": ["OriginSecret", "Current"]}
+    assert stack.nested_parameters("CloudFront")["OriginSecret"] == current
+
+
+def test_the_maker_of_the_secret_may_touch_its_own_parameter_only():
+    [role] = stack.resources("AWS::IAM::Role").values()
+    [policy] = role["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert set(statement["Action"]) == {
+        "ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameters",
+    }
+    parameter = ":parameter/lockgate/${AWS::StackName}/origin-secret"
+    assert statement["Resource"]["Fn::Sub"].endswith(parameter)
+
+
+# Tables.
 
 
 def test_the_configuration_survives_its_stack_and_mistakes():
@@ -298,12 +329,12 @@ def test_the_configuration_survives_its_stack_and_mistakes():
 
 
 def test_state_expires():
-    state = resources("AWS::DynamoDB::Table")["StateTable"]
+    state = stack.resources("AWS::DynamoDB::Table")["StateTable"]
     assert state["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
 def test_tables_have_the_keys_that_storage_uses_and_cost_nothing_at_rest():
-    for table in resources("AWS::DynamoDB::Table").values():
+    for table in stack.resources("AWS::DynamoDB::Table").values():
         assert table["BillingMode"] == "PAY_PER_REQUEST"
         keys = [(k["AttributeName"], k["KeyType"]) for k in table["KeySchema"]]
         assert keys == [("pk", "HASH"), ("sk", "RANGE")]

@@ -6,14 +6,15 @@ use std::{
 };
 
 use ::formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, EventWriter, Inbound, Outbound,
+    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, StreamEncoder,
     anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, Delta, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};
+use canonical::{CallSummary, Delta, EventKind, FinishReason, StreamEvent, Task};
 
 use crate::load::median;
+use formats::{GatewayRequest, RawObject};
 
 /// Formats that are spoken on both sides.
 const FORMATS: &[(&dyn Inbound, &dyn Outbound)] = &[
@@ -36,7 +37,7 @@ pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
         let stream = written(*theirs, &pieces());
         for (client, _) in FORMATS {
             let same = client.format().name == provider.name();
-            let purpose = if same { DecodeMode::Forward } else { DecodeMode::Translate };
+            let purpose = if same { DecodeMode::Passthrough } else { DecodeMode::Translate };
             let chunk = timed(|| passed(*provider, purpose, *client, &stream)) / CHUNKS as f64;
             let request = timed(|| asked(*client, *provider));
             let (from, to) = (provider.name(), client.format().name);
@@ -61,15 +62,15 @@ fn timed(work: impl Fn() -> usize) -> f64 {
 fn pieces() -> Vec<StreamEvent> {
     let start = Delta::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
     let text = (0..CHUNKS).map(|it| Delta::Text(format!("word{it} ")));
-    let end = [Delta::Finish(Finish::Stop), Delta::End];
-    [start].into_iter().chain(text).chain(end).map(|it| StreamEvent::piece(0, it)).collect()
+    let end = [Delta::Finish(FinishReason::Stop), Delta::End];
+    [start].into_iter().chain(text).chain(end).map(|it| StreamEvent::delta(0, it)).collect()
 }
 
-fn writer(client: &dyn Inbound) -> Box<dyn EventWriter> {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+fn writer(client: &dyn Inbound) -> Box<dyn StreamEncoder> {
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
-    client.writer(&request)
+    client.stream_encoder(&request)
 }
 
 fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
@@ -88,7 +89,8 @@ fn passed(
     client: &dyn Inbound,
     stream: &Bytes,
 ) -> usize {
-    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
+    let mut reader =
+        provider.stream_decoder(DecodeOptions { mode: purpose, ..DecodeOptions::default() });
     let (mut writer, mut out, mut events) = (writer(client), BytesMut::new(), vec![]);
     let mut sum = 0;
     for at in (0..stream.len()).step_by(300) {
@@ -120,9 +122,9 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
     let target =
         EncodeOptions { model: "model", max_output: Some(4096), ..EncodeOptions::default() };
     let encoded = if client.format().name == provider.name() {
-        provider.forward(&request, &target)
+        provider.passthrough(&request, &target)
     } else {
-        request.meaning().and_then(|it| provider.encode(it, &target))
+        request.canonical().and_then(|it| provider.encode(it, &target))
     };
     encoded.map_or(0, |it| it.body.len())
 }

@@ -12,10 +12,11 @@ use ::formats::{
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
+use canonical::{CallSummary, EventKind, Task};
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 use crate::load::median;
+use formats::{GatewayRequest, RawObject};
 
 /// How many of something the smaller inputs have.
 const SIZE: usize = 4000;
@@ -73,8 +74,8 @@ fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
 
 fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeOptions {
     let same = client.format().name == provider.name();
-    let purpose = if same { DecodeMode::Forward } else { DecodeMode::Translate };
-    DecodeOptions { purpose, ..DecodeOptions::default() }
+    let purpose = if same { DecodeMode::Passthrough } else { DecodeMode::Translate };
+    DecodeOptions { mode: purpose, ..DecodeOptions::default() }
 }
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
@@ -84,19 +85,19 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option
         max_output: Some(4096),
         ..EncodeOptions::default()
     };
-    let encoded = match reading(client, provider).purpose {
-        DecodeMode::Forward => provider.forward(&request, &target),
-        DecodeMode::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+    let encoded = match reading(client, provider).mode {
+        DecodeMode::Passthrough => provider.passthrough(&request, &target),
+        DecodeMode::Translate => request.canonical().and_then(|it| provider.encode(it, &target)),
     };
     Some(encoded.ok()?.body.len())
 }
 
 fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usize {
-    let mut reader = provider.reader(reading(client, provider));
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+    let mut reader = provider.stream_decoder(reading(client, provider));
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
-    let mut writer = client.writer(&request);
+    let mut writer = client.stream_encoder(&request);
     let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
     for at in (0..bytes.len()).step_by(1000) {
         drop(reader.read(bytes.slice(at..bytes.len().min(at + 1000)), &mut events));

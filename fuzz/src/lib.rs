@@ -4,8 +4,8 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, ErrorKind, Raw, GatewayRequest, CallSummary, Task};
-use formats::{
+use canonical::{EventKind, Field, ErrorKind, CallSummary, Task};
+use formats::{RawObject, GatewayRequest, 
     ChatCompatibility, EncodedRequest, Inbound, MaxTokensName, Outbound, DecodeMode, DecodeOptions, StreamUsage, EncodeOptions, ToolNames,
     anthropic::messages::{Anthropic, AnthropicCount},
     aws::converse::Bedrock,
@@ -66,17 +66,17 @@ type Choice<'a, T> = (&'static T, u8, &'a [u8]);
 pub fn request(input: &[u8]) {
     let Some((client, how, body)) = choose(INBOUND, input) else { return };
     let Ok(request) = client.decode(Bytes::copy_from_slice(body)) else { return };
-    let meaning = request.meaning();
-    for (provider, unsigned) in OUTBOUND.iter().flat_map(|it| [(it, false), (it, true)]) {
-        let target = EncodeOptions { unsigned, ..target(how) };
+    let canonical = request.canonical();
+    for (provider, drop_signatures) in OUTBOUND.iter().flat_map(|it| [(it, false), (it, true)]) {
+        let target = EncodeOptions { drop_signatures, ..target(how) };
         if provider.name() == client.format().name {
-            sent(provider.forward(&request, &target));
+            sent(provider.passthrough(&request, &target));
         }
-        if let Ok(meaning) = meaning {
-            let meaning = meaning.without(target.without).into_owned();
-            let meaning = if unsigned { meaning.unsigned() } else { meaning };
-            let meaning = ToolNames::of(&meaning, *provider).tell(meaning);
-            sent(provider.encode(&meaning, &target));
+        if let Ok(canonical) = canonical {
+            let canonical = canonical.without_fields(target.drop_fields).into_owned();
+            let canonical = if drop_signatures { canonical.without_signatures() } else { canonical };
+            let canonical = ToolNames::of(&canonical, *provider).tell(canonical);
+            sent(provider.encode(&canonical, &target));
         }
     }
 }
@@ -88,17 +88,17 @@ fn target(how: u8) -> EncodeOptions<'static> {
         stream: is(8),
         stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
         max_output: is(64).then_some(1024),
-        without: if is(128) { &[Field::Output, Field::ToolChoice] } else { &[] },
-        dialect: ChatCompatibility {
+        drop_fields: if is(128) { &[Field::ResponseFormat, Field::ToolChoice] } else { &[] },
+        compatibility: ChatCompatibility {
             max_tokens_name: match how & 96 {
                 0 => MaxTokensName::Either,
                 32 => MaxTokensName::Completion,
                 _ => MaxTokensName::Plain,
             },
-            developer: is(64),
-            thoughts: is(128),
+            developer_role: is(64),
+            reasoning_content: is(128),
         },
-        unsigned: false,
+        drop_signatures: false,
     }
 }
 
@@ -119,11 +119,11 @@ pub fn answer(input: &[u8]) {
     let Some((provider, how, body)) = choose(OUTBOUND, input) else { return };
     let status = 400 + u16::from(how);
     drop(provider.error(status, body));
-    for purpose in [DecodeMode::Forward, DecodeMode::Translate] {
-        let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
+    for mode in [DecodeMode::Passthrough, DecodeMode::Translate] {
+        let reading = DecodeOptions { mode, ..DecodeOptions::default() };
         let Ok(response) = provider.response(Bytes::copy_from_slice(body), reading) else { return };
         for client in INBOUND {
-            if purpose == DecodeMode::Translate || client.format().name == provider.name() {
+            if mode == DecodeMode::Translate || client.format().name == provider.name() {
                 drop(client.encode(&response, &CallSummary::default()));
             }
         }
@@ -139,20 +139,20 @@ pub fn stream(input: &[u8]) {
     for client in INBOUND.iter().filter(|it| it.format().name != OpenAiEmbeddings.name()) {
         passed(provider, DecodeMode::Translate, *client, &body, size);
         if client.format().name == provider.name() {
-            passed(provider, DecodeMode::Forward, *client, &body, size);
+            passed(provider, DecodeMode::Passthrough, *client, &body, size);
         }
     }
 }
 
 fn passed(
     provider: &dyn Outbound,
-    purpose: DecodeMode,
+    mode: DecodeMode,
     client: &dyn Inbound,
     body: &Bytes,
     size: usize,
 ) {
-    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
-    let mut writer = client.writer(&asked(client));
+    let mut reader = provider.stream_decoder(DecodeOptions { mode, ..DecodeOptions::default() });
+    let mut writer = client.stream_encoder(&asked(client));
     let (mut events, mut out) = (vec![], BytesMut::new());
     let mut outcome = Ok(());
     for at in (0..body.len()).step_by(size) {
@@ -199,8 +199,8 @@ fn frames(text: &[u8]) -> Bytes {
 }
 
 fn asked(client: &dyn Inbound) -> GatewayRequest {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     request.wants_usage = true;
     request

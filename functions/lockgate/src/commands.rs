@@ -8,9 +8,10 @@ use std::{
 
 use clap::{Args, Subcommand};
 use edge::settings::Environment;
-use storage::{Aws, Parameters, Stores, aws_cli, dynamodb};
+use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
+    account::{self, Choice},
     apply::{self, ApplyOptions, Destination},
     check, explain, export, serve,
     settings::{self, Sources},
@@ -50,7 +51,7 @@ pub(crate) struct StackOptions {
     /// The AWS region [default: that of the environment or the profile]
     #[arg(long)]
     region: Option<String>,
-    /// The AWS profile, for keys that are not in the environment
+    /// The AWS profile, in place of keys in the environment
     #[arg(long)]
     profile: Option<String>,
 }
@@ -89,14 +90,24 @@ impl Failure {
         }
     }
 
+    /// The embedded database's file cannot be opened.
+    pub(crate) fn data_file(error: &storage::StoreError) -> Self {
+        Self::Other(format!("{error}. Name another file with --data."))
+    }
+
     pub(crate) fn print(&self) {
         let text = match self {
             Self::Usage(text) | Self::Other(text) => text,
             Self::Told => return,
         };
-        // Nobody is left to tell when this fails.
-        drop(writeln!(io::stderr(), "lockgate: {text}"));
+        note(text);
     }
+}
+
+/// Prints a line for the operator.
+pub(crate) fn note(text: &str) {
+    // When standard error is closed, nobody is left to tell.
+    drop(writeln!(io::stderr(), "lockgate: {text}"));
 }
 
 impl From<io::Error> for Failure {
@@ -118,7 +129,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {
-            let stack = Stack::open(&options, &Environment::of_process())?;
+            let stack = Stack::open(&options, &Environment::of_process()).await?;
             export::export(&*stack.stores.config, &gateway::kinds(), &mut io::stdout())
                 .await
                 .map_err(|error| Failure::Other(error.to_string()))?;
@@ -131,7 +142,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
 async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
     let environment = arguments.from.sources.environment()?;
     let config = settings::config(&arguments.from.file, &environment)?;
-    let stack = Stack::open(&arguments.stack, &environment)?;
+    let stack = Stack::open(&arguments.stack, &environment).await?;
     let kinds = gateway::kinds();
     let destination = Destination {
         stores: &stack.stores,
@@ -156,37 +167,24 @@ fn alone(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCo
 pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
+    pub(crate) signer: Signer,
     prefix: String,
 }
 
 impl Stack {
-    pub(crate) fn open(options: &StackOptions, environment: &Environment) -> Result<Self, Failure> {
-        let aws = aws(options, environment)?;
+    pub(crate) async fn open(
+        options: &StackOptions,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let choice = Choice { region: options.region.clone(), profile: options.profile.clone() };
+        let mut aws = account::find(&choice, environment).await?;
+        aws.timeouts = Timeouts::OPERATOR;
         let stack = &options.stack;
         Ok(Self {
             stores: dynamodb::open(&aws, &format!("{stack}-config"), &format!("{stack}-state")),
             parameters: Parameters::new(&aws),
+            signer: aws.signer(),
             prefix: format!("/lockgate/{stack}"),
         })
     }
-}
-
-/// Access to AWS: by keys in the environment, else as the AWS command line has it.
-fn aws(options: &StackOptions, environment: &Environment) -> Result<Aws, Failure> {
-    let usage = |error: storage::StoreError| Failure::Usage(error.to_string());
-    let profile = options.profile.clone().or_else(|| environment.get("AWS_PROFILE"));
-    let region = options.region.clone().or_else(|| environment.region());
-    let credentials = environment.credentials().filter(|_| options.profile.is_none());
-    let credentials = match credentials {
-        Some(credentials) => credentials,
-        None => aws_cli::credentials(profile.as_deref()).map_err(usage)?,
-    };
-    let region = match region {
-        Some(region) => region,
-        None => aws_cli::region(profile.as_deref()).map_err(usage)?,
-    };
-    let mut aws = Aws::new(region, credentials);
-    aws.endpoint_url = environment.get("AWS_ENDPOINT_URL");
-    aws.patience = storage::Patience::OPERATOR;
-    Ok(aws)
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use clap::Args;
-use gateway::{Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Configuration, Freshness, Gateway, Source};
 use routing::{ModelQuery, Outlook, RoutePlan, Target, Verdict};
-use storage::sqlite;
+use storage::{Parameters, sqlite};
 
 use crate::{
+    account,
     commands::{Failure, Stack, StackOptions},
-    serve,
     settings::{self, Sources},
 };
 
@@ -44,20 +44,22 @@ pub(crate) struct Options {
 /// Explains one name.
 pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    let (source, stores) = if options.aws {
-        let stack = Stack::open(&options.stack, &environment)?;
-        (Source::Store(stack.parameters), stack.stores)
+    let (source, stores, signer) = if options.aws {
+        let stack = Stack::open(&options.stack, &environment).await?;
+        (Source::Store(stack.parameters), stack.stores, stack.signer)
     } else {
         let (config, _) = settings::found(options.config, &environment)?;
-        let parameters = serve::parameters(&config, &environment)?;
+        let aws = account::find_for(&config, &environment).await?;
+        let signer = account::signer(aws.as_ref(), &environment);
+        let parameters = aws.as_ref().map(Parameters::new);
         // A gateway that never ran here left nothing behind.
         let stores =
             if options.data.exists() { sqlite::open(&options.data) } else { sqlite::in_memory() };
-        let stores = stores.map_err(|error| Failure::Other(error.to_string()))?;
-        (Source::Config(Box::new(config), parameters), stores)
+        let stores = stores.map_err(|error| Failure::data_file(&error))?;
+        (Source::Config(Box::new(config), parameters), stores, signer)
     };
-    let configuration =
-        Configuration::new(source, stores, environment.signer(), Freshness::default());
+    let client = Client::new(signer, environment.proxies());
+    let configuration = Configuration::new(source, stores, client, Freshness::default());
     let now = edge::settings::now_ms();
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
     configuration.load(now).await.map_err(failed)?;

@@ -7,7 +7,7 @@ use config::{
     rows::{PARTITION, Unreadable, from_rows},
     to_yaml,
 };
-use storage::Table;
+use storage::{Query, Table};
 
 /// Prints the configuration that a table holds.
 pub(crate) async fn export(
@@ -23,8 +23,9 @@ pub(crate) async fn export(
 /// Reads the configuration, once more if it was changed meanwhile.
 async fn live(table: &dyn Table, kinds: &[ProviderKind]) -> Result<Config, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
-    match from_rows(&table.query(PARTITION, 0).await?, kinds) {
-        Err(Unreadable::Torn) => Ok(from_rows(&table.query(PARTITION, 0).await?, kinds)?),
+    let query = Query::partition(PARTITION, 0);
+    match from_rows(&table.query(&query).await?.rows, kinds) {
+        Err(Unreadable::Torn) => Ok(from_rows(&table.query(&query).await?.rows, kinds)?),
         known => Ok(known?),
     }
 }

@@ -1,5 +1,6 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
+mod account;
 mod apply;
 mod check;
 mod commands;

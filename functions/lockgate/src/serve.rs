@@ -7,14 +7,16 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Args;
-use config::{Config, SecretSource};
-use edge::{Server, settings::Environment};
-
-use storage::{Parameters, sqlite};
+use clap::{Args, ValueEnum};
+use edge::Server;
+use storage::{
+    Parameters,
+    sqlite::{self, SqliteOptions, Synchronous},
+};
 
 use crate::{
-    commands::Failure,
+    account,
+    commands::{Failure, note},
     settings::{self, Sources},
 };
 
@@ -32,9 +34,29 @@ pub(crate) struct Options {
     /// The embedded database's file
     #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
     data: PathBuf,
+    /// What a loss of power may take from it: the last writes, or nothing, for slower writes
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = DataSync::Normal)]
+    data_sync: DataSync,
     /// Log more
     #[arg(long, short)]
     verbose: bool,
+}
+
+/// How safely the database is kept; SQLite's own words.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DataSync {
+    Normal,
+    Full,
+}
+
+impl From<DataSync> for SqliteOptions {
+    fn from(sync: DataSync) -> Self {
+        let synchronous = match sync {
+            DataSync::Normal => Synchronous::Normal,
+            DataSync::Full => Synchronous::Full,
+        };
+        Self { synchronous, ..Self::default() }
+    }
 }
 
 /// Serves until the process is asked to stop.
@@ -43,46 +65,26 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     edge::log(options.verbose, &environment);
     let (config, path) = settings::found(options.config, &environment)?;
     if config.api_key.is_none() {
-        tracing_note("The configuration has no `api_key`: every request will be refused.");
+        note("The configuration has no `api_key`: every request will be refused.");
     }
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
-    let stores = sqlite::open(&options.data).map_err(|error| Failure::Other(error.to_string()))?;
-    let parameters = parameters(&config, &environment)?;
-    let signer = environment.signer();
-    let server = Server { address, config, parameters, signer, stores };
+    let stores = sqlite::open_with(&options.data, options.data_sync.into())
+        .map_err(|error| Failure::data_file(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let aws = runtime.block_on(account::find_for(&config, &environment))?;
+    let parameters = aws.as_ref().map(Parameters::new);
+    let signer = account::signer(aws.as_ref(), &environment);
+    let proxies = environment.proxies();
+    let server = Server { address, config, parameters, signer, proxies, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, &mut io::stdout()));
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(edge::listen(server, greet)).map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn tracing_note(text: &str) {
-    drop(writeln!(io::stderr(), "lockgate: {text}"));
-}
-
-/// The parameter store, where the configuration names any parameter.
-pub(crate) fn parameters(
-    config: &Config,
-    environment: &Environment,
-) -> Result<Option<Parameters>, Failure> {
-    let named = |it: &SecretSource| matches!(it, SecretSource::Parameter { .. });
-    if !config.secrets().any(named) {
-        return Ok(None);
-    }
-    let aws = environment.aws().ok_or_else(|| {
-        Failure::Usage(
-            "The configuration names parameters (`ssm:...`); set AWS_REGION, AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY so that they can be read."
-                .to_owned(),
-        )
-    })?;
-    Ok(Some(Parameters::new(&aws)))
 }
 
 fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {

@@ -8,7 +8,7 @@ use crate::{Json, Signature};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
     /// What was said so far, in order. System and developer texts stand where they stood.
-    pub turns: Vec<Message>,
+    pub messages: Vec<Message>,
     /// What the model may call.
     pub tools: Vec<Tool>,
     /// Whether it may, must or must not.
@@ -16,7 +16,7 @@ pub struct Conversation {
     /// Whether it may call several at once.
     pub parallel_tool_calls: Option<bool>,
     /// The form of the answer.
-    pub output: Option<Output>,
+    pub response_format: Option<ResponseFormat>,
     /// How tokens are chosen, and when to stop.
     pub sampling: Sampling,
     /// How much it may write, in tokens; absent is the provider's own limit.
@@ -24,7 +24,7 @@ pub struct Conversation {
     /// How hard it thinks.
     pub reasoning: Option<Reasoning>,
     /// A marker that stands for the whole request rather than for a part of it.
-    pub cache: Option<CacheMark>,
+    pub cache: Option<CacheBreakpoint>,
     /// Which of the client's own users asks.
     pub user: Option<String>,
     /// The client's own labels.
@@ -36,7 +36,7 @@ pub struct Conversation {
     /// OpenAI's key for prompts that share a beginning.
     pub prompt_cache_key: Option<String>,
     /// What no other format has a word for, by the client's names: never passed to another format.
-    pub other: Vec<String>,
+    pub unmapped_fields: Vec<String>,
 }
 
 /// What one side said at once.
@@ -69,7 +69,7 @@ pub struct Part {
     /// What it is.
     pub content: Content,
     /// Whether the provider may cache everything up to here.
-    pub cache: Option<CacheMark>,
+    pub cache: Option<CacheBreakpoint>,
     /// What proves it to the provider that made it.
     pub signature: Option<Signature>,
 }
@@ -101,7 +101,7 @@ pub enum Content {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Media {
     /// Where it is.
-    pub source: Source,
+    pub source: MediaSource,
     /// What it is, such as `image/png`; absent when nobody said.
     pub media_type: Option<String>,
     /// Its name, for documents.
@@ -112,7 +112,7 @@ pub struct Media {
 
 /// Where bytes are.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Source {
+pub enum MediaSource {
     /// At an address.
     Url(String),
     /// Here, in base64.
@@ -123,7 +123,7 @@ pub enum Source {
     Id(String),
 }
 
-impl Default for Source {
+impl Default for MediaSource {
     fn default() -> Self {
         Self::Base64(String::new())
     }
@@ -168,7 +168,7 @@ pub struct Citation {
 
 /// Up to where a provider may cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheMark {
+pub struct CacheBreakpoint {
     /// For how long, such as `5m` or `1h`; absent is the provider's own time.
     pub ttl: Option<String>,
 }
@@ -185,7 +185,7 @@ pub struct Tool {
     /// Whether the arguments must follow the schema to the letter.
     pub strict: Option<bool>,
     /// Whether the provider may cache everything up to here.
-    pub cache: Option<CacheMark>,
+    pub cache: Option<CacheBreakpoint>,
 }
 
 /// Whether the model calls tools.
@@ -205,7 +205,7 @@ pub enum ToolChoice {
 
 /// The form of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Output {
+pub enum ResponseFormat {
     /// Text.
     Text,
     /// Any JSON object.
@@ -229,7 +229,7 @@ pub struct Schema {
 
 impl Schema {
     /// What a model is told that takes no schemas, so that it has a chance to follow one.
-    pub fn in_words(schema: &str) -> String {
+    pub fn as_instruction(schema: &str) -> String {
         format!("Answer with one JSON object alone, which follows this JSON Schema: {schema}")
     }
 }
@@ -263,7 +263,7 @@ pub struct Reasoning {
     /// In tokens; 0 is not at all.
     pub budget: Option<u64>,
     /// Whether the client wants to see it.
-    pub shown: Option<bool>,
+    pub visible: Option<bool>,
 }
 
 /// How hard the model thinks, in words.
@@ -338,20 +338,20 @@ impl Message {
 impl Conversation {
     /// Tells the schema of the answer in words, behind the rules, and asks for any JSON object; or
     /// for nothing where it was that.
-    pub(crate) fn tell_schema(&mut self) {
-        if let Some(Output::Schema(schema)) = self.output.take() {
-            let told = Part::text(Schema::in_words(&schema.schema.0));
+    pub(crate) fn move_schema_into_prompt(&mut self) {
+        if let Some(ResponseFormat::Schema(schema)) = self.response_format.take() {
+            let told = Part::text(Schema::as_instruction(&schema.schema.0));
             let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
-            let behind = self.turns.iter().take_while(rules).count();
-            self.turns.insert(behind, Message::new(Role::System, vec![told]));
-            self.output = Some(Output::Json);
+            let behind = self.messages.iter().take_while(rules).count();
+            self.messages.insert(behind, Message::new(Role::System, vec![told]));
+            self.response_format = Some(ResponseFormat::Json);
         }
     }
 
     /// Whether every call has an id of its own. Some providers count anew in each turn.
-    pub fn has_unique_ids(&self) -> bool {
+    pub fn has_unique_call_ids(&self) -> bool {
         let mut seen = HashSet::new();
-        let parts = self.turns.iter().flat_map(|it| &it.parts);
+        let parts = self.messages.iter().flat_map(|it| &it.parts);
         parts.into_iter().all(|it| match &it.content {
             Content::ToolCall(call) => seen.insert(call.id.as_str()),
             _ => true,
@@ -359,11 +359,11 @@ impl Conversation {
     }
 
     /// Gives a call whose id stands for another before it one of its own, and its result the same.
-    pub fn make_ids_unique(&mut self) {
+    pub fn make_call_ids_unique(&mut self) {
         let mut used: HashSet<String> = HashSet::new();
         let mut times: HashMap<String, u32> = HashMap::new();
         let mut current: HashMap<String, String> = HashMap::new();
-        for part in self.turns.iter_mut().flat_map(|it| &mut it.parts) {
+        for part in self.messages.iter_mut().flat_map(|it| &mut it.parts) {
             match &mut part.content {
                 Content::ToolCall(call) => {
                     let mut id = call.id.clone();
@@ -420,12 +420,12 @@ mod tests {
             result("c"),
             result("c_2"),
         ];
-        let mut conversation = Conversation { turns, ..Conversation::default() };
-        assert!(!conversation.has_unique_ids());
-        conversation.make_ids_unique();
-        assert!(conversation.has_unique_ids());
+        let mut conversation = Conversation { messages: turns, ..Conversation::default() };
+        assert!(!conversation.has_unique_call_ids());
+        conversation.make_call_ids_unique();
+        assert!(conversation.has_unique_call_ids());
         let ids: Vec<_> = conversation
-            .turns
+            .messages
             .iter()
             .map(|it| match &it.parts[0].content {
                 Content::ToolCall(call) => call.id.as_str(),

@@ -2,7 +2,7 @@
 
 /// Texts that are wanted as numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Embedding {
+pub struct EmbeddingRequest {
     /// The texts, in order.
     pub inputs: Vec<EmbeddingInput>,
     /// How many numbers each; absent is the model's own.
@@ -14,7 +14,7 @@ pub struct Embedding {
     /// Which of the client's own users asks.
     pub user: Option<String>,
     /// What no other format has a word for, by the client's names.
-    pub other: Vec<String>,
+    pub unmapped_fields: Vec<String>,
 }
 
 /// One text.
@@ -41,7 +41,7 @@ pub enum EmbeddingPurpose {
 
 /// The numbers of each text, in the order of the texts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Vectors {
+pub struct EmbeddingResponse {
     /// One list for each text.
     pub vectors: Vec<Vec<f32>>,
     /// Whether the client wants them as base64 of little-endian 32-bit floats. Readers leave it: they

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
     /// The name of one who speaks.
-    SpeakerName,
+    MessageName,
     /// A refusal among earlier turns.
     Refusal,
     /// Reasoning among earlier turns, where it carries no signature.
@@ -42,13 +42,13 @@ pub enum Field {
     /// Whether several may be called at once.
     ParallelToolCalls,
     /// The form of the answer.
-    Output,
+    ResponseFormat,
     /// The schema of the answer, where it can still be told in words.
-    OutputSchema,
+    ResponseSchema,
     /// The name or description of the answer's schema.
-    OutputName,
+    ResponseName,
     /// That the answer must follow its schema.
-    OutputStrict,
+    ResponseStrict,
     /// A keyword of a JSON Schema, for tools or for the answer.
     SchemaKeyword(String),
     /// `temperature`.
@@ -74,7 +74,7 @@ pub enum Field {
     /// How hard to think.
     Reasoning,
     /// Whether thoughts are shown.
-    ReasoningShown,
+    ReasoningVisibility,
     /// Which user asks.
     User,
     /// Labels.
@@ -94,9 +94,9 @@ pub enum Field {
 
 impl Field {
     /// OpenAI's word for it: what formats without a word of their own fall back on.
-    pub fn plain(&self) -> Cow<'static, str> {
+    pub fn openai_chat_name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::SpeakerName => "messages[].name",
+            Self::MessageName => "messages[].name",
             Self::Refusal => "messages[].refusal",
             Self::ReasoningText => "messages[].reasoning_content",
             Self::Citations => "messages[].annotations",
@@ -114,10 +114,10 @@ impl Field {
             Self::ToolStrict => "tools[].function.strict",
             Self::ToolChoice => "tool_choice",
             Self::ParallelToolCalls => "parallel_tool_calls",
-            Self::Output => "response_format",
-            Self::OutputSchema => "response_format.json_schema",
-            Self::OutputName => "response_format.json_schema.name",
-            Self::OutputStrict => "response_format.json_schema.strict",
+            Self::ResponseFormat => "response_format",
+            Self::ResponseSchema => "response_format.json_schema",
+            Self::ResponseName => "response_format.json_schema.name",
+            Self::ResponseStrict => "response_format.json_schema.strict",
             Self::SchemaKeyword(keyword) => return format!("schema.{keyword}").into(),
             Self::Temperature => "temperature",
             Self::TopP => "top_p",
@@ -130,7 +130,7 @@ impl Field {
             Self::MaxTokensName => "max_completion_tokens",
             Self::MaxTokens => "max_tokens",
             Self::Reasoning => "reasoning_effort",
-            Self::ReasoningShown => "reasoning.summary",
+            Self::ReasoningVisibility => "reasoning.summary",
             Self::User => "user",
             Self::Metadata => "metadata",
             Self::ServiceTier => "service_tier",

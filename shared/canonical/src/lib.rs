@@ -2,31 +2,31 @@
 //!
 //! Plain values: nothing here reads, writes or waits. None of it is ever sent anywhere as it is.
 
-mod answer;
-mod attempt;
+mod attempt_record;
+mod call_summary;
+mod canonical_request;
+mod chat_response;
 mod content;
+mod content_kind;
 mod embedding;
 mod error;
-mod event;
-mod extra;
 mod field;
-mod request;
 mod signature;
-mod summary;
+mod stream_event;
 mod usage;
 
-pub use answer::{ChatResponse, Choice, Delta, Finish};
-pub use attempt::{AttemptRecord, Outcome};
+pub use attempt_record::{AttemptRecord, Outcome};
+pub use call_summary::CallSummary;
+pub use canonical_request::{CanonicalRequest, Json, Task};
+pub use chat_response::{ChatResponse, Choice, Delta, FinishReason};
 pub use content::{
-    CacheMark, Citation, Content, Conversation, Effort, Media, Message, Output, Part, Reasoning,
-    Role, Sampling, Schema, Source, Tool, ToolCall, ToolChoice, ToolResult,
+    CacheBreakpoint, Citation, Content, Conversation, Effort, Media, MediaSource, Message, Part,
+    Reasoning, ResponseFormat, Role, Sampling, Schema, Tool, ToolCall, ToolChoice, ToolResult,
 };
-pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, Vectors};
-pub use error::{Error, ErrorDetails, ErrorKind, Origin, Result};
-pub use event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
-pub use extra::Extra;
+pub use content_kind::ContentKind;
+pub use embedding::{EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse};
+pub use error::{Error, ErrorDetails, ErrorKind, Origin, Remedy, Result};
 pub use field::Field;
-pub use request::{CanonicalRequest, Format, Framing, GatewayRequest, Json, Member, Raw, Task};
-pub use signature::{MARK, Signature};
-pub use summary::CallSummary;
+pub use signature::{Signature, TAG_PREFIX};
+pub use stream_event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
 pub use usage::{MicroDollars, Usage};

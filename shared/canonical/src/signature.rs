@@ -14,7 +14,7 @@ pub struct Signature {
 }
 
 /// How a tag begins. Letters, digits, `_` and `-` only, as the strictest ids demand.
-pub const MARK: &str = "__lgsig_";
+pub const TAG_PREFIX: &str = "__lgsig_";
 
 impl Signature {
     /// A signature of this maker.
@@ -26,23 +26,23 @@ impl Signature {
     /// the end of an id.
     pub fn tagged(&self) -> String {
         let data = encoded(self.data.as_bytes());
-        format!("{MARK}{}_{data}", encoded(self.maker.as_bytes()))
+        format!("{TAG_PREFIX}{}_{data}", encoded(self.maker.as_bytes()))
     }
 
     /// Reads what [`Signature::tagged`] wrote.
     pub fn from_tag(text: &str) -> Option<Self> {
-        let (maker, data) = text.strip_prefix(MARK)?.split_once('_')?;
+        let (maker, data) = text.strip_prefix(TAG_PREFIX)?.split_once('_')?;
         Some(Self { maker: decoded(maker)?, data: decoded(data)? })
     }
 
     /// An id that carries this signature behind it.
-    pub fn on_id(&self, id: &str) -> String {
+    pub fn attach_to_id(&self, id: &str) -> String {
         format!("{id}{}", self.tagged())
     }
 
     /// Takes an id apart into itself and the signature that it carries.
-    pub fn off_id(id: &str) -> (&str, Option<Self>) {
-        match id.find(MARK) {
+    pub fn split_id(id: &str) -> (&str, Option<Self>) {
+        match id.find(TAG_PREFIX) {
             Some(at) => {
                 let (plain, tag) = id.split_at(at);
                 (plain, Self::from_tag(tag))
@@ -114,9 +114,9 @@ mod tests {
     #[test]
     fn an_id_carries_a_signature_and_gives_it_back() {
         let signature = Signature::new("gemini", "c2ln/w==");
-        let id = signature.on_id("call_1");
-        assert_eq!(Signature::off_id(&id), ("call_1", Some(signature)));
-        assert_eq!(Signature::off_id("call_1"), ("call_1", None));
-        assert_eq!(Signature::off_id("call_1__lgsig_broken"), ("call_1", None));
+        let id = signature.attach_to_id("call_1");
+        assert_eq!(Signature::split_id(&id), ("call_1", Some(signature)));
+        assert_eq!(Signature::split_id("call_1"), ("call_1", None));
+        assert_eq!(Signature::split_id("call_1__lgsig_broken"), ("call_1", None));
     }
 }

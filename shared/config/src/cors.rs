@@ -50,10 +50,12 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_and_a_host() {
-        for text in ["*", "https://app.example.com", "http://localhost:3000", "app://obsidian.md/"] {
+        for text in ["*", "https://app.example.com", "http://localhost:3000", "app://obsidian.md/"]
+        {
             assert_eq!(origin(text), Ok(()), "{text}");
         }
-        for text in ["app.example.com", "https://", "https://a/b", "https://*.example.com", "null"] {
+        for text in ["app.example.com", "https://", "https://a/b", "https://*.example.com", "null"]
+        {
             assert!(origin(text).is_err(), "{text}");
         }
     }

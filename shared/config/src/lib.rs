@@ -3,6 +3,7 @@
 //! The same document is written as YAML by people and kept as rows by a store; both come
 //! through the one reader in [`read`], so that there is one set of rules.
 
+mod connection;
 mod cors;
 mod error;
 mod export;
@@ -42,6 +43,12 @@ pub const COOLDOWN: Duration = Duration::from_secs(60);
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many bytes all media of one request may have together when nobody says otherwise.
 pub const FETCH_BYTES: u64 = 10_000_000;
+/// Time for a connection to a provider when nobody says otherwise: the lookup of its name, TCP and
+/// TLS together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an unused connection is kept when nobody says otherwise. Lambda freezes between calls
+/// and sockets die meanwhile, so that older ones are not worth a try.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Where the local server listens when nobody says otherwise.
 pub const PORT: u16 = 8080;
 
@@ -62,6 +69,10 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// The route or model that serves a request which names none.
     pub default_model: Option<String>,
+    /// How connections to providers are made, unless a provider has options of its own.
+    pub connection: ConnectionOptions,
+    /// How many unused connections to providers are kept, and for how long.
+    pub pool: PoolOptions,
     /// What may be fetched for providers that take only bytes; nothing when absent.
     pub fetch: Option<Fetch>,
     /// Which pages in browsers may call.
@@ -79,12 +90,40 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every secret in it: the gateway's key, then each provider's keys and headers.
+    /// Every secret in it: the gateway's key and proxy, then each provider's keys, headers and proxy.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
-        let of_providers =
-            self.providers.iter().flat_map(|it| it.keys.iter().chain(it.headers.values()));
-        self.api_key.iter().chain(of_providers)
+        let of_providers = self.providers.iter().flat_map(Provider::secrets);
+        self.api_key.iter().chain(self.connection.proxy_source()).chain(of_providers)
     }
+}
+
+/// How connections to providers are made. What is absent is said elsewhere, or the default.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionOptions {
+    /// The proxy that connections pass through. Absent: the one that the environment names.
+    pub proxy: Option<Proxy>,
+    /// A PEM file of root certificates that are trusted beside the public ones.
+    pub ca_file: Option<String>,
+    /// Time for the lookup of a name, TCP and TLS together.
+    pub connect_timeout: Option<Duration>,
+}
+
+/// Whether connections pass through a proxy.
+#[derive(Clone, Debug)]
+pub enum Proxy {
+    /// Never, whatever the environment says.
+    None,
+    /// Through the proxy with this URL, which may hold a password.
+    Url(SecretSource),
+}
+
+/// Which unused connections to providers are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept for each host; as many as there are when absent.
+    pub max_idle_per_host: Option<usize>,
 }
 
 /// What the gateway may fetch for providers that take pictures and documents only as bytes.
@@ -136,8 +175,17 @@ pub struct Provider {
     pub region: Option<String>,
     /// Time for one step at this provider, between the step's own and the document's.
     pub timeout: Option<Duration>,
+    /// How connections to it are made, where that differs from the other providers.
+    pub connection: ConnectionOptions,
     /// What a scripted provider answers (`type: mock`).
     pub script: Option<Script>,
+}
+
+impl Provider {
+    /// Every secret of the provider: its keys, its headers, its proxy.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        self.keys.iter().chain(self.headers.values()).chain(self.connection.proxy_source())
+    }
 }
 
 /// What the scripted provider answers.

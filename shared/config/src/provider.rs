@@ -6,6 +6,7 @@ use storage::Secret;
 
 use super::{
     Provider, Script, SecretSource,
+    connection::connection,
     node::{Node, Value},
     read::{Rules, claim},
     reader::{Fields, Keys, Reader, shown},
@@ -44,6 +45,9 @@ pub(super) const PROVIDER: Keys = Keys {
         "region",
         "api_version",
         "timeout",
+        "proxy",
+        "ca_file",
+        "connect_timeout",
         "script",
     ],
     later: &["limits"],
@@ -76,6 +80,7 @@ pub(super) fn provider(
         region: reader.optional(fields, "region", |it, node| it.checked_text(node, values::region)),
         api_version: reader.optional(fields, "api_version", Reader::text),
         timeout: reader.optional(fields, "timeout", Reader::time_limit),
+        connection: connection(reader, fields),
         script: reader.optional(fields, "script", script).flatten(),
     };
     check_kind(rules, reader, fields, &provider);

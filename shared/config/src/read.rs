@@ -3,6 +3,7 @@
 use super::{
     COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
     Price, ROUTE_TIMEOUT, Route, Step,
+    connection::{connection, pool},
     cors::cors,
     error::{ConfigErrors, Position},
     fetch::fetch,
@@ -23,6 +24,10 @@ const DOCUMENT: Keys = Keys {
         "idle_timeout",
         "default_provider",
         "default_model",
+        "proxy",
+        "ca_file",
+        "connect_timeout",
+        "pool",
         "fetch",
         "cors",
         "server",
@@ -125,6 +130,8 @@ impl Rules<'_> {
                 .optional(fields, "default_provider", |it, node| self.provider_of(it, node)),
             default_model: reader
                 .optional(fields, "default_model", |it, node| self.default_model(it, node)),
+            connection: connection(reader, fields),
+            pool: reader.optional(fields, "pool", pool).flatten().unwrap_or_default(),
             fetch: reader.optional(fields, "fetch", fetch).flatten(),
             cors: reader.optional(fields, "cors", cors).flatten().unwrap_or_default(),
             server: reader.optional(fields, "server", server).flatten().unwrap_or_default(),

@@ -9,12 +9,16 @@ use super::{Config, SecretSource};
 pub(super) enum Place {
     /// The gateway's own key.
     Gateway,
+    /// The proxy that all providers are called through.
+    Proxy,
     /// The only key of a provider.
     Key { provider: String },
     /// One of several keys of a provider, counted from 1.
     Pooled { provider: String, number: usize },
     /// A header of a provider.
     Header { provider: String, header: String },
+    /// The proxy that one provider is called through.
+    ProviderProxy { provider: String },
 }
 
 impl Place {
@@ -22,9 +26,11 @@ impl Place {
     pub(super) fn parameter(&self) -> String {
         match self {
             Self::Gateway => "api_key".to_owned(),
+            Self::Proxy => "proxy".to_owned(),
             Self::Key { provider } => format!("providers/{provider}"),
             Self::Pooled { provider, number } => format!("providers/{provider}/{number}"),
             Self::Header { provider, header } => format!("providers/{provider}/headers/{header}"),
+            Self::ProviderProxy { provider } => format!("providers/{provider}/proxy"),
         }
     }
 
@@ -32,9 +38,11 @@ impl Place {
     fn variable(&self) -> String {
         let name = match self {
             Self::Gateway => "gateway_api_key".to_owned(),
+            Self::Proxy => "gateway_proxy".to_owned(),
             Self::Key { provider } => format!("{provider}_api_key"),
             Self::Pooled { provider, number } => format!("{provider}_api_key_{number}"),
             Self::Header { provider, header } => format!("{provider}_{header}"),
+            Self::ProviderProxy { provider } => format!("{provider}_proxy"),
         };
         let fits =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
@@ -50,6 +58,7 @@ impl Place {
 /// Every secret of a document and where it stands.
 pub(super) fn places(config: &Config) -> Vec<(Place, &SecretSource)> {
     let mut places: Vec<_> = config.api_key.iter().map(|it| (Place::Gateway, it)).collect();
+    places.extend(config.connection.proxy_source().map(|it| (Place::Proxy, it)));
     for it in &config.providers {
         for (index, key) in it.keys.iter().enumerate() {
             places.push((key_place(&it.name, index, it.keys.len()), key));
@@ -57,6 +66,8 @@ pub(super) fn places(config: &Config) -> Vec<(Place, &SecretSource)> {
         for (header, value) in &it.headers {
             places.push((header_place(&it.name, header), value));
         }
+        let proxy = it.connection.proxy_source();
+        places.extend(proxy.map(|source| (provider_proxy_place(&it.name), source)));
     }
     places
 }
@@ -70,6 +81,11 @@ pub(super) fn key_place(provider: &str, index: usize, keys: usize) -> Place {
 /// The place of one of a provider's headers.
 pub(super) fn header_place(provider: &str, header: &str) -> Place {
     Place::Header { provider: provider.to_owned(), header: header.to_owned() }
+}
+
+/// The place of the proxy that one provider is called through.
+pub(super) fn provider_proxy_place(provider: &str) -> Place {
+    Place::ProviderProxy { provider: provider.to_owned() }
 }
 
 /// The variable that stands for each secret: the one it came from, else one that no other has.

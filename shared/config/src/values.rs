@@ -106,6 +106,23 @@ pub(super) fn base_url(text: &str) -> Result<(), &'static str> {
     check_authority(authority)
 }
 
+/// Whether connections may pass through a proxy at this URL. The sentence never holds the URL.
+pub(super) fn proxy_url(text: &str) -> Result<(), &'static str> {
+    let bad = "begins with none of http://, https://, socks5:// and socks5h://, and is not `none`";
+    let (scheme, rest) = text.split_once("://").ok_or(bad)?;
+    if !["http", "https", "socks5", "socks5h"].contains(&&*scheme.to_ascii_lowercase()) {
+        return Err(bad);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+        return Err("holds a character that a URL cannot hold; encode it with %");
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return Err("has a path; a proxy is a host and a port");
+    }
+    check_authority(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+}
+
 fn check_authority(authority: &str) -> Result<(), &'static str> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(address) => {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{
-    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn,
-    Fetch, IDLE_TIMEOUT, Model, PORT, Price, Provider, ROUTE_TIMEOUT, Route, Script, SecretSource,
-    ServerLimits, Step,
+    COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT, FETCH_BYTES,
+    FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions,
+    Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script, SecretSource, ServerLimits, Step,
+    connection::NO_PROXY,
     provider::DEFAULT_KIND,
-    secrets::{Place, header_place, key_place},
+    secrets::{Place, header_place, key_place, provider_proxy_place},
     values::{write_duration, write_money},
 };
 
@@ -60,10 +61,33 @@ pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     timeout("idle_timeout", it.idle_timeout, IDLE_TIMEOUT);
     map.some("default_provider", it.default_provider.as_ref().map(text));
     map.some("default_model", it.default_model.as_ref().map(text));
+    connection(&mut map, &it.connection, |proxy| secret(&Place::Proxy, proxy));
+    map.unless("pool", it.pool.is_default(), pool(&it.pool));
     map.some("fetch", it.fetch.as_ref().map(fetch));
     map.some("cors", it.cors.origins.as_ref().map(|origins| cors(origins)));
     map.unless("server", it.server == ServerLimits::default(), server(&it.server));
     map.0
+}
+
+fn connection(
+    map: &mut Map,
+    it: &ConnectionOptions,
+    write_proxy: impl FnOnce(&SecretSource) -> Written,
+) {
+    let proxy = it.proxy.as_ref().map(|proxy| match proxy {
+        Proxy::None => bare(&NO_PROXY),
+        Proxy::Url(source) => write_proxy(source),
+    });
+    map.some("proxy", proxy);
+    map.some("ca_file", it.ca_file.as_ref().map(text));
+    map.some("connect_timeout", it.connect_timeout.map(time));
+}
+
+fn pool(it: &PoolOptions) -> Written {
+    let mut map = Map::default();
+    map.unless("idle_timeout", it.idle_timeout == POOL_IDLE_TIMEOUT, time(it.idle_timeout));
+    map.some("max_idle_per_host", it.max_idle_per_host.as_ref().map(bare));
+    Written::Map(map.0)
 }
 
 fn cors(origins: &[String]) -> Written {
@@ -119,6 +143,7 @@ pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
     map.some("region", it.region.as_ref().map(text));
     map.some("api_version", it.api_version.as_ref().map(text));
     map.some("timeout", it.timeout.map(time));
+    connection(&mut map, &it.connection, |proxy| secret(&provider_proxy_place(&it.name), proxy));
     map.some("script", it.script.as_ref().map(script));
     map.0
 }

@@ -103,12 +103,14 @@ mod tests {
 
     #[test]
     fn pages_of_the_machine_itself_may_call_by_default() {
-        for local in ["http://localhost", "http://localhost:3000", "https://127.0.0.1:1", "http://[::1]:8"]
+        for local in
+            ["http://localhost", "http://localhost:3000", "https://127.0.0.1:1", "http://[::1]:8"]
         {
             assert_eq!(allowed(None, local).unwrap(), local);
             assert_eq!(allowed(Some(&[]), local), None);
         }
-        for foreign in ["https://evil.example", "http://localhost.evil.example", "null", "http://[::2]"]
+        for foreign in
+            ["https://evil.example", "http://localhost.evil.example", "null", "http://[::2]"]
         {
             assert_eq!(allowed(None, foreign), None, "{foreign}");
         }

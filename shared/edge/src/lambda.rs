@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use gateway::{Configuration, Gateway, Source};
+use gateway::{Client, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -75,12 +75,11 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let configuration = Configuration::new(source, stores, settings.signer, settings.freshness);
+    let client = Client::new(settings.signer, settings.proxies);
+    let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
-    if is_configured
-        && let Err(error) = configuration.load(now_ms()).await
-    {
+    if is_configured && let Err(error) = configuration.load(now_ms()).await {
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
@@ -104,7 +103,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
 
 impl Front {
     async fn respond_in_lambda(&self, request: lambda_http::Request) -> Response<Body> {
-        let deadline = request.lambda_context_ref().map(|it| it.deadline.saturating_sub(RESERVE_MS));
+        let deadline =
+            request.lambda_context_ref().map(|it| it.deadline.saturating_sub(RESERVE_MS));
         let request: Request<Body> = request.map(|body| match body {
             lambda_http::Body::Text(text) => full(text),
             lambda_http::Body::Binary(bytes) => full(bytes),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, Framing, GatewayRequest, Result};
+use canonical::{Error, Result};
 use formats::Inbound;
+use formats::{Framing, GatewayRequest};
 use gateway::Call;
 use http::{HeaderMap, Response};
 
@@ -58,10 +59,7 @@ impl PathFields {
 }
 
 /// Reads a request and answers with what the gateway gives.
-pub(crate) async fn respond(
-    exchange: &mut Exchange,
-    dictated: Dictated,
-) -> Result<Response<Body>> {
+pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
     let format = dictated.format;
     if let Some(record) = &mut exchange.record {
         record.format = format.format().name;
@@ -92,7 +90,7 @@ pub(crate) async fn respond(
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
-        writer: format.writer(&request),
+        writer: format.stream_encoder(&request),
         _buffers: buffers,
     };
     let call = Call {
@@ -123,7 +121,7 @@ fn passed_headers(
     headers: &HeaderMap,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut passed = vec![];
-    for name in format.passed_headers() {
+    for name in format.passthrough_headers() {
         let lines = headers.get_all(*name).iter().map(|line| line.to_str());
         let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
             let message = format!("The header `{name}` must be plain text.");

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, ResponseBody};
 use formats::Inbound;
 use gateway::{GatewayReply, GatewayReplyBody};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::{
@@ -57,9 +57,9 @@ fn dropped_from_body(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'
     let ResponseBody::Chat(answer) = &response.body else {
         return vec![];
     };
-    let unsupported = format.wordless();
+    let unsupported = format.unsupported_content();
     let mut dropped = vec![];
-    for extra in answer.extras().filter(|it| unsupported.contains(it)) {
+    for extra in answer.content_kinds().filter(|it| unsupported.contains(it)) {
         if !dropped.contains(&extra) {
             dropped.push(extra);
         }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, ErrorKind, EventBody, EventKind, Extra, Framing, Result, StreamEvent};
-use formats::{EventWriter, Inbound};
+use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
+use formats::Framing;
+use formats::{Inbound, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -34,7 +35,7 @@ pub(crate) struct ClientWriter {
     /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
-    pub(crate) writer: Box<dyn EventWriter>,
+    pub(crate) writer: Box<dyn StreamEncoder>,
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
 }
@@ -60,7 +61,7 @@ pub(crate) async fn respond(
         Ok(reply) => Ok(encode(reply?, client, &app)),
         Err(_) => {
             let keep_alive = match framing {
-                Some(framing) => KeepAlive::stream(silence, client.format.heartbeat(framing)),
+                Some(framing) => KeepAlive::stream(silence, client.format.keep_alive(framing)),
                 None => KeepAlive::whole(silence),
             };
             let state = State::Waiting(pending);
@@ -78,7 +79,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             response::json(StatusCode::OK, client.format.encode(&response, &summary))
         }
         GatewayReplyBody::Stream(events) => {
-            let bytes = client.format.heartbeat(client.framing.unwrap_or_default());
+            let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
             let silence = app.keep_alive.stream;
             let keep_alive =
                 silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
@@ -149,7 +150,7 @@ struct ResponseStream {
     /// How many bytes of `out` are whole frames.
     whole: usize,
     /// What was dropped from the response so far.
-    dropped: Vec<Extra>,
+    dropped: Vec<ContentKind>,
 }
 
 impl ResponseStream {
@@ -233,7 +234,8 @@ impl ResponseStream {
     /// Names, once of each kind, what the client's format has no field for. The headers are sent.
     fn name_dropped(&mut self, event: &StreamEvent) {
         let EventBody::Delta(_, delta) = &event.body else { return };
-        let unsupported = delta.extra().filter(|it| self.client.format.wordless().contains(it));
+        let unsupported =
+            delta.content_kind().filter(|it| self.client.format.unsupported_content().contains(it));
         if let (Some(extra), Some(Framing::Events)) = (unsupported, self.client.framing)
             && !self.dropped.contains(&extra)
         {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use config::{Config, ServerLimits};
-use gateway::{Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Configuration, Freshness, Gateway, ProxyVariables, Source};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -81,6 +81,8 @@ pub struct Server {
     pub parameters: Option<Parameters>,
     /// The signer of calls to providers in AWS.
     pub signer: Signer,
+    /// The proxies that the environment names for calls to providers.
+    pub proxies: ProxyVariables,
     /// Memory between calls.
     pub stores: Stores,
 }
@@ -90,8 +92,8 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let limits = fit_descriptors(server.config.server.clone());
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let configuration =
-        Configuration::new(source, server.stores, server.signer, Freshness::default());
+    let client = Client::new(server.signer, server.proxies);
+    let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(now_ms()).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gateway::Freshness;
+use gateway::{Freshness, ProxyVariables};
 use storage::{Aws, Credentials, Secret, Signer};
 
 use crate::request_body;
@@ -88,6 +88,17 @@ impl Environment {
         Signer::new(self.region(), self.credentials())
     }
 
+    /// The proxies for calls to providers, by the variables that `curl` reads: in lower case first.
+    pub fn proxies(&self) -> ProxyVariables {
+        let either = |name: &str| self.get(&name.to_ascii_lowercase()).or_else(|| self.get(name));
+        ProxyVariables {
+            https: either("HTTPS_PROXY").map(Secret::new),
+            http: either("HTTP_PROXY").map(Secret::new),
+            all: either("ALL_PROXY").map(Secret::new),
+            no_proxy: either("NO_PROXY"),
+        }
+    }
+
     /// Access to AWS. None without a region or without keys.
     pub fn aws(&self) -> Option<Aws> {
         let mut aws = Aws::new(self.region()?, self.credentials()?);
@@ -127,6 +138,7 @@ pub(crate) struct LambdaSettings {
     pub(crate) state_table: String,
     pub(crate) aws: Aws,
     pub(crate) signer: Signer,
+    pub(crate) proxies: ProxyVariables,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
     pub(crate) keep_alive: KeepAliveSettings,
@@ -163,6 +175,7 @@ impl LambdaSettings {
                 .aws()
                 .ok_or("the variables AWS_REGION and AWS_ACCESS_KEY_ID are not set")?,
             signer: environment.signer(),
+            proxies: environment.proxies(),
             origin_secrets: secrets
                 .iter()
                 .filter_map(|it| environment.get(it))
@@ -173,7 +186,9 @@ impl LambdaSettings {
                 early: keep_alive_time("STREAM_HEARTBEAT_SECONDS", defaults.early)?,
                 whole: keep_alive_time("BUFFERED_HEARTBEAT_SECONDS", defaults.whole)?,
             },
-            max_body_bytes: environment.count("MAX_BODY_BYTES")?.unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
+            max_body_bytes: environment
+                .count("MAX_BODY_BYTES")?
+                .unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
             max_memory_bytes: memory_megabytes.saturating_mul(1024 * 1024) / 2,
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,

@@ -8,23 +8,25 @@ pub mod aws;
 mod common;
 pub mod google;
 pub mod openai;
+mod request;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    CallSummary, CanonicalRequest, Content, Error, Extra, Field, Format, Framing, GatewayRequest,
-    GatewayResponse, Result, StreamEvent,
+    CallSummary, CanonicalRequest, Content, ContentKind, Error, Field, GatewayResponse, Result,
+    StreamEvent,
 };
 use common::{
-    arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
-    signature_tags, sse, tool_names, turns, unstreamed,
+    alternating, arguments, bound, data_uri, diagnosis, error_body, fingerprint, json,
+    lost_reasoning, redact, retry_hint, signature_tags, sse, surrogates, tool_names, unstreamed,
 };
 
 pub use common::estimate::estimated_tokens;
 pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
 pub use common::tool_names::ToolNames;
+pub use request::{Format, Framing, GatewayRequest, Member, RawObject};
 
 /// A format that clients speak to the gateway.
 pub trait Inbound: fmt::Debug + Send + Sync {
@@ -35,19 +37,19 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     /// Writes a whole answer.
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes;
     /// Writes an answer piece by piece; one writer lives as long as one stream.
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter>;
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder>;
     /// Writes a failure the way this format's clients expect to read it.
     fn error(&self, error: &Error, request_id: &str) -> Bytes;
     /// What an answer may hold that this API has no word for: it is left out, and that is said.
-    fn wordless(&self) -> &'static [Extra] {
+    fn unsupported_content(&self) -> &'static [ContentKind] {
         &[]
     }
     /// Names of the client's headers that a provider of the same format gets too, in lower case.
-    fn passed_headers(&self) -> &'static [&'static str] {
+    fn passthrough_headers(&self) -> &'static [&'static str] {
         &[]
     }
     /// What fills silence between the pieces of a stream: nothing, to every reader of this format.
-    fn heartbeat(&self, framing: Framing) -> &'static [u8] {
+    fn keep_alive(&self, framing: Framing) -> &'static [u8] {
         match framing {
             Framing::Events => b": keep-alive\n\n",
             Framing::Array => b"\n",
@@ -56,7 +58,7 @@ pub trait Inbound: fmt::Debug + Send + Sync {
 }
 
 /// Writes one streamed answer to a client. What it writes is whole frames.
-pub trait EventWriter: fmt::Debug + Send {
+pub trait StreamEncoder: fmt::Debug + Send {
     /// Writes one piece, now or once the writer knows what follows it.
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut);
     /// Writes the lawful end.
@@ -70,7 +72,7 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Its name: that of the inbound format which is the same.
     fn name(&self) -> &'static str;
     /// Forwards a request of this very format, with only what must change changed.
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -78,27 +80,27 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Writes what was said in another format, and says what could not be said.
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest>;
     /// Whether a tool may have this name.
-    fn takes_tool_name(&self, name: &str) -> bool {
+    fn accepts_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 64, b"")
     }
     /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
-    fn takes_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
         true
     }
     /// Reads a whole answer. A failure inside a 200 is an error.
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse>;
     /// Reads an answer piece by piece; one reader lives as long as one stream.
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader>;
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder>;
     /// Reads a failure.
     fn error(&self, status: u16, body: &[u8]) -> Error;
 }
 
 /// Reads one streamed answer from a provider.
-pub trait EventReader: fmt::Debug + Send {
+pub trait StreamDecoder: fmt::Debug + Send {
     /// Reads what arrived, and adds the events that it completes. Those before a fault are added too.
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()>;
     /// Notes that nothing more will arrive: a fault, unless the end was seen before.
@@ -109,7 +111,7 @@ pub trait EventReader: fmt::Debug + Send {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecodeOptions {
     /// For whom.
-    pub purpose: DecodeMode,
+    pub mode: DecodeMode,
     /// How a stream shows that it is whole.
     pub end: StreamEnd,
 }
@@ -119,7 +121,7 @@ pub struct DecodeOptions {
 pub enum DecodeMode {
     /// A client of the same format: bytes are kept, and watched only for usage, errors and the end.
     #[default]
-    Forward,
+    Passthrough,
     /// A client of another format: everything is understood.
     Translate,
 }
@@ -150,16 +152,19 @@ pub struct ChatCompatibility {
     /// Its word for the most that may be written.
     pub max_tokens_name: MaxTokensName,
     /// Whether it takes the role `developer`; else it is told `system` instead.
-    pub developer: bool,
+    pub developer_role: bool,
     /// Whether it takes the text of earlier thoughts as `reasoning_content`, which is not OpenAI's
     /// own.
-    pub thoughts: bool,
+    pub reasoning_content: bool,
 }
 
 impl ChatCompatibility {
     /// What nearly everybody takes.
-    pub const COMMON: Self =
-        Self { max_tokens_name: MaxTokensName::Either, developer: false, thoughts: true };
+    pub const COMMON: Self = Self {
+        max_tokens_name: MaxTokensName::Either,
+        developer_role: false,
+        reasoning_content: true,
+    };
 
     /// The same at an address that is not the provider's own: who imitates OpenAI has not its newer
     /// words.
@@ -209,13 +214,13 @@ pub struct EncodeOptions<'a> {
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
     /// How it speaks OpenAI chat, if it does.
-    pub dialect: ChatCompatibility,
+    pub compatibility: ChatCompatibility,
     /// The most that the model can write, in tokens, where that is known.
     pub max_output: Option<u64>,
     /// What a policy takes out of a request that is forwarded.
-    pub without: &'a [Field],
+    pub drop_fields: &'a [Field],
     /// Whether what proves earlier thoughts is left out, whoever made it: it was refused.
-    pub unsigned: bool,
+    pub drop_signatures: bool,
 }
 
 /// A request as one provider wants it.

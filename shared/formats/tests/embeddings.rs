@@ -6,9 +6,9 @@
 mod case;
 
 use bytes::Bytes;
-use canonical::{CallSummary, Error, GatewayRequest, Origin, ResponseBody, Result};
+use canonical::{CallSummary, Error, Origin, ResponseBody, Result};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Inbound, Outbound,
     aws::embeddings::BedrockEmbeddings, google::embeddings::GeminiEmbeddings,
     openai::embeddings::OpenAiEmbeddings,
 };
@@ -47,11 +47,11 @@ fn sent(provider: &dyn Outbound, model: &str, request: &GatewayRequest) -> Strin
     let target = EncodeOptions { model, ..EncodeOptions::default() };
     let mut other = String::new();
     let encoded = if provider.name() == CLIENT.format().name {
-        provider.forward(request, &target)
+        provider.passthrough(request, &target)
     } else {
-        request.meaning().and_then(|meaning| {
-            other = meaning.other().join(", ");
-            provider.encode(meaning, &target)
+        request.canonical().and_then(|canonical| {
+            other = canonical.unmapped_fields().join(", ");
+            provider.encode(canonical, &target)
         })
     };
     match encoded {
@@ -71,7 +71,7 @@ fn answers_are_passed_back_as_expected() {
     for (folder, provider, _) in PROVIDERS {
         case::check(folder, "response", |input| {
             let read = |purpose| {
-                let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
+                let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
                 provider.response(Bytes::copy_from_slice(input), reading)
             };
             answer(provider.name() == CLIENT.format().name, read)
@@ -81,13 +81,14 @@ fn answers_are_passed_back_as_expected() {
 
 fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResponse>) -> String {
     let summary = CallSummary { model: "provider/model".to_owned(), ..CallSummary::default() };
-    let mut response = match read(if same { DecodeMode::Forward } else { DecodeMode::Translate }) {
-        Ok(response) => response,
-        Err(error) => return failure(error),
-    };
+    let mut response =
+        match read(if same { DecodeMode::Passthrough } else { DecodeMode::Translate }) {
+            Ok(response) => response,
+            Err(error) => return failure(error),
+        };
     let mut text = format!("usage: {:?}\n", response.usage.map(|it| it.input));
     section(&mut text, "to the client", &lossy(&CLIENT.encode(&response, &summary)));
-    if let ResponseBody::Vectors(vectors) = &mut response.body {
+    if let ResponseBody::Embedding(vectors) = &mut response.body {
         vectors.base64 = true;
         let answer = CLIENT.encode(&response, &summary);
         section(&mut text, "to a client that wants base64", &lossy(&answer));

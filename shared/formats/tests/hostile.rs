@@ -7,11 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, GatewayRequest, Raw, Task};
+use canonical::{CallSummary, EventKind, Task};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
-    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
-    openai::responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
+    anthropic::messages::Anthropic, aws::converse::Bedrock, google::generate_content::Gemini,
+    openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
@@ -49,7 +49,7 @@ fn passed(kind: Kind, (from, to): (&str, &str), input: &Bytes) -> usize {
 
 fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeMode {
     let same = client.format().name == provider.name();
-    if same { DecodeMode::Forward } else { DecodeMode::Translate }
+    if same { DecodeMode::Passthrough } else { DecodeMode::Translate }
 }
 
 fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
@@ -60,26 +60,27 @@ fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize 
         ..EncodeOptions::default()
     };
     let encoded = match purpose(client, provider) {
-        DecodeMode::Forward => provider.forward(&request, &target),
-        DecodeMode::Translate => request.meaning().and_then(|it| provider.encode(it, &target)),
+        DecodeMode::Passthrough => provider.passthrough(&request, &target),
+        DecodeMode::Translate => request.canonical().and_then(|it| provider.encode(it, &target)),
     };
     encoded.unwrap().body.len()
 }
 
 fn answered(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
-    let response =
-        provider.response(input.clone(), DecodeOptions { purpose, ..DecodeOptions::default() });
+    let response = provider
+        .response(input.clone(), DecodeOptions { mode: purpose, ..DecodeOptions::default() });
     client.encode(&response.unwrap(), &CallSummary::default()).len()
 }
 
 fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
-    let mut reader = provider.reader(DecodeOptions { purpose, ..DecodeOptions::default() });
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+    let mut reader =
+        provider.stream_decoder(DecodeOptions { mode: purpose, ..DecodeOptions::default() });
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
-    let mut writer = client.writer(&request);
+    let mut writer = client.stream_encoder(&request);
     let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
     let mut at = 0;
     while at <= input.len() {
@@ -136,7 +137,7 @@ fn counts_of_any_size_are_counted() {
         r#"{{"output":{{"message":{{"content":[{{"text":"x"}}]}}}},"stopReason":"end_turn","usage":{{"inputTokens":{most},"cacheReadInputTokens":{most},"outputTokens":{most}}}}}"#
     );
     for (provider, body) in OUTBOUND.iter().zip([chat, responses, anthropic, gemini, bedrock]) {
-        let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
+        let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = provider.response(body.into(), reading).unwrap();
         assert!(1_000_000 < response.usage.unwrap().all_input(), "{}", provider.name());
         for client in INBOUND {

@@ -8,10 +8,11 @@ mod answers;
 
 use answers::{Said, answer, pieces};
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, Finish, GatewayRequest, Raw, StreamEvent, Task};
+use canonical::{CallSummary, EventKind, FinishReason, StreamEvent, Task};
 use formats::{
-    DecodeMode, DecodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
-    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
+    DecodeMode, DecodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
+    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    openai::responses::OpenAiResponses,
 };
 use proptest::prelude::*;
 
@@ -25,10 +26,10 @@ const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
 
 /// What a client gets of an answer.
 fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
-    let mut writer = client.writer(&request);
+    let mut writer = client.stream_encoder(&request);
     let mut out = BytesMut::new();
     for event in events {
         let ends = event.kind == EventKind::End;
@@ -42,8 +43,8 @@ fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
 
 /// What a reader makes of bytes that come in pieces of this size.
 fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<StreamEvent>, String> {
-    let reading = DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
-    let mut reader = provider.reader(reading);
+    let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
+    let mut reader = provider.stream_decoder(reading);
     let mut events = vec![];
     for piece in bytes.chunks(size) {
         let piece = Bytes::copy_from_slice(piece);
@@ -103,7 +104,7 @@ proptest! {
 
 #[test]
 fn an_answer_without_a_word_still_ends() {
-    let said = Said { finish: Finish::Stop, ..Said::default() };
+    let said = Said { finish: FinishReason::Stop, ..Said::default() };
     for (name, client, provider) in FORMATS {
         let bytes = written(*client, pieces(&said, 0));
         assert_eq!(answers::of(&read(*provider, &bytes, 7).unwrap()), said, "{name}");

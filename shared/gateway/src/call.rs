@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use canonical::GatewayRequest;
 use telemetry::CallRecord;
 
 use crate::Snapshot;
+use formats::GatewayRequest;
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]

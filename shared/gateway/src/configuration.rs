@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Config, SecretSource, rows};
 use providers::Client;
 use routing::{Cooldown, Cooldowns};
-use storage::{Change, Parameters, Row, Signer, Stores};
+use storage::{Change, Parameters, Query, Row, Stores};
 
 use crate::{
     background::Background,
@@ -77,7 +77,7 @@ struct Inner {
 
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
-    pub fn new(source: Source, stores: Stores, signer: Signer, freshness: Freshness) -> Self {
+    pub fn new(source: Source, stores: Stores, client: Client, freshness: Freshness) -> Self {
         let (fixed, parameters) = match source {
             Source::Config(config, parameters) => (Some(*config), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
@@ -86,7 +86,7 @@ impl Configuration {
             fixed,
             parameters,
             stores,
-            client: Client::new(signer),
+            client,
             rests: Arc::default(),
             freshness,
             current: ArcSwapOption::empty(),
@@ -111,8 +111,9 @@ impl Configuration {
         if self.0.current.load().is_some() {
             return true;
         }
-        let found = self.0.stores.config.query(rows::PARTITION, now / 1000).await;
-        found.is_ok_and(|it| rows::from_rows(&it, &kinds()).is_ok())
+        let query = Query::partition(rows::PARTITION, now / 1000);
+        let found = self.0.stores.config.query(&query).await;
+        found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
     }
 
     /// The configuration in force; refreshed behind the call when it is old.
@@ -152,7 +153,7 @@ impl Configuration {
             return None;
         }
         let (config, version) = (current.config.clone(), current.version.clone());
-        let snapshot = Arc::new(Snapshot::new(config, version, keys, self.0.client.clone()));
+        let snapshot = Arc::new(Snapshot::new(config, version, keys, &self.0.client));
         self.0.current.store(Some(snapshot.clone()));
         Some(snapshot)
     }
@@ -180,16 +181,16 @@ impl Configuration {
 impl Inner {
     /// Reads the configuration, the keys and who rests.
     async fn refresh(&self, now: u64) -> Result<()> {
-        let rests = self.stores.state.query(REST, now / 1000);
-        let (rests, config) = tokio::join!(rests, self.config(now));
-        self.learn(rests, now);
+        let query = Query::partition(REST, now / 1000);
+        let (rests, config) = tokio::join!(self.stores.state.query(&query), self.config(now));
+        self.learn(rests.map(|page| page.rows), now);
         let (config, version) = config?;
         let keys = self.keys_for(&config, now).await?;
         let current = self.current.load_full();
         let unchanged =
             current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
-            let snapshot = Snapshot::new(config, version, keys, self.client.clone());
+            let snapshot = Snapshot::new(config, version, keys, &self.client);
             self.current.store(Some(Arc::new(snapshot)));
         }
         self.read_at.store(now, Ordering::Relaxed);
@@ -211,8 +212,11 @@ impl Inner {
     }
 
     async fn rows(&self, now: u64) -> Result<Vec<Row>> {
-        let found = self.stores.config.query(rows::PARTITION, now / 1000).await;
-        found.map_err(|error| unavailable("it cannot be read").caused_by(error))
+        let query = Query::partition(rows::PARTITION, now / 1000);
+        let found = self.stores.config.query(&query).await;
+        found
+            .map(|page| page.rows)
+            .map_err(|error| unavailable("it cannot be read").caused_by(error))
     }
 
     /// The keys that a document needs: those at hand while they are fresh, or while the store fails.
@@ -251,7 +255,7 @@ impl Inner {
         for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
             tracing::error!(
                 parameter = missing,
-                "a parameter is missing; who needs it is passed over"
+                "a parameter is missing or may not be read; its providers cannot be used"
             );
         }
         Ok(keys)

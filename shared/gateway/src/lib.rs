@@ -12,12 +12,13 @@ mod snapshot;
 use std::sync::Arc;
 
 use canonical::{Error, Result};
-use providers::{Fetched, UpstreamRequest, UpstreamResponse};
+use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
 use routing::{Cooldowns, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
 pub use meter::{GatewayReply, GatewayReplyBody, MeteredStream};
+pub use providers::{Client, ProxyVariables};
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
@@ -71,7 +72,7 @@ impl Gateway {
         let limits = Limits { deadline: call.deadline(), seed: call.clock.now() };
         let mut tries = Failover::new(plan, self.rests.clone(), limits);
         let mut renewed = false;
-        let fetched = Fetched::default();
+        let fetched = FetchedMedia::default();
         loop {
             let now = call.clock.now();
             let next = tries.next(now)?;
@@ -119,7 +120,7 @@ impl Gateway {
         let limits = Limits { deadline: u64::MAX, seed: 0 };
         let outlook = Failover::new(plan.clone(), self.rests.clone(), limits).outlook(now);
         let with_fault = |it: Outlook| {
-            let fault = snapshot.upstream.fault(&plan.steps[it.step]);
+            let fault = snapshot.upstream.unusable_reason(&plan.steps[it.step]);
             (it, fault)
         };
         let outlook = outlook.into_iter().map(with_fault).collect();

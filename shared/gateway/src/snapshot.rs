@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use canonical::{MicroDollars, Usage};
 use config::{Config, Price, SecretSource};
+use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
 use routing::Routes;
 use storage::Secret;
-use telemetry::price::{self, Override, Prices, Rates};
 use tenants::Authenticator;
 
 /// Values of parameters, by name.
@@ -25,26 +25,27 @@ pub struct Snapshot {
     pub(crate) keys: Keys,
     /// What changes when the document does.
     pub(crate) version: String,
-    prices: Prices,
+    prices: PriceTable,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
     price_kinds: HashMap<String, String>,
 }
 
 impl Snapshot {
     /// Prepares a document whose parameters have these values.
-    pub(crate) fn new(config: Config, version: String, keys: Keys, client: Client) -> Self {
+    pub(crate) fn new(config: Config, version: String, keys: Keys, client: &Client) -> Self {
         let resolve = |source: &SecretSource| match source {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
         let price_kinds = price_kinds(&config);
-        let window =
-            |provider: &str, model: &str| price::context_window(price_kinds.get(provider)?, model);
+        let window = |provider: &str, model: &str| {
+            model_catalog::context_window(price_kinds.get(provider)?, model)
+        };
         Self {
             gate: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
             routes: Routes::new(&config, &window),
             upstream: Upstream::new(client, &config, &resolve),
-            prices: Prices::new(config.prices.iter().map(overridden).collect()),
+            prices: PriceTable::new(config.prices.iter().map(overridden).collect()),
             price_kinds,
             keys,
             version,
@@ -54,13 +55,13 @@ impl Snapshot {
 
     /// The most that a model can write, in tokens, where that is known.
     pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
-        price::max_output(self.price_kinds.get(provider)?, model)
+        model_catalog::max_output(self.price_kinds.get(provider)?, model)
     }
 
     /// What a call cost, when its price is known.
     pub(crate) fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<MicroDollars> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
-        self.prices.find(kind, provider, model).map(|it| price::cost(it, usage))
+        self.prices.find(kind, provider, model).map(|it| model_catalog::cost(it, usage))
     }
 }
 
@@ -73,12 +74,16 @@ fn price_kinds(config: &Config) -> HashMap<String, String> {
     at_home.map(|it| (it.name.clone(), it.kind.clone())).collect()
 }
 
-fn overridden(price: &Price) -> Override {
+fn overridden(price: &Price) -> PriceOverride {
     let rates = Rates {
         input: price.input,
         output: price.output,
         cached_input: price.cached_input.unwrap_or(price.input),
         cache_write: price.cache_write.unwrap_or(price.input),
     };
-    Override { provider: price.provider.clone(), model: price.model.clone(), price: rates.into() }
+    PriceOverride {
+        provider: price.provider.clone(),
+        model: price.model.clone(),
+        price: rates.into(),
+    }
 }

@@ -13,9 +13,9 @@ use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
     base_url: "https://api.anthropic.com/v1",
-    speaks: &[
+    apis: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Anthropic,
             path: "/messages",
             stream_path: None,

@@ -17,7 +17,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "azure-openai",
     base_url: "",
     version: "",
-    speaks: &[
+    apis: &[
         ProviderApi {
             path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
             ..CHAT
@@ -30,9 +30,9 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
-    dialect: ChatCompatibility {
+    compatibility: ChatCompatibility {
         max_tokens_name: MaxTokensName::EitherNewer,
-        thoughts: false,
+        reasoning_content: false,
         ..OPENAI_ITSELF
     },
     ..OPENAI_COMPATIBLE

@@ -13,9 +13,9 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
-    speaks: &[
+    apis: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Bedrock,
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),

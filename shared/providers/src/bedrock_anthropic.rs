@@ -12,8 +12,8 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-anthropic",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
-    speaks: &[ProviderApi {
-        task: Task::Converse,
+    apis: &[ProviderApi {
+        task: Task::Chat,
         format: &Anthropic,
         path: "/messages",
         stream_path: None,

@@ -9,7 +9,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-openai",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
     version: "/openai/v1",
-    speaks: &[CHAT],
+    apis: &[CHAT],
     auth: Auth::SigV4("bedrock"),
     key: Key::Optional,
     ..OPENAI_COMPATIBLE

@@ -12,7 +12,7 @@ use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
-    speaks: &[CHAT],
-    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
+    apis: &[CHAT],
+    compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

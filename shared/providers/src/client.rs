@@ -1,57 +1,96 @@
-//! The one HTTP client: connections to providers, kept for the next call.
+//! The HTTP clients of all providers, which outlive the configuration that asks for them.
 //!
-//! hyper's own pooled client rather than reqwest: reqwest wraps the same pool, and what it adds
-//! (redirects, cookies, proxies from the environment, decompression) is what a gateway must not do
-//! with somebody's key in hand.
+//! Providers that connect alike (proxy, roots, time limit, pool) share one reqwest client and its
+//! connections. How a request is sent over them is left to `connections`.
 
-use std::{fmt, time::Duration};
-
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
 };
-use storage::Signer;
 
-/// How long a connection may take. The next step is worth more than a slow handshake.
-const CONNECT: Duration = Duration::from_secs(3);
-/// How long an unused connection is kept. Lambda freezes between calls and sockets die meanwhile;
-/// the clock goes on, so what is older than this is not tried again.
-const UNUSED: Duration = Duration::from_secs(20);
-/// How often an HTTP/2 connection is asked whether it is alive while a call is open on it.
-const ALIVE: Duration = Duration::from_secs(10);
+use canonical::{Error, ErrorKind, Result};
+use config::{CONNECT_TIMEOUT, ConnectionOptions, PoolOptions, Proxy};
+use storage::{Secret, Signer};
+
+use crate::{
+    connections::{Connections, ProxyRule, Transport},
+    endpoint::ResolveSecret,
+};
 
 /// Connections to providers, and what signs for those who take signatures. A clone shares them.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) connections: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    environment: Arc<ProxyVariables>,
+    clients: Arc<Mutex<Vec<Connections>>>,
     pub(crate) signer: Signer,
+}
+
+/// What the environment says about proxies; each value as `curl` understands it.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyVariables {
+    /// `HTTPS_PROXY`: the proxy for `https://`.
+    pub https: Option<Secret>,
+    /// `HTTP_PROXY`: the proxy for `http://`.
+    pub http: Option<Secret>,
+    /// `ALL_PROXY`: the proxy where neither of those is set.
+    pub all: Option<Secret>,
+    /// `NO_PROXY`: the hosts that are called directly, also where the configuration names a proxy.
+    pub no_proxy: Option<String>,
 }
 
 impl Client {
     /// A client without any connection yet.
-    pub fn new(signer: Signer) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .enable_http2()
-            .wrap_connector(tcp);
-        let connections = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(UNUSED)
-            .http2_keep_alive_interval(ALIVE)
-            .http2_keep_alive_timeout(Duration::from_secs(5))
-            .build(connector);
-        Self { connections, signer }
+    pub fn new(signer: Signer, environment: ProxyVariables) -> Self {
+        Self { environment: Arc::new(environment), clients: Arc::default(), signer }
+    }
+
+    /// The connections for these options: those at hand, where some provider connects alike.
+    pub(crate) fn connections(
+        &self,
+        options: &ConnectionOptions,
+        pool: &PoolOptions,
+        resolve: ResolveSecret<'_>,
+    ) -> Result<Connections> {
+        let transport = Transport {
+            proxies: self.proxies(options, resolve)?,
+            no_proxy: self.environment.no_proxy.clone().unwrap_or_default(),
+            ca_file: options.ca_file.clone(),
+            connect_timeout: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            pool: pool.clone(),
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = clients.iter().find(|it| it.transport() == &transport) {
+            return Ok(known.clone());
+        }
+        let connections = Connections::new(transport)?;
+        clients.push(connections.clone());
+        Ok(connections)
+    }
+
+    /// The proxies that options lead to: their own, else those of the environment.
+    fn proxies(
+        &self,
+        options: &ConnectionOptions,
+        resolve: ResolveSecret<'_>,
+    ) -> Result<Vec<ProxyRule>> {
+        match &options.proxy {
+            Some(Proxy::None) => Ok(vec![]),
+            Some(Proxy::Url(source)) => {
+                let url = resolve(source).ok_or_else(|| {
+                    Error::new(ErrorKind::ProviderAccess, "its `proxy` has no value")
+                })?;
+                Ok(vec![ProxyRule::all(&url)])
+            }
+            None => Ok(self.environment.rules()),
+        }
+    }
+}
+
+impl ProxyVariables {
+    fn rules(&self) -> Vec<ProxyRule> {
+        let https = self.https.as_ref().or(self.all.as_ref()).map(ProxyRule::https);
+        let http = self.http.as_ref().or(self.all.as_ref()).map(ProxyRule::http);
+        https.into_iter().chain(http).collect()
     }
 }
 

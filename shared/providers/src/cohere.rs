@@ -12,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "/compatibility/v1",
     stream_usage: StreamUsage::Always,
     stream_end: StreamEnd::FinishReason,
-    dialect: MAX_TOKENS_ONLY,
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -10,7 +10,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "deepseek",
     base_url: "https://api.deepseek.com",
     version: "",
-    speaks: &[CHAT],
-    dialect: MAX_TOKENS_ONLY,
+    apis: &[CHAT],
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -2,49 +2,52 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, GatewayRequest, Result};
-use formats::ChatCompatibility;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use canonical::{Error, ErrorKind, Result};
+use formats::{ChatCompatibility, GatewayRequest};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Url;
 
 use storage::{Secret, Signer};
 
 use crate::{
-    Auth, Provider, ProviderApi, REGION,
+    Auth, Provider, ProviderApi, REGION, USER_AGENT,
     signing::{self, Signing},
 };
 
 /// Gives the value of a secret, wherever it is kept.
-pub type Resolve<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>;
+pub type ResolveSecret<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>;
 
 /// Everything that a call to one provider needs.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
-    mouths: Vec<ApiAddress>,
-    /// How it speaks OpenAI chat, if it does.
-    pub(crate) dialect: ChatCompatibility,
+    apis: Vec<ApiAddress>,
+    /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
+    pub(crate) compatibility: ChatCompatibility,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
-    /// What proves calls that carry no key.
+    /// The end of a sentence that says why keys are missing.
+    unreadable_keys: String,
+    /// What signs calls that carry no key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
 
-/// One format that is spoken here, and where.
+/// One API of a provider, and where it is called.
 #[derive(Debug)]
 pub(crate) struct ApiAddress {
-    pub(crate) speech: &'static ProviderApi,
+    pub(crate) api: &'static ProviderApi,
     whole: Address,
     stream: Option<Address>,
 }
 
-/// Where calls go.
+/// The URL of an API.
 #[derive(Debug)]
 enum Address {
-    /// The same place for every model.
-    Fixed(Uri),
-    /// The model is part of the path: what stands before and behind it.
+    /// The same URL for every model.
+    Fixed(Url),
+    /// A URL with the model in its path: what stands before and behind the model.
     ByModel(String, String),
 }
 
@@ -54,7 +57,7 @@ impl Endpoint {
         provider: &'static Provider,
         base_url: Option<&str>,
         configured: &config::Provider,
-        resolve: Resolve<'_>,
+        resolve: ResolveSecret<'_>,
         signer: &Signer,
     ) -> Result<Self> {
         let base = base_url.map_or_else(|| provider.base_url.to_owned(), |it| rooted(it, provider));
@@ -69,13 +72,14 @@ impl Endpoint {
             let path = path.replace("{api_version}", &encoded(version));
             Address::new(&format!("{}{path}", host.trim_end_matches('/')))
         };
-        let mouth = |speech: &'static ProviderApi| {
-            let stream = speech.stream_path.map(address).transpose()?;
-            Ok(ApiAddress { speech, whole: address(speech.path)?, stream })
+        let prepare_api = |api: &'static ProviderApi| {
+            let stream = api.stream_path.map(address).transpose()?;
+            Ok(ApiAddress { api, whole: address(api.path)?, stream })
         };
-        let mouths = spoken(provider, &base).map(mouth).collect::<Result<_>>()?;
+        let apis = offered_apis(provider, &base).map(prepare_api).collect::<Result<_>>()?;
         let common = common_headers(provider, configured, resolve)?;
         let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
+        let unreadable_keys = unreadable(configured.keys.iter().zip(&keys));
         // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
             vec![Some(common)]
@@ -84,35 +88,37 @@ impl Endpoint {
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
-        let home = is_home(provider, &base);
-        let dialect = if home { provider.dialect } else { provider.dialect.imitated() };
-        Ok(Self { provider, mouths, dialect, headers, signing, secrets })
+        let is_home = is_own_address(provider, &base);
+        let compatibility =
+            if is_home { provider.compatibility } else { provider.compatibility.imitated() };
+        Ok(Self { provider, apis, compatibility, headers, unreadable_keys, signing, secrets })
     }
 
     /// The headers of a call under one key.
     pub(crate) fn headers(&self, key: usize) -> Result<&HeaderMap> {
-        let message = "no usable key is configured for it";
         let found = self.headers.get(key).and_then(Option::as_ref);
-        found.ok_or_else(|| Error::new(ErrorKind::ProviderAccess, message))
+        found.ok_or_else(|| {
+            let message = format!("has no usable key{}", self.unreadable_keys);
+            Error::new(ErrorKind::ProviderAccess, message)
+        })
     }
 
-    /// What is spoken with a model about a request: what the model alone has, else the client's own
-    /// format, else the provider's first.
-    pub(crate) fn mouth(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
-        let able = || self.mouths.iter().filter(|it| it.speech.task == request.task);
-        let alone =
-            |it: &&ApiAddress| it.speech.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&ApiAddress| it.speech.format.name() == request.format.name;
+    /// The API for a request about a model: the one that the model alone has, else one in the client's
+    /// own format, else the provider's first.
+    pub(crate) fn api(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
+        let able = || self.apis.iter().filter(|it| it.api.task == request.task);
+        let alone = |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
+        let same = |it: &&ApiAddress| it.api.format.name() == request.format.name;
         let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
-        found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "it has no endpoint for this"))
+        found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))
     }
 }
 
 impl ApiAddress {
     /// Where a model is called.
-    pub(crate) fn address(&self, model: &str, stream: bool) -> Result<Uri> {
+    pub(crate) fn address(&self, model: &str, stream: bool) -> Result<Url> {
         match self.stream.as_ref().filter(|_| stream).unwrap_or(&self.whole) {
-            Address::Fixed(uri) => Ok(uri.clone()),
+            Address::Fixed(url) => Ok(url.clone()),
             Address::ByModel(before, behind) => {
                 // Some name a model with the collection that the path already has.
                 let model = match model.split_once('/') {
@@ -139,17 +145,35 @@ impl Address {
     }
 }
 
+/// Which parameters of these secrets could not be read, as the end of a sentence.
+fn unreadable<'a>(
+    secrets: impl Iterator<Item = (&'a config::SecretSource, &'a Option<Secret>)>,
+) -> String {
+    let names = secrets.filter_map(|(source, secret)| match source {
+        config::SecretSource::Parameter { name, .. } if secret.is_none() => Some(name.as_str()),
+        config::SecretSource::Parameter { .. } | config::SecretSource::Value { .. } => None,
+    });
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(": the parameter {} is missing or may not be read", names.join(", "))
+}
+
 /// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
-fn is_home(provider: &Provider, base: &str) -> bool {
+fn is_own_address(provider: &Provider, base: &str) -> bool {
     provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
 }
 
-/// What a provider speaks at an address: everything at its own, the first of each task elsewhere.
-fn spoken(provider: &'static Provider, base: &str) -> impl Iterator<Item = &'static ProviderApi> {
-    let home = is_home(provider, base);
-    provider.speaks.iter().enumerate().filter_map(move |(at, speech)| {
-        let first = provider.speaks.iter().position(|it| it.task == speech.task) == Some(at);
-        (home || first).then_some(speech)
+/// The APIs of a provider at an address: all of them at its own, the first of each task elsewhere.
+fn offered_apis(
+    provider: &'static Provider,
+    base: &str,
+) -> impl Iterator<Item = &'static ProviderApi> {
+    let is_home = is_own_address(provider, base);
+    provider.apis.iter().enumerate().filter_map(move |(index, api)| {
+        let first = provider.apis.iter().position(|other| other.task == api.task);
+        if is_home || first == Some(index) { Some(api) } else { None }
     })
 }
 
@@ -160,31 +184,32 @@ fn rooted(base_url: &str, provider: &Provider) -> String {
     if has_path { base.to_owned() } else { format!("{base}{}", provider.version) }
 }
 
-fn parsed(url: &str) -> Result<Uri> {
-    url.parse::<Uri>()
-        .map_err(|error| Error::new(ErrorKind::Internal, "its address is no URL").caused_by(error))
+fn parsed(url: &str) -> Result<Url> {
+    url.parse::<Url>().map_err(|error| {
+        Error::new(ErrorKind::Internal, "has an address that is not a URL").caused_by(error)
+    })
 }
 
 fn common_headers(
     provider: &Provider,
     configured: &config::Provider,
-    resolve: Resolve<'_>,
+    resolve: ResolveSecret<'_>,
 ) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("lockgate/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    // An answer is read in any case, and between machines time is worth more than bytes.
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in provider.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     for (name, source) in &configured.headers {
         let secret = resolve(source).ok_or_else(|| {
-            Error::new(ErrorKind::ProviderAccess, format!("its header `{name}` has no value"))
+            Error::new(ErrorKind::ProviderAccess, format!("has no value for its header `{name}`"))
         })?;
-        let bad =
-            |_| Error::new(ErrorKind::Internal, format!("its header `{name}` cannot be sent"));
+        let bad = |_| {
+            Error::new(ErrorKind::Internal, format!("has a header `{name}` that cannot be sent"))
+        };
         let name = name.parse::<HeaderName>().map_err(|error| bad(error.to_string()))?;
         let value = hidden(secret.expose()).ok_or_else(|| bad(String::new()))?;
         headers.insert(name, value);
@@ -247,6 +272,7 @@ mod tests {
             api_version: None,
             region: None,
             timeout: None,
+            connection: config::ConnectionOptions::default(),
             script: None,
         };
         let resolve = |it: &config::SecretSource| match it {
@@ -259,7 +285,7 @@ mod tests {
     }
 
     fn address(kind: &str, base_url: Option<&str>, model: &str) -> String {
-        endpoint(kind, base_url).mouths[0].address(model, false).unwrap().to_string()
+        endpoint(kind, base_url).apis[0].address(model, false).unwrap().to_string()
     }
 
     #[test]
@@ -276,12 +302,12 @@ mod tests {
     fn azure_has_the_model_in_its_path_and_the_key_in_its_own_header() {
         let azure = endpoint("azure-openai", Some("https://r.openai.azure.com"));
         assert_eq!(
-            azure.mouths[0].address("gpt 4/../o", true).unwrap().to_string(),
+            azure.apis[0].address("gpt 4/../o", true).unwrap().to_string(),
             "https://r.openai.azure.com/openai/deployments/gpt%204%2F..%2Fo/chat/completions\
              ?api-version=2024-10-21"
         );
         assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
-        assert!(azure.mouths[0].address("..", false).is_err());
+        assert!(azure.apis[0].address("..", false).is_err());
     }
 
     #[test]
@@ -290,7 +316,7 @@ mod tests {
         let arn =
             "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-haiku-4-5-v1:0";
         assert_eq!(
-            bedrock.mouths[0].address(arn, true).unwrap().to_string(),
+            bedrock.apis[0].address(arn, true).unwrap().to_string(),
             "https://bedrock-runtime.eu-west-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aeu-west-1\
              %3A1%3Ainference-profile%2Feu.anthropic.claude-haiku-4-5-v1%3A0/converse-stream"
         );
@@ -315,7 +341,7 @@ mod tests {
         let gemini = endpoint("gemini", None);
         let whole = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.5-flash";
         for name in ["gemini-3.5-flash", "models/gemini-3.5-flash"] {
-            let address = |stream| gemini.mouths[0].address(name, stream).unwrap().to_string();
+            let address = |stream| gemini.apis[0].address(name, stream).unwrap().to_string();
             assert_eq!(address(false), format!("{whole}:generateContent"));
             assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
         }
@@ -324,19 +350,27 @@ mod tests {
 
     #[test]
     fn only_openai_itself_gets_openais_newer_words() {
-        let name = |kind, address| endpoint(kind, address).dialect.max_tokens_name;
+        let name = |kind, address| endpoint(kind, address).compatibility.max_tokens_name;
         assert_eq!(name("openai", None), MaxTokensName::Completion);
         assert_eq!(name("openai", Some("http://h:1")), MaxTokensName::Either);
         assert_eq!(name("mistral", Some("http://h:1")), MaxTokensName::Plain);
-        assert!(endpoint("openai", None).dialect.developer);
-        assert!(!endpoint("openai", Some("http://h:1")).dialect.developer);
+        assert!(endpoint("openai", None).compatibility.developer_role);
+        assert!(!endpoint("openai", Some("http://h:1")).compatibility.developer_role);
     }
 
     #[test]
     fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
-        assert!(endpoint("deepseek", None).dialect.thoughts);
-        assert!(!endpoint("groq", None).dialect.thoughts);
-        assert!(endpoint("groq", Some("http://h:1")).dialect.thoughts);
+        assert!(endpoint("deepseek", None).compatibility.reasoning_content);
+        assert!(!endpoint("groq", None).compatibility.reasoning_content);
+        assert!(endpoint("groq", Some("http://h:1")).compatibility.reasoning_content);
+    }
+
+    #[test]
+    fn a_parameter_that_cannot_be_read_is_named() {
+        let source = config::SecretSource::Parameter { name: "/team/key".to_owned(), variable: None };
+        let missing = unreadable([(&source, &None)].into_iter());
+        assert_eq!(missing, ": the parameter /team/key is missing or may not be read");
+        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), "");
     }
 
     #[test]

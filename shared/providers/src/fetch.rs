@@ -1,13 +1,13 @@
-//! Pictures and documents that a client names by address, for providers that take only bytes.
+//! Images and documents that a client gives by URL, for providers that take only bytes.
 //!
-//! Nothing is fetched that the operator does not allow, host by host. What a provider takes by its
-//! address is its own to fetch.
+//! Nothing is fetched that the operator does not allow, host by host. What a provider takes by URL is
+//! left to the provider to fetch.
 
-mod address;
 mod download;
-mod kind;
+mod media_type;
+mod media_url;
 mod network;
-mod place;
+mod public_address;
 
 use std::{
     borrow::Cow,
@@ -22,18 +22,18 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, Part, Result, Role,
-    Source,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part,
+    Result, Role,
 };
 use formats::Outbound;
 use futures_util::future::join_all;
 
 use download::download;
+use media_url::MediaUrl;
 use network::{Internet, Network};
-use place::Place;
 
-/// How many addresses one request may have fetched.
-const MOST: usize = 16;
+/// How many URLs one request may have fetched.
+const MAX_URLS: usize = 16;
 
 /// Fetches what the operator allows.
 #[derive(Debug)]
@@ -46,31 +46,31 @@ pub(crate) struct Fetch {
 
 /// What one call has fetched, for all of its steps. Failures are kept too.
 #[derive(Default)]
-pub struct Fetched {
-    found: Mutex<HashMap<String, Found>>,
+pub struct FetchedMedia {
+    found: Mutex<HashMap<String, FetchResult>>,
     /// How many bytes that took, those of failures included.
     bytes: AtomicU64,
 }
 
-/// What came of an address: bytes in base64 and what they are, or why there are none.
-type Found = Result<(String, &'static str), String>;
+/// What came of a URL: bytes in base64 and their media type, or why there are none.
+type FetchResult = Result<(String, &'static str), String>;
 
-/// For whom something is fetched.
-pub(crate) struct Wish<'a> {
-    /// What the provider speaks.
+/// For which request, provider and model something is fetched.
+pub(crate) struct FetchContext<'a> {
+    /// The provider's format.
     pub(crate) format: &'a dyn Outbound,
     /// The provider's name for the model.
     pub(crate) model: &'a str,
-    /// The client's words.
+    /// The client's names of fields.
     pub(crate) word: fn(&Field) -> Cow<'static, str>,
-    /// What the call has fetched before.
-    pub(crate) fetched: &'a Fetched,
-    /// How long the whole step may take.
+    /// What earlier attempts of the call have fetched.
+    pub(crate) fetched: &'a FetchedMedia,
+    /// How long the whole attempt may take.
     pub(crate) limit: Duration,
 }
 
 impl Fetch {
-    /// What a document allows.
+    /// A fetcher for what the configuration allows.
     pub(crate) fn new(allowed: Option<&config::Fetch>) -> Self {
         Self {
             hosts: allowed.map(|it| it.hosts.clone()).unwrap_or_default(),
@@ -80,76 +80,80 @@ impl Fetch {
         }
     }
 
-    /// The same question with bytes in place of the addresses that a format does not take.
-    pub(crate) async fn filled<'m>(
+    /// The same request with bytes in place of the URLs that a format does not take.
+    pub(crate) async fn replace_urls<'m>(
         &self,
-        meaning: Cow<'m, CanonicalRequest>,
-        wish: &Wish<'_>,
+        canonical: Cow<'m, CanonicalRequest>,
+        context: &FetchContext<'_>,
     ) -> Result<Cow<'m, CanonicalRequest>> {
-        let CanonicalRequest::Conversation(conversation) = &*meaning else { return Ok(meaning) };
-        let wanted = wanted(conversation, wish);
+        let CanonicalRequest::Conversation(conversation) = &*canonical else {
+            return Ok(canonical);
+        };
+        let wanted = urls_to_fetch(conversation, context);
         if wanted.is_empty() {
-            return Ok(meaning);
+            return Ok(canonical);
         }
-        self.fetch(&wanted, wish).await?;
-        let mut meaning = meaning.into_owned();
-        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
-            for turn in conversation.turns.iter_mut().filter(|it| it.role != Role::Assistant) {
-                fill(&mut turn.parts, wish)?;
+        self.fetch(&wanted, context).await?;
+        let mut canonical = canonical.into_owned();
+        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+            for message in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant)
+            {
+                fill(&mut message.parts, context)?;
             }
         }
-        Ok(Cow::Owned(meaning))
+        Ok(Cow::Owned(canonical))
     }
 
-    /// Fetches all that is not there yet, once every address is known to be allowed.
-    async fn fetch(&self, wanted: &[(Field, String)], wish: &Wish<'_>) -> Result<()> {
-        let mut missing: Vec<(&str, Place)> = vec![];
+    /// Fetches what is not there yet, once every URL is known to be allowed.
+    async fn fetch(&self, wanted: &[(Field, String)], context: &FetchContext<'_>) -> Result<()> {
+        let mut missing: Vec<(&str, MediaUrl)> = vec![];
         for (field, url) in wanted {
-            let place = self.place(url).map_err(|why| refused(field, &why, wish))?;
-            let known = wish.fetched.found().contains_key(url);
+            let media_url = self.allowed_url(url).map_err(|why| refused(field, &why, context))?;
+            let known = context.fetched.found().contains_key(url);
             if !known && missing.iter().all(|it| it.0 != url) {
-                missing.push((url, place));
+                missing.push((url, media_url));
             }
         }
-        if let (Some((field, _)), true) = (wanted.first(), MOST < missing.len()) {
-            let why = format!("it is one of {} in this request, and {MOST} may be", missing.len());
-            return Err(refused(field, &why, wish));
+        if let (Some((field, _)), true) = (wanted.first(), MAX_URLS < missing.len()) {
+            let why =
+                format!("this is one of {} in this request, and {MAX_URLS} may be", missing.len());
+            return Err(refused(field, &why, context));
         }
-        let budget = Budget { spent: &wish.fetched.bytes, most: self.max_bytes };
-        let all = join_all(missing.iter().map(|(url, place)| async move {
-            let file = download(&*self.network, place, budget).await;
+        let budget = Budget { spent: &context.fetched.bytes, max: self.max_bytes };
+        let all = join_all(missing.iter().map(|(url, media_url)| async move {
+            let file = download(&*self.network, media_url, budget).await;
             let found = file.map(|it| (STANDARD.encode(it.bytes), it.media_type));
-            wish.fetched.keep(url, found.map_err(|why| format!("`{}` {why}", place.host)));
+            context.fetched.keep(url, found.map_err(|why| format!("`{}` {why}", media_url.host)));
         }));
-        // The rest of the step's time is the provider's.
-        let limit = self.timeout.min(wish.limit / 2);
+        // The rest of the attempt's time is the provider's.
+        let limit = self.timeout.min(context.limit / 2);
         if tokio::time::timeout(limit, all).await.is_err() {
-            for (url, place) in &missing {
+            for (url, media_url) in &missing {
                 let seconds = limit.as_secs_f32();
-                let why = format!("`{}` did not give it within {seconds} s", place.host);
-                wish.fetched.found().entry((*url).to_owned()).or_insert(Err(why));
+                let why = format!("`{}` did not give it within {seconds} s", media_url.host);
+                context.fetched.found().entry((*url).to_owned()).or_insert(Err(why));
             }
         }
         Ok(())
     }
 
-    /// What an address names, if it may be fetched from there.
-    fn place(&self, url: &str) -> Result<Place, String> {
-        let place = Place::read(url)?;
-        if place.is_among(&self.hosts) {
-            return Ok(place);
+    /// What a URL names, if it may be fetched.
+    fn allowed_url(&self, url: &str) -> Result<MediaUrl, String> {
+        let url = MediaUrl::parse(url)?;
+        if url.is_among(&self.hosts) {
+            return Ok(url);
         }
-        let host = &place.host;
+        let host = &url.host;
         Err(format!("`{host}` is not among `fetch.hosts` in the gateway's configuration"))
     }
 }
 
-impl Fetched {
-    fn found(&self) -> MutexGuard<'_, HashMap<String, Found>> {
+impl FetchedMedia {
+    fn found(&self) -> MutexGuard<'_, HashMap<String, FetchResult>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, url: &str, found: Found) {
+    fn keep(&self, url: &str, found: FetchResult) {
         self.found().insert(url.to_owned(), found);
     }
 }
@@ -158,76 +162,76 @@ impl Fetched {
 #[derive(Clone, Copy, Debug)]
 struct Budget<'a> {
     spent: &'a AtomicU64,
-    most: u64,
+    max: u64,
 }
 
 impl Budget<'_> {
     /// Whether this much is left.
     fn has(self, bytes: u64) -> bool {
-        self.spent.load(Ordering::Relaxed).saturating_add(bytes) <= self.most
+        self.spent.load(Ordering::Relaxed).saturating_add(bytes) <= self.max
     }
 
     /// Takes this much. False when that is too much.
     fn spend(self, bytes: u64) -> bool {
-        self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most
+        self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.max
     }
 
     fn exceeded(self) -> String {
-        format!("would exceed the {} bytes that one request may have fetched", self.most)
+        format!("would exceed the {} bytes that one request may have fetched", self.max)
     }
 }
 
-/// The addresses that a format does not take, and what each is for. What the model said itself is
-/// the encoder's to judge: most leave it out.
-fn wanted(conversation: &Conversation, wish: &Wish<'_>) -> Vec<(Field, String)> {
+/// The URLs that a format does not take, and what each is for. What the model made itself is left to
+/// the encoder: most leave it out.
+fn urls_to_fetch(conversation: &Conversation, context: &FetchContext<'_>) -> Vec<(Field, String)> {
     let mut wanted = vec![];
-    for turn in conversation.turns.iter().filter(|it| it.role != Role::Assistant) {
-        collect(&turn.parts, wish, &mut wanted);
+    for message in conversation.messages.iter().filter(|it| it.role != Role::Assistant) {
+        collect(&message.parts, context, &mut wanted);
     }
     wanted
 }
 
-fn collect(parts: &[Part], wish: &Wish<'_>, wanted: &mut Vec<(Field, String)>) {
+fn collect(parts: &[Part], context: &FetchContext<'_>, wanted: &mut Vec<(Field, String)>) {
     for part in parts {
         if let Content::ToolResult(result) = &part.content {
-            collect(&result.parts, wish, wanted);
+            collect(&result.parts, context, wanted);
         } else if let Some((field, media)) = media(&part.content)
-            && let Source::Url(url) = &media.source
-            && !wish.format.takes_url(&part.content, url, wish.model)
+            && let MediaSource::Url(url) = &media.source
+            && !context.format.accepts_url(&part.content, url, context.model)
         {
             wanted.push((field, url.clone()));
         }
     }
 }
 
-/// Puts what was fetched in place of addresses.
-fn fill(parts: &mut [Part], wish: &Wish<'_>) -> Result<()> {
+/// Puts what was fetched in place of URLs.
+fn fill(parts: &mut [Part], context: &FetchContext<'_>) -> Result<()> {
     for part in parts {
         if let Content::ToolResult(result) = &mut part.content {
-            fill(&mut result.parts, wish)?;
+            fill(&mut result.parts, context)?;
             continue;
         }
         let Some((field, media)) = media(&part.content) else { continue };
-        let Source::Url(url) = &media.source else { continue };
-        if wish.format.takes_url(&part.content, url, wish.model) {
+        let MediaSource::Url(url) = &media.source else { continue };
+        if context.format.accepts_url(&part.content, url, context.model) {
             continue;
         }
-        let found = wish.fetched.found().get(url).cloned();
+        let found = context.fetched.found().get(url).cloned();
         let (data, kind) = found
-            .unwrap_or_else(|| Err("it is not there".to_owned()))
-            .map_err(|why| refused(&field, &why, wish))?;
+            .unwrap_or_else(|| Err("was not fetched".to_owned()))
+            .map_err(|why| refused(&field, &why, context))?;
         if !is_for(kind, &field) {
-            return Err(refused(&field, &format!("what is there is {kind}"), wish));
+            return Err(refused(&field, &format!("what is there is {kind}"), context));
         }
         if let Some(media) = media_mut(&mut part.content) {
-            media.source = Source::Base64(data);
+            media.source = MediaSource::Base64(data);
             media.media_type = Some(kind.to_owned());
         }
     }
     Ok(())
 }
 
-/// What is seen or heard in a part, and what the part is for.
+/// The media of a part, and what the part is for.
 fn media(content: &Content) -> Option<(Field, &Media)> {
     match content {
         Content::Image(media) => Some((Field::Image, media)),
@@ -266,17 +270,17 @@ fn is_for(kind: &str, field: &Field) -> bool {
     }
 }
 
-/// Another provider may take the address as it is, so that this is no fault of the request.
-fn refused(field: &Field, why: &str, wish: &Wish<'_>) -> Error {
-    let message = format!("it takes this only as bytes, and the address is not fetched: {why}");
+/// A URL that is not fetched. Another provider may take it, so that the request is not to blame.
+fn refused(field: &Field, why: &str, context: &FetchContext<'_>) -> Error {
+    let message = format!("takes this only as bytes, and the address is not fetched: {why}");
     let mut error = Error::new(ErrorKind::Unsupported, message);
-    error.param = Some((wish.word)(field).into_owned());
+    error.param = Some((context.word)(field).into_owned());
     error
 }
 
-impl fmt::Debug for Fetched {
+impl fmt::Debug for FetchedMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetched").field("files", &self.found().len()).finish_non_exhaustive()
+        f.debug_struct("FetchedMedia").field("files", &self.found().len()).finish_non_exhaustive()
     }
 }
 

@@ -18,9 +18,9 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     version: "/v1beta",
-    speaks: &[
+    apis: &[
         ProviderApi {
-            task: Task::Converse,
+            task: Task::Chat,
             format: &Gemini,
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),

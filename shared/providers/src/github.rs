@@ -13,6 +13,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://models.github.ai/inference",
     version: "/inference",
     headers: &[("x-github-api-version", "2022-11-28")],
-    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
+    compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

@@ -11,7 +11,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
-    speaks: &[CHAT],
-    dialect: ChatCompatibility { thoughts: false, ..ChatCompatibility::COMMON },
+    apis: &[CHAT],
+    compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

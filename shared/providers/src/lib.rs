@@ -3,11 +3,17 @@
 //! A provider is data: one small file and one line in [`CATALOG`]. Nothing here matches on one.
 
 mod client;
+mod connections;
 mod endpoint;
 mod fetch;
-mod hints;
+mod reassembly;
+mod redaction;
+mod request;
+mod response;
+mod response_headers;
 mod signing;
 mod stream;
+mod tls;
 mod upstream;
 
 mod anthropic;
@@ -42,11 +48,14 @@ use formats::{
 };
 pub use formats::{StreamEnd, StreamUsage};
 
-pub use client::Client;
-pub use endpoint::Resolve;
-pub use fetch::Fetched;
+pub use client::{Client, ProxyVariables};
+pub use endpoint::ResolveSecret;
+pub use fetch::FetchedMedia;
 pub use stream::EventStream;
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
+
+/// What the gateway calls itself where it calls others.
+pub(crate) const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// Every provider, by the word for `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
@@ -94,12 +103,12 @@ pub struct Provider {
     pub key: Key,
     /// What it speaks, its own format first. At an address that is not its own, only the first of
     /// each task counts: who imitates a company rarely imitates all of it.
-    pub speaks: &'static [ProviderApi],
+    pub apis: &'static [ProviderApi],
     /// How a stream comes to report its usage.
     pub stream_usage: StreamUsage,
     /// How it speaks OpenAI chat, if it does; at an address that is not its own, without what only
     /// OpenAI has.
-    pub dialect: ChatCompatibility,
+    pub compatibility: ChatCompatibility,
     /// How a stream shows that it is whole.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
@@ -158,7 +167,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// OpenAI chat, where nearly everybody has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
-    task: Task::Converse,
+    task: Task::Chat,
     format: &OpenAiChat,
     path: "/chat/completions",
     stream_path: None,
@@ -181,7 +190,7 @@ pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
 /// OpenAI's own words, some of which only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
     max_tokens_name: MaxTokensName::Completion,
-    developer: true,
+    developer_role: true,
     ..ChatCompatibility::COMMON
 };
 
@@ -197,12 +206,12 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     version: "/v1",
-    speaks: &[CHAT, EMBEDDINGS],
+    apis: &[CHAT, EMBEDDINGS],
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
     stream_usage: StreamUsage::OnRequest,
-    dialect: ChatCompatibility::COMMON,
+    compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::Terminator,
     headers: &[],
 };

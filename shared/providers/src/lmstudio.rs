@@ -10,6 +10,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "lmstudio",
     base_url: "http://localhost:1234/v1",
     key: Key::Optional,
-    dialect: MAX_TOKENS_ONLY,
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -12,6 +12,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     base_url: "https://api.mistral.ai/v1",
     stream_usage: StreamUsage::Always,
-    dialect: ChatCompatibility { thoughts: false, ..MAX_TOKENS_ONLY },
+    compatibility: ChatCompatibility { reasoning_content: false, ..MAX_TOKENS_ONLY },
     ..OPENAI_COMPATIBLE
 };

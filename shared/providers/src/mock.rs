@@ -18,8 +18,8 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, Embedding, EmbeddingInput, Error, ErrorKind, GatewayResponse as Said,
-    ResponseBody, Result, Usage, Vectors,
+    CallSummary, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
+    GatewayResponse, ResponseBody, Result, Usage,
 };
 use config::Script;
 use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
@@ -164,19 +164,19 @@ impl Play {
 /// Numbers for each text, which are the same whenever the text is.
 fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
     let request = OpenAiEmbeddings.decode(body)?;
-    let Embedding { inputs, dimensions, base64, .. } = request.meaning()?.embedding()?;
+    let EmbeddingRequest { inputs, dimensions, base64, .. } = request.canonical()?.embedding()?;
     let length = dimensions.unwrap_or(8).min(4096);
     let vectors = inputs.iter().map(|it| numbers(it).take(length as usize).collect()).collect();
     let words = inputs.iter().map(|it| match it {
         EmbeddingInput::Text(text) => text.split_whitespace().count() as u64,
         EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
     });
-    let said = Said {
+    let response = GatewayResponse {
         usage: Some(Usage { input: words.sum(), ..Usage::default() }),
-        body: ResponseBody::Vectors(Vectors { vectors, base64: *base64 }),
+        body: ResponseBody::Embedding(EmbeddingResponse { vectors, base64: *base64 }),
     };
     let model = request.model.unwrap_or_default();
-    let body = OpenAiEmbeddings.encode(&said, &CallSummary { model, ..CallSummary::default() });
+    let body = OpenAiEmbeddings.encode(&response, &CallSummary { model, ..CallSummary::default() });
     Ok(json_answer(StatusCode::OK, body))
 }
 

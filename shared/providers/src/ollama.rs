@@ -9,6 +9,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "ollama",
     base_url: "http://localhost:11434/v1",
     key: Key::Optional,
-    dialect: MAX_TOKENS_ONLY,
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -9,8 +9,8 @@
 use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES};
 
 pub(crate) const PROVIDER: Provider = Provider {
-    speaks: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
-    dialect: OPENAI_ITSELF,
+    apis: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
+    compatibility: OPENAI_ITSELF,
     ..OPENAI_COMPATIBLE
 };
 

@@ -9,7 +9,7 @@ use crate::{OPENAI_COMPATIBLE, Provider, RESPONSES, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "openai-responses",
-    speaks: &[RESPONSES],
+    apis: &[RESPONSES],
     stream_usage: StreamUsage::Always,
     ..OPENAI_COMPATIBLE
 };

@@ -13,7 +13,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "",
     stream_usage: StreamUsage::Always,
     stream_end: StreamEnd::FinishReason,
-    speaks: &[CHAT],
-    dialect: MAX_TOKENS_ONLY,
+    apis: &[CHAT],
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

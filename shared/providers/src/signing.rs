@@ -1,11 +1,9 @@
 //! Calls that carry a signature in place of a key: AWS's, which the process's own role makes.
 
-use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
-use http::{HeaderName, HeaderValue, header};
-use http_body_util::Full;
-
-use storage::{Signer, Unsigned};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::Url;
+use storage::{Signer, UnsignedRequest};
 
 use crate::{Auth, Provider};
 
@@ -21,7 +19,7 @@ pub(crate) struct Signing {
 pub(crate) fn region<'a>(configured: &'a config::Provider, signer: &'a Signer) -> Result<&'a str> {
     let found = configured.region.as_deref().or(signer.region());
     found.ok_or_else(|| {
-        let message = "its region is not known: add `region`, or set the variable AWS_REGION";
+        let message = "has no region: add `region`, or set the variable AWS_REGION";
         Error::new(ErrorKind::ProviderAccess, message)
     })
 }
@@ -38,8 +36,8 @@ impl Signing {
         if !configured.keys.is_empty() || configured.headers.keys().any(authorized) {
             return Ok(None);
         }
-        if !signer.is_able() {
-            let message = "it has no `api_key`, and there are no AWS credentials to sign with: set \
+        if !signer.has_credentials() {
+            let message = "has no `api_key`, and there are no AWS credentials to sign with: set \
                            AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
         }
@@ -50,32 +48,34 @@ impl Signing {
     /// Signs a request that is complete, at `now` in milliseconds since 1970.
     ///
     /// Only the type of the body is signed beside what must be: a proxy may change the rest.
-    pub(crate) fn sign(
+    pub(crate) async fn sign(
         &self,
-        post: &mut http::Request<Full<Bytes>>,
+        url: &Url,
+        headers: &mut HeaderMap,
         body: &[u8],
         now: u64,
     ) -> Result<()> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(ErrorKind::Internal, "its request could not be signed").caused_by(error)
+            Error::new(ErrorKind::Internal, "could not have its request signed").caused_by(error)
         };
-        let kind = post.headers().get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let headers: Vec<_> =
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let signed: Vec<_> =
             kind.map(|it| (header::CONTENT_TYPE.as_str(), it)).into_iter().collect();
-        let unsigned = Unsigned {
-            method: post.method().as_str(),
-            url: &post.uri().to_string(),
-            headers: &headers,
+        let unsigned = UnsignedRequest {
+            method: "POST",
+            url: url.as_str(),
+            headers: &signed,
             body,
             service: self.service,
             region: &self.region,
         };
-        let proof = self.signer.sign(&unsigned, now).map_err(|error| failed(error.into()))?;
-        for (name, value) in proof {
+        let signature =
+            self.signer.sign(&unsigned, now).await.map_err(|error| failed(error.into()))?;
+        for (name, value) in signature {
             let mut value =
                 HeaderValue::from_str(value.expose()).map_err(|error| failed(error.into()))?;
             value.set_sensitive(true);
-            post.headers_mut().insert(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), value);
         }
         Ok(())
     }
@@ -106,6 +106,7 @@ mod tests {
             api_version: None,
             region: region.map(str::to_owned),
             timeout: None,
+            connection: config::ConnectionOptions::default(),
             script: None,
         }
     }
@@ -122,25 +123,24 @@ mod tests {
         Signing::of(crate::find(&configured.kind).unwrap(), configured, signer)
     }
 
-    #[test]
-    fn a_call_is_signed_for_its_service_and_region() {
+    #[tokio::test]
+    async fn a_call_is_signed_for_its_service_and_region() {
         let signer = Signer::new(Some("us-east-1".to_owned()), Some(role()));
         let signing = signing(&provider(Some("eu-west-1"), None), &signer).unwrap().unwrap();
-        let mut post = http::Request::post("https://h.example/model/a%3A0/converse")
-            .header("content-type", "application/json")
-            .header("user-agent", "lockgate")
-            .body(Full::new(Bytes::from_static(b"{}")))
-            .unwrap();
-        signing.sign(&mut post, b"{}", NOW).unwrap();
-        let proof = &post.headers()["authorization"];
-        assert!(proof.is_sensitive() && post.headers()["x-amz-security-token"].is_sensitive());
-        let proof = proof.to_str().unwrap();
+        let url: Url = "https://h.example/model/a%3A0/converse".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("user-agent", HeaderValue::from_static("lockgate"));
+        signing.sign(&url, &mut headers, b"{}", NOW).await.unwrap();
+        let signature = &headers["authorization"];
+        assert!(signature.is_sensitive() && headers["x-amz-security-token"].is_sensitive());
+        let signature = signature.to_str().unwrap();
         assert!(
-            proof.contains("Credential=AKID/20261121/eu-west-1/bedrock/aws4_request,"),
-            "{proof}"
+            signature.contains("Credential=AKID/20261121/eu-west-1/bedrock/aws4_request,"),
+            "{signature}"
         );
         let names = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token,";
-        assert!(proof.contains(names), "{proof}");
+        assert!(signature.contains(names), "{signature}");
     }
 
     #[test]

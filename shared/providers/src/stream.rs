@@ -1,4 +1,4 @@
-//! A provider's stream after its first meaningful event.
+//! A stream of a provider's events, from its first meaningful event on.
 
 use std::{
     fmt,
@@ -10,17 +10,21 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{Delta, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::{EventReader, without_secrets};
-use hyper::body::{Body, Incoming};
+use formats::StreamDecoder;
+use http_body::Body;
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
 
-/// How long the connection may take to end after the stream's own end, so that it can be kept.
-const GRACE: Duration = Duration::from_millis(250);
-/// How much may come before anything meaningful.
-const LONGEST_PRELUDE: usize = 1024 * 1024;
+use crate::{redaction::redact_error, response::broken_body};
 
-/// Whose answer it is.
+/// How long a connection may take to end after its stream, so that it can be kept.
+const CONNECTION_END_TIMEOUT: Duration = Duration::from_millis(250);
+/// How many bytes may come before the first meaningful event.
+const MAX_PRELUDE_BYTES: usize = 1024 * 1024;
+/// How much a decoded event counts towards that, since one without text takes room too.
+const DELTA_BYTES: usize = 64;
+
+/// Where a stream comes from.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
     /// Values that no message may quote.
@@ -31,182 +35,195 @@ pub(crate) struct Source<'a> {
 pub struct EventStream {
     provider: String,
     secrets: Arc<[Secret]>,
-    body: Incoming,
-    reader: Box<dyn EventReader>,
-    idle: Duration,
+    body: reqwest::Body,
+    decoder: Option<Box<dyn StreamDecoder>>,
+    idle_timeout: Duration,
     silence: Pin<Box<Sleep>>,
-    /// Events that were read before anybody asked for them.
+    /// Events that were decoded before they were asked for.
     ready: Vec<StreamEvent>,
-    /// What the events in `ready` end with.
-    fault: Option<Error>,
-    /// The tool whose call is being written, where the answer is understood.
-    call: Option<String>,
+    /// The failure that follows the events in `ready`.
+    failure: Option<Error>,
+    /// The tool whose call is being written, where the answer is decoded.
+    open_call: Option<String>,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// More is expected.
+    /// More events are expected.
     Open,
-    /// The stream said its last; only the connection has to end.
+    /// The stream has ended; the connection has yet to.
     Ended,
     /// Nothing more is given.
-    Over,
+    Closed,
 }
 
 impl EventStream {
     /// Starts on an answer whose headers have arrived.
     pub(crate) fn new(
         source: Source<'_>,
-        body: Incoming,
-        reader: Box<dyn EventReader>,
-        idle: Duration,
+        body: reqwest::Body,
+        decoder: Box<dyn StreamDecoder>,
+        idle_timeout: Duration,
     ) -> Self {
         Self {
             provider: source.provider.to_owned(),
             secrets: source.secrets,
             body,
-            reader,
-            idle,
-            silence: Box::pin(tokio::time::sleep(idle)),
+            decoder: Some(decoder),
+            idle_timeout,
+            silence: Box::pin(tokio::time::sleep(idle_timeout)),
             ready: vec![],
-            fault: None,
-            call: None,
+            failure: None,
+            open_call: None,
             state: State::Open,
         }
     }
 
-    /// Waits for the first meaningful event, so that a provider that breaks before can be passed over.
-    pub(crate) async fn first(&mut self) -> Result<()> {
+    /// A stream of events that are all there.
+    pub(crate) fn from_events(source: Source<'_>, events: Vec<StreamEvent>) -> Self {
+        Self {
+            provider: source.provider.to_owned(),
+            secrets: source.secrets,
+            body: reqwest::Body::default(),
+            decoder: None,
+            idle_timeout: Duration::ZERO,
+            silence: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            ready: events,
+            failure: None,
+            open_call: None,
+            state: State::Closed,
+        }
+    }
+
+    /// Waits for the first meaningful event, so that a provider that fails before it can be failed
+    /// over.
+    pub(crate) async fn await_first_event(&mut self) -> Result<()> {
         let mut seen = vec![];
         let mut size = 0;
         loop {
             let batch = std::future::poll_fn(|cx| self.poll_next(cx)).await;
-            let nothing = || Error::new(ErrorKind::Upstream, "its stream ended without an answer");
-            let events = batch.ok_or_else(nothing)??;
+            let ended = || Error::new(ErrorKind::Upstream, "ended its stream without content");
+            let events = batch.ok_or_else(ended)??;
             size += events.iter().map(size_of_event).sum::<usize>();
-            let meaningful = events.iter().any(|it| it.kind.is_meaningful());
+            let has_begun = events.iter().any(|event| event.kind.is_meaningful());
             seen.extend(events);
-            if meaningful {
+            if has_begun {
                 self.ready = seen;
                 return Ok(());
             }
-            if LONGEST_PRELUDE < size {
-                return Err(Error::new(ErrorKind::Upstream, "it sent much and answered nothing"));
+            if MAX_PRELUDE_BYTES < size {
+                let message = format!("sent {} events without content", seen.len());
+                return Err(Error::new(ErrorKind::Upstream, message));
             }
         }
     }
 
-    /// The next events. None after a lawful end; a fault is the last thing that is given.
+    /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         loop {
             if !self.ready.is_empty() {
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
             }
-            if let Some(fault) = self.fault.take() {
-                self.state = State::Over;
-                return Poll::Ready(Some(Err(self.named(fault))));
+            if let Some(failure) = self.failure.take() {
+                self.state = State::Closed;
+                return Poll::Ready(Some(Err(self.describe(failure))));
             }
             match self.state {
-                State::Over => return Poll::Ready(None),
-                State::Ended => ready!(self.poll_rest(cx)),
+                State::Closed => return Poll::Ready(None),
+                State::Ended => ready!(self.poll_connection_end(cx)),
                 State::Open => ready!(self.poll_bytes(cx)),
             }
         }
     }
 
-    fn named(&self, error: Error) -> Error {
+    /// Decodes bytes that arrived, and notes what they lead to.
+    pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
+        let Some(decoder) = &mut self.decoder else { return };
+        self.failure = decoder.read(bytes, &mut self.ready).err();
+        self.note_open_call();
+        if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
+            self.state = State::Ended;
+            self.silence.as_mut().reset(Instant::now() + CONNECTION_END_TIMEOUT);
+        }
+    }
+
+    /// A failure with its origin and what it leaves incomplete, without secrets.
+    fn describe(&self, error: Error) -> Error {
         let origin = canonical::Origin::Provider(self.provider.clone());
-        let error = quoting_none(error, &self.secrets).from_origin(origin);
-        let Some(tool) = &self.call else { return error };
+        let error = redact_error(error, &self.secrets).from_origin(origin);
+        let Some(tool) = &self.open_call else { return error };
         let message = format!("{} (its call of `{tool}` is incomplete)", error.message());
         error.with_message(message)
     }
 
-    /// Reads on until events or a fault are there.
+    /// Reads on until there are events or a failure.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             ready!(self.silence.as_mut().poll(cx));
-            let message = format!("its stream was silent for {} s", self.idle.as_secs_f32());
-            self.fault = Some(Error::new(ErrorKind::Timeout, message));
+            self.failure = Some(silence_error(self.idle_timeout));
             return Poll::Ready(());
         };
         match frame {
             Some(Ok(frame)) => {
-                self.silence.as_mut().reset(Instant::now() + self.idle);
+                self.silence.as_mut().reset(Instant::now() + self.idle_timeout);
                 if let Ok(bytes) = frame.into_data() {
-                    self.take(bytes);
+                    self.push_bytes(bytes);
                 }
             }
-            Some(Err(error)) => {
-                let cut = Error::new(ErrorKind::Network, "its stream was cut");
-                self.fault = Some(cut.caused_by(error));
-            }
+            Some(Err(error)) => self.failure = Some(broken_body(error)),
             None => {
-                self.state = State::Over;
-                self.fault = self.reader.close(&mut self.ready).err();
+                self.state = State::Closed;
+                let ended = self.decoder.as_mut().map(|decoder| decoder.close(&mut self.ready));
+                self.failure = ended.and_then(Result::err);
             }
         }
         Poll::Ready(())
     }
 
-    fn take(&mut self, bytes: Bytes) {
-        self.fault = self.reader.read(bytes, &mut self.ready).err();
-        self.note_calls();
-        if self.ready.last().is_some_and(|it| it.kind == EventKind::End) {
-            self.state = State::Ended;
-            self.silence.as_mut().reset(Instant::now() + GRACE);
-        }
-    }
-
-    /// Notes which call is being written: half of one may still look like a whole.
-    fn note_calls(&mut self) {
+    /// Notes which call is being written: half of its arguments may still look like all of them.
+    fn note_open_call(&mut self) {
         for event in &self.ready {
-            let EventBody::Delta(_, piece) = &event.body else { continue };
-            match &**piece {
-                Delta::ToolCall { name, .. } => self.call = Some(name.clone()),
+            let EventBody::Delta(_, delta) = &event.body else { continue };
+            match &**delta {
+                Delta::ToolCall { name, .. } => self.open_call = Some(name.clone()),
                 Delta::Arguments { .. } | Delta::Usage => {}
-                _ => self.call = None,
+                _ => self.open_call = None,
             }
         }
     }
 
-    /// Lets the connection end, so that it can be used again. What comes now does not matter.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Lets the connection end, so that it can be used again. What still comes does not matter.
+    fn poll_connection_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let rest = Pin::new(&mut self.body).poll_frame(cx);
-        let late = self.silence.as_mut().poll(cx).is_ready();
+        let is_late = self.silence.as_mut().poll(cx).is_ready();
         match rest {
-            Poll::Ready(Some(Ok(_))) if !late => Poll::Ready(()),
-            Poll::Pending if !late => Poll::Pending,
+            Poll::Ready(Some(Ok(_))) if !is_late => Poll::Ready(()),
+            Poll::Pending if !is_late => Poll::Pending,
             _ => {
-                self.state = State::Over;
+                self.state = State::Closed;
                 Poll::Ready(())
             }
         }
     }
 }
 
-/// How much an event takes; pieces without any text count too.
+/// The failure of a stream in which nothing came for too long.
+pub(crate) fn silence_error(idle_timeout: Duration) -> Error {
+    let message = format!("sent nothing for {} s inside its stream", idle_timeout.as_secs_f32());
+    Error::new(ErrorKind::Timeout, message)
+}
+
+/// How many bytes an event counts as.
 fn size_of_event(event: &StreamEvent) -> usize {
     match &event.body {
         EventBody::Frame(frame) => frame.len(),
-        EventBody::Delta(..) => 64,
+        EventBody::Delta(..) => DELTA_BYTES,
     }
-}
-
-/// The same failure, in words that quote none of these secrets.
-pub(crate) fn quoting_none(mut error: Error, secrets: &[Secret]) -> Error {
-    let secrets = || secrets.iter().map(Secret::expose);
-    error.param = error.param.take().map(|it| without_secrets(&it, secrets()));
-    if !secrets().any(|it| error.message().contains(it)) {
-        return error;
-    }
-    let message = without_secrets(error.message(), secrets());
-    error.with_message(message)
 }
 
 impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("EventStream").field("provider", &self.provider).finish_non_exhaustive()
     }
 }

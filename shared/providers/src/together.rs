@@ -9,6 +9,6 @@ use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 pub(crate) const PROVIDER: Provider = Provider {
     name: "together",
     base_url: "https://api.together.ai/v1",
-    dialect: MAX_TOKENS_ONLY,
+    compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

@@ -1,47 +1,45 @@
-//! One HTTP call to a provider, answered from its first event.
+//! One call to one provider, which succeeds with a whole answer or with a first meaningful event.
+//!
+//! What is sent is prepared in `request`, what comes back is decoded in `response`; whom to call next
+//! is decided by `routing`.
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, Field, GatewayRequest, GatewayResponse, Origin,
-    ResponseBody, Result, Task,
-};
-use config::{Config, ConflictResolution};
-use formats::{DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, ToolNames};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
+use config::{Config, ConnectionOptions, Proxy};
+use formats::{GatewayRequest, Outbound};
+use http::StatusCode;
 use routing::{Attempt, Target};
 
 use crate::{
-    Client, EventStream, Fetched,
-    endpoint::{Endpoint, Resolve},
-    fetch::{Fetch, Wish},
-    hints,
+    Client, EventStream, FetchedMedia,
+    connections::{Connections, HttpRequest},
+    endpoint::{ApiAddress, Endpoint, ResolveSecret},
+    fetch::Fetch,
     mock::{self, Mock},
-    stream::{Source, quoting_none},
+    redaction::{redact_error, redact_quotes},
+    request::{PreparedRequest, add_headers, is_beta, prepare},
+    response::{self, ResponseContext},
 };
-
-/// How large a whole answer may be.
-const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
-/// How much of a failure is read.
-const LARGEST_FAILURE: usize = 64 * 1024;
-/// How long the body of a failure may take.
-const FAILURE_TIME: Duration = Duration::from_secs(5);
 
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
 pub struct Upstream {
-    client: Client,
-    endpoints: HashMap<String, Result<Endpoint>>,
+    providers: HashMap<String, Result<ReachableProvider>>,
     idle_timeout: Duration,
     pub(crate) fetch: Fetch,
     /// Scripted providers play as long as this lives.
     _mocks: Vec<Mock>,
 }
 
-/// What is asked.
+/// One provider, and the connections that lead to it.
+#[derive(Debug)]
+struct ReachableProvider {
+    endpoint: Endpoint,
+    connections: Connections,
+}
+
+/// What one call asks of a provider.
 #[derive(Clone, Copy)]
 pub struct UpstreamRequest<'a> {
     /// The client's request.
@@ -50,173 +48,215 @@ pub struct UpstreamRequest<'a> {
     pub strict: bool,
     /// The most that a model can write, in tokens, where that is known.
     pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
-    /// What earlier steps of the same call have fetched.
-    pub fetched: &'a Fetched,
+    /// What earlier attempts of the same call have fetched.
+    pub fetched: &'a FetchedMedia,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Question").field("strict", &self.strict).finish_non_exhaustive()
+        f.debug_struct("UpstreamRequest").field("strict", &self.strict).finish_non_exhaustive()
     }
 }
 
 /// What a provider answers.
 #[derive(Debug)]
 pub struct UpstreamResponse {
-    /// Its HTTP status.
+    /// The HTTP status of the provider.
     pub status: u16,
-    /// Its own name for the request, where a header says so.
+    /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
-    /// What it was not told, by the client's names.
+    /// What the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
 
-/// An answer, as it was asked for.
+/// An answer in the form that the client asked for.
 #[derive(Debug)]
 pub enum UpstreamBody {
     /// All of it.
     Whole(GatewayResponse),
-    /// Piece by piece; the first meaningful piece has arrived.
+    /// A stream whose first meaningful event has arrived.
     Stream(EventStream),
 }
 
 impl Upstream {
-    /// Prepares every provider of a document.
-    pub fn new(client: Client, config: &Config, resolve: Resolve<'_>) -> Self {
+    /// Prepares every provider of a configuration.
+    pub fn new(client: &Client, config: &Config, resolve: ResolveSecret<'_>) -> Self {
         let mut mocks = vec![];
-        let mut prepared = |it: &config::Provider| {
-            let entry = crate::find(&it.kind)
-                .ok_or_else(|| Error::new(ErrorKind::Internal, "its type is not in the catalog"))?;
-            if entry.base_url != mock::WITHIN {
-                return Endpoint::new(entry, it.base_url.as_deref(), it, resolve, &client.signer);
-            }
-            let mock = Mock::start(it.script.clone().unwrap_or_default())?;
-            let base_url = mock.base_url();
-            mocks.push(mock);
-            Endpoint::new(entry, Some(&base_url), it, resolve, &client.signer)
-        };
-        let endpoints = config.providers.iter().map(|it| (it.name.clone(), prepared(it))).collect();
+        let mut providers = HashMap::new();
+        for configured in &config.providers {
+            let provider = reachable(client, config, configured, resolve, &mut mocks);
+            providers.insert(configured.name.clone(), provider);
+        }
         Self {
-            client,
-            endpoints,
+            providers,
             idle_timeout: config.idle_timeout,
             fetch: Fetch::new(config.fetch.as_ref()),
             _mocks: mocks,
         }
     }
 
-    /// Why a step could not be tried at all, such as a key that is missing.
-    pub fn fault(&self, step: &Target) -> Option<String> {
-        let said = |error: &Error| error.message().to_owned();
-        match self.endpoints.get(&step.provider)? {
-            Err(error) => Some(said(error)),
-            Ok(endpoint) => {
-                let usable = (0..step.keys).any(|it| endpoint.headers(it).is_ok());
-                if usable { None } else { endpoint.headers(0).err().as_ref().map(said) }
+    /// Why a target could not be attempted at all, such as a key that is missing.
+    pub fn unusable_reason(&self, target: &Target) -> Option<String> {
+        match self.providers.get(&target.provider)? {
+            Err(error) => Some(error.message().to_owned()),
+            Ok(provider) => {
+                let endpoint = &provider.endpoint;
+                let is_usable = (0..target.keys).any(|key| endpoint.headers(key).is_ok());
+                let missing_key = endpoint.headers(0).err().filter(|_| !is_usable)?;
+                Some(missing_key.message().to_owned())
             }
         }
     }
 
-    /// Calls one candidate at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
+    /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
     /// with a first meaningful event.
     pub async fn send(
         &self,
-        next: &Attempt,
-        question: &UpstreamRequest<'_>,
+        attempt: &Attempt,
+        upstream_request: &UpstreamRequest<'_>,
         now: u64,
     ) -> Result<UpstreamResponse> {
-        let step = next.step();
-        let named = |error: Error| error.from_origin(Origin::Provider(step.provider.clone()));
-        let endpoint = match self.endpoints.get(&step.provider) {
-            Some(Ok(endpoint)) => endpoint,
-            Some(Err(error)) => return Err(named(Error::new(error.kind, error.message()))),
+        let name = &attempt.step().provider;
+        let from_provider = |error: Error| error.from_origin(Origin::Provider(name.clone()));
+        let provider = match self.providers.get(name) {
+            Some(Ok(provider)) => provider,
+            Some(Err(error)) => return Err(from_provider(Error::new(error.kind, error.message()))),
             None => {
-                return Err(named(Error::new(
-                    ErrorKind::ProviderAccess,
-                    "it is configured no longer",
-                )));
+                let message = "is no longer in the configuration";
+                return Err(from_provider(Error::new(ErrorKind::ProviderAccess, message)));
             }
         };
-        let time = Time::of(next, question.request);
-        let call = self.call(endpoint, next, question, now);
-        let outcome = match tokio::time::timeout(time.limit, call).await {
+
+        let limit = TimeLimit::of(attempt, upstream_request.request);
+        let call = self.call(provider, attempt, upstream_request, now);
+        let outcome = match tokio::time::timeout(limit.duration, call).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Error::new(ErrorKind::Timeout, time.message())),
+            Err(_) => Err(Error::new(ErrorKind::Timeout, limit.message())),
         };
-        outcome.map_err(|error| named(quoting_none(error, &endpoint.secrets)))
+        outcome.map_err(|error| {
+            let error = redact_error(error, &provider.endpoint.secrets);
+            from_provider(redact_quotes(error, upstream_request.request))
+        })
     }
 
     async fn call(
         &self,
-        endpoint: &Endpoint,
-        next: &Attempt,
-        question: &UpstreamRequest<'_>,
+        provider: &ReachableProvider,
+        attempt: &Attempt,
+        upstream_request: &UpstreamRequest<'_>,
         now: u64,
     ) -> Result<UpstreamResponse> {
-        let (step, request) = (next.step(), question.request);
-        let counts = request.task == Task::CountTokens;
-        let mouth = match endpoint.mouth(request, &step.model) {
-            Err(_) if counts => return estimated(request),
-            mouth => mouth?,
+        let endpoint = &provider.endpoint;
+        let (target, request) = (attempt.step(), upstream_request.request);
+        let counts_tokens = request.task == Task::CountTokens;
+        let api = match endpoint.api(request, &target.model) {
+            Err(_) if counts_tokens => return estimate_tokens(request),
+            api => api?,
         };
-        let format = mouth.speech.format;
-        let Written { encoded, dropped, names, purpose } =
-            written(question, next, endpoint, format, &self.fetch).await?;
-        let body = encoded.body;
-        let mut post = http::Request::new(Full::new(body.clone()));
-        *post.method_mut() = http::Method::POST;
-        *post.uri_mut() = mouth.address(&step.model, request.stream)?;
-        *post.headers_mut() = endpoint.headers(next.key)?.clone();
-        add(&encoded.headers, post.headers_mut())?;
-        if let Some(signing) = &endpoint.signing {
-            signing.sign(&mut post, &body, now)?;
+        let format = api.api.format;
+        let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
+
+        let http_request =
+            http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+        let answer = provider.connections.send(http_request).await?;
+        let status = answer.status();
+        if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        {
+            return estimate_tokens(request);
+        }
+        if !status.is_success() {
+            return Err(failure(format, answer, &prepared, now).await);
         }
 
-        let answer = self.client.connections.request(post).await.map_err(unreachable)?;
-        let status = answer.status();
-        if counts && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
-            return estimated(request);
-        }
-        if status != StatusCode::OK {
-            let mut error = failure(format, answer, now).await;
-            if error.kind == ErrorKind::UnsupportedBeta && !encoded.headers.iter().any(is_beta) {
-                error.kind = ErrorKind::InvalidRequest;
-            }
-            return Err(error);
-        }
-        let reading = DecodeOptions { purpose, end: endpoint.provider.stream_end };
-        let (parts, incoming) = answer.into_parts();
-        let request_id = hints::request_id(&parts.headers);
-        let body = if request.stream && !is_json(&parts.headers) {
-            let reader = names.restored(format.reader(reading));
-            let source = Source { provider: &step.provider, secrets: endpoint.secrets.clone() };
-            let mut events = EventStream::new(source, incoming, reader, self.idle_timeout);
-            events.first().await?;
-            UpstreamBody::Stream(events)
-        } else {
-            let mut response = format.response(whole(incoming).await?, reading)?;
-            response.usage = response.usage.or_else(|| hints::usage(&parts.headers));
-            if let ResponseBody::Chat(answer) = &mut response.body {
-                names.restore(answer);
-            }
-            fit(&mut response, request)?;
-            if request.stream {
-                return Err(Error::new(
-                    ErrorKind::Upstream,
-                    "it answered whole where a stream was asked for",
-                ));
-            }
-            UpstreamBody::Whole(response)
+        let (head, body) = answer.into_parts();
+        let context = ResponseContext {
+            provider: &target.provider,
+            endpoint,
+            format,
+            request,
+            mode: prepared.mode,
+            tool_names: prepared.tool_names,
+            idle_timeout: self.idle_timeout,
         };
-        Ok(UpstreamResponse { status: status.as_u16(), request_id, dropped, body })
+        let request_id = response::request_id(&head.headers, &endpoint.secrets);
+        let body = response::decode(context, &head.headers, body).await?;
+        Ok(UpstreamResponse {
+            status: status.as_u16(),
+            request_id,
+            dropped: prepared.dropped,
+            body,
+        })
     }
 }
 
-/// Counts a request's tokens for a provider that cannot: nobody is asked.
-fn estimated(request: &GatewayRequest) -> Result<UpstreamResponse> {
-    let count = formats::estimated_tokens(request.meaning()?.conversation()?);
+fn reachable(
+    client: &Client,
+    config: &Config,
+    configured: &config::Provider,
+    resolve: ResolveSecret<'_>,
+    mocks: &mut Vec<Mock>,
+) -> Result<ReachableProvider> {
+    let provider = crate::find(&configured.kind).ok_or_else(|| {
+        Error::new(ErrorKind::Internal, "has a `type` that is not in the catalog")
+    })?;
+    if provider.base_url == mock::WITHIN {
+        let mock = Mock::start(configured.script.clone().unwrap_or_default())?;
+        let base_url = mock.base_url();
+        mocks.push(mock);
+        // What is within this process is not reached through a proxy.
+        let options =
+            ConnectionOptions { proxy: Some(Proxy::None), ..ConnectionOptions::default() };
+        let connections = client.connections(&options, &config.pool, resolve)?;
+        let endpoint =
+            Endpoint::new(provider, Some(&base_url), configured, resolve, &client.signer)?;
+        return Ok(ReachableProvider { endpoint, connections });
+    }
+
+    let options = configured.connection.or(&config.connection);
+    let connections = client.connections(&options, &config.pool, resolve)?;
+    let base_url = configured.base_url.as_deref();
+    let endpoint = Endpoint::new(provider, base_url, configured, resolve, &client.signer)?;
+    Ok(ReachableProvider { endpoint, connections })
+}
+
+/// The HTTP request of an attempt, signed where that is wanted.
+async fn http_request(
+    endpoint: &Endpoint,
+    api: &ApiAddress,
+    attempt: &Attempt,
+    prepared: &PreparedRequest,
+    (stream, now): (bool, u64),
+) -> Result<HttpRequest> {
+    let url = api.address(&attempt.step().model, stream)?;
+    let mut headers = endpoint.headers(attempt.key)?.clone();
+    add_headers(&prepared.encoded.headers, &mut headers)?;
+    let body = prepared.encoded.body.clone();
+    if let Some(signing) = &endpoint.signing {
+        signing.sign(&url, &mut headers, &body, now).await?;
+    }
+    Ok(HttpRequest { url, headers, body })
+}
+
+/// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
+async fn failure(
+    format: &dyn Outbound,
+    answer: http::Response<reqwest::Body>,
+    prepared: &PreparedRequest,
+    now: u64,
+) -> Error {
+    let mut error = response::decode_error(format, answer, now).await;
+    let has_beta = prepared.encoded.headers.iter().any(is_beta);
+    if error.remedy == Some(Remedy::DropBetas) && !has_beta {
+        (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
+    }
+    error
+}
+
+/// Estimates a request's tokens for a provider that does not count them. Nothing is sent.
+fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
+    let count = formats::estimated_tokens(request.canonical()?.conversation()?);
     let body = ResponseBody::Tokens { count, estimated: true };
     let response = GatewayResponse { body, usage: None };
     Ok(UpstreamResponse {
@@ -227,231 +267,49 @@ fn estimated(request: &GatewayRequest) -> Result<UpstreamResponse> {
     })
 }
 
-/// Does what a reader cannot, who does not know the request: holds the vectors against the texts,
-/// and notes how the client wants them.
-fn fit(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
-    let ResponseBody::Vectors(vectors) = &mut response.body else {
-        return Ok(());
-    };
-    let asked = request.meaning()?.embedding()?;
-    let (found, wanted) = (vectors.vectors.len(), asked.inputs.len());
-    if found != wanted {
-        let message = format!("it gave {found} embeddings where {wanted} were asked for");
-        return Err(Error::new(ErrorKind::Upstream, message));
-    }
-    vectors.base64 = asked.base64;
-    Ok(())
+/// How long one attempt may take, and what has to come within that time.
+pub(crate) struct TimeLimit {
+    pub(crate) duration: Duration,
+    awaits: Awaited,
 }
 
-/// A request as one provider is sent it.
-struct Written {
-    encoded: EncodedRequest,
-    /// What is not in it, by the client's names.
-    dropped: Vec<Cow<'static, str>>,
-    /// What tools are called there.
-    names: ToolNames,
-    purpose: DecodeMode,
+#[derive(Clone, Copy)]
+enum Awaited {
+    FirstToken,
+    WholeAnswer,
 }
 
-/// Writes a request: the client's own bytes where the formats are the same, else what they mean.
-async fn written(
-    question: &UpstreamRequest<'_>,
-    next: &Attempt,
-    endpoint: &Endpoint,
-    format: &dyn Outbound,
-    fetch: &Fetch,
-) -> Result<Written> {
-    let (step, request) = (next.step(), question.request);
-    let mut without = left_out(step, request).to_vec();
-    without.extend_from_slice(&next.without.fields);
-    let mut target = EncodeOptions {
-        model: &step.model,
-        stream: request.stream,
-        stream_usage: endpoint.provider.stream_usage,
-        dialect: endpoint.dialect,
-        max_output: None,
-        without: &without,
-        unsigned: next.without.proofs,
-    };
-    let same = format.name() == request.format.name;
-    let forwarded = same && !next.without.betas;
-    // Bytes that are passed on have the client's limit, which is not looked up.
-    if !forwarded || without.contains(&Field::MaxTokens) {
-        target.max_output = (question.max_output)(step);
-    }
-    let word = request.format.word;
-    let mut names = ToolNames::default();
-    let (encoded, purpose, other) = if forwarded {
-        (format.forward(request, &target)?, DecodeMode::Forward, &[][..])
-    } else {
-        let meaning = request.meaning()?;
-        let limit = Time::of(next, request).limit;
-        let wish = Wish { format, model: &step.model, word, fetched: question.fetched, limit };
-        let mut told = told(meaning, &target);
-        names = ToolNames::of(&told, format);
-        if !names.is_empty() {
-            told = Cow::Owned(names.tell(told.into_owned()));
+impl TimeLimit {
+    pub(crate) fn of(attempt: &Attempt, request: &GatewayRequest) -> Self {
+        if !request.stream {
+            return Self { duration: attempt.timeout, awaits: Awaited::WholeAnswer };
         }
-        let filled = fetch.filled(told, &wish).await?;
-        let mut encoded = format.encode(&filled, &target)?;
-        let lost = without.iter().filter(|it| **it != Field::MaxTokensName);
-        encoded.dropped.extend(lost.cloned());
-        (encoded, DecodeMode::Translate, meaning.other())
-    };
-    let mut dropped: Vec<Cow<'static, str>> = vec![];
-    if same && !forwarded {
-        let betas = request.headers.iter().filter(|it| is_beta(it));
-        dropped.extend(betas.map(|it| Cow::Borrowed(it.0)));
-    }
-    let others = other.iter().map(|it| Cow::Owned(it.clone()));
-    for name in encoded.dropped.iter().map(word).chain(others) {
-        if !dropped.contains(&name) {
-            dropped.push(name);
-        }
-    }
-    if question.strict && !dropped.is_empty() {
-        return Err(cannot_say(&dropped));
-    }
-    Ok(Written { encoded, dropped, names, purpose })
-}
-
-/// What a request means to a provider: without what it has refused, and no more than it can.
-fn told<'a>(
-    meaning: &'a CanonicalRequest,
-    target: &EncodeOptions<'_>,
-) -> Cow<'a, CanonicalRequest> {
-    let mut told = meaning.without(target.without);
-    if target.unsigned {
-        told = Cow::Owned(told.into_owned().unsigned());
-    }
-    // Some providers count their calls anew in each turn, and others refuse that.
-    if let CanonicalRequest::Conversation(conversation) = &*told
-        && !conversation.has_unique_ids()
-    {
-        let mut mended = conversation.clone();
-        mended.make_ids_unique();
-        told = Cow::Owned(CanonicalRequest::Conversation(mended));
-    }
-    // A limit above the model's own is none, but many refuse it.
-    match (told.max_tokens(), target.max_output) {
-        (Some(asked), Some(most)) if most < asked => {
-            Cow::Owned(told.into_owned().with_max_tokens(most))
-        }
-        _ => told,
-    }
-}
-
-/// Whether a header asks for what an API has on trial.
-fn is_beta(header: &(&'static str, String)) -> bool {
-    header.0.ends_with("-beta")
-}
-
-/// Adds the headers that belong to a request.
-fn add(given: &[(&'static str, String)], headers: &mut HeaderMap) -> Result<()> {
-    for (name, value) in given {
-        let value = HeaderValue::from_str(value).map_err(|error| {
-            let message = format!("The header `{name}` must be plain text.");
-            Error::invalid(name, message).caused_by(error)
-        })?;
-        headers.insert(HeaderName::from_static(name), value);
-    }
-    Ok(())
-}
-
-/// What a step's conflict resolution takes out of a request that has both.
-pub(crate) fn left_out(step: &Target, request: &GatewayRequest) -> &'static [Field] {
-    if !request.has_tools_and_format {
-        return &[];
-    }
-    match step.conflict_resolution {
-        Some(ConflictResolution::Tools) => &[Field::Output],
-        Some(ConflictResolution::Format) => {
-            &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]
-        }
-        None => &[],
-    }
-}
-
-fn cannot_say(dropped: &[Cow<'static, str>]) -> Error {
-    let fields = dropped.join("`, `");
-    let message = format!("`{fields}` would be left out, and `X-Gateway-Strict` forbids that");
-    let mut error = Error::new(ErrorKind::Unsupported, message);
-    error.param = dropped.first().map(|it| it.clone().into_owned());
-    error
-}
-
-/// How long one call may take, and what it is that takes too long.
-struct Time {
-    limit: Duration,
-    first_token: bool,
-}
-
-impl Time {
-    fn of(next: &Attempt, request: &GatewayRequest) -> Self {
-        let first = next.step().first_token_timeout.filter(|_| request.stream);
-        match first {
-            Some(first) if first < next.timeout => Self { limit: first, first_token: true },
-            _ => Self { limit: next.timeout, first_token: request.stream },
-        }
+        let first_token = attempt.step().first_token_timeout.unwrap_or(attempt.timeout);
+        Self { duration: first_token.min(attempt.timeout), awaits: Awaited::FirstToken }
     }
 
     fn message(&self) -> String {
-        let what = if self.first_token { "no first token" } else { "no answer" };
-        format!("{what} within {} s", self.limit.as_secs_f32())
-    }
-}
-
-/// Reads a failure's status, headers and body.
-async fn failure(format: &dyn Outbound, answer: http::Response<Incoming>, now: u64) -> Error {
-    let (parts, incoming) = answer.into_parts();
-    let read = Limited::new(incoming, LARGEST_FAILURE).collect();
-    let body = match tokio::time::timeout(FAILURE_TIME, read).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) | Err(_) => Bytes::new(),
-    };
-    let mut error = format.error(parts.status.as_u16(), &body);
-    error.retry_after = hints::wait(&parts.headers, now).or(error.retry_after);
-    error
-}
-
-async fn whole(incoming: Incoming) -> Result<Bytes> {
-    match Limited::new(incoming, LARGEST_ANSWER).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::new(ErrorKind::Upstream, "its answer is larger than 32 MiB"))
+        let seconds = self.duration.as_secs_f32();
+        match self.awaits {
+            Awaited::FirstToken => format!("sent no first token within {seconds} s"),
+            Awaited::WholeAnswer => format!("sent no answer within {seconds} s"),
         }
-        Err(error) => Err(Error::new(ErrorKind::Network, "its answer was cut").caused_by(error)),
     }
-}
-
-fn unreachable(error: hyper_util::client::legacy::Error) -> Error {
-    let message = if error.is_connect() {
-        "it could not be reached"
-    } else {
-        "the connection broke before it answered"
-    };
-    Error::new(ErrorKind::Network, message).caused_by(error)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map_or(&[][..], |it| it.as_bytes());
-    kind.get(..16).is_some_and(|it| it.eq_ignore_ascii_case(b"application/json"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use canonical::Vectors;
-    use formats::{
-        Inbound, anthropic::messages::AnthropicCount, openai::embeddings::OpenAiEmbeddings,
-    };
+    use bytes::Bytes;
+    use formats::{Inbound, anthropic::messages::AnthropicCount};
     use routing::{Cooldowns, Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::ProxyVariables;
 
-    /// What comes of asking a provider of this type, at this address, for a count.
+    /// What a provider of this type, at this address, answers to a request for a count.
     async fn counted(name: &'static str, base_url: &str) -> Result<UpstreamResponse> {
         let yaml = format!(
             "providers: [{{ name: first, type: {name}, base_url: '{base_url}' }}]\n\
@@ -464,21 +322,22 @@ mod tests {
             takes_region: false,
         };
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
-        let upstream = Upstream::new(Client::new(storage::Signer::default()), &config, &|_| None);
+        let client = Client::new(storage::Signer::default(), ProxyVariables::default());
+        let upstream = Upstream::new(&client, &config, &|_| None);
         let routes = Routes::new(&config, &|_, _| None);
         let plan = routes.plan(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let next = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();
+        let attempt = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();
         let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
         let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
-        let fetched = Fetched::default();
-        let question = UpstreamRequest {
+        let fetched = FetchedMedia::default();
+        let request = UpstreamRequest {
             request: &request,
             strict: true,
             max_output: &|_| None,
             fetched: &fetched,
         };
-        upstream.send(&next, &question, 0).await
+        upstream.send(&attempt, &request, 0).await
     }
 
     fn is_estimate(answer: &UpstreamResponse) -> bool {
@@ -520,27 +379,5 @@ mod tests {
     async fn another_failure_to_count_is_one() {
         let error = counted("anthropic", &answering(503).await).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Upstream);
-    }
-
-    fn fitted(question: &'static str, vectors: usize) -> Result<Vectors> {
-        let request = OpenAiEmbeddings.decode(Bytes::from_static(question.as_bytes())).unwrap();
-        let vectors = Vectors { vectors: vec![vec![1.0]; vectors], base64: false };
-        let mut response = GatewayResponse { body: ResponseBody::Vectors(vectors), usage: None };
-        fit(&mut response, &request)?;
-        let ResponseBody::Vectors(vectors) = response.body else { panic!("{response:?}") };
-        Ok(vectors)
-    }
-
-    #[test]
-    fn there_is_one_vector_for_each_text() {
-        let two = r#"{"input":["a","b"]}"#;
-        assert_eq!(fitted(two, 1).unwrap_err().kind, ErrorKind::Upstream);
-        assert_eq!(fitted(two, 3).unwrap_err().kind, ErrorKind::Upstream);
-        assert!(!fitted(two, 2).unwrap().base64);
-    }
-
-    #[test]
-    fn vectors_are_wanted_as_the_request_says() {
-        assert!(fitted(r#"{"input":"a","encoding_format":"base64"}"#, 1).unwrap().base64);
     }
 }

@@ -7,4 +7,4 @@
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider =
-    Provider { name: "xai", base_url: "https://api.x.ai/v1", speaks: &[CHAT], ..OPENAI_COMPATIBLE };
+    Provider { name: "xai", base_url: "https://api.x.ai/v1", apis: &[CHAT], ..OPENAI_COMPATIBLE };

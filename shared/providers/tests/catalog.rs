@@ -44,14 +44,14 @@ fn a_base_url_ends_with_its_version_and_without_a_slash() {
 #[test]
 fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
     let azure = named("azure-openai");
-    let path = azure.speaks[0].path;
+    let path = azure.apis[0].path;
     assert!(path.contains("{model}") && path.contains("{api_version}"));
     assert_eq!(azure.auth, Auth::Header("api-key"));
 }
 
 #[test]
 fn only_those_who_embed_as_openai_does_are_asked_to() {
-    let embeds = |it: &Provider| it.speaks.iter().any(|speech| speech.task == Task::Embed);
+    let embeds = |it: &Provider| it.apis.iter().any(|api| api.task == Task::Embed);
     let cannot = [
         "anthropic",
         "bedrock-anthropic",
@@ -66,7 +66,7 @@ fn only_those_who_embed_as_openai_does_are_asked_to() {
     for provider in CATALOG {
         assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
     }
-    let azure = named("azure-openai").speaks.iter().find(|it| it.task == Task::Embed).unwrap();
+    let azure = named("azure-openai").apis.iter().find(|it| it.task == Task::Embed).unwrap();
     assert!(azure.path.contains("{model}/embeddings?api-version={api_version}"));
 }
 
@@ -82,7 +82,7 @@ fn bedrock_takes_a_key_or_a_signature() {
 #[test]
 fn models_without_chat_are_asked_in_responses() {
     for name in ["openai", "azure-openai"] {
-        let responses = named(name).speaks[1];
+        let responses = named(name).apis[1];
         assert_eq!(responses.format.name(), "openai_responses");
         for model in ["o1-pro-2025-03-19", "gpt-5-codex", "gpt-5.1-codex-max", "o3-deep-research"] {
             assert!(responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
@@ -96,7 +96,7 @@ fn models_without_chat_are_asked_in_responses() {
 #[test]
 fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
     let formats: Vec<_> =
-        named("openai-responses").speaks.iter().map(|it| it.format.name()).collect();
+        named("openai-responses").apis.iter().map(|it| it.format.name()).collect();
     assert_eq!(formats, ["openai_responses"]);
 }
 
@@ -104,16 +104,16 @@ fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
 fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
     let gemini = named("gemini");
     assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
-    let tasks: Vec<_> = gemini.speaks.iter().map(|it| (it.task, it.format.name())).collect();
+    let tasks: Vec<_> = gemini.apis.iter().map(|it| (it.task, it.format.name())).collect();
     assert_eq!(
         tasks,
         [
-            (canonical::Task::Converse, "gemini"),
+            (canonical::Task::Chat, "gemini"),
             (canonical::Task::CountTokens, "gemini_count_tokens"),
             (canonical::Task::Embed, "gemini_embeddings"),
         ]
     );
-    assert!(gemini.speaks[0].stream_path.unwrap().ends_with("?alt=sse"));
+    assert!(gemini.apis[0].stream_path.unwrap().ends_with("?alt=sse"));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
     let anthropic = named("anthropic");
     assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
     assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
-    let spoken: Vec<_> = anthropic.speaks.iter().map(|it| (it.task, it.path)).collect();
-    let expected = [(Task::Converse, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
+    let spoken: Vec<_> = anthropic.apis.iter().map(|it| (it.task, it.path)).collect();
+    let expected = [(Task::Chat, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
     assert_eq!(spoken, expected);
 }

@@ -1,118 +1,117 @@
-//! The AWS account that a process talks to, and how long it waits.
+//! The AWS account that a process uses, and how long it waits for responses.
 //!
-//! Nothing here reads the environment or a file: whoever starts the process fills this in.
+//! Nothing here reads the environment or a file: whoever starts the process finds region and
+//! credentials.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient,
-    StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Region, SharedHttpClient, StalledStreamProtectionConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
 
-use crate::{connections, secrets::Secret, table::chain};
+use crate::{
+    credentials::CredentialsProvider, error::chain, http_client::http_client, signer::Signer,
+};
 
 /// An AWS account in a region. Everything opened from one value or its clones shares connections.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// Such as `eu-west-1`.
     pub region: String,
-    /// Who we are there.
-    pub credentials: Credentials,
-    /// Where to send requests instead of to AWS: an emulator. Absent: AWS.
+    /// The credentials of requests.
+    pub credentials: CredentialsProvider,
+    /// The URL of an emulator that takes the place of AWS. Absent: AWS.
     pub endpoint_url: Option<String>,
-    /// How long to wait for an answer.
-    pub patience: Patience,
-    connections: SharedHttpClient,
+    /// How long to wait for responses.
+    pub timeouts: Timeouts,
+    http_client: SharedHttpClient,
 }
 
-/// What requests are signed with. They stay the same for the life of the process, as in Lambda.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The key's name; not a secret.
-    pub access_key_id: String,
-    /// The key.
-    pub secret_access_key: Secret,
-    /// Present when the key is a temporary one.
-    pub session_token: Option<Secret>,
-}
-
-/// How long to wait for AWS, and how often to ask.
+/// How long to wait for AWS, and how many attempts to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For one attempt.
+pub struct Timeouts {
+    /// The most time for one attempt.
     pub attempt: Duration,
-    /// For all attempts together.
+    /// The most time for all attempts together.
     pub operation: Duration,
-    /// How often to ask at most.
-    pub attempts: u32,
+    /// The most attempts.
+    pub max_attempts: u32,
 }
 
-impl Patience {
-    /// While a client waits for us.
+impl Timeouts {
+    /// For operations that a client waits for.
     pub const CALL: Self = Self {
         attempt: Duration::from_secs(1),
         operation: Duration::from_millis(2_500),
-        attempts: 2,
+        max_attempts: 2,
     };
 
-    /// While an operator waits, who may be far from the region. AWS takes few secrets a second
-    /// and refuses the others, so they are offered again for a while.
-    pub const OPERATOR: Self =
-        Self { attempt: Duration::from_secs(10), operation: Duration::from_secs(30), attempts: 8 };
+    /// For operations of a server outside of AWS. An attempt may have to find credentials first,
+    /// by a program or by a request of its own.
+    pub const SERVER: Self = Self {
+        attempt: Duration::from_secs(5),
+        operation: Duration::from_secs(10),
+        max_attempts: 2,
+    };
+
+    /// For operations that an operator waits for, who may be far from the region. AWS takes few
+    /// secrets a second and throttles the others, which are written again for a while.
+    pub const OPERATOR: Self = Self {
+        attempt: Duration::from_secs(10),
+        operation: Duration::from_secs(30),
+        max_attempts: 8,
+    };
 }
 
 impl Aws {
-    /// AWS itself, with the patience of a call.
-    pub fn new(region: impl Into<String>, credentials: Credentials) -> Self {
+    /// An account at AWS itself, with the timeouts of a call.
+    pub fn new(region: impl Into<String>, credentials: impl Into<CredentialsProvider>) -> Self {
         Self {
             region: region.into(),
-            credentials,
+            credentials: credentials.into(),
             endpoint_url: None,
-            patience: Patience::CALL,
-            connections: connections::shared(),
+            timeouts: Timeouts::CALL,
+            http_client: http_client(),
         }
     }
 
-    /// What every service's client is made from.
+    /// Signs requests to services of the account that are called without the SDK.
+    pub fn signer(&self) -> Signer {
+        Signer::with_provider(Some(self.region.clone()), self.credentials.clone())
+    }
+
+    /// The configuration that the client of every service is made from.
     pub(crate) fn sdk_config(&self) -> SdkConfig {
-        // The SDK's own first pause, a second, would leave no time for the second attempt.
+        // The first backoff of the SDK, a second, would leave no time for the second attempt.
         let retries = RetryConfig::standard()
-            .with_max_attempts(self.patience.attempts)
+            .with_max_attempts(self.timeouts.max_attempts)
             .with_initial_backoff(Duration::from_millis(50));
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(self.patience.attempt)
-            .operation_timeout(self.patience.operation)
+            .operation_attempt_timeout(self.timeouts.attempt)
+            .operation_timeout(self.timeouts.operation)
             .build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new(self.credentials.for_sdk()))
-            .http_client(self.connections.clone())
+            .credentials_provider(self.credentials.for_sdk())
+            .http_client(self.http_client.clone())
             .retry_config(retries)
             .timeout_config(timeouts)
-            // Answers are small and every attempt has its time limit.
+            // Responses are small, and every attempt has its timeout.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.endpoint_url.clone());
         config.build()
     }
 }
 
-impl Credentials {
-    pub(crate) fn for_sdk(&self) -> aws_credential_types::Credentials {
-        let token = self.session_token.as_ref().map(|it| it.expose().to_owned());
-        aws_credential_types::Credentials::from_keys(
-            &self.access_key_id,
-            self.secret_access_key.expose(),
-            token,
-        )
-    }
-}
-
-/// What AWS said of a failure, or why it could say nothing. The SDK's own text leaves the
-/// message out where it does not know the code.
-pub(crate) fn said(error: &(impl ProvideErrorMetadata + std::error::Error + 'static)) -> String {
+/// The message of a failed operation. The SDK's own text leaves the message of AWS out where the
+/// SDK does not know the code.
+pub(crate) fn describe_error(
+    error: &(impl ProvideErrorMetadata + std::error::Error + 'static),
+) -> String {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         _ => chain(error),

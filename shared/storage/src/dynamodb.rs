@@ -1,58 +1,106 @@
-//! Tables in DynamoDB.
+//! Both tables in DynamoDB.
 //!
-//! A row is an item with the attributes `pk`, `sk`, `value` and, if it ends, `expires` (the
-//! table's TTL attribute). DynamoDB deletes late, so every read compares `expires` itself.
+//! A row is an item with the attributes `pk`, `sk`, `value`, `expires` (the table's TTL attribute)
+//! if it ends, and one attribute for each number and note. DynamoDB removes expired items late, so
+//! every read compares `expires` itself.
 //!
-//! What a verb costs, in DynamoDB's units:
+//! What a verb costs, in DynamoDB's units; an eventually consistent read costs half:
 //!
 //! | verb | requests | units |
 //! | --- | --- | --- |
-//! | `query` | one for each MB of the partition | one read for each 4 KB, expired rows included |
+//! | `get`, `get_tallies` | one | one read for each 4 KB of the row |
+//! | `query` | one for each MB | one read for each 4 KB, expired rows included |
+//! | `tally` | one | one write for each KB of the row, also when it is refused |
 //! | `write` of one change | one | one write for each KB of the row |
 //! | `write` of more | one for each 100 changes | two writes for each KB of each row |
 
-use std::{collections::HashMap, sync::Arc};
+mod item;
+mod query;
+mod retry;
+mod tally;
+
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{
-        Builder,
-        interceptors::InterceptorContext,
-        retry::{ClassifyRetry, RetryAction},
-    },
+    config::Builder,
     error::BuildError,
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Delete, Put, TransactWriteItem},
+    types::{Delete, Put, TransactWriteItem},
 };
 
+use self::item::{Item, item, key, row, tallies};
 use crate::{
-    aws::{Aws, said},
+    aws::{Aws, describe_error},
+    error::StoreError,
     limits,
-    table::{Change, Pending, Row, StoreError, Stores, Table},
+    query::{Consistency, Page, Query},
+    table::{Change, Pending, Row, Stores, Table},
+    tally::{Tallied, Tallies, Tally},
 };
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Opens two tables by name. Nothing is asked of AWS until one is used.
 pub fn open(aws: &Aws, config_table: &str, state_table: &str) -> Stores {
-    let config = Builder::from(&aws.sdk_config()).retry_classifier(Conflicts).build();
+    let config =
+        Builder::from(&aws.sdk_config()).retry_classifier(retry::TransactionConflicts).build();
     let client = Client::from_conf(config);
     Stores {
-        config: Arc::new(Items { client: client.clone(), name: config_table.to_owned() }),
-        state: Arc::new(Items { client, name: state_table.to_owned() }),
+        config: Arc::new(DynamoTable { client: client.clone(), name: config_table.to_owned() }),
+        state: Arc::new(DynamoTable { client, name: state_table.to_owned() }),
     }
 }
 
 #[derive(Debug)]
-struct Items {
+struct DynamoTable {
     client: Client,
     name: String,
 }
 
-impl Table for Items {
-    fn query<'a>(&'a self, pk: &'a str, now: u64) -> Pending<'a, Vec<Row>> {
+impl Table for DynamoTable {
+    fn get<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        consistency: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Row>> {
         Box::pin(async move {
-            self.rows(pk, now).await.map_err(|cause| self.failed("reading rows", &cause))
+            limits::check_row(pk, sk)?;
+            let found = self.get_item(pk, sk, consistency, now).await;
+            found
+                .and_then(|item| item.map(row).transpose())
+                .map_err(|cause| self.failed("reading a row", &cause))
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
+        Box::pin(async move {
+            limits::check_query(query)?;
+            let rows = self.query_rows(query).await;
+            rows.map(|rows| query.page(rows)).map_err(|cause| self.failed("reading rows", &cause))
+        })
+    }
+
+    fn get_tallies<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        consistency: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Tallies>> {
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            let found = self.get_item(pk, sk, consistency, now).await;
+            found
+                .and_then(|item| item.map(tallies).transpose())
+                .map_err(|cause| self.failed("reading tallies", &cause))
+        })
+    }
+
+    fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        Box::pin(async move {
+            limits::check_tally(change)?;
+            let tallied = self.update_item(change).await;
+            tallied.map_err(|cause| self.failed("changing tallies", &cause))
         })
     }
 
@@ -70,24 +118,24 @@ impl Table for Items {
     }
 }
 
-impl Items {
-    /// Reads are strongly consistent. Half the price would buy a plan, an export or a cold start
-    /// that may miss what `apply` has just written, for rows that are read once a minute.
-    async fn rows(&self, pk: &str, now: u64) -> Result<Vec<Row>, String> {
-        let query = self.client.query().table_name(&self.name).consistent_read(true);
-        let mut items = query
-            .key_condition_expression("pk = :pk")
-            .filter_expression("attribute_not_exists(expires) OR expires > :now")
-            .expression_attribute_values(":pk", text(pk))
-            .expression_attribute_values(":now", number(now))
-            .into_paginator()
-            .items()
-            .send();
-        let mut rows = vec![];
-        while let Some(item) = items.next().await {
-            rows.push(row(item.map_err(|error| said(&error))?)?);
-        }
-        Ok(rows)
+impl DynamoTable {
+    /// Reads an item that has not expired.
+    async fn get_item(
+        &self,
+        pk: &str,
+        sk: &str,
+        consistency: Consistency,
+        now: u64,
+    ) -> Result<Option<Item>, String> {
+        let strong = consistency == Consistency::Strong;
+        let get = self.client.get_item().table_name(&self.name).consistent_read(strong);
+        let found =
+            get.set_key(Some(key(pk, sk))).send().await.map_err(|error| describe_error(&error))?;
+        let Some(item) = found.item else {
+            return Ok(None);
+        };
+        let expires = item::expires(&item)?;
+        Ok(expires.is_none_or(|expires| now < expires).then_some(item))
     }
 
     /// Makes one change, for half the price of a transaction.
@@ -96,23 +144,23 @@ impl Items {
             Change::Put(row) => {
                 let put = self.client.put_item().table_name(&self.name);
                 let done = put.set_item(Some(item(row))).send().await;
-                done.map(drop).map_err(|error| said(&error))
+                done.map(drop).map_err(|error| describe_error(&error))
             }
             Change::Delete { pk, sk } => {
                 let delete = self.client.delete_item().table_name(&self.name);
                 let done = delete.set_key(Some(key(pk, sk))).send().await;
-                done.map(drop).map_err(|error| said(&error))
+                done.map(drop).map_err(|error| describe_error(&error))
             }
         }
     }
 
-    /// Makes a group of changes in a transaction. The SDK marks it, so that a repeated attempt of
-    /// one that went through does nothing.
+    /// Makes a group of changes in a transaction. The SDK gives each transaction a token, so that a
+    /// repeated attempt of one that went through does nothing.
     async fn change_together(&self, group: &[&Change]) -> Result<(), String> {
-        let actions = group.iter().map(|it| self.action(it)).collect::<Result<_, _>>();
+        let actions = group.iter().map(|change| self.action(change)).collect::<Result<_, _>>();
         let actions = actions.map_err(|error| error.to_string())?;
         let transaction = self.client.transact_write_items().set_transact_items(Some(actions));
-        transaction.send().await.map(drop).map_err(|error| said(&error))
+        transaction.send().await.map(drop).map_err(|error| describe_error(&error))
     }
 
     fn action(&self, change: &Change) -> Result<TransactWriteItem, BuildError> {
@@ -133,69 +181,5 @@ impl Items {
     /// DynamoDB's own messages do not say which table they are about.
     fn failed(&self, doing: &'static str, cause: &str) -> StoreError {
         StoreError::new(doing, format!("{}: {cause}", self.name))
-    }
-}
-
-fn row(mut item: Item) -> Result<Row, String> {
-    let mut text = |name: &str| match item.remove(name) {
-        Some(AttributeValue::S(text)) => Ok(text),
-        _ => Err(format!("a row has no text in `{name}`")),
-    };
-    let (pk, sk, value) = (text("pk")?, text("sk")?, text("value")?);
-    let expires = match item.remove("expires") {
-        Some(AttributeValue::N(number)) => {
-            Some(number.parse().map_err(|error| format!("a row expires at {number}: {error}"))?)
-        }
-        _ => None,
-    };
-    Ok(Row { pk, sk, value, expires })
-}
-
-fn item(row: &Row) -> Item {
-    let mut item = key(&row.pk, &row.sk);
-    item.insert("value".to_owned(), text(&row.value));
-    if let Some(expires) = row.expires {
-        item.insert("expires".to_owned(), number(expires));
-    }
-    item
-}
-
-fn key(pk: &str, sk: &str) -> Item {
-    HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
-}
-
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
-/// Has a transaction tried again that met another one on the same row. The SDK gives those up.
-#[derive(Debug)]
-struct Conflicts;
-
-impl ClassifyRetry for Conflicts {
-    fn classify_retry(&self, attempt: &InterceptorContext) -> RetryAction {
-        let Some(Err(error)) = attempt.output_or_error() else {
-            return RetryAction::NoActionIndicated;
-        };
-        let refusal = error.as_operation_error().and_then(|it| it.downcast_ref());
-        match refusal {
-            Some(TransactWriteItemsError::TransactionCanceledException(canceled))
-                if canceled
-                    .cancellation_reasons()
-                    .iter()
-                    .any(|it| it.code() == Some("TransactionConflict")) =>
-            {
-                RetryAction::transient_error()
-            }
-            _ => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "transaction conflicts"
     }
 }

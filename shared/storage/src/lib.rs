@@ -1,18 +1,29 @@
-//! Memory between calls: rows in two tables, and secrets.
+//! Rows in two tables, and secrets: what the gateway keeps between calls.
 //!
-//! What a row means is not known here. A backend is one file and passes `tests/contract.rs`.
+//! What a row means is for the callers. A backend is one module, and passes `tests/contract.rs`.
 
 mod aws;
-pub mod aws_cli;
-mod connections;
+mod credentials;
 pub mod dynamodb;
+mod error;
+mod http_client;
 mod limits;
-pub mod secrets;
+pub mod memory;
+mod parameters;
+mod query;
+mod secret;
 mod signer;
 pub mod sqlite;
 mod table;
+mod tally;
 
-pub use aws::{Aws, Credentials, Patience};
-pub use secrets::{Parameters, Secret};
-pub use signer::{Signer, Unsigned};
-pub use table::{Change, Pending, Row, StoreError, Stores, Table};
+pub use aws::{Aws, Timeouts};
+pub use credentials::{Credentials, CredentialsProvider};
+pub use error::StoreError;
+pub use http_client::http_client;
+pub use parameters::Parameters;
+pub use query::{Consistency, Order, Page, Query};
+pub use secret::Secret;
+pub use signer::{Signer, UnsignedRequest};
+pub use table::{Change, Pending, Row, Stores, Table};
+pub use tally::{Condition, Tallied, Tallies, Tally};

@@ -1,31 +1,39 @@
-//! Proves a request to AWS to be ours, for those of its services that are called without its SDK.
+//! Signatures of requests to services of AWS that are called without its SDK.
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>. The path is
 //! encoded once more before it is signed, as every service but S3 wants it: an id with `%3A` in it
 //! is signed as `%253A`.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
 
-use crate::{aws::Credentials, secrets::Secret, table::StoreError};
+use crate::{
+    credentials::{CachedCredentials, Credentials, CredentialsProvider},
+    error::StoreError,
+    secret::Secret,
+};
 
-/// Who the process is in AWS, and where. Its keys stay the same for the life of the process.
+/// The region and the credentials of a process, as far as they are known. Clones share temporary
+/// credentials and renew them once.
 #[derive(Clone, Debug, Default)]
 pub struct Signer {
     region: Option<String>,
-    credentials: Option<Credentials>,
+    credentials: Option<Arc<CachedCredentials>>,
 }
 
-/// A request as far as it is signed.
+/// The parts of a request that are signed.
 #[derive(Clone, Copy, Debug)]
-pub struct Unsigned<'a> {
-    /// `GET`, `POST`.
+pub struct UnsignedRequest<'a> {
+    /// The method, such as `POST`.
     pub method: &'a str,
-    /// The whole address, encoded as it is sent.
+    /// The whole URL, encoded as it is sent.
     pub url: &'a str,
     /// The headers to be signed, `host` aside.
     pub headers: &'a [(&'a str, &'a str)],
@@ -33,18 +41,24 @@ pub struct Unsigned<'a> {
     pub body: &'a [u8],
     /// The service's name for signing, such as `bedrock`.
     pub service: &'a str,
-    /// Its region.
+    /// The region of the service.
     pub region: &'a str,
 }
 
 impl Signer {
-    /// What is known of either.
+    /// A signer with credentials that stay the same.
     pub fn new(region: Option<String>, credentials: Option<Credentials>) -> Self {
+        let credentials = credentials.map(|fixed| Arc::new(CachedCredentials::new(fixed.into())));
         Self { region, credentials }
     }
 
-    /// Whether there are keys to sign with.
-    pub fn is_able(&self) -> bool {
+    /// A signer with credentials that are renewed before they end.
+    pub fn with_provider(region: Option<String>, provider: CredentialsProvider) -> Self {
+        Self { region, credentials: Some(Arc::new(CachedCredentials::new(provider))) }
+    }
+
+    /// Whether there is a source of credentials to sign with.
+    pub fn has_credentials(&self) -> bool {
         self.credentials.is_some()
     }
 
@@ -53,18 +67,16 @@ impl Signer {
         self.region.as_deref()
     }
 
-    /// The headers that prove a request, at `now` in milliseconds since 1970.
-    pub fn sign(
+    /// Signs a request at `now`, in milliseconds since 1970. The result is the headers to add.
+    pub async fn sign(
         &self,
-        request: &Unsigned<'_>,
+        request: &UnsignedRequest<'_>,
         now: u64,
     ) -> Result<Vec<(&'static str, Secret)>, StoreError> {
-        let failed = |error: &dyn std::fmt::Display| {
-            StoreError::new("signing a request", format!("{}: {error}", request.service))
+        let Some(credentials) = &self.credentials else {
+            return Err(failed(request, &"there are no AWS credentials"));
         };
-        let credentials =
-            self.credentials.as_ref().ok_or_else(|| failed(&"there are no AWS credentials"))?;
-        let identity = credentials.for_sdk().into();
+        let identity = credentials.get(now).await?.into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(request.region)
@@ -72,16 +84,20 @@ impl Signer {
             .time(UNIX_EPOCH + Duration::from_millis(now))
             .settings(SigningSettings::default())
             .build()
-            .map_err(|error| failed(&error))?
+            .map_err(|error| failed(request, &error))?
             .into();
         let headers = request.headers.iter().copied();
         let body = SignableBody::Bytes(request.body);
         let signable = SignableRequest::new(request.method, request.url, headers, body)
-            .map_err(|error| failed(&error))?;
-        let signed = sign(signable, &parameters).map_err(|error| failed(&error))?;
+            .map_err(|error| failed(request, &error))?;
+        let signed = sign(signable, &parameters).map_err(|error| failed(request, &error))?;
         let (headers, _query) = signed.into_parts().0.into_parts();
-        Ok(headers.into_iter().map(|it| (it.name(), Secret::new(it.value()))).collect())
+        Ok(headers.into_iter().map(|header| (header.name(), Secret::new(header.value()))).collect())
     }
+}
+
+fn failed(request: &UnsignedRequest<'_>, cause: &dyn std::fmt::Display) -> StoreError {
+    StoreError::new("signing a request", format!("{}: {cause}", request.service))
 }
 
 #[cfg(test)]
@@ -91,7 +107,7 @@ mod tests {
     /// 2015-08-30T12:36:00Z, as in AWS's own examples.
     const NOW: u64 = 1_440_938_160_000;
 
-    const ROOT: Unsigned<'_> = Unsigned {
+    const ROOT: UnsignedRequest<'_> = UnsignedRequest {
         method: "GET",
         url: "https://example.amazonaws.com/",
         headers: &[],
@@ -100,24 +116,27 @@ mod tests {
         region: "us-east-1",
     };
 
-    fn signed(request: Unsigned<'_>, token: Option<&str>) -> Vec<(&'static str, String)> {
+    async fn signed(
+        request: UnsignedRequest<'_>,
+        token: Option<&str>,
+    ) -> Vec<(&'static str, String)> {
         let credentials = Credentials {
             access_key_id: "AKIDEXAMPLE".to_owned(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
             session_token: token.map(Secret::new),
         };
-        let headers = Signer::new(None, Some(credentials)).sign(&request, NOW).unwrap();
+        let headers = Signer::new(None, Some(credentials)).sign(&request, NOW).await.unwrap();
         headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
     }
 
     fn value<'a>(headers: &'a [(&'static str, String)], name: &str) -> &'a str {
-        headers.iter().find(|it| it.0 == name).unwrap().1.as_str()
+        headers.iter().find(|header| header.0 == name).unwrap().1.as_str()
     }
 
     /// Source: `get-vanilla` of AWS's test suite for signatures.
-    #[test]
-    fn a_request_is_signed_as_aws_signs_it() {
-        let headers = signed(ROOT, None);
+    #[tokio::test]
+    async fn a_request_is_signed_as_aws_signs_it() {
+        let headers = signed(ROOT, None).await;
         assert_eq!(value(&headers, "x-amz-date"), "20150830T123600Z");
         assert_eq!(
             value(&headers, "authorization"),
@@ -127,10 +146,10 @@ mod tests {
         );
     }
 
-    /// What botocore 1.44.5 makes of the same request.
-    #[test]
-    fn a_model_in_the_path_is_encoded_once_more_and_the_token_is_signed() {
-        let request = Unsigned {
+    /// Source: the signature that botocore 1.44.5 makes for the same request.
+    #[tokio::test]
+    async fn a_model_in_the_path_is_encoded_once_more_and_the_token_is_signed() {
+        let request = UnsignedRequest {
             method: "POST",
             url: "https://bedrock-runtime.eu-west-1.amazonaws.com/model/\
                   eu.anthropic.claude-haiku-4-5-20251001-v1%3A0/converse",
@@ -139,7 +158,7 @@ mod tests {
             service: "bedrock",
             region: "eu-west-1",
         };
-        let headers = signed(request, Some("the-token"));
+        let headers = signed(request, Some("the-token")).await;
         assert_eq!(value(&headers, "x-amz-security-token"), "the-token");
         assert_eq!(
             value(&headers, "authorization"),
@@ -149,14 +168,14 @@ mod tests {
         );
     }
 
-    #[test]
-    fn nobody_signs_nothing() {
-        let error = Signer::default().sign(&ROOT, NOW).unwrap_err().to_string();
+    #[tokio::test]
+    async fn without_credentials_nothing_is_signed() {
+        let error = Signer::default().sign(&ROOT, NOW).await.unwrap_err().to_string();
         assert!(error.contains("no AWS credentials"), "{error}");
     }
 
     #[test]
-    fn nothing_secret_is_shown() {
+    fn no_secret_is_printed() {
         let credentials = Credentials {
             access_key_id: "AKID".to_owned(),
             secret_access_key: Secret::new("hunter2"),

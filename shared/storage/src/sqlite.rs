@@ -1,75 +1,254 @@
 //! Both tables in one SQLite file, or in memory.
 //!
-//! A verb costs one hop to a thread that may block. Rows that expired are not read, and the next
-//! write removes them.
+//! One thread writes and two read, each with a connection of its own, so that neither a locked
+//! file nor a slow disk holds a thread of the runtime. Expired rows are not read, and later writes
+//! remove them.
+
+mod queue;
+mod reader;
+mod statements;
+mod writer;
 
 use std::{
-    fs,
-    path::Path,
+    fs, io,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use tokio::sync::oneshot;
 
+use self::{
+    queue::{Job, Queue, Refusal},
+    reader::ReadJob,
+    writer::{WriteJob, Writer},
+};
 use crate::{
+    error::StoreError,
     limits,
-    table::{Change, Pending, Row, StoreError, Stores, Table},
+    query::{Consistency, Page, Query},
+    table::{Change, Pending, Row, Stores, Table},
+    tally::{Tallied, Tallies, Tally},
 };
 
-/// How long a writer waits for another process's write.
-const BUSY: Duration = Duration::from_secs(5);
+const OPENING: &str = "opening the data file";
+const MUST_BE_WRITABLE: &str = "the file and its folder must be writable";
+const READING: &str = "reading rows";
+const WRITING: &str = "writing rows";
+const TALLYING: &str = "changing tallies";
 
-const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    CREATE TABLE IF NOT EXISTS config (
-        pk TEXT NOT NULL, sk TEXT NOT NULL, value TEXT NOT NULL, expires INTEGER,
-        PRIMARY KEY (pk, sk)
-    ) STRICT;
-    CREATE TABLE IF NOT EXISTS state (
-        pk TEXT NOT NULL, sk TEXT NOT NULL, value TEXT NOT NULL, expires INTEGER,
-        PRIMARY KEY (pk, sk)
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS config_expires ON config (expires) WHERE expires IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS state_expires ON state (expires) WHERE expires IS NOT NULL;
-";
+/// How many of its statements a connection keeps compiled: more than there are.
+const STATEMENTS: usize = 64;
+
+/// How to keep a file.
+#[derive(Clone, Copy, Debug)]
+pub struct SqliteOptions {
+    /// What survives a loss of power.
+    pub synchronous: Synchronous,
+    /// How long to wait for another process's write.
+    pub busy_timeout: Duration,
+}
+
+/// What survives a loss of power. Whatever was written survives the end of the process.
+///
+/// Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The last commits may be lost; the file stays whole.
+    #[default]
+    Normal,
+    /// Every commit survives, and waits for the disk.
+    Full,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { synchronous: Synchronous::Normal, busy_timeout: Duration::from_secs(5) }
+    }
+}
 
 /// Opens the tables in a file; the file and its folder are made if they are not there.
 pub fn open(path: &Path) -> Result<Stores, StoreError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(opening)?;
-    }
-    Connection::open(path).and_then(stores).map_err(opening)
+    open_with(path, SqliteOptions::default())
+}
+
+/// The same as [`open`], with options.
+pub fn open_with(path: &Path, options: SqliteOptions) -> Result<Stores, StoreError> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    folder.map_err(|error| failed_to_open(path, &error, MUST_BE_WRITABLE))?;
+    open_file(path, OpenFlags::empty(), options)
 }
 
 /// Opens tables that last as long as the returned value and its clones.
 pub fn in_memory() -> Result<Stores, StoreError> {
-    Connection::open_in_memory().and_then(stores).map_err(opening)
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // The VFS shares what is in memory between the connections that name it alike.
+    let name = format!("file:/lockgate-{}?vfs=memdb", NEXT.fetch_add(1, Ordering::Relaxed));
+    open_file(Path::new(&name), OpenFlags::SQLITE_OPEN_URI, SqliteOptions::default())
 }
 
-fn opening(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::new("opening the database", cause)
-}
-
-fn stores(connection: Connection) -> rusqlite::Result<Stores> {
-    connection.busy_timeout(BUSY)?;
-    connection.execute_batch(SCHEMA)?;
-    let file = Arc::new(File { connection: Mutex::new(connection), latest: AtomicU64::new(0) });
+fn open_file(path: &Path, flags: OpenFlags, options: SqliteOptions) -> Result<Stores, StoreError> {
+    let connections = Connections::open(path, flags, options)
+        .map_err(|error| failed_to_open(path, &error, remedy(&error)))?;
+    let file = File::start(path, connections)
+        .map_err(|error| failed_to_open(path, &error, "its threads cannot be started"))?;
+    let file = Arc::new(file);
     Ok(Stores {
         config: Arc::new(FileTable { file: Arc::clone(&file), name: "config" }),
         state: Arc::new(FileTable { file, name: "state" }),
     })
 }
 
+/// What an operator can do about a file that cannot be opened.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "it is damaged or not a SQLite database: move it away, or restore a copy of it"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has locked it"
+        }
+        _ => MUST_BE_WRITABLE,
+    }
+}
+
+fn failed_to_open(path: &Path, cause: &dyn std::error::Error, remedy: &str) -> StoreError {
+    StoreError::new(OPENING, format!("{}; {remedy}", about(path, cause)))
+}
+
+/// A failure with the file that it is about, which SQLite itself names now and then.
+fn about(path: &Path, cause: &dyn std::error::Error) -> String {
+    let (path, cause) = (path.display().to_string(), cause.to_string());
+    if cause.contains(&path) { cause } else { format!("{path}: {cause}") }
+}
+
+/// A file and the queues of its threads. The threads end when this is dropped.
 #[derive(Debug)]
 struct File {
-    connection: Mutex<Connection>,
-    /// The latest time a reader brought along; what expired by then is swept.
-    latest: AtomicU64,
+    path: PathBuf,
+    reads: Arc<Queue<ReadJob>>,
+    writes: Arc<Queue<WriteJob>>,
+    /// The latest time that a reader brought along; the writer removes what had expired by then.
+    latest: Arc<AtomicU64>,
+}
+
+/// The connections to a file: each thread has one of its own.
+struct Connections {
+    writer: Connection,
+    readers: Vec<Connection>,
+}
+
+impl Connections {
+    fn open(path: &Path, flags: OpenFlags, options: SqliteOptions) -> rusqlite::Result<Self> {
+        let mut writer = connect(path, flags, options)?;
+        prepare(&mut writer, options)?;
+        let readers = (0..reader::THREADS).map(|_| connect(path, flags, options));
+        Ok(Self { writer, readers: readers.collect::<rusqlite::Result<_>>()? })
+    }
+}
+
+impl File {
+    fn start(path: &Path, connections: Connections) -> io::Result<Self> {
+        let file = Self {
+            path: path.to_owned(),
+            reads: Arc::new(Queue::new(reader::CAPACITY)),
+            writes: Arc::new(Queue::new(writer::CAPACITY)),
+            latest: Arc::default(),
+        };
+        let writer = Writer {
+            connection: connections.writer,
+            queue: Arc::clone(&file.writes),
+            latest: Arc::clone(&file.latest),
+            path: path.to_owned(),
+        };
+        thread::Builder::new().name("sqlite-writer".to_owned()).spawn(|| writer.run())?;
+        for connection in connections.readers {
+            let queue = Arc::clone(&file.reads);
+            let thread = thread::Builder::new().name("sqlite-reader".to_owned());
+            thread.spawn(move || reader::run(&connection, &queue))?;
+        }
+        Ok(file)
+    }
+
+    /// Queues a job and waits for its outcome.
+    async fn submit<J: Job, T>(
+        &self,
+        doing: &'static str,
+        queue: &Queue<J>,
+        job: impl FnOnce(oneshot::Sender<Result<T, String>>) -> J,
+    ) -> Result<T, StoreError> {
+        let (caller, outcome) = oneshot::channel();
+        let full = "the file is locked or too slow, and too much waits for it already";
+        let refusal = match queue.push(job(caller)) {
+            Ok(()) => match outcome.await {
+                Ok(done) => return done.map_err(|cause| StoreError::new(doing, cause)),
+                Err(_) => "the thread of the data file has ended",
+            },
+            Err(Refusal::FirstFull) => {
+                tracing::warn!(file = %self.path.display(), "{doing} is refused: {full}");
+                full
+            }
+            Err(Refusal::Full) => full,
+            Err(Refusal::Closed) => "the thread of the data file has ended",
+        };
+        Err(StoreError::new(doing, format!("{}: {refusal}", self.path.display())))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags, options: SqliteOptions) -> rusqlite::Result<Connection> {
+    let flags = flags
+        | OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Makes the file ready: its log, how safely it is kept, its tables.
+fn prepare(connection: &mut Connection, options: SqliteOptions) -> rusqlite::Result<()> {
+    start_log(connection, options.busy_timeout)?;
+    let synchronous = match options.synchronous {
+        Synchronous::Normal => "NORMAL",
+        Synchronous::Full => "FULL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    statements::create_tables(&transaction)?;
+    transaction.commit()
+}
+
+/// Switches to the write-ahead log, in which readers and the writer do not wait for each other.
+///
+/// Where several processes open a new file at once, SQLite refuses the switch without waiting.
+fn start_log(connection: &Connection, timeout: Duration) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && waited < timeout =>
+            {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            done => return done,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -79,98 +258,90 @@ struct FileTable {
 }
 
 impl Table for FileTable {
-    fn query<'a>(&'a self, pk: &'a str, now: u64) -> Pending<'a, Vec<Row>> {
-        let (file, table, pk) = (Arc::clone(&self.file), self.name, pk.to_owned());
-        Box::pin(off_thread("reading rows", move || file.rows(table, &pk, now)))
+    fn get<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        _: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Row>> {
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            let (table, keys) = (self.name, (pk.to_owned(), sk.to_owned()));
+            let read = move |connection: &Connection| {
+                statements::read_row(connection, table, (&keys.0, &keys.1), now)
+            };
+            self.read(now, read).await
+        })
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
+        Box::pin(async move {
+            limits::check_query(query)?;
+            let (table, own) = (self.name, query.clone());
+            let rows = self
+                .read(query.now, move |connection| statements::read_rows(connection, table, &own));
+            rows.await.map(|rows| query.page(rows))
+        })
+    }
+
+    fn get_tallies<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        _: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Tallies>> {
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            let (table, keys) = (self.name, (pk.to_owned(), sk.to_owned()));
+            let read = move |connection: &Connection| {
+                statements::read_tallies(connection, table, (&keys.0, &keys.1), now)
+            };
+            self.read(now, read).await
+        })
+    }
+
+    fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {
+        Box::pin(async move {
+            limits::check_tally(change)?;
+            let (table, change) = (self.name, change.clone());
+            let job = |caller| WriteJob::Tally { table, change, caller };
+            self.file.submit(TALLYING, &self.file.writes, job).await
+        })
     }
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
         Box::pin(async move {
             for group in limits::groups(changes)? {
-                let (file, table) = (Arc::clone(&self.file), self.name);
-                let group: Vec<Change> = group.into_iter().cloned().collect();
-                off_thread("writing rows", move || file.change(table, &group)).await?;
+                let changes = group.into_iter().cloned().collect();
+                let table = self.name;
+                let job = |caller| WriteJob::Rows { table, changes, callers: vec![caller] };
+                self.file.submit(WRITING, &self.file.writes, job).await?;
             }
             Ok(())
         })
     }
 }
 
-impl File {
-    fn rows(&self, table: &str, pk: &str, now: u64) -> rusqlite::Result<Vec<Row>> {
-        self.latest.fetch_max(now, Ordering::Relaxed);
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT pk, sk, value, expires FROM {table}
-             WHERE pk = ?1 AND (expires IS NULL OR expires > ?2) ORDER BY sk"
-        ))?;
-        statement.query_map(params![pk, storable(now)], row)?.collect()
-    }
-
-    fn change(&self, table: &str, group: &[Change]) -> rusqlite::Result<()> {
-        let latest = self.latest.load(Ordering::Relaxed);
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let put = format!("INSERT OR REPLACE INTO {table} VALUES (?1, ?2, ?3, ?4)");
-        let delete = format!("DELETE FROM {table} WHERE pk = ?1 AND sk = ?2");
-        let sweep = format!("DELETE FROM {table} WHERE expires <= ?1");
-        for change in group {
-            match change {
-                Change::Put(row) => {
-                    let expires = row.expires.map(storable);
-                    let mut put = transaction.prepare_cached(&put)?;
-                    put.execute(params![row.pk, row.sk, row.value, expires])?
-                }
-                Change::Delete { pk, sk } => {
-                    transaction.prepare_cached(&delete)?.execute(params![pk, sk])?
-                }
-            };
-        }
-        transaction.prepare_cached(&sweep)?.execute([storable(latest)])?;
-        transaction.commit()
-    }
-}
-
-fn row(columns: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
-    let expires: Option<i64> = columns.get("expires")?;
-    Ok(Row {
-        pk: columns.get("pk")?,
-        sk: columns.get("sk")?,
-        value: columns.get("value")?,
-        expires: expires.map(i64::unsigned_abs),
-    })
-}
-
-/// SQLite's numbers have a sign; times beyond them are the end of time.
-fn storable(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
-}
-
-async fn off_thread<T: Send + 'static>(
-    doing: &'static str,
-    work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| StoreError::new(doing, error)),
-        Err(broken) => Err(StoreError::new(doing, broken)),
+impl FileTable {
+    fn read<T: Send + 'static>(
+        &self,
+        now: u64,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Pending<'_, T> {
+        self.file.latest.fetch_max(now, Ordering::Relaxed);
+        let path = self.file.path.clone();
+        let job = |caller: oneshot::Sender<Result<T, String>>| {
+            ReadJob(Box::new(move |connection| {
+                let outcome = read(connection);
+                let outcome = outcome.map_err(|error| about(&path, &error));
+                drop(caller.send(outcome));
+            }))
+        };
+        Box::pin(self.file.submit(READING, &self.file.reads, job))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_next_write_removes_what_a_reader_found_expired() {
-        let table = in_memory().unwrap().state;
-        let row = |sk: &str, expires| {
-            let text = |it: &str| it.to_owned();
-            Change::Put(Row { pk: text("a"), sk: text(sk), value: text(""), expires })
-        };
-        table.write(&[row("past", Some(10)), row("ahead", Some(11))]).await.unwrap();
-        assert_eq!(table.query("a", 10).await.unwrap().len(), 1);
-        table.write(&[row("new", None)]).await.unwrap();
-        let left = table.query("a", 0).await.unwrap();
-        assert_eq!(left.into_iter().map(|it| it.sk).collect::<Vec<_>>(), ["ahead", "new"]);
-    }
-}
+mod tests;

@@ -1,8 +1,16 @@
-//! The few verbs that every backend has, over one flat table.
+//! The verbs that every backend has, over one flat table of rows.
+//!
+//! What a row means is for the callers. `tests/contract.rs` holds every backend to this page.
 
-use std::{fmt, future::Future, iter, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-/// What a verb gives: a future that can be held behind `dyn Table`.
+use crate::{
+    error::StoreError,
+    query::{Consistency, Page, Query},
+    tally::{Tallied, Tallies, Tally},
+};
+
+/// The future of a verb, which can be held behind `dyn Table`.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// One row of a table.
@@ -10,30 +18,30 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + S
 pub struct Row {
     /// The partition: rows that are read together.
     pub pk: String,
-    /// The row's place within its partition; rows come back in this order.
+    /// The key within the partition; rows are ordered by its bytes.
     pub sk: String,
-    /// What the row holds, as JSON text.
+    /// What the row holds, as JSON text. Empty for a row that only `tally` has written.
     pub value: String,
-    /// When the row stops being true, in seconds since 1970. Absent: never.
+    /// When the row ends, in seconds since 1970. Absent: never.
     pub expires: Option<u64>,
 }
 
 /// One change of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Writes a row, over the one with the same keys.
+    /// Writes a row over the one with the same keys, tallies included.
     Put(Row),
     /// Removes a row, if it is there.
     Delete {
         /// The partition.
         pk: String,
-        /// The place within it.
+        /// The key within the partition.
         sk: String,
     },
 }
 
 impl Change {
-    /// The partition, and the place within it.
+    /// The partition and the key within it.
     pub(crate) fn keys(&self) -> (&str, &str) {
         match self {
             Self::Put(row) => (&row.pk, &row.sk),
@@ -43,71 +51,62 @@ impl Change {
 }
 
 /// A table of rows that outlives the process.
+///
+/// Every verb may fail after the store made the change: a response can be lost. A caller that
+/// must know writes an id with `tally` and looks for it.
 pub trait Table: fmt::Debug + Send + Sync {
-    /// Every row of a partition that has not expired at `now` (seconds since 1970), in order of `sk`.
-    fn query<'a>(&'a self, pk: &'a str, now: u64) -> Pending<'a, Vec<Row>>;
+    /// Reads one row, unless it has expired at `now` (seconds since 1970).
+    fn get<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        consistency: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Row>>;
+
+    /// Reads rows of one partition, in order of `sk`, without those that have expired.
+    fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page>;
+
+    /// Reads the numbers and notes of one row, unless the row has expired at `now`.
+    fn get_tallies<'a>(
+        &'a self,
+        pk: &'a str,
+        sk: &'a str,
+        consistency: Consistency,
+        now: u64,
+    ) -> Pending<'a, Option<Tallies>>;
+
+    /// Changes numbers and notes of one row if all conditions hold, in one atomic step. The row is
+    /// made if it is not there; its `value` stays as it is.
+    ///
+    /// Stores remove expired rows late, so a row that has expired may still count as there.
+    fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied>;
 
     /// Makes all changes or none. Beyond 100 changes this holds for each group of 100, in order.
     ///
     /// A row may have 400 KB with its keys, a group 4 MB; a partition's name has 1 to 2048 bytes
-    /// and a row's place 1 to 1024. Nothing is written when one change breaks this. Of several
-    /// changes of one row the last wins.
+    /// and a row's key within it 1 to 1024. Nothing is written when one change breaks this. Of
+    /// several changes of one row the last wins.
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()>;
+
+    /// Writes one row over the one with the same keys.
+    fn put(&self, row: Row) -> Pending<'_, ()> {
+        Box::pin(async move { self.write(&[Change::Put(row)]).await })
+    }
+
+    /// Removes one row, if it is there.
+    fn delete<'a>(&'a self, pk: &'a str, sk: &'a str) -> Pending<'a, ()> {
+        Box::pin(async move {
+            self.write(&[Change::Delete { pk: pk.to_owned(), sk: sk.to_owned() }]).await
+        })
+    }
 }
 
 /// The two tables of a gateway.
 #[derive(Clone, Debug)]
 pub struct Stores {
-    /// What operators decide: read by every call's process, written by operators only.
+    /// What operators decide: read by every process, written by operators only.
     pub config: Arc<dyn Table>,
-    /// What calls leave behind; rows expire.
+    /// What calls leave behind; most rows expire.
     pub state: Arc<dyn Table>,
-}
-
-/// Why a store could not do what it was asked. The text is for the log, never for a client, and
-/// holds the whole chain of causes.
-pub struct StoreError {
-    doing: &'static str,
-    cause: Box<dyn std::error::Error + Send + Sync>,
-}
-
-impl StoreError {
-    /// A failure while `doing` something, such as "reading the configuration".
-    pub fn new(
-        doing: &'static str,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
-        Self { doing, cause: cause.into() }
-    }
-}
-
-/// An error and all that led to it, outermost first.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    for cause in iter::successors(error.source(), |it| it.source()) {
-        let cause = cause.to_string();
-        if !text.ends_with(&cause) {
-            text = text + ": " + &cause;
-        }
-    }
-    text
-}
-
-/// The same as what is displayed: a cause's own could print the bytes of an answer, secrets too.
-impl fmt::Debug for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.doing, chain(&*self.cause))
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.cause)
-    }
 }

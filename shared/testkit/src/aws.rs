@@ -1,14 +1,14 @@
-//! AWS for tests: a real emulator, and one that answers only what it is told.
+//! AWS for tests: two emulators, and a server that gives prepared responses only.
 //!
-//! The emulator is MiniStack, one process for each process of tests. It dies with them, even when
-//! they are killed. Nothing is signed here; MiniStack does not check, but takes the region from
-//! the signature.
+//! The emulators are MiniStack, for all of AWS, and DynamoDB Local, which is AWS's own code. Each
+//! has one process for each process of tests, and dies with it, even when that is killed. Nothing
+//! is signed here; neither checks, but both take the region from the signature.
 
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
     thread,
@@ -18,7 +18,10 @@ use std::{
 use serde_json::json;
 
 /// Starts a program, and ends it when standard input does: when we let go of it, or die.
-const WATCHDOG: &str = r#""$0" & read _; kill $!; wait $!"#;
+const WATCHDOG: &str = r#""$0" "$@" & read _; kill $!; wait $!"#;
+
+/// How a response begins that reports success.
+const OK: &str = "HTTP/1.1 200 ";
 
 /// How often we ask whether the emulator is up, and for how long.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -49,28 +52,61 @@ pub struct Tables {
 }
 
 impl Aws {
-    /// The one that all tests of this process share. Each test makes its own tables in it.
+    /// The MiniStack that all tests of this process share. Each test makes its own tables in it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Aws> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
-    /// One of the test's own, to be stopped while the test goes on.
+    /// A MiniStack of the test's own, to be stopped while the test goes on.
     pub fn start() -> Self {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/bin/ministack");
-        assert!(program.exists(), "these tests need an AWS emulator: run `make .venv` first");
+        let program = in_repository(".venv/bin/ministack");
         let port = free_port();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let watchdog = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", WATCHDOG])
             .arg(program)
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            .env("LOG_LEVEL", "ERROR")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("a shell starts");
+            .env("LOG_LEVEL", "ERROR");
+        Self::launch(&mut command, port)
+    }
+
+    /// The DynamoDB Local that all tests of this process share. None, with the reason on standard
+    /// error, where there is no Java to run it.
+    pub fn shared_dynamodb_local() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Aws>> = OnceLock::new();
+        SHARED.get_or_init(Self::start_dynamodb_local).as_ref()
+    }
+
+    fn start_dynamodb_local() -> Option<Self> {
+        let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
+        if let Err(error) = java {
+            let reason = "skipped: DynamoDB Local needs Java, and `java` cannot be started";
+            drop(writeln!(io::stderr(), "{reason}: {error}"));
+            return None;
+        }
+        let folder = in_repository(
+            "shared/storage/tests/dynamodb-local/node_modules/amplify-dynamodb-simulator/emulator",
+        );
+        let libraries =
+            format!("-Djava.library.path={}", folder.join("DynamoDBLocal_lib").display());
+        let port = free_port();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", WATCHDOG, "java", "-Xmx256m", &libraries, "-jar"])
+            .arg(folder.join("DynamoDBLocal.jar"))
+            .args(["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &port.to_string()])
+            // It writes a file about itself where it is started.
+            .current_dir(std::env::temp_dir())
+            .stderr(Stdio::null());
+        Some(Self::launch(&mut command, port))
+    }
+
+    fn launch(command: &mut Command, port: u16) -> Self {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let watchdog =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a shell starts");
         let aws = Self {
             endpoint_url: format!("http://{address}"),
             region: "eu-west-1",
@@ -115,6 +151,11 @@ impl Aws {
     }
 
     fn dynamodb(&self, operation: &str, body: &serde_json::Value) {
+        let answer = self.call_dynamodb(operation, body).expect("the emulator answers");
+        assert!(answer.starts_with(OK), "{operation} failed: {answer}");
+    }
+
+    fn call_dynamodb(&self, operation: &str, body: &serde_json::Value) -> io::Result<String> {
         let head = format!(
             "POST / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
              content-type: application/x-amz-json-1.0\r\n\
@@ -123,22 +164,17 @@ impl Aws {
              SignedHeaders=host, Signature=none\r\n",
             self.address, self.access_key_id, self.region,
         );
-        let answer = self.ask(&head, &body.to_string()).expect("the emulator answers");
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{operation} failed: {answer}");
+        self.ask(&head, &body.to_string())
     }
 
     fn wait_until_up(&self) {
-        let health = format!(
-            "GET /_ministack/health HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
-            self.address
-        );
         for _ in 0..LOOKS {
-            if self.ask(&health, "").is_ok_and(|it| it.starts_with("HTTP/1.1 200 ")) {
+            if self.call_dynamodb("ListTables", &json!({})).is_ok_and(|it| it.starts_with(OK)) {
                 return;
             }
             thread::sleep(LOOK_EVERY);
         }
-        panic!("MiniStack did not come up at {}", self.address);
+        panic!("no emulator came up at {}", self.address);
     }
 
     fn ask(&self, head: &str, body: &str) -> io::Result<String> {
@@ -155,6 +191,13 @@ impl Drop for Aws {
         drop(self.watchdog.stdin.take());
         self.watchdog.wait().expect("the shell ends when its input does");
     }
+}
+
+/// A file or folder of the repository that `make .venv` has put there.
+fn in_repository(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    assert!(path.exists(), "these tests need {}: run `make .venv` first", path.display());
+    path
 }
 
 /// A port that nobody listens on at this moment.

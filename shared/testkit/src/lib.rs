@@ -11,9 +11,11 @@ pub mod hostile;
 pub mod lockgate;
 pub mod openai;
 pub mod provider;
+pub mod proxy;
 pub mod runtime;
 pub mod sockets;
 pub mod strict;
+pub mod tls;
 
 mod body;
 mod server;

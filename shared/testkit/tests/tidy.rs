@@ -19,6 +19,8 @@ mod lock;
 mod pages;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/words.rs"]
+mod words;
 
 /// Fails with every complaint at once.
 fn nothing(complaints: &[String]) {

@@ -1,5 +1,5 @@
 use config::{read, rows::from_rows};
-use storage::{Aws, Credentials, Patience, sqlite};
+use storage::{Aws, Credentials, Query, Timeouts, sqlite};
 
 use super::*;
 
@@ -23,7 +23,7 @@ impl Account {
         };
         let mut aws = Aws::new(emulator.region, credentials);
         aws.endpoint_url = Some(emulator.endpoint_url.clone());
-        aws.patience = Patience::OPERATOR;
+        aws.timeouts = Timeouts::OPERATOR;
         Self { stores: sqlite::in_memory().unwrap(), parameters: Parameters::new(&aws), prefix }
     }
 
@@ -38,7 +38,11 @@ impl Account {
     }
 
     async fn config(&self) -> Option<Config> {
-        from_rows(&self.stores.config.query(PARTITION, 0).await.unwrap(), &KINDS).ok()
+        from_rows(
+            &self.stores.config.query(&Query::partition(PARTITION, 0)).await.unwrap().rows,
+            &KINDS,
+        )
+        .ok()
     }
 
     async fn secrets(&self) -> Vec<String> {
@@ -86,4 +90,13 @@ async fn pruning_leaves_what_the_file_names() {
     assert_eq!(account.secrets().await, ["/pruned/providers/q"]);
     assert_eq!(account.config().await.unwrap().providers.len(), 1);
     assert_eq!(account.apply(smaller, "hidden", PRUNE).await, "nothing to change\n");
+}
+
+#[tokio::test]
+async fn a_reference_to_nothing_is_named_and_no_reason_to_stop() {
+    let account = Account::new("/dangling");
+    let file = "providers:\n- {name: q, type: ollama, api_key: 'ssm:/nobody/knows'}\n";
+    let shown = account.apply(file, "hidden", ONCE).await;
+    assert!(shown.contains("! parameter /nobody/knows is missing or may not be read"), "{shown}");
+    assert!(shown.ends_with("applied\n"), "{shown}");
 }

@@ -6,7 +6,7 @@ use testkit::lockgate::Lockgate;
 use testkit::provider::{Fake, Seen, Step};
 
 use crate::support::{
-    KEY, ask, ask_with, chunks_of, hello, hello_streamed, only, program, provider, refused, serve,
+    KEY, ask, ask_with, chunks_of, hello, hello_streamed, only, program, provider, refused,
     text_in, text_of, trail,
 };
 
@@ -109,7 +109,9 @@ async fn without_a_key_or_a_role_the_next_provider_is_asked() {
         fake.url(),
         next.url()
     );
-    let gateway = serve(&yaml).await;
+    let setup = program().config(&yaml).variable("AWS_EC2_METADATA_DISABLED", "true");
+    let gateway = setup.start().await;
+    gateway.logged("are skipped: the AWS region is not known").await;
     let body: Value = ask(&gateway, &hello("both")).await.json().await.unwrap();
     assert_eq!(trail(&body["x_gateway"])[1], "next success 200");
     let why = body["x_gateway"]["attempts"][0]["message"].as_str().unwrap();

@@ -20,7 +20,8 @@ async fn preflight(gateway: &Lockgate, origin: &str, path: &str) -> Answer {
 async fn a_preflight_is_answered_without_a_key() {
     let first = provider().await;
     let gateway = before(&first, "").await;
-    for path in [CHAT, "/v1/messages", "/v1beta/models/m:generateContent", "/v1/models", "/responses"]
+    for path in
+        [CHAT, "/v1/messages", "/v1beta/models/m:generateContent", "/v1/models", "/responses"]
     {
         let answer = preflight(&gateway, "http://localhost:3000", path).await;
         assert_eq!(answer.status, 204, "{path}");

@@ -1,196 +1,229 @@
-//! Bounds on connections: what says nothing is closed, and what is too much makes room.
+//! How the gateway connects to providers: proxies, private roots, time limits, kept connections.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use testkit::lockgate::Lockgate;
-use testkit::openai;
-use testkit::provider::{Answer, Fake, Step};
+use testkit::provider::{Answer, Fake};
+use testkit::proxy::Proxy;
+use testkit::tls::TlsFront;
 
-use crate::support::{KEY, ask, before, hello, hello_streamed, provider};
+use crate::support::{KEY, ask, hello, only, program, provider, refused, text_of, trail, yaml};
 
-fn connect(gateway: &Lockgate) -> TcpStream {
-    TcpStream::connect(gateway.url().trim_start_matches("http://")).unwrap()
+/// A name that only the proxy of a test can resolve.
+const HIDDEN: &str = "provider.test";
+const HIDDEN_HTTPS: &str = "provider.test:443";
+
+fn authority(fake: &Fake) -> String {
+    fake.url().trim_start_matches("http://").to_owned()
 }
 
-/// Sends bytes on a connection of their own, and reads until the gateway closes it.
-async fn exchange(gateway: &Lockgate, bytes: impl Into<Vec<u8>>) -> String {
-    let mut socket = connect(gateway);
-    let bytes = bytes.into();
-    let read = tokio::task::spawn_blocking(move || {
-        socket.write_all(&bytes).unwrap();
-        read_to_end(&mut socket)
-    });
-    read.await.unwrap()
+/// A provider behind TLS that is called `provider.test`, and a proxy that leads to it.
+async fn hidden_provider() -> (Fake, TlsFront, Proxy) {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &[HIDDEN]);
+    let proxy = Proxy::start(&[(HIDDEN_HTTPS, &front.address().to_string())]);
+    (fake, front, proxy)
 }
 
-/// Everything until the end, whether the connection was closed or reset.
-fn read_to_end(socket: &mut TcpStream) -> String {
-    let mut read = vec![];
-    drop(socket.read_to_end(&mut read));
-    String::from_utf8_lossy(&read).into_owned()
-}
-
-/// A request up to its body, of which this many bytes are announced.
-fn head(length: usize) -> String {
-    format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-api-key: {KEY}\r\n\
-         content-length: {length}\r\n\r\n"
-    )
-}
-
-fn request(body: &str) -> String {
-    head(body.len()) + body
+/// A gateway before the provider `first` at a URL, which trusts the root of `front`.
+async fn gateway(url: &str, front: &TlsFront, top: &str, of_provider: &str) -> Lockgate {
+    let yaml = format!(
+        "api_key: {KEY}\nca_file: ca.pem\n{top}\nproviders:\n  \
+         - {{ name: first, base_url: \"{url}\"{of_provider} }}\n"
+    );
+    program().config(&yaml).file("ca.pem", front.ca_pem()).start().await
 }
 
 #[tokio::test]
-async fn a_connection_that_sends_no_request_is_closed() {
-    let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 200ms }").await;
-    for bytes in ["", "PRI * HT", "GET /health HTTP/1.1\r\nhost: ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
-    {
-        let read = exchange(&gateway, bytes).await;
-        assert!(!read.starts_with("HTTP/1.1 2"), "{bytes:?}: {read}");
+async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let top = format!("proxy: http://us:pw@{}", proxy.address());
+    let gateway = gateway("https://provider.test", &front, &top, "").await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    let seen = &proxy.seen()[0];
+    assert_eq!((&*seen.how, &*seen.target), ("CONNECT", HIDDEN_HTTPS));
+    assert_eq!(seen.authorization.as_deref(), Some("Basic dXM6cHc="));
+}
+
+#[tokio::test]
+async fn a_provider_may_have_a_proxy_of_its_own_and_the_name_is_the_proxys_to_resolve() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let of_provider = format!(", proxy: \"socks5h://us:pw@{}\"", proxy.address());
+    let gateway = gateway("https://provider.test", &front, "", &of_provider).await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    let seen = &proxy.seen()[0];
+    assert_eq!((&*seen.how, &*seen.target), ("SOCKS5", HIDDEN_HTTPS));
+    assert_eq!(seen.authorization.as_deref(), Some("us:pw"));
+}
+
+#[tokio::test]
+async fn a_provider_may_be_called_without_the_proxy() {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
+    let proxy = Proxy::start(&[]);
+    let top = format!("proxy: http://{}", proxy.address());
+    let url = format!("https://{}", front.address());
+    let gateway = gateway(&url, &front, &top, ", proxy: none").await;
+    assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+    assert!(proxy.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_environments_proxies_are_used_but_for_hosts_of_no_proxy() {
+    let (hidden, open) = (provider().await, provider().await);
+    let proxy = Proxy::start(&[("provider.test:80", &authority(&hidden))]);
+    let providers = [("hidden", "http://provider.test"), ("open", &*open.url())];
+    let gateway = program()
+        .config(&yaml(&providers, ""))
+        .variable("HTTP_PROXY", &format!("http://{}", proxy.address()))
+        .variable("NO_PROXY", "127.0.0.0/8")
+        .start()
+        .await;
+    for model in ["hidden/m", "open/m"] {
+        assert_eq!(text_of(ask(&gateway, &hello(model)).await).await, "Hi");
     }
+    let targets: Vec<String> = proxy.seen().into_iter().map(|it| it.target).collect();
+    assert_eq!(targets, ["http://provider.test/v1/chat/completions"]);
+    assert_eq!(only(&open).target, "/v1/chat/completions");
 }
 
 #[tokio::test]
-async fn a_connection_without_a_call_is_kept_for_a_while_and_then_closed() {
-    let first = provider().await;
-    let gateway = before(&first, "server: { keep_alive_timeout: 200ms }").await;
-    let read = exchange(&gateway, request(&hello("first/m").to_string())).await;
-    assert!(read.starts_with("HTTP/1.1 200"), "{read}");
+async fn https_goes_through_the_environments_proxy_for_https() {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let yaml = format!(
+        "api_key: {KEY}\nca_file: ca.pem\nproviders: [{{ name: first, base_url: \"https://{HIDDEN}\" }}]"
+    );
+    let program = program().config(&yaml).file("ca.pem", front.ca_pem());
+    let gateway = program.variable("https_proxy", &format!("http://{}", proxy.address())).start();
+    assert_eq!(text_of(ask(&gateway.await, &hello("first/m")).await).await, "Hi");
+    assert_eq!(proxy.seen()[0].target, HIDDEN_HTTPS);
 }
 
 #[tokio::test]
-async fn a_head_that_stops_after_a_call_is_closed() {
-    let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 300ms, keep_alive_timeout: 1h }").await;
-    let mut socket = connect(&gateway);
-    let read = tokio::task::spawn_blocking(move || {
-        socket.write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
-        let mut read = [0; 1024];
-        let length = socket.read(&mut read).unwrap();
-        assert!(read[..length].starts_with(b"HTTP/1.1 200"));
-        socket.write_all(b"GET /health HT").unwrap();
-        read_to_end(&mut socket)
-    });
-    assert!(!read.await.unwrap().contains("200"));
+async fn a_certificate_of_an_unknown_root_is_not_trusted() {
+    let fake = provider().await;
+    let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
+    let url = format!("https://{}", front.address());
+    let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
+    assert!(fake.seen().is_empty());
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_refused() {
-    let first = provider().await;
-    let limits = "server: { body_timeout: 200ms, keep_alive_timeout: 200ms }";
-    let gateway = before(&first, limits).await;
-    let read = exchange(&gateway, head(1000) + "{\"model\":").await;
-    assert!(read.starts_with("HTTP/1.1 400"), "{read}");
-    assert!(read.contains("No byte of the request body came for 200ms"), "{read}");
-    assert!(first.seen().is_empty());
+async fn a_root_that_cannot_be_read_makes_only_its_provider_unusable() {
+    let second = provider().await;
+    let yaml = format!(
+        "api_key: {KEY}\nproviders:\n  - {{ name: first, base_url: 'http://127.0.0.1:1', ca_file: none.pem }}\n  \
+         - {{ name: second, base_url: '{}' }}\n{}",
+        second.url(),
+        crate::support::BOTH
+    );
+    let gateway = program().config(&yaml).start().await;
+    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(trail(&answer["x_gateway"]), ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_response_is_closed() {
-    let first = Fake::start().await;
-    let text = "x".repeat(100_000);
-    first.answers([Answer::stream((0..400).map(|_| openai::chunk(&text)).chain([Step::Hang]))]);
-    let gateway = before(&first, "server: { write_timeout: 300ms }").await;
-    let mut socket = connect(&gateway);
-    socket.write_all(request(&hello_streamed("first/m").to_string()).as_bytes()).unwrap();
-    assert!(first.cancelled().await);
-    gateway.logged("outcome=\"canceled\"").await;
+async fn silence_in_the_handshake_ends_with_the_connect_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = provider().await;
+    let first = format!("https://{}", silent.local_addr().unwrap());
+    let rest = format!("connect_timeout: 100ms\n{}", crate::support::BOTH);
+    let providers = [("first", &*first), ("second", &*second.url())];
+    let gateway = program().config(&yaml(&providers, &rest)).start().await;
+    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(trail(&answer["x_gateway"]), ["first timeout null", "second success 200"]);
 }
 
-#[tokio::test]
-async fn the_idlest_connection_makes_room_for_another() {
-    for limit in ["max_connections: 2", "max_connections_per_address: 2"] {
-        let first = provider().await;
-        let gateway = before(&first, &format!("server: {{ {limit}, head_timeout: 1h }}")).await;
-        let mut idlest = connect(&gateway);
-        let closed = tokio::task::spawn_blocking(move || read_to_end(&mut idlest));
-        let _other = connect(&gateway);
-        assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
-        assert_eq!(closed.await.unwrap(), "");
+/// How many connections five calls take with these options.
+async fn connections_of_five_calls(pool: &str, pause: Duration) -> usize {
+    let (_fake, front, proxy) = hidden_provider().await;
+    let top = format!("proxy: http://{}\n{pool}", proxy.address());
+    let gateway = gateway("https://provider.test", &front, &top, "").await;
+    for _ in 0..5 {
+        assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
+        tokio::time::sleep(pause).await;
     }
+    proxy.seen().len()
 }
 
 #[tokio::test]
-async fn an_http2_connection_has_few_streams_and_a_small_table() {
-    let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 300ms }").await;
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    let mut socket = connect(&gateway);
-    let settings = tokio::task::spawn_blocking(move || {
-        socket.write_all(&bytes).unwrap();
-        let mut header = [0; 9];
-        socket.read_exact(&mut header).unwrap();
-        assert_eq!(header[3], 4, "{header:?}");
-        let mut payload = vec![0; usize::from(header[2])];
-        socket.read_exact(&mut payload).unwrap();
-        payload
-    });
-    let settings = settings.await.unwrap();
-    let setting = |wanted: u8| {
-        let found = settings.chunks(6).find(|setting| setting[1] == wanted).unwrap();
-        u32::from_be_bytes([found[2], found[3], found[4], found[5]])
-    };
-    // SETTINGS_HEADER_TABLE_SIZE, MAX_CONCURRENT_STREAMS and MAX_HEADER_LIST_SIZE of RFC 9113.
-    assert_eq!((setting(1), setting(3), setting(6)), (1024, 32, 65_536));
+async fn connections_are_kept_as_the_pool_says() {
+    let pause = Duration::from_millis(50);
+    assert_eq!(connections_of_five_calls("", pause).await, 1);
+    let none = "pool: { max_idle_per_host: 0 }";
+    assert_eq!(connections_of_five_calls(none, Duration::ZERO).await, 5);
+    assert_eq!(connections_of_five_calls("pool: { idle_timeout: 1ms }", pause).await, 5);
 }
 
-#[tokio::test]
-async fn a_request_must_name_one_host() {
-    let first = provider().await;
-    let gateway = before(&first, "server: { keep_alive_timeout: 100ms }").await;
-    for hosts in ["", "host: a\r\nhost: b\r\n"] {
-        let read = exchange(&gateway, format!("GET /health HTTP/1.1\r\n{hosts}\r\n")).await;
-        assert!(read.starts_with("HTTP/1.1 400"), "{read}");
-    }
-    let read = exchange(&gateway, "GET /health HTTP/1.0\r\n\r\n").await;
-    assert!(read.starts_with("HTTP/1.0 200"), "{read}");
+/// What a provider does with the second request on a connection.
+#[derive(Clone, Copy)]
+enum Second {
+    /// It resets the connection with the request unread.
+    Reset,
+    /// It ended its side before the request came.
+    End,
 }
 
-#[tokio::test]
-async fn a_client_that_leaves_unread_bytes_behind_cancels_its_call() {
-    let first = Fake::start().await;
-    first.answers([Answer::hang()]);
-    let gateway = before(&first, "server: { keep_alive_timeout: 400ms }").await;
-    let mut socket = connect(&gateway);
-    let one = request(&hello("first/m").to_string());
-    socket.write_all((one.clone() + &one).as_bytes()).unwrap();
-    first.asked(1).await;
-    drop(socket);
-    assert!(first.cancelled().await);
-}
-
-#[tokio::test]
-async fn memory_for_bodies_is_bounded() {
-    let (first, held) = (Fake::start().await, testkit::provider::Gate::new());
-    let answer = [Step::Gate(held.clone()), Step::text("{\"choices\":[{\"message\":{}}]}")];
-    let answer = Answer::stream(answer).header("content-type", "application/json");
-    first.answers([answer, openai::completion("Hi")]);
-    let gateway = before(&first, "server: { max_memory_bytes: 1000000 }").await;
-    let mut question = hello("first/m");
-    question["messages"][0]["content"] = "x".repeat(600_000).into();
-
-    let url = format!("{}/v1/chat/completions", gateway.url());
-    let held_question = question.clone();
-    let call = tokio::spawn(async move {
-        let answer = testkit::client::post_json(&url, KEY, &held_question).await.unwrap();
-        (answer.status, answer.bytes().await.unwrap())
-    });
-    first.asked(1).await;
-    let refused = ask(&gateway, &question).await;
-    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
-    held.open();
-    assert_eq!(call.await.unwrap().0, 200);
-    // The connection of the first call may take a moment to end.
-    for _ in 0..200 {
-        if ask(&gateway, &question).await.status == 200 {
-            return;
+/// A provider whose connections take one request each, and how many it has read.
+fn provider_that_closes(second: Second) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let read = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&read);
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            serve_one(socket.unwrap(), second, &counter);
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    });
+    (url, read)
+}
+
+fn serve_one(mut socket: TcpStream, second: Second, read: &AtomicUsize) {
+    let mut request = vec![];
+    while !request.ends_with(b"}") {
+        let mut part = [0; 4096];
+        let length = socket.read(&mut part).unwrap();
+        request.extend_from_slice(&part[..length]);
     }
-    panic!("the memory of a call that is over did not come back");
+    read.fetch_add(1, Ordering::Relaxed);
+    let body = r#"{"id":"1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}]}"#;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
+    write!(socket, "{head}: {}\r\n\r\n{body}", body.len()).unwrap();
+    // The next request, or the end of the test. To close with something unread is to reset.
+    if socket.peek(&mut [0]).is_ok_and(|length| 0 < length)
+        && let Second::End = second
+    {
+        socket.shutdown(Shutdown::Write).unwrap();
+        drop(socket.peek(&mut [0; 65536]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test]
+async fn a_request_on_a_connection_that_was_just_closed_is_sent_once_more() {
+    for second in [Second::Reset, Second::End] {
+        let (url, read) = provider_that_closes(second);
+        let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
+        for _ in 0..3 {
+            let answer = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
+            assert_eq!(trail(&answer["x_gateway"]), ["first success 200"], "{answer}");
+        }
+        assert_eq!(read.load(Ordering::Relaxed), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_read_on_a_new_connection_is_not_sent_again() {
+    let first = Fake::start().await;
+    first.answers([Answer::close()]);
+    let gateway = program().config(&yaml(&[("first", &first.url())], "")).start().await;
+    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
+    only(&first);
 }

@@ -85,7 +85,7 @@ async fn who_does_not_embed_is_passed_over() {
         refused(embed(&gateway, r#"{"model":"first/m","input":"a"}"#).await).await;
     assert_eq!(
         (status, &error["message"]),
-        (400, &json!("Provider first: it has no endpoint for this"))
+        (400, &json!("Provider first: has no endpoint for this"))
     );
 }
 

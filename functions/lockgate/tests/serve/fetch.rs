@@ -41,7 +41,7 @@ async fn why(fetch: &str, urls: &[&str]) -> Vec<String> {
         assert_eq!(error["param"], "messages[].content[].image_url", "{url}");
         let message = error["message"].as_str().unwrap();
         assert!(!message.contains("secret"), "{message}");
-        let start = "Provider first: it takes this only as bytes, and the address is not fetched: ";
+        let start = "Provider first: takes this only as bytes, and the address is not fetched: ";
         told.push(message.strip_prefix(start).expect(message).to_owned());
     }
     assert!(first.seen().is_empty() && second.seen().is_empty());

@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod access;
+mod answer_forms;
+mod aws_account;
 mod bedrock;
 mod betas;
 mod bodies;
 mod browsers;
 mod chat;
+mod client_connections;
 mod codex;
 mod commands;
 mod configuration;

@@ -57,6 +57,12 @@ route_timeout: 5m
 idle_timeout: 45s
 default_provider: cerebras
 default_model: dynamic/n8n
+proxy: ssm:/team/proxy
+ca_file: company.pem
+connect_timeout: 2s
+pool:
+  idle_timeout: 10s
+  max_idle_per_host: 50
 fetch:
   hosts:
     - images.example.com
@@ -90,6 +96,7 @@ providers:
       X-Title: ${POOLED_X_TITLE}
       X-Trace: ${POOLED_X_TRACE}
     timeout: 90s
+    proxy: none
 ";
     let yaml = exported(EXAMPLE);
     assert!(yaml.starts_with(text), "{yaml}");

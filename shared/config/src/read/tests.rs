@@ -269,8 +269,9 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
         [
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, port, default_timeout, \
-             route_timeout, idle_timeout, default_provider, default_model, fetch, cors, server, providers, \
-             routes, models, prices)",
+             route_timeout, idle_timeout, default_provider, default_model, proxy, ca_file, \
+             connect_timeout, pool, fetch, providers, routes, \
+             models, prices)",
         ]
     );
     assert_eq!(

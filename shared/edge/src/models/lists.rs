@@ -142,21 +142,21 @@ fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'
         let message = format!("`limit` must be a number from 1 to {MAX_PAGE}.");
         return Err(Error::invalid("limit", message));
     }
-    let (page, has_more) = match (position(models, uri, "after_id")?, position(models, uri, "before_id")?)
-    {
-        (Some(_), Some(_)) => {
-            let message = "`before_id` stands beside `after_id`; keep one of the two.";
-            return Err(Error::invalid("before_id", message));
-        }
-        (None, Some(end)) => {
-            let start = end.saturating_sub(limit);
-            (models.get(start..end).unwrap_or_default(), 0 < start)
-        }
-        (after, None) => {
-            let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();
-            (rest.get(..limit).unwrap_or(rest), limit < rest.len())
-        }
-    };
+    let (page, has_more) =
+        match (position(models, uri, "after_id")?, position(models, uri, "before_id")?) {
+            (Some(_), Some(_)) => {
+                let message = "`before_id` stands beside `after_id`; keep one of the two.";
+                return Err(Error::invalid("before_id", message));
+            }
+            (None, Some(end)) => {
+                let start = end.saturating_sub(limit);
+                (models.get(start..end).unwrap_or_default(), 0 < start)
+            }
+            (after, None) => {
+                let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();
+                (rest.get(..limit).unwrap_or(rest), limit < rest.len())
+            }
+        };
     Ok(AnthropicPage {
         data: page.iter().map(Anthropic::from).collect(),
         has_more,

@@ -66,8 +66,7 @@ impl Open {
         let considered = self.connections.iter().filter(|(_, entry)| {
             address.is_none_or(|address| entry.connection.address() == address)
         });
-        let idle =
-            considered.filter_map(|(id, entry)| Some((entry.connection.idle_since()?, *id)));
+        let idle = considered.filter_map(|(id, entry)| Some((entry.connection.idle_since()?, *id)));
         idle.min().map(|(_, id)| id)
     }
 

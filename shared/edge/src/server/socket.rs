@@ -47,7 +47,10 @@ pub(super) struct ClientSocket {
 enum ShutdownState {
     Open,
     /// Reads the rest of what the client sends, until a time.
-    Lingering { until: Pin<Box<Sleep>>, bytes: usize },
+    Lingering {
+        until: Pin<Box<Sleep>>,
+        bytes: usize,
+    },
     Closed,
 }
 

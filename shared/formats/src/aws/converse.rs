@@ -4,23 +4,20 @@
 //! model demands beside it, each in the module where it matters. The binary frames of a stream are
 //! read by `aws-smithy-eventstream` (decision 0020).
 
-mod answer;
-mod content;
-mod encode;
 mod error;
-mod media;
-mod model;
-mod reader;
-mod thinking;
-mod tools;
+mod quirks;
+mod request_encode;
+mod response_decode;
+mod stream_decode;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, Result,
-};
+use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Result};
 
-use crate::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::Bounded};
+use crate::{
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::Bounded, error_body,
+};
 
 /// Bedrock's Converse.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +33,7 @@ impl Outbound for Bedrock {
         "bedrock"
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
@@ -46,25 +43,25 @@ impl Outbound for Bedrock {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::conversation(meaning.conversation()?, target)
+        request_encode::encode(canonical.conversation()?, target)
     }
 
-    fn takes_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
         url.starts_with("s3://")
     }
 
     fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        answer::whole(&body)
+        response_decode::decode(&body)
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
-        Box::new(Bounded::new(reader::Reader::default()))
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        Box::new(Bounded::new(stream_decode::Decoder::default()))
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
-        error::from_status(status, body)
+        error_body::from_status(status, body)
     }
 }

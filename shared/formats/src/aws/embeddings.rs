@@ -7,15 +7,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Embedding, EmbeddingPurpose, Error, ErrorKind, Field, GatewayRequest,
-    GatewayResponse, ResponseBody, Result, Usage, Vectors,
+    CanonicalRequest, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
+    Field, GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::tokens, error_body,
-    google::embeddings::texts, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::tokens, error_body, google::embeddings::texts, json, unstreamed,
 };
 
 /// The most texts that one call to Cohere may have.
@@ -66,7 +66,7 @@ impl Outbound for BedrockEmbeddings {
         "bedrock_embeddings"
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
@@ -76,10 +76,10 @@ impl Outbound for BedrockEmbeddings {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        let asked = meaning.embedding()?;
+        let asked = canonical.embedding()?;
         // A region or `global` may stand before the name.
         if target.model.contains("titan-embed") {
             titan(asked, target.model)
@@ -108,12 +108,15 @@ impl Outbound for BedrockEmbeddings {
             return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
         }
         Ok(GatewayResponse {
-            body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
+            body: ResponseBody::Embedding(EmbeddingResponse {
+                vectors,
+                ..EmbeddingResponse::default()
+            }),
             usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(unstreamed::NoReader)
     }
 
@@ -122,9 +125,10 @@ impl Outbound for BedrockEmbeddings {
     }
 }
 
-fn titan(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
+fn titan(asked: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
     // Whom `base64` is for is decided where the answer is written.
-    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
+        asked;
     let mut dropped = vec![];
     dropped.extend(purpose.iter().map(|_| Field::EmbeddingPurpose));
     dropped.extend(user.iter().map(|_| Field::User));
@@ -135,9 +139,10 @@ fn titan(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
     Ok(written(&Titan { input_text, dimensions }, dropped))
 }
 
-fn cohere(asked: &Embedding, model: &str) -> Result<EncodedRequest> {
+fn cohere(asked: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
     // Whom `base64` is for is decided where the answer is written.
-    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
+        asked;
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
     let shortens = !model.contains("-v3");
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
@@ -177,7 +182,8 @@ mod tests {
 
     fn encoded(model: &str) -> Result<EncodedRequest> {
         let inputs = vec![EmbeddingInput::Text("a".to_owned())];
-        let asked = Embedding { inputs, dimensions: Some(256), ..Embedding::default() };
+        let asked =
+            EmbeddingRequest { inputs, dimensions: Some(256), ..EmbeddingRequest::default() };
         let target = EncodeOptions { model, ..EncodeOptions::default() };
         BedrockEmbeddings.encode(&CanonicalRequest::Embedding(asked), &target)
     }

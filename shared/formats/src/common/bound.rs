@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result, StreamEvent};
 
-use crate::{DecodeMode, EventReader};
+use crate::{DecodeMode, StreamDecoder};
 
 /// How long a streamed answer may be that is understood, and so may have to be held, in bytes.
 const LONGEST_STREAM: usize = 128 * 1024 * 1024;
@@ -29,7 +29,7 @@ impl<R> Bounded<R> {
     }
 }
 
-impl<R: EventReader> EventReader for Bounded<R> {
+impl<R: StreamDecoder> StreamDecoder for Bounded<R> {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
             Error::new(
@@ -47,11 +47,11 @@ impl<R: EventReader> EventReader for Bounded<R> {
 
 /// A reader with a limit where what it reads may be held: what is only passed on never is.
 pub(crate) fn reader(
-    reader: impl EventReader + 'static,
+    reader: impl StreamDecoder + 'static,
     purpose: DecodeMode,
-) -> Box<dyn EventReader> {
+) -> Box<dyn StreamDecoder> {
     match purpose {
-        DecodeMode::Forward => Box::new(reader),
+        DecodeMode::Passthrough => Box::new(reader),
         DecodeMode::Translate => Box::new(Bounded::new(reader)),
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     #[derive(Debug)]
     struct Nothing;
 
-    impl EventReader for Nothing {
+    impl StreamDecoder for Nothing {
         fn read(&mut self, _bytes: Bytes, _events: &mut Vec<StreamEvent>) -> Result<()> {
             Ok(())
         }

@@ -1,16 +1,16 @@
 //! Bytes within an address: data URIs (RFC 2397), in base64 as everybody writes them.
 
-use canonical::{Media, Source};
+use canonical::{Media, MediaSource};
 
 /// What is at an address, or within it.
 pub(crate) fn at(url: &str) -> Media {
     let within = url.strip_prefix("data:").and_then(|it| it.split_once(";base64,"));
     let Some((kind, data)) = within else {
-        return Media { source: Source::Url(url.to_owned()), ..Media::default() };
+        return Media { source: MediaSource::Url(url.to_owned()), ..Media::default() };
     };
     let kind = kind.split(';').next().unwrap_or(kind);
     Media {
-        source: Source::Base64(data.to_owned()),
+        source: MediaSource::Base64(data.to_owned()),
         media_type: Some(kind.to_owned()).filter(|it| !it.is_empty()),
         ..Media::default()
     }
@@ -21,7 +21,7 @@ pub(crate) fn bytes(data: &str) -> Media {
     if data.starts_with("data:") {
         return at(data);
     }
-    Media { source: Source::Base64(data.to_owned()), ..Media::default() }
+    Media { source: MediaSource::Base64(data.to_owned()), ..Media::default() }
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn what_is_within_an_address_is_taken_out_of_it() {
         let inline = |data: &str, kind: Option<&str>| Media {
-            source: Source::Base64(data.to_owned()),
+            source: MediaSource::Base64(data.to_owned()),
             media_type: kind.map(ToOwned::to_owned),
             ..Media::default()
         };
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn what_is_not_in_base64_stays_an_address() {
         for url in ["https://example.com/a.png", "data:image/svg+xml,%3Csvg/%3E", "data:nonsense"] {
-            assert_eq!(at(url).source, Source::Url(url.to_owned()));
+            assert_eq!(at(url).source, MediaSource::Url(url.to_owned()));
         }
     }
 }

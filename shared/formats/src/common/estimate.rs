@@ -9,7 +9,9 @@
 //! and *PDF support* (1,500 to 3,000 for a page); ai.google.dev, *Understand and count tokens* (263
 //! for a second of moving pictures, 32 for one of sound). Seen 2026-11.
 
-use canonical::{Citation, Content, Conversation, Media, Output, Part, Source, Tool, ToolResult};
+use canonical::{
+    Citation, Content, Conversation, Media, MediaSource, Part, ResponseFormat, Tool, ToolResult,
+};
 
 /// What one token is made of.
 const TOKEN: u64 = 12;
@@ -30,13 +32,13 @@ const BYTES: [u64; 3] = [50_000, 16_000, 250_000];
 
 /// How many tokens a conversation has, about: never 0, and not what any provider would count.
 pub fn estimated_tokens(conversation: &Conversation) -> u64 {
-    let turns = conversation.turns.iter().map(|turn| {
+    let turns = conversation.messages.iter().map(|turn| {
         FRAME + turn.name.as_deref().map_or(0, text) + turn.parts.iter().map(part).sum::<u64>()
     });
     let tools = conversation.tools.iter().map(tool);
-    let schema = match &conversation.output {
-        Some(Output::Schema(schema)) => text(&schema.schema.0),
-        Some(Output::Text | Output::Json) | None => 0,
+    let schema = match &conversation.response_format {
+        Some(ResponseFormat::Schema(schema)) => text(&schema.schema.0),
+        Some(ResponseFormat::Text | ResponseFormat::Json) | None => 0,
     };
     ANSWER + turns.sum::<u64>() + tools.sum::<u64>() + schema
 }
@@ -70,21 +72,21 @@ fn citation(citation: &Citation) -> u64 {
 
 fn file(media: &Media) -> u64 {
     match &media.source {
-        Source::Text(said) => text(said),
-        Source::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
+        MediaSource::Text(said) => text(said),
+        MediaSource::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
             bytes_of(data).div_ceil(4)
         }
-        Source::Base64(data) => bytes_of(data).div_ceil(BYTES[0]) * PAGE,
-        Source::Url(_) | Source::Id(_) => PAGE,
+        MediaSource::Base64(data) => bytes_of(data).div_ceil(BYTES[0]) * PAGE,
+        MediaSource::Url(_) | MediaSource::Id(_) => PAGE,
     }
 }
 
 /// Something that takes time: `each` is how many bytes a second of it has.
 fn recording(media: &Media, each: u64, minute: u64) -> u64 {
     match &media.source {
-        Source::Base64(data) => bytes_of(data).div_ceil(each) * minute / 60,
-        Source::Text(said) => text(said),
-        Source::Url(_) | Source::Id(_) => minute,
+        MediaSource::Base64(data) => bytes_of(data).div_ceil(each) * minute / 60,
+        MediaSource::Text(said) => text(said),
+        MediaSource::Url(_) | MediaSource::Id(_) => minute,
     }
 }
 
@@ -120,10 +122,12 @@ mod tests {
 
     fn of(parts: Vec<Part>) -> u64 {
         let turns = vec![Message::new(Role::User, parts)];
-        estimated_tokens(&Conversation { turns, ..Conversation::default() }) - ANSWER - FRAME
+        estimated_tokens(&Conversation { messages: turns, ..Conversation::default() })
+            - ANSWER
+            - FRAME
     }
 
-    fn media(source: Source, media_type: &str) -> Media {
+    fn media(source: MediaSource, media_type: &str) -> Media {
         Media { source, media_type: Some(media_type.to_owned()), ..Media::default() }
     }
 
@@ -162,13 +166,16 @@ mod tests {
     #[test]
     fn what_is_not_text_counts_by_rule_of_thumb() {
         let one = |content| of(vec![Part::new(content)]);
-        let here = |bytes: usize| Source::Base64("A".repeat(bytes / 3 * 4));
+        let here = |bytes: usize| MediaSource::Base64("A".repeat(bytes / 3 * 4));
         assert_eq!(one(Content::Image(media(here(300), "image/png"))), PICTURE);
         let far = Media { detail: Some("low".to_owned()), ..Media::default() };
         assert_eq!(one(Content::Image(far)), SMALL_PICTURE);
         assert_eq!(one(Content::File(media(here(60_000), "application/pdf"))), 2 * PAGE);
         assert_eq!(one(Content::File(media(here(60_000), "text/csv"))), 15_000);
         assert_eq!(one(Content::Audio(media(here(48_000), "audio/mp3"))), 3 * 32);
-        assert_eq!(one(Content::Video(media(Source::Url(String::new()), "video/mp4"))), MINUTE[1]);
+        assert_eq!(
+            one(Content::Video(media(MediaSource::Url(String::new()), "video/mp4"))),
+            MINUTE[1]
+        );
     }
 }

@@ -6,18 +6,20 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, Member, Raw, Result};
+use canonical::{Error, ErrorKind, Result};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
+use crate::{Member, RawObject, surrogates};
+
 /// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Finds the members of a JSON object.
-pub(crate) fn members(body: Bytes) -> Result<Raw> {
+pub(crate) fn members(body: Bytes) -> Result<RawObject> {
     let text = std::str::from_utf8(&body).map_err(|error| {
         Error::new(
             ErrorKind::InvalidRequest,
@@ -25,11 +27,19 @@ pub(crate) fn members(body: Bytes) -> Result<Raw> {
         )
     })?;
     check_depth(text.as_bytes())?;
+    // JavaScript cuts texts within a character. Most providers refuse half a character, and once it
+    // stands in a conversation, every later request of it.
+    let repaired = match surrogates::replace_lone(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::from(text)),
+    };
+    let body = repaired.unwrap_or(body);
+    let text = std::str::from_utf8(&body).unwrap_or_default();
     let members = members_of(text).map_err(|error| {
         let why = unquoted(&error);
         Error::new(ErrorKind::InvalidRequest, format!("The body is not a JSON object: {why}."))
     })?;
-    Ok(Raw { body, members })
+    Ok(RawObject { body, members })
 }
 
 /// Finds the members of an object within `text`; places count from its start.
@@ -120,7 +130,7 @@ pub(crate) fn meant<'a, T: Deserialize<'a>>(json: &'a str, path: &str, wanted: &
 }
 
 /// The members of a body that say something, to be understood one by one.
-pub(crate) fn said(raw: &Raw) -> Result<Object<'_>> {
+pub(crate) fn said(raw: &RawObject) -> Result<Object<'_>> {
     serde_json::from_slice(&raw.body).map_err(|error| {
         Error::new(ErrorKind::InvalidRequest, "The body is not a JSON object.")
             .caused_by(unquoted(&error))
@@ -187,7 +197,7 @@ pub(crate) fn text<'a>(body: &'a [u8], place: &Range<usize>) -> &'a str {
 }
 
 /// The member of this name. Two of them are refused: readers disagree on which one counts.
-pub(crate) fn find<'a>(raw: &'a Raw, name: &str) -> Result<Option<&'a Member>> {
+pub(crate) fn find<'a>(raw: &'a RawObject, name: &str) -> Result<Option<&'a Member>> {
     let mut found = None;
     for member in raw.members.iter().filter(|it| is_named(&raw.body, it, name)) {
         if found.replace(member).is_some() {
@@ -209,7 +219,7 @@ pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
 
 /// Reads a value of a type, or says which field is wrong.
 pub(crate) fn read<'a, T: Deserialize<'a>>(
-    raw: &'a Raw,
+    raw: &'a RawObject,
     name: &str,
     wanted: &str,
 ) -> Result<Option<T>> {
@@ -222,7 +232,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
 }
 
 /// Whether a list of objects has any, without reading them again: they are known to be JSON.
-pub(crate) fn list(raw: &Raw, name: &str, wanted: &str) -> Result<Option<bool>> {
+pub(crate) fn list(raw: &RawObject, name: &str, wanted: &str) -> Result<Option<bool>> {
     let Some(member) = find(raw, name)? else {
         return Ok(None);
     };
@@ -249,14 +259,14 @@ pub(crate) fn edited(json: &str, edit: impl FnOnce(&mut Edits<'_>)) -> Result<St
 /// Changes to a body, made in one copy.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
-    raw: &'a Raw,
+    raw: &'a RawObject,
     values: Vec<(usize, Cow<'a, str>)>,
     removed: Vec<usize>,
     added: String,
 }
 
 impl<'a> Edits<'a> {
-    pub(crate) fn new(raw: &'a Raw) -> Self {
+    pub(crate) fn new(raw: &'a RawObject) -> Self {
         Self { raw, values: vec![], removed: vec![], added: String::new() }
     }
 
@@ -373,7 +383,7 @@ fn end_of_string(body: &[u8], mut at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn raw(text: &'static str) -> Raw {
+    fn raw(text: &'static str) -> RawObject {
         members(Bytes::from_static(text.as_bytes())).unwrap()
     }
 

@@ -1,17 +1,17 @@
 //! Signatures that ride in a client's fields, found and taken out of JSON text.
 
-use canonical::MARK;
+use canonical::TAG_PREFIX;
 
 /// Whether a body carries any. Nearly none does, and only those that do are changed.
 pub(crate) fn has(body: &[u8]) -> bool {
-    memchr::memmem::find(body, MARK.as_bytes()).is_some()
+    memchr::memmem::find(body, TAG_PREFIX.as_bytes()).is_some()
 }
 
 /// The same text with every tag taken out: of ids, their own text is left.
 pub(crate) fn off(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(MARK) {
+    while let Some((before, behind)) = rest.split_once(TAG_PREFIX) {
         out.push_str(before);
         rest = behind
             .trim_start_matches(|it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-'));
@@ -29,7 +29,8 @@ mod tests {
     #[test]
     fn ids_are_left_as_they_were() {
         let signature = Signature::new("gemini", "ab+/c==");
-        let text = format!(r#"[{{"id":"{}"}},{{"id":"call_2"}}]"#, signature.on_id("call_1"));
+        let text =
+            format!(r#"[{{"id":"{}"}},{{"id":"call_2"}}]"#, signature.attach_to_id("call_1"));
         assert!(has(text.as_bytes()));
         assert_eq!(off(&text), r#"[{"id":"call_1"},{"id":"call_2"}]"#);
         assert!(!has(off(&text).as_bytes()));

@@ -12,7 +12,7 @@ use canonical::{
     ToolChoice,
 };
 
-use crate::{EventReader, Outbound};
+use crate::{Outbound, StreamDecoder, fingerprint::fingerprint};
 
 /// How much of a name is kept before what tells it from others, in bytes.
 const KEPT: usize = 55;
@@ -27,11 +27,11 @@ pub struct ToolNames {
 
 impl ToolNames {
     /// The names within a question that a format does not take.
-    pub fn of(meaning: &CanonicalRequest, format: &dyn Outbound) -> Self {
+    pub fn of(canonical: &CanonicalRequest, format: &dyn Outbound) -> Self {
         let mut names = Self::default();
-        if let CanonicalRequest::Conversation(conversation) = meaning {
+        if let CanonicalRequest::Conversation(conversation) = canonical {
             each(conversation, &mut |name| {
-                if !format.takes_tool_name(name) && !names.told.contains_key(name) {
+                if !format.accepts_tool_name(name) && !names.told.contains_key(name) {
                     let told = fitting(name);
                     names.meant.insert(told.clone(), name.to_owned());
                     names.told.insert(name.to_owned(), told);
@@ -48,15 +48,15 @@ impl ToolNames {
 
     /// The question with the names that the provider is told.
     #[must_use]
-    pub fn tell(&self, mut meaning: CanonicalRequest) -> CanonicalRequest {
-        if let CanonicalRequest::Conversation(conversation) = &mut meaning {
+    pub fn tell(&self, mut canonical: CanonicalRequest) -> CanonicalRequest {
+        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
             each_mut(conversation, &mut |name| {
                 if let Some(told) = self.told.get(name) {
                     told.clone_into(name);
                 }
             });
         }
-        meaning
+        canonical
     }
 
     /// Gives the tools of an answer the names that the client knows.
@@ -71,14 +71,14 @@ impl ToolNames {
     }
 
     /// The same for a stream.
-    pub fn restored(self, reader: Box<dyn EventReader>) -> Box<dyn EventReader> {
+    pub fn restored(self, reader: Box<dyn StreamDecoder>) -> Box<dyn StreamDecoder> {
         if self.is_empty() { reader } else { Box::new(Restored { reader, names: self }) }
     }
 }
 
 #[derive(Debug)]
 struct Restored {
-    reader: Box<dyn EventReader>,
+    reader: Box<dyn StreamDecoder>,
     names: ToolNames,
 }
 
@@ -95,7 +95,7 @@ impl Restored {
     }
 }
 
-impl EventReader for Restored {
+impl StreamDecoder for Restored {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let before = events.len();
         let outcome = self.reader.read(bytes, events);
@@ -123,16 +123,11 @@ fn fitting(name: &str) -> String {
     let first = name.chars().next().filter(|it| !it.is_ascii_alphabetic() && *it != '_');
     let whole = first.map(|_| '_').into_iter().chain(name.chars().map(plain));
     let kept: String = whole.take(KEPT).collect();
-    format!("{kept}_{:08x}", fingerprint(name))
-}
-
-/// FNV-1a, which is the same everywhere and for ever.
-fn fingerprint(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |hash, it| (hash ^ u32::from(it)).wrapping_mul(0x0100_0193))
+    format!("{kept}_{:08x}", fingerprint(name) & 0xffff_ffff)
 }
 
 fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
-    let Conversation { tools, tool_choice, turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
     tools.iter().for_each(|it| visit(&it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
@@ -149,7 +144,7 @@ fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
 }
 
 fn each_mut(conversation: &mut Conversation, visit: &mut dyn FnMut(&mut String)) {
-    let Conversation { tools, tool_choice, turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
     tools.iter_mut().for_each(|it| visit(&mut it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
@@ -184,7 +179,7 @@ mod tests {
             ("", [false, false, false]),
             ("wetter\u{e4}", [false, false, false]),
         ] {
-            assert_eq!(formats.map(|it| it.takes_tool_name(name)), taken, "{name}");
+            assert_eq!(formats.map(|it| it.accepts_tool_name(name)), taken, "{name}");
         }
     }
 
@@ -195,9 +190,9 @@ mod tests {
         let told: Vec<_> = names.iter().map(|it| fitting(it)).collect();
         let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
         for name in &told {
-            assert!(formats.iter().all(|it| it.takes_tool_name(name)), "{name}");
+            assert!(formats.iter().all(|it| it.accepts_tool_name(name)), "{name}");
             assert_eq!(told.iter().filter(|it| *it == name).count(), 1, "{name}");
         }
-        assert_eq!(fitting("files.read"), "files_read_feef3122");
+        assert_eq!(fitting("files.read"), "files_read_d0376a62");
     }
 }

@@ -3,13 +3,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{CallSummary, Error, ErrorKind, Result, StreamEvent};
 
-use crate::{EventReader, EventWriter};
+use crate::{StreamDecoder, StreamEncoder};
 
 /// Reads nothing: whoever streams here says what the format has no word for.
 #[derive(Debug)]
 pub(crate) struct NoReader;
 
-impl EventReader for NoReader {
+impl StreamDecoder for NoReader {
     fn read(&mut self, _bytes: Bytes, _events: &mut Vec<StreamEvent>) -> Result<()> {
         Err(refusal())
     }
@@ -30,7 +30,7 @@ pub(crate) struct NoWriter {
     pub(crate) failure: fn(&Error, &str) -> Bytes,
 }
 
-impl EventWriter for NoWriter {
+impl StreamEncoder for NoWriter {
     fn write(&mut self, _event: StreamEvent, _out: &mut BytesMut) {}
 
     fn end(&mut self, _summary: &CallSummary, _out: &mut BytesMut) {}

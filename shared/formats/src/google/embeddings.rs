@@ -6,15 +6,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Embedding, EmbeddingInput, EmbeddingPurpose, Error, ErrorKind, Field,
-    GatewayRequest, GatewayResponse, ResponseBody, Result, Usage, Vectors,
+    CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error,
+    ErrorKind, Field, GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound::tokens, error_body,
-    json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
+    bound::tokens, error_body, json, unstreamed,
 };
 
 /// The most texts that one call may have.
@@ -78,7 +78,7 @@ impl Outbound for GeminiEmbeddings {
         "gemini_embeddings"
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
@@ -88,12 +88,12 @@ impl Outbound for GeminiEmbeddings {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         // Whom `base64` is for is decided where the answer is written.
-        let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } =
-            meaning.embedding()?;
+        let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
+            canonical.embedding()?;
         // Some name a model with the collection that it is in.
         let name = target.model.strip_prefix("models/").unwrap_or(target.model);
         let model = format!("models/{name}");
@@ -123,12 +123,15 @@ impl Outbound for GeminiEmbeddings {
         let count = answer.usage_metadata.and_then(|it| it.prompt_token_count);
         let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
         Ok(GatewayResponse {
-            body: ResponseBody::Vectors(Vectors { vectors, ..Vectors::default() }),
+            body: ResponseBody::Embedding(EmbeddingResponse {
+                vectors,
+                ..EmbeddingResponse::default()
+            }),
             usage: count.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(unstreamed::NoReader)
     }
 

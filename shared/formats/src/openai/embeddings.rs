@@ -6,10 +6,10 @@
 
 mod inbound;
 mod outbound;
-mod understand;
+mod request_decode;
 mod wire;
 
-use canonical::Format;
+use crate::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,6 @@ pub struct OpenAiEmbeddings;
 /// What a request has to know of it.
 const FORMAT: Format = Format {
     name: "openai_embeddings",
-    understand: understand::understand,
-    word: canonical::Field::plain,
+    decode: request_decode::decode,
+    word: canonical::Field::openai_chat_name,
 };

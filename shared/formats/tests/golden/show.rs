@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, GatewayRequest, MicroDollars,
-    Origin, Outcome, Raw, Result, StreamEvent, Task, Usage,
+    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, Origin, Outcome,
+    Result, StreamEvent, Task, Usage,
 };
 use formats::{
-    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Inbound, Outbound,
-    StreamEnd, StreamUsage, ToolNames,
+    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest,
+    Inbound, Outbound, RawObject, StreamEnd, StreamUsage, ToolNames,
 };
 
 use super::{inbound, outbound};
@@ -58,8 +58,10 @@ impl Pair<'_> {
             section(text, "sent where usage is reported unasked", &unasked);
         }
         if self.request.has_tools_and_format {
-            let policies: [&[Field]; 2] =
-                [&[Field::Output], &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls]];
+            let policies: [&[Field]; 2] = [
+                &[Field::ResponseFormat],
+                &[Field::Tools, Field::ToolChoice, Field::ParallelToolCalls],
+            ];
             for without in policies {
                 let left = self.sent(StreamUsage::OnRequest, without);
                 section(text, &format!("sent without {}", self.names(without)), &left);
@@ -69,17 +71,17 @@ impl Pair<'_> {
 
     fn sent(&self, stream_usage: StreamUsage, without: &[Field]) -> String {
         let target = self.target(stream_usage, without);
-        self.shown(self.provider.forward(self.request, &target))
+        self.shown(self.provider.passthrough(self.request, &target))
     }
 
     /// What a provider of another format is sent.
     fn translated(&self) -> String {
-        match self.request.meaning() {
-            Ok(meaning) => {
-                let other = meaning.other().join(", ");
+        match self.request.canonical() {
+            Ok(canonical) => {
+                let other = canonical.unmapped_fields().join(", ");
                 let target = self.target(StreamUsage::OnRequest, &[]);
-                let meaning = ToolNames::of(meaning, self.provider).tell(meaning.clone());
-                let sent = self.shown(self.provider.encode(&meaning, &target));
+                let canonical = ToolNames::of(canonical, self.provider).tell(canonical.clone());
+                let sent = self.shown(self.provider.encode(&canonical, &target));
                 if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
             }
             Err(error) => refusal(self.client, &error),
@@ -93,8 +95,8 @@ impl Pair<'_> {
             stream,
             stream_usage,
             max_output: Some(4096),
-            without,
-            dialect: ChatCompatibility { developer: true, ..ChatCompatibility::COMMON },
+            drop_fields: without,
+            compatibility: ChatCompatibility { developer_role: true, ..ChatCompatibility::COMMON },
             ..EncodeOptions::default()
         }
     }
@@ -124,7 +126,7 @@ impl Pair<'_> {
 /// What was understood of an answer, and what each sort of client gets.
 pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     let read = |purpose| {
-        let reading = DecodeOptions { purpose, ..DecodeOptions::default() };
+        let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
         provider.response(Bytes::copy_from_slice(input), reading)
     };
     let mut text = String::new();
@@ -140,7 +142,7 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
             section(&mut text, &format!("{how} to a client of {}", format.folder), &lossy(&answer));
         };
         if client.format().name == provider.name() {
-            to(DecodeMode::Forward, "forwarded");
+            to(DecodeMode::Passthrough, "forwarded");
         }
         to(DecodeMode::Translate, "translated");
     }
@@ -150,8 +152,9 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
 /// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
 pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
     let mut text = String::new();
-    for (purpose, title) in [(DecodeMode::Forward, "events"), (DecodeMode::Translate, "pieces")] {
-        let reading = |end| DecodeOptions { purpose, end };
+    for (purpose, title) in [(DecodeMode::Passthrough, "events"), (DecodeMode::Translate, "pieces")]
+    {
+        let reading = |end| DecodeOptions { mode: purpose, end };
         let (read, fault) = read(provider, &[input], reading(StreamEnd::Terminator));
         section(&mut text, title, &described(&read, fault.as_ref()));
         let (tolerated, fault) = self::read(provider, &[input], reading(StreamEnd::FinishReason));
@@ -171,7 +174,7 @@ pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
             }
         };
         if client.format().name == provider.name() {
-            to(DecodeMode::Forward, "forwarded");
+            to(DecodeMode::Passthrough, "forwarded");
         }
         to(DecodeMode::Translate, "translated");
     }
@@ -186,8 +189,8 @@ fn streamed(
     input: &[u8],
 ) -> String {
     let (events, fault) =
-        read(provider, &[input], DecodeOptions { purpose, ..DecodeOptions::default() });
-    let mut writer = client.writer(&asked(client, wants_usage));
+        read(provider, &[input], DecodeOptions { mode: purpose, ..DecodeOptions::default() });
+    let mut writer = client.stream_encoder(&asked(client, wants_usage));
     let mut out = BytesMut::new();
     for event in events {
         let ends = event.kind == EventKind::End;
@@ -218,7 +221,7 @@ pub(crate) fn events(
     pieces: &[&[u8]],
 ) -> (Vec<StreamEvent>, Option<String>) {
     let (events, fault) =
-        read(provider, pieces, DecodeOptions { purpose, ..DecodeOptions::default() });
+        read(provider, pieces, DecodeOptions { mode: purpose, ..DecodeOptions::default() });
     (events, fault.map(|it| it.to_string()))
 }
 
@@ -227,7 +230,7 @@ fn read(
     pieces: &[&[u8]],
     reading: DecodeOptions,
 ) -> (Vec<StreamEvent>, Option<Error>) {
-    let mut reader = provider.reader(reading);
+    let mut reader = provider.stream_decoder(reading);
     let mut events = vec![];
     let mut read_all = || -> Result<()> {
         for piece in pieces {
@@ -307,8 +310,8 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn asked(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
-    let raw = Raw { body: Bytes::new(), members: vec![] };
-    let mut request = GatewayRequest::new(client.format(), Task::Converse, raw);
+    let raw = RawObject { body: Bytes::new(), members: vec![] };
+    let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     request.arrived = 1_760_000_000_000;
     request.wants_usage = wants_usage;

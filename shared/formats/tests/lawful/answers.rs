@@ -1,6 +1,6 @@
 //! Lawful answers, made at random, and what is left of them on the other side.
 
-use canonical::{Delta, EventBody, Finish, StreamEvent};
+use canonical::{Delta, EventBody, FinishReason, StreamEvent};
 use proptest::prelude::*;
 
 /// What an answer says, without how it was cut into pieces.
@@ -9,7 +9,7 @@ pub(crate) struct Said {
     pub(crate) thought: String,
     pub(crate) text: String,
     pub(crate) calls: Vec<Call>,
-    pub(crate) finish: Finish,
+    pub(crate) finish: FinishReason,
 }
 
 /// A tool call.
@@ -22,7 +22,12 @@ pub(crate) struct Call {
 
 impl Default for Said {
     fn default() -> Self {
-        Self { thought: String::new(), text: String::new(), calls: vec![], finish: Finish::Stop }
+        Self {
+            thought: String::new(),
+            text: String::new(),
+            calls: vec![],
+            finish: FinishReason::Stop,
+        }
     }
 }
 
@@ -38,9 +43,9 @@ pub(crate) fn answer() -> impl Strategy<Value = Said> {
             .map(|(at, (name, arguments))| Call { id: format!("call_{at}"), name, arguments })
             .collect();
         let finish = match (calls.is_empty(), long) {
-            (false, _) => Finish::ToolCalls,
-            (true, true) => Finish::Length,
-            (true, false) => Finish::Stop,
+            (false, _) => FinishReason::ToolCalls,
+            (true, true) => FinishReason::Length,
+            (true, false) => FinishReason::Stop,
         };
         Said { thought, text, calls, finish }
     })
@@ -88,7 +93,7 @@ pub(crate) fn pieces(said: &Said, order: u64) -> Vec<StreamEvent> {
     }
     pieces.push(Delta::Finish(said.finish.clone()));
     pieces.push(Delta::End);
-    pieces.into_iter().map(|it| StreamEvent::piece(0, it)).collect()
+    pieces.into_iter().map(|it| StreamEvent::delta(0, it)).collect()
 }
 
 /// Numbers that look random and are the same again for the same case.

@@ -1,29 +1,28 @@
 //! One file from one allowed host.
 //!
-//! A plain GET on a connection of its own: no redirects, no cookies, no credentials, no compression.
+//! A plain GET on a connection of its own, to an address that was checked: no proxy, no redirects, no
+//! cookies, no credentials, no compression.
 
-use std::{fmt::Display, pin::pin};
+use std::{fmt::Display, net::SocketAddr, time::Duration};
 
-use bytes::Bytes;
-use futures_util::future::{Either, select};
-use http::{Request, Response, StatusCode, header};
-use http_body::Body;
-use http_body_util::{BodyExt, Empty};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use http::{StatusCode, header};
+use reqwest::{Response, Url, redirect, retry};
 
 use super::{
     Budget,
-    address::is_public,
-    kind::{agrees, kind_of},
-    network::{Network, Pipe},
-    place::Place,
+    media_type::{agrees, detect_media_type},
+    media_url::MediaUrl,
+    network::Network,
+    public_address::is_public,
 };
+use crate::USER_AGENT;
 
-/// How many addresses of one name are tried.
-const TRIED: usize = 4;
+/// How many addresses of one name are connected to.
+const MAX_ADDRESSES: usize = 4;
+/// How long a connection may take, its handshake included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much room is made for a file before any of it is there.
-const FIRST: usize = 1024 * 1024;
+const MAX_INITIAL_CAPACITY: usize = 1024 * 1024;
 
 /// A file, and what its bytes say it is.
 #[derive(Debug)]
@@ -35,25 +34,28 @@ pub(super) struct File {
 /// Fetches a file, or says why not: the end of a sentence that begins with the host.
 pub(super) async fn download(
     network: &dyn Network,
-    place: &Place,
+    url: &MediaUrl,
     budget: Budget<'_>,
 ) -> Result<File, String> {
-    let pipe = connected(network, &place.host).await?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(pipe)).await.map_err(|error| broke(place, error))?;
-    let exchange = pin!(async {
-        let answer = sender.send_request(request(place)?).await;
-        read(place, answer.map_err(|error| broke(place, error))?, budget).await
-    });
-    // The connection is driven from here, so that it ends with whoever waits for it.
-    match select(exchange, pin!(connection)).await {
-        Either::Left((file, _)) => file,
-        Either::Right((_, exchange)) => exchange.await,
+    let sockets = public_sockets(network, &url.host).await?;
+    let target = parse_again(url)?;
+    let client = client_for(network, url, &sockets)?;
+    let request = client
+        .get(target)
+        .header(header::ACCEPT, "image/*, application/pdf, audio/*, video/*")
+        .header(header::ACCEPT_ENCODING, "identity")
+        .header(header::CONNECTION, "close");
+
+    let answer = request.send().await.map_err(|error| unreachable(url, error))?;
+    let is_pinned = answer.remote_addr().is_some_and(|it| sockets.contains(&it));
+    if !is_pinned {
+        return Err("was reached at an address that was not checked".to_owned());
     }
+    read(url, answer, budget).await
 }
 
-/// A connection to one of the host's addresses, all of which have to be public.
-async fn connected(network: &dyn Network, host: &str) -> Result<Box<dyn Pipe>, String> {
+/// The sockets behind a host's addresses, all of which have to be public.
+async fn public_sockets(network: &dyn Network, host: &str) -> Result<Vec<SocketAddr>, String> {
     let addresses = network.lookup(host).await.map_err(|error| {
         tracing::debug!(host, %error, "a name of `fetch.hosts` does not resolve");
         "does not resolve"
@@ -62,32 +64,46 @@ async fn connected(network: &dyn Network, host: &str) -> Result<Box<dyn Pipe>, S
     if !addresses.iter().copied().all(is_public) {
         return Err("resolves to an address that is not public".to_owned());
     }
-    for address in addresses.into_iter().take(TRIED) {
-        match network.connect(host, address).await {
-            Ok(pipe) => return Ok(pipe),
-            Err(error) => tracing::debug!(host, %address, %error, "nothing can be fetched here"),
-        }
+    if addresses.is_empty() {
+        return Err("could not be reached".to_owned());
     }
-    Err("could not be reached".to_owned())
+    let checked = addresses.into_iter().take(MAX_ADDRESSES);
+    Ok(checked.map(|address| network.socket(host, address)).collect())
 }
 
-fn request(place: &Place) -> Result<Request<Empty<Bytes>>, String> {
-    Request::get(place.target.as_str())
-        .header(header::HOST, &place.host)
-        .header(header::USER_AGENT, concat!("lockgate/", env!("CARGO_PKG_VERSION")))
-        .header(header::ACCEPT, "image/*, application/pdf, audio/*, video/*")
-        .header(header::ACCEPT_ENCODING, "identity")
-        .header(header::CONNECTION, "close")
-        .body(Empty::new())
-        .map_err(|error| broke(place, error))
+/// The URL as the client's own parser reads it, unless it reads another host than was checked.
+fn parse_again(url: &MediaUrl) -> Result<Url, String> {
+    let parsed = format!("https://{}{}", url.host, url.target).parse::<Url>();
+    let same = parsed.ok().filter(|it| it.host_str() == Some(&url.host) && it.port().is_none());
+    same.ok_or_else(|| "is not the name of a host".to_owned())
+}
+
+/// A client that reaches one host, at the addresses that were checked, and keeps nothing.
+fn client_for(
+    network: &dyn Network,
+    url: &MediaUrl,
+    sockets: &[SocketAddr],
+) -> Result<reqwest::Client, String> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(network.tls()?)
+        .resolve_to_addrs(&url.host, sockets)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(0)
+        .build();
+    client.map_err(|error| unreachable(url, error))
 }
 
 /// Reads an answer as far as the budget goes.
-async fn read(
-    place: &Place,
-    answer: Response<Incoming>,
-    budget: Budget<'_>,
-) -> Result<File, String> {
+async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Result<File, String> {
     let status = answer.status();
     if status.is_redirection() {
         return Err(format!("answered with a redirect ({status}), and none is followed"));
@@ -95,32 +111,47 @@ async fn read(
     if status != StatusCode::OK {
         return Err(format!("answered with {}", status.as_u16()));
     }
-    let (parts, mut body) = answer.into_parts();
-    let said = |name| parts.headers.get(name).map_or(Ok(""), |it| it.to_str()).unwrap_or("?");
-    if !matches!(said(header::CONTENT_ENCODING), "" | "identity") {
+    let encoding = header_text(&answer, header::CONTENT_ENCODING);
+    if !matches!(&*encoding, "" | "identity") {
         return Err("answered in a compression that was not asked for".to_owned());
     }
-    let length = body.size_hint().lower();
+
+    let length = answer.content_length().unwrap_or(0);
     if !budget.has(length) {
         return Err(budget.exceeded());
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).map_or(0, |it| it.min(FIRST)));
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| broke(place, error))?.into_data() else { continue };
+    let capacity = usize::try_from(length).map_or(0, |it| it.min(MAX_INITIAL_CAPACITY));
+    let mut bytes = Vec::with_capacity(capacity);
+    let declared = header_text(&answer, header::CONTENT_TYPE);
+    while let Some(data) = answer.chunk().await.map_err(|error| broke(url, error))? {
         if !budget.spend(data.len() as u64) {
             return Err(budget.exceeded());
         }
         bytes.extend_from_slice(&data);
     }
-    let media_type =
-        kind_of(&bytes).ok_or("answered with something that is no picture, PDF, sound or film")?;
-    if !agrees(said(header::CONTENT_TYPE), media_type) {
+
+    let media_type = detect_media_type(&bytes)
+        .ok_or("answered with something that is no image, PDF, audio or video")?;
+    if !agrees(&declared, media_type) {
         return Err("answered with a `Content-Type` that its bytes contradict".to_owned());
     }
     Ok(File { bytes, media_type })
 }
 
-fn broke(place: &Place, error: impl Display) -> String {
-    tracing::debug!(host = place.host, %error, "a fetch broke");
+fn header_text(answer: &Response, name: header::HeaderName) -> String {
+    let value = answer.headers().get(name);
+    value.map_or("", |it| it.to_str().unwrap_or("?")).to_owned()
+}
+
+fn unreachable(url: &MediaUrl, error: reqwest::Error) -> String {
+    if !error.is_connect() {
+        return broke(url, error.without_url());
+    }
+    tracing::debug!(host = url.host, error = %error.without_url(), "a fetch could not connect");
+    "could not be reached".to_owned()
+}
+
+fn broke(url: &MediaUrl, error: impl Display) -> String {
+    tracing::debug!(host = url.host, %error, "a fetch broke");
     "broke off before it was complete".to_owned()
 }

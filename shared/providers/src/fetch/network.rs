@@ -1,87 +1,58 @@
-//! The way to the internet: names, and connections to one address.
+//! The way to the internet: the addresses of names, and whose certificates are trusted there.
 //!
 //! A trait, so that tests can put a small internet of their own in its place. What is refused is
 //! decided above it, so that they cannot replace that; nothing outside this crate can replace either.
 
 use std::{
     fmt, io,
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-    time::Duration,
+    net::{IpAddr, SocketAddr},
+    sync::OnceLock,
 };
 
 use futures_util::future::BoxFuture;
-use hyper_rustls::ConfigBuilderExt;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
-};
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{self, ClientConfig, crypto::ring, pki_types::ServerName},
-};
+use rustls::ClientConfig;
+use tokio::net::lookup_host;
 
-/// Where pictures are served.
-const PORT: u16 = 443;
-/// How long a connection may take, its handshake included.
-const CONNECT: Duration = Duration::from_secs(3);
+use crate::tls;
 
-/// A connection.
-pub(super) trait Pipe: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Where media are served.
+const HTTPS_PORT: u16 = 443;
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Pipe for T {}
-
-/// What resolves and connects.
+/// What resolves names and says how their hosts are reached.
 pub(super) trait Network: fmt::Debug + Send + Sync {
     /// Every address of a name.
     fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
-    /// A connection to this very address, where somebody proved to be the host.
-    fn connect<'a>(
-        &'a self,
-        host: &'a str,
-        address: IpAddr,
-    ) -> BoxFuture<'a, io::Result<Box<dyn Pipe>>>;
+    /// The socket behind an address of a host: port 443 of the address itself.
+    fn socket(&self, host: &str, address: IpAddr) -> SocketAddr;
+    /// Whom TLS trusts.
+    fn tls(&self) -> Result<ClientConfig, String>;
 }
 
-/// The real one: the system's resolver, TCP and TLS.
+/// The real internet: the system's resolver, and the public roots.
 #[derive(Default)]
 pub(super) struct Internet {
-    tls: OnceLock<TlsConnector>,
-}
-
-impl Internet {
-    /// TLS, prepared when it is first needed: most gateways fetch nothing.
-    fn tls(&self) -> Result<&TlsConnector, rustls::Error> {
-        if let Some(tls) = self.tls.get() {
-            return Ok(tls);
-        }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_webpki_roots()
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(self.tls.get_or_init(|| TlsConnector::from(Arc::new(config))))
-    }
-
-    async fn open(&self, host: &str, address: IpAddr) -> io::Result<Box<dyn Pipe>> {
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-        let tls = self.tls().map_err(io::Error::other)?;
-        let socket = TcpStream::connect((address, PORT)).await?;
-        Ok(Box::new(tls.connect(name, socket).await?))
-    }
+    tls: OnceLock<ClientConfig>,
 }
 
 impl Network for Internet {
     fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(lookup_host((host, PORT)).await?.map(|it| it.ip()).collect()) })
+        Box::pin(async move {
+            let sockets = lookup_host((host, HTTPS_PORT)).await?;
+            Ok(sockets.map(|socket| socket.ip()).collect())
+        })
     }
 
-    fn connect<'a>(
-        &'a self,
-        host: &'a str,
-        address: IpAddr,
-    ) -> BoxFuture<'a, io::Result<Box<dyn Pipe>>> {
-        Box::pin(async move { tokio::time::timeout(CONNECT, self.open(host, address)).await? })
+    fn socket(&self, _host: &str, address: IpAddr) -> SocketAddr {
+        (address, HTTPS_PORT).into()
+    }
+
+    fn tls(&self) -> Result<ClientConfig, String> {
+        // Prepared when it is first needed: most gateways fetch nothing.
+        if let Some(config) = self.tls.get() {
+            return Ok(config.clone());
+        }
+        let config = tls::client_config(None, &["http/1.1"])?;
+        Ok(self.tls.get_or_init(|| config).clone())
     }
 }
 

@@ -1,55 +1,60 @@
-//! A small internet of names and one real server behind all of its public addresses. What decides
-//! is the product's own: only resolving and connecting are replaced.
+//! A small internet of names and one real TLS server behind all of its public addresses. What decides
+//! is the product's own: only resolving, the sockets behind addresses and the trusted root are replaced.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use bytes::Bytes;
-use canonical::{Format, GatewayRequest, GatewayResponse, Message, ToolResult};
+use canonical::{GatewayResponse, Message, ToolResult};
 use config::read;
-use formats::{DecodeOptions, EncodeOptions, EncodedRequest, EventReader};
+use formats::{
+    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, StreamDecoder,
+};
 use futures_util::future::BoxFuture;
 use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
+    lockgate::Folder,
     openai,
     provider::{Answer, Fake, Step},
+    tls::TlsFront,
 };
-use tokio::net::TcpStream;
 
-use super::{network::Pipe, *};
-use crate::{Client, Upstream, UpstreamRequest};
+use super::*;
+use crate::{Client, ProxyVariables, Upstream, UpstreamRequest, tls};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
 const PNG_BASE64: &str = "iVBORw0KGgogYW5kIG1vcmU=";
 const PUBLIC: &str = "8.8.8.8";
 
-/// Names, the server, and whom anybody connected to.
+/// Names, the server, and which addresses a client was let to.
 #[derive(Debug)]
-struct Pretend {
+struct TestInternet {
     names: Vec<(&'static str, Vec<IpAddr>)>,
-    server: String,
-    connected: std::sync::Arc<Mutex<Vec<String>>>,
+    server: SocketAddr,
+    tls: rustls::ClientConfig,
+    pinned: std::sync::Arc<Mutex<Vec<String>>>,
 }
 
-impl Network for Pretend {
+/// A public address at which nobody listens.
+const DOWN: &str = "9.9.9.9";
+
+impl Network for TestInternet {
     fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         let found = self.names.iter().find(|(name, _)| *name == host);
         let found = found.map(|it| it.1.clone()).ok_or_else(|| io::Error::other("no such name"));
         Box::pin(async move { found })
     }
 
-    fn connect<'a>(
-        &'a self,
-        host: &'a str,
-        address: IpAddr,
-    ) -> BoxFuture<'a, io::Result<Box<dyn Pipe>>> {
-        self.connected.lock().unwrap().push(format!("{host} {address}"));
-        Box::pin(async move {
-            if address == IpAddr::from([9, 9, 9, 9]) {
-                return Err(io::ErrorKind::ConnectionRefused.into());
-            }
-            let pipe: Box<dyn Pipe> = Box::new(TcpStream::connect(&self.server).await?);
-            Ok(pipe)
-        })
+    fn socket(&self, host: &str, address: IpAddr) -> SocketAddr {
+        self.pinned.lock().unwrap().push(format!("{host} {address}"));
+        // Nobody listens on port 1 of loopback.
+        if address.to_string() == DOWN { ([127, 0, 0, 1], 1).into() } else { self.server }
+    }
+
+    fn tls(&self) -> Result<rustls::ClientConfig, String> {
+        Ok(self.tls.clone())
     }
 }
 
@@ -62,7 +67,7 @@ impl Outbound for BytesOnly {
         "bytes_only"
     }
 
-    fn forward(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+    fn passthrough(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
         unreachable!("nothing is sent")
     }
 
@@ -70,7 +75,7 @@ impl Outbound for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn takes_url(&self, _: &Content, url: &str, _: &str) -> bool {
+    fn accepts_url(&self, _: &Content, url: &str, _: &str) -> bool {
         url.starts_with("s3://")
     }
 
@@ -78,7 +83,7 @@ impl Outbound for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn reader(&self, _: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _: DecodeOptions) -> Box<dyn StreamDecoder> {
         unreachable!("nothing is sent")
     }
 
@@ -91,8 +96,9 @@ impl Outbound for BytesOnly {
 struct World {
     fetch: Fetch,
     fake: Fake,
-    connected: std::sync::Arc<Mutex<Vec<String>>>,
-    fetched: Fetched,
+    _front: TlsFront,
+    pinned: std::sync::Arc<Mutex<Vec<String>>>,
+    fetched: FetchedMedia,
     limit: Duration,
 }
 
@@ -106,31 +112,38 @@ async fn world(addresses: &[&str]) -> World {
         ("x.b.test", parse(&[PUBLIC])),
         ("other.test", parse(&[PUBLIC])),
     ];
-    let server = fake.url().trim_start_matches("http://").to_owned();
-    let connected = std::sync::Arc::<Mutex<Vec<String>>>::default();
-    let network = Box::new(Pretend { names, server, connected: connected.clone() });
+    let served = ["a.test", "x.b.test", "other.test"];
+    let front = TlsFront::start(fake.url().trim_start_matches("http://"), &served);
+    let folder = Folder::new();
+    folder.write("ca.pem", front.ca_pem());
+    let ca_file = folder.path().join("ca.pem");
+    let tls = tls::client_config(ca_file.to_str(), &["http/1.1"]).unwrap();
+    let pinned = std::sync::Arc::<Mutex<Vec<String>>>::default();
+    let server = front.address();
+    let network = Box::new(TestInternet { names, server, tls, pinned: pinned.clone() });
     let fetch = Fetch {
         hosts: vec!["a.test".to_owned(), "*.b.test".to_owned()],
         max_bytes: 1000,
         timeout: Duration::from_secs(10),
         network,
     };
-    World { fetch, fake, connected, fetched: Fetched::default(), limit: Duration::from_secs(60) }
+    let limit = Duration::from_secs(60);
+    World { fetch, fake, _front: front, pinned, fetched: FetchedMedia::default(), limit }
 }
 
 impl World {
     /// The media of a question after what it names by address was fetched.
     async fn ask(&self, parts: Vec<Content>) -> Result<Vec<Media>> {
-        let meaning = question(parts);
-        let wish = Wish {
+        let canonical = question(parts);
+        let context = FetchContext {
             format: &BytesOnly,
             model: "m",
-            word: Field::plain,
+            word: Field::openai_chat_name,
             fetched: &self.fetched,
             limit: self.limit,
         };
-        let filled = self.fetch.filled(Cow::Borrowed(&meaning), &wish).await?;
-        let turns = &filled.conversation()?.turns;
+        let filled = self.fetch.replace_urls(Cow::Borrowed(&canonical), &context).await?;
+        let turns = &filled.conversation()?.messages;
         let parts = turns.iter().flat_map(|it| &it.parts).flat_map(|part| match &part.content {
             Content::ToolResult(result) => result.parts.iter().collect(),
             _ => vec![part],
@@ -145,7 +158,7 @@ impl World {
         assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
         assert!(!error.message().contains("secret"), "{error}");
         let (said, why) = error.message().split_once(": ").unwrap();
-        assert_eq!(said, "it takes this only as bytes, and the address is not fetched");
+        assert_eq!(said, "takes this only as bytes, and the address is not fetched");
         why.to_owned()
     }
 
@@ -155,19 +168,20 @@ impl World {
         self.refusal("https://a.test/p?secret").await
     }
 
-    fn connected(&self) -> Vec<String> {
-        self.connected.lock().unwrap().clone()
+    /// Every address that a client was let to, with its host.
+    fn pinned(&self) -> Vec<String> {
+        self.pinned.lock().unwrap().clone()
     }
 }
 
 fn question(parts: Vec<Content>) -> CanonicalRequest {
     let parts = parts.into_iter().map(Part::new).collect();
-    let turns = vec![Message::new(Role::User, parts)];
-    CanonicalRequest::Conversation(Box::new(Conversation { turns, ..Conversation::default() }))
+    let messages = vec![Message::new(Role::User, parts)];
+    CanonicalRequest::Conversation(Box::new(Conversation { messages, ..Conversation::default() }))
 }
 
 fn at(url: &str) -> Media {
-    Media { source: Source::Url(url.to_owned()), ..Media::default() }
+    Media { source: MediaSource::Url(url.to_owned()), ..Media::default() }
 }
 
 fn image(url: &str) -> Content {
@@ -182,9 +196,9 @@ fn picture() -> Answer {
 async fn an_address_becomes_bytes() {
     let world = world(&[PUBLIC]).await;
     let media = world.ask(vec![image("https://A.test/p.png?size=1#x")]).await.unwrap();
-    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[0].source, MediaSource::Base64(PNG_BASE64.to_owned()));
     assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
-    assert_eq!(world.connected(), ["a.test 8.8.8.8"]);
+    assert_eq!(world.pinned(), ["a.test 8.8.8.8"]);
     let seen = world.fake.seen();
     assert_eq!((seen[0].method.as_str(), &*seen[0].target), ("GET", "/p.png?size=1"));
     let mut names: Vec<&str> = seen[0].headers.keys().map(http::HeaderName::as_str).collect();
@@ -199,7 +213,7 @@ async fn pictures_in_tool_results_become_bytes_too() {
     let parts = vec![Part::text("seen"), Part::new(image("https://x.b.test/"))];
     let result = ToolResult { parts, ..ToolResult::default() };
     let media = world.ask(vec![Content::ToolResult(result)]).await.unwrap();
-    assert_eq!(media[0].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[0].source, MediaSource::Base64(PNG_BASE64.to_owned()));
 }
 
 #[tokio::test]
@@ -215,11 +229,11 @@ async fn a_document_becomes_bytes_and_keeps_its_name() {
 #[tokio::test]
 async fn what_the_format_takes_by_its_address_is_left_alone() {
     let world = world(&[PUBLIC]).await;
-    let bytes = Media { source: Source::Base64("AAAA".to_owned()), ..Media::default() };
+    let bytes = Media { source: MediaSource::Base64("AAAA".to_owned()), ..Media::default() };
     let parts = vec![image("s3://bucket/p.png"), Content::Image(bytes)];
     let media = world.ask(parts).await.unwrap();
-    assert_eq!(media[0].source, Source::Url("s3://bucket/p.png".to_owned()));
-    assert!(world.connected().is_empty());
+    assert_eq!(media[0].source, MediaSource::Url("s3://bucket/p.png".to_owned()));
+    assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
@@ -236,7 +250,7 @@ async fn an_address_is_asked_once_in_a_call() {
     let twice = || vec![image("https://a.test/p"), image("https://a.test/p")];
     world.ask(twice()).await.unwrap();
     let media = world.ask(twice()).await.unwrap();
-    assert_eq!(media[1].source, Source::Base64(PNG_BASE64.to_owned()));
+    assert_eq!(media[1].source, MediaSource::Base64(PNG_BASE64.to_owned()));
     assert_eq!(world.fake.seen().len(), 1);
 }
 
@@ -259,7 +273,7 @@ async fn a_host_that_is_not_allowed_is_never_asked() {
         let told = format!("`{host}` is not among `fetch.hosts` in the gateway's configuration");
         assert_eq!(why, told);
     }
-    assert!(world.connected().is_empty());
+    assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
@@ -267,7 +281,7 @@ async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_asked
     let world = world(&[PUBLIC]).await;
     let parts = vec![image("https://a.test/"), image("https://other.test/")];
     assert!(world.ask(parts).await.is_err());
-    assert!(world.connected().is_empty());
+    assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
@@ -295,7 +309,7 @@ async fn addresses_that_say_more_than_a_name_are_refused() {
         let why = world.refusal(&format!("https://{spelling}/")).await;
         assert!(why.contains("is not among `fetch.hosts`"), "{why}");
     }
-    assert!(world.connected().is_empty());
+    assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
@@ -316,7 +330,7 @@ async fn a_name_that_leads_inside_is_refused_before_any_connection() {
         let world = world(inside).await;
         let why = world.refusal("https://a.test/?secret").await;
         assert_eq!(why, "`a.test` resolves to an address that is not public", "{inside:?}");
-        assert!(world.connected().is_empty());
+        assert!(world.pinned().is_empty());
     }
 }
 
@@ -324,7 +338,7 @@ async fn a_name_that_leads_inside_is_refused_before_any_connection() {
 async fn the_next_address_is_tried_when_one_does_not_answer() {
     let world = world(&["9.9.9.9", PUBLIC]).await;
     world.ask(vec![image("https://a.test/")]).await.unwrap();
-    assert_eq!(world.connected(), ["a.test 9.9.9.9", "a.test 8.8.8.8"]);
+    assert_eq!(world.pinned(), ["a.test 9.9.9.9", "a.test 8.8.8.8"]);
 }
 
 #[tokio::test]
@@ -344,7 +358,7 @@ async fn no_redirect_is_followed() {
             let moved = Answer::raw(status, "image/png", PNG).header("location", to);
             let why = world.refusal_of(moved).await;
             assert!(why.starts_with("`a.test` answered with a redirect"), "{why}");
-            assert_eq!(world.connected().len(), 1);
+            assert_eq!(world.pinned().len(), 1);
             assert_eq!(world.fake.seen().len(), 1);
         }
     }
@@ -375,8 +389,11 @@ async fn there_may_be_sixteen() {
     assert_eq!(world(&[PUBLIC]).await.ask(many(16)).await.unwrap().len(), 16);
     let world = world(&[PUBLIC]).await;
     let error = world.ask(many(17)).await.unwrap_err();
-    assert!(error.message().ends_with("it is one of 17 in this request, and 16 may be"), "{error}");
-    assert!(world.connected().is_empty());
+    assert!(
+        error.message().ends_with("this is one of 17 in this request, and 16 may be"),
+        "{error}"
+    );
+    assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
@@ -401,7 +418,7 @@ async fn half_of_the_steps_time_is_left_to_the_provider() {
 
 #[tokio::test]
 async fn what_is_no_picture_is_refused() {
-    let odd = "`a.test` answered with something that is no picture, PDF, sound or film";
+    let odd = "`a.test` answered with something that is no image, PDF, audio or video";
     for (kind, body) in [
         ("application/json", &b"{\"AccessKeyId\":\"x\"}"[..]),
         ("image/png", b"{\"AccessKeyId\":\"x\"}"),
@@ -436,26 +453,26 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
 #[tokio::test]
 async fn what_the_model_said_is_left_to_the_encoder() {
     let world = world(&[PUBLIC]).await;
-    let mut meaning = question(vec![image("https://other.test/")]);
-    if let CanonicalRequest::Conversation(conversation) = &mut meaning {
-        conversation.turns[0].role = Role::Assistant;
+    let mut canonical = question(vec![image("https://other.test/")]);
+    if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+        conversation.messages[0].role = Role::Assistant;
     }
-    let wish = Wish {
+    let context = FetchContext {
         format: &BytesOnly,
         model: "m",
-        word: Field::plain,
+        word: Field::openai_chat_name,
         fetched: &world.fetched,
         limit: world.limit,
     };
-    let filled = world.fetch.filled(Cow::Borrowed(&meaning), &wish).await.unwrap();
-    assert_eq!(*filled, meaning);
+    let filled = world.fetch.replace_urls(Cow::Borrowed(&canonical), &context).await.unwrap();
+    assert_eq!(*filled, canonical);
 }
 
 /// A format of clients who only ever ask about the config at `a.test`.
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
-    understand: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
-    word: Field::plain,
+    decode: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    word: Field::openai_chat_name,
 };
 
 /// What a route of these steps answers through this fetcher, and what it failed with on the way.
@@ -468,16 +485,16 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     };
     let kinds: Vec<config::ProviderKind> = crate::CATALOG.iter().map(kind).collect();
     let config = read(yaml, &|_| None, &kinds).unwrap();
-    let mut upstream =
-        Upstream::new(Client::new(storage::Signer::new(None, None)), &config, &|_| None);
+    let client = Client::new(storage::Signer::default(), ProxyVariables::default());
+    let mut upstream = Upstream::new(&client, &config, &|_| None);
     upstream.fetch = fetch;
     let asked = ModelQuery { model: Some("r"), provider: None };
     let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
     let limits = Limits { deadline: u64::MAX, seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
-    let raw = canonical::Raw { body: Bytes::from_static(b"{}"), members: vec![] };
-    let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Converse, raw);
-    let fetched = Fetched::default();
+    let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
+    let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
+    let fetched = FetchedMedia::default();
     let question = UpstreamRequest {
         request: &request,
         strict: false,
@@ -538,7 +555,7 @@ async fn a_provider_is_not_asked_when_nothing_is_fetched() {
         (error.kind, error.param.as_deref()),
         (ErrorKind::Unsupported, Some("messages[].content[].file"),)
     );
-    let told = "Provider one: it takes this only as bytes, and the address is not fetched: \
+    let told = "Provider one: takes this only as bytes, and the address is not fetched: \
                 `a.test` is not among `fetch.hosts` in the gateway's configuration";
     assert_eq!(failures[0], told);
     assert!(first.seen().is_empty() && second.seen().is_empty());

@@ -1,8 +1,8 @@
-//! Handles on emulated AWS accounts.
+//! Accounts at an emulated AWS.
 
-use storage::{Aws, Credentials, Patience, Secret};
+use storage::{Aws, Credentials, Secret, Timeouts};
 
-/// The account at an address. The tests share two busy cores, so it is given time.
+/// The account at a URL. The tests share two busy cores, so the timeouts are long.
 pub(crate) fn account(endpoint_url: &str) -> Aws {
     let credentials = Credentials {
         access_key_id: "test".to_owned(),
@@ -11,6 +11,6 @@ pub(crate) fn account(endpoint_url: &str) -> Aws {
     };
     let mut aws = Aws::new("eu-west-1", credentials);
     aws.endpoint_url = Some(endpoint_url.to_owned());
-    aws.patience = Patience::OPERATOR;
+    aws.timeouts = Timeouts::OPERATOR;
     aws
 }

@@ -8,7 +8,7 @@ use super::{
 /// Every shared crate, lowest floor first. A crate may use only crates on floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["canonical", "storage"],
-    &["config", "formats", "tenants", "telemetry"],
+    &["config", "formats", "model-catalog", "tenants", "telemetry"],
     &["routing"],
     &["providers"],
     &["gateway"],

@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
     ("aws-sdk-ssm", "storage"),
@@ -26,18 +27,22 @@ const HOMES: &[(&str, &str)] = &[
     ("dotenvy", "edge"),
     ("flate2", "edge"),
     ("httpdate", "providers"),
+    ("hyper-rustls", "storage"),
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
+    ("reqwest", "providers"),
+    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
+    ("rustls", "providers"),
     ("ruzstd", "edge"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
-    ("tokio-rustls", "providers"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("webpki-roots", "providers"),
 ];
 
 /// Outside crates that several crates of ours may use, and why.
@@ -68,26 +73,47 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     (
         "hyper",
         &["providers", "edge"],
-        "the one HTTP stack: edge serves with it, providers call with it",
-    ),
-    (
-        "hyper-rustls",
-        &["storage", "providers"],
-        "the one TLS stack: AWS and the providers are reached alike",
+        "the one HTTP stack: edge and the scripted provider serve with it; providers read its errors",
     ),
     (
         "hyper-util",
         &["storage", "providers", "edge"],
-        "the one connection pool, for AWS and the providers; the server's loop, for edge",
+        "the connection pool for AWS; the server's loop, for edge and the scripted provider",
+    ),
+    (
+        "tower",
+        &["providers", "edge"],
+        "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
     (
         "serde",
-        &["canonical", "storage", "config", "formats", "routing", "telemetry", "edge"],
+        &[
+            "canonical",
+            "storage",
+            "tenants",
+            "config",
+            "formats",
+            "model-catalog",
+            "routing",
+            "telemetry",
+            "edge",
+        ],
         "derives only: what is written where is each crate's own",
     ),
     (
         "serde_json",
-        &["storage", "config", "formats", "routing", "telemetry", "providers", "gateway", "edge"],
+        &[
+            "storage",
+            "tenants",
+            "config",
+            "formats",
+            "model-catalog",
+            "routing",
+            "telemetry",
+            "providers",
+            "gateway",
+            "edge",
+        ],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
@@ -115,7 +141,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing",
-        &["telemetry", "providers", "gateway", "edge"],
+        &["storage", "telemetry", "providers", "gateway", "edge"],
         "log lines; a crate that decides gives an error instead",
     ),
 ];

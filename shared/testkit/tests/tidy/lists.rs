@@ -60,7 +60,8 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
         Some((start, rest)) => path.strip_prefix(start).is_some_and(|path| {
-            (0..=path.len()).any(|at| path.is_char_boundary(at) && matches_pattern(rest, &path[at..]))
+            (0..=path.len())
+                .any(|at| path.is_char_boundary(at) && matches_pattern(rest, &path[at..]))
         }),
     }
 }

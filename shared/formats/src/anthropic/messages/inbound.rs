@@ -1,19 +1,17 @@
 //! From a client that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
-    Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anthropic, AnthropicCount, COUNT, FORMAT, answer,
+    Anthropic, AnthropicCount, COUNT, FORMAT,
     error::{self, THREAD},
-    writer::Writer,
+    response_encode,
+    stream_encode::Encoder,
 };
-use crate::{EventWriter, Inbound, json};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 /// Headers that choose what a request may say.
 const PASSED: &[&str] = &["anthropic-beta", "anthropic-version"];
@@ -25,7 +23,7 @@ impl Inbound for Anthropic {
 
     fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
-        let mut request = common(&FORMAT, Task::Converse, raw)?;
+        let mut request = common(&FORMAT, Task::Chat, raw)?;
         let limit: Option<u64> = json::read(&request.raw, "max_tokens", "a whole number")?;
         if limit.is_none() {
             let message = "`max_tokens` is missing; it must say how many tokens may be written.";
@@ -42,25 +40,25 @@ impl Inbound for Anthropic {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Chat(answer) => {
-                answer::write(answer, response.usage.as_ref(), &summary.model).into()
+                response_encode::encode(answer, response.usage.as_ref(), &summary.model).into()
             }
-            ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request.model.as_deref()))
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Box::new(Encoder::new(request.model.as_deref()))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         error::to_client(error, request_id).into()
     }
 
-    fn wordless(&self) -> &'static [Extra] {
-        &[Extra::Image, Extra::Audio, Extra::Video, Extra::File]
+    fn unsupported_content(&self) -> &'static [ContentKind] {
+        &[ContentKind::Image, ContentKind::Audio, ContentKind::Video, ContentKind::File]
     }
 
-    fn passed_headers(&self) -> &'static [&'static str] {
+    fn passthrough_headers(&self) -> &'static [&'static str] {
         PASSED
     }
 }
@@ -78,19 +76,19 @@ impl Inbound for AnthropicCount {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Tokens { count, .. } => format!("{{\"input_tokens\":{count}}}").into(),
-            ResponseBody::Chat(_) | ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+            ResponseBody::Chat(_) | ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
-        Anthropic.writer(request)
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Anthropic.stream_encoder(request)
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         Anthropic.error(error, request_id)
     }
 
-    fn passed_headers(&self) -> &'static [&'static str] {
+    fn passthrough_headers(&self) -> &'static [&'static str] {
         PASSED
     }
 }
@@ -109,7 +107,7 @@ struct Thread {
 
 /// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
 /// answers may change from turn to turn. Anthropic's clients send all of it then.
-fn check_memory(raw: &Raw) -> Result<()> {
+fn check_memory(raw: &RawObject) -> Result<()> {
     let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
     if thread.and_then(|it| it.previous_message_id).is_none() {
         return Ok(());
@@ -121,7 +119,7 @@ fn check_memory(raw: &Raw) -> Result<()> {
 }
 
 /// What both endpoints read of a request.
-fn common(format: &'static Format, task: Task, raw: Raw) -> Result<GatewayRequest> {
+fn common(format: &'static Format, task: Task, raw: RawObject) -> Result<GatewayRequest> {
     check_memory(&raw)?;
     let wanted = "a list of messages, each an object with a `role` and `content`";
     match json::list(&raw, "messages", wanted)? {

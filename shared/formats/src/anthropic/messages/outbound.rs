@@ -1,18 +1,16 @@
 //! To a provider that speaks Anthropic Messages, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
-};
+use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 use serde::Deserialize;
 
 use super::{
-    Anthropic, AnthropicCount, COUNT, FORMAT, clean_up, encode, pieces::Pieces, reader::Reader,
-    response,
+    Anthropic, AnthropicCount, COUNT, FORMAT, request_encode, request_passthrough, response_decode,
+    stream_decode::TranslatingDecoder, stream_passthrough::PassthroughDecoder,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound,
-    bound::Bounded, error_body, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound::Bounded, error_body, json, tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -20,34 +18,34 @@ impl Outbound for Anthropic {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        clean_up::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::converse(meaning.conversation()?, target)
+        request_encode::encode_chat(canonical.conversation()?, target)
     }
 
-    fn takes_tool_name(&self, name: &str) -> bool {
+    fn accepts_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 128, b"")
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response::read(body, reading.purpose)
+        response_decode::decode(body, reading.mode)
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        match reading.purpose {
-            DecodeMode::Forward => Box::new(Reader::new(reading.end)),
-            DecodeMode::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        match reading.mode {
+            DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(reading.end)),
+            DecodeMode::Translate => Box::new(Bounded::new(TranslatingDecoder::new(reading.end))),
         }
     }
 
@@ -66,37 +64,37 @@ impl Outbound for AnthropicCount {
         COUNT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        clean_up::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::count(meaning.conversation()?, target)
+        request_encode::encode_count(canonical.conversation()?, target)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         let none = || Error::new(ErrorKind::Upstream, "it answered what is not a number of tokens");
-        response::fault_within(&body)?;
+        response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;
         let count = count.input_tokens.ok_or_else(none)?;
-        let body = match reading.purpose {
-            DecodeMode::Forward => ResponseBody::Raw(body),
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
         Ok(GatewayResponse { body, usage: None })
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        Anthropic.reader(reading)
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        Anthropic.stream_decoder(reading)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -114,9 +112,12 @@ mod tests {
     fn sent(client: &dyn Inbound, provider: &dyn Outbound, body: &'static str) -> EncodedRequest {
         let mut request = client.decode(Bytes::from_static(body.as_bytes())).unwrap();
         request.headers = vec![("anthropic-beta", "b1".to_owned())];
-        let target =
-            EncodeOptions { model: "m", without: &[Field::Output], ..EncodeOptions::default() };
-        provider.forward(&request, &target).unwrap()
+        let target = EncodeOptions {
+            model: "m",
+            drop_fields: &[Field::ResponseFormat],
+            ..EncodeOptions::default()
+        };
+        provider.passthrough(&request, &target).unwrap()
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
             .replace(r#", "format":{"type":"json_schema","schema":{}}"#, "")
             .replace(r#""x""#, r#""m""#);
         assert_eq!(encoded.body, expected);
-        assert_eq!(encoded.dropped, [Field::Output]);
+        assert_eq!(encoded.dropped, [Field::ResponseFormat]);
         assert_eq!(encoded.headers, [("anthropic-beta", "b1".to_owned())]);
     }
 
@@ -138,8 +139,7 @@ mod tests {
         let encoded = sent(&AnthropicCount, &AnthropicCount, body);
         assert_eq!(encoded.body, body.replace(r#""x""#, r#""m""#));
         let answer = Bytes::from_static(br#"{"input_tokens":2095}"#);
-        let translate =
-            DecodeOptions { purpose: DecodeMode::Translate, ..DecodeOptions::default() };
+        let translate = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = Outbound::response(&AnthropicCount, answer.clone(), translate).unwrap();
         let summary = canonical::CallSummary::default();
         assert_eq!(Inbound::encode(&AnthropicCount, &response, &summary), answer);

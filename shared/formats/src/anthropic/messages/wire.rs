@@ -1,8 +1,10 @@
 //! What both directions share: usage, and why an answer ends.
 
+pub(crate) mod request;
+
 use std::borrow::Cow;
 
-use canonical::{Finish, Usage};
+use canonical::{FinishReason, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -80,29 +82,29 @@ impl From<&Usage> for Counts {
 }
 
 /// Why an answer ends, by Anthropic's word; and which of the client's texts came up.
-pub(super) fn stop_reason(finish: &Finish) -> (&'static str, Option<&str>) {
+pub(super) fn stop_reason(finish: &FinishReason) -> (&'static str, Option<&str>) {
     match finish {
-        Finish::Stop => ("end_turn", None),
-        Finish::StopSequence(text) => ("stop_sequence", text.as_deref()),
-        Finish::Length => ("max_tokens", None),
-        Finish::ContextFull => ("model_context_window_exceeded", None),
-        Finish::ToolCalls => ("tool_use", None),
-        Finish::Filtered | Finish::Refusal => ("refusal", None),
-        Finish::Paused => ("pause_turn", None),
+        FinishReason::Stop => ("end_turn", None),
+        FinishReason::StopSequence(text) => ("stop_sequence", text.as_deref()),
+        FinishReason::Length => ("max_tokens", None),
+        FinishReason::ContextFull => ("model_context_window_exceeded", None),
+        FinishReason::ToolCalls => ("tool_use", None),
+        FinishReason::Filtered | FinishReason::Refusal => ("refusal", None),
+        FinishReason::Paused => ("pause_turn", None),
     }
 }
 
 /// Why an answer ends, from Anthropic's word. Words to come are taken for a plain end.
-pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> Finish {
+pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> FinishReason {
     match reason {
-        "stop_sequence" => Finish::StopSequence(sequence.map(Cow::into_owned)),
-        "max_tokens" => Finish::Length,
-        "model_context_window_exceeded" => Finish::ContextFull,
-        "tool_use" => Finish::ToolCalls,
+        "stop_sequence" => FinishReason::StopSequence(sequence.map(Cow::into_owned)),
+        "max_tokens" => FinishReason::Length,
+        "model_context_window_exceeded" => FinishReason::ContextFull,
+        "tool_use" => FinishReason::ToolCalls,
         // It is a classifier that steps in, not the model.
-        "refusal" => Finish::Filtered,
-        "pause_turn" => Finish::Paused,
-        _ => Finish::Stop,
+        "refusal" => FinishReason::Filtered,
+        "pause_turn" => FinishReason::Paused,
+        _ => FinishReason::Stop,
     }
 }
 
@@ -136,13 +138,13 @@ mod tests {
     #[test]
     fn every_reason_is_read_back() {
         for finish in [
-            Finish::Stop,
-            Finish::StopSequence(Some("x".to_owned())),
-            Finish::Length,
-            Finish::ContextFull,
-            Finish::ToolCalls,
-            Finish::Filtered,
-            Finish::Paused,
+            FinishReason::Stop,
+            FinishReason::StopSequence(Some("x".to_owned())),
+            FinishReason::Length,
+            FinishReason::ContextFull,
+            FinishReason::ToolCalls,
+            FinishReason::Filtered,
+            FinishReason::Paused,
         ] {
             let (word, sequence) = stop_reason(&finish);
             assert_eq!(super::finish(word, sequence.map(Cow::Borrowed)), finish);

@@ -1,18 +1,15 @@
 //! From a client that speaks this format, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Format, Framing, GatewayRequest, GatewayResponse, Raw, ResponseBody,
-    Result, Task,
-};
+use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde_json::value::RawValue;
 
 use super::{
-    FORMAT, Gemini, answer, error,
-    request::{self, Many},
-    writer::Writer,
+    FORMAT, Gemini, error, response_encode,
+    stream_encode::Encoder,
+    wire::members::{self, Many},
 };
-use crate::{EventWriter, Inbound, json};
+use crate::{Format, Framing, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 impl Inbound for Gemini {
     fn format(&self) -> &'static Format {
@@ -23,7 +20,7 @@ impl Inbound for Gemini {
         let raw = json::members(body)?;
         check_contents(&raw)?;
         let has_tools_and_format = has_functions(&raw)? && has_format(&raw)?;
-        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.has_tools_and_format = has_tools_and_format;
         // Chunks carry it, whoever asks.
         request.wants_usage = true;
@@ -34,8 +31,8 @@ impl Inbound for Gemini {
         body(response)
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request.framing))
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Box::new(Encoder::new(request.framing))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -43,7 +40,7 @@ impl Inbound for Gemini {
     }
 
     /// `google-genai` takes a comment for JSON, so only an empty line is nothing to it.
-    fn heartbeat(&self, _: Framing) -> &'static [u8] {
+    fn keep_alive(&self, _: Framing) -> &'static [u8] {
         b"\n"
     }
 }
@@ -52,13 +49,15 @@ impl Inbound for Gemini {
 pub(super) fn body(response: &GatewayResponse) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Chat(answer) => answer::write(answer, response.usage.as_ref()).into(),
+        ResponseBody::Chat(answer) => {
+            response_encode::encode(answer, response.usage.as_ref()).into()
+        }
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
-        ResponseBody::Vectors(_) => Bytes::from_static(b"{}"),
+        ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
     }
 }
 
-fn check_contents(raw: &Raw) -> Result<()> {
+fn check_contents(raw: &RawObject) -> Result<()> {
     let wanted = "a list of contents, each an object with `parts`";
     let Some(contents) = json::find(raw, "contents")? else {
         let message = format!("`contents` is missing; it must be {wanted}.");
@@ -76,23 +75,23 @@ fn check_contents(raw: &Raw) -> Result<()> {
     }
 }
 
-fn has_functions(raw: &Raw) -> Result<bool> {
+fn has_functions(raw: &RawObject) -> Result<bool> {
     let wanted = "a list of tools, each an object";
     let tools: Option<Many<json::Object<'_>>> = json::read(raw, "tools", wanted)?;
     let has = |it: &json::Object<'_>| {
-        let functions = request::either(it, "functionDeclarations");
+        let functions = members::either(it, "functionDeclarations");
         functions.is_some_and(|it| it.get() != "[]")
     };
     Ok(tools.is_some_and(|it| it.0.iter().any(has)))
 }
 
 /// Whether the answer must have another form than plain text.
-fn has_format(raw: &Raw) -> Result<bool> {
-    let name = request::spelled(raw, "generationConfig");
+fn has_format(raw: &RawObject) -> Result<bool> {
+    let name = members::spelled(raw, "generationConfig");
     let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;
     let config = config.unwrap_or_default();
-    let kind = request::either(&config, "responseMimeType").map_or("", RawValue::get);
+    let kind = members::either(&config, "responseMimeType").map_or("", RawValue::get);
     let schemas = ["responseSchema", "responseJsonSchema"];
     Ok(!matches!(kind, "" | "\"text/plain\"")
-        || schemas.iter().any(|it| request::either(&config, it).is_some()))
+        || schemas.iter().any(|it| members::either(&config, it).is_some()))
 }

@@ -1,6 +1,6 @@
 //! Pictures, sound and documents: what they are, and where.
 
-use canonical::{Content, Error, ErrorKind, Media, Result, Source};
+use canonical::{Content, Error, ErrorKind, Media, MediaSource, Result};
 
 use super::signature;
 
@@ -14,7 +14,7 @@ pub(super) fn content(media: Media) -> Content {
         "image" => Content::Image(media),
         "audio" => Content::Audio(media),
         "video" => Content::Video(media),
-        _ if matches!(&media.source, Source::Url(url) if is_video_page(url)) => {
+        _ if matches!(&media.source, MediaSource::Url(url) if is_video_page(url)) => {
             Content::Video(media)
         }
         _ => Content::File(media),
@@ -22,15 +22,15 @@ pub(super) fn content(media: Media) -> Content {
 }
 
 /// Where a URI of this format points to: uploads and buckets are known to Google alone.
-pub(super) fn source(uri: String) -> Source {
+pub(super) fn source(uri: String) -> MediaSource {
     if uri.starts_with(FILES) || uri.starts_with("gs://") || uri.starts_with("files/") {
-        return Source::Id(uri);
+        return MediaSource::Id(uri);
     }
-    Source::Url(uri)
+    MediaSource::Url(uri)
 }
 
 /// Whether a provider fetches this itself. `old` ones fetch only films, of one site.
-pub(super) fn takes_url(url: &str, old: bool) -> bool {
+pub(super) fn accepts_url(url: &str, old: bool) -> bool {
     !url.starts_with("http://") && (!old || is_video_page(url))
 }
 
@@ -42,7 +42,7 @@ fn is_video_page(url: &str) -> bool {
 
 /// Media as a provider of this format takes it.
 #[derive(Debug)]
-pub(super) enum Taken<'a> {
+pub(super) enum EncodedMedia<'a> {
     /// Base64 and its type.
     Inline(&'a str, String),
     /// An address, and its type where that is known.
@@ -52,38 +52,38 @@ pub(super) enum Taken<'a> {
 }
 
 /// How a provider takes media. `old` ones do not fetch anything from the web.
-pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken<'a>> {
+pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<EncodedMedia<'a>> {
     let named = media.media_type.clone();
     Ok(match &media.source {
-        Source::Text(text) => Taken::Text(text),
-        Source::Base64(data) => {
-            let kind = named.or_else(|| sniffed(data).map(str::to_owned));
+        MediaSource::Text(text) => EncodedMedia::Text(text),
+        MediaSource::Base64(data) => {
+            let kind = named.or_else(|| media_type_of_bytes(data).map(str::to_owned));
             let kind = kind.ok_or_else(|| {
                 refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
             })?;
-            Taken::Inline(data, kind)
+            EncodedMedia::Inline(data, kind)
         }
-        Source::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
-            Taken::Uri(id.clone(), named)
+        MediaSource::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
+            EncodedMedia::Uri(id.clone(), named)
         }
-        Source::Id(id) if id.starts_with("files/") => {
-            Taken::Uri(format!("{FILES}v1beta/{id}"), named)
+        MediaSource::Id(id) if id.starts_with("files/") => {
+            EncodedMedia::Uri(format!("{FILES}v1beta/{id}"), named)
         }
-        Source::Id(_) => {
+        MediaSource::Id(_) => {
             return Err(refused(
                 path,
                 "Gemini does not have this file; send its bytes or its URL.",
             ));
         }
-        Source::Url(url) if !takes_url(url, old) => {
+        MediaSource::Url(url) if !accepts_url(url, old) => {
             return Err(refused(
                 path,
                 "This model takes no file from the open web; send its bytes as base64.",
             ));
         }
-        Source::Url(url) => {
-            let kind = named.or_else(|| by_ending(url).map(str::to_owned));
-            Taken::Uri(url.clone(), kind)
+        MediaSource::Url(url) => {
+            let kind = named.or_else(|| media_type_of_path(url).map(str::to_owned));
+            EncodedMedia::Uri(url.clone(), kind)
         }
     })
 }
@@ -95,7 +95,7 @@ fn refused(path: &str, message: &str) -> Error {
 }
 
 /// What bytes are, by how they begin.
-fn sniffed(base64: &str) -> Option<&'static str> {
+fn media_type_of_bytes(base64: &str) -> Option<&'static str> {
     let head = signature::decoded(base64.get(..24)?)?;
     Some(match head.as_slice() {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
@@ -115,7 +115,7 @@ fn sniffed(base64: &str) -> Option<&'static str> {
 }
 
 /// What an address holds, by how its path ends.
-fn by_ending(url: &str) -> Option<&'static str> {
+fn media_type_of_path(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next()?;
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
     Some(match ending.to_ascii_lowercase().as_str() {
@@ -144,38 +144,38 @@ fn by_ending(url: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn of(source: Source) -> Media {
+    fn of(source: MediaSource) -> Media {
         Media { source, ..Media::default() }
     }
 
     #[test]
     fn bytes_without_a_type_are_looked_at() {
         let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
-        let media = of(Source::Base64(png.to_owned()));
-        let taken = taken(&media, "x", false).unwrap();
-        assert!(matches!(taken, Taken::Inline(_, kind) if kind == "image/png"));
-        let unknown = of(Source::Base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()));
-        let error = super::taken(&unknown, "a.b", false).unwrap_err();
+        let media = of(MediaSource::Base64(png.to_owned()));
+        let taken = encode(&media, "x", false).unwrap();
+        assert!(matches!(taken, EncodedMedia::Inline(_, kind) if kind == "image/png"));
+        let unknown = of(MediaSource::Base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()));
+        let error = super::encode(&unknown, "a.b", false).unwrap_err();
         assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::Unsupported, Some("a.b")));
     }
 
     #[test]
     fn an_address_on_the_web_is_for_models_that_fetch_it() {
-        let media = of(Source::Url("https://example.com/a.PNG?x=1".to_owned()));
-        let found = taken(&media, "x", false).unwrap();
-        assert!(matches!(found, Taken::Uri(_, Some(kind)) if kind == "image/png"));
-        assert!(taken(&media, "x", true).is_err());
-        let video = of(Source::Url("https://youtu.be/abc".to_owned()));
-        assert!(matches!(taken(&video, "x", true), Ok(Taken::Uri(_, None))));
+        let media = of(MediaSource::Url("https://example.com/a.PNG?x=1".to_owned()));
+        let found = encode(&media, "x", false).unwrap();
+        assert!(matches!(found, EncodedMedia::Uri(_, Some(kind)) if kind == "image/png"));
+        assert!(encode(&media, "x", true).is_err());
+        let video = of(MediaSource::Url("https://youtu.be/abc".to_owned()));
+        assert!(matches!(encode(&video, "x", true), Ok(EncodedMedia::Uri(_, None))));
     }
 
     #[test]
     fn a_file_of_another_provider_is_not_here() {
-        let media = of(Source::Id("file-abc".to_owned()));
-        assert_eq!(taken(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
-        let media = of(Source::Id("files/abc".to_owned()));
+        let media = of(MediaSource::Id("file-abc".to_owned()));
+        assert_eq!(encode(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
+        let media = of(MediaSource::Id("files/abc".to_owned()));
         assert!(
-            matches!(taken(&media, "x", false), Ok(Taken::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))
+            matches!(encode(&media, "x", false), Ok(EncodedMedia::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))
         );
     }
 }

@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody,
-    Result,
+    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
 };
 
-use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
+use super::{
+    FORMAT, Gemini, media, quirks::models, request_encode, request_passthrough, response_decode,
+    stream_decode::Decoder, wire,
+};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound,
-    error_body, json, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, bound, error_body, json, tool_names,
 };
 
 impl Outbound for Gemini {
@@ -17,29 +19,30 @@ impl Outbound for Gemini {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        forward::forward(&request.raw, target)
+        request_passthrough::passthrough(&request.raw, target)
     }
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let body = encode::body(meaning.conversation()?, target.model, &mut dropped)?;
+        let body =
+            request_encode::encode_body(canonical.conversation()?, target.model, &mut dropped)?;
         Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
-    fn takes_url(&self, _part: &Content, url: &str, model: &str) -> bool {
-        media::takes_url(url, model::family(model) == model::Family::Old)
+    fn accepts_url(&self, _part: &Content, url: &str, model: &str) -> bool {
+        media::accepts_url(url, models::family(model) == models::Family::Old)
     }
 
-    fn takes_tool_name(&self, name: &str) -> bool {
+    fn accepts_tool_name(&self, name: &str) -> bool {
         !name.starts_with(|it: char| !it.is_ascii_alphabetic() && it != '_')
             && tool_names::is_plain(name, 64, b".:")
     }
@@ -48,16 +51,16 @@ impl Outbound for Gemini {
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // Judges what a client of this format gets as well: a failed answer is none.
-        let answer = pieces::answer(wire, &body)?;
-        let body = match reading.purpose {
-            DecodeMode::Forward => ResponseBody::Raw(body),
+        let answer = response_decode::decode(wire, &body)?;
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Chat(answer),
         };
         Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        bound::reader(Reader::new(reading.purpose), reading.purpose)
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(Decoder::new(reading.mode), reading.mode)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

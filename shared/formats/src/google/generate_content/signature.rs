@@ -10,7 +10,7 @@ use base64::{
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose},
 };
-use canonical::{MARK, Signature};
+use canonical::{Signature, TAG_PREFIX};
 
 use super::MAKER;
 
@@ -50,7 +50,7 @@ pub(super) fn read(text: &str) -> Option<Signature> {
 
 /// The signature of another maker that rides here.
 pub(super) fn foreign(text: &str) -> Option<Signature> {
-    if text.starts_with(MARK) {
+    if text.starts_with(TAG_PREFIX) {
         return Signature::from_tag(text);
     }
     if !text.starts_with(MARK_64) {

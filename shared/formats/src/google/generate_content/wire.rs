@@ -3,7 +3,10 @@
 //! Readers are lenient: an unknown field is nobody's fault. What only a client of another format
 //! needs stays text until it is asked for.
 
-use canonical::{Error, ErrorKind, Finish, Result, Usage};
+pub(super) mod members;
+pub(super) mod parts;
+
+use canonical::{Error, ErrorKind, FinishReason, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -110,7 +113,7 @@ impl ChatResponse<'_> {
 
 impl Candidate<'_> {
     /// Why it ends; none while it goes on. A failure of the model's is a fault.
-    pub(super) fn finish(&self) -> Result<Option<Finish>> {
+    pub(super) fn finish(&self) -> Result<Option<FinishReason>> {
         self.finish_reason.as_deref().map_or(Ok(None), finish)
     }
 
@@ -128,11 +131,11 @@ impl Candidate<'_> {
 }
 
 /// Every reason to end that is documented. One that is not yet known has never been a normal end.
-fn finish(reason: &str) -> Result<Option<Finish>> {
+fn finish(reason: &str) -> Result<Option<FinishReason>> {
     Ok(Some(match reason {
         "" | "FINISH_REASON_UNSPECIFIED" => return Ok(None),
-        "STOP" => Finish::Stop,
-        "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
+        "STOP" => FinishReason::Stop,
+        "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
         "PUP_LIMITED_DISABLED" => {
             let message = "it has limited or disabled the account";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
@@ -150,7 +153,7 @@ fn finish(reason: &str) -> Result<Option<Finish>> {
         }
         // SAFETY, RECITATION, LANGUAGE, BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY,
         // IMAGE_PROHIBITED_CONTENT, IMAGE_RECITATION, ESCALATION, MODEL_ARMOR.
-        _ => Finish::Filtered,
+        _ => FinishReason::Filtered,
     }))
 }
 
@@ -255,8 +258,8 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_model_is_no_normal_end() {
-        assert_eq!(finish("STOP").unwrap(), Some(Finish::Stop));
-        assert_eq!(finish("SOMETHING_NEW").unwrap(), Some(Finish::Filtered));
+        assert_eq!(finish("STOP").unwrap(), Some(FinishReason::Stop));
+        assert_eq!(finish("SOMETHING_NEW").unwrap(), Some(FinishReason::Filtered));
         assert_eq!(finish("").unwrap(), None);
         assert_eq!(finish("MALFORMED_FUNCTION_CALL").unwrap_err().kind, ErrorKind::Upstream);
         assert_eq!(finish("PUP_LIMITED_DISABLED").unwrap_err().kind, ErrorKind::ProviderAccess);

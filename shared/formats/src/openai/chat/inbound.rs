@@ -1,14 +1,14 @@
 //! From a client that speaks OpenAI chat, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, ResponseBody, Result,
-    Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde::Deserialize;
 
-use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
-use crate::{EventWriter, Inbound, json};
+use super::{
+    FORMAT, OpenAiChat, error, metadata::with_metadata, response_encode,
+    stream_encode::ChatStreamEncoder,
+};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 #[derive(Deserialize)]
 struct StreamOptions {
@@ -39,7 +39,7 @@ impl Inbound for OpenAiChat {
             json::read(&raw, "response_format", "an object with a `type`")?;
         let has_format =
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
-        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
         request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
@@ -50,21 +50,21 @@ impl Inbound for OpenAiChat {
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         let raw = match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(answer) => answer::write(answer, response, summary).into(),
+            ResponseBody::Chat(chat) => response_encode::encode(chat, response, summary).into(),
             // Neither is an answer to what this format asks.
-            ResponseBody::Vectors(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         };
         let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
         with_metadata(&raw, summary, &mut out);
         out.freeze()
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request))
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Box::new(ChatStreamEncoder::new(request))
     }
 
-    fn wordless(&self) -> &'static [Extra] {
-        &[Extra::Audio, Extra::Video, Extra::File, Extra::Source]
+    fn unsupported_content(&self) -> &'static [ContentKind] {
+        &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Source]
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -72,7 +72,7 @@ impl Inbound for OpenAiChat {
     }
 }
 
-fn check_messages(raw: &Raw) -> Result<()> {
+fn check_messages(raw: &RawObject) -> Result<()> {
     let wanted = "a list of messages, each an object with a `role`";
     match json::list(raw, "messages", wanted)? {
         None => {

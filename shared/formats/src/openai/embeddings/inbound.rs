@@ -1,12 +1,13 @@
 //! From a client that wants embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Format, GatewayRequest, GatewayResponse, ResponseBody, Result, Task,
-};
+use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
 
-use super::{FORMAT, OpenAiEmbeddings, understand, wire};
-use crate::{EventWriter, Inbound, json, openai::chat::OpenAiChat, unstreamed::NoWriter};
+use super::{FORMAT, OpenAiEmbeddings, request_decode, wire};
+use crate::{
+    Format, GatewayRequest, Inbound, StreamEncoder, json, openai::chat::OpenAiChat,
+    unstreamed::NoWriter,
+};
 
 impl Inbound for OpenAiEmbeddings {
     fn format(&self) -> &'static Format {
@@ -15,7 +16,7 @@ impl Inbound for OpenAiEmbeddings {
 
     fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
-        understand::check(&raw)?;
+        request_decode::check(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
         let mut request = GatewayRequest::new(&FORMAT, Task::Embed, raw);
         request.model = model.filter(|it| !it.is_empty());
@@ -25,14 +26,14 @@ impl Inbound for OpenAiEmbeddings {
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Vectors(vectors) => {
+            ResponseBody::Embedding(vectors) => {
                 wire::answer(vectors, &summary.model, response.usage.as_ref())
             }
             ResponseBody::Chat(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
-    fn writer(&self, _request: &GatewayRequest) -> Box<dyn EventWriter> {
+    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
         Box::new(NoWriter { failure })
     }
 

@@ -1,14 +1,12 @@
 //! To a provider that speaks OpenAI embeddings, and back.
 
 use bytes::Bytes;
-use canonical::{
-    CanonicalRequest, Error, ErrorKind, GatewayRequest, GatewayResponse, ResponseBody, Result,
-};
+use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 
 use super::{FORMAT, OpenAiEmbeddings, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, error_body,
-    json, unstreamed,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
+    StreamDecoder, error_body, json, unstreamed,
 };
 
 impl Outbound for OpenAiEmbeddings {
@@ -16,7 +14,7 @@ impl Outbound for OpenAiEmbeddings {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
@@ -28,10 +26,10 @@ impl Outbound for OpenAiEmbeddings {
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        let (question, dropped) = wire::question(meaning.embedding()?, target.model);
+        let (question, dropped) = wire::question(canonical.embedding()?, target.model);
         let body = json::written(&question).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
     }
@@ -48,14 +46,14 @@ impl Outbound for OpenAiEmbeddings {
             return Err(without());
         }
         let usage = answer.usage.and_then(wire::usage);
-        let body = match reading.purpose {
-            DecodeMode::Translate => ResponseBody::Vectors(wire::vectors(data)?),
-            DecodeMode::Forward => ResponseBody::Raw(body.clone()),
+        let body = match reading.mode {
+            DecodeMode::Translate => ResponseBody::Embedding(wire::vectors(data)?),
+            DecodeMode::Passthrough => ResponseBody::Raw(body.clone()),
         };
         Ok(GatewayResponse { body, usage })
     }
 
-    fn reader(&self, _reading: DecodeOptions) -> Box<dyn EventReader> {
+    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(unstreamed::NoReader)
     }
 

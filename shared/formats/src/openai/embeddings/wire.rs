@@ -2,7 +2,9 @@
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
-use canonical::{Embedding, EmbeddingInput, Error, ErrorKind, Field, Result, Usage, Vectors};
+use canonical::{
+    EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Field, Result, Usage,
+};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -39,11 +41,11 @@ pub(super) fn count(data: &RawValue) -> Result<usize> {
 }
 
 /// The numbers of each text, in the order of the texts.
-pub(super) fn vectors(data: &RawValue) -> Result<Vectors> {
+pub(super) fn vectors(data: &RawValue) -> Result<EmbeddingResponse> {
     let mut items: Vec<Item> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
     items.sort_by_key(|it| it.index);
     let vectors = items.into_iter().map(|it| it.embedding).collect();
-    Ok(Vectors { vectors, ..Vectors::default() })
+    Ok(EmbeddingResponse { vectors, ..EmbeddingResponse::default() })
 }
 
 pub(super) fn unreadable(error: &serde_json::Error) -> Error {
@@ -59,7 +61,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
 
 /// Writes an answer for a client. Numbers are written as they are, without a value in between:
 /// there may be millions of them. Unknown usage is 0 here, because the member has to be there.
-pub(super) fn answer(vectors: &Vectors, model: &str, usage: Option<&Usage>) -> Bytes {
+pub(super) fn answer(vectors: &EmbeddingResponse, model: &str, usage: Option<&Usage>) -> Bytes {
     let numbers: usize = vectors.vectors.iter().map(Vec::len).sum();
     let mut out = Vec::with_capacity(256 + vectors.vectors.len() * 64 + numbers * 12);
     out.extend_from_slice(br#"{"object":"list","data":["#);
@@ -111,9 +113,13 @@ enum Input<'a> {
 }
 
 /// The question in this format, and what it cannot say.
-pub(super) fn question<'a>(asked: &'a Embedding, model: &'a str) -> (Question<'a>, Vec<Field>) {
+pub(super) fn question<'a>(
+    asked: &'a EmbeddingRequest,
+    model: &'a str,
+) -> (Question<'a>, Vec<Field>) {
     // Whom `base64` is for is decided where the answer is written.
-    let Embedding { inputs, dimensions, base64: _, purpose, user, other: _ } = asked;
+    let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
+        asked;
     let input = |it: &'a EmbeddingInput| match it {
         EmbeddingInput::Text(text) => Input::Text(text),
         EmbeddingInput::Tokens(tokens) => Input::Tokens(tokens),
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
 
     fn written(base64: bool) -> String {
-        let vectors = Vectors { vectors: vec![vec![1.0, -2.5], vec![0.1]], base64 };
+        let vectors = EmbeddingResponse { vectors: vec![vec![1.0, -2.5], vec![0.1]], base64 };
         let usage = Usage { input: 7, ..Usage::default() };
         String::from_utf8(answer(&vectors, "m", Some(&usage)).to_vec()).unwrap()
     }

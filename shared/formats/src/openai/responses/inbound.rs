@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{
-    CallSummary, Error, Extra, Format, GatewayRequest, GatewayResponse, Raw, Result, Task,
-};
+use canonical::{CallSummary, ContentKind, Error, GatewayResponse, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{FORMAT, OpenAiResponses, answer, writer::Writer};
-use crate::{EventWriter, Inbound, json, openai::chat};
+use super::{FORMAT, OpenAiResponses, response_encode, stream_encode::EventEncoder};
+use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json, openai::chat};
 
 /// What asks for a memory, and what to do without one.
 const STATEFUL: &[(&str, &str)] = &[
@@ -47,7 +45,7 @@ impl Inbound for OpenAiResponses {
             json::read(&raw, "text", "an object such as {\"format\": {\"type\": \"text\"}}")?;
         let kind = text.and_then(|it| it.format).and_then(|it| it.kind);
         let has_format = kind.is_some_and(|it| it != "text");
-        let mut request = GatewayRequest::new(&FORMAT, Task::Converse, raw);
+        let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
         // The last event always tells it.
@@ -57,15 +55,15 @@ impl Inbound for OpenAiResponses {
     }
 
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        answer::write(response, summary)
+        response_encode::encode(response, summary)
     }
 
-    fn writer(&self, request: &GatewayRequest) -> Box<dyn EventWriter> {
-        Box::new(Writer::new(request))
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Box::new(EventEncoder::new(request))
     }
 
-    fn wordless(&self) -> &'static [Extra] {
-        &[Extra::Audio, Extra::Video, Extra::File]
+    fn unsupported_content(&self) -> &'static [ContentKind] {
+        &[ContentKind::Audio, ContentKind::Video, ContentKind::File]
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -73,7 +71,7 @@ impl Inbound for OpenAiResponses {
     }
 }
 
-fn check_input(raw: &Raw) -> Result<()> {
+fn check_input(raw: &RawObject) -> Result<()> {
     let wanted = "a text or a list of items";
     let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
     match input.map(|it| it.get().as_bytes().first()) {
@@ -84,7 +82,7 @@ fn check_input(raw: &Raw) -> Result<()> {
 }
 
 /// Refuses what only a server with a memory can answer.
-fn check_memory(raw: &Raw) -> Result<()> {
+fn check_memory(raw: &RawObject) -> Result<()> {
     for (name, instead) in STATEFUL {
         if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
             let message = format!("`{name}` is not known here: nothing is stored; {instead}.");

@@ -1,11 +1,15 @@
 //! To a provider that speaks OpenAI Responses, and back.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, GatewayRequest, GatewayResponse, Result};
+use canonical::{CanonicalRequest, Error, GatewayResponse, Result};
 
-use super::{FORMAT, OpenAiResponses, answer, encode, forward, reader::Reader};
+use super::{
+    FORMAT, OpenAiResponses, request_encode, request_passthrough, response_decode,
+    stream_decode::EventDecoder,
+};
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, EventReader, Outbound, bound, error_body,
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder, bound,
+    error_body,
 };
 
 impl Outbound for OpenAiResponses {
@@ -13,28 +17,28 @@ impl Outbound for OpenAiResponses {
         FORMAT.name
     }
 
-    fn forward(
+    fn passthrough(
         &self,
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        forward::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
         &self,
-        meaning: &CanonicalRequest,
+        canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::encode(meaning.conversation()?, target)
+        request_encode::encode(canonical.conversation()?, target)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        answer::read(body, reading.purpose)
+        response_decode::decode(body, reading.mode)
     }
 
-    fn reader(&self, reading: DecodeOptions) -> Box<dyn EventReader> {
-        bound::reader(Reader::new(reading.purpose), reading.purpose)
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(EventDecoder::new(reading.mode), reading.mode)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

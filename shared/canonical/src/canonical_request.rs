@@ -1,0 +1,124 @@
+//! What a client asks for, in words that no format owns.
+
+use std::borrow::Cow;
+
+use crate::{Conversation, EmbeddingRequest, Error, ErrorKind, Field, Result};
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The next turn of a conversation.
+    Chat,
+    /// The numbers of texts.
+    Embed,
+    /// How many tokens a conversation has.
+    CountTokens,
+}
+
+/// What a request says, in words that no format owns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CanonicalRequest {
+    /// A conversation, to be continued or counted.
+    Conversation(Box<Conversation>),
+    /// Texts that are wanted as numbers.
+    Embedding(EmbeddingRequest),
+}
+
+impl CanonicalRequest {
+    /// The conversation that it is.
+    pub fn conversation(&self) -> Result<&Conversation> {
+        match self {
+            Self::Conversation(conversation) => Ok(conversation),
+            Self::Embedding(_) => Err(not_of_this_task()),
+        }
+    }
+
+    /// The texts that it is.
+    pub fn embedding(&self) -> Result<&EmbeddingRequest> {
+        match self {
+            Self::Embedding(embedding) => Ok(embedding),
+            Self::Conversation(_) => Err(not_of_this_task()),
+        }
+    }
+
+    /// What no other format has a word for, by the client's names.
+    pub fn unmapped_fields(&self) -> &[String] {
+        match self {
+            Self::Conversation(conversation) => &conversation.unmapped_fields,
+            Self::Embedding(embedding) => &embedding.unmapped_fields,
+        }
+    }
+
+    /// The same question with less in it, where a policy wants that.
+    #[must_use]
+    pub fn without_fields(&self, fields: &[Field]) -> Cow<'_, Self> {
+        let Self::Conversation(conversation) = self else {
+            return Cow::Borrowed(self);
+        };
+        if fields.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut less = conversation.clone();
+        for field in fields {
+            match field {
+                Field::ResponseFormat => less.response_format = None,
+                Field::ResponseSchema => less.move_schema_into_prompt(),
+                Field::Tools => less.tools.clear(),
+                Field::ToolChoice => less.tool_choice = None,
+                Field::ParallelToolCalls => less.parallel_tool_calls = None,
+                Field::MaxTokens => less.max_tokens = None,
+                Field::Temperature => less.sampling.temperature = None,
+                Field::TopP => less.sampling.top_p = None,
+                Field::TopK => less.sampling.top_k = None,
+                Field::FrequencyPenalty => less.sampling.frequency_penalty = None,
+                Field::PresencePenalty => less.sampling.presence_penalty = None,
+                Field::Seed => less.sampling.seed = None,
+                Field::Stop => less.sampling.stop.clear(),
+                Field::N => less.sampling.n = None,
+                Field::Reasoning => less.reasoning = None,
+                Field::User => less.user = None,
+                Field::Metadata => less.metadata.clear(),
+                Field::ServiceTier => less.service_tier = None,
+                Field::Verbosity => less.verbosity = None,
+                Field::PromptCacheKey => less.prompt_cache_key = None,
+                _ => {}
+            }
+        }
+        Cow::Owned(Self::Conversation(less))
+    }
+
+    /// How much may be written at most, if the question says so.
+    pub fn max_tokens(&self) -> Option<u64> {
+        match self {
+            Self::Conversation(conversation) => conversation.max_tokens,
+            Self::Embedding(_) => None,
+        }
+    }
+
+    /// The same question with another limit on what may be written.
+    #[must_use]
+    pub fn with_max_tokens(mut self, limit: u64) -> Self {
+        if let Self::Conversation(conversation) = &mut self {
+            conversation.max_tokens = Some(limit);
+        }
+        self
+    }
+
+    /// The same question without what proves its thoughts and calls.
+    #[must_use]
+    pub fn without_signatures(mut self) -> Self {
+        if let Self::Conversation(conversation) = &mut self {
+            let parts = conversation.messages.iter_mut().flat_map(|it| &mut it.parts);
+            parts.for_each(|it| it.signature = None);
+        }
+        self
+    }
+}
+
+fn not_of_this_task() -> Error {
+    Error::new(ErrorKind::Internal, "A request reached a format of another task.")
+}
+
+/// JSON text, as somebody wrote it: key order and number text intact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Json(pub String);

@@ -1,0 +1,180 @@
+//! The shipped catalog of models: the data file, parsed once, and the lookup by name.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::OnceLock,
+};
+
+use serde::Deserialize;
+
+use crate::{LongPrompt, Price, Rates};
+
+/// The data file. Rates are micro-dollars per million tokens, limits are tokens.
+const DATA: &str = include_str!("../models.json");
+
+/// The facts of one model at one type of provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// The price of its tokens.
+    pub price: Price,
+    /// The most tokens that prompt and answer may have together.
+    pub context_window: u64,
+    /// The most tokens that the model writes in one answer.
+    pub max_output: u64,
+}
+
+/// The facts of a shipped model, by the provider's type and the provider's name for the model.
+///
+/// A name with a date after it or a vendor before it means the plain name, unless another date of
+/// the same model has another price.
+pub fn facts(provider_type: &str, model: &str) -> Option<&'static ModelFacts> {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    // Parsed by the first call that asks, so that starting costs nothing.
+    CATALOG.get_or_init(|| Catalog::parse(DATA)).find(provider_type, model)
+}
+
+/// The most tokens that prompt and answer of a shipped model may have together.
+pub fn context_window(provider_type: &str, model: &str) -> Option<u64> {
+    facts(provider_type, model).map(|facts| facts.context_window)
+}
+
+/// The most tokens that a shipped model writes in one answer.
+pub fn max_output(provider_type: &str, model: &str) -> Option<u64> {
+    facts(provider_type, model).map(|facts| facts.max_output)
+}
+
+/// What is used of one line of the data file; its source is for people. A class of tokens that is not priced apart costs what input costs.
+#[derive(Debug, Deserialize)]
+struct Entry<'a> {
+    model: &'a str,
+    input: u64,
+    output: Option<u64>,
+    cached_input: Option<u64>,
+    cache_write: Option<u64>,
+    context_window: u64,
+    /// Absent where sources disagree, and then as large as the context window.
+    max_output: Option<u64>,
+    long: Option<LongEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LongEntry {
+    above: u64,
+    input: u64,
+    output: u64,
+    cached_input: Option<u64>,
+    cache_write: Option<u64>,
+}
+
+/// The data file as it is written.
+#[derive(Debug, Deserialize)]
+struct CatalogFile<'a> {
+    /// Types of provider that serve another type's models.
+    #[serde(borrow)]
+    same_as: HashMap<&'a str, &'a str>,
+    #[serde(borrow)]
+    providers: BTreeMap<&'a str, Vec<Entry<'a>>>,
+}
+
+/// The models of each type of provider.
+#[derive(Debug, Default)]
+struct Catalog {
+    same_as: HashMap<&'static str, &'static str>,
+    providers: HashMap<&'static str, ProviderModels>,
+}
+
+/// The models of one type of provider, in order of their names.
+#[derive(Debug)]
+struct ProviderModels(Vec<(&'static str, ModelFacts)>);
+
+impl Catalog {
+    /// Parses the data file. A file that does not parse holds no model; a test holds the shipped one.
+    fn parse(data: &'static str) -> Self {
+        let Ok(file) = serde_json::from_str::<CatalogFile<'static>>(data) else {
+            return Self::default();
+        };
+        let providers = file.providers.into_iter().map(|(provider, entries)| {
+            let mut models: Vec<_> =
+                entries.iter().map(|entry| (entry.model, entry.facts())).collect();
+            models.sort_by_key(|(model, _)| *model);
+            (provider, ProviderModels(models))
+        });
+        Self { same_as: file.same_as, providers: providers.collect() }
+    }
+
+    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+        let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
+        let models = self.providers.get(provider)?;
+        models
+            .named(model)
+            .or_else(|| models.named(without_vendor(model)?))
+            .or_else(|| models.dated(model))
+            .or_else(|| models.dated(without_vendor(model)?))
+    }
+}
+
+impl ProviderModels {
+    fn named(&self, model: &str) -> Option<&ModelFacts> {
+        let place = self.0.binary_search_by(|(name, _)| (*name).cmp(model)).ok()?;
+        self.0.get(place).map(|(_, facts)| facts)
+    }
+
+    /// The model without its date, unless another date of the same model has another price.
+    fn dated(&self, model: &str) -> Option<&ModelFacts> {
+        let name = without_date(model)?;
+        let facts = self.named(name)?;
+        let mut dates = self.0.iter().filter(|(other, _)| without_date(other) == Some(name));
+        dates.all(|(_, other)| other.price == facts.price).then_some(facts)
+    }
+}
+
+impl Entry<'_> {
+    fn facts(&self) -> ModelFacts {
+        let rates = Rates {
+            input: self.input,
+            output: self.output.unwrap_or(self.input),
+            cached_input: self.cached_input.unwrap_or(self.input),
+            cache_write: self.cache_write.unwrap_or(self.input),
+        };
+        ModelFacts {
+            price: Price { rates, long: self.long.as_ref().map(LongEntry::long_prompt) },
+            context_window: self.context_window,
+            max_output: self.max_output.unwrap_or(self.context_window),
+        }
+    }
+}
+
+impl LongEntry {
+    fn long_prompt(&self) -> LongPrompt {
+        let rates = Rates {
+            input: self.input,
+            output: self.output,
+            cached_input: self.cached_input.unwrap_or(self.input),
+            cache_write: self.cache_write.unwrap_or(self.input),
+        };
+        LongPrompt { above: self.above, rates }
+    }
+}
+
+/// `gpt-4o` of `openai/gpt-4o`. A longer path is someone's own model.
+fn without_vendor(model: &str) -> Option<&str> {
+    let (_, name) = model.split_once('/')?;
+    (!name.contains('/')).then_some(name)
+}
+
+/// `gpt-4o` of `gpt-4o-2024-11-20`, and `claude-opus-4-5` of `claude-opus-4-5-20251101`.
+fn without_date(model: &str) -> Option<&str> {
+    ["-20dd-dd-dd", "-20dddddd"].into_iter().find_map(|shape| {
+        let place = model.len().checked_sub(shape.len())?;
+        let (name, date) = model.split_at_checked(place)?;
+        date.chars().zip(shape.chars()).all(fits_shape).then_some(name)
+    })
+}
+
+/// Whether a character is the one of the shape, or a digit where the shape has a `d`.
+fn fits_shape((character, shape): (char, char)) -> bool {
+    if shape == 'd' { character.is_ascii_digit() } else { character == shape }
+}

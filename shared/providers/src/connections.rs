@@ -1,0 +1,277 @@
+//! One reqwest client, and the rule by which a request is sent a second time.
+//!
+//! Nothing is followed, stored or retried behind our back: no redirects, no cookies, no environment.
+
+use std::{
+    cell::Cell,
+    error::Error as _,
+    fmt, io,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Result};
+use config::PoolOptions;
+use http::{HeaderMap, Method};
+use reqwest::{Url, redirect};
+use storage::Secret;
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use crate::{USER_AGENT, tls};
+
+/// How often an HTTP/2 connection is asked whether it is alive while a call is open on it.
+const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a live HTTP/2 connection may take to say so.
+const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// After how much silence TCP asks whether the other side is still there.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// How soon after a request a kept connection must end for its end to have crossed the request: a
+/// round trip to the other side of the world, and some.
+const CROSSING_TIME: Duration = Duration::from_millis(500);
+
+tokio::task_local! {
+    /// Whether a connection was opened for the request that the task is sending.
+    static OPENED: Cell<bool>;
+}
+
+/// A pool of connections that are made alike. A clone shares them.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Inner>);
+
+struct Inner {
+    transport: Transport,
+    client: reqwest::Client,
+    /// A client that keeps no connections, built when it is first needed.
+    fresh: OnceLock<reqwest::Client>,
+}
+
+/// How connections are made and kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Transport {
+    /// Proxies, of which the first that fits is used.
+    pub(crate) proxies: Vec<ProxyRule>,
+    /// Hosts that no proxy is used for, as `NO_PROXY` lists them.
+    pub(crate) no_proxy: String,
+    /// A PEM file of roots that are trusted beside the public ones.
+    pub(crate) ca_file: Option<String>,
+    /// Time for the lookup, TCP, the proxy and TLS together.
+    pub(crate) connect_timeout: Duration,
+    /// Which unused connections are kept.
+    pub(crate) pool: PoolOptions,
+}
+
+/// A proxy and what passes through it. The URL may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ProxyRule {
+    scheme: ProxiedScheme,
+    url: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ProxiedScheme {
+    All,
+    Https,
+    Http,
+}
+
+impl ProxyRule {
+    /// Everything passes through this proxy.
+    pub(crate) fn all(url: &Secret) -> Self {
+        Self { scheme: ProxiedScheme::All, url: url.expose().to_owned() }
+    }
+
+    /// What is `https://` passes through this proxy.
+    pub(crate) fn https(url: &Secret) -> Self {
+        Self { scheme: ProxiedScheme::Https, url: url.expose().to_owned() }
+    }
+
+    /// What is `http://` passes through this proxy.
+    pub(crate) fn http(url: &Secret) -> Self {
+        Self { scheme: ProxiedScheme::Http, url: url.expose().to_owned() }
+    }
+
+    fn proxy(&self) -> reqwest::Result<reqwest::Proxy> {
+        match self.scheme {
+            ProxiedScheme::All => reqwest::Proxy::all(&self.url),
+            ProxiedScheme::Https => reqwest::Proxy::https(&self.url),
+            ProxiedScheme::Http => reqwest::Proxy::http(&self.url),
+        }
+    }
+}
+
+/// A request that may have to be sent twice.
+pub(crate) struct HttpRequest {
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl HttpRequest {
+    fn post(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(Method::POST, self.url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        *request.body_mut() = Some(self.body.clone().into());
+        request
+    }
+}
+
+impl Connections {
+    /// Prepares a pool without any connection yet.
+    pub(crate) fn new(transport: Transport) -> Result<Self> {
+        let client = transport.client(transport.pool.max_idle_per_host.unwrap_or(usize::MAX))?;
+        Ok(Self(Arc::new(Inner { transport, client, fresh: OnceLock::new() })))
+    }
+
+    /// How the connections are made.
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// A request that met the end of a kept connection was not read, and is made and sent once more
+    /// on a new one.
+    pub(crate) async fn send(&self, request: HttpRequest) -> Result<http::Response<reqwest::Body>> {
+        let sent_at = Instant::now();
+        let (opened, outcome) = send_once(&self.0.client, request.post()).await;
+        let outcome = match outcome {
+            Err(error) if !opened && has_crossed_the_end(&error, sent_at.elapsed()) => {
+                tracing::debug!(%error, "a kept connection had ended; sending once more");
+                send_once(self.fresh()?, request.post()).await.1
+            }
+            outcome => outcome,
+        };
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
+    fn fresh(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.0.fresh.get() {
+            return Ok(client);
+        }
+        let client = self.0.transport.client(0)?;
+        Ok(self.0.fresh.get_or_init(|| client))
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let limit = self.0.transport.connect_timeout.as_secs_f32();
+        let (kind, message) = match (error.is_connect(), error.is_timeout()) {
+            (true, true) => (ErrorKind::Timeout, format!("could not be reached within {limit} s")),
+            (true, false) => (ErrorKind::Network, "could not be reached".to_owned()),
+            (false, _) => {
+                (ErrorKind::Network, "closed the connection before it answered".to_owned())
+            }
+        };
+        Error::new(kind, message).caused_by(error.without_url())
+    }
+}
+
+async fn send_once(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+) -> (bool, reqwest::Result<reqwest::Response>) {
+    let sending = async {
+        let outcome = client.execute(request).await;
+        (OPENED.with(Cell::get), outcome)
+    };
+    OPENED.scope(Cell::new(false), sending).await
+}
+
+/// Whether a kept connection was already being closed when a request was written to it.
+///
+/// A reset says that bytes of ours were never read. A plain end may also be the answer of somebody
+/// who read everything, but not before the request could arrive.
+fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
+    if CROSSING_TIME < after {
+        return false;
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let ended =
+            cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message);
+        let broken = cause.downcast_ref::<io::Error>().is_some_and(|it| {
+            matches!(
+                it.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::NotConnected
+                    | io::ErrorKind::UnexpectedEof
+            )
+        });
+        if ended || broken {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+impl Transport {
+    fn client(&self, max_idle_per_host: usize) -> Result<reqwest::Client> {
+        let tls = tls::client_config(self.ca_file.as_deref(), &["h2", "http/1.1"])
+            .map_err(|message| Error::new(ErrorKind::ProviderAccess, message))?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(USER_AGENT)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(self.connect_timeout)
+            .connector_layer(NoteOpened)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .http2_keep_alive_interval(HTTP2_PING_INTERVAL)
+            .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
+            .pool_idle_timeout(self.pool.idle_timeout)
+            .pool_max_idle_per_host(max_idle_per_host);
+        for rule in &self.proxies {
+            let proxy = rule.proxy().map_err(bad_proxy)?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&self.no_proxy)));
+        }
+        builder.build().map_err(bad_proxy)
+    }
+}
+
+fn bad_proxy(_quotes_the_url: reqwest::Error) -> Error {
+    Error::new(ErrorKind::ProviderAccess, "its proxy is not a URL that can be used")
+}
+
+/// Notes which requests had to wait for a connection of their own.
+#[derive(Clone, Copy)]
+struct NoteOpened;
+
+/// What opens connections, watched.
+#[derive(Clone)]
+struct NotingConnector<S>(S);
+
+impl<S> Layer<S> for NoteOpened {
+    type Service = NotingConnector<S>;
+
+    fn layer(&self, inner: S) -> NotingConnector<S> {
+        NotingConnector(inner)
+    }
+}
+
+impl<S: Service<R>, R> Service<R> for NotingConnector<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> S::Future {
+        // A connection that is opened outside of a request has nobody to tell.
+        OPENED.try_with(|opened| opened.set(true)).unwrap_or_default();
+        self.0.call(request)
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
+    }
+}

@@ -1,0 +1,274 @@
+//! A provider's answer, decoded into the form that the client asked for.
+//!
+//! The first byte of a body says more than its `Content-Type`: relays send events as JSON, pages as
+//! events, and whole answers where a stream was requested.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
+use formats::{DecodeMode, DecodeOptions, GatewayRequest, Outbound, ToolNames, without_secrets};
+use http::HeaderMap;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use storage::Secret;
+
+use crate::{
+    EventStream, UpstreamBody,
+    endpoint::Endpoint,
+    reassembly::{events_from_response, response_from_events},
+    response_headers,
+    stream::{Source, silence_error},
+};
+
+/// How large a whole answer may be.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// How much of a failure is read.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// How long the body of a failure may take.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What has to be known to decode an answer.
+pub(crate) struct ResponseContext<'a> {
+    /// The name of the provider in the configuration.
+    pub(crate) provider: &'a str,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) format: &'a dyn Outbound,
+    pub(crate) request: &'a GatewayRequest,
+    pub(crate) mode: DecodeMode,
+    /// What tools are called at the provider.
+    pub(crate) tool_names: ToolNames,
+    /// Silence that is allowed inside a stream.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Decodes a successful answer: whole, or up to its first meaningful event.
+pub(crate) async fn decode(
+    context: ResponseContext<'_>,
+    headers: &HeaderMap,
+    body: reqwest::Body,
+) -> Result<UpstreamBody> {
+    if context.request.stream {
+        let stream = decode_stream(context, headers, body).await?;
+        return Ok(UpstreamBody::Stream(stream));
+    }
+    let body = read_whole(body).await?;
+    let mut response = context.decode_whole(body, headers, context.mode)?;
+    check_vectors(&mut response, context.request)?;
+    Ok(UpstreamBody::Whole(response))
+}
+
+async fn decode_stream(
+    context: ResponseContext<'_>,
+    headers: &HeaderMap,
+    mut body: reqwest::Body,
+) -> Result<EventStream> {
+    let source = Source { provider: context.provider, secrets: context.endpoint.secrets.clone() };
+    let first = read_first_bytes(&mut body, context.idle_timeout).await?;
+    if is_json(&first) {
+        tracing::debug!(
+            provider = context.provider,
+            "returned a whole response to a streaming request"
+        );
+        let rest = read_whole(body).await?;
+        let whole = Bytes::from([first, rest].concat());
+        let response = context.decode_whole(whole, headers, DecodeMode::Translate)?;
+        let ResponseBody::Chat(answer) = response.body else {
+            let message = "returned a whole response to a streaming request";
+            return Err(Error::new(ErrorKind::Upstream, message));
+        };
+        let events = events_from_response(answer, response.usage);
+        return Ok(EventStream::from_events(source, events));
+    }
+
+    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let decoder = context.tool_names.restored(decoder);
+    let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    events.push_bytes(first);
+    events.await_first_event().await?;
+    Ok(events)
+}
+
+impl ResponseContext<'_> {
+    fn options(&self, mode: DecodeMode) -> DecodeOptions {
+        DecodeOptions { mode, end: self.endpoint.provider.stream_end }
+    }
+
+    /// Decodes a whole body, which may be a stream that nobody asked for.
+    fn decode_whole(
+        &self,
+        body: Bytes,
+        headers: &HeaderMap,
+        mode: DecodeMode,
+    ) -> Result<GatewayResponse> {
+        let mut response = if self.request.task == Task::Chat && is_events(&body) {
+            tracing::debug!(
+                provider = self.provider,
+                "returned a stream to a request for a whole response"
+            );
+            self.collect_events(body)?
+        } else {
+            self.format.response(body, self.options(mode))?
+        };
+        response.usage = response.usage.or_else(|| response_headers::usage(headers));
+        if let ResponseBody::Chat(answer) = &mut response.body {
+            self.tool_names.restore(answer);
+        }
+        Ok(response)
+    }
+
+    fn collect_events(&self, body: Bytes) -> Result<GatewayResponse> {
+        let mut decoder = self.format.stream_decoder(self.options(DecodeMode::Translate));
+        let mut events = vec![];
+        decoder.read(body, &mut events)?;
+        decoder.close(&mut events)?;
+        response_from_events(events)
+    }
+}
+
+/// Whether a body is one JSON value and no stream of events.
+fn is_json(body: &[u8]) -> bool {
+    matches!(first_visible(body), Some(b'{' | b'['))
+}
+
+/// Whether a body is a stream of server-sent events: it begins with a field or a comment.
+fn is_events(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|it| start.starts_with(it))
+}
+
+fn first_visible(body: &[u8]) -> Option<&u8> {
+    body.iter().find(|byte| !byte.is_ascii_whitespace())
+}
+
+/// Reads a body up to its first byte that is no white space, and whatever came along with it.
+async fn read_first_bytes(body: &mut reqwest::Body, idle_timeout: Duration) -> Result<Bytes> {
+    let mut read = Bytes::new();
+    while first_visible(&read).is_none() {
+        let next = tokio::time::timeout(idle_timeout, body.frame()).await;
+        let Some(frame) = next.map_err(|_elapsed| silence_error(idle_timeout))? else { break };
+        let Ok(data) = frame.map_err(broken_body)?.into_data() else { continue };
+        // White space before the first event means nothing in any format.
+        read = data;
+    }
+    Ok(read)
+}
+
+async fn read_whole(body: reqwest::Body) -> Result<Bytes> {
+    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::new(ErrorKind::Upstream, "returned more than 32 MiB"))
+        }
+        Err(error) => match error.downcast::<reqwest::Error>() {
+            Ok(error) => Err(broken_body(*error)),
+            Err(error) => {
+                Err(Error::new(ErrorKind::Network, "ended its answer early").caused_by(error))
+            }
+        },
+    }
+}
+
+/// The failure of a body that cannot be read on.
+pub(crate) fn broken_body(error: reqwest::Error) -> Error {
+    let (kind, message) = if error.is_decode() {
+        (ErrorKind::Upstream, "returned a body that its `Content-Encoding` does not fit")
+    } else {
+        (ErrorKind::Network, "ended its answer early")
+    };
+    Error::new(kind, message).caused_by(error.without_url())
+}
+
+/// Checks what no decoder can, which does not know the request: that there is a vector for each text.
+fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
+    let ResponseBody::Embedding(vectors) = &mut response.body else {
+        return Ok(());
+    };
+    let requested = request.canonical()?.embedding()?;
+    let (found, wanted) = (vectors.vectors.len(), requested.inputs.len());
+    if found != wanted {
+        let message = format!("returned {found} embeddings where {wanted} were requested");
+        return Err(Error::new(ErrorKind::Upstream, message));
+    }
+    vectors.base64 = requested.base64;
+    Ok(())
+}
+
+/// Decodes a failure's status, headers and body.
+pub(crate) async fn decode_error(
+    format: &dyn Outbound,
+    answer: http::Response<reqwest::Body>,
+    now: u64,
+) -> Error {
+    let (head, body) = answer.into_parts();
+    let read = Limited::new(body, MAX_ERROR_BYTES).collect();
+    let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    let mut error = format.error(head.status.as_u16(), &body);
+    let until = error.retry_at.map(|at| response_headers::until(at, now));
+    let header = response_headers::retry_after(&head.headers, now);
+    error.retry_after = header.or(error.retry_after).or(until);
+    error
+}
+
+/// The provider's own name for a request, unless it repeats a secret.
+pub(crate) fn request_id(headers: &HeaderMap, secrets: &[Secret]) -> Option<String> {
+    let id = response_headers::request_id(headers)?;
+    let redacted = without_secrets(&id, secrets.iter().map(Secret::expose));
+    if redacted == id { Some(id) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::EmbeddingResponse;
+    use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
+
+    use super::*;
+
+    fn checked(body: &'static str, vectors: usize) -> Result<EmbeddingResponse> {
+        let request = OpenAiEmbeddings.decode(Bytes::from_static(body.as_bytes())).unwrap();
+        let vectors = EmbeddingResponse { vectors: vec![vec![1.0]; vectors], base64: false };
+        let mut response = GatewayResponse { body: ResponseBody::Embedding(vectors), usage: None };
+        check_vectors(&mut response, &request)?;
+        let ResponseBody::Embedding(vectors) = response.body else { panic!("{response:?}") };
+        Ok(vectors)
+    }
+
+    #[test]
+    fn there_is_one_vector_for_each_text() {
+        let two = r#"{"input":["a","b"]}"#;
+        assert_eq!(checked(two, 1).unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(checked(two, 3).unwrap_err().kind, ErrorKind::Upstream);
+        assert!(!checked(two, 2).unwrap().base64);
+    }
+
+    #[test]
+    fn vectors_are_wanted_as_the_request_says() {
+        assert!(checked(r#"{"input":"a","encoding_format":"base64"}"#, 1).unwrap().base64);
+    }
+
+    #[test]
+    fn the_first_bytes_tell_events_from_json() {
+        for events in ["data: {}\n\n", "event: x\n", ": comment\n", "\n\ndata: {}", "id: 1\n"] {
+            assert!(is_events(events.as_bytes()) && !is_json(events.as_bytes()), "{events}");
+        }
+        for json in ["{}", " \n[1]"] {
+            assert!(is_json(json.as_bytes()) && !is_events(json.as_bytes()), "{json}");
+        }
+        for other in ["", "<html>", "\0\0\0\x51"] {
+            assert!(!is_json(other.as_bytes()) && !is_events(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_that_repeats_a_key_is_left_out() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-request-id"),
+            http::HeaderValue::from_static("req_hunter2-the-key"),
+        )]);
+        assert_eq!(request_id(&headers, &[Secret::new("hunter2-the-key")]), None);
+        let id = request_id(&headers, &[Secret::new("another-key")]);
+        assert_eq!(id.as_deref(), Some("req_hunter2-the-key"));
+    }
+}

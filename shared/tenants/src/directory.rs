@@ -1,0 +1,271 @@
+//! The key directory: whose key a client sends.
+//!
+//! A key is found by one point read of its hash, which is remembered for half a minute. While the
+//! store cannot be reached, keys that were known in the last minutes work, and others are not
+//! called wrong.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use canonical::{Error, ErrorKind, Result};
+use storage::{Consistency, StoreError, Table};
+
+use crate::{
+    key::{ApiKey, KeyHash},
+    principal::{ConfiguredKey, Credential, Principal},
+    rows,
+    tenant::Tenant,
+    throttle::WrongKeyThrottle,
+};
+
+/// How long a known key is not looked up again, in seconds: a change takes effect within this.
+const KNOWN_SECONDS: u64 = 30;
+
+/// How long an unknown key is not looked up again, in seconds.
+const UNKNOWN_SECONDS: u64 = 10;
+
+/// How long a known key works while the store cannot be reached, in seconds.
+const OUTAGE_SECONDS: u64 = 600;
+
+/// How long the store is left alone after it could not be reached, in seconds.
+const STORE_PAUSE_SECONDS: u64 = 2;
+
+/// What a client is told to wait when the store cannot be reached, in seconds.
+const STORE_RETRY_SECONDS: u64 = 5;
+
+/// How many known keys, and how many unknown ones, are remembered.
+const MAX_KEYS: usize = 10_000;
+
+/// How often the last use of a key is noted, in seconds.
+const NOTE_USE_SECONDS: u64 = 300;
+
+/// The keys of every tenant.
+#[derive(Debug)]
+pub struct KeyDirectory {
+    table: Arc<dyn Table>,
+    configured: Vec<ConfiguredKey>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    known: HashMap<KeyHash, Known>,
+    unknown: HashMap<KeyHash, u64>,
+    throttle: WrongKeyThrottle,
+    store_pauses_until: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    key: Arc<ApiKey>,
+    tenant: Arc<Tenant>,
+    read_at: u64,
+    use_noted_at: u64,
+}
+
+/// What the memory says about a key.
+enum Remembered {
+    Known(Principal),
+    Unknown,
+    Stale(Option<Principal>),
+}
+
+impl KeyDirectory {
+    /// The keys in a table, and those of the configuration.
+    pub fn new(table: Arc<dyn Table>, configured: Vec<ConfiguredKey>) -> Self {
+        Self { table, configured, memory: Mutex::default() }
+    }
+
+    /// Finds whose key a client sends. Any of several will do.
+    ///
+    /// The error is 401 for a key that is wrong, disabled or expired, without saying which; 429
+    /// for an address that sent many wrong keys; and 503 while the store cannot be reached.
+    pub async fn authenticate(
+        &self,
+        sent: &[&str],
+        address: Option<IpAddr>,
+        now: u64,
+    ) -> Result<Principal> {
+        if sent.iter().all(|key| key.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::Unauthenticated,
+                "No API key was sent; send `Authorization: Bearer KEY`, `X-Api-Key` or `x-goog-api-key`.",
+            ));
+        }
+        let hashes: Vec<KeyHash> =
+            sent.iter().filter(|key| !key.is_empty()).map(|key| KeyHash::of(key)).collect();
+        if let Some(principal) = self.configured_principal(&hashes) {
+            return usable(principal, now);
+        }
+
+        for hash in &hashes {
+            if let Some(principal) = self.find(hash, address, now).await? {
+                return usable(principal, now);
+            }
+        }
+        if let Some(address) = address {
+            self.memory().throttle.note_wrong_key(address, now);
+        }
+        Err(wrong_key())
+    }
+
+    /// The row that says when a key was last used, at most once in five minutes; to be written to
+    /// the state table in the background.
+    pub fn note_use(&self, principal: &Principal, now: u64) -> Option<storage::Row> {
+        let Credential::Issued(key) = &principal.credential else { return None };
+        let mut memory = self.memory();
+        let known = memory.known.get_mut(&key.hash)?;
+        if now < known.use_noted_at.saturating_add(NOTE_USE_SECONDS) {
+            return None;
+        }
+        known.use_noted_at = now;
+        Some(rows::last_use(key, now))
+    }
+
+    /// Forgets everything about a tenant, so that a change by this process takes effect at once.
+    pub fn forget(&self, tenant_id: &str) {
+        let mut memory = self.memory();
+        memory.known.retain(|_, known| known.tenant.id != tenant_id);
+        memory.unknown.clear();
+    }
+
+    /// Every configured key is compared, so that the place of the right one does not show.
+    fn configured_principal(&self, hashes: &[KeyHash]) -> Option<Principal> {
+        let pairs =
+            self.configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
+        let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
+        let matching: Vec<&ConfiguredKey> = matching.map(|(key, _)| key).collect();
+        let tenant = Arc::clone(&matching.first()?.tenant);
+        Some(Principal { tenant, credential: Credential::Configured })
+    }
+
+    async fn find(
+        &self,
+        hash: &KeyHash,
+        address: Option<IpAddr>,
+        now: u64,
+    ) -> Result<Option<Principal>> {
+        let stale = match self.recall(hash, now) {
+            Remembered::Known(principal) => return Ok(Some(principal)),
+            Remembered::Unknown => None,
+            Remembered::Stale(stale) => stale,
+        };
+        let wait = address.and_then(|address| self.memory().throttle.retry_after(address, now));
+        if let (Some(seconds), None) = (wait, &stale) {
+            return Err(throttled(seconds));
+        }
+        if self.memory().unknown.contains_key(hash) {
+            return Ok(None);
+        }
+        if now < self.memory().store_pauses_until {
+            return stale.map(Some).ok_or_else(|| unavailable(None));
+        }
+
+        match self.look_up(hash, now).await {
+            Ok(found) => {
+                self.remember(hash, found.clone(), now);
+                Ok(found.map(|(key, tenant)| issued(key, tenant)))
+            }
+            Err(cause) => {
+                self.memory().store_pauses_until = now + STORE_PAUSE_SECONDS;
+                stale.map(Some).ok_or_else(|| unavailable(Some(cause)))
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        hash: &KeyHash,
+        now: u64,
+    ) -> Result<Option<(Arc<ApiKey>, Arc<Tenant>)>, StoreError> {
+        let (pk, sk) = rows::key_by_hash(hash);
+        let Some(row) = self.table.get(&pk, sk, Consistency::Eventual, now).await? else {
+            return Ok(None);
+        };
+        let key: ApiKey = rows::read_key(&row)?;
+        if !key.hash.matches(hash) {
+            return Ok(None);
+        }
+        let tenant =
+            rows::read_tenant(&*self.table, &key.tenant, Consistency::Eventual, now).await?;
+        Ok(tenant.map(|tenant| (Arc::new(key), Arc::new(tenant))))
+    }
+
+    fn recall(&self, hash: &KeyHash, now: u64) -> Remembered {
+        let mut memory = self.memory();
+        memory.unknown.retain(|_, read_at| now < read_at.saturating_add(UNKNOWN_SECONDS));
+        if memory.unknown.contains_key(hash) {
+            return Remembered::Unknown;
+        }
+        let Some(known) = memory.known.get(hash) else { return Remembered::Stale(None) };
+        let principal = issued(Arc::clone(&known.key), Arc::clone(&known.tenant));
+        let age = now.saturating_sub(known.read_at);
+        if age < KNOWN_SECONDS {
+            return Remembered::Known(principal);
+        }
+        Remembered::Stale((age < OUTAGE_SECONDS).then_some(principal))
+    }
+
+    fn remember(&self, hash: &KeyHash, found: Option<(Arc<ApiKey>, Arc<Tenant>)>, now: u64) {
+        let mut memory = self.memory();
+        let Some((key, tenant)) = found else {
+            memory.known.remove(hash);
+            if memory.unknown.len() < MAX_KEYS {
+                memory.unknown.insert(hash.clone(), now);
+            }
+            return;
+        };
+        if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
+            memory.known.retain(|_, known| now < known.read_at.saturating_add(KNOWN_SECONDS));
+        }
+        if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
+            return;
+        }
+        let use_noted_at = memory.known.get(hash).map_or(0, |known| known.use_noted_at);
+        memory.known.insert(hash.clone(), Known { key, tenant, read_at: now, use_noted_at });
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
+    Principal { tenant, credential: Credential::Issued(key) }
+}
+
+/// The principal, if the key has not expired and the tenant is enabled.
+fn usable(principal: Principal, now: u64) -> Result<Principal> {
+    let works = match &principal.credential {
+        Credential::Issued(key) => key.works(now),
+        Credential::Configured | Credential::Open => true,
+    };
+    if works && principal.tenant.settings.enabled { Ok(principal) } else { Err(wrong_key()) }
+}
+
+fn wrong_key() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "This API key is not known here.")
+}
+
+fn throttled(seconds: u64) -> Error {
+    let mut error =
+        Error::new(ErrorKind::RateLimited, "Too many unknown API keys came from this address.");
+    error.retry_after = Some(Duration::from_secs(seconds));
+    error
+}
+
+fn unavailable(cause: Option<StoreError>) -> Error {
+    let mut error = Error::new(
+        ErrorKind::Unavailable,
+        "API keys cannot be checked at the moment; try again soon.",
+    );
+    error.retry_after = Some(Duration::from_secs(STORE_RETRY_SECONDS));
+    match cause {
+        Some(cause) => error.caused_by(cause),
+        None => error,
+    }
+}

@@ -1,0 +1,197 @@
+//! Refusals: why a call is not admitted, and all that its response says about it.
+
+use canonical::MicroDollars;
+
+use crate::{limits::LimitSource, quota::Quota, window::rfc3339};
+
+/// The longest `Retry-After` that official SDKs wait for, in seconds.
+const MAX_SDK_WAIT: u64 = 120;
+
+/// What kind of refusal a client gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// A rate limit or quota is reached, or what is left is held by calls in flight.
+    RateLimit,
+    /// The budget of the period is spent.
+    BudgetExceeded,
+    /// The call alone may cost more than the whole budget.
+    RequestExceedsBudget,
+    /// The tenant has a budget, and the price of the call is unknown.
+    BudgetUnpriced,
+}
+
+impl RefusalKind {
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::RateLimit => 429,
+            Self::BudgetExceeded | Self::RequestExceedsBudget | Self::BudgetUnpriced => 402,
+        }
+    }
+
+    /// The word for it in errors and logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::RequestExceedsBudget => "request_exceeds_budget",
+            Self::BudgetUnpriced => "budget_unpriced",
+        }
+    }
+}
+
+/// Why a call is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind.
+    pub kind: RefusalKind,
+    /// The limit that refuses, and where the tenant stands against it.
+    pub quota: Quota,
+    /// What the call needs of it.
+    pub needed: u64,
+    /// When the same call may be admitted, in seconds since 1970; absent where waiting is no help.
+    pub retry_at: Option<u64>,
+    /// How many calls are in flight, as far as they are counted.
+    pub in_flight: u64,
+    /// Where the tenant stands against every limit, as far as the ledger was read.
+    pub quotas: Vec<Quota>,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The limit that refuses, named as the tenant's field: `limit_source` of an error.
+    pub fn limit_source(&self) -> &'static str {
+        self.quota.source.field()
+    }
+
+    /// When the limit starts anew, in seconds since 1970.
+    pub fn reset(&self) -> Option<u64> {
+        self.quota.reset
+    }
+
+    /// The value of `Retry-After`, at least 1 second; absent where waiting is no help.
+    pub fn retry_after(&self, now: u64) -> Option<u64> {
+        (self.status() == 429).then_some(self.retry_at?.saturating_sub(now).max(1))
+    }
+
+    /// The value of `x-should-retry`, which SDKs obey before anything else.
+    pub fn should_retry(&self, now: u64) -> bool {
+        self.retry_after(now).is_some_and(|seconds| seconds <= MAX_SDK_WAIT)
+    }
+
+    /// Whether the call is refused only because of what calls in flight hold.
+    pub fn waits_for_calls(&self) -> bool {
+        let starts_anew = self.retry_at == self.quota.reset;
+        self.kind == RefusalKind::RateLimit && self.quota.held != 0 && !starts_anew
+    }
+
+    /// The sentence for the client, without its origin.
+    pub fn message(&self) -> String {
+        let Quota { source, limit, .. } = self.quota;
+        let field = source.field();
+        match (self.kind, source) {
+            (RefusalKind::BudgetUnpriced, _) => {
+                "The price of this call is unknown, and the key has a budget (`budget_usd`)."
+                    .to_owned()
+            }
+            (RefusalKind::RequestExceedsBudget, LimitSource::Budget) => format!(
+                "This call may cost ${}, more than the whole budget of ${} (`{field}`); shorten the prompt or lower the maximum of output tokens.",
+                MicroDollars(self.needed),
+                MicroDollars(limit)
+            ),
+            (RefusalKind::RequestExceedsBudget, _) => {
+                format!("This call is larger than the whole limit of {limit} (`{field}`).")
+            }
+            (RefusalKind::BudgetExceeded, _) => format!(
+                "The budget of ${} is spent (`{field}`){}.",
+                MicroDollars(limit),
+                self.reset()
+                    .map_or(String::new(), |at| format!("; it starts anew at {}", rfc3339(at)))
+            ),
+            (RefusalKind::RateLimit, LimitSource::Budget) => format!(
+                "What is left of the budget of ${} is held by {} calls in flight (`{field}`); try again when they have ended.",
+                MicroDollars(limit),
+                self.in_flight
+            ),
+            (
+                RefusalKind::RateLimit,
+                LimitSource::DailyInputTokens | LimitSource::DailyOutputTokens,
+            ) if limit < self.needed => {
+                format!(
+                    "This call may use {} tokens, more than the whole limit of {limit} {} (`{field}`).",
+                    self.needed,
+                    unit(source)
+                )
+            }
+            (RefusalKind::RateLimit, LimitSource::Concurrency) => {
+                format!(
+                    "{} calls are in flight and {limit} are allowed (`{field}`).",
+                    self.in_flight
+                )
+            }
+            (RefusalKind::RateLimit, _) if self.waits_for_calls() => format!(
+                "What is left of the limit of {limit} tokens is held by {} calls in flight (`{field}`); try again when they have ended.",
+                self.in_flight
+            ),
+            (RefusalKind::RateLimit, _) => {
+                format!("The limit of {limit} {} is reached (`{field}`).", unit(source))
+            }
+        }
+    }
+}
+
+/// What a limit counts, in words.
+fn unit(source: LimitSource) -> &'static str {
+    match source {
+        LimitSource::RequestsPerMinute => "requests per minute",
+        LimitSource::RequestsPerHour => "requests per hour",
+        LimitSource::RequestsPerDay => "requests per day",
+        LimitSource::DailyInputTokens => "input tokens per day",
+        LimitSource::DailyOutputTokens => "output tokens per day",
+        LimitSource::Concurrency => "concurrent calls",
+        LimitSource::Budget => "micro-dollars",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(kind: RefusalKind, source: LimitSource, retry_at: Option<u64>) -> Refusal {
+        let quota = Quota { source, limit: 5_000_000, used: 4_000_000, held: 0, reset: Some(0) };
+        Refusal { kind, quota, needed: 2_000_000, retry_at, in_flight: 3, quotas: vec![quota] }
+    }
+
+    #[test]
+    fn a_client_retries_only_what_frees_soon() {
+        let soon = refusal(RefusalKind::RateLimit, LimitSource::RequestsPerMinute, Some(1_060));
+        assert_eq!((soon.retry_after(1_000), soon.should_retry(1_000)), (Some(60), true));
+        assert_eq!(soon.retry_after(1_060), Some(1));
+        let late = refusal(RefusalKind::RateLimit, LimitSource::RequestsPerDay, Some(9_000));
+        assert_eq!((late.retry_after(1_000), late.should_retry(1_000)), (Some(8_000), false));
+        let spent = refusal(RefusalKind::BudgetExceeded, LimitSource::Budget, Some(1_001));
+        assert_eq!((spent.retry_after(1_000), spent.should_retry(1_000)), (None, false));
+    }
+
+    #[test]
+    fn a_message_names_the_limit_and_its_size() {
+        let held = refusal(RefusalKind::RateLimit, LimitSource::Budget, Some(1));
+        assert_eq!(
+            held.message(),
+            "What is left of the budget of $5.000000 is held by 3 calls in flight (`budget_usd`); try again when they have ended."
+        );
+        let spent = refusal(RefusalKind::BudgetExceeded, LimitSource::Budget, None);
+        assert_eq!(
+            spent.message(),
+            "The budget of $5.000000 is spent (`budget_usd`); it starts anew at 1970-01-01T00:00:00Z."
+        );
+        let large = refusal(RefusalKind::RequestExceedsBudget, LimitSource::Budget, None);
+        assert!(large.message().contains("may cost $2.000000"), "{}", large.message());
+        let rate = refusal(RefusalKind::RateLimit, LimitSource::RequestsPerHour, Some(1));
+        assert!(rate.message().contains("5000000 requests per hour"), "{}", rate.message());
+    }
+}
