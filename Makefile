@@ -1,11 +1,12 @@
 # Everything one does here, one word each. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test golden build deploy bench fuzz audit .venv
+.PHONY: help run check test golden simulate build deploy bench fuzz audit .venv
 
 PYTHON ?= python3
 STACK ?= lockgate
 FUZZ_SECONDS ?= 60
+SCHEDULES ?= 1000000
 
 # SAM by itself knows AWS_DEFAULT_REGION only.
 ifdef AWS_REGION
@@ -41,6 +42,9 @@ test: check .venv ## All that a change must pass: checks, unit, golden, contract
 
 golden: ## Accept what the formats now write
 	UPDATE_GOLDEN=1 cargo test --package formats
+
+simulate: ## Play SCHEDULES schedules of the simulated ledger; `make test` plays ten thousand
+	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
 
 build: .venv/deploys ## Build the functions for Lambda, into .aws-sam/build
 	$(sam_build)

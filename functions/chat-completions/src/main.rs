@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run(chat_completions::routes()).await
+    edge::run("chat-completions").await
 }

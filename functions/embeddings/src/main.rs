@@ -3,5 +3,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run(embeddings::routes()).await
+    edge::run("embeddings").await
 }

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run(generate_content::routes()).await
+    edge::run("generate-content").await
 }

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run_buffered(health::routes()).await
+    edge::run_buffered("health").await
 }

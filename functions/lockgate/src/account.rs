@@ -10,7 +10,7 @@ use aws_config::{
 };
 use config::{Config, Provider, SecretSource};
 use edge::settings::Environment;
-use storage::{Aws, CredentialsProvider, Signer, http_client};
+use storage::{Aws, CredentialsProvider, Signer, Timeouts, http_client};
 
 use crate::commands::{Failure, note};
 
@@ -69,7 +69,11 @@ pub(crate) async fn find_for(
             note(&format!("Providers in AWS that have no `api_key` are skipped: {cause}."));
             Ok(None)
         }
-        found => found.map(Some),
+        found => {
+            let mut aws = found?;
+            aws.timeouts = Timeouts::SERVER;
+            Ok(Some(aws))
+        }
     }
 }
 

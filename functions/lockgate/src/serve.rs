@@ -7,9 +7,12 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use edge::Server;
-use storage::{Parameters, sqlite};
+use storage::{
+    Parameters,
+    sqlite::{self, SqliteOptions, Synchronous},
+};
 
 use crate::{
     account,
@@ -31,9 +34,29 @@ pub(crate) struct Options {
     /// The embedded database's file
     #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
     data: PathBuf,
+    /// What a loss of power may take from it: the last writes, or nothing, for slower writes
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = DataSync::Normal)]
+    data_sync: DataSync,
     /// Log more
     #[arg(long, short)]
     verbose: bool,
+}
+
+/// How safely the database is kept; SQLite's own words.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DataSync {
+    Normal,
+    Full,
+}
+
+impl From<DataSync> for SqliteOptions {
+    fn from(sync: DataSync) -> Self {
+        let synchronous = match sync {
+            DataSync::Normal => Synchronous::Normal,
+            DataSync::Full => Synchronous::Full,
+        };
+        Self { synchronous, ..Self::default() }
+    }
 }
 
 /// Serves until the process is asked to stop.
@@ -45,7 +68,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         note("The configuration has no `api_key`: every request will be refused.");
     }
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
-    let stores = sqlite::open(&options.data).map_err(|error| Failure::data_file(&error))?;
+    let stores = sqlite::open_with(&options.data, options.data_sync.into())
+        .map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let aws = runtime.block_on(account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);
@@ -57,21 +81,10 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, &mut io::stdout()));
     };
-    runtime.block_on(edge::listen(server, routes(), greet)).map_err(|error| {
+    runtime.block_on(edge::listen(server, greet)).map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Every function's endpoints.
-pub(crate) fn routes() -> edge::Routes {
-    chat_completions::routes()
-        .merge(messages::routes())
-        .merge(responses::routes())
-        .merge(generate_content::routes())
-        .merge(embeddings::routes())
-        .merge(models::routes())
-        .merge(health::routes())
 }
 
 fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {

@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run(messages::routes()).await
+    edge::run("messages").await
 }

@@ -20,14 +20,9 @@ pub enum ErrorKind {
     InvalidRequest,
     /// This candidate's API has no words for what the request says; another's may have.
     Unsupported,
-    /// This candidate does not take what proves an earlier thought: another model or account made
-    /// it, or it was lost. Without such proofs the same candidate may answer.
-    InvalidSignature,
-    /// This candidate's model does not take one field of the request, or not this value; `field` says
-    /// which. Without it the same may answer.
-    RejectedParam,
-    /// This candidate does not know a beta that the client uses. Without it the same may answer.
-    UnsupportedBeta,
+    /// The target refuses a part of the request, which another may take. The error's `remedy` says
+    /// what the same target may accept instead.
+    Rejected,
     /// The prompt is longer than the model can hold; another model may hold more.
     ContextLength,
     /// No key, or a wrong one.
@@ -64,12 +59,7 @@ impl ErrorKind {
     /// The HTTP status that the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest
-            | Self::Unsupported
-            | Self::InvalidSignature
-            | Self::RejectedParam
-            | Self::UnsupportedBeta
-            | Self::ContextLength => 400,
+            Self::InvalidRequest | Self::Unsupported | Self::Rejected | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
@@ -93,9 +83,7 @@ impl ErrorKind {
             | Self::Upstream
             | Self::ProviderAccess
             | Self::Unsupported
-            | Self::InvalidSignature
-            | Self::RejectedParam
-            | Self::UnsupportedBeta => true,
+            | Self::Rejected => true,
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
@@ -112,15 +100,9 @@ impl ErrorKind {
 
     /// Whether the same candidate might do better a moment later.
     pub fn is_transient(self) -> bool {
-        let stays = matches!(
-            self,
-            Self::ProviderAccess
-                | Self::Unsupported
-                | Self::InvalidSignature
-                | Self::RejectedParam
-                | Self::UnsupportedBeta
-        );
-        self.advances() && !stays
+        let is_permanent =
+            matches!(self, Self::ProviderAccess | Self::Unsupported | Self::Rejected);
+        self.advances() && !is_permanent
     }
 
     /// The word for it in `error.code`, in attempts and in logs.
@@ -128,9 +110,7 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest
             | Self::Unsupported
-            | Self::InvalidSignature
-            | Self::RejectedParam
-            | Self::UnsupportedBeta
+            | Self::Rejected
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
@@ -146,6 +126,19 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
         }
     }
+}
+
+/// A change to a request with which the target that rejected it may accept it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Leave one field out.
+    DropParam(Field),
+    /// Leave out the signatures of earlier reasoning and tool calls.
+    DropSignatures,
+    /// Leave out beta headers and the fields that only betas have.
+    DropBetas,
+    /// Describe the response schema in the system prompt instead of enforcing it.
+    SchemaAsText,
 }
 
 /// Who says so.
@@ -176,10 +169,12 @@ pub struct ErrorDetails {
     pub provider_status: Option<u16>,
     /// The field of the request that is wrong.
     pub param: Option<String>,
-    /// The same in our own words, where they are known.
-    pub field: Option<Field>,
+    /// The change to the request with which the same target may accept it.
+    pub remedy: Option<Remedy>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
+    /// The time that the provider names for a new try, in milliseconds since 1970.
+    pub retry_at: Option<u64>,
     /// The methods that the path does have.
     pub allow: Option<&'static str>,
     /// Whom the call tried before it gave up.
@@ -210,8 +205,9 @@ impl Error {
             origin: Origin::Gateway,
             provider_status: None,
             param: None,
-            field: None,
+            remedy: None,
             retry_after: None,
+            retry_at: None,
             allow: None,
             attempts: vec![],
             message: message.into(),
@@ -273,11 +269,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match (self.kind, self.provider_status) {
             (
-                ErrorKind::InvalidRequest
-                | ErrorKind::InvalidSignature
-                | ErrorKind::RejectedParam
-                | ErrorKind::UnsupportedBeta
-                | ErrorKind::ContextLength,
+                ErrorKind::InvalidRequest | ErrorKind::Rejected | ErrorKind::ContextLength,
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),

@@ -1,16 +1,15 @@
-//! Which API a path belongs to, and so in which shape its failures are told.
+//! The APIs of the three vendors: which one a path belongs to, and how its errors are written.
 
 use formats::{
-    anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+    Inbound, anthropic::messages::Anthropic, google::generate_content::Gemini,
+    openai::chat::OpenAiChat,
 };
 use http::HeaderMap;
 
-use crate::conversation::Format;
-
-/// Whose API it is.
+/// The API of a vendor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Api {
-    /// OpenAI's, and everything that is nobody's.
+pub enum Api {
+    /// OpenAI's, and every path that is no vendor's.
     OpenAi,
     /// Anthropic's.
     Anthropic,
@@ -19,14 +18,15 @@ pub(crate) enum Api {
 }
 
 impl Api {
-    /// The API that has this path. All three have `/v1/models`: there, what only their own clients
-    /// send tells them apart.
+    /// The API that has a path. All three have `/v1/models`: there, the headers that only the
+    /// vendors' own SDKs send tell the APIs apart.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
-        let mut segments = path.split('/').skip(1);
-        match (segments.next(), segments.next()) {
-            (Some("anthropic"), _) | (Some("v1"), Some("messages")) => Self::Anthropic,
-            (Some("gemini" | "v1beta"), _) => Self::Gemini,
-            (Some("v1"), Some("models")) => match method_of(path) {
+        let path = path.strip_prefix("/v1/").unwrap_or(path);
+        let mut segments = path.trim_start_matches('/').split('/');
+        match segments.next() {
+            Some("anthropic" | "messages") => Self::Anthropic,
+            Some("gemini" | "v1beta") => Self::Gemini,
+            Some("models") => match method_of(path) {
                 Some(_) => Self::Gemini,
                 None if headers.contains_key("anthropic-version") => Self::Anthropic,
                 None if headers.contains_key("x-goog-api-client") => Self::Gemini,
@@ -36,8 +36,8 @@ impl Api {
         }
     }
 
-    /// The format in which it tells failures.
-    pub(crate) fn format(self) -> Format {
+    /// The format in which the API's clients read errors.
+    pub(crate) fn format(self) -> &'static dyn Inbound {
         match self {
             Self::OpenAi => &OpenAiChat,
             Self::Anthropic => &Anthropic,
@@ -46,7 +46,7 @@ impl Api {
     }
 }
 
-/// What Google lets one do with a model, which stands behind its name in the path.
+/// The methods of Google's models, which stand behind a model's name in the path.
 const METHODS: [&str; 5] = [
     "generateContent",
     "streamGenerateContent",
@@ -74,6 +74,8 @@ mod tests {
             ("/v1beta/models", Api::Gemini),
             ("/gemini/v1/models/x", Api::Gemini),
             ("/v1/messages", Api::Anthropic),
+            ("/messages", Api::Anthropic),
+            ("/models/m:generateContent", Api::Gemini),
             ("/v1/messages/count_tokens", Api::Anthropic),
             ("/v1/messages-x", Api::OpenAi),
             ("/anthropic/v1/models", Api::Anthropic),
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_all_have_is_in_the_shape_of_the_client() {
+    fn a_path_of_all_apis_belongs_to_the_clients_own() {
         for (header, api) in [
             ("anthropic-version", Api::Anthropic),
             ("x-goog-api-client", Api::Gemini),

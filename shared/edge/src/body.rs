@@ -1,4 +1,5 @@
-//! Bodies that keep their word: they never yield an error, never panic through, and are never empty.
+//! Bodies of requests and responses, and responses that keep their word: they never yield an error,
+//! never panic through, and are never empty.
 //!
 //! In Lambda an error would be printed into the client's body, a panic would end it as if it were
 //! whole, and an empty one hangs until the function times out.
@@ -12,39 +13,64 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
 use tracing::Span;
 
-/// What a body says when it cannot go on.
-type LastWords<B> = Box<dyn FnOnce(&mut B) -> Bytes + Send>;
+/// Why a body ended early.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body that is watched while it is sent.
-pub(crate) struct Guarded<B> {
-    inner: B,
-    last_words: Option<LastWords<B>>,
-    /// The request's own span: a body is polled outside of it.
-    span: Span,
-    sent: bool,
-    over: bool,
+/// The body of a request or a response, wherever its bytes come from.
+pub(crate) type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body of these bytes.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-impl<B> Guarded<B> {
-    /// Guards a body that ends with `last_words` when it breaks.
-    pub(crate) fn new(inner: B, last_words: impl FnOnce(&mut B) -> Bytes + Send + 'static) -> Self {
-        let last_words: LastWords<B> = Box::new(last_words);
+/// A body without bytes.
+pub(crate) fn empty() -> Body {
+    Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// Any body as a [`Body`].
+pub(crate) fn boxed<B>(body: B) -> Body
+where
+    B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
+{
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// Writes the end of a body that cannot go on.
+type EndWriter<B> = Box<dyn FnOnce(&mut B) -> Bytes + Send>;
+
+/// A body that is watched while it is sent.
+pub(crate) struct GuardedBody<B> {
+    inner: B,
+    end_writer: Option<EndWriter<B>>,
+    /// The request's own span: a body is polled outside of it.
+    span: Span,
+    has_sent: bool,
+    is_over: bool,
+}
+
+impl<B> GuardedBody<B> {
+    /// Guards a body. When the body breaks, it ends with what `end_writer` gives.
+    pub(crate) fn new(inner: B, end_writer: impl FnOnce(&mut B) -> Bytes + Send + 'static) -> Self {
+        let end_writer: EndWriter<B> = Box::new(end_writer);
         Self {
             inner,
-            last_words: Some(last_words),
+            end_writer: Some(end_writer),
             span: Span::current(),
-            sent: false,
-            over: false,
+            has_sent: false,
+            is_over: false,
         }
     }
 }
 
-impl<B> Body for Guarded<B>
+impl<B> HttpBody for GuardedBody<B>
 where
-    B: Body<Data = Bytes, Error: fmt::Display> + Unpin,
+    B: HttpBody<Data = Bytes, Error: fmt::Display> + Unpin,
 {
     type Data = Bytes;
     type Error = Infallible;
@@ -53,40 +79,41 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.over {
+        if self.is_over {
             return Poll::Ready(None);
         }
         let this = &mut *self;
         let span = this.span.clone();
         let _inside = span.enter();
+
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
         let frame = match polled {
             Ok(poll) => match ready!(poll) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => this.break_off(&error),
                 None => {
-                    this.over = true;
-                    if this.sent {
+                    this.is_over = true;
+                    if this.has_sent {
                         return Poll::Ready(None);
                     }
                     Frame::data(Bytes::from_static(b"\n"))
                 }
             },
-            Err(_) => this.break_off(&"it panicked"),
+            Err(_) => this.break_off(&"a panic"),
         };
-        this.sent |= frame.data_ref().is_some_and(|it| !it.is_empty());
+        this.has_sent |= frame.data_ref().is_some_and(|data| !data.is_empty());
         Poll::Ready(Some(Ok(frame)))
     }
 }
 
-impl<B> Guarded<B> {
-    fn break_off(&mut self, why: &dyn fmt::Display) -> Frame<Bytes> {
-        tracing::error!("a body broke off: {why}");
-        self.over = true;
-        let say = self.last_words.take();
-        let last_words =
-            say.and_then(|say| catch_unwind(AssertUnwindSafe(|| say(&mut self.inner))).ok());
-        Frame::data(last_words.filter(|it| !it.is_empty()).unwrap_or(Bytes::from_static(b"\n")))
+impl<B> GuardedBody<B> {
+    fn break_off(&mut self, cause: &dyn fmt::Display) -> Frame<Bytes> {
+        tracing::error!("a response body broke off: {cause}");
+        self.is_over = true;
+        let end_writer = self.end_writer.take();
+        let end = end_writer
+            .and_then(|write| catch_unwind(AssertUnwindSafe(|| write(&mut self.inner))).ok());
+        Frame::data(end.filter(|end| !end.is_empty()).unwrap_or(Bytes::from_static(b"\n")))
     }
 }
 
@@ -96,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives its frames, then does what it is told.
+    /// A body that gives its frames and then ends in one of three ways.
     struct Scripted(Vec<&'static str>, End);
 
     #[derive(Clone, Copy)]
@@ -106,7 +133,7 @@ mod tests {
         Panic,
     }
 
-    impl Body for Scripted {
+    impl HttpBody for Scripted {
         type Data = Bytes;
         type Error = std::io::Error;
 
@@ -127,7 +154,7 @@ mod tests {
     }
 
     async fn sent(frames: Vec<&'static str>, end: End) -> Bytes {
-        let body = Guarded::new(Scripted(frames, end), |_| Bytes::from_static(b"[broken]"));
+        let body = GuardedBody::new(Scripted(frames, end), |_| Bytes::from_static(b"[broken]"));
         body.collect().await.unwrap().to_bytes()
     }
 
@@ -137,17 +164,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_becomes_last_words() {
+    async fn an_error_becomes_the_written_end() {
         assert_eq!(sent(vec!["a"], End::Error).await, "a[broken]");
     }
 
     #[tokio::test]
-    async fn a_panic_becomes_last_words() {
+    async fn a_panic_becomes_the_written_end() {
         assert_eq!(sent(vec!["a"], End::Panic).await, "a[broken]");
     }
 
     #[tokio::test]
-    async fn nothing_is_never_sent() {
+    async fn a_body_is_never_empty() {
         assert_eq!(sent(vec![], End::Whole).await, "\n");
         assert_eq!(sent(vec![""], End::Whole).await, "\n");
     }

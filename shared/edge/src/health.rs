@@ -1,36 +1,22 @@
-//! `GET /health` and its kin: open, and never a call to a provider.
+//! Whether the gateway runs and is ready: open to anyone, and never a call to a provider.
 
-use std::sync::Arc;
+use http::StatusCode;
 
-use axum::{
-    body::Body,
-    extract::{Extension, State},
-    routing::MethodFilter,
-};
-use http::{Response, StatusCode};
+use crate::{endpoint::HandlerFuture, front::Exchange, response};
 
-use crate::{App, Routes, api::Api, reply, request::Arrival};
-
-/// `/health`, `/health/live`, `/health/ready`, and `HEAD /` for clients that look whether anybody is there.
-pub fn health() -> Routes {
-    Routes::open()
-        .at(MethodFilter::GET, "/health", live)
-        .at(MethodFilter::GET, "/health/live", live)
-        .at(MethodFilter::GET, "/health/ready", ready)
-        .at(MethodFilter::HEAD, "/", live)
+/// `GET /health`, `GET /health/live` and `HEAD /`: the process runs.
+pub(crate) fn live(_: &mut Exchange) -> HandlerFuture<'_> {
+    const BODY: &str =
+        concat!(r#"{"status":"healthy","version":""#, env!("CARGO_PKG_VERSION"), "\"}");
+    Box::pin(async move { Ok(response::json(StatusCode::OK, BODY)) })
 }
 
-async fn live() -> Response<Body> {
-    let body = concat!(r#"{"status":"healthy","version":""#, env!("CARGO_PKG_VERSION"), "\"}");
-    reply::json(StatusCode::OK, body)
-}
-
-async fn ready(
-    State(app): State<Arc<App>>,
-    Extension(arrival): Extension<Arrival>,
-) -> Response<Body> {
-    if app.gateway.is_ready(arrival.clock).await {
-        return reply::json(StatusCode::OK, r#"{"status":"ready"}"#);
-    }
-    reply::failure_in(Api::OpenAi.format(), &reply::not_ready(), &arrival.request_id)
+/// `GET /health/ready`: there is a configuration to answer by.
+pub(crate) fn ready(exchange: &mut Exchange) -> HandlerFuture<'_> {
+    Box::pin(async move {
+        if !exchange.app.gateway.is_ready(exchange.arrival.clock).await {
+            return Err(response::not_ready());
+        }
+        Ok(response::json(StatusCode::OK, r#"{"status":"ready"}"#))
+    })
 }

@@ -1,17 +1,16 @@
 //! Endpoints as a Lambda function.
 //!
-//! The runtime is put together by hand, so that work behind a call runs after its answer is
+//! The runtime is put together by hand, so that work behind a call runs after its response is
 //! delivered and before the process freezes.
 
 use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
-use axum::body::Body;
 use gateway::{Client, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
@@ -22,25 +21,31 @@ use storage::{Parameters, dynamodb};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
-    App, Routes,
     api::Api,
-    app::Front,
-    body::Guarded,
-    nodelay::Nodelay,
-    reply,
+    body::{Body, GuardedBody, empty, full},
+    endpoint::Access,
+    endpoints::ENDPOINTS,
+    front::{App, Front},
+    log_limiter::LogLimiter,
+    memory::MemoryBudget,
+    platform::Nodelay,
+    request::Origin,
+    request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
+    response,
     settings::{Environment, LambdaSettings, now_ms},
+    stopping::Stopping,
 };
 
-/// How long before the platform ends a call its answer has to be over, in milliseconds.
-const RESERVE: u64 = 2_000;
+/// How long before the platform ends a call its response has to be over, in milliseconds.
+const RESERVE_MS: u64 = 2_000;
 
-/// Serves endpoints behind a function URL that streams (`InvokeMode: RESPONSE_STREAM`).
-pub async fn run(routes: Routes) -> Result<(), Error> {
-    let (front, nodelay) = prepare(routes).await?;
+/// Serves the endpoints of a function behind a URL that streams (`InvokeMode: RESPONSE_STREAM`).
+pub async fn run(function: &'static str) -> Result<(), Error> {
+    let (front, nodelay) = prepare(function).await?;
     let app = front.app.clone();
     let service = service_fn(move |request: lambda_http::Request| {
         let front = front.clone();
-        async move { Ok::<_, Infallible>(streamed(front.answer_lambda(request).await)) }
+        async move { Ok::<_, Infallible>(guard(front.respond_in_lambda(request).await)) }
     });
     Runtime::new(StreamAdapter::from(service))
         .layer(AfterDelivery { app, nodelay })
@@ -49,13 +54,13 @@ pub async fn run(routes: Routes) -> Result<(), Error> {
         .await
 }
 
-/// Serves endpoints behind a function URL that does not stream (`InvokeMode: BUFFERED`).
-pub async fn run_buffered(routes: Routes) -> Result<(), Error> {
-    let (front, nodelay) = prepare(routes).await?;
+/// Serves the endpoints of a function behind a URL that does not stream (`InvokeMode: BUFFERED`).
+pub async fn run_buffered(function: &'static str) -> Result<(), Error> {
+    let (front, nodelay) = prepare(function).await?;
     let app = front.app.clone();
     let service = service_fn(move |request: lambda_http::Request| {
         let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer_lambda(request).await) }
+        async move { Ok::<_, Infallible>(front.respond_in_lambda(request).await) }
     });
     Runtime::new(Adapter::from(service))
         .layer(AfterDelivery { app, nodelay })
@@ -65,49 +70,59 @@ pub async fn run_buffered(routes: Routes) -> Result<(), Error> {
 }
 
 /// Everything that happens before the first call. A store that fails is no reason not to start.
-async fn prepare(routes: Routes) -> Result<(Front, Arc<Nodelay>), Error> {
+async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error> {
     lambda_http::tracing::init_default_subscriber();
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
     let client = Client::new(settings.signer, settings.proxies);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
-    if routes.configured
-        && let Err(error) = configuration.load(now_ms()).await
-    {
+    let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
+    let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
+    if is_configured && let Err(error) = configuration.load(now_ms()).await {
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
     let app = Arc::new(App {
         gateway: Gateway::new(configuration),
-        body_limit: settings.max_body_bytes,
+        body_limits: BodyLimits {
+            max_bytes: settings.max_body_bytes,
+            silence: LAMBDA_BODY_SILENCE,
+        },
+        memory: MemoryBudget::new(settings.max_memory_bytes),
         origin_secrets: settings.origin_secrets,
-        heartbeats: settings.heartbeats,
+        keep_alive: settings.keep_alive,
+        operators: vec![],
+        wrong_keys: Mutex::default(),
+        wrong_key_log: LogLimiter::default(),
+        stopping: Stopping::never(),
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
-    Ok((Front::new(app, routes), nodelay))
+    Ok((Front::new(app, endpoints), nodelay))
 }
 
 impl Front {
-    async fn answer_lambda(&self, request: lambda_http::Request) -> Response<Body> {
-        let deadline = request.lambda_context_ref().map(|it| it.deadline.saturating_sub(RESERVE));
+    async fn respond_in_lambda(&self, request: lambda_http::Request) -> Response<Body> {
+        let deadline =
+            request.lambda_context_ref().map(|it| it.deadline.saturating_sub(RESERVE_MS));
         let request: Request<Body> = request.map(|body| match body {
-            lambda_http::Body::Text(text) => Body::from(text),
-            lambda_http::Body::Binary(bytes) => Body::from(bytes),
-            _ => Body::empty(),
+            lambda_http::Body::Text(text) => full(text),
+            lambda_http::Body::Binary(bytes) => full(bytes),
+            _ => empty(),
         });
-        let mut response = self.answer(request, deadline).await;
+        let origin = Origin { platform_deadline: deadline, connection: None };
+        let mut response = self.respond(request, origin).await;
         // Lambda frames bodies itself, and renames what it finds.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         response
     }
 }
 
-fn streamed(response: Response<Body>) -> Response<Guarded<Body>> {
+fn guard(response: Response<Body>) -> Response<GuardedBody<Body>> {
     response.map(|body| {
         // What can break is guarded further in, where its format is known.
-        let last_words = |_: &mut Body| Api::OpenAi.format().error(&reply::internal(), "");
-        Guarded::new(body, last_words)
+        let end = |_: &mut Body| Api::OpenAi.format().error(&response::internal_error(), "");
+        GuardedBody::new(body, end)
     })
 }
 
@@ -126,7 +141,7 @@ impl<S> Layer<S> for AfterDelivery {
     }
 }
 
-/// The runtime with what happens once an answer is delivered.
+/// The runtime, with what happens once a response is delivered.
 #[derive(Clone, Debug)]
 struct Delivered<S> {
     inner: S,

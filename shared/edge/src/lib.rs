@@ -1,32 +1,40 @@
 //! Where HTTP meets the gateway: in Lambda ([`run`]) and as a server ([`listen`]).
 //!
-//! Only this crate knows axum and Lambda, reads the environment, and reads the wall clock.
+//! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
-mod answer;
+mod access;
 mod api;
-mod app;
 mod body;
-mod conversation;
-mod generate;
+mod compression;
+mod cors;
+mod endpoint;
+mod endpoints;
+mod front;
+mod generate_content;
 mod health;
 mod lambda;
-mod limits;
 mod log;
+mod log_limiter;
+mod memory;
+mod model_call;
 mod models;
-mod nodelay;
-mod reply;
+mod platform;
 mod request;
-mod routes;
+mod request_body;
+mod response;
+mod response_stream;
+mod router;
 mod server;
 pub mod settings;
+mod stopping;
+mod text;
+mod wrong_keys;
 
-pub use app::App;
-pub use conversation::conversation;
-pub use generate::generate_content;
-pub use health::health;
+pub use access::{Operator, Role};
+pub use api::Api;
+pub use endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, TimeoutClass};
+pub use endpoints::ENDPOINTS;
 pub use lambda::{run, run_buffered};
 pub use lambda_http::Error as LambdaError;
 pub use log::log;
-pub use models::models;
-pub use routes::Routes;
 pub use server::{Server, listen};

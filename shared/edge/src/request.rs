@@ -1,18 +1,35 @@
-//! What a request brings besides its body: its name, its trace, its keys, its wishes.
+//! What a request brings besides its body: its id, its trace, its keys, its options.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
-use canonical::{Error, Result};
+use canonical::{Error, ErrorKind, Result};
 use gateway::Clock;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 
-/// The longest name that a client may give its request.
-const LONGEST_ID: usize = 128;
+use crate::{server::Connection, settings::now_ms, text::MAX_NAME_CHARS};
 
-/// What is known of a request before anybody reads it.
-#[derive(Clone, Debug)]
+/// How long the id may be that a client gives its request, in bytes.
+const MAX_ID_BYTES: usize = 128;
+/// How many headers a request may have.
+pub(crate) const MAX_HEADERS: usize = 100;
+/// How large the headers of a request may be together, names included, in bytes.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Where a request comes from: a connection, or an invocation in Lambda.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// When the platform ends the call, in milliseconds since 1970.
+    pub(crate) platform_deadline: Option<u64>,
+    /// The client's connection; none in Lambda.
+    pub(crate) connection: Option<Arc<Connection>>,
+}
+
+/// What is known of a request before its body is read.
+#[derive(Debug)]
 pub(crate) struct Arrival {
+    /// The client's connection; none in Lambda.
+    pub(crate) connection: Option<Arc<Connection>>,
     pub(crate) request_id: String,
     pub(crate) trace_id: String,
     pub(crate) clock: Clock,
@@ -20,12 +37,51 @@ pub(crate) struct Arrival {
     pub(crate) platform_deadline: Option<u64>,
 }
 
-/// The client's own name for its request if it can be printed, else a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> String {
+impl Arrival {
+    /// A request that arrives now.
+    pub(crate) fn new(headers: &HeaderMap, origin: Origin) -> Self {
+        Self {
+            request_id: request_id(headers),
+            trace_id: trace_id(headers),
+            clock: Clock { arrived: now_ms(), started: Instant::now() },
+            platform_deadline: origin.platform_deadline,
+            connection: origin.connection,
+        }
+    }
+}
+
+/// Refuses a request that names no host or two (RFC 9112, section 3.2).
+pub(crate) fn check_host<B>(request: &Request<B>) -> Result<()> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_named = hosts == 1
+        || hosts == 0
+            && (request.uri().authority().is_some() || request.version() < Version::HTTP_11);
+    if !is_named {
+        let message = "A request must have one `Host` header.";
+        return Err(Error::invalid("Host", message));
+    }
+    Ok(())
+}
+
+/// Refuses headers that are too many or too large.
+pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if MAX_HEADERS < headers.len() || MAX_HEADER_BYTES < size {
+        let message = format!(
+            "The headers are too large: at most {MAX_HEADERS} headers and {} KiB together.",
+            MAX_HEADER_BYTES / 1024
+        );
+        return Err(Error::new(ErrorKind::HeadersTooLarge, message));
+    }
+    Ok(())
+}
+
+/// The client's own id of its request if it is printable ASCII, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|it| it.to_str().ok());
     let printable = |it: &&str| {
         !it.is_empty()
-            && it.len() <= LONGEST_ID
+            && it.len() <= MAX_ID_BYTES
             && it.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
     };
     given
@@ -34,7 +90,7 @@ pub(crate) fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// The trace of a `traceparent` header (W3C Trace Context), else a new one.
-pub(crate) fn trace_id(headers: &HeaderMap) -> String {
+fn trace_id(headers: &HeaderMap) -> String {
     let given = headers.get("traceparent").and_then(|it| it.to_str().ok());
     let trace = given.and_then(|it| it.split('-').nth(1)).filter(|it| {
         it.len() == 32
@@ -44,7 +100,7 @@ pub(crate) fn trace_id(headers: &HeaderMap) -> String {
     trace.map_or_else(|| format!("{:032x}", fastrand::u128(1..)), str::to_owned)
 }
 
-/// Every key that a request shows, wherever SDKs put theirs.
+/// Every key that a request carries, in any of the headers that SDKs use.
 pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
     let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
     let bearer = text(header::AUTHORIZATION.as_str()).and_then(|it| {
@@ -54,8 +110,8 @@ pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
     [bearer, text("x-api-key"), text("x-goog-api-key")].into_iter().flatten().collect()
 }
 
-/// What a query gives to a name, the last word counting.
-pub(crate) fn queried(uri: &Uri, name: &str) -> Option<String> {
+/// The value of a query parameter; of several, the last.
+pub(crate) fn query_value(uri: &Uri, name: &str) -> Option<String> {
     let decoded = |text: &str| {
         let spaced: Cow<'_, str> =
             if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
@@ -66,7 +122,7 @@ pub(crate) fn queried(uri: &Uri, name: &str) -> Option<String> {
     last.map(|(_, value)| decoded(value))
 }
 
-/// A header that means yes or no.
+/// A header that is true or false.
 pub(crate) fn flag(headers: &HeaderMap, name: &'static str) -> Result<bool> {
     let Some(value) = headers.get(name) else {
         return Ok(false);
@@ -78,7 +134,7 @@ pub(crate) fn flag(headers: &HeaderMap, name: &'static str) -> Result<bool> {
     }
 }
 
-/// The provider that the client insists on.
+/// The only provider that the client accepts.
 pub(crate) fn only_provider(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get("x-provider") else {
         return Ok(None);
@@ -86,7 +142,12 @@ pub(crate) fn only_provider(headers: &HeaderMap) -> Result<Option<String>> {
     let name = value.to_str().map_err(|error| {
         Error::invalid("X-Provider", "The header `X-Provider` must be plain text.").caused_by(error)
     })?;
-    Ok(Some(name.trim().to_owned()).filter(|it| !it.is_empty()))
+    let name = name.trim();
+    if MAX_NAME_CHARS < name.len() {
+        let message = format!("The header `X-Provider` must have at most {MAX_NAME_CHARS} bytes.");
+        return Err(Error::invalid("X-Provider", message));
+    }
+    Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
 }
 
 #[cfg(test)]
@@ -102,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_printable_name_is_kept() {
+    fn a_printable_id_is_kept() {
         assert_eq!(request_id(&headers(&[("x-request-id", "job 7/a")])), "job 7/a");
         for odd in ["\u{7f}", "", &"x".repeat(129)] {
             if let Ok(value) = http::HeaderValue::from_str(odd) {
@@ -135,11 +196,11 @@ mod tests {
     #[test]
     fn a_query_is_decoded() {
         let uri = Uri::from_static("/x?key=a%2Fb+c&empty&k%65y2=%E2%82%AC&key2=%FF");
-        assert_eq!(queried(&uri, "key").as_deref(), Some("a/b c"));
-        assert_eq!(queried(&uri, "empty").as_deref(), Some(""));
-        assert_eq!(queried(&uri, "key2").as_deref(), Some("\u{fffd}"));
-        assert_eq!(queried(&uri, "other"), None);
-        assert_eq!(queried(&Uri::from_static("/x"), "key"), None);
+        assert_eq!(query_value(&uri, "key").as_deref(), Some("a/b c"));
+        assert_eq!(query_value(&uri, "empty").as_deref(), Some(""));
+        assert_eq!(query_value(&uri, "key2").as_deref(), Some("\u{fffd}"));
+        assert_eq!(query_value(&uri, "other"), None);
+        assert_eq!(query_value(&Uri::from_static("/x"), "key"), None);
     }
 
     #[test]
@@ -149,5 +210,41 @@ mod tests {
         assert!(strict("True").unwrap());
         assert!(!strict("0").unwrap());
         assert!(strict("perhaps").is_err());
+    }
+
+    #[test]
+    fn too_many_headers_are_refused() {
+        let mut headers = HeaderMap::new();
+        for nth in 0..=MAX_HEADERS {
+            let name = http::HeaderName::from_bytes(format!("x-{nth}").as_bytes()).unwrap();
+            headers.insert(name, "1".parse().unwrap());
+        }
+        assert_eq!(check_headers(&headers).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn large_headers_are_refused() {
+        let headers = HeaderMap::from_iter([(
+            header::COOKIE,
+            http::HeaderValue::from_str(&"x".repeat(MAX_HEADER_BYTES)).unwrap(),
+        )]);
+        assert_eq!(check_headers(&headers).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let check = |uri: &str, version: Version, hosts: &[&str]| {
+            let mut request = Request::builder().uri(uri).version(version);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            check_host(&request.body(()).unwrap()).is_ok()
+        };
+        assert!(check("/", Version::HTTP_11, &["a"]));
+        assert!(check("/", Version::HTTP_10, &[]));
+        assert!(check("http://a/", Version::HTTP_2, &[]));
+        assert!(!check("/", Version::HTTP_11, &[]));
+        assert!(!check("/", Version::HTTP_2, &[]));
+        assert!(!check("/", Version::HTTP_11, &["a", "a"]));
     }
 }

@@ -1,4 +1,4 @@
-//! The only reader of the environment and of the wall clock.
+//! Settings of the process: the only reader of the environment and of the wall clock.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 use gateway::{Freshness, ProxyVariables};
 use storage::{Aws, Credentials, Secret, Signer};
 
-use crate::limits;
+use crate::request_body;
 
 /// Now, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
@@ -26,17 +26,17 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The process's own variables.
+    /// The variables of the process.
     pub fn of_process() -> Self {
         Self::default()
     }
 
-    /// The same with a file behind it. A file that is not there is no fault unless it was `named`.
+    /// The variables of the process, and those of a file. A missing file is no error unless it was `named`.
     pub fn with_file(path: &Path, named: bool) -> Result<Self, String> {
         if !named && !path.exists() {
             return Ok(Self::default());
         }
-        let unreadable = |error: dotenvy::Error| format!("{}: {error}", path.display());
+        let unreadable = |error| unreadable(path, &error);
         let lines = dotenvy::from_path_iter(path).map_err(unreadable)?;
         let file = lines.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(Self { file })
@@ -65,10 +65,8 @@ impl Environment {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        match text.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(error) => Err(format!("the variable {name} must be a whole number: {error}")),
-        }
+        let number = text.parse();
+        number.map(Some).map_err(|_| format!("the variable {name} must be a whole number"))
     }
 
     /// The AWS region.
@@ -76,7 +74,7 @@ impl Environment {
         self.get("AWS_REGION").or_else(|| self.get("AWS_DEFAULT_REGION"))
     }
 
-    /// Keys to AWS.
+    /// The credentials for AWS.
     pub fn credentials(&self) -> Option<Credentials> {
         Some(Credentials {
             access_key_id: self.get("AWS_ACCESS_KEY_ID")?,
@@ -85,7 +83,7 @@ impl Environment {
         })
     }
 
-    /// Who the process is in AWS, for services that are called without a key.
+    /// The signer of calls to AWS, for providers that are called without a key.
     pub fn signer(&self) -> Signer {
         Signer::new(self.region(), self.credentials())
     }
@@ -109,13 +107,25 @@ impl Environment {
     }
 }
 
+/// Why a file of variables cannot be read. A line of it may hold a secret and is never quoted.
+fn unreadable(path: &Path, error: &dotenvy::Error) -> String {
+    let dotenvy::Error::LineParse(wrong, _) = error else {
+        return format!("{}: {error}", path.display());
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let wrong = wrong.lines().next().unwrap_or_default().trim();
+    let number = text.lines().position(|line| line.trim() == wrong).map(|index| index + 1);
+    let place = number.map_or_else(|| "a line".to_owned(), |number| format!("line {number}"));
+    format!("{}: {place} is not of the form NAME=VALUE", path.display())
+}
+
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Environment")
     }
 }
 
-/// What a Lambda function is told by its stack.
+/// The settings of a Lambda function, which its stack makes.
 ///
 /// Times are numbers of seconds, fractions allowed: `CONFIG_REFRESH_SECONDS` and
 /// `KEY_REFRESH_SECONDS` say how old what was read may be before it is read again behind a call,
@@ -131,9 +141,11 @@ pub(crate) struct LambdaSettings {
     pub(crate) proxies: ProxyVariables,
     /// The front door's secret, and the one before it while it changes.
     pub(crate) origin_secrets: Vec<Secret>,
-    pub(crate) heartbeats: KeepAliveSettings,
+    pub(crate) keep_alive: KeepAliveSettings,
     /// How large a request's body may be, in bytes.
     pub(crate) max_body_bytes: usize,
+    /// How much memory bodies and buffers in flight may take, in bytes: half of the function's.
+    pub(crate) max_memory_bytes: usize,
     pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
@@ -146,9 +158,10 @@ impl LambdaSettings {
         };
         let secrets = ["ORIGIN_SECRET", "ORIGIN_SECRET_PREVIOUS"];
         let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
-        let beats = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
+        let defaults = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
         let fresh = Freshness::default();
-        let heartbeat = |name: &str, default: Option<Duration>| {
+        let memory_megabytes = environment.count("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.unwrap_or(128);
+        let keep_alive_time = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
             Ok::<_, String>(time.filter(|it| !it.is_zero()))
         };
@@ -168,12 +181,15 @@ impl LambdaSettings {
                 .filter_map(|it| environment.get(it))
                 .map(Secret::new)
                 .collect(),
-            heartbeats: KeepAliveSettings {
-                stream: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.stream)?,
-                early: heartbeat("STREAM_HEARTBEAT_SECONDS", beats.early)?,
-                whole: heartbeat("BUFFERED_HEARTBEAT_SECONDS", beats.whole)?,
+            keep_alive: KeepAliveSettings {
+                stream: keep_alive_time("STREAM_HEARTBEAT_SECONDS", defaults.stream)?,
+                early: keep_alive_time("STREAM_HEARTBEAT_SECONDS", defaults.early)?,
+                whole: keep_alive_time("BUFFERED_HEARTBEAT_SECONDS", defaults.whole)?,
             },
-            max_body_bytes: environment.count("MAX_BODY_BYTES")?.unwrap_or(limits::LAMBDA_BODY),
+            max_body_bytes: environment
+                .count("MAX_BODY_BYTES")?
+                .unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
+            max_memory_bytes: memory_megabytes.saturating_mul(1024 * 1024) / 2,
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
                 keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
@@ -183,7 +199,7 @@ impl LambdaSettings {
     }
 }
 
-/// When silence is filled, so that nothing between us and the client takes it for the end.
+/// When silence is filled, so that no proxy before the gateway takes it for the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepAliveSettings {
     /// Within a stream that has begun.
@@ -195,7 +211,7 @@ pub(crate) struct KeepAliveSettings {
 }
 
 impl KeepAliveSettings {
-    /// On a server the status waits for the first token: nobody stands between who cuts silence.
+    /// On a server the status waits for the first token: no proxy is known that cuts silence.
     pub(crate) const SERVER: Self =
         Self { stream: Some(Duration::from_secs(10)), early: None, whole: None };
     /// Behind CloudFront, which cuts after 120 s of silence, the status cannot wait for ever.
@@ -236,6 +252,18 @@ mod tests {
         assert!(Environment::with_file(&file, false).is_ok());
     }
 
+    #[test]
+    fn a_broken_line_of_a_file_is_named_by_its_number_alone() {
+        let file = std::env::temp_dir().join(format!("lockgate-broken-env-{}", std::process::id()));
+        for broken in ["KEY=\"sk-secret", "sk-secret oops", "KEY='sk-secret' more"] {
+            std::fs::write(&file, format!("A=1\n# note\n{broken}\nB=2\n")).unwrap();
+            let error = Environment::with_file(&file, true).unwrap_err();
+            assert!(!error.contains("sk-secret"), "{error}");
+            assert!(error.contains("line"), "{error}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+
     fn lambda(variables: &[(&str, &str)]) -> Result<LambdaSettings, String> {
         let needed = ["CONFIG_TABLE", "STATE_TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID"];
         let mut file: HashMap<_, _> =
@@ -253,12 +281,12 @@ mod tests {
 
     #[test]
     fn silence_is_filled_at_half_of_what_the_front_door_bears() {
-        let wide = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "60")]).unwrap().heartbeats;
+        let wide = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "60")]).unwrap().keep_alive;
         assert_eq!(
             (seconds(wide.stream), seconds(wide.early), seconds(wide.whole)),
             (10., 10., 30.)
         );
-        let narrow = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "10")]).unwrap().heartbeats;
+        let narrow = lambda(&[("ORIGIN_READ_TIMEOUT_SECONDS", "10")]).unwrap().keep_alive;
         assert_eq!(
             (seconds(narrow.stream), seconds(narrow.early), seconds(narrow.whole)),
             (5., 5., 5.)
@@ -266,15 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn a_keep_alive_that_is_set_goes_before_the_front_doors() {
+    fn a_keep_alive_time_that_is_set_goes_before_the_front_doors() {
         let variables =
             [("ORIGIN_READ_TIMEOUT_SECONDS", "60"), ("BUFFERED_HEARTBEAT_SECONDS", "0")];
-        assert_eq!(lambda(&variables).unwrap().heartbeats.whole, None);
+        assert_eq!(lambda(&variables).unwrap().keep_alive.whole, None);
     }
 
     #[test]
     fn the_body_limit_is_lambdas_unless_the_stack_sets_another() {
-        assert_eq!(lambda(&[]).unwrap().max_body_bytes, limits::LAMBDA_BODY);
+        assert_eq!(lambda(&[]).unwrap().max_body_bytes, request_body::MAX_LAMBDA_BODY_BYTES);
         assert_eq!(lambda(&[("MAX_BODY_BYTES", "4500000")]).unwrap().max_body_bytes, 4_500_000);
         let error = lambda(&[("MAX_BODY_BYTES", "4.5 MB")]).unwrap_err();
         assert!(error.contains("MAX_BODY_BYTES"), "{error}");

@@ -1,17 +1,19 @@
 //! What several wire formats share: JSON editing, event framing, error bodies, estimates.
 
+pub(crate) mod alternating;
 pub(crate) mod arguments;
 pub(crate) mod bound;
 pub(crate) mod data_uri;
+pub(crate) mod diagnosis;
 pub(crate) mod error_body;
 pub(crate) mod estimate;
 pub(crate) mod fingerprint;
 pub(crate) mod json;
+pub(crate) mod lost_reasoning;
 pub(crate) mod redact;
-pub(crate) mod rejected;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
 pub(crate) mod sse;
+pub(crate) mod surrogates;
 pub(crate) mod tool_names;
-pub(crate) mod turns;
 pub(crate) mod unstreamed;

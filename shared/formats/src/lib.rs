@@ -18,8 +18,8 @@ use canonical::{
     StreamEvent,
 };
 use common::{
-    arguments, bound, data_uri, error_body, fingerprint, json, redact, rejected, retry_hint,
-    signature_tags, sse, tool_names, turns, unstreamed,
+    alternating, arguments, bound, data_uri, diagnosis, error_body, fingerprint, json,
+    lost_reasoning, redact, retry_hint, signature_tags, sse, surrogates, tool_names, unstreamed,
 };
 
 pub use common::estimate::estimated_tokens;

@@ -42,6 +42,11 @@ impl Gateway {
         Ok(snapshot)
     }
 
+    /// The configuration in force, for what is decided before the caller is known.
+    pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
+        self.configuration.current(clock.now()).await
+    }
+
     /// Whether calls can be answered: a configuration is there, or can be read.
     pub async fn is_ready(&self, clock: Clock) -> bool {
         self.configuration.is_ready(clock.now()).await

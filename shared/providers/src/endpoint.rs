@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, ErrorKind, Result};
-use formats::{ChatCompatibility, GatewayRequest};
+use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
@@ -24,6 +24,8 @@ pub(crate) struct Endpoint {
     apis: Vec<ApiAddress>,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
+    /// What shows that a stream is whole.
+    pub(crate) stream_end: StreamEnd,
     /// One set of headers for each key; one without any where none is configured.
     headers: Vec<Option<HeaderMap>>,
     /// Why keys are missing, for operators.
@@ -91,7 +93,18 @@ impl Endpoint {
         let is_home = is_own_address(provider, &base);
         let compatibility =
             if is_home { provider.compatibility } else { provider.compatibility.imitated() };
-        Ok(Self { provider, apis, compatibility, headers, unreadable_keys, signing, secrets })
+        // Servers that imitate a company often leave its terminator out.
+        let stream_end = if is_home { provider.stream_end } else { StreamEnd::FinishReason };
+        Ok(Self {
+            provider,
+            apis,
+            compatibility,
+            stream_end,
+            headers,
+            unreadable_keys,
+            signing,
+            secrets,
+        })
     }
 
     /// The headers of a call under one key.

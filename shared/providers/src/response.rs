@@ -90,7 +90,7 @@ async fn decode_stream(
 
 impl ResponseContext<'_> {
     fn options(&self, mode: DecodeMode) -> DecodeOptions {
-        DecodeOptions { mode, end: self.endpoint.provider.stream_end }
+        DecodeOptions { mode, end: self.endpoint.stream_end }
     }
 
     /// Decodes a whole body, which may be a stream that nobody asked for.
@@ -221,7 +221,9 @@ pub(crate) async fn decode_error(
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
     let mut error = format.error(head.status.as_u16(), &body);
-    error.retry_after = response_headers::retry_after(&head.headers, now).or(error.retry_after);
+    let until = error.retry_at.map(|at| response_headers::until(at, now));
+    let header = response_headers::retry_after(&head.headers, now);
+    error.retry_after = header.or(error.retry_after).or(until);
     error
 }
 

@@ -24,6 +24,11 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
+/// The time left until `at`, both in milliseconds since 1970, and no more than a day.
+pub(crate) fn until(at: u64, now: u64) -> Duration {
+    Duration::from_millis(at.saturating_sub(now)).min(MAX_RETRY_AFTER)
+}
+
 /// What a call consumed, where its answer does not say so itself.
 pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
     let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use canonical::{Error, ErrorKind, GatewayResponse, Origin, ResponseBody, Result, Task};
+use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{GatewayRequest, Outbound};
 use http::StatusCode;
@@ -260,8 +260,8 @@ async fn failure(
 ) -> Error {
     let mut error = response::decode_error(format, answer, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
-    if error.kind == ErrorKind::UnsupportedBeta && !has_beta {
-        error.kind = ErrorKind::InvalidRequest;
+    if error.remedy == Some(Remedy::DropBetas) && !has_beta {
+        (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
     }
     error
 }

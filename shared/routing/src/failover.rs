@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use canonical::{AttemptRecord, Error, ErrorKind, Field, Outcome, Result};
+use canonical::{AttemptRecord, Error, ErrorKind, Field, Outcome, Remedy, Result};
 use config::FallbackOn;
 
 use crate::{
@@ -72,17 +72,23 @@ pub struct AppliedRemedies {
 }
 
 impl AppliedRemedies {
-    /// Adds what a failure is about. False where that would change nothing.
+    /// Adds the remedy that a failure suggests. False where that would change nothing.
     fn add(&mut self, error: &Error) -> bool {
-        match (error.kind, &error.field) {
-            (ErrorKind::InvalidSignature, _) => !std::mem::replace(&mut self.proofs, true),
-            (ErrorKind::UnsupportedBeta, _) => !std::mem::replace(&mut self.betas, true),
-            (ErrorKind::RejectedParam, Some(field)) if !self.fields.contains(field) => {
-                self.fields.push(field.clone());
-                self.fields.len() <= MOST_FIELDS
-            }
-            _ => false,
+        match &error.remedy {
+            Some(Remedy::DropSignatures) => !std::mem::replace(&mut self.proofs, true),
+            Some(Remedy::DropBetas) => !std::mem::replace(&mut self.betas, true),
+            Some(Remedy::DropParam(field)) => self.drop_field(field),
+            Some(Remedy::SchemaAsText) => self.drop_field(&Field::ResponseSchema),
+            None => false,
         }
+    }
+
+    fn drop_field(&mut self, field: &Field) -> bool {
+        if self.fields.contains(field) {
+            return false;
+        }
+        self.fields.push(field.clone());
+        self.fields.len() <= MOST_FIELDS
     }
 }
 

@@ -211,6 +211,7 @@ mod tests {
             headers: std::collections::BTreeMap::new(),
             api_version: None,
             region: None,
+            connection: config::ConnectionOptions::default(),
             timeout: None,
             script: None,
         }
@@ -230,6 +231,10 @@ mod tests {
 
     fn config() -> Config {
         Config {
+            connection: config::ConnectionOptions::default(),
+            pool: config::PoolOptions::default(),
+            cors: config::Cors::default(),
+            server: config::ServerLimits::default(),
             api_key: None,
             port: 8080,
             default_timeout: config::DEFAULT_TIMEOUT,

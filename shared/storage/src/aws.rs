@@ -49,6 +49,14 @@ impl Timeouts {
         max_attempts: 2,
     };
 
+    /// For operations of a server outside of AWS. An attempt may have to find credentials first,
+    /// by a program or by a request of its own.
+    pub const SERVER: Self = Self {
+        attempt: Duration::from_secs(5),
+        operation: Duration::from_secs(10),
+        max_attempts: 2,
+    };
+
     /// For operations that an operator waits for, who may be far from the region. AWS takes few
     /// secrets a second and throttles the others, which are written again for a while.
     pub const OPERATOR: Self = Self {

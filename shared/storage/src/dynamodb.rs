@@ -64,6 +64,7 @@ impl Table for DynamoTable {
         now: u64,
     ) -> Pending<'a, Option<Row>> {
         Box::pin(async move {
+            limits::check_row(pk, sk)?;
             let found = self.get_item(pk, sk, consistency, now).await;
             found
                 .and_then(|item| item.map(row).transpose())
@@ -87,6 +88,7 @@ impl Table for DynamoTable {
         now: u64,
     ) -> Pending<'a, Option<Tallies>> {
         Box::pin(async move {
+            limits::check_row(pk, sk)?;
             let found = self.get_item(pk, sk, consistency, now).await;
             found
                 .and_then(|item| item.map(tallies).transpose())

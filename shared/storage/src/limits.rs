@@ -50,6 +50,11 @@ pub(crate) fn check_tally(change: &Tally) -> Result<(), StoreError> {
         .map_err(|cause| StoreError::new("changing tallies", cause))
 }
 
+/// Checks the keys of one row.
+pub(crate) fn check_row(pk: &str, sk: &str) -> Result<(), StoreError> {
+    check_keys(pk, sk).map_err(|cause| StoreError::new("reading rows", cause))
+}
+
 /// Checks the texts of a query.
 pub(crate) fn check_query(query: &Query) -> Result<(), StoreError> {
     let longest = [&query.start, &query.end]

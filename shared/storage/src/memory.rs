@@ -111,7 +111,10 @@ impl Table for MemoryTable {
         _: Consistency,
         now: u64,
     ) -> Pending<'a, Option<Row>> {
-        Box::pin(async move { Ok(self.read(pk, sk, now, |stored| stored.to_row(pk, sk))) })
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            Ok(self.read(pk, sk, now, |stored| stored.to_row(pk, sk)))
+        })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
@@ -128,7 +131,10 @@ impl Table for MemoryTable {
         _: Consistency,
         now: u64,
     ) -> Pending<'a, Option<Tallies>> {
-        Box::pin(async move { Ok(self.read(pk, sk, now, |stored| stored.tallies.clone())) })
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            Ok(self.read(pk, sk, now, |stored| stored.tallies.clone()))
+        })
     }
 
     fn tally<'a>(&'a self, change: &'a Tally) -> Pending<'a, Tallied> {

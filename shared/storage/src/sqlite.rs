@@ -265,8 +265,14 @@ impl Table for FileTable {
         _: Consistency,
         now: u64,
     ) -> Pending<'a, Option<Row>> {
-        let (table, pk, sk) = (self.name, pk.to_owned(), sk.to_owned());
-        self.read(now, move |connection| statements::read_row(connection, table, (&pk, &sk), now))
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            let (table, keys) = (self.name, (pk.to_owned(), sk.to_owned()));
+            let read = move |connection: &Connection| {
+                statements::read_row(connection, table, (&keys.0, &keys.1), now)
+            };
+            self.read(now, read).await
+        })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> Pending<'a, Page> {
@@ -286,9 +292,13 @@ impl Table for FileTable {
         _: Consistency,
         now: u64,
     ) -> Pending<'a, Option<Tallies>> {
-        let (table, pk, sk) = (self.name, pk.to_owned(), sk.to_owned());
-        self.read(now, move |connection| {
-            statements::read_tallies(connection, table, (&pk, &sk), now)
+        Box::pin(async move {
+            limits::check_row(pk, sk)?;
+            let (table, keys) = (self.name, (pk.to_owned(), sk.to_owned()));
+            let read = move |connection: &Connection| {
+                statements::read_tallies(connection, table, (&keys.0, &keys.1), now)
+            };
+            self.read(now, read).await
         })
     }
 

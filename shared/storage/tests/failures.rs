@@ -1,13 +1,16 @@
-//! What happens when a store is down, slow, busy or wrong.
+//! DynamoDB that is down, slow, busy or wrong.
 //!
-//! None of it may hang: a test that did would not end.
+//! Nothing may hang: such a test would not end.
 
 #[path = "support/emulated.rs"]
 mod emulated;
 
 use std::{net::TcpListener, time::Duration};
 
-use storage::{Aws, Change, Parameters, Query, Row, StoreError, Stores, Timeouts, dynamodb};
+use storage::{
+    Aws, Change, Consistency, Parameters, Query, Row, StoreError, Stores, Tallied, Tally, Timeouts,
+    dynamodb,
+};
 use testkit::aws::Scripted;
 
 const CONFLICT: &str = r#"{
@@ -33,7 +36,7 @@ async fn read(stores: &Stores) -> Result<Vec<Row>, StoreError> {
 }
 
 fn put(sk: &str) -> Change {
-    let text = |it: &str| it.to_owned();
+    let text = |text: &str| text.to_owned();
     Change::Put(Row { pk: text("a"), sk: text(sk), value: text("{}"), expires: None })
 }
 
@@ -50,7 +53,7 @@ async fn a_store_that_is_down_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_store_that_never_answers_is_an_error() {
+async fn a_store_that_never_responds_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut aws = emulated::account(&format!("http://{}", listener.local_addr().unwrap()));
     aws.timeouts = SHORT;
@@ -61,14 +64,14 @@ async fn a_store_that_never_answers_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_store_that_stumbles_is_asked_once_more() {
+async fn a_server_error_is_retried() {
     let aws = Scripted::start(&[(500, BUSY), (200, r#"{"Items": []}"#)]);
     assert_eq!(read(&tables(&emulated::account(&aws.endpoint_url))).await.unwrap(), []);
     assert_eq!(aws.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a_call_asks_no_more_than_twice() {
+async fn a_call_makes_no_more_than_two_attempts() {
     let aws = Scripted::start(&[(500, BUSY), (500, BUSY), (200, r#"{"Items": []}"#)]);
     let mut account = emulated::account(&aws.endpoint_url);
     account.timeouts = Timeouts { max_attempts: Timeouts::CALL.max_attempts, ..Timeouts::OPERATOR };
@@ -77,7 +80,7 @@ async fn a_call_asks_no_more_than_twice() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_met_another_is_tried_again_as_the_same_one() {
+async fn a_transaction_that_met_another_is_retried_with_the_same_token() {
     let aws = Scripted::start(&[(400, CONFLICT), (200, "{}")]);
     let stores = tables(&emulated::account(&aws.endpoint_url));
     stores.state.write(&[put("1"), put("2")]).await.unwrap();
@@ -87,7 +90,7 @@ async fn a_transaction_that_met_another_is_tried_again_as_the_same_one() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_repeated_and_says_which_table() {
+async fn a_client_error_is_not_retried_and_names_the_table() {
     let missing = r#"{"__type": "ResourceNotFoundException", "message": "no such table"}"#;
     let aws = Scripted::start(&[(400, missing), (200, r#"{"Items": []}"#)]);
     let stores = tables(&emulated::account(&aws.endpoint_url));
@@ -97,9 +100,60 @@ async fn a_refusal_is_not_repeated_and_says_which_table() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_no_row_is_an_error() {
+async fn an_item_that_is_not_a_row_is_an_error() {
     let items = r#"{"Items": [{"pk": {"S": "a"}, "sk": {"S": "1"}, "value": {"N": "5"}}]}"#;
     let aws = Scripted::start(&[(200, items)]);
     let error = read(&tables(&emulated::account(&aws.endpoint_url))).await.unwrap_err();
     assert!(error.to_string().ends_with("the-config: a row has no text in `value`"), "{error}");
+}
+
+fn adding() -> Tally {
+    Tally {
+        pk: "a".to_owned(),
+        sk: "1".to_owned(),
+        add: vec![("n".to_owned(), 1)],
+        ..Tally::default()
+    }
+}
+
+#[tokio::test]
+async fn a_tally_that_met_a_transaction_is_retried() {
+    let conflict = r#"{"__type": "TransactionConflictException", "message": "ongoing"}"#;
+    let aws = Scripted::start(&[(400, conflict), (200, r#"{"Attributes": {"n": {"N": "3"}}}"#)]);
+    let stores = tables(&emulated::account(&aws.endpoint_url));
+    let Tallied::Done(tallies) = stores.state.tally(&adding()).await.unwrap() else {
+        panic!("it has no conditions")
+    };
+    assert_eq!(tallies.number("n"), 3);
+}
+
+#[tokio::test]
+async fn a_tally_is_one_request_that_asks_for_the_row() {
+    let aws = Scripted::start(&[(200, "{}")]);
+    let stores = tables(&emulated::account(&aws.endpoint_url));
+    stores.state.tally(&adding()).await.unwrap();
+    let [request] = &aws.requests()[..] else { panic!("one request") };
+    assert!(request.contains(r#""ReturnValues":"ALL_NEW""#), "{request}");
+    assert!(request.contains(r#""ReturnValuesOnConditionCheckFailure":"ALL_OLD""#), "{request}");
+}
+
+#[tokio::test]
+async fn an_eventual_read_asks_for_one_and_a_limited_one_for_no_more_than_it_needs() {
+    let aws = Scripted::start(&[(200, r#"{"Items": []}"#), (200, "{}")]);
+    let stores = tables(&emulated::account(&aws.endpoint_url));
+    let query =
+        Query { consistency: Consistency::Eventual, limit: Some(9), ..Query::partition("a", 0) };
+    stores.state.query(&query).await.unwrap();
+    stores.state.get("a", "1", Consistency::Eventual, 0).await.unwrap();
+    let requests = aws.requests();
+    assert!(requests.iter().all(|request| request.contains(r#""ConsistentRead":false"#)));
+    assert!(requests[0].contains(r#""Limit":10"#), "{}", requests[0]);
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_whole_is_an_error() {
+    let aws = Scripted::start(&[(200, r#"{"Attributes": {"n": {"N": "0.5"}}}"#)]);
+    let stores = tables(&emulated::account(&aws.endpoint_url));
+    let error = stores.state.tally(&adding()).await.unwrap_err().to_string();
+    assert!(error.contains("the-state: `n` has the value 0.5"), "{error}");
 }

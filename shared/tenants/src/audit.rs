@@ -15,6 +15,15 @@ const KEPT_SECONDS: u64 = 400 * DAY;
 /// What stands for a secret.
 const REDACTED: &str = "[secret]";
 
+/// Who makes a change, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Author<'a> {
+    /// The operator's name.
+    pub name: &'a str,
+    /// The time, in seconds since 1970.
+    pub at: u64,
+}
+
 /// What an operator did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,12 +62,11 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// An entry about fields before and after a change. Only what differs is kept.
     pub(crate) fn comparing(
-        actor: &str,
+        author: Author<'_>,
         action: Action,
         tenant: &str,
         before: &Map<String, Value>,
         after: &Map<String, Value>,
-        at: u64,
     ) -> Self {
         let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
         let changes = names.filter(|name| before.get(*name) != after.get(*name)).map(|name| {
@@ -72,8 +80,8 @@ impl AuditEntry {
             });
             (name.clone(), change)
         });
-        let (actor, tenant) = (actor.to_owned(), tenant.to_owned());
-        Self { at, actor, action, tenant, changes: changes.collect() }
+        let (actor, tenant) = (author.name.to_owned(), tenant.to_owned());
+        Self { at: author.at, actor, action, tenant, changes: changes.collect() }
     }
 
     /// The row of the entry; `unique` tells it from others of the same second.
@@ -107,7 +115,8 @@ mod tests {
     fn an_entry_holds_what_differs_and_no_secret() {
         let before = object(&serde_json::json!({ "name": "a", "rate_limit_rpm": 5 }));
         let after = object(&serde_json::json!({ "name": "a", "provider_api_key": "sealed" }));
-        let entry = AuditEntry::comparing("ann", Action::UpdateTenant, "t", &before, &after, 7);
+        let author = Author { name: "ann", at: 7 };
+        let entry = AuditEntry::comparing(author, Action::UpdateTenant, "t", &before, &after);
         let changes = Value::Object(entry.changes);
         assert_eq!(
             changes,

@@ -135,10 +135,11 @@ impl KeyDirectory {
 
     /// Every configured key is compared, so that the place of the right one does not show.
     fn configured_principal(&self, hashes: &[KeyHash]) -> Option<Principal> {
-        let matching = self.configured.iter().filter(|configured| {
-            hashes.iter().filter(|hash| configured.hash.matches(hash)).count() != 0
-        });
-        let tenant = matching.last().map(|configured| Arc::clone(&configured.tenant))?;
+        let pairs =
+            self.configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
+        let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
+        let matching: Vec<&ConfiguredKey> = matching.map(|(key, _)| key).collect();
+        let tenant = Arc::clone(&matching.first()?.tenant);
         Some(Principal { tenant, credential: Credential::Configured })
     }
 

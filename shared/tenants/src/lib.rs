@@ -6,10 +6,10 @@
 mod admission;
 mod alert;
 mod audit;
+mod authenticator;
 mod demand;
 mod directory;
 mod fields;
-mod gate;
 mod key;
 mod ledger;
 mod limits;
@@ -25,6 +25,7 @@ mod repository_keys;
 mod reservation;
 mod row;
 mod rows;
+mod seal;
 mod settlement;
 mod tenant;
 mod tenant_json;
@@ -35,14 +36,14 @@ mod window;
 
 pub use admission::AdmissionRequest;
 pub use alert::Alert;
-pub use audit::{Action, AuditEntry};
+pub use audit::{Action, AuditEntry, Author};
+pub use authenticator::Authenticator;
 pub use demand::{
     DEFAULT_MAX_OUTPUT_TOKENS, Demand, InputSize, MIN_CAPPED_OUTPUT_TOKENS, WorstPrice,
     max_output_tokens,
 };
 pub use directory::KeyDirectory;
 pub use fields::FieldError;
-pub use gate::Authenticator;
 pub use key::{ApiKey, IssuedKey, KeyHash, NewKey};
 pub use ledger::{
     Admission, Decision, Ended, Expired, Ledger, Settled, TopUp, Unavailable, UnreachablePolicy,
@@ -54,6 +55,7 @@ pub use quota::Quota;
 pub use refusal::{Refusal, RefusalKind};
 pub use repository::{Enabled, Listed, RepositoryError, RepositoryResult, Tenants, audit_month};
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
+pub use seal::{SEALING_KEY_BYTES, SealingKey};
 pub use settlement::{Adjustment, Extra, Settlement, Usage};
 pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,

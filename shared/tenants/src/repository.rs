@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use storage::{Change, Condition, Consistency, Query, Row, StoreError, Table, Tallied, Tally};
 
 use crate::{
-    audit::{Action, AuditEntry, audit_partition},
+    audit::{Action, AuditEntry, Author, audit_partition},
     fields::FieldError,
     key::random_id,
     patch::merge_patch,
@@ -97,9 +97,9 @@ impl Tenants {
     pub async fn create(
         &self,
         fields: Map<String, Value>,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<Tenant> {
+        let now = author.at;
         let settings = TenantSettings::from_json(fields).map_err(RepositoryError::Invalid)?;
         let id = random_id("t_").ok_or_else(no_randomness)?;
         let tenant = Tenant { id, settings, created: now, updated: now, version: 1 };
@@ -112,12 +112,11 @@ impl Tenants {
             expires: None,
         };
         let entry = AuditEntry::comparing(
-            actor,
+            author,
             Action::CreateTenant,
             &tenant.id,
             &Map::new(),
             &tenant.settings.to_stored_json(),
-            now,
         );
         let made = Tally {
             conditions: vec![Condition::Absent(rows::JSON.to_owned())],
@@ -164,11 +163,10 @@ impl Tenants {
         id: &str,
         patch: &Map<String, Value>,
         expected: Option<u64>,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<Tenant> {
         for _ in 0..MAX_UPDATE_WRITES {
-            let before = self.get(id, now).await?;
+            let before = self.get(id, author.at).await?;
             if expected.is_some_and(|expected| expected != before.version) {
                 return Err(RepositoryError::VersionConflict);
             }
@@ -179,8 +177,8 @@ impl Tenants {
                 return Ok(before);
             }
             let version = before.version + 1;
-            let after = Tenant { settings, updated: now, version, ..before.clone() };
-            if self.replace(&before, &after, actor, now).await? {
+            let after = Tenant { settings, updated: author.at, version, ..before.clone() };
+            if self.replace(&before, &after, author).await? {
                 return Ok(after);
             }
         }
@@ -192,12 +190,11 @@ impl Tenants {
         &self,
         id: &str,
         enabled: Enabled,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<Tenant> {
         let mut patch = Map::new();
         patch.insert("enabled".to_owned(), Value::Bool(enabled == Enabled::Yes));
-        self.update(id, &patch, None, actor, now).await
+        self.update(id, &patch, None, author).await
     }
 
     /// Removes a tenant and its keys. The ledger's rows end by themselves.
@@ -205,24 +202,22 @@ impl Tenants {
         &self,
         id: &str,
         expected: Option<u64>,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<()> {
-        let tenant = self.get(id, now).await?;
+        let tenant = self.get(id, author.at).await?;
         if expected.is_some_and(|expected| expected != tenant.version) {
             return Err(RepositoryError::VersionConflict);
         }
         let entry = AuditEntry::comparing(
-            actor,
+            author,
             Action::DeleteTenant,
             id,
             &tenant.settings.to_stored_json(),
             &Map::new(),
-            now,
         );
         let delete = |pk: String, sk: &str| Change::Delete { pk, sk: sk.to_owned() };
         let mut changes = vec![entry_row(&entry)?];
-        for key in self.keys(id, now).await? {
+        for key in self.keys(id, author.at).await? {
             let rows = rows::key_rows(&key)?;
             changes.extend(rows.into_iter().map(|row| Change::Delete { pk: row.pk, sk: row.sk }));
         }
@@ -267,12 +262,11 @@ impl Tenants {
         &self,
         before: &Tenant,
         after: &Tenant,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<bool> {
         let (old_name, name) = (&before.settings.name, &after.settings.name);
         if old_name != name {
-            self.claim_name(name, &after.id, now).await?;
+            self.claim_name(name, &after.id, author.at).await?;
         }
         // Versions only grow, so "at most the version that was read" means "unchanged since".
         let unchanged =
@@ -288,12 +282,11 @@ impl Tenants {
         }
 
         let entry = AuditEntry::comparing(
-            actor,
+            author,
             Action::UpdateTenant,
             &after.id,
             &before.settings.to_stored_json(),
             &after.settings.to_stored_json(),
-            now,
         );
         let mut changes = vec![entry_row(&entry)?];
         if old_name != name {

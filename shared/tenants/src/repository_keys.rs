@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use storage::{Change, Query};
 
 use crate::{
-    audit::{Action, AuditEntry},
+    audit::{Action, AuditEntry, Author},
     fields::FieldError,
     key::{ApiKey, IssuedKey, NewKey, issue},
     repository::{RepositoryError, RepositoryResult, Tenants, entry_row, no_randomness},
@@ -31,9 +31,9 @@ impl Tenants {
         &self,
         tenant: &str,
         new: &NewKey,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<IssuedKey> {
+        let now = author.at;
         let tenant = self.get(tenant, now).await?;
         if MAX_KEYS <= self.keys(&tenant.id, now).await?.len() {
             return Err(invalid("keys", "A tenant has at most 40 keys; revoke one first."));
@@ -41,7 +41,7 @@ impl Tenants {
         let issued = self.issue(&tenant, new, now)?;
         let after = shown(&issued.key);
         let entry =
-            AuditEntry::comparing(actor, Action::CreateKey, &tenant.id, &Map::new(), &after, now);
+            AuditEntry::comparing(author, Action::CreateKey, &tenant.id, &Map::new(), &after);
         let rows = rows::key_rows(&issued.key)?.map(Change::Put);
         let changes = [rows.as_slice(), &[entry_row(&entry)?]].concat();
         self.write(&changes).await?;
@@ -55,9 +55,9 @@ impl Tenants {
         tenant: &str,
         key_id: Option<&str>,
         grace_seconds: u64,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<IssuedKey> {
+        let now = author.at;
         let tenant = self.get(tenant, now).await?;
         let keys = self.keys(&tenant.id, now).await?;
         let is_meant = |key: &&ApiKey| match key_id {
@@ -74,12 +74,11 @@ impl Tenants {
             NewKey { name: old.name.clone(), prefix: Some(old.prefix.clone()), expires: None };
         let issued = self.issue(&tenant, &new, now)?;
         let entry = AuditEntry::comparing(
-            actor,
+            author,
             Action::RotateKey,
             &tenant.id,
             &shown(old),
             &shown(&issued.key),
-            now,
         );
         let mut changes = vec![entry_row(&entry)?];
         changes.extend(rows::key_rows(&ending)?.map(Change::Put));
@@ -97,15 +96,14 @@ impl Tenants {
         &self,
         tenant: &str,
         key_id: &str,
-        actor: &str,
-        now: u64,
+        author: Author<'_>,
     ) -> RepositoryResult<()> {
-        let keys = self.keys(tenant, now).await?;
+        let keys = self.keys(tenant, author.at).await?;
         let Some(key) = keys.iter().find(|key| key.id == key_id) else {
             return Err(RepositoryError::NotFound);
         };
         let entry =
-            AuditEntry::comparing(actor, Action::RevokeKey, tenant, &shown(key), &Map::new(), now);
+            AuditEntry::comparing(author, Action::RevokeKey, tenant, &shown(key), &Map::new());
         let mut changes = vec![entry_row(&entry)?];
         changes.extend(deletions(key)?);
         self.write(&changes).await

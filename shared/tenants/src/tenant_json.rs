@@ -90,17 +90,17 @@ impl TenantSettings {
             ("daily_output_tokens", json!(daily_output_tokens)),
             ("max_concurrent", json!(max_concurrent)),
             ("budget_usd", self.budget.amount.map_or(Value::Null, dollars_as_json)),
-            ("budget_period", name_of(&PERIODS, self.budget.period)),
+            ("budget_period", name_of(&PERIODS, &self.budget.period)),
             ("alert_levels", json!(self.budget.alert_levels)),
-            ("unpriced", name_of(&UNPRICED, self.budget.unpriced)),
+            ("unpriced", name_of(&UNPRICED, &self.budget.unpriced)),
             ("allowed_models", json!(self.models.allowed)),
             ("default_model", json!(self.models.default)),
             ("fallback_models", json!(self.models.fallback)),
             ("max_input_tokens", json!(requests.max_input_tokens)),
             ("max_output_tokens", json!(requests.max_output_tokens)),
             ("system_prompt", json!(requests.system_prompt)),
-            ("system_prompt_mode", name_of(&PROMPT_MODES, requests.system_prompt_mode)),
-            ("tool_mode", name_of(&TOOL_MODES, requests.tool_mode)),
+            ("system_prompt_mode", name_of(&PROMPT_MODES, &requests.system_prompt_mode)),
+            ("tool_mode", name_of(&TOOL_MODES, &requests.tool_mode)),
             ("provider", json!(self.provider.name)),
             ("base_url", json!(self.provider.base_url)),
             ("provider_api_key", json!(self.provider.sealed_api_key)),
@@ -203,8 +203,8 @@ fn cache_as_json(cache: CacheSettings) -> Value {
     }
 }
 
-fn name_of<T: PartialEq>(choices: &[(&str, T)], choice: T) -> Value {
-    let found = choices.iter().find(|(_, it)| *it == choice);
+fn name_of<T: PartialEq>(choices: &[(&str, T)], choice: &T) -> Value {
+    let found = choices.iter().find(|(_, it)| it == choice);
     found.map_or(Value::Null, |(name, _)| json!(name))
 }
 
@@ -212,7 +212,7 @@ fn name_of<T: PartialEq>(choices: &[(&str, T)], choice: T) -> Value {
 mod tests {
     use super::*;
 
-    fn read(value: Value) -> Result<TenantSettings, Vec<FieldError>> {
+    fn read(value: &Value) -> Result<TenantSettings, Vec<FieldError>> {
         TenantSettings::from_json(value.as_object().unwrap().clone())
     }
 
@@ -232,29 +232,29 @@ mod tests {
 
     #[test]
     fn every_field_is_written_as_it_was_read() {
-        let settings = read(every_field()).unwrap();
+        let settings = read(&every_field()).unwrap();
         assert_eq!(Value::Object(settings.to_stored_json()), every_field());
         assert_eq!(settings.limits().budget.unwrap().amount.0, 50_250_000);
     }
 
     #[test]
     fn a_secret_is_not_shown() {
-        let shown = read(every_field()).unwrap().to_json();
+        let shown = read(&every_field()).unwrap().to_json();
         assert!(!shown.contains_key("provider_api_key"));
     }
 
     #[test]
     fn absent_is_unlimited_and_zero_is_none() {
-        let limits = read(json!({ "name": "a" })).unwrap().limits();
+        let limits = read(&json!({ "name": "a" })).unwrap().limits();
         assert!(limits.is_unlimited());
-        let limits = read(json!({ "name": "a", "rate_limit_rpm": 0 })).unwrap().limits();
+        let limits = read(&json!({ "name": "a", "rate_limit_rpm": 0 })).unwrap().limits();
         assert_eq!(limits.requests_per_minute, Some(0));
-        assert!(read(json!({ "name": "a", "budget_usd": null })).unwrap().limits().is_unlimited());
+        assert!(read(&json!({ "name": "a", "budget_usd": null })).unwrap().limits().is_unlimited());
     }
 
     #[test]
     fn every_problem_names_its_field() {
-        let errors = read(json!({
+        let errors = read(&json!({
             "name": " x", "rate_limit_rpm": -1, "budget_usd": "5", "alert_levels": [0],
             "budget_period": "year", "base_url": "ftp://x", "key_prefix": "a b",
             "cache": { "ttl": "soon" }, "colour": "red"

@@ -12,6 +12,16 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes that hexadecimal digits name; nothing where they name none.
+pub(crate) fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| {
+        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
+        u8::try_from(digit(0)? << 4 | digit(1)?).ok()
+    };
+    pairs.map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -19,5 +29,7 @@ mod tests {
     #[test]
     fn every_byte_has_two_digits() {
         assert_eq!(hexadecimal(&[0, 15, 16, 255]), "000f10ff");
+        assert_eq!(bytes("000f10ff"), Some(vec![0, 15, 16, 255]));
+        assert_eq!((bytes("0"), bytes("0g")), (None, None));
     }
 }

@@ -82,7 +82,8 @@ impl Aws {
     fn start_dynamodb_local() -> Option<Self> {
         let java = Command::new("java").arg("-version").stderr(Stdio::null()).status();
         if let Err(error) = java {
-            eprintln!("skipped: DynamoDB Local needs Java: `java` cannot be started: {error}");
+            let reason = "skipped: DynamoDB Local needs Java, and `java` cannot be started";
+            drop(writeln!(io::stderr(), "{reason}: {error}"));
             return None;
         }
         let folder = in_repository(

@@ -12,14 +12,11 @@ use crate::support::{KEY, ask, hello, program};
 /// A profile whose credentials come from a program. The program numbers the keys that it issues.
 const PROFILE: &str = "[profile work]\nregion = eu-west-3\ncredential_process = sh keys.sh\n";
 
-/// Prints credentials that end as many seconds from now as `$1` says.
+/// Prints credentials that end so many seconds from now.
 fn issuing(seconds: u32) -> String {
-    format!(
-        "echo issued >> issued
-         end=$(date -u -d '+{seconds} seconds' +%Y-%m-%dT%H:%M:%SZ)
-         echo '{{\"Version\": 1, \"AccessKeyId\": \"AKID'$(wc -l < issued)'\", \\
-         \"SecretAccessKey\": \"hidden\", \"SessionToken\": \"token\", \"Expiration\": \"'$end'\"}}'"
-    )
+    let json = r#"{"Version": 1, "AccessKeyId": "AKID%s", "SecretAccessKey": "hidden", "SessionToken": "token", "Expiration": "%s"}"#;
+    let end = format!("date -u -d '+{seconds} seconds' +%Y-%m-%dT%H:%M:%SZ");
+    format!("echo >> issued\nprintf '{json}' $(wc -l < issued) $({end})\n")
 }
 
 fn with_profile(script: &str) -> Setup {
@@ -144,7 +141,7 @@ async fn a_region_that_is_nowhere_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn parameters_are_read_with_the_credentials_of_a_profile() {
+async fn parameters_are_read_with_the_credentials_of_a_slow_program() {
     let (aws, provider) = (Fake::start().await, Fake::start().await);
     let parameter = json!({"Parameters": [{"Name": "/team/key", "Value": "from-aws"}]});
     aws.answers([Answer::json(200, &parameter)]);
@@ -152,7 +149,9 @@ async fn parameters_are_read_with_the_credentials_of_a_profile() {
         "api_key: {KEY}\nproviders: [{{ name: first, base_url: \"{}\", api_key: \"ssm:/team/key\" }}]\n",
         provider.url()
     );
-    let setup = with_profile(&issuing(3600)).variable("AWS_PROFILE", "work").config(&yaml);
+    // Longer than a store may take while a client waits.
+    let slow = format!("sleep 2\n{}", issuing(3600));
+    let setup = with_profile(&slow).variable("AWS_PROFILE", "work").config(&yaml);
     let gateway = setup.variable("AWS_ENDPOINT_URL", &aws.url()).start().await;
     let (key, region) = signed_with(&aws.seen()[0]);
     assert!(key.starts_with("AKID"), "{key}");

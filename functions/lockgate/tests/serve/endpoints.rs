@@ -149,7 +149,7 @@ async fn a_path_without_an_endpoint_is_refused_in_the_shape_of_its_neighbours() 
         ("/nothing", Speech::Chat),
         ("/v1/message", Speech::Chat),
         ("/openai/v1/nothing", Speech::Chat),
-        ("/v1/messages/", Speech::Messages),
+        ("/messages/batches", Speech::Messages),
         ("/v1/messages/batches", Speech::Messages),
         ("/anthropic", Speech::Messages),
         ("/anthropic/v1/complete", Speech::Messages),

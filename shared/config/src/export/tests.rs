@@ -69,6 +69,19 @@ fetch:
     - \"*.example.org\"
   max_bytes: 4000000
   timeout: 5s
+cors:
+  origins:
+    - https://app.example.com
+server:
+  max_connections: 2000
+  max_connections_per_address: 100
+  max_memory_bytes: 536870912
+  max_body_bytes: 20971520
+  head_timeout: 5s
+  body_timeout: 30s
+  write_timeout: 45s
+  keep_alive_timeout: 2m
+  drain_timeout: 20s
 
 providers:
   - name: cerebras

@@ -5,27 +5,21 @@
 //! structured outputs and streaming at platform.claude.com, and `@ai-sdk/anthropic` 3.0.138 for
 //! what each model accepts.
 
-mod answer;
-mod blocks;
-mod clean_up;
-mod content;
-mod empty;
-mod encode;
 mod error;
+mod fields;
 mod inbound;
-pub(crate) mod models;
 mod outbound;
-mod parts;
-mod pieces;
-mod reader;
-pub(crate) mod request;
-mod response;
-pub(crate) mod schema;
-pub(crate) mod thinking;
-mod understand;
-mod wire;
-mod words;
-mod writer;
+pub(crate) mod quirks;
+mod request_decode;
+pub(crate) mod request_encode;
+mod request_passthrough;
+mod response_decode;
+mod response_encode;
+mod signature;
+mod stream_decode;
+mod stream_encode;
+mod stream_passthrough;
+pub(crate) mod wire;
 
 use crate::Format;
 
@@ -42,8 +36,8 @@ pub(crate) const MAKER: &str = "anthropic";
 
 /// What a request has to know of the format.
 const FORMAT: Format =
-    Format { name: "anthropic", decode: understand::understand, word: words::word };
+    Format { name: "anthropic", decode: request_decode::decode, word: fields::name };
 
 /// What a request has to know of the format when tokens are counted.
 const COUNT: Format =
-    Format { name: "anthropic_count", decode: understand::understand, word: words::word };
+    Format { name: "anthropic_count", decode: request_decode::decode, word: fields::name };

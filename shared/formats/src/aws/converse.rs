@@ -4,15 +4,11 @@
 //! model demands beside it, each in the module where it matters. The binary frames of a stream are
 //! read by `aws-smithy-eventstream` (decision 0020).
 
-mod answer;
-mod content;
-mod encode;
 mod error;
-mod media;
-mod model;
-mod reader;
-mod thinking;
-mod tools;
+mod quirks;
+mod request_encode;
+mod response_decode;
+mod stream_decode;
 mod wire;
 
 use bytes::Bytes;
@@ -20,7 +16,7 @@ use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Re
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded,
+    bound::Bounded, error_body,
 };
 
 /// Bedrock's Converse.
@@ -50,7 +46,7 @@ impl Outbound for Bedrock {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::conversation(canonical.conversation()?, target)
+        request_encode::encode(canonical.conversation()?, target)
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
@@ -58,14 +54,14 @@ impl Outbound for Bedrock {
     }
 
     fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        answer::whole(&body)
+        response_decode::decode(&body)
     }
 
     fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        Box::new(Bounded::new(reader::Reader::default()))
+        Box::new(Bounded::new(stream_decode::Decoder::default()))
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
-        error::from_status(status, body)
+        error_body::from_status(status, body)
     }
 }

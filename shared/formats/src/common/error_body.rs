@@ -1,35 +1,41 @@
-//! Failures as providers tell them: all the shapes that are about, read by one reader.
+//! Error bodies of providers: every shape in use, parsed by one parser.
 //!
 //! OpenAI's `{"error": {…}}` and its many imitations, Anthropic's `{"type": "error", …}`, Google's
-//! with a `status` in words, AWS's bare `message`, `FastAPI`'s `detail`.
+//! with a `status` in words, AWS's bare `message`, `FastAPI`'s `detail`. What a failure means is
+//! decided by `diagnosis`.
 
 use std::time::Duration;
 
-use canonical::{Error, ErrorKind, Field, Result};
+use canonical::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{json, redact, rejected, retry_hint};
+use crate::{
+    diagnosis::{self, Diagnosis, Symptoms},
+    json, redact, retry_hint,
+};
 
 /// How many providers may quote each other.
-const MOST_QUOTED: usize = 3;
+const MAX_QUOTES: usize = 3;
+/// Members that hold a provider's code, most telling first; AWS writes `__type`.
+const CODES: &[&str] = &["code", "type", "__type", "status"];
 
-/// What providers say of a failure, in any of the shapes that are about.
+/// What a provider reports of a failure.
 #[derive(Debug, Default)]
-struct Said {
+struct Report {
     message: Option<String>,
-    code: Option<String>,
+    codes: Vec<String>,
     param: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
 }
 
-/// An event that nobody can read.
+/// The failure of an event that cannot be parsed.
 pub(crate) fn malformed() -> Error {
-    Error::new(ErrorKind::Upstream, "it sent a malformed event")
+    Error::new(ErrorKind::Upstream, "sent a malformed event")
 }
 
-/// Reads an event, which is an object.
+/// Parses an event, which is an object.
 pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
     // A list would pass for an object without any of its members.
     if !data.trim_ascii_start().starts_with(b"{") {
@@ -38,172 +44,127 @@ pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
     serde_json::from_slice(data).map_err(|error| malformed().caused_by(json::unquoted(&error)))
 }
 
-/// Reads a part of an event.
+/// Parses a part of an event.
 pub(crate) fn part<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T> {
     serde_json::from_str(json.get()).map_err(|error| malformed().caused_by(json::unquoted(&error)))
 }
 
-/// A failure with a status of its own.
+/// Parses a failure with a status of its own.
 pub(crate) fn from_status(status: u16, body: &[u8]) -> Error {
-    classify(status, said(body))
+    diagnosed(status, report(body))
 }
 
-/// An error object where a success was announced. Its own code says how bad it is.
-pub(crate) fn inside_success(fault: &RawValue) -> Error {
-    from_event(fault.get().as_bytes())
+/// Parses a failure that a provider names outside of the body, as AWS does.
+pub(crate) fn from_code(status: u16, code: &str, body: &[u8]) -> Error {
+    let mut report = report(body);
+    report.codes.insert(0, bare_code(code));
+    diagnosed(status, report)
 }
 
-/// An error event within a stream.
+/// Parses an error object where a success was announced. Its own code decides the status.
+pub(crate) fn inside_success(error: &RawValue) -> Error {
+    from_event(error.get().as_bytes())
+}
+
+/// Parses an error event of a stream.
 pub(crate) fn from_event(data: &[u8]) -> Error {
-    let said = said(data);
-    let status = said.status.unwrap_or(match said.code.as_deref() {
-        Some("rate_limit_exceeded" | "rate_limit_error" | "insufficient_quota") => 429,
-        Some(
-            "invalid_request_error"
-            | "context_length_exceeded"
-            | "invalid_prompt"
-            | "invalid_encrypted_content",
-        ) => 400,
-        // The codes that OpenAI Responses has for pictures nobody can read.
-        Some(code) if code.contains("image") => 400,
-        Some("timeout_error") => 504,
-        Some("overloaded_error") => 529,
-        _ => 500,
-    });
-    let mut error = classify(status, said);
+    let report = report(data);
+    let by_code = || report.codes.iter().find_map(|code| status_of_code(code));
+    let status = report.status.or_else(by_code).unwrap_or(500);
+    let mut error = diagnosed(status, report);
     error.provider_status = None;
     error
 }
 
-fn classify(status: u16, said: Said) -> Error {
-    let code = said.code.as_deref().unwrap_or_default();
-    let message = said.message.unwrap_or_else(|| format!("it answered with status {status}"));
-    let part = rejected::part(code, said.param.as_deref(), &message);
-    let fits =
-        |it: &(ErrorKind, _)| status == 400 || status == 422 && it.0 == ErrorKind::RejectedParam;
-    let (refused, field) = part.filter(fits).unzip();
-    let field = field.flatten();
-    let kind = match status {
-        // Some speak of the longest context here.
-        400 | 422 if field == Some(Field::MaxTokens) => ErrorKind::RejectedParam,
-        400 | 413 | 422 if is_context_length(code, &message) => ErrorKind::ContextLength,
-        413 if code == "rate_limit_exceeded" => ErrorKind::RateLimited,
-        400 if is_about_us(code, &message) => ErrorKind::ProviderAccess,
-        400 | 413 | 422 => refused.unwrap_or(ErrorKind::InvalidRequest),
-        408 | 504 => ErrorKind::Timeout,
-        429 => ErrorKind::RateLimited,
-        401..=404 => ErrorKind::ProviderAccess,
-        _ => ErrorKind::Upstream,
-    };
+/// The HTTP status that a code stands for, where an event has none.
+fn status_of_code(code: &str) -> Option<u16> {
+    Some(match code {
+        "rate_limit_exceeded" | "rate_limit_error" | "insufficient_quota" => 429,
+        "invalid_request_error"
+        | "context_length_exceeded"
+        | "invalid_prompt"
+        | "invalid_encrypted_content" => 400,
+        // OpenAI Responses has many codes for images that cannot be processed.
+        _ if code.contains("image") => 400,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
+}
+
+fn diagnosed(status: u16, report: Report) -> Error {
+    let message = report.message.unwrap_or_else(|| format!("returned status {status}"));
+    let param = report.param.as_deref();
+    let symptoms = Symptoms { status, codes: &report.codes, param, message: &message };
+    let Diagnosis { kind, remedy } = diagnosis::diagnose(&symptoms);
+
     let mut error = Error::new(kind, redact::redact(&message));
     error.provider_status = Some(status);
-    error.param = said.param.map(|it| redact::redact(&it));
-    error.field = field.filter(|_| kind == ErrorKind::RejectedParam);
-    error.retry_after = said.retry_after;
+    error.param = report.param.map(|it| redact::redact(&it));
+    error.remedy = remedy;
+    error.retry_after = report.retry_after;
+    error.retry_at = retry_hint::date(&message);
     error
 }
 
-/// A prompt that this model cannot hold, in the words of those who have no code for it.
-fn is_context_length(code: &str, message: &str) -> bool {
-    if matches!(code, "context_length_exceeded" | "tokens_limit_reached") {
-        return true;
-    }
-    let message = message.to_ascii_lowercase();
-    code != "rate_limit_exceeded" && TOO_LONG.iter().any(|it| message.contains(it))
+fn report(body: &[u8]) -> Report {
+    report_within(body, MAX_QUOTES)
 }
 
-/// What the providers of the catalog say of a prompt that is too long for the model.
-const TOO_LONG: &[&str] = &[
-    "maximum context length",
-    "context length exceeded",
-    "context size has been exceeded",
-    "maximum prompt length is",
-    "context length is only",
-    "context length of only",
-    "exceed context limit",
-    "longer than the model's context length",
-    "reduce the length of the messages",
-    "current length is",
-    "too many tokens",
-    "prompt is too long",
-    "input is too long",
-    "input tokens exceed the configured limit",
-    "exceeds the available context size",
-    "exceeds the context window",
-    "exceeds the maximum number of tokens allowed",
-    "too many input tokens",
-];
-
-/// A 400 that speaks of our key or of the model, not of the client's request.
-fn is_about_us(code: &str, message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    matches!(code, "invalid_api_key" | "model_not_found" | "model_not_supported")
-        || message.contains("api key")
-        // Anthropic's word for an empty purse.
-        || message.contains("credit balance is too low")
-        // Google's word for an account's country.
-        || message.contains("user location is not supported")
-}
-
-fn said(body: &[u8]) -> Said {
-    said_by(body, MOST_QUOTED)
-}
-
-/// Reads what is said, and what others are quoted with, so many deep.
-fn said_by(body: &[u8], quotes: usize) -> Said {
+/// Parses a body, and up to so many that are quoted within each other.
+fn report_within(body: &[u8], quotes: usize) -> Report {
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
-        return Said::default();
+        return Report::default();
     };
     // Some wrap the object in a list.
     let json = json.get(0).unwrap_or(&json);
     let inner = json.get("error").filter(|it| !it.is_null()).unwrap_or(json);
-    // A provider that stands before others quotes them.
+    // A provider that forwards to others quotes them.
     if let Some(quoted) = inner.pointer("/metadata/raw").and_then(|it| quoted(it, quotes)) {
-        return Said { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
+        return Report { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
     }
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
     let message = match inner {
         Value::String(text) => Some(text.clone()),
-        _ => ["message", "detail", "error", "title"]
+        _ => ["message", "detail", "error", "title", "msg", "error_msg", "errors"]
             .iter()
             .filter_map(|it| field(it))
             .find_map(as_text),
     };
-    let code = [field("code"), field("type")]
-        .into_iter()
-        .flatten()
-        .find_map(|it| it.as_str().map(str::to_owned));
-    let status = [field("code"), field("status")].into_iter().flatten().find_map(as_status);
-    Said {
-        retry_after: retry_hint(inner).or_else(|| message.as_deref().and_then(retry_hint::hint)),
-        message,
-        code,
-        param: field("param").and_then(Value::as_str).map(str::to_owned).or_else(|| {
-            ["/detail/0", "/message/detail/0"].iter().find_map(|it| place(json.pointer(it)?))
-        }),
-        status,
-    }
+    let codes = CODES.iter().filter_map(|name| field(name)?.as_str()).map(bare_code).collect();
+    let status = ["code", "status", "status_code"].iter().find_map(|name| as_status(field(name)?));
+    let places = ["/detail/0", "/message/detail/0"];
+    let place = || places.iter().find_map(|it| place(json.pointer(it)?));
+    let param = field("param").and_then(Value::as_str).map(str::to_owned).or_else(place);
+    let retry_after = delay(inner).or_else(|| message.as_deref().and_then(retry_hint::hint));
+    Report { message, codes, param, status, retry_after }
 }
 
-/// What a provider said to the one that stands before it: an object of its own, or a sentence.
-fn quoted(raw: &Value, quotes: usize) -> Option<Said> {
+/// A code without the namespace that AWS puts before it or the address that follows it.
+fn bare_code(code: &str) -> String {
+    let code = code.rsplit('#').next().unwrap_or(code);
+    code.split(':').next().unwrap_or(code).to_owned()
+}
+
+/// The report of the provider that another one quotes: an object, or a sentence.
+fn quoted(raw: &Value, quotes: usize) -> Option<Report> {
     let text = raw.as_str()?.trim();
-    let said = said_by(text.as_bytes(), quotes.checked_sub(1)?);
-    if said.message.is_some() {
-        return Some(said);
+    let report = report_within(text.as_bytes(), quotes.checked_sub(1)?);
+    if report.message.is_some() {
+        return Some(report);
     }
     let is_sentence = text.starts_with(|it: char| it.is_alphanumeric());
     let retry_after = retry_hint::hint(text);
-    is_sentence.then(|| Said { message: Some(text.to_owned()), retry_after, ..Said::default() })
+    is_sentence.then(|| Report { message: Some(text.to_owned()), retry_after, ..Report::default() })
 }
 
-/// A fault of one field, as `FastAPI` writes it: where it is and what is wrong there.
-fn as_fault(item: &Value) -> Option<String> {
+/// An error of one field, as `FastAPI` writes it: its place and what is wrong there.
+fn field_error(item: &Value) -> Option<String> {
     let text = as_text(item.get("msg").unwrap_or(item))?;
     Some(place(item).map_or_else(|| text.clone(), |place| format!("{place}: {text}")))
 }
 
-/// Where a fault lies, from the body down.
+/// The place of a field's error, from the body down.
 fn place(item: &Value) -> Option<String> {
     let steps = item.get("loc")?.as_array()?.iter().filter(|it| it.as_str() != Some("body"));
     let words = steps.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
@@ -213,7 +174,7 @@ fn place(item: &Value) -> Option<String> {
 fn as_text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().filter_map(as_fault).collect::<Vec<_>>().join("; "),
+        Value::Array(list) => list.iter().filter_map(field_error).collect::<Vec<_>>().join("; "),
         Value::Object(object) => as_text(object.get("message").or_else(|| object.get("detail"))?)?,
         Value::Null | Value::Bool(_) | Value::Number(_) => return None,
     };
@@ -225,8 +186,8 @@ fn as_status(value: &Value) -> Option<u16> {
     u16::try_from(number).ok().filter(|it| (400..600).contains(it))
 }
 
-/// When to come back, where the body says so: Google's `retryDelay` among the details.
-fn retry_hint(error: &Value) -> Option<Duration> {
+/// Google's `retryDelay` among the details.
+fn delay(error: &Value) -> Option<Duration> {
     let details = error.get("details")?.as_array()?;
     details.iter().find_map(|it| retry_hint::duration(it.get("retryDelay")?.as_str()?))
 }
@@ -258,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_nobody_can_read_is_not_shown() {
-        assert_eq!(read(502, "<html>secret</html>").1, "it answered with status 502");
+    fn a_body_that_cannot_be_parsed_is_not_shown() {
+        assert_eq!(read(502, "<html>secret</html>").1, "returned status 502");
     }
 
     #[test]
-    fn whose_fault_it_is_decides_the_kind() {
+    fn a_status_decides_where_the_body_says_nothing() {
         assert_eq!(read(401, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(404, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(429, "{}").0, ErrorKind::RateLimited);
@@ -281,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_behind_a_provider_is_quoted() {
+    fn a_quoted_error_body_is_parsed() {
         let body = r#"{"error":{"code":429,"message":"Provider returned error",
             "metadata":{"raw":"{\"error\":{\"message\":\"slow down\"}}"}}}"#;
         let error = from_event(body.as_bytes());
@@ -289,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_behind_a_provider_may_speak_plainly() {
+    fn a_quoted_sentence_is_the_message() {
         let body = r#"{"error":{"code":429,"message":"Provider returned error",
             "metadata":{"raw":"google/gemma is rate-limited. Please retry in 7s."}}}"#;
         let error = from_event(body.as_bytes());
@@ -298,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_one_field_says_where_it_is() {
+    fn an_error_of_one_field_names_its_place() {
         let body = r#"{"detail":[{"loc":["body","messages",0,"role"],"msg":"Input should be"}]}"#;
         let error = from_status(422, body.as_bytes());
         assert_eq!(error.message(), "messages.0.role: Input should be");
@@ -306,25 +267,25 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_may_say_when_to_come_back() {
+    fn a_sentence_may_hold_a_retry_delay() {
         let body = r#"{"error":{"message":"Rate limit reached. Please try again in 1m2.5s."}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(62_500)));
     }
 
     #[test]
-    fn a_hint_in_the_body_says_when_to_come_back() {
+    fn googles_retry_delay_is_parsed() {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
         let error = from_status(429, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
     }
 
     #[test]
-    fn providers_quote_each_other_only_so_deep() {
+    fn quotes_are_parsed_to_a_limited_depth() {
         let mut text = r#"{"error":{"message":"the first"}}"#.to_owned();
         for depth in 0..6 {
             let told = read(500, &text).1;
-            assert_eq!(told == "the first", depth <= MOST_QUOTED, "{depth}: {told}");
+            assert_eq!(told == "the first", depth <= MAX_QUOTES, "{depth}: {told}");
             let quoted = Value::from(text);
             text = format!(r#"{{"error":{{"message":"last","metadata":{{"raw":{quoted}}}}}}}"#);
         }

@@ -13,7 +13,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{Member, RawObject};
+use crate::{Member, RawObject, surrogates};
 
 /// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -27,6 +27,14 @@ pub(crate) fn members(body: Bytes) -> Result<RawObject> {
         )
     })?;
     check_depth(text.as_bytes())?;
+    // JavaScript cuts texts within a character. Most providers refuse half a character, and once it
+    // stands in a conversation, every later request of it.
+    let repaired = match surrogates::replace_lone(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => Some(Bytes::from(text)),
+    };
+    let body = repaired.unwrap_or(body);
+    let text = std::str::from_utf8(&body).unwrap_or_default();
     let members = members_of(text).map_err(|error| {
         let why = unquoted(&error);
         Error::new(ErrorKind::InvalidRequest, format!("The body is not a JSON object: {why}."))

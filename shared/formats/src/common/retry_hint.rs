@@ -1,4 +1,4 @@
-//! How long to wait, as providers write it: `20s`, `6m0s`, `120ms`, `45 seconds`.
+//! Retry delays and dates, as providers write them: `20s`, `6m0s`, `45 seconds`, `2026-12-01 at 00:00 UTC`.
 
 use std::time::Duration;
 
@@ -11,6 +11,57 @@ pub fn hint(message: &str) -> Option<Duration> {
         let first = words.next()?.trim_end_matches(['.', ',', ')', ';']);
         duration(first).or_else(|| worded(first, words.next()?))
     })
+}
+
+/// Words that precede the date of a new try.
+const DATE_MARKERS: &[&str] = &[
+    "regain access on ",
+    "try again at ",
+    "try again after ",
+    "reset at ",
+    "resets at ",
+    "reset on ",
+    "resets on ",
+    "until ",
+];
+
+/// The date of a new try that a sentence names, in milliseconds since 1970. Dates are taken for UTC.
+pub(crate) fn date(message: &str) -> Option<u64> {
+    let message = message.to_ascii_lowercase();
+    DATE_MARKERS.iter().find_map(|marker| {
+        let (_, rest) = message.split_once(marker)?;
+        let (day, rest) = rest.split_at_checked(10)?;
+        let mut numbers = day.split('-').map(str::parse::<i64>);
+        let (year, month, day) =
+            (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        if !(1970..3000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        let time = rest.trim_start_matches(" at ").trim_start_matches(['t', ' ']);
+        let seconds =
+            days_since_1970(year, month, day) * 86_400 + seconds_of_day(time).unwrap_or(0);
+        u64::try_from(seconds * 1000).ok()
+    })
+}
+
+/// Seconds since midnight of `12:30` or `12:30:15`.
+fn seconds_of_day(text: &str) -> Option<i64> {
+    let end = text.find(|it: char| !it.is_ascii_digit() && it != ':').unwrap_or(text.len());
+    let mut numbers = text.get(..end)?.split(':').map(str::parse::<i64>);
+    let (hour, minute) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let second = numbers.next().and_then(Result::ok).unwrap_or(0);
+    Some(hour * 3600 + minute * 60 + second)
+}
+
+/// Source: Howard Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `days_from_civil`.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    // The year begins in March, so that the leap day is its last.
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Reads `1h2m3.5s`, `120ms` and the like.
@@ -67,6 +118,21 @@ mod tests {
         for nonsense in ["", "20", "s", "1x", "1..s", "-1s"] {
             assert_eq!(millis(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_sentence_names_a_date() {
+        let limits = "You have reached your specified API usage limits. You will regain access on ";
+        for (text, seconds) in [
+            ("2026-12-01 at 00:00 UTC.", 1_796_083_200),
+            ("2024-02-29 at 12:30 UTC.", 1_709_209_800),
+            ("2026-12-01.", 1_796_083_200),
+            ("2026-12-01T00:00:05Z.", 1_796_083_205),
+        ] {
+            assert_eq!(date(&format!("{limits}{text}")), Some(seconds * 1000), "{text}");
+        }
+        assert_eq!(date("until 2026-13-01"), None);
+        assert_eq!(date("until then"), None);
     }
 
     #[test]

@@ -96,6 +96,11 @@ pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
     (name, data)
 }
 
+/// Whether a frame holds nothing but data: no name, no id, no comment.
+pub(crate) fn is_data_alone(frame: &[u8]) -> bool {
+    lines(frame).all(|line| line.is_empty() || field(line, b"data").is_some())
+}
+
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
     std::iter::from_fn(move || {

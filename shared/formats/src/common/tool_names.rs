@@ -12,7 +12,7 @@ use canonical::{
     ToolChoice,
 };
 
-use crate::{Outbound, StreamDecoder};
+use crate::{Outbound, StreamDecoder, fingerprint::fingerprint};
 
 /// How much of a name is kept before what tells it from others, in bytes.
 const KEPT: usize = 55;
@@ -123,12 +123,7 @@ fn fitting(name: &str) -> String {
     let first = name.chars().next().filter(|it| !it.is_ascii_alphabetic() && *it != '_');
     let whole = first.map(|_| '_').into_iter().chain(name.chars().map(plain));
     let kept: String = whole.take(KEPT).collect();
-    format!("{kept}_{:08x}", fingerprint(name))
-}
-
-/// FNV-1a, which is the same everywhere and for ever.
-fn fingerprint(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |hash, it| (hash ^ u32::from(it)).wrapping_mul(0x0100_0193))
+    format!("{kept}_{:08x}", fingerprint(name) & 0xffff_ffff)
 }
 
 fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
@@ -198,6 +193,6 @@ mod tests {
             assert!(formats.iter().all(|it| it.accepts_tool_name(name)), "{name}");
             assert_eq!(told.iter().filter(|it| *it == name).count(), 1, "{name}");
         }
-        assert_eq!(fitting("files.read"), "files_read_feef3122");
+        assert_eq!(fitting("files.read"), "files_read_d0376a62");
     }
 }

@@ -5,32 +5,23 @@
 //! the `google-genai` Python package 3.4, seen 2026-11. A request names neither its model nor whether
 //! it wants a stream: its path does.
 
-mod answer;
-mod cited;
-mod contents;
-mod count;
-mod encode;
+mod cited_text;
+mod count_tokens;
 mod error;
-mod fit;
-mod forward;
+mod fields;
 mod inbound;
 mod media;
-mod model;
-mod openapi;
 mod outbound;
-mod parts;
-mod pieces;
-mod places;
-mod reader;
-mod request;
+mod quirks;
+mod request_decode;
+mod request_encode;
+mod request_passthrough;
+mod response_decode;
+mod response_encode;
 mod signature;
-mod thinking;
-mod tools;
-mod turns;
-mod understand;
+mod stream_decode;
+mod stream_encode;
 mod wire;
-mod words;
-mod writer;
 
 use crate::Format;
 
@@ -47,8 +38,8 @@ const MAKER: &str = "gemini";
 
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format =
-    Format { name: "gemini", decode: understand::understand, word: words::word };
+    Format { name: "gemini", decode: request_decode::decode, word: fields::name };
 
 /// What a request to count has to know of it.
 pub(crate) const COUNT_FORMAT: Format =
-    Format { name: "gemini_count_tokens", decode: count::understand, word: words::word };
+    Format { name: "gemini_count_tokens", decode: count_tokens::decode, word: fields::name };

@@ -3,25 +3,24 @@
 //! Source: the API reference of `POST /v1/chat/completions` and the types of the `openai` Python
 //! package 3.54. Both sides are here because this is the format that most providers share.
 
-mod answer;
-mod chunks;
 pub(crate) mod effort;
-mod encode;
 pub(crate) mod error;
-mod finish;
-mod forward;
+mod finish_reason;
 mod inbound;
-mod messages;
 pub(crate) mod metadata;
-mod mistral;
 mod outbound;
-mod pieces;
-mod reader;
-mod said;
-mod thoughts;
-mod understand;
+mod quirks;
+mod reasoning;
+mod request_decode;
+mod request_encode;
+mod request_passthrough;
+mod response_decode;
+mod response_encode;
+mod response_passthrough;
+mod stream_decode;
+mod stream_encode;
+mod stream_passthrough;
 mod wire;
-mod writer;
 
 use crate::Format;
 
@@ -34,6 +33,6 @@ pub struct OpenAiChat;
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
-    decode: understand::understand,
+    decode: request_decode::decode,
     word: canonical::Field::openai_chat_name,
 };

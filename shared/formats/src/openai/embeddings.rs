@@ -6,7 +6,7 @@
 
 mod inbound;
 mod outbound;
-mod understand;
+mod request_decode;
 mod wire;
 
 use crate::Format;
@@ -18,6 +18,6 @@ pub struct OpenAiEmbeddings;
 /// What a request has to know of it.
 const FORMAT: Format = Format {
     name: "openai_embeddings",
-    decode: understand::understand,
+    decode: request_decode::decode,
     word: canonical::Field::openai_chat_name,
 };

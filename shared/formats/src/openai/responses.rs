@@ -4,26 +4,25 @@
 //! 3.54. Clients who want memory send the whole conversation, which is what the reference
 //! describes for `store: false`: reasoning then travels as `encrypted_content`.
 
-mod answer;
-mod call;
-mod encode;
-mod forward;
+mod content;
 mod inbound;
-mod item;
 mod outbound;
-mod parts;
-mod reader;
-mod request;
-mod stream;
+mod output;
+mod request_decode;
+mod request_encode;
+mod request_passthrough;
+mod response_decode;
+mod response_encode;
+mod stream_decode;
+mod stream_encode;
 mod tool_name;
-mod understand;
 mod wire;
-mod writer;
 
 use std::borrow::Cow;
 
-use crate::Format;
 use canonical::Field;
+
+use crate::Format;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +30,7 @@ pub struct OpenAiResponses;
 
 /// What a request has to know of it.
 pub(crate) const FORMAT: Format =
-    Format { name: "openai_responses", decode: understand::understand, word };
+    Format { name: "openai_responses", decode: request_decode::decode, word };
 
 /// This format's word for what a request may say, where it differs from that of chat.
 fn word(field: &Field) -> Cow<'static, str> {

@@ -74,6 +74,12 @@ fn a_bad_prompt_is_not_sent_twice() {
     assert_eq!((asked.len(), error.status(), error.attempts.len()), (1, 422, 1));
 }
 
+fn rejected(remedy: Remedy) -> Error {
+    let mut error = error(ErrorKind::Rejected, 400);
+    error.remedy = Some(remedy);
+    error
+}
+
 #[test]
 fn proofs_that_a_provider_refuses_are_left_out_once() {
     let mut tries = start(plan(vec![step("a"), step("b")]));
@@ -81,26 +87,19 @@ fn proofs_that_a_provider_refuses_are_left_out_once() {
     for _ in 0..4 {
         let next = tries.next(NOW).unwrap();
         asked.push((next.step().provider.clone(), next.without.proofs));
-        tries.failed(error(ErrorKind::InvalidSignature, 400), NOW).unwrap();
+        tries.failed(rejected(Remedy::DropSignatures), NOW).unwrap();
     }
     let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
     assert_eq!(asked, [each("a"), each("b")].concat());
     let error = tries.next(NOW).unwrap_err();
-    assert_eq!(
-        (error.kind, error.status(), error.attempts.len()),
-        (ErrorKind::InvalidSignature, 400, 4)
-    );
+    assert_eq!((error.kind, error.status(), error.attempts.len()), (ErrorKind::Rejected, 400, 4));
 }
 
 #[test]
 fn each_that_a_provider_refuses_is_left_out() {
-    let unsupported = |field: Field| {
-        let mut error = error(ErrorKind::RejectedParam, 400);
-        error.field = Some(field);
-        error
-    };
+    let unsupported = |field: Field| rejected(Remedy::DropParam(field));
     let mut tries = start(plan(vec![step("a")]));
-    for error in [unsupported(Field::Temperature), error(ErrorKind::InvalidSignature, 400)] {
+    for error in [unsupported(Field::Temperature), rejected(Remedy::DropSignatures)] {
         tries.next(NOW).unwrap();
         tries.failed(error, NOW).unwrap();
     }
@@ -115,7 +114,8 @@ fn each_that_a_provider_refuses_is_left_out() {
 fn proofs_are_no_reason_to_let_anyone_rest() {
     let rests = Arc::new(Cooldowns::default());
     let mut tries = start_with(plan(vec![step("a")]), &rests);
-    fail(&mut tries, ErrorKind::InvalidSignature, 400);
+    tries.next(NOW).unwrap();
+    tries.failed(rejected(Remedy::DropSignatures), NOW).unwrap();
     assert!(rests.until("a", "m", 0) <= NOW);
 }
 

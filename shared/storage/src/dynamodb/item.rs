@@ -57,7 +57,7 @@ pub(super) fn item(row: &Row) -> Item {
     let mut item = key(&row.pk, &row.sk);
     item.insert("value".to_owned(), text(&row.value));
     if let Some(expires) = row.expires {
-        item.insert("expires".to_owned(), number(expires));
+        item.insert("expires".to_owned(), number(&expires));
     }
     item
 }
@@ -73,6 +73,6 @@ pub(super) fn text(value: &str) -> AttributeValue {
 }
 
 /// Encodes a number.
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: &impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }

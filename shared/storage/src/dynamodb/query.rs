@@ -14,6 +14,10 @@ use crate::{
     table::Row,
 };
 
+/// How many items each response but the first looks at, so that a long run of expired ones costs few
+/// requests.
+const MIN_LATER_LIMIT: usize = 100;
+
 impl DynamoTable {
     /// Reads the rows that decide a page.
     ///
@@ -27,7 +31,9 @@ impl DynamoTable {
         let mut rows = vec![];
         let mut start_key = None;
         loop {
-            let request = self.page_request(query, wanted - rows.len());
+            let missing = wanted - rows.len();
+            let limit = if start_key.is_none() { missing } else { missing.max(MIN_LATER_LIMIT) };
+            let request = self.page_request(query, limit);
             let response = request.set_exclusive_start_key(start_key).send().await;
             let response = response.map_err(|error| describe_error(&error))?;
 
@@ -47,9 +53,9 @@ impl DynamoTable {
         }
     }
 
-    fn page_request(&self, query: &Query, wanted: usize) -> QueryFluentBuilder {
+    fn page_request(&self, query: &Query, limit: usize) -> QueryFluentBuilder {
         let (condition, values) = key_condition(query);
-        let limit = query.limit.and_then(|_| i32::try_from(wanted).ok());
+        let limit = query.limit.and_then(|_| i32::try_from(limit).ok());
         self.client
             .query()
             .table_name(&self.name)
@@ -65,7 +71,7 @@ impl DynamoTable {
 /// The key condition of a range. A condition with both ends includes them, whatever was asked for.
 fn key_condition(query: &Query) -> (&'static str, Item) {
     let mut values =
-        Item::from([(":pk".to_owned(), text(&query.pk)), (":now".to_owned(), number(query.now))]);
+        Item::from([(":pk".to_owned(), text(&query.pk)), (":now".to_owned(), number(&query.now))]);
     let mut bind = |name: &str, bound: &Bound<String>| match bound {
         // DynamoDB takes no empty text here; every `sk` is larger.
         Bound::Included(sk) | Bound::Excluded(sk) if sk.is_empty() => false,

@@ -98,12 +98,12 @@ impl Placeholders {
             .map(|(name, note)| format!("{} = {}", self.name(name), self.value(text(note))))
             .collect();
         if let Some(expires) = change.expires {
-            set.push(format!("expires = {}", self.value(number(expires))));
+            set.push(format!("expires = {}", self.value(number(&expires))));
         }
         let add = change
             .add
             .iter()
-            .map(|(name, amount)| format!("{} {}", self.name(name), self.value(number(*amount))));
+            .map(|(name, amount)| format!("{} {}", self.name(name), self.value(number(amount))));
         let add: Vec<_> = add.collect();
         let remove: Vec<_> = change.remove.iter().map(|name| self.name(name)).collect();
 
@@ -123,7 +123,7 @@ impl Placeholders {
             Condition::Present(_) => format!("attribute_exists({name})"),
             Condition::Is(_, note) => format!("{name} = {}", self.value(text(note))),
             Condition::AtMost(_, most) => {
-                let at_most = format!("{name} <= {}", self.value(number(*most)));
+                let at_most = format!("{name} <= {}", self.value(number(most)));
                 // A number that is not there is 0.
                 match most {
                     0.. => format!("(attribute_not_exists({name}) OR {at_most})"),
@@ -162,7 +162,7 @@ mod tests {
              AND #n5 <= :v4"
         );
         assert_eq!(expressions.names.unwrap()["#n4"], "b202611");
-        assert_eq!(expressions.values.unwrap()[":v4"], number(-1));
+        assert_eq!(expressions.values.unwrap()[":v4"], number(&-1));
     }
 
     #[test]

@@ -52,11 +52,14 @@ enum Outcome {
 }
 
 impl WriteJob {
-    /// The row of a job that only puts one row.
-    fn put_row(&self) -> Option<(&'static str, &str, &str)> {
+    /// The row of a job that puts or deletes one row and does nothing else.
+    fn only_row(&self) -> Option<(&'static str, &str, &str)> {
         match self {
             Self::Rows { table, changes, .. } => match changes.as_slice() {
-                [Change::Put(row)] => Some((table, &row.pk, &row.sk)),
+                [change] => {
+                    let (pk, sk) = change.keys();
+                    Some((table, pk, sk))
+                }
                 _ => None,
             },
             Self::Tally { .. } => None,
@@ -120,12 +123,12 @@ impl Job for WriteJob {
         texts + JOB_OVERHEAD_BYTES
     }
 
-    /// A put makes the last queued job of the same row superfluous if that is a put, too. Behind
-    /// anything else it has to wait its turn.
+    /// A put or delete makes the last queued job of the same row superfluous if that is a put or
+    /// delete, too. Behind anything else it has to wait its turn.
     fn superseded(&self, queued: &VecDeque<Self>) -> Option<usize> {
-        let row = self.put_row()?;
+        let row = self.only_row()?;
         let last = queued.iter().rposition(|job| job.touches(row))?;
-        (queued.get(last)?.put_row() == Some(row)).then_some(last)
+        (queued.get(last)?.only_row() == Some(row)).then_some(last)
     }
 
     fn take_callers(&mut self, older: Self) {

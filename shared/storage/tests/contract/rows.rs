@@ -49,10 +49,10 @@ pub(crate) async fn a_row_that_is_not_there_is_none(store: &Store) {
 }
 
 pub(crate) async fn rows_come_back_in_the_order_of_their_bytes(store: &Store) {
-    let places = ["b", "é", "a/10", "B", "a", "a/9", "𝄞", "\u{fffd}"];
-    let rows: Vec<_> = places.iter().map(|it| row("order", it, "")).collect();
+    let sks = ["b", "é", "a/10", "B", "a", "a/9", "𝄞", "\u{fffd}"];
+    let rows: Vec<_> = sks.iter().map(|sk| row("order", sk, "")).collect();
     store.put(&rows).await;
-    let mut sorted = places;
+    let mut sorted = sks;
     sorted.sort_unstable();
     assert_eq!(store.sks("order").await, sorted);
 }
@@ -117,7 +117,7 @@ pub(crate) async fn the_last_of_several_changes_of_a_row_wins(store: &Store) {
 }
 
 pub(crate) async fn more_than_a_hundred_changes_are_made_in_order(store: &Store) {
-    let rows: Vec<_> = (0..250).map(|it| row("many", &format!("{it:03}"), "")).collect();
+    let rows: Vec<_> = (0..250).map(|number| row("many", &format!("{number:03}"), "")).collect();
     let mut changes: Vec<_> = rows.iter().cloned().map(Change::Put).collect();
     changes.push(delete("many", "000"));
     store.table.write(&changes).await.unwrap();
@@ -133,9 +133,9 @@ pub(crate) async fn a_row_may_have_400_kb_with_its_keys(store: &Store) {
 pub(crate) async fn one_change_too_many_bytes_stops_them_all(store: &Store) {
     let too_large = row("a", "2", &"x".repeat(400 * 1024 - 41));
     let changes = [Change::Put(row("a", "1", "")), Change::Put(too_large)];
-    let refusal = store.table.write(&changes).await.unwrap_err();
+    let error = store.table.write(&changes).await.unwrap_err();
     assert_eq!(
-        refusal.to_string(),
+        error.to_string(),
         "writing rows failed: the row a 2 has 409601 bytes, more than 409600"
     );
     assert_eq!(store.rows("a").await, []);
@@ -143,10 +143,10 @@ pub(crate) async fn one_change_too_many_bytes_stops_them_all(store: &Store) {
 
 pub(crate) async fn a_group_of_changes_may_have_4_mb(store: &Store) {
     let value = "x".repeat(390 * 1024);
-    let rows: Vec<_> = (0..11).map(|it| row("a", &it.to_string(), &value)).collect();
+    let rows: Vec<_> = (0..11).map(|number| row("a", &number.to_string(), &value)).collect();
     let changes: Vec<_> = rows.into_iter().map(Change::Put).collect();
-    let refusal = store.table.write(&changes).await.unwrap_err();
-    assert!(refusal.to_string().ends_with("in one group of changes, more than 4194304"));
+    let error = store.table.write(&changes).await.unwrap_err();
+    assert!(error.to_string().ends_with("in one group of changes, more than 4194304"));
     assert_eq!(store.rows("a").await, []);
 }
 
@@ -154,6 +154,9 @@ pub(crate) async fn keys_have_the_same_bounds_everywhere(store: &Store) {
     store.put(&[row(&"p".repeat(2048), &"s".repeat(1024), "")]).await;
     for (pk, sk) in [(2049, 1), (1, 1025), (0, 1), (1, 0)] {
         let row = row(&"p".repeat(pk), &"s".repeat(sk), "");
+        let strong = Consistency::Strong;
+        store.table.get(&row.pk, &row.sk, strong, NOW).await.unwrap_err();
+        store.table.get_tallies(&row.pk, &row.sk, strong, NOW).await.unwrap_err();
         store.table.write(&[Change::Put(row)]).await.unwrap_err();
     }
 }
@@ -166,7 +169,7 @@ pub(crate) async fn any_text_comes_back_as_it_was(store: &Store) {
 
 pub(crate) async fn a_partition_may_hold_several_mb(store: &Store) {
     let value = "x".repeat(300 * 1024);
-    let rows: Vec<_> = (10..22).map(|it| row("large", &it.to_string(), &value)).collect();
+    let rows: Vec<_> = (10..22).map(|number| row("large", &number.to_string(), &value)).collect();
     for some in rows.chunks(6) {
         store.put(some).await;
     }

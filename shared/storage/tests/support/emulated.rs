@@ -1,8 +1,8 @@
-//! Handles on emulated AWS accounts.
+//! Accounts at an emulated AWS.
 
 use storage::{Aws, Credentials, Secret, Timeouts};
 
-/// The account at an address. The tests share two busy cores, so it is given time.
+/// The account at a URL. The tests share two busy cores, so the timeouts are long.
 pub(crate) fn account(endpoint_url: &str) -> Aws {
     let credentials = Credentials {
         access_key_id: "test".to_owned(),

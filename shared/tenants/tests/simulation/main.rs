@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod executor;
+mod exhaustive;
 mod link;
 mod mutant;
 mod schedule;
@@ -35,11 +36,11 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 
 #[test]
 fn no_schedule_breaks_an_invariant() {
-    let asked = ProptestConfig::default();
-    let cases = asked.cases.max(SCHEDULES);
+    let defaults = ProptestConfig::default();
+    let cases = defaults.cases.max(SCHEDULES);
     let failure_persistence: Option<Box<dyn FailurePersistence>> =
         Some(Box::new(FileFailurePersistence::Direct(SEEDS)));
-    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence, ..asked });
+    let mut runner = TestRunner::new(ProptestConfig { cases, failure_persistence, ..defaults });
     let played = runner.run(&schedules(), |schedule| {
         let violations = world::play(&schedule, None);
         if violations.is_empty() {
@@ -50,6 +51,31 @@ fn no_schedule_breaks_an_invariant() {
     if let Err(failure) = played {
         panic!("{failure}");
     }
+}
+
+#[test]
+fn no_interleaving_of_two_calls_with_one_fault_breaks_an_invariant() {
+    let mut played = 0;
+    for setting in exhaustive::SETTINGS {
+        for calls in exhaustive::CALLS {
+            played += exhaustive::play_all(setting, calls, None, |path, violations| {
+                assert!(violations.is_empty(), "{setting:b} {calls:?} {path:?}: {violations:?}");
+            });
+        }
+    }
+    assert!(1_000 < played, "only {played} interleavings were found");
+}
+
+#[test]
+fn a_call_that_settles_twice_is_seen_in_some_interleaving() {
+    let mut is_seen = false;
+    for calls in exhaustive::CALLS {
+        let mutant = Some(Mutant::SettlesTwice);
+        exhaustive::play_all(exhaustive::SETTINGS[0], calls, mutant, |_, violations| {
+            is_seen |= violations.contains_key(&5);
+        });
+    }
+    assert!(is_seen);
 }
 
 /// Plays schedules until one shows that a mutant breaks this invariant.

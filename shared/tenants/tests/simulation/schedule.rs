@@ -50,7 +50,7 @@ impl Choice {
             // Long leaps are rare, so that calls meet.
             21 => Self::Advance(LEAPS[(argument % 64).ilog2_or_zero()]),
             22 => Self::Thaw(at),
-            _ if argument % 3 == 0 => Self::Kill(at / 3),
+            _ if argument.is_multiple_of(3) => Self::Kill(at / 3),
             _ => Self::Freeze(at / 3),
         }
     }

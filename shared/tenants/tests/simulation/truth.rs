@@ -125,7 +125,7 @@ impl Truth {
         for (name, gain) in numbers.filter(|(_, gain)| *gain != 0) {
             match name.chars().next() {
                 Some('m' | 'h' | 'd') if is_current(name, self.now) => {
-                    *self.windows.entry(name.clone()).or_default() += gain
+                    *self.windows.entry(name.clone()).or_default() += gain;
                 }
                 Some('s') => self.settled += gain,
                 Some('x') => self.lost += gain,

@@ -75,10 +75,10 @@ impl CallScript {
         }
     }
 
-    /// Input and output tokens that are used, given the output that was asked for.
-    fn used(&self, asked: u64) -> (u64, u64) {
+    /// Input and output tokens that are used, given the output that was requested for.
+    fn used(&self, requested: u64) -> (u64, u64) {
         let input = if self.exceeds_estimate { self.input + 100 } else { self.input * 2 / 3 };
-        (input, if self.number % 2 == 0 { asked } else { asked / 3 })
+        (input, if self.number.is_multiple_of(2) { requested } else { requested / 3 })
     }
 }
 
@@ -102,13 +102,11 @@ pub(crate) fn play(schedule: &Schedule, mutant: Option<Mutant>) -> BTreeMap<u8, 
     for number in &schedule.choices {
         world.step(Choice::decode(*number));
     }
-    world.end();
-    let mut store = world.store.borrow_mut();
-    std::mem::take(&mut store.truth.violations)
+    world.finish()
 }
 
 impl World {
-    fn new(schedule: &Schedule, mutant: Option<Mutant>) -> Self {
+    pub(crate) fn new(schedule: &Schedule, mutant: Option<Mutant>) -> Self {
         let truth = Truth::new(schedule.limits(), schedule.clocks_agree());
         let mut world = Self {
             schedule: schedule.clone(),
@@ -172,11 +170,11 @@ impl World {
         }
     }
 
-    fn resolve(&self, at: usize, fate: Fate) {
+    pub(crate) fn resolve(&self, at: usize, fate: Fate) {
         self.network.lock().unwrap().resolve(at, fate, &mut self.store.borrow_mut());
     }
 
-    fn call(&mut self, instance: usize, drawn: u32) {
+    pub(crate) fn call(&mut self, instance: usize, drawn: u32) {
         let script = CallScript::new(self.calls, drawn);
         self.calls += 1;
         let attribute = id(script.number).attribute();
@@ -190,7 +188,7 @@ impl World {
         self.note_failure(instance);
     }
 
-    fn kill(&mut self, instance: usize) {
+    pub(crate) fn kill(&mut self, instance: usize) {
         self.note_failure(instance);
         self.executor.kill(instance);
         self.frozen[instance] = false;
@@ -240,16 +238,54 @@ impl World {
                     idle_rounds = 0;
                 }
             }
-            for at in (0..self.executor.len()).rev() {
-                let (frozen, before) = (self.frozen, self.executor.len());
-                if !frozen[self.executor.instance(at)] {
-                    self.executor.poll(at);
-                }
-                if self.executor.len() < before {
-                    idle_rounds = 0;
-                }
+            if self.poll_each() {
+                idle_rounds = 0;
             }
         }
+    }
+
+    /// Lets each task that is not frozen run once; whether any ended.
+    fn poll_each(&mut self) -> bool {
+        let before = self.executor.len();
+        for at in (0..before).rev() {
+            self.poll(at);
+        }
+        self.executor.len() < before
+    }
+
+    /// Lets every task run until only the store or time can move it.
+    pub(crate) fn poll_until_blocked(&mut self) {
+        // A task pauses at most twice between two requests to the store.
+        for _ in 0..3 {
+            self.poll_each();
+        }
+    }
+
+    /// How many requests wait for their fate, and how many may arrive late.
+    pub(crate) fn requests(&self) -> (usize, usize) {
+        let network = self.network.lock().unwrap();
+        (network.in_flight(), network.late())
+    }
+
+    /// Lets one late request arrive.
+    pub(crate) fn deliver_late(&mut self, at: usize) {
+        self.network.lock().unwrap().deliver_late(at, &mut self.store.borrow_mut());
+    }
+
+    /// Whether any call has not ended.
+    pub(crate) fn is_busy(&self) -> bool {
+        0 < self.executor.len()
+    }
+
+    /// Lets a second pass, in which nothing is resolved.
+    pub(crate) fn tick(&mut self) {
+        self.set_time(self.clock.now() + 1);
+    }
+
+    /// The invariants that were broken, once everything has ended.
+    pub(crate) fn finish(mut self) -> BTreeMap<u8, String> {
+        self.end();
+        std::mem::take(&mut self.store.borrow_mut().truth.violations)
     }
 
     /// Ends everything: what is late arrives, all calls end, deadlines pass, and one more call
@@ -327,26 +363,26 @@ async fn call(instance: Instance, script: CallScript) {
             }
         }
         Decision::Admitted(admission) => {
-            let asked = admission.capped_output.unwrap_or(script.output);
+            let requested = admission.capped_output.unwrap_or(script.output);
             let reservation = admission.reservation.unwrap();
-            let settlement = answer(&instance, script, reservation, asked).await;
+            let settlement = respond(&instance, script, reservation, requested).await;
             settle(&instance, settlement).await;
         }
     }
 }
 
 /// The provider's part: the response, and what it costs.
-async fn answer(
+async fn respond(
     instance: &Instance,
     script: CallScript,
     mut reservation: Reservation,
-    asked: u64,
+    requested: u64,
 ) -> Settlement {
     pause().await;
     if !script.gets_through {
         return Settlement { reservation, usage: Usage::Nothing };
     }
-    let (input, mut output) = script.used(asked);
+    let (input, mut output) = script.used(requested);
     note_use(instance, &reservation, input, output);
     instance.clock.sleep_until(instance.clock.now() + script.seconds).await;
     if script.grows {

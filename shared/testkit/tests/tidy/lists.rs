@@ -1,5 +1,9 @@
 //! What stands in a folder stands in its list too: providers, functions, formats.
 
+use std::collections::BTreeSet;
+
+use edge::ENDPOINTS;
+
 use super::{complains, nothing, tree};
 
 /// The function that serves all others, and is not deployed.
@@ -21,17 +25,70 @@ fn missing_providers(files: &[(String, String)], catalog: &str) -> Vec<String> {
     missing.map(|(name, _)| format!("{name}.rs is not in CATALOG")).collect()
 }
 
-fn missing_functions(folders: &[String], served: &str, template: &str) -> Vec<String> {
+/// `functions` are those that the table of endpoints names.
+fn missing_functions(folders: &[String], functions: &[&str], template: &str) -> Vec<String> {
     let mut wrong = vec![];
     for folder in folders.iter().filter(|it| *it != EVERYTHING) {
-        if !served.contains(&format!("{}::routes()", folder.replace('-', "_"))) {
-            wrong.push(format!("{folder} is not merged in {EVERYTHING}"));
+        if !functions.contains(&folder.as_str()) {
+            wrong.push(format!("{folder} serves no endpoint of edge's table"));
         }
         if !template.contains(&format!("CodeUri: functions/{folder}\n")) {
             wrong.push(format!("{folder} has no block in template.yaml"));
         }
     }
+    let known = |function: &&&str| folders.iter().any(|folder| folder == **function);
+    let unknown = functions.iter().filter(|function| !known(function));
+    wrong.extend(unknown.map(|it| format!("{it} is in edge's table and has no folder")));
     wrong
+}
+
+/// The paths of endpoints that the front door sends elsewhere. `patterns` are those of its
+/// behaviours, in order, each with the function that it leads to.
+fn misled_paths(endpoints: &[(&str, String)], patterns: &[(String, String)]) -> Vec<String> {
+    let target = |path: &str| {
+        let first = patterns.iter().find(|(pattern, _)| matches_pattern(pattern, path));
+        first.map_or("health", |(_, function)| function.as_str())
+    };
+    let misled = endpoints.iter().filter(|(function, path)| target(path) != *function);
+    misled
+        .map(|(function, path)| format!("{path} leads to {}, not to {function}", target(path)))
+        .collect()
+}
+
+/// Whether a path fits a pattern of CloudFront's, in which `*` stands for any text.
+fn matches_pattern(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((start, rest)) => path.strip_prefix(start).is_some_and(|path| {
+            (0..=path.len())
+                .any(|at| path.is_char_boundary(at) && matches_pattern(rest, &path[at..]))
+        }),
+    }
+}
+
+/// The patterns of the front door's behaviours, wherever the template keeps them.
+fn front_door_patterns() -> Vec<(String, String)> {
+    let in_infra = tree::root().join("infra/front-door.yaml").is_file();
+    let text = tree::text(if in_infra { "infra/front-door.yaml" } else { "template.yaml" });
+    let rows = text.lines().filter_map(|line| line.split_once("PathPattern: "));
+    rows.map(|(_, row)| {
+        let (pattern, target) = row.split_once(", TargetOriginId: ").unwrap();
+        let target = target.trim_end_matches(" }");
+        (pattern.trim_matches('"').to_owned(), kebab(target))
+    })
+    .collect()
+}
+
+/// `ChatCompletions` as a folder is called: `chat-completions`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(letter.to_ascii_lowercase());
+    }
+    kebab
 }
 
 /// `cases` gives the names in a folder of golden cases; none when there is no such folder.
@@ -65,9 +122,22 @@ fn every_provider_is_in_the_catalog() {
 
 #[test]
 fn every_function_is_served_and_deployed() {
-    let served = tree::text("functions/lockgate/src/serve.rs");
+    let functions: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.function).collect();
+    let functions: Vec<_> = functions.into_iter().collect();
     let template = tree::text("template.yaml");
-    nothing(&missing_functions(&tree::names("functions"), &served, &template));
+    nothing(&missing_functions(&tree::names("functions"), &functions, &template));
+}
+
+#[test]
+fn the_front_door_leads_every_path_to_its_function() {
+    let method = |endpoint: &edge::Endpoint| {
+        if endpoint.function == "generate-content" { ":generateContent" } else { "" }
+    };
+    let paths = ENDPOINTS.iter().flat_map(|endpoint| {
+        let id = format!("some/model{}", method(endpoint));
+        endpoint.paths.iter().map(move |path| (endpoint.function, path.replace("{*id}", &id)))
+    });
+    nothing(&misled_paths(&paths.collect::<Vec<_>>(), &front_door_patterns()));
 }
 
 #[test]
@@ -92,10 +162,20 @@ fn a_provider_outside_the_catalog_is_found() {
 #[test]
 fn a_forgotten_function_is_found() {
     let folders = ["chat-x".to_owned(), EVERYTHING.to_owned()];
-    let (served, template) = ("chat_x::routes()", "      CodeUri: functions/chat-x\n");
-    assert!(missing_functions(&folders, served, template).is_empty());
-    complains(&missing_functions(&folders, "", template), "chat-x is not merged");
-    complains(&missing_functions(&folders, served, ""), "chat-x has no block");
+    let (functions, template) = (["chat-x"], "      CodeUri: functions/chat-x\n");
+    assert!(missing_functions(&folders, &functions, template).is_empty());
+    complains(&missing_functions(&folders, &[], template), "chat-x serves no endpoint");
+    complains(&missing_functions(&folders, &functions, ""), "chat-x has no block");
+    complains(&missing_functions(&folders, &["chat-x", "y"], template), "y is in edge's table");
+}
+
+#[test]
+fn a_path_that_leads_elsewhere_is_found() {
+    let patterns = [("*/chat/*".to_owned(), "chat".to_owned())];
+    let endpoints = |path: &str| [("chat", path.to_owned())];
+    assert!(misled_paths(&endpoints("/v1/chat/x"), &patterns).is_empty());
+    complains(&misled_paths(&endpoints("/v1/chats"), &patterns), "leads to health, not to chat");
+    assert_eq!(kebab("ChatCompletions"), "chat-completions");
 }
 
 #[test]

@@ -61,9 +61,7 @@ fn type_of(error: &Error) -> &'static str {
         }
         ErrorKind::InvalidRequest
         | ErrorKind::Unsupported
-        | ErrorKind::InvalidSignature
-        | ErrorKind::RejectedParam
-        | ErrorKind::UnsupportedBeta
+        | ErrorKind::Rejected
         | ErrorKind::ContextLength
         | ErrorKind::WrongMethod
         | ErrorKind::HeadersTooLarge => "invalid_request_error",

@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anthropic, AnthropicCount, COUNT, FORMAT, answer,
+    Anthropic, AnthropicCount, COUNT, FORMAT,
     error::{self, THREAD},
-    writer::Writer,
+    response_encode,
+    stream_encode::Encoder,
 };
 use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
@@ -39,14 +40,14 @@ impl Inbound for Anthropic {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Chat(answer) => {
-                answer::write(answer, response.usage.as_ref(), &summary.model).into()
+                response_encode::encode(answer, response.usage.as_ref(), &summary.model).into()
             }
             ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Writer::new(request.model.as_deref()))
+        Box::new(Encoder::new(request.model.as_deref()))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -5,8 +5,8 @@ use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBod
 use serde::Deserialize;
 
 use super::{
-    Anthropic, AnthropicCount, COUNT, FORMAT, clean_up, encode, pieces::Pieces, reader::Reader,
-    response,
+    Anthropic, AnthropicCount, COUNT, FORMAT, request_encode, request_passthrough, response_decode,
+    stream_decode::TranslatingDecoder, stream_passthrough::PassthroughDecoder,
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
@@ -23,7 +23,7 @@ impl Outbound for Anthropic {
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        clean_up::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
@@ -31,7 +31,7 @@ impl Outbound for Anthropic {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::converse(canonical.conversation()?, target)
+        request_encode::encode_chat(canonical.conversation()?, target)
     }
 
     fn accepts_tool_name(&self, name: &str) -> bool {
@@ -39,13 +39,13 @@ impl Outbound for Anthropic {
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response::read(body, reading.mode)
+        response_decode::decode(body, reading.mode)
     }
 
     fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
         match reading.mode {
-            DecodeMode::Passthrough => Box::new(Reader::new(reading.end)),
-            DecodeMode::Translate => Box::new(Bounded::new(Pieces::new(reading.end))),
+            DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(reading.end)),
+            DecodeMode::Translate => Box::new(Bounded::new(TranslatingDecoder::new(reading.end))),
         }
     }
 
@@ -69,7 +69,7 @@ impl Outbound for AnthropicCount {
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        clean_up::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
@@ -77,12 +77,12 @@ impl Outbound for AnthropicCount {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::count(canonical.conversation()?, target)
+        request_encode::encode_count(canonical.conversation()?, target)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         let none = || Error::new(ErrorKind::Upstream, "it answered what is not a number of tokens");
-        response::fault_within(&body)?;
+        response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;
         let count = count.input_tokens.ok_or_else(none)?;

@@ -1,5 +1,7 @@
 //! What both directions share: usage, and why an answer ends.
 
+pub(crate) mod request;
+
 use std::borrow::Cow;
 
 use canonical::{FinishReason, Usage};

@@ -1,47 +1,12 @@
-//! Failures: what Bedrock says beside the shapes that everybody knows.
+//! Exceptions of Bedrock, by their names.
 //!
-//! A status stands for each exception of the service model. The exceptions of a stream carry their
-//! name instead.
+//! A status stands for each exception of the service model; what it means is decided by `diagnosis`.
 
-use canonical::{Error, ErrorKind};
+use canonical::Error;
 
 use crate::error_body;
 
-/// What a 400 says when the model, and not the request, is the trouble: another one may do.
-const OF_THE_MODEL: &[&str] = &[
-    "doesn't support",
-    "does not support",
-    "not supported by this model",
-    "isn't supported for this model",
-    "is not supported for this model",
-    "unsupported model",
-];
-/// What a 400 says when we ask for a model that is not there.
-const NO_SUCH_MODEL: &[&str] = &[
-    "model identifier is invalid",
-    "on-demand throughput isn",
-    "on-demand throughput is not",
-    "end of its life",
-];
-
-/// A failure with a status of its own.
-pub(super) fn from_status(status: u16, body: &[u8]) -> Error {
-    let mut error = error_body::from_status(status, body);
-    let says = |list: &[&str]| {
-        let message = error.message().to_ascii_lowercase();
-        list.iter().any(|it| message.contains(it))
-    };
-    if error.kind == ErrorKind::InvalidRequest {
-        if says(NO_SUCH_MODEL) {
-            error.kind = ErrorKind::ProviderAccess;
-        } else if says(OF_THE_MODEL) {
-            error.kind = ErrorKind::Unsupported;
-        }
-    }
-    error
-}
-
-/// An exception within a stream, by its name.
+/// The failure of an exception within a stream.
 pub(super) fn from_exception(name: &str, payload: &[u8]) -> Error {
     let status = match name {
         "validationException" => 400,
@@ -52,20 +17,22 @@ pub(super) fn from_exception(name: &str, payload: &[u8]) -> Error {
         "serviceUnavailableException" => 503,
         _ => 500,
     };
-    let mut error = from_status(status, payload);
+    let mut error = error_body::from_code(status, name, payload);
     error.provider_status = None;
-    if error.message().starts_with("it answered with status") {
-        error = error.with_message(format!("it gave up: `{}`", crate::redact(name)));
+    if error.message().starts_with("returned status") {
+        error = error.with_message(format!("failed: `{}`", crate::redact(name)));
     }
     error
 }
 
 #[cfg(test)]
 mod tests {
+    use canonical::ErrorKind;
+
     use super::*;
 
     fn kind(status: u16, message: &str) -> ErrorKind {
-        from_status(status, format!("{{\"message\":\"{message}\"}}").as_bytes()).kind
+        error_body::from_status(status, format!("{{\"message\":\"{message}\"}}").as_bytes()).kind
     }
 
     #[test]
@@ -104,7 +71,7 @@ mod tests {
         let error = from_exception("modelStreamErrorException", b"");
         assert_eq!(
             (error.kind, error.message()),
-            (ErrorKind::Upstream, "it gave up: `modelStreamErrorException`")
+            (ErrorKind::Upstream, "failed: `modelStreamErrorException`")
         );
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::anthropic::messages::request;
+use crate::anthropic::messages::wire::request;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,9 +5,9 @@ use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task}
 use serde_json::value::RawValue;
 
 use super::{
-    FORMAT, Gemini, answer, error,
-    request::{self, Many},
-    writer::Writer,
+    FORMAT, Gemini, error, response_encode,
+    stream_encode::Encoder,
+    wire::members::{self, Many},
 };
 use crate::{Format, Framing, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
@@ -32,7 +32,7 @@ impl Inbound for Gemini {
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Writer::new(request.framing))
+        Box::new(Encoder::new(request.framing))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -49,7 +49,9 @@ impl Inbound for Gemini {
 pub(super) fn body(response: &GatewayResponse) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Chat(answer) => answer::write(answer, response.usage.as_ref()).into(),
+        ResponseBody::Chat(answer) => {
+            response_encode::encode(answer, response.usage.as_ref()).into()
+        }
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
         ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
     }
@@ -77,7 +79,7 @@ fn has_functions(raw: &RawObject) -> Result<bool> {
     let wanted = "a list of tools, each an object";
     let tools: Option<Many<json::Object<'_>>> = json::read(raw, "tools", wanted)?;
     let has = |it: &json::Object<'_>| {
-        let functions = request::either(it, "functionDeclarations");
+        let functions = members::either(it, "functionDeclarations");
         functions.is_some_and(|it| it.get() != "[]")
     };
     Ok(tools.is_some_and(|it| it.0.iter().any(has)))
@@ -85,11 +87,11 @@ fn has_functions(raw: &RawObject) -> Result<bool> {
 
 /// Whether the answer must have another form than plain text.
 fn has_format(raw: &RawObject) -> Result<bool> {
-    let name = request::spelled(raw, "generationConfig");
+    let name = members::spelled(raw, "generationConfig");
     let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;
     let config = config.unwrap_or_default();
-    let kind = request::either(&config, "responseMimeType").map_or("", RawValue::get);
+    let kind = members::either(&config, "responseMimeType").map_or("", RawValue::get);
     let schemas = ["responseSchema", "responseJsonSchema"];
     Ok(!matches!(kind, "" | "\"text/plain\"")
-        || schemas.iter().any(|it| request::either(&config, it).is_some()))
+        || schemas.iter().any(|it| members::either(&config, it).is_some()))
 }

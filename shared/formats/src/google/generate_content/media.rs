@@ -42,7 +42,7 @@ fn is_video_page(url: &str) -> bool {
 
 /// Media as a provider of this format takes it.
 #[derive(Debug)]
-pub(super) enum Taken<'a> {
+pub(super) enum EncodedMedia<'a> {
     /// Base64 and its type.
     Inline(&'a str, String),
     /// An address, and its type where that is known.
@@ -52,22 +52,22 @@ pub(super) enum Taken<'a> {
 }
 
 /// How a provider takes media. `old` ones do not fetch anything from the web.
-pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken<'a>> {
+pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<EncodedMedia<'a>> {
     let named = media.media_type.clone();
     Ok(match &media.source {
-        MediaSource::Text(text) => Taken::Text(text),
+        MediaSource::Text(text) => EncodedMedia::Text(text),
         MediaSource::Base64(data) => {
-            let kind = named.or_else(|| sniffed(data).map(str::to_owned));
+            let kind = named.or_else(|| media_type_of_bytes(data).map(str::to_owned));
             let kind = kind.ok_or_else(|| {
                 refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
             })?;
-            Taken::Inline(data, kind)
+            EncodedMedia::Inline(data, kind)
         }
         MediaSource::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
-            Taken::Uri(id.clone(), named)
+            EncodedMedia::Uri(id.clone(), named)
         }
         MediaSource::Id(id) if id.starts_with("files/") => {
-            Taken::Uri(format!("{FILES}v1beta/{id}"), named)
+            EncodedMedia::Uri(format!("{FILES}v1beta/{id}"), named)
         }
         MediaSource::Id(_) => {
             return Err(refused(
@@ -82,8 +82,8 @@ pub(super) fn taken<'a>(media: &'a Media, path: &str, old: bool) -> Result<Taken
             ));
         }
         MediaSource::Url(url) => {
-            let kind = named.or_else(|| by_ending(url).map(str::to_owned));
-            Taken::Uri(url.clone(), kind)
+            let kind = named.or_else(|| media_type_of_path(url).map(str::to_owned));
+            EncodedMedia::Uri(url.clone(), kind)
         }
     })
 }
@@ -95,7 +95,7 @@ fn refused(path: &str, message: &str) -> Error {
 }
 
 /// What bytes are, by how they begin.
-fn sniffed(base64: &str) -> Option<&'static str> {
+fn media_type_of_bytes(base64: &str) -> Option<&'static str> {
     let head = signature::decoded(base64.get(..24)?)?;
     Some(match head.as_slice() {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
@@ -115,7 +115,7 @@ fn sniffed(base64: &str) -> Option<&'static str> {
 }
 
 /// What an address holds, by how its path ends.
-fn by_ending(url: &str) -> Option<&'static str> {
+fn media_type_of_path(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next()?;
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
     Some(match ending.to_ascii_lowercase().as_str() {
@@ -152,30 +152,30 @@ mod tests {
     fn bytes_without_a_type_are_looked_at() {
         let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ";
         let media = of(MediaSource::Base64(png.to_owned()));
-        let taken = taken(&media, "x", false).unwrap();
-        assert!(matches!(taken, Taken::Inline(_, kind) if kind == "image/png"));
+        let taken = encode(&media, "x", false).unwrap();
+        assert!(matches!(taken, EncodedMedia::Inline(_, kind) if kind == "image/png"));
         let unknown = of(MediaSource::Base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()));
-        let error = super::taken(&unknown, "a.b", false).unwrap_err();
+        let error = super::encode(&unknown, "a.b", false).unwrap_err();
         assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::Unsupported, Some("a.b")));
     }
 
     #[test]
     fn an_address_on_the_web_is_for_models_that_fetch_it() {
         let media = of(MediaSource::Url("https://example.com/a.PNG?x=1".to_owned()));
-        let found = taken(&media, "x", false).unwrap();
-        assert!(matches!(found, Taken::Uri(_, Some(kind)) if kind == "image/png"));
-        assert!(taken(&media, "x", true).is_err());
+        let found = encode(&media, "x", false).unwrap();
+        assert!(matches!(found, EncodedMedia::Uri(_, Some(kind)) if kind == "image/png"));
+        assert!(encode(&media, "x", true).is_err());
         let video = of(MediaSource::Url("https://youtu.be/abc".to_owned()));
-        assert!(matches!(taken(&video, "x", true), Ok(Taken::Uri(_, None))));
+        assert!(matches!(encode(&video, "x", true), Ok(EncodedMedia::Uri(_, None))));
     }
 
     #[test]
     fn a_file_of_another_provider_is_not_here() {
         let media = of(MediaSource::Id("file-abc".to_owned()));
-        assert_eq!(taken(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
+        assert_eq!(encode(&media, "x", false).unwrap_err().kind, ErrorKind::Unsupported);
         let media = of(MediaSource::Id("files/abc".to_owned()));
         assert!(
-            matches!(taken(&media, "x", false), Ok(Taken::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))
+            matches!(encode(&media, "x", false), Ok(EncodedMedia::Uri(uri, _)) if uri.ends_with("v1beta/files/abc"))
         );
     }
 }

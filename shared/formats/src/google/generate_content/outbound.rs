@@ -5,7 +5,10 @@ use canonical::{
     CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
 };
 
-use super::{FORMAT, Gemini, encode, forward, media, model, pieces, reader::Reader, wire};
+use super::{
+    FORMAT, Gemini, media, quirks::models, request_encode, request_passthrough, response_decode,
+    stream_decode::Decoder, wire,
+};
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
     StreamDecoder, bound, error_body, json, tool_names,
@@ -21,7 +24,7 @@ impl Outbound for Gemini {
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        forward::forward(&request.raw, target)
+        request_passthrough::passthrough(&request.raw, target)
     }
 
     fn encode(
@@ -30,12 +33,13 @@ impl Outbound for Gemini {
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let body = encode::body(canonical.conversation()?, target.model, &mut dropped)?;
+        let body =
+            request_encode::encode_body(canonical.conversation()?, target.model, &mut dropped)?;
         Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, model: &str) -> bool {
-        media::accepts_url(url, model::family(model) == model::Family::Old)
+        media::accepts_url(url, models::family(model) == models::Family::Old)
     }
 
     fn accepts_tool_name(&self, name: &str) -> bool {
@@ -47,7 +51,7 @@ impl Outbound for Gemini {
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // Judges what a client of this format gets as well: a failed answer is none.
-        let answer = pieces::answer(wire, &body)?;
+        let answer = response_decode::decode(wire, &body)?;
         let body = match reading.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Chat(answer),
@@ -56,7 +60,7 @@ impl Outbound for Gemini {
     }
 
     fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(Reader::new(reading.mode), reading.mode)
+        bound::reader(Decoder::new(reading.mode), reading.mode)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

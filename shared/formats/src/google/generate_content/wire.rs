@@ -3,6 +3,9 @@
 //! Readers are lenient: an unknown field is nobody's fault. What only a client of another format
 //! needs stays text until it is asked for.
 
+pub(super) mod members;
+pub(super) mod parts;
+
 use canonical::{Error, ErrorKind, FinishReason, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;

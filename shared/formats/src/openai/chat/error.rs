@@ -43,9 +43,7 @@ fn type_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidRequest
         | ErrorKind::Unsupported
-        | ErrorKind::InvalidSignature
-        | ErrorKind::RejectedParam
-        | ErrorKind::UnsupportedBeta
+        | ErrorKind::Rejected
         | ErrorKind::ContextLength
         | ErrorKind::UnknownModel
         | ErrorKind::UnknownPath

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
 use serde::Deserialize;
 
-use super::{FORMAT, OpenAiChat, answer, error, metadata::with_metadata, writer::Writer};
+use super::{
+    FORMAT, OpenAiChat, error, metadata::with_metadata, response_encode,
+    stream_encode::ChatStreamEncoder,
+};
 use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
 
 #[derive(Deserialize)]
@@ -47,7 +50,7 @@ impl Inbound for OpenAiChat {
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
         let raw = match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(answer) => answer::write(answer, response, summary).into(),
+            ResponseBody::Chat(chat) => response_encode::encode(chat, response, summary).into(),
             // Neither is an answer to what this format asks.
             ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         };
@@ -57,7 +60,7 @@ impl Inbound for OpenAiChat {
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Writer::new(request))
+        Box::new(ChatStreamEncoder::new(request))
     }
 
     fn unsupported_content(&self) -> &'static [ContentKind] {

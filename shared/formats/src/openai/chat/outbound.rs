@@ -6,11 +6,12 @@ use canonical::{
 };
 
 use super::{
-    FORMAT, OpenAiChat, answer, encode, forward, pieces::PieceReader, reader::Reader, wire,
+    FORMAT, OpenAiChat, request_encode, request_passthrough, response_decode, response_passthrough,
+    stream_decode::ChunkDecoder, stream_passthrough::PassthroughDecoder, wire,
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound::Bounded, error_body, json,
+    StreamDecoder, bound::Bounded, error_body,
 };
 
 impl Outbound for OpenAiChat {
@@ -23,7 +24,7 @@ impl Outbound for OpenAiChat {
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        forward::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
@@ -31,47 +32,39 @@ impl Outbound for OpenAiChat {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::encode(canonical.conversation()?, target)
+        request_encode::encode(canonical.conversation()?, target)
     }
 
     fn accepts_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 
-    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        let answer: wire::ChatResponse<'_> = serde_json::from_slice(&body).map_err(not_one)?;
-        if let Some(error) = answer.error {
-            return Err(error_body::inside_success(error));
-        }
-        let choices = answer.choices.unwrap_or_default();
-        if choices.count == 0 {
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        let summary: wire::ResponseSummary<'_> =
+            serde_json::from_slice(&body).map_err(response_decode::not_a_response)?;
+        wire::check(&summary, &body)?;
+        if summary.choices.as_ref().is_none_or(|it| it.count == 0) {
             return Err(Error::new(ErrorKind::Upstream, "it answered without any choice"));
         }
-        if choices.failed {
-            return Err(Error::new(ErrorKind::Upstream, "it gave up: finish reason `error`"));
-        }
-        let usage = answer.usage.and_then(wire::usage);
-        let body = match reading.mode {
-            DecodeMode::Passthrough => ResponseBody::Raw(body),
-            DecodeMode::Translate => ResponseBody::Chat(answer::read(&body).map_err(not_one)?),
+        let usage = summary.usage.and_then(wire::usage);
+        let body = match options.mode {
+            DecodeMode::Passthrough => {
+                let body = response_passthrough::passthrough(&body, &summary)?;
+                ResponseBody::Raw(body)
+            }
+            DecodeMode::Translate => ResponseBody::Chat(response_decode::decode(&body)?),
         };
         Ok(GatewayResponse { body, usage })
     }
 
-    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        match reading.mode {
-            DecodeMode::Passthrough => Box::new(Reader::new(reading.end)),
-            DecodeMode::Translate => Box::new(Bounded::new(PieceReader::new(reading.end))),
+    fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
+        match options.mode {
+            DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(options.end)),
+            DecodeMode::Translate => Box::new(Bounded::new(ChunkDecoder::new(options.end))),
         }
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
         error_body::from_status(status, body)
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
-fn not_one(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a chat completion")
-        .caused_by(json::unquoted(&error))
 }

@@ -1,111 +1,210 @@
-//! What travels, as far as the gateway looks at it.
+//! What responses and chunks amount to, and usage both ways.
 //!
-//! Readers are lenient: an unknown field is nobody's fault, and a field of an unknown shape is
-//! only a fault where its meaning decides something.
+//! Decoding is lenient: a member that is unknown or of an odd shape is an error only where it decides
+//! how the response goes on.
 
 use std::{borrow::Cow, fmt};
 
-use canonical::Usage;
+use canonical::{Result, Usage};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::bound::tokens;
+use super::{finish_reason, response_decode};
+use crate::{bound::tokens, error_body, surrogates};
 
-/// A whole answer, or one chunk of a stream: they share these members.
-#[derive(Debug, Deserialize)]
-pub(super) struct ChatResponse<'a> {
-    #[serde(default)]
-    pub(super) choices: Option<Choices>,
-    #[serde(borrow, default)]
+/// A whole response or one chunk of a stream, as far as both decide how the response goes on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ResponseSummary<'a> {
+    #[serde(borrow)]
+    pub(super) choices: Option<ChoicesSummary<'a>>,
+    #[serde(borrow)]
     pub(super) usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    /// Members of errors that have no `error` around them.
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    msg: Option<&'a RawValue>,
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    errors: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error_msg: Option<&'a RawValue>,
 }
 
-/// What the choices of an answer amount to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Choices {
+impl ResponseSummary<'_> {
+    /// Whether this is an error object without an `error` around it, such as vLLM's and `FastAPI`'s.
+    fn is_bare_error(&self) -> bool {
+        let names_error = |it: Option<&RawValue>| it.is_some_and(|it| it.get().contains("rror"));
+        let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
+        self.choices.is_none()
+            && self.usage.is_none()
+            && (names_error(self.object)
+                || names_error(self.kind)
+                || has_message.iter().any(Option::is_some))
+    }
+}
+
+/// Refuses a response or a chunk that is an error, or whose choice was cut. `json` is its text.
+pub(super) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
+    let choices = summary.choices.as_ref();
+    // Some send an empty error with every chunk.
+    let is_error = |it: &&RawValue| !matches!(it.get(), "{}" | "\"\"" | "false");
+    let error = summary.error.or(choices.and_then(|it| it.error)).filter(is_error);
+    if let Some(error) = error {
+        return Err(error_body::inside_success(error));
+    }
+    if summary.is_bare_error() {
+        return Err(error_body::from_event(json));
+    }
+    match choices.and_then(|it| it.cut.as_deref()) {
+        Some(reason) => Err(finish_reason::cut(reason)),
+        None => Ok(()),
+    }
+}
+
+/// What the choices of a response or a chunk amount to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChoicesSummary<'a> {
     /// How many there are.
     pub(super) count: usize,
     /// Whether one holds something that a client could use.
-    pub(super) content: bool,
+    pub(super) has_content: bool,
     /// Whether one says why it ends.
-    pub(super) finish: bool,
-    /// Whether one ends because the provider failed.
-    pub(super) failed: bool,
+    pub(super) has_finished: bool,
+    /// Whether one holds tool calls.
+    pub(super) has_calls: bool,
+    /// Whether one is of a shape that OpenAI's SDKs do not expect.
+    pub(super) is_odd: bool,
+    /// The finish reason of one that was cut.
+    cut: Option<String>,
+    /// The error that one of them holds.
+    error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(default)]
-    delta: Option<WireDelta>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Cow<'a, str>>,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChoiceSummary<'a> {
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
+    delta: Option<MessageSummary>,
+    message: Option<MessageSummary>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
-/// Whether a delta holds more than a role.
-struct WireDelta {
-    content: bool,
+/// What the members of a message or a delta amount to, but for its role.
+#[derive(Clone, Copy, Default)]
+struct MessageSummary {
+    has_content: bool,
+    has_calls: bool,
+    is_odd: bool,
 }
 
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+impl<'a> ChoicesSummary<'a> {
+    fn add(&mut self, choice: &ChoiceSummary<'a>) {
+        self.count += 1;
+        let message = choice.delta.or(choice.message);
+        let lacks_members = choice.index.is_none() || message.is_none();
+        let MessageSummary { has_content, has_calls, is_odd } = message.unwrap_or_default();
+        self.has_content |= has_content;
+        self.has_calls |= has_calls;
+        self.is_odd |= is_odd || lacks_members;
+        self.error = self.error.or(choice.error);
+
+        // Some write an empty reason where others write null.
+        let reason = response_decode::text(choice.finish_reason);
+        self.has_finished |= !reason.is_empty();
+        self.is_odd |= choice.finish_reason.is_some() && reason.is_empty();
+        if finish_reason::is_cut(&reason) {
+            self.cut = Some(reason);
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ChoicesSummary<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
         struct Fold;
         impl<'de> Visitor<'de> for Fold {
-            type Value = Choices;
+            type Value = ChoicesSummary<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of choices")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
-                let mut sum = Choices::default();
-                while let Some(choice) = list.next_element::<Choice<'de>>()? {
-                    sum.count += 1;
-                    sum.content |= choice.delta.is_some_and(|it| it.content);
-                    // Some write an empty reason where others write null.
-                    let reason = choice.finish_reason.as_deref().filter(|it| !it.is_empty());
-                    sum.finish |= reason.is_some();
-                    sum.failed |= reason == Some("error");
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut summary = ChoicesSummary::default();
+                while let Some(choice) = list.next_element::<ChoiceSummary<'de>>()? {
+                    summary.add(&choice);
                 }
-                Ok(sum)
+                Ok(summary)
             }
         }
         json.deserialize_seq(Fold)
     }
 }
 
-impl<'de> Deserialize<'de> for WireDelta {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+impl<'de> Deserialize<'de> for MessageSummary {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
         struct Fold;
         impl<'de> Visitor<'de> for Fold {
-            type Value = WireDelta;
+            type Value = MessageSummary;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a delta")
+                f.write_str("a message or a delta")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WireDelta, A::Error> {
-                let mut content = false;
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut summary = MessageSummary::default();
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     if key == "role" {
                         map.next_value::<IgnoredAny>()?;
-                        continue;
+                    } else {
+                        summary.add(&key, map.next_value::<&RawValue>()?.get());
                     }
-                    let value = map.next_value::<&RawValue>()?.get();
-                    content |= !matches!(value, "null" | "\"\"" | "[]" | "{}");
                 }
-                Ok(WireDelta { content })
+                Ok(summary)
             }
         }
         json.deserialize_map(Fold)
     }
 }
 
-/// What a provider says about tokens.
+impl MessageSummary {
+    fn add(&mut self, key: &str, value: &str) {
+        if matches!(value, "null" | "\"\"" | "[]" | "{}") {
+            return;
+        }
+        self.has_content = true;
+        match key {
+            "tool_calls" => self.has_calls = true,
+            "content" | "refusal" | "reasoning_content" | "reasoning" => {
+                self.is_odd |= !value.starts_with('"') || surrogates::may_have_any(value);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Usage as providers write it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireUsage {
@@ -114,7 +213,7 @@ struct WireUsage {
     total_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's word for cached tokens.
+    /// Cached tokens at DeepSeek.
     prompt_cache_hit_tokens: Option<u64>,
 }
 
@@ -122,7 +221,7 @@ struct WireUsage {
 #[serde(default)]
 struct PromptDetails {
     cached_tokens: Option<u64>,
-    /// OpenRouter's word for tokens written to a cache.
+    /// Tokens written to a cache, at OpenRouter.
     cache_write_tokens: Option<u64>,
     audio_tokens: Option<u64>,
 }
@@ -134,7 +233,7 @@ struct CompletionDetails {
     audio_tokens: Option<u64>,
 }
 
-/// Reads a usage object into disjoint classes; none when it says nothing.
+/// Decodes a usage object into classes that do not overlap; none when the object says nothing.
 pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let wire: WireUsage = serde_json::from_str::<Option<_>>(json.get()).ok()??;
     if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
@@ -164,7 +263,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     })
 }
 
-/// What was consumed, in OpenAI's overlapping counts.
+/// Usage in OpenAI's overlapping counts.
 #[derive(Debug, Serialize)]
 pub(crate) struct UsageJson {
     prompt_tokens: u64,
@@ -193,8 +292,8 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Writes usage in OpenAI's counts, where the total holds its details.
-pub(crate) fn written(usage: &Usage) -> UsageJson {
+/// Usage in OpenAI's counts, where the total holds its details.
+pub(crate) fn encode_usage(usage: &Usage) -> UsageJson {
     let (prompt_tokens, completion_tokens) = (usage.all_input(), usage.all_output());
     UsageJson {
         prompt_tokens,

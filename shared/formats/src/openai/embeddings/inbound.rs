@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
 
-use super::{FORMAT, OpenAiEmbeddings, understand, wire};
+use super::{FORMAT, OpenAiEmbeddings, request_decode, wire};
 use crate::{
     Format, GatewayRequest, Inbound, StreamEncoder, json, openai::chat::OpenAiChat,
     unstreamed::NoWriter,
@@ -16,7 +16,7 @@ impl Inbound for OpenAiEmbeddings {
 
     fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
-        understand::check(&raw)?;
+        request_decode::check(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
         let mut request = GatewayRequest::new(&FORMAT, Task::Embed, raw);
         request.model = model.filter(|it| !it.is_empty());

@@ -7,7 +7,7 @@ use canonical::{CallSummary, ContentKind, Error, GatewayResponse, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{FORMAT, OpenAiResponses, answer, writer::Writer};
+use super::{FORMAT, OpenAiResponses, response_encode, stream_encode::EventEncoder};
 use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json, openai::chat};
 
 /// What asks for a memory, and what to do without one.
@@ -55,11 +55,11 @@ impl Inbound for OpenAiResponses {
     }
 
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        answer::write(response, summary)
+        response_encode::encode(response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Writer::new(request))
+        Box::new(EventEncoder::new(request))
     }
 
     fn unsupported_content(&self) -> &'static [ContentKind] {

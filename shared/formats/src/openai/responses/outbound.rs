@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Error, GatewayResponse, Result};
 
-use super::{FORMAT, OpenAiResponses, answer, encode, forward, reader::Reader};
+use super::{
+    FORMAT, OpenAiResponses, request_encode, request_passthrough, response_decode,
+    stream_decode::EventDecoder,
+};
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder, bound,
     error_body,
@@ -19,7 +22,7 @@ impl Outbound for OpenAiResponses {
         request: &GatewayRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        forward::forward(request, target)
+        request_passthrough::passthrough(request, target)
     }
 
     fn encode(
@@ -27,15 +30,15 @@ impl Outbound for OpenAiResponses {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        encode::encode(canonical.conversation()?, target)
+        request_encode::encode(canonical.conversation()?, target)
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        answer::read(body, reading.mode)
+        response_decode::decode(body, reading.mode)
     }
 
     fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(Reader::new(reading.mode), reading.mode)
+        bound::reader(EventDecoder::new(reading.mode), reading.mode)
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {

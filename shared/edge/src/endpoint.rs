@@ -1,0 +1,103 @@
+//! What an endpoint is: one value that the front, the server, the template and their tests read.
+//!
+//! Which endpoints there are stands in `endpoints`; how a request finds its endpoint in `router`.
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use canonical::Result;
+use formats::Inbound;
+use http::{Method, Response};
+
+use crate::{access::Role, api::Api, body::Body, front::Exchange};
+
+/// One endpoint of the gateway.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The Lambda function that serves the endpoint: a folder under `functions/`.
+    pub function: &'static str,
+    /// The method that the endpoint takes. An endpoint with `GET` takes `HEAD` too.
+    pub method: Method,
+    /// The paths of the endpoint. `{*id}` stands for the rest of a path, slashes included; a segment
+    /// `/v1` may be left out by clients.
+    pub paths: &'static [&'static str],
+    /// Who may call the endpoint.
+    pub access: Access,
+    /// The API in whose format errors are written.
+    pub errors: ErrorFormat,
+    /// How large a request's body may be.
+    pub body: BodyLimit,
+    /// How long a call may take.
+    pub timeout: TimeoutClass,
+    /// What answers.
+    pub(crate) handler: Handler,
+}
+
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone, without a key.
+    Open,
+    /// Clients with a key of the gateway.
+    Client,
+    /// Operators of at least this role, by HTTP Basic authentication.
+    Operator(Role),
+}
+
+/// The API in whose format an endpoint's errors are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// The API that the path belongs to.
+    Of(Api),
+    /// The API whose SDK sent the request, where several APIs share the path.
+    OfClient,
+}
+
+/// How large the body of a request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// No body is read.
+    None,
+    /// The limit of the process: 10 MB on a server, what an event holds in Lambda.
+    Request,
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutClass {
+    /// As long as the configuration lets a route take; the gateway keeps the time.
+    Route,
+    /// Ten seconds, for what asks no provider.
+    Short,
+}
+
+impl TimeoutClass {
+    /// The time after which the front gives up; none where the gateway keeps the time.
+    pub(crate) fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Route => None,
+            Self::Short => Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// A response that is still being made.
+pub(crate) type HandlerFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>>;
+
+/// What answers the requests of an endpoint. An error is written by the front.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// A call to a model, in one format.
+    Model(&'static dyn Inbound),
+    /// A function of its own.
+    Function(for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>),
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Function(_) => f.write_str("Function"),
+        }
+    }
+}

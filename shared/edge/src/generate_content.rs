@@ -1,0 +1,41 @@
+//! Endpoints that name the model and its method in their path, as Google's do.
+
+use canonical::{Error, ErrorKind, Result};
+use formats::{
+    Inbound,
+    google::generate_content::{Gemini, GeminiCount},
+};
+use http::Uri;
+
+use crate::{
+    endpoint::HandlerFuture,
+    front::Exchange,
+    model_call::{self, Dictated, PathFields},
+    request::query_value,
+    router::no_such_model_method,
+};
+
+/// Answers a call of a model's method: `{model}:{method}` stands at the end of the path.
+pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
+    Box::pin(async move {
+        let id = exchange.id.clone().unwrap_or_default();
+        let dictated = dictated_by_path(&id, exchange.request.uri())?;
+        model_call::respond(exchange, dictated).await
+    })
+}
+
+fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
+    let (model, method) = id.rsplit_once(':').unwrap_or((id, ""));
+    let (format, stream): (&'static dyn Inbound, _) = match method {
+        "generateContent" => (&Gemini, false),
+        "streamGenerateContent" => (&Gemini, true),
+        "countTokens" => (&GeminiCount, false),
+        "embedContent" | "batchEmbedContents" => {
+            let message = "Embeddings are not served in this format; use POST /v1/embeddings.";
+            return Err(Error::new(ErrorKind::UnknownPath, message));
+        }
+        _ => return Err(no_such_model_method(uri.path())),
+    };
+    let alt = query_value(uri, "alt").or_else(|| query_value(uri, "$alt"));
+    Ok(Dictated { format, path: Some(PathFields { model: model.to_owned(), stream, alt }) })
+}

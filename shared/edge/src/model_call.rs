@@ -1,0 +1,135 @@
+//! Calls to models: a request in one format, from its headers and body to the gateway and back.
+
+use std::sync::Arc;
+
+use canonical::{Error, Result};
+use formats::Inbound;
+use formats::{Framing, GatewayRequest};
+use gateway::Call;
+use http::{HeaderMap, Response};
+
+use crate::{
+    body::Body,
+    front::Exchange,
+    request, request_body,
+    response_stream::{self, ClientWriter},
+    text::MAX_NAME_CHARS,
+};
+
+/// How many bytes are buffered between the provider and the client of one call.
+const STREAM_BUFFER_BYTES: usize = 128 * 1024;
+
+/// What is known of a request before its body is read.
+pub(crate) struct Dictated {
+    /// The format of the body and of the response.
+    pub(crate) format: &'static dyn Inbound,
+    /// What the path says, where other APIs say it in the body.
+    pub(crate) path: Option<PathFields>,
+}
+
+/// What a path says of a request.
+pub(crate) struct PathFields {
+    /// The model; empty where the client leaves the choice to the gateway.
+    pub(crate) model: String,
+    /// Whether the response is a stream.
+    pub(crate) stream: bool,
+    /// The `alt` parameter: how a stream's elements are framed.
+    pub(crate) alt: Option<String>,
+}
+
+impl From<&'static dyn Inbound> for Dictated {
+    fn from(format: &'static dyn Inbound) -> Self {
+        Self { format, path: None }
+    }
+}
+
+impl PathFields {
+    fn apply(self, request: &mut GatewayRequest) -> Result<()> {
+        request.model = Some(self.model).filter(|model| !model.is_empty());
+        request.stream = self.stream;
+        // Google's own clients add options behind a semicolon.
+        let alt = self.alt.as_deref().map(|alt| alt.split(';').next().unwrap_or_default());
+        request.framing = match alt {
+            Some("sse") => Framing::Events,
+            None | Some("json") => Framing::Array,
+            Some(_) => return Err(Error::invalid("alt", "`alt` must be `sse` or `json`.")),
+        };
+        Ok(())
+    }
+}
+
+/// Reads a request and answers with what the gateway gives.
+pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
+    let format = dictated.format;
+    if let Some(record) = &mut exchange.record {
+        record.format = format.format().name;
+    }
+    let headers = exchange.request.headers();
+    let only_provider = request::only_provider(headers)?;
+    let strict = request::flag(headers, "x-gateway-strict")?;
+    let passed = passed_headers(format, headers)?;
+
+    let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
+    let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
+    let body = request_body::read(&mut exchange.request, limits, memory).await?;
+    let mut request = format.decode(body)?;
+    request.arrived = exchange.arrival.clock.arrived;
+    request.headers = passed;
+    if let Some(path) = dictated.path {
+        path.apply(&mut request)?;
+    }
+    check_model(&request)?;
+
+    let snapshot = exchange.snapshot()?.clone();
+    let Some(mut record) = exchange.record.take() else {
+        return Err(crate::response::internal_error());
+    };
+    record.asked.clone_from(&request.model);
+    record.stream = request.stream;
+    let client = ClientWriter {
+        format,
+        framing: request.stream.then_some(request.framing),
+        request_id: exchange.arrival.request_id.clone(),
+        writer: format.stream_encoder(&request),
+        _buffers: buffers,
+    };
+    let call = Call {
+        request,
+        only_provider,
+        strict,
+        snapshot,
+        clock: exchange.arrival.clock,
+        platform_deadline: exchange.arrival.platform_deadline,
+        record,
+    };
+    response_stream::respond(Arc::clone(&exchange.app), client, call).await
+}
+
+/// Refuses a name that no model can have, before it gets into logs and messages.
+fn check_model(request: &GatewayRequest) -> Result<()> {
+    let model = request.model.as_deref().unwrap_or_default();
+    if model.chars().nth(MAX_NAME_CHARS).is_some() {
+        let message = format!("`model` must have at most {MAX_NAME_CHARS} characters.");
+        return Err(Error::invalid("model", message));
+    }
+    Ok(())
+}
+
+/// The headers that a provider of the same format gets too. One that came in several lines is one.
+fn passed_headers(
+    format: &dyn Inbound,
+    headers: &HeaderMap,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut passed = vec![];
+    for name in format.passthrough_headers() {
+        let lines = headers.get_all(*name).iter().map(|line| line.to_str());
+        let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
+            let message = format!("The header `{name}` must be plain text.");
+            Error::invalid(name, message).caused_by(error)
+        })?;
+        if !lines.is_empty() {
+            passed.push((*name, lines.join(",")));
+        }
+    }
+    Ok(passed)
+}

@@ -1,0 +1,349 @@
+//! From a call to its HTTP response: whole or streamed, at once or with keep-alives before it.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
+use formats::Framing;
+use formats::{Inbound, StreamEncoder};
+use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    body::{Body, GuardedBody, boxed},
+    front::App,
+    memory::Reservation,
+    response,
+    stopping::{Phase, Stopping, stopping_error},
+};
+
+/// White space, which may stand before any JSON.
+const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
+
+/// What writes a response to the client.
+pub(crate) struct ClientWriter {
+    pub(crate) format: &'static dyn Inbound,
+    /// How the elements of a stream are framed; none for a whole response.
+    pub(crate) framing: Option<Framing>,
+    pub(crate) request_id: String,
+    pub(crate) writer: Box<dyn StreamEncoder>,
+    /// The memory of the call's buffers, held until the response is over.
+    pub(crate) _buffers: Reservation,
+}
+
+/// A reply that is still being made.
+type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
+
+/// Answers a call.
+pub(crate) async fn respond(
+    app: Arc<App>,
+    client: ClientWriter,
+    call: Call,
+) -> Result<Response<Body>> {
+    let settings = app.keep_alive;
+    let framing = client.framing;
+    let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
+        return Ok(encode(app.gateway.answer(call).await?, client, &app));
+    };
+
+    let gateway = app.clone();
+    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.answer(call).await });
+    match tokio::time::timeout(silence, &mut pending).await {
+        Ok(reply) => Ok(encode(reply?, client, &app)),
+        Err(_) => {
+            let keep_alive = match framing {
+                Some(framing) => KeepAlive::stream(silence, client.format.keep_alive(framing)),
+                None => KeepAlive::whole(silence),
+            };
+            let state = State::Waiting(pending);
+            Ok(stream(ResponseStream::new(state, client, keep_alive, &app.stopping)))
+        }
+    }
+}
+
+/// The response to a call that succeeded before the first byte was sent.
+fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body> {
+    let mut headers = http::HeaderMap::with_capacity(16);
+    response::add_headers(&reply, client.format, &mut headers);
+    let mut response = match reply.body {
+        GatewayReplyBody::Whole(response, summary) => {
+            response::json(StatusCode::OK, client.format.encode(&response, &summary))
+        }
+        GatewayReplyBody::Stream(events) => {
+            let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
+            let silence = app.keep_alive.stream;
+            let keep_alive =
+                silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
+            let state = State::Streaming(events);
+            stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
+        }
+    };
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn stream(stream: ResponseStream) -> Response<Body> {
+    let framing = stream.client.framing;
+    let mut response = response::json_body(StatusCode::OK, stream.into_body());
+    let headers = response.headers_mut();
+    if framing == Some(Framing::Events) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    }
+    if framing.is_some() {
+        // nginx and others hold streams back unless told not to.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    }
+    response
+}
+
+/// What fills silence, and how often.
+struct KeepAlive {
+    every: Option<Duration>,
+    bytes: Bytes,
+    /// Whether the first one is due at once: it commits the status.
+    due: bool,
+}
+
+impl KeepAlive {
+    const NONE: Self = Self { every: None, bytes: Bytes::new(), due: false };
+
+    fn stream(every: Duration, bytes: &'static [u8]) -> Self {
+        Self { every: Some(every), bytes: Bytes::from_static(bytes), due: false }
+    }
+
+    fn whole(every: Duration) -> Self {
+        let every = Some(every.min(Duration::from_secs(15)));
+        Self { every, bytes: JSON_KEEP_ALIVE, due: true }
+    }
+}
+
+enum State {
+    /// There is no event yet, but the status is committed.
+    Waiting(PendingReply),
+    /// Events are written as they come.
+    Streaming(Box<MeteredStream>),
+    /// Everything is written; the provider's connection may still end.
+    Ending(Box<MeteredStream>),
+    /// Nothing more is sent.
+    Over,
+}
+
+/// A response while it is sent.
+struct ResponseStream {
+    state: State,
+    client: ClientWriter,
+    keep_alive: KeepAlive,
+    silence: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    /// The end of a server that stops, which no stream outlives.
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    out: BytesMut,
+    /// How many bytes of `out` are whole frames.
+    whole: usize,
+    /// What was dropped from the response so far.
+    dropped: Vec<ContentKind>,
+}
+
+impl ResponseStream {
+    fn new(
+        state: State,
+        client: ClientWriter,
+        mut keep_alive: KeepAlive,
+        stopping: &Stopping,
+    ) -> Self {
+        keep_alive.due |= matches!(state, State::Waiting(_));
+        let mut sending = Self {
+            silence: keep_alive.every.map(|it| Box::pin(tokio::time::sleep(it))),
+            state: State::Over,
+            client,
+            keep_alive,
+            deadline: None,
+            stopped: Box::pin(stopping.clone().reached(Phase::Ending)),
+            out: BytesMut::new(),
+            whole: 0,
+            dropped: vec![],
+        };
+        sending.enter(state);
+        sending
+    }
+
+    fn into_body(self) -> Body {
+        boxed(GuardedBody::new(self, Self::write_end))
+    }
+
+    /// Writes the end of a stream that cannot go on, in place of half a frame.
+    fn write_end(&mut self) -> Bytes {
+        self.out.truncate(self.whole);
+        self.fail(&response::internal_error());
+        self.out.split().freeze()
+    }
+
+    fn enter(&mut self, state: State) {
+        if let State::Streaming(events) = &state
+            && let Some(left) = events.time_left()
+        {
+            self.deadline = Some(Box::pin(tokio::time::sleep(left)));
+        }
+        self.state = state;
+    }
+
+    /// Takes one step. False when there is nothing to do for now.
+    fn advance(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.state {
+            State::Waiting(pending) => match pending.as_mut().poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(outcome) => self.begin(outcome),
+            },
+            State::Streaming(events) => match events.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(batch))) => self.write(batch),
+                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(None) => self.state = State::Over,
+            },
+            State::Ending(events) => match events.poll_next(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => self.state = State::Over,
+            },
+            State::Over => return false,
+        }
+        true
+    }
+
+    /// Begins a response that was waited for.
+    fn begin(&mut self, outcome: Result<GatewayReply>) {
+        match outcome.map(|it| it.body) {
+            Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
+            Ok(GatewayReplyBody::Whole(response, summary)) => {
+                self.out.extend_from_slice(&self.client.format.encode(&response, &summary));
+                self.state = State::Over;
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Names, once of each kind, what the client's format has no field for. The headers are sent.
+    fn name_dropped(&mut self, event: &StreamEvent) {
+        let EventBody::Delta(_, delta) = &event.body else { return };
+        let unsupported =
+            delta.content_kind().filter(|it| self.client.format.unsupported_content().contains(it));
+        if let (Some(extra), Some(Framing::Events)) = (unsupported, self.client.framing)
+            && !self.dropped.contains(&extra)
+        {
+            self.dropped.push(extra);
+            self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+        }
+    }
+
+    fn write(&mut self, batch: Vec<StreamEvent>) {
+        let mut ended = false;
+        for event in batch {
+            ended |= event.kind == EventKind::End;
+            self.name_dropped(&event);
+            self.client.writer.write(event, &mut self.out);
+            self.whole = self.out.len();
+        }
+        if !ended {
+            return;
+        }
+        if let State::Streaming(mut events) = std::mem::replace(&mut self.state, State::Over) {
+            self.client.writer.end(&events.finish(), &mut self.out);
+            self.state = State::Ending(events);
+        }
+    }
+
+    fn fail(&mut self, error: &Error) {
+        let ClientWriter { format, framing, request_id, writer, .. } = &mut self.client;
+        match framing {
+            Some(_) => writer.fail(error, request_id, &mut self.out),
+            None => self.out.extend_from_slice(&format.error(error, request_id)),
+        }
+        self.state = State::Over;
+    }
+
+    /// Ends a response that the platform, or the end of the server, is about to end.
+    fn end_when_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let error = if self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready()) {
+            let message = "The time for this request is over; the response is incomplete.";
+            Error::new(ErrorKind::Timeout, message)
+        } else if self.stopped.as_mut().poll(cx).is_ready() {
+            stopping_error()
+        } else {
+            return false;
+        };
+        match &mut self.state {
+            State::Streaming(events) => events.failed(&error),
+            State::Waiting(_) => {}
+            State::Ending(_) | State::Over => {
+                self.state = State::Over;
+                return true;
+            }
+        }
+        self.fail(&error);
+        true
+    }
+
+    /// Whether the silence has lasted long enough to be filled.
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        if std::mem::take(&mut self.keep_alive.due) {
+            return true;
+        }
+        !matches!(self.state, State::Ending(_))
+            && self.silence.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready())
+    }
+
+    fn frame(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let (Some(silence), Some(every)) = (&mut self.silence, self.keep_alive.every) {
+            silence.as_mut().reset(Instant::now() + every);
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+impl http_body::Body for ResponseStream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            let more = self.advance(cx);
+            if !self.out.is_empty() {
+                let bytes = self.out.split().freeze();
+                self.whole = 0;
+                return self.frame(bytes);
+            }
+            if more {
+                continue;
+            }
+            if matches!(self.state, State::Over) {
+                return Poll::Ready(None);
+            }
+            if self.end_when_late(cx) {
+                continue;
+            }
+            if self.is_silent(cx) {
+                let keep_alive = self.keep_alive.bytes.clone();
+                return self.frame(keep_alive);
+            }
+            return Poll::Pending;
+        }
+    }
+}
+
+impl fmt::Debug for ResponseStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseStream")
+    }
+}

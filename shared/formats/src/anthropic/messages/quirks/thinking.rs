@@ -1,0 +1,171 @@
+//! Whether and how a model is asked to think, and what must be left out for it.
+//!
+//! Rules, seen 2026-11 on platform.claude.com (*Thinking*, *Extended thinking*): a budget is at
+//! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a turn
+//! that is still calling tools must begin with its thought. Adaptive thinking has neither rule. No
+//! thinking goes with `temperature`, `top_k` or a `top_p` below 0.95. The newest models never stop
+//! thinking.
+
+use canonical::{Conversation, Effort, Field, Reasoning, Sampling, ToolChoice};
+
+use super::models::{EffortWords, Model, Sampling as Accepted, SwitchOff, Thinking as Way};
+use crate::{
+    anthropic::messages::wire::request::{Block, OutputConfig, Thinking, WireMessage},
+    lost_reasoning::{MessageShape, lost_reasoning},
+};
+
+/// The least budget that is accepted.
+const LEAST: u64 = 1024;
+/// The budget of a model that was told to decide for itself and cannot.
+const USUAL: u64 = 8192;
+/// What an answer may take where nobody knows the model's limit.
+pub(crate) const ANSWER: u64 = 8192;
+
+/// What is sent about thinking.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) max_tokens: u64,
+    pub(crate) thinking: Option<Thinking>,
+    pub(crate) output_config: Option<OutputConfig>,
+}
+
+/// Decides what is sent about thinking. `budget_forbidden` says whether something forbids a budget.
+pub(crate) fn plan(
+    conversation: &Conversation,
+    model: Model,
+    max_output: Option<u64>,
+    budget_forbidden: bool,
+    dropped: &mut Vec<Field>,
+) -> Plan {
+    let mut plan = Plan {
+        max_tokens: conversation.max_tokens.or(max_output).unwrap_or(ANSWER),
+        ..Plan::default()
+    };
+    let Some(reasoning) = &conversation.reasoning else {
+        return plan;
+    };
+    if reasoning.is_off() {
+        switch_off(model, &mut plan, dropped);
+        return plan;
+    }
+    match model.thinking {
+        Way::Never => dropped.push(Field::Reasoning),
+        Way::Adaptive => plan.thinking = Some(adaptive(reasoning)),
+        Way::Budget if budget_forbidden => dropped.push(Field::Reasoning),
+        Way::Budget => {
+            if conversation.max_tokens.or(max_output).is_none() {
+                plan.max_tokens += reasoning.as_budget().unwrap_or(USUAL);
+            }
+            plan.thinking = budget(reasoning, plan.max_tokens);
+            if plan.thinking.is_none() {
+                dropped.push(Field::Reasoning);
+            }
+        }
+    }
+    plan.output_config = effort(reasoning, model);
+    plan
+}
+
+fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
+    let kind = match model.off {
+        SwitchOff::Already => return,
+        SwitchOff::Disabled => "disabled",
+        SwitchOff::BetweenTools => {
+            dropped.push(Field::Reasoning);
+            "between_tools"
+        }
+        SwitchOff::Never => {
+            dropped.push(Field::Reasoning);
+            plan.output_config = Some(OutputConfig { effort: Some("low"), format: None });
+            return;
+        }
+    };
+    plan.thinking = Some(Thinking { kind, budget_tokens: None, display: None });
+}
+
+/// The newest models hide their thoughts unless they are asked for them.
+fn adaptive(reasoning: &Reasoning) -> Thinking {
+    let display = reasoning.visible.map(|it| if it { "summarized" } else { "omitted" });
+    Thinking { kind: "adaptive", budget_tokens: None, display }
+}
+
+/// Thinking with a budget, if there is room for one: what the client named may take all but a
+/// token, what a word stands for no more than half.
+fn budget(reasoning: &Reasoning, max_tokens: u64) -> Option<Thinking> {
+    let most = if reasoning.budget.is_some() {
+        max_tokens.saturating_sub(1)
+    } else {
+        (max_tokens / 2).max(LEAST).min(max_tokens.saturating_sub(1))
+    };
+    if most < LEAST {
+        return None;
+    }
+    let budget = reasoning.as_budget().unwrap_or(USUAL).clamp(LEAST, most);
+    let display = (reasoning.visible == Some(false)).then_some("omitted");
+    Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display })
+}
+
+fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
+    let word = match (model.effort, reasoning.as_effort()?) {
+        (EffortWords::None, _) | (_, Effort::None) => return None,
+        (_, Effort::Minimal | Effort::Low) => "low",
+        (_, Effort::Medium) => "medium",
+        (EffortWords::Max, Effort::Highest) => "max",
+        (_, Effort::High | Effort::Highest) => "high",
+    };
+    Some(OutputConfig { effort: Some(word), format: None })
+}
+
+/// Whether something forbids a budget: a forced tool, a beginning that the model is to continue, or
+/// a turn that is still calling tools and lost its thought.
+pub(crate) fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
+    is_forced(conversation)
+        || messages.last().is_some_and(|it| it.role == "assistant")
+        || lacks_reasoning(messages)
+}
+
+/// Whether a tool must be called.
+pub(crate) fn is_forced(conversation: &Conversation) -> bool {
+    match &conversation.tool_choice {
+        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among(_, true)) => true,
+        Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Among(_, false)) | None => false,
+    }
+}
+
+fn lacks_reasoning(messages: &[WireMessage<'_>]) -> bool {
+    lost_reasoning(messages.iter().map(|message| MessageShape {
+        is_assistant: message.role == "assistant",
+        begins_with_reasoning: message.content.first().is_some_and(Block::is_reasoning),
+        has_tool_result: message.content.iter().any(|it| matches!(it, Block::ToolResult { .. })),
+    }))
+}
+
+/// How tokens are chosen, as far as the model and its thinking allow. A value that is the model's
+/// own anyway is nothing lost.
+pub(crate) fn sampling(
+    sampling: &Sampling,
+    model: Model,
+    thinking: Option<Thinking>,
+    dropped: &mut Vec<Field>,
+) -> (Option<f64>, Option<f64>, Option<u64>) {
+    let on = thinking.is_some_and(|it| matches!(it.kind, "enabled" | "adaptive"));
+    let none = model.sampling == Accepted::None;
+    let (mut temperature, mut top_p, mut top_k) =
+        (sampling.temperature, sampling.top_p, sampling.top_k);
+    if temperature.is_some_and(|it| 1.0 < it) {
+        dropped.push(Field::Temperature);
+        temperature = Some(1.0);
+    }
+    if (on || none) && temperature.take().is_some_and(|it| it < 1.0) {
+        dropped.push(Field::Temperature);
+    }
+    if (on || none) && top_k.take().is_some() {
+        dropped.push(Field::TopK);
+    }
+    let allowed = |it: f64| !none && (!on || 0.95 <= it);
+    let beside = temperature.is_some() && model.sampling == Accepted::OneOf;
+    if top_p.is_some_and(|it| beside || !allowed(it)) && top_p.take().is_some_and(|it| it < 1.0) {
+        dropped.push(Field::TopP);
+    }
+    (temperature, top_p, top_k)
+}

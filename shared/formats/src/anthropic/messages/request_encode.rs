@@ -1,0 +1,306 @@
+//! What was said in another format, written for Anthropic.
+
+mod blocks;
+pub(crate) mod schema;
+
+use std::collections::HashSet;
+
+use canonical::{
+    Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Tool as Offer,
+    ToolChoice as Choice,
+};
+use serde_json::value::RawValue;
+
+use super::{
+    quirks::{
+        models::{self, Model},
+        thinking,
+    },
+    wire::request::{
+        Block, Body, JsonFormat, Metadata, OutputConfig, Tool, ToolChoice, WireMessage,
+    },
+};
+use crate::{
+    EncodeOptions, EncodedRequest,
+    alternating::{Alternating, Side, alternating, no_message},
+    json,
+};
+
+/// Writes a request for an answer.
+pub(super) fn encode_chat(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let (mut body, mut dropped) = encode_body(conversation, target)?;
+    body.stream = target.stream.then_some(true);
+    Ok(serialize(&body, &mut dropped))
+}
+
+/// Writes a request that only counts.
+pub(super) fn encode_count(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let (body, mut dropped) = encode_body(conversation, target)?;
+    let body = Body {
+        max_tokens: None,
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        stop_sequences: vec![],
+        metadata: None,
+        ..body
+    };
+    Ok(serialize(&body, &mut dropped))
+}
+
+fn serialize(body: &Body<'_>, dropped: &mut Vec<Field>) -> EncodedRequest {
+    dropped.sort_unstable();
+    dropped.dedup();
+    let body = json::written(body).into();
+    EncodedRequest { body, headers: vec![], dropped: std::mem::take(dropped) }
+}
+
+fn encode_body<'a>(
+    conversation: &'a Conversation,
+    target: &EncodeOptions<'a>,
+) -> Result<(Body<'a>, Vec<Field>)> {
+    let model = models::model(target.model);
+    let mut dropped = unsupported_fields(conversation);
+    let (system, messages) = messages(conversation, &mut dropped)?;
+    check_calls(&messages)?;
+    if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let budget_forbidden = thinking::forbids_budget(conversation, &messages);
+    let plan =
+        thinking::plan(conversation, model, target.max_output, budget_forbidden, &mut dropped);
+    let (temperature, top_p, top_k) =
+        thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
+    let format = format(conversation.response_format.as_ref(), model, &mut dropped)?;
+    let output_config = match format {
+        None => plan.output_config,
+        format => {
+            let effort = plan.output_config.and_then(|it| it.effort);
+            Some(OutputConfig { effort, format })
+        }
+    };
+    let tools = tools(conversation, model, &mut dropped)?;
+    let tool_choice =
+        if tools.is_empty() { None } else { tool_choice(conversation, model, &mut dropped) };
+    let body = Body {
+        model: target.model,
+        max_tokens: Some(plan.max_tokens),
+        system,
+        messages,
+        tools,
+        tool_choice,
+        thinking: plan.thinking,
+        output_config,
+        temperature,
+        top_p,
+        top_k,
+        stop_sequences: stop(conversation, &mut dropped),
+        metadata: conversation.user.as_deref().map(|user_id| Metadata { user_id }),
+        cache_control: conversation
+            .cache
+            .as_ref()
+            .map(|it| blocks::cache_control(it, &mut dropped)),
+        stream: None,
+    };
+    Ok((body, dropped))
+}
+
+/// What the format has no words for, whoever the model is.
+fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
+    let Conversation {
+        messages: turns,
+        tools: _,
+        tool_choice: _,
+        parallel_tool_calls: _,
+        response_format: _,
+        sampling,
+        max_tokens: _,
+        reasoning: _,
+        cache: _,
+        user: _,
+        metadata,
+        service_tier,
+        verbosity,
+        prompt_cache_key,
+        // Whoever asks for this reports it.
+        unmapped_fields: _,
+    } = conversation;
+    let canonical::Sampling {
+        temperature: _,
+        top_p: _,
+        top_k: _,
+        frequency_penalty,
+        presence_penalty,
+        seed,
+        stop: _,
+        n,
+    } = sampling;
+    let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
+    let lost = [
+        (turns.iter().any(|it| it.name.is_some()), Field::MessageName),
+        (weighs(frequency_penalty), Field::FrequencyPenalty),
+        (weighs(presence_penalty), Field::PresencePenalty),
+        (seed.is_some(), Field::Seed),
+        (n.is_some_and(|it| it != 1), Field::N),
+        (!metadata.is_empty(), Field::Metadata),
+        (service_tier.as_deref().is_some_and(|it| it != "auto"), Field::ServiceTier),
+        (verbosity.is_some(), Field::Verbosity),
+        (prompt_cache_key.is_some(), Field::PromptCacheKey),
+    ];
+    lost.into_iter().filter(|it| it.0).map(|it| it.1).collect()
+}
+
+/// The system's blocks and the sides' messages.
+type SystemAndMessages<'a> = (Vec<Block<'a>>, Vec<WireMessage<'a>>);
+
+fn messages<'a>(
+    conversation: &'a Conversation,
+    dropped: &mut Vec<Field>,
+) -> Result<SystemAndMessages<'a>> {
+    let Alternating { system: system_parts, messages: sides } = alternating(conversation);
+    let mut system = vec![];
+    for part in system_parts {
+        system.extend(blocks::system_block(part, dropped)?);
+    }
+    let mut messages: Vec<WireMessage<'a>> = Vec::with_capacity(sides.len());
+    for (side, parts) in sides {
+        let content = blocks::encode_blocks(side, &parts, dropped)?;
+        let role = if side == Side::User { "user" } else { "assistant" };
+        match messages.last_mut() {
+            _ if content.is_empty() => {}
+            Some(last) if last.role == role => last.content.extend(content),
+            _ => messages.push(WireMessage { role, content }),
+        }
+    }
+    if messages.is_empty() {
+        return Err(no_message());
+    }
+    // A beginning that the model continues must not end with white space.
+    if let Some(WireMessage { role: "assistant", content }) = messages.last_mut()
+        && let Some(Block::Text { text, .. }) = content.last_mut()
+    {
+        *text = text.trim_end();
+    }
+    Ok((system, messages))
+}
+
+/// Every result needs its call right before it, and every call its result right behind it.
+fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
+    let mut open: HashSet<&str> = HashSet::new();
+    for message in messages {
+        for block in &message.content {
+            let Block::ToolResult { tool_use_id, .. } = block else {
+                continue;
+            };
+            if !open.remove(tool_use_id.as_str()) {
+                let message = format!(
+                    "The result of the tool call `{tool_use_id}` has no such call in the turn before it."
+                );
+                return Err(Error::invalid("messages", message));
+            }
+        }
+        if let Some(id) = open.iter().min() {
+            let message =
+                format!("The tool call `{id}` has no result in the turn behind it; add one.");
+            return Err(Error::invalid("messages", message));
+        }
+        open.extend(message.content.iter().filter_map(|it| match it {
+            Block::ToolUse { id, .. } => Some(id.as_str()),
+            _ => None,
+        }));
+    }
+    Ok(())
+}
+
+fn format(
+    output: Option<&ResponseFormat>,
+    model: Model,
+    dropped: &mut Vec<Field>,
+) -> Result<Option<JsonFormat>> {
+    match output {
+        None | Some(ResponseFormat::Text) => Ok(None),
+        Some(ResponseFormat::Schema(schema)) if model.schemas => {
+            Ok(Some(JsonFormat { schema: schema::of_answer(schema, dropped)? }))
+        }
+        // There is no JSON without a schema here.
+        Some(ResponseFormat::Json | ResponseFormat::Schema(_)) => {
+            dropped.push(Field::ResponseFormat);
+            Ok(None)
+        }
+    }
+}
+
+/// The tools that may be called.
+fn tools<'a>(
+    conversation: &'a Conversation,
+    model: Model,
+    dropped: &mut Vec<Field>,
+) -> Result<Vec<Tool<'a>>> {
+    let names: Option<HashSet<&String>> = match &conversation.tool_choice {
+        Some(Choice::Among(names, _)) => Some(names.iter().collect()),
+        _ => None,
+    };
+    let among = |it: &&Offer| names.as_ref().is_none_or(|names| names.contains(&it.name));
+    conversation.tools.iter().filter(among).map(|it| tool(it, model, dropped)).collect()
+}
+
+fn tool<'a>(offer: &'a Offer, model: Model, dropped: &mut Vec<Field>) -> Result<Tool<'a>> {
+    let Offer { name, description, schema, strict, cache } = offer;
+    let wanted = *strict == Some(true);
+    if wanted && !model.schemas {
+        dropped.push(Field::ToolStrict);
+    }
+    let strict = wanted && model.schemas;
+    let input_schema: Box<RawValue> = schema::of_tool(schema.as_ref(), strict, dropped)?;
+    Ok(Tool {
+        name,
+        description: description.as_deref(),
+        input_schema,
+        strict: strict.then_some(true),
+        cache_control: cache.as_ref().map(|it| blocks::cache_control(it, dropped)),
+    })
+}
+
+fn tool_choice<'a>(
+    conversation: &'a Conversation,
+    model: Model,
+    dropped: &mut Vec<Field>,
+) -> Option<ToolChoice<'a>> {
+    let single = conversation.parallel_tool_calls == Some(false);
+    let disable_parallel_tool_use = single.then_some(true);
+    let (kind, name) = match &conversation.tool_choice {
+        None if !single => return None,
+        None | Some(Choice::Auto | Choice::Among(_, false)) => ("auto", None),
+        Some(Choice::None) => {
+            return Some(ToolChoice { kind: "none", name: None, disable_parallel_tool_use: None });
+        }
+        Some(Choice::Required | Choice::Named(_) | Choice::Among(_, true)) if !model.forced => {
+            dropped.push(Field::ToolChoice);
+            ("auto", None)
+        }
+        Some(Choice::Required | Choice::Among(_, true)) => ("any", None),
+        Some(Choice::Named(name)) => ("tool", Some(name.as_str())),
+    };
+    Some(ToolChoice { kind, name, disable_parallel_tool_use })
+}
+
+/// Texts that end the answer; white space alone is refused.
+fn stop<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Vec<&'a str> {
+    let all = &conversation.sampling.stop;
+    let kept: Vec<&str> =
+        all.iter().map(String::as_str).filter(|it| !it.trim().is_empty()).collect();
+    if kept.len() < all.len() {
+        dropped.push(Field::Stop);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;

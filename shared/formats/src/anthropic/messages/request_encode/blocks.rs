@@ -1,0 +1,294 @@
+//! What was said, as blocks of a request.
+
+use canonical::{
+    CacheBreakpoint, Content, Error, ErrorKind, Field, Media, MediaSource as Place, Part, Result,
+    ToolCall, ToolResult,
+};
+
+use crate::{
+    alternating::Side,
+    anthropic::messages::{
+        MAKER,
+        signature::{redacted, sanitize_id},
+        wire::request::{Block, CacheControl, Source},
+    },
+    arguments,
+};
+
+/// Pictures that are taken.
+const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
+/// How the base64 text of a document or picture begins that nobody named.
+const BEGINNINGS: &[(&str, &str)] = &[
+    ("JVBERi", "application/pdf"),
+    ("R0lGOD", "image/gif"),
+    ("/9j/", "image/jpeg"),
+    ("iVBORw", "image/png"),
+    ("UklGR", "image/webp"),
+];
+
+/// Writes what one side said.
+pub(crate) fn encode_blocks<'a>(
+    side: Side,
+    parts: &[&'a Part],
+    dropped: &mut Vec<Field>,
+) -> Result<Vec<Block<'a>>> {
+    let mut blocks = Vec::with_capacity(parts.len());
+    for part in parts {
+        blocks.extend(block(side, part, dropped)?);
+    }
+    Ok(blocks)
+}
+
+/// A text of the rules.
+pub(crate) fn system_block<'a>(
+    part: &'a Part,
+    dropped: &mut Vec<Field>,
+) -> Result<Option<Block<'a>>> {
+    match &part.content {
+        Content::Text(..) | Content::Refusal(_) => block(Side::User, part, dropped),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            "its system prompt takes text only; move the rest into a user's message",
+        )),
+    }
+}
+
+fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Block<'a>>> {
+    let cache_control = part.cache.as_ref().map(|it| cache_control(it, dropped));
+    let assistant = side == Side::Assistant;
+    Ok(Some(match &part.content {
+        Content::Text(text, citations) => {
+            if !citations.is_empty() {
+                dropped.push(Field::Citations);
+            }
+            return Ok(text_block(text, cache_control));
+        }
+        Content::Refusal(text) => return Ok(text_block(text, cache_control)),
+        Content::Reasoning(text) => return Ok(reasoning_block(part, text, dropped)),
+        Content::Image(_) if assistant => return Ok(drop_part(Field::Image, dropped)),
+        Content::File(_) if assistant => return Ok(drop_part(Field::File, dropped)),
+        Content::Audio(_) if assistant => return Ok(drop_part(Field::Audio, dropped)),
+        Content::Video(_) if assistant => return Ok(drop_part(Field::Video, dropped)),
+        Content::Image(media) => image_block(media, cache_control, dropped)?,
+        Content::File(media) => document_block(media, cache_control)?,
+        Content::Audio(_) => return Err(unsupported("sound", &Field::Audio)),
+        Content::Video(_) => return Err(unsupported("moving pictures", &Field::Video)),
+        Content::ToolCall(call) => tool_use(call, cache_control),
+        Content::ToolResult(result) => tool_result(result, cache_control, dropped)?,
+    }))
+}
+
+/// A text; none where there is nothing to read, which is refused.
+fn text_block<'a>(text: &'a str, cache_control: Option<CacheControl<'a>>) -> Option<Block<'a>> {
+    (!text.trim().is_empty()).then_some(Block::Text { text, cache_control })
+}
+
+fn drop_part<'a>(field: Field, dropped: &mut Vec<Field>) -> Option<Block<'a>> {
+    dropped.push(field);
+    None
+}
+
+fn unsupported(what: &str, field: &Field) -> Error {
+    let mut error = Error::new(ErrorKind::Unsupported, format!("it takes no {what}"));
+    error.param = Some(field.openai_chat_name().into_owned());
+    error
+}
+
+/// A thought goes back to who made it; another's says nothing here.
+fn reasoning_block<'a>(
+    part: &'a Part,
+    text: &'a str,
+    dropped: &mut Vec<Field>,
+) -> Option<Block<'a>> {
+    if part.cache.is_some() {
+        dropped.push(Field::Cache);
+    }
+    let Some(signature) = &part.signature else {
+        if !text.is_empty() {
+            dropped.push(Field::ReasoningText);
+        }
+        return None;
+    };
+    if let Some(data) = redacted(signature) {
+        return Some(Block::RedactedThinking { data });
+    }
+    (signature.maker == MAKER)
+        .then_some(Block::Thinking { thinking: text, signature: &signature.data })
+}
+
+/// A marker. There are two times to live.
+pub(crate) fn cache_control<'a>(
+    mark: &'a CacheBreakpoint,
+    dropped: &mut Vec<Field>,
+) -> CacheControl<'a> {
+    let ttl = mark.ttl.as_deref();
+    let known = ttl.filter(|it| matches!(*it, "5m" | "1h"));
+    if known != ttl {
+        dropped.push(Field::CacheTtl);
+    }
+    CacheControl { ttl: known }
+}
+
+fn image_block<'a>(
+    media: &'a Media,
+    cache_control: Option<CacheControl<'a>>,
+    dropped: &mut Vec<Field>,
+) -> Result<Block<'a>> {
+    if media.detail.as_deref().is_some_and(|it| it != "auto") {
+        dropped.push(Field::ImageDetail);
+    }
+    let source = match &media.source {
+        Place::Url(url) => Source::Url { url },
+        Place::Base64(data) => {
+            let media_type = media_type(media, data);
+            if !PICTURES.contains(&media_type) {
+                let error = unsupported("pictures but GIF, JPEG, PNG and WebP", &Field::Image);
+                return Err(error);
+            }
+            Source::Base64 { media_type, data }
+        }
+        Place::Text(_) => return Err(unsupported("pictures as text", &Field::Image)),
+        Place::Id(_) => return Err(unsupported("files of another provider", &Field::Image)),
+    };
+    Ok(Block::Image { source, cache_control })
+}
+
+fn document_block<'a>(
+    media: &'a Media,
+    cache_control: Option<CacheControl<'a>>,
+) -> Result<Block<'a>> {
+    let source = match &media.source {
+        Place::Url(url) => Source::Url { url },
+        Place::Text(text) => Source::Text { media_type: "text/plain", data: text.into() },
+        Place::Base64(data) => {
+            let media_type = media_type(media, data);
+            if PICTURES.contains(&media_type) {
+                let source = Source::Base64 { media_type, data };
+                return Ok(Block::Image { source, cache_control });
+            }
+            base64_document(media_type, data)?
+        }
+        Place::Id(_) => return Err(unsupported("files of another provider", &Field::File)),
+    };
+    Ok(Block::Document { source, title: media.name.as_deref(), cache_control })
+}
+
+/// A document in base64: PDF as it is, text in the clear.
+fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>> {
+    let plain = media_type.split(';').next().unwrap_or(media_type).trim();
+    if plain == "application/pdf" {
+        return Ok(Source::Base64 { media_type: plain, data });
+    }
+    let is_text = plain.starts_with("text/")
+        || matches!(plain, "application/json" | "application/xml" | "application/yaml");
+    if !is_text {
+        return Err(unsupported("documents but PDF and text", &Field::File));
+    }
+    let text = decoded(data).and_then(|it| String::from_utf8(it).ok());
+    let text = text.ok_or_else(|| {
+        let message = "A document that is said to be text is not UTF-8 in base64.";
+        Error::invalid(&Field::File.openai_chat_name(), message)
+    })?;
+    Ok(Source::Text { media_type: "text/plain", data: text.into() })
+}
+
+/// What something is: what was said of it, else what it begins like.
+fn media_type<'a>(media: &'a Media, data: &str) -> &'a str {
+    let said = media.media_type.as_deref().filter(|it| *it != "application/octet-stream");
+    let like = || BEGINNINGS.iter().find(|it| data.starts_with(it.0)).map(|it| it.1);
+    match said {
+        Some("image/jpg") => "image/jpeg",
+        Some(said) => said,
+        None => like().unwrap_or_default(),
+    }
+}
+
+fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Block<'a> {
+    let input = arguments::told(&call.arguments);
+    Block::ToolUse { id: sanitize_id(&call.id), name: &call.name, input, cache_control }
+}
+
+fn tool_result<'a>(
+    result: &'a ToolResult,
+    cache_control: Option<CacheControl<'a>>,
+    dropped: &mut Vec<Field>,
+) -> Result<Block<'a>> {
+    let mut content = Vec::with_capacity(result.parts.len());
+    for part in &result.parts {
+        match &part.content {
+            Content::Text(..) | Content::Refusal(_) | Content::Image(_) | Content::File(_) => {
+                content.extend(block(Side::User, part, dropped)?);
+            }
+            Content::Reasoning(_)
+            | Content::Audio(_)
+            | Content::Video(_)
+            | Content::ToolCall(_)
+            | Content::ToolResult(_) => dropped.push(Field::ToolResultMedia),
+        }
+    }
+    Ok(Block::ToolResult {
+        tool_use_id: sanitize_id(&result.id),
+        content,
+        is_error: result.is_error,
+        cache_control,
+    })
+}
+
+/// Reads base64 of either alphabet.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in text.bytes().filter(|it| !matches!(it, b'=' | b'\r' | b'\n')) {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if 8 <= count {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read() {
+        assert_eq!(decoded("Z3LDvG4=").unwrap(), "grün".as_bytes());
+        assert_eq!(decoded("Z3LDvG4").unwrap(), "grün".as_bytes());
+        assert!(decoded("a b").is_none());
+    }
+
+    #[test]
+    fn a_picture_without_a_name_is_known_by_its_beginning() {
+        let source = Place::Base64("iVBORw0KGgo=".to_owned());
+        let media = Media { source, ..Media::default() };
+        let Block::Image { source: Source::Base64 { media_type, .. }, .. } =
+            image_block(&media, None, &mut vec![]).unwrap()
+        else {
+            panic!("no picture");
+        };
+        assert_eq!(media_type, "image/png");
+    }
+
+    #[test]
+    fn a_foreign_thought_is_left_out_in_silence() {
+        let mut dropped = vec![];
+        let mut part = Part::new(Content::Reasoning("h".to_owned()));
+        part.signature = Some(canonical::Signature::new("gemini", "x"));
+        assert!(block(Side::Assistant, &part, &mut dropped).unwrap().is_none());
+        assert!(dropped.is_empty());
+        part.signature = None;
+        assert!(block(Side::Assistant, &part, &mut dropped).unwrap().is_none());
+        assert_eq!(dropped, [Field::ReasoningText]);
+    }
+}

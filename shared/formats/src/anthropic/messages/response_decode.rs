@@ -1,0 +1,161 @@
+//! A whole answer from a provider.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{
+    ChatResponse, Choice, Citation, Content, Error, ErrorKind, FinishReason, GatewayResponse, Part,
+    ResponseBody, Result, Signature, ToolCall,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{MAKER, signature, wire};
+use crate::{DecodeMode, error_body, json};
+
+#[derive(Deserialize)]
+struct WireMessage<'a> {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(borrow, default)]
+    content: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    stop_sequence: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+/// A block of an answer, as far as it is understood.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) kind: Cow<'a, str>,
+    pub(super) text: Option<String>,
+    #[serde(borrow)]
+    pub(super) citations: Option<Vec<&'a RawValue>>,
+    pub(super) thinking: Option<String>,
+    pub(super) signature: Option<String>,
+    pub(super) data: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    #[serde(borrow)]
+    pub(super) input: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Location {
+    url: Option<String>,
+    source: Option<String>,
+    title: Option<String>,
+    document_title: Option<String>,
+    cited_text: Option<String>,
+}
+
+/// Reads a whole answer.
+pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
+    check_error(&body)?;
+    let message: WireMessage<'_> = serde_json::from_slice(&body).map_err(|error| {
+        Error::new(ErrorKind::Upstream, "it answered what is not a message")
+            .caused_by(json::unquoted(&error))
+    })?;
+    let nothing = || Error::new(ErrorKind::Upstream, "it answered without any content");
+    let content = message.content.as_deref().ok_or_else(nothing)?;
+    let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
+    if purpose == DecodeMode::Passthrough {
+        return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
+    }
+    let mut parts =
+        content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
+    place_citations(&mut parts);
+    let finish = message
+        .stop_reason
+        .map_or(FinishReason::Stop, |it| wire::finish(&it, message.stop_sequence));
+    let choices = vec![Choice { parts, finish_reason: finish }];
+    let answer = ChatResponse { id: message.id, model: message.model, choices };
+    Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
+}
+
+/// Says of each citation behind which characters it stands: those of its block.
+fn place_citations(parts: &mut [Part]) {
+    let mut start = 0;
+    for part in parts {
+        let Content::Text(text, citations) = &mut part.content else {
+            continue;
+        };
+        let end = start + text.chars().count() as u64;
+        citations.iter_mut().for_each(|it| it.range = Some((start, end)));
+        start = end;
+    }
+}
+
+/// A failure where a success was announced.
+pub(super) fn check_error(body: &[u8]) -> Result<()> {
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| {
+        Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
+            .caused_by(json::unquoted(&error))
+    })?;
+    match head.error {
+        Some(error) => Err(error_body::inside_success(error)),
+        None if head.kind.as_deref() == Some("error") => Err(error_body::from_event(body)),
+        None => Ok(()),
+    }
+}
+
+/// A part of an answer; none for what only Anthropic's own tools produce.
+fn part(json: &RawValue) -> Result<Option<Part>> {
+    let block: Block<'_> = serde_json::from_str(json.get()).map_err(|error| {
+        Error::new(ErrorKind::Upstream, "it answered with a malformed block")
+            .caused_by(json::unquoted(&error))
+    })?;
+    Ok(match &*block.kind {
+        "text" => {
+            let quotes = block.citations.unwrap_or_default();
+            let citations = quotes.into_iter().filter_map(citation).collect();
+            Some(Part::new(Content::Text(block.text.unwrap_or_default(), citations)))
+        }
+        "thinking" => {
+            let mut part = Part::new(Content::Reasoning(block.thinking.unwrap_or_default()));
+            let signature = block.signature.filter(|it| !it.is_empty());
+            part.signature = signature.map(|it| Signature::new(MAKER, it));
+            Some(part)
+        }
+        "redacted_thinking" => {
+            let mut part = Part::new(Content::Reasoning(String::new()));
+            part.signature = Some(signature::redact(&block.data.unwrap_or_default()));
+            Some(part)
+        }
+        "tool_use" => Some(Part::new(Content::ToolCall(ToolCall {
+            id: block.id.unwrap_or_else(|| "toolu_0".to_owned()),
+            name: block.name.unwrap_or_default(),
+            arguments: block.input.map_or("{}", RawValue::get).to_owned(),
+        }))),
+        _ => None,
+    })
+}
+
+/// Where a text comes from.
+pub(super) fn citation(json: &RawValue) -> Option<Citation> {
+    let location: Location = serde_json::from_str(json.get()).ok()?;
+    let source = location.source.filter(|it| it.contains("://"));
+    Some(Citation {
+        url: location.url.or(source),
+        title: location.title.or(location.document_title),
+        quote: location.cited_text.filter(|it| !it.is_empty()),
+        range: None,
+    })
+}

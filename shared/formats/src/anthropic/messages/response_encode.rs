@@ -1,0 +1,66 @@
+//! A whole answer, to a client.
+
+pub(super) mod blocks;
+
+use canonical::{ChatResponse, Choice, Content, FinishReason, Usage};
+use serde::Serialize;
+
+use self::blocks::{Block, block};
+use super::wire::{Counts, stop_reason};
+
+/// A message. Streams begin with one that is empty and does not end.
+#[derive(Debug, Serialize)]
+pub(super) struct WireMessage<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role: &'static str,
+    model: &'a str,
+    content: Vec<Block<'a>>,
+    stop_reason: Option<&'static str>,
+    stop_sequence: Option<&'a str>,
+    usage: Counts,
+}
+
+impl<'a> WireMessage<'a> {
+    /// A message that has only begun.
+    pub(super) fn begun(id: Option<&'a str>, model: Option<&'a str>, usage: &Usage) -> Self {
+        Self {
+            id: id.filter(|it| !it.is_empty()).unwrap_or("msg_0"),
+            kind: "message",
+            role: "assistant",
+            model: model.unwrap_or_default(),
+            content: vec![],
+            stop_reason: None,
+            stop_sequence: None,
+            usage: Counts::from(usage),
+        }
+    }
+}
+
+/// Writes a whole answer. The format has room for one choice only.
+pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>, model: &str) -> Vec<u8> {
+    let usage = usage.copied().unwrap_or_default();
+    let model = answer.model.as_deref().or(Some(model));
+    let mut message = WireMessage::begun(answer.id.as_deref(), model, &usage);
+    if let Some(choice) = answer.choices.first() {
+        message.content = choice.parts.iter().filter_map(block).collect();
+        let (reason, sequence) = stop_reason(ending(choice));
+        message.stop_reason = Some(reason);
+        message.stop_sequence = sequence;
+    }
+    serde_json::to_vec(&message).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+/// Why a choice ends: a client goes on only if it is told of its tools, and a refusal is a reason
+/// here, not a part.
+fn ending(choice: &Choice) -> &FinishReason {
+    let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));
+    match &choice.finish_reason {
+        FinishReason::Stop if has(|it| matches!(it, Content::ToolCall(_))) => {
+            &FinishReason::ToolCalls
+        }
+        FinishReason::Stop if has(|it| matches!(it, Content::Refusal(_))) => &FinishReason::Refusal,
+        finish => finish,
+    }
+}

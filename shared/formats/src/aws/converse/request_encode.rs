@@ -1,0 +1,176 @@
+//! A conversation as a Converse request.
+
+pub(super) mod blocks;
+mod media;
+mod tools;
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use canonical::{Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Schema};
+use serde_json::{Map, Value};
+
+use self::{
+    blocks::EncodedMessages,
+    tools::{EncodedTools, encode_tools},
+};
+use super::{
+    quirks::{
+        models::Family,
+        thinking::{self, ModelSettings},
+    },
+    wire::{self, Converse, JsonSchema, ServiceTier, Structure, TextFormat},
+};
+use crate::{EncodeOptions, EncodedRequest, anthropic::messages::request_encode::schema, json};
+
+/// How many labels a request may have.
+const MOST_LABELS: usize = 16;
+/// How long a label's name or value may be.
+const LONGEST_LABEL: usize = 256;
+
+/// Writes a conversation, and says what could not be said.
+pub(super) fn encode(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let Conversation {
+        messages: _,
+        tools: _,
+        tool_choice: _,
+        parallel_tool_calls: _,
+        response_format: output,
+        sampling,
+        max_tokens: _,
+        reasoning: _,
+        cache: _,
+        user,
+        metadata,
+        service_tier,
+        verbosity,
+        prompt_cache_key,
+        // The caller has told of them.
+        unmapped_fields: _,
+    } = conversation;
+    let family = Family::of(target.model);
+    let EncodedMessages { system, messages, dropped: unsupported_content } =
+        blocks::encode_messages(conversation, family)?;
+    let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
+    if ends_itself && family.claude().is_some_and(|it| !it.continues) {
+        let message = "it does not go on where an assistant's message ends; end with a user's";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let EncodedTools { config, claude, dropped: unsupported_tools } =
+        encode_tools(conversation, family)?;
+    let ModelSettings {
+        inference,
+        mut additional,
+        output: mut form,
+        dropped: unsupported_settings,
+    } = thinking::encode_settings(conversation, family, target.max_output, &messages);
+    additional.tool_choice = claude;
+
+    let mut dropped: BTreeSet<Field> =
+        [unsupported_content, unsupported_tools, unsupported_settings]
+            .into_iter()
+            .flatten()
+            .collect();
+    form.text_format = match output {
+        Some(output) => text_format(output, family, &mut dropped)?,
+        None => None,
+    };
+    let request = Converse {
+        messages,
+        system,
+        inference_config: present(inference),
+        tool_config: config,
+        additional_model_request_fields: Some(additional).filter(|it| !it.is_empty()),
+        // Which of the client's texts came up, where the model says so.
+        additional_model_response_field_paths: match family {
+            Family::Claude(_) if !sampling.stop.is_empty() => &["/stop_sequence"],
+            _ => &[],
+        },
+        request_metadata: labels(metadata, &mut dropped),
+        service_tier: service_tier.as_deref().and_then(|it| tier(it, &mut dropped)),
+        output_config: Some(form).filter(|it| it.text_format.is_some() || it.effort.is_some()),
+    };
+    let silent = [
+        (user.is_some(), Field::User),
+        (verbosity.is_some(), Field::Verbosity),
+        (prompt_cache_key.is_some(), Field::PromptCacheKey),
+    ];
+    dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
+    let body = json::written(&request).into();
+    Ok(EncodedRequest { body, headers: vec![], dropped: dropped.into_iter().collect() })
+}
+
+fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {
+    Some(inference).filter(|it| *it != wire::Inference::default())
+}
+
+fn text_format<'a>(
+    output: &'a ResponseFormat,
+    family: Family,
+    dropped: &mut BTreeSet<Field>,
+) -> Result<Option<TextFormat<'a>>> {
+    let schema = match output {
+        ResponseFormat::Text => return Ok(None),
+        ResponseFormat::Schema(schema) if family.claude().is_none_or(|it| it.schemas) => schema,
+        // There is no JSON without a schema here.
+        ResponseFormat::Json | ResponseFormat::Schema(_) => {
+            dropped.insert(Field::ResponseFormat);
+            return Ok(None);
+        }
+    };
+    // It is always followed to the letter, which suits who does not ask for it too.
+    let Schema { name, description, schema: json, strict: _ } = schema;
+    let json = if family.claude().is_some() {
+        let mut lost = vec![];
+        let json = schema::of_answer(schema, &mut lost)?;
+        dropped.extend(lost);
+        Cow::Owned(json.get().to_owned())
+    } else {
+        Cow::Borrowed(json.0.as_str())
+    };
+    let (name, description) = (name.as_deref(), description.as_deref());
+    let json_schema = JsonSchema { schema: json, name, description };
+    Ok(Some(TextFormat { kind: "json_schema", structure: Structure { json_schema } }))
+}
+
+/// OpenAI's tiers, where Bedrock has one of the same name. `auto` is what happens anyway.
+fn tier(word: &str, dropped: &mut BTreeSet<Field>) -> Option<ServiceTier> {
+    let kind = match word {
+        "auto" => return None,
+        "default" => "default",
+        "flex" => "flex",
+        "priority" => "priority",
+        _ => {
+            dropped.insert(Field::ServiceTier);
+            return None;
+        }
+    };
+    Some(ServiceTier { kind })
+}
+
+/// The labels that are allowed.
+fn labels(
+    metadata: &[(String, String)],
+    dropped: &mut BTreeSet<Field>,
+) -> Option<Map<String, Value>> {
+    let fits = |it: &str| it.len() <= LONGEST_LABEL && it.chars().all(is_plain);
+    let allowed = metadata.iter().filter(|it| !it.0.is_empty() && fits(&it.0) && fits(&it.1));
+    let labels: Map<String, Value> = allowed
+        .take(MOST_LABELS)
+        .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+        .collect();
+    if labels.len() < metadata.len() {
+        dropped.insert(Field::Metadata);
+    }
+    Some(labels).filter(|it| !it.is_empty())
+}
+
+/// Source: the pattern of `RequestMetadata` in the service model.
+fn is_plain(it: char) -> bool {
+    it.is_ascii_alphanumeric() || it.is_ascii_whitespace() || ":_@$#=/+,-.".contains(it)
+}
+
+#[cfg(test)]
+mod tests;

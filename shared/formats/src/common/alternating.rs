@@ -1,0 +1,104 @@
+//! Messages as some formats demand them: the system prompt apart, user and assistant in alternation.
+
+use canonical::{Content, Conversation, Error, ErrorKind, Part, Role};
+
+/// The author of a message, where there are only two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The user, and the results of tools.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// What every API says of a question without one, in words that are the same for all.
+pub(crate) fn no_message() -> Error {
+    let message = "it needs at least one message besides the system prompt";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// A conversation whose sides alternate.
+#[derive(Debug, Default)]
+pub(crate) struct Alternating<'a> {
+    /// Every part of system and developer messages, in order.
+    pub(crate) system: Vec<&'a Part>,
+    /// The parts of each side. Results of tools stand before what else the user says, because
+    /// every target wants them right behind the calls.
+    pub(crate) messages: Vec<(Side, Vec<&'a Part>)>,
+}
+
+/// Separates the system prompt, and joins neighbouring messages of one side.
+pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
+    let mut whole = Alternating::default();
+    for turn in &conversation.messages {
+        let side = match turn.role {
+            Role::System | Role::Developer => {
+                whole.system.extend(&turn.parts);
+                continue;
+            }
+            Role::User => Side::User,
+            Role::Assistant => Side::Assistant,
+        };
+        match whole.messages.last_mut() {
+            Some((last, parts)) if *last == side => parts.extend(&turn.parts),
+            _ => whole.messages.push((side, turn.parts.iter().collect())),
+        }
+    }
+    for (side, parts) in &mut whole.messages {
+        if *side == Side::User {
+            // Stable: results stay in their order, and so does the rest.
+            parts.sort_by_key(|it| !matches!(it.content, Content::ToolResult(_)));
+        }
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::{Message, ToolResult};
+
+    use super::*;
+
+    fn texts(parts: &[&Part]) -> Vec<String> {
+        let said = parts.iter().map(|it| match &it.content {
+            Content::Text(text, _) => text.clone(),
+            Content::ToolResult(result) => format!("result {}", result.id),
+            other => format!("{other:?}"),
+        });
+        said.collect()
+    }
+
+    fn result(id: &str) -> Part {
+        let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
+        Part::new(Content::ToolResult(result))
+    }
+
+    #[test]
+    fn the_system_prompt_is_gathered_and_sides_alternate() {
+        let turns = vec![
+            Message::new(Role::System, vec![Part::text("a")]),
+            Message::new(Role::User, vec![Part::text("b")]),
+            Message::new(Role::Developer, vec![Part::text("c")]),
+            Message::new(Role::User, vec![Part::text("d")]),
+            Message::new(Role::Assistant, vec![Part::text("e")]),
+        ];
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let whole = alternating(&conversation);
+        assert_eq!(texts(&whole.system), ["a", "c"]);
+        assert_eq!(whole.messages.len(), 2);
+        assert_eq!(texts(&whole.messages[0].1), ["b", "d"]);
+    }
+
+    #[test]
+    fn results_stand_right_behind_their_calls() {
+        let turns = vec![
+            Message::new(Role::User, vec![result("1")]),
+            Message::new(Role::User, vec![Part::text("also"), result("2")]),
+        ];
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        assert_eq!(
+            texts(&alternating(&conversation).messages[0].1),
+            ["result 1", "result 2", "also"]
+        );
+    }
+}

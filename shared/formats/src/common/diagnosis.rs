@@ -1,0 +1,146 @@
+//! What a provider's failure means: one table of rules, of which the first that matches decides.
+//!
+//! `error_body` parses the failure, and `routing` decides whether and how to try again.
+
+mod account;
+mod limits;
+mod model;
+mod params;
+mod status;
+
+use canonical::{ErrorKind, Field, Remedy};
+
+/// What is known of a failure before its diagnosis.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symptoms<'a> {
+    /// The HTTP status, or the one that an event in a stream stands for.
+    pub(crate) status: u16,
+    /// The provider's own codes and types.
+    pub(crate) codes: &'a [String],
+    /// The parameter that the provider names beside its message.
+    pub(crate) param: Option<&'a str>,
+    /// The provider's message.
+    pub(crate) message: &'a str,
+}
+
+/// What a failure means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Diagnosis {
+    /// What went wrong.
+    pub(crate) kind: ErrorKind,
+    /// The change with which the same target may accept the request.
+    pub(crate) remedy: Option<Remedy>,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    /// HTTP statuses; none means any.
+    statuses: &'static [u16],
+    /// One of the provider's codes or types, in lower case; empty means any.
+    code: &'static str,
+    /// Names of a parameter, one of which the message or `param` must hold; none means any.
+    names: &'static [&'static str],
+    /// Fragments that the message must hold, in lower case.
+    text: &'static [&'static str],
+    kind: ErrorKind,
+    remedy: Suggestion,
+    /// Who reports the wording, or the page that documents it; seen in 2026-11.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers and the test of every row"))]
+    source: &'static str,
+    /// A message as a provider sends it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers and the test of every row"))]
+    example: &'static str,
+}
+
+/// The remedy of a rule, before the parameter's name is looked up.
+#[derive(Clone, Copy, Debug)]
+enum Suggestion {
+    None,
+    /// Drop the parameter that the failure names. A rule does not match where none is known.
+    DropNamedParam,
+    DropMaxTokens,
+    RenameMaxTokens,
+    DropUser,
+    DropSignatures,
+    DropBetas,
+    SchemaAsText,
+}
+
+/// The rule that matches everything. Others differ from it.
+const ANY: Rule = Rule {
+    statuses: &[],
+    code: "",
+    names: &[],
+    text: &[],
+    kind: ErrorKind::Upstream,
+    remedy: Suggestion::None,
+    source: "",
+    example: "",
+};
+
+/// Statuses with which providers refuse a request as such.
+const REFUSED: &[u16] = &[400, 413, 422];
+
+/// The groups in the order in which they are tried.
+///
+/// The limit on output precedes the context length, because its refusals mention both; whatever is
+/// about the account precedes what is about a parameter, because such refusals name parameters, too.
+static TABLE: &[&[Rule]] = &[
+    limits::OUTPUT,
+    limits::RATE,
+    limits::CONTEXT,
+    account::RULES,
+    model::UNAVAILABLE,
+    params::SIGNATURES,
+    params::RULES,
+    model::WITHOUT,
+    status::RULES,
+];
+
+/// Diagnoses a failure.
+pub(crate) fn diagnose(symptoms: &Symptoms<'_>) -> Diagnosis {
+    let found = rule_for(symptoms).map(|(rule, remedy)| Diagnosis { kind: rule.kind, remedy });
+    found.unwrap_or(Diagnosis { kind: ErrorKind::Upstream, remedy: None })
+}
+
+fn rule_for(symptoms: &Symptoms<'_>) -> Option<(&'static Rule, Option<Remedy>)> {
+    let message = symptoms.message.to_ascii_lowercase();
+    let param = symptoms.param.unwrap_or_default().to_ascii_lowercase();
+
+    let mut rules = TABLE.iter().copied().flatten();
+    rules.find_map(|rule| rule.matches(symptoms, &message, &param).map(|it| (rule, it)))
+}
+
+impl Rule {
+    /// The remedy of the rule, if the rule matches.
+    fn matches(
+        &self,
+        symptoms: &Symptoms<'_>,
+        message: &str,
+        param: &str,
+    ) -> Option<Option<Remedy>> {
+        let has_status = self.statuses.is_empty() || self.statuses.contains(&symptoms.status);
+        let has_code = self.code.is_empty()
+            || symptoms.codes.iter().any(|it| it.eq_ignore_ascii_case(self.code));
+        let has_text = self.text.iter().all(|it| message.contains(it));
+        let has_name = self.names.is_empty()
+            || self.names.iter().any(|it| param.contains(it) || message.contains(it));
+        if !(has_status && has_code && has_text && has_name) {
+            return None;
+        }
+        Some(match self.remedy {
+            Suggestion::None => None,
+            Suggestion::DropNamedParam => Some(params::named(param, message)?),
+            Suggestion::DropMaxTokens => Some(Remedy::DropParam(Field::MaxTokens)),
+            Suggestion::RenameMaxTokens => Some(Remedy::DropParam(Field::MaxTokensName)),
+            Suggestion::DropUser => Some(Remedy::DropParam(Field::User)),
+            Suggestion::DropSignatures => Some(Remedy::DropSignatures),
+            Suggestion::DropBetas => Some(Remedy::DropBetas),
+            Suggestion::SchemaAsText => Some(Remedy::SchemaAsText),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

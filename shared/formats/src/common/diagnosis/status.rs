@@ -1,0 +1,17 @@
+//! What a status alone means, where neither code nor message say more.
+
+use canonical::ErrorKind;
+
+use super::{ANY, REFUSED, Rule};
+
+/// Source: RFC 9110, section 15; and the error pages of OpenAI, Anthropic and Google.
+const STATUS: Rule = Rule { source: "RFC 9110, section 15", ..ANY };
+
+/// The last rules of the table.
+pub(super) const RULES: &[Rule] = &[
+    Rule { statuses: REFUSED, kind: ErrorKind::InvalidRequest, ..STATUS },
+    Rule { statuses: &[401, 402, 403, 404], kind: ErrorKind::ProviderAccess, ..STATUS },
+    Rule { statuses: &[408, 504], kind: ErrorKind::Timeout, ..STATUS },
+    Rule { statuses: &[429], kind: ErrorKind::RateLimited, ..STATUS },
+    STATUS,
+];

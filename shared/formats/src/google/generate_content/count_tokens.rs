@@ -1,0 +1,191 @@
+//! How many tokens a conversation has: countTokens, in and out.
+//!
+//! A request holds `contents` alone, or a whole `generateContentRequest`, never both.
+
+use bytes::Bytes;
+use canonical::{
+    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse,
+    ResponseBody, Result, Task,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    COUNT_FORMAT, Gemini, GeminiCount, error, inbound, quirks::models, request_decode,
+    request_encode, request_passthrough, stream_decode::Decoder, stream_encode::Encoder,
+    wire::members,
+};
+use crate::{
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound,
+    Outbound, RawObject, StreamDecoder, StreamEncoder, bound, error_body, json,
+};
+
+/// Where a whole request stands within one that counts.
+const WHOLE: &str = "generateContentRequest";
+
+/// Reads a request for a provider that speaks another format.
+pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
+    let body = json::said(raw)?;
+    let conversation = match members::either(&body, WHOLE) {
+        Some(whole) => {
+            request_decode::decode_conversation(&json::understood(whole, WHOLE, "an object")?)?
+        }
+        None => request_decode::decode_conversation(&body)?,
+    };
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
+}
+
+impl Inbound for GeminiCount {
+    fn format(&self) -> &'static Format {
+        &COUNT_FORMAT
+    }
+
+    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
+        let raw = json::members(body)?;
+        let said = json::said(&raw)?;
+        if members::either(&said, "contents").is_none() && members::either(&said, WHOLE).is_none() {
+            let message =
+                format!("`contents` is missing, and so is `{WHOLE}`; one of them is needed.");
+            return Err(Error::invalid("contents", message));
+        }
+        drop(said);
+        Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
+    }
+
+    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
+        inbound::body(response)
+    }
+
+    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
+        Box::new(Encoder::new(request.framing))
+    }
+
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    generate_content_request: request_encode::Body<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted<'a> {
+    total_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    error: Option<&'a serde_json::value::RawValue>,
+}
+
+impl Outbound for GeminiCount {
+    fn name(&self) -> &'static str {
+        COUNT_FORMAT.name
+    }
+
+    fn passthrough(
+        &self,
+        request: &GatewayRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let name = members::spelled(&request.raw, WHOLE);
+        let Some(whole) = json::find(&request.raw, name)? else {
+            return request_passthrough::passthrough(&request.raw, target);
+        };
+        let inner = json::text(&request.raw.body, &whole.value);
+        let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
+        let fitted = request_passthrough::passthrough(&inner, target)?;
+        let mut edits = json::Edits::new(&request.raw);
+        edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
+        Ok(EncodedRequest { body: edits.apply(), ..fitted })
+    }
+
+    fn encode(
+        &self,
+        canonical: &CanonicalRequest,
+        target: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let mut dropped = vec![];
+        let conversation: &Conversation = canonical.conversation()?;
+        let mut whole = request_encode::encode_body(conversation, target.model, &mut dropped)?;
+        whole.model = Some(format!("models/{}", models::bare(target.model)));
+        let body = json::written(&Body { generate_content_request: whole }).into();
+        Ok(EncodedRequest { body, headers: vec![], dropped })
+    }
+
+    fn accepts_url(&self, part: &Content, url: &str, model: &str) -> bool {
+        Gemini.accepts_url(part, url, model)
+    }
+
+    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
+            Error::new(ErrorKind::Upstream, "it answered what is no count of tokens")
+                .caused_by(json::unquoted(&error))
+        })?;
+        if let Some(error) = counted.error {
+            return Err(error_body::inside_success(error));
+        }
+        let count = counted.total_tokens.ok_or_else(|| {
+            Error::new(ErrorKind::Upstream, "it answered without a count of tokens")
+        })?;
+        let body = match reading.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
+        };
+        Ok(GatewayResponse { body, usage: None })
+    }
+
+    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(Decoder::new(reading.mode), reading.mode)
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error_body::from_status(status, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> EncodeOptions<'static> {
+        EncodeOptions { model: "gemini-3.5-flash", ..EncodeOptions::default() }
+    }
+
+    fn request(text: &'static str) -> GatewayRequest {
+        GeminiCount.decode(Bytes::from_static(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn contents_are_counted_alone_or_with_all_that_goes_with_them() {
+        let alone = request(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
+        assert_eq!(alone.task, Task::CountTokens);
+        let forwarded = GeminiCount.passthrough(&alone, &target()).unwrap();
+        assert_eq!(forwarded.body, alone.raw.body);
+        let whole = request(
+            r#"{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}}"#,
+        );
+        let forwarded = GeminiCount.passthrough(&whole, &target()).unwrap();
+        let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
+        assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
+        let encoded =
+            Outbound::encode(&GeminiCount, whole.canonical().unwrap(), &target()).unwrap();
+        assert_eq!(
+            String::from_utf8(encoded.body.to_vec()).unwrap(),
+            r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
+        );
+        let error = GeminiCount.decode(Bytes::from_static(b"{}")).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("contents"));
+    }
+
+    #[test]
+    fn a_count_is_read_and_written() {
+        let body = Bytes::from_static(br#"{"totalTokens":31,"promptTokensDetails":[]}"#);
+        let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
+        let response = GeminiCount.response(body, reading).unwrap();
+        assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
+        let written = Inbound::encode(&GeminiCount, &response, &CallSummary::default());
+        assert_eq!(written, r#"{"totalTokens":31}"#.as_bytes());
+        assert!(GeminiCount.response(Bytes::from_static(b"{}"), reading).is_err());
+    }
+}

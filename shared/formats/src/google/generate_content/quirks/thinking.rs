@@ -1,0 +1,122 @@
+//! How hard a model thinks, in the words of its family.
+//!
+//! Source: ai.google.dev/gemini-api/docs/thinking, seen 2026-11. 2.5 Pro takes 128 to 32,768 tokens
+//! and cannot be stopped from thinking, 2.5 Flash 0 to 24,576, 2.5 Flash-Lite 0 or 512 to 24,576. From
+//! 3 on it is a level; Pro has no `minimal`, and the first Pro no `medium`.
+
+use canonical::{Effort, Field, Reasoning};
+use serde::Serialize;
+
+use super::models::{self, Family};
+
+/// How hard to think.
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Thinking {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    include_thoughts: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_budget: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking_level: Option<&'static str>,
+}
+
+/// What a model is told of thinking.
+pub(crate) fn encode(
+    reasoning: &Reasoning,
+    model: &str,
+    dropped: &mut Vec<Field>,
+) -> Option<Thinking> {
+    let mut thinking = Thinking { include_thoughts: reasoning.visible, ..Thinking::default() };
+    match models::family(model) {
+        Family::Old => {
+            if !reasoning.is_off() {
+                dropped.push(Field::Reasoning);
+            }
+            return None;
+        }
+        Family::Budget => thinking.thinking_budget = Some(budget(reasoning, model, dropped)),
+        Family::Level => thinking.thinking_level = level(reasoning, model, dropped),
+    }
+    (thinking != Thinking::default()).then_some(thinking)
+}
+
+/// The budget of a 2.5 model; -1 is its own choice.
+fn budget(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> i64 {
+    let Some(wanted) = reasoning.as_budget() else { return -1 };
+    let is_pro = model.contains("-pro");
+    let (least, most) = match () {
+        () if is_pro => (128, 32_768),
+        () if model.contains("-lite") => (512, 24_576),
+        () => (1, 24_576),
+    };
+    if wanted == 0 && !is_pro {
+        return 0;
+    }
+    if wanted == 0 {
+        dropped.push(Field::Reasoning);
+    }
+    i64::try_from(wanted.clamp(least, most)).unwrap_or(-1)
+}
+
+/// The level of a later model; none is its own choice.
+fn level(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> Option<&'static str> {
+    let is_pro = model.contains("-pro");
+    if reasoning.is_off() {
+        // The least that there is; none at all cannot be had.
+        dropped.push(Field::Reasoning);
+    }
+    Some(match reasoning.as_effort()? {
+        Effort::None | Effort::Minimal if is_pro => "low",
+        Effort::None | Effort::Minimal => "minimal",
+        Effort::Low => "low",
+        Effort::Medium if models::bare(model).starts_with("gemini-3-pro") => "high",
+        Effort::Medium => "medium",
+        Effort::High | Effort::Highest => "high",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(model: &str, reasoning: &Reasoning) -> (String, Vec<Field>) {
+        let mut dropped = vec![];
+        let thinking = encode(reasoning, model, &mut dropped);
+        (serde_json::to_string(&thinking).unwrap(), dropped)
+    }
+
+    fn effort(effort: Effort) -> Reasoning {
+        Reasoning { effort: Some(effort), ..Reasoning::default() }
+    }
+
+    #[test]
+    fn a_model_of_2_5_has_a_budget() {
+        let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
+        let high = effort(Effort::Highest);
+        assert_eq!(told("gemini-2.5-pro", &high), r#"{"thinkingBudget":32768}"#);
+        assert_eq!(told("gemini-2.5-flash", &high), r#"{"thinkingBudget":24576}"#);
+        assert_eq!(told("gemini-2.5-flash", &effort(Effort::None)), r#"{"thinkingBudget":0}"#);
+        assert_eq!(told("gemini-2.5-flash", &Reasoning::default()), r#"{"thinkingBudget":-1}"#);
+        let few = Reasoning { budget: Some(100), visible: Some(true), effort: None };
+        let out = r#"{"includeThoughts":true,"thinkingBudget":512}"#;
+        assert_eq!(told("gemini-2.5-flash-lite", &few), out);
+    }
+
+    #[test]
+    fn a_later_model_has_a_level() {
+        let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
+        let medium = effort(Effort::Medium);
+        assert_eq!(told("gemini-3-pro-preview", &medium), r#"{"thinkingLevel":"high"}"#);
+        assert_eq!(told("gemini-3.1-pro-preview", &medium), r#"{"thinkingLevel":"medium"}"#);
+        assert_eq!(told("gemini-3.5-flash", &Reasoning::default()), "null");
+    }
+
+    #[test]
+    fn what_a_model_cannot_do_is_said() {
+        assert_eq!(told("gemini-2.5-pro", &effort(Effort::None)).1, [Field::Reasoning]);
+        assert_eq!(told("gemini-3.5-flash", &effort(Effort::None)).1, [Field::Reasoning]);
+        assert_eq!(told("gemini-2.0-flash", &effort(Effort::High)).1, [Field::Reasoning]);
+        assert_eq!(told("gemini-2.0-flash", &effort(Effort::None)).1, []);
+    }
+}

@@ -1,0 +1,439 @@
+//! JSON Schema as Gemini takes it, in `parametersJsonSchema` and `responseJsonSchema`.
+//!
+//! Source: `responseJsonSchema` in the API reference, which lists the keywords that count, and
+//! `Schema`, which knows a few more, seen 2026-11. A `$ref` may have no keyword beside it, and knows
+//! `$defs` only, so references are written out, unless they are circular or too much grows of them.
+
+use canonical::{Field, Json};
+use serde_json::value::RawValue;
+
+use super::json_pointers::Pointers;
+use crate::{bound, json::Object};
+
+/// How long a schema may grow by writing references out.
+const LONGEST: usize = 64 * 1024;
+/// How many references may be written out.
+const MOST_REFS: usize = 256;
+
+/// How many schemas are joined into one.
+const MOST_JOINED: usize = 64;
+/// How long the name of one may be.
+const LONGEST_NAME: usize = 64;
+/// How many keywords are named that had to go.
+const MOST_NAMED: usize = 64;
+
+/// Keywords that are passed on as they are.
+const KEPT: &[&str] = &[
+    "$anchor",
+    "$id",
+    "default",
+    "description",
+    "enum",
+    "example",
+    "format",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "nullable",
+    "pattern",
+    "propertyOrdering",
+    "title",
+    "type",
+];
+
+/// Keywords that say nothing of the values.
+const SILENT: &[&str] =
+    &["$comment", "$schema", "$vocabulary", "deprecated", "readOnly", "writeOnly"];
+
+/// A schema as Gemini takes it. What had to go is added to `dropped`.
+pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
+    let Ok(root) = serde_json::from_str::<&RawValue>(&schema.0) else { return "{}".to_owned() };
+    for inline in [true, false] {
+        let mut fit = SchemaEncoder {
+            pointers: Pointers::new(root),
+            inline,
+            removed: vec![],
+            refs: vec![],
+            left: MOST_REFS,
+            failed: false,
+        };
+        let mut out = String::with_capacity(schema.0.len());
+        fit.write(root, &mut out);
+        if !fit.failed {
+            for field in fit.removed.into_iter().map(Field::SchemaKeyword) {
+                bound::note(dropped, field);
+            }
+            return out;
+        }
+    }
+    "{}".to_owned()
+}
+
+/// A schema of arguments, which must be that of an object.
+pub(crate) fn encode_arguments(json: &Json, dropped: &mut Vec<Field>) -> String {
+    let fitted = encode(json, dropped);
+    let object: Object<'_> = serde_json::from_str(&fitted).unwrap_or_default();
+    if ["type", "anyOf", "oneOf", "$ref"].iter().any(|it| object.get(it).is_some()) {
+        return fitted;
+    }
+    match fitted.trim().strip_prefix('{').map(str::trim_start) {
+        Some(rest) if rest.starts_with('"') => format!("{{\"type\":\"object\",{rest}"),
+        _ => "{\"type\":\"object\"}".to_owned(),
+    }
+}
+
+/// A schema, while it is written.
+struct SchemaEncoder<'a> {
+    pointers: Pointers<'a>,
+    /// Whether references are written out.
+    inline: bool,
+    removed: Vec<String>,
+    /// The references that are being written out.
+    refs: Vec<String>,
+    /// How many more may be.
+    left: usize,
+    /// Whether they cannot be.
+    failed: bool,
+}
+
+/// What a schema says, while its keywords are gathered.
+type Members<'a> = Vec<(String, KeywordValue<'a>)>;
+
+/// The value of a keyword.
+#[derive(Clone, Debug)]
+enum KeywordValue<'a> {
+    /// JSON text.
+    Text(String),
+    /// A schema.
+    Schema(&'a RawValue),
+    /// Schemas in a list.
+    List(Vec<&'a RawValue>),
+    /// Schemas by name.
+    Map(Vec<(String, &'a RawValue)>),
+    /// Lists that count together.
+    Lists(Vec<&'a RawValue>),
+}
+
+impl<'a> SchemaEncoder<'a> {
+    fn write(&mut self, value: &'a RawValue, out: &mut String) {
+        self.failed |= self.inline && LONGEST < out.len();
+        if self.failed {
+            return;
+        }
+        let Ok(object) = serde_json::from_str::<Object<'a>>(value.get()) else {
+            // Anything goes, or nothing.
+            out.push_str("{}");
+            if value.get() != "true" {
+                self.remove(value.get());
+            }
+            return;
+        };
+        let before = self.refs.len();
+        let members = self.members(&object);
+        self.object(&members, out);
+        self.refs.truncate(before);
+    }
+
+    /// The keywords of a schema, those that it refers to included.
+    fn members(&mut self, object: &Object<'a>) -> Members<'a> {
+        let mut members: Members<'a> = vec![];
+        let whole = object.get("type").is_some_and(|it| it.get() == "\"integer\"");
+        let alone = object.said().all(|it| it.0.starts_with('$'));
+        for (name, value) in &object.0 {
+            let name = name.as_ref();
+            if name == "$ref" {
+                self.reference(value, alone, &mut members);
+                continue;
+            }
+            if name == "allOf" {
+                self.all_of(value, &mut members);
+                continue;
+            }
+            if let Some((name, said)) = self.keyword(name, value, whole) {
+                put(&mut members, name, said);
+            }
+        }
+        members
+    }
+
+    /// What becomes of a keyword.
+    fn keyword(
+        &mut self,
+        name: &str,
+        value: &'a RawValue,
+        whole: bool,
+    ) -> Option<(String, KeywordValue<'a>)> {
+        let text = || KeywordValue::Text(value.get().to_owned());
+        let list = || serde_json::from_str(value.get()).ok().map(KeywordValue::List);
+        let said = match name {
+            "required" => KeywordValue::Lists(vec![value]),
+            _ if KEPT.contains(&name) => text(),
+            _ if SILENT.contains(&name) => return None,
+            "$defs" | "definitions" if self.inline => return None,
+            "$defs" | "definitions" => return Some(("$defs".to_owned(), named(value)?)),
+            "properties" => named(value)?,
+            "items" if value.get().starts_with('[') => {
+                return Some(("prefixItems".to_owned(), list()?));
+            }
+            "anyOf" | "oneOf" | "prefixItems" => list()?,
+            "additionalProperties" if !value.get().starts_with('{') => text(),
+            "items" | "additionalProperties" => KeywordValue::Schema(value),
+            "const"
+                if matches!(value.get().as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')) =>
+            {
+                return Some(("enum".to_owned(), KeywordValue::Text(format!("[{}]", value.get()))));
+            }
+            "exclusiveMinimum" | "exclusiveMaximum" => return self.bound(name, value, whole),
+            _ => {
+                self.remove(name);
+                return None;
+            }
+        };
+        Some((name.to_owned(), said))
+    }
+
+    /// A bound that is left out, as one that is included: the same for whole numbers only.
+    fn bound(
+        &mut self,
+        name: &str,
+        value: &RawValue,
+        whole: bool,
+    ) -> Option<(String, KeywordValue<'a>)> {
+        let (plain, step) =
+            if name == "exclusiveMinimum" { ("minimum", 1) } else { ("maximum", -1) };
+        if let (true, Ok(bound)) = (whole, value.get().parse::<i64>()) {
+            let bound = bound.saturating_add(step).to_string();
+            return Some((plain.to_owned(), KeywordValue::Text(bound)));
+        }
+        self.remove(name);
+        // Nearly the same is better than no bound at all.
+        let number = value.get().parse::<f64>().is_ok();
+        number.then(|| (plain.to_owned(), KeywordValue::Text(value.get().to_owned())))
+    }
+
+    /// Writes a reference out, or keeps it alone.
+    fn reference(&mut self, value: &'a RawValue, alone: bool, members: &mut Members<'a>) {
+        let Ok(pointer) = serde_json::from_str::<String>(value.get()) else { return };
+        if !self.inline {
+            let pointer = pointer.replacen("#/definitions/", "#/$defs/", 1);
+            let reference = format!("{{\"$ref\":{}}}", serde_json::Value::from(pointer));
+            let (name, text) =
+                match reference.strip_prefix("{\"$ref\":").and_then(|it| it.strip_suffix('}')) {
+                    Some(text) if alone => ("$ref", text.to_owned()),
+                    _ => ("anyOf", format!("[{reference}]")),
+                };
+            put(members, name.to_owned(), KeywordValue::Text(text));
+            return;
+        }
+        if self.left == 0 || self.refs.contains(&pointer) {
+            self.failed = true;
+            return;
+        }
+        self.left -= 1;
+        let Some(target) = self.pointers.resolved(&pointer) else {
+            self.remove("$ref");
+            return;
+        };
+        self.failed |= LONGEST < target.get().len();
+        if self.failed {
+            return;
+        }
+        let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
+        self.refs.push(pointer);
+        for (name, said) in self.members(&target) {
+            if !members.iter().any(|it| it.0 == name) {
+                members.push((name, said));
+            }
+        }
+    }
+
+    /// Joins what must hold at once into one schema, as far as nothing is said twice.
+    fn all_of(&mut self, value: &'a RawValue, members: &mut Members<'a>) {
+        let all: Vec<Object<'a>> = serde_json::from_str(value.get()).unwrap_or_default();
+        if MOST_JOINED < all.len() {
+            self.remove("allOf");
+            return;
+        }
+        for one in all {
+            for (name, said) in self.members(&one) {
+                let twice = members.iter_mut().find(|it| it.0 == name);
+                match (twice.map(|it| &mut it.1), said) {
+                    (None, said) => members.push((name, said)),
+                    (Some(KeywordValue::Map(known)), KeywordValue::Map(more)) => known.extend(more),
+                    (Some(KeywordValue::Lists(known)), KeywordValue::Lists(more)) => {
+                        known.extend(more)
+                    }
+                    (Some(KeywordValue::Text(known)), KeywordValue::Text(more))
+                        if *known == more => {}
+                    _ if matches!(name.as_str(), "title" | "description") => {}
+                    _ => self.remove("allOf"),
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, members: &Members<'a>, out: &mut String) {
+        out.push('{');
+        for (at, (name, said)) in members.iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "," });
+            key(name, out);
+            match said {
+                KeywordValue::Text(text) => out.push_str(text),
+                KeywordValue::Lists(lists) => joined(lists, out),
+                KeywordValue::Schema(schema) => self.write(schema, out),
+                KeywordValue::List(schemas) => {
+                    out.push('[');
+                    for (at, schema) in schemas.iter().enumerate() {
+                        out.push_str(if at == 0 { "" } else { "," });
+                        self.write(schema, out);
+                    }
+                    out.push(']');
+                }
+                KeywordValue::Map(schemas) => {
+                    out.push('{');
+                    for (at, (name, schema)) in schemas.iter().enumerate() {
+                        out.push_str(if at == 0 { "" } else { "," });
+                        key(name, out);
+                        self.write(schema, out);
+                    }
+                    out.push('}');
+                }
+            }
+        }
+        out.push('}');
+    }
+
+    fn remove(&mut self, keyword: &str) {
+        let keyword = keyword.get(..LONGEST_NAME).unwrap_or(keyword);
+        let is_room = self.removed.len() < MOST_NAMED;
+        if is_room && !self.removed.iter().any(|it| it == keyword) {
+            self.removed.push(keyword.to_owned());
+        }
+    }
+}
+
+/// Says a keyword; what stands beside a reference or comes later counts.
+fn put<'a>(members: &mut Members<'a>, name: String, said: KeywordValue<'a>) {
+    match members.iter_mut().find(|it| it.0 == name) {
+        Some(known) => known.1 = said,
+        None => members.push((name, said)),
+    }
+}
+
+fn key(name: &str, out: &mut String) {
+    out.push_str(&serde_json::Value::from(name).to_string());
+    out.push(':');
+}
+
+fn named<'a>(value: &'a RawValue) -> Option<KeywordValue<'a>> {
+    let schemas: Object<'a> = serde_json::from_str(value.get()).ok()?;
+    Some(KeywordValue::Map(
+        schemas.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect(),
+    ))
+}
+
+/// Lists of names as one.
+fn joined(lists: &[&RawValue], out: &mut String) {
+    if let [list] = lists {
+        return out.push_str(list.get());
+    }
+    let names = |it: &&RawValue| serde_json::from_str::<Vec<String>>(it.get()).unwrap_or_default();
+    let all: Vec<String> = lists.iter().flat_map(names).collect();
+    out.push_str(&serde_json::Value::from(all).to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fitted(text: &str) -> (String, Vec<String>) {
+        let mut dropped = vec![];
+        let out = encode(&Json(text.to_owned()), &mut dropped);
+        serde_json::from_str::<&RawValue>(&out).unwrap();
+        let keyword = |it| match it {
+            Field::SchemaKeyword(keyword) => keyword,
+            other => format!("{other:?}"),
+        };
+        (out, dropped.into_iter().map(keyword).collect())
+    }
+
+    #[test]
+    fn what_gemini_knows_stays_in_its_order() {
+        let text = r#"{"type":"object","properties":{"z":{"type":["string","null"],"default":null},"a":{"anyOf":[{"type":"integer","minimum":1}]}},"required":["z"],"additionalProperties":false}"#;
+        assert_eq!(fitted(text), (text.to_owned(), vec![]));
+    }
+
+    #[test]
+    fn references_are_written_out() {
+        let (out, removed) = fitted(
+            r##"{"$schema":"x","type":"object","properties":{"task":{"$ref":"#/$defs/Task","description":"the task"}},"$defs":{"Task":{"type":"object","description":"d","properties":{"p":{"$ref":"#/definitions/P"}}}},"definitions":{"P":{"const":"x"}}}"##,
+        );
+        assert_eq!(
+            out,
+            r#"{"type":"object","properties":{"task":{"type":"object","description":"the task","properties":{"p":{"enum":["x"]}}}}}"#
+        );
+        assert_eq!(removed, [""; 0]);
+    }
+
+    #[test]
+    fn a_circle_stays_a_reference() {
+        let (out, removed) = fitted(
+            r##"{"type":"object","properties":{"n":{"$ref":"#/definitions/N","title":"t"}},"definitions":{"N":{"type":"object","properties":{"next":{"$ref":"#/definitions/N"}}}}}"##,
+        );
+        assert_eq!(
+            out,
+            r##"{"type":"object","properties":{"n":{"anyOf":[{"$ref":"#/$defs/N"}],"title":"t"}},"$defs":{"N":{"type":"object","properties":{"next":{"$ref":"#/$defs/N"}}}}}"##
+        );
+        assert_eq!(removed, [""; 0]);
+    }
+
+    #[test]
+    fn a_schema_that_would_explode_keeps_its_references() {
+        let mut defs = String::from(r#""L0":{"type":"string"}"#);
+        for level in 1..40 {
+            let below = level - 1;
+            defs.push_str(&format!(
+                r##","L{level}":{{"type":"object","properties":{{"a":{{"$ref":"#/$defs/L{below}"}},"b":{{"$ref":"#/$defs/L{below}"}}}}}}"##
+            ));
+        }
+        let (out, _) = fitted(&format!(r##"{{"$ref":"#/$defs/L39","$defs":{{{defs}}}}}"##));
+        assert!(out.len() < 8000 && out.contains("$defs"));
+    }
+
+    #[test]
+    fn what_gemini_does_not_know_is_said() {
+        let (out, removed) = fitted(
+            r#"{"type":"object","properties":{"a":{"type":"integer","exclusiveMinimum":0,"multipleOf":2},"b":{"type":"number","exclusiveMaximum":1.5},"c":{"const":true},"d":{"type":"array","uniqueItems":true,"items":true}},"not":{}}"#,
+        );
+        assert_eq!(
+            out,
+            r#"{"type":"object","properties":{"a":{"type":"integer","minimum":1},"b":{"type":"number","maximum":1.5},"c":{},"d":{"type":"array","items":{}}}}"#
+        );
+        assert_eq!(removed, ["not", "multipleOf", "exclusiveMaximum", "const", "uniqueItems"]);
+    }
+
+    #[test]
+    fn what_must_hold_at_once_is_joined() {
+        let (out, removed) = fitted(
+            r#"{"allOf":[{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]},{"type":"object","properties":{"b":{"type":"string"}},"required":["b"]}]}"#,
+        );
+        assert_eq!(
+            out,
+            r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"required":["a","b"]}"#
+        );
+        assert_eq!(removed, [""; 0]);
+    }
+
+    #[test]
+    fn arguments_are_an_object() {
+        let fitted = |text: &str| encode_arguments(&Json(text.to_owned()), &mut vec![]);
+        assert_eq!(fitted("{}"), r#"{"type":"object"}"#);
+        assert_eq!(fitted(r#"{"properties":{}}"#), r#"{"type":"object","properties":{}}"#);
+        assert_eq!(fitted(r#"{"type":"object"}"#), r#"{"type":"object"}"#);
+    }
+}

@@ -1,0 +1,217 @@
+//! Answers as clients of this format read them.
+
+use canonical::{ChatResponse, Choice, Citation, Content, FinishReason, Usage};
+use serde::Serialize;
+
+use super::{
+    cited_text::CitedText,
+    wire::parts::{self, FunctionCall, Part},
+};
+use crate::arguments;
+
+/// A whole answer, or one chunk of a stream.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) candidates: Vec<Candidate<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage_metadata: Option<UsageMetadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) model_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_id: Option<&'a str>,
+}
+
+/// One of the answers that were asked for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    pub(super) content: parts::Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) finish_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) finish_message: Option<&'static str>,
+    pub(super) index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) citation_metadata: Option<CitationMetadata<'a>>,
+}
+
+/// Where a text comes from.
+#[derive(Debug, Serialize)]
+pub(super) struct CitationMetadata<'a> {
+    #[serde(rename = "citationSources")]
+    citations: Vec<Source<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Source<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+}
+
+/// Tokens. Google counts cached ones within the prompt, and thoughts beside the candidates.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UsageMetadata {
+    prompt_token_count: u64,
+    candidates_token_count: u64,
+    total_token_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cached_content_token_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    thoughts_token_count: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    prompt_tokens_details: Vec<Modality>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates_tokens_details: Vec<Modality>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Modality {
+    modality: &'static str,
+    token_count: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<&Usage> for UsageMetadata {
+    fn from(usage: &Usage) -> Self {
+        let (prompt, candidates) = (usage.all_input(), usage.output + usage.output_audio);
+        Self {
+            prompt_token_count: prompt,
+            candidates_token_count: candidates,
+            total_token_count: prompt + usage.all_output(),
+            cached_content_token_count: usage.cached_input,
+            thoughts_token_count: usage.reasoning,
+            prompt_tokens_details: modalities(prompt, usage.input_audio),
+            candidates_tokens_details: modalities(candidates, usage.output_audio),
+        }
+    }
+}
+
+fn modalities(all: u64, audio: u64) -> Vec<Modality> {
+    if audio == 0 {
+        return vec![];
+    }
+    let counted = |modality, token_count| Modality { modality, token_count };
+    vec![counted("TEXT", all - audio), counted("AUDIO", audio)]
+}
+
+impl<'a> Candidate<'a> {
+    /// What a model says, without an end.
+    pub(super) fn saying(index: u32, parts: Vec<Part<'a>>) -> Self {
+        Self {
+            content: parts::Content { role: Some("model"), parts },
+            finish_reason: None,
+            finish_message: None,
+            index,
+            citation_metadata: None,
+        }
+    }
+
+    /// The same with why it ends.
+    pub(super) fn ending(mut self, finish: &FinishReason, broken: bool) -> Self {
+        self.finish_reason = Some(if broken { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
+        self.finish_message =
+            broken.then_some("The model called a tool with arguments that are no JSON object.");
+        self
+    }
+
+    /// The same with where its text comes from.
+    pub(super) fn citing(
+        mut self,
+        text: &CitedText,
+        citations: impl IntoIterator<Item = &'a Citation>,
+    ) -> Self {
+        let citations: Vec<_> = citations.into_iter().map(|it| source(text, it)).collect();
+        if !citations.is_empty() {
+            self.citation_metadata = Some(CitationMetadata { citations });
+        }
+        self
+    }
+}
+
+/// A citation; Google counts bytes where others count characters.
+fn source<'a>(text: &CitedText, citation: &'a Citation) -> Source<'a> {
+    let byte = |chars: u64| text.byte(usize::try_from(chars).ok()?);
+    let range = citation.range.and_then(|(start, end)| Some((byte(start)?, byte(end)?)));
+    Source {
+        start_index: range.map(|it| it.0),
+        end_index: range.map(|it| it.1),
+        uri: citation.url.as_deref(),
+        title: citation.title.as_deref(),
+    }
+}
+
+/// Google's word for why an answer ends. It has none for tools, and none for a refusal.
+fn reason(finish: &FinishReason) -> &'static str {
+    match finish {
+        FinishReason::Stop
+        | FinishReason::StopSequence(_)
+        | FinishReason::ToolCalls
+        | FinishReason::Paused => "STOP",
+        FinishReason::Length | FinishReason::ContextFull => "MAX_TOKENS",
+        FinishReason::Filtered | FinishReason::Refusal => "SAFETY",
+    }
+}
+
+/// Writes a whole answer.
+pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>) -> Vec<u8> {
+    let body = Body {
+        candidates: (0..).zip(&answer.choices).map(|(at, it)| candidate(at, it)).collect(),
+        usage_metadata: usage.map(Into::into),
+        model_version: answer.model.as_deref(),
+        response_id: answer.id.as_deref(),
+    };
+    serialize(&body)
+}
+
+/// JSON text of what cannot fail to be JSON, and must not be empty if it did.
+pub(super) fn serialize(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec())
+}
+
+fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
+    let mut broken = false;
+    let mut parts = vec![];
+    let mut text = CitedText::default();
+    let mut citations: Vec<&Citation> = vec![];
+    for part in &choice.parts {
+        let written = match &part.content {
+            Content::Text(more, cited) => {
+                text.push(more);
+                citations.extend(cited);
+                Part::text(more.as_str())
+            }
+            Content::Refusal(text) => Part::text(text.as_str()),
+            Content::Reasoning(text) => Part::reasoning(text.as_str()),
+            Content::Image(media) => parts::made(media, "image/png"),
+            Content::Audio(media) => parts::made(media, "audio/wav"),
+            Content::Video(media) => parts::made(media, "video/mp4"),
+            Content::File(media) => parts::made(media, "application/octet-stream"),
+            Content::ToolCall(call) => {
+                let Some(args) = arguments::object(&call.arguments) else {
+                    broken = true;
+                    continue;
+                };
+                let (id, name) = (call.id.as_str().into(), call.name.as_str().into());
+                Part::call(FunctionCall { id, name, args })
+            }
+            Content::ToolResult(_) => continue,
+        };
+        parts.push(written.for_client(part.signature.as_ref()));
+    }
+    Candidate::saying(index, parts).ending(&choice.finish_reason, broken).citing(&text, citations)
+}

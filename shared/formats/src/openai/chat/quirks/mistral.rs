@@ -1,0 +1,124 @@
+//! What Mistral's models want of a conversation beside OpenAI chat's rules, wherever they are served.
+//!
+//! Ids of calls are nine letters or digits, and behind a tool's result it is the model's turn.
+//! Conversations that another model began break the first, and clients that add a reminder to a
+//! result the second.
+//!
+//! Sources: what users report of both (anomalyco/opencode #1680 and #2440, zed-industries/zed
+//! #53034, BerriAI/litellm #17761, NousResearch/hermes-agent #20154), seen 2026-11.
+
+use std::borrow::Cow;
+
+use canonical::Result;
+use serde_json::value::RawValue;
+
+use super::super::request_passthrough;
+use crate::{
+    fingerprint::fingerprint,
+    json::{self, Edits, Object, understood},
+};
+
+/// What the model is told to have said where it has not had its turn.
+pub(in super::super) const TURN: &str = "OK.";
+const ID_LENGTH: usize = 9;
+const ID_LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Whether a model is one of Mistral's: Mistral, Ministral, Magistral, Codestral, Devstral, Pixtral,
+/// Mixtral, Voxtral.
+pub(in super::super) fn is_mistral(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    ["stral", "xtral"].iter().any(|it| name.contains(it))
+}
+
+/// The id of a call as these models take it: the same for the same id in every turn, so that a
+/// cached prompt stays one.
+pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
+    if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
+        return id;
+    }
+    let mut rest = fingerprint(&id);
+    let letters = std::iter::repeat_with(|| {
+        let [letter, left] = [rest % 62, rest / 62];
+        rest = left;
+        usize::try_from(letter).ok().and_then(|it| ID_LETTERS.get(it)).copied().map(char::from)
+    });
+    letters.take(ID_LENGTH).flatten().collect::<String>().into()
+}
+
+/// Whether the model has missed its turn between two messages.
+pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
+    before == "tool" && !matches!(role, "tool" | "assistant")
+}
+
+/// A client's messages with both set right.
+pub(in super::super) fn fitted(messages: &str) -> Result<String> {
+    let mut before = Cow::Borrowed("");
+    request_passthrough::rewrite_messages(messages, |json| {
+        let message: Object<'_> = understood(json, "messages", "a list of messages")?;
+        let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
+        let missing = misses_turn(&before, &role);
+        before = role;
+        let has_ids = json.get().contains("\"tool_call");
+        if !missing && !has_ids {
+            return Ok(None);
+        }
+        let message = if has_ids { with_ids(&message, json.get())? } else { json.get().to_owned() };
+        let turn = format!("{{\"role\":\"assistant\",\"content\":{}}}", json::quoted(TURN));
+        Ok(Some(if missing { format!("{turn},{message}") } else { message }))
+    })
+}
+
+fn with_ids(message: &Object<'_>, json: &str) -> Result<String> {
+    let calls = message.get("tool_calls").map(calls).transpose()?;
+    json::edited(json, |edits| {
+        refit(edits, "tool_call_id");
+        if let Some(calls) = calls {
+            edits.set("tool_calls", calls);
+        }
+    })
+}
+
+fn calls(json: &RawValue) -> Result<String> {
+    let calls: Vec<&RawValue> = understood(json, "messages[].tool_calls", "a list of tool calls")?;
+    let calls = calls.iter().map(|it| json::edited(it.get(), |edits| refit(edits, "id")));
+    Ok(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(",")))
+}
+
+fn refit(edits: &mut Edits<'_>, name: &str) {
+    if let Some(fit) = edits.value(name).map(|it| json::quoted(&id(text(it)))) {
+        edits.set(name, fit);
+    }
+}
+
+/// A string's text; none for what is not one, which the provider will say.
+fn text(json: &str) -> Cow<'_, str> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_models_are_known_by_their_names() {
+        for name in ["mistral-large-latest", "mistralai/Devstral-Small-2", "open-mixtral-8x22b"] {
+            assert!(is_mistral(name), "{name}");
+        }
+        for name in ["gpt-4o", "mistralai/gpt", "llama-3.1-70b", ""] {
+            assert!(!is_mistral(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_nine_letters_and_always_the_same() {
+        assert_eq!(id("D681PevKs".into()), "D681PevKs");
+        let told = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
+            .map(|it| (it, id(it.into())));
+        for (from, to) in &told {
+            assert!(to.len() == 9 && to.bytes().all(|it| it.is_ascii_alphanumeric()), "{to}");
+            assert_eq!(&id((*from).into()), to);
+        }
+        let differing: std::collections::BTreeSet<_> = told.iter().map(|it| &it.1).collect();
+        assert_eq!(differing.len(), told.len());
+    }
+}

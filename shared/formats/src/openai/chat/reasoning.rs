@@ -1,0 +1,253 @@
+//! Reasoning and its signatures in a format that has no official word for either.
+//!
+//! The text goes into `reasoning_content`, which most services and clients agree on, and text with
+//! signature into `reasoning_details`, the list that OpenRouter made up for the same purpose.
+//! Clients that keep neither still echo the ids of tool calls, so the thought before a call rides
+//! on its id too, as long as it is short.
+
+use canonical::{Content, Part, Result, Signature};
+use serde::{Deserialize, Serialize};
+
+use super::{FORMAT, request_passthrough};
+use crate::{
+    EncodeOptions,
+    json::{self, Object, understood},
+    signature_tags,
+};
+
+/// How long a thought on an id may be, in bytes.
+const LONGEST: usize = 16 * 1024;
+/// What marks the maker of a thought that rides on an id, text and all.
+const WITH_TEXT: &str = "thought.";
+
+/// One thought, as clients echo it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Detail {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+}
+
+impl Detail {
+    /// A thought with what proves it.
+    pub(super) fn new(text: &str, signature: &Signature) -> Self {
+        Self {
+            kind: "reasoning.text".to_owned(),
+            text: Some(text.to_owned()),
+            signature: Some(signature.tagged()),
+            data: None,
+        }
+    }
+}
+
+/// The thoughts of an earlier answer.
+pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
+    if let Some(details) = message.get("reasoning_details") {
+        let path = format!("{path}.reasoning_details");
+        let details: Vec<Detail> = understood(details, &path, "a list of thoughts")?;
+        return Ok(details.into_iter().map(thought).collect());
+    }
+    for name in ["reasoning_content", "reasoning"] {
+        if let Some(text) = message.get(name) {
+            let text: String = understood(text, &format!("{path}.{name}"), "a string")?;
+            return Ok(vec![Part::new(Content::Reasoning(text))]);
+        }
+    }
+    Ok(vec![])
+}
+
+fn thought(detail: Detail) -> Part {
+    let signature = detail
+        .signature
+        .or(detail.data)
+        .map(|it| Signature::from_tag(&it).unwrap_or_else(|| Signature::new(FORMAT.name, it)));
+    let content = Content::Reasoning(detail.text.unwrap_or_default());
+    Part { content, cache: None, signature }
+}
+
+/// Takes thoughts off the calls that they ride on; gives those that are not known otherwise.
+pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
+    let mut thoughts = vec![];
+    for call in calls {
+        let Some(signature) = &call.signature else { continue };
+        let Some(maker) = signature.maker.strip_prefix(WITH_TEXT) else { continue };
+        let (data, text) = signature.data.split_once('\n').unwrap_or((&signature.data, ""));
+        let mut thought = Part::new(Content::Reasoning(text.to_owned()));
+        thought.signature = Some(Signature::new(maker, data));
+        thoughts.push(thought);
+        call.signature = None;
+    }
+    let is_known = known.iter().any(|it| it.signature.is_some());
+    if is_known { vec![] } else { thoughts }
+}
+
+/// What becomes of the text of earlier thoughts, for which OpenAI itself has no field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReasoningReplay {
+    /// It is left out.
+    Left,
+    /// So is the field, whoever sends it: it is refused.
+    Refused,
+    /// It is given back as `reasoning_content`.
+    Given,
+    /// So it is, and every message that calls tools has one: the provider missed it.
+    Demanded,
+}
+
+impl ReasoningReplay {
+    /// What a provider wants.
+    pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
+        if target.drop_signatures {
+            return Self::Demanded;
+        }
+        if !target.compatibility.reasoning_content {
+            return Self::Refused;
+        }
+        let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+        let thinks_aloud = THINK_ALOUD.iter().any(|it| model.starts_with(it));
+        if thinks_aloud { Self::Given } else { Self::Left }
+    }
+}
+
+/// How the names of those models begin that want their thoughts back as text, by the guides of their
+/// makers (`api-docs.deepseek.com/guides/thinking_mode`, `platform.moonshot.ai`, `docs.z.ai`,
+/// `platform.minimax.io`), seen 2026-11.
+const THINK_ALOUD: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
+
+/// How the names begin of those members that hold thoughts.
+pub(super) const MEMBERS: &str = "\"reasoning_";
+
+/// What stands for a thought that is lost. Kimi takes an empty text for none.
+pub(super) const NO_REASONING: &str = ".";
+
+/// The same messages without what proves the thoughts that other providers signed, or anyone where
+/// proofs were refused, and without tags on ids.
+///
+/// Also whether a thought was lost that is not another provider's: those say nothing here.
+pub(super) fn without_foreign(messages: &str, thoughts: ReasoningReplay) -> Result<(String, bool)> {
+    let lost_names: &[&str] = match thoughts {
+        ReasoningReplay::Refused => &["reasoning_content", "reasoning_details"],
+        ReasoningReplay::Demanded => &["reasoning_details"],
+        ReasoningReplay::Left | ReasoningReplay::Given => &[],
+    };
+    let mut lost = false;
+    let messages = request_passthrough::rewrite_messages(messages, |message| {
+        let text = message.get();
+        let tagged = signature_tags::has(text.as_bytes());
+        if !tagged && thoughts != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
+            return Ok(None);
+        }
+        let object: Object<'_> = understood(message, "messages", "a list of messages")?;
+        let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
+        let concerned = tagged || going.peek().is_some() || thoughts == ReasoningReplay::Demanded;
+        lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));
+        Ok(concerned.then(|| without_thoughts(&object, thoughts)))
+    })?;
+    Ok((messages, lost))
+}
+
+fn without_thoughts(message: &Object<'_>, thoughts: ReasoningReplay) -> String {
+    let details = message.get("reasoning_details").map(|it| it.get());
+    let is_demanded = thoughts == ReasoningReplay::Demanded;
+    let foreign = details.is_some_and(|it| is_demanded || signature_tags::has(it.as_bytes()));
+    let text = message.get("reasoning_content").filter(|it| it.get() != "\"\"");
+    let leaves = |name: &str| match name {
+        "reasoning_details" | "reasoning_content" if thoughts == ReasoningReplay::Refused => true,
+        "reasoning_details" => foreign,
+        "reasoning_content" => foreign && thoughts == ReasoningReplay::Left || text.is_none(),
+        _ => false,
+    };
+    let members = message.0.iter().filter(|it| !leaves(&it.0));
+    let mut members: Vec<_> = members
+        .map(|(name, value)| format!("{}:{}", json::quoted(name), signature_tags::off(value.get())))
+        .collect();
+    let calls = message.get("tool_calls").is_some_and(|it| it.get() != "[]");
+    if is_demanded && calls && text.is_none() {
+        members.push(format!("\"reasoning_content\":{}", json::quoted(NO_REASONING)));
+    }
+    format!("{{{}}}", members.join(","))
+}
+
+/// The id of a call with what has to come back with it: its own signature, or else the thought
+/// before it.
+pub(super) fn attach_to_id(
+    id: &str,
+    own: Option<&Signature>,
+    thought: Option<(&str, &Signature)>,
+) -> String {
+    match (own, thought) {
+        (Some(own), _) => own.attach_to_id(id),
+        (None, Some((text, signature))) if text.len() + signature.data.len() <= LONGEST => {
+            let maker = format!("{WITH_TEXT}{}", signature.maker);
+            Signature::new(maker, format!("{}\n{text}", signature.data)).attach_to_id(id)
+        }
+        _ => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::ToolCall;
+
+    use super::*;
+
+    fn call(id: &str) -> Part {
+        let (plain, signature) = Signature::split_id(id);
+        let call = ToolCall { id: plain.to_owned(), ..ToolCall::default() };
+        Part { content: Content::ToolCall(call), cache: None, signature }
+    }
+
+    #[test]
+    fn a_thought_rides_on_the_call_behind_it() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let id = attach_to_id("c1", None, Some(("two\nlines", &signature)));
+        let mut calls = [call(&id)];
+        let thoughts = off_calls(&[], &mut calls);
+        assert_eq!(thoughts[0].content, Content::Reasoning("two\nlines".to_owned()));
+        assert_eq!(thoughts[0].signature, Some(signature));
+        assert_eq!(calls[0].signature, None);
+    }
+
+    #[test]
+    fn a_thought_that_was_echoed_is_not_taken_twice() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let id = attach_to_id("c1", None, Some(("text", &signature)));
+        let mut known = Part::new(Content::Reasoning("text".to_owned()));
+        known.signature = Some(signature);
+        assert!(off_calls(&[known], &mut [call(&id)]).is_empty());
+    }
+
+    #[test]
+    fn a_calls_own_signature_stays_with_it() {
+        let own = Signature::new("gemini", "c2ln");
+        let mut calls = [call(&attach_to_id("c1", Some(&own), None))];
+        assert!(off_calls(&[], &mut calls).is_empty());
+        assert_eq!(calls[0].signature, Some(own));
+    }
+
+    #[test]
+    fn what_others_signed_is_not_forwarded() {
+        let signature = Signature::new("anthropic", "c2ln");
+        let detail = serde_json::to_string(&Detail::new("hm", &signature)).unwrap();
+        let id = attach_to_id("c1", None, Some(("hm", &signature)));
+        let messages = format!(
+            r#"[{{"role":"user","content":"1.0"}},{{"role":"assistant","content":null,"reasoning_content":"hm",
+            "reasoning_details":[{detail}],"tool_calls":[{{"id":"{id}"}}]}},{{"role":"tool","tool_call_id":"{id}"}}]"#
+        );
+        assert_eq!(
+            without_foreign(&messages, ReasoningReplay::Left).unwrap().0,
+            r#"[{"role":"user","content":"1.0"},{"role":"assistant","content":null,"tool_calls":[{"id":"c1"}]},{"role":"tool","tool_call_id":"c1"}]"#
+        );
+    }
+
+    #[test]
+    fn a_long_thought_does_not_ride_on_an_id() {
+        let signature = Signature::new("anthropic", "c2ln");
+        assert_eq!(attach_to_id("c1", None, Some((&"x".repeat(LONGEST), &signature))), "c1");
+    }
+}

@@ -1,0 +1,301 @@
+//! What a client's request says, for a provider that speaks another format.
+//!
+//! Every member is either understood or noted by name, so that none is lost in silence.
+
+mod messages;
+
+use std::borrow::Cow;
+
+use canonical::{
+    CanonicalRequest, Conversation, Effort, Error, ErrorKind, Json, Reasoning, ResponseFormat,
+    Result, Schema, Tool, ToolChoice,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::effort::effort;
+use crate::{
+    RawObject,
+    bound::note,
+    json::{self, Object, understood},
+};
+
+/// Reads a request.
+pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
+    let mut conversation = Conversation::default();
+    for (name, value) in json::said(raw)?.said() {
+        let known = asked(&mut conversation, name, value)?
+            || sampling(&mut conversation, name, value)?
+            || passed_by(name, value);
+        if !known {
+            note(&mut conversation.unmapped_fields, name.to_owned());
+        }
+    }
+    Ok(CanonicalRequest::Conversation(Box::new(conversation)))
+}
+
+/// What is asked. False when the member is not about that.
+fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
+    match name {
+        "messages" => {
+            conversation.messages = messages::decode(value, &mut conversation.unmapped_fields)?;
+        }
+        "tools" => conversation.tools = tools(value, &mut conversation.unmapped_fields)?,
+        "tool_choice" => conversation.tool_choice = Some(tool_choice(value)?),
+        "parallel_tool_calls" => {
+            conversation.parallel_tool_calls = Some(understood(value, name, "true or false")?);
+        }
+        "response_format" => conversation.response_format = Some(output(value)?),
+        "reasoning_effort" => {
+            let word: Cow<'_, str> = understood(value, name, "a word")?;
+            conversation.reasoning.get_or_insert_default().effort = Some(effort(&word, name)?);
+        }
+        "reasoning" => conversation.reasoning = Some(reasoning(value)?),
+        "max_completion_tokens" => {
+            conversation.max_tokens = Some(understood(value, name, "a whole number")?);
+        }
+        "max_tokens" => {
+            let tokens = understood(value, name, "a whole number")?;
+            conversation.max_tokens.get_or_insert(tokens);
+        }
+        "user" => {
+            let user = understood(value, name, "a string")?;
+            conversation.user.get_or_insert(user);
+        }
+        "safety_identifier" => conversation.user = Some(understood(value, name, "a string")?),
+        "metadata" => conversation.metadata = labels(value)?,
+        "service_tier" => {
+            let tier: String = understood(value, name, "a string")?;
+            conversation.service_tier = Some(tier).filter(|it| it != "auto");
+        }
+        "verbosity" => conversation.verbosity = Some(understood(value, name, "a string")?),
+        "prompt_cache_key" => {
+            conversation.prompt_cache_key = Some(understood(value, name, "a string")?);
+        }
+        "functions" | "function_call" => {
+            let message = "`functions` and `function_call` are too old for this model's provider; use `tools` and `tool_choice`.";
+            return Err(unsupported(name, message));
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// How tokens are chosen. False when the member is not about that.
+fn sampling(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
+    let sampling = &mut conversation.sampling;
+    let number = || understood(value, name, "a number").map(Some);
+    let whole = || understood(value, name, "a whole number").map(Some);
+    match name {
+        "temperature" => sampling.temperature = number()?,
+        "top_p" => sampling.top_p = number()?,
+        "top_k" => sampling.top_k = whole()?,
+        "frequency_penalty" => sampling.frequency_penalty = number()?,
+        "presence_penalty" => sampling.presence_penalty = number()?,
+        "seed" => sampling.seed = understood(value, name, "a whole number").map(Some)?,
+        "n" => sampling.n = whole()?,
+        "stop" => {
+            let stop: OneOrMany = understood(value, name, "a string or a list of strings")?;
+            sampling.stop = stop.into();
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Whether a member says nothing that another format would have to say: it is the gateway's own
+/// business, or it asks for what everybody does anyway.
+fn passed_by(name: &str, value: &RawValue) -> bool {
+    match name {
+        "model" | "stream" | "stream_options" => true,
+        "store" | "logprobs" => value.get() == "false",
+        "modalities" => value.get().split_ascii_whitespace().collect::<String>() == r#"["text"]"#,
+        "top_logprobs" => value.get() == "0",
+        _ => false,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Vec<String> {
+    fn from(stop: OneOrMany) -> Self {
+        match stop {
+            OneOrMany::One(text) => vec![text],
+            OneOrMany::Many(texts) => texts,
+        }
+    }
+}
+
+fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
+    let list: Vec<Object<'_>> = understood(value, "tools", "a list of tools")?;
+    let mut tools = vec![];
+    for (at, tool) in list.iter().enumerate() {
+        let kind: Cow<'_, str> = match tool.get("type") {
+            Some(kind) => understood(kind, &format!("tools[{at}].type"), "a string")?,
+            None => "function".into(),
+        };
+        if kind != "function" {
+            note(other, format!("tools[].type={kind}"));
+            continue;
+        }
+        let mut read = Tool::default();
+        let path = format!("tools[{at}].function");
+        let Some(function) = tool.get("function") else {
+            return Err(Error::invalid(&path, format!("`{path}` is missing.")));
+        };
+        let function: Object<'_> = understood(function, &path, "an object with a `name`")?;
+        for (name, value) in function.said() {
+            match name {
+                "name" => read.name = understood(value, &format!("{path}.name"), "a string")?,
+                "description" => {
+                    let path = format!("{path}.description");
+                    read.description = Some(understood(value, &path, "a string")?);
+                }
+                "parameters" => read.schema = Some(Json(value.get().to_owned())),
+                "strict" => {
+                    read.strict =
+                        Some(understood(value, &format!("{path}.strict"), "true or false")?);
+                }
+                _ => note(other, format!("tools[].function.{name}")),
+            }
+        }
+        if let Some(mark) = tool.get("cache_control") {
+            read.cache = Some(messages::cache_mark(mark, &format!("tools[{at}]"))?);
+        }
+        tools.push(read);
+    }
+    Ok(tools)
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    function: Option<Name>,
+    #[serde(default)]
+    allowed_tools: Option<Allowed>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Allowed {
+    #[serde(default)]
+    mode: String,
+    tools: Vec<AllowedTool>,
+}
+
+#[derive(Deserialize)]
+struct AllowedTool {
+    function: Name,
+}
+
+fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
+    let wanted = "`auto`, `none`, `required` or an object that names a function";
+    let path = "tool_choice";
+    if value.get().starts_with('"') {
+        let word: Cow<'_, str> = understood(value, path, wanted)?;
+        return match word.as_ref() {
+            "auto" => Ok(ToolChoice::Auto),
+            "none" => Ok(ToolChoice::None),
+            "required" | "any" => Ok(ToolChoice::Required),
+            _ => Err(Error::invalid(path, format!("`{path}` must be {wanted}."))),
+        };
+    }
+    let choice: Choice<'_> = understood(value, path, wanted)?;
+    match choice {
+        Choice { function: Some(Name { name }), .. } => Ok(ToolChoice::Named(name)),
+        Choice { allowed_tools: Some(Allowed { mode, tools }), .. } => {
+            let names = tools.into_iter().map(|it| it.function.name).collect();
+            Ok(ToolChoice::Among(names, mode == "required"))
+        }
+        Choice { kind, .. } => {
+            let message = format!(
+                "a `{path}` of type `{kind}` means nothing to this model's provider; name a function instead"
+            );
+            Err(unsupported(path, message))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Format<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    json_schema: Option<JsonSchema<'a>>,
+}
+
+#[derive(Deserialize)]
+struct JsonSchema<'a> {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+    #[serde(default)]
+    strict: Option<bool>,
+}
+
+fn output(value: &RawValue) -> Result<ResponseFormat> {
+    let path = "response_format";
+    let format: Format<'_> = understood(value, path, "an object with a `type`")?;
+    match (format.kind.as_ref(), format.json_schema) {
+        ("text", _) => Ok(ResponseFormat::Text),
+        ("json_object", _) => Ok(ResponseFormat::Json),
+        ("json_schema", Some(JsonSchema { name, description, schema, strict })) => {
+            let schema = schema.map_or("{}", RawValue::get).to_owned();
+            Ok(ResponseFormat::Schema(Schema { name, description, schema: Json(schema), strict }))
+        }
+        _ => Err(Error::invalid(
+            path,
+            "`response_format` must be of type `text`, `json_object` or `json_schema` with a `json_schema`.",
+        )),
+    }
+}
+
+/// `OpenRouter`'s object, which many clients send. Source: openrouter.ai/docs, *Reasoning tokens*.
+#[derive(Deserialize)]
+struct ReasoningObject {
+    effort: Option<String>,
+    max_tokens: Option<u64>,
+    exclude: Option<bool>,
+    enabled: Option<bool>,
+}
+
+fn reasoning(value: &RawValue) -> Result<Reasoning> {
+    let read: ReasoningObject = understood(value, "reasoning", "an object with an `effort`")?;
+    let word = read.effort.map(|it| effort(&it, "reasoning.effort")).transpose()?;
+    let off = read.enabled == Some(false);
+    Ok(Reasoning {
+        effort: if off { Some(Effort::None) } else { word },
+        budget: read.max_tokens.filter(|_| !off),
+        visible: read.exclude.map(|it| !it),
+    })
+}
+
+/// Labels keep their order.
+fn labels(value: &RawValue) -> Result<Vec<(String, String)>> {
+    let object: Object<'_> = understood(value, "metadata", "an object of strings")?;
+    let label = |(name, value): (&str, &RawValue)| {
+        Ok((name.to_owned(), understood(value, &format!("metadata.{name}"), "a string")?))
+    };
+    object.said().map(label).collect()
+}
+
+/// What this provider cannot be told, though another could.
+pub(super) fn unsupported(param: &str, message: impl Into<String>) -> Error {
+    let mut error = Error::new(ErrorKind::Unsupported, message);
+    error.param = Some(param.to_owned());
+    error
+}

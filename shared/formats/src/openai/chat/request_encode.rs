@@ -1,0 +1,229 @@
+//! What was said in another format, written for a provider that speaks OpenAI chat.
+
+mod messages;
+
+use canonical::{
+    Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
+};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use self::messages::MessageJson;
+use super::{effort, quirks::mistral, reasoning::ReasoningReplay};
+use crate::{EncodeOptions, EncodedRequest, StreamUsage, json};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<MessageJson<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Format<'a>>,
+    #[serde(flatten)]
+    sampling: Numbers<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_cache_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct Numbers<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ToolJson<'a> {
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json_schema: Option<JsonSchema<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSchema<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    schema: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// Writes a conversation.
+pub(super) fn encode(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let Conversation {
+        messages: turns,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        response_format: output,
+        sampling,
+        max_tokens,
+        reasoning,
+        cache,
+        user,
+        metadata,
+        service_tier,
+        verbosity,
+        prompt_cache_key,
+        unmapped_fields: _,
+    } = conversation;
+    let mut dropped = vec![];
+    if cache.is_some() || tools.iter().any(|it| it.cache.is_some()) {
+        dropped.push(Field::Cache);
+    }
+    if !metadata.is_empty() {
+        // OpenAI takes labels only for answers that it stores.
+        dropped.push(Field::Metadata);
+    }
+    // Without tools, words about them are refused.
+    let about_tools = !tools.is_empty();
+    let asks_for_usage = target.stream && target.stream_usage == StreamUsage::OnRequest;
+    let refused = target.drop_fields.contains(&Field::MaxTokensName);
+    let newer = refused != target.compatibility.max_tokens_name.is_newer();
+    let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
+    if mistral::is_mistral(target.model) {
+        messages = messages::for_mistral(messages);
+    }
+    let body = Body {
+        model: target.model,
+        messages,
+        tools: tools.iter().map(tool).collect::<Result<_>>()?,
+        tool_choice: tool_choice.as_ref().filter(|_| about_tools).map(choice),
+        parallel_tool_calls: parallel_tool_calls.filter(|_| about_tools),
+        response_format: output.as_ref().map(format).transpose()?,
+        sampling: numbers(sampling, &mut dropped),
+        max_tokens: max_tokens.filter(|_| !newer),
+        max_completion_tokens: max_tokens.filter(|_| newer),
+        reasoning_effort: reasoning.as_ref().and_then(|it| effort(it, &mut dropped)),
+        user: user.as_deref(),
+        service_tier: service_tier.as_deref(),
+        verbosity: verbosity.as_deref(),
+        prompt_cache_key: prompt_cache_key.as_deref(),
+        stream: target.stream,
+        stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
+    };
+    let body = json::written(&body).into();
+    Ok(EncodedRequest { body, headers: vec![], dropped })
+}
+
+fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
+    let Tool { name, description, schema, strict, cache: _ } = tool;
+    let parameters = schema.as_ref().map(|it| json::verbatim(&it.0)).transpose()?;
+    let function =
+        Function { name, description: description.as_deref(), parameters, strict: *strict };
+    Ok(ToolJson { r#type: "function", function })
+}
+
+fn choice(choice: &ToolChoice) -> serde_json::Value {
+    match choice {
+        ToolChoice::Auto => json!("auto"),
+        ToolChoice::None => json!("none"),
+        ToolChoice::Required => json!("required"),
+        ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+        ToolChoice::Among(names, required) => {
+            let mode = if *required { "required" } else { "auto" };
+            let tool = |name| json!({"type": "function", "function": {"name": name}});
+            let tools: Vec<_> = names.iter().map(tool).collect();
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}})
+        }
+    }
+}
+
+fn format(output: &ResponseFormat) -> Result<Format<'_>> {
+    let plain = |kind| Format { r#type: kind, json_schema: None };
+    Ok(match output {
+        ResponseFormat::Text => plain("text"),
+        ResponseFormat::Json => plain("json_object"),
+        ResponseFormat::Schema(Schema { name, description, schema, strict }) => Format {
+            r#type: "json_schema",
+            json_schema: Some(JsonSchema {
+                name: name.as_deref().unwrap_or("answer"),
+                description: description.as_deref(),
+                schema: json::verbatim(&schema.0)?,
+                strict: *strict,
+            }),
+        },
+    })
+}
+
+fn numbers<'a>(sampling: &'a Sampling, dropped: &mut Vec<Field>) -> Numbers<'a> {
+    let Sampling { temperature, top_p, top_k, frequency_penalty, presence_penalty, seed, stop, n } =
+        sampling;
+    if top_k.is_some() {
+        dropped.push(Field::TopK);
+    }
+    Numbers {
+        temperature: *temperature,
+        top_p: *top_p,
+        frequency_penalty: *frequency_penalty,
+        presence_penalty: *presence_penalty,
+        seed: *seed,
+        n: *n,
+        stop,
+    }
+}
+
+fn effort(reasoning: &Reasoning, dropped: &mut Vec<Field>) -> Option<&'static str> {
+    if reasoning.visible == Some(true) {
+        dropped.push(Field::ReasoningVisibility);
+    }
+    reasoning.as_effort().map(effort::word)
+}

@@ -1,0 +1,350 @@
+//! What was said, written as messages.
+
+use std::borrow::Cow;
+
+use canonical::{
+    Content, Error, ErrorKind, Field, Media, MediaSource, Message, Part, Result, Role, ToolResult,
+};
+use serde::Serialize;
+
+use super::super::{
+    FORMAT,
+    quirks::mistral,
+    reasoning::{NO_REASONING, ReasoningReplay},
+    request_decode::unsupported,
+};
+use crate::bound::note;
+
+/// One message of a request.
+#[derive(Serialize)]
+pub(super) struct MessageJson<'a> {
+    role: &'static str,
+    /// Null only where calls stand in its place.
+    content: Option<Said<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    Text(&'a str),
+    Parts(Vec<Delta<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Delta<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: Url<'a> },
+    InputAudio { input_audio: Sound<'a> },
+    File { file: File<'a> },
+}
+
+#[derive(Serialize)]
+struct Url<'a> {
+    url: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Sound<'a> {
+    data: &'a str,
+    format: &'a str,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<&'a str>,
+}
+
+/// A tool call of an earlier answer.
+#[derive(Serialize)]
+struct Call<'a> {
+    id: Cow<'a, str>,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// Writes every turn. What has no word is added to `dropped`.
+pub(super) fn encode<'a>(
+    turns: &'a [Message],
+    thoughts: ReasoningReplay,
+    dropped: &mut Vec<Field>,
+) -> Result<Vec<MessageJson<'a>>> {
+    let mut messages = Vec::with_capacity(turns.len());
+    for turn in turns {
+        if turn.parts.iter().any(|it| it.cache.is_some()) {
+            note(dropped, Field::Cache);
+        }
+        match turn.role {
+            Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
+            Role::Assistant => messages.push(answered(turn, thoughts, dropped)?),
+            Role::User => asked(turn, dropped, &mut messages)?,
+        }
+    }
+    Ok(messages)
+}
+
+/// The same messages with what Mistral's models want besides.
+pub(super) fn for_mistral(messages: Vec<MessageJson<'_>>) -> Vec<MessageJson<'_>> {
+    let mut fitted: Vec<MessageJson<'_>> = Vec::with_capacity(messages.len());
+    for mut it in messages {
+        if fitted.last().is_some_and(|before| mistral::misses_turn(before.role, it.role)) {
+            fitted.push(message("assistant", vec![], Some(mistral::TURN)));
+        }
+        for call in &mut it.tool_calls {
+            call.id = mistral::id(std::mem::take(&mut call.id));
+        }
+        it.tool_call_id = it.tool_call_id.map(mistral::id);
+        fitted.push(it);
+    }
+    fitted
+}
+
+fn message<'a>(
+    role: &'static str,
+    parts: Vec<Delta<'a>>,
+    text: Option<&'a str>,
+) -> MessageJson<'a> {
+    let content = Some(text.map_or(Said::Parts(parts), Said::Text));
+    MessageJson {
+        role,
+        content,
+        name: None,
+        refusal: None,
+        reasoning_content: None,
+        tool_calls: vec![],
+        tool_call_id: None,
+    }
+}
+
+/// A message that says nothing but its content.
+fn plain<'a>(
+    role: &'static str,
+    turn: &'a Message,
+    dropped: &mut Vec<Field>,
+) -> Result<MessageJson<'a>> {
+    let parts: Vec<&Part> = turn.parts.iter().collect();
+    let mut message = said(role, &parts, dropped)?;
+    message.name = turn.name.as_deref();
+    Ok(message)
+}
+
+/// A single text is written as such: every service reads that.
+fn said<'a>(
+    role: &'static str,
+    parts: &[&'a Part],
+    dropped: &mut Vec<Field>,
+) -> Result<MessageJson<'a>> {
+    if let [Part { content: Content::Text(text, citations), .. }] = parts {
+        if !citations.is_empty() {
+            note(dropped, Field::Citations);
+        }
+        return Ok(message(role, vec![], Some(text)));
+    }
+    let mut pieces = vec![];
+    for part in parts {
+        pieces.extend(piece(part, dropped)?);
+    }
+    Ok(message(role, pieces, None))
+}
+
+/// A user's turn: first the results of tools, each a message of its own.
+fn asked<'a>(
+    turn: &'a Message,
+    dropped: &mut Vec<Field>,
+    messages: &mut Vec<MessageJson<'a>>,
+) -> Result<()> {
+    let mut besides = vec![];
+    for part in &turn.parts {
+        let Content::ToolResult(result) = &part.content else { continue };
+        messages.push(returned(result, dropped, &mut besides)?);
+    }
+    let rest: Vec<&Part> =
+        turn.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
+    let has_results = messages.last().is_some_and(|it| it.tool_call_id.is_some());
+    if !besides.is_empty() {
+        for part in rest {
+            besides.extend(piece(part, dropped)?);
+        }
+        messages.push(message("user", besides, None));
+    } else if !rest.is_empty() || !has_results {
+        let mut message = said("user", &rest, dropped)?;
+        message.name = turn.name.as_deref();
+        messages.push(message);
+    }
+    Ok(())
+}
+
+/// What came of a tool call. Only text may stand in such a message: what else it holds is said right
+/// behind it.
+fn returned<'a>(
+    result: &'a ToolResult,
+    dropped: &mut Vec<Field>,
+    besides: &mut Vec<Delta<'a>>,
+) -> Result<MessageJson<'a>> {
+    let ToolResult { id, name: _, parts, is_error } = result;
+    if *is_error == Some(true) {
+        note(dropped, Field::ToolError);
+    }
+    let (texts, media): (Vec<&Part>, Vec<&Part>) =
+        parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
+    if !media.is_empty() {
+        besides.push(Delta::Text { text: format!("What tool call {id} returned:").into() });
+    }
+    for part in media {
+        besides.extend(piece(part, dropped)?);
+    }
+    let mut message = if texts.is_empty() {
+        message("tool", vec![], Some(""))
+    } else {
+        said("tool", &texts, dropped)?
+    };
+    message.tool_call_id = Some(Cow::Borrowed(id));
+    Ok(message)
+}
+
+/// An earlier answer.
+fn answered<'a>(
+    turn: &'a Message,
+    thoughts: ReasoningReplay,
+    dropped: &mut Vec<Field>,
+) -> Result<MessageJson<'a>> {
+    let (mut texts, mut tool_calls, mut refusal, mut thought) = (vec![], vec![], None, vec![]);
+    for part in &turn.parts {
+        match &part.content {
+            Content::ToolCall(call) => tool_calls.push(Call {
+                id: Cow::Borrowed(&call.id),
+                r#type: "function",
+                function: Function { name: &call.name, arguments: &call.arguments },
+            }),
+            Content::Refusal(text) => refusal = Some(text.as_str()),
+            Content::Reasoning(text)
+                if matches!(thoughts, ReasoningReplay::Given | ReasoningReplay::Demanded) =>
+            {
+                thought.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
+            }
+            Content::Reasoning(_) => {
+                let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
+                if native {
+                    note(dropped, Field::ReasoningText);
+                }
+            }
+            Content::Image(_) => note(dropped, Field::Image),
+            Content::Audio(_) => note(dropped, Field::Audio),
+            _ => texts.push(part),
+        }
+    }
+    let mut message = said("assistant", &texts, dropped)?;
+    if texts.is_empty() {
+        message.content = tool_calls.is_empty().then_some(Said::Text(""));
+    }
+    message.name = turn.name.as_deref();
+    message.refusal = refusal;
+    message.reasoning_content = match &thought[..] {
+        [] if thoughts == ReasoningReplay::Demanded && !tool_calls.is_empty() => {
+            Some(Cow::Borrowed(NO_REASONING))
+        }
+        [] => None,
+        [one] => Some(Cow::Borrowed(*one)),
+        several => Some(Cow::Owned(several.join("\n\n"))),
+    };
+    message.tool_calls = tool_calls;
+    Ok(message)
+}
+
+fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Delta<'a>>> {
+    Ok(Some(match &part.content {
+        Content::Text(text, citations) => {
+            if !citations.is_empty() {
+                note(dropped, Field::Citations);
+            }
+            Delta::Text { text: text.into() }
+        }
+        Content::Image(media) => Delta::ImageUrl {
+            image_url: Url { url: address(media)?, detail: media.detail.as_deref() },
+        },
+        Content::Audio(media) => Delta::InputAudio { input_audio: sound(media)? },
+        Content::File(media) => return file(media).map(Some),
+        Content::Video(_) => {
+            return Err(unsupported("messages", "it takes no moving pictures"));
+        }
+        Content::Refusal(text) => Delta::Text { text: text.into() },
+        Content::Reasoning(_) => {
+            note(dropped, Field::ReasoningText);
+            return Ok(None);
+        }
+        Content::ToolCall(_) | Content::ToolResult(_) => {
+            let message = "A tool call stands where only the other side may speak.";
+            return Err(Error::new(ErrorKind::InvalidRequest, message));
+        }
+    }))
+}
+
+/// Where a picture is: an address, or a data URI.
+fn address(media: &Media) -> Result<Cow<'_, str>> {
+    let Media { source, media_type, name: _, detail: _ } = media;
+    match (source, media_type) {
+        (MediaSource::Url(url), _) => Ok(url.into()),
+        (MediaSource::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
+        (MediaSource::Base64(_), None) => {
+            Err(unsupported("messages", "it must know a picture's media type"))
+        }
+        (MediaSource::Text(_) | MediaSource::Id(_), _) => {
+            Err(unsupported("messages", "it takes pictures by URL or in base64 only"))
+        }
+    }
+}
+
+fn sound(media: &Media) -> Result<Sound<'_>> {
+    let format = media.media_type.as_deref().and_then(|it| it.strip_prefix("audio/"));
+    match (&media.source, format) {
+        (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => Ok(Sound { data, format }),
+        (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
+            Ok(Sound { data, format: "wav" })
+        }
+        (MediaSource::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
+        _ => Err(unsupported("messages", "it takes sound as wav or mp3 in base64 only")),
+    }
+}
+
+fn file(media: &Media) -> Result<Delta<'_>> {
+    let Media { source, media_type, name, detail: _ } = media;
+    let filename = name.as_deref();
+    let empty = File { filename, file_data: None, file_id: None };
+    Ok(match source {
+        MediaSource::Text(text) => Delta::Text { text: text.into() },
+        MediaSource::Id(id) => Delta::File { file: File { file_id: Some(id), ..empty } },
+        MediaSource::Base64(data) => {
+            let kind = media_type.as_deref().unwrap_or("application/pdf");
+            let file_data = Some(format!("data:{kind};base64,{data}"));
+            // OpenAI refuses data without a name.
+            let filename = filename.or(Some("document.pdf"));
+            Delta::File { file: File { filename, file_data, file_id: None } }
+        }
+        MediaSource::Url(_) => {
+            return Err(unsupported("messages", "it takes documents in base64 only, not by URL"));
+        }
+    })
+}

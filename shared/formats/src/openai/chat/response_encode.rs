@@ -1,0 +1,182 @@
+//! A whole response, encoded for a client, and the members that chunks of a stream share with it.
+
+use canonical::{
+    CallSummary, ChatResponse, Citation, Content, GatewayResponse, Media, MediaSource, Part,
+    Signature,
+};
+use serde::Serialize;
+
+use super::{finish_reason, reasoning, wire};
+use crate::json;
+
+#[derive(Serialize)]
+struct ResponseJson<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: Vec<ChoiceJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<wire::UsageJson>,
+}
+
+#[derive(Serialize)]
+struct ChoiceJson {
+    index: usize,
+    message: MessageJson,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+/// A message as clients read it.
+#[derive(Default, Serialize)]
+pub(super) struct MessageJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<&'static str>,
+    pub(super) content: Option<String>,
+    pub(super) refusal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reasoning_details: Vec<reasoning::Detail>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) annotations: Vec<AnnotationJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<ImageJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tool_calls: Vec<CallJson>,
+}
+
+#[derive(Serialize)]
+pub(super) struct CallJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) r#type: Option<&'static str>,
+    pub(super) function: FunctionJson,
+}
+
+#[derive(Serialize)]
+pub(super) struct FunctionJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    pub(super) arguments: String,
+}
+
+#[derive(Serialize)]
+struct UrlCitation {
+    url: String,
+    title: Option<String>,
+    start_index: Option<u64>,
+    end_index: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AnnotationJson {
+    r#type: &'static str,
+    url_citation: UrlCitation,
+}
+
+#[derive(Serialize)]
+pub(super) struct ImageJson {
+    r#type: &'static str,
+    image_url: ImageUrlJson,
+}
+
+#[derive(Serialize)]
+struct ImageUrlJson {
+    url: String,
+}
+
+/// The page that a text comes from; none where the source is no page.
+pub(super) fn annotation(citation: &Citation) -> Option<AnnotationJson> {
+    let Citation { url, title, quote: _, range } = citation;
+    Some(AnnotationJson {
+        r#type: "url_citation",
+        url_citation: UrlCitation {
+            url: url.clone()?,
+            title: title.clone(),
+            start_index: Some(range.map_or(0, |it| it.0)),
+            end_index: Some(range.map_or(0, |it| it.1)),
+        },
+    })
+}
+
+/// An image, as OpenRouter and its clients write it; none where only its provider could find it.
+pub(super) fn image(media: &Media) -> Option<ImageJson> {
+    let url = match &media.source {
+        MediaSource::Url(url) => url.clone(),
+        MediaSource::Base64(data) => {
+            let kind = media.media_type.as_deref().unwrap_or("image/png");
+            format!("data:{kind};base64,{data}")
+        }
+        MediaSource::Text(_) | MediaSource::Id(_) => return None,
+    };
+    Some(ImageJson { r#type: "image_url", image_url: ImageUrlJson { url } })
+}
+
+/// Encodes a response for a client.
+pub(super) fn encode(
+    chat: &ChatResponse,
+    response: &GatewayResponse,
+    summary: &CallSummary,
+) -> Vec<u8> {
+    let choices = chat.choices.iter().enumerate().map(|(index, choice)| ChoiceJson {
+        index,
+        message: message(&choice.parts),
+        logprobs: None,
+        finish_reason: finish_reason::encode(&choice.finish_reason),
+    });
+    let whole = ResponseJson {
+        id: chat.id.as_deref().unwrap_or(&summary.request_id),
+        object: "chat.completion",
+        created: summary.arrived / 1000,
+        model: chat.model.as_deref().unwrap_or(&summary.model),
+        choices: choices.collect(),
+        usage: response.usage.as_ref().map(wire::encode_usage),
+    };
+    json::written(&whole)
+}
+
+fn message(parts: &[Part]) -> MessageJson {
+    let mut message = MessageJson { role: Some("assistant"), ..MessageJson::default() };
+    let mut signed_reasoning: Option<(&str, &Signature)> = None;
+    for part in parts {
+        match &part.content {
+            Content::Text(text, citations) => {
+                message.content.get_or_insert_default().push_str(text);
+                message.annotations.extend(citations.iter().filter_map(annotation));
+            }
+            Content::Refusal(text) => message.refusal.get_or_insert_default().push_str(text),
+            Content::Reasoning(text) => {
+                if !text.is_empty() {
+                    message.reasoning_content.get_or_insert_default().push_str(text);
+                }
+                if let Some(signature) = &part.signature {
+                    message.reasoning_details.push(reasoning::Detail::new(text, signature));
+                    signed_reasoning = signed_reasoning.or(Some((text, signature)));
+                }
+            }
+            Content::Image(media) => message.images.extend(image(media)),
+            Content::ToolCall(call) => {
+                message.tool_calls.push(CallJson {
+                    index: None,
+                    id: Some(reasoning::attach_to_id(
+                        &call.id,
+                        part.signature.as_ref(),
+                        signed_reasoning.take(),
+                    )),
+                    r#type: Some("function"),
+                    function: FunctionJson {
+                        name: Some(call.name.clone()),
+                        arguments: call.arguments.clone(),
+                    },
+                });
+            }
+            Content::Audio(_) | Content::Video(_) | Content::File(_) | Content::ToolResult(_) => {}
+        }
+    }
+    message
+}

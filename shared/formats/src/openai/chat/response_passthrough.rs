@@ -1,0 +1,190 @@
+//! A provider's whole response for a client of the same format: the provider's bytes, corrected where
+//! they are not what OpenAI's SDKs expect.
+
+use bytes::Bytes;
+use canonical::Result;
+use serde_json::value::RawValue;
+
+use super::{
+    response_decode::{DecodedCall, DecodedMessage, SplitPairs, text},
+    wire::ResponseSummary,
+};
+use crate::{
+    error_body,
+    json::{self, Edits, Object},
+};
+
+/// Members of a message and what they become; none where the member is taken out.
+pub(super) type TextEdits = Vec<(&'static str, Option<String>)>;
+
+/// The response as OpenAI would write it; the same bytes where it is already so.
+pub(super) fn passthrough(body: &Bytes, summary: &ResponseSummary<'_>) -> Result<Bytes> {
+    let needs_look = summary.choices.as_ref().is_some_and(|it| it.is_odd || it.has_calls);
+    if !needs_look {
+        return Ok(body.clone());
+    }
+    let response: Object<'_> = error_body::event(body)?;
+    let list = response.get("choices").ok_or_else(error_body::malformed)?;
+    let list: Vec<&RawValue> = error_body::part(list)?;
+    let mut changed = false;
+    let mut normalized = Vec::with_capacity(list.len());
+    for (at, choice) in list.into_iter().enumerate() {
+        let choice_normalized = normalize_choice(choice, at)?;
+        changed |= choice_normalized.is_some();
+        normalized.push(choice_normalized.unwrap_or_else(|| choice.get().to_owned()));
+    }
+    if !changed {
+        return Ok(body.clone());
+    }
+    let text = std::str::from_utf8(body).map_err(|it| error_body::malformed().caused_by(it))?;
+    let choices = format!("[{}]", normalized.join(","));
+    edited(text, |edits| edits.set("choices", choices)).map(Bytes::from)
+}
+
+fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
+    let choice: Object<'_> = error_body::part(json)?;
+    let message = choice.get("message").map(normalize_message).transpose()?.flatten();
+    let has_index = choice.get("index").is_some();
+    if message.is_none() && has_index {
+        return Ok(None);
+    }
+    edited(json.get(), |edits| {
+        if !has_index {
+            edits.set("index", at.to_string());
+        }
+        if let Some(message) = message {
+            edits.set("message", message);
+        }
+    })
+    .map(Some)
+}
+
+fn normalize_message(json: &RawValue) -> Result<Option<String>> {
+    let message: DecodedMessage<'_> = error_body::part(json)?;
+    let texts = normalize_texts(&message, None, false);
+    let calls = normalize_calls(&message)?;
+    if texts.is_empty() && calls.is_none() {
+        return Ok(None);
+    }
+    edited(json.get(), |edits| {
+        for (name, text) in texts {
+            // A message has its content, if only as null.
+            edits.set(name, text.unwrap_or_else(|| "null".to_owned()));
+        }
+        if let Some(calls) = calls {
+            edits.set("tool_calls", format!("[{}]", calls.join(",")));
+        }
+    })
+    .map(Some)
+}
+
+/// The calls with text for ids and arguments; none where they have it already.
+fn normalize_calls(message: &DecodedMessage<'_>) -> Result<Option<Vec<String>>> {
+    let calls = message.raw_tool_calls();
+    let mut changed = false;
+    let mut normalized = Vec::with_capacity(calls.len());
+    for call in calls {
+        let written: DecodedCall<'_> = error_body::part(call)?;
+        if written.has_text_id() && written.has_text_arguments() {
+            normalized.push(call.get().to_owned());
+            continue;
+        }
+        changed = true;
+        normalized.push(edited(call.get(), |edits| {
+            edits.set("id", json::quoted(&written.id().unwrap_or_default()));
+            edits.set("function", written.function_json());
+        })?);
+    }
+    Ok(changed.then_some(normalized))
+}
+
+/// What has to change in the texts of a message or a delta: each a string, in well-formed Unicode.
+///
+/// `pairs` joins what the deltas of a stream split; a half that waits at the end is replaced.
+pub(super) fn normalize_texts(
+    message: &DecodedMessage<'_>,
+    pairs: Option<&mut SplitPairs>,
+    has_finished: bool,
+) -> TextEdits {
+    let mut edits = vec![];
+    let is_waiting = pairs.as_ref().is_some_and(|it| it.is_waiting());
+    if !is_waiting && !message.has_odd_text() {
+        return edits;
+    }
+    let mut texts = match pairs {
+        Some(pairs) => {
+            let mut texts = message.delta_texts(pairs);
+            if has_finished && pairs.content.is_waiting() {
+                *pairs = SplitPairs::default();
+                texts.content.push('\u{fffd}');
+            }
+            texts
+        }
+        None => message.texts(),
+    };
+    let quoted = |text: &str| Some(json::quoted(text)).filter(|_| !text.is_empty());
+    if message.content.is_some() || !texts.content.is_empty() {
+        let is_text = message.content.is_some_and(|it| it.get().starts_with('"'));
+        let content = quoted(&texts.content);
+        edits
+            .push(("content", if is_text { content.or(Some("\"\"".to_owned())) } else { content }));
+    }
+    if !texts.reasoning.is_empty() {
+        let name = if message.reasoning.is_some() { "reasoning" } else { "reasoning_content" };
+        edits.push((name, quoted(&std::mem::take(&mut texts.reasoning))));
+    }
+    if message.refusal.is_some() || !texts.refusal.is_empty() {
+        edits.push(("refusal", quoted(&text(message.refusal)).or(quoted(&texts.refusal))));
+    }
+    edits
+}
+
+/// A provider's object with some members changed.
+pub(super) fn edited(json: &str, edit: impl FnOnce(&mut Edits<'_>)) -> Result<String> {
+    json::edited(json, edit).map_err(|error| error_body::malformed().caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed(message: &str) -> String {
+        let prefix = r#"{"choices":[{"index":0,"message":"#;
+        let body = Bytes::from(format!("{prefix}{message}}}]}}"));
+        let summary = serde_json::from_slice(&body).unwrap();
+        let passed = passthrough(&body, &summary).unwrap();
+        let passed = String::from_utf8(passed.to_vec()).unwrap();
+        passed.strip_prefix(prefix).and_then(|it| it.strip_suffix("}]}")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn what_is_right_keeps_its_bytes() {
+        for message in [
+            r#"{"role":"assistant",  "content":"Hi"}"#,
+            r#"{"content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+        ] {
+            assert_eq!(passed(message), message);
+        }
+    }
+
+    #[test]
+    fn a_content_list_becomes_a_text() {
+        let list = r#"{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Hi"}]}"#;
+        assert_eq!(passed(list), r#"{"role":"assistant","content":"Hi","reasoning_content":"hm"}"#);
+    }
+
+    #[test]
+    fn arguments_and_ids_become_texts() {
+        let odd = r#"{"content":null,"tool_calls":[{"id":7,"type":"function","function":{"name":"f","arguments":{"a":1}}}]}"#;
+        let right = r#"{"content":null,"tool_calls":[{"id":"7","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}"#;
+        assert_eq!(passed(odd), right);
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced() {
+        assert_eq!(
+            passed(r#"{"content":"cut \ud83d here"}"#),
+            "{\"content\":\"cut \u{fffd} here\"}"
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! A provider's stream for a client of the same format: watched while it passes, and corrected where
+//! it is not what OpenAI's SDKs expect.
+
+mod normalizer;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
+
+use self::normalizer::ChunkNormalizer;
+use super::wire;
+use crate::{
+    StreamDecoder, StreamEnd, error_body,
+    sse::{self, Framer},
+};
+
+/// The terminator, for providers that leave it out.
+pub(super) const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// Passes chunks until `data: [DONE]`.
+#[derive(Debug, Default)]
+pub(super) struct PassthroughDecoder {
+    framer: Framer,
+    end: StreamEnd,
+    normalizer: ChunkNormalizer,
+    has_finished: bool,
+    has_ended: bool,
+}
+
+impl PassthroughDecoder {
+    pub(super) fn new(end: StreamEnd) -> Self {
+        Self { end, ..Self::default() }
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let data = match decode_frame(&frame)? {
+            // The gateway fills silence itself, and SDKs stumble over `id:` and `retry:`.
+            Frame::Comment => return Ok(()),
+            Frame::Done if sse::is_data_alone(&frame) => return self.finish(frame.clone(), events),
+            Frame::Done => return self.finish(Bytes::from_static(DONE), events),
+            Frame::Chunk(data) => data,
+        };
+        let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
+        wire::check(&summary, &data)?;
+        let (kind, usage) = classify(&summary);
+        self.has_finished |= kind == EventKind::Finish;
+
+        let normalized = self.normalizer.chunk(&summary, &data)?;
+        let frame = match normalized {
+            None if sse::is_data_alone(&frame) => frame,
+            None => data_frame(&data),
+            Some(chunk) => data_frame(chunk.as_bytes()),
+        };
+        events.push(StreamEvent::frame(kind, usage, frame));
+        Ok(())
+    }
+
+    fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.normalizer.finish()?;
+        self.has_ended = true;
+        events.push(StreamEvent::frame(EventKind::End, None, terminator));
+        Ok(())
+    }
+}
+
+impl StreamDecoder for PassthroughDecoder {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        if self.has_ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while !self.has_ended
+            && let Some(frame) = self.framer.frame()
+        {
+            self.frame(frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
+        if self.has_ended {
+            return Ok(());
+        }
+        if self.has_finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
+            return self.finish(Bytes::from_static(DONE), events);
+        }
+        Err(early_end(&self.framer))
+    }
+}
+
+/// A frame of nothing but data, as OpenAI writes it. Line breaks within JSON are white space.
+fn data_frame(json: &[u8]) -> Bytes {
+    let one_line = json.iter().map(|it| if matches!(it, b'\n' | b'\r') { b' ' } else { *it });
+    b"data: ".iter().copied().chain(one_line).chain(*b"\n\n").collect()
+}
+
+/// The error for a stream that ended too early.
+pub(super) fn early_end(framer: &Framer) -> Error {
+    let message = if framer.is_empty() {
+        "its stream ended without `[DONE]`: the response is cut"
+    } else {
+        "its stream ended within an event: the response is cut"
+    };
+    Error::new(ErrorKind::Upstream, message)
+}
+
+/// One frame, as far as its lines say.
+pub(super) enum Frame<'a> {
+    /// Nothing that belongs to the response.
+    Comment,
+    /// The terminator.
+    Done,
+    /// The text of an object.
+    Chunk(Cow<'a, [u8]>),
+}
+
+/// Decodes the lines of a frame. An error event is an error.
+pub(super) fn decode_frame(frame: &[u8]) -> Result<Frame<'_>> {
+    let (name, data) = sse::fields(frame);
+    let Some(data) = data.filter(|it| !it.is_empty()) else {
+        return Ok(Frame::Comment);
+    };
+    if data.trim_ascii() == b"[DONE]" {
+        return Ok(Frame::Done);
+    }
+    if name == b"error" {
+        return Err(error_body::from_event(&data));
+    }
+    Ok(Frame::Chunk(data))
+}
+
+/// What one chunk means for the course of the response, and the usage that it reports.
+fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
+    let usage = chunk.usage.and_then(wire::usage);
+    let choices = chunk.choices.clone().unwrap_or_default();
+    let kind = match choices {
+        _ if choices.has_finished => EventKind::Finish,
+        _ if choices.has_content => EventKind::Content,
+        _ if 0 < choices.count => EventKind::Prelude,
+        _ if usage.is_some() => EventKind::Usage,
+        _ => EventKind::Comment,
+    };
+    (kind, usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::EventBody;
+
+    use super::*;
+
+    fn events(frames: &str) -> Result<Vec<StreamEvent>> {
+        let (mut decoder, mut events) = (PassthroughDecoder::default(), vec![]);
+        decoder.read(Bytes::copy_from_slice(frames.as_bytes()), &mut events)?;
+        Ok(events)
+    }
+
+    fn kind(data: &str) -> EventKind {
+        events(&format!("data: {data}\n\n")).unwrap()[0].kind
+    }
+
+    fn error(frame: &str) -> Error {
+        events(frame).unwrap_err()
+    }
+
+    /// What the client is sent of these frames.
+    fn passed(frames: &str) -> String {
+        let frames = events(frames).unwrap().into_iter().map(|it| match it.body {
+            EventBody::Frame(frame) => String::from_utf8(frame.to_vec()).unwrap(),
+            EventBody::Delta(..) => panic!("a delta where bytes are passed on"),
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn a_role_is_not_content() {
+        assert_eq!(
+            kind(
+                r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#
+            ),
+            EventKind::Prelude
+        );
+    }
+
+    #[test]
+    fn whatever_else_a_delta_holds_is_content() {
+        for delta in [
+            r#"{"content":"x"}"#,
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f"}}]}"#,
+            r#"{"reasoning_content":"x"}"#,
+            r#"{"refusal":"no"}"#,
+            r#"{"vendor_field":{"a":1}}"#,
+        ] {
+            assert_eq!(
+                kind(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)),
+                EventKind::Content
+            );
+        }
+    }
+
+    #[test]
+    fn chunks_are_told_apart() {
+        assert_eq!(kind(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#), EventKind::Finish);
+        assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Usage);
+        assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);
+        let empty_reason = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
+        assert_eq!(kind(empty_reason), EventKind::Content);
+        assert_eq!(kind("[DONE]"), EventKind::End);
+    }
+
+    #[test]
+    fn an_error_inside_a_stream_is_an_error() {
+        let busy = error("data: {\"error\":{\"message\":\"busy\",\"code\":429}}\n\n");
+        assert_eq!((busy.kind, busy.message()), (ErrorKind::RateLimited, "busy"));
+        assert_eq!(error("event: error\ndata: {\"message\":\"x\"}\n\n").kind, ErrorKind::Upstream);
+        assert_eq!(error("data: {\"choices\":[{\"fin\n\n").kind, ErrorKind::Upstream);
+        assert_eq!(error("data: []\n\n").kind, ErrorKind::Upstream);
+        let bare = r#"data: {"object":"error","message":"EngineDeadError","code":500}"#;
+        assert_eq!(error(&format!("{bare}\n\n")).message(), "EngineDeadError");
+        for reason in ["error", "abort", "insufficient_system_resource"] {
+            let chunk = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":"{reason}"}}]}}"#);
+            assert_eq!(error(&format!("data: {chunk}\n\n")).kind, ErrorKind::Upstream);
+        }
+    }
+
+    #[test]
+    fn frames_that_are_right_keep_their_bytes() {
+        let frames =
+            "data: {\"choices\": [{\"index\": 0,  \"delta\": {\"content\": \"x\"}}]}\r\n\r\n";
+        assert_eq!(passed(frames), frames);
+    }
+
+    #[test]
+    fn only_the_data_of_a_frame_is_passed_on() {
+        let chunk = r#"{"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+        let frames =
+            format!("retry: 5\n\n: hello\n\nid: 1\nevent: message\ndata: {chunk}\n: bye\n\n");
+        assert_eq!(passed(&frames), format!("data: {chunk}\n\n"));
+        let two_lines = "event: x\ndata: {\"choices\":\ndata: []}\n\n";
+        assert_eq!(passed(two_lines), "data: {\"choices\": []}\n\n");
+    }
+
+    const FINISH: &[u8] =
+        b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+    #[test]
+    fn a_stream_without_its_terminator_is_cut() {
+        let (mut decoder, mut events) = (PassthroughDecoder::default(), vec![]);
+        decoder.read(Bytes::from_static(FINISH), &mut events).unwrap();
+        assert_eq!(events.len(), 1);
+        assert!(decoder.close(&mut events).unwrap_err().message().contains("cut"));
+        decoder.read(Bytes::from_static(DONE), &mut events).unwrap();
+        decoder.close(&mut events).unwrap();
+    }
+
+    #[test]
+    fn a_provider_known_to_leave_the_terminator_out_gets_it_added() {
+        let (mut decoder, mut events) = (PassthroughDecoder::new(StreamEnd::FinishReason), vec![]);
+        assert!(decoder.close(&mut events).is_err(), "nothing was finished yet");
+        decoder.read(Bytes::from_static(FINISH), &mut events).unwrap();
+        decoder.close(&mut events).unwrap();
+        assert_eq!(events[1].body, EventBody::Frame(Bytes::from_static(DONE)));
+    }
+}

@@ -1,0 +1,423 @@
+//! What travels towards clients: items, their parts, and the answer around them.
+
+use canonical::{
+    Citation, Content, FinishReason, Media, MediaSource, Part as Said, Signature, Usage,
+};
+use serde::Serialize;
+
+use super::{
+    content::unsealed,
+    tool_name::{self, ToolName},
+};
+
+/// One item of an answer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Item {
+    /// What is said.
+    Message { id: String, status: Status, role: &'static str, content: Vec<Part> },
+    /// A tool is to be called.
+    FunctionCall {
+        id: String,
+        status: Status,
+        call_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        name: String,
+        arguments: String,
+    },
+    /// A tool is to be called that takes any text.
+    CustomToolCall {
+        id: String,
+        status: Status,
+        call_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        name: String,
+        input: String,
+    },
+    /// What was thought.
+    Reasoning { id: String, summary: Vec<Part>, encrypted_content: Option<String> },
+    /// A picture.
+    ImageGenerationCall { id: String, status: Status, result: String },
+}
+
+/// One part of an item.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Part {
+    /// Text, and where it comes from.
+    OutputText { text: String, annotations: Vec<Annotation>, logprobs: [(); 0] },
+    /// What is said in place of an answer.
+    Refusal { refusal: String },
+    /// What was thought.
+    SummaryText { text: String },
+}
+
+/// Where a text comes from.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Annotation {
+    /// A page.
+    UrlCitation { url: String, title: String, start_index: u64, end_index: u64 },
+    /// A document.
+    FileCitation { file_id: String, filename: String, index: u64 },
+}
+
+/// How far something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Status {
+    /// It is being written.
+    InProgress,
+    /// It is whole.
+    Completed,
+    /// It is cut by a limit or a filter.
+    Incomplete,
+    /// It broke.
+    Failed,
+}
+
+/// How an answer ends: its status, and why it is not whole.
+pub(super) fn outcome(finish: &FinishReason, refused: bool) -> (Status, Option<&'static str>) {
+    match finish {
+        FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => {
+            (Status::Completed, None)
+        }
+        FinishReason::Refusal if refused => (Status::Completed, None),
+        FinishReason::Refusal | FinishReason::Filtered => {
+            (Status::Incomplete, Some("content_filter"))
+        }
+        // The nearest word for a pause: whoever asks again with this answer lets it go on.
+        FinishReason::Length | FinishReason::ContextFull | FinishReason::Paused => {
+            (Status::Incomplete, Some("max_output_tokens"))
+        }
+    }
+}
+
+impl Part {
+    /// A text that comes from nowhere else.
+    pub(super) fn text(text: String) -> Self {
+        Self::OutputText { text, annotations: vec![], logprobs: [] }
+    }
+}
+
+impl Annotation {
+    /// A citation as this format says it.
+    pub(super) fn new(citation: &Citation) -> Self {
+        let (start_index, end_index) = citation.range.unwrap_or_default();
+        let title = citation.title.clone().unwrap_or_default();
+        match &citation.url {
+            Some(url) => Self::UrlCitation { url: url.clone(), title, start_index, end_index },
+            None => {
+                Self::FileCitation { file_id: String::new(), filename: title, index: start_index }
+            }
+        }
+    }
+}
+
+impl Item {
+    /// A call of either kind.
+    pub(super) fn call(id: String, call_id: String, name: &str, arguments: &str) -> Self {
+        let ToolName { namespace, name, custom } = ToolName::of(name);
+        let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
+        let status = Status::Completed;
+        if custom {
+            let input = tool_name::input(arguments);
+            return Self::CustomToolCall { id, status, call_id, namespace, name, input };
+        }
+        let arguments = whole(arguments);
+        Self::FunctionCall { id, status, call_id, namespace, name, arguments }
+    }
+
+    /// The same item when nothing of it is written yet.
+    pub(super) fn begun(mut self) -> Self {
+        match &mut self {
+            Self::FunctionCall { status, arguments: text, .. }
+            | Self::CustomToolCall { status, input: text, .. } => {
+                *status = Status::InProgress;
+                text.clear();
+            }
+            Self::Message { .. } | Self::Reasoning { .. } | Self::ImageGenerationCall { .. } => {}
+        }
+        self
+    }
+
+    /// The same thought under the name that it was announced by.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        if let Self::Reasoning { id, .. } = &mut self {
+            name.clone_into(id);
+        }
+        self
+    }
+}
+
+/// The names of an answer and of its items.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    /// The answer's own.
+    pub(super) id: String,
+}
+
+impl Names {
+    /// Names that begin with the provider's own for the answer.
+    pub(super) fn new(id: &str) -> Self {
+        let id = if id.starts_with("resp_") { id.to_owned() } else { format!("resp_{id}") };
+        Self { id }
+    }
+
+    /// The name of the item at this place.
+    pub(super) fn item(&self, kind: &str, at: usize) -> String {
+        let plain = self.id.strip_prefix("resp_").unwrap_or(&self.id);
+        format!("{kind}_{plain}_{at}")
+    }
+
+    /// The item of a thought. What proves it rides along, even where nobody here can use it.
+    pub(super) fn reasoning(&self, at: usize, text: &str, proof: Option<&Signature>) -> Item {
+        let own = proof.and_then(unsealed);
+        let id = own.map(|it| it.0).filter(|it| !it.is_empty());
+        let encrypted = own.map(|it| it.1.to_owned()).or_else(|| proof.map(Signature::tagged));
+        let summary = Some(text).filter(|it| !it.is_empty());
+        Item::Reasoning {
+            id: id.map_or_else(|| self.item("rs", at), str::to_owned),
+            summary: summary
+                .map(|it| Part::SummaryText { text: it.to_owned() })
+                .into_iter()
+                .collect(),
+            encrypted_content: encrypted,
+        }
+    }
+
+    /// Everything that is said, as items.
+    pub(super) fn items(&self, said: &[Said], status: Status) -> Vec<Item> {
+        let mut items: Vec<Item> = vec![];
+        for part in said {
+            let at = items.len();
+            match &part.content {
+                Content::Text(text, citations) => {
+                    let annotations = citations.iter().map(Annotation::new).collect();
+                    let text = text.clone();
+                    self.say(&mut items, Part::OutputText { text, annotations, logprobs: [] });
+                    if part.signature.is_some() {
+                        items.push(self.reasoning(items.len(), "", part.signature.as_ref()));
+                    }
+                }
+                Content::Refusal(refusal) => {
+                    self.say(&mut items, Part::Refusal { refusal: refusal.clone() });
+                }
+                Content::Reasoning(text) => {
+                    items.push(self.reasoning(at, text, part.signature.as_ref()));
+                }
+                Content::ToolCall(call) => items.push(Item::call(
+                    self.item("fc", at),
+                    signed(&call.id, part.signature.as_ref()),
+                    &call.name,
+                    &call.arguments,
+                )),
+                Content::Image(media) => match picture(self.item("ig", at), media) {
+                    Ok(item) => items.push(item),
+                    Err(url) => self.say(&mut items, Part::text(url)),
+                },
+                // An answer of this format holds nothing else.
+                Content::Audio(_)
+                | Content::Video(_)
+                | Content::File(_)
+                | Content::ToolResult(_) => {}
+            }
+        }
+        if items.is_empty() {
+            // Clients look into the first item.
+            self.say(&mut items, Part::text(String::new()));
+        }
+        if let Some(Item::Message { status: last, .. }) = items.last_mut() {
+            *last = status;
+        }
+        items
+    }
+
+    /// Adds to the message that stands last, or begins one.
+    fn say(&self, items: &mut Vec<Item>, part: Part) {
+        if let Some(Item::Message { content, .. }) = items.last_mut() {
+            content.push(part);
+            return;
+        }
+        let id = self.item("msg", items.len());
+        let content = vec![part];
+        items.push(Item::Message { id, status: Status::Completed, role: "assistant", content });
+    }
+}
+
+/// A picture as an item; its address where it has one only.
+pub(super) fn picture(id: String, media: &Media) -> Result<Item, String> {
+    match &media.source {
+        MediaSource::Base64(data) => {
+            let result = data.clone();
+            Ok(Item::ImageGenerationCall { id, status: Status::Completed, result })
+        }
+        MediaSource::Url(text) | MediaSource::Text(text) | MediaSource::Id(text) => {
+            Err(text.clone())
+        }
+    }
+}
+
+/// A call's id with what proves the call.
+pub(super) fn signed(id: &str, signature: Option<&Signature>) -> String {
+    signature.map_or_else(|| id.to_owned(), |it| it.attach_to_id(id))
+}
+
+/// Arguments as clients parse them.
+pub(super) fn whole(arguments: &str) -> String {
+    if arguments.trim().is_empty() { "{}".to_owned() } else { arguments.to_owned() }
+}
+
+/// A whole answer, or how far it is.
+#[derive(Debug, Serialize)]
+pub(super) struct ChatResponse<'a> {
+    pub(super) id: &'a str,
+    pub(super) object: &'static str,
+    pub(super) created_at: u64,
+    pub(super) status: Status,
+    pub(super) error: Option<Failure<'a>>,
+    pub(super) incomplete_details: Option<Reason>,
+    pub(super) model: &'a str,
+    pub(super) output: &'a [Item],
+    pub(super) usage: Option<Tokens>,
+    #[serde(flatten)]
+    rest: Rest,
+}
+
+/// Why an answer is not whole.
+#[derive(Debug, Serialize)]
+pub(super) struct Reason {
+    reason: &'static str,
+}
+
+/// Why there is none.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure<'a> {
+    pub(super) code: &'static str,
+    pub(super) message: &'a str,
+}
+
+/// Members that repeat the request: at what the reference calls their default.
+#[derive(Debug, Serialize)]
+struct Rest {
+    background: bool,
+    instructions: Option<()>,
+    max_output_tokens: Option<()>,
+    metadata: Nothing,
+    parallel_tool_calls: bool,
+    previous_response_id: Option<()>,
+    reasoning: Thinking,
+    store: bool,
+    temperature: Option<()>,
+    text: Text,
+    tool_choice: &'static str,
+    tools: [(); 0],
+    top_p: Option<()>,
+    truncation: &'static str,
+    user: Option<()>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Nothing {}
+
+#[derive(Debug, Default, Serialize)]
+struct Thinking {
+    effort: Option<()>,
+    summary: Option<()>,
+}
+
+#[derive(Debug, Serialize)]
+struct Text {
+    format: TextFormat,
+}
+
+#[derive(Debug, Serialize)]
+struct TextFormat {
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            background: false,
+            instructions: None,
+            max_output_tokens: None,
+            metadata: Nothing {},
+            parallel_tool_calls: true,
+            previous_response_id: None,
+            reasoning: Thinking::default(),
+            store: false,
+            temperature: None,
+            text: Text { format: TextFormat { kind: "text" } },
+            tool_choice: "auto",
+            tools: [],
+            top_p: None,
+            truncation: "disabled",
+            user: None,
+        }
+    }
+}
+
+impl<'a> ChatResponse<'a> {
+    /// An answer with nothing in it yet.
+    pub(super) fn new(id: &'a str, model: &'a str, created_at: u64) -> Self {
+        Self {
+            id,
+            object: "response",
+            created_at,
+            status: Status::InProgress,
+            error: None,
+            incomplete_details: None,
+            model,
+            output: &[],
+            usage: None,
+            rest: Rest::default(),
+        }
+    }
+
+    /// The answer at its end.
+    pub(super) fn ended(mut self, (status, reason): (Status, Option<&'static str>)) -> Self {
+        self.status = status;
+        self.incomplete_details = reason.map(|reason| Reason { reason });
+        self
+    }
+}
+
+/// What an answer consumed, as this format counts it.
+#[derive(Debug, Serialize)]
+pub(super) struct Tokens {
+    input_tokens: u64,
+    input_tokens_details: Read,
+    output_tokens: u64,
+    output_tokens_details: Written,
+    total_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Read {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Written {
+    reasoning_tokens: u64,
+}
+
+impl From<&Usage> for Tokens {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            input_tokens: usage.all_input(),
+            input_tokens_details: Read {
+                cached_tokens: usage.cached_input,
+                cache_write_tokens: usage.cache_write,
+            },
+            output_tokens: usage.all_output(),
+            output_tokens_details: Written { reasoning_tokens: usage.reasoning },
+            total_tokens: usage.all_input() + usage.all_output(),
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! What was said in another format, as a request of this one.
+
+mod wire;
+
+use std::borrow::Cow;
+
+use canonical::{
+    CacheBreakpoint, Citation, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource,
+    Message, Part, ResponseFormat, Result, Role, Sampling, Tool, ToolCall, ToolChoice, ToolResult,
+};
+
+use self::wire::{
+    Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking, ToolJson,
+};
+use super::{
+    content::unsealed,
+    output::{self, Annotation},
+};
+use crate::{
+    EncodeOptions, EncodedRequest, alternating::no_message, bound, json, openai::chat::effort,
+};
+
+/// The fewest tokens that may be asked for.
+const FEWEST: u64 = 16;
+/// How long a call's id may be, in bytes.
+const LONGEST_ID: usize = 64;
+/// What brings a thought along, so that it can be sent again.
+pub(super) const SEALED: &str = "reasoning.encrypted_content";
+
+/// Writes a conversation, and says what it could not say.
+pub(super) fn encode(
+    conversation: &Conversation,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let Conversation {
+        messages: turns,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        response_format: output,
+        sampling,
+        max_tokens,
+        reasoning,
+        cache,
+        user,
+        metadata,
+        service_tier,
+        verbosity,
+        prompt_cache_key,
+        // Whoever asks us tells the client.
+        unmapped_fields: _,
+    } = conversation;
+    let mut page = Page::default();
+    page.cache(cache.as_ref());
+    turns.iter().try_for_each(|it| page.turn(it))?;
+    if page.items.is_empty() {
+        return Err(no_message());
+    }
+    let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
+    let thinks = reasoning.as_ref().map_or_else(|| thinks(target.model), |it| !it.is_off());
+    let format = output.as_ref().map(|it| page.output(it)).transpose()?;
+    let verbosity = verbosity.as_deref();
+    let (temperature, top_p) = page.sampling(sampling);
+    let body = Body {
+        model: target.model,
+        tool_choice: tool_choice.as_ref().filter(|_| !tools.is_empty()).map(choice),
+        parallel_tool_calls: parallel_tool_calls.filter(|_| !tools.is_empty()),
+        tools,
+        text: (format.is_some() || verbosity.is_some()).then_some(TextJson { format, verbosity }),
+        reasoning: reasoning.as_ref().map(|it| Thinking {
+            effort: it.as_effort().map(effort::word),
+            summary: (it.visible == Some(true)).then_some("auto"),
+        }),
+        include: if thinks { vec![SEALED] } else { vec![] },
+        max_output_tokens: max_tokens.map(|it| page.max_tokens(it)),
+        temperature,
+        top_p,
+        user: user.as_deref(),
+        metadata: Labels(metadata),
+        service_tier: service_tier.as_deref(),
+        prompt_cache_key: prompt_cache_key.as_deref(),
+        store: false,
+        stream: target.stream,
+        input: page.items.into_iter().map(plain).collect(),
+    };
+    Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
+}
+
+/// Whether a model of OpenAI's thinks even when nobody asks it to.
+pub(super) fn thinks(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let series = ["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"];
+    series.iter().any(|it| name.starts_with(it)) && !name.contains("-chat")
+}
+
+/// A request that is being written.
+#[derive(Default)]
+struct Page<'a> {
+    items: Vec<Item<'a>>,
+    dropped: Vec<Field>,
+}
+
+impl<'a> Page<'a> {
+    fn drop(&mut self, field: Field) {
+        bound::note(&mut self.dropped, field);
+    }
+
+    /// Here the provider caches by itself; only its newest models take marks.
+    fn cache(&mut self, mark: Option<&CacheBreakpoint>) {
+        if mark.is_some() {
+            self.drop(Field::Cache);
+        }
+    }
+
+    fn turn(&mut self, turn: &'a Message) -> Result<()> {
+        let Message { role, name, parts } = turn;
+        if name.is_some() {
+            self.drop(Field::MessageName);
+        }
+        for part in parts {
+            self.cache(part.cache.as_ref());
+        }
+        match role {
+            Role::System => self.said("system", parts),
+            Role::Developer => self.said("developer", parts),
+            Role::User => self.said("user", parts),
+            Role::Assistant => {
+                parts.iter().for_each(|it| self.answered(it));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds to the message that stands last if this turn began it, or begins one.
+    fn say(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
+        match self.items.last_mut() {
+            Some(Item::Message { role: last, content: Said::Parts(content) })
+                if !begins && *last == role =>
+            {
+                content.push(part);
+            }
+            _ => self.items.push(Item::Message { role, content: Said::Parts(vec![part]) }),
+        }
+    }
+
+    fn said(&mut self, role: &'static str, parts: &'a [Part]) -> Result<()> {
+        let mut begins = true;
+        for part in parts {
+            if let Content::ToolResult(result) = &part.content {
+                self.result(result)?;
+            } else {
+                let part = self.input(&part.content)?;
+                self.say(role, begins, part);
+                begins = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a client says, or what a tool came to.
+    fn input(&mut self, content: &'a Content) -> Result<PartJson<'a>> {
+        Ok(match content {
+            Content::Text(text, _) | Content::Refusal(text) | Content::Reasoning(text) => {
+                PartJson::InputText { text }
+            }
+            Content::Image(media) => PartJson::InputImage {
+                place: image(media)?,
+                detail: media.detail.as_deref().unwrap_or("auto"),
+            },
+            Content::File(media) => self.file(media),
+            Content::Audio(_) => return Err(unknown(&Field::Audio, "no sound")),
+            Content::Video(_) => return Err(unknown(&Field::Video, "no moving pictures")),
+            Content::ToolCall(_) | Content::ToolResult(_) => {
+                return Err(unknown(&Field::Tools, "no tool call within a user's turn"));
+            }
+        })
+    }
+
+    fn file(&mut self, media: &'a Media) -> PartJson<'a> {
+        let filename = media.name.as_deref();
+        let place = match &media.source {
+            MediaSource::Url(url) => Place::FileUrl(url),
+            MediaSource::Id(id) => Place::FileId(id),
+            MediaSource::Text(text) => {
+                if filename.is_some() {
+                    self.drop(Field::FileName);
+                }
+                return PartJson::InputText { text };
+            }
+            MediaSource::Base64(data) => {
+                let kind = media.media_type.as_deref().unwrap_or("application/pdf");
+                let place = Place::FileData(format!("data:{kind};base64,{data}"));
+                // A name is demanded beside the bytes.
+                return PartJson::InputFile { place, filename: filename.or(Some("document.pdf")) };
+            }
+        };
+        PartJson::InputFile { place, filename }
+    }
+
+    fn result(&mut self, result: &'a ToolResult) -> Result<()> {
+        // The name of a tool is known by the call.
+        let ToolResult { id, name: _, parts, is_error } = result;
+        if *is_error == Some(true) {
+            self.drop(Field::ToolError);
+        }
+        let output = match parts.as_slice() {
+            [] => Said::Text(""),
+            [Part { content: Content::Text(text, _), cache, .. }] => {
+                self.cache(cache.as_ref());
+                Said::Text(text)
+            }
+            parts => {
+                let mut list = Vec::with_capacity(parts.len());
+                for part in parts {
+                    self.cache(part.cache.as_ref());
+                    if matches!(part.content, Content::Audio(_) | Content::Video(_)) {
+                        self.drop(Field::ToolResultMedia);
+                    } else {
+                        list.push(self.input(&part.content)?);
+                    }
+                }
+                Said::Parts(list)
+            }
+        };
+        self.items.push(Item::FunctionCallOutput { call_id: fit(id), output });
+        Ok(())
+    }
+
+    /// What the model said before. Its proofs go back to it; those of others stay here.
+    fn answered(&mut self, part: &'a Part) {
+        let own = part.signature.as_ref().and_then(unsealed);
+        match &part.content {
+            Content::Text(text, citations) => {
+                let annotations = self.annotations(citations);
+                self.say("assistant", false, PartJson::OutputText { text, annotations });
+            }
+            Content::Refusal(refusal) => {
+                self.say("assistant", false, PartJson::Refusal { refusal });
+            }
+            Content::Reasoning(text) => match own {
+                Some(own) => self.thought(own, text),
+                None if part.signature.is_none() => self.drop(Field::ReasoningText),
+                None => {}
+            },
+            Content::ToolCall(ToolCall { id, name, arguments }) => {
+                if let Some(own) = own {
+                    self.thought(own, "");
+                }
+                let arguments = output::whole(arguments);
+                self.items.push(Item::FunctionCall { call_id: fit(id), name, arguments });
+            }
+            Content::Image(_) => self.drop(Field::Image),
+            Content::Audio(_) => self.drop(Field::Audio),
+            Content::Video(_) => self.drop(Field::Video),
+            Content::File(_) => self.drop(Field::File),
+            Content::ToolResult(_) => self.drop(Field::ToolResultMedia),
+        }
+    }
+
+    fn thought(&mut self, (id, encrypted_content): (&'a str, &'a str), text: &'a str) {
+        let summary = Some(text).filter(|it| !it.is_empty());
+        let summary = summary.map(|text| PartJson::SummaryText { text }).into_iter().collect();
+        self.items.push(Item::Reasoning { id, summary, encrypted_content });
+    }
+
+    fn annotations(&mut self, citations: &[Citation]) -> Vec<Annotation> {
+        if citations.iter().any(|it| it.url.is_none() || it.quote.is_some()) {
+            self.drop(Field::Citations);
+        }
+        citations.iter().filter(|it| it.url.is_some()).map(Annotation::new).collect()
+    }
+
+    fn tool(&mut self, tool: &'a Tool) -> Result<ToolJson<'a>> {
+        let Tool { name, description, schema, strict, cache } = tool;
+        self.cache(cache.as_ref());
+        let empty = r#"{"type":"object","properties":{}}"#;
+        Ok(ToolJson {
+            kind: "function",
+            name,
+            description: description.as_deref(),
+            parameters: json::verbatim(schema.as_ref().map_or(empty, |it| &it.0))?,
+            strict: strict.unwrap_or(false),
+        })
+    }
+
+    fn output(&mut self, output: &'a ResponseFormat) -> Result<Format<'a>> {
+        Ok(match output {
+            ResponseFormat::Text => Format::Text,
+            ResponseFormat::Json => Format::JsonObject,
+            ResponseFormat::Schema(schema) => Format::JsonSchema {
+                name: schema.name.as_deref().unwrap_or("answer"),
+                description: schema.description.as_deref(),
+                schema: json::verbatim(&schema.schema.0)?,
+                strict: schema.strict,
+            },
+        })
+    }
+
+    fn sampling(&mut self, sampling: &Sampling) -> (Option<f64>, Option<f64>) {
+        let Sampling {
+            temperature,
+            top_p,
+            top_k,
+            frequency_penalty,
+            presence_penalty,
+            seed,
+            stop,
+            n,
+        } = sampling;
+        let unknown = [
+            (top_k.is_some(), Field::TopK),
+            (frequency_penalty.is_some_and(|it| it != 0.0), Field::FrequencyPenalty),
+            (presence_penalty.is_some_and(|it| it != 0.0), Field::PresencePenalty),
+            (seed.is_some(), Field::Seed),
+            (!stop.is_empty(), Field::Stop),
+            (n.is_some_and(|it| it != 1), Field::N),
+        ];
+        for (given, field) in unknown {
+            if given {
+                self.drop(field);
+            }
+        }
+        (*temperature, *top_p)
+    }
+
+    /// Less than the fewest is refused; a little more is nearer to what is wanted than nothing.
+    fn max_tokens(&mut self, wanted: u64) -> u64 {
+        if wanted < FEWEST {
+            self.drop(Field::MaxTokens);
+        }
+        wanted.max(FEWEST)
+    }
+}
+
+/// The plainest form of an item: some services know a part of an answer only by its id, which
+/// nobody else has.
+fn plain(item: Item<'_>) -> Item<'_> {
+    match item {
+        Item::Message { role: "assistant", content: Said::Parts(parts) } => {
+            let content = match parts.as_slice() {
+                [PartJson::OutputText { text, annotations }] if annotations.is_empty() => {
+                    Said::Text(text)
+                }
+                _ => Said::Parts(parts),
+            };
+            Item::Message { role: "assistant", content }
+        }
+        item => item,
+    }
+}
+
+fn unknown(field: &Field, what: &str) -> Error {
+    let message = format!("OpenAI Responses takes {what}");
+    let mut error = Error::new(ErrorKind::Unsupported, message);
+    error.param = Some(field.openai_chat_name().into_owned());
+    error
+}
+
+fn image(media: &Media) -> Result<Place<'_>> {
+    Ok(match &media.source {
+        MediaSource::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
+        MediaSource::Id(id) => Place::FileId(id),
+        MediaSource::Base64(data) => {
+            let kind = media.media_type.as_deref().unwrap_or_else(|| picture_type(data));
+            Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))
+        }
+        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
+    })
+}
+
+/// What a picture is by its first bytes, where nobody said.
+fn picture_type(base64: &str) -> &'static str {
+    let known = [("/9j/", "image/jpeg"), ("R0lG", "image/gif"), ("UklG", "image/webp")];
+    known.iter().find(|it| base64.starts_with(it.0)).map_or("image/png", |it| it.1)
+}
+
+fn choice(choice: &ToolChoice) -> Choice<'_> {
+    let named = |name| Name { kind: "function", name };
+    match choice {
+        ToolChoice::Auto => Choice::Word("auto"),
+        ToolChoice::None => Choice::Word("none"),
+        ToolChoice::Required => Choice::Word("required"),
+        ToolChoice::Named(name) => Choice::Named(named(name)),
+        ToolChoice::Among(names, must) => Choice::Among {
+            kind: "allowed_tools",
+            mode: if *must { "required" } else { "auto" },
+            tools: names.iter().map(|it| named(it)).collect(),
+        },
+    }
+}
+
+/// A call's id as this format takes it: the same for the call and for its result.
+fn fit(id: &str) -> Cow<'_, str> {
+    if id.len() <= LONGEST_ID {
+        return Cow::Borrowed(id);
+    }
+    // FNV-1a: ids only have to stay apart within one conversation.
+    let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let start: String = id.chars().filter(char::is_ascii_graphic).take(40).collect();
+    Cow::Owned(format!("{start}_{hash:016x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use canonical::Signature;
+
+    use super::*;
+
+    fn encoded(conversation: &Conversation) -> (String, Vec<Field>) {
+        let target = EncodeOptions { model: "gpt-4o", ..EncodeOptions::default() };
+        let encoded = encode(conversation, &target).unwrap();
+        (String::from_utf8(encoded.body.to_vec()).unwrap(), encoded.dropped)
+    }
+
+    fn answered(parts: Vec<Part>) -> Conversation {
+        let turns = vec![user("Hi"), Message::new(Role::Assistant, parts)];
+        Conversation { messages: turns, ..Conversation::default() }
+    }
+
+    fn user(text: &str) -> Message {
+        Message::new(Role::User, vec![Part::new(Content::Text(text.to_owned(), vec![]))])
+    }
+
+    #[test]
+    fn something_has_to_be_asked() {
+        for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
+            let conversation = Conversation { messages: turns, ..Conversation::default() };
+            let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unsupported);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_named() {
+        let sampling = Sampling {
+            temperature: Some(0.0),
+            top_k: Some(1),
+            seed: Some(7),
+            stop: vec!["x".to_owned()],
+            n: Some(1),
+            presence_penalty: Some(0.0),
+            ..Sampling::default()
+        };
+        let turns = vec![user("Hi")];
+        let conversation = Conversation {
+            messages: turns,
+            sampling,
+            max_tokens: Some(5),
+            ..Conversation::default()
+        };
+        let (body, dropped) = encoded(&conversation);
+        assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
+        assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
+    }
+
+    #[test]
+    fn only_its_own_thoughts_go_back() {
+        let thought = |maker: &str, data: &str| Part {
+            content: Content::Reasoning("Hm.".to_owned()),
+            cache: None,
+            signature: Some(Signature::new(maker, data)),
+        };
+        let (body, dropped) = encoded(&answered(vec![
+            thought("anthropic", "c2ln"),
+            thought("openai_responses", "rs_1:gAAA"),
+        ]));
+        assert_eq!(body.matches("reasoning").count(), 1);
+        assert!(body.contains(r#""id":"rs_1""#) && body.contains(r#""encrypted_content":"gAAA""#));
+        assert_eq!(dropped, []);
+        let bare = Part::new(Content::Reasoning("Hm.".to_owned()));
+        assert_eq!(encoded(&answered(vec![bare])).1, [Field::ReasoningText]);
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_cut_alike_everywhere() {
+        let long = |end: &str| format!("{}{end}", "x".repeat(80));
+        assert_eq!(fit("call_1"), "call_1");
+        assert_eq!(fit(&long("a")), fit(&long("a")));
+        assert_ne!(fit(&long("a")), fit(&long("b")));
+        assert!(fit(&long("a")).len() <= LONGEST_ID);
+    }
+
+    #[test]
+    fn sound_is_for_somebody_else() {
+        let parts = vec![Part::new(Content::Audio(Media::default()))];
+        let turns = vec![Message::new(Role::User, parts)];
+        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
+        assert_eq!(encode(&conversation, &target).unwrap_err().kind, ErrorKind::Unsupported);
+    }
+}

@@ -1,0 +1,228 @@
+//! A client's own request for a provider of the same format, with only what must change changed.
+//!
+//! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
+//! that only a memory could find are left out.
+
+use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{content, request_encode, wire};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
+
+#[derive(Serialize)]
+struct Thought<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+    summary: Vec<Summary<'a>>,
+    encrypted_content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
+/// Forwards a request.
+pub(super) fn passthrough(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let raw = &request.raw;
+    let mut edits = json::Edits::new(raw);
+    edits.set("model", json::quoted(target.model));
+    let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
+    if stores {
+        edits.set("store", "false");
+        if let Some(include) = included(raw, target.model)? {
+            edits.set("include", include);
+        }
+    }
+    let mut dropped = vec![];
+    if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
+        edits.set("input", input);
+    }
+    for field in target.drop_fields {
+        let is_gone = match field {
+            Field::ResponseFormat => without_format(raw, &mut edits)?,
+            Field::MaxTokens => edits.remove("max_output_tokens"),
+            Field::Reasoning => edits.remove("reasoning"),
+            field => edits.remove(&field.openai_chat_name()),
+        };
+        if is_gone {
+            dropped.push(field.clone());
+        }
+    }
+    Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
+}
+
+/// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
+fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
+    let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
+    if !asked && !request_encode::thinks(model) {
+        return Ok(None);
+    }
+    let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
+    let mut given = given.unwrap_or_default();
+    if given.iter().any(|it| it == request_encode::SEALED) {
+        return Ok(None);
+    }
+    given.push(request_encode::SEALED.to_owned());
+    Ok(Some(json::quoted(&given)))
+}
+
+/// The text options without the form of the answer. False where there is none.
+fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
+    let Some(member) = json::find(raw, "text")? else { return Ok(false) };
+    let text = json::text(&raw.body, &member.value);
+    let mut is_gone = false;
+    let text = json::edited(text, |it| is_gone = it.remove("format"))?;
+    if is_gone {
+        edits.set("text", text);
+    }
+    Ok(is_gone)
+}
+
+/// The input without what this provider cannot use; none where it can use everything.
+fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+    let Some(member) = json::find(raw, "input")? else { return Ok(None) };
+    let input = json::text(&raw.body, &member.value);
+    let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
+    let suspicious = [TAG_PREFIX, "item_reference", "\"reasoning\""].into_iter().any(holds);
+    if !suspicious || !input.starts_with('[') {
+        return Ok(None);
+    }
+    let items: Vec<&RawValue> = json::read(raw, "input", "a list of items")?.unwrap_or_default();
+    let mut kept = Vec::with_capacity(items.len());
+    let mut changed = false;
+    for (at, json) in items.into_iter().enumerate() {
+        let item: wire::Item<'_> = serde_json::from_str(json.get()).unwrap_or_default();
+        match fate(&item, json, unsigned)? {
+            Fate::Keep => kept.push(json.get().to_owned()),
+            Fate::Change(text) => {
+                changed = true;
+                kept.push(text);
+            }
+            Fate::Leave => {
+                changed = true;
+                let lost = match &item.encrypted_content {
+                    Some(_) => unsigned,
+                    None => !content::thought(&item).is_empty(),
+                };
+                if lost && !dropped.contains(&Field::ReasoningText) {
+                    dropped.push(Field::ReasoningText);
+                }
+            }
+            Fate::Refuse => return Err(reference(&format!("input[{at}]"))),
+        }
+    }
+    Ok(changed.then(|| format!("[{}]", kept.join(","))))
+}
+
+/// An item that only a memory could find.
+pub(super) fn reference(path: &str) -> Error {
+    let message = format!(
+        "`{path}` refers to an item that is not here: nothing is stored; send the item itself, as SDKs \
+         do with `store: false`."
+    );
+    Error::invalid(path, message)
+}
+
+/// What becomes of an item.
+enum Fate {
+    Keep,
+    Change(String),
+    Leave,
+    Refuse,
+}
+
+fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> {
+    match item.kind.as_deref() {
+        Some("item_reference") => Ok(Fate::Refuse),
+        Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
+        Some("reasoning") => thought(item),
+        _ => {
+            let tagged = item.call_id.as_deref().filter(|it| it.contains(TAG_PREFIX));
+            let named = unsigned && item.id.is_some();
+            if tagged.is_none() && !named {
+                return Ok(Fate::Keep);
+            }
+            let changed = json::edited(json.get(), |edits| {
+                if let Some(id) = tagged {
+                    edits.set("call_id", json::quoted(Signature::split_id(id).0));
+                }
+                if named {
+                    // Its maker would look for the thought that it came with.
+                    edits.remove("id");
+                }
+            });
+            changed.map(Fate::Change)
+        }
+    }
+}
+
+/// A thought stays if its maker is this format's own and its proof travels with it, or if it is told
+/// in full, as open models do.
+fn thought(item: &wire::Item<'_>) -> Result<Fate> {
+    let Some(proof) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
+        return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });
+    };
+    let Some(signature) = Signature::from_tag(proof) else { return Ok(Fate::Keep) };
+    let Some((id, encrypted_content)) = content::unsealed(&signature) else {
+        return Ok(Fate::Leave);
+    };
+    let text = content::thought(item);
+    let summary = Some(Summary { kind: "summary_text", text: &text }).filter(|_| !text.is_empty());
+    let summary = summary.into_iter().collect();
+    let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
+    Ok(Fate::Change(json::quoted(&thought)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Inbound, Outbound, openai::responses::OpenAiResponses};
+
+    fn forwarded(model: &str, body: &'static str) -> String {
+        let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
+        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        let encoded = OpenAiResponses.passthrough(&request, &target).unwrap();
+        String::from_utf8(encoded.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_ever_stored() {
+        for body in [r#"{"input":"x","store":true}"#, r#"{"input":"x","store":null}"#] {
+            assert_eq!(
+                forwarded("gpt-4o", body),
+                r#"{"input":"x","store":false,"model":"gpt-4o"}"#
+            );
+        }
+        let untouched = r#"{"model":"gpt-5","input":"x","store":false}"#;
+        assert_eq!(forwarded("gpt-5", untouched), untouched);
+    }
+
+    #[test]
+    fn thoughts_travel_where_there_are_any() {
+        let sealed = |model, body| forwarded(model, body).contains(request_encode::SEALED);
+        assert!(sealed("gpt-5.1", r#"{"input":"x"}"#));
+        assert!(sealed("my-deployment", r#"{"input":"x","reasoning":{"effort":"low"}}"#));
+        assert!(!sealed("gpt-5-chat-latest", r#"{"input":"x"}"#));
+        assert!(!sealed("gpt-4.1", r#"{"input":"x"}"#));
+        let kept = r#"{"input":"x","include":["message.output_text.logprobs"]}"#;
+        assert!(forwarded("o3", kept).contains(
+            r#""include":["message.output_text.logprobs","reasoning.encrypted_content"]"#
+        ));
+    }
+
+    #[test]
+    fn open_thoughts_stay_and_lost_ones_go() {
+        let open = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"x"}]}]}"#;
+        assert!(forwarded("m", open).contains("reasoning_text"));
+        let lost = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[]}]}"#;
+        assert_eq!(forwarded("m", lost), r#"{"store":false,"input":[],"model":"m"}"#);
+    }
+}

@@ -1,0 +1,484 @@
+//! A provider's stream: watched while it passes, or taken apart for a client of another format.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bytes::Bytes;
+use canonical::{
+    Content, Delta, Error, ErrorKind, EventKind, FinishReason, Result, StreamEvent, Usage,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{content, response_decode, wire};
+use crate::{
+    DecodeMode, StreamDecoder, error_body,
+    sse::{self, Framer},
+};
+
+/// One event, as far as it is looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    output_index: Option<u64>,
+    content_index: Option<u64>,
+    summary_index: Option<u64>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow)]
+    annotation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads events until the answer is told to be complete, or incomplete.
+#[derive(Debug)]
+pub(super) struct EventDecoder {
+    framer: Framer,
+    purpose: DecodeMode,
+    ended: bool,
+    /// Whether anything was said that a client can use.
+    answered: bool,
+    heard: Heard,
+}
+
+impl EventDecoder {
+    pub(super) fn new(purpose: DecodeMode) -> Self {
+        Self {
+            framer: Framer::default(),
+            purpose,
+            ended: false,
+            answered: false,
+            heard: Heard::default(),
+        }
+    }
+
+    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let (name, data) = sse::fields(frame);
+        let data = data.filter(|it| !it.is_empty());
+        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
+            self.pass(EventKind::Comment, frame, events);
+            return Ok(());
+        };
+        let said = said(name, &data)?;
+        match said.kind.as_ref() {
+            "error" => return Err(error_body::from_event(&data)),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                return self.end(&said, frame, events);
+            }
+            _ => {}
+        }
+        let kind = kind(&said);
+        self.answered |= kind.is_meaningful();
+        match self.purpose {
+            DecodeMode::Passthrough => self.pass(kind, frame, events),
+            DecodeMode::Translate => self.heard.event(&said, events)?,
+        }
+        Ok(())
+    }
+
+    /// Keeps a frame for a client of the same format.
+    fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
+        if self.purpose == DecodeMode::Passthrough {
+            events.push(StreamEvent::frame(kind, None, frame.clone()));
+        }
+    }
+
+    /// Reads the last event, which tells everything again.
+    fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let response: wire::Response<'_> =
+            said.response.ok_or_else(error_body::malformed).and_then(error_body::part)?;
+        response_decode::check(&response)?;
+        if said.kind == "response.failed" {
+            return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
+        }
+        let empty = response.output.as_ref().is_none_or(Vec::is_empty);
+        if said.kind == "response.completed" && !self.answered && empty {
+            return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
+        }
+        let usage = response.usage.and_then(wire::usage);
+        match self.purpose {
+            DecodeMode::Passthrough => {
+                events.push(StreamEvent::frame(EventKind::Finish, usage, frame.clone()));
+                events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
+            }
+            DecodeMode::Translate => self.heard.end(&response, usage, events)?,
+        }
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl StreamDecoder for EventDecoder {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        self.framer.push(&bytes)?;
+        while !self.ended
+            && let Some(frame) = self.framer.frame()
+        {
+            self.frame(&frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let what = if self.framer.is_empty() {
+            "its stream ended without `response.completed`: the answer is cut"
+        } else {
+            "its stream ended within an event: the answer is cut"
+        };
+        Err(Error::new(ErrorKind::Upstream, what))
+    }
+}
+
+/// Reads an event. Some name it only beside its data.
+fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
+    let mut said: Said<'_> = error_body::event(data).or_else(|error| other(data).ok_or(error))?;
+    if said.kind.is_empty() {
+        said.kind = String::from_utf8_lossy(name);
+    }
+    if said.kind.is_empty()
+        && let Some(error) = said.error
+    {
+        return Err(error_body::inside_success(error));
+    }
+    Ok(said)
+}
+
+/// An event that is JSON, but of a shape that only the future knows.
+fn other(data: &[u8]) -> Option<Said<'_>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let kind = serde_json::from_slice::<Named<'_>>(data).ok()?.kind;
+    let told = kind.strip_prefix("response.")?;
+    (!KNOWN.iter().any(|it| told.starts_with(it))).then(|| Said { kind, ..Said::default() })
+}
+
+/// How the names of those events begin that are read, behind `response.`.
+const KNOWN: &[&str] = &[
+    "completed",
+    "content_part.",
+    "created",
+    "failed",
+    "function_call_arguments.",
+    "in_progress",
+    "incomplete",
+    "output_item.",
+    "output_text.",
+    "queued",
+    "reasoning_summary_",
+    "reasoning_text.",
+    "refusal.",
+];
+
+/// What an event means for the course of the answer.
+fn kind(said: &Said<'_>) -> EventKind {
+    match said.kind.as_ref() {
+        "response.created"
+        | "response.queued"
+        | "response.in_progress"
+        | "response.content_part.added"
+        | "response.reasoning_summary_part.added" => EventKind::Prelude,
+        "response.output_item.added" => {
+            let item =
+                said.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
+            match item.and_then(|it| it.kind).as_deref() {
+                None | Some("message" | "reasoning") => EventKind::Prelude,
+                Some(_) => EventKind::Content,
+            }
+        }
+        kind if kind.ends_with(".delta") => match said.delta.map(RawValue::get) {
+            None | Some("null" | "\"\"") => EventKind::Prelude,
+            Some(_) => EventKind::Content,
+        },
+        kind if kind.starts_with("response.") => EventKind::Content,
+        _ => EventKind::Comment,
+    }
+}
+
+/// What was heard of an answer so far: deltas and what is said again when a part is done.
+#[derive(Debug, Default)]
+struct Heard {
+    items: BTreeMap<u64, Heeded>,
+    calls: usize,
+    texts: bool,
+    refusals: bool,
+}
+
+/// An item, and a part of it.
+type Place = (u64, u64);
+
+/// What was heard of one item.
+#[derive(Debug, Default)]
+struct Heeded {
+    /// How many bytes of each part.
+    parts: BTreeMap<u64, usize>,
+    /// Which call it is.
+    call: Option<usize>,
+    /// Which part of a summary was heard last.
+    summary: Option<u64>,
+    citations: usize,
+    done: bool,
+}
+
+impl Heard {
+    fn event(&mut self, said: &Said<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let [at, part, summary] = [said.output_index, said.content_index, said.summary_index]
+            .map(Option::unwrap_or_default);
+        let text = |json| wire::string(json).unwrap_or_default();
+        match said.kind.as_ref() {
+            "response.created" => {
+                let response = said.response.and_then(|it| serde_json::from_str(it.get()).ok());
+                let response: wire::Response<'_> = response.unwrap_or_default();
+                let start = Delta::Start { id: response.id, model: response.model };
+                events.push(StreamEvent::delta(0, start));
+            }
+            "response.output_item.added" => self.opened(at, said.item, events),
+            "response.output_item.done" => {
+                self.done(at, said.item.ok_or_else(error_body::malformed)?, events)?;
+            }
+            "response.output_text.delta" => {
+                self.more((at, part), Say::Text, &text(said.delta), events);
+            }
+            "response.output_text.done" => {
+                self.rest((at, part), Say::Text, &text(said.text), events);
+            }
+            "response.output_text.annotation.added" => self.cited(at, said.annotation, events),
+            "response.refusal.delta" => {
+                self.more((at, part), Say::Refusal, &text(said.delta), events);
+            }
+            "response.refusal.done" => {
+                self.rest((at, part), Say::Refusal, &text(said.refusal), events);
+            }
+            "response.reasoning_summary_text.delta" => {
+                self.summary(at, summary, events);
+                self.more((at, summary), Say::Thought, &text(said.delta), events);
+            }
+            "response.reasoning_summary_text.done" => {
+                self.summary(at, summary, events);
+                self.rest((at, summary), Say::Thought, &text(said.text), events);
+            }
+            "response.reasoning_text.delta" if self.shows_thought(at) => {
+                self.more((at, part), Say::Thought, &text(said.delta), events);
+            }
+            "response.function_call_arguments.delta" => {
+                self.more((at, 0), Say::Arguments, &text(said.delta), events);
+            }
+            "response.function_call_arguments.done" => {
+                self.rest((at, 0), Say::Arguments, &text(said.arguments), events);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where a summary is told, the thought itself would be the same again.
+    fn shows_thought(&self, at: u64) -> bool {
+        self.items.get(&at).is_none_or(|it| it.summary.is_none())
+    }
+
+    fn opened(&mut self, at: u64, item: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
+        let item = item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
+        if let Some(item) = item.filter(|it| it.kind.as_deref() == Some("function_call")) {
+            self.call(at, &item, events);
+        }
+    }
+
+    fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+        let heeded = self.items.entry(at).or_default();
+        if heeded.call.is_some() {
+            return;
+        }
+        let call = self.calls;
+        heeded.call = Some(call);
+        self.calls += 1;
+        let wish = response_decode::call(item, call);
+        let piece = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
+        events.push(StreamEvent::delta(0, piece));
+    }
+
+    /// Passes on what is new.
+    fn more(&mut self, (at, part): Place, say: Say, text: &str, events: &mut Vec<StreamEvent>) {
+        if text.is_empty() {
+            return;
+        }
+        let heeded = self.items.entry(at).or_default();
+        let piece = match (say, heeded.call) {
+            (Say::Text, _) => {
+                self.texts = true;
+                Delta::Text(text.to_owned())
+            }
+            (Say::Refusal, _) => {
+                self.refusals = true;
+                Delta::Refusal(text.to_owned())
+            }
+            (Say::Thought, _) => Delta::Reasoning(text.to_owned()),
+            (Say::Arguments, Some(call)) => Delta::Arguments { call, json: text.to_owned() },
+            // Arguments of a tool that runs at the provider.
+            (Say::Arguments, None) => return,
+        };
+        *heeded.parts.entry(part).or_default() += text.len();
+        events.push(StreamEvent::delta(0, piece));
+    }
+
+    /// Passes on what deltas did not bring of a part that is told whole.
+    fn rest(&mut self, (at, part): Place, say: Say, whole: &str, events: &mut Vec<StreamEvent>) {
+        let heard = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
+        if let Some(rest) = whole.get(heard..) {
+            self.more((at, part), say, rest, events);
+        }
+    }
+
+    /// Sets the pieces of a summary apart.
+    fn summary(&mut self, at: u64, part: u64, events: &mut Vec<StreamEvent>) {
+        let last = self.items.entry(at).or_default().summary.replace(part);
+        if last.is_some_and(|it| it != part) {
+            events.push(StreamEvent::delta(0, Delta::Reasoning(content::BREAK.to_owned())));
+        }
+    }
+
+    fn cited(&mut self, at: u64, annotation: Option<&RawValue>, events: &mut Vec<StreamEvent>) {
+        if let Some(citation) = annotation.and_then(content::citation) {
+            self.items.entry(at).or_default().citations += 1;
+            events.push(StreamEvent::delta(0, Delta::Citation(citation)));
+        }
+    }
+
+    /// Passes on what nothing before brought of an item that is told whole.
+    fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<StreamEvent>) -> Result<()> {
+        if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
+            return Ok(());
+        }
+        let Some(item) = response_decode::item(json)? else { return Ok(()) };
+        match item.kind.as_deref() {
+            Some("reasoning") => self.thought(at, &item, events),
+            Some("function_call") => {
+                self.call(at, &item, events);
+                self.rest((at, 0), Say::Arguments, &response_decode::arguments(&item), events);
+            }
+            _ => self.said(at, &item, events),
+        }
+        Ok(())
+    }
+
+    fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+        if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
+            self.more((at, 0), Say::Thought, &content::thought(item), events);
+        }
+        let proof = content::reasoning(item).and_then(|it| it.signature);
+        events.extend(proof.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
+    }
+
+    fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+        let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
+        for (index, part) in (0..).zip(response_decode::spoken(item)) {
+            match part.content {
+                Content::Text(text, citations) => {
+                    self.rest((at, index), Say::Text, &text, events);
+                    let citations = citations.into_iter().filter(|_| !cited);
+                    events.extend(citations.map(|it| StreamEvent::delta(0, Delta::Citation(it))));
+                }
+                Content::Refusal(text) => self.rest((at, index), Say::Refusal, &text, events),
+                Content::Image(media) => events.push(StreamEvent::delta(0, Delta::Image(media))),
+                _ => {}
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        response: &wire::Response<'_>,
+        usage: Option<Usage>,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<()> {
+        let items = response.output.as_deref().unwrap_or_default();
+        // Those who count otherwise at the end than before must not be heard twice.
+        let last = self.items.keys().next_back().copied();
+        for (at, item) in (0..).zip(items) {
+            if self.items.contains_key(&at) || last.is_none_or(|last| last < at) {
+                self.done(at, item, events)?;
+            }
+        }
+        let finish: FinishReason =
+            response_decode::finish(response, 0 < self.calls, self.refusals && !self.texts);
+        events.push(StreamEvent::delta(0, Delta::Finish(finish)).with_usage(usage));
+        events.push(StreamEvent::delta(0, Delta::End));
+        Ok(())
+    }
+}
+
+/// What a part is.
+#[derive(Clone, Copy, Debug)]
+enum Say {
+    Text,
+    Refusal,
+    Thought,
+    Arguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(frames: &[&str]) -> Result<Vec<Delta>> {
+        let (mut reader, mut events) = (EventDecoder::new(DecodeMode::Translate), vec![]);
+        for data in frames {
+            reader.read(format!("data: {data}\n\n").into(), &mut events)?;
+        }
+        let pieces = events.into_iter().map(|it| match it.body {
+            canonical::EventBody::Delta(_, piece) => *piece,
+            canonical::EventBody::Frame(frame) => panic!("{frame:?}"),
+        });
+        Ok(pieces.collect())
+    }
+
+    #[test]
+    fn what_deltas_left_out_is_told_once() {
+        let told = pieces(&[
+            r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"gr"}"#,
+            r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"grün"}"#,
+            r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"grün"}]}}"#,
+        ]);
+        assert_eq!(told.unwrap(), [Delta::Text("gr".to_owned()), Delta::Text("ün".to_owned())]);
+    }
+
+    #[test]
+    fn the_future_breaks_nothing_but_what_is_known_must_be_whole() {
+        let strange = r#"{"type":"response.of_the_future","output_index":"first"}"#;
+        assert_eq!(pieces(&[strange]).unwrap(), []);
+        let broken = r#"{"type":"response.output_text.delta","output_index":"first"}"#;
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
+        let broken = r#"{"type":"response.output_item.done","item":{"type":"message","role":1}}"#;
+        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
+    }
+
+    #[test]
+    fn calls_without_ids_get_some() {
+        let call = r#"{"type":"response.output_item.done","output_index":AT,"item":{"type":"function_call","name":"f","arguments":"{}"}}"#;
+        let told = pieces(&[&call.replace("AT", "0"), &call.replace("AT", "1")]).unwrap();
+        let ids = told.iter().filter_map(|it| match it {
+            Delta::ToolCall { id, .. } => Some(id.as_str()),
+            _ => None,
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["call_0", "call_1"]);
+    }
+}

@@ -1,0 +1,30 @@
+//! A call that is being written, or waits for it.
+
+use super::super::{output::Item, tool_name::ToolName};
+
+/// What is known of it so far.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) call: usize,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) arguments: String,
+}
+
+impl Call {
+    /// Whether its arguments are a whole JSON object: nothing can follow.
+    pub(super) fn is_whole(&self) -> bool {
+        self.arguments.ends_with('}')
+            && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+    }
+
+    /// Whether its tool takes any text.
+    pub(super) fn is_custom(&self) -> bool {
+        ToolName::of(&self.name).custom
+    }
+
+    /// The item that it is.
+    pub(super) fn item(&self, id: String) -> Item {
+        Item::call(id, self.id.clone(), &self.name, &self.arguments)
+    }
+}
