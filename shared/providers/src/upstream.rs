@@ -87,6 +87,10 @@ impl Upstream {
         let mut providers = HashMap::new();
         for configured in &config.providers {
             let provider = reachable(client, config, configured, resolve, &mut mocks);
+            if let Err(error) = &provider {
+                let reason = with_cause(error);
+                tracing::error!(provider = configured.name, reason, "a provider cannot be used");
+            }
             providers.insert(configured.name.clone(), provider);
         }
         Self {
@@ -100,12 +104,12 @@ impl Upstream {
     /// Why a target could not be attempted at all, such as a key that is missing.
     pub fn unusable_reason(&self, target: &Target) -> Option<String> {
         match self.providers.get(&target.provider)? {
-            Err(error) => Some(error.message().to_owned()),
+            Err(error) => Some(with_cause(error)),
             Ok(provider) => {
                 let endpoint = &provider.endpoint;
                 let failures: Option<Vec<Error>> =
                     target.keys.iter().map(|key| endpoint.headers(*key).err()).collect();
-                Some(failures?.first()?.message().to_owned())
+                failures?.first().map(with_cause)
             }
         }
     }
@@ -189,6 +193,14 @@ impl Upstream {
             dropped: prepared.dropped,
             body,
         })
+    }
+}
+
+/// A failure as operators read it: with its cause, which clients do not get.
+fn with_cause(error: &Error) -> String {
+    match error.cause() {
+        Some(cause) => format!("{}: {cause}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
