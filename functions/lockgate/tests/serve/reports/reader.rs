@@ -24,10 +24,8 @@ pub(super) fn faults(expect: &Value, body: &str) -> Vec<String> {
     }
     if let Some(calls) = expect["calls"].as_array() {
         let found = reading.calls.values().map(|(name, arguments)| {
-            Value::from(vec![
-                name.as_str().into(),
-                serde_json::from_str(arguments).unwrap_or_default(),
-            ])
+            let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
+            Value::from(vec![Value::from(name.as_str()), arguments])
         });
         if found.collect::<Vec<_>>() != *calls {
             faults.push(format!("the calls are {:?}: {body}", reading.calls));
