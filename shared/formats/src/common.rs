@@ -14,6 +14,7 @@ pub(crate) mod json;
 pub(crate) mod lenient;
 pub(crate) mod lost_reasoning;
 pub(crate) mod media_type;
+pub(crate) mod object_schema;
 pub(crate) mod param_names;
 pub(crate) mod redact;
 pub(crate) mod retry_hint;

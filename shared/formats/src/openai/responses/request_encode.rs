@@ -17,7 +17,8 @@ use super::{
     output::{self, Annotation},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, alternating::no_message, bound, json, openai::chat::effort,
+    EncodeOptions, EncodedRequest, alternating::no_message, bound, json,
+    object_schema::with_properties, openai::chat::effort,
 };
 
 /// The fewest tokens that may be asked for.
@@ -278,7 +279,7 @@ impl<'a> Page<'a> {
             kind: "function",
             name,
             description: description.as_deref(),
-            parameters: json::verbatim(schema.as_ref().map_or(empty, |it| &it.0))?,
+            parameters: with_properties(schema.as_ref().map_or(empty, |it| &it.0))?,
             strict: strict.unwrap_or(false),
         })
     }
