@@ -43,5 +43,5 @@ class Providers(programs.Asked):
     def requests(self, name):
         """The bodies that a provider got. None of them may have been rejected."""
         report = self.ask("requests")[name]
-        assert report["rejected"] == []
+        assert report["rejected"] == [], report["rejected"]
         return report["bodies"]

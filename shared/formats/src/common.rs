@@ -22,6 +22,7 @@ pub(crate) mod signature_tags;
 pub(crate) mod split_surrogates;
 pub(crate) mod sse;
 pub(crate) mod stop_sequences;
+pub(crate) mod strict_schema;
 pub(crate) mod surrogates;
 pub(crate) mod tool_names;
 pub(crate) mod unstreamed;

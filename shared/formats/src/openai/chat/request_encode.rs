@@ -12,7 +12,10 @@ use serde_json::{json, value::RawValue};
 
 use self::messages::MessageJson;
 use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
-use crate::{EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties};
+use crate::{
+    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
+    strict_schema::strict_if_accepted,
+};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -182,8 +185,8 @@ fn with_system_first(body: &str) -> Result<String> {
 fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
     let parameters = schema.as_ref().map(|it| with_properties(&it.0)).transpose()?;
-    let function =
-        Function { name, description: description.as_deref(), parameters, strict: *strict };
+    let strict = schema.as_ref().map_or(*strict, |it| strict_if_accepted(*strict, &it.0));
+    let function = Function { name, description: description.as_deref(), parameters, strict };
     Ok(ToolJson { r#type: "function", function })
 }
 
@@ -213,7 +216,7 @@ fn format(output: &ResponseFormat) -> Result<Format<'_>> {
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
                 schema: json::verbatim(&schema.0)?,
-                strict: *strict,
+                strict: strict_if_accepted(*strict, &schema.0),
             }),
         },
     })
