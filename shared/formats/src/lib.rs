@@ -59,8 +59,13 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     }
 }
 
-/// Writes one streamed answer to a client. What it writes is whole frames.
+/// Encodes the response to one request, streamed or whole. What it writes is whole frames.
 pub trait StreamEncoder: fmt::Debug + Send {
+    /// Encodes a whole response that repeats its request; none where responses of the format do not,
+    /// and [`Inbound::encode`] says all.
+    fn encode_whole(&self, _response: &GatewayResponse, _summary: &CallSummary) -> Option<Bytes> {
+        None
+    }
     /// Writes one piece, now or once the writer knows what follows it.
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut);
     /// Writes the lawful end.

@@ -3,7 +3,7 @@
 //! The first byte of a body says more than its `Content-Type`: relays send events as JSON, pages as
 //! events, and whole answers where a stream was requested.
 
-use std::time::Duration;
+use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
@@ -175,12 +175,27 @@ async fn read_whole(body: reqwest::Body) -> Result<Bytes> {
 
 /// The failure of a body that cannot be read on.
 pub(crate) fn broken_body(error: reqwest::Error) -> Error {
-    let (kind, message) = if error.is_decode() {
+    let (kind, message) = if is_about_compression(&error) {
         (ErrorKind::Upstream, "returned a body that its `Content-Encoding` does not fit")
     } else {
         (ErrorKind::Network, "ended its answer early")
     };
     Error::new(kind, message).caused_by(error.without_url())
+}
+
+/// Whether bytes are not what their compression makes of them. Connections fail otherwise.
+fn is_about_compression(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let bad_bytes = cause.downcast_ref::<io::Error>().is_some_and(|it| {
+            matches!(it.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        });
+        if bad_bytes {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// Checks what no decoder can, which does not know the request: that there is a vector for each text.

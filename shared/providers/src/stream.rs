@@ -1,5 +1,8 @@
 //! A stream of a provider's events, from its first meaningful event on.
 
+mod estimate;
+mod tee;
+
 use std::{
     fmt,
     pin::Pin,
@@ -15,6 +18,9 @@ use http_body::Body;
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
 
+pub use estimate::OutputEstimate;
+use tee::Tee;
+
 use crate::{redaction::redact_error, response::broken_body};
 
 /// How long a connection may take to end after its stream, so that it can be kept.
@@ -23,6 +29,9 @@ const CONNECTION_END_TIMEOUT: Duration = Duration::from_millis(250);
 const MAX_PRELUDE_BYTES: usize = 1024 * 1024;
 /// How much a decoded event counts towards that, since one without text takes room too.
 const DELTA_BYTES: usize = 64;
+
+/// Stored bytes are there at once, so no silence is waited for.
+const STORED_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where a stream comes from.
 pub(crate) struct Source<'a> {
@@ -48,6 +57,8 @@ pub struct EventStream {
     failure: Option<Error>,
     /// The tool whose call is being written, where the answer is decoded.
     open_call: Option<String>,
+    estimate: OutputEstimate,
+    tee: Option<Tee>,
     state: State,
 }
 
@@ -80,12 +91,38 @@ impl EventStream {
             ready: vec![],
             failure: None,
             open_call: None,
+            estimate: OutputEstimate::default(),
+            tee: None,
             state: State::Open,
         }
     }
 
+    /// A stream of the bytes that an earlier stream has received: the same decoder gives the same
+    /// events.
+    pub fn stored(provider: &str, bytes: Bytes, decoder: Box<dyn StreamDecoder>) -> Self {
+        let source = Source { provider, model: "", secrets: Arc::from([]) };
+        Self::new(source, reqwest::Body::from(bytes), decoder, STORED_IDLE_TIMEOUT)
+    }
+
+    /// Keeps a copy of the bytes that are received from now on, up to `limit`.
+    pub fn tee(&mut self, limit: usize) {
+        self.tee = Some(Tee::new(limit));
+    }
+
+    /// The bytes that were received since [`EventStream::tee`]; none when they were too many.
+    pub fn take_tee(&mut self) -> Option<Bytes> {
+        self.tee.take()?.finish()
+    }
+
+    /// What the stream has written so far, passed-through frames included.
+    pub fn estimate(&self) -> &OutputEstimate {
+        &self.estimate
+    }
+
     /// A stream of events that are all there.
     pub(crate) fn from_events(source: Source<'_>, events: Vec<StreamEvent>) -> Self {
+        let mut estimate = OutputEstimate::default();
+        estimate.add(&events);
         Self {
             provider: source.provider.to_owned(),
             model: source.model.to_owned(),
@@ -97,6 +134,8 @@ impl EventStream {
             ready: events,
             failure: None,
             open_call: None,
+            estimate,
+            tee: None,
             state: State::Closed,
         }
     }
@@ -145,7 +184,12 @@ impl EventStream {
     /// Decodes bytes that arrived, and notes what they lead to.
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
         let Some(decoder) = &mut self.decoder else { return };
+        if let Some(tee) = &mut self.tee {
+            tee.push(&bytes);
+        }
+        let known = self.ready.len();
         self.failure = decoder.read(bytes, &mut self.ready).err();
+        self.estimate.add(self.ready.get(known..).unwrap_or_default());
         self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
@@ -244,3 +288,6 @@ impl fmt::Debug for EventStream {
         f.debug_struct("EventStream").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
