@@ -4,6 +4,7 @@
 //! through the one reader in [`read`], so that there is one set of rules.
 
 mod connection;
+mod cors;
 mod error;
 mod export;
 mod fetch;
@@ -13,6 +14,7 @@ mod read;
 mod reader;
 pub mod rows;
 mod secrets;
+mod server;
 mod values;
 mod variables;
 mod write;
@@ -22,10 +24,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use storage::Secret;
 
+pub use cors::Cors;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use provider::ProviderKind;
 pub use read::read;
+pub use server::ServerLimits;
 
 /// How long one step may take when nobody says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -71,6 +75,10 @@ pub struct Config {
     pub pool: PoolOptions,
     /// What may be fetched for providers that take only bytes; nothing when absent.
     pub fetch: Option<Fetch>,
+    /// Which pages in browsers may call.
+    pub cors: Cors,
+    /// The bounds of the server.
+    pub server: ServerLimits,
     /// Whom we call.
     pub providers: Vec<Provider>,
     /// Names that clients use, and the steps behind each.

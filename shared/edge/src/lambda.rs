@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
@@ -27,10 +27,14 @@ use crate::{
     endpoint::Access,
     endpoints::ENDPOINTS,
     front::{App, Front},
-    nodelay::Nodelay,
+    log_limiter::LogLimiter,
+    memory::MemoryBudget,
+    platform::Nodelay,
     request::Origin,
+    request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
     settings::{Environment, LambdaSettings, now_ms},
+    stopping::Stopping,
 };
 
 /// How long before the platform ends a call its response has to be over, in milliseconds.
@@ -82,10 +86,17 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     }
     let app = Arc::new(App {
         gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
-        max_body_bytes: settings.max_body_bytes,
+        body_limits: BodyLimits {
+            max_bytes: settings.max_body_bytes,
+            silence: LAMBDA_BODY_SILENCE,
+        },
+        memory: MemoryBudget::new(settings.max_memory_bytes),
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
         operators: vec![],
+        wrong_keys: Mutex::default(),
+        wrong_key_log: LogLimiter::default(),
+        stopping: Stopping::never(),
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
     Ok((Front::new(app, endpoints), nodelay))
@@ -100,7 +111,7 @@ impl Front {
             lambda_http::Body::Binary(bytes) => full(bytes),
             _ => empty(),
         });
-        let origin = Origin { platform_deadline: deadline };
+        let origin = Origin { platform_deadline: deadline, connection: None };
         let mut response = self.respond(request, origin).await;
         // Lambda frames bodies itself, and renames what it finds.
         response.headers_mut().remove(header::CONTENT_LENGTH);

@@ -280,7 +280,7 @@ impl Inner {
         for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
             tracing::error!(
                 parameter = missing,
-                "a parameter is missing; its provider is not asked"
+                "a parameter is missing or may not be read; its providers cannot be used"
             );
         }
         Ok(keys)

@@ -69,6 +69,11 @@ impl Gateway {
         Ok(Admitted { snapshot, principal })
     }
 
+    /// The configuration in force, for what is decided before the caller is known.
+    pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
+        self.configuration.current(clock).await
+    }
+
     /// Whether calls can be made: a configuration is there, or can be read.
     pub async fn is_ready(&self, clock: Clock) -> bool {
         self.configuration.is_ready(clock.now()).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Result};
-use formats::{ChatCompatibility, GatewayRequest};
+use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
@@ -24,9 +24,13 @@ pub(crate) struct Endpoint {
     apis: Vec<ApiAddress>,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
+    /// What shows that a stream is whole.
+    pub(crate) stream_end: StreamEnd,
     /// The headers of a request under each usable key; one set where none is configured.
     headers: Vec<(KeyFingerprint, HeaderMap)>,
-    /// What proves calls that carry no key.
+    /// The end of a sentence that says why keys are missing.
+    unreadable_keys: String,
+    /// What signs calls that carry no key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
@@ -77,6 +81,7 @@ impl Endpoint {
         let apis = offered_apis(provider, &base).map(prepare_api).collect::<Result<_>>()?;
         let common = common_headers(provider, configured, resolve)?;
         let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
+        let unreadable_keys = unreadable(configured.keys.iter().zip(&keys));
         // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
             vec![(KeyFingerprint::NONE, common)]
@@ -92,16 +97,27 @@ impl Endpoint {
         let is_home = is_own_address(provider, &base);
         let compatibility =
             if is_home { provider.compatibility } else { provider.compatibility.imitated() };
-        Ok(Self { provider, apis, compatibility, headers, signing, secrets })
+        // Servers that imitate a company often leave its terminator out.
+        let stream_end = if is_home { provider.stream_end } else { StreamEnd::FinishReason };
+        Ok(Self {
+            provider,
+            apis,
+            compatibility,
+            stream_end,
+            headers,
+            unreadable_keys,
+            signing,
+            secrets,
+        })
     }
 
     /// The headers of a call under one key.
     pub(crate) fn headers(&self, key: KeyFingerprint) -> Result<&HeaderMap> {
-        let message = "has no usable key";
         let found = self.headers.iter().find(|(fingerprint, _)| *fingerprint == key);
-        found
-            .map(|(_, headers)| headers)
-            .ok_or_else(|| Error::new(ErrorKind::ProviderAccess, message))
+        found.map(|(_, headers)| headers).ok_or_else(|| {
+            let message = format!("has no usable key{}", self.unreadable_keys);
+            Error::new(ErrorKind::ProviderAccess, message)
+        })
     }
 
     /// The API for a request about a model: the one that the model alone has, else one in the client's
@@ -144,6 +160,21 @@ impl Address {
             None => Self::Fixed(parsed(url)?),
         })
     }
+}
+
+/// Which parameters of these secrets could not be read, as the end of a sentence.
+fn unreadable<'a>(
+    secrets: impl Iterator<Item = (&'a config::SecretSource, &'a Option<Secret>)>,
+) -> String {
+    let names = secrets.filter_map(|(source, secret)| match source {
+        config::SecretSource::Parameter { name, .. } if secret.is_none() => Some(name.as_str()),
+        config::SecretSource::Parameter { .. } | config::SecretSource::Value { .. } => None,
+    });
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(": the parameter {} is missing or may not be read", names.join(", "))
 }
 
 /// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
@@ -355,6 +386,15 @@ mod tests {
         assert!(endpoint("deepseek", None).compatibility.reasoning_content);
         assert!(!endpoint("groq", None).compatibility.reasoning_content);
         assert!(endpoint("groq", Some("http://h:1")).compatibility.reasoning_content);
+    }
+
+    #[test]
+    fn a_parameter_that_cannot_be_read_is_named() {
+        let source =
+            config::SecretSource::Parameter { name: "/team/key".to_owned(), variable: None };
+        let missing = unreadable([(&source, &None)].into_iter());
+        assert_eq!(missing, ": the parameter /team/key is missing or may not be read");
+        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), "");
     }
 
     #[test]

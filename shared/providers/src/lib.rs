@@ -212,6 +212,6 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     key: Key::Required,
     stream_usage: StreamUsage::OnRequest,
     compatibility: ChatCompatibility::COMMON,
-    stream_end: StreamEnd::Terminator,
+    stream_end: StreamEnd::FinishReason,
     headers: &[],
 };

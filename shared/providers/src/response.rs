@@ -90,7 +90,7 @@ async fn decode_stream(
 
 impl ResponseContext<'_> {
     fn options(&self, mode: DecodeMode) -> DecodeOptions {
-        DecodeOptions { mode, end: self.endpoint.provider.stream_end }
+        DecodeOptions { mode, end: self.endpoint.stream_end }
     }
 
     /// Decodes a whole body, which may be a stream that nobody asked for.

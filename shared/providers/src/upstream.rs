@@ -17,7 +17,7 @@ use crate::{
     endpoint::{ApiAddress, Endpoint, ResolveSecret},
     fetch::Fetch,
     mock::{self, Mock},
-    redaction::redact_error,
+    redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
 };
@@ -135,7 +135,10 @@ impl Upstream {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(ErrorKind::Timeout, limit.message())),
         };
-        outcome.map_err(|error| from_provider(redact_error(error, &provider.endpoint.secrets)))
+        outcome.map_err(|error| {
+            let error = redact_error(error, &provider.endpoint.secrets);
+            from_provider(redact_quotes(error, upstream_request.request))
+        })
     }
 
     async fn call(

@@ -259,6 +259,8 @@ mod tests {
         Config {
             connection: config::ConnectionOptions::default(),
             pool: config::PoolOptions::default(),
+            cors: config::Cors::default(),
+            server: config::ServerLimits::default(),
             api_key: None,
             port: 8080,
             default_timeout: config::DEFAULT_TIMEOUT,

@@ -22,20 +22,27 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-smithy-runtime-api", "storage"),
     ("aws-smithy-types", "storage"),
     ("aws-types", "storage"),
+    ("brotli-decompressor", "edge"),
     ("clap", "lockgate"),
     ("dotenvy", "edge"),
+    ("flate2", "edge"),
     ("httpdate", "providers"),
+    ("hyper-rustls", "storage"),
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
+    ("reqwest", "providers"),
     ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
+    ("rustls", "providers"),
+    ("ruzstd", "edge"),
     ("saphyr-parser", "config"),
-    ("tokio-rustls", "providers"),
+    ("socket2", "edge"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("webpki-roots", "providers"),
 ];
 
 /// Outside crates that several crates of ours may use, and why.
@@ -66,17 +73,17 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     (
         "hyper",
         &["providers", "edge"],
-        "the one HTTP stack: edge serves with it, providers call with it",
-    ),
-    (
-        "hyper-rustls",
-        &["storage", "providers"],
-        "the one TLS stack: AWS and the providers are reached alike",
+        "the one HTTP stack: edge and the scripted provider serve with it; providers read its errors",
     ),
     (
         "hyper-util",
         &["storage", "providers", "edge"],
-        "the one connection pool, for AWS and the providers; the server's loop, for edge",
+        "the connection pool for AWS; the server's loop, for edge and the scripted provider",
+    ),
+    (
+        "tower",
+        &["providers", "edge"],
+        "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
     (
         "serde",
