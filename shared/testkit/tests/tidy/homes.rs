@@ -33,7 +33,6 @@ const HOMES: &[(&str, &str)] = &[
     ("memchr", "formats"),
     ("percent-encoding", "edge"),
     ("reqwest", "providers"),
-    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("rustls", "providers"),
@@ -85,6 +84,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["providers", "edge"],
         "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
+    ("ring", &["tenants", "routing"], "hashes of keys, where keys are looked up or named"),
     (
         "serde",
         &[
