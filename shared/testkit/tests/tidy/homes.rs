@@ -31,6 +31,7 @@ const HOMES: &[(&str, &str)] = &[
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),
+    ("mimalloc", "edge"),
     ("percent-encoding", "edge"),
     ("reqwest", "providers"),
     ("ring", "tenants"),
