@@ -38,11 +38,11 @@ const HOMES: &[(&str, &str)] = &[
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("rustls", "providers"),
-    ("ruzstd", "edge"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("zstd", "edge"),
     ("webpki-roots", "providers"),
 ];
 
