@@ -79,6 +79,7 @@ async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, B
     names.push(gateway_key.clone());
     let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
     let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
+    parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
     parameters.extend(values.contains_key(&gateway_key).then_some(gateway_key));
     Ok(Now { rows, values, parameters })
 }

@@ -277,7 +277,7 @@ fn a_region_is_for_those_who_live_in_many() {
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    for key in ["admin", "metrics", "cache", "tenants"] {
+    for key in ["admin", "metrics", "cache"] {
         let expected = format!("3:1: {key}: is not supported by this version yet; remove it");
         assert_eq!(faults_after_provider(&format!("{key}: {{}}")), [expected]);
     }
