@@ -7,7 +7,7 @@ mod plan;
 use std::{collections::HashMap, error::Error, io};
 
 use config::{
-    Config, ProviderKind,
+    Config, ProviderKind, SecretSource,
     rows::{PARTITION, to_rows},
 };
 use plan::{Now, Plan, Wanted};
@@ -48,6 +48,7 @@ pub(crate) async fn apply(
     let wanted = Wanted { rows, secrets, prune: options.prune };
     let plan = Plan::new(wanted, &now, to.kinds)?;
     plan.show(out)?;
+    show_unreadable(config, to, out).await?;
     if plan.is_empty() {
         writeln!(out, "nothing to change")?;
         return Ok(());
@@ -69,18 +70,40 @@ pub(crate) async fn apply(
     Ok(())
 }
 
+/// Names the parameters that the file refers to and that cannot be read here.
+async fn show_unreadable(
+    config: &Config,
+    to: Destination<'_>,
+    out: &mut dyn io::Write,
+) -> Result<(), Box<dyn Error>> {
+    let names: Vec<String> = config.secrets().filter_map(parameter_name).collect();
+    let values = to.parameters.get(&names).await?;
+    for name in names.iter().filter(|name| !values.contains_key(*name)) {
+        let rule = "is missing or may not be read: what needs it cannot be used";
+        writeln!(out, "! parameter {name} {rule}")?;
+    }
+    Ok(())
+}
+
+fn parameter_name(source: &SecretSource) -> Option<String> {
+    match source {
+        SecretSource::Parameter { name, .. } => Some(name.clone()),
+        SecretSource::Value { .. } => None,
+    }
+}
+
 /// What is there now.
 async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, Box<dyn Error>> {
     // Rows of the configuration do not expire, so any time will do.
     let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');
-    let gateway_key = format!("{prefix}/api_key");
+    let at_the_top = [format!("{prefix}/api_key"), format!("{prefix}/proxy")];
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
-    names.push(gateway_key.clone());
+    names.extend(at_the_top.iter().cloned());
     let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
     let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
     parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
-    parameters.extend(values.contains_key(&gateway_key).then_some(gateway_key));
+    parameters.extend(at_the_top.into_iter().filter(|name| values.contains_key(name)));
     Ok(Now { rows, values, parameters })
 }
 

@@ -5,6 +5,7 @@
 
 mod connection;
 mod declared_tenants;
+mod cors;
 mod error;
 mod export;
 mod fetch;
@@ -14,6 +15,7 @@ mod read;
 mod reader;
 pub mod rows;
 mod secrets;
+mod server;
 mod values;
 mod variables;
 mod write;
@@ -24,10 +26,12 @@ use std::{collections::BTreeMap, time::Duration};
 use storage::Secret;
 
 pub use declared_tenants::{DeclaredKey, DeclaredTenant};
+pub use cors::Cors;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use provider::ProviderKind;
 pub use read::read;
+pub use server::ServerLimits;
 
 /// How long one step may take when nobody says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -75,6 +79,10 @@ pub struct Config {
     pub pool: PoolOptions,
     /// What may be fetched for providers that take only bytes; nothing when absent.
     pub fetch: Option<Fetch>,
+    /// Which pages in browsers may call.
+    pub cors: Cors,
+    /// The bounds of the server.
+    pub server: ServerLimits,
     /// Whom we call.
     pub providers: Vec<Provider>,
     /// Names that clients use, and the steps behind each.

@@ -13,7 +13,7 @@ use super::{
     Auth, COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT,
     DeclaredKey, DeclaredTenant, FETCH_BYTES,
     FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions,
-    Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script, SecretSource, Step,
+    Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script, SecretSource, ServerLimits, Step,
     connection::NO_PROXY,
     declared_tenants::HASH_PREFIX,
     provider::DEFAULT_KIND,
@@ -70,6 +70,8 @@ pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     connection(&mut map, &it.connection, |proxy| secret(&Place::Proxy, proxy));
     map.unless("pool", it.pool.is_default(), pool(&it.pool));
     map.some("fetch", it.fetch.as_ref().map(fetch));
+    map.some("cors", it.cors.origins.as_ref().map(|origins| cors(origins)));
+    map.unless("server", it.server == ServerLimits::default(), server(&it.server));
     map.0
 }
 
@@ -91,6 +93,31 @@ fn pool(it: &PoolOptions) -> Written {
     let mut map = Map::default();
     map.unless("idle_timeout", it.idle_timeout == POOL_IDLE_TIMEOUT, time(it.idle_timeout));
     map.some("max_idle_per_host", it.max_idle_per_host.as_ref().map(bare));
+    Written::Map(map.0)
+}
+
+fn cors(origins: &[String]) -> Written {
+    let mut map = Map::default();
+    map.put("origins", Written::List(origins.iter().map(text).collect()));
+    Written::Map(map.0)
+}
+
+fn server(it: &ServerLimits) -> Written {
+    let defaults = ServerLimits::default();
+    let mut map = Map::default();
+    let mut number = |key, value: u64, default| map.unless(key, value == default, bare(&value));
+    let connections = (it.max_connections.into(), defaults.max_connections.into());
+    number("max_connections", connections.0, connections.1);
+    let per_address = it.max_connections_per_address.into();
+    number("max_connections_per_address", per_address, defaults.max_connections_per_address.into());
+    number("max_memory_bytes", it.max_memory_bytes, defaults.max_memory_bytes);
+    number("max_body_bytes", it.max_body_bytes, defaults.max_body_bytes);
+    let mut timeout = |key, value, default| map.unless(key, value == default, time(value));
+    timeout("head_timeout", it.head_timeout, defaults.head_timeout);
+    timeout("body_timeout", it.body_timeout, defaults.body_timeout);
+    timeout("write_timeout", it.write_timeout, defaults.write_timeout);
+    timeout("keep_alive_timeout", it.keep_alive_timeout, defaults.keep_alive_timeout);
+    timeout("drain_timeout", it.drain_timeout, defaults.drain_timeout);
     Written::Map(map.0)
 }
 

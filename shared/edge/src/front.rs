@@ -3,26 +3,37 @@
 //! The front finds the endpoint, authenticates the caller, keeps the time, records the call and
 //! writes errors. Handlers only answer.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Gateway, Snapshot};
-use http::{HeaderName, HeaderValue, Method, Request, Response, header};
+use gateway::{Admitted, Clock, Gateway, Snapshot};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
-use telemetry::CallRecord;
+use telemetry::{CallRecord, CallRecorder, RequestFacts};
 
 use crate::{
     access::{self, Operator},
     api::Api,
     body::{Body, empty},
-    endpoint::{Access, Endpoint, Handler},
+    cors,
+    endpoint::{Access, Endpoint, Handler, HandlerFuture},
+    log_limiter::LogLimiter,
+    memory::MemoryBudget,
     model_call,
     request::{self, Arrival, Origin},
-    request_body, response,
+    request_body::{BodyLimits, has_unread_body},
+    response,
     router::{Found, Router},
     settings::KeepAliveSettings,
+    stopping::{Phase, Stopping, stopping_error},
+    text::shorten,
+    wrong_keys::WrongKeys,
 };
 
 /// The header by which the front door proves itself.
@@ -31,20 +42,30 @@ pub(crate) const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-origin-s
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The header in which Anthropic's SDKs look for the name of a request.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// How long the rest of a refused body is read, of a client with a key and of a stranger.
+const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
 /// What every request of one process shares.
 #[derive(Debug)]
 pub(crate) struct App {
     /// The gateway itself.
     pub(crate) gateway: Gateway,
-    /// How large a request's body may be, in bytes.
-    pub(crate) max_body_bytes: usize,
+    /// How large a request's body may be, and how long it may be silent.
+    pub(crate) body_limits: BodyLimits,
+    /// The memory for bodies and buffers in flight.
+    pub(crate) memory: MemoryBudget,
     /// The secrets that the front door may send; without any, requests come from anywhere.
     pub(crate) origin_secrets: Vec<Secret>,
     /// When silence is filled.
     pub(crate) keep_alive: KeepAliveSettings,
     /// Who may call the endpoints of operators.
     pub(crate) operators: Vec<Operator>,
+    /// Wrong keys, by address.
+    pub(crate) wrong_keys: Mutex<WrongKeys>,
+    /// What bounds the log of wrong keys.
+    pub(crate) wrong_key_log: LogLimiter,
+    /// How far the process is on its way to its end.
+    pub(crate) stopping: Stopping,
 }
 
 /// One request on its way through the front, as its handler sees it.
@@ -60,7 +81,7 @@ pub(crate) struct Exchange {
     /// What stands in the path in place of `{*id}`.
     pub(crate) id: Option<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
-    pub(crate) record: Option<CallRecord>,
+    pub(crate) record: Option<CallRecorder>,
     snapshot: Option<Arc<Snapshot>>,
 }
 
@@ -106,15 +127,28 @@ impl Front {
             snapshot: None,
             arrival,
         };
-        let mut response = match exchange.run(endpoint).await {
+        // A path that no endpoint has is nobody's to call.
+        let origin = if allowed.is_empty() {
+            None
+        } else {
+            let headers = exchange.request.headers();
+            allowed_origin(&self.app, exchange.arrival.clock, headers).await
+        };
+        let outcome = exchange.run(endpoint, &allowed, origin.as_ref()).await;
+        let mut response = match outcome {
             Ok(response) => response,
             Err(error) => {
-                request_body::discard(&mut exchange.request).await;
-                response::error(api, &error, &allowed, &exchange.arrival.request_id)
+                let request_id = &exchange.arrival.request_id;
+                let mut response = response::error(api, &error, &allowed, request_id);
+                exchange.end_refused_body(&mut response);
+                response
             }
         };
 
         add_headers(&mut response, api, &exchange.arrival.request_id);
+        if let Some(origin) = origin {
+            cors::add_headers(response.headers_mut(), origin);
+        }
         if is_head {
             *response.body_mut() = empty();
         }
@@ -124,15 +158,36 @@ impl Front {
 
 impl Exchange {
     /// Takes a request through its steps, and records how that went.
-    async fn run(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
+    async fn run(
+        &mut self,
+        endpoint: Result<&'static Endpoint>,
+        allowed: &[Method],
+        origin: Option<&HeaderValue>,
+    ) -> Result<Response<Body>> {
+        self.check_head()?;
+        if cors::is_preflight(self.request.method(), self.request.headers()) && !allowed.is_empty()
+        {
+            return cors::preflight(origin, allowed, self.request.headers());
+        }
         // Probes of `/health` come every second and are nobody's call.
         let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
         self.record = is_recorded.then(|| {
             let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
-            CallRecord::new(request_id, trace_id, clock.started)
+            let request = RequestFacts {
+                method: self.request.method().to_string(),
+                path: shorten(self.request.uri().path()).into_owned(),
+                ..RequestFacts::default()
+            };
+            let record = CallRecord {
+                id: request_id.clone(),
+                trace_id: trace_id.clone(),
+                request,
+                ..CallRecord::default()
+            };
+            self.app.gateway.begin_record(record, *clock)
         });
 
-        let outcome = self.steps(endpoint).await;
+        let outcome = self.answer(endpoint).await;
         match (&mut self.record, &outcome) {
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
@@ -141,29 +196,52 @@ impl Exchange {
         outcome
     }
 
-    async fn steps(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
+    /// Refuses a head that no client of the gateway sends.
+    fn check_head(&self) -> Result<()> {
         self.check_origin()?;
-        request::check_headers(self.request.headers())?;
+        if self.arrival.connection.is_some() {
+            request::check_host(&self.request)?;
+        }
+        request::check_headers(self.request.headers())
+    }
+
+    async fn answer(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
         let endpoint = endpoint?;
         self.authenticate(endpoint.access).await?;
 
+        let stopped = self.app.stopping.clone().reached(Phase::Ending);
+        // On the heap from here on: a stranger's request takes as little memory as can be.
         let answered = AssertUnwindSafe(self.handle(endpoint.handler)).catch_unwind();
-        let answered = match endpoint.timeout.limit() {
-            None => answered.await,
-            Some(limit) => tokio::time::timeout(limit, answered).await.map_err(|elapsed| {
-                Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
-            })?,
+        let limit = endpoint.timeout.limit().unwrap_or(Duration::MAX);
+        let answered = tokio::select! {
+            biased;
+            answered = tokio::time::timeout(limit, answered) => answered,
+            () = stopped => return Err(stopping_error()),
         };
+        let answered = answered.map_err(|elapsed| {
+            Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
+        })?;
         answered.unwrap_or_else(|_| {
             tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
             Err(response::internal_error())
         })
     }
 
-    async fn handle(&mut self, handler: Handler) -> Result<Response<Body>> {
+    fn handle(&mut self, handler: Handler) -> HandlerFuture<'_> {
         match handler {
-            Handler::Model(format) => model_call::respond(self, format.into()).await,
-            Handler::Function(respond) => respond(self).await,
+            Handler::Model(format) => Box::pin(model_call::respond(self, format.into())),
+            Handler::Function(respond) => respond(self),
+        }
+    }
+
+    /// Lets a client that is still sending a refused body come to read why.
+    fn end_refused_body(&self, response: &mut Response<Body>) {
+        let Some(connection) = &self.arrival.connection else { return };
+        if self.request.version() < Version::HTTP_2 && has_unread_body(&self.request) {
+            let (known, stranger) = LINGER_TIMES;
+            connection.linger(if self.snapshot.is_some() { known } else { stranger });
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
     }
 
@@ -197,11 +275,48 @@ impl Exchange {
                     .flatten();
                 let mut keys = request::keys(headers);
                 keys.extend(in_query.as_deref());
-                self.snapshot = Some(self.app.gateway.admit(&keys, self.arrival.clock).await?);
+                let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                self.snapshot = Some(admitted.snapshot);
+                if let Some(record) = &mut self.record {
+                    record.principal = Some(admitted.principal);
+                    record.timings.admit = Some(record.elapsed());
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Admits a client whose key is right. An address that guesses keys has to wait.
+async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Admitted> {
+    let Some(connection) = &arrival.connection else {
+        return app.gateway.admit(keys, arrival.clock).await;
+    };
+    let (address, now) = (connection.address(), arrival.clock.now());
+    let wrong_keys = || app.wrong_keys.lock().unwrap_or_else(PoisonError::into_inner);
+    wrong_keys().check(address, keys, now)?;
+
+    let admitted = app.gateway.admit(keys, arrival.clock).await;
+    match &admitted {
+        Ok(_) => wrong_keys().note_right(address, keys, now),
+        Err(error) if error.kind == ErrorKind::Unauthenticated && !keys.is_empty() => {
+            wrong_keys().note_wrong(address, now);
+            if let Some(times) = app.wrong_key_log.count(now) {
+                tracing::warn!(%address, times, "a wrong API key was sent");
+            }
+        }
+        Err(_) => {}
+    }
+    admitted
+}
+
+/// The origin whose page may read the response; none without a page, or for another one.
+async fn allowed_origin(app: &App, clock: Clock, headers: &HeaderMap) -> Option<HeaderValue> {
+    if !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    let snapshot = app.gateway.snapshot(clock).await.ok()?;
+    cors::allowed_origin(&snapshot.config.cors, headers)
 }
 
 /// Adds what every response carries.

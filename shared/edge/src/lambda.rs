@@ -7,17 +7,18 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
-use gateway::{Client, Configuration, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
 use storage::{Parameters, dynamodb};
+use telemetry::LogSink;
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -26,10 +27,14 @@ use crate::{
     endpoint::Access,
     endpoints::ENDPOINTS,
     front::{App, Front},
-    nodelay::Nodelay,
+    log_limiter::LogLimiter,
+    memory::MemoryBudget,
+    platform::Nodelay,
     request::Origin,
+    request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
     settings::{Environment, LambdaSettings, now_ms},
+    stopping::Stopping,
 };
 
 /// How long before the platform ends a call its response has to be over, in milliseconds.
@@ -75,16 +80,23 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
-    if is_configured && let Err(error) = configuration.load(now_ms()).await {
+    if is_configured && let Err(error) = configuration.load(Clock::starting(now_ms())).await {
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration),
-        max_body_bytes: settings.max_body_bytes,
+        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        body_limits: BodyLimits {
+            max_bytes: settings.max_body_bytes,
+            silence: LAMBDA_BODY_SILENCE,
+        },
+        memory: MemoryBudget::new(settings.max_memory_bytes),
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
         operators: vec![],
+        wrong_keys: Mutex::default(),
+        wrong_key_log: LogLimiter::default(),
+        stopping: Stopping::never(),
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
     Ok((Front::new(app, endpoints), nodelay))
@@ -99,7 +111,7 @@ impl Front {
             lambda_http::Body::Binary(bytes) => full(bytes),
             _ => empty(),
         });
-        let origin = Origin { platform_deadline: deadline };
+        let origin = Origin { platform_deadline: deadline, connection: None };
         let mut response = self.respond(request, origin).await;
         // Lambda frames bodies itself, and renames what it finds.
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -161,7 +173,7 @@ where
         let app = self.around.app.clone();
         Box::pin(async move {
             let outcome = delivered.await;
-            app.gateway.settle().await;
+            app.gateway.drain().await;
             outcome
         })
     }

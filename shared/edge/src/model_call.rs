@@ -16,7 +16,10 @@ use crate::{
     text::MAX_NAME_CHARS,
 };
 
-/// What is known of a request's meaning before its body is read.
+/// How many bytes are buffered between the provider and the client of one call.
+const STREAM_BUFFER_BYTES: usize = 128 * 1024;
+
+/// What is known of a request before its body is read.
 pub(crate) struct Dictated {
     /// The format of the body and of the response.
     pub(crate) format: &'static dyn Inbound,
@@ -59,14 +62,16 @@ impl PathFields {
 pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
     let format = dictated.format;
     if let Some(record) = &mut exchange.record {
-        record.format = format.format().name;
+        record.request.format = format.format().name;
     }
     let headers = exchange.request.headers();
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(format, headers)?;
 
-    let body = request_body::read(&mut exchange.request, exchange.app.max_body_bytes).await?;
+    let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
+    let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
+    let body = request_body::read(&mut exchange.request, limits, memory).await?;
     let mut request = format.decode(body)?;
     request.arrived = exchange.arrival.clock.arrived;
     request.headers = passed;
@@ -79,13 +84,14 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let Some(mut record) = exchange.record.take() else {
         return Err(crate::response::internal_error());
     };
-    record.asked.clone_from(&request.model);
-    record.stream = request.stream;
+    record.request.model.clone_from(&request.model);
+    record.request.stream = request.stream;
     let client = ClientWriter {
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
         writer: format.stream_encoder(&request),
+        _buffers: buffers,
     };
     let call = Call {
         request,

@@ -1,13 +1,13 @@
 //! What a request brings besides its body: its id, its trace, its keys, its options.
 
-use std::{borrow::Cow, time::Instant};
+use std::{borrow::Cow, sync::Arc};
 
 use canonical::{Error, ErrorKind, Result};
 use gateway::Clock;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 
-use crate::{settings::now_ms, text::MAX_NAME_CHARS};
+use crate::{server::Connection, settings::now_ms, text::MAX_NAME_CHARS};
 
 /// How long the id may be that a client gives its request, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -21,11 +21,15 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 pub(crate) struct Origin {
     /// When the platform ends the call, in milliseconds since 1970.
     pub(crate) platform_deadline: Option<u64>,
+    /// The client's connection; none in Lambda.
+    pub(crate) connection: Option<Arc<Connection>>,
 }
 
 /// What is known of a request before its body is read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
+    /// The client's connection; none in Lambda.
+    pub(crate) connection: Option<Arc<Connection>>,
     pub(crate) request_id: String,
     pub(crate) trace_id: String,
     pub(crate) clock: Clock,
@@ -39,10 +43,24 @@ impl Arrival {
         Self {
             request_id: request_id(headers),
             trace_id: trace_id(headers),
-            clock: Clock { arrived: now_ms(), started: Instant::now() },
+            clock: Clock::starting(now_ms()),
             platform_deadline: origin.platform_deadline,
+            connection: origin.connection,
         }
     }
+}
+
+/// Refuses a request that names no host or two (RFC 9112, section 3.2).
+pub(crate) fn check_host<B>(request: &Request<B>) -> Result<()> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_named = hosts == 1
+        || hosts == 0
+            && (request.uri().authority().is_some() || request.version() < Version::HTTP_11);
+    if !is_named {
+        let message = "A request must have one `Host` header.";
+        return Err(Error::invalid("Host", message));
+    }
+    Ok(())
 }
 
 /// Refuses headers that are too many or too large.
@@ -211,5 +229,22 @@ mod tests {
             http::HeaderValue::from_str(&"x".repeat(MAX_HEADER_BYTES)).unwrap(),
         )]);
         assert_eq!(check_headers(&headers).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let check = |uri: &str, version: Version, hosts: &[&str]| {
+            let mut request = Request::builder().uri(uri).version(version);
+            for host in hosts {
+                request = request.header(header::HOST, *host);
+            }
+            check_host(&request.body(()).unwrap()).is_ok()
+        };
+        assert!(check("/", Version::HTTP_11, &["a"]));
+        assert!(check("/", Version::HTTP_10, &[]));
+        assert!(check("http://a/", Version::HTTP_2, &[]));
+        assert!(!check("/", Version::HTTP_11, &[]));
+        assert!(!check("/", Version::HTTP_2, &[]));
+        assert!(!check("/", Version::HTTP_11, &["a", "a"]));
     }
 }

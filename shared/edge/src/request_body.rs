@@ -1,100 +1,135 @@
-//! The body of a request: how large it may be, and how long it may take.
+//! The body of a request: how large it may be, and how long it may be silent.
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
-use http::{Request, header};
+use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 
-use crate::body::Body;
+use crate::{
+    body::Body,
+    compression::{codings, decompress},
+    memory::{MemoryBudget, Reservation},
+};
 
-/// How large a body may be on a server.
-pub(crate) const MAX_SERVER_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// How large a body may be in Lambda where its stack sets no limit: an event holds no more.
 pub(crate) const MAX_LAMBDA_BODY_BYTES: usize = 6 * 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the rest of a refused request may take to arrive.
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of a body that is too large is still read, so that its sender hears why it was refused.
-const DISCARDED_LIMITS: usize = 8;
+/// How long a body may be silent in Lambda, where events hold all of it.
+pub(crate) const LAMBDA_BODY_SILENCE: Duration = Duration::from_secs(60);
+/// How many bytes are reserved for a body that does not say how long it is.
+const FIRST_BYTES: usize = 64 * 1024;
 
-/// Reads a whole body within the limits.
-pub(crate) async fn read(request: &mut Request<Body>, limit: usize) -> Result<Bytes> {
-    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        return Err(Error::new(
-            ErrorKind::InvalidRequest,
-            "The body is compressed; send it without `Content-Encoding`.",
-        ));
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(request.body_mut(), limit)).await {
-        Ok(body) => body,
-        Err(_) => {
-            let message = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());
-            Err(Error::new(ErrorKind::InvalidRequest, message))
-        }
-    }
+/// The bounds of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyLimits {
+    /// How large a body may be, compressed or not.
+    pub(crate) max_bytes: usize,
+    /// How long it may be silent.
+    pub(crate) silence: Duration,
 }
 
-/// Reads the rest of a refused request's body. A client that is busy with sending would otherwise
-/// meet a broken connection and never read why.
-pub(crate) async fn discard(request: &mut Request<Body>) {
-    // A client that waits for `100 Continue` has sent nothing.
-    if request.headers().contains_key(header::EXPECT) {
-        return;
+/// Reads a whole body, and decompresses it.
+pub(crate) async fn read(
+    request: &mut Request<Body>,
+    limits: BodyLimits,
+    memory: &MemoryBudget,
+) -> Result<Bytes> {
+    let codings = codings(request.headers())?;
+    let length = content_length(request.headers());
+    // Known before a byte is read, so that a client which waits for `100 Continue` sends nothing.
+    if length.is_some_and(|length| limits.max_bytes < length) {
+        return Err(too_large(limits.max_bytes));
     }
-    let body = request.body_mut();
-    let mut left = MAX_SERVER_BODY_BYTES;
-    let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    drop(tokio::time::timeout(DISCARD_TIMEOUT, reading).await);
+    let mut buffer = BodyBuffer::new(length.unwrap_or(FIRST_BYTES), limits.max_bytes, memory)?;
+    collect(request.body_mut(), &mut buffer, limits.silence).await?;
+
+    for coding in codings {
+        let mut decompressed = BodyBuffer::new(FIRST_BYTES, limits.max_bytes, memory)?;
+        decompress(coding, &buffer.bytes, |chunk| decompressed.push(chunk))?;
+        buffer = decompressed;
+    }
+    Ok(buffer.freeze())
 }
 
-async fn collect(body: &mut Body, limit: usize) -> Result<Bytes> {
-    let mut first = Bytes::new();
-    let mut more = BytesMut::new();
-    let mut size = 0_usize;
-    while let Some(frame) = body.frame().await {
+/// Whether a request has a body that is not read yet.
+pub(crate) fn has_unread_body(request: &Request<Body>) -> bool {
+    !http_body::Body::is_end_stream(request.body())
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(body: &mut Body, buffer: &mut BodyBuffer, silence: Duration) -> Result<()> {
+    loop {
+        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|elapsed| {
+            let message = format!("No byte of the request body came for {silence:?}.");
+            Error::new(ErrorKind::InvalidRequest, message).caused_by(elapsed)
+        })?;
+        let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| {
             Error::new(ErrorKind::InvalidRequest, "The request body ended early.").caused_by(error)
         })?;
-        let Ok(data) = frame.into_data() else { continue };
-        size = size.saturating_add(data.len());
-        if limit < size {
-            more = BytesMut::new();
-            if limit.saturating_mul(DISCARDED_LIMITS) < size {
-                break;
-            }
-        } else if first.is_empty() && more.is_empty() {
-            first = data;
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&first);
-            }
-            more.extend_from_slice(&data);
+        if let Some(data) = frame.data_ref() {
+            buffer.push(data)?;
         }
     }
-    if limit < size {
-        let message = format!("The body is larger than {}.", megabytes(limit));
-        return Err(Error::new(ErrorKind::TooLarge, message));
+}
+
+/// The one copy of a body. Its memory is reserved until the last reader of its bytes is gone.
+struct BodyBuffer {
+    bytes: Vec<u8>,
+    max_bytes: usize,
+    reservation: Reservation,
+}
+
+impl BodyBuffer {
+    fn new(capacity: usize, max_bytes: usize, memory: &MemoryBudget) -> Result<Self> {
+        let capacity = capacity.min(max_bytes);
+        let reservation = memory.reserve(capacity)?;
+        Ok(Self { bytes: Vec::with_capacity(capacity), max_bytes, reservation })
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+
+    fn push(&mut self, data: &[u8]) -> Result<()> {
+        let size = self.bytes.len().saturating_add(data.len());
+        if self.max_bytes < size {
+            return Err(too_large(self.max_bytes));
+        }
+        if self.bytes.capacity() < size {
+            // As a vector would grow by itself, but asked for first.
+            let capacity = size.max(self.bytes.capacity() * 2).min(self.max_bytes);
+            self.reservation.grow_to(capacity)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for BodyBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    let message = format!("The body is larger than {}.", megabytes(limit));
+    Error::new(ErrorKind::TooLarge, message)
 }
 
 /// A limit in words: binary megabytes where they come out even, as `6 MB`, else decimal ones.
 fn megabytes(limit: usize) -> String {
     const BINARY: usize = 1024 * 1024;
-    if limit % BINARY == 0 {
+    if limit.is_multiple_of(BINARY) {
         return format!("{} MB", limit / BINARY);
+    }
+    if limit < 1_000_000 {
+        return format!("{limit} bytes");
     }
     let (whole, rest) = (limit / 1_000_000, limit % 1_000_000);
     format!("{whole}.{} MB", rest / 100_000)
@@ -106,23 +141,79 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
-    use crate::body::{BodyError, boxed, full};
+    use crate::body::{BodyError, boxed, empty, full};
+
+    const LIMITS: BodyLimits = BodyLimits { max_bytes: 6, silence: Duration::from_millis(20) };
+
+    async fn read_within(body: Body, memory: &MemoryBudget) -> Result<Bytes> {
+        read(&mut Request::new(body), LIMITS, memory).await
+    }
+
+    async fn status_of(body: Body) -> u16 {
+        read_within(body, &MemoryBudget::new(1000)).await.unwrap_err().status()
+    }
 
     #[test]
-    fn a_limit_is_told_in_megabytes() {
-        assert_eq!(megabytes(MAX_SERVER_BODY_BYTES), "10 MB");
+    fn a_limit_is_written_in_megabytes() {
+        assert_eq!(megabytes(10 * 1024 * 1024), "10 MB");
         assert_eq!(megabytes(4_500_000), "4.5 MB");
+        assert_eq!(megabytes(1000), "1000 bytes");
     }
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_whole() {
         let frames = ["ab", "cd", "ef"].map(|data| Ok::<_, BodyError>(Frame::data(data.into())));
-        let mut body = boxed(StreamBody::new(futures_util::stream::iter(frames)));
-        assert_eq!(collect(&mut body, 6).await.unwrap(), "abcdef");
+        let body = boxed(StreamBody::new(futures_util::stream::iter(frames)));
+        assert_eq!(read_within(body, &MemoryBudget::new(6)).await.unwrap(), "abcdef");
+        assert_eq!(read_within(empty(), &MemoryBudget::new(6)).await.unwrap(), "");
     }
 
     #[tokio::test]
-    async fn a_larger_one_is_refused() {
-        assert_eq!(collect(&mut full("abc"), 2).await.unwrap_err().kind, ErrorKind::TooLarge);
+    async fn a_larger_one_is_refused_before_it_is_read() {
+        assert_eq!(status_of(full("abcdefg")).await, 413);
+        let mut request = Request::new(boxed(silent()));
+        request.headers_mut().insert(header::CONTENT_LENGTH, 7.into());
+        let error = read(&mut request, LIMITS, &MemoryBudget::new(100)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_silent_body_is_given_up() {
+        assert_eq!(status_of(boxed(silent())).await, 400);
+    }
+
+    #[tokio::test]
+    async fn a_body_holds_its_memory_until_its_bytes_are_gone() {
+        let memory = MemoryBudget::new(6);
+        let body = read_within(full("abc"), &memory).await.unwrap();
+        let part = body.slice(1..2);
+        drop(body);
+        assert_eq!(read_within(full("abc"), &memory).await.unwrap_err().status(), 503);
+        drop(part);
+        assert!(read_within(full("abc"), &memory).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_one_of_what_comes_out() {
+        use std::io::Write;
+
+        for (text, status) in [("abcdef", None), ("abcdefg", Some(413))] {
+            let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());
+            gzip.write_all(text.as_bytes()).unwrap();
+            let mut request = Request::new(full(gzip.finish().unwrap()));
+            let coding = http::HeaderValue::from_static("gzip");
+            request.headers_mut().insert(header::CONTENT_ENCODING, coding);
+            let limits = BodyLimits { max_bytes: 100, ..LIMITS };
+            let memory = MemoryBudget::new(1000);
+            assert_eq!(read(&mut request, limits, &memory).await.unwrap(), text);
+
+            let mut buffer = BodyBuffer::new(0, 6, &memory).unwrap();
+            let outcome = buffer.push(text.as_bytes());
+            assert_eq!(outcome.err().map(|error| error.status()), status);
+        }
+    }
+
+    fn silent() -> impl http_body::Body<Data = Bytes, Error = BodyError> + Send {
+        StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>())
     }
 }

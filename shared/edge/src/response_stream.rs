@@ -10,9 +10,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::Framing;
-use formats::{Inbound, StreamEncoder};
+use canonical::{
+    CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
+    StreamEvent,
+};
+use formats::{Framing, Inbound, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -21,7 +23,9 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
+    memory::Reservation,
     response,
+    stopping::{Phase, Stopping, stopping_error},
 };
 
 /// White space, which may stand before any JSON.
@@ -34,6 +38,16 @@ pub(crate) struct ClientWriter {
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
     pub(crate) writer: Box<dyn StreamEncoder>,
+    /// The memory of the call's buffers, held until the response is over.
+    pub(crate) _buffers: Reservation,
+}
+
+impl ClientWriter {
+    /// A whole response. Some formats repeat the request in it, which the writer knows.
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        let repeating = self.writer.encode_whole(response, summary);
+        repeating.unwrap_or_else(|| self.format.encode(response, summary))
+    }
 }
 
 /// A reply that is still being made.
@@ -48,35 +62,39 @@ pub(crate) async fn respond(
     let settings = app.keep_alive;
     let framing = client.framing;
     let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
-        return Ok(encode(app.gateway.answer(call).await?, client, settings.stream));
+        return Ok(encode(app.gateway.respond(call).await?, client, &app));
     };
 
-    let mut pending: PendingReply = Box::pin(async move { app.gateway.answer(call).await });
+    let gateway = app.clone();
+    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.respond(call).await });
     match tokio::time::timeout(silence, &mut pending).await {
-        Ok(reply) => Ok(encode(reply?, client, settings.stream)),
+        Ok(reply) => Ok(encode(reply?, client, &app)),
         Err(_) => {
             let keep_alive = match framing {
                 Some(framing) => KeepAlive::stream(silence, client.format.keep_alive(framing)),
                 None => KeepAlive::whole(silence),
             };
-            Ok(stream(ResponseStream::new(State::Waiting(pending), client, keep_alive)))
+            let state = State::Waiting(pending);
+            Ok(stream(ResponseStream::new(state, client, keep_alive, &app.stopping)))
         }
     }
 }
 
 /// The response to a call that succeeded before the first byte was sent.
-fn encode(reply: GatewayReply, client: ClientWriter, silence: Option<Duration>) -> Response<Body> {
+fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body> {
     let mut headers = http::HeaderMap::with_capacity(16);
     response::add_headers(&reply, client.format, &mut headers);
     let mut response = match reply.body {
         GatewayReplyBody::Whole(response, summary) => {
-            response::json(StatusCode::OK, client.format.encode(&response, &summary))
+            response::json(StatusCode::OK, client.encode(&response, &summary))
         }
         GatewayReplyBody::Stream(events) => {
             let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
+            let silence = app.keep_alive.stream;
             let keep_alive =
                 silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
-            stream(ResponseStream::new(State::Streaming(events), client, keep_alive))
+            let state = State::Streaming(events);
+            stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
         }
     };
     response.headers_mut().extend(headers);
@@ -136,6 +154,8 @@ struct ResponseStream {
     keep_alive: KeepAlive,
     silence: Option<Pin<Box<Sleep>>>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The end of a server that stops, which no stream outlives.
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     out: BytesMut,
     /// How many bytes of `out` are whole frames.
     whole: usize,
@@ -144,7 +164,12 @@ struct ResponseStream {
 }
 
 impl ResponseStream {
-    fn new(state: State, client: ClientWriter, mut keep_alive: KeepAlive) -> Self {
+    fn new(
+        state: State,
+        client: ClientWriter,
+        mut keep_alive: KeepAlive,
+        stopping: &Stopping,
+    ) -> Self {
         keep_alive.due |= matches!(state, State::Waiting(_));
         let mut sending = Self {
             silence: keep_alive.every.map(|it| Box::pin(tokio::time::sleep(it))),
@@ -152,6 +177,7 @@ impl ResponseStream {
             client,
             keep_alive,
             deadline: None,
+            stopped: Box::pin(stopping.clone().reached(Phase::Ending)),
             out: BytesMut::new(),
             whole: 0,
             dropped: vec![],
@@ -208,7 +234,7 @@ impl ResponseStream {
         match outcome.map(|it| it.body) {
             Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
             Ok(GatewayReplyBody::Whole(response, summary)) => {
-                self.out.extend_from_slice(&self.client.format.encode(&response, &summary));
+                self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }
             Err(error) => self.fail(&error),
@@ -246,7 +272,7 @@ impl ResponseStream {
     }
 
     fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, writer } = &mut self.client;
+        let ClientWriter { format, framing, request_id, writer, .. } = &mut self.client;
         match framing {
             Some(_) => writer.fail(error, request_id, &mut self.out),
             None => self.out.extend_from_slice(&format.error(error, request_id)),
@@ -254,21 +280,26 @@ impl ResponseStream {
         self.state = State::Over;
     }
 
-    /// Ends a stream that the platform is about to end; true when that is so.
+    /// Ends a response that the platform, or the end of the server, is about to end.
     fn end_when_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let State::Streaming(events) = &mut self.state else {
+        let error = if self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready()) {
+            let message = "The time for this request is over; the response is incomplete.";
+            Error::new(ErrorKind::Timeout, message)
+        } else if self.stopped.as_mut().poll(cx).is_ready() {
+            stopping_error()
+        } else {
             return false;
         };
-        let late = self.deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
-        if late {
-            let error = Error::new(
-                ErrorKind::Timeout,
-                "The time for this request is over; the response is incomplete.",
-            );
-            events.failed(&error);
-            self.fail(&error);
+        match &mut self.state {
+            State::Streaming(events) => events.failed(&error),
+            State::Waiting(_) => {}
+            State::Ending(_) | State::Over => {
+                self.state = State::Over;
+                return true;
+            }
         }
-        late
+        self.fail(&error);
+        true
     }
 
     /// Whether the silence has lasted long enough to be filled.

@@ -1,144 +1,321 @@
 //! Endpoints as a server: every function behind one port.
+//!
+//! Strangers can reach the port, so that everything has a bound: connections, times, streams, bytes.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod connection;
+mod connections;
+mod socket;
 
-use config::Config;
-use gateway::{Client, Configuration, Freshness, Gateway, ProxyVariables, Source};
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
+
+use config::{Config, ServerLimits};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::{Service, service_fn},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    signal::unix::{Signal, SignalKind, signal},
-};
+use telemetry::LogSink;
+use tokio::net::{TcpListener, TcpStream};
 
+pub(crate) use self::connection::Connection;
+use self::{
+    connection::TakenBody,
+    connections::{Connections, Listed},
+    socket::{ClientSocket, Version, has_left},
+};
 use crate::{
     body::boxed,
     endpoints::ENDPOINTS,
     front::{App, Front},
+    log_limiter::LogLimiter,
+    memory::MemoryBudget,
+    platform::{StopSignals, raise_descriptor_limit},
     request::{MAX_HEADERS, Origin},
-    request_body,
+    request_body::BodyLimits,
     settings::{KeepAliveSettings, now_ms},
+    stopping::{Phase, Stopper, Stopping},
 };
 
-/// How long the headers of a request may take.
-const HEADER_TIME: Duration = Duration::from_secs(30);
-/// How long calls may go on after the server was asked to stop.
-const DRAIN_TIME: Duration = Duration::from_secs(30);
+/// How often connections are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How long calls that are ended have to deliver their errors.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long accepting waits after a failure.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many bytes hyper buffers of what is read or written in HTTP/1.
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+/// How many calls an HTTP/2 connection may have at once.
+const HTTP2_MAX_STREAMS: u32 = 32;
+/// How large the table is from which a client may repeat headers in a byte (HPACK).
+const HTTP2_HEADER_TABLE_BYTES: u32 = 1024;
+/// How large the headers of a request may be in HTTP/2. More than is allowed, so that the refusal is
+/// the gateway's and says why.
+const HTTP2_MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// How many bytes of a body a client may send ahead, in one call and in all of a connection.
+const HTTP2_WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
+/// How many bytes of a response are buffered in one call.
+const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// How many streams a client may reset before they were served.
+const HTTP2_MAX_RESETS: usize = 32;
+/// The time between two HTTP/2 pings, and the time for an answer.
+const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// What it does.
+    /// The configuration.
     pub config: Config,
-    /// Where the keys are that the document only names.
+    /// The store of the parameters that the configuration names.
     pub parameters: Option<Parameters>,
-    /// What signs calls to providers in AWS.
+    /// The signer of calls to providers in AWS.
     pub signer: Signer,
     /// The proxies that the environment names for calls to providers.
     pub proxies: ProxyVariables,
-    /// What it remembers.
+    /// Memory between calls.
     pub stores: Stores,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let limits = fit_descriptors(server.config.server.clone());
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
     let client = Client::new(server.signer, server.proxies);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
-    configuration.load(now_ms()).await.map_err(io::Error::other)?;
+    configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
+
+    let (stopper, stopping) = Stopper::new();
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration),
-        max_body_bytes: request_body::MAX_SERVER_BODY_BYTES,
+        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        body_limits: BodyLimits {
+            max_bytes: bytes(limits.max_body_bytes),
+            silence: limits.body_timeout,
+        },
+        memory: MemoryBudget::new(bytes(limits.max_memory_bytes)),
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
         operators: vec![],
+        wrong_keys: Mutex::default(),
+        wrong_key_log: LogLimiter::default(),
+        stopping,
     });
     // Listened for before anybody knows that there is something to stop.
-    let stop = Stop::listen()?;
+    let signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
-    serve(listener, Front::new(app.clone(), ENDPOINTS), stop).await;
-    app.gateway.settle().await;
+    let front = Front::new(app.clone(), ENDPOINTS);
+    let acceptor = Acceptor {
+        connections: Arc::new(Connections::new(limits.clone())),
+        front,
+        refused: LogLimiter::default(),
+    };
+    if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
+        app.gateway.drain().await;
+    }
     Ok(())
 }
 
-async fn serve(listener: TcpListener, front: Front, mut stop: Stop) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // One more than is allowed, so that the refusal is ours and says why.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME);
-    builder.http1().max_headers(MAX_HEADERS * 2);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(256 * 1024);
-    let graceful = GracefulShutdown::new();
-    loop {
-        let socket = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.asked() => break,
-        };
-        match socket {
-            Ok((socket, _)) => attend(&builder, &graceful, &front, socket),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+/// Raises the limit of descriptors, and keeps half of them for calls to providers.
+fn fit_descriptors(limits: ServerLimits) -> ServerLimits {
+    let descriptors = raise_descriptor_limit().unwrap_or(u64::MAX);
+    let half = u32::try_from(descriptors / 2).unwrap_or(u32::MAX).max(1);
+    ServerLimits { max_connections: limits.max_connections.min(half), ..limits }
+}
+
+/// How serving ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// Calls ended by themselves, or were ended after the time for draining.
+    Drained,
+    /// A second signal asked for an end at once.
+    Aborted,
+}
+
+/// What accepts connections.
+struct Acceptor {
+    connections: Arc<Connections>,
+    front: Front,
+    refused: LogLimiter,
+}
+
+impl Acceptor {
+    async fn serve(
+        self,
+        listener: TcpListener,
+        stopper: Stopper,
+        mut signals: StopSignals,
+        drain_timeout: Duration,
+    ) -> End {
+        tokio::select! {
+            () = self.accept(&listener) => {}
+            () = signals.next() => {}
+        }
+        // New clients shall go elsewhere rather than wait.
+        drop(listener);
+        tokio::select! {
+            () = self.drain(stopper, drain_timeout) => End::Drained,
+            () = signals.next() => {
+                tracing::warn!(calls = self.connections.busy(), "stopping at once, on a second signal");
+                End::Aborted
             }
         }
     }
-    // Who comes now shall go elsewhere rather than wait for nobody.
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
-        tracing::warn!("calls that took longer than {} s were ended", DRAIN_TIME.as_secs());
+
+    /// Accepts connections, and closes those that are overdue.
+    async fn accept(&self, listener: &TcpListener) {
+        let mut tick = tokio::time::interval(TICK.min(self.connections.shortest_timeout() / 4));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => self.attend(socket, peer),
+                    Err(error) => {
+                        if let Some(times) = self.refused.count(now_ms()) {
+                            tracing::warn!(%error, times, "failed to accept a connection");
+                        }
+                        self.connections.close_idlest();
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                _ = tick.tick() => self.connections.close_overdue(),
+            }
+        }
+    }
+
+    /// Lets calls in progress end; after a while, ends them.
+    async fn drain(&self, stopper: Stopper, drain_timeout: Duration) {
+        stopper.enter(Phase::Draining);
+        let drained = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tokio::select! {
+                    () = self.connections.emptied() => return,
+                    _ = tick.tick() => self.connections.close_drained(),
+                }
+            }
+        };
+        let mut drained = pin!(drained);
+        if tokio::time::timeout(drain_timeout, &mut drained).await.is_ok() {
+            return;
+        }
+        let calls = self.connections.busy();
+        tracing::warn!(calls, "ending calls that took longer than {drain_timeout:?} to drain");
+        stopper.enter(Phase::Ending);
+        if tokio::time::timeout(END_TIMEOUT, drained).await.is_err() {
+            tracing::warn!(calls = self.connections.busy(), "calls were cut off");
+        }
+    }
+
+    fn attend(&self, socket: TcpStream, peer: SocketAddr) {
+        let socket = Arc::new(socket);
+        let watched = socket.clone();
+        let Some(listed) = self.connections.admit(peer.ip(), move || has_left(&watched)) else {
+            if let Some(times) = self.refused.count(now_ms()) {
+                tracing::warn!(address = %peer.ip(), times, "refused a connection: too many are open");
+            }
+            return;
+        };
+        tokio::spawn(attend(socket, listed, self.front.clone()));
     }
 }
 
-fn attend(
-    builder: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    front: &Front,
-    socket: TcpStream,
-) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps its delay");
-    }
-    let front = front.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let front = front.clone();
-        async move {
-            let response = front.respond(request.map(boxed), Origin::default()).await;
-            Ok::<_, std::convert::Infallible>(response)
+/// Serves one connection to its end.
+async fn attend(socket: Arc<TcpStream>, listed: Listed, front: Front) {
+    let connection = listed.connection.clone();
+    let served = async {
+        let socket = ClientSocket::open(socket, connection.clone()).await?;
+        let stopping = front.app.stopping.clone();
+        match socket.version() {
+            Version::Http1 => serve_http1(socket, connection.clone(), front, stopping).await,
+            Version::Http2 => serve_http2(socket, connection.clone(), front, stopping).await,
         }
-    });
-    let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = watched.await {
+    };
+    tokio::select! {
+        outcome = served => if let Err(error) = outcome {
             tracing::debug!(%error, "a connection broke");
-        }
-    });
+        },
+        () = listed.connection.closed() => {}
+    }
 }
 
-/// What asks the process to stop.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+async fn serve_http1(
+    socket: ClientSocket,
+    connection: Arc<Connection>,
+    front: Front,
+    stopping: Stopping,
+) -> Outcome {
+    let mut builder = http1::Builder::new();
+    // The time for a head is kept with those of all connections.
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
+    builder.max_buf_size(HTTP1_BUFFER_BYTES).max_headers(MAX_HEADERS * 2);
+    let serving = builder.serve_connection(TokioIo::new(socket), service(connection, front));
+    let mut serving = pin!(serving);
+    tokio::select! {
+        outcome = serving.as_mut() => return Ok(outcome?),
+        () = stopping.reached(Phase::Draining) => serving.as_mut().graceful_shutdown(),
+    }
+    Ok(serving.await?)
 }
 
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+async fn serve_http2(
+    socket: ClientSocket,
+    connection: Arc<Connection>,
+    front: Front,
+    stopping: Stopping,
+) -> Outcome {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_MAX_STREAMS)
+        .header_table_size(HTTP2_HEADER_TABLE_BYTES)
+        .max_header_list_size(HTTP2_MAX_HEADER_BYTES)
+        .initial_stream_window_size(HTTP2_WINDOWS.0)
+        .initial_connection_window_size(HTTP2_WINDOWS.1)
+        .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(HTTP2_MAX_RESETS)
+        .keep_alive_interval(HTTP2_PING.0)
+        .keep_alive_timeout(HTTP2_PING.1);
+    let serving = builder.serve_connection(TokioIo::new(socket), service(connection, front));
+    let mut serving = pin!(serving);
+    tokio::select! {
+        outcome = serving.as_mut() => return Ok(outcome?),
+        () = stopping.reached(Phase::Draining) => serving.as_mut().graceful_shutdown(),
     }
+    Ok(serving.await?)
+}
 
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+/// What answers the requests of a connection.
+fn service(
+    connection: Arc<Connection>,
+    front: Front,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<TakenBody>,
+    Error = Infallible,
+    Future: Send + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let call = connection.begin_call();
+        let (connection, front) = (connection.clone(), front.clone());
+        async move {
+            let origin = Origin { platform_deadline: None, connection: Some(connection) };
+            let response = front.respond(request.map(boxed), origin).await;
+            Ok::<_, Infallible>(response.map(|body| TakenBody::new(body, call)))
         }
-    }
+    })
 }

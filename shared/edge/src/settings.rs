@@ -36,7 +36,7 @@ impl Environment {
         if !named && !path.exists() {
             return Ok(Self::default());
         }
-        let unreadable = |error: dotenvy::Error| format!("{}: {error}", path.display());
+        let unreadable = |error| unreadable(path, &error);
         let lines = dotenvy::from_path_iter(path).map_err(unreadable)?;
         let file = lines.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(Self { file })
@@ -107,6 +107,18 @@ impl Environment {
     }
 }
 
+/// Why a file of variables cannot be read. A line of it may hold a secret and is never quoted.
+fn unreadable(path: &Path, error: &dotenvy::Error) -> String {
+    let dotenvy::Error::LineParse(wrong, _) = error else {
+        return format!("{}: {error}", path.display());
+    };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let wrong = wrong.lines().next().unwrap_or_default().trim();
+    let number = text.lines().position(|line| line.trim() == wrong).map(|index| index + 1);
+    let place = number.map_or_else(|| "a line".to_owned(), |number| format!("line {number}"));
+    format!("{}: {place} is not of the form NAME=VALUE", path.display())
+}
+
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Environment")
@@ -132,6 +144,8 @@ pub(crate) struct LambdaSettings {
     pub(crate) keep_alive: KeepAliveSettings,
     /// How large a request's body may be, in bytes.
     pub(crate) max_body_bytes: usize,
+    /// How much memory bodies and buffers in flight may take, in bytes: half of the function's.
+    pub(crate) max_memory_bytes: usize,
     pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
@@ -146,6 +160,7 @@ impl LambdaSettings {
         let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
         let defaults = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
         let fresh = Freshness::default();
+        let memory_megabytes = environment.count("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.unwrap_or(128);
         let keep_alive_time = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
             Ok::<_, String>(time.filter(|it| !it.is_zero()))
@@ -174,6 +189,7 @@ impl LambdaSettings {
             max_body_bytes: environment
                 .count("MAX_BODY_BYTES")?
                 .unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
+            max_memory_bytes: memory_megabytes.saturating_mul(1024 * 1024) / 2,
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
                 keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
@@ -234,6 +250,18 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         assert!(Environment::with_file(&file, true).is_err());
         assert!(Environment::with_file(&file, false).is_ok());
+    }
+
+    #[test]
+    fn a_broken_line_of_a_file_is_named_by_its_number_alone() {
+        let file = std::env::temp_dir().join(format!("lockgate-broken-env-{}", std::process::id()));
+        for broken in ["KEY=\"sk-secret", "sk-secret oops", "KEY='sk-secret' more"] {
+            std::fs::write(&file, format!("A=1\n# note\n{broken}\nB=2\n")).unwrap();
+            let error = Environment::with_file(&file, true).unwrap_err();
+            assert!(!error.contains("sk-secret"), "{error}");
+            assert!(error.contains("line"), "{error}");
+        }
+        std::fs::remove_file(&file).unwrap();
     }
 
     fn lambda(variables: &[(&str, &str)]) -> Result<LambdaSettings, String> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_ssm::{
     Client,
+    error::ProvideErrorMetadata,
     types::{Parameter, ParameterType},
 };
 use futures_util::future::try_join_all;
@@ -20,6 +21,27 @@ const MAX_NAMES: usize = 10;
 /// How many bytes a parameter of the free tier holds.
 const MAX_PARAMETER_BYTES: usize = 4096;
 
+/// The errors of AWS that are about a name and not about the account or the service.
+///
+/// Source: the API references of SSM's `GetParameters` and of Secrets Manager's `GetSecretValue`.
+const REFUSALS: [&str; 7] = [
+    "AccessDeniedException",
+    "InvalidKeyId",
+    "KMSAccessDeniedException",
+    "ParameterNotFound",
+    "ParameterVersionNotFound",
+    "ResourceNotFoundException",
+    "ValidationException",
+];
+
+/// What came of reading several names at once.
+enum Batch {
+    /// Those of them that exist.
+    Read(Vec<Parameter>),
+    /// None, because one of them may not be read.
+    Refused,
+}
+
 /// The secrets of an account, by name.
 ///
 /// A name is a path such as `/lockgate/prod/providers/groq`, or a reference to another store,
@@ -35,7 +57,7 @@ impl Parameters {
         Self { client: Client::new(&aws.sdk_config()) }
     }
 
-    /// Reads the secrets of these names. A name that does not exist is left out.
+    /// Reads the secrets of these names. A name that does not exist, or may not be read, is left out.
     pub async fn get(&self, names: &[String]) -> Result<HashMap<String, Secret>, StoreError> {
         let names: BTreeSet<&String> = names.iter().collect();
         let names: Vec<&String> = names.into_iter().collect();
@@ -88,14 +110,33 @@ impl Parameters {
         Ok(names)
     }
 
+    /// Reads a batch. AWS refuses all of it for one name, so that each is then asked for alone.
     async fn get_batch(&self, names: &[&String]) -> Result<Vec<Parameter>, StoreError> {
+        match self.get_at_once(names).await? {
+            Batch::Read(parameters) => Ok(parameters),
+            Batch::Refused if names.len() == 1 => Ok(vec![]),
+            Batch::Refused => {
+                let mut found = vec![];
+                for name in names {
+                    if let Batch::Read(parameters) = self.get_at_once(&[*name]).await? {
+                        found.extend(parameters);
+                    }
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    async fn get_at_once(&self, names: &[&String]) -> Result<Batch, StoreError> {
         let names = names.iter().copied().cloned().collect();
         let get = self.client.get_parameters().set_names(Some(names)).with_decryption(true);
-        let response = get
-            .send()
-            .await
-            .map_err(|error| StoreError::new("reading secrets", describe_error(&error)))?;
-        Ok(response.parameters.unwrap_or_default())
+        match get.send().await {
+            Ok(response) => Ok(Batch::Read(response.parameters.unwrap_or_default())),
+            Err(error) if error.code().is_some_and(|code| REFUSALS.contains(&code)) => {
+                Ok(Batch::Refused)
+            }
+            Err(error) => Err(StoreError::new("reading secrets", describe_error(&error))),
+        }
     }
 }
 

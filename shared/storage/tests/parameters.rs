@@ -133,3 +133,27 @@ fn no_handle_prints_a_secret() {
     let texts = format!("{aws:?} {stores:?} {:?}", Parameters::new(&aws));
     assert!(!texts.contains("hidden"), "{texts}");
 }
+
+/// What AWS says when one name of a batch may not be read.
+const DENIED: &str = r#"{
+    "__type": "AccessDeniedException",
+    "Message": "User: lockgate is not authorized to perform: ssm:GetParameters"
+}"#;
+
+#[tokio::test]
+async fn a_name_that_may_not_be_read_does_not_take_the_others_with_it() {
+    let found = r#"{"Parameters": [{"Name": "/b", "Value": "secret of b"}]}"#;
+    let aws = Scripted::start(&[(400, DENIED), (400, DENIED), (200, found)]);
+    let parameters = Parameters::new(&emulated::account(&aws.endpoint_url));
+    let secrets = parameters.get(&["/a".to_owned(), "/b".to_owned()]).await.unwrap();
+    assert_eq!(secrets.keys().collect::<Vec<_>>(), ["/b"]);
+    assert_eq!(aws.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_known_is_a_failure_and_not_a_missing_name() {
+    let unknown = r#"{"__type": "UnrecognizedClientException", "message": "no such token"}"#;
+    let aws = Scripted::start(&[(400, unknown)]);
+    let parameters = Parameters::new(&emulated::account(&aws.endpoint_url));
+    parameters.get(&["/a".to_owned(), "/b".to_owned()]).await.unwrap_err();
+}

@@ -91,3 +91,12 @@ async fn pruning_leaves_what_the_file_names() {
     assert_eq!(account.config().await.unwrap().providers.len(), 1);
     assert_eq!(account.apply(smaller, "hidden", PRUNE).await, "nothing to change\n");
 }
+
+#[tokio::test]
+async fn a_reference_to_nothing_is_named_and_no_reason_to_stop() {
+    let account = Account::new("/dangling");
+    let file = "providers:\n- {name: q, type: ollama, api_key: 'ssm:/nobody/knows'}\n";
+    let shown = account.apply(file, "hidden", ONCE).await;
+    assert!(shown.contains("! parameter /nobody/knows is missing or may not be read"), "{shown}");
+    assert!(shown.ends_with("applied\n"), "{shown}");
+}

@@ -8,7 +8,7 @@ use testkit::lockgate::Lockgate;
 use testkit::provider::Fake;
 
 use crate::support::{
-    ask, ask_with, before, before_both, hello, only, post, provider, refused, send, text_of,
+    KEY, ask, ask_with, before, before_both, hello, only, post, provider, refused, send, text_of,
 };
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -132,20 +132,28 @@ async fn a_large_body_that_is_refused_unread_still_hears_why() {
 }
 
 #[tokio::test]
-async fn who_asks_before_sending_is_refused_before_sending() {
+async fn a_client_that_expects_to_go_on_is_refused_before_it_sends() {
     let first = provider().await;
     let gateway = before(&first, "").await;
-    let address = gateway.url().trim_start_matches("http://").to_owned();
-    let heard = tokio::task::spawn_blocking(move || {
-        let mut socket = TcpStream::connect(address).unwrap();
-        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-api-key: wrong\r\n\
-            content-length: 9000000\r\nexpect: 100-continue\r\n\r\n";
-        socket.write_all(head.as_bytes()).unwrap();
-        let mut start = [0; 12];
-        socket.read_exact(&mut start).unwrap();
-        String::from_utf8(start.to_vec()).unwrap()
-    });
-    assert_eq!(heard.await.unwrap(), "HTTP/1.1 401");
+    for (key, length, status) in [
+        ("wrong", 9_000_000, "HTTP/1.1 401"),
+        (KEY, 900_000_000, "HTTP/1.1 413"),
+        (KEY, 9_000_000, "HTTP/1.1 100"),
+    ] {
+        let address = gateway.url().trim_start_matches("http://").to_owned();
+        let start = tokio::task::spawn_blocking(move || {
+            let mut socket = TcpStream::connect(address).unwrap();
+            let head = format!(
+                "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-api-key: {key}\r\n\
+                 content-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut start = [0; 12];
+            socket.read_exact(&mut start).unwrap();
+            String::from_utf8(start.to_vec()).unwrap()
+        });
+        assert_eq!(start.await.unwrap(), status);
+    }
 }
 
 #[tokio::test]
@@ -162,13 +170,42 @@ async fn headers_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_refused_with_a_reason() {
+async fn a_compressed_body_is_decompressed() {
+    let first = provider().await;
+    let gateway = before(&first, "models: [{ name: m, provider: first }]").await;
+    for (coding, body) in [
+        ("gzip", &include_bytes!("../../../../shared/edge/src/compression/hello.gz")[..]),
+        ("br", include_bytes!("../../../../shared/edge/src/compression/hello.br")),
+        ("zstd", include_bytes!("../../../../shared/edge/src/compression/hello.zst")),
+        ("identity", hello("m").to_string().as_bytes()),
+    ] {
+        let answer = post(&gateway, body.to_vec(), &[("content-encoding", coding)]).await;
+        assert_eq!(text_of(answer).await, "Hi", "{coding}");
+    }
+    for seen in first.seen() {
+        assert_eq!(seen.json(), hello("m"));
+        assert_eq!(seen.header("content-encoding"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_limited_by_what_comes_out() {
+    let first = provider().await;
+    let gateway = before(&first, "server: { max_body_bytes: 60 }").await;
+    let body = include_bytes!("../../../../shared/edge/src/compression/hello.br");
+    let answer = post(&gateway, body.to_vec(), &[("content-encoding", "br")]).await;
+    let (status, error) = refused(answer).await;
+    assert_eq!((status, &error["code"]), (413, &json!("request_too_large")));
+}
+
+#[tokio::test]
+async fn what_is_not_compressed_as_it_says_is_refused() {
     let first = provider().await;
     let gateway = before(&first, "").await;
-    let answer = ask_with(&gateway, &hello("first/m"), &[("content-encoding", "gzip")]).await;
-    let (status, error) = refused(answer).await;
-    assert_eq!(status, 400);
-    assert!(error["message"].as_str().unwrap().contains("compressed"));
+    for coding in ["gzip", "deflate", "br", "zstd", "compress"] {
+        let answer = ask_with(&gateway, &hello("first/m"), &[("content-encoding", coding)]).await;
+        assert_eq!(refused(answer).await.0, 400, "{coding}");
+    }
 }
 
 #[tokio::test]

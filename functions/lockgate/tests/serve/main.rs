@@ -3,34 +3,37 @@
 //! One file per endpoint or topic; the name of a test is a rule of the contract.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
+mod access;
 mod answer_forms;
 mod aws_account;
 mod bedrock;
 mod betas;
 mod bodies;
+mod browsers;
 mod chat;
+mod client_connections;
 mod codex;
 mod commands;
 mod configuration;
 mod connections;
 mod cooldown;
 mod dialects;
-mod doors;
 mod embeddings;
 mod endpoints;
 mod exhausted;
 mod fallback;
 mod fetch;
-mod leaving;
+mod model_names;
 mod models;
-mod names;
 mod output_limit;
+mod reports;
 mod secrets;
 mod speech;
+mod stopping;
 mod stream;
 mod stream_faults;
 mod support;
+mod timeouts;
 mod translated;
 mod unproven;
 mod unsupported;
-mod waits;

@@ -57,12 +57,31 @@ route_timeout: 5m
 idle_timeout: 45s
 default_provider: cerebras
 default_model: dynamic/n8n
+proxy: ssm:/team/proxy
+ca_file: company.pem
+connect_timeout: 2s
+pool:
+  idle_timeout: 10s
+  max_idle_per_host: 50
 fetch:
   hosts:
     - images.example.com
     - \"*.example.org\"
   max_bytes: 4000000
   timeout: 5s
+cors:
+  origins:
+    - https://app.example.com
+server:
+  max_connections: 2000
+  max_connections_per_address: 100
+  max_memory_bytes: 536870912
+  max_body_bytes: 20971520
+  head_timeout: 5s
+  body_timeout: 30s
+  write_timeout: 45s
+  keep_alive_timeout: 2m
+  drain_timeout: 20s
 
 providers:
   - name: cerebras
@@ -77,6 +96,7 @@ providers:
       X-Title: ${POOLED_X_TITLE}
       X-Trace: ${POOLED_X_TRACE}
     timeout: 90s
+    proxy: none
 ";
     let yaml = exported(EXAMPLE);
     assert!(yaml.starts_with(text), "{yaml}");

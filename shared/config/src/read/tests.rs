@@ -83,6 +83,25 @@ fn every_key_at_the_top_lands_in_the_document() {
     let fetch = it.fetch.unwrap();
     assert_eq!(fetch.hosts, ["images.example.com", "*.example.org"]);
     assert_eq!((fetch.max_bytes, fetch.timeout), (4_000_000, Duration::from_secs(5)));
+    assert_eq!(it.cors.origins.as_deref(), Some(&["https://app.example.com".to_owned()][..]));
+    assert_eq!((it.server.max_connections, it.server.max_connections_per_address), (2000, 100));
+    assert_eq!((it.server.max_memory_bytes, it.server.max_body_bytes), (512 << 20, 20 << 20));
+    let times = [it.server.head_timeout, it.server.body_timeout, it.server.write_timeout];
+    assert_eq!(times, [5, 30, 45].map(Duration::from_secs));
+    let times = [it.server.keep_alive_timeout, it.server.drain_timeout];
+    assert_eq!(times, [120, 20].map(Duration::from_secs));
+}
+
+#[test]
+fn pages_of_the_machine_itself_may_call_unless_origins_are_given() {
+    let with = |cors: &str| config(&format!("{cors}\nproviders: [{{name: p, type: ollama}}]"));
+    assert_eq!(with("").cors.origins, None);
+    assert_eq!(with("cors: {}").cors.origins, None);
+    assert_eq!(with("cors: {origins: []}").cors.origins, Some(vec![]));
+    assert_eq!(
+        with("cors: {origins: [\"*\", HTTP://A.example/]}").cors.origins,
+        Some(vec!["*".to_owned(), "http://a.example".to_owned()])
+    );
 }
 
 #[test]
@@ -249,9 +268,10 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
         faults_after_provider("porviders: 1\ncolour: red"),
         [
             "3:1: porviders: is no key of a configuration; did you mean providers?",
-            "4:1: colour: is no key of a configuration (known: api_key, port, default_timeout, \
-             route_timeout, idle_timeout, default_provider, default_model, fetch, providers, routes, \
-             models, prices)",
+            "4:1: colour: is no key of a configuration (known: api_key, auth, port, default_timeout, \
+             route_timeout, idle_timeout, default_provider, default_model, proxy, ca_file, \
+             connect_timeout, pool, fetch, providers, routes, \
+             models, prices, tenants)",
         ]
     );
     assert_eq!(

@@ -34,6 +34,7 @@ fn each_entry_has_a_row() {
             "route/dynamic/n8n",
             "route/plain",
             "settings",
+            "tenant/mail",
             "version",
         ]
     );

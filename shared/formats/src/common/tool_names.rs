@@ -4,7 +4,7 @@
 //! `.` and `:` but no digit in front. Names that programs put together from a server's and a tool's
 //! are often longer. The same name always becomes the same other, so earlier turns still fit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use canonical::{
@@ -12,7 +12,7 @@ use canonical::{
     ToolChoice,
 };
 
-use crate::{Outbound, StreamDecoder, fingerprint::fingerprint};
+use crate::{Outbound, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames};
 
 /// How much of a name is kept before what tells it from others, in bytes.
 const KEPT: usize = 55;
@@ -23,6 +23,7 @@ pub struct ToolNames {
     /// What the provider is told, by what the client says; and the other way.
     told: HashMap<String, String>,
     meant: HashMap<String, String>,
+    params: ParamNames,
 }
 
 impl ToolNames {
@@ -37,19 +38,22 @@ impl ToolNames {
                     names.told.insert(name.to_owned(), told);
                 }
             });
+            let accepts = |name: &str| format.accepts_param_name(name);
+            names.params = ParamNames::of(&conversation.tools, &accepts);
         }
         names
     }
 
     /// Whether every name is told as it is.
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty()
+        self.told.is_empty() && self.params.is_empty()
     }
 
     /// The question with the names that the provider is told.
     #[must_use]
     pub fn tell(&self, mut canonical: CanonicalRequest) -> CanonicalRequest {
         if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+            self.rename_params(conversation);
             each_mut(conversation, &mut |name| {
                 if let Some(told) = self.told.get(name) {
                     told.clone_into(name);
@@ -59,54 +63,104 @@ impl ToolNames {
         canonical
     }
 
+    fn rename_params(&self, conversation: &mut Conversation) {
+        if self.params.is_empty() {
+            return;
+        }
+        conversation.tools.iter_mut().for_each(|it| self.params.rename_schema(it));
+        for part in conversation.messages.iter_mut().flat_map(|it| &mut it.parts) {
+            if let Content::ToolCall(call) = &mut part.content {
+                self.params.rename_arguments(call);
+            }
+        }
+    }
+
     /// Gives the tools of an answer the names that the client knows.
     pub fn restore(&self, answer: &mut ChatResponse) {
         for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
-            if let Content::ToolCall(call) = &mut part.content
-                && let Some(name) = self.meant.get(&call.name)
-            {
-                name.clone_into(&mut call.name);
+            if let Content::ToolCall(call) = &mut part.content {
+                if let Some(name) = self.meant.get(&call.name) {
+                    name.clone_into(&mut call.name);
+                }
+                let arguments = std::mem::take(&mut call.arguments);
+                call.arguments = self.params.restored(&call.name, arguments);
             }
         }
     }
 
     /// The same for a stream.
     pub fn restored(self, reader: Box<dyn StreamDecoder>) -> Box<dyn StreamDecoder> {
-        if self.is_empty() { reader } else { Box::new(Restored { reader, names: self }) }
+        if self.is_empty() {
+            return reader;
+        }
+        Box::new(Restored { reader, names: self, held: BTreeMap::new() })
     }
 }
+
+/// A call of one choice.
+type CallNumber = (u32, usize);
 
 #[derive(Debug)]
 struct Restored {
     reader: Box<dyn StreamDecoder>,
     names: ToolNames,
+    /// Arguments so far of calls whose parameters have other names, with the client's name of the tool.
+    held: BTreeMap<CallNumber, (String, String)>,
 }
 
 impl Restored {
-    fn restore(&self, events: &mut [StreamEvent]) {
-        for event in events {
-            if let EventBody::Delta(_, piece) = &mut event.body
-                && let Delta::ToolCall { name, .. } = &mut **piece
-                && let Some(meant) = self.names.meant.get(name)
-            {
-                meant.clone_into(name);
+    /// Gives the events from `first` on the names that the client knows.
+    fn restore(&mut self, first: usize, events: &mut Vec<StreamEvent>) {
+        let arrived = events.split_off(first);
+        for mut event in arrived {
+            let EventBody::Delta(choice, delta) = &mut event.body else {
+                events.push(event);
+                continue;
+            };
+            let choice = *choice;
+            match &mut **delta {
+                Delta::ToolCall { call, name, .. } => {
+                    if let Some(meant) = self.names.meant.get(name) {
+                        meant.clone_into(name);
+                    }
+                    if self.names.params.has(name) {
+                        self.held.insert((choice, *call), (name.clone(), String::new()));
+                    }
+                }
+                Delta::Arguments { call, json } => {
+                    if let Some((_, so_far)) = self.held.get_mut(&(choice, *call)) {
+                        so_far.push_str(json);
+                        continue;
+                    }
+                }
+                Delta::Finish(_) | Delta::End => self.release(events),
+                _ => {}
             }
+            events.push(event);
+        }
+    }
+
+    /// Writes the arguments that were held back, whole.
+    fn release(&mut self, events: &mut Vec<StreamEvent>) {
+        for ((choice, call), (tool, json)) in std::mem::take(&mut self.held) {
+            let json = self.names.params.restored(&tool, json);
+            events.push(StreamEvent::delta(choice, Delta::Arguments { call, json }));
         }
     }
 }
 
 impl StreamDecoder for Restored {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let before = events.len();
+        let first = events.len();
         let outcome = self.reader.read(bytes, events);
-        self.restore(&mut events[before..]);
+        self.restore(first, events);
         outcome
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let before = events.len();
+        let first = events.len();
         let outcome = self.reader.close(events);
-        self.restore(&mut events[before..]);
+        self.restore(first, events);
         outcome
     }
 }

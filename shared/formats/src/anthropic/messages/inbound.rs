@@ -40,14 +40,14 @@ impl Inbound for Anthropic {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Chat(answer) => {
-                response_encode::encode(answer, response.usage.as_ref(), &summary.model).into()
+                response_encode::encode(answer, response.usage.as_ref(), summary).into()
             }
             ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.model.as_deref()))
+        Box::new(Encoder::new(request.model.as_deref(), request.arrived))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -3,7 +3,7 @@
 mod blocks;
 pub(crate) mod schema;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use canonical::{
     Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Tool as Offer,
@@ -23,8 +23,14 @@ use super::{
 use crate::{
     EncodeOptions, EncodedRequest,
     alternating::{Alternating, Side, alternating, no_message},
-    json,
+    fingerprint::fingerprint,
+    json, stop_sequences,
 };
+
+/// How many texts may end a response: more than any client sends.
+const MAX_STOPS: usize = 8191;
+/// How long the id of a user may be, in characters (the API reference, `metadata.user_id`).
+const MAX_USER_ID: usize = 256;
 
 /// Writes a request for an answer.
 pub(super) fn encode_chat(
@@ -101,8 +107,8 @@ fn encode_body<'a>(
         temperature,
         top_p,
         top_k,
-        stop_sequences: stop(conversation, &mut dropped),
-        metadata: conversation.user.as_deref().map(|user_id| Metadata { user_id }),
+        stop_sequences: stop_sequences::accepted(&conversation.sampling, MAX_STOPS, &mut dropped),
+        metadata: conversation.user.as_deref().map(|user| Metadata { user_id: user_id(user) }),
         cache_control: conversation
             .cache
             .as_ref()
@@ -189,6 +195,14 @@ fn messages<'a>(
         *text = text.trim_end();
     }
     Ok((system, messages))
+}
+
+/// The id of a user: a longer one is told apart from others by its fingerprint.
+fn user_id(user: &str) -> Cow<'_, str> {
+    if user.chars().count() <= MAX_USER_ID {
+        return Cow::Borrowed(user);
+    }
+    Cow::Owned(format!("user_{:016x}", fingerprint(user)))
 }
 
 /// Every result needs its call right before it, and every call its result right behind it.
@@ -289,17 +303,6 @@ fn tool_choice<'a>(
         Some(Choice::Named(name)) => ("tool", Some(name.as_str())),
     };
     Some(ToolChoice { kind, name, disable_parallel_tool_use })
-}
-
-/// Texts that end the answer; white space alone is refused.
-fn stop<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Vec<&'a str> {
-    let all = &conversation.sampling.stop;
-    let kept: Vec<&str> =
-        all.iter().map(String::as_str).filter(|it| !it.trim().is_empty()).collect();
-    if kept.len() < all.len() {
-        dropped.push(Field::Stop);
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, signature, wire};
-use crate::{DecodeMode, error_body, json};
+use crate::{DecodeMode, error_body, json, lenient};
 
 #[derive(Deserialize)]
 struct WireMessage<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Option<String>,
     #[serde(default)]
     model: Option<String>,
@@ -49,6 +49,7 @@ pub(super) struct Block<'a> {
     pub(super) thinking: Option<String>,
     pub(super) signature: Option<String>,
     pub(super) data: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]
@@ -82,9 +83,10 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     let mut parts =
         content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
     place_citations(&mut parts);
-    let finish = message
-        .stop_reason
-        .map_or(FinishReason::Stop, |it| wire::finish(&it, message.stop_sequence));
+    let finish = match message.stop_reason {
+        Some(reason) => wire::finish(&reason, message.stop_sequence)?,
+        None => FinishReason::Stop,
+    };
     let choices = vec![Choice { parts, finish_reason: finish }];
     let answer = ChatResponse { id: message.id, model: message.model, choices };
     Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })

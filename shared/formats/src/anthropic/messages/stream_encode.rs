@@ -12,9 +12,9 @@ use serde::Serialize;
 use self::blocks::{Blocks, put};
 use super::{
     error,
-    response_encode::WireMessage,
+    response_encode::{WireMessage, message_id},
     signature,
-    wire::{Counts, stop_reason},
+    wire::{DeltaUsageJson, stop_reason},
 };
 use crate::StreamEncoder;
 
@@ -23,6 +23,8 @@ use crate::StreamEncoder;
 pub(super) struct Encoder {
     /// What the client calls the model, where the provider does not say.
     model: Option<String>,
+    /// The id of the message, where the provider gives none.
+    default_id: String,
     begun: bool,
     ended: bool,
     /// Whether frames pass as they came.
@@ -38,7 +40,7 @@ enum Frame<'a> {
     #[serde(rename = "message_start")]
     Start { message: WireMessage<'a> },
     #[serde(rename = "message_delta")]
-    Delta { delta: WireDelta<'a>, usage: Counts },
+    Delta { delta: WireDelta<'a>, usage: DeltaUsageJson },
     #[serde(rename = "message_stop")]
     Stop,
 }
@@ -47,11 +49,15 @@ enum Frame<'a> {
 struct WireDelta<'a> {
     stop_reason: &'static str,
     stop_sequence: Option<&'a str>,
+    stop_details: Option<()>,
+    container: Option<()>,
 }
 
 impl Encoder {
-    pub(super) fn new(model: Option<&str>) -> Self {
+    /// An encoder for one response to a request that arrived then, in milliseconds since 1970.
+    pub(super) fn new(model: Option<&str>, arrived: u64) -> Self {
         Self {
+            default_id: message_id(arrived),
             model: model.map(str::to_owned),
             begun: false,
             ended: false,
@@ -66,7 +72,8 @@ impl Encoder {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        let model = model.or(self.model.as_deref());
+        let model = model.filter(|it| !it.is_empty()).or(self.model.as_deref());
+        let id = id.filter(|it| !it.is_empty()).unwrap_or(&self.default_id);
         let message = WireMessage::begun(id, model, &self.usage);
         put("message_start", &Frame::Start { message }, out);
     }
@@ -135,8 +142,8 @@ impl StreamEncoder for Encoder {
             finish => finish.unwrap_or(FinishReason::Stop),
         };
         let (stop_reason, stop_sequence) = stop_reason(&finish);
-        let delta = WireDelta { stop_reason, stop_sequence };
-        let usage = Counts::from(&self.usage);
+        let delta = WireDelta { stop_reason, stop_sequence, stop_details: None, container: None };
+        let usage = DeltaUsageJson::from(&self.usage);
         put("message_delta", &Frame::Delta { delta, usage }, out);
         put("message_stop", &Frame::Stop, out);
     }
@@ -166,7 +173,7 @@ mod tests {
 
     /// The names of what is written, with the index and what is said.
     fn written(pieces: Vec<Delta>) -> Vec<String> {
-        let (mut writer, mut out) = (Encoder::new(None), BytesMut::new());
+        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
         for piece in pieces {
             writer.write(StreamEvent::delta(0, piece), &mut out);
         }
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_event_and_no_end() {
-        let (mut writer, mut out) = (Encoder::new(None), BytesMut::new());
+        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
         writer.write(StreamEvent::delta(0, Delta::Text("a".to_owned())), &mut out);
         writer.fail(&Error::new(canonical::ErrorKind::Upstream, "cut"), "r1", &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();

@@ -51,12 +51,12 @@ impl Inbound for GeminiCount {
         Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        inbound::body(response)
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        inbound::body(response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.framing))
+        Box::new(Encoder::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -27,12 +27,12 @@ impl Inbound for Gemini {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        body(response)
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        body(response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.framing))
+        Box::new(Encoder::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -46,11 +46,11 @@ impl Inbound for Gemini {
 }
 
 /// A whole answer, whatever it answers.
-pub(super) fn body(response: &GatewayResponse) -> Bytes {
+pub(super) fn body(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
         ResponseBody::Chat(answer) => {
-            response_encode::encode(answer, response.usage.as_ref()).into()
+            response_encode::encode(answer, response.usage.as_ref(), summary).into()
         }
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
         ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{cited_text::CitedText, media, signature, wire};
-use crate::{fingerprint::fingerprint_of_bytes, json};
+use crate::{base64, fingerprint::fingerprint_of_bytes, json};
 
 /// Reads a whole answer.
 pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatResponse> {
@@ -199,7 +199,7 @@ impl CandidateDecoder {
             return None;
         }
         if let Some(blob) = part.inline_data {
-            let source = MediaSource::Base64(blob.data);
+            let source = MediaSource::Base64(base64::standard(blob.data));
             return Some(media::content(Media {
                 source,
                 media_type: blob.mime_type,

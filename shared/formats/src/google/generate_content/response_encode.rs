@@ -1,6 +1,6 @@
 //! Answers as clients of this format read them.
 
-use canonical::{ChatResponse, Choice, Citation, Content, FinishReason, Usage};
+use canonical::{CallSummary, ChatResponse, Choice, Citation, Content, FinishReason, Usage};
 use serde::Serialize;
 
 use super::{
@@ -168,14 +168,24 @@ fn reason(finish: &FinishReason) -> &'static str {
 }
 
 /// Writes a whole answer.
-pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>) -> Vec<u8> {
+pub(super) fn encode(
+    answer: &ChatResponse,
+    usage: Option<&Usage>,
+    summary: &CallSummary,
+) -> Vec<u8> {
+    let id = response_id(summary.arrived);
     let body = Body {
         candidates: (0..).zip(&answer.choices).map(|(at, it)| candidate(at, it)).collect(),
         usage_metadata: usage.map(Into::into),
-        model_version: answer.model.as_deref(),
-        response_id: answer.id.as_deref(),
+        model_version: answer.model.as_deref().or(Some(&summary.model)),
+        response_id: answer.id.as_deref().or(Some(&id)),
     };
     serialize(&body)
+}
+
+/// The id of a response whose provider gives none, by the arrival of its request.
+pub(super) fn response_id(arrived: u64) -> String {
+    format!("lockgate-{arrived:x}")
 }
 
 /// JSON text of what cannot fail to be JSON, and must not be empty if it did.

@@ -8,6 +8,7 @@ use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 use super::{response_decode::DeltaDecoder, wire};
 use crate::{
     DecodeMode, StreamDecoder, error_body,
+    split_surrogates::Joiner,
     sse::{self, Framer},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     framer: Framer,
+    joiner: Joiner,
     purpose: DecodeMode,
     /// Which candidates were seen, and whether each has ended.
     ended: Vec<bool>,
@@ -85,6 +87,7 @@ impl StreamDecoder for Decoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
+            let frame = self.joiner.join(frame);
             self.frame(frame, events)?;
         }
         Ok(())

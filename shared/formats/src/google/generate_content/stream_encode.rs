@@ -12,10 +12,10 @@ use canonical::{
 use super::{
     cited_text::CitedText,
     error,
-    response_encode::{Body, Candidate, serialize},
+    response_encode::{Body, Candidate, response_id, serialize},
     wire::parts::{self, FunctionCall, Part},
 };
-use crate::{Framing, StreamEncoder, arguments, sse};
+use crate::{Framing, GatewayRequest, StreamEncoder, arguments, sse};
 
 /// Writes chunks: a provider's own, or made of pieces.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Encoder {
     begun: bool,
     id: Option<String>,
     model: Option<String>,
+    default_id: String,
+    default_model: String,
     usage: Option<Usage>,
     choices: BTreeMap<u32, Choice>,
 }
@@ -51,8 +53,15 @@ struct Call {
 }
 
 impl Encoder {
-    pub(super) fn new(framing: Framing) -> Self {
-        Self { framing, ..Self::default() }
+    /// An encoder for one response; until the provider names the response and its model, the client's
+    /// own name for the model stands.
+    pub(super) fn new(request: &GatewayRequest) -> Self {
+        Self {
+            framing: request.framing,
+            default_id: response_id(request.arrived),
+            default_model: request.model.clone().unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
     /// Writes one piece.
@@ -138,8 +147,8 @@ impl Encoder {
         let body = Body {
             candidates,
             usage_metadata,
-            model_version: self.model.as_deref(),
-            response_id: self.id.as_deref(),
+            model_version: self.model.as_deref().or(Some(&self.default_model)),
+            response_id: self.id.as_deref().or(Some(&self.default_id)),
         };
         let body = serialize(&body);
         self.framed(&body, out);
@@ -220,7 +229,7 @@ mod tests {
     use super::*;
 
     fn written(framing: Framing, events: Vec<StreamEvent>, fault: Option<&Error>) -> String {
-        let (mut writer, mut out) = (Encoder::new(framing), BytesMut::new());
+        let (mut writer, mut out) = (Encoder { framing, ..Encoder::default() }, BytesMut::new());
         events.into_iter().for_each(|it| writer.write(it, &mut out));
         match fault {
             Some(fault) => writer.fail(fault, "r1", &mut out),
@@ -247,8 +256,8 @@ mod tests {
         let out = written(Framing::Array, said(), None);
         assert_eq!(
             out,
-            "[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},\"index\":0}]}\n,\r\n\
-             {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}]}\n]"
+            "[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},\"index\":0}],\"modelVersion\":\"\",\"responseId\":\"\"}\n,\r\n\
+             {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}],\"modelVersion\":\"\",\"responseId\":\"\"}\n]"
         );
         assert_eq!(written(Framing::Array, vec![], None), "[]");
         let fault = Error::new(ErrorKind::Upstream, "cut");

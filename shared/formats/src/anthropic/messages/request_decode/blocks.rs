@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use super::cache;
 use crate::{
     anthropic::messages::{response_decode::citation, signature},
+    base64,
     json::{Object, understood},
+    lenient,
 };
 
 /// A block, whatever it is.
@@ -22,7 +24,9 @@ struct Block<'a> {
     thinking: Option<String>,
     signature: Option<String>,
     data: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     tool_use_id: Option<String>,
     name: Option<String>,
     title: Option<String>,
@@ -66,6 +70,11 @@ pub(crate) fn parts(value: &RawValue, path: &str, other: &mut Vec<String>) -> Re
     let mut parts = Vec::with_capacity(blocks.len());
     for (at, json) in blocks.into_iter().enumerate() {
         let path = format!("{path}[{at}]");
+        if json.get().starts_with('"') {
+            // Some clients list texts where blocks are wanted.
+            parts.push(Part::text(understood::<String>(json, &path, "a text")?));
+            continue;
+        }
         let block: Block<'_> = understood(json, &path, "a block with a `type`")?;
         let mark = block.cache_control.map(|it| cache(it, &format!("{path}.cache_control")));
         let mark = mark.transpose()?;
@@ -157,7 +166,7 @@ fn media(
         block.source.ok_or_else(|| Error::invalid(&path, format!("`{path}` is missing.")))?;
     let place: Place<'_> = understood(json, &path, "an object with a `type`")?;
     let source = match place.kind.as_str() {
-        "base64" => MediaSource::Base64(needed(place.data, &path, "data")?),
+        "base64" => MediaSource::Base64(base64::standard(needed(place.data, &path, "data")?)),
         "text" => MediaSource::Text(needed(place.data, &path, "data")?),
         "url" => MediaSource::Url(needed(place.url, &path, "url")?),
         "file" => MediaSource::Id(needed(place.file_id, &path, "file_id")?),

@@ -12,20 +12,11 @@ use crate::{
         signature::{redacted, sanitize_id},
         wire::request::{Block, CacheControl, Source},
     },
-    arguments,
+    arguments, base64, media_type,
 };
 
 /// Pictures that are taken.
 const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
-/// How the base64 text of a document or picture begins that nobody named.
-const BEGINNINGS: &[(&str, &str)] = &[
-    ("JVBERi", "application/pdf"),
-    ("R0lGOD", "image/gif"),
-    ("/9j/", "image/jpeg"),
-    ("iVBORw", "image/png"),
-    ("UklGR", "image/webp"),
-];
-
 /// Writes what one side said.
 pub(crate) fn encode_blocks<'a>(
     side: Side,
@@ -184,7 +175,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     if !is_text {
         return Err(unsupported("documents but PDF and text", &Field::File));
     }
-    let text = decoded(data).and_then(|it| String::from_utf8(it).ok());
+    let text = base64::decode(data).and_then(|it| String::from_utf8(it).ok());
     let text = text.ok_or_else(|| {
         let message = "A document that is said to be text is not UTF-8 in base64.";
         Error::invalid(&Field::File.openai_chat_name(), message)
@@ -192,15 +183,10 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     Ok(Source::Text { media_type: "text/plain", data: text.into() })
 }
 
-/// What something is: what was said of it, else what it begins like.
+/// The media type: by the bytes of an image, else by its label, else by any bytes that are known.
 fn media_type<'a>(media: &'a Media, data: &str) -> &'a str {
-    let said = media.media_type.as_deref().filter(|it| *it != "application/octet-stream");
-    let like = || BEGINNINGS.iter().find(|it| data.starts_with(it.0)).map(|it| it.1);
-    match said {
-        Some("image/jpg") => "image/jpeg",
-        Some(said) => said,
-        None => like().unwrap_or_default(),
-    }
+    let label = media.media_type.as_deref();
+    media_type::of_image(data, label).or(media_type::of_base64(data)).unwrap_or_default()
 }
 
 fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Block<'a> {
@@ -234,42 +220,12 @@ fn tool_result<'a>(
     })
 }
 
-/// Reads base64 of either alphabet.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes().filter(|it| !matches!(it, b'=' | b'\r' | b'\n')) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if 8 <= count {
-            count -= 8;
-            out.push((bits >> count & 0xff) as u8);
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_read() {
-        assert_eq!(decoded("Z3LDvG4=").unwrap(), "grün".as_bytes());
-        assert_eq!(decoded("Z3LDvG4").unwrap(), "grün".as_bytes());
-        assert!(decoded("a b").is_none());
-    }
-
-    #[test]
-    fn a_picture_without_a_name_is_known_by_its_beginning() {
+    fn an_image_without_a_label_is_known_by_its_bytes() {
         let source = Place::Base64("iVBORw0KGgo=".to_owned());
         let media = Media { source, ..Media::default() };
         let Block::Image { source: Source::Base64 { media_type, .. }, .. } =

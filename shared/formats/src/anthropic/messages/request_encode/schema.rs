@@ -5,6 +5,8 @@
 //! into the description, where the model at least reads them, and are reported. Schemas of tools
 //! are free but for their top.
 
+mod root_choice;
+
 use canonical::{Error, ErrorKind, Field, Json, Result, Schema};
 use serde_json::value::RawValue;
 
@@ -34,6 +36,14 @@ pub(crate) fn of_tool(
     };
     let members = object(&schema.0)?;
     let mut out = String::with_capacity(schema.0.len() + 32);
+    if root_choice::has_choice(&members) {
+        dropped.extend(root_choice::keywords(&members).map(Field::SchemaKeyword));
+        if strict {
+            dropped.push(Field::ToolStrict);
+        }
+        root_choice::flattened(&members, &mut Writer::new(&mut out));
+        return raw(out);
+    }
     if strict {
         strictly(&members, None, &mut out, dropped);
         return raw(out);
@@ -43,13 +53,10 @@ pub(crate) fn of_tool(
         writer.member("type", "\"object\"");
     }
     for (key, value) in &members.0 {
-        let key = key.as_ref();
-        // Refused at the top, and only there.
-        if SEVERAL.contains(&key) {
-            dropped.push(Field::SchemaKeyword(key.to_owned()));
-        } else {
-            writer.member(key, value.get());
-        }
+        writer.member(key, value.get());
+    }
+    if members.get("properties").is_none() {
+        writer.member("properties", "{}");
     }
     writer.end();
     raw(out)
@@ -217,7 +224,7 @@ impl<'a> Writer<'a> {
         self.member(key, &json::quoted(value));
     }
 
-    fn end(self) {
+    fn end(&mut self) {
         self.out.push('}');
     }
 }
@@ -281,10 +288,12 @@ mod tests {
     #[test]
     fn a_tool_takes_any_schema_of_an_object() {
         let mut dropped = vec![];
-        let json = Json(r#"{"properties":{"a":{"minimum":1}},"anyOf":[{}]}"#.to_owned());
+        let json = Json(r#"{"properties":{"a":{"minimum":1}}}"#.to_owned());
         let out = of_tool(Some(&json), false, &mut dropped).unwrap();
         assert_eq!(out.get(), r#"{"type":"object","properties":{"a":{"minimum":1}}}"#);
-        assert_eq!(dropped, [Field::SchemaKeyword("anyOf".to_owned())]);
+        let out = of_tool(Some(&Json(r#"{"type":"object"}"#.to_owned())), false, &mut dropped);
+        assert_eq!(out.unwrap().get(), r#"{"type":"object","properties":{}}"#);
         assert!(of_tool(None, false, &mut dropped).unwrap().get().contains("object"));
+        assert_eq!(dropped, []);
     }
 }

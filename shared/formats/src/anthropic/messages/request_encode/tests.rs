@@ -62,14 +62,25 @@ fn older_models_get_a_budget_and_newer_ones_a_word() {
 }
 
 #[test]
-fn a_budget_is_less_than_what_may_be_written() {
+fn the_limit_makes_room_for_a_budget() {
     let mut conversation = asked("Why?");
     conversation.reasoning = Some(Reasoning { budget: Some(9000), ..Reasoning::default() });
     conversation.max_tokens = Some(2000);
-    assert_eq!(sent(&conversation, OLD).0["thinking"]["budget_tokens"], 1999);
-    conversation.max_tokens = Some(1024);
-    let (body, dropped) = sent(&conversation, OLD);
-    assert_eq!((&body["thinking"], dropped), (&Value::Null, vec![Field::Reasoning]));
+    let (body, _) = sent(&conversation, OLD);
+    assert_eq!(
+        (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
+        (&json!(9000), &json!(11_000))
+    );
+    // The model's own limit is 64,000.
+    conversation.max_tokens = Some(60_000);
+    conversation.reasoning = Some(Reasoning { budget: Some(63_000), ..Reasoning::default() });
+    let (body, _) = sent(&conversation, OLD);
+    assert_eq!(
+        (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
+        (&json!(63_000), &json!(64_000))
+    );
+    conversation.reasoning = Some(Reasoning { budget: Some(70_000), ..Reasoning::default() });
+    assert_eq!(sent(&conversation, OLD).0["thinking"]["budget_tokens"], 63_999);
 }
 
 #[test]

@@ -15,24 +15,16 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Block<'a> {
-    Text {
-        text: &'a str,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        citations: Vec<Quote<'a>>,
-    },
-    Thinking {
-        thinking: &'a str,
-        signature: String,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
-    ToolUse {
-        id: String,
-        name: &'a str,
-        input: Cow<'a, RawValue>,
-    },
+    Text { text: &'a str, citations: Vec<Quote<'a>> },
+    Thinking { thinking: &'a str, signature: String },
+    RedactedThinking { data: &'a str },
+    ToolUse { id: String, name: &'a str, input: Cow<'a, RawValue>, caller: Caller },
 }
+
+/// The model itself calls the tool, not another tool of Anthropic's.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "direct")]
+pub(crate) struct Caller {}
 
 /// Where a text comes from. Its index is marked, so that Anthropic never has to judge it.
 #[derive(Debug, Serialize)]
@@ -78,6 +70,7 @@ pub(crate) fn block(part: &Part) -> Option<Block<'_>> {
             id: tool_id(&call.id, part.signature.as_ref()),
             name: &call.name,
             input: arguments::told(&call.arguments),
+            caller: Caller {},
         },
         Content::Image(_)
         | Content::Audio(_)

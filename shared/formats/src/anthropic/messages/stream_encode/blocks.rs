@@ -14,7 +14,7 @@ use canonical::{Citation, Signature};
 use serde::Serialize;
 
 use crate::anthropic::messages::{
-    response_encode::blocks::{Block, Quote, empty_object},
+    response_encode::blocks::{Block, Caller, Quote, empty_object},
     signature,
 };
 
@@ -215,9 +215,12 @@ impl Waiting {
             Kind::Text => Block::Text { text: "", citations: vec![] },
             Kind::Thinking { .. } => Block::Thinking { thinking: "", signature: String::new() },
             Kind::Redacted(data) => Block::RedactedThinking { data },
-            Kind::Tool { id, name, .. } => {
-                Block::ToolUse { id: id.clone(), name, input: Cow::Borrowed(empty_object()) }
-            }
+            Kind::Tool { id, name, .. } => Block::ToolUse {
+                id: id.clone(),
+                name,
+                input: Cow::Borrowed(empty_object()),
+                caller: Caller {},
+            },
         };
         StreamEvent::Start { index, content_block }
     }

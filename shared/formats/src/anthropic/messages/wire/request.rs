@@ -169,5 +169,5 @@ pub(crate) struct JsonFormat {
 /// Who asks.
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata<'a> {
-    pub(crate) user_id: &'a str,
+    pub(crate) user_id: Cow<'a, str>,
 }

@@ -43,13 +43,8 @@ pub(crate) fn encode_messages(
     conversation: &Conversation,
     family: Family,
 ) -> Result<EncodedMessages<'_>> {
-    let mut whole = alternating(conversation);
+    let whole = alternating(conversation);
     let mut encoder = MessagesEncoder { family, names: HashMap::new(), dropped: vec![] };
-    // Rules alone are no conversation, and what is meant by them is clear.
-    if whole.messages.is_empty() {
-        let system_parts = std::mem::take(&mut whole.system);
-        whole.messages.push((Side::User, system_parts));
-    }
     let mut messages: Vec<WireMessage<'_>> = vec![];
     let mut open = Open::new();
     for (side, parts) in &whole.messages {

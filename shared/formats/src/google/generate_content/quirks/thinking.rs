@@ -27,7 +27,9 @@ pub(crate) fn encode(
     model: &str,
     dropped: &mut Vec<Field>,
 ) -> Option<Thinking> {
-    let mut thinking = Thinking { include_thoughts: reasoning.visible, ..Thinking::default() };
+    // Who asks for reasoning reads it, unless they say otherwise; Gemini shows none unasked.
+    let visible = reasoning.visible.or((!reasoning.is_off()).then_some(true));
+    let mut thinking = Thinking { include_thoughts: visible, ..Thinking::default() };
     match models::family(model) {
         Family::Old => {
             if !reasoning.is_off() {
@@ -94,10 +96,19 @@ mod tests {
     fn a_model_of_2_5_has_a_budget() {
         let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
         let high = effort(Effort::Highest);
-        assert_eq!(told("gemini-2.5-pro", &high), r#"{"thinkingBudget":32768}"#);
-        assert_eq!(told("gemini-2.5-flash", &high), r#"{"thinkingBudget":24576}"#);
+        assert_eq!(
+            told("gemini-2.5-pro", &high),
+            r#"{"includeThoughts":true,"thinkingBudget":32768}"#
+        );
+        assert_eq!(
+            told("gemini-2.5-flash", &high),
+            r#"{"includeThoughts":true,"thinkingBudget":24576}"#
+        );
         assert_eq!(told("gemini-2.5-flash", &effort(Effort::None)), r#"{"thinkingBudget":0}"#);
-        assert_eq!(told("gemini-2.5-flash", &Reasoning::default()), r#"{"thinkingBudget":-1}"#);
+        assert_eq!(
+            told("gemini-2.5-flash", &Reasoning::default()),
+            r#"{"includeThoughts":true,"thinkingBudget":-1}"#
+        );
         let few = Reasoning { budget: Some(100), visible: Some(true), effort: None };
         let out = r#"{"includeThoughts":true,"thinkingBudget":512}"#;
         assert_eq!(told("gemini-2.5-flash-lite", &few), out);
@@ -107,9 +118,18 @@ mod tests {
     fn a_later_model_has_a_level() {
         let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
         let medium = effort(Effort::Medium);
-        assert_eq!(told("gemini-3-pro-preview", &medium), r#"{"thinkingLevel":"high"}"#);
-        assert_eq!(told("gemini-3.1-pro-preview", &medium), r#"{"thinkingLevel":"medium"}"#);
-        assert_eq!(told("gemini-3.5-flash", &Reasoning::default()), "null");
+        assert_eq!(
+            told("gemini-3-pro-preview", &medium),
+            r#"{"includeThoughts":true,"thinkingLevel":"high"}"#
+        );
+        assert_eq!(
+            told("gemini-3.1-pro-preview", &medium),
+            r#"{"includeThoughts":true,"thinkingLevel":"medium"}"#
+        );
+        assert_eq!(told("gemini-3.5-flash", &Reasoning::default()), r#"{"includeThoughts":true}"#);
+        let hidden = Reasoning { visible: Some(false), ..effort(Effort::Medium) };
+        let out = r#"{"includeThoughts":false,"thinkingLevel":"medium"}"#;
+        assert_eq!(told("gemini-3.5-flash", &hidden), out);
     }
 
     #[test]

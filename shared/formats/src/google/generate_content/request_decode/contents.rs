@@ -8,6 +8,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::base64;
 use crate::google::generate_content::{
     media, response_decode, signature,
     wire::{
@@ -237,7 +238,7 @@ fn inline(value: &RawValue, path: &str) -> Result<Content> {
         let path = format!("{path}.mimeType");
         return Err(Error::invalid(&path, format!("`{path}` is missing; say what the bytes are.")));
     }
-    let source = MediaSource::Base64(blob.data);
+    let source = MediaSource::Base64(base64::standard(blob.data));
     Ok(media::content(Media { source, media_type: blob.mime_type, ..Media::default() }))
 }
 

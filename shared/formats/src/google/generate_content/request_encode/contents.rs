@@ -76,10 +76,6 @@ impl<'a> ContentsEncoder<'a, '_> {
         if self.family == Family::Level {
             fill_missing_signatures(&mut contents);
         }
-        if contents.is_empty() && !system.is_empty() {
-            // Rules alone are what is asked.
-            return Ok((None, vec![WireContent { role: Some("user"), parts: system }]));
-        }
         let system = (!system.is_empty()).then_some(WireContent { role: None, parts: system });
         Ok((system, contents))
     }

@@ -30,12 +30,12 @@ fn an_older_claude_gets_a_budget_and_a_newer_one_an_effort() {
     let (json, dropped) = said(&high, OLD);
     assert_eq!(
         json,
-        r#"[{"maxTokens":40000},{"thinking":{"type":"enabled","budget_tokens":20000}},null]"#
+        r#"[{"maxTokens":64000},{"thinking":{"type":"enabled","budget_tokens":24576}},null]"#
     );
     assert!(dropped.is_empty());
     high.max_tokens = None;
     let (json, _) = said(&high, ADAPTIVE);
-    assert_eq!(json, r#"[{},{"thinking":{"type":"adaptive"}},"high"]"#);
+    assert_eq!(json, r#"[{"maxTokens":64000},{"thinking":{"type":"adaptive"}},"high"]"#);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn thinking_leaves_no_choice_of_tokens() {
         ..Sampling::default()
     };
     let (json, dropped) = said(&conversation, OLD);
-    assert!(json.starts_with("[{},"), "{json}");
+    assert!(json.starts_with(r#"[{"maxTokens":64000},"#), "{json}");
     assert_eq!(dropped, [Field::Temperature, Field::TopK, Field::TopP]);
 }
 
@@ -75,7 +75,7 @@ fn claudes_own_numbers_travel_beside_the_base_set() {
     let sampling = Sampling { temperature: Some(0.5), top_k: Some(5), ..Sampling::default() };
     let conversation = Conversation { sampling, ..asked(Effort::None) };
     let (json, dropped) = said(&conversation, "anthropic.claude-3-haiku-20240307-v1:0");
-    assert_eq!(json, r#"[{"temperature":0.5},{"top_k":5},null]"#);
+    assert_eq!(json, r#"[{"maxTokens":4096,"temperature":0.5},{"top_k":5},null]"#);
     assert!(dropped.is_empty());
 }
 

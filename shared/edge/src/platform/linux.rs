@@ -1,4 +1,4 @@
-//! `TCP_NODELAY` on the connection to Lambda's Runtime API.
+//! `TCP_NODELAY` on the connection to Lambda's Runtime API, on Linux.
 //!
 //! The runtime's HTTP client leaves Nagle's algorithm on, and offers no way to change it. The second
 //! small write of a streamed answer then waits about 40 ms for the other side's acknowledgement, which
@@ -21,13 +21,13 @@ pub(crate) struct Nodelay {
 }
 
 impl Nodelay {
-    /// For the Runtime API at `host:port`.
+    /// A switch for the connections to the Runtime API at `host:port`.
     pub(crate) fn new(runtime_api: Option<&str>) -> Self {
         let address = runtime_api.and_then(|it| it.to_socket_addrs().ok()?.next());
         Self { address, known: Mutex::default() }
     }
 
-    /// Switches the delay off. Cheap once it is: one look at the descriptor that is known.
+    /// Switches the delay off. Once that is done, it costs one look at the known descriptor.
     pub(crate) fn apply(&self) {
         let Some(address) = self.address else { return };
         let Ok(mut known) = self.known.lock() else { return };

@@ -125,3 +125,17 @@ async fn nothing_that_a_client_sends_changes_the_providers_address() {
     assert_eq!(ask_with(&gateway, &question, &headers).await.status, 200);
     assert_eq!((first.seen().len(), second.seen().len()), (1, 0));
 }
+
+#[tokio::test]
+async fn a_name_has_at_most_256_characters() {
+    let (first, second) = two().await;
+    let gateway = before_both(&first, &second, BOTH).await;
+    let long = "m".repeat(9_000_000);
+    let (status, error) = refused(ask(&gateway, &hello(&long)).await).await;
+    assert_eq!((status, &error["param"]), (400, &json!("model")));
+    assert!(error["message"].as_str().unwrap().len() < 1_000);
+    let most = hello(&format!("first/{}", "m".repeat(250)));
+    assert_eq!(ask(&gateway, &most).await.status, 200);
+    let log = gateway.logged("invalid_request").await;
+    assert!(log.len() < 20_000, "{}", log.len());
+}

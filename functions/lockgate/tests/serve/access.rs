@@ -1,4 +1,4 @@
-//! Who gets in, and where to: keys, paths, methods, and what is open.
+//! Access: keys, paths, methods, and what is open.
 
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
@@ -8,7 +8,7 @@ use crate::support::{KEY, before, hello, nobody, provider, refused, send, serve,
 const CHAT: [&str; 3] =
     ["/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"];
 
-async fn knock(gateway: &Lockgate, path: &str, headers: &[(&str, &str)]) -> u16 {
+async fn call(gateway: &Lockgate, path: &str, headers: &[(&str, &str)]) -> u16 {
     let answer = send(gateway, "POST", path, headers, hello("first/m").to_string()).await;
     answer.status.as_u16()
 }
@@ -31,7 +31,7 @@ async fn every_path_takes_a_key_in_every_header() {
             ("x-api-key", KEY),
             ("x-goog-api-key", KEY),
         ] {
-            assert_eq!(knock(&gateway, path, &[header]).await, 200, "{path} {header:?}");
+            assert_eq!(call(&gateway, path, &[header]).await, 200, "{path} {header:?}");
         }
     }
 }
@@ -41,7 +41,7 @@ async fn one_right_key_among_wrong_ones_is_enough() {
     let first = provider().await;
     let gateway = before(&first, "").await;
     let headers = [("authorization", "Bearer not-needed"), ("x-api-key", KEY)];
-    assert_eq!(knock(&gateway, CHAT[0], &headers).await, 200);
+    assert_eq!(call(&gateway, CHAT[0], &headers).await, 200);
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn nobody_gets_in_without_the_key() {
             &[("x-api-key", "GATEWAY-KEY")],
             &[("x-goog-api-key", "wrong")],
         ] {
-            assert_eq!(knock(&gateway, path, headers).await, 401, "{path} {headers:?}");
+            assert_eq!(call(&gateway, path, headers).await, 401, "{path} {headers:?}");
         }
     }
 }
@@ -71,7 +71,7 @@ async fn nobody_gets_in_without_the_key() {
 #[tokio::test]
 async fn a_key_in_the_query_opens_no_chat() {
     let gateway = alone("").await;
-    assert_eq!(knock(&gateway, &format!("{}?key={KEY}", CHAT[0]), &[]).await, 401);
+    assert_eq!(call(&gateway, &format!("{}?key={KEY}", CHAT[0]), &[]).await, 401);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_gateway_without_a_key_is_closed() {
     let gateway = serve(&without).await;
     assert!(gateway.logged("no `api_key`").await.contains("refused"));
     for key in ["", "Bearer ", "Bearer null"] {
-        assert_eq!(knock(&gateway, CHAT[0], &[("authorization", key)]).await, 401);
+        assert_eq!(call(&gateway, CHAT[0], &[("authorization", key)]).await, 401);
     }
     assert!(first.seen().is_empty());
 }
@@ -122,6 +122,48 @@ async fn an_unknown_path_is_404() {
         let (status, error) = refused(answer).await;
         assert_eq!((status, &error["code"]), (404, &json!("invalid_request")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_path_has_many_spellings() {
+    let first = provider().await;
+    let gateway = before(&first, "").await;
+    for path in [
+        "/v1//chat/completions",
+        "//v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/v1/chat/completions",
+        "/openai/chat/completions",
+    ] {
+        assert_eq!(call(&gateway, path, &[("x-api-key", KEY)]).await, 200, "{path}");
+    }
+    for path in ["/models", "/v1/models/", "//v1//models"] {
+        let answer = send(&gateway, "GET", path, &[("x-api-key", KEY)], "").await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_keys_has_to_wait() {
+    let first = provider().await;
+    let gateway = before(&first, "").await;
+    assert_eq!(call(&gateway, CHAT[0], &[("x-api-key", KEY)]).await, 200);
+    let mut throttled = None;
+    for nth in 0..200 {
+        let key = format!("guess-{nth}");
+        let answer = send(&gateway, "POST", CHAT[0], &[("x-api-key", &key)], "{}").await;
+        if answer.status != 401 {
+            throttled = Some((answer.status.as_u16(), answer.header("retry-after").to_owned()));
+            break;
+        }
+    }
+    assert_eq!(throttled, Some((429, "1".to_owned())));
+    // A key that was right from there before still is.
+    assert_eq!(call(&gateway, CHAT[0], &[("x-api-key", KEY)]).await, 200);
+    let log = gateway.logged("a wrong API key was sent").await;
+    assert!(log.contains("address=127.0.0.1"), "{log}");
+    assert!(log.matches("a wrong API key").count() < 30, "{log}");
+    assert!(!log.contains("guess-"), "{log}");
 }
 
 #[tokio::test]
@@ -144,7 +186,7 @@ async fn an_unknown_query_is_no_error() {
     let first = provider().await;
     let gateway = before(&first, "").await;
     let path = "/v1/chat/completions?beta=true&api-version=7&x";
-    assert_eq!(knock(&gateway, path, &[("x-api-key", KEY)]).await, 200);
+    assert_eq!(call(&gateway, path, &[("x-api-key", KEY)]).await, 200);
     assert_eq!(first.seen()[0].target, "/v1/chat/completions");
 }
 
@@ -153,7 +195,7 @@ async fn unknown_headers_are_no_error() {
     let first = provider().await;
     let gateway = before(&first, "").await;
     let headers = [("x-api-key", KEY), ("anthropic-beta", "a,b"), ("openai-organization", "o")];
-    assert_eq!(knock(&gateway, CHAT[0], &headers).await, 200);
+    assert_eq!(call(&gateway, CHAT[0], &headers).await, 200);
 }
 
 #[tokio::test]

@@ -46,6 +46,22 @@ async fn who_leaves_a_stream_cancels_the_providers_call() {
 }
 
 #[tokio::test]
+async fn a_stream_that_its_client_leaves_is_logged_with_usage_and_cost() {
+    let first = Fake::start().await;
+    let text = "Once upon a time";
+    first.answers([Answer::stream([openai::role(), openai::chunk(text), Step::Hang])]);
+    let prices = "prices: [{ provider: first, model: m, input: 0, output: 1000000 }]";
+    let gateway = before(&first, prices).await;
+    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
+    answer.until("Once").await.unwrap();
+    drop(answer);
+    let log = gateway.logged("outcome=\"canceled\"").await;
+    for field in ["tokens_output=4", "tokens_estimated=true", "cost_usd=\"4.000000\""] {
+        assert!(log.contains(field), "{field}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn who_left_is_not_replaced_by_a_call_to_the_next_provider() {
     let (first, second) = (Fake::start().await, provider().await);
     first.answers([Answer::hang()]);
@@ -123,6 +139,69 @@ async fn a_server_with_nothing_to_do_stops_at_once() {
     gateway.terminate().unwrap();
     assert!(gateway.ended().await.0.success());
     drop(idle);
+}
+
+#[tokio::test]
+async fn a_stream_that_outlasts_the_drain_ends_with_an_error_of_its_format() {
+    let first = Fake::start().await;
+    first.answers([Answer::stream([openai::chunk("Once"), Step::Hang])]);
+    let gateway = before(&first, "server: { drain_timeout: 200ms }").await;
+    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
+    answer.until("Once").await.unwrap();
+    gateway.terminate().unwrap();
+    let rest = answer.text().await.unwrap();
+    assert!(rest.contains("\"code\":\"unavailable\""), "{rest}");
+    assert!(rest.contains("The gateway is stopping"), "{rest}");
+    assert!(!rest.contains("[DONE]"), "{rest}");
+    let (status, log) = gateway.ended().await;
+    assert!(status.success(), "{log}");
+    assert!(log.contains("outcome=\"unavailable\""), "{log}");
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_the_drain_is_refused() {
+    let first = Fake::start().await;
+    first.answers([Answer::hang()]);
+    let gateway = before(&first, "server: { drain_timeout: 200ms }").await;
+    let url = format!("{}/v1/chat/completions", gateway.url());
+    let call = tokio::spawn(async move { client::post_json(&url, KEY, &hello("first/m")).await });
+    first.asked(1).await;
+    gateway.terminate().unwrap();
+    assert_eq!(call.await.unwrap().unwrap().status, 503);
+    assert!(gateway.ended().await.0.success());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_server_at_once() {
+    let first = Fake::start().await;
+    first.answers([Answer::hang()]);
+    let gateway = before(&first, "server: { drain_timeout: 1h }").await;
+    let url = format!("{}/v1/chat/completions", gateway.url());
+    let call = tokio::spawn(async move { client::post_json(&url, KEY, &hello("first/m")).await });
+    first.asked(1).await;
+    gateway.terminate().unwrap();
+    until_closed(&gateway).await;
+    gateway.terminate().unwrap();
+    let (_, log) = gateway.ended().await;
+    assert!(log.contains("second signal"), "{log}");
+    assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_connection_without_a_call_does_not_hold_the_exit() {
+    let first = provider().await;
+    let rest = "server: { drain_timeout: 1h, head_timeout: 1h, keep_alive_timeout: 1h }";
+    let gateway = before(&first, rest).await;
+    let address = gateway.url().trim_start_matches("http://").to_owned();
+    let mut sockets = vec![];
+    for bytes in ["GET /health HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""] {
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        std::io::Write::write_all(&mut socket, bytes.as_bytes()).unwrap();
+        sockets.push(socket);
+    }
+    assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
+    gateway.terminate().unwrap();
+    assert!(gateway.ended().await.0.success());
 }
 
 /// Waits until nobody new is let in.

@@ -1,0 +1,62 @@
+//! Which pages in browsers may call the gateway.
+
+use super::{
+    node::Node,
+    reader::{Keys, Reader},
+};
+
+const CORS: Keys = Keys { of: "cors", known: &["origins"], later: &[] };
+
+/// Which pages in browsers may call the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cors {
+    /// The origins of pages, such as `https://app.example.com`, or `*` for all; none when empty.
+    /// Pages of the machine itself (`http://localhost:3000`) when absent.
+    pub origins: Option<Vec<String>>,
+}
+
+/// Reads which pages may call.
+pub(super) fn cors(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cors> {
+    let fields = reader.fields(node, &CORS)?;
+    if fields.get("origins").is_none() {
+        return Some(Cors::default());
+    }
+    let origins = reader.list(fields, "origins", |reader, node| {
+        Some(reader.checked_text(node, origin).trim_end_matches('/').to_ascii_lowercase())
+    });
+    Some(Cors { origins: Some(origins) })
+}
+
+/// Whether this is the origin of a page (RFC 6454): a scheme and a host, perhaps a port.
+fn origin(text: &str) -> Result<(), &'static str> {
+    if text == "*" {
+        return Ok(());
+    }
+    let Some((scheme, host)) = text.split_once("://") else {
+        return Err("is no origin: write it as browsers do, such as https://app.example.com");
+    };
+    if scheme.is_empty() || host.trim_end_matches('/').is_empty() {
+        return Err("is no origin: write it as browsers do, such as https://app.example.com");
+    }
+    if host.trim_end_matches('/').contains(['/', '?', '#', '@', '*', ' ']) {
+        return Err("is more than an origin: give the scheme, the host and perhaps the port");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for text in ["*", "https://app.example.com", "http://localhost:3000", "app://obsidian.md/"]
+        {
+            assert_eq!(origin(text), Ok(()), "{text}");
+        }
+        for text in ["app.example.com", "https://", "https://a/b", "https://*.example.com", "null"]
+        {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
+}

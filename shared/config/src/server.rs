@@ -1,0 +1,96 @@
+//! Bounds of the server: connections, times and memory. Lambda has bounds of its own.
+
+use std::time::Duration;
+
+use super::{
+    node::Node,
+    reader::{Keys, Reader},
+};
+
+const SERVER: Keys = Keys {
+    of: "server",
+    known: &[
+        "max_connections",
+        "max_connections_per_address",
+        "max_memory_bytes",
+        "max_body_bytes",
+        "head_timeout",
+        "body_timeout",
+        "write_timeout",
+        "keep_alive_timeout",
+        "drain_timeout",
+    ],
+    later: &[],
+};
+/// How many bytes a body or all bodies together may be allowed to have.
+const MAX_BYTES: u64 = 1 << 40;
+
+/// The bounds within which the server serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// How many connections may be open in all.
+    pub max_connections: u32,
+    /// How many connections one address may have open.
+    pub max_connections_per_address: u32,
+    /// How many bytes all bodies and buffers in flight may take together.
+    pub max_memory_bytes: u64,
+    /// How large the body of one request may be, in bytes, compressed or not.
+    pub max_body_bytes: u64,
+    /// Time for a first byte, and for the head of a request.
+    pub head_timeout: Duration,
+    /// Silence allowed within the body of a request.
+    pub body_timeout: Duration,
+    /// Time for which a client may take nothing of its response.
+    pub write_timeout: Duration,
+    /// Time for which a connection without a call is kept.
+    pub keep_alive_timeout: Duration,
+    /// Time that calls have to end once the server was asked to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_connections_per_address: 1024,
+            max_memory_bytes: 256 * 1024 * 1024,
+            max_body_bytes: 10 * 1024 * 1024,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            keep_alive_timeout: Duration::from_secs(75),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Reads the bounds of the server.
+pub(super) fn server(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ServerLimits> {
+    let fields = reader.fields(node, &SERVER)?;
+    let defaults = ServerLimits::default();
+    let count = |reader: &mut Reader<'_>, key: &str, default| {
+        reader.optional(fields, key, |it, node| it.small(node, 1..=1_000_000)).unwrap_or(default)
+    };
+    let max_connections = count(reader, "max_connections", defaults.max_connections);
+    let max_connections_per_address =
+        count(reader, "max_connections_per_address", defaults.max_connections_per_address);
+    let bytes = |reader: &mut Reader<'_>, key: &str, default| {
+        reader.optional(fields, key, |it, node| it.whole(node, 1..=MAX_BYTES)).unwrap_or(default)
+    };
+    let max_memory_bytes = bytes(reader, "max_memory_bytes", defaults.max_memory_bytes);
+    let max_body_bytes = bytes(reader, "max_body_bytes", defaults.max_body_bytes);
+    let time = |reader: &mut Reader<'_>, key: &str, default| {
+        reader.optional(fields, key, Reader::time_limit).unwrap_or(default)
+    };
+    Some(ServerLimits {
+        max_connections,
+        max_connections_per_address,
+        max_memory_bytes,
+        max_body_bytes,
+        head_timeout: time(reader, "head_timeout", defaults.head_timeout),
+        body_timeout: time(reader, "body_timeout", defaults.body_timeout),
+        write_timeout: time(reader, "write_timeout", defaults.write_timeout),
+        keep_alive_timeout: time(reader, "keep_alive_timeout", defaults.keep_alive_timeout),
+        drain_timeout: time(reader, "drain_timeout", defaults.drain_timeout),
+    })
+}

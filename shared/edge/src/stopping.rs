@@ -1,0 +1,55 @@
+//! How a server stops: calls go on for a while, then each ends with an error of its format.
+
+use canonical::{Error, ErrorKind};
+use tokio::sync::watch;
+
+/// How far a server is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It serves.
+    Serving,
+    /// It takes no new calls, and those in progress go on.
+    Draining,
+    /// Calls in progress are ended.
+    Ending,
+}
+
+/// What moves a server from one phase to the next.
+#[derive(Debug)]
+pub(crate) struct Stopper(watch::Sender<Phase>);
+
+/// What follows the phases of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopping(watch::Receiver<Phase>);
+
+impl Stopper {
+    /// A server that begins to serve.
+    pub(crate) fn new() -> (Self, Stopping) {
+        let (sender, receiver) = watch::channel(Phase::Serving);
+        (Self(sender), Stopping(receiver))
+    }
+
+    /// Enters a phase.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.0.send_replace(phase);
+    }
+}
+
+impl Stopping {
+    /// A process that another ends, such as a function in Lambda.
+    pub(crate) fn never() -> Self {
+        Stopper::new().1
+    }
+
+    /// Waits until a phase is reached; for ever where nobody enters it.
+    pub(crate) async fn reached(mut self, phase: Phase) {
+        if self.0.wait_for(|current| phase <= *current).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The error of a call that is ended because the server stops.
+pub(crate) fn stopping_error() -> Error {
+    Error::new(ErrorKind::Unavailable, "The gateway is stopping; try again.")
+}
