@@ -230,7 +230,9 @@ fn json(reader: &mut Reader<'_>, field: &str, node: &Node<'_>) -> Option<Json> {
                 return serde_json::from_str(&scalar.text).ok().map(Json::Number).or_else(text);
             }
             match &*scalar.text {
-                "true" | "false" if FLAGS.contains(&field) => Some(Json::from(scalar.text == "true")),
+                "true" | "false" if FLAGS.contains(&field) => {
+                    Some(Json::from(scalar.text == "true"))
+                }
                 _ => text(),
             }
         }

@@ -132,7 +132,9 @@ tenants:
 
 #[test]
 fn a_short_key_is_warned_of() {
-    let config = declared("api_key: short\ntenants: [{name: a, api_key: tiny}, {name: b, api_key: long-enough-for-all-of-us}]");
+    let config = declared(
+        "api_key: short\ntenants: [{name: a, api_key: tiny}, {name: b, api_key: long-enough-for-all-of-us}]",
+    );
     let warnings = config.warnings();
     assert_eq!(warnings.len(), 2);
     assert!(warnings[0].starts_with("api_key has 5 characters and can be guessed"));
