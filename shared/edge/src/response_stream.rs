@@ -10,9 +10,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::Framing;
-use formats::{Inbound, StreamEncoder};
+use canonical::{
+    CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
+    StreamEvent,
+};
+use formats::{Framing, Inbound, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -40,6 +42,14 @@ pub(crate) struct ClientWriter {
     pub(crate) _buffers: Reservation,
 }
 
+impl ClientWriter {
+    /// A whole response. Some formats repeat the request in it, which the writer knows.
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        let repeating = self.writer.encode_whole(response, summary);
+        repeating.unwrap_or_else(|| self.format.encode(response, summary))
+    }
+}
+
 /// A reply that is still being made.
 type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 
@@ -52,11 +62,11 @@ pub(crate) async fn respond(
     let settings = app.keep_alive;
     let framing = client.framing;
     let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
-        return Ok(encode(app.gateway.answer(call).await?, client, &app));
+        return Ok(encode(app.gateway.respond(call).await?, client, &app));
     };
 
     let gateway = app.clone();
-    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.answer(call).await });
+    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.respond(call).await });
     match tokio::time::timeout(silence, &mut pending).await {
         Ok(reply) => Ok(encode(reply?, client, &app)),
         Err(_) => {
@@ -76,7 +86,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
     response::add_headers(&reply, client.format, &mut headers);
     let mut response = match reply.body {
         GatewayReplyBody::Whole(response, summary) => {
-            response::json(StatusCode::OK, client.format.encode(&response, &summary))
+            response::json(StatusCode::OK, client.encode(&response, &summary))
         }
         GatewayReplyBody::Stream(events) => {
             let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
@@ -224,7 +234,7 @@ impl ResponseStream {
         match outcome.map(|it| it.body) {
             Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
             Ok(GatewayReplyBody::Whole(response, summary)) => {
-                self.out.extend_from_slice(&self.client.format.encode(&response, &summary));
+                self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }
             Err(error) => self.fail(&error),

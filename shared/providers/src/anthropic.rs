@@ -6,7 +6,10 @@
 //! is overloaded.
 
 use canonical::Task;
-use formats::anthropic::messages::{Anthropic, AnthropicCount};
+use formats::{
+    StreamEnd,
+    anthropic::messages::{Anthropic, AnthropicCount},
+};
 
 use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
@@ -31,5 +34,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     auth: Auth::Header("x-api-key"),
     headers: &[("anthropic-version", "2023-06-01")],
+    stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };

@@ -6,7 +6,7 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
-use formats::{ChatCompatibility, MaxTokensName};
+use formats::{ChatCompatibility, MaxTokensName, StreamEnd};
 
 use crate::{
     Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES,
@@ -35,5 +35,6 @@ pub(crate) const PROVIDER: Provider = Provider {
         reasoning_content: false,
         ..OPENAI_ITSELF
     },
+    stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };

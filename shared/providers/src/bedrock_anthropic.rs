@@ -4,7 +4,7 @@
 //! host and the same ways to prove oneself as Converse, under `/anthropic`. It counts no tokens.
 
 use canonical::Task;
-use formats::anthropic::messages::Anthropic;
+use formats::{StreamEnd, anthropic::messages::Anthropic};
 
 use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
@@ -22,5 +22,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     auth: Auth::SigV4("bedrock"),
     key: Key::Optional,
     headers: &[("anthropic-version", "2023-06-01")],
+    stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };

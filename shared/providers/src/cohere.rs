@@ -4,14 +4,13 @@
 //! 2026-11. It refuses `stream_options`; errors are `{"message": ...}`. Neither page says that
 //! `[DONE]` is sent.
 
-use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cohere",
     base_url: "https://api.cohere.ai/compatibility/v1",
     version: "/compatibility/v1",
     stream_usage: StreamUsage::Always,
-    stream_end: StreamEnd::FinishReason,
     compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
 };

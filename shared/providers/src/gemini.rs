@@ -12,7 +12,7 @@ use formats::{
     google::generate_content::{Gemini, GeminiCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamEnd, StreamUsage};
+use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
@@ -43,6 +43,5 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     auth: Auth::Header("x-goog-api-key"),
     stream_usage: StreamUsage::Always,
-    stream_end: StreamEnd::FinishReason,
     ..OPENAI_COMPATIBLE
 };

@@ -6,11 +6,14 @@
 //! `ResponsesModel` beside `ChatModel` in the `openai` Python package 3.54, and for the pro models
 //! langchain-ai/langchain pull request 35594.
 
+use formats::StreamEnd;
+
 use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES};
 
 pub(crate) const PROVIDER: Provider = Provider {
     apis: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
     compatibility: OPENAI_ITSELF,
+    stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };
 

@@ -5,14 +5,13 @@
 //! every chunk carries the usage so far, most models never send `[DONE]`, and a wrong key is
 //! answered in HTML. Its embeddings are numbers of 8 bits, in an encoding of its own.
 
-use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamEnd, StreamUsage};
+use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "perplexity",
     base_url: "https://api.perplexity.ai",
     version: "",
     stream_usage: StreamUsage::Always,
-    stream_end: StreamEnd::FinishReason,
     apis: &[CHAT],
     compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE

@@ -84,7 +84,8 @@ fn quotes(message: &str, texts: &[&str]) -> Vec<Range<usize>> {
     let mut found: HashSet<&[u8]> = HashSet::new();
     for window in texts.iter().flat_map(|text| text.as_bytes().windows(QUOTE_BYTES)) {
         // Most windows of a long text end here, for the price of a short key.
-        if first_four(window).is_some_and(|start| starts.contains(&start)) && windows.contains(window)
+        if first_four(window).is_some_and(|start| starts.contains(&start))
+            && windows.contains(window)
         {
             found.insert(window);
         }
@@ -137,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_quoted_prompt_is_taken_out() {
-        let told = message("My secret plan is to…", "Invalid content: 'My secret plan is to…' (400)");
+        let told =
+            message("My secret plan is to…", "Invalid content: 'My secret plan is to…' (400)");
         assert_eq!(told, "Invalid content: '[from the request]' (400)");
         let cut = message("It begins here: one two three four", "bad: 'one two three f…' at 5");
         assert_eq!(cut, "bad: '[from the request]…' at 5");

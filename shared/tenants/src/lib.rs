@@ -57,6 +57,7 @@ pub use repository::{Enabled, Listed, RepositoryError, RepositoryResult, Tenants
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
 pub use seal::{SEALING_KEY_BYTES, SealingKey};
 pub use settlement::{Adjustment, Extra, Settlement, Usage};
+pub use tenant_json::UNSUPPORTED_FIELDS;
 pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,

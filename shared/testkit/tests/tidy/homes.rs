@@ -34,7 +34,6 @@ const HOMES: &[(&str, &str)] = &[
     ("mimalloc", "edge"),
     ("percent-encoding", "edge"),
     ("reqwest", "providers"),
-    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("rustls", "providers"),
@@ -86,6 +85,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["providers", "edge"],
         "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
+    ("ring", &["tenants", "routing"], "hashes of keys, where keys are looked up or named"),
     (
         "serde",
         &[
@@ -96,7 +96,6 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "formats",
             "model-catalog",
             "routing",
-            "telemetry",
             "edge",
         ],
         "derives only: what is written where is each crate's own",
@@ -109,8 +108,6 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "config",
             "formats",
             "model-catalog",
-            "routing",
-            "telemetry",
             "providers",
             "gateway",
             "edge",

@@ -3,7 +3,7 @@
 //!
 //! A chunk that is right keeps its bytes.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use canonical::Result;
 use serde_json::value::RawValue;
@@ -103,12 +103,16 @@ impl ChunkNormalizer {
         if normalized.is_none() && has_index && has_delta && !has_empty_reason {
             return Ok(None);
         }
-        let missing_delta = delta.filter(|_| !has_delta).map(|it| it.get().to_owned());
-        edited(json.get(), |edits| {
+        let choice = if has_delta {
+            Cow::Borrowed(json.get())
+        } else {
+            Cow::Owned(with_delta(json.get(), delta.map_or("{}", RawValue::get)))
+        };
+        edited(&choice, |edits| {
             if !has_index {
                 edits.set("index", "0");
             }
-            if let Some(delta) = normalized.or(missing_delta) {
+            if let Some(delta) = normalized {
                 edits.set("delta", delta);
             }
             if has_empty_reason {
@@ -117,6 +121,13 @@ impl ChunkNormalizer {
         })
         .map(Some)
     }
+}
+
+/// A choice with a delta as its first member.
+fn with_delta(choice: &str, delta: &str) -> String {
+    let members = choice.trim_start_matches('{').trim_start();
+    let comma = if members.starts_with('}') { "" } else { "," };
+    format!("{{\"delta\":{delta}{comma}{members}")
 }
 
 impl ChoiceNormalizer {
@@ -306,7 +317,7 @@ mod tests {
             r#"{"choices":[{"index":0,"finish_reason":null,"content_filter_results":{}}]}"#;
         assert_eq!(
             normalize(&mut normalizer, filter).unwrap(),
-            r#"{"choices":[{"index":0,"finish_reason":null,"content_filter_results":{},"delta":{}}]}"#
+            r#"{"choices":[{"delta":{},"index":0,"finish_reason":null,"content_filter_results":{}}]}"#
         );
         let odd = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#;
         assert_eq!(
