@@ -57,11 +57,6 @@ impl Gateway {
         CallRecorder::new(record, clock.started, self.records.clone())
     }
 
-    /// The configuration in force, for what is decided before the client is known.
-    pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
-        self.configuration.current(clock).await
-    }
-
     /// Authenticates a client by the keys that its request carries, and gives the configuration under
     /// which the call is made.
     pub async fn admit(&self, keys: &[&str], clock: Clock) -> Result<Admitted> {

@@ -170,7 +170,10 @@ fn a_second_reader_of_the_world_is_found() {
 #[test]
 fn a_use_of_one_system_elsewhere_is_found() {
     let uses = |path, text| bound_to_one_system(&file(path, text));
-    complains(&uses("shared/edge/src/server.rs", "use tokio::signal::unix::signal;"), "signal::unix");
+    complains(
+        &uses("shared/edge/src/server.rs", "use tokio::signal::unix::signal;"),
+        "signal::unix",
+    );
     complains(&uses("functions/lockgate/src/a.rs", "rustix::process::getpid()"), "rustix::");
     assert!(uses("shared/edge/src/platform/unix.rs", "use rustix::process;").is_empty());
 }
