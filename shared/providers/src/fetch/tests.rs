@@ -245,7 +245,7 @@ async fn the_bytes_tell_the_type_of_an_image() {
 }
 
 #[tokio::test]
-async fn an_address_is_asked_once_in_a_call() {
+async fn a_url_is_fetched_once_in_a_call() {
     let world = world(&[PUBLIC]).await;
     let twice = || vec![image("https://a.test/p"), image("https://a.test/p")];
     world.ask(twice()).await.unwrap();
@@ -278,7 +278,7 @@ async fn a_host_that_is_not_allowed_is_never_called() {
 }
 
 #[tokio::test]
-async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_asked() {
+async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_fetched() {
     let world = world(&[PUBLIC]).await;
     let parts = vec![image("https://a.test/"), image("https://other.test/")];
     assert!(world.ask(parts).await.is_err());
@@ -547,7 +547,7 @@ async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
 }
 
 #[tokio::test]
-async fn a_provider_is_not_asked_when_nothing_is_fetched() {
+async fn a_provider_is_not_called_when_nothing_is_fetched() {
     let mut world = world(&[PUBLIC]).await;
     world.fetch.hosts.clear();
     let (first, second) = (Fake::start().await, Fake::start().await);
