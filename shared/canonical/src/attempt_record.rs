@@ -1,33 +1,33 @@
-//! The trail that a call leaves: whom it tried, and what came of it.
+//! The attempts of a call, as clients and logs show them.
 
-/// One try of one candidate.
+/// One request to one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
     pub model: String,
-    /// What came of it.
+    /// How the attempt ended.
     pub outcome: Outcome,
     /// The provider's HTTP status, when it gave one.
     pub status: Option<u16>,
-    /// From asking to knowing, in milliseconds.
+    /// The time from sending the request to the outcome, in milliseconds.
     pub duration_ms: u64,
-    /// What went wrong, in a sentence that a client may read.
+    /// The error, in a sentence that a client may read.
     pub message: Option<String>,
 }
 
-/// What came of one try.
+/// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It answered, or is answering.
+    /// The provider responded, or is responding.
     Success,
-    /// It failed, and why: the word that `code` has for it.
+    /// The attempt failed, with the error code of the cause.
     Failed(&'static str),
 }
 
 impl Outcome {
-    /// The word for it on the wire and in logs.
+    /// The outcome's name on the wire and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",

@@ -10,6 +10,7 @@ pub(crate) mod estimate;
 pub(crate) mod fingerprint;
 pub(crate) mod json;
 pub(crate) mod lost_reasoning;
+pub(crate) mod model_name;
 pub(crate) mod redact;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;

@@ -31,6 +31,8 @@ const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct ResponseContext<'a> {
     /// The name of the provider in the configuration.
     pub(crate) provider: &'a str,
+    /// The provider's name for the model.
+    pub(crate) model: &'a str,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) format: &'a dyn Outbound,
     pub(crate) request: &'a GatewayRequest,
@@ -82,6 +84,7 @@ async fn decode_stream(
 
     let decoder = context.format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
+    let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
     events.push_bytes(first);
     events.await_first_event().await?;

@@ -173,6 +173,7 @@ impl Upstream {
         let (head, body) = answer.into_parts();
         let context = ResponseContext {
             provider: &target.provider,
+            model: &target.model,
             endpoint,
             format,
             request,
