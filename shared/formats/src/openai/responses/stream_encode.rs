@@ -89,7 +89,7 @@ impl EventEncoder {
         match delta {
             Delta::Text(text) if !text.is_empty() => self.add_text(&text, TextKind::Text, out),
             Delta::Refusal(text) if !text.is_empty() => {
-                self.add_text(&text, TextKind::Refusal, out)
+                self.add_text(&text, TextKind::Refusal, out);
             }
             Delta::Reasoning(text) if !text.is_empty() => self.add_reasoning(&text, out),
             Delta::Signature(signature) => self.add_signature(&signature, out),
