@@ -74,10 +74,10 @@ fn fitted(
     let mut messages = Cow::Borrowed(messages);
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
-    let thoughts = ReasoningReplay::of(target);
-    let refused = thoughts == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
+    let replay = ReasoningReplay::of(target);
+    let refused = replay == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
     if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
-        let (fewer, lost) = reasoning::without_foreign(&messages, thoughts)?;
+        let (fewer, lost) = reasoning::without_foreign(&messages, replay)?;
         if lost {
             dropped.push(Field::ReasoningText);
         }
@@ -99,7 +99,7 @@ fn fitted(
 /// False when there is none of either.
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
-    let format: Asked<'_> =
+    let format: RequestedFormat<'_> =
         json::parsed_text(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
         return Ok(edits.remove("response_format"));
@@ -119,13 +119,13 @@ fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
 
 /// The form that is asked for.
 #[derive(Deserialize)]
-struct Asked<'a> {
+struct RequestedFormat<'a> {
     #[serde(borrow)]
-    json_schema: Option<AskedSchema<'a>>,
+    json_schema: Option<RequestedSchema<'a>>,
 }
 
 #[derive(Deserialize)]
-struct AskedSchema<'a> {
+struct RequestedSchema<'a> {
     #[serde(borrow)]
     schema: Option<&'a RawValue>,
 }
