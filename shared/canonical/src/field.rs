@@ -71,6 +71,10 @@ pub enum Field {
     MaxTokens,
     /// The name of the limit on output tokens, of the two that OpenAI chat has. Nothing is lost with it.
     MaxTokensName,
+    /// The usage of a stream, which the gateway asks for by itself. Nothing is lost with it.
+    StreamUsage,
+    /// System messages behind the first message, which are moved there. Nothing is lost with them.
+    LateSystem,
     /// The effort of reasoning.
     Reasoning,
     /// Whether reasoning is visible.
@@ -92,6 +96,11 @@ pub enum Field {
 }
 
 impl Field {
+    /// Whether a request means the same without the field, or with its other form.
+    pub fn is_lossless(&self) -> bool {
+        matches!(self, Self::MaxTokensName | Self::StreamUsage | Self::LateSystem)
+    }
+
     /// The name of the field in OpenAI chat, which formats without a name of their own fall back on.
     pub fn openai_chat_name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -127,6 +136,8 @@ impl Field {
             Self::Stop => "stop",
             Self::N => "n",
             Self::MaxTokensName => "max_completion_tokens",
+            Self::StreamUsage => "stream_options",
+            Self::LateSystem => "messages[].role",
             Self::MaxTokens => "max_tokens",
             Self::Reasoning => "reasoning_effort",
             Self::ReasoningVisibility => "reasoning.summary",

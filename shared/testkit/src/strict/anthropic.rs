@@ -113,7 +113,7 @@ fn read(body: &Look<'_>, betas: &str) -> Checked<Asked> {
     let most = body.need("max_tokens")?;
     most.whole()?;
     asked.number("max_tokens", Some(most.between(1.0, 1e9)?));
-    tools(body, &mut asked)?;
+    tools(body, betas, &mut asked)?;
     if let Some(system) = body.get("system") {
         let bits = messages::texts(&system, &mut asked)?;
         asked.turns.push(super::Turn { role: Role::System, bits });
@@ -205,9 +205,12 @@ fn thinking(body: &Look<'_>, asked: &mut Asked) -> Checked<bool> {
     Ok(true)
 }
 
-fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
+    let members = ["type", "name", "description", "input_schema", "cache_control", "strict"];
+    let beta = betas.contains("advanced-tool-use-").then_some("defer_loading");
+    let members: Vec<&str> = members.into_iter().chain(beta).collect();
     for tool in body.each("tools")? {
-        tool.only(&["type", "name", "description", "input_schema", "cache_control", "strict"])?;
+        tool.only(&members)?;
         if let Some(kind) = tool.get("type") {
             kind.word(&["custom"])?;
         }

@@ -216,7 +216,10 @@ fn named(item: &Look<'_>, start: &str) -> Checked<()> {
 }
 
 fn message(item: &Look<'_>, asked: &mut Asked) -> Checked<()> {
-    item.only(&["type", "role", "content", "id", "status", "phase"])?;
+    // The last is Codex's own, for what it takes to be OpenAI.
+    let members = ["type", "role", "content", "id", "status", "phase"];
+    let codex = "internal_chat_message_metadata_passthrough";
+    item.only(&[&members[..], &[codex]].concat())?;
     let role = item.need("role")?;
     let (role, kinds): (_, &[&str]) =
         match role.word(&["assistant", "system", "developer", "user"])? {

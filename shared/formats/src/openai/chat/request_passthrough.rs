@@ -11,11 +11,12 @@ use serde_json::{json, value::RawValue};
 use super::{
     quirks::mistral,
     reasoning::{self, ReasoningReplay},
+    system_messages,
 };
 use crate::{
     EncodeOptions, EncodedRequest, GatewayRequest, MaxTokensName, StreamUsage,
     json::{self, Edits, Object},
-    signature_tags,
+    object_schema, signature_tags,
 };
 
 /// The role that OpenAI's newer models have for what was `system` before.
@@ -30,7 +31,11 @@ pub(super) fn passthrough(
     let mut dropped = vec![];
     edits.set("model", json::quoted(target.model));
     match target.stream_usage {
-        StreamUsage::OnRequest if request.stream && !request.wants_usage => {
+        StreamUsage::OnRequest
+            if request.stream
+                && !request.wants_usage
+                && !target.drop_fields.contains(&Field::StreamUsage) =>
+        {
             edits.set("stream_options", with_usage(request)?);
         }
         StreamUsage::OnRequest => {}
@@ -45,14 +50,19 @@ pub(super) fn passthrough(
     {
         edits.set("messages", messages);
     }
+    if let Some(tools) = edits.value("tools")
+        && let Some(tools) = object_schema::tools_with_properties(tools, Some("function"))?
+    {
+        edits.set("tools", tools);
+    }
     if !target.drop_fields.contains(&Field::MaxTokens) {
         let refused = target.drop_fields.contains(&Field::MaxTokensName);
         rename_limit(&mut edits, target.compatibility.max_tokens_name, refused);
     }
     for field in target.drop_fields {
         let is_lost = match field {
-            // It was renamed above.
-            Field::MaxTokensName => false,
+            // Both were mended above.
+            Field::MaxTokensName | Field::LateSystem => false,
             Field::MaxTokens => edits.remove("max_tokens") | edits.remove("max_completion_tokens"),
             Field::ResponseSchema => move_schema_into_prompt(&mut edits)?,
             field => edits.remove(&field.openai_chat_name()),
@@ -85,6 +95,9 @@ fn fitted(
     }
     if !target.compatibility.developer_role && has(&messages, DEVELOPER) {
         messages = Cow::Owned(rewrite_messages(&messages, as_system)?);
+    }
+    if target.drop_fields.contains(&Field::LateSystem) {
+        messages = Cow::Owned(system_messages::folded(&messages)?);
     }
     if mistral::is_mistral(target.model) && has(&messages, "\"tool") {
         messages = Cow::Owned(mistral::fitted(&messages)?);

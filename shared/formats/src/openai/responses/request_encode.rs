@@ -18,7 +18,8 @@ use super::{
     output::{self, Annotation},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, alternating::no_message, bound, json, openai::chat::effort,
+    EncodeOptions, EncodedRequest, alternating::no_message, bound, json,
+    object_schema::with_properties, openai::chat::effort, strict_schema::strict_if_accepted,
 };
 
 /// The fewest tokens that may be asked for.
@@ -279,8 +280,9 @@ impl<'a> Page<'a> {
             kind: "function",
             name,
             description: description.as_deref(),
-            parameters: json::verbatim(schema.as_ref().map_or(empty, |it| &it.0))?,
-            strict: strict.unwrap_or(false),
+            parameters: with_properties(schema.as_ref().map_or(empty, |it| &it.0))?,
+            strict: strict_if_accepted(*strict, schema.as_ref().map_or(empty, |it| &it.0))
+                .unwrap_or(false),
         })
     }
 
@@ -292,7 +294,7 @@ impl<'a> Page<'a> {
                 name: schema.name.as_deref().unwrap_or("answer"),
                 description: schema.description.as_deref(),
                 schema: json::verbatim(&schema.schema.0)?,
-                strict: schema.strict,
+                strict: strict_if_accepted(schema.strict, &schema.schema.0),
             },
         })
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{content, request_encode, wire};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json, object_schema};
 
 #[derive(Serialize)]
 struct ReasoningJson<'a> {
@@ -44,6 +44,11 @@ pub(super) fn passthrough(
     let mut dropped = vec![];
     if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
         edits.set("input", input);
+    }
+    if let Some(tools) = edits.value("tools")
+        && let Some(tools) = object_schema::tools_with_properties(tools, None)?
+    {
+        edits.set("tools", tools);
     }
     for field in target.drop_fields {
         let is_gone = match field {

@@ -106,7 +106,7 @@ pub(super) struct ToolJson<'a> {
     pub(super) name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<&'a str>,
-    pub(super) parameters: &'a RawValue,
+    pub(super) parameters: Cow<'a, RawValue>,
     /// Absent would mean true here, and false everywhere else.
     pub(super) strict: bool,
 }
