@@ -16,6 +16,7 @@ pub(crate) mod lost_reasoning;
 pub(crate) mod media_type;
 pub(crate) mod object_schema;
 pub(crate) mod param_names;
+pub(crate) mod model_name;
 pub(crate) mod redact;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;

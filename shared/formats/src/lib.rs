@@ -25,6 +25,7 @@ use common::{
 
 pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
+pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
 pub use common::tool_names::ToolNames;

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::super::request_passthrough;
 use crate::{
     fingerprint::fingerprint,
-    json::{self, Edits, Object, understood},
+    json::{self, Edits, Object, parsed},
 };
 
 /// What the model is told to have said where it has not had its turn.
@@ -54,7 +54,7 @@ pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
 pub(in super::super) fn fitted(messages: &str) -> Result<String> {
     let mut before = Cow::Borrowed("");
     request_passthrough::rewrite_messages(messages, |json| {
-        let message: Object<'_> = understood(json, "messages", "a list of messages")?;
+        let message: Object<'_> = parsed(json, "messages", "a list of messages")?;
         let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
         let missing = misses_turn(&before, &role);
         before = role;
@@ -79,7 +79,7 @@ fn with_ids(message: &Object<'_>, json: &str) -> Result<String> {
 }
 
 fn calls(json: &RawValue) -> Result<String> {
-    let calls: Vec<&RawValue> = understood(json, "messages[].tool_calls", "a list of tool calls")?;
+    let calls: Vec<&RawValue> = parsed(json, "messages[].tool_calls", "a list of tool calls")?;
     let calls = calls.iter().map(|it| json::edited(it.get(), |edits| refit(edits, "id")));
     Ok(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(",")))
 }
@@ -112,13 +112,13 @@ mod tests {
     #[test]
     fn an_id_is_nine_letters_and_always_the_same() {
         assert_eq!(id("D681PevKs".into()), "D681PevKs");
-        let told = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
+        let encoded = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
             .map(|it| (it, id(it.into())));
-        for (from, to) in &told {
+        for (from, to) in &encoded {
             assert!(to.len() == 9 && to.bytes().all(|it| it.is_ascii_alphanumeric()), "{to}");
             assert_eq!(&id((*from).into()), to);
         }
-        let differing: std::collections::BTreeSet<_> = told.iter().map(|it| &it.1).collect();
-        assert_eq!(differing.len(), told.len());
+        let differing: std::collections::BTreeSet<_> = encoded.iter().map(|it| &it.1).collect();
+        assert_eq!(differing.len(), encoded.len());
     }
 }
