@@ -85,8 +85,8 @@ class Provider(Told):
     def script(self, *answers):
         self._put("/_script", json.dumps(answers))
 
-    def open(self, gate):
-        self._put(f"/_gate/{gate}", "")
+    def open(self, latch):
+        self._put(f"/_latch/{latch}", "")
 
     def seen(self):
         with urllib.request.urlopen(f"{self.url}/_seen") as answer:

@@ -9,7 +9,7 @@ import pytest
 
 import programs
 import stack
-import talk
+import conversation
 from conftest import KEY
 from wires import Said
 
@@ -33,7 +33,7 @@ def ask(request, sdk, laptop):
     def ask(model, stream, **more):
         return sdk.ask({
             "url": laptop, "key": KEY, "client": request.param, "model": model,
-            "stream": stream, "prompt": talk.HELLO, **more,
+            "stream": stream, "prompt": conversation.HELLO, **more,
         })
 
     ask.client = request.param
@@ -58,32 +58,32 @@ def test_an_answer(ask, provider, wire, stream):
         "text": "Grüße 🌍", "finish": "stop", "thoughts": [""], "calls": [[]],
         "usage": [9, 12], "warnings": [],
     }
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(ask, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.answers(said, stream), wire.answers(Said("It rains."), stream))
-    answer = ask(wire.model(), stream, weather={"schema": talk.SCHEMA, "of": talk.CITIES})
+    answer = ask(wire.model(), stream, weather={"schema": conversation.SCHEMA, "of": conversation.CITIES})
     assert (answer["text"], answer["finish"]) == ("It rains.", "stop")
-    calls = [["weather", {"city": city}] for city in talk.CITIES]
+    calls = [["weather", {"city": city}] for city in conversation.CITIES]
     assert answer["calls"] == [calls, []]
     # Its client for OpenAI's own models knows no thoughts; what proves them is on the calls' ids.
     assert answer["thoughts"] == ["" if ask.client == "chat" else "Where?", ""]
     first, second = provider.seen()
     assert list(wire.tools(first["json"])["weather"]["properties"]) == ["city"]
     told = wire.heard(second["json"])
-    talk.check_told([unwrapped(word) for word in told] if ask.client == "google" else told, wire)
+    conversation.check_told([unwrapped(word) for word in told] if ask.client == "google" else told, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_structured_answer(ask, provider, wire, stream):
-    provider.script(wire.answers(Said(talk.PLACE.model_dump_json()), stream))
-    schema = talk.Place.model_json_schema() | {"additionalProperties": False}
+    provider.script(wire.answers(Said(conversation.PLACE.model_dump_json()), stream))
+    schema = conversation.Place.model_json_schema() | {"additionalProperties": False}
     answer = ask(wire.model(), stream, schema=schema)
-    assert answer["output"] == talk.PLACE.model_dump()
-    talk.check_schema(provider, wire)
+    assert answer["output"] == conversation.PLACE.model_dump()
+    conversation.check_schema(provider, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
-import talk
+import conversation
 
 ROUTE = "dynamic/n8n"
 HELLO = [{"role": "user", "content": "Héllo 🌍?"}]
@@ -57,7 +57,7 @@ def test_a_streamed_answer(client, provider):
 
 def test_each_piece_arrives_when_it_is_sent(client, provider):
     provider.script({"stream": [
-        "role", {"text": "one"}, {"gate": "two"}, {"text": "two"}, {"finish": "stop"}, "done",
+        "role", {"text": "one"}, {"latch": "two"}, {"text": "two"}, {"finish": "stop"}, "done",
     ]})
     with ask(client, stream=True) as stream:
         pieces = (chunk.choices[0].delta.content for chunk in stream)
@@ -241,7 +241,7 @@ def test_calls_at_once_do_not_mix(client, provider):
 
 
 def test_models_are_listed_and_found(client):
-    assert [model.id for model in client.models.list()] == talk.MODELS
+    assert [model.id for model in client.models.list()] == conversation.MODELS
     assert client.models.retrieve(ROUTE).description == "First one, then the other"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("no-such-model")

@@ -6,13 +6,13 @@ import json
 import openai
 import pytest
 
-import talk
+import conversation
 import wires
 from wires import Said
 
 ANY = "dynamic/any"
-HELLO = [{"role": "user", "content": talk.HELLO}]
-FUNCTION = {"name": "weather", "parameters": talk.SCHEMA, "strict": True}
+HELLO = [{"role": "user", "content": conversation.HELLO}]
+FUNCTION = {"name": "weather", "parameters": conversation.SCHEMA, "strict": True}
 WEATHER = {"type": "function", "function": FUNCTION}
 
 
@@ -34,7 +34,7 @@ def test_an_answer(client, provider, wire, stream):
     [choice] = completion.choices
     assert (choice.message.content, choice.finish_reason) == ("Grüße 🌍", "stop")
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -50,7 +50,7 @@ def test_an_answer_without_room(client, provider, wire, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.answers(said, stream))
     more = {"tools": [WEATHER], "reasoning_effort": "low"}
     [choice] = answer(client, wire.model(), stream, **more).choices
@@ -58,13 +58,13 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     assert choice.message.reasoning_content == "Where?"
     calls = choice.message.tool_calls
     assert [(call.function.name, json.loads(call.function.arguments)) for call in calls] == [
-        ("weather", {"city": city}) for city in talk.CITIES
+        ("weather", {"city": city}) for city in conversation.CITIES
     ]
-    talk.check_tools(provider, wire)
+    conversation.check_tools(provider, wire)
 
     results = [
-        {"role": "tool", "tool_call_id": call.id, "content": talk.CITIES[city]}
-        for call, city in zip(calls, talk.CITIES)
+        {"role": "tool", "tool_call_id": call.id, "content": conversation.CITIES[city]}
+        for call, city in zip(calls, conversation.CITIES)
     ]
     # Many clients keep no more than this; the signature is on the ids then.
     bare = {"role": "assistant", "content": choice.message.content, "tool_calls": [
@@ -77,56 +77,56 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
         provider.script(wire.answers(Said("It rains."), stream))
         [last] = answer(client, wire.model(), stream, [*HELLO, message, *results], **more).choices
         assert last.message.content == "It rains."
-        talk.check_second_turn(provider, wire)
+        conversation.check_second_turn(provider, wire)
 
 
 def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE)
     for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(said))
         message = answer(client, other.model(), stream=False).choices[0].message
         provider.script(wire.whole(Said("Hi")))
         answer(client, wire.model(), False, [*HELLO, message.to_dict(), *HELLO])
-        user = ("user", talk.HELLO)
-        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        user = ("user", conversation.HELLO)
+        assert conversation.heard(provider, wire) == [user, ("assistant", "I look."), user]
         [request] = provider.seen()
-        assert talk.SIGNATURE not in request["body"]
+        assert conversation.SIGNATURE not in request["body"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_structured_answer(client, provider, wire, stream):
-    provider.script(wire.answers(Said(talk.PLACE.model_dump_json()), stream))
+    provider.script(wire.answers(Said(conversation.PLACE.model_dump_json()), stream))
     if stream:
-        completion = answer(client, wire.model(), stream, response_format=talk.Place)
+        completion = answer(client, wire.model(), stream, response_format=conversation.Place)
     else:
         completion = client.chat.completions.parse(
-            model=wire.model(), messages=HELLO, response_format=talk.Place,
+            model=wire.model(), messages=HELLO, response_format=conversation.Place,
         )
-    assert completion.choices[0].message.parsed == talk.PLACE
-    talk.check_schema(provider, wire)
+    assert completion.choices[0].message.parsed == conversation.PLACE
+    conversation.check_schema(provider, wire)
 
 
 def test_a_picture(client, provider, wire):
     provider.script(wire.whole(Said("A cat.")))
-    url = f"data:image/png;base64,{base64.b64encode(talk.PICTURE).decode()}"
+    url = f"data:image/png;base64,{base64.b64encode(conversation.PICTURE).decode()}"
     parts = [
         {"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is it?"},
     ]
     completion = answer(client, wire.model(), False, [{"role": "user", "content": parts}])
     assert completion.choices[0].message.content == "A cat."
-    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+    assert conversation.heard(provider, wire) == [("image", conversation.PICTURE), ("user", "What is it?")]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fallback_over_formats(client, provider, stream):
-    provider.script(*talk.fallback(Said("Hello!"), stream))
+    provider.script(*conversation.fallback(Said("Hello!"), stream))
     raw = client.chat.completions.with_raw_response.create(
         model=ANY, messages=HELLO, stream=stream,
     )
     said = raw.parse()
     told = (list(said)[-1] if stream else said).x_gateway
     assert [it["provider"] for it in told["attempts"]] == provider.asked()
-    talk.check_fallback(raw.headers, provider)
+    conversation.check_fallback(raw.headers, provider)
 
 
 @pytest.mark.parametrize("stream", [False, True])

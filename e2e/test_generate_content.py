@@ -8,14 +8,14 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-import talk
+import conversation
 import wires
 from conftest import KEY
 from wires import Said
 
 ANY = "dynamic/any"
 WEATHER = types.Tool(function_declarations=[
-    types.FunctionDeclaration(name="weather", parameters_json_schema=talk.SCHEMA),
+    types.FunctionDeclaration(name="weather", parameters_json_schema=conversation.SCHEMA),
 ])
 # Calls are for the test to answer.
 BY_HAND = types.AutomaticFunctionCallingConfig(disable=True)
@@ -31,11 +31,11 @@ def client(host):
         yield client
 
 
-def ask(client, model, contents=talk.HELLO, **config):
+def ask(client, model, contents=conversation.HELLO, **config):
     return client.models.generate_content(model=model, contents=contents, config=config)
 
 
-def chunks(client, model, contents=talk.HELLO, **config):
+def chunks(client, model, contents=conversation.HELLO, **config):
     return client.models.generate_content_stream(model=model, contents=contents, config=config)
 
 
@@ -59,7 +59,7 @@ def test_an_answer(client, provider, wire):
     assert (answer.text, answer.candidates[0].finish_reason) == ("Grüße 🌍", "STOP")
     usage = answer.usage_metadata
     assert (usage.prompt_token_count, usage.candidates_token_count) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 def test_a_streamed_answer(client, provider, wire):
@@ -69,7 +69,7 @@ def test_a_streamed_answer(client, provider, wire):
     assert pieces[-1].candidates[0].finish_reason == "STOP"
     usage = pieces[-1].usage_metadata
     assert (usage.prompt_token_count, usage.candidates_token_count) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -82,30 +82,30 @@ def test_an_answer_without_room(client, provider, wire, stream):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.answers(said, stream))
     chat = client.chats.create(model=wire.model(), config={
         "tools": [WEATHER], "automatic_function_calling": BY_HAND,
         "thinking_config": {"include_thoughts": True, "thinking_budget": 1024},
     })
-    parts = say(chat, talk.HELLO, stream)
+    parts = say(chat, conversation.HELLO, stream)
     assert "".join(part.text for part in parts if part.thought) == "Where?"
     assert "".join(part.text for part in parts if part.text and not part.thought) == "I look."
     calls = [part.function_call for part in parts if part.function_call]
     assert [(call.name, call.args) for call in calls] == [
-        ("weather", {"city": city}) for city in talk.CITIES
+        ("weather", {"city": city}) for city in conversation.CITIES
     ]
-    talk.check_tools(provider, wire)
+    conversation.check_tools(provider, wire)
 
     results = [
         types.Part(function_response=types.FunctionResponse(
-            id=call.id, name=call.name, response={"output": talk.CITIES[call.args["city"]]},
+            id=call.id, name=call.name, response={"output": conversation.CITIES[call.args["city"]]},
         ))
         for call in calls
     ]
     provider.script(wire.answers(Said("It rains."), stream))
     assert "".join(part.text for part in say(chat, results, stream)) == "It rains."
-    talk.check_second_turn(provider, wire)
+    conversation.check_second_turn(provider, wire)
 
 
 def say(chat, message, stream):
@@ -117,15 +117,15 @@ def say(chat, message, stream):
 def test_tools_that_the_client_calls_by_itself(client, provider, wire):
     def weather(city: str) -> str:
         """How it is there."""
-        return talk.CITIES[city]
+        return conversation.CITIES[city]
 
-    said = Said("I look.", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.whole(said), wire.whole(Said("It rains.")))
     assert ask(client, wire.model(), tools=[weather]).text == "It rains."
     last = wire.heard(provider.seen()[-1]["json"])
     results = [it for it in last if it[0] == "result"]
     assert [(arguments["city"], text_of(result)) for _, _, arguments, result in results] == list(
-        talk.CITIES.items()
+        conversation.CITIES.items()
     )
 
 
@@ -135,39 +135,39 @@ def text_of(result):
 
 
 def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
-    hello = types.UserContent(talk.HELLO)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE)
+    hello = types.UserContent(conversation.HELLO)
     for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(said))
         answer = ask(client, other.model())
         provider.script(wire.whole(Said("Hi")))
         ask(client, wire.model(), [hello, answer.candidates[0].content, hello])
-        user = ("user", talk.HELLO)
-        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        user = ("user", conversation.HELLO)
+        assert conversation.heard(provider, wire) == [user, ("assistant", "I look."), user]
         [request] = provider.seen()
-        assert talk.SIGNATURE not in request["body"]
+        assert conversation.SIGNATURE not in request["body"]
 
 
 @pytest.mark.parametrize("name", ["response_schema", "response_json_schema"])
 def test_a_structured_answer(client, provider, wire, name):
-    provider.script(wire.whole(Said(talk.PLACE.model_dump_json())))
-    schema = talk.Place if name == "response_schema" else talk.Place.model_json_schema()
+    provider.script(wire.whole(Said(conversation.PLACE.model_dump_json())))
+    schema = conversation.Place if name == "response_schema" else conversation.Place.model_json_schema()
     config = {"response_mime_type": "application/json", name: schema}
     answer = ask(client, wire.model(), **config)
-    assert talk.Place.model_validate(answer.parsed) == talk.PLACE
-    talk.check_schema(provider, wire)
+    assert conversation.Place.model_validate(answer.parsed) == conversation.PLACE
+    conversation.check_schema(provider, wire)
 
 
 def test_a_picture(client, provider, wire):
     provider.script(wire.whole(Said("A cat.")))
-    picture = types.Part.from_bytes(data=talk.PICTURE, mime_type="image/png")
+    picture = types.Part.from_bytes(data=conversation.PICTURE, mime_type="image/png")
     assert ask(client, wire.model(), [picture, "What is it?"]).text == "A cat."
-    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+    assert conversation.heard(provider, wire) == [("image", conversation.PICTURE), ("user", "What is it?")]
 
 
 def test_tokens_are_counted_or_estimated(client, provider, wire):
     provider.script({"json": wire.count or {}})
-    counted = client.models.count_tokens(model=wire.model(), contents=[talk.HELLO, "And you?"])
+    counted = client.models.count_tokens(model=wire.model(), contents=[conversation.HELLO, "And you?"])
     if wire.count:
         assert counted.total_tokens == 7
     else:
@@ -177,10 +177,10 @@ def test_tokens_are_counted_or_estimated(client, provider, wire):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fallback_over_formats(client, provider, stream):
-    provider.script(*talk.fallback(Said("Hello!"), stream))
+    provider.script(*conversation.fallback(Said("Hello!"), stream))
     answers = list(chunks(client, ANY)) if stream else [ask(client, ANY)]
     assert "".join(answer.text or "" for answer in answers) == "Hello!"
-    talk.check_fallback(answers[0].sdk_http_response.headers, provider)
+    conversation.check_fallback(answers[0].sdk_http_response.headers, provider)
 
 
 @pytest.mark.parametrize("base", ["", "/gemini"])
@@ -190,11 +190,11 @@ def test_versions_and_paths(host, provider, base, version):
     options = {"base_url": host + base, "api_version": version}
     with genai.Client(api_key=KEY, http_options=options) as client:
         assert ask(client, "chat/some-model").text == "Hi"
-        assert len(list(client.models.list())) == len(talk.MODELS)
+        assert len(list(client.models.list())) == len(conversation.MODELS)
 
 
 def test_models_are_listed_and_found(host, client):
-    assert [model.name for model in client.models.list()] == [f"models/{it}" for it in talk.MODELS]
+    assert [model.name for model in client.models.list()] == [f"models/{it}" for it in conversation.MODELS]
     assert client.models.get(model=ANY).description == "One of each format"
     with pytest.raises(errors.ClientError) as raised:
         client.models.get(model="no-such-model")
@@ -257,7 +257,7 @@ def test_a_stream_that_breaks_raises_server_error(client, provider, wire, end):
 
 def test_too_much_raises_an_error_of_413(client):
     with pytest.raises(errors.ClientError) as raised:
-        ask(client, ANY, talk.TOO_MUCH)
+        ask(client, ANY, conversation.TOO_MUCH)
     assert raised.value.code == 413
 
 

@@ -5,15 +5,15 @@ import base64
 import anthropic
 import pytest
 
-import talk
+import conversation
 import wires
 from conftest import KEY
 from wires import Said
 
-HELLO = [{"role": "user", "content": talk.HELLO}]
-WEATHER = {"name": "weather", "description": "How it is there", "input_schema": talk.SCHEMA}
+HELLO = [{"role": "user", "content": conversation.HELLO}]
+WEATHER = {"name": "weather", "description": "How it is there", "input_schema": conversation.SCHEMA}
 ANY = "dynamic/any"
-JSON = Said(text=talk.PLACE.model_dump_json())
+JSON = Said(text=conversation.PLACE.model_dump_json())
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_an_answer(client, provider, wire, stream):
     assert [(block.type, block.text) for block in message.content] == [("text", "Grüße 🌍")]
     assert (message.type, message.role, message.stop_reason) == ("message", "assistant", "end_turn")
     assert (message.usage.input_tokens, message.usage.output_tokens) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -66,7 +66,7 @@ def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.answers(said, stream))
     more = {"tools": [WEATHER], "thinking": {"type": "enabled", "budget_tokens": 1024}}
     message = answer(client, wire.model(), stream, **more)
@@ -74,28 +74,28 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     thought, text, *calls = message.content
     assert (thought.thinking, text.text) == ("Where?", "I look.")
     assert [(call.name, call.input) for call in calls] == [
-        ("weather", {"city": city}) for city in talk.CITIES
+        ("weather", {"city": city}) for city in conversation.CITIES
     ]
-    talk.check_tools(provider, wire)
+    conversation.check_tools(provider, wire)
 
     results = [
-        {"type": "tool_result", "tool_use_id": call.id, "content": talk.CITIES[call.input["city"]]}
+        {"type": "tool_result", "tool_use_id": call.id, "content": conversation.CITIES[call.input["city"]]}
         for call in calls
     ]
     messages = [*HELLO, message.to_param(), {"role": "user", "content": results}]
     provider.script(wire.answers(Said("It rains."), stream))
     last = answer(client, wire.model(), stream, messages=messages, **more)
     assert last.content[0].text == "It rains."
-    talk.check_second_turn(provider, wire)
+    conversation.check_second_turn(provider, wire)
 
 
 def test_tools_that_the_client_calls_by_itself(client, provider, wire):
     @anthropic.beta_tool
     def weather(city: str) -> str:
         """How it is there."""
-        return talk.CITIES[city]
+        return conversation.CITIES[city]
 
-    said = Said("I look.", "Where?", talk.SIGNATURE, talk.CALLS)
+    said = Said("I look.", "Where?", conversation.SIGNATURE, conversation.CALLS)
     provider.script(wire.whole(said), wire.whole(Said("It rains.")))
     runner = client.beta.messages.tool_runner(
         model=wire.model(), max_tokens=2000, messages=HELLO, tools=[weather],
@@ -104,7 +104,7 @@ def test_tools_that_the_client_calls_by_itself(client, provider, wire):
     assert runner.until_done().content[0].text == "It rains."
     first, last = provider.seen()
     results = [it[3] for it in wire.heard(last["json"]) if it[0] == "result"]
-    assert results == list(talk.CITIES.values())
+    assert results == list(conversation.CITIES.values())
     betas = first["headers"].get("anthropic-beta", "")
     assert ("some-feature-2026-01-01" in betas) == (wire.name == "claude")
 
@@ -116,47 +116,47 @@ def test_a_thread_is_sent_whole_in_every_turn(client, provider, wire):
     assert thread.send(*HELLO).content[0].text == "Hi."
     provider.script(wire.whole(Said("Bye.")))
     assert thread.send({"role": "user", "content": "And?"}).content[0].text == "Bye."
-    assert talk.heard(provider, wire) == [
-        ("user", talk.HELLO), ("assistant", "Hi."), ("user", "And?"),
+    assert conversation.heard(provider, wire) == [
+        ("user", conversation.HELLO), ("assistant", "Hi."), ("user", "And?"),
     ]
 
 
 def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
     others = [other for other in wires.ALL if other.signs and other.name != wire.name]
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE)
     for other in others:
         provider.script(other.whole(said))
         message = ask(client, other.model())
         provider.script(wire.whole(Said("Hi")))
         ask(client, wire.model(), [*HELLO, message.to_param(), *HELLO])
-        user = ("user", talk.HELLO)
-        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        user = ("user", conversation.HELLO)
+        assert conversation.heard(provider, wire) == [user, ("assistant", "I look."), user]
         [request] = provider.seen()
-        assert talk.SIGNATURE not in request["body"]
+        assert conversation.SIGNATURE not in request["body"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_structured_answer(client, provider, wire, stream):
     provider.script(wire.answers(JSON, stream))
     if stream:
-        with streamed(client, wire.model(), output_format=talk.Place) as events:
+        with streamed(client, wire.model(), output_format=conversation.Place) as events:
             message = events.get_final_message()
     else:
         message = client.messages.parse(
-            model=wire.model(), max_tokens=99, messages=HELLO, output_format=talk.Place,
+            model=wire.model(), max_tokens=99, messages=HELLO, output_format=conversation.Place,
         )
-    assert message.parsed_output == talk.PLACE
-    talk.check_schema(provider, wire)
+    assert message.parsed_output == conversation.PLACE
+    conversation.check_schema(provider, wire)
 
 
 def test_a_picture(client, provider, wire):
     provider.script(wire.whole(Said("A cat.")))
-    data = base64.b64encode(talk.PICTURE).decode()
+    data = base64.b64encode(conversation.PICTURE).decode()
     source = {"type": "base64", "media_type": "image/png", "data": data}
     parts = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
     message = ask(client, wire.model(), [{"role": "user", "content": parts}])
     assert message.content[0].text == "A cat."
-    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+    assert conversation.heard(provider, wire) == [("image", conversation.PICTURE), ("user", "What is it?")]
 
 
 def test_tokens_are_counted_or_estimated(client, provider, wire):
@@ -172,7 +172,7 @@ def test_tokens_are_counted_or_estimated(client, provider, wire):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fallback_over_formats(client, provider, stream):
-    provider.script(*talk.fallback(Said("Hello!"), stream))
+    provider.script(*conversation.fallback(Said("Hello!"), stream))
     if stream:
         with streamed(client, ANY) as events:
             assert events.get_final_text() == "Hello!"
@@ -181,12 +181,12 @@ def test_a_fallback_over_formats(client, provider, stream):
         raw = client.messages.with_raw_response.create(model=ANY, max_tokens=9, messages=HELLO)
         assert raw.parse().content[0].text == "Hello!"
         headers = raw.headers
-    talk.check_fallback(headers, provider)
+    conversation.check_fallback(headers, provider)
     assert headers["request-id"] == headers["x-request-id"]
 
 
 def test_models_are_listed_and_found(client):
-    assert [model.id for model in client.models.list()] == talk.MODELS
+    assert [model.id for model in client.models.list()] == conversation.MODELS
     found = client.models.retrieve(ANY)
     assert (found.id, found.type, found.created_at.year) == (ANY, "model", 1970)
     with pytest.raises(anthropic.NotFoundError):
@@ -202,7 +202,7 @@ def test_the_environment_may_say_where_and_with_which_key(host, provider, base, 
     provider.script(wires.BY_NAME["chat"].whole(Said("Hi")))
     with anthropic.Anthropic() as client:
         assert ask(client, "chat/some-model").content[0].text == "Hi"
-        assert [model.id for model in client.models.list()] == talk.MODELS
+        assert [model.id for model in client.models.list()] == conversation.MODELS
 
 
 def test_a_wrong_key_raises_authentication_error(client):
@@ -258,4 +258,4 @@ def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
 
 def test_too_much_raises_content_too_large_error(client):
     with pytest.raises(anthropic.ContentTooLargeError):
-        ask(client, ANY, [{"role": "user", "content": talk.TOO_MUCH}])
+        ask(client, ANY, [{"role": "user", "content": conversation.TOO_MUCH}])

@@ -6,21 +6,21 @@ import json
 import openai
 import pytest
 
-import talk
+import conversation
 import wires
 from conftest import KEY
 from wires import Call, Said
 
 ANY = "dynamic/any"
-WEATHER = {"type": "function", "name": "weather", "parameters": talk.SCHEMA, "strict": True}
-JSON = Said(talk.PLACE.model_dump_json())
+WEATHER = {"type": "function", "name": "weather", "parameters": conversation.SCHEMA, "strict": True}
+JSON = Said(conversation.PLACE.model_dump_json())
 
 
-def ask(client, model, input=talk.HELLO, **more):
+def ask(client, model, input=conversation.HELLO, **more):
     return client.responses.create(model=model, input=input, **more)
 
 
-def answer(client, model, stream, input=talk.HELLO, **more):
+def answer(client, model, stream, input=conversation.HELLO, **more):
     """A whole response, however it comes."""
     if not stream:
         return ask(client, model, input, **more)
@@ -35,7 +35,7 @@ def test_an_answer(client, provider, wire, stream):
     assert (response.output_text, response.status) == ("Grüße 🌍", "completed")
     assert (response.object, response.error) == ("response", None)
     assert (response.usage.input_tokens, response.usage.output_tokens) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.heard(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -52,7 +52,7 @@ def test_an_answer_without_room(client, provider, wire, stream):
 
 def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
     provider.script(wire.stream(Said("Grüße 🌍")))
-    with client.responses.stream(model=wire.model(), input=talk.HELLO) as stream:
+    with client.responses.stream(model=wire.model(), input=conversation.HELLO) as stream:
         events = list(stream)
     texts = [event for event in events if event.type == "response.output_text.delta"]
     assert [event.delta for event in texts] == ["Grüß", "e 🌍"]
@@ -62,7 +62,7 @@ def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
     provider.script(wire.answers(said, stream))
     more = {
         "tools": [WEATHER], "parallel_tool_calls": True, "store": False,
@@ -77,18 +77,18 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     assert "".join(part.text for part in thought.summary or thought.content) == "Where?"
     assert (message.content[0].text, response.output_text) == ("I look.", "I look.")
     assert [(call.name, json.loads(call.arguments)) for call in calls] == [
-        ("weather", {"city": city}) for city in talk.CITIES
+        ("weather", {"city": city}) for city in conversation.CITIES
     ]
-    talk.check_tools(provider, wire)
+    conversation.check_tools(provider, wire)
 
     results = [
-        {"type": "function_call_output", "call_id": call.call_id, "output": talk.CITIES[city]}
-        for call, city in zip(calls, talk.CITIES)
+        {"type": "function_call_output", "call_id": call.call_id, "output": conversation.CITIES[city]}
+        for call, city in zip(calls, conversation.CITIES)
     ]
-    turns = [{"role": "user", "content": talk.HELLO}, *response.output, *results]
+    turns = [{"role": "user", "content": conversation.HELLO}, *response.output, *results]
     provider.script(wire.answers(Said("It rains."), stream))
     assert answer(client, wire.model(), stream, turns, **more).output_text == "It rains."
-    talk.check_second_turn(provider, wire)
+    conversation.check_second_turn(provider, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -106,62 +106,62 @@ def test_a_tool_that_takes_any_text_over_two_turns(client, provider, wire, strea
 
     result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "Done."}
     provider.script(wire.answers(Said("It is."), stream))
-    turns = [{"role": "user", "content": talk.HELLO}, call, result]
+    turns = [{"role": "user", "content": conversation.HELLO}, call, result]
     assert answer(client, wire.model(), stream, turns, **more).output_text == "It is."
-    told = [it for it in talk.heard(provider, wire) if it[0] != "signed"]
+    told = [it for it in conversation.heard(provider, wire) if it[0] != "signed"]
     arguments = {"input": patch}
     assert told[1:] == [("call", name, arguments), ("result", name, arguments, "Done.")]
 
 
 def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+    said = Said("I look.", thought="Where?", signature=conversation.SIGNATURE)
     for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
         provider.script(other.whole(said))
         response = ask(client, other.model())
         provider.script(wire.whole(Said("Hi")))
-        hello = {"role": "user", "content": talk.HELLO}
+        hello = {"role": "user", "content": conversation.HELLO}
         ask(client, wire.model(), [hello, *response.output, hello])
-        user = ("user", talk.HELLO)
-        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        user = ("user", conversation.HELLO)
+        assert conversation.heard(provider, wire) == [user, ("assistant", "I look."), user]
         [request] = provider.seen()
-        assert talk.SIGNATURE not in request["body"]
+        assert conversation.SIGNATURE not in request["body"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_structured_answer(client, provider, wire, stream):
     provider.script(wire.answers(JSON, stream))
     if stream:
-        more = {"model": wire.model(), "input": talk.HELLO, "text_format": talk.Place}
+        more = {"model": wire.model(), "input": conversation.HELLO, "text_format": conversation.Place}
         with client.responses.stream(**more) as events:
             response = events.get_final_response()
     else:
         response = client.responses.parse(
-            model=wire.model(), input=talk.HELLO, text_format=talk.Place,
+            model=wire.model(), input=conversation.HELLO, text_format=conversation.Place,
         )
-    assert response.output_parsed == talk.PLACE
-    talk.check_schema(provider, wire)
+    assert response.output_parsed == conversation.PLACE
+    conversation.check_schema(provider, wire)
 
 
 def test_a_picture(client, provider, wire):
     provider.script(wire.whole(Said("A cat.")))
-    url = f"data:image/png;base64,{base64.b64encode(talk.PICTURE).decode()}"
+    url = f"data:image/png;base64,{base64.b64encode(conversation.PICTURE).decode()}"
     parts = [
         {"type": "input_image", "image_url": url, "detail": "auto"},
         {"type": "input_text", "text": "What is it?"},
     ]
     assert ask(client, wire.model(), [{"role": "user", "content": parts}]).output_text == "A cat."
-    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+    assert conversation.heard(provider, wire) == [("image", conversation.PICTURE), ("user", "What is it?")]
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fallback_over_formats(client, provider, stream):
-    provider.script(*talk.fallback(Said("Hello!"), stream))
-    raw = client.responses.with_raw_response.create(model=ANY, input=talk.HELLO, stream=stream)
+    provider.script(*conversation.fallback(Said("Hello!"), stream))
+    raw = client.responses.with_raw_response.create(model=ANY, input=conversation.HELLO, stream=stream)
     response = raw.parse()
     if stream:
         response = list(response)[-1].response
     assert response.output_text == "Hello!"
-    talk.check_fallback(raw.headers, provider)
+    conversation.check_fallback(raw.headers, provider)
 
 
 def test_the_environment_may_say_where_and_with_which_key(host, provider, monkeypatch):
@@ -170,7 +170,7 @@ def test_the_environment_may_say_where_and_with_which_key(host, provider, monkey
     provider.script(wires.BY_NAME["chat"].whole(Said("Hi")))
     with openai.OpenAI() as client:
         assert ask(client, "chat/some-model").output_text == "Hi"
-        assert [model.id for model in client.models.list()] == talk.MODELS
+        assert [model.id for model in client.models.list()] == conversation.MODELS
 
 
 def test_a_wrong_key_raises_authentication_error(client):
@@ -227,7 +227,7 @@ def test_a_failure_raises_internal_server_error(client, provider, wire, stream):
 def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
     provider.script(getattr(wire, end)(Said("Hello!")))
     model, heard = wire.model("cut"), []
-    with client.responses.stream(model=model, input=talk.HELLO) as stream:
+    with client.responses.stream(model=model, input=conversation.HELLO) as stream:
         with pytest.raises(openai.APIError) as raised:
             heard.extend(event for event in stream)
     texts = [event.delta for event in heard if event.type == "response.output_text.delta"]
@@ -238,5 +238,5 @@ def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
 
 def test_too_much_raises_a_status_error_of_413(client):
     with pytest.raises(openai.APIStatusError) as raised:
-        ask(client, ANY, talk.TOO_MUCH)
+        ask(client, ANY, conversation.TOO_MUCH)
     assert raised.value.status_code == 413

@@ -61,8 +61,8 @@ fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
     let provider = |name| OUTBOUND.iter().find(|it| it.name() == name).copied();
     let client = |name| INBOUND.iter().find(|it| it.format().name == name).copied();
     match input.kind {
-        Kind::Request => asked(client(from)?, provider(to)?, bytes),
-        Kind::Answer => {
+        Kind::Request => translate_request(client(from)?, provider(to)?, bytes),
+        Kind::Response => {
             let (provider, client) = (provider(from)?, client(to)?);
             let response = provider.response(bytes.clone(), reading(client, provider)).ok()?;
             Some(client.encode(&response, &CallSummary::default()).len())
@@ -78,7 +78,11 @@ fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeOptions {
     DecodeOptions { mode: purpose, ..DecodeOptions::default() }
 }
 
-fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
+fn translate_request(
+    client: &dyn Inbound,
+    provider: &dyn Outbound,
+    bytes: &Bytes,
+) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
     let target = EncodeOptions {
         model: "claude-sonnet-4-5",

@@ -35,23 +35,23 @@ pub(crate) const CHUNKS: usize = 100;
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
-    pub(crate) asked: Arc<AtomicU64>,
+    pub(crate) request_count: Arc<AtomicU64>,
 }
 
 impl Provider {
     pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let provider = Self { address: listener.local_addr()?, asked: Arc::default() };
-        let asked = provider.asked.clone();
+        let provider = Self { address: listener.local_addr()?, request_count: Arc::default() };
+        let request_count = provider.request_count.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 if socket.set_nodelay(true).is_err() {
                     continue;
                 }
-                let asked = asked.clone();
+                let request_count = request_count.clone();
                 let service = service_fn(move |request| {
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    async move { Ok::<_, Infallible>(answer(request).await) }
+                    request_count.fetch_add(1, Ordering::Relaxed);
+                    async move { Ok::<_, Infallible>(response(request).await) }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
             }
@@ -64,7 +64,7 @@ impl Provider {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chunks>> {
+async fn response(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chunks>> {
     let what = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
     // What a body says does not matter here; that it came whole does.
     drop(request.into_body().collect().await);
@@ -77,10 +77,10 @@ async fn answer(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chun
         }
         _ => (StatusCode::OK, "application/json", whole(ANSWER)),
     };
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 fn whole(body: &'static str) -> Either<Full<Bytes>, Chunks> {

@@ -4,6 +4,8 @@
 //! has one process for each process of tests, and dies with it, even when that is killed. Nothing
 //! is signed here; neither checks, but both take the region from the signature.
 
+pub mod stack;
+
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
@@ -151,8 +153,8 @@ impl Aws {
     }
 
     fn dynamodb(&self, operation: &str, body: &serde_json::Value) {
-        let answer = self.call_dynamodb(operation, body).expect("the emulator answers");
-        assert!(answer.starts_with(OK), "{operation} failed: {answer}");
+        let response = self.call_dynamodb(operation, body).expect("the emulator answers");
+        assert!(response.starts_with(OK), "{operation} failed: {response}");
     }
 
     fn call_dynamodb(&self, operation: &str, body: &serde_json::Value) -> io::Result<String> {
@@ -180,9 +182,9 @@ impl Aws {
     fn ask(&self, head: &str, body: &str) -> io::Result<String> {
         let mut socket = TcpStream::connect(self.address)?;
         write!(socket, "{head}content-length: {}\r\n\r\n{body}", body.len())?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        socket.read_to_string(&mut response)?;
+        Ok(response)
     }
 }
 
@@ -216,19 +218,19 @@ pub struct Scripted {
 
 impl Scripted {
     /// Starts one with its answers: a status and a JSON body each.
-    pub fn start(answers: &[(u16, &str)]) -> Self {
+    pub fn start(responses: &[(u16, &str)]) -> Self {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let bodies = Arc::new(Mutex::new(vec![]));
-        let mut answers: VecDeque<(u16, String)> =
-            answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
+        let mut responses: VecDeque<(u16, String)> =
+            responses.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
         let seen = Arc::clone(&bodies);
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let Some((status, body)) = answers.pop_front() else { continue };
-                let asked = read(&socket).expect("the client says all it wants");
-                seen.lock().expect("nobody panics while writing").push(asked);
+                let Some((status, body)) = responses.pop_front() else { continue };
+                let request = read(&socket).expect("the client says all it wants");
+                seen.lock().expect("nobody panics while writing").push(request);
                 write(&socket, status, &body).expect("the client reads its answer");
             }
         });
@@ -257,9 +259,9 @@ fn read(socket: &TcpStream) -> io::Result<String> {
             length = value.trim().parse().expect("a length is a number");
         }
     }
-    let mut asked = vec![0; length];
-    reader.read_exact(&mut asked)?;
-    Ok(String::from_utf8_lossy(&asked).into_owned())
+    let mut request = vec![0; length];
+    reader.read_exact(&mut request)?;
+    Ok(String::from_utf8_lossy(&request).into_owned())
 }
 
 fn write(mut socket: &TcpStream, status: u16, body: &str) -> io::Result<()> {

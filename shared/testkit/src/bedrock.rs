@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use crate::provider::{Answer, Step};
+use crate::provider::{ScriptedResponse, Step};
 
 /// The media type of a stream.
 pub const STREAM: &str = "application/vnd.amazon.eventstream";
@@ -55,8 +55,8 @@ pub fn written(text: &str) -> Vec<u8> {
 }
 
 /// A whole answer of this text.
-pub fn answer(text: &str) -> Answer {
-    Answer::json(
+pub fn response(text: &str) -> ScriptedResponse {
+    ScriptedResponse::json(
         200,
         &json!({
             "metrics": {"latencyMs": 12},
@@ -68,12 +68,12 @@ pub fn answer(text: &str) -> Answer {
 }
 
 /// A failure, as the service tells it.
-pub fn error(status: u16, message: &str) -> Answer {
-    Answer::json(status, &json!({ "message": message }))
+pub fn error(status: u16, message: &str) -> ScriptedResponse {
+    ScriptedResponse::json(status, &json!({ "message": message }))
 }
 
 /// A streamed answer of these texts, whole, each frame in a chunk of its own.
-pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> Answer {
+pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> ScriptedResponse {
     let mut steps = vec![start()];
     steps.extend(texts.into_iter().map(text));
     steps.push(event("contentBlockStop", &json!({"contentBlockIndex": 0})));
@@ -83,8 +83,8 @@ pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> Answer {
 }
 
 /// A streamed answer of any steps.
-pub fn streamed(steps: impl IntoIterator<Item = Step>) -> Answer {
-    Answer::stream(steps).header("content-type", STREAM)
+pub fn streamed(steps: impl IntoIterator<Item = Step>) -> ScriptedResponse {
+    ScriptedResponse::stream(steps).header("content-type", STREAM)
 }
 
 /// The first frame of every stream.
@@ -124,8 +124,8 @@ impl Frame<'_> {
                 frame(&[(":exception-type", name), kind, (":message-type", "exception")], payload)
             }
             Self::Error(code, message) => {
-                let said = [(":error-code", *code), (":error-message", *message)];
-                frame(&[said[0], said[1], (":message-type", "error")], "")
+                let error_headers = [(":error-code", *code), (":error-message", *message)];
+                frame(&[error_headers[0], error_headers[1], (":message-type", "error")], "")
             }
         }
     }
@@ -166,12 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_the_usual_one() {
+    fn the_checksum_is_crc_32() {
         assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
-    fn a_stream_can_be_written_down() {
+    fn a_stream_can_be_written_as_text() {
         let text = "# a comment\na {}\n!b {\"message\":\"x\"}\n";
         let same = frames(&[Frame::Event("a", "{}"), Frame::Exception("b", "{\"message\":\"x\"}")]);
         assert_eq!(written(text), same);

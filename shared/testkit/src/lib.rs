@@ -6,13 +6,12 @@
 pub mod aws;
 pub mod bedrock;
 pub mod client;
-pub mod cloud;
 pub mod hostile;
+pub mod lambda;
 pub mod lockgate;
 pub mod openai;
 pub mod provider;
 pub mod proxy;
-pub mod runtime;
 pub mod sockets;
 pub mod strict;
 pub mod tls;

@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
-use testkit::client::{self, Answer};
+use testkit::client::{self, ClientResponse};
 use testkit::lockgate::{Lockgate, Setup};
 use testkit::openai;
-use testkit::provider::{Fake, Seen};
+use testkit::provider::{FakeProvider, ReceivedRequest};
 
 /// The key that the gateways of these tests accept.
 pub(crate) const KEY: &str = "gateway-key";
@@ -37,26 +37,30 @@ pub(crate) fn yaml(providers: &[(&str, &str)], rest: &str) -> String {
 }
 
 /// A provider that answers well.
-pub(crate) async fn provider() -> Fake {
-    let fake = Fake::start().await;
-    fake.answers([openai::completion("Hi")]);
+pub(crate) async fn provider() -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([openai::completion("Hi")]);
     fake
 }
 
 /// A provider that streams well.
-pub(crate) async fn streamer() -> Fake {
-    let fake = Fake::start().await;
-    fake.answers([openai::stream(["Hel", "lo"])]);
+pub(crate) async fn streaming_provider() -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([openai::stream(["Hel", "lo"])]);
     fake
 }
 
 /// A gateway before one provider, `first`.
-pub(crate) async fn before(first: &Fake, rest: &str) -> Lockgate {
+pub(crate) async fn gateway_for(first: &FakeProvider, rest: &str) -> Lockgate {
     serve(&yaml(&[("first", &first.url())], rest)).await
 }
 
 /// A gateway before two providers, `first` and `second`.
-pub(crate) async fn before_both(first: &Fake, second: &Fake, rest: &str) -> Lockgate {
+pub(crate) async fn gateway_for_both(
+    first: &FakeProvider,
+    second: &FakeProvider,
+    rest: &str,
+) -> Lockgate {
     serve(&yaml(&[("first", &first.url()), ("second", &second.url())], rest)).await
 }
 
@@ -78,7 +82,7 @@ pub(crate) fn hello_streamed(model: &str) -> Value {
 }
 
 /// Asks with the right key.
-pub(crate) async fn ask(gateway: &Lockgate, question: &Value) -> Answer {
+pub(crate) async fn ask(gateway: &Lockgate, question: &Value) -> ClientResponse {
     post(gateway, question.to_string(), &[]).await
 }
 
@@ -87,7 +91,7 @@ pub(crate) async fn ask_with(
     gateway: &Lockgate,
     question: &Value,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> ClientResponse {
     post(gateway, question.to_string(), headers).await
 }
 
@@ -96,7 +100,7 @@ pub(crate) async fn post(
     gateway: &Lockgate,
     body: impl Into<Bytes>,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> ClientResponse {
     let bearer = format!("Bearer {KEY}");
     let headers = [&[("authorization", bearer.as_str())], headers].concat();
     send(gateway, "POST", "/v1/chat/completions", &headers, body).await
@@ -109,7 +113,7 @@ pub(crate) async fn send(
     target: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
-) -> Answer {
+) -> ClientResponse {
     let mut request = Request::builder().method(method).uri(format!("{}{target}", gateway.url()));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -118,16 +122,16 @@ pub(crate) async fn send(
 }
 
 /// The status and the error of an answer that must be one.
-pub(crate) async fn refused(answer: Answer) -> (u16, Value) {
-    let status = answer.status.as_u16();
-    let body = answer.json().await.unwrap();
+pub(crate) async fn error_of(response: ClientResponse) -> (u16, Value) {
+    let status = response.status.as_u16();
+    let body = response.json().await.unwrap();
     assert!(400 <= status, "{status} {body}");
     (status, body["error"].clone())
 }
 
 /// What a whole answer says.
-pub(crate) async fn text_of(answer: Answer) -> String {
-    let (status, body) = (answer.status, answer.json().await.unwrap());
+pub(crate) async fn text_of(response: ClientResponse) -> String {
+    let (status, body) = (response.status, response.json().await.unwrap());
     assert_eq!(status, 200, "{body}");
     body["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
 }
@@ -153,24 +157,24 @@ pub(crate) fn text_in(stream: &str) -> String {
 }
 
 /// Whom a call tried and what came of it, as `provider outcome status`.
-pub(crate) fn trail(holder: &Value) -> Vec<String> {
+pub(crate) fn attempts_of(holder: &Value) -> Vec<String> {
     let attempts = holder["attempts"].as_array().cloned().unwrap_or_default();
     let word = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
-    let told = |it: &Value| {
+    let describe = |it: &Value| {
         format!("{} {} {}", word(&it["provider"]), word(&it["outcome"]), word(&it["status"]))
     };
-    attempts.iter().map(told).collect()
+    attempts.iter().map(describe).collect()
 }
 
 /// The only request that a provider got.
-pub(crate) fn only(fake: &Fake) -> Seen {
-    let mut seen = fake.seen();
+pub(crate) fn only(fake: &FakeProvider) -> ReceivedRequest {
+    let mut seen = fake.requests();
     assert_eq!(seen.len(), 1, "{seen:?}");
     seen.remove(0)
 }
 
 /// A provider that answers every connection with these bytes, whatever they are, and closes it.
-pub(crate) fn babbler(bytes: &'static [u8]) -> String {
+pub(crate) fn raw_tcp_server(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -189,7 +193,7 @@ pub(crate) fn babbler(bytes: &'static [u8]) -> String {
 }
 
 /// An address where nobody listens.
-pub(crate) fn nobody() -> String {
+pub(crate) fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }

@@ -13,15 +13,15 @@ use std::io::{self, Write};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::strict::{Dialect, Script, Strict};
+use testkit::strict::{Format, Script, Strict};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-const FORMATS: [Dialect; 5] = [
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Anthropic,
-    Dialect::Gemini,
-    Dialect::Bedrock,
+const FORMATS: [Format; 5] = [
+    Format::OpenAiChat,
+    Format::OpenAiResponses,
+    Format::Anthropic,
+    Format::Gemini,
+    Format::Bedrock,
 ];
 
 /// One line of input.
@@ -48,11 +48,16 @@ async fn main() -> io::Result<()> {
     for format in FORMATS {
         providers.push(Strict::start(format).await);
     }
-    print(&providers.iter().map(|it| (it.dialect().name().to_owned(), Value::from(it.url()))).collect())?;
+    print(
+        &providers
+            .iter()
+            .map(|it| (it.format().name().to_owned(), Value::from(it.url())))
+            .collect(),
+    )?;
 
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        print(&obey(&providers, serde_json::from_str(&line)?))?;
+        print(&execute(&providers, serde_json::from_str(&line)?))?;
     }
     Ok(())
 }
@@ -61,18 +66,18 @@ fn print(value: &Value) -> io::Result<()> {
     writeln!(io::stdout(), "{value}")
 }
 
-fn obey(providers: &[Strict], command: Command) -> Value {
+fn execute(providers: &[Strict], command: Command) -> Value {
     match command {
         Command::Script(responses) => {
             let scripts: Vec<_> = responses.into_iter().map(script).collect();
             for provider in providers {
                 provider.forget();
-                provider.says(scripts.clone());
+                provider.script(scripts.clone());
             }
             Value::Null
         }
         Command::Report(word) if word == "requests" => {
-            providers.iter().map(|it| (it.dialect().name().to_owned(), report(it))).collect()
+            providers.iter().map(|it| (it.format().name().to_owned(), report(it))).collect()
         }
         Command::Report(word) => json!({"error": format!("{word} is no command")}),
     }
@@ -80,10 +85,10 @@ fn obey(providers: &[Strict], command: Command) -> Value {
 
 fn script(response: Response) -> Script {
     let mut script = Script::text([]);
-    script.says.clear();
+    script.content.clear();
     if let Some(reasoning) = &response.reasoning {
-        script = script.then_thought([reasoning.as_str()]);
-        script.tokens.thought = 3;
+        script = script.then_reasoning([reasoning.as_str()]);
+        script.tokens.reasoning = 3;
     }
     if let Some(text) = &response.text {
         script = script.then_text([text.as_str()]);
@@ -95,10 +100,11 @@ fn script(response: Response) -> Script {
 }
 
 fn report(provider: &Strict) -> Value {
-    let bodies: Vec<_> = provider.seen().iter().map(testkit::provider::Seen::json).collect();
+    let bodies: Vec<_> =
+        provider.requests().iter().map(testkit::provider::ReceivedRequest::json).collect();
     json!({
-        "accepted": provider.asked().len(),
-        "rejected": provider.refused(),
+        "accepted": provider.accepted().len(),
+        "rejected": provider.rejected(),
         "bodies": bodies,
     })
 }

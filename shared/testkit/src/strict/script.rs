@@ -4,24 +4,24 @@
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
     /// What is said, in order.
-    pub says: Vec<Say>,
+    pub content: Vec<ScriptedContent>,
     /// Why it ends.
     pub stop: Stop,
     /// What it consumed.
     pub tokens: Tokens,
     /// What goes wrong on the way.
-    pub trouble: Option<Trouble>,
+    pub injected_fault: Option<InjectedFault>,
 }
 
 /// One thing that is said, in the pieces in which a stream brings it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Say {
+pub enum ScriptedContent {
     /// Text.
     Text(Vec<String>),
     /// A thought, which the provider signs where its API does such a thing.
-    Thought(Vec<String>),
+    Reasoning(Vec<String>),
     /// A thought that nobody may read.
-    Hidden,
+    RedactedReasoning,
     /// A refusal.
     Refusal(Vec<String>),
     /// A wish to have a tool called.
@@ -57,7 +57,7 @@ pub enum Stop {
     /// A filter stopped it.
     Filtered,
     /// The model refuses.
-    Refused,
+    Refusal,
     /// One of the client's texts came up.
     Sequence(String),
 }
@@ -74,12 +74,12 @@ pub struct Tokens {
     /// Written, without thoughts.
     pub output: u64,
     /// Written as thoughts.
-    pub thought: u64,
+    pub reasoning: u64,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum InjectedFault {
     /// The request is answered with this status and the API's own error.
     Status(u16),
     /// A stream begins with an error event.
@@ -94,28 +94,28 @@ pub enum Trouble {
 
 impl Script {
     /// An answer of one text, in these pieces, with a little usage.
-    pub fn text<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn text<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Self {
         let tokens = Tokens { input: 9, output: 12, ..Tokens::default() };
-        Self { tokens, ..Self::default() }.then_text(pieces)
+        Self { tokens, ..Self::default() }.then_text(chunks)
     }
 
     /// The same, and more text.
     #[must_use]
-    pub fn then_text<'a>(self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.then(Say::Text(owned(pieces)))
+    pub fn then_text<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.then(ScriptedContent::Text(owned(chunks)))
     }
 
     /// The same, and a thought.
     #[must_use]
-    pub fn then_thought<'a>(self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.then(Say::Thought(owned(pieces)))
+    pub fn then_reasoning<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.then(ScriptedContent::Reasoning(owned(chunks)))
     }
 
     /// The same, and a refusal that ends it.
     #[must_use]
-    pub fn then_refusal<'a>(mut self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.stop = Stop::Refused;
-        self.then(Say::Refusal(owned(pieces)))
+    pub fn then_refusal<'a>(mut self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.stop = Stop::Refusal;
+        self.then(ScriptedContent::Refusal(owned(chunks)))
     }
 
     /// The same, and a tool call that ends it.
@@ -128,37 +128,37 @@ impl Script {
     ) -> Self {
         self.stop = Stop::Tools;
         let (id, name) = (id.to_owned(), name.to_owned());
-        self.then(Say::Call { id, name, arguments: owned(arguments) })
+        self.then(ScriptedContent::Call { id, name, arguments: owned(arguments) })
     }
 
     /// The same, and one thing more.
     #[must_use]
-    pub fn then(mut self, say: Say) -> Self {
-        self.says.push(say);
+    pub fn then(mut self, say: ScriptedContent) -> Self {
+        self.content.push(say);
         self
     }
 
     /// The same with another end.
     #[must_use]
-    pub fn stops(self, stop: Stop) -> Self {
+    pub fn with_stop(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
 
     /// The same with another usage.
     #[must_use]
-    pub fn uses(self, tokens: Tokens) -> Self {
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
         Self { tokens, ..self }
     }
 
     /// The same, going wrong.
     #[must_use]
-    pub fn breaks(self, trouble: Trouble) -> Self {
-        Self { trouble: Some(trouble), ..self }
+    pub fn with_fault(self, injected_fault: InjectedFault) -> Self {
+        Self { injected_fault: Some(injected_fault), ..self }
     }
 
     /// Whether anything of this kind is said.
     pub(super) fn has_calls(&self) -> bool {
-        self.says.iter().any(|it| matches!(it, Say::Call { .. }))
+        self.content.iter().any(|it| matches!(it, ScriptedContent::Call { .. }))
     }
 }
 
@@ -170,10 +170,10 @@ impl Tokens {
 
     /// Everything written.
     pub fn all_output(&self) -> u64 {
-        self.output + self.thought
+        self.output + self.reasoning
     }
 }
 
-fn owned<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    pieces.into_iter().map(str::to_owned).collect()
+fn owned<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    chunks.into_iter().map(str::to_owned).collect()
 }

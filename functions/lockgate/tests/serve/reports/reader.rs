@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::speech::events;
+use crate::format::events;
 
 /// What a response says.
 #[derive(Debug, Default)]
