@@ -47,7 +47,7 @@ pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The median time of a piece of work, in microseconds.
+/// The median time of a function, in microseconds.
 fn timed(work: impl Fn() -> usize) -> f64 {
     let round = || {
         let start = Instant::now();
@@ -82,7 +82,7 @@ fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
     out.freeze()
 }
 
-/// Passes a stream on as it comes: a network's piece at a time.
+/// Decodes and encodes a stream in slices of a network's size.
 fn passed(
     provider: &dyn Outbound,
     purpose: DecodeMode,

@@ -55,7 +55,7 @@ fn timed(input: &Hostile, bytes: &Bytes) -> f64 {
     median(&times).map_or(0.0, |it| it.as_secs_f64() * 1e9 / bytes.len() as f64)
 }
 
-/// Passes an input on, and says how much is written of it; nothing where it is refused.
+/// Translates an input, and returns the output's size; none where it is rejected.
 fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
     let (from, to) = input.formats;
     let provider = |name| OUTBOUND.iter().find(|it| it.name() == name).copied();

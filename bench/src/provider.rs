@@ -1,4 +1,4 @@
-//! The provider of the benchmarks: answers at once, or streams with given gaps.
+//! The provider of the benchmarks: responds at once, or streams with given gaps.
 //!
 //! The path says what it does: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
 //! `/gaps` (100 chunks, 5 ms apart).
@@ -31,7 +31,7 @@ use tokio::{net::TcpListener, time::Sleep};
 /// How many chunks a stream has.
 pub(crate) const CHUNKS: usize = 100;
 
-/// A provider at work, and how often it was asked.
+/// A running provider, and the number of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
@@ -94,7 +94,7 @@ const CHUNK: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion
 const LAST: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"created\":1694268190,\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-/// A streamed answer.
+/// A streamed response.
 pub(crate) struct Chunks {
     next: usize,
     gap: Option<Duration>,

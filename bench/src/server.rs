@@ -221,7 +221,7 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
     )
 }
 
-/// What it costs to be refused first: against a plain call of the same program.
+/// The cost of a failed first attempt, against a plain call of the same program.
 async fn fallback(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     let ours = ours(provider, "plain").await?;
     ours.listening().await?;

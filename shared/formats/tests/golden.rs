@@ -38,12 +38,12 @@ const FORMATS: &[Format] = &[
 /// What a case is about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 
-/// Formats that clients speak.
+/// Formats of clients.
 fn inbound() -> impl Iterator<Item = (&'static Format, &'static dyn Inbound)> {
     FORMATS.iter().filter_map(|it| Some((it, it.inbound?)))
 }
 
-/// Formats that providers speak.
+/// Formats of providers.
 fn outbound() -> impl Iterator<Item = (&'static Format, &'static dyn Outbound)> {
     FORMATS.iter().filter_map(|it| Some((it, it.outbound?)))
 }

@@ -1,4 +1,4 @@
-//! Whatever lawful answer comes, every writer writes a lawful stream that its own reader understands;
+//! For every valid response, each encoder writes a valid stream that its own decoder can decode;
 //! and whatever bytes come, no reader panics.
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
@@ -24,7 +24,7 @@ const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
     ("openai_responses", &OpenAiResponses, &OpenAiResponses),
 ];
 
-/// What a client gets of an answer.
+/// The bytes that a client gets for a response.
 fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
@@ -41,7 +41,7 @@ fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
     out.freeze()
 }
 
-/// What a reader makes of bytes that come in pieces of this size.
+/// The events decoded from bytes in slices of this size.
 fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<StreamEvent>, String> {
     let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
     let mut reader = provider.stream_decoder(reading);

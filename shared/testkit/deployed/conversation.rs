@@ -1,4 +1,4 @@
-//! What every function does that answers conversations, before a provider of another format.
+//! Tests of every function that serves conversations, with a provider of another format.
 
 use serde_json::Value;
 use testkit::{
@@ -16,13 +16,13 @@ mod apply;
 pub(crate) struct Case {
     pub(crate) function: &'static str,
     pub(crate) binary: &'static str,
-    /// Where a whole answer is asked for.
+    /// The path of a whole request.
     pub(crate) path: &'static str,
     /// Where a stream is, by a name that another program uses.
     pub(crate) stream_path: &'static str,
-    /// What is asked for a whole answer, and for a stream.
+    /// The bodies of a whole and of a streaming request.
     pub(crate) requests: [Value; 2],
-    /// Where an answer's text is.
+    /// The JSON pointer of a response's text.
     pub(crate) text: &'static str,
     /// What shows that a stream is whole.
     pub(crate) end: &'static str,
@@ -30,7 +30,7 @@ pub(crate) struct Case {
     pub(crate) comment: Option<char>,
     /// Where a failure's word is.
     pub(crate) word: &'static str,
-    /// What is said of a wrong key, and of a call that did not come through the front door.
+    /// The errors for a wrong key, and for a call that did not come through the distribution.
     pub(crate) words: [&'static str; 2],
 }
 

@@ -25,7 +25,7 @@ const WATCHDOG: &str = r#""$0" "$@" & read _; kill $!; wait $!"#;
 /// How a response begins that reports success.
 const OK: &str = "HTTP/1.1 200 ";
 
-/// How often we ask whether the emulator is up, and for how long.
+/// The interval and the number of the checks whether the emulator is up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 600;
 
@@ -208,7 +208,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// An AWS that gives prepared answers in turn, and then hangs up on whoever asks for more.
+/// An AWS that sends prepared responses in order, and closes every further connection.
 #[derive(Debug)]
 pub struct Scripted {
     /// Where it listens.
@@ -217,7 +217,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Starts one with its answers: a status and a JSON body each.
+    /// Starts one with its responses: a status and a JSON body each.
     pub fn start(responses: &[(u16, &str)]) -> Self {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
@@ -237,7 +237,7 @@ impl Scripted {
         Self { endpoint_url: format!("http://{address}"), bodies }
     }
 
-    /// The bodies of the requests that were answered so far.
+    /// The bodies of the requests that got a response so far.
     pub fn requests(&self) -> Vec<String> {
         self.bodies.lock().expect("nobody panics while writing").clone()
     }

@@ -1,4 +1,4 @@
-//! What Amazon Bedrock sends: whole Converse answers, and streams of binary frames.
+//! What Amazon Bedrock sends: whole Converse responses, and streams of binary frames.
 //!
 //! Source of the frames: <https://smithy.io/2.0/aws/amazon-eventstream.html>. They are written by
 //! hand, so that the reader under test is not tested by itself.
@@ -10,7 +10,7 @@ use crate::provider::{ScriptedResponse, Step};
 /// The media type of a stream.
 pub const STREAM: &str = "application/vnd.amazon.eventstream";
 
-/// How an exception is told from an event in the text of a stream.
+/// How an exception is distinguished from an event in the text of a stream.
 const EXCEPTION: char = '!';
 /// How many bytes of a frame are neither headers nor payload.
 const AROUND: usize = 16;
@@ -24,7 +24,7 @@ pub enum Frame<'a> {
     Event(&'a str, &'a str),
     /// A failure that the service has a name for, and its JSON.
     Exception(&'a str, &'a str),
-    /// Any other failure: its code and what is said of it.
+    /// Any other failure: its code and message.
     Error(&'a str, &'a str),
 }
 
@@ -34,7 +34,7 @@ pub fn frames(frames: &[Frame<'_>]) -> Vec<u8> {
 }
 
 /// The bytes of a stream that is written down as text: a frame on each line, the name first, with
-/// `!` before that of an exception. Lines that begin with `#` say nothing.
+/// `!` before that of an exception. Lines that begin with `#` are comments.
 ///
 /// The last line may be `cut`: then the last byte of the frame before it is missing.
 pub fn written(text: &str) -> Vec<u8> {
@@ -54,7 +54,7 @@ pub fn written(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A whole answer of this text.
+/// A whole response of this text.
 pub fn response(text: &str) -> ScriptedResponse {
     ScriptedResponse::json(
         200,
@@ -67,12 +67,12 @@ pub fn response(text: &str) -> ScriptedResponse {
     )
 }
 
-/// A failure, as the service tells it.
+/// An error response of the service.
 pub fn error(status: u16, message: &str) -> ScriptedResponse {
     ScriptedResponse::json(status, &json!({ "message": message }))
 }
 
-/// A streamed answer of these texts, whole, each frame in a chunk of its own.
+/// A streamed response of these texts, whole, each frame in a chunk of its own.
 pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> ScriptedResponse {
     let mut steps = vec![start()];
     steps.extend(texts.into_iter().map(text));
@@ -82,7 +82,7 @@ pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> ScriptedResponse 
     streamed(steps)
 }
 
-/// A streamed answer of any steps.
+/// A streamed response of any steps.
 pub fn streamed(steps: impl IntoIterator<Item = Step>) -> ScriptedResponse {
     ScriptedResponse::stream(steps).header("content-type", STREAM)
 }

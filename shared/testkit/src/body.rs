@@ -1,4 +1,4 @@
-//! The bodies our servers send: all at once, or piece by piece, or cut in the middle.
+//! Bodies of the test servers: whole, chunked, or cut in the middle.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// One thing a piped body does next.
+/// The next action of a piped body.
 #[derive(Debug)]
 pub(crate) enum Chunk {
     /// Bytes to send.

@@ -1,6 +1,6 @@
-//! A small HTTP client that shows an answer piece by piece.
+//! A small HTTP client that returns a response chunk by chunk.
 //!
-//! Every call has a connection of its own, which closes when the answer is dropped. There is no
+//! Every call has a connection of its own, which closes when the response is dropped. There is no
 //! TLS, no pool and no redirect: a test should see exactly what was sent.
 
 use std::fmt;
@@ -15,10 +15,10 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-/// Why a call did not go well: it could not be sent, or its answer ended too early.
+/// Why a call failed: it could not be sent, or its response ended early.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// An answer whose body is still arriving.
+/// A response whose body is still arriving.
 pub struct ClientResponse {
     /// The status.
     pub status: StatusCode,
@@ -42,7 +42,7 @@ pub async fn post_json(url: &str, key: &str, body: &Value) -> Result<ClientRespo
     send(request.body(serde_json::to_vec(body)?.into())?).await
 }
 
-/// Sends a request to the absolute URL in it, and gives the answer as soon as its head is there.
+/// Sends a request to the absolute URL in it, and returns the response as soon as its head has arrived.
 pub async fn send(request: Request<Bytes>) -> Result<ClientResponse, Error> {
     let authority = request.uri().authority().ok_or("the URL has no host")?.to_string();
     let stream = TcpStream::connect(&authority).await?;
@@ -55,7 +55,7 @@ pub async fn send(request: Request<Bytes>) -> Result<ClientResponse, Error> {
 }
 
 impl ClientResponse {
-    /// The next piece as it came over the wire, or nothing at a proper end.
+    /// The next chunk as received, or none at a proper end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         while let Some(frame) = self.body.frame().await {
             if let Ok(bytes) = frame?.into_data() {

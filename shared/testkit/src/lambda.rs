@@ -17,13 +17,13 @@
 //! and the origin's secret is added. `/_raw/<function>/…` is the bare function URL, without it.
 //!
 //! As on AWS, an environment takes one call at a time, more are started up to the function's
-//! concurrency, a client that leaves stops nothing, a timeout kills the process, and the next call
+//! concurrency, a disconnect stops nothing, a timeout kills the process, and the next call
 //! finds a cold start. What AWS is known to do badly, an emulator had better show: a streamed body
-//! without a byte, a stream for a URL that buffers, and an error inside a stream are put down as
-//! warnings, the first two also answered with 502.
+//! without a byte, a stream for a URL that buffers, and an error inside a stream become
+//! warnings, the first two also a 502.
 //!
 //! In one thing we are kinder than AWS: a call that finds every environment busy, one of them only
-//! finishing up after its answer, waits for that one. So a test that calls twice in a row meets
+//! finishing up after its response, waits for that one. So a test that calls twice in a row meets
 //! one environment. Left out: extensions, `SnapStart`, CloudFront's own timeouts, billing.
 
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ pub struct Function {
     pub name: String,
     /// The program that is started for each environment.
     pub binary: PathBuf,
-    /// How its URL is declared to answer.
+    /// The invoke mode of its URL.
     #[serde(default)]
     pub mode: Mode,
     /// How long a call may take, in seconds where it is read from JSON.
@@ -72,7 +72,7 @@ pub struct Function {
     /// How many environments there may be at once.
     #[serde(default = "ten")]
     pub concurrency: usize,
-    /// What it is told about its memory, in MB. Nothing is limited.
+    /// The memory size in its environment, in MB. Nothing is limited.
     #[serde(default = "smallish")]
     pub memory: u32,
     /// Its variables besides those of Lambda. Nothing else is inherited.
@@ -86,11 +86,11 @@ pub struct Function {
     pub freeze: bool,
 }
 
-/// How a function URL is declared to answer: its `InvokeMode`.
+/// The `InvokeMode` of a function URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Mode {
-    /// Piece by piece.
+    /// Streamed.
     #[default]
     ResponseStream,
     /// All at once.

@@ -1,4 +1,4 @@
-//! What tests need around the gateway: providers, Lambda and AWS, each of our own on loopback.
+//! The gateway's surroundings for tests: providers, Lambda and AWS, each emulated on loopback.
 //!
 //! Nothing here is part of the product. Everything listens on a real socket, so that what is
 //! tested is what will run.

@@ -1,4 +1,4 @@
-//! OpenAI chat as a provider writes it, field by field and in its order.
+//! OpenAI chat as OpenAI encodes it, field by field and in its order.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use crate::provider::{ScriptedResponse, Step};
 /// What is common to all chunks of a stream.
 const HEAD: &str = r#""id":"chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG","object":"chat.completion.chunk","created":1741569952,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_f9f4fb6dbf""#;
 
-/// A whole answer of one text, with usage of 9 tokens in and 12 out.
+/// A whole response of one text, with usage of 9 tokens in and 12 out.
 pub fn completion(text: &str) -> ScriptedResponse {
     let message = json!({"role": "assistant", "content": text, "refusal": null, "annotations": []});
     whole(&message, "stop")
 }
 
-/// A whole answer of one tool call. The arguments are JSON as text.
+/// A whole response of one tool call. The arguments are JSON as text.
 pub fn completion_with_tool(id: &str, name: &str, arguments: &str) -> ScriptedResponse {
     let call = json!({
         "id": id, "type": "function", "function": {"name": name, "arguments": arguments},
@@ -56,18 +56,18 @@ pub fn tool_call(index: u32, id: &str, name: &str) -> Step {
     ))
 }
 
-/// A piece of a tool call's arguments.
+/// A chunk of a tool call's arguments.
 pub fn tool_arguments(index: u32, part: &str) -> Step {
     let part = quoted(part);
     delta(&format!(r#"{{"tool_calls":[{{"index":{index},"function":{{"arguments":{part}}}}}]}}"#))
 }
 
-/// The chunk that says why the answer ended: `stop`, `length`, `tool_calls`.
+/// The chunk with the finish reason: `stop`, `length`, `tool_calls`.
 pub fn finish(reason: &str) -> Step {
     choice("{}", &quoted(reason))
 }
 
-/// The chunk that a client gets who asked for usage.
+/// The chunk with the usage, for clients that requested it.
 pub fn usage(input: u64, output: u64) -> Step {
     let usage = usage_of(input, output);
     Step::text(format!("data: {{{HEAD},\"choices\":[],\"usage\":{usage}}}\n\n"))

@@ -1,23 +1,28 @@
-//! A provider on a real loopback socket that answers from a script.
+//! A fake provider on a real loopback socket that responds from a script.
 //!
 //! ```no_run
 //! # async fn example() {
 //! use testkit::openai;
-//! use testkit::provider::{Answer, Fake, Gate, Step};
+//! use testkit::provider::{FakeProvider, Latch, ScriptedResponse, Step};
 //!
-//! let fake = Fake::start().await;
-//! let gate = Gate::new();
-//! fake.answers([
+//! let fake = FakeProvider::start().await;
+//! let latch = Latch::new();
+//! fake.respond_with([
 //!     openai::error(429, "rate_limit_error", "slow down").header("retry-after", "2"),
-//!     Answer::stream([openai::role(), openai::chunk("Hi"), Step::Gate(gate.clone()), Step::Cut]),
+//!     ScriptedResponse::stream([
+//!         openai::role(),
+//!         openai::chunk("Hi"),
+//!         Step::Latch(latch.clone()),
+//!         Step::Cut,
+//!     ]),
 //! ]);
 //! // Call `fake.url()`, then:
-//! gate.open();
-//! assert_eq!(fake.seen().len(), 2);
+//! latch.open();
+//! assert_eq!(fake.requests().len(), 2);
 //! # }
 //! ```
 //!
-//! What the answers mean is not known here: `openai` writes OpenAI's.
+//! The formats of the responses are not known here: `openai` encodes OpenAI's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,11 +64,11 @@ pub struct ReceivedRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// What became of the answer.
+    /// The outcome of the response.
     pub outcome: Outcome,
 }
 
-/// What became of an answer.
+/// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is still being given.
@@ -75,7 +80,7 @@ pub enum Outcome {
 }
 
 impl FakeProvider {
-    /// Starts a provider with an empty script, which answers 500.
+    /// Starts a provider with an empty script, which responds with 500.
     ///
     /// # Panics
     ///
@@ -84,7 +89,7 @@ impl FakeProvider {
         Self::at(Responder::default())
     }
 
-    /// Starts a provider that looks at each request before it answers, and has no script.
+    /// Starts a provider that computes each response from the request, without a script.
     ///
     /// # Panics
     ///
@@ -125,12 +130,12 @@ impl FakeProvider {
         self.server.url()
     }
 
-    /// Replaces what is left of the script. Answers are given in order and the last one repeats.
+    /// Replaces what is left of the script. Responses are sent in order and the last one repeats.
     pub fn respond_with(&self, answers: impl IntoIterator<Item = ScriptedResponse>) {
         self.responder.script(answers.into_iter().collect());
     }
 
-    /// Answers 401, outside the script, to whoever does not bring this key as a bearer.
+    /// Responds with 401, outside the script, to requests without this bearer key.
     pub fn require_bearer(&self, key: &str) {
         self.responder.require(key);
     }
@@ -140,7 +145,7 @@ impl FakeProvider {
         self.responder.calls().borrow().clone()
     }
 
-    /// Waits until this many requests have come, and gives them.
+    /// Waits until this many requests were received, and returns them.
     ///
     /// # Panics
     ///
@@ -151,7 +156,7 @@ impl FakeProvider {
         self.requests()
     }
 
-    /// Waits until some caller has dropped its connection before its answer was complete.
+    /// Waits until some caller has dropped its connection before its response was complete.
     /// False when that does not happen in ten seconds.
     pub async fn cancelled(&self) -> bool {
         self.responder

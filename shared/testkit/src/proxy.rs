@@ -1,4 +1,4 @@
-//! A proxy on loopback for HTTP (`CONNECT` and whole URLs) and SOCKS 5, which notes what it is asked.
+//! A proxy on loopback for HTTP (`CONNECT` and whole URLs) and SOCKS 5, which records its requests.
 //!
 //! Sources: RFC 9110 section 9.3.6 and RFC 9112 section 3.2.2 for HTTP, RFC 1928 and 1929 for SOCKS.
 
@@ -21,10 +21,10 @@ pub struct Proxy {
     accepting: AbortHandle,
 }
 
-/// One thing that the proxy was asked for.
+/// One request to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxied {
-    /// How it was asked: `CONNECT`, the method of a whole URL, or `SOCKS5`.
+    /// The kind of the request: `CONNECT`, the method of a whole URL, or `SOCKS5`.
     pub how: String,
     /// `host:port` for tunnels, else the URL.
     pub target: String,
@@ -59,7 +59,7 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// What it was asked for so far, in order.
+    /// The requests so far, in order.
     pub fn requests(&self) -> Vec<Proxied> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -72,7 +72,7 @@ impl Drop for Proxy {
 }
 
 impl State {
-    /// Notes what is asked for, and connects to where it leads.
+    /// Records a request, and connects to its target.
     async fn open(&self, proxied: Proxied, target: &str) -> io::Result<TcpStream> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(proxied);
         let target = self.names.get(target).map_or(target, String::as_str);

@@ -1,11 +1,11 @@
-//! Providers that refuse what the real ones refuse.
+//! Strict providers: they reject what the real APIs reject.
 //!
-//! Each listens on a real socket, reads a request the way its API documents it, answers a wrong
-//! one with that API's own status and error, and a right one from a [`Script`] that is written once
-//! for all formats. What was asked is kept in words that no format owns, so that a test can say
+//! Each listens on a real socket, decodes a request as its API documents it, responds to an invalid
+//! one with that API's own status and error, and to a valid one from a [`Script`] that is written
+//! once for all formats. Requests are recorded independent of the format, so that a test can state
 //! once what must have arrived.
 //!
-//! What is not checked: anything that only a model decides, such as which pictures it can read.
+//! What is not checked: anything that only a model decides, such as which images it can read.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -32,7 +32,7 @@ pub use script::{InjectedFault, Script, ScriptedContent, Stop, Tokens};
 /// The key that every strict provider demands.
 pub const KEY: &str = "provider-key";
 
-/// What a strict provider speaks.
+/// The format of a strict provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// `POST /v1/chat/completions`.
@@ -75,7 +75,7 @@ impl Strict {
         Self { format, fake, notes }
     }
 
-    /// What it speaks.
+    /// The provider's format.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -85,17 +85,17 @@ impl Strict {
         self.fake.url()
     }
 
-    /// Replaces what is left to say. Answers are given in order and the last one repeats.
+    /// Replaces the rest of the script. Responses are sent in order and the last one repeats.
     pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         lock(&self.notes).scripts = scripts.into_iter().collect();
     }
 
-    /// Every request that was found right, in order.
+    /// Every valid request, in order.
     pub fn accepted(&self) -> Vec<DecodedRequest> {
         lock(&self.notes).accepted.clone()
     }
 
-    /// What was wrong with every request that was refused.
+    /// The reason for every rejection, in order.
     pub fn rejected(&self) -> Vec<String> {
         lock(&self.notes).rejected.clone()
     }
@@ -122,7 +122,7 @@ impl fmt::Debug for Strict {
 }
 
 impl Format {
-    /// Its name, which is that of the wire format.
+    /// The name of the wire format.
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
@@ -166,7 +166,7 @@ impl Format {
     }
 }
 
-/// A request that the real API would not take: why, and how it says so.
+/// The rejection of a request: the reason, and the API's error response.
 #[derive(Debug)]
 struct Rejection {
     reason: String,

@@ -31,7 +31,7 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// Two providers, and a route `r` that asks one after the other.
+    /// Two providers, and a route `r` with both as targets.
     async fn start() -> Self {
         Self::start_as(|it| it).await
     }
@@ -61,7 +61,7 @@ impl Gateway {
         format!("{}{PATH}", self.emulator.url())
     }
 
-    /// Asks the route for a whole answer.
+    /// Requests a whole response from the route.
     async fn ask(&self) -> ClientResponse {
         self.send(&question()).await
     }
@@ -84,13 +84,13 @@ impl Gateway {
         client::send(request.body(bytes::Bytes::new()).unwrap()).await.unwrap()
     }
 
-    /// Which providers were asked, by their names in the configuration.
+    /// The providers that got requests, by their names in the configuration.
     fn requests(&self) -> Vec<String> {
         let name = |target: &str| target.split('/').nth(1).unwrap().to_owned();
         self.fake.requests().iter().map(|it| name(&it.target)).collect()
     }
 
-    /// Nothing went wrong on the platform's side: every call was answered, nothing was odd.
+    /// Nothing went wrong on the platform's side: every call got a response, without warnings.
     fn is_well(&self) {
         let report = self.emulator.report();
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
@@ -135,7 +135,7 @@ fn events(text: &str) -> Vec<Value> {
     data.filter(|it| *it != "[DONE]").map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// What a stream said in all.
+/// The whole text of a stream.
 fn streamed_text(text: &str) -> String {
     let events = events(text);
     events.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str()).collect()

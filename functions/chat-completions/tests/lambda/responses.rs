@@ -1,4 +1,4 @@
-//! Whole answers, and who may have them.
+//! Whole responses, and which requests may get them.
 
 use http::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What the function reads and keeps: the configuration, the keys, who rests; and when it asks AWS.
+//! State of the function: configuration, keys and cooldowns; and when it calls AWS.
 
 use std::collections::HashSet;
 
@@ -51,7 +51,7 @@ async fn a_cold_start_reads_the_config_once_and_a_warm_call_reads_nothing() {
     let gateway = Gateway::start().await;
     gateway.fake.respond_with([openai::completion("Hello!")]);
     assert_eq!(gateway.status().await, 200);
-    // The configuration, who rests, and three keys in one batch.
+    // The configuration, the cooldowns, and three keys in one batch.
     assert_eq!((gateway.cloud.count(QUERY), gateway.cloud.count(KEYS)), (2, 1));
     assert_eq!(gateway.cloud.requests().len(), 3);
     gateway.cloud.forget();
@@ -159,7 +159,7 @@ async fn partially_read_rows_are_read_again() {
     half_written(&gateway).await;
     gateway.fake.respond_with([openai::completion("Hello!")]);
     assert_eq!(gateway.ask().await.status, 503);
-    // Who rests, and the configuration twice: at the start, and when the call tried again.
+    // The cooldowns, and the configuration twice: at the start, and when the call tried again.
     assert_eq!(gateway.cloud.count(QUERY), 6);
     gateway.apply(&two_steps(&gateway.fake)).await;
     assert_eq!(gateway.status().await, 200);
@@ -208,7 +208,7 @@ async fn keys_are_read_in_batches_of_ten() {
     assert_eq!(batches(&gateway), [10, 3]);
 }
 
-/// How many names were asked for at once, the largest batch first.
+/// The number of names in each request, the largest batch first.
 fn batches(gateway: &Gateway) -> Vec<usize> {
     let requests = gateway.cloud.requests();
     let reads = requests.iter().filter(|it| it.target == KEYS);
@@ -303,7 +303,7 @@ async fn cooldowns_are_shared_by_every_environment() {
     assert_eq!(there.requests(), ["second"]);
 }
 
-/// Waits until this many rests are in the store.
+/// Waits until this many cooldowns are in the store.
 async fn wait_for_cooldowns(gateway: &Gateway, count: usize) {
     for _ in 0..200 {
         if gateway.cloud.state("rest").await.len() == count {
@@ -326,7 +326,7 @@ async fn background_work_drains_after_the_response_and_before_the_next_call() {
     gateway.cloud.hold(PUT);
     // The whole answer is here while the store has not answered yet.
     assert_eq!(gateway.status().await, 200);
-    // A process that asked for the next call is stopped, and would not try the store once more.
+    // A process that requested the next event is frozen, and would not call the store again.
     gateway.cloud.wait_for_requests(PUT, 2).await;
     assert!(gateway.cloud.state("rest").await.is_empty());
     gateway.cloud.open();

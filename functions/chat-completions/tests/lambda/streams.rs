@@ -1,4 +1,4 @@
-//! Answers that come piece by piece, and the ways in which they break.
+//! Streamed responses, and the ways in which they break.
 
 use serde_json::json;
 use testkit::{
@@ -110,8 +110,8 @@ async fn an_invalid_event_becomes_an_error_event() {
     breaks_off([Step::text("data: {oops\n\n")], "server_error").await;
 }
 
-/// A stream that says "Hel" and then breaks ends with an error of this code, and not as if it were
-/// whole; nobody else is asked.
+/// A stream that sends "Hel" and then breaks ends with an error of this code, and not as if it were
+/// complete; no other target is attempted.
 async fn breaks_off<const N: usize>(end: [Step; N], code: &str) {
     let gateway = Gateway::empty(|it| it).await;
     gateway.apply(&format!("idle_timeout: 1s\n{}", two_steps(&gateway.fake))).await;
@@ -151,7 +151,7 @@ async fn keep_alives_fill_silence_before_and_inside_a_stream() {
     gateway.is_well();
 }
 
-/// The next piece, which is all there is to read now.
+/// The next chunk, which is all there is to read now.
 async fn read_keep_alive(response: &mut ClientResponse) -> String {
     String::from_utf8(response.chunk().await.unwrap().unwrap().to_vec()).unwrap()
 }

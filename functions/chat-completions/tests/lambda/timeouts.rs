@@ -1,4 +1,4 @@
-//! Answers that take long: what fills the wait, and what is said when the platform's time runs out.
+//! Slow responses: keep-alives, and the error when the platform's time runs out.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ async fn a_failure_after_white_space_is_in_the_body() {
     gateway.is_well();
 }
 
-/// A whole answer that is sent once the gate is open.
+/// A whole response that is sent once the latch is open.
 fn late(latch: &Latch, body: &str) -> ScriptedResponse {
     ScriptedResponse::stream([Step::Latch(latch.clone()), Step::text(body)])
         .header("content-type", "application/json")

@@ -1,4 +1,4 @@
-//! Clients of each format: they write a conversation, and read an answer as closely as a test can.
+//! Clients of each format: they encode a conversation, and decode a response as strictly as a test can.
 
 use serde_json::Value;
 use testkit::strict::{Format, Stop};
@@ -21,7 +21,7 @@ pub(crate) struct ClientRequest {
     pub(crate) body: Value,
 }
 
-/// An answer as a client understands it.
+/// A decoded response.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReceivedResponse {
     pub(crate) text: String,
@@ -33,11 +33,11 @@ pub(crate) struct ReceivedResponse {
     pub(crate) stop: Stop,
     pub(crate) usage: Option<Usage>,
     pub(crate) streamed: bool,
-    /// What the client puts behind its question when it goes on.
+    /// The messages that the client appends when the conversation continues.
     pub(crate) echo: Vec<Value>,
 }
 
-/// A wish to have a tool called.
+/// A tool call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ToolCall {
     pub(crate) id: String,
@@ -45,7 +45,7 @@ pub(crate) struct ToolCall {
     pub(crate) arguments: Value,
 }
 
-/// Tokens, as far as every format tells them.
+/// Tokens, as far as every format reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) read: u64,
@@ -55,10 +55,10 @@ pub(crate) struct Usage {
     pub(crate) reasoning: u64,
 }
 
-/// Why an answer could not be read.
+/// Why a response could not be decoded.
 pub(crate) type DecodeFailure = String;
 
-/// Writes a question.
+/// Encodes a request.
 pub(crate) fn ask(
     client: Format,
     conversation: &Conversation,
@@ -74,7 +74,7 @@ pub(crate) fn ask(
     }
 }
 
-/// Reads an answer.
+/// Decodes a response.
 pub(crate) fn hear(
     client: Format,
     text: &str,
@@ -99,7 +99,7 @@ pub(crate) fn hear(
     Ok(ReceivedResponse { streamed: stream, ..responses })
 }
 
-/// What a failure says: its status word and its message. Fails where it is not of the format.
+/// The message of an error response. Fails where it is not of the format.
 pub(crate) fn failure(client: Format, text: &str) -> Result<String, DecodeFailure> {
     let value: Value = serde_json::from_str(text).map_err(|it| format!("{it} in {text}"))?;
     let error = &value["error"];

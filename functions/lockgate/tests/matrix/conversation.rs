@@ -1,11 +1,11 @@
-//! Conversations, said once for all formats.
+//! Conversations, independent of the format.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use testkit::strict::{Choice, Shape};
 
-/// A question of a client, and everything said before it.
+/// A client's request, with all messages before it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conversation {
     pub(crate) lines: Vec<Line>,
@@ -21,17 +21,17 @@ pub(crate) struct Conversation {
     pub(crate) metadata: Option<(&'static str, &'static str)>,
     /// Marks the system text for the cache, with this time to live; empty text for none.
     pub(crate) cache: Option<&'static str>,
-    /// Whether a stream is to report its usage, where clients have to ask.
+    /// Whether usage of a stream is requested, where it must be requested.
     pub(crate) wants_usage: bool,
 }
 
-/// What one side said.
+/// One message.
 #[derive(Clone, Debug)]
 pub(crate) enum Line {
     System(&'static str),
     Developer(&'static str),
     User(Vec<Bit>),
-    /// An earlier answer, in the client's own form.
+    /// An earlier response, in the client's own format.
     Answer(Vec<Value>),
     Results(Vec<Outcome>),
 }
@@ -46,7 +46,7 @@ pub(crate) enum Bit {
     Wav(&'static str),
 }
 
-/// What came of a call.
+/// The result of a tool call.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) id: String,
@@ -63,16 +63,16 @@ pub(crate) struct Tool {
     pub(crate) schema: Value,
 }
 
-/// How hard to think.
+/// The reasoning setting of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReasoningSetting {
-    /// However the client's format says it.
+    /// The default of the client's format.
     Somehow,
     Word(&'static str),
     Budget(u64),
 }
 
-/// What a client's format has no word for.
+/// A feature that the client's format does not support.
 pub(crate) struct Unsupported;
 
 impl Conversation {
@@ -96,13 +96,13 @@ impl Conversation {
         self
     }
 
-    /// Refuses sound.
+    /// Rejects audio.
     pub(crate) fn require_no_audio(&self) -> Result<(), Unsupported> {
         let has_audio = |it: &Line| matches!(it, Line::User(bits) if bits.iter().any(|it| matches!(it, Bit::Wav(_))));
         if self.lines.iter().any(has_audio) { Err(Unsupported) } else { Ok(()) }
     }
 
-    /// Refuses numbers that are not among these.
+    /// Rejects numbers that are not among these.
     pub(crate) fn require_known_numbers(&self, known: &[&str]) -> Result<(), Unsupported> {
         let known = self.numbers.keys().all(|it| known.contains(it));
         if known { Ok(()) } else { Err(Unsupported) }

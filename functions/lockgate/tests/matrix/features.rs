@@ -1,4 +1,4 @@
-//! What has to survive, each as a conversation with a test of what arrived and what came back.
+//! The features to preserve, each a conversation with checks of the request and the response.
 
 use serde_json::{Value, json};
 use testkit::strict::{
@@ -16,16 +16,16 @@ mod turns;
 /// What is wrong; empty when nothing is.
 pub(crate) type Verdict = Result<(), String>;
 
-/// One thing that has to survive.
+/// One feature to preserve.
 pub(crate) struct Feature {
     pub(crate) name: &'static str,
     pub(crate) conversation: fn() -> Conversation,
     /// One for each round.
     pub(crate) scripts: fn() -> Vec<Script>,
     pub(crate) result: fn() -> Outcome,
-    /// Whether it is in what the provider was asked last.
+    /// Checks the requests that the provider got.
     pub(crate) arrives: fn(&[DecodedRequest]) -> Verdict,
-    /// Whether it is in what the client heard, of this provider.
+    /// Checks the responses that the client got from this provider.
     pub(crate) returns: fn(&[ReceivedResponse], Format, Format) -> Verdict,
 }
 
@@ -66,7 +66,7 @@ fn says(responses: &ReceivedResponse, text: &str) -> Verdict {
     same(responses.text.as_str(), text)
 }
 
-/// What the provider was asked last.
+/// The last request to the provider.
 fn last(requests: &[DecodedRequest]) -> &DecodedRequest {
     requests.last().expect("it was asked")
 }

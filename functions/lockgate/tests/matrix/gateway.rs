@@ -1,4 +1,4 @@
-//! A gateway before strict providers, and a client before the gateway.
+//! A gateway with strict providers, and clients of the gateway.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use testkit::strict::{DecodedRequest, Format, KEY as PROVIDER_KEY, Script, Stric
 use crate::client::{self, ClientRequest, DecodeFailure, KEY, ReceivedResponse};
 use crate::conversation::{Bit, Conversation, Line, Outcome};
 
-/// Every format that clients speak.
+/// Every format of clients.
 pub(crate) const INBOUND: [Format; 4] =
     [Format::OpenAiChat, Format::OpenAiResponses, Format::Anthropic, Format::Gemini];
 
-/// Every format that providers speak, and the configuration's word for one who does.
+/// Every format of providers, and the `type` of a provider with it.
 pub(crate) const OUTBOUND: [(Format, &str); 5] = [
     (Format::OpenAiChat, "openai"),
     (Format::OpenAiResponses, "openai-responses"),
@@ -49,24 +49,24 @@ pub(crate) struct Gateway {
     providers: BTreeMap<Format, Strict>,
 }
 
-/// A conversation that goes on for as many rounds as there are answers.
+/// A conversation of as many rounds as there are responses.
 pub(crate) struct Exchange {
-    /// What each answer was, as far as it came.
+    /// The responses received.
     pub(crate) responses: Vec<ReceivedResponse>,
-    /// What the provider was asked.
+    /// The requests that the provider accepted.
     pub(crate) requests: Vec<DecodedRequest>,
-    /// What `X-Gateway-Dropped` said.
+    /// The value of `X-Gateway-Dropped`.
     pub(crate) dropped: String,
-    /// Why it did not go on.
+    /// Why the conversation ended early.
     pub(crate) failed: Option<Failed>,
 }
 
 pub(crate) enum Failed {
-    /// The client's format has no word for it.
+    /// The client's format does not support it.
     Unsupported,
-    /// The gateway refused it, without asking anybody.
+    /// The gateway rejected it, without an attempt.
     Rejected(String),
-    /// The provider refused what the gateway made of it.
+    /// The provider rejected the gateway's request.
     Provider(String),
     /// The client got what is not of its format.
     DecodeFailure(DecodeFailure),
@@ -74,7 +74,7 @@ pub(crate) enum Failed {
     Broken(String),
 }
 
-/// Who asks whom, and how.
+/// A client's and a provider's format, and how they are connected.
 #[derive(Clone, Copy)]
 pub(crate) struct Pair<'a> {
     pub(crate) client: Format,
@@ -119,7 +119,7 @@ impl Gateway {
         &self.providers[&format]
     }
 
-    /// Lets a client go on with a conversation until every answer was given.
+    /// Continues a conversation until every scripted response was sent.
     pub(crate) async fn converse(
         &self,
         pair: Pair<'_>,
@@ -152,7 +152,7 @@ impl Gateway {
         exchange
     }
 
-    /// Asks again for all or nothing, and holds the answer against what was dropped before.
+    /// Sends the request again as strict, and compares the outcome with what was dropped before.
     pub(crate) async fn check_strict(
         &self,
         pair: Pair<'_>,
@@ -182,7 +182,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Asks once, and gives what was heard and what was dropped.
+    /// Sends one request, and returns the response and what was dropped.
     pub(crate) async fn round(
         &self,
         pair: Pair<'_>,
@@ -226,7 +226,7 @@ impl Gateway {
     }
 }
 
-/// What a client does after an answer: it keeps it, and gives results or asks on.
+/// Appends a response to the conversation, and then results or another message.
 pub(crate) fn go_on(
     conversation: &mut Conversation,
     responses: &ReceivedResponse,

@@ -1,8 +1,8 @@
 //! Every pair of formats, end to end on real sockets.
 //!
 //! Clients of each format hold the same conversations with providers of each format, through the
-//! real program. The providers refuse what the real ones refuse, the clients read as closely as a
-//! test can, and what came of it is a table that has to be the one in `docs/formats.md`.
+//! real program. The providers reject what the real ones reject, the clients decode as strictly as a
+//! test can, and the outcome is a table that must equal the one in `docs/formats.md`.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 #![expect(clippy::print_stdout, reason = "the table is worth seeing")]
 
@@ -21,7 +21,7 @@ use features::{Feature, Verdict};
 use gateway::{Exchange, Failed, Gateway, INBOUND, OUTBOUND, Pair};
 use table::Cell;
 
-/// Holds a feature's conversation, and says what became of it.
+/// Runs a feature's conversation, and returns the outcome.
 async fn cell(gateway: &Gateway, feature: &Feature, client: Format, provider: Format) -> Cell {
     let result = (feature.result)();
     let mut both = vec![];

@@ -1,4 +1,4 @@
-//! What became of each feature in each pair, as a table: as it came out, and as the docs say.
+//! The outcome of each feature in each pair, as a table, compared with the docs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,20 +8,20 @@ use testkit::strict::Format;
 
 use crate::gateway::{INBOUND, OUTBOUND};
 
-/// What became of a feature.
+/// The outcome of a feature.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
-    /// It is there.
+    /// The feature was preserved.
     Carried,
-    /// It is there, and the client was told what is not of all that goes with it.
+    /// The feature was preserved, and the client was told which parts were dropped.
     Partly(String),
-    /// It is not there, and the client was told.
+    /// The feature was dropped, and the client was told.
     Dropped(String),
-    /// The gateway refused, and said why.
+    /// The gateway rejected the request, with the reason.
     Rejected(String),
-    /// The client's format has no word for it.
+    /// The client's format does not support it.
     Unsupported,
-    /// It is lost, or worse.
+    /// The feature was lost without notice, or the call failed.
     Broken(String),
 }
 
@@ -30,7 +30,7 @@ type Cells = BTreeMap<(Format, Format, &'static str), Cell>;
 const BEGIN: &str = "<!-- The test `matrix` writes from here with UPDATE_GOLDEN=1 … -->\n";
 const END: &str = "<!-- … to here. -->\n";
 
-/// Holds what came out against the docs.
+/// Compares the outcome with the docs.
 pub(crate) fn check(features: &[&'static str], cells: &Cells) {
     let table = written(features, cells);
     println!("{table}");

@@ -1,4 +1,4 @@
-//! Conversations that leave a provider, and providers that fail.
+//! Conversations that move to another provider, and providers that fail.
 
 use testkit::strict::{Format, InjectedFault, Script};
 
@@ -72,7 +72,7 @@ fn describe(failed: Failed) -> String {
     }
 }
 
-/// Every trouble has to become a failure that the client can read.
+/// Every injected fault must become an error that the client can decode.
 pub(crate) async fn troubles(
     gateway: &Gateway,
     client: Format,

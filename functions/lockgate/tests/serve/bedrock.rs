@@ -1,4 +1,4 @@
-//! Amazon Bedrock: what it is asked, how the question is signed, and what the client gets of it.
+//! Amazon Bedrock: the translated request, its signature, and the client's response.
 
 use serde_json::{Value, json};
 use testkit::bedrock;

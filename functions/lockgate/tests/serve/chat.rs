@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`, answered whole.
+//! `POST /v1/chat/completions` with whole responses.
 
 use serde_json::{Value, json};
 use testkit::openai;
@@ -8,7 +8,7 @@ use crate::support::{
     BOTH, ask, ask_with, gateway_for, gateway_for_both, hello, only, post, provider, text_of,
 };
 
-/// A whole answer as few providers write it, but may.
+/// A whole response in an unusual but valid encoding.
 const ODD_ANSWER: &str = "{ \"z\": 1e400, \"id\": 12345678901234567890,\n\t\"choices\": [ {\"index\":0, \
     \"message\": {\"content\": \"caf\\u00e9 \\ud83d\\ude00\", \"role\":\"assistant\"}, \"vendor\": {} } ],\
     \"usage\": {\"prompt_tokens\": 9, \"completion_tokens\": 12} }\n";

@@ -1,4 +1,4 @@
-//! Bounds on connections: what says nothing is closed, and what is too much makes room.
+//! Limits on client connections: idle ones are closed, and the oldest makes room at the limit.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

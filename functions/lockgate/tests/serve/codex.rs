@@ -1,4 +1,4 @@
-//! What OpenAI's Codex asks for, before a provider that has only functions.
+//! Requests of OpenAI's Codex, with a provider that supports only functions.
 
 use serde_json::{Value, json};
 use testkit::{

@@ -1,4 +1,4 @@
-//! What an operator types, and what the shell is told.
+//! The operator's commands: their output and exit codes.
 
 use std::process::Output;
 
@@ -193,7 +193,7 @@ async fn without_a_config_the_demo_shows_a_failover() {
     }
 }
 
-/// What `explain` says, after the gateway's first provider was asked and answered this.
+/// The output of `explain`, after the gateway's first provider responded with this status.
 async fn explained(first_status: u16, arguments: &[&str]) -> (i32, String) {
     let (first, second) = (FakeProvider::start().await, provider().await);
     first.respond_with([openai::error(first_status, "x", "no").header("retry-after", "600")]);

@@ -21,7 +21,7 @@ routes: [{{ name: r, steps: [{{ provider: p, model: {model} }}] }}]",
     .await
 }
 
-/// What a provider of this type is sent, when OpenAI chat's client asks this beside its question.
+/// The request to a provider of this type, when an OpenAI chat client adds these members.
 async fn sent(kind: &str, extra: Value) -> Value {
     expected(Format::Chat, kind, "m", extra, "").await
 }
@@ -51,7 +51,7 @@ async fn the_token_limit_uses_the_providers_field_name() {
         ("cohere", json!({new: 7}), json!([7, null])),
         // There it depends on the model.
         ("azure-openai", json!({old: 7}), json!([7, null])),
-        // Nobody knows who answers there, so the client does.
+        // The server there is unknown, so the client's choice is kept.
         ("openai", json!({old: 7}), json!([7, null])),
         ("openai", json!({new: 7}), json!([null, 7])),
         ("vllm", json!({new: 7}), json!([null, 7])),

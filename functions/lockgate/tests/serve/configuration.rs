@@ -168,7 +168,7 @@ async fn idle_timeout_limits_silence_and_not_duration() {
     assert_eq!(chunks_of(&stream).pop().unwrap()["error"]["code"], "timeout");
 }
 
-/// What an answer cost by these prices, in dollars.
+/// What a response cost by these prices, in dollars.
 async fn cost(usage: Value, prices: &str) -> Value {
     let first = FakeProvider::start().await;
     first.respond_with([ScriptedResponse::json(

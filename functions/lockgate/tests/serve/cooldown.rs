@@ -10,7 +10,7 @@ use crate::support::{
     BOTH, ask, error_of, gateway_for_both, hello, program, provider, serve, text_of, yaml,
 };
 
-/// A route whose failures rest so briefly that only a provider's own word can make it longer.
+/// A route with so short a cooldown that only a provider's `Retry-After` can make it longer.
 fn brief() -> String {
     format!("{BOTH}    cooldown: 1ms\n")
 }
@@ -19,7 +19,7 @@ fn limited() -> ScriptedResponse {
     openai::error(429, "rate_limit_error", "slow down")
 }
 
-/// How often the first provider is asked in two calls when this is its answer.
+/// The number of requests to the first provider in two calls when this is its response.
 async fn requests_of_two_calls(first_answer: ScriptedResponse, rest: &str) -> usize {
     let (first, second) = (FakeProvider::start().await, provider().await);
     first.respond_with([first_answer]);

@@ -1,4 +1,4 @@
-//! Every path of the contract, in the shape of its own API: answers, streams and failures.
+//! Every path of the contract, in the format of its own API: responses, streams and errors.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -102,7 +102,7 @@ async fn tokens_are_estimated_where_the_provider_does_not_count_them() {
     assert!(fake.requests().is_empty());
 }
 
-/// What goes wrong on a path, whatever it is, is told in the shape of the path.
+/// Every error on a path has the format of the path.
 #[tokio::test]
 async fn errors_have_the_format_of_the_path() {
     let gateway = serve(&yaml(&[("first", &unused_address())], "")).await;

@@ -1,4 +1,4 @@
-//! What a client hears when every step failed.
+//! The client's error when every target failed.
 
 use serde_json::{Value, json};
 use testkit::openai;
@@ -6,7 +6,7 @@ use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::support::{BOTH, ask, attempts_of, error_of, gateway_for, gateway_for_both, hello};
 
-/// The status, `Retry-After` and error of a call whose providers answer these.
+/// The status, `Retry-After` and error of a call whose providers respond with these.
 async fn all_failed(
     one: ScriptedResponse,
     other: ScriptedResponse,

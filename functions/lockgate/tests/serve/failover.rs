@@ -9,7 +9,7 @@ use crate::support::{
     provider, raw_tcp_server, serve, streaming_provider, text_in, text_of, unused_address, yaml,
 };
 
-/// The trail of a call whose first provider answers this, and whose second answers well.
+/// The attempts of a call whose first provider responds with this, and whose second succeeds.
 async fn advances(first_answer: ScriptedResponse) -> Vec<String> {
     let (first, second) = (FakeProvider::start().await, provider().await);
     first.respond_with([first_answer]);
@@ -19,7 +19,7 @@ async fn advances(first_answer: ScriptedResponse) -> Vec<String> {
     attempts_of(&body["x_gateway"])
 }
 
-/// The status and the error of a call whose first provider answers this; no other is asked.
+/// The status and the error of a call whose first provider responds with this; no other is attempted.
 async fn stops(first_answer: ScriptedResponse) -> (u16, Value) {
     let (first, second) = (FakeProvider::start().await, provider().await);
     first.respond_with([first_answer]);

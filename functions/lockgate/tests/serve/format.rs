@@ -1,4 +1,4 @@
-//! The same question and the same answer in each format, as clients ask and as providers answer.
+//! One request and one response in each format, as clients and providers encode them.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -6,7 +6,7 @@ use testkit::{
     provider::{ScriptedResponse, Step},
 };
 
-/// A format that both sides may speak.
+/// A format of clients and providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Chat,
@@ -19,7 +19,7 @@ pub(crate) const ALL: [Format; 4] =
     [Format::Chat, Format::Responses, Format::Messages, Format::Gemini];
 
 impl Format {
-    /// The `type` of a provider that speaks it.
+    /// The `type` of a provider with this format.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Chat => "openai",
@@ -46,12 +46,12 @@ impl Format {
         }
     }
 
-    /// Where a client asks.
+    /// The path of a client's request.
     pub(crate) fn path(self, model: &str, stream: bool) -> String {
         self.paths(model, stream).remove(0)
     }
 
-    /// What a client asks.
+    /// A client's request.
     pub(crate) fn request(self, model: &str, stream: bool) -> Value {
         let messages = json!([{"role": "user", "content": "Hello"}]);
         match self {
@@ -79,7 +79,7 @@ impl Format {
         ScriptedResponse::json(200, &body)
     }
 
-    /// How a provider's stream begins: with one text.
+    /// The start of a provider's stream, with one text.
     pub(crate) fn begun(self, text: &str) -> Vec<Step> {
         match self {
             Self::Chat => vec![openai::role(), openai::chunk(text)],
@@ -122,7 +122,7 @@ impl Format {
         }
     }
 
-    /// How such a stream goes on to its lawful end.
+    /// The rest of such a stream, to its proper end.
     pub(crate) fn ended(self, text: &str) -> Vec<Step> {
         match self {
             Self::Chat => vec![openai::chunk(" again"), openai::finish("stop"), openai::done()],
@@ -171,7 +171,7 @@ impl Format {
         ScriptedResponse::stream(self.begun(text).into_iter().chain(self.ended(text)))
     }
 
-    /// What a whole answer says to a client.
+    /// The text of a whole response.
     pub(crate) fn response_text(self, body: &Value) -> &str {
         let text = match self {
             Self::Chat => &body["choices"][0]["message"]["content"],
@@ -182,7 +182,7 @@ impl Format {
         text.as_str().unwrap_or_else(|| panic!("{body} says nothing"))
     }
 
-    /// What one event of a stream says to a client.
+    /// The text of one stream event.
     pub(crate) fn delta_text(self, event: &Value) -> &str {
         let text = match self {
             Self::Chat => &event["choices"][0]["delta"]["content"],

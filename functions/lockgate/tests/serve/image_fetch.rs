@@ -1,4 +1,4 @@
-//! Pictures by address, before a provider that takes only bytes: what the gateway refuses to fetch.
+//! Images by URL, with a provider that supports only bytes: what the gateway does not fetch.
 //!
 //! What it does fetch is tested in `providers`: a server of a test is on loopback, where the real
 //! program fetches nothing, and nothing can make it.
@@ -30,7 +30,7 @@ fn look_at(model: &str, url: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": content}]})
 }
 
-/// Why each of these is not fetched under a configuration. Nobody is asked.
+/// Why each of these is not fetched under a configuration. No host is contacted.
 async fn why(fetch: &str, urls: &[&str]) -> Vec<String> {
     let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
     let gateway = serve(&yaml(&first, &second, fetch)).await;

@@ -7,7 +7,7 @@ use crate::support::{
     BOTH, ask, ask_with, error_of, gateway_for, gateway_for_both, hello, only, provider, text_of,
 };
 
-/// The name that the first provider is asked for when a client says `model`.
+/// The model that the first provider gets when a client requests `model`.
 async fn requested_model(rest: &str, model: &str) -> String {
     let first = provider().await;
     let gateway = gateway_for(&first, rest).await;

@@ -22,7 +22,7 @@ routes: [{{ name: r, steps: [{{ provider: p, model: {model} }}] }}]",
     .await
 }
 
-/// A question whose answer may be this long.
+/// A request with this output limit.
 fn question(client: Format, limit: u64) -> Value {
     let mut question = client.request("r", false);
     match client {

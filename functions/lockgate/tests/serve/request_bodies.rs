@@ -1,4 +1,4 @@
-//! Which bodies are refused, how, and what a provider is spared of.
+//! Which request bodies are rejected and how, before any provider is called.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::support::{
 
 const MEGABYTE: usize = 1024 * 1024;
 
-/// How a body is refused: status, code and parameter. The provider must not hear of it.
+/// The rejection of a body: status, code and parameter. The provider must get no request.
 async fn refusal(body: &str) -> (u16, Value, Value) {
     let first = provider().await;
     let gateway = gateway_for(&first, "").await;
@@ -90,7 +90,7 @@ async fn too_deep_nesting_is_rejected() {
     assert_eq!(post(&gateway, request(100), &[]).await.status, 200);
 }
 
-/// A question of exactly this many bytes.
+/// A request of exactly this many bytes.
 fn question_of(bytes: usize) -> String {
     let empty = hello("first/m").to_string().replace("Hello", "");
     empty.replace("\"\"", &format!("\"{}\"", "x".repeat(bytes - empty.len())))
@@ -234,7 +234,7 @@ async fn resolving(
     gateway_for_both(first, second, &rest).await
 }
 
-/// The body that a provider gets under a conflict resolution, and what the client hears of it.
+/// The body that a provider gets under a conflict resolution, and the report to the client.
 async fn resolved(resolution: &str, request: &str) -> (String, String) {
     let (first, second) = (provider().await, provider().await);
     let gateway = resolving(&first, &second, resolution, "").await;

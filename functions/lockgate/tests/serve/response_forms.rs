@@ -1,4 +1,4 @@
-//! Answers in another form than was asked for: streams for whole ones, compressed ones, odd statuses.
+//! Responses in another form than requested: streams for whole ones, compressed ones, unusual statuses.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

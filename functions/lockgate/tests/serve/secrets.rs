@@ -1,4 +1,4 @@
-//! What no answer, header or log may hold, whatever a provider or a client does.
+//! Secrets that no response, header or log may hold, whatever a provider or a client does.
 
 use serde_json::json;
 use testkit::lockgate::Lockgate;
@@ -41,7 +41,7 @@ async fn response(gateway: &Lockgate, key: &str, body: &str) -> String {
     head + &answer.text().await.unwrap()
 }
 
-/// Asks whole and streamed while the provider answers this; what the client hears, and the log.
+/// Sends whole and streamed requests while the provider responds with this; the client's response, and the log.
 async fn response_and_log(answer: ScriptedResponse) -> (String, String) {
     let first = FakeProvider::start().await;
     first.respond_with([answer]);
@@ -71,7 +71,7 @@ async fn keeps_secrets(answer: ScriptedResponse) {
     holds_none(&log, &never);
 }
 
-/// What a careless provider says when it refuses a key.
+/// The message of a careless provider that rejects a key.
 fn careless() -> String {
     format!(
         "Incorrect API key provided: {KNOWN_KEY} ({PLAIN_KEY}, \"{HEADER}\") of org-Canary123456, \

@@ -1,5 +1,5 @@
-//! What proves an earlier thought, before providers who do not take it: another model made it, or
-//! another account, or it was lost.
+//! Signatures of earlier reasoning, with providers that reject them: another model or another
+//! account made them, or they were lost.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -13,7 +13,7 @@ use crate::{
     support::{KEY, send, serve},
 };
 
-/// What a provider made to prove a thought, in base64 as Gemini wants it.
+/// A provider's signature, in base64 as Gemini requires.
 const SIGNATURE: &str = "c2VjcmV0IHByb29m";
 
 async fn gateway_for(format: Format, fake: &FakeProvider) -> Lockgate {
@@ -26,7 +26,7 @@ routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]"
     .await
 }
 
-/// A second turn whose first had a thought, as a client of this format keeps it.
+/// A second request whose first had reasoning, as a client of this format keeps it.
 fn second_turn(client: Format) -> Value {
     match client {
         Format::Chat => json!({"model": "r", "messages": [
@@ -65,7 +65,7 @@ fn second_turn(client: Format) -> Value {
     }
 }
 
-/// How a provider of this format says that it does not take a proof.
+/// The error of a provider of this format that rejects a signature.
 fn refusal(provider: Format) -> ScriptedResponse {
     let body = match provider {
         Format::Chat | Format::Responses => json!({"error": {
@@ -117,11 +117,11 @@ async fn what_depends_on_an_invalid_signature_is_dropped_with_it() {
     // Thinking with a budget has to begin a turn that calls tools.
     let messages = second_request(Format::Messages).await;
     assert_eq!(messages.get("thinking"), None, "{messages}");
-    // A call has to say that it has none.
+    // A tool call must be marked as unsigned.
     let gemini = second_request(Format::Gemini).await;
     let skip = &gemini["contents"][1]["parts"][0]["thoughtSignature"];
     assert_eq!(skip, "skip_thought_signature_validator", "{gemini}");
-    // What came with a thought does not ask for it.
+    // A tool call does not need its reasoning.
     let responses = second_request(Format::Responses).await;
     let call = json!({"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"});
     assert_eq!(responses["input"][1], call, "{responses}");
@@ -166,7 +166,7 @@ async fn a_strict_request_gets_the_invalid_signature_error() {
     assert_eq!((response.status.as_u16(), fake.requests().len()), (400, 1));
 }
 
-/// A thought and a call of the first turn, as Claude Code keeps what a model told in the open.
+/// Reasoning and a tool call of the first response, as Claude Code keeps plain-text reasoning.
 fn plain_text_reasoning() -> Value {
     json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "deepseek-v4-pro",

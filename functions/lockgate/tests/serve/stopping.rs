@@ -1,4 +1,4 @@
-//! Clients that go away, and a server that is asked to.
+//! Client disconnects, and the shutdown of the server.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{
     KEY, ask, gateway_for, gateway_for_both, hello, hello_streamed, provider, text_in,
 };
 
-/// Asks, and goes away once the provider was asked.
+/// Sends a request, and disconnects once the provider has received it.
 async fn ask_and_leave(gateway: &Lockgate, provider: &FakeProvider, request: Value) {
     let url = format!("{}/v1/chat/completions", gateway.url());
     let call = tokio::spawn(async move {

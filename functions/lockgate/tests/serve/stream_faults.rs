@@ -20,7 +20,7 @@ routes:
       - { provider: second, model: large }
 ";
 
-/// The trail of a call whose first provider does this, and whose second answers.
+/// The attempts of a call whose first provider does this, and whose second responds.
 async fn passed_over(first_answer: ScriptedResponse) -> Vec<String> {
     let (first, second) = (FakeProvider::start().await, streaming_provider().await);
     first.respond_with([first_answer]);

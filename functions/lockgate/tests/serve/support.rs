@@ -1,4 +1,4 @@
-//! What the tests share: a gateway before scripted providers, and ways to ask it.
+//! Shared by the tests: a gateway with fake providers, and requests to it.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -36,7 +36,7 @@ pub(crate) fn yaml(providers: &[(&str, &str)], rest: &str) -> String {
     format!("api_key: {KEY}\nproviders:\n{providers}{rest}\n")
 }
 
-/// A provider that answers well.
+/// A provider that responds properly.
 pub(crate) async fn provider() -> FakeProvider {
     let fake = FakeProvider::start().await;
     fake.respond_with([openai::completion("Hi")]);
@@ -69,24 +69,24 @@ pub(crate) async fn serve(yaml: &str) -> Lockgate {
     program().config(yaml).start().await
 }
 
-/// A question to a model.
+/// A request to a model.
 pub(crate) fn hello(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
 }
 
-/// The same, whose answer is wanted piece by piece.
+/// The same, with a streamed response.
 pub(crate) fn hello_streamed(model: &str) -> Value {
     let mut question = hello(model);
     question["stream"] = true.into();
     question
 }
 
-/// Asks with the right key.
+/// Sends a chat request with the valid key.
 pub(crate) async fn ask(gateway: &Lockgate, question: &Value) -> ClientResponse {
     post(gateway, question.to_string(), &[]).await
 }
 
-/// Asks with the right key and these headers.
+/// Sends a chat request with the valid key and these headers.
 pub(crate) async fn ask_with(
     gateway: &Lockgate,
     question: &Value,
@@ -121,7 +121,7 @@ pub(crate) async fn send(
     client::send(request.body(body.into()).unwrap()).await.unwrap()
 }
 
-/// The status and the error of an answer that must be one.
+/// The status and the error of a response, which must be an error.
 pub(crate) async fn error_of(response: ClientResponse) -> (u16, Value) {
     let status = response.status.as_u16();
     let body = response.json().await.unwrap();
@@ -129,7 +129,7 @@ pub(crate) async fn error_of(response: ClientResponse) -> (u16, Value) {
     (status, body["error"].clone())
 }
 
-/// What a whole answer says.
+/// The text of a whole response.
 pub(crate) async fn text_of(response: ClientResponse) -> String {
     let (status, body) = (response.status, response.json().await.unwrap());
     assert_eq!(status, 200, "{body}");
@@ -149,14 +149,14 @@ pub(crate) fn chunks_of(stream: &str) -> Vec<Value> {
     chunks.map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// What the chunks of a stream say together.
+/// The text of a stream's chunks.
 pub(crate) fn text_in(stream: &str) -> String {
     let chunks = chunks_of(stream);
     let texts = chunks.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str());
     texts.collect()
 }
 
-/// Whom a call tried and what came of it, as `provider outcome status`.
+/// The attempts of a call, each as `provider outcome status`.
 pub(crate) fn attempts_of(holder: &Value) -> Vec<String> {
     let attempts = holder["attempts"].as_array().cloned().unwrap_or_default();
     let word = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
@@ -173,7 +173,7 @@ pub(crate) fn only(fake: &FakeProvider) -> ReceivedRequest {
     seen.remove(0)
 }
 
-/// A provider that answers every connection with these bytes, whatever they are, and closes it.
+/// A server that sends these bytes to every connection, and closes it.
 pub(crate) fn raw_tcp_server(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -192,7 +192,7 @@ pub(crate) fn raw_tcp_server(bytes: &'static [u8]) -> String {
     url
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 pub(crate) fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

@@ -1,4 +1,4 @@
-//! A client of one format before providers of others: whom it reaches, what is told of what is lost.
+//! A client of one format with providers of others: failover, dropped fields, and their report.
 
 use serde_json::{Value, json};
 use testkit::{
@@ -13,7 +13,7 @@ use crate::{
     support::{KEY, send, serve},
 };
 
-/// A gateway whose route `r` asks these providers in turn, each called by its format's `type`.
+/// A gateway whose route `r` has these providers as targets, each named by its format's `type`.
 async fn gateway_for(steps: &[(Format, &FakeProvider)]) -> Lockgate {
     let mut yaml = format!("api_key: {KEY}\nproviders:\n");
     for (format, fake) in steps {
@@ -186,7 +186,7 @@ async fn only_headers_of_the_format_reach_its_provider() {
     }
 }
 
-/// A question that no other format has every word for.
+/// A request with fields that no other format supports.
 fn odd() -> Value {
     let mut question = Format::Chat.request("r", false);
     question["logit_bias"] = json!({"50256": -100});
@@ -297,7 +297,7 @@ async fn an_unsupported_tool_name_is_mapped() {
     );
     assert_eq!(names[1], "plain");
 
-    // It is called by that name, whole and streamed, and the client hears its own.
+    // The provider gets that name, whole and streamed, and the client its own.
     fake.respond_with([
         openai::completion_with_tool("c1", &expected, "{}"),
         ScriptedResponse::stream([

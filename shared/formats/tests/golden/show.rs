@@ -123,7 +123,7 @@ impl Pair<'_> {
     }
 }
 
-/// What was understood of an answer, and what each sort of client gets.
+/// What was understood of a response, and what each sort of client gets.
 pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     let read = |purpose| {
         let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };

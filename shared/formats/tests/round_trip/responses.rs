@@ -1,9 +1,9 @@
-//! Lawful answers, made at random, and what is left of them on the other side.
+//! Random valid responses, and their content after decoding.
 
 use canonical::{Delta, EventBody, FinishReason, StreamEvent};
 use proptest::prelude::*;
 
-/// What an answer says, without how it was cut into pieces.
+/// The content of a response, without its split into deltas.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GeneratedResponse {
     pub(crate) reasoning: String,
@@ -31,7 +31,7 @@ impl Default for GeneratedResponse {
     }
 }
 
-/// Any answer.
+/// Any response.
 pub(crate) fn response() -> impl Strategy<Value = GeneratedResponse> {
     let text = || {
         prop_oneof![Just(String::new()), "\\PC{1,40}", "[a-z\n\r\"\\\\ \u{20ac}\u{1f600}]{1,20}"]
@@ -64,7 +64,7 @@ fn arguments() -> impl Strategy<Value = String> {
     })
 }
 
-/// The answer in pieces, cut and mixed as `order` says: thoughts, text, then calls whose arguments
+/// The response in deltas, split and mixed as `order` says: reasoning, text, then calls whose arguments
 /// may come in turns.
 pub(crate) fn stream_events(generated: &GeneratedResponse, order: u64) -> Vec<StreamEvent> {
     let mut order = Order(order | 1);
@@ -106,7 +106,7 @@ impl Order {
         (self.0 >> 33) % below
     }
 
-    /// A text in pieces of a few characters.
+    /// A text in deltas of a few characters.
     fn cut(&mut self, text: &str) -> Vec<String> {
         let mut stream_events = vec![];
         let mut rest: Vec<char> = text.chars().collect();
@@ -118,7 +118,7 @@ impl Order {
     }
 }
 
-/// What events say.
+/// The content of events.
 pub(crate) fn of(events: &[StreamEvent]) -> GeneratedResponse {
     let mut generated = GeneratedResponse::default();
     for event in events {

@@ -1,7 +1,7 @@
-//! A gateway's memory in emulated AWS: tables and parameters, and a door that counts who asks.
+//! A stack in emulated AWS: tables and parameters, behind a proxy that records requests.
 //!
-//! What rows mean is not known here. Functions get an address at which every request to AWS is
-//! noted, and can be held up or turned away.
+//! The meaning of rows is not known here. Functions get the proxy's address; it records every request
+//! to AWS, and can hold or reject it.
 
 use std::{
     fmt, io,
@@ -32,7 +32,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What names the operation in every request to AWS here.
 const TARGET: &str = "x-amz-target";
 
-/// A stack of one test: two tables, parameters under a prefix, and the door to them.
+/// A stack of one test: two tables, parameters under a prefix, and the proxy to them.
 pub struct AwsStack {
     /// The names of the tables.
     pub tables: Tables,
@@ -46,13 +46,13 @@ pub struct AwsStack {
 /// One request to AWS.
 #[derive(Clone, Debug)]
 pub struct AwsRequest {
-    /// What is wanted, such as `DynamoDB_20120810.Query` or `AmazonSSM.GetParameters`.
+    /// The operation, such as `DynamoDB_20120810.Query` or `AmazonSSM.GetParameters`.
     pub target: String,
-    /// The rest of it.
+    /// The request's body.
     pub body: Value,
 }
 
-/// What stands between functions and AWS.
+/// The proxy between functions and AWS.
 #[derive(Debug)]
 struct AwsProxy {
     upstream: String,
@@ -60,7 +60,7 @@ struct AwsProxy {
     requests: watch::Sender<Vec<AwsRequest>>,
 }
 
-/// How the door stands for requests whose target contains a text.
+/// How the proxy treats requests whose target contains a text.
 #[derive(Clone, Debug)]
 enum State {
     Open,
@@ -90,7 +90,7 @@ impl AwsStack {
         Self { tables: aws.tables(&name), prefix: format!("/lockgate/{name}"), aws, proxy, server }
     }
 
-    /// A function of this stack: it knows the tables, and finds AWS behind the door.
+    /// A function of this stack: its environment names the tables and the proxy.
     pub fn function(&self, name: &str, binary: &str) -> Function {
         Function { timeout: Duration::from_secs(30), ..Function::new(name, binary) }
             .path("*")
@@ -127,17 +127,17 @@ impl AwsStack {
         self.do_now("AmazonSSM.PutParameter", &put).await;
     }
 
-    /// What functions have asked of AWS so far.
+    /// The requests of functions to AWS so far.
     pub fn requests(&self) -> Vec<AwsRequest> {
         self.proxy.requests.borrow().clone()
     }
 
-    /// How often functions have asked for something whose name contains `what`.
+    /// The number of requests whose operation contains `what`.
     pub fn count(&self, what: &str) -> usize {
         self.proxy.requests.borrow().iter().filter(|it| it.target.contains(what)).count()
     }
 
-    /// Waits until functions have asked this often for something whose name contains `what`.
+    /// Waits for this many requests whose operation contains `what`.
     ///
     /// # Panics
     ///
@@ -150,27 +150,27 @@ impl AwsStack {
         assert!(in_time, "{what} was not asked for {times} times: {:?}", self.requests());
     }
 
-    /// Forgets what was asked so far.
+    /// Clears the recorded requests.
     pub fn forget(&self) {
         self.proxy.requests.send_replace(vec![]);
     }
 
-    /// Hangs up on whoever wants something whose name contains `what`.
+    /// Closes the connection of requests whose operation contains `what`.
     pub fn shut(&self, what: &str) {
         self.proxy.state.send_replace(State::Shut(what.to_owned()));
     }
 
-    /// Lets whoever wants something whose name contains `what` wait.
+    /// Holds requests whose operation contains `what`.
     pub fn hold(&self, what: &str) {
         self.proxy.state.send_replace(State::Held(what.to_owned()));
     }
 
-    /// Lets everybody through again.
+    /// Forwards every request again.
     pub fn open(&self) {
         self.proxy.state.send_replace(State::Open);
     }
 
-    /// Asks AWS itself, past the door.
+    /// Sends a request to AWS itself, past the proxy.
     async fn do_now(&self, target: &str, body: &Value) -> Value {
         let service = if target.starts_with("AmazonSSM") { "ssm" } else { "dynamodb" };
         let scope = format!("20260101/{}/{service}/aws4_request", self.aws.region);

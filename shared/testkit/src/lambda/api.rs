@@ -1,4 +1,4 @@
-//! The Runtime API, which a function's process asks for events and gives its answers.
+//! The Runtime API, where a function's process gets events and posts its responses.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::response::{self, Relay};
 use super::{Mode, event};
 use crate::body::Body;
 
-/// Lambda's limit for a buffered answer.
+/// Lambda's limit for a buffered response.
 const LIMIT: usize = 6 * 1024 * 1024;
 
 /// What every path of the API begins with.
@@ -82,7 +82,7 @@ async fn next(pool: &Arc<Pool>, environment: &Arc<Environment>) -> io::Result<Re
         .map_err(io::Error::other)
 }
 
-/// A call that the function has begun to answer.
+/// A call whose response has begun.
 struct Answering {
     pool: Arc<Pool>,
     environment: Arc<Environment>,

@@ -65,7 +65,7 @@ impl Pool {
         Arc::new(Self { function, ledger, processes, slots, changed })
     }
 
-    /// Gives an event to an environment and waits for the answer's head.
+    /// Gives an event to an environment and waits for the response's head.
     pub(super) async fn call(self: Arc<Self>, event: Event) -> Response<Body> {
         let (reply, answer) = oneshot::channel();
         let Event { request_id, trace_id, json: event } = event;

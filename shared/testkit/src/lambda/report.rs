@@ -10,7 +10,7 @@ use tokio::sync::watch;
 pub struct Report {
     /// Every environment that was started.
     pub cold_starts: Vec<ColdStart>,
-    /// Every call that has an answer, or never will.
+    /// Every call that has a response, or never will.
     pub invocations: Vec<Invocation>,
     /// How many calls found no environment.
     pub throttled: usize,
@@ -46,7 +46,7 @@ pub struct Invocation {
     pub environment: usize,
     /// Whether the environment was started for it.
     pub cold: bool,
-    /// Time from when the function got the event until its answer was complete.
+    /// Time from when the function got the event until its response was complete.
     pub micros: u64,
     /// How it ended.
     pub outcome: Outcome,
@@ -56,11 +56,11 @@ pub struct Invocation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It answered, with whatever status.
+    /// The function responded, with any status.
     Answered,
-    /// It told the runtime of an error, which is here.
+    /// The function reported this error to the runtime.
     Failed(String),
-    /// Its process ended, in the way told here.
+    /// The process ended, with this status.
     Crashed(String),
     /// It took too long and was killed.
     TimedOut,
@@ -119,7 +119,7 @@ impl Ledger {
         self.note(|report| report.warnings.push(warning));
     }
 
-    /// Waits for the report to be as wished, and says whether it came to that.
+    /// Waits until the report meets a condition; false after the timeout.
     pub(super) async fn wait(
         &self,
         condition: impl FnMut(&Report) -> bool,

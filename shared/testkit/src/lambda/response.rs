@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::environment::Reply;
 use crate::body::{Body, Chunk};
 
-/// What parts the head of a streamed answer from its body.
+/// What parts the head of a streamed response from its body.
 const DELIMITER: [u8; 8] = [0; 8];
 
 /// What the runtime writes into a body when the function's stream fails.
@@ -40,17 +40,17 @@ pub(super) fn too_large() -> Response<Body> {
     plain(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
 }
 
-/// A short answer that no function gave.
+/// A short response that no function gave.
 pub(super) fn plain(status: u16, text: &'static str) -> Response<Body> {
     let body = Body::whole(text);
     Response::builder().status(status).body(body).expect("a status of ours is valid")
 }
 
-/// A buffered answer: the function's JSON, unwrapped.
+/// A buffered response: the function's JSON, unwrapped.
 pub(super) fn buffered(json: &[u8]) -> Result<Response<Body>, String> {
     let answer: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     if answer.get("statusCode").is_none() {
-        // Whatever is not an answer is a body of its own.
+        // Whatever is not a response is a body of its own.
         let response = Response::builder().header(header::CONTENT_TYPE, "application/json");
         return response
             .body(Body::whole(Bytes::copy_from_slice(json)))
@@ -65,7 +65,7 @@ pub(super) fn buffered(json: &[u8]) -> Result<Response<Body>, String> {
     head(&answer)?.body(Body::whole(body)).map_err(|error| error.to_string())
 }
 
-/// Status, headers and cookies of an answer.
+/// Status, headers and cookies of a response.
 fn head(answer: &Value) -> Result<Builder, String> {
     let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
     let mut response = Response::builder().status(status.ok_or("no status")?);
@@ -102,7 +102,7 @@ fn one_or_many(value: &Value) -> Vec<String> {
     }
 }
 
-/// A streamed answer on its way to the client. Dropped before its end, it is cut.
+/// A streamed response on its way to the client. Dropped before its end, it is cut.
 #[derive(Debug)]
 pub(super) struct Relay {
     stage: Stage,
@@ -155,7 +155,7 @@ impl Relay {
         }
     }
 
-    /// What would be wrong if the answer ended here.
+    /// What would be wrong if the response ended here.
     pub(super) fn missing(&self) -> Option<&'static str> {
         match &self.stage {
             Stage::Head(_) => Some("it streamed an answer without a head"),
@@ -164,7 +164,7 @@ impl Relay {
         }
     }
 
-    /// Ends the answer properly, if it had begun.
+    /// Ends the response properly, if it had begun.
     pub(super) fn finish(mut self) {
         self.stage = Stage::Over;
     }

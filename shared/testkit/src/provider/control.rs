@@ -1,4 +1,4 @@
-//! Steering a fake provider over HTTP, for tests in another process.
+//! Control of a fake provider over HTTP, for tests in another process.
 //!
 //! The program `fake-provider` describes how.
 
@@ -16,14 +16,14 @@ use super::response::Latch;
 use super::{Outcome, ReceivedRequest, script};
 use crate::body::Body;
 
-/// What a steered provider remembers besides its script.
+/// The latches of the current script, by name.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     latches: Mutex<BTreeMap<String, Latch>>,
 }
 
 impl Control {
-    /// Does what a request to a steering path wants, and passes any other to the script.
+    /// Executes a request to a control path, and passes any other to the script.
     pub(super) async fn answer(
         self: Arc<Self>,
         responder: Arc<Responder>,

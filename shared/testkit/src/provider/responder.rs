@@ -1,4 +1,4 @@
-//! Where a fake provider's calls come in and its answers go out.
+//! Records the requests of a fake provider and sends its responses.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::response::{Content, ScriptedResponse, Step};
 use super::{Outcome, ReceivedRequest, WAIT_TIMEOUT};
 use crate::body::{Body, Chunk, Ending};
 
-/// A script, and the calls it has answered.
+/// A script, and the requests received so far.
 #[derive(Debug, Default)]
 pub(super) struct Responder {
     plan: Mutex<Plan>,
@@ -25,7 +25,7 @@ pub(super) struct Responder {
     calls: watch::Sender<Calls>,
 }
 
-/// Answers by looking at the request, in place of a script.
+/// Computes a response from the request, in place of a script.
 pub(super) struct RespondFn(Box<dyn Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync>);
 
 impl fmt::Debug for RespondFn {
@@ -34,7 +34,7 @@ impl fmt::Debug for RespondFn {
     }
 }
 
-/// Every call since the provider was last told to forget.
+/// Every request since the last call of `forget`.
 type Calls = Vec<ReceivedRequest>;
 
 #[derive(Debug, Default)]
@@ -66,19 +66,19 @@ impl Responder {
         self.calls.send_replace(Calls::new());
     }
 
-    /// Waits for the calls to be as wished, and says whether it came to that.
+    /// Waits until the requests meet a condition; false after the timeout.
     pub(super) async fn wait(&self, condition: impl FnMut(&Calls) -> bool) -> bool {
         let mut calls = self.calls();
         let in_time = tokio::time::timeout(WAIT_TIMEOUT, calls.wait_for(condition)).await;
         in_time.is_ok_and(|in_time| in_time.is_ok())
     }
 
-    /// Waits for a caller that leaves too early, and says whether one did.
+    /// Waits for a disconnect before the end of a response; false after the timeout.
     pub(super) async fn cancelled(&self) -> bool {
         self.wait(|calls| calls.iter().any(|seen| seen.outcome == Outcome::Cancelled)).await
     }
 
-    /// Takes down one call and gives it the next answer.
+    /// Records one request and sends it the next response.
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,

@@ -1,4 +1,4 @@
-//! What a fake provider can answer.
+//! The responses that a fake provider can send.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// One answer of a script.
+/// One response of a script.
 #[derive(Clone, Debug)]
 pub struct ScriptedResponse {
     pub(super) delay: Duration,
@@ -24,14 +24,14 @@ pub(super) enum Content {
     Close,
 }
 
-/// One step of a streamed answer.
+/// One step of a streamed response.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Sends these bytes as one chunk.
     Frame(Bytes),
-    /// Pauses. A gate is better wherever a test can open one.
+    /// Pauses. A latch is better wherever a test can open one.
     Wait(Duration),
-    /// Pauses until the test opens the gate.
+    /// Pauses until the test opens the latch.
     Latch(Latch),
     /// Breaks the connection, so that the caller sees an unexpected end.
     Cut,
@@ -39,7 +39,7 @@ pub enum Step {
     Hang,
 }
 
-/// Something a test opens when it wants a stream to go on. Clones are the same gate.
+/// A latch that a test opens to let a stream continue. Clones are the same latch.
 #[derive(Clone, Debug)]
 pub struct Latch(Arc<watch::Sender<bool>>);
 
@@ -54,7 +54,7 @@ impl ScriptedResponse {
         Self::new(status, Content::Whole(body.into())).header("content-type", content_type)
     }
 
-    /// Accepts and never answers.
+    /// Accepts the connection and never responds.
     pub fn hang() -> Self {
         Self::new(200, Content::Hang)
     }
@@ -64,12 +64,12 @@ impl ScriptedResponse {
         Self::new(200, Content::Close)
     }
 
-    /// Waits before another answer.
+    /// Waits before another response.
     pub fn delay(duration: Duration, answer: Self) -> Self {
         Self { delay: duration, ..answer }
     }
 
-    /// Server-sent events under status 200, in chunks. Its end is proper unless a step says not.
+    /// Server-sent events under status 200, in chunks. The stream ends properly unless a step breaks it.
     pub fn stream(steps: impl IntoIterator<Item = Step>) -> Self {
         let steps = steps.into_iter().collect();
         Self::new(200, Content::Stream(steps)).header("content-type", "text/event-stream")
@@ -102,7 +102,7 @@ impl Step {
 }
 
 impl Latch {
-    /// A closed gate.
+    /// A closed latch.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
@@ -114,7 +114,7 @@ impl Latch {
 
     /// Waits until it is open.
     pub(super) async fn passed(&self) {
-        // The gate cannot go away while this clone of it lives.
+        // The latch cannot go away while this clone of it lives.
         drop(self.0.subscribe().wait_for(|open| *open).await);
     }
 }

@@ -1,4 +1,4 @@
-//! Anthropic Messages as a strict provider speaks it.
+//! Anthropic Messages as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/message_create_params.py` and its neighbours; wording from
 //! answers of api.anthropic.com that people quote in public, 2026-11.
@@ -35,7 +35,7 @@ const MEMBERS: &[&str] = &[
     "top_p",
 ];
 
-/// Reads a request, or refuses it.
+/// Decodes a request, or rejects it.
 pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     if seen.target != "/v1/messages" && seen.target != "/v1/messages?beta=true" {
         return Err(rejection(404, "not_found_error", "Not found"));
@@ -60,7 +60,7 @@ pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection>
     read(&Node::new(&body)).map_err(|violation| invalid(&describe_violation(&violation)))
 }
 
-/// Writes an answer.
+/// Encodes a response.
 pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
     if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }

@@ -1,7 +1,7 @@
-//! Amazon Bedrock's Converse as a strict provider speaks it, with one of Claude's models.
+//! Amazon Bedrock's Converse as a strict provider decodes and encodes it, with one of Claude's models.
 //!
-//! Members from the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5; wording from answers of
-//! bedrock-runtime that people quote in public, 2026-11. Converse refuses members that it does not
+//! Members from the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5; wording from responses of
+//! bedrock-runtime that people quote in public, 2026-11. Converse rejects members that it does not
 //! know, turns that do not alternate, and results that do not match the calls before them.
 
 use serde_json::Value;
@@ -17,7 +17,7 @@ mod write;
 /// Claude's signatures are the same here as at Anthropic's own address.
 const MAKER: &str = "anthropic";
 
-/// Reads a request, or refuses it.
+/// Decodes a request, or rejects it.
 pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let path = seen.target.strip_prefix("/model/").and_then(|it| it.split_once('/'));
     let Some((model, method @ ("converse" | "converse-stream"))) = path else {
@@ -38,7 +38,7 @@ pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection>
     Ok(DecodedRequest { model: model.to_owned(), stream: method == "converse-stream", ..request })
 }
 
-/// Writes an answer.
+/// Encodes a response.
 pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
     if request.stream { write::stream(script) } else { write::whole(script) }
 }

@@ -1,7 +1,7 @@
-//! Gemini `generateContent` as a strict provider speaks it.
+//! Gemini `generateContent` as a strict provider decodes and encodes it.
 //!
 //! Members from `google.ai.generativelanguage.v1beta` (`generative_service.proto`, `content.proto`)
-//! and the reference at ai.google.dev; wording from answers of generativelanguage.googleapis.com
+//! and the reference at ai.google.dev; wording from responses of generativelanguage.googleapis.com
 //! that people quote in public, 2026-11. The rules of Gemini 3 hold: a call that is part of the
 //! current turn has to bring its thought signature.
 
@@ -16,7 +16,7 @@ mod write;
 
 const MAKER: &str = "gemini";
 
-/// Reads a request, or refuses it.
+/// Decodes a request, or rejects it.
 pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
     let called = path.strip_prefix("/v1beta/models/").and_then(|it| it.rsplit_once(':'));
@@ -50,7 +50,7 @@ pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection>
     Ok(DecodedRequest { model: model.to_owned(), stream, ..request })
 }
 
-/// Writes an answer.
+/// Encodes a response.
 pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
     if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }

@@ -1,24 +1,24 @@
-//! Looking at JSON the way a server with a strict decoder does.
+//! A JSON value with its path, checked as a strict decoder does.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// What is wrong, and where.
+/// A violation of the API's rules, and its path.
 #[derive(Clone, Debug)]
 pub(super) struct Violation {
     pub(super) path: Vec<Step>,
     pub(super) what: Problem,
 }
 
-/// One step on the way to a value.
+/// One step of a path.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// What is wrong.
+/// The kind of a violation.
 #[derive(Clone, Debug)]
 pub(super) enum Problem {
     /// A member that nobody knows.
@@ -29,15 +29,15 @@ pub(super) enum Problem {
     Type(&'static str, &'static str),
     /// What is there, and what could be.
     Word(String, Vec<String>),
-    /// A rule of this API, in its words.
+    /// A rule of the API, in the API's words.
     Rule(String),
-    /// The same with the API's word for it.
+    /// The same with the API's error code.
     Coded(&'static str, String),
 }
 
 pub(super) type Checked<T> = Result<T, Violation>;
 
-/// A value and the way to it.
+/// A value and its path.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) value: &'a Value,

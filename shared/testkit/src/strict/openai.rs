@@ -42,7 +42,7 @@ pub(super) fn open(seen: &ReceivedRequest, path: &str) -> Result<Value, Rejectio
     })
 }
 
-/// Says what is wrong as OpenAI does.
+/// The rejection in OpenAI's format.
 pub(super) fn describe_violation(violation: &Violation) -> Rejection {
     let path = violation.bracketed();
     match &violation.what {

@@ -1,4 +1,4 @@
-//! OpenAI Responses as a strict provider speaks it.
+//! OpenAI Responses as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/responses/response_create_params.py`,
 //! `response_input_item_param.py` and their neighbours.
@@ -48,13 +48,13 @@ const MEMBERS: &[&str] = &[
     "user",
 ];
 
-/// Reads a request, or refuses it.
+/// Decodes a request, or rejects it.
 pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let body = openai::open(seen, "/v1/responses")?;
     read(&Node::new(&body)).map_err(|violation| openai::describe_violation(&violation))
 }
 
-/// Writes an answer.
+/// Encodes a response.
 pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
     if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }

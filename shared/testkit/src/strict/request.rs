@@ -1,40 +1,40 @@
-//! What a strict provider was asked, in words that no format owns.
+//! Decoded requests of strict providers, independent of the format.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A request that was found right.
+/// A valid request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DecodedRequest {
-    /// Which of its provider's answers this gets, counted from 1.
+    /// The number of the response that the request gets, counted from 1.
     pub number: usize,
     /// The model.
     pub model: String,
-    /// Whether the answer is wanted piece by piece.
+    /// Whether a streamed response is requested.
     pub stream: bool,
-    /// Whether a stream is to report its usage, where one has to ask for it.
+    /// Whether usage of a stream is requested, where it must be requested.
     pub wants_usage: bool,
-    /// Whether signed thoughts are wanted, where one has to ask; absent where nothing is signed.
+    /// Whether signed reasoning is requested, where it must be; absent where nothing is signed.
     pub wants_signatures: Option<bool>,
-    /// What was said so far; texts for all turns stand first where the API has a place of their own.
+    /// The messages; system prompts stand first where the API has a field for them.
     pub messages: Vec<Message>,
-    /// What may be called.
+    /// The tools.
     pub tools: Vec<Tool>,
-    /// Whether it may.
+    /// The tool choice.
     pub choice: Option<Choice>,
-    /// Whether several may be called at once.
+    /// Whether parallel tool calls are allowed.
     pub parallel: Option<bool>,
-    /// The form of the answer.
+    /// The response format.
     pub shape: Option<Shape>,
     /// Numbers by OpenAI's names: `temperature`, `top_p`, `top_k`, `seed`, `n`, `max_tokens`,
     /// `frequency_penalty`, `presence_penalty`.
     pub numbers: BTreeMap<&'static str, f64>,
-    /// Texts that end the answer.
+    /// The stop sequences.
     pub stop: Vec<String>,
-    /// How hard to think: a word, or a budget in tokens.
+    /// The reasoning effort: a word, or a budget in tokens.
     pub effort: Option<String>,
-    /// Which user asks.
+    /// The end user's id.
     pub user: Option<String>,
     /// Labels.
     pub metadata: BTreeMap<String, String>,
@@ -42,46 +42,46 @@ pub struct DecodedRequest {
     pub cache: Vec<String>,
 }
 
-/// What one side said at once.
+/// One message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Who.
+    /// The author.
     pub role: Role,
-    /// What.
+    /// The content.
     pub bits: Vec<Bit>,
 }
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The operator.
     System,
     /// The developer.
     Developer,
-    /// The one who asks; and tools.
+    /// The user, and tools.
     User,
     /// The model.
     Assistant,
 }
 
-/// One thing that was said.
+/// One part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bit {
     /// Text.
     Text(String),
-    /// A picture: its address, or a data URI.
+    /// An image: its URL, or a data URI.
     Image(String),
-    /// A document: its address, or a data URI.
+    /// A document: its URL, or a data URI.
     File(String),
-    /// Sound, as a data URI.
+    /// Audio, as a data URI.
     Audio(String),
     /// A refusal.
     Refusal(String),
-    /// A thought.
+    /// Reasoning.
     Reasoning {
         /// Its text.
         text: String,
-        /// Whether this provider's own proof came with it.
+        /// Whether a signature of this provider is present.
         signed: bool,
     },
     /// A call of a tool.
@@ -92,21 +92,21 @@ pub enum Bit {
         name: String,
         /// An object.
         arguments: Value,
-        /// Whether this provider's own proof came with it.
+        /// Whether a signature of this provider is present.
         signed: bool,
     },
-    /// What came of a call.
+    /// The result of a tool call.
     Result {
         /// The call's id.
         id: String,
         /// What it holds.
         bits: Vec<Self>,
-        /// Whether it is said that it failed.
+        /// Whether the result is marked as failed.
         failed: bool,
     },
 }
 
-/// Something that may be called.
+/// A tool.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
     /// Its name.
@@ -130,7 +130,7 @@ pub enum Choice {
     Named(String),
 }
 
-/// The form of an answer.
+/// A response format.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Any JSON.
@@ -140,17 +140,17 @@ pub enum Shape {
 }
 
 impl DecodedRequest {
-    /// The texts of turns in this role, in order.
+    /// The texts of messages of this role, in order.
     pub fn texts(&self, role: Role) -> Vec<&str> {
         self.bits(role).filter_map(Bit::text).collect()
     }
 
-    /// Everything said in this role, in order.
+    /// The parts of messages of this role, in order.
     pub fn bits(&self, role: Role) -> impl Iterator<Item = &Bit> {
         self.messages.iter().filter(move |it| it.role == role).flat_map(|it| &it.bits)
     }
 
-    /// Adds to the last turn, if it is of this role, else begins one.
+    /// Adds to the last message, if it has this role, else begins one.
     pub(super) fn say(&mut self, role: Role, bits: impl IntoIterator<Item = Bit>) {
         match self.messages.last_mut() {
             Some(turn) if turn.role == role => turn.bits.extend(bits),
@@ -158,7 +158,7 @@ impl DecodedRequest {
         }
     }
 
-    /// Notes a number, if it is there.
+    /// Records a number, if it is present.
     pub(super) fn number(&mut self, name: &'static str, value: Option<f64>) {
         if let Some(value) = value {
             self.numbers.insert(name, value);

@@ -31,7 +31,7 @@ pub(super) fn strict(schema: &Node<'_>, what: &str) -> Checked<()> {
     })
 }
 
-/// What Anthropic demands of an answer's schema: closed objects, and none of the keywords that its
+/// What Anthropic demands of a response's schema: closed objects, and none of the keywords that its
 /// guide to structured outputs lists as unsupported, 2026-11.
 pub(super) fn anthropic(schema: &Node<'_>) -> Checked<()> {
     const REFUSED: &[&str] = &[

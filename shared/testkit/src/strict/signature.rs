@@ -1,9 +1,9 @@
-//! Signatures: opaque to everybody but the provider that made them.
+//! Signatures: opaque to everyone but the provider that made them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// What proves to its maker that it said this.
+/// The signature of a maker over a text.
 pub(super) fn sign(maker: &str, text: &str) -> String {
     let print = hash(&[text.as_bytes()]);
     let tag = hash(&[maker.as_bytes(), &print]);
@@ -12,7 +12,7 @@ pub(super) fn sign(maker: &str, text: &str) -> String {
     STANDARD.encode([&[0xfb, 0xef, 0xff, 0xfe][..], &print, &tag, &mark].concat())
 }
 
-/// Whether this maker made it.
+/// Whether this maker made the signature.
 pub(super) fn is_signed_by(maker: &str, signature: &str) -> bool {
     let Ok(bytes) = STANDARD.decode(signature) else { return false };
     bytes.len() == 28 && bytes[12..20] == hash(&[maker.as_bytes(), &bytes[4..12]])

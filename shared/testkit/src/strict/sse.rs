@@ -1,4 +1,4 @@
-//! Streams of server-sent events, and what can go wrong with them.
+//! Streams of server-sent events, with injected faults.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(super) fn named(value: &Value) -> Step {
     Step::text(format!("event: {name}\ndata: {value}\n\n"))
 }
 
-/// What is said, then the lawful end, unless the script's trouble comes in between.
+/// The content, then the proper end, unless the script injects a fault.
 pub(super) fn stream(
     script: &Script,
     sent: Vec<Step>,
@@ -34,7 +34,7 @@ pub(super) fn stream(
     ScriptedResponse::stream(steps)
 }
 
-/// A whole answer, or a broken one.
+/// A whole response, or a truncated one.
 pub(super) fn whole(script: &Script, value: &Value) -> ScriptedResponse {
     match script.injected_fault {
         Some(InjectedFault::Cut | InjectedFault::EndsEarly) => {

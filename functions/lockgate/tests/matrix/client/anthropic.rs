@@ -243,7 +243,7 @@ struct StreamState {
     ended: bool,
 }
 
-/// Makes a whole message of a stream's events, all of which have to be lawful.
+/// Makes a whole message of a stream's events, all of which have to be valid.
 pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut state = StreamState::default();
     for (name, data) in frames(text)? {

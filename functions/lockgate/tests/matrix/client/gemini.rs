@@ -237,7 +237,7 @@ fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
     Ok(Usage { read, output_tokens: output_count + reasoning, cached, written: 0, reasoning })
 }
 
-/// Makes a whole answer of a stream's chunks, all of which have to be lawful.
+/// Makes a whole response of a stream's chunks, all of which have to be valid.
 pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut whole = json!({});
     let (mut parts, mut last) = (vec![], json!({}));

@@ -211,7 +211,7 @@ fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
     })
 }
 
-/// Makes a whole answer of a stream's chunks, all of which have to be lawful.
+/// Makes a whole response of a stream's chunks, all of which have to be valid.
 pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut frames = frames(text)?;
     if frames.pop() != Some((None, "[DONE]")) {

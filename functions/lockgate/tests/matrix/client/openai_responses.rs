@@ -233,7 +233,7 @@ struct StreamState {
     part: bool,
 }
 
-/// Makes a whole answer of a stream's events, all of which have to be lawful.
+/// Makes a whole response of a stream's events, all of which have to be valid.
 pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut state = StreamState::default();
     let mut end = None;

@@ -1,4 +1,4 @@
-//! What a client says in one question.
+//! Features of one request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{
     ReasoningSetting, Role, Script, Shape, Value, Verdict, json, last, same, that, weather,
 };
 
-/// A picture of one dot.
+/// An image of one pixel.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=";
 const PDF: &str = "JVBERi0xLjQKJcOkw7zDtsOfCg==";
@@ -67,7 +67,7 @@ fn texts() -> Vec<Feature> {
     ]
 }
 
-/// These texts stand, in this order, where the API has rules.
+/// Checks that these texts stand, in this order, in the system prompts.
 fn check_instructions(request: &DecodedRequest, wanted: &[&str]) -> Verdict {
     let is_instruction = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
     let found: Vec<&str> = request
@@ -181,7 +181,7 @@ fn tools() -> Vec<Feature> {
     ]
 }
 
-/// A schema with much that one or another API refuses.
+/// A schema with many keywords that one or another API rejects.
 fn any_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

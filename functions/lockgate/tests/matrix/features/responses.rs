@@ -1,4 +1,4 @@
-//! What a provider says beside its text.
+//! Features of a response beside its text.
 
 use super::{
     Conversation, Feature, Format, PLAIN, ReasoningSetting, ReceivedResponse, Script,
@@ -71,7 +71,7 @@ fn ends() -> Vec<Feature> {
     ]
 }
 
-/// Told as a refusal, in whichever way the client's format has.
+/// Checks for a refusal, in whichever way the client's format has.
 fn refused(responses: &[ReceivedResponse], _: Format, provider: Format) -> Verdict {
     let responses = &responses[0];
     let words = if responses.refusal.is_empty() { &responses.text } else { &responses.refusal };
@@ -109,7 +109,7 @@ fn usages() -> Vec<Feature> {
             returns: |responses, client, provider| {
                 let used = responses[0].usage.ok_or("no usage")?;
                 same(used.read, 85)?;
-                // Only Claude's providers tell it; Gemini has no place for it.
+                // Only Claude's providers report it; Gemini has no place for it.
                 let counts = matches!(provider, Format::Anthropic | Format::Bedrock);
                 let is_reported = counts && client != Format::Gemini;
                 same(used.written, if is_reported { 5 } else { 0 })
@@ -138,7 +138,7 @@ fn usages() -> Vec<Feature> {
             scripts: || vec![Script::text(["Hello"]).with_tokens(TOKENS)],
             returns: |responses, client, _| {
                 super::says(&responses[0], "Hello")?;
-                // Only OpenAI's older API has to be asked.
+                // Only OpenAI chat must be requested to.
                 let is_reported = client != Format::OpenAiChat || !responses[0].streamed;
                 same(responses[0].usage.is_some(), is_reported)
             },

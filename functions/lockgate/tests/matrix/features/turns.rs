@@ -1,4 +1,4 @@
-//! What has to survive over several turns.
+//! Features of conversations over several requests.
 
 use super::{
     Bit, Conversation, DecodedRequest, Feature, Got, Line, Outcome, PLAIN, ReasoningSetting,
@@ -22,7 +22,7 @@ fn riga() -> Value {
     json!({"city": "Riga", "days": 3})
 }
 
-/// Two calls at once, with arguments in pieces.
+/// Two parallel calls, with arguments in chunks.
 fn two_calls() -> Script {
     Script::default()
         .then_call("call_1", "weather", ["{\"ci", "ty\":\"Riga\",", "\"days\":3}"])
@@ -111,7 +111,7 @@ fn check_results(request: &DecodedRequest, times: usize) -> Verdict {
             Got::Call { id, arguments, .. } => pending.push((id, arguments.to_string())),
             Got::Result { id, bits, .. } => {
                 let result_text: String = bits.iter().filter_map(Got::text).collect();
-                // Several results may come in any order where ids tell them apart.
+                // Several results may come in any order where ids distinguish them.
                 let at = pending.iter().position(|(call, arguments)| {
                     call == id && result_text.ends_with(&format!("Sunny {arguments}"))
                 });
@@ -272,7 +272,7 @@ fn more_reasoning_features() -> Vec<Feature> {
     ]
 }
 
-/// Whether every earlier turn of the model brings its proof, where its maker gives one.
+/// Checks that every earlier message of the model has its signature, where its maker gives one.
 fn signed(requests: &[DecodedRequest]) -> Verdict {
     let request = last(requests);
     let Some(wanted) = request.wants_signatures else { return Ok(()) };

@@ -246,8 +246,8 @@ fn unanswered(list: &Node<'_>, open: &[&str]) -> crate::strict::node::Violation 
     ))
 }
 
-/// While tools are called, a thinking model wants to see the thought that the turn began with: what
-/// the model said first since a person spoke.
+/// While tools are called, Anthropic's API demands the reasoning block that began the turn: the first
+/// block of the model since the last message of a user.
 fn check_turn_begins_with_reasoning(messages: &[Placed<'_>]) -> Checked<()> {
     let asks = |it: &Placed<'_>| {
         let mut bits = it.blocks.iter().map(|(_, it)| it);

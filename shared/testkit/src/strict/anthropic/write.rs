@@ -1,4 +1,4 @@
-//! Answers of Anthropic Messages, whole and in events.
+//! Responses of Anthropic Messages, whole and in events.
 
 use serde_json::{Value, json};
 

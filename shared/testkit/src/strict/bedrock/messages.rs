@@ -205,7 +205,7 @@ fn reasoning(node: &Node<'_>) -> Checked<Bit> {
     Ok(Bit::Reasoning { text, signed: true })
 }
 
-/// While tools are called, a thinking model wants to see the thought that the turn began with.
+/// While tools are called, Claude demands the reasoning block that began the turn.
 pub(super) fn check_turn_begins_with_reasoning(
     at: &Node<'_>,
     request: &DecodedRequest,

@@ -1,4 +1,4 @@
-//! Answers of Converse, whole and in binary frames.
+//! Responses of Converse, whole and in binary frames.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Answers of Gemini, whole and in chunks.
+//! Responses of Gemini, whole and in chunks.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ pub(super) fn stream(script: &Script, request: &DecodedRequest) -> ScriptedRespo
     sse::stream(script, sent, end, sse::data(&error))
 }
 
-/// The parts of each thing that is said, piece by piece.
+/// The parts of each thing that is said, chunk by chunk.
 fn groups(script: &Script) -> Vec<Vec<Value>> {
     let mut groups = vec![];
     let mut signs = true;
@@ -83,7 +83,7 @@ fn frame(tokens: &Tokens, request: &DecodedRequest) -> Value {
     })
 }
 
-/// A chunk that ends the answer; alone, it is the whole of it.
+/// A chunk that ends the response; alone, it is the whole of it.
 fn last(script: &Script, request: &DecodedRequest, parts: &[Value]) -> Value {
     let mut chunk = frame(&script.tokens, request);
     let mut candidate = json!({

@@ -1,4 +1,4 @@
-//! Answers of OpenAI Chat Completions, whole and in chunks.
+//! Responses of OpenAI Chat Completions, whole and in chunks.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Answers of OpenAI Responses, whole and in events.
+//! Responses of OpenAI Responses, whole and in events.
 
 use serde_json::{Value, json};
 
