@@ -1,5 +1,5 @@
 //! What hostile input costs: the time for a byte at one size and at eight times that, which is the
-//! same where work grows no faster than what came.
+//! same where the work is linear in the input's size.
 
 use std::{
     io::{self, Write},

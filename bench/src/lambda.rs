@@ -1,4 +1,4 @@
-//! The Lambda binary under an emulated Runtime API, with a store that answers at once.
+//! The Lambda binary under an emulated Runtime API, with a store that responds at once.
 
 use std::{
     convert::Infallible,
@@ -111,7 +111,7 @@ fn micros(times: &[Duration]) -> Option<u64> {
     u64::try_from(median(times)?.as_micros()).ok()
 }
 
-/// DynamoDB and SSM, as far as a configuration is read from them: fixed answers, counted.
+/// DynamoDB and SSM, as far as a configuration is read from them: fixed responses, counted.
 struct Store {
     address: SocketAddr,
     request_count: Arc<AtomicU64>,

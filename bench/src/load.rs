@@ -36,7 +36,7 @@ pub(crate) struct Times {
 }
 
 impl Load {
-    /// Runs it. A call that does not answer 200 with a body is an error.
+    /// Runs the load. A call without a 200 and a body is an error.
     pub(crate) async fn run(&self) -> io::Result<Times> {
         let left = Arc::new(AtomicU64::new(self.calls));
         let workers: Vec<_> =

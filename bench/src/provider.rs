@@ -1,6 +1,6 @@
 //! The provider of the benchmarks: responds at once, or streams with given gaps.
 //!
-//! The path says what it does: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
+//! The path selects the behaviour: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
 //! `/gaps` (100 chunks, 5 ms apart).
 
 use std::{
@@ -66,7 +66,7 @@ impl Provider {
 
 async fn response(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chunks>> {
     let what = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-    // What a body says does not matter here; that it came whole does.
+    // The content of a body does not matter here; that it is complete does.
     drop(request.into_body().collect().await);
     let (status, kind, body) = match what.as_str() {
         "busy" => (StatusCode::TOO_MANY_REQUESTS, "application/json", whole(BUSY)),

@@ -1,4 +1,4 @@
-//! Whatever comes, the work for it grows no faster than what came.
+//! The work for any input is linear in its size.
 //!
 //! Nothing here looks at a clock. Each input is so large that looking for things one by one would
 //! take minutes, and what is written of it must stay in proportion. `make bench` shows the time for
@@ -17,7 +17,7 @@ use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 /// How many of something each input has.
 const SIZE: usize = 12_000;
-/// How often what came may be written, at most: an event has names and numbers around its few bytes.
+/// The maximum ratio of output to input: an event has names and numbers around its few bytes.
 const MOST_WRITTEN: usize = 100;
 
 const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];

@@ -25,7 +25,7 @@ const PATIENT: SqliteOptions = SqliteOptions {
     busy_timeout: Duration::from_secs(600),
 };
 
-/// The variable that tells a child process of these tests which file to use.
+/// The variable with the file of a child process of these tests.
 const FILE: &str = "STORAGE_TEST_DATA_FILE";
 
 /// A folder of its own for each test.

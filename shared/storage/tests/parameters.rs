@@ -134,7 +134,7 @@ fn no_handle_prints_a_secret() {
     assert!(!texts.contains("hidden"), "{texts}");
 }
 
-/// What AWS says when one name of a batch may not be read.
+/// AWS's error when one name of a batch may not be read.
 const DENIED: &str = r#"{
     "__type": "AccessDeniedException",
     "Message": "User: lockgate is not authorized to perform: ssm:GetParameters"

@@ -60,7 +60,7 @@ impl Aws {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A MiniStack of the test's own, to be stopped while the test goes on.
+    /// A MiniStack of the test's own, which may be stopped during the test.
     pub fn start() -> Self {
         let program = in_repository(".venv/bin/ministack");
         let port = free_port();
@@ -202,7 +202,7 @@ fn in_repository(path: &str) -> PathBuf {
     path
 }
 
-/// A port that nobody listens on at this moment.
+/// A port without a listener at this moment.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a listener has an address").port()

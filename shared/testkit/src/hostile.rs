@@ -1,11 +1,11 @@
-//! What nobody honest sends: inputs that are cheap to write, and dear for whoever looks for things
+//! Hostile inputs: cheap to write, and expensive for code that searches
 //! one by one.
 //!
 //! Each grows with its size and with nothing else, so that the time for a byte shows how work grows.
 
 use crate::bedrock::{Frame, frames};
 
-/// An input, by the size that is asked of it: how many of something it has.
+/// An input of a given size: the number of its elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Hostile {
     /// What is odd about it.

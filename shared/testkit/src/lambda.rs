@@ -1,4 +1,4 @@
-//! Lambda on loopback: runs the real binaries of functions and answers for their function URLs.
+//! Lambda on loopback: runs the real binaries of functions and serves their function URLs.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -55,7 +55,7 @@ pub use report::{ColdStart, Invocation, Line, Outcome, Report, Warning};
 /// How long a wait in a test may take before it gives up.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A function to run: its binary, and what a template would say about it.
+/// A function to run: its binary, and its settings in a template.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {

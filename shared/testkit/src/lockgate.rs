@@ -18,7 +18,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the program prints before its address.
 const GREETING: &str = "Lockgate listens on ";
 
-/// A folder that goes away with its owner.
+/// A folder that is deleted with its owner.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
@@ -126,7 +126,7 @@ impl Setup {
         self.arguments(["--listen", "127.0.0.1:0"]).start_as_it_is().await
     }
 
-    /// Serves where the configuration says.
+    /// Serves on the configured port.
     ///
     /// # Panics
     ///

@@ -34,7 +34,7 @@ pub struct Proxied {
 
 #[derive(Debug)]
 struct State {
-    /// Where names lead that nobody else knows: `host:port` each.
+    /// Addresses of names that only the proxy resolves: `host:port` each.
     names: HashMap<String, String>,
     seen: Mutex<Vec<Proxied>>,
 }

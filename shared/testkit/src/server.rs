@@ -21,12 +21,12 @@ pub(crate) struct Server {
     accepting: AbortHandle,
 }
 
-/// Takes a port of loopback that nobody else has.
+/// Binds a free port of loopback.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     listen_on((Ipv4Addr::LOCALHOST, 0).into())
 }
 
-/// Takes this very address.
+/// Binds this address.
 pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
@@ -34,7 +34,7 @@ pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Answers every request with `answer`. An error drops the connection without a status.
+    /// Responds to every request with `response`. An error drops the connection without a status.
     pub(crate) fn start<A, F>(listener: TcpListener, response: A) -> io::Result<Self>
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -81,6 +81,6 @@ where
         return;
     }
     let service = service_fn(response);
-    // A broken connection is the caller's business: the servers here are asked, they do not judge.
+    // A broken connection is the caller's business: the test servers do not report it.
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }

@@ -1,4 +1,4 @@
-//! The scripted provider does on the wire what its script says.
+//! The fake provider executes its script on the wire.
 
 use std::time::Duration;
 

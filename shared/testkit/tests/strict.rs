@@ -1,4 +1,4 @@
-//! The strict providers refuse what the real ones refuse, and answer in their formats.
+//! The strict providers reject what the real ones reject, and respond in their formats.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use http::Request;
@@ -14,7 +14,7 @@ const ALL: [Format; 5] = [
     Format::Bedrock,
 ];
 
-/// A change of a request, and what has to be said to it.
+/// A change of a request, and the expected error message.
 type Wrong = (fn(&mut Value), &'static str);
 
 fn target(format: Format, stream: bool) -> &'static str {
@@ -45,7 +45,7 @@ async fn ask(provider: &Strict, body: &Value, stream: bool) -> ClientResponse {
     client::send(request.body(body.to_string().into()).unwrap()).await.unwrap()
 }
 
-/// Every wrong request is refused with what the API says to it, and the right one is not.
+/// Every invalid request is rejected with the API's message, and the valid one is accepted.
 async fn refuses(format: Format, right: &Value, wrongs: &[Wrong]) {
     let provider = Strict::start(format).await;
     let response = ask(&provider, right, false).await;

@@ -25,7 +25,7 @@ fn very_impatient(function: Function) -> Function {
 }
 
 impl Gateway {
-    /// The status of a call that one provider answers at once.
+    /// The status of a call whose provider responds at once.
     async fn status(&self) -> u16 {
         let response = self.ask().await;
         let status = response.status.as_u16();
@@ -324,7 +324,7 @@ async fn background_work_drains_after_the_response_and_before_the_next_call() {
     let busy = openai::error(429, "rate_limit_error", "slow down").header("retry-after", "60");
     gateway.fake.respond_with([busy, openai::completion("Hello!")]);
     gateway.cloud.hold(PUT);
-    // The whole answer is here while the store has not answered yet.
+    // The whole answer is here while the store has not responded yet.
     assert_eq!(gateway.status().await, 200);
     // A process that requested the next event is frozen, and would not call the store again.
     gateway.cloud.wait_for_requests(PUT, 2).await;

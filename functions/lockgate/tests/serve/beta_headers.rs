@@ -1,4 +1,4 @@
-//! What only betas have, before a provider who does not know them: Bedrock before Claude Code.
+//! Beta features, with a provider that does not support them: Claude Code with Bedrock.
 
 use serde_json::{Value, json};
 use testkit::{

@@ -18,7 +18,7 @@ async fn with(first: &FakeProvider, words: &str) -> Lockgate {
     serve(&format!("api_key: gateway-key\nproviders: [{{ name: first, {words} }}]")).await
 }
 
-/// The path and query that a provider with these words is asked for.
+/// The path and query of the request to a provider with these settings.
 async fn target(words: &str) -> String {
     let first = provider().await;
     let gateway = with(&first, words).await;

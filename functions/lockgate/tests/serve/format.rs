@@ -64,7 +64,7 @@ impl Format {
         }
     }
 
-    /// A provider's whole answer.
+    /// A provider's whole response.
     pub(crate) fn whole(self, text: &str) -> ScriptedResponse {
         let body = match self {
             Self::Chat => return openai::completion(text),

@@ -13,7 +13,7 @@ use crate::support::{
 /// Two chunks and the terminator, as a relay sends them.
 const EVENTS: &str = "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":null}]}\n\ndata: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}}\n\ndata: [DONE]\n\n";
 
-/// What is compressed below: a completion that says `Hi`.
+/// The uncompressed body: a completion with the text `Hi`.
 const GZIP: &str = "H4sIAAAAAAACA0WOYQrCMAyFrzLyW8UJIngC7yAyahddtGtGE0EYvbtpYe5f3veSvDcD9XBuwA9O/TiFbQubBvj+Qq8L33k2B5U4FtMndIrlqjU1co+hbI7VG5g8iunrDBR7/Nq4L2so4p5oaobEoQzgREjURa2XHBVjzbwQZCMPiiRDZ2liwcZFeYJ8M+vz/zUl66ad8htjiT3WV0vdlR+MK6sLKzrl/AOhmjrH/gAAAA==";
 
 async fn provider_with(response: ScriptedResponse) -> FakeProvider {

@@ -7,7 +7,7 @@ use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
 use crate::support::{error_of, gateway_for, hello, hello_streamed, program, provider, send};
 
-/// Keys of a shape that nobody would guess, and of one that everybody knows.
+/// Keys of an unknown shape, and of a well-known one.
 const PLAIN_KEY: &str = "hunter2-canary";
 const KNOWN_KEY: &str = "sk-proj-canary0123456789";
 const HEADER: &str = "header-canary";

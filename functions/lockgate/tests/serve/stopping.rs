@@ -216,7 +216,7 @@ async fn a_connection_without_a_call_does_not_hold_the_exit() {
     assert!(gateway.ended().await.0.success());
 }
 
-/// Waits until nobody new is let in.
+/// Waits until new connections are refused.
 async fn until_closed(gateway: &Lockgate) {
     for _ in 0..1000 {
         if client::get(&format!("{}/health", gateway.url())).await.is_err() {

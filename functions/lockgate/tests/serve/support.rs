@@ -14,7 +14,7 @@ use testkit::provider::{FakeProvider, ReceivedRequest};
 /// The key that the gateways of these tests accept.
 pub(crate) const KEY: &str = "gateway-key";
 
-/// A route through both providers that says nothing else.
+/// A route through both providers without other settings.
 pub(crate) const BOTH: &str = "
 routes:
   - name: both

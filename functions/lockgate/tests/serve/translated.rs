@@ -235,7 +235,7 @@ async fn a_strict_request_uses_the_target_that_supports_every_field() {
     assert_eq!(other.requests().remove(0).json()["logit_bias"], json!({"50256": -100}));
 }
 
-/// What Gemini says, shows and sounds.
+/// Gemini's response of text, an image and audio.
 fn shown() -> Value {
     let parts = json!([
         {"text": "Hi"},

@@ -96,7 +96,7 @@ async fn a_repeated_rejection_ends_the_retries() {
     assert_eq!((response.status.as_u16(), fake.requests().len()), (400, 2));
 }
 
-/// The same request, whose answer is to follow a schema.
+/// The same request, with a JSON Schema as response format.
 fn with_schema(client: Format) -> Value {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let mut question = client.request("r", false);

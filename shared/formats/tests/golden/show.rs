@@ -123,7 +123,7 @@ impl Pair<'_> {
     }
 }
 
-/// What was understood of a response, and what each sort of client gets.
+/// A decoded response, and its encoding for each kind of client.
 pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     let read = |purpose| {
         let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
@@ -214,7 +214,7 @@ pub(crate) fn error(provider: &dyn Outbound, input: &[u8]) -> String {
     failure(provider, error)
 }
 
-/// The events of a stream that arrives in these pieces, and the fault that ends it.
+/// The events of a stream that arrives in these chunks, and the error that ends it.
 pub(crate) fn events(
     provider: &dyn Outbound,
     purpose: DecodeMode,

@@ -6,7 +6,7 @@
 //!
 //! - a list of responses replaces what is left of every script, forgets all requests, and gets
 //!   `null`. A response has `reasoning`, `text` and `calls`, each a list of an id, a tool's name and
-//!   its arguments as an object; whatever is missing is not said. The last response repeats.
+//!   its arguments as an object; missing members are left out. The last response repeats.
 //! - `"requests"` gets `{"openai_chat": {"accepted": 1, "rejected": ["why"], "bodies": […]}, …}`.
 
 use std::io::{self, Write};

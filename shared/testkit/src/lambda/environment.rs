@@ -123,7 +123,7 @@ impl Environment {
         process::signal(self.process, Signal::CONT);
     }
 
-    /// Notes that the process asks for an event, and says whether it has to wait for one.
+    /// Records that the process requests an event; true if it has to wait for one.
     pub(super) fn asks(&self, pool: &Pool) -> bool {
         if self.with(|work| !std::mem::replace(&mut work.initialized, true)) {
             self.note_init(pool);
@@ -174,7 +174,7 @@ impl Environment {
         })
     }
 
-    /// Notes how the current call ended, and says whether there was one. The process may still be
+    /// Records the outcome of the current call; false if there was none. The process may still be
     /// finishing up.
     pub(super) fn ended(&self, pool: &Pool, outcome: Outcome) -> bool {
         let Some(current) = self.with(|work| work.current.take()) else {
@@ -243,7 +243,7 @@ impl Work {
     }
 }
 
-/// What the process is told of a call.
+/// The event of a call, as the process gets it.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) request_id: String,

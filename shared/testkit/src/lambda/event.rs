@@ -1,4 +1,4 @@
-//! Function-URL events, version 2.0: what a function is told of a request.
+//! Function-URL events, version 2.0: a request as a function gets it.
 //!
 //! Left out: the decoded query and the readable time, which repeat what is there.
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::process::REGION;
 
-/// AWS refuses events that are longer.
+/// AWS rejects longer events.
 const LIMIT: usize = 6 * 1024 * 1024;
 
 /// What concerns one connection only and is not passed on.
@@ -61,7 +61,7 @@ pub(super) fn event(function: &str, head: &Parts, path: &str, body: &[u8]) -> Op
     (json.len() <= LIMIT).then_some(Event { request_id, trace_id, json })
 }
 
-/// The name under which a function answers by itself.
+/// The host name of a function URL.
 pub(super) fn host(function: &str) -> String {
     format!("{}.lambda-url.{REGION}.on.aws", url_id(function))
 }

@@ -14,7 +14,7 @@ use super::report::Ledger;
 use super::{Function, event, response};
 use crate::body::Body;
 
-/// Where the report is, for those who are not in this process.
+/// The path of the report, for other processes.
 const REPORT: &str = "/_emulator/report";
 
 /// Below this, functions are reached without CloudFront, by their name.
@@ -39,7 +39,7 @@ impl Front {
         Self { pools: functions.into_iter().map(pool).collect(), origin_secret, ledger }
     }
 
-    /// Answers one request of a client.
+    /// Serves one request of a client.
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,

@@ -41,7 +41,7 @@ struct Slot {
 enum Phase {
     /// It starts, or works on a call.
     Busy,
-    /// It has answered and has not asked for the next event.
+    /// It has responded and has not requested the next event.
     Finishing,
     /// It waits for an event.
     Idle,
@@ -84,7 +84,7 @@ impl Pool {
         }
     }
 
-    /// Notes that an environment has answered.
+    /// Records that an environment has responded.
     pub(super) fn finishing(&self, number: usize) {
         self.enters(number, Phase::Finishing);
     }

@@ -89,7 +89,7 @@ pub(super) fn signal(process: Pid, signal: Signal) {
     kill_process(process, signal).ok();
 }
 
-/// The processor time a process has used in all its threads, where the system tells.
+/// The processor time a process has used in all its threads, where the system reports it.
 pub(super) fn processor_time(process: Pid) -> Option<Duration> {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).ok()?;
     let nanoseconds = tasks

@@ -29,9 +29,9 @@ pub struct ColdStart {
     pub environment: usize,
     /// Its process.
     pub pid: u32,
-    /// Time from the start of the process until it asked for its first event.
+    /// Time from the start of the process until its first request for an event.
     pub init_micros: Option<u64>,
-    /// Processor time it had used by then, where the system tells.
+    /// Processor time it had used by then, where the system reports it.
     pub init_cpu_micros: Option<u64>,
 }
 

@@ -22,12 +22,12 @@ const ERROR_TEXT: &[u8] = b"Lambda-Runtime-Function-Error-Type:";
 const NOT_PASSED: [HeaderName; 4] =
     [header::CONNECTION, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE];
 
-/// What a client gets when a function has no answer for it.
+/// The response when a function gave none.
 pub(super) fn bad_gateway() -> Response<Body> {
     plain(502, "Internal Server Error")
 }
 
-/// What a client gets when no environment is left.
+/// The response when no environment is left.
 pub(super) fn throttled() -> Response<Body> {
     plain(
         429,
@@ -35,7 +35,7 @@ pub(super) fn throttled() -> Response<Body> {
     )
 }
 
-/// What a client gets for a request that does not fit into an event.
+/// The response to a request that does not fit into an event.
 pub(super) fn too_large() -> Response<Body> {
     plain(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
 }
@@ -126,7 +126,7 @@ impl Relay {
         Self { stage: Stage::Head(BytesMut::new()), reply }
     }
 
-    /// Passes bytes on, and says what is wrong with them.
+    /// Forwards bytes; an error describes what is wrong with them.
     pub(super) fn take(&mut self, bytes: Bytes) -> Result<(), String> {
         match &mut self.stage {
             Stage::Head(start) => {
@@ -147,7 +147,7 @@ impl Relay {
             }
             Stage::Open(chunks) => {
                 let failed = find(&bytes, ERROR_TEXT).is_some();
-                // The client may be gone; the function goes on all the same.
+                // The client may be gone; the function continues.
                 drop(chunks.send(Chunk::Data(bytes)));
                 if failed { Err("its stream yielded an error".to_owned()) } else { Ok(()) }
             }
@@ -189,7 +189,7 @@ impl Drop for Relay {
     }
 }
 
-/// What a runtime says about an error in the trailers of a stream.
+/// The runtime's error in the trailers of a stream.
 pub(super) fn error_in(trailers: &HeaderMap) -> Option<String> {
     let kind = trailers.get("lambda-runtime-function-error-type")?;
     Some(String::from_utf8_lossy(kind.as_bytes()).into_owned())

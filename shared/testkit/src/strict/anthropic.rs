@@ -1,7 +1,7 @@
 //! Anthropic Messages as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/message_create_params.py` and its neighbours; wording from
-//! answers of api.anthropic.com that people quote in public, 2026-11.
+//! responses of api.anthropic.com that people quote in public, 2026-11.
 
 use serde_json::{Value, json};
 
@@ -165,7 +165,7 @@ fn sampling(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     Ok(())
 }
 
-/// Whether the model is told to think, under the rules that go with it.
+/// Decodes the reasoning setting, and checks the rules for it.
 fn thinking(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<bool> {
     let Some(thinking) = body.get("thinking") else { return Ok(false) };
     match thinking.need("type")?.word(&["enabled", "disabled", "adaptive"])? {

@@ -21,7 +21,7 @@ pub(super) enum Step {
 /// The kind of a violation.
 #[derive(Clone, Debug)]
 pub(super) enum Problem {
-    /// A member that nobody knows.
+    /// An unknown member.
     Unknown(String),
     /// A member that has to be there.
     Missing(String),

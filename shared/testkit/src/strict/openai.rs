@@ -1,6 +1,6 @@
 //! What OpenAI's two APIs have in common: errors, keys, tools, labels.
 //!
-//! Wording from answers of api.openai.com that people quote in public, and its reference, 2026-11.
+//! Wording from responses of api.openai.com that people quote in public, and its reference, 2026-11.
 
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ pub(super) fn common(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<(
     Ok(())
 }
 
-/// How hard to think.
+/// The reasoning effort.
 pub(super) fn effort(node: &Node<'_>) -> Checked<String> {
     Ok(node.word(&["none", "minimal", "low", "medium", "high", "xhigh"])?.to_owned())
 }

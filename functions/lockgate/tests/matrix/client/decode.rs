@@ -1,10 +1,10 @@
-//! Reading JSON and server-sent events without mercy.
+//! Strict decoding of JSON and server-sent events.
 
 use serde_json::Value;
 
 use super::DecodeFailure;
 
-/// Refuses members that the format does not have.
+/// Rejects members that the format does not have.
 pub(crate) fn only(value: &Value, known: &[&str]) -> Result<(), DecodeFailure> {
     let object = value.as_object().ok_or_else(|| format!("{value} is no object"))?;
     match object.keys().find(|it| !known.contains(&it.as_str())) {
@@ -41,7 +41,7 @@ pub(crate) fn each<'a>(value: &'a Value, name: &str) -> Result<&'a [Value], Deco
     if value[name].is_null() { Ok(&[]) } else { list(value, name) }
 }
 
-/// The frames of a stream: their names, and their data.
+/// The frames of a stream: names and data.
 pub(crate) fn frames(text: &str) -> Result<Vec<(Option<&str>, &str)>, DecodeFailure> {
     // Google ends its lines in two characters, the others in one.
     let end = if text.contains("\r\n") { "\r\n\r\n" } else { "\n\n" };
@@ -79,8 +79,8 @@ pub(crate) fn arguments(text: &str) -> Result<Value, DecodeFailure> {
     if value.is_object() { Ok(value) } else { Err(format!("arguments {text:?} are no object")) }
 }
 
-/// Adds what a delta says to what was said before, as OpenAI's SDK does: texts are joined, lists are
-/// merged by `index`, anything else is replaced. As there, a list that goes on without is a fault.
+/// Merges a delta into the message so far, as OpenAI's SDK does: texts are joined, lists are
+/// merged by `index`, anything else is replaced. As there, a list item without an index is an error.
 pub(crate) fn add(whole: &mut Value, delta: &Value) -> Result<(), DecodeFailure> {
     match (whole, delta) {
         (Value::Object(whole), Value::Object(delta)) => {

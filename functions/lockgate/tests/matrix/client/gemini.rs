@@ -146,7 +146,7 @@ pub(crate) fn read(whole: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     ];
     only(whole, &MEMBERS)?;
     for name in ["modelVersion", "responseId"] {
-        // Bedrock tells neither.
+        // Bedrock reports neither.
         if !whole[name].is_null() {
             word(whole, name)?;
         }

@@ -212,7 +212,7 @@ fn keeps(wanted: &Value, found: &Value) -> Verdict {
 fn words(schema: &Value) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     collect(schema, &mut all);
-    // A title of the dialect says nothing about what is wanted.
+    // The name of the JSON Schema version is no keyword.
     all.remove("$schema");
     all
 }

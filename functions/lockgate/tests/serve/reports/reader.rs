@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::format::events;
 
-/// What a response says.
+/// The content of a response.
 #[derive(Debug, Default)]
 struct Reading {
     text: String,

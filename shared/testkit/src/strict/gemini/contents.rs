@@ -68,7 +68,7 @@ pub(super) fn read(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()>
     if open.is_empty() { Ok(()) } else { Err(uneven(body)) }
 }
 
-/// Where the turn begins that is still going on: at the last thing a person said.
+/// The start of the current turn: the last message of a user.
 fn current_turn(body: &Value) -> usize {
     let contents = body["contents"].as_array().map_or(&[][..], Vec::as_slice);
     let sent = |it: &Value| {
@@ -154,7 +154,7 @@ fn one(part: &Node<'_>, open: &mut Vec<Open>, at: usize) -> Checked<Bit> {
     })
 }
 
-/// Whether it is a signature of ours; a wrong one is refused.
+/// Checks a signature; an invalid one is rejected.
 fn signature(node: &Node<'_>) -> Checked<bool> {
     let text = node.text()?;
     if is_signed_by(MAKER, text) {
@@ -200,7 +200,7 @@ fn result(inner: &Node<'_>, open: &mut Vec<Open>) -> Checked<Bit> {
     Ok(Bit::Result { id, bits, failed })
 }
 
-/// What a response says, whatever the member is called that holds it.
+/// The text of a response, whichever member holds it.
 fn response_text(response: &Value) -> String {
     let inner = ["output", "result", "error", "content"].iter().find_map(|it| response.get(it));
     match inner {

@@ -46,7 +46,7 @@ pub(super) fn stream(script: &Script, request: &DecodedRequest) -> ScriptedRespo
     sse::stream(script, sent, end, sse::data(&error))
 }
 
-/// The parts of each thing that is said, chunk by chunk.
+/// The parts of the content, chunk by chunk.
 fn groups(script: &Script) -> Vec<Vec<Value>> {
     let mut groups = vec![];
     let mut signs = true;
