@@ -169,7 +169,7 @@ async fn an_address_with_many_wrong_keys_is_rate_limited() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_gets_an_allow_header() {
+async fn a_wrong_method_comes_with_the_right_one() {
     let gateway = alone("").await;
     for (method, path, allowed) in [
         ("GET", CHAT[0], "POST"),

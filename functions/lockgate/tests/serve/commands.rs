@@ -34,7 +34,7 @@ async fn check_summarizes_a_valid_config() {
     let (code, all_output) = ran(setup.arguments(["check", "-f", "c.yaml"])).await;
     assert_eq!(
         (code, all_output.as_str()),
-        (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices\n")
+        (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices, 0 tenants\n")
     );
 }
 

@@ -102,9 +102,9 @@ async fn tokens_are_estimated_where_the_provider_does_not_count_them() {
     assert!(fake.requests().is_empty());
 }
 
-/// Every error on a path has the format of the path.
+/// What goes wrong on a path, whatever it is, has the shape of the path.
 #[tokio::test]
-async fn errors_have_the_format_of_the_path() {
+async fn errors_have_the_shape_of_the_path() {
     let gateway = serve(&yaml(&[("first", &unused_address())], "")).await;
     let long = "x".repeat(40_000);
     let (key, wrong) = (("x-api-key", KEY), ("x-api-key", "wrong"));
@@ -249,7 +249,7 @@ async fn gemini_streams_an_array_unless_sse_is_requested() {
 }
 
 #[tokio::test]
-async fn an_array_is_streamed_element_by_element() {
+async fn an_array_comes_element_by_element() {
     let (fake, latch) = (FakeProvider::start().await, Latch::new());
     let steps = Format::Gemini.begun("Hi").into_iter().chain([Step::Latch(latch.clone())]);
     fake.respond_with([ScriptedResponse::stream(steps.chain(Format::Gemini.ended("Hi")))]);

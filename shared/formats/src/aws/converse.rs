@@ -25,7 +25,7 @@ pub struct Bedrock;
 
 /// Whose signatures travel here: Claude's are the same at Anthropic's own address.
 const MAKER: &str = "anthropic";
-/// How the signature of a thought begins that nobody may read.
+/// How the signature of reasoning begins that nobody may read.
 const REDACTED: &str = "redacted:";
 
 impl Outbound for Bedrock {

@@ -15,7 +15,7 @@ pub(crate) enum Side {
 
 /// What every API says of a question without one, in words that are the same for all.
 pub(crate) fn no_message() -> Error {
-    let message = "it needs at least one message besides the system prompt";
+    let message = "needs at least one message besides the system prompt";
     Error::new(ErrorKind::Unsupported, message)
 }
 
@@ -80,12 +80,12 @@ mod tests {
     use super::*;
 
     fn texts(parts: &[&Part]) -> Vec<String> {
-        let said = parts.iter().map(|it| match &it.content {
+        let texts = parts.iter().map(|it| match &it.content {
             Content::Text(text, _) => text.clone(),
             Content::ToolResult(result) => format!("result {}", result.id),
             other => format!("{other:?}"),
         });
-        said.collect()
+        texts.collect()
     }
 
     fn result(id: &str) -> Part {

@@ -284,8 +284,8 @@ mod tests {
     fn quotes_are_parsed_to_a_limited_depth() {
         let mut text = r#"{"error":{"message":"the first"}}"#.to_owned();
         for depth in 0..6 {
-            let told = read(500, &text).1;
-            assert_eq!(told == "the first", depth <= MAX_QUOTES, "{depth}: {told}");
+            let message = read(500, &text).1;
+            assert_eq!(message == "the first", depth <= MAX_QUOTES, "{depth}: {message}");
             let quoted = Value::from(text);
             text = format!(r#"{{"error":{{"message":"last","metadata":{{"raw":{quoted}}}}}}}"#);
         }

@@ -5,7 +5,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 /// How much of a message is passed on, in characters.
-const LONGEST: usize = 500;
+const MAX_LENGTH: usize = 500;
 
 /// What stands where something was taken out.
 const MASK: &str = "[removed]";
@@ -93,8 +93,8 @@ const FOLDERS: &[&str] = &[
 /// with credentials, and not too long.
 pub fn redact(message: &str) -> String {
     let message = without_stack_trace(message);
-    let mut out = String::with_capacity(message.len().min(LONGEST * 4));
-    let mut left = LONGEST;
+    let mut out = String::with_capacity(message.len().min(MAX_LENGTH * 4));
+    let mut left = MAX_LENGTH;
     for word in
         message.split_inclusive(|it: char| it.is_whitespace() || "\"'`()[]<>,;".contains(it))
     {
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        assert_eq!(redact(&"word ".repeat(500)).chars().count(), LONGEST + 1);
+        assert_eq!(redact(&"word ".repeat(500)).chars().count(), MAX_LENGTH + 1);
         assert!(redact(&"€".repeat(600)).ends_with('…'));
     }
 

@@ -1,8 +1,8 @@
-//! Names of tools that a provider does not take, and those that it is told instead.
+//! Names of tools that a provider does not take, and those that it is sent instead.
 //!
 //! Anthropic takes 128 letters, digits, `_` and `-`, OpenAI and Bedrock 64 of them, Gemini 64 and
 //! `.` and `:` but no digit in front. Names that programs put together from a server's and a tool's
-//! are often longer. The same name always becomes the same other, so earlier turns still fit.
+//! are often longer. The same name always becomes the same other, so earlier messages still fit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,9 +20,9 @@ const KEPT: usize = 55;
 /// The names that are told differently.
 #[derive(Clone, Debug, Default)]
 pub struct ToolNames {
-    /// What the provider is told, by what the client says; and the other way.
-    told: HashMap<String, String>,
-    meant: HashMap<String, String>,
+    /// What the provider is sent, by what the client says; and the other way.
+    sent: HashMap<String, String>,
+    original: HashMap<String, String>,
     params: ParamNames,
 }
 
@@ -32,10 +32,10 @@ impl ToolNames {
         let mut names = Self::default();
         if let CanonicalRequest::Conversation(conversation) = canonical {
             each(conversation, &mut |name| {
-                if !format.accepts_tool_name(name) && !names.told.contains_key(name) {
-                    let told = fitting(name);
-                    names.meant.insert(told.clone(), name.to_owned());
-                    names.told.insert(name.to_owned(), told);
+                if !format.accepts_tool_name(name) && !names.sent.contains_key(name) {
+                    let sent = fitting(name);
+                    names.original.insert(sent.clone(), name.to_owned());
+                    names.sent.insert(name.to_owned(), sent);
                 }
             });
             let accepts = |name: &str| format.accepts_param_name(name);
@@ -44,19 +44,19 @@ impl ToolNames {
         names
     }
 
-    /// Whether every name is told as it is.
+    /// Whether every name is sent as it is.
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.params.is_empty()
+        self.sent.is_empty() && self.params.is_empty()
     }
 
-    /// The question with the names that the provider is told.
+    /// The question with the names that the provider is sent.
     #[must_use]
     pub fn tell(&self, mut canonical: CanonicalRequest) -> CanonicalRequest {
         if let CanonicalRequest::Conversation(conversation) = &mut canonical {
             self.rename_params(conversation);
             each_mut(conversation, &mut |name| {
-                if let Some(told) = self.told.get(name) {
-                    told.clone_into(name);
+                if let Some(sent) = self.sent.get(name) {
+                    sent.clone_into(name);
                 }
             });
         }
@@ -75,11 +75,11 @@ impl ToolNames {
         }
     }
 
-    /// Gives the tools of an answer the names that the client knows.
+    /// Gives the tools of a response the names that the client knows.
     pub fn restore(&self, answer: &mut ChatResponse) {
         for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
             if let Content::ToolCall(call) = &mut part.content {
-                if let Some(name) = self.meant.get(&call.name) {
+                if let Some(name) = self.original.get(&call.name) {
                     name.clone_into(&mut call.name);
                 }
                 let arguments = std::mem::take(&mut call.arguments);
@@ -120,8 +120,8 @@ impl Restored {
             let choice = *choice;
             match &mut **delta {
                 Delta::ToolCall { call, name, .. } => {
-                    if let Some(meant) = self.names.meant.get(name) {
-                        meant.clone_into(name);
+                    if let Some(original) = self.names.original.get(name) {
+                        original.clone_into(name);
                     }
                     if self.names.params.has(name) {
                         self.held.insert((choice, *call), (name.clone(), String::new()));
@@ -238,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_instead_fits_everywhere_and_differs() {
+    fn sent_names_fit_everywhere_and_differ() {
         let long = format!("mcp__{}", "server_".repeat(20));
         let names = ["21st", "a.b", "a_b.", "\u{1f600}", "", &long, &format!("{long}2")];
-        let told: Vec<_> = names.iter().map(|it| fitting(it)).collect();
+        let sent: Vec<_> = names.iter().map(|it| fitting(it)).collect();
         let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
-        for name in &told {
+        for name in &sent {
             assert!(formats.iter().all(|it| it.accepts_tool_name(name)), "{name}");
-            assert_eq!(told.iter().filter(|it| *it == name).count(), 1, "{name}");
+            assert_eq!(sent.iter().filter(|it| *it == name).count(), 1, "{name}");
         }
         assert_eq!(fitting("files.read"), "files_read_d0376a62");
     }

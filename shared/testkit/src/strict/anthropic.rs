@@ -57,7 +57,8 @@ pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection>
     }
     let body: Value = serde_json::from_slice(&seen.body)
         .map_err(|error| invalid(&format!("The request body is not valid JSON: {error}")))?;
-    read(&Node::new(&body)).map_err(|violation| invalid(&describe_violation(&violation)))
+    read(&Node::new(&body), seen.header("anthropic-beta"))
+        .map_err(|violation| invalid(&describe_violation(&violation)))
 }
 
 /// Encodes a response.
@@ -108,8 +109,9 @@ fn describe_violation(violation: &Violation) -> String {
     }
 }
 
-fn read(body: &Node<'_>) -> Checked<DecodedRequest> {
-    body.only(MEMBERS)?;
+fn read(body: &Node<'_>, betas: &str) -> Checked<DecodedRequest> {
+    let beta = betas.contains("context-management-").then_some("context_management");
+    body.only(&MEMBERS.iter().copied().chain(beta).collect::<Vec<_>>())?;
     let mut request = DecodedRequest {
         wants_usage: true,
         wants_signatures: Some(true),

@@ -106,7 +106,7 @@ struct Thread {
 }
 
 /// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
-/// answers may change from turn to turn. Anthropic's clients send all of it then.
+/// responses may change from message to message. Anthropic's clients send all of it then.
 fn check_memory(raw: &RawObject) -> Result<()> {
     let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
     if thread.and_then(|it| it.previous_message_id).is_none() {

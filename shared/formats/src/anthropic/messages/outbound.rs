@@ -85,7 +85,7 @@ impl Outbound for AnthropicCount {
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        let none = || Error::new(ErrorKind::Upstream, "it answered what is not a number of tokens");
+        let none = || Error::new(ErrorKind::Upstream, "returned no count of tokens");
         response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;

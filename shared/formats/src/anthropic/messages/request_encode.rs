@@ -32,7 +32,7 @@ const MAX_STOPS: usize = 8191;
 /// How long the id of a user may be, in characters (the API reference, `metadata.user_id`).
 const MAX_USER_ID: usize = 256;
 
-/// Writes a request for an answer.
+/// Writes a request for a response.
 pub(super) fn encode_chat(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -76,7 +76,8 @@ fn encode_body<'a>(
     let (system, messages) = messages(conversation, &mut dropped)?;
     check_calls(&messages)?;
     if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
-        let message = "it does not go on where an assistant's message ends; end with a user's";
+        let message =
+            "does not continue an assistant's message; end the conversation with a user's";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let budget_forbidden = thinking::forbids_budget(conversation, &messages);
@@ -118,7 +119,7 @@ fn encode_body<'a>(
     Ok((body, dropped))
 }
 
-/// What the format has no words for, whoever the model is.
+/// What the format has no members for, whoever the model is.
 fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
         messages: turns,
@@ -197,7 +198,7 @@ fn messages<'a>(
     Ok((system, messages))
 }
 
-/// The id of a user: a longer one is told apart from others by its fingerprint.
+/// The id of a user: a longer one is sent apart from others by its fingerprint.
 fn user_id(user: &str) -> Cow<'_, str> {
     if user.chars().count() <= MAX_USER_ID {
         return Cow::Borrowed(user);

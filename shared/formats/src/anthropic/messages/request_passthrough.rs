@@ -239,14 +239,14 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
     }))
 }
 
-/// A block that is no thought.
+/// A block that is no reasoning.
 fn without_reasoning(json: &str) -> Result<Option<Cow<'_, str>>> {
     let kind = parsed::<Kind<'_>>(json)?.kind;
-    let is_thought = matches!(&*kind, "thinking" | "redacted_thinking");
-    Ok((!is_thought).then_some(Cow::Borrowed(json)))
+    let is_reasoning = matches!(&*kind, "thinking" | "redacted_thinking");
+    Ok((!is_reasoning).then_some(Cow::Borrowed(json)))
 }
 
-/// A thought in its native form, if Anthropic made it.
+/// Reasoning in its native form, if Anthropic made it.
 fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, str>>> {
     let signature = tag.and_then(signature::read_signature);
     let Some(signature) = signature.filter(|it| it.maker == super::MAKER) else {
@@ -299,14 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_lost_its_thought_is_noticed() {
-        let asked = r#"{"role":"user","content":"a"}"#;
+    fn a_loop_that_lost_its_reasoning_is_noticed() {
+        let requested = r#"{"role":"user","content":"a"}"#;
         let called = r#"{"role":"assistant","content":[{"type":"tool_use","id":"t"}]}"#;
-        let thought = r#"{"role":"assistant","content":[{"type":"thinking"},{"type":"tool_use"}]}"#;
+        let reasoning =
+            r#"{"role":"assistant","content":[{"type":"thinking"},{"type":"tool_use"}]}"#;
         let result = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}"#;
         let lacks = |list: &[&str]| lacks_reasoning(&format!("[{}]", list.join(","))).unwrap();
-        assert!(lacks(&[asked, called, result]));
-        assert!(!lacks(&[asked, thought, result, called, result]));
-        assert!(!lacks(&[asked, called, result, asked]));
+        assert!(lacks(&[requested, called, result]));
+        assert!(!lacks(&[requested, reasoning, result, called, result]));
+        assert!(!lacks(&[requested, called, result, requested]));
     }
 }

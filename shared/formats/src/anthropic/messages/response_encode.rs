@@ -1,4 +1,4 @@
-//! A whole answer, to a client.
+//! A whole response, to a client.
 
 pub(super) mod blocks;
 
@@ -44,7 +44,7 @@ impl<'a> WireMessage<'a> {
     }
 }
 
-/// Writes a whole answer. The format has room for one choice only.
+/// Writes a whole response. The format has room for one choice only.
 pub(super) fn encode(
     answer: &ChatResponse,
     usage: Option<&Usage>,
@@ -70,7 +70,7 @@ pub(super) fn message_id(arrived: u64) -> String {
     format!("msg_{arrived:x}")
 }
 
-/// Why a choice ends: a client goes on only if it is told of its tools, and a refusal is a reason
+/// Why a choice ends: a client goes on only if it is sent of its tools, and a refusal is a reason
 /// here, not a part.
 fn ending(choice: &Choice) -> &FinishReason {
     let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));

@@ -1,4 +1,4 @@
-//! A provider's stream, understood.
+//! A provider's stream, decoded.
 
 use std::collections::HashMap;
 
@@ -209,15 +209,15 @@ mod tests {
             let frame = format!("event: x\ndata: {event}\n\n");
             reader.read(frame.into(), &mut out).unwrap();
         }
-        let piece = |it: StreamEvent| match it.body {
-            EventBody::Delta(_, piece) => *piece,
+        let delta = |it: StreamEvent| match it.body {
+            EventBody::Delta(_, delta) => *delta,
             EventBody::Frame(_) => panic!("a frame"),
         };
-        out.into_iter().map(piece).collect()
+        out.into_iter().map(delta).collect()
     }
 
     #[test]
-    fn a_thought_and_a_call_are_understood() {
+    fn reasoning_and_a_call_are_decoded() {
         let deltas = read(&[
             r#"{"type":"message_start","message":{"id":"msg_1","model":"m"}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,

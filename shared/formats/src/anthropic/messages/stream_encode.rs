@@ -1,4 +1,4 @@
-//! A stream to a client: frames as they came, or pieces put into this format's grammar.
+//! A stream to a client: frames as they came, or deltas put into this format's grammar.
 //!
 //! `message_start`, blocks one after another, `message_delta` with all of the usage,
 //! `message_stop`. The last two are held back until the end, because others tell their usage last.
@@ -91,7 +91,7 @@ impl Encoder {
             Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => {
                 self.blocks.text(text, out);
             }
-            Delta::Reasoning(text) if !text.is_empty() => self.blocks.thought(text, out),
+            Delta::Reasoning(text) if !text.is_empty() => self.blocks.reasoning(text, out),
             Delta::Signature(signature) => self.blocks.signature(&signature, out),
             Delta::Citation(citation) => self.blocks.citation(citation, out),
             Delta::ToolCall { call, id, name, signature } => {
@@ -105,7 +105,7 @@ impl Encoder {
                 self.blocks.end(out);
                 self.finish = Some(finish);
             }
-            // The format has no blocks for pictures and sound of the model.
+            // The format has no blocks for images and audio of the model.
             _ => {}
         }
     }
@@ -118,13 +118,13 @@ impl StreamEncoder for Encoder {
                 self.passing = true;
                 out.put(frame);
             }
-            EventBody::Delta(choice, piece) => {
+            EventBody::Delta(choice, delta) => {
                 if let Some(usage) = event.usage {
                     self.usage = usage;
                 }
                 // The format has room for one choice, and its clients cannot ask for more.
                 if choice == 0 && self.finish.is_none() {
-                    self.delta(*piece, out);
+                    self.delta(*delta, out);
                 }
             }
         }
@@ -172,10 +172,10 @@ mod tests {
     }
 
     /// The names of what is written, with the index and what is said.
-    fn written(pieces: Vec<Delta>) -> Vec<String> {
+    fn written(deltas: Vec<Delta>) -> Vec<String> {
         let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
-        for piece in pieces {
-            writer.write(StreamEvent::delta(0, piece), &mut out);
+        for delta in deltas {
+            writer.write(StreamEvent::delta(0, delta), &mut out);
         }
         writer.end(&CallSummary::default(), &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
@@ -186,9 +186,9 @@ mod tests {
     fn short(data: &str) -> String {
         let json: serde_json::Value = serde_json::from_str(data).unwrap();
         let word = |pointer: &str| json.pointer(pointer).and_then(|it| it.as_str());
-        let said = ["text", "thinking", "signature", "partial_json", "stop_reason"];
-        let said = said.iter().find_map(|it| word(&format!("/delta/{it}")));
-        let kind = word("/content_block/type").or(said).unwrap_or_default();
+        let text = ["text", "thinking", "signature", "partial_json", "stop_reason"];
+        let text = text.iter().find_map(|it| word(&format!("/delta/{it}")));
+        let kind = word("/content_block/type").or(text).unwrap_or_default();
         let index = json["index"].as_u64().map_or(String::new(), |it| it.to_string());
         let name = word("/type").unwrap().replace("content_block_", "");
         format!("{name} {index} {kind}").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn calls_that_are_interleaved_come_one_after_another() {
-        let pieces = vec![
+        let deltas = vec![
             Delta::Text("a".to_owned()),
             call(0),
             arguments(0, "{\"x\":"),
@@ -207,7 +207,7 @@ mod tests {
             Delta::End,
         ];
         assert_eq!(
-            written(pieces),
+            written(deltas),
             [
                 "message_start",
                 "start 0 text",
@@ -227,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn a_thought_ends_with_its_signature() {
-        let pieces = vec![
+    fn reasoning_ends_with_its_signature() {
+        let deltas = vec![
             Delta::Reasoning("h".to_owned()),
             Delta::Reasoning("m".to_owned()),
             Delta::Signature(Signature::new("anthropic", "sig")),
@@ -237,7 +237,7 @@ mod tests {
             Delta::Finish(FinishReason::Stop),
         ];
         assert_eq!(
-            written(pieces),
+            written(deltas),
             [
                 "message_start",
                 "start 0 thinking",

@@ -115,9 +115,9 @@ impl Progress {
             return Ok(false);
         }
         let what = if between_frames {
-            "its stream ended without `message_stop`: the answer is cut"
+            "ended its stream without `message_stop`: the response is cut"
         } else {
-            "its stream ended within an event: the answer is cut"
+            "ended its stream within an event: the response is cut"
         };
         Err(Error::new(ErrorKind::Upstream, what))
     }
@@ -153,7 +153,7 @@ pub(super) struct WireMessage<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Ending<'a> {
     #[serde(borrow, default)]
@@ -179,7 +179,7 @@ impl EventHead<'_> {
         }
     }
 
-    /// How the answer ends, where the event says so.
+    /// How the response ends, where the event says so.
     pub(super) fn ending(&self) -> Ending<'_> {
         self.delta.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
     }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_told_apart() {
+    fn events_are_classified() {
         let start = |block: &str| {
             kind(&format!(r#"{{"type":"content_block_start","index":0,"content_block":{block}}}"#))
         };

@@ -1,4 +1,4 @@
-//! What both directions share: usage, and why an answer ends.
+//! What both directions share: usage, and why a response ends.
 
 pub(crate) mod request;
 
@@ -135,7 +135,7 @@ impl From<&Usage> for DeltaUsageJson {
     }
 }
 
-/// Why an answer ends, by Anthropic's word; and which of the client's texts came up.
+/// Why a response ends, by Anthropic's word; and which of the client's texts came up.
 pub(super) fn stop_reason(finish: &FinishReason) -> (&'static str, Option<&str>) {
     match finish {
         FinishReason::Stop => ("end_turn", None),

@@ -35,7 +35,7 @@ pub(super) struct WireMessage<'a> {
     pub(super) content: Vec<Block<'a>>,
 }
 
-/// A block of a message, of the rules or of a tool's result: a union, so one member each.
+/// A block of a message, of the system prompt or of a tool's result: a union, so one member each.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Block<'a> {

@@ -45,7 +45,7 @@ impl Inbound for Gemini {
     }
 }
 
-/// A whole answer, whatever it answers.
+/// A whole response, whatever it responses.
 pub(super) fn body(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
@@ -85,7 +85,7 @@ fn has_functions(raw: &RawObject) -> Result<bool> {
     Ok(tools.is_some_and(|it| it.0.iter().any(has)))
 }
 
-/// Whether the answer must have another form than plain text.
+/// Whether the response must have another form than plain text.
 fn has_format(raw: &RawObject) -> Result<bool> {
     let name = members::spelled(raw, "generationConfig");
     let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;

@@ -1,4 +1,4 @@
-//! Pictures, sound and documents: what they are, and where.
+//! Images, audio and documents: what they are, and where.
 
 use canonical::{Content, Error, ErrorKind, Media, MediaSource, Result};
 

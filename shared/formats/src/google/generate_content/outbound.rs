@@ -70,8 +70,7 @@ impl Outbound for Gemini {
 }
 
 fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
-    let unreadable =
-        || Error::new(ErrorKind::Upstream, "it answered what is no answer of generateContent");
+    let unreadable = || Error::new(ErrorKind::Upstream, "returned no response of generateContent");
     if !body.trim_ascii_start().starts_with(b"{") {
         // Google wraps some failures in a list.
         let listed =

@@ -199,7 +199,7 @@ fn config<'a>(
     }
 }
 
-/// The form of the answer. A schema's name and description become its title and description.
+/// The form of the response. A schema's name and description become its title and description.
 fn form(output: Option<&ResponseFormat>, config: &mut Config<'_>, dropped: &mut Vec<Field>) {
     let schema = match output {
         None | Some(ResponseFormat::Text) => return,
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gemini_has_no_word_for_is_said() {
+    fn what_gemini_does_not_have_is_named() {
         let conversation = Conversation {
             sampling: Sampling {
                 seed: Some(1 << 40),

@@ -1,4 +1,4 @@
-//! Answers as clients of this format read them.
+//! Responses as clients of this format read them.
 
 use canonical::{CallSummary, ChatResponse, Choice, Citation, Content, FinishReason, Usage};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::arguments;
 
-/// A whole answer, or one chunk of a stream.
+/// A whole response, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Body<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Body<'a> {
     pub(super) response_id: Option<&'a str>,
 }
 
-/// One of the answers that were asked for.
+/// One of the responses that were asked for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
@@ -57,7 +57,7 @@ struct Source<'a> {
     title: Option<&'a str>,
 }
 
-/// Tokens. Google counts cached ones within the prompt, and thoughts beside the candidates.
+/// Tokens. Google counts cached ones within the prompt, and reasoning beside the candidates.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
@@ -155,7 +155,7 @@ fn source<'a>(text: &CitedText, citation: &'a Citation) -> Source<'a> {
     }
 }
 
-/// Google's word for why an answer ends. It has none for tools, and none for a refusal.
+/// Google's word for why a response ends. It has none for tools, and none for a refusal.
 fn reason(finish: &FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop
@@ -167,7 +167,7 @@ fn reason(finish: &FinishReason) -> &'static str {
     }
 }
 
-/// Writes a whole answer.
+/// Writes a whole response.
 pub(super) fn encode(
     answer: &ChatResponse,
     usage: Option<&Usage>,

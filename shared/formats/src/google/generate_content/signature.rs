@@ -12,7 +12,7 @@ use super::MAKER;
 use crate::base64::decode;
 
 /// What Google takes in place of the signature of a call that another model made. Source:
-/// ai.google.dev/gemini-api/docs/thought-signatures, on histories from elsewhere, seen 2026-11.
+/// ai.google.dev/gemini-api/docs/reasoning-signatures, on histories from elsewhere, seen 2026-11.
 pub(super) const SKIP: &str = "skip_thought_signature_validator";
 
 /// How a tagged signature begins once it is base64: what the first seven letters of [`MARK`] always

@@ -1,4 +1,4 @@
-//! A provider's stream: watched while it passes, or understood.
+//! A provider's stream: watched while it passes, or decoded.
 //!
 //! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
 
@@ -49,7 +49,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What a chunk means for the course of the answer.
+    /// What a chunk means for the course of the response.
     fn watch(&mut self, chunk: &wire::ChatResponse<'_>) -> Result<(EventKind, Option<Usage>)> {
         let usage = chunk.usage_metadata.and_then(wire::usage);
         let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };
@@ -104,11 +104,11 @@ impl StreamDecoder for Decoder {
             {
                 return Err(error_body::from_event(rest));
             }
-            let message = "its stream ended within an event: the answer is cut";
+            let message = "ended its stream within an event: the response is cut";
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         if !self.is_whole() {
-            let message = "its stream ended without a finish reason: the answer is cut";
+            let message = "ended its stream without a finish reason: the response is cut";
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         match self.purpose {

@@ -21,6 +21,8 @@ pub(super) fn read(body: &Node<'_>, thinks: bool, request: &mut DecodedRequest) 
         let role = match role.text()? {
             "user" => Role::User,
             "assistant" => Role::Assistant,
+            // The first model with system messages in the middle, by its announcement.
+            "system" if request.model.contains("claude-opus-4-8") => Role::System,
             other => {
                 return Err(list.rule_violation(format!(
                     "Unexpected role \"{other}\". The Messages API accepts a top-level `system` \

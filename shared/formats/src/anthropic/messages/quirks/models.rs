@@ -13,7 +13,7 @@ pub(crate) struct Model {
     pub(crate) sampling: Sampling,
     /// Whether a tool call can be forced.
     pub(crate) forced: bool,
-    /// Whether answers and arguments can be held to a schema.
+    /// Whether responses and arguments can be held to a schema.
     pub(crate) schemas: bool,
     /// Whether it goes on where a last message of its own ends.
     pub(crate) continues: bool,
@@ -56,7 +56,7 @@ pub(crate) enum Sampling {
     None,
 }
 
-/// Which words for effort it knows.
+/// Which members for effort it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EffortWords {
     /// None.

@@ -1,8 +1,8 @@
 //! Whether and how a model is asked to think, and what must be left out for it.
 //!
 //! Rules, seen 2026-11 on platform.claude.com (*Thinking*, *Extended thinking*): a budget is at
-//! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a turn
-//! that is still calling tools must begin with its thought. Adaptive thinking has neither rule. No
+//! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a message
+//! that is still calling tools must begin with its reasoning. Adaptive thinking has neither rule. No
 //! thinking goes with `temperature`, `top_k` or a `top_p` below 0.95. The newest models never stop
 //! thinking.
 
@@ -78,7 +78,7 @@ fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
     plan.thinking = Some(Thinking { kind, budget_tokens: None, display: None });
 }
 
-/// The newest models hide their thoughts unless they are asked for them.
+/// The newest models hide their reasoning unless they are asked for them.
 pub(crate) fn adaptive(reasoning: &Reasoning) -> Thinking {
     let display = reasoning.visible.map(|it| if it { "summarized" } else { "omitted" });
     Thinking { kind: "adaptive", budget_tokens: None, display }
@@ -86,7 +86,7 @@ pub(crate) fn adaptive(reasoning: &Reasoning) -> Thinking {
 
 /// The limit on output and the budget within it, in tokens.
 ///
-/// The budget counts towards the limit, while clients of other formats set a limit on the answer alone:
+/// The budget counts towards the limit, while clients of other formats set a limit on the response alone:
 /// so the limit is raised by the budget, up to the model's own (`most`). Where there is no room the
 /// budget shrinks: one that the client named to a token below the limit, one that a word stands for to
 /// half of it. Below the least budget there is none.
@@ -126,7 +126,7 @@ fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
 }
 
 /// Whether something forbids a budget: a forced tool, a beginning that the model is to continue, or
-/// a turn that is still calling tools and lost its thought.
+/// a message that is still calling tools and lost its reasoning.
 pub(crate) fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")

@@ -15,7 +15,7 @@ use crate::{
     arguments, base64, media_type,
 };
 
-/// Pictures that are taken.
+/// Images that are taken.
 const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
 /// Writes what one side said.
 pub(crate) fn encode_blocks<'a>(
@@ -30,7 +30,7 @@ pub(crate) fn encode_blocks<'a>(
     Ok(blocks)
 }
 
-/// A text of the rules.
+/// A text of the system prompt.
 pub(crate) fn system_block<'a>(
     part: &'a Part,
     dropped: &mut Vec<Field>,
@@ -39,7 +39,7 @@ pub(crate) fn system_block<'a>(
         Content::Text(..) | Content::Refusal(_) => block(Side::User, part, dropped),
         _ => Err(Error::new(
             ErrorKind::Unsupported,
-            "its system prompt takes text only; move the rest into a user's message",
+            "accepts only text in the system prompt; move the rest into a user's message",
         )),
     }
 }
@@ -62,8 +62,8 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
         Content::Video(_) if assistant => return Ok(drop_part(Field::Video, dropped)),
         Content::Image(media) => image_block(media, cache_control, dropped)?,
         Content::File(media) => document_block(media, cache_control)?,
-        Content::Audio(_) => return Err(unsupported("sound", &Field::Audio)),
-        Content::Video(_) => return Err(unsupported("moving pictures", &Field::Video)),
+        Content::Audio(_) => return Err(unsupported("audio", &Field::Audio)),
+        Content::Video(_) => return Err(unsupported("video", &Field::Video)),
         Content::ToolCall(call) => tool_use(call, cache_control),
         Content::ToolResult(result) => tool_result(result, cache_control, dropped)?,
     }))
@@ -80,12 +80,12 @@ fn drop_part<'a>(field: Field, dropped: &mut Vec<Field>) -> Option<Block<'a>> {
 }
 
 fn unsupported(what: &str, field: &Field) -> Error {
-    let mut error = Error::new(ErrorKind::Unsupported, format!("it takes no {what}"));
+    let mut error = Error::new(ErrorKind::Unsupported, format!("accepts no {what}"));
     error.param = Some(field.openai_chat_name().into_owned());
     error
 }
 
-/// A thought goes back to who made it; another's says nothing here.
+/// Reasoning goes back to who made it; another's says nothing here.
 fn reasoning_block<'a>(
     part: &'a Part,
     text: &'a str,
@@ -133,12 +133,12 @@ fn image_block<'a>(
         Place::Base64(data) => {
             let media_type = media_type(media, data);
             if !PICTURES.contains(&media_type) {
-                let error = unsupported("pictures but GIF, JPEG, PNG and WebP", &Field::Image);
+                let error = unsupported("images but GIF, JPEG, PNG and WebP", &Field::Image);
                 return Err(error);
             }
             Source::Base64 { media_type, data }
         }
-        Place::Text(_) => return Err(unsupported("pictures as text", &Field::Image)),
+        Place::Text(_) => return Err(unsupported("images as text", &Field::Image)),
         Place::Id(_) => return Err(unsupported("files of another provider", &Field::Image)),
     };
     Ok(Block::Image { source, cache_control })
@@ -190,7 +190,7 @@ fn media_type<'a>(media: &'a Media, data: &str) -> &'a str {
 }
 
 fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Block<'a> {
-    let input = arguments::told(&call.arguments);
+    let input = arguments::object_or_wrapped(&call.arguments);
     Block::ToolUse { id: sanitize_id(&call.id), name: &call.name, input, cache_control }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_thought_is_left_out_in_silence() {
+    fn foreign_reasoning_is_dropped_unnamed() {
         let mut dropped = vec![];
         let mut part = Part::new(Content::Reasoning("h".to_owned()));
         part.signature = Some(canonical::Signature::new("gemini", "x"));

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_does_not_think_is_not_asked_to() {
+    fn a_model_that_does_not_think_is_not_requested_to() {
         let (body, dropped) = fitted("claude-3-5-haiku-20241022", ADAPTIVE);
         assert_eq!(
             (&body["thinking"], dropped),

@@ -148,7 +148,7 @@ fn up_to_high(effort: Effort) -> &'static str {
 }
 
 /// Whether something forbids Claude a budget: a forced tool, a beginning that the model is to
-/// continue, or a turn that is still calling tools and lost its thought.
+/// continue, or a message that is still calling tools and lost its reasoning.
 fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     thinking::is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")

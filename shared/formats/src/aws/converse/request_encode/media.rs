@@ -1,4 +1,4 @@
-//! Pictures, sound, moving pictures and documents: bytes with a format, or a place in S3.
+//! Images, audio, video and documents: bytes with a format, or a place in S3.
 
 use std::collections::HashMap;
 
@@ -80,7 +80,7 @@ pub(crate) fn video(media: &Media) -> Result<wire::Media<'_>> {
 fn bytes<'a>(media: &'a Media, field: &Field, formats: Formats) -> Result<wire::Media<'a>> {
     let source = source(media, field)?;
     if matches!(source, wire::Source::Text(_)) {
-        return Err(unsupported(field, "text stands where bytes are wanted"));
+        return Err(unsupported(field, "needs bytes, not text"));
     }
     Ok(wire::Media { format: format(media, field, formats)?, source })
 }
@@ -136,10 +136,10 @@ fn source<'a>(media: &'a Media, field: &Field) -> Result<wire::Source<'a>> {
             Ok(wire::Source::S3Location { uri: url })
         }
         MediaSource::Url(_) => {
-            Err(unsupported(field, "it takes bytes or an s3:// address, and no URL"))
+            Err(unsupported(field, "accepts bytes or an s3:// address, and no URL"))
         }
         MediaSource::Id(_) => {
-            Err(unsupported(field, "it knows no uploaded files, only their bytes"))
+            Err(unsupported(field, "accepts no ids of uploaded files; send their bytes"))
         }
     }
 }
@@ -154,7 +154,7 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
     if let Some(typed) = typed.filter(|it| it != "application/octet-stream") {
         let subtype = typed.split(';').next().unwrap_or_default().trim();
         let subtype = subtype.rsplit('/').next().unwrap_or_default();
-        let message = format!("it takes no media of the type `{subtype}`");
+        let message = format!("accepts no media of the type `{subtype}`");
         return find(subtype).ok_or_else(|| unsupported(field, message));
     }
     let named = match (&media.name, &media.source) {
@@ -167,7 +167,7 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
         return Ok(format);
     }
     let known = media_type::of_base64(data).and_then(|it| find(it.rsplit('/').next()?));
-    known.ok_or_else(|| unsupported(field, "it must be told the media type, which is not given"))
+    known.ok_or_else(|| unsupported(field, "needs the media type, which is not given"))
 }
 
 fn unsupported(field: &Field, message: impl Into<String>) -> Error {

@@ -24,7 +24,7 @@ pub(super) fn has_choice(members: &Object<'_>) -> bool {
 
 /// The keywords of the choice.
 pub(super) fn keywords(members: &Object<'_>) -> impl Iterator<Item = String> {
-    members.said().filter(|it| SEVERAL.contains(&it.0)).map(|it| it.0.to_owned())
+    members.present().filter(|it| SEVERAL.contains(&it.0)).map(|it| it.0.to_owned())
 }
 
 /// Writes the schema without the choice at its root.
@@ -32,7 +32,7 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     let mut flat = Flattened::default();
     flat.add(members);
     let mut choices: Vec<String> = vec![];
-    for (key, value) in members.said().filter(|it| SEVERAL.contains(&it.0)) {
+    for (key, value) in members.present().filter(|it| SEVERAL.contains(&it.0)) {
         choices.push(format!("{}:{value}", json::quoted(key)));
         let branches = branches(members, value);
         if key == "allOf" {
@@ -56,7 +56,7 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     let description: Vec<String> = own.into_iter().chain([choice]).collect();
     writer.text("description", &description.join("\n\n"));
     let rest = ["type", "properties", "required", "description"];
-    for (key, value) in members.said() {
+    for (key, value) in members.present() {
         if !rest.contains(&key) && !SEVERAL.contains(&key) {
             writer.member(key, value.get());
         }
