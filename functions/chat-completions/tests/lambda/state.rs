@@ -306,12 +306,12 @@ async fn cooldowns_are_shared_by_every_environment() {
 /// Waits until this many cooldowns are in the store.
 async fn wait_for_cooldowns(gateway: &Gateway, count: usize) {
     for _ in 0..200 {
-        if gateway.cloud.state("rest").await.len() == count {
+        if gateway.cloud.state("cooldown").await.len() == count {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    panic!("there are {:?}", gateway.cloud.state("rest").await);
+    panic!("there are {:?}", gateway.cloud.state("cooldown").await);
 }
 
 #[tokio::test]
@@ -328,7 +328,7 @@ async fn background_work_drains_after_the_response_and_before_the_next_call() {
     assert_eq!(gateway.status().await, 200);
     // A process that requested the next event is frozen, and would not call the store again.
     gateway.cloud.wait_for_requests(PUT, 2).await;
-    assert!(gateway.cloud.state("rest").await.is_empty());
+    assert!(gateway.cloud.state("cooldown").await.is_empty());
     gateway.cloud.open();
     wait_for_cooldowns(&gateway, 1).await;
     gateway.is_well();
@@ -341,7 +341,7 @@ async fn a_store_that_rejects_writes_fails_no_call() {
     gateway.fake.respond_with([busy, openai::completion("Hello!")]);
     gateway.cloud.shut(PUT);
     assert_eq!(gateway.status().await, 200);
-    gateway.emulator.printed("a rest could not be shared").await;
+    gateway.emulator.printed("failed to publish a cooldown").await;
     assert_eq!(gateway.status().await, 200);
     assert_eq!(gateway.requests(), ["first", "second", "second"]);
     gateway.is_well();
