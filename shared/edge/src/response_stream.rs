@@ -10,9 +10,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use canonical::{ContentKind, Error, ErrorKind, EventBody, EventKind, Result, StreamEvent};
-use formats::Framing;
-use formats::{Inbound, StreamEncoder};
+use canonical::{
+    CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
+    StreamEvent,
+};
+use formats::{Framing, Inbound, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -38,6 +40,14 @@ pub(crate) struct ClientWriter {
     pub(crate) writer: Box<dyn StreamEncoder>,
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
+}
+
+impl ClientWriter {
+    /// A whole response. Some formats repeat the request in it, which the writer knows.
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        let repeating = self.writer.encode_whole(response, summary);
+        repeating.unwrap_or_else(|| self.format.encode(response, summary))
+    }
 }
 
 /// A reply that is still being made.
@@ -76,7 +86,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
     response::add_headers(&reply, client.format, &mut headers);
     let mut response = match reply.body {
         GatewayReplyBody::Whole(response, summary) => {
-            response::json(StatusCode::OK, client.format.encode(&response, &summary))
+            response::json(StatusCode::OK, client.encode(&response, &summary))
         }
         GatewayReplyBody::Stream(events) => {
             let bytes = client.format.keep_alive(client.framing.unwrap_or_default());
@@ -224,7 +234,7 @@ impl ResponseStream {
         match outcome.map(|it| it.body) {
             Ok(GatewayReplyBody::Stream(events)) => self.enter(State::Streaming(events)),
             Ok(GatewayReplyBody::Whole(response, summary)) => {
-                self.out.extend_from_slice(&self.client.format.encode(&response, &summary));
+                self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }
             Err(error) => self.fail(&error),

@@ -18,10 +18,12 @@ use canonical::{
     StreamEvent,
 };
 use common::{
-    alternating, arguments, bound, data_uri, diagnosis, error_body, fingerprint, json,
-    lost_reasoning, redact, retry_hint, signature_tags, sse, surrogates, tool_names, unstreamed,
+    alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
+    finish_reason, json, lenient, lost_reasoning, media_type, param_names, redact, retry_hint,
+    signature_tags, split_surrogates, sse, stop_sequences, surrogates, tool_names, unstreamed,
 };
 
+pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
 pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
@@ -57,8 +59,13 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     }
 }
 
-/// Writes one streamed answer to a client. What it writes is whole frames.
+/// Encodes the response to one request, streamed or whole. What it writes is whole frames.
 pub trait StreamEncoder: fmt::Debug + Send {
+    /// Encodes a whole response that repeats its request; none where responses of the format do not,
+    /// and [`Inbound::encode`] says all.
+    fn encode_whole(&self, _response: &GatewayResponse, _summary: &CallSummary) -> Option<Bytes> {
+        None
+    }
     /// Writes one piece, now or once the writer knows what follows it.
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut);
     /// Writes the lawful end.
@@ -86,6 +93,10 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Whether a tool may have this name.
     fn accepts_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 64, b"")
+    }
+    /// Whether a parameter of a tool may have this name.
+    fn accepts_param_name(&self, _name: &str) -> bool {
+        true
     }
     /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
     fn accepts_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {

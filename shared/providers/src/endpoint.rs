@@ -1,4 +1,4 @@
-//! One configured provider, ready to be called: its address and its headers, made once.
+//! One configured provider, ready to be called: its URLs, its headers and its secrets, made once.
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub(crate) struct Endpoint {
     pub(crate) stream_end: StreamEnd,
     /// The headers of a request under each usable key; one set where none is configured.
     headers: Vec<(KeyFingerprint, HeaderMap)>,
-    /// The end of a sentence that says why keys are missing.
-    unreadable_keys: String,
+    /// Why keys are missing, for operators.
+    unreadable_keys: Option<String>,
     /// What signs calls that carry no key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
@@ -115,8 +115,11 @@ impl Endpoint {
     pub(crate) fn headers(&self, key: KeyFingerprint) -> Result<&HeaderMap> {
         let found = self.headers.iter().find(|(fingerprint, _)| *fingerprint == key);
         found.map(|(_, headers)| headers).ok_or_else(|| {
-            let message = format!("has no usable key{}", self.unreadable_keys);
-            Error::new(ErrorKind::ProviderAccess, message)
+            let error = Error::new(ErrorKind::ProviderAccess, "has no usable key");
+            match &self.unreadable_keys {
+                Some(cause) => error.caused_by(cause.as_str()),
+                None => error,
+            }
         })
     }
 
@@ -162,19 +165,19 @@ impl Address {
     }
 }
 
-/// Which parameters of these secrets could not be read, as the end of a sentence.
+/// Which parameters of these secrets could not be read, for operators.
 fn unreadable<'a>(
     secrets: impl Iterator<Item = (&'a config::SecretSource, &'a Option<Secret>)>,
-) -> String {
+) -> Option<String> {
     let names = secrets.filter_map(|(source, secret)| match source {
         config::SecretSource::Parameter { name, .. } if secret.is_none() => Some(name.as_str()),
         config::SecretSource::Parameter { .. } | config::SecretSource::Value { .. } => None,
     });
     let names: Vec<&str> = names.collect();
     if names.is_empty() {
-        return String::new();
+        return None;
     }
-    format!(": the parameter {} is missing or may not be read", names.join(", "))
+    Some(format!("the parameter {} is missing or may not be read", names.join(", ")))
 }
 
 /// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
@@ -382,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
+    fn a_provider_that_refuses_unknown_fields_gets_no_reasoning_content() {
         assert!(endpoint("deepseek", None).compatibility.reasoning_content);
         assert!(!endpoint("groq", None).compatibility.reasoning_content);
         assert!(endpoint("groq", Some("http://h:1")).compatibility.reasoning_content);
@@ -393,8 +396,11 @@ mod tests {
         let source =
             config::SecretSource::Parameter { name: "/team/key".to_owned(), variable: None };
         let missing = unreadable([(&source, &None)].into_iter());
-        assert_eq!(missing, ": the parameter /team/key is missing or may not be read");
-        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), "");
+        assert_eq!(
+            missing.as_deref(),
+            Some("the parameter /team/key is missing or may not be read")
+        );
+        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), None);
     }
 
     #[test]

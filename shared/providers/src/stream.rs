@@ -36,6 +36,8 @@ const STORED_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Where a stream comes from.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
+    /// The provider's name for the model, which stands where the stream names none.
+    pub(crate) model: &'a str,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
@@ -43,6 +45,7 @@ pub(crate) struct Source<'a> {
 /// The events of one answer, in the batches in which they arrived.
 pub struct EventStream {
     provider: String,
+    model: String,
     secrets: Arc<[Secret]>,
     body: reqwest::Body,
     decoder: Option<Box<dyn StreamDecoder>>,
@@ -79,6 +82,7 @@ impl EventStream {
     ) -> Self {
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body,
             decoder: Some(decoder),
@@ -96,7 +100,7 @@ impl EventStream {
     /// A stream of the bytes that an earlier stream has received: the same decoder gives the same
     /// events.
     pub fn stored(provider: &str, bytes: Bytes, decoder: Box<dyn StreamDecoder>) -> Self {
-        let source = Source { provider, secrets: Arc::from([]) };
+        let source = Source { provider, model: "", secrets: Arc::from([]) };
         Self::new(source, reqwest::Body::from(bytes), decoder, STORED_IDLE_TIMEOUT)
     }
 
@@ -121,6 +125,7 @@ impl EventStream {
         estimate.add(&events);
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body: reqwest::Body::default(),
             decoder: None,
@@ -185,6 +190,7 @@ impl EventStream {
         let known = self.ready.len();
         self.failure = decoder.read(bytes, &mut self.ready).err();
         self.estimate.add(self.ready.get(known..).unwrap_or_default());
+        self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
             self.state = State::Ended;
@@ -223,6 +229,17 @@ impl EventStream {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives a response that names no model, such as Bedrock's, the target's name.
+    fn name_model(&mut self) {
+        for event in &mut self.ready {
+            if let EventBody::Delta(_, delta) = &mut event.body
+                && let Delta::Start { model, .. } = &mut **delta
+            {
+                model.get_or_insert_with(|| self.model.clone());
+            }
+        }
     }
 
     /// Notes which call is being written: half of its arguments may still look like all of them.

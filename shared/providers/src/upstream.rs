@@ -87,6 +87,10 @@ impl Upstream {
         let mut providers = HashMap::new();
         for configured in &config.providers {
             let provider = reachable(client, config, configured, resolve, &mut mocks);
+            if let Err(error) = &provider {
+                let reason = with_cause(error);
+                tracing::error!(provider = configured.name, reason, "a provider cannot be used");
+            }
             providers.insert(configured.name.clone(), provider);
         }
         Self {
@@ -100,12 +104,12 @@ impl Upstream {
     /// Why a target could not be attempted at all, such as a key that is missing.
     pub fn unusable_reason(&self, target: &Target) -> Option<String> {
         match self.providers.get(&target.provider)? {
-            Err(error) => Some(error.message().to_owned()),
+            Err(error) => Some(with_cause(error)),
             Ok(provider) => {
                 let endpoint = &provider.endpoint;
                 let failures: Option<Vec<Error>> =
                     target.keys.iter().map(|key| endpoint.headers(*key).err()).collect();
-                Some(failures?.first()?.message().to_owned())
+                failures?.first().map(with_cause)
             }
         }
     }
@@ -173,6 +177,7 @@ impl Upstream {
         let (head, body) = answer.into_parts();
         let context = ResponseContext {
             provider: &target.provider,
+            model: &target.model,
             endpoint,
             format,
             request,
@@ -188,6 +193,14 @@ impl Upstream {
             dropped: prepared.dropped,
             body,
         })
+    }
+}
+
+/// A failure as operators read it: with its cause, which clients do not get.
+fn with_cause(error: &Error) -> String {
+    match error.cause() {
+        Some(cause) => format!("{}: {cause}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -362,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
+    async fn tokens_are_estimated_where_no_provider_counts_them() {
         let answer = counted("openai", "http://127.0.0.1:1").await.unwrap();
         assert!(is_estimate(&answer), "{answer:?}");
         assert_eq!(answer.status, 200);

@@ -190,9 +190,24 @@ async fn an_end_without_finish_or_terminator_is_told() {
 }
 
 #[tokio::test]
-async fn a_finish_without_a_terminator_is_told() {
-    let stream = broken(vec![openai::finish("stop")]).await;
+async fn an_end_without_a_finish_reason_is_told() {
+    let stream = broken(vec![openai::chunk("more")]).await;
     assert!(!stream.contains("x_gateway"));
+}
+
+#[tokio::test]
+async fn a_finish_reason_that_means_a_cut_is_told() {
+    for reason in ["abort", "insufficient_system_resource", "error"] {
+        let stream = broken(vec![openai::finish(reason), openai::done()]).await;
+        assert!(stream.contains(reason), "{stream}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_object_without_an_error_around_it_is_told() {
+    let error = r#"{"object":"error","message":"EngineDeadError","type":"InternalServerError"}"#;
+    let steps = vec![Step::text(format!("data: {error}\n\n")), openai::done()];
+    assert!(broken(steps).await.contains("EngineDeadError"));
 }
 
 #[tokio::test]

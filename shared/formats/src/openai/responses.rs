@@ -5,6 +5,7 @@
 //! describes for `store: false`: reasoning then travels as `encrypted_content`.
 
 mod content;
+mod echo;
 mod inbound;
 mod outbound;
 mod output;

@@ -31,16 +31,17 @@ const HOMES: &[(&str, &str)] = &[
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),
+    ("mimalloc", "edge"),
     ("percent-encoding", "edge"),
     ("reqwest", "providers"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("rustls", "providers"),
-    ("ruzstd", "edge"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("zstd", "edge"),
     ("webpki-roots", "providers"),
 ];
 

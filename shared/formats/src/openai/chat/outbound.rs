@@ -43,7 +43,7 @@ impl Outbound for OpenAiChat {
         let summary: wire::ResponseSummary<'_> =
             serde_json::from_slice(&body).map_err(response_decode::not_a_response)?;
         wire::check(&summary, &body)?;
-        if summary.choices.as_ref().is_none_or(|it| it.count == 0) {
+        if summary.choices.as_ref().is_none_or(|it| it.messages == 0) {
             return Err(Error::new(ErrorKind::Upstream, "it answered without any choice"));
         }
         let usage = summary.usage.and_then(wire::usage);

@@ -39,7 +39,6 @@ pub(super) struct MessageJson {
     pub(super) reasoning_content: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reasoning_details: Vec<reasoning::Detail>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) annotations: Vec<AnnotationJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) images: Vec<ImageJson>,

@@ -135,7 +135,7 @@ fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.clone().unwrap_or_default();
     let kind = match choices {
-        _ if choices.has_finished => EventKind::Finish,
+        _ if 0 < choices.finished => EventKind::Finish,
         _ if choices.has_content => EventKind::Content,
         _ if 0 < choices.count => EventKind::Prelude,
         _ if usage.is_some() => EventKind::Usage,

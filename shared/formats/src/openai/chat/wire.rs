@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{finish_reason, response_decode};
+use super::finish_reason;
 use crate::{bound::tokens, error_body, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
@@ -80,8 +80,10 @@ pub(super) struct ChoicesSummary<'a> {
     pub(super) count: usize,
     /// Whether one holds something that a client could use.
     pub(super) has_content: bool,
-    /// Whether one says why it ends.
-    pub(super) has_finished: bool,
+    /// How many say why they end.
+    pub(super) finished: usize,
+    /// How many hold a whole message.
+    pub(super) messages: usize,
     /// Whether one holds tool calls.
     pub(super) has_calls: bool,
     /// Whether one is of a shape that OpenAI's SDKs do not expect.
@@ -100,7 +102,7 @@ struct ChoiceSummary<'a> {
     delta: Option<MessageSummary>,
     message: Option<MessageSummary>,
     #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+    finish_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
@@ -119,17 +121,19 @@ impl<'a> ChoicesSummary<'a> {
         let message = choice.delta.or(choice.message);
         let lacks_members = choice.index.is_none() || message.is_none();
         let MessageSummary { has_content, has_calls, is_odd } = message.unwrap_or_default();
+        self.messages += usize::from(choice.message.is_some());
         self.has_content |= has_content;
         self.has_calls |= has_calls;
         self.is_odd |= is_odd || lacks_members;
         self.error = self.error.or(choice.error);
 
         // Some write an empty reason where others write null.
-        let reason = response_decode::text(choice.finish_reason);
-        self.has_finished |= !reason.is_empty();
-        self.is_odd |= choice.finish_reason.is_some() && reason.is_empty();
-        if finish_reason::is_cut(&reason) {
-            self.cut = Some(reason);
+        let reason = choice.finish_reason.as_deref();
+        self.is_odd |= reason == Some("");
+        let Some(reason) = reason.filter(|it| !it.is_empty()) else { return };
+        self.finished += 1;
+        if finish_reason::is_cut(reason) {
+            self.cut = Some(reason.to_owned());
         }
     }
 }

@@ -7,7 +7,9 @@ use canonical::{CallSummary, ContentKind, Error, GatewayResponse, Result, Task};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{FORMAT, OpenAiResponses, response_encode, stream_encode::EventEncoder};
+use super::{
+    FORMAT, OpenAiResponses, echo::RequestEcho, response_encode, stream_encode::EventEncoder,
+};
 use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json, openai::chat};
 
 /// What asks for a memory, and what to do without one.
@@ -55,7 +57,8 @@ impl Inbound for OpenAiResponses {
     }
 
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        response_encode::encode(response, summary)
+        // Who has the request encodes with `StreamEncoder::encode_whole`, which repeats it.
+        response_encode::encode(response, summary, &RequestEcho::default())
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {

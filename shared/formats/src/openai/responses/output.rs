@@ -1,12 +1,14 @@
-//! What travels towards clients: items, their parts, and the answer around them.
+//! What a client reads: items, their parts, and the response around them.
 
 use canonical::{
-    Citation, Content, FinishReason, Media, MediaSource, Part as Said, Signature, Usage,
+    CallSummary, Citation, Content, FinishReason, Media, MediaSource, Part as Said, Signature,
+    Usage,
 };
 use serde::Serialize;
 
 use super::{
     content::unsealed,
+    echo::{EchoJson, RequestEcho},
     tool_name::{self, ToolName},
 };
 
@@ -270,12 +272,13 @@ pub(super) fn whole(arguments: &str) -> String {
     if arguments.trim().is_empty() { "{}".to_owned() } else { arguments.to_owned() }
 }
 
-/// A whole answer, or how far it is.
+/// A response, as far as it has come.
 #[derive(Debug, Serialize)]
-pub(super) struct ChatResponse<'a> {
+pub(super) struct ResponseJson<'a> {
     pub(super) id: &'a str,
     pub(super) object: &'static str,
     pub(super) created_at: u64,
+    completed_at: Option<u64>,
     pub(super) status: Status,
     pub(super) error: Option<Failure<'a>>,
     pub(super) incomplete_details: Option<Reason>,
@@ -283,7 +286,7 @@ pub(super) struct ChatResponse<'a> {
     pub(super) output: &'a [Item],
     pub(super) usage: Option<Tokens>,
     #[serde(flatten)]
-    rest: Rest,
+    echo: EchoJson<'a>,
 }
 
 /// Why an answer is not whole.
@@ -299,87 +302,32 @@ pub(super) struct Failure<'a> {
     pub(super) message: &'a str,
 }
 
-/// Members that repeat the request: at what the reference calls their default.
-#[derive(Debug, Serialize)]
-struct Rest {
-    background: bool,
-    instructions: Option<()>,
-    max_output_tokens: Option<()>,
-    metadata: Nothing,
-    parallel_tool_calls: bool,
-    previous_response_id: Option<()>,
-    reasoning: Thinking,
-    store: bool,
-    temperature: Option<()>,
-    text: Text,
-    tool_choice: &'static str,
-    tools: [(); 0],
-    top_p: Option<()>,
-    truncation: &'static str,
-    user: Option<()>,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Nothing {}
-
-#[derive(Debug, Default, Serialize)]
-struct Thinking {
-    effort: Option<()>,
-    summary: Option<()>,
-}
-
-#[derive(Debug, Serialize)]
-struct Text {
-    format: TextFormat,
-}
-
-#[derive(Debug, Serialize)]
-struct TextFormat {
-    #[serde(rename = "type")]
-    kind: &'static str,
-}
-
-impl Default for Rest {
-    fn default() -> Self {
-        Self {
-            background: false,
-            instructions: None,
-            max_output_tokens: None,
-            metadata: Nothing {},
-            parallel_tool_calls: true,
-            previous_response_id: None,
-            reasoning: Thinking::default(),
-            store: false,
-            temperature: None,
-            text: Text { format: TextFormat { kind: "text" } },
-            tool_choice: "auto",
-            tools: [],
-            top_p: None,
-            truncation: "disabled",
-            user: None,
-        }
-    }
-}
-
-impl<'a> ChatResponse<'a> {
-    /// An answer with nothing in it yet.
-    pub(super) fn new(id: &'a str, model: &'a str, created_at: u64) -> Self {
+impl<'a> ResponseJson<'a> {
+    /// A response with nothing in it yet.
+    pub(super) fn new(id: &'a str, model: &'a str, created_at: u64, echo: &'a RequestEcho) -> Self {
         Self {
             id,
             object: "response",
             created_at,
+            completed_at: None,
             status: Status::InProgress,
             error: None,
             incomplete_details: None,
             model,
             output: &[],
             usage: None,
-            rest: Rest::default(),
+            echo: echo.members(),
         }
     }
 
-    /// The answer at its end.
-    pub(super) fn ended(mut self, (status, reason): (Status, Option<&'static str>)) -> Self {
+    /// The response at its end.
+    pub(super) fn ended(
+        mut self,
+        (status, reason): (Status, Option<&'static str>),
+        summary: &CallSummary,
+    ) -> Self {
+        let now = (summary.arrived + summary.latency_ms) / 1000;
+        self.completed_at = Some(now).filter(|_| status == Status::Completed);
         self.status = status;
         self.incomplete_details = reason.map(|reason| Reason { reason });
         self

@@ -1,32 +1,45 @@
 //! A whole response, encoded for a client.
 
 use bytes::Bytes;
-use canonical::{CallSummary, Content, FinishReason, GatewayResponse, ResponseBody};
+use canonical::{CallSummary, ChatResponse, Content, FinishReason, GatewayResponse, ResponseBody};
 
-use super::output::{Names, Tokens, outcome};
+use super::{
+    echo::RequestEcho,
+    output::{Names, ResponseJson, Tokens, outcome},
+};
 use crate::json;
 
-/// Writes a whole answer to a client.
-pub(super) fn encode(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-    let answer = match &response.body {
-        ResponseBody::Raw(raw) => return raw.clone(),
-        ResponseBody::Chat(answer) => answer,
-        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
-            return Bytes::from_static(b"{}");
-        }
-    };
-    let names = Names::new(answer.id.as_deref().unwrap_or(&summary.request_id));
-    let (said, finish) = answer
-        .choices
-        .first()
-        .map_or((&[][..], &FinishReason::Stop), |it| (&it.parts, &it.finish_reason));
-    let refused = said.iter().any(|it| matches!(it.content, Content::Refusal(_)));
-    let outcome = outcome(finish, refused);
-    let output = names.items(said, outcome.0);
-    let model = answer.model.as_deref().unwrap_or(&summary.model);
-    let mut page =
-        super::output::ChatResponse::new(&names.id, model, summary.arrived / 1000).ended(outcome);
-    page.output = &output;
-    page.usage = response.usage.as_ref().map(Tokens::from);
-    json::written(&page).into()
+/// Encodes a whole response to the request that is repeated in it.
+pub(super) fn encode(
+    response: &GatewayResponse,
+    summary: &CallSummary,
+    echo: &RequestEcho,
+) -> Bytes {
+    match &response.body {
+        ResponseBody::Raw(raw) => raw.clone(),
+        ResponseBody::Chat(chat) => encode_chat(chat, response, summary, echo),
+        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
+    }
+}
+
+fn encode_chat(
+    chat: &ChatResponse,
+    response: &GatewayResponse,
+    summary: &CallSummary,
+    echo: &RequestEcho,
+) -> Bytes {
+    let names = Names::new(chat.id.as_deref().unwrap_or(&summary.request_id));
+    let choice = chat.choices.first();
+    let parts = choice.map_or(&[][..], |it| &it.parts);
+    let finish_reason = choice.map_or(&FinishReason::Stop, |it| &it.finish_reason);
+    let has_refused = parts.iter().any(|it| matches!(it.content, Content::Refusal(_)));
+    let outcome = outcome(finish_reason, has_refused);
+
+    let output = names.items(parts, outcome.0);
+    let model = chat.model.as_deref().unwrap_or(&summary.model);
+    let created_at = summary.arrived / 1000;
+    let mut json = ResponseJson::new(&names.id, model, created_at, echo).ended(outcome, summary);
+    json.output = &output;
+    json.usage = response.usage.as_ref().map(Tokens::from);
+    json::written(&json).into()
 }

@@ -6,10 +6,12 @@ mod events;
 
 mod call;
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason, Media,
-    Signature, StreamEvent, Usage,
+    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason,
+    GatewayResponse, Media, Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -18,8 +20,9 @@ use self::{
     events::{OfAnswer, Stream, Within, within},
 };
 use super::{
-    output::{self, Annotation, ChatResponse, Failure, Item, Names, Part, Status, Tokens},
-    wire,
+    echo::RequestEcho,
+    output::{self, Annotation, Failure, Item, Names, Part, ResponseJson, Status, Tokens},
+    response_encode, wire,
 };
 use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
@@ -53,6 +56,7 @@ impl EventEncoder {
             names: Names::new("0"),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
+            echo: Arc::new(RequestEcho::new(request)),
             started: false,
             sequence: 0,
             items: vec![],
@@ -368,13 +372,19 @@ impl StreamEncoder for EventEncoder {
         }
     }
 
+    fn encode_whole(&self, response: &GatewayResponse, summary: &CallSummary) -> Option<Bytes> {
+        Some(response_encode::encode(response, summary, &self.stream.echo))
+    }
+
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
         let Some(finish) = self.finish.take() else { return };
         let outcome = output::outcome(&finish, self.refused);
         let (names, items) = (self.stream.names.clone(), std::mem::take(&mut self.stream.items));
+        let echo = Arc::clone(&self.stream.echo);
         let model = Some(std::mem::take(&mut self.stream.model)).filter(|it| !it.is_empty());
         let model = model.as_deref().unwrap_or(&summary.model);
-        let mut response = ChatResponse::new(&names.id, model, self.stream.created).ended(outcome);
+        let mut response =
+            ResponseJson::new(&names.id, model, self.stream.created, &echo).ended(outcome, summary);
         response.output = &items;
         response.usage = self.usage.as_ref().map(Tokens::from);
         let kind = match outcome.0 {
@@ -410,7 +420,8 @@ impl StreamEncoder for EventEncoder {
             return;
         }
         let (names, model) = (self.stream.names.clone(), self.stream.model.clone());
-        let mut response = ChatResponse::new(&names.id, &model, self.stream.created);
+        let echo = Arc::clone(&self.stream.echo);
+        let mut response = ResponseJson::new(&names.id, &model, self.stream.created, &echo);
         response.status = Status::Failed;
         response.error = Some(Failure { code: failure(error), message: &message });
         self.stream.send("response.failed", OfAnswer { response }, out);

@@ -13,12 +13,12 @@ use super::{super::reasoning, unsupported};
 use crate::{
     bound::note,
     data_uri,
-    json::{Object, understood},
+    json::{Object, parsed},
 };
 
 /// Reads every message. Names of what no other format has a word for are added to `other`.
 pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
-    let messages: Vec<Object<'_>> = understood(value, "messages", "a list of messages")?;
+    let messages: Vec<Object<'_>> = parsed(value, "messages", "a list of messages")?;
     let turn =
         |(at, message): (usize, &Object<'_>)| turn(message, &format!("messages[{at}]"), other);
     messages.iter().enumerate().map(turn).collect()
@@ -26,7 +26,7 @@ pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Me
 
 fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let role: Cow<'_, str> = match message.get("role") {
-        Some(role) => understood(role, &format!("{path}.role"), "a string")?,
+        Some(role) => parsed(role, &format!("{path}.role"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.role` is missing."))),
     };
     let role = match role.as_ref() {
@@ -45,14 +45,14 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
     };
     let mut turn = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
-    for (name, value) in message.said() {
+    for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" | "reasoning_content" | "reasoning" | "reasoning_details" => {}
             "content" => turn.parts.extend(content(value, &path, other)?),
-            "name" => turn.name = Some(understood(value, &path, "a string")?),
+            "name" => turn.name = Some(parsed(value, &path, "a string")?),
             "refusal" => {
-                let text = understood(value, &path, "a string")?;
+                let text = parsed(value, &path, "a string")?;
                 turn.parts.push(Part::new(Content::Refusal(text)));
             }
             "tool_calls" => calls = tool_calls(value, &path)?,
@@ -70,17 +70,17 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
 fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let mut result = ToolResult::default();
     let mut cache = None;
-    for (name, value) in message.said() {
+    for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" => {}
             "content" => result.parts = content(value, &path, other)?,
             "tool_call_id" => {
-                let id: Cow<'_, str> = understood(value, &path, "a string")?;
+                let id: Cow<'_, str> = parsed(value, &path, "a string")?;
                 Signature::split_id(&id).0.clone_into(&mut result.id);
             }
-            "name" => result.name = Some(understood(value, &path, "a string")?),
-            "is_error" => result.is_error = Some(understood(value, &path, "true or false")?),
+            "name" => result.name = Some(parsed(value, &path, "a string")?),
+            "is_error" => result.is_error = Some(parsed(value, &path, "true or false")?),
             "cache_control" => cache = Some(cache_mark(value, &path)?),
             _ => note(other, format!("messages[].{name}")),
         }
@@ -110,7 +110,7 @@ struct Mark {
 
 /// Anthropic's marker, as clients of several gateways send it along.
 pub(super) fn cache_mark(value: &RawValue, path: &str) -> Result<CacheBreakpoint> {
-    let mark: Mark = understood(value, path, "an object such as {\"type\": \"ephemeral\"}")?;
+    let mark: Mark = parsed(value, path, "an object such as {\"type\": \"ephemeral\"}")?;
     Ok(CacheBreakpoint { ttl: mark.ttl })
 }
 
@@ -130,7 +130,7 @@ struct Function {
 }
 
 fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
-    let calls: Vec<Call<'_>> = understood(value, path, "a list of calls with `id` and `function`")?;
+    let calls: Vec<Call<'_>> = parsed(value, path, "a list of calls with `id` and `function`")?;
     let part = |(at, call): (usize, Call<'_>)| {
         let Some(Function { name, arguments }) = call.function else {
             let message =
@@ -148,22 +148,22 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
 /// Reads a content: a text, or a list of parts.
 fn content(value: &RawValue, path: &str, other: &mut Vec<String>) -> Result<Vec<Part>> {
     if value.get().starts_with('"') {
-        let text: String = understood(value, path, "a string or a list of parts")?;
+        let text: String = parsed(value, path, "a string or a list of parts")?;
         return Ok(if text.is_empty() { vec![] } else { vec![Part::text(text)] });
     }
-    let list: Vec<Object<'_>> = understood(value, path, "a string or a list of parts")?;
+    let list: Vec<Object<'_>> = parsed(value, path, "a string or a list of parts")?;
     let read = |(at, item): (usize, &Object<'_>)| part(item, &format!("{path}[{at}]"), other);
     list.iter().enumerate().map(read).collect()
 }
 
 fn part(item: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> {
     let kind: Cow<'_, str> = match item.get("type") {
-        Some(kind) => understood(kind, &format!("{path}.type"), "a string")?,
+        Some(kind) => parsed(kind, &format!("{path}.type"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.type` is missing."))),
     };
     let mut content = None;
     let mut cache = None;
-    for (name, value) in item.said() {
+    for (name, value) in item.present() {
         let path = format!("{path}.{name}");
         match name {
             "type" => {}
@@ -206,12 +206,12 @@ struct File {
 /// What a part of this kind says.
 fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
     Ok(match kind {
-        "text" => Content::Text(understood(value, path, "a string")?, vec![]),
-        "refusal" => Content::Refusal(understood(value, path, "a string")?),
+        "text" => Content::Text(parsed(value, path, "a string")?, vec![]),
+        "refusal" => Content::Refusal(parsed(value, path, "a string")?),
         "image_url" => Content::Image(at_url(value, path)?),
         "video_url" => Content::Video(at_url(value, path)?),
         "input_audio" => {
-            let sound: Sound = understood(value, path, "an object with `data` and `format`")?;
+            let sound: Sound = parsed(value, path, "an object with `data` and `format`")?;
             Content::Audio(Media {
                 source: MediaSource::Base64(sound.data),
                 media_type: sound.format.map(|it| format!("audio/{it}")),
@@ -220,7 +220,7 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
         }
         "file" => {
             let wanted = "an object with `file_data` or `file_id`";
-            let file: File = understood(value, path, wanted)?;
+            let file: File = parsed(value, path, wanted)?;
             let mut media = match (file.file_data, file.file_id) {
                 (Some(data), _) => data_uri::bytes(&data),
                 (None, Some(id)) => Media { source: MediaSource::Id(id), ..Media::default() },
@@ -241,9 +241,9 @@ fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
 fn at_url(value: &RawValue, path: &str) -> Result<Media> {
     let wanted = "an object with a `url`";
     let Url { url, detail } = if value.get().starts_with('"') {
-        Url { url: understood(value, path, wanted)?, detail: None }
+        Url { url: parsed(value, path, wanted)?, detail: None }
     } else {
-        understood(value, path, wanted)?
+        parsed(value, path, wanted)?
     };
     Ok(Media { detail, ..data_uri::at(&url) })
 }

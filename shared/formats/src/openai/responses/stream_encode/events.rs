@@ -1,9 +1,14 @@
 //! The events of a stream to a client: their shape, their numbers, and the items that are done.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, BytesMut};
 use serde::Serialize;
 
-use super::super::output::{Annotation, ChatResponse, Item, Names, Part};
+use super::super::{
+    echo::RequestEcho,
+    output::{Annotation, Item, Names, Part, ResponseJson},
+};
 
 /// Where events go, and what they count.
 #[derive(Debug)]
@@ -12,6 +17,8 @@ pub(super) struct Stream {
     pub(super) model: String,
     /// When the request arrived, in seconds since 1970.
     pub(super) created: u64,
+    /// What the response repeats of its request.
+    pub(super) echo: Arc<RequestEcho>,
     pub(super) started: bool,
     pub(super) sequence: u64,
     /// The items that are done.
@@ -30,7 +37,7 @@ struct Envelope<'a, T> {
 
 #[derive(Serialize)]
 pub(super) struct OfAnswer<'a> {
-    pub(super) response: ChatResponse<'a>,
+    pub(super) response: ResponseJson<'a>,
 }
 
 #[derive(Serialize)]
@@ -88,8 +95,9 @@ impl Stream {
             return;
         }
         let (names, model) = (self.names.clone(), self.model.clone());
+        let echo = Arc::clone(&self.echo);
         for kind in ["response.created", "response.in_progress"] {
-            let response = ChatResponse::new(&names.id, &model, self.created);
+            let response = ResponseJson::new(&names.id, &model, self.created, &echo);
             self.send(kind, OfAnswer { response }, out);
         }
     }
