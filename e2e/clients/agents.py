@@ -5,7 +5,9 @@ from pathlib import Path
 
 import stack
 
-NODE = stack.TOOLS / "node"
+# Node.js is in the environment of the other tests.
+TOOLS = stack.ROOT / ".venv" / "bin"
+NODE = TOOLS / "node"
 MODULES = Path(__file__).parent / "node_modules"
 # Beyond what any of these runs takes; one that waits for somebody ends.
 SECONDS = 120
@@ -17,7 +19,7 @@ class Agent:
     def __init__(self, folder, variables):
         self.work = folder / "work"
         self.work.mkdir()
-        path = f"{stack.TOOLS}:/usr/local/bin:/usr/bin:/bin"
+        path = f"{TOOLS}:/usr/local/bin:/usr/bin:/bin"
         self.variables = {"PATH": path, "HOME": str(folder), **variables}
 
     def run(self, *command):

@@ -7,6 +7,8 @@ import pytest
 import agents
 import strict
 
+# Claude Code takes models whose names it does not know for the newest ones.
+MENDED = 'Unexpected role "system"'
 PROGRAM = agents.MODULES / "@anthropic-ai/claude-code/cli-wrapper.cjs"
 
 
@@ -34,7 +36,7 @@ def test_a_prompt(claude, target, strict_providers):
     report = claude("ping")
     assert (report["result"], report["is_error"]) == ("Grüße 🌍", False)
     assert report["usage"]["output_tokens"] > 0
-    [body] = strict_providers.requests(target)
+    *_, body = strict_providers.requests(target, MENDED)
     assert "ping" in json.dumps(body)
 
 
@@ -46,5 +48,5 @@ def test_a_tool_loop(claude, target, strict_providers):
     )
     assert claude("Write a note.")["result"] == "Done."
     assert note.read_text() == "Grüße 🌍"
-    _, second = strict_providers.requests(target)
-    assert "note.txt" in json.dumps(second)
+    *_, last = strict_providers.requests(target, MENDED)
+    assert "note.txt" in json.dumps(last)

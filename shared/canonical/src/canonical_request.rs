@@ -4,28 +4,28 @@ use std::borrow::Cow;
 
 use crate::{Conversation, EmbeddingRequest, Error, ErrorKind, Field, Result};
 
-/// What is wanted.
+/// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// The next turn of a conversation.
+    /// The next message of a conversation.
     Chat,
-    /// The numbers of texts.
+    /// The vectors of texts.
     Embed,
-    /// How many tokens a conversation has.
+    /// The token count of a conversation.
     CountTokens,
 }
 
-/// What a request says, in words that no format owns.
+/// A request in the canonical vocabulary.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CanonicalRequest {
     /// A conversation, to be continued or counted.
     Conversation(Box<Conversation>),
-    /// Texts that are wanted as numbers.
+    /// Texts whose vectors are requested.
     Embedding(EmbeddingRequest),
 }
 
 impl CanonicalRequest {
-    /// The conversation that it is.
+    /// The conversation; an error for a request of another task.
     pub fn conversation(&self) -> Result<&Conversation> {
         match self {
             Self::Conversation(conversation) => Ok(conversation),
@@ -33,7 +33,7 @@ impl CanonicalRequest {
         }
     }
 
-    /// The texts that it is.
+    /// The embedding request; an error for a request of another task.
     pub fn embedding(&self) -> Result<&EmbeddingRequest> {
         match self {
             Self::Embedding(embedding) => Ok(embedding),
@@ -41,7 +41,7 @@ impl CanonicalRequest {
         }
     }
 
-    /// What no other format has a word for, by the client's names.
+    /// The members of the request that no other format has, by the client's names.
     pub fn unmapped_fields(&self) -> &[String] {
         match self {
             Self::Conversation(conversation) => &conversation.unmapped_fields,
@@ -49,7 +49,7 @@ impl CanonicalRequest {
         }
     }
 
-    /// The same question with less in it, where a policy wants that.
+    /// The same request without these fields.
     #[must_use]
     pub fn without_fields(&self, fields: &[Field]) -> Cow<'_, Self> {
         let Self::Conversation(conversation) = self else {
@@ -87,7 +87,7 @@ impl CanonicalRequest {
         Cow::Owned(Self::Conversation(less))
     }
 
-    /// How much may be written at most, if the question says so.
+    /// The limit on output tokens, if the request names one.
     pub fn max_tokens(&self) -> Option<u64> {
         match self {
             Self::Conversation(conversation) => conversation.max_tokens,
@@ -95,7 +95,7 @@ impl CanonicalRequest {
         }
     }
 
-    /// The same question with another limit on what may be written.
+    /// The same request with another limit on output tokens.
     #[must_use]
     pub fn with_max_tokens(mut self, limit: u64) -> Self {
         if let Self::Conversation(conversation) = &mut self {
@@ -104,7 +104,7 @@ impl CanonicalRequest {
         self
     }
 
-    /// The same question without what proves its thoughts and calls.
+    /// The same request without the signatures of its reasoning and calls.
     #[must_use]
     pub fn without_signatures(mut self) -> Self {
         if let Self::Conversation(conversation) = &mut self {
@@ -119,6 +119,6 @@ fn not_of_this_task() -> Error {
     Error::new(ErrorKind::Internal, "A request reached a format of another task.")
 }
 
-/// JSON text, as somebody wrote it: key order and number text intact.
+/// JSON text as its author wrote it: key order and number text intact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(pub String);

@@ -1,102 +1,104 @@
-//! What a model answers, whole or in pieces, in the words that at least two formats share.
+//! Chat responses, whole or as the deltas of a stream.
+//!
+//! A member is here if at least two formats have it.
 
 use crate::{Citation, Media, Part, Signature};
 
-/// A whole answer.
+/// A whole chat response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatResponse {
-    /// The provider's own name for it.
+    /// The provider's id of the response.
     pub id: Option<String>,
-    /// The model, by the provider's own name.
+    /// The provider's name for the model.
     pub model: Option<String>,
-    /// One for each that was asked for; never empty.
+    /// The choices that were requested; never empty.
     pub choices: Vec<Choice>,
 }
 
-/// One of the answers that were asked for.
+/// One of the choices that were requested.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What is said, in order.
+    /// What the choice holds, in order.
     pub parts: Vec<Part>,
-    /// Why it ends.
+    /// Why the choice ends.
     pub finish_reason: FinishReason,
 }
 
-/// Why an answer ends.
+/// Why a choice ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// It is said.
+    /// The response is complete.
     Stop,
-    /// One of the client's texts came up; which one, where the provider says so.
+    /// One of the client's stop texts came up; which one, where the provider names it.
     StopSequence(Option<String>),
-    /// It may write no more.
+    /// The limit on output tokens was reached.
     Length,
-    /// The model holds no more.
+    /// The context window is full.
     ContextFull,
-    /// Tools are to be called.
+    /// The model waits for the results of tool calls.
     ToolCalls,
-    /// Something did not let it pass.
+    /// A content filter stopped the response.
     Filtered,
-    /// The model refuses.
+    /// The model refused.
     Refusal,
-    /// The provider paused a long turn, to be taken up again.
+    /// The provider paused a long response, to be continued by another request.
     Paused,
 }
 
-/// One piece of an answer.
+/// What one event of a stream adds to a response.
 ///
-/// A lawful stream is [`Delta::Start`], any number of others, one [`Delta::Finish`] for each choice
-/// and one [`Delta::End`]. Usage rides on the event, whatever its piece.
+/// A complete stream is [`Delta::Start`], any number of others, one [`Delta::Finish`] for each choice
+/// and one [`Delta::End`]. Usage is a member of the event, whatever its delta.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delta {
-    /// The answer has begun; nothing is said yet.
+    /// The response has begun, without content yet.
     Start {
-        /// The provider's own name for it.
+        /// The provider's id of the response.
         id: Option<String>,
-        /// The model, by the provider's own name.
+        /// The provider's name for the model.
         model: Option<String>,
     },
     /// More text.
     Text(String),
     /// More of a refusal.
     Refusal(String),
-    /// More of a thought.
+    /// More reasoning.
     Reasoning(String),
-    /// Proves, and ends, the thought that is being written; with none of them open, it is a thought
-    /// of its own that nobody may read.
+    /// The signature of the reasoning before it, which it ends; with none open, it stands for reasoning
+    /// that nobody may read.
     Signature(Signature),
-    /// Where the text that was just written comes from.
+    /// A source that the text before it cites.
     Citation(Citation),
-    /// A tool is to be called. Its arguments follow.
+    /// The beginning of a tool call. Its arguments follow.
     ToolCall {
-        /// Which call of this choice, counted from 0.
+        /// The number of the call within its choice, counted from 0.
         call: usize,
-        /// What its result will refer to. Never empty.
+        /// The id that the call's result refers to. Never empty.
         id: String,
-        /// The tool.
+        /// The name of the tool.
         name: String,
-        /// What proves the call to the provider.
+        /// The signature with which the provider recognizes the call.
         signature: Option<Signature>,
     },
     /// More of a call's arguments: JSON text. None at all means `{}`.
     Arguments {
-        /// Which call.
+        /// The number of the call.
         call: usize,
-        /// The text.
+        /// The text that is added.
         json: String,
     },
-    /// A picture.
+    /// An image.
     Image(Media),
-    /// Sound.
+    /// Audio.
     Audio(Media),
-    /// Moving pictures.
+    /// Video.
     Video(Media),
     /// A file.
     File(Media),
-    /// Nothing more is said in this choice.
+    /// The end of a choice.
     Finish(FinishReason),
-    /// Nothing but what the event says of usage.
+    /// Nothing but the usage of the event.
     Usage,
-    /// The lawful end.
+    /// The complete end of the response.
     End,
 }

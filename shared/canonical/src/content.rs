@@ -1,125 +1,128 @@
-//! What is said: turns and their parts, in the words that at least two formats share.
+//! Conversations: messages, their parts, and what is wanted of the response.
+//!
+//! A member is here if at least two formats have it.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{Json, Signature};
 
-/// A conversation, and what is wanted of its next turn.
+/// A conversation, and what is wanted of the next message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
-    /// What was said so far, in order. System and developer texts stand where they stood.
+    /// The messages so far, in order. System and developer messages stand where the client put them.
     pub messages: Vec<Message>,
-    /// What the model may call.
+    /// The tools that the model may call.
     pub tools: Vec<Tool>,
-    /// Whether it may, must or must not.
+    /// Whether the model may, must or must not call tools.
     pub tool_choice: Option<ToolChoice>,
-    /// Whether it may call several at once.
+    /// Whether the model may call several tools at once.
     pub parallel_tool_calls: Option<bool>,
-    /// The form of the answer.
+    /// The form of the response.
     pub response_format: Option<ResponseFormat>,
     /// How tokens are chosen, and when to stop.
     pub sampling: Sampling,
-    /// How much it may write, in tokens; absent is the provider's own limit.
+    /// The most that the model may write, in tokens; absent is the provider's own limit.
     pub max_tokens: Option<u64>,
-    /// How hard it thinks.
+    /// How much the model reasons.
     pub reasoning: Option<Reasoning>,
-    /// A marker that stands for the whole request rather than for a part of it.
+    /// A cache breakpoint for the whole request rather than for a part of it.
     pub cache: Option<CacheBreakpoint>,
-    /// Which of the client's own users asks.
+    /// The client's own user, for the provider's abuse detection.
     pub user: Option<String>,
     /// The client's own labels.
     pub metadata: Vec<(String, String)>,
-    /// OpenAI's tier of service, by its own word.
+    /// OpenAI's tier of service, as OpenAI writes it.
     pub service_tier: Option<String>,
-    /// OpenAI's `verbosity`, by its own word.
+    /// OpenAI's `verbosity`, as OpenAI writes it.
     pub verbosity: Option<String>,
     /// OpenAI's key for prompts that share a beginning.
     pub prompt_cache_key: Option<String>,
-    /// What no other format has a word for, by the client's names: never passed to another format.
+    /// Members of the request that no other format has, by the client's names: they are never passed
+    /// to another format.
     pub unmapped_fields: Vec<String>,
 }
 
-/// What one side said at once.
+/// One message of a conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Who.
+    /// The role of its author.
     pub role: Role,
-    /// A name for one of several who share a role.
+    /// A name that tells authors of one role apart.
     pub name: Option<String>,
-    /// What.
+    /// What the message holds, in order.
     pub parts: Vec<Part>,
 }
 
-/// Who speaks. Results of tools are parts of the user's turn.
+/// The author of a message. Tool results are parts of the user's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Rules from the operator of the client.
+    /// The operator of the client: a system prompt.
     System,
-    /// Rules from its developer: OpenAI's newer word for nearly the same.
+    /// The developer of the client: OpenAI's newer word for nearly the same.
     Developer,
-    /// The one who asks.
+    /// The user of the client.
     User,
     /// The model.
     Assistant,
 }
 
-/// One piece of a turn.
+/// One part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// What it is.
+    /// What the part holds.
     pub content: Content,
-    /// Whether the provider may cache everything up to here.
+    /// Where the provider may cache everything up to and including this.
     pub cache: Option<CacheBreakpoint>,
-    /// What proves it to the provider that made it.
+    /// The signature with which its maker recognizes the part.
     pub signature: Option<Signature>,
 }
 
-/// What a part is.
+/// What a part holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// Text, and where it comes from.
+    /// Text, and the sources that it cites.
     Text(String, Vec<Citation>),
-    /// What the model says in place of an answer.
+    /// The text with which the model refuses.
     Refusal(String),
-    /// What it thought. Empty where only the signature is known.
+    /// The model's reasoning; empty where only its signature is known.
     Reasoning(String),
-    /// A picture.
+    /// An image.
     Image(Media),
-    /// Sound.
+    /// Audio.
     Audio(Media),
-    /// Moving pictures.
+    /// Video.
     Video(Media),
     /// A document.
     File(Media),
-    /// The model's wish to have a tool called.
+    /// A tool call of the model.
     ToolCall(ToolCall),
-    /// What came of it.
+    /// The result of a tool call.
     ToolResult(ToolResult),
 }
 
-/// A picture, a sound, a document.
+/// An image, audio, a video or a document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Media {
-    /// Where it is.
+    /// Where its bytes are.
     pub source: MediaSource,
-    /// What it is, such as `image/png`; absent when nobody said.
+    /// The media type, such as `image/png`; absent when nobody named it.
     pub media_type: Option<String>,
-    /// Its name, for documents.
+    /// The file name, for documents.
     pub name: Option<String>,
-    /// How closely to look: OpenAI's `low`, `high`, `auto`.
+    /// How closely the model looks at an image: OpenAI's `low`, `high`, `auto`.
     pub detail: Option<String>,
 }
 
-/// Where bytes are.
+/// Where the bytes of media are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MediaSource {
     /// At an address.
     Url(String),
-    /// Here, in base64.
+    /// In the request, in base64.
     Base64(String),
-    /// Here, as plain text.
+    /// In the request, as plain text.
     Text(String),
-    /// At the provider, under a name that only it knows.
+    /// At the provider, under an id that only this provider knows.
     Id(String),
 }
 
@@ -129,81 +132,81 @@ impl Default for MediaSource {
     }
 }
 
-/// The model's wish to have a tool called.
+/// A tool call of the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolCall {
-    /// What its result will refer to. Never empty: readers make one where a provider has none.
+    /// The id that its result refers to. Never empty: decoders make one where a provider gives none.
     pub id: String,
-    /// The tool.
+    /// The name of the tool.
     pub name: String,
-    /// A JSON object; `{}` where there is nothing to say. As the model wrote it, so it may be broken.
+    /// A JSON object as text, `{}` where there are no arguments. Models write it, so it may be broken.
     pub arguments: String,
 }
 
-/// What came of a tool call.
+/// The result of a tool call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ToolResult {
-    /// Which call.
+    /// The id of the call.
     pub id: String,
-    /// The tool, where the format says it again.
+    /// The name of the tool, where the format repeats it.
     pub name: Option<String>,
-    /// Texts, pictures, documents.
+    /// Texts, images, documents.
     pub parts: Vec<Part>,
-    /// Whether it failed; absent where the client does not say.
+    /// Whether the call failed; absent where the client does not say.
     pub is_error: Option<bool>,
 }
 
-/// Where a text comes from.
+/// A source that a text cites.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Citation {
-    /// The page.
+    /// The address of the page.
     pub url: Option<String>,
-    /// Its title, or the document's.
+    /// The title of the page or document.
     pub title: Option<String>,
-    /// The words that are quoted.
+    /// The quoted words.
     pub quote: Option<String>,
-    /// Which characters of the answer's text it stands behind: first, and one past the last.
+    /// The characters of the response's text that cite the source: first, and one past the last.
     pub range: Option<(u64, u64)>,
 }
 
-/// Up to where a provider may cache.
+/// The end of what a provider may cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheBreakpoint {
-    /// For how long, such as `5m` or `1h`; absent is the provider's own time.
+    /// How long the cache entry lives, such as `5m` or `1h`; absent is the provider's default.
     pub ttl: Option<String>,
 }
 
-/// Something that the model may call.
+/// A tool that the model may call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
-    /// Its name.
+    /// The name of the tool.
     pub name: String,
-    /// What it is for.
+    /// What the tool is for.
     pub description: Option<String>,
-    /// JSON Schema of its arguments; absent when it takes none.
+    /// JSON Schema of the arguments; absent when the tool takes none.
     pub schema: Option<Json>,
-    /// Whether the arguments must follow the schema to the letter.
+    /// Whether the arguments must follow the schema exactly.
     pub strict: Option<bool>,
-    /// Whether the provider may cache everything up to here.
+    /// Where the provider may cache everything up to and including this.
     pub cache: Option<CacheBreakpoint>,
 }
 
 /// Whether the model calls tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToolChoice {
-    /// As it likes.
+    /// The model decides.
     Auto,
-    /// None.
+    /// It calls none.
     None,
-    /// At least one.
+    /// It calls at least one.
     Required,
-    /// This one.
+    /// It calls the tool of this name.
     Named(String),
-    /// One of these, if it calls any; and whether it must.
+    /// It calls one of these, if any; and whether it must call one.
     Among(Vec<String>, bool),
 }
 
-/// The form of an answer.
+/// The form of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResponseFormat {
     /// Text.
@@ -214,21 +217,21 @@ pub enum ResponseFormat {
     Schema(Schema),
 }
 
-/// A schema for the answer.
+/// A JSON Schema for the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schema {
-    /// Its name; targets that demand one get `answer` where the client gave none.
+    /// The name of the schema; targets that demand one get `answer` where the client gave none.
     pub name: Option<String>,
-    /// What it is for.
+    /// What the response is for.
     pub description: Option<String>,
-    /// JSON Schema.
+    /// The schema itself.
     pub schema: Json,
-    /// Whether the answer must follow it to the letter.
+    /// Whether the response must follow the schema exactly.
     pub strict: Option<bool>,
 }
 
 impl Schema {
-    /// What a model is told that takes no schemas, so that it has a chance to follow one.
+    /// An instruction to follow a schema, for models that take no schemas.
     pub fn as_instruction(schema: &str) -> String {
         format!("Answer with one JSON object alone, which follows this JSON Schema: {schema}")
     }
@@ -237,36 +240,36 @@ impl Schema {
 /// How tokens are chosen, and when to stop.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
-    /// From the most likely (0) to the unlikely.
+    /// How far sampling departs from the most likely token (0).
     pub temperature: Option<f64>,
-    /// Only the most likely, up to this sum of probabilities.
+    /// Sampling is limited to the most likely tokens, up to this sum of probabilities.
     pub top_p: Option<f64>,
-    /// Only this many of the most likely.
+    /// Sampling is limited to this many of the most likely tokens.
     pub top_k: Option<u64>,
-    /// Against words that were used often.
+    /// A penalty on tokens by how often they were used.
     pub frequency_penalty: Option<f64>,
-    /// Against words that were used at all.
+    /// A penalty on tokens that were used at all.
     pub presence_penalty: Option<f64>,
-    /// The same seed, the same answer, as far as the provider can.
+    /// A seed for repeatable responses, as far as the provider can repeat them.
     pub seed: Option<i64>,
-    /// Texts that end the answer.
+    /// Texts that end the response.
     pub stop: Vec<String>,
-    /// How many answers; absent is one.
+    /// The number of choices; absent is one.
     pub n: Option<u64>,
 }
 
-/// How hard the model thinks. Present and empty means that it decides for itself.
+/// How much the model reasons. Present and empty means that the model decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasoning {
-    /// In words.
+    /// The effort, in words.
     pub effort: Option<Effort>,
-    /// In tokens; 0 is not at all.
+    /// The budget, in tokens; 0 is no reasoning.
     pub budget: Option<u64>,
-    /// Whether the client wants to see it.
+    /// Whether the client wants to see the reasoning.
     pub visible: Option<bool>,
 }
 
-/// How hard the model thinks, in words.
+/// How much the model reasons, in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     /// Not at all.
@@ -284,7 +287,7 @@ pub enum Effort {
 }
 
 impl Reasoning {
-    /// The effort that is meant, by a word or by the budget; none when the model decides.
+    /// The effort, named or derived from the budget; none when the model decides.
     pub fn as_effort(&self) -> Option<Effort> {
         self.effort.or_else(|| {
             self.budget.map(|it| match it {
@@ -296,8 +299,8 @@ impl Reasoning {
         })
     }
 
-    /// The budget that is meant, in tokens. Source of the numbers: Google's table for OpenAI's
-    /// words, <https://ai.google.dev/gemini-api/docs/openai>, seen 2026-11.
+    /// The budget in tokens, named or derived from the effort. Source of the numbers: Google's table
+    /// for OpenAI's efforts, <https://ai.google.dev/gemini-api/docs/openai>, seen 2026-11.
     pub fn as_budget(&self) -> Option<u64> {
         self.budget.or_else(|| {
             self.effort.map(|it| match it {
@@ -310,45 +313,45 @@ impl Reasoning {
         })
     }
 
-    /// Whether the client wants none.
+    /// Whether the client wants no reasoning.
     pub fn is_off(&self) -> bool {
         self.budget == Some(0) || (self.budget.is_none() && self.effort == Some(Effort::None))
     }
 }
 
 impl Part {
-    /// A part without marks.
+    /// A part without cache breakpoint and signature.
     pub fn new(content: Content) -> Self {
         Self { content, cache: None, signature: None }
     }
 
-    /// A text without marks.
+    /// A text part without cache breakpoint and signature.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(Content::Text(text.into(), vec![]))
     }
 }
 
 impl Message {
-    /// A turn of one who needs no name.
+    /// A message without a name.
     pub fn new(role: Role, parts: Vec<Part>) -> Self {
         Self { role, name: None, parts }
     }
 }
 
 impl Conversation {
-    /// Tells the schema of the answer in words, behind the rules, and asks for any JSON object; or
-    /// for nothing where it was that.
+    /// Moves the schema of the response into the prompt, behind the system messages, and requests any
+    /// JSON object; or no form at all where that was requested before.
     pub(crate) fn move_schema_into_prompt(&mut self) {
         if let Some(ResponseFormat::Schema(schema)) = self.response_format.take() {
-            let told = Part::text(Schema::as_instruction(&schema.schema.0));
+            let instruction = Part::text(Schema::as_instruction(&schema.schema.0));
             let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
             let behind = self.messages.iter().take_while(rules).count();
-            self.messages.insert(behind, Message::new(Role::System, vec![told]));
+            self.messages.insert(behind, Message::new(Role::System, vec![instruction]));
             self.response_format = Some(ResponseFormat::Json);
         }
     }
 
-    /// Whether every call has an id of its own. Some providers count anew in each turn.
+    /// Whether every call has an id of its own. Some providers count anew in each message.
     pub fn has_unique_call_ids(&self) -> bool {
         let mut seen = HashSet::new();
         let parts = self.messages.iter().flat_map(|it| &it.parts);
@@ -358,7 +361,7 @@ impl Conversation {
         })
     }
 
-    /// Gives a call whose id stands for another before it one of its own, and its result the same.
+    /// Gives a call whose id an earlier call has another id, and its result the same.
     pub fn make_call_ids_unique(&mut self) {
         let mut used: HashSet<String> = HashSet::new();
         let mut times: HashMap<String, u32> = HashMap::new();

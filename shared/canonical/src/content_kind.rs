@@ -1,37 +1,37 @@
-//! What an answer may hold beside texts, thoughts and calls.
+//! Content of responses that not every client's API has.
 
 use crate::{ChatResponse, Content, Delta};
 
-/// What not every client's API has a word for in an answer.
+/// A kind of content that not every client's API has in responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentKind {
-    /// A picture.
+    /// An image.
     Image,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Moving pictures.
+    /// Video.
     Video,
     /// A file.
     File,
-    /// Where a text comes from, when that is no page.
-    Source,
+    /// A cited source that is no page.
+    Citation,
 }
 
 impl ContentKind {
-    /// How it is named to the client that does not get it.
+    /// The name of the kind to a client that does not get it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "answer.image",
             Self::Audio => "answer.audio",
             Self::Video => "answer.video",
             Self::File => "answer.file",
-            Self::Source => "answer.citation",
+            Self::Citation => "answer.citation",
         }
     }
 }
 
 impl ChatResponse {
-    /// What there is beside texts, thoughts and calls.
+    /// The kinds of content in the response, each as often as it occurs.
     pub fn content_kinds(&self) -> impl Iterator<Item = ContentKind> {
         let parts = self.choices.iter().flat_map(|it| &it.parts);
         parts.filter_map(|it| match &it.content {
@@ -40,7 +40,7 @@ impl ChatResponse {
             Content::Video(_) => Some(ContentKind::Video),
             Content::File(_) => Some(ContentKind::File),
             Content::Text(_, citations) if citations.iter().any(|it| it.url.is_none()) => {
-                Some(ContentKind::Source)
+                Some(ContentKind::Citation)
             }
             Content::Text(..)
             | Content::Refusal(_)
@@ -52,14 +52,14 @@ impl ChatResponse {
 }
 
 impl Delta {
-    /// What it is, if it is neither text, thought nor call.
+    /// The kind of content that the delta adds, if it is one.
     pub fn content_kind(&self) -> Option<ContentKind> {
         match self {
             Self::Image(_) => Some(ContentKind::Image),
             Self::Audio(_) => Some(ContentKind::Audio),
             Self::Video(_) => Some(ContentKind::Video),
             Self::File(_) => Some(ContentKind::File),
-            Self::Citation(citation) if citation.url.is_none() => Some(ContentKind::Source),
+            Self::Citation(citation) if citation.url.is_none() => Some(ContentKind::Citation),
             Self::Start { .. }
             | Self::Text(_)
             | Self::Refusal(_)

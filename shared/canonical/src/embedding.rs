@@ -1,50 +1,50 @@
-//! Texts that are wanted as numbers, and the numbers.
+//! Embedding requests and their vectors.
 
-/// Texts that are wanted as numbers.
+/// Texts whose vectors are requested.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EmbeddingRequest {
     /// The texts, in order.
     pub inputs: Vec<EmbeddingInput>,
-    /// How many numbers each; absent is the model's own.
+    /// The length of each vector; absent is the model's default.
     pub dimensions: Option<u64>,
-    /// Whether the client wants them as base64 of little-endian 32-bit floats.
+    /// Whether the client wants vectors as base64 of little-endian 32-bit floats.
     pub base64: bool,
-    /// What they are for; absent where the client does not say.
+    /// What the vectors are for; absent where the client does not say.
     pub purpose: Option<EmbeddingPurpose>,
-    /// Which of the client's own users asks.
+    /// The client's own user, for the provider's abuse detection.
     pub user: Option<String>,
-    /// What no other format has a word for, by the client's names.
+    /// Members of the request that no other format has, by the client's names.
     pub unmapped_fields: Vec<String>,
 }
 
-/// One text.
+/// One text to embed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EmbeddingInput {
-    /// As it reads.
+    /// The text itself.
     Text(String),
-    /// As tokens of the model's own vocabulary.
+    /// Tokens of the model's own vocabulary.
     Tokens(Vec<u64>),
 }
 
-/// What the numbers of a text are for, where a model tells such uses apart.
+/// What vectors are for, where a model distinguishes such uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbeddingPurpose {
-    /// To be found.
+    /// A document that queries search.
     Document,
-    /// To find what is alike.
+    /// A query that searches documents.
     Query,
-    /// To be sorted into known classes.
+    /// Input of a classifier.
     Classification,
-    /// To be sorted into groups that nobody knows yet.
+    /// Input of a clustering.
     Clustering,
 }
 
-/// The numbers of each text, in the order of the texts.
+/// The vectors of an embedding request, in the order of its texts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EmbeddingResponse {
-    /// One list for each text.
+    /// One vector for each text.
     pub vectors: Vec<Vec<f32>>,
-    /// Whether the client wants them as base64 of little-endian 32-bit floats. Readers leave it: they
+    /// Whether the client wants vectors as base64 of little-endian 32-bit floats. Readers leave it: they
     /// do not know the request.
     pub base64: bool,
 }

@@ -1,55 +1,55 @@
-//! Names for everything that a request may say, so that each format can call it by its own.
+//! Fields of requests, named independently of any format.
 
 use std::borrow::Cow;
 
-/// One thing that a request may say and a target may have no word for.
+/// One field of a request that a target may not support.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
-    /// The name of one who speaks.
+    /// The name of a message's author.
     MessageName,
-    /// A refusal among earlier turns.
+    /// A refusal among earlier messages.
     Refusal,
-    /// Reasoning among earlier turns, where it carries no signature.
+    /// Reasoning among earlier messages that has no signature.
     ReasoningText,
-    /// Citations of earlier answers.
+    /// Citations of earlier responses.
     Citations,
-    /// A picture.
+    /// An image.
     Image,
-    /// How closely to look at a picture.
+    /// How closely to look at an image.
     ImageDetail,
-    /// Sound.
+    /// Audio.
     Audio,
-    /// Moving pictures.
+    /// Video.
     Video,
     /// A document.
     File,
     /// The name of a document.
     FileName,
-    /// That a tool call failed.
+    /// The mark of a tool call that failed.
     ToolError,
-    /// What a tool result holds besides text.
+    /// Content of a tool result besides text.
     ToolResultMedia,
-    /// Cache markers.
+    /// Cache breakpoints.
     Cache,
-    /// How long a cache marker holds.
+    /// How long a cache entry lives.
     CacheTtl,
     /// Tools.
     Tools,
-    /// That arguments must follow their schema.
+    /// The demand that arguments follow their schema.
     ToolStrict,
-    /// Whether tools may, must or must not be called.
+    /// The choice of tools.
     ToolChoice,
-    /// Whether several may be called at once.
+    /// Whether several tools may be called at once.
     ParallelToolCalls,
-    /// The form of the answer.
+    /// The form of the response.
     ResponseFormat,
-    /// The schema of the answer, where it can still be told in words.
+    /// The schema of the response, which may still stand in the prompt.
     ResponseSchema,
-    /// The name or description of the answer's schema.
+    /// The name or description of the response's schema.
     ResponseName,
-    /// That the answer must follow its schema.
+    /// The demand that the response follow its schema.
     ResponseStrict,
-    /// A keyword of a JSON Schema, for tools or for the answer.
+    /// A keyword of a JSON Schema, for tools or for the response.
     SchemaKeyword(String),
     /// `temperature`.
     Temperature,
@@ -63,37 +63,45 @@ pub enum Field {
     PresencePenalty,
     /// `seed`.
     Seed,
-    /// Texts that end the answer.
+    /// Texts that end the response.
     Stop,
-    /// How many answers.
+    /// The number of choices.
     N,
-    /// The most tokens to write.
+    /// The limit on output tokens.
     MaxTokens,
-    /// The name of the most tokens to write, of the two that OpenAI chat has. Nothing is lost with it.
+    /// The name of the limit on output tokens, of the two that OpenAI chat has. Nothing is lost with it.
     MaxTokensName,
-    /// How hard to think.
+    /// The usage of a stream, which the gateway asks for by itself. Nothing is lost with it.
+    StreamUsage,
+    /// System messages behind the first message, which are moved there. Nothing is lost with them.
+    LateSystem,
+    /// The effort of reasoning.
     Reasoning,
-    /// Whether thoughts are shown.
+    /// Whether reasoning is visible.
     ReasoningVisibility,
-    /// Which user asks.
+    /// The client's own user.
     User,
     /// Labels.
     Metadata,
     /// The tier of service.
     ServiceTier,
-    /// How many words to make.
+    /// How verbose the response is.
     Verbosity,
     /// The key for prompts that share a beginning.
     PromptCacheKey,
-    /// How many numbers an embedding has.
+    /// The length of an embedding.
     Dimensions,
-    /// Embedding input given as tokens.
     /// What an embedding is for.
     EmbeddingPurpose,
 }
 
 impl Field {
-    /// OpenAI's word for it: what formats without a word of their own fall back on.
+    /// Whether a request means the same without the field, or with its other form.
+    pub fn is_lossless(&self) -> bool {
+        matches!(self, Self::MaxTokensName | Self::StreamUsage | Self::LateSystem)
+    }
+
+    /// The name of the field in OpenAI chat, which formats without a name of their own fall back on.
     pub fn openai_chat_name(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::MessageName => "messages[].name",
@@ -128,6 +136,8 @@ impl Field {
             Self::Stop => "stop",
             Self::N => "n",
             Self::MaxTokensName => "max_completion_tokens",
+            Self::StreamUsage => "stream_options",
+            Self::LateSystem => "messages[].role",
             Self::MaxTokens => "max_tokens",
             Self::Reasoning => "reasoning_effort",
             Self::ReasoningVisibility => "reasoning.summary",

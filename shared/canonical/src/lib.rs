@@ -1,6 +1,7 @@
-//! The vocabulary that every format translates to and from.
+//! The canonical vocabulary: what every format is decoded to and encoded from.
 //!
-//! Plain values: nothing here reads, writes or waits. None of it is ever sent anywhere as it is.
+//! Plain values: nothing here does I/O or knows a wire format, and none of it is ever sent anywhere as
+//! it is.
 
 mod attempt_record;
 mod call_summary;

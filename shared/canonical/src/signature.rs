@@ -9,11 +9,11 @@
 pub struct Signature {
     /// The wire format of the maker, such as `anthropic`; only its providers are shown the data.
     pub maker: String,
-    /// What the maker said.
+    /// The maker's data.
     pub data: String,
 }
 
-/// How a tag begins. Letters, digits, `_` and `-` only, as the strictest ids demand.
+/// The start of a tag: letters, digits, `_` and `-` only, as the strictest ids demand.
 pub const TAG_PREFIX: &str = "__lgsig_";
 
 impl Signature {
@@ -22,25 +22,25 @@ impl Signature {
         Self { maker: maker.into(), data: data.into() }
     }
 
-    /// As a text that carries its maker, of letters, digits, `_` and `-` only: a field of its own, or
-    /// the end of an id.
+    /// The signature and its maker as one text of letters, digits, `_` and `-`, for a field of its own
+    /// or the end of an id.
     pub fn tagged(&self) -> String {
         let data = encoded(self.data.as_bytes());
         format!("{TAG_PREFIX}{}_{data}", encoded(self.maker.as_bytes()))
     }
 
-    /// Reads what [`Signature::tagged`] wrote.
+    /// Decodes what [`Signature::tagged`] encoded.
     pub fn from_tag(text: &str) -> Option<Self> {
         let (maker, data) = text.strip_prefix(TAG_PREFIX)?.split_once('_')?;
         Some(Self { maker: decoded(maker)?, data: decoded(data)? })
     }
 
-    /// An id that carries this signature behind it.
+    /// The id with this signature attached.
     pub fn attach_to_id(&self, id: &str) -> String {
         format!("{id}{}", self.tagged())
     }
 
-    /// Takes an id apart into itself and the signature that it carries.
+    /// Splits an id into the plain id and the signature that is attached to it.
     pub fn split_id(id: &str) -> (&str, Option<Self>) {
         match id.find(TAG_PREFIX) {
             Some(at) => {

@@ -1,54 +1,54 @@
-//! What a provider answers: whole, or piece by piece.
+//! Responses of providers as decoders give them: whole, or as the events of a stream.
 
 use bytes::Bytes;
 
 use crate::{ChatResponse, Delta, EmbeddingResponse, Usage};
 
-/// A whole answer.
+/// A whole response.
 #[derive(Clone, Debug)]
 pub struct GatewayResponse {
-    /// The answer itself.
+    /// The response itself.
     pub body: ResponseBody,
-    /// What it consumed, when the provider said so.
+    /// The usage, when the provider reported it.
     pub usage: Option<Usage>,
 }
 
-/// A whole answer, as its reader left it.
+/// A whole response, as its decoder left it.
 #[derive(Clone, Debug)]
 pub enum ResponseBody {
     /// The provider's own bytes, for a client of the same format: one JSON object.
     Raw(Bytes),
-    /// What it says, for a client of another format.
+    /// The canonical response, for a client of another format.
     Chat(ChatResponse),
-    /// The numbers of texts.
+    /// The vectors of an embedding request.
     Embedding(EmbeddingResponse),
-    /// How many tokens a request has.
+    /// The token count of a request.
     Tokens {
-        /// How many.
+        /// The number of tokens.
         count: u64,
-        /// Whether nobody counted them.
+        /// Whether the gateway estimated the number.
         estimated: bool,
     },
 }
 
-/// One piece of an answer.
+/// One event of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEvent {
-    /// What it means for the course of the answer.
+    /// What the event means for the course of the response.
     pub kind: EventKind,
-    /// What was consumed so far, on events that say so.
+    /// The usage so far, on events that report it.
     pub usage: Option<Usage>,
-    /// The piece itself.
+    /// The event itself.
     pub body: EventBody,
 }
 
-/// One piece of an answer, as its reader left it.
+/// One event of a stream, as its decoder left it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventBody {
     /// The provider's own bytes, for a client of the same format: one whole frame, its end included.
     Frame(Bytes),
-    /// What it says, for a client of another format; and in which choice, counted from 0. In a box,
-    /// since frames come by the hundred, and lists of them grow with the largest of both.
+    /// What the event adds, for a client of another format; and to which choice, counted from 0. The
+    /// box keeps lists of frames small, which come by the hundred.
     Delta(u32, Box<Delta>),
 }
 
@@ -58,7 +58,7 @@ impl StreamEvent {
         Self { kind, usage, body: EventBody::Frame(frame) }
     }
 
-    /// A piece of a choice.
+    /// An event that adds to a choice.
     pub fn delta(choice: u32, delta: Delta) -> Self {
         Self {
             kind: EventKind::of(&delta),
@@ -67,7 +67,7 @@ impl StreamEvent {
         }
     }
 
-    /// The same event with what was consumed so far.
+    /// The same event with the usage so far.
     #[must_use]
     pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage;
@@ -75,27 +75,27 @@ impl StreamEvent {
     }
 }
 
-/// What a piece of an answer means for its course.
+/// What an event means for the course of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Nothing that belongs to the answer: a comment, a keep-alive.
+    /// Nothing that belongs to the response: a comment, a keep-alive.
     Comment,
     /// A choice without anything that a client could use yet: a role.
     Prelude,
     /// Text, a tool call, reasoning, a refusal.
     Content,
-    /// The last piece of one choice, with the reason why it ends.
+    /// The end of one choice, with its reason.
     Finish,
     /// Usage alone.
     Usage,
-    /// The lawful end.
+    /// The complete end of the response.
     End,
 }
 
 impl EventKind {
-    /// What a piece means for the course of the answer. Empty text is nothing yet.
-    fn of(piece: &Delta) -> Self {
-        match piece {
+    /// What a delta means for the course of the response. Empty text is nothing yet.
+    fn of(delta: &Delta) -> Self {
+        match delta {
             Delta::Start { .. } => Self::Prelude,
             Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text)
                 if text.is_empty() =>
@@ -119,7 +119,7 @@ impl EventKind {
         }
     }
 
-    /// Whether a provider that got this far is answering.
+    /// Whether a provider that got this far is responding.
     pub fn is_meaningful(self) -> bool {
         match self {
             Self::Content | Self::Finish => true,
@@ -127,7 +127,7 @@ impl EventKind {
         }
     }
 
-    /// Whether the piece belongs to a choice.
+    /// Whether the event belongs to a choice.
     pub fn has_choices(self) -> bool {
         match self {
             Self::Prelude | Self::Content | Self::Finish => true,

@@ -1,33 +1,33 @@
-//! What an answer consumed.
+//! Token usage, and money.
 
 use std::fmt;
 
-/// Tokens in classes that do not overlap: together they are the total.
+/// Tokens in classes that do not overlap: their sum is the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Read, at the full price: text that came from no cache.
+    /// Input text at the full price: no part of it came from a cache.
     pub input: u64,
-    /// Read from the provider's cache.
+    /// Input read from the provider's cache.
     pub cached_input: u64,
-    /// Written to the provider's cache while being read.
+    /// Input written to the provider's cache.
     pub cache_write: u64,
-    /// Read as sound.
+    /// Input audio.
     pub input_audio: u64,
-    /// Written, without reasoning and sound.
+    /// Output, without reasoning and audio.
     pub output: u64,
-    /// Written as reasoning, whether or not it is shown.
+    /// Reasoning, whether or not the client sees it.
     pub reasoning: u64,
-    /// Written as sound.
+    /// Output audio.
     pub output_audio: u64,
 }
 
 impl Usage {
-    /// Every token that was read.
+    /// All input tokens.
     pub fn all_input(&self) -> u64 {
         self.input + self.cached_input + self.cache_write + self.input_audio
     }
 
-    /// Every token that was written.
+    /// All output tokens.
     pub fn all_output(&self) -> u64 {
         self.output + self.reasoning + self.output_audio
     }

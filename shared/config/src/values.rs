@@ -5,16 +5,16 @@
 use std::time::Duration;
 
 /// Longer than anything here may take.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// No model costs a million dollars per million tokens.
-const DEAREST: u64 = 1_000_000 * MICROS;
+const MAX_PRICE: u64 = 1_000_000 * MICROS;
 /// Micro-dollars in a dollar.
 const MICROS: u64 = 1_000_000;
 /// As long as a name may be, in bytes, so that it fits the keys of every store.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_BYTES: usize = 256;
 
 /// As long as a parameter of the free tier may be, in bytes.
-const LONGEST_SECRET: usize = 4096;
+const MAX_SECRET_BYTES: usize = 4096;
 
 /// Reads `300ms`, `30s`, `5m` or `1h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -38,7 +38,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let too_long = || "is longer than a day".to_owned();
     let number: u64 = number.parse().map_err(|_not_in_range| too_long())?;
     let duration = number.checked_mul(milliseconds).map(Duration::from_millis);
-    duration.filter(|it| *it <= LONGEST).ok_or_else(too_long)
+    duration.filter(|it| *it <= MAX_DURATION).ok_or_else(too_long)
 }
 
 /// Writes a duration as people do, in the largest unit that needs no fraction.
@@ -71,7 +71,7 @@ pub(super) fn money(text: &str) -> Result<u64, String> {
     let micros: u64 = format!("{decimals:0<6}").parse().map_err(|_not_in_range| too_dear())?;
     let dollars: u64 = dollars.parse().map_err(|_not_in_range| too_dear())?;
     let total = dollars.checked_mul(MICROS).and_then(|it| it.checked_add(micros));
-    total.filter(|it| *it <= DEAREST).ok_or_else(too_dear)
+    total.filter(|it| *it <= MAX_PRICE).ok_or_else(too_dear)
 }
 
 /// Writes micro-dollars as dollars.
@@ -172,7 +172,7 @@ pub(super) fn model_name(text: &str) -> Result<(), &'static str> {
     if text.trim() != text {
         return Err("begins or ends with a space");
     }
-    if text.len() > LONGEST_NAME { Err("is longer than 256 bytes") } else { Ok(()) }
+    if text.len() > MAX_NAME_BYTES { Err("is longer than 256 bytes") } else { Ok(()) }
 }
 
 /// Whether a configured header may have this name, which also becomes part of a parameter's name.
@@ -203,7 +203,7 @@ pub(super) fn secret(text: &str) -> Result<(), &'static str> {
     if text.trim() != text {
         return Err("begins or ends with a space or line break; remove it");
     }
-    if text.len() > LONGEST_SECRET {
+    if text.len() > MAX_SECRET_BYTES {
         return Err("is longer than 4096 bytes, which is all that a parameter in AWS holds");
     }
     let fits = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');

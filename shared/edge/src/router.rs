@@ -161,15 +161,15 @@ mod tests {
     use super::*;
     use crate::endpoints::ENDPOINTS;
 
-    fn find(method: Method, path: &str) -> Found {
-        Router::new(ENDPOINTS).find(&method, path, &HeaderMap::new())
+    fn find(method: &Method, path: &str) -> Found {
+        Router::new(ENDPOINTS).find(method, path, &HeaderMap::new())
     }
 
     #[test]
     fn every_path_of_the_table_leads_to_its_endpoint() {
         for endpoint in ENDPOINTS {
             for path in endpoint.paths {
-                let found = find(endpoint.method.clone(), &path.replace("{*id}", "some/model"));
+                let found = find(&endpoint.method, &path.replace("{*id}", "some/model"));
                 assert!(std::ptr::eq(found.endpoint.unwrap(), endpoint), "{path}");
                 assert_eq!(found.id.is_some(), path.contains("{*id}"), "{path}");
             }
@@ -186,7 +186,7 @@ mod tests {
             "/v1/v1/chat/completions",
             "/v1/openai/chat/completions".trim_start_matches("/v1"),
         ] {
-            let endpoint = find(Method::POST, path).endpoint.unwrap();
+            let endpoint = find(&Method::POST, path).endpoint.unwrap();
             assert_eq!(endpoint.function, "chat-completions", "{path}");
         }
         for (path, function) in [
@@ -198,21 +198,21 @@ mod tests {
             ("/models/m:generateContent", "generate-content"),
             ("/v1/v1/messages", "messages"),
         ] {
-            assert_eq!(find(Method::POST, path).endpoint.unwrap().function, function, "{path}");
+            assert_eq!(find(&Method::POST, path).endpoint.unwrap().function, function, "{path}");
         }
-        assert_eq!(find(Method::GET, "/models").endpoint.unwrap().function, "models");
+        assert_eq!(find(&Method::GET, "/models").endpoint.unwrap().function, "models");
     }
 
     #[test]
     fn an_id_is_decoded_and_may_hold_slashes() {
-        let found = find(Method::GET, "/v1/models/a%2Fb/c%20d");
+        let found = find(&Method::GET, "/v1/models/a%2Fb/c%20d");
         assert_eq!(found.id.as_deref(), Some("a/b/c d"));
-        assert_eq!(find(Method::GET, "/v1/models/%ff").id.as_deref(), Some(""));
+        assert_eq!(find(&Method::GET, "/v1/models/%ff").id.as_deref(), Some(""));
     }
 
     #[test]
-    fn a_wrong_method_is_told_the_right_ones() {
-        let found = find(Method::DELETE, "/v1/models");
+    fn a_wrong_method_comes_with_the_right_ones() {
+        let found = find(&Method::DELETE, "/v1/models");
         assert_eq!(found.endpoint.unwrap_err().kind, ErrorKind::WrongMethod);
         assert_eq!(found.allowed, [Method::GET, Method::HEAD]);
     }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_no_path_leads_nowhere() {
         for path in ["/nothing", "/v1", "/v1/chat", "/%2e%2e", "", "/v1/modelsx", "/v2/models"] {
-            let error = find(Method::GET, path).endpoint.unwrap_err();
+            let error = find(&Method::GET, path).endpoint.unwrap_err();
             assert_eq!(error.kind, ErrorKind::UnknownPath, "{path}");
         }
     }

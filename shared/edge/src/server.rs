@@ -90,7 +90,7 @@ pub struct Server {
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    let limits = fit_descriptors(server.config.server.clone());
+    let limits = fit_descriptors(&server.config.server);
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
     let client = Client::new(server.signer, server.proxies);
@@ -129,10 +129,10 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
 }
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.
-fn fit_descriptors(limits: ServerLimits) -> ServerLimits {
+fn fit_descriptors(limits: &ServerLimits) -> ServerLimits {
     let descriptors = raise_descriptor_limit().unwrap_or(u64::MAX);
     let half = u32::try_from(descriptors / 2).unwrap_or(u32::MAX).max(1);
-    ServerLimits { max_connections: limits.max_connections.min(half), ..limits }
+    ServerLimits { max_connections: limits.max_connections.min(half), ..limits.clone() }
 }
 
 /// How serving ended.

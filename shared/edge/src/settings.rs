@@ -65,8 +65,10 @@ impl Environment {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
-        let number = text.parse();
-        number.map(Some).map_err(|_| format!("the variable {name} must be a whole number"))
+        match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(error) => Err(format!("the variable {name} must be a whole number: {error}")),
+        }
     }
 
     /// The AWS region.

@@ -19,12 +19,13 @@ use canonical::{
 };
 use common::{
     alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, param_names, redact, retry_hint,
-    signature_tags, split_surrogates, sse, stop_sequences, surrogates, tool_names, unstreamed,
+    finish_reason, json, lenient, lost_reasoning, media_type, object_schema, param_names, redact, retry_hint,
+    signature_tags, split_surrogates, sse, stop_sequences, strict_schema, surrogates, tool_names, unstreamed,
 };
 
 pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
+pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
 pub use common::tool_names::ToolNames;

@@ -57,21 +57,21 @@ impl Gateway {
         CallRecorder::new(record, clock.started, self.records.clone())
     }
 
-    /// The configuration in force, for what is decided before the client is known.
-    pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
-        self.configuration.current(clock).await
-    }
-
     /// Authenticates a client by the keys that its request carries, and gives the configuration under
     /// which the call is made.
     pub async fn admit(&self, keys: &[&str], clock: Clock) -> Result<Admitted> {
         let snapshot = self.configuration.current(clock).await?;
-        snapshot.gate.admit(keys)?;
-        let key = keys.iter().find(|key| snapshot.gate.admit(&[key]).is_ok());
+        snapshot.authenticator.admit(keys)?;
+        let key = keys.iter().find(|key| snapshot.authenticator.admit(&[key]).is_ok());
         let key_id = routing::fingerprint(key.unwrap_or(&"")).to_string();
         let principal =
             Principal { tenant: snapshot.default_tenant.clone(), key_id: Arc::from(key_id) };
         Ok(Admitted { snapshot, principal })
+    }
+
+    /// The configuration in force, for what is decided before the caller is known.
+    pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
+        self.configuration.current(clock).await
     }
 
     /// Whether calls can be made: a configuration is there, or can be read.

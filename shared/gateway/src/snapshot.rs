@@ -21,7 +21,7 @@ pub(crate) type Keys = HashMap<String, Secret>;
 pub struct Snapshot {
     /// What the operator wrote.
     pub config: Config,
-    pub(crate) gate: Authenticator,
+    pub(crate) authenticator: Authenticator,
     /// Whose calls those are that no other tenant makes.
     pub(crate) default_tenant: Arc<str>,
     /// From names to targets.
@@ -50,7 +50,7 @@ impl Snapshot {
             resolve(source).map(|secret| routing::fingerprint(secret.expose()))
         };
         Self {
-            gate: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
+            authenticator: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
             default_tenant: Arc::from(DEFAULT_TENANT),
             routes: Routes::new(&config, &window, &fingerprint),
             upstream: Upstream::new(client, &config, &resolve),

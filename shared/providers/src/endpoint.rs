@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn who_refuses_unknown_fields_gets_no_thoughts_at_home() {
+    fn a_provider_that_refuses_unknown_fields_gets_no_reasoning_content() {
         assert!(endpoint("deepseek", None).compatibility.reasoning_content);
         assert!(!endpoint("groq", None).compatibility.reasoning_content);
         assert!(endpoint("groq", Some("http://h:1")).compatibility.reasoning_content);

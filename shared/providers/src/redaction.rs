@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_quoted_prompt_is_taken_out() {
-        let told =
+        let redacted =
             message("My secret plan is to…", "Invalid content: 'My secret plan is to…' (400)");
-        assert_eq!(told, "Invalid content: '[from the request]' (400)");
+        assert_eq!(redacted, "Invalid content: '[from the request]' (400)");
         let cut = message("It begins here: one two three four", "bad: 'one two three f…' at 5");
         assert_eq!(cut, "bad: '[from the request]…' at 5");
         assert_eq!(message("canary", "no canary please"), "no [from the request] please");

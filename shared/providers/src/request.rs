@@ -75,7 +75,7 @@ pub(crate) async fn prepare(
         };
         let filled = fetch.replace_urls(adapted, &context).await?;
         let mut encoded = format.encode(&filled, &options)?;
-        let removed = without.iter().filter(|field| **field != Field::MaxTokensName);
+        let removed = without.iter().filter(|field| !field.is_lossless());
         encoded.dropped.extend(removed.cloned());
         (encoded, DecodeMode::Translate, canonical.unmapped_fields())
     };

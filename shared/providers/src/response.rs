@@ -85,6 +85,7 @@ async fn decode_stream(
 
     let decoder = context.format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
+    let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
     events.push_bytes(first);
     events.await_first_event().await?;

@@ -144,19 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_own_header_is_proof_enough() {
+    fn the_operators_own_header_replaces_a_signature() {
         let configured = provider(None, Some("Authorization"));
         assert!(signing(&configured, &Signer::default()).unwrap().is_none());
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let said = |configured: &config::Provider, signer: &Signer| {
+        let message = |configured: &config::Provider, signer: &Signer| {
             signing(configured, signer).unwrap_err().message().to_owned()
         };
-        let nobody = said(&provider(Some("eu-west-1"), None), &Signer::default());
+        let nobody = message(&provider(Some("eu-west-1"), None), &Signer::default());
         assert!(nobody.contains("AWS_ACCESS_KEY_ID"), "{nobody}");
-        let nowhere = said(&provider(None, None), &Signer::new(None, Some(role())));
+        let nowhere = message(&provider(None, None), &Signer::new(None, Some(role())));
         assert!(nowhere.contains("AWS_REGION"), "{nowhere}");
     }
 }

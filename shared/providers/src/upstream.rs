@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_asked_for_a_count_that_nobody_makes() {
+    async fn tokens_are_estimated_where_no_provider_counts_them() {
         let answer = counted("openai", "http://127.0.0.1:1").await.unwrap();
         assert!(is_estimate(&answer), "{answer:?}");
         assert_eq!(answer.status, 200);

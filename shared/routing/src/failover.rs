@@ -345,8 +345,8 @@ impl Failover {
         if error.kind == ErrorKind::Timeout && self.has_next(now) {
             return None;
         }
-        let longest = FIRST_RETRY_DELAY * 2_u32.saturating_pow(course.retried.min(6));
-        let jittered = longest.mul_f64(0.5 + self.random.f64() / 2.0);
+        let max_delay = FIRST_RETRY_DELAY * 2_u32.saturating_pow(course.retried.min(6));
+        let jittered = max_delay.mul_f64(0.5 + self.random.f64() / 2.0);
         let delay = jittered.max(error.retry_after.unwrap_or_default());
         let fits = delay < self.limits.deadline.saturating_duration_since(now);
         Some(delay).filter(|delay| fits && *delay <= MAX_RETRY_DELAY)

@@ -228,62 +228,26 @@ fn only_provider(plan: &RoutePlan, provider: &str, name: &str) -> Result<RoutePl
 mod tests {
     use super::*;
 
-    fn provider(name: &str) -> config::Provider {
-        config::Provider {
-            name: name.to_owned(),
-            kind: "openai".to_owned(),
-            base_url: None,
-            keys: vec![],
-            headers: std::collections::BTreeMap::new(),
-            api_version: None,
-            region: None,
-            connection: config::ConnectionOptions::default(),
-            timeout: None,
-            script: None,
-        }
-    }
-
-    fn step(provider: &str) -> config::Step {
-        config::Step {
-            provider: provider.to_owned(),
-            model: format!("{provider}-model"),
-            conflict_resolution: None,
-            timeout: None,
-            first_token_timeout: None,
-            retries: 0,
-            context_window: None,
-        }
-    }
+    const YAML: &str = "
+default_model: fast
+providers: [{ name: a }, { name: b }, { name: b/c }]
+routes:
+  - name: fast
+    steps:
+      - { provider: a, model: a-model }
+      - { provider: b, model: b-model }
+      - { provider: a, model: a-model }
+models: [{ name: gpt, provider: b }]
+";
 
     fn config() -> Config {
-        Config {
-            connection: config::ConnectionOptions::default(),
-            pool: config::PoolOptions::default(),
-            cors: config::Cors::default(),
-            server: config::ServerLimits::default(),
-            api_key: None,
-            port: 8080,
-            default_timeout: config::DEFAULT_TIMEOUT,
-            route_timeout: config::ROUTE_TIMEOUT,
-            idle_timeout: config::IDLE_TIMEOUT,
-            default_provider: None,
-            default_model: Some("fast".to_owned()),
-            fetch: None,
-            providers: vec![provider("a"), provider("b"), provider("b/c")],
-            routes: vec![config::Route {
-                name: "fast".to_owned(),
-                description: None,
-                fallback_on: FallbackOn::Default,
-                steps: vec![step("a"), step("b"), step("a")],
-                cooldown: config::COOLDOWN,
-            }],
-            models: vec![config::Model {
-                name: "gpt".to_owned(),
-                provider: "b".to_owned(),
-                description: None,
-            }],
-            prices: vec![],
-        }
+        let kind = config::ProviderKind {
+            name: "openai",
+            needs_base_url: false,
+            needs_key: false,
+            takes_region: false,
+        };
+        config::read(YAML, &|_| None, &[kind]).unwrap()
     }
 
     fn fingerprint_of(key: &SecretSource) -> Option<KeyFingerprint> {

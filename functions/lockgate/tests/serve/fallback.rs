@@ -167,10 +167,20 @@ async fn a_prompt_that_is_too_long_goes_to_a_model_that_holds_more() {
 }
 
 #[tokio::test]
-async fn a_prompt_that_is_too_long_goes_to_no_model_that_may_hold_less() {
+async fn a_prompt_that_is_too_long_goes_to_a_model_that_is_not_known_to_hold_as_little() {
+    for (first_window, second_window) in
+        [("", ""), (", context_window: 8192", ""), ("", ", context_window: 4096")]
+    {
+        let (first, second) = (Fake::start().await, provider().await);
+        first.answers([openai::error(400, "invalid_request_error", TOO_LONG)]);
+        let gateway = before_both(&first, &second, &windows(first_window, second_window)).await;
+        assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "Hi");
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_too_long_goes_to_no_model_that_holds_as_little() {
     for (first_window, second_window) in [
-        ("", ""),
-        (", context_window: 8192", ""),
         (", context_window: 8192", ", context_window: 8192"),
         (", context_window: 8192", ", context_window: 4096"),
     ] {

@@ -62,6 +62,8 @@ enum Suggestion {
     DropMaxTokens,
     RenameMaxTokens,
     DropUser,
+    /// Move system messages to the beginning.
+    MoveSystem,
     DropSignatures,
     DropBetas,
     SchemaAsText,
@@ -129,6 +131,7 @@ impl Rule {
             Suggestion::DropMaxTokens => Some(Remedy::DropParam(Field::MaxTokens)),
             Suggestion::RenameMaxTokens => Some(Remedy::DropParam(Field::MaxTokensName)),
             Suggestion::DropUser => Some(Remedy::DropParam(Field::User)),
+            Suggestion::MoveSystem => Some(Remedy::DropParam(Field::LateSystem)),
             Suggestion::DropSignatures => Some(Remedy::DropSignatures),
             Suggestion::DropBetas => Some(Remedy::DropBetas),
             Suggestion::SchemaAsText => Some(Remedy::SchemaAsText),

@@ -20,6 +20,7 @@ mod response_passthrough;
 mod stream_decode;
 mod stream_encode;
 mod stream_passthrough;
+mod system_messages;
 mod wire;
 
 use crate::Format;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_has_no_fragment() {
+    fn a_request_target_has_no_fragment() {
         let target = |url: &str| MediaUrl::parse(url).unwrap().target.to_string();
         assert_eq!(target("https://a.example.org/b/../c?d=e#f"), "/b/../c?d=e");
         assert_eq!(target("https://a.example.org"), "/");

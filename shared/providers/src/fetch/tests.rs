@@ -105,7 +105,7 @@ struct World {
 /// A world where `a.test` and everything under `b.test` is allowed, and `a.test` is `addresses`.
 async fn world(addresses: &[&str]) -> World {
     let fake = Fake::start().await;
-    fake.answers([picture()]);
+    fake.answers([image_answer()]);
     let parse = |it: &[&str]| it.iter().map(|it| it.parse().unwrap()).collect();
     let names = vec![
         ("a.test", parse(addresses)),
@@ -157,8 +157,8 @@ impl World {
         assert_eq!(error.kind, ErrorKind::Unsupported);
         assert_eq!(error.param.as_deref(), Some("messages[].content[].image_url"));
         assert!(!error.message().contains("secret"), "{error}");
-        let (said, why) = error.message().split_once(": ").unwrap();
-        assert_eq!(said, "takes this only as bytes, and the address is not fetched");
+        let (with_length, why) = error.message().split_once(": ").unwrap();
+        assert_eq!(with_length, "takes this only as bytes, and the address is not fetched");
         why.to_owned()
     }
 
@@ -188,7 +188,7 @@ fn image(url: &str) -> Content {
     Content::Image(at(url))
 }
 
-fn picture() -> Answer {
+fn image_answer() -> Answer {
     Answer::raw(200, "image/png", PNG)
 }
 
@@ -208,7 +208,7 @@ async fn an_address_becomes_bytes() {
 }
 
 #[tokio::test]
-async fn pictures_in_tool_results_become_bytes_too() {
+async fn images_in_tool_results_become_bytes_too() {
     let world = world(&[PUBLIC]).await;
     let parts = vec![Part::text("seen"), Part::new(image("https://x.b.test/"))];
     let result = ToolResult { parts, ..ToolResult::default() };
@@ -237,7 +237,7 @@ async fn what_the_format_takes_by_its_address_is_left_alone() {
 }
 
 #[tokio::test]
-async fn the_bytes_know_better_which_picture_they_are() {
+async fn the_bytes_tell_the_type_of_an_image() {
     let world = world(&[PUBLIC]).await;
     world.fake.answers([Answer::raw(200, "image/jpeg", PNG)]);
     let media = world.ask(vec![image("https://a.test/")]).await.unwrap();
@@ -245,7 +245,7 @@ async fn the_bytes_know_better_which_picture_they_are() {
 }
 
 #[tokio::test]
-async fn an_address_is_asked_once_in_a_call() {
+async fn a_url_is_fetched_once_in_a_call() {
     let world = world(&[PUBLIC]).await;
     let twice = || vec![image("https://a.test/p"), image("https://a.test/p")];
     world.ask(twice()).await.unwrap();
@@ -255,29 +255,30 @@ async fn an_address_is_asked_once_in_a_call() {
 }
 
 #[tokio::test]
-async fn a_failure_is_not_asked_for_again_in_the_same_call() {
+async fn a_failed_url_is_not_fetched_again_in_the_same_call() {
     let world = world(&[PUBLIC]).await;
     assert_eq!(
         world.refusal_of(Answer::raw(404, "text/plain", "no")).await,
         "`a.test` answered with 404"
     );
-    assert_eq!(world.refusal_of(picture()).await, "`a.test` answered with 404");
+    assert_eq!(world.refusal_of(image_answer()).await, "`a.test` answered with 404");
     assert_eq!(world.fake.seen().len(), 1);
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_allowed_is_never_asked() {
+async fn a_host_that_is_not_allowed_is_never_called() {
     let world = world(&[PUBLIC]).await;
     for host in ["other.test", "b.test", "xb.test", "a.test.other.test", "a.test."] {
         let why = world.refusal(&format!("https://{host}/?secret")).await;
-        let told = format!("`{host}` is not among `fetch.hosts` in the gateway's configuration");
-        assert_eq!(why, told);
+        let expected =
+            format!("`{host}` is not among `fetch.hosts` in the gateway's configuration");
+        assert_eq!(why, expected);
     }
     assert!(world.pinned().is_empty());
 }
 
 #[tokio::test]
-async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_asked() {
+async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_fetched() {
     let world = world(&[PUBLIC]).await;
     let parts = vec![image("https://a.test/"), image("https://other.test/")];
     assert!(world.ask(parts).await.is_err());
@@ -285,7 +286,7 @@ async fn one_address_that_is_not_allowed_refuses_the_request_before_any_is_asked
 }
 
 #[tokio::test]
-async fn nothing_is_fetched_where_nothing_is_said() {
+async fn nothing_is_fetched_without_hosts() {
     let mut world = world(&[PUBLIC]).await;
     world.fetch.hosts.clear();
     assert!(world.refusal("https://a.test/").await.contains("`fetch.hosts`"));
@@ -368,15 +369,16 @@ async fn no_redirect_is_followed() {
 async fn what_is_too_large_is_refused_whether_or_not_it_says_so() {
     let large = [PNG, &[0; 1000]].concat();
     let why = "`a.test` would exceed the 1000 bytes that one request may have fetched";
-    let said = Answer::raw(200, "image/png", large.clone());
-    assert_eq!(world(&[PUBLIC]).await.refusal_of(said).await, why);
+    let with_length = Answer::raw(200, "image/png", large.clone());
+    assert_eq!(world(&[PUBLIC]).await.refusal_of(with_length).await, why);
     let half = || Step::Frame(Bytes::from(large[..600].to_vec()));
-    let unsaid = Answer::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
-    assert_eq!(world(&[PUBLIC]).await.refusal_of(unsaid).await, why);
+    let without_length =
+        Answer::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
+    assert_eq!(world(&[PUBLIC]).await.refusal_of(without_length).await, why);
 }
 
 #[tokio::test]
-async fn pictures_share_the_bytes_of_a_request() {
+async fn images_share_the_bytes_of_a_request() {
     let world = world(&[PUBLIC]).await;
     world.fake.answers([Answer::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
     assert!(world.ask(vec![image("https://a.test/1")]).await.is_ok());
@@ -438,15 +440,15 @@ async fn what_is_no_picture_is_refused() {
 
 #[tokio::test]
 async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
-    for (answer, told) in [
-        (picture().header("content-encoding", "gzip"), "answered in a compression"),
-        (picture().status(206), "answered with 206"),
-        (picture().status(500), "answered with 500"),
+    for (answer, expected) in [
+        (image_answer().header("content-encoding", "gzip"), "answered in a compression"),
+        (image_answer().status(206), "answered with 206"),
+        (image_answer().status(500), "answered with 500"),
         (Answer::close(), "broke off"),
         (Answer::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
     ] {
         let why = world(&[PUBLIC]).await.refusal_of(answer).await;
-        assert!(why.starts_with(&format!("`a.test` {told}")), "{why}");
+        assert!(why.starts_with(&format!("`a.test` {expected}")), "{why}");
     }
 }
 
@@ -488,8 +490,8 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let client = Client::new(storage::Signer::default(), ProxyVariables::default());
     let mut upstream = Upstream::new(&client, &config, &|_| None);
     upstream.fetch = fetch;
-    let asked = ModelQuery { model: Some("r"), provider: None };
-    let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(asked).unwrap();
+    let query = ModelQuery { model: Some("r"), provider: None };
+    let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(query).unwrap();
     let now = std::time::Instant::now();
     let limits = Limits { arrived: now, deadline: now + Duration::from_secs(600), seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
@@ -546,7 +548,7 @@ async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
 }
 
 #[tokio::test]
-async fn a_provider_is_not_asked_when_nothing_is_fetched() {
+async fn a_provider_is_not_called_when_nothing_is_fetched() {
     let mut world = world(&[PUBLIC]).await;
     world.fetch.hosts.clear();
     let (first, second) = (Fake::start().await, Fake::start().await);
@@ -556,8 +558,8 @@ async fn a_provider_is_not_asked_when_nothing_is_fetched() {
         (error.kind, error.param.as_deref()),
         (ErrorKind::Unsupported, Some("messages[].content[].file"),)
     );
-    let told = "Provider one: takes this only as bytes, and the address is not fetched: \
+    let expected = "Provider one: takes this only as bytes, and the address is not fetched: \
                 `a.test` is not among `fetch.hosts` in the gateway's configuration";
-    assert_eq!(failures[0], told);
+    assert_eq!(failures[0], expected);
     assert!(first.seen().is_empty() && second.seen().is_empty());
 }

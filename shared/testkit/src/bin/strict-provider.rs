@@ -48,7 +48,12 @@ async fn main() -> io::Result<()> {
     for format in FORMATS {
         providers.push(Strict::start(format).await);
     }
-    print(&providers.iter().map(|it| (it.dialect().name().to_owned(), Value::from(it.url()))).collect())?;
+    print(
+        &providers
+            .iter()
+            .map(|it| (it.dialect().name().to_owned(), Value::from(it.url())))
+            .collect(),
+    )?;
 
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {

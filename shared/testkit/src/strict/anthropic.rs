@@ -57,7 +57,8 @@ pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
     }
     let body: Value = serde_json::from_slice(&seen.body)
         .map_err(|error| invalid(&format!("The request body is not valid JSON: {error}")))?;
-    read(&Look::new(&body)).map_err(|fault| invalid(&explain(&fault)))
+    read(&Look::new(&body), seen.header("anthropic-beta"))
+        .map_err(|fault| invalid(&explain(&fault)))
 }
 
 /// Writes an answer.
@@ -103,15 +104,16 @@ fn explain(fault: &Fault) -> String {
     }
 }
 
-fn read(body: &Look<'_>) -> Checked<Asked> {
-    body.only(MEMBERS)?;
+fn read(body: &Look<'_>, betas: &str) -> Checked<Asked> {
+    let beta = betas.contains("context-management-").then_some("context_management");
+    body.only(&MEMBERS.iter().copied().chain(beta).collect::<Vec<_>>())?;
     let mut asked = Asked { wants_usage: true, wants_signatures: Some(true), ..Asked::default() };
     asked.model = body.need("model")?.text()?.to_owned();
     asked.stream = body.get("stream").map_or(Ok(false), |it| it.flag())?;
     let most = body.need("max_tokens")?;
     most.whole()?;
     asked.number("max_tokens", Some(most.between(1.0, 1e9)?));
-    tools(body, &mut asked)?;
+    tools(body, betas, &mut asked)?;
     if let Some(system) = body.get("system") {
         let bits = messages::texts(&system, &mut asked)?;
         asked.turns.push(super::Turn { role: Role::System, bits });
@@ -203,9 +205,12 @@ fn thinking(body: &Look<'_>, asked: &mut Asked) -> Checked<bool> {
     Ok(true)
 }
 
-fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
+    let members = ["type", "name", "description", "input_schema", "cache_control", "strict"];
+    let beta = betas.contains("advanced-tool-use-").then_some("defer_loading");
+    let members: Vec<&str> = members.into_iter().chain(beta).collect();
     for tool in body.each("tools")? {
-        tool.only(&["type", "name", "description", "input_schema", "cache_control", "strict"])?;
+        tool.only(&members)?;
         if let Some(kind) = tool.get("type") {
             kind.word(&["custom"])?;
         }

@@ -31,17 +31,17 @@ const HOMES: &[(&str, &str)] = &[
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),
+    ("mimalloc", "edge"),
     ("percent-encoding", "edge"),
     ("reqwest", "providers"),
-    ("ring", "tenants"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
     ("rustls", "providers"),
-    ("ruzstd", "edge"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
     ("tower", "edge"),
     ("tracing-subscriber", "edge"),
+    ("zstd", "edge"),
     ("webpki-roots", "providers"),
 ];
 
@@ -85,6 +85,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["providers", "edge"],
         "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
+    ("ring", &["tenants", "routing"], "hashes of keys, where keys are looked up or named"),
     (
         "serde",
         &[

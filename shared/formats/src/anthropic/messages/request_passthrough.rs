@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 mod empty_text;
 mod headers;
+mod system_role;
 mod thinking_kind;
 mod tool_ids;
 
@@ -48,6 +49,9 @@ pub(super) fn passthrough(
             dropped.push(Field::Reasoning);
         }
         edits.set("messages", messages);
+    }
+    if target.drop_fields.contains(&Field::LateSystem) {
+        system_role::move_to_prompt(&mut edits)?;
     }
     if empty_text::may_be(&request.raw.body) {
         without_empty(&mut edits)?;

@@ -13,6 +13,7 @@ const PARAM: Rule = Rule {
 const RENAMED: Rule =
     Rule { names: &["max_completion_tokens"], remedy: Suggestion::RenameMaxTokens, ..PARAM };
 const SCHEMA: Rule = Rule { names: SCHEMA_NAMES, remedy: Suggestion::SchemaAsText, ..PARAM };
+const SYSTEM: Rule = Rule { remedy: Suggestion::MoveSystem, ..PARAM };
 const SIGNATURE: Rule = Rule { statuses: &[400], remedy: Suggestion::DropSignatures, ..PARAM };
 const BETA: Rule = Rule { statuses: &[400], remedy: Suggestion::DropBetas, ..PARAM };
 
@@ -30,6 +31,7 @@ const REASONING_NAMES: &[&str] = &[
 const NAMES: &[(&[&str], Field)] = &[
     (&["temperature"], Field::Temperature),
     (&["top_p", "`topp`", "'topp'", "parameter topp"], Field::TopP),
+    (&["stream_options"], Field::StreamUsage),
     (&["top_k", "`topk`", "'topk'", "parameter topk"], Field::TopK),
     (&["presence_penalty", "presencepenalty"], Field::PresencePenalty),
     (&["frequency_penalty", "frequencypenalty"], Field::FrequencyPenalty),
@@ -164,6 +166,18 @@ pub(super) const RULES: &[Rule] = &[
         source: "Groq: console.groq.com/docs/reasoning",
         example: "'reasoning_effort' : value is not one of the allowed values ['none']",
         ..PARAM
+    },
+    Rule {
+        text: &["system message must be at the beginning"],
+        source: "Qwen's template: vllm-project/vllm #41114, ggml-org/llama.cpp #27367",
+        example: "System message must be at the beginning.",
+        ..SYSTEM
+    },
+    Rule {
+        text: &["unexpected role \"system\""],
+        source: "Anthropic: anthropics/anthropic-sdk-python #496",
+        example: "messages: Unexpected role \"system\". The Messages API accepts a top-level `system` parameter, not \"system\" as an input message role.",
+        ..SYSTEM
     },
     Rule {
         code: "string_above_max_length",

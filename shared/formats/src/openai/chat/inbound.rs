@@ -64,7 +64,7 @@ impl Inbound for OpenAiChat {
     }
 
     fn unsupported_content(&self) -> &'static [ContentKind] {
-        &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Source]
+        &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Citation]
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a thought on an id may be, in bytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_LENGTH: usize = 16 * 1024;
 /// What marks the maker of a thought that rides on an id, text and all.
 const WITH_TEXT: &str = "thought.";
 
@@ -50,7 +50,7 @@ pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
         let details: Vec<Detail> = parsed(details, &path, "a list of thoughts")?;
-        return Ok(details.into_iter().map(thought).collect());
+        return Ok(details.into_iter().map(reasoning_part).collect());
     }
     for name in ["reasoning_content", "reasoning"] {
         if let Some(text) = message.get(name) {
@@ -61,7 +61,7 @@ pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     Ok(vec![])
 }
 
-fn thought(detail: Detail) -> Part {
+fn reasoning_part(detail: Detail) -> Part {
     let signature = detail
         .signature
         .or(detail.data)
@@ -72,18 +72,18 @@ fn thought(detail: Detail) -> Part {
 
 /// Takes thoughts off the calls that they ride on; gives those that are not known otherwise.
 pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
-    let mut thoughts = vec![];
+    let mut replay = vec![];
     for call in calls {
         let Some(signature) = &call.signature else { continue };
         let Some(maker) = signature.maker.strip_prefix(WITH_TEXT) else { continue };
         let (data, text) = signature.data.split_once('\n').unwrap_or((&signature.data, ""));
-        let mut thought = Part::new(Content::Reasoning(text.to_owned()));
-        thought.signature = Some(Signature::new(maker, data));
-        thoughts.push(thought);
+        let mut reasoning_part = Part::new(Content::Reasoning(text.to_owned()));
+        reasoning_part.signature = Some(Signature::new(maker, data));
+        replay.push(reasoning_part);
         call.signature = None;
     }
     let is_known = known.iter().any(|it| it.signature.is_some());
-    if is_known { vec![] } else { thoughts }
+    if is_known { vec![] } else { replay }
 }
 
 /// What becomes of the text of earlier thoughts, for which OpenAI itself has no field.
@@ -109,15 +109,15 @@ impl ReasoningReplay {
             return Self::Refused;
         }
         let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let thinks_aloud = THINK_ALOUD.iter().any(|it| model.starts_with(it));
-        if thinks_aloud { Self::Given } else { Self::Left }
+        let replays_text = REPLAYS_TEXT.iter().any(|it| model.starts_with(it));
+        if replays_text { Self::Given } else { Self::Left }
     }
 }
 
 /// How the names of those models begin that want their thoughts back as text, by the guides of their
 /// makers (`api-docs.deepseek.com/guides/thinking_mode`, `platform.moonshot.ai`, `docs.z.ai`,
 /// `platform.minimax.io`), seen 2026-11.
-const THINK_ALOUD: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
+const REPLAYS_TEXT: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
 
 /// How the names begin of those members that hold thoughts.
 pub(super) const MEMBERS: &str = "\"reasoning_";
@@ -129,8 +129,8 @@ pub(super) const NO_REASONING: &str = ".";
 /// proofs were refused, and without tags on ids.
 ///
 /// Also whether a thought was lost that is not another provider's: those say nothing here.
-pub(super) fn without_foreign(messages: &str, thoughts: ReasoningReplay) -> Result<(String, bool)> {
-    let lost_names: &[&str] = match thoughts {
+pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result<(String, bool)> {
+    let lost_names: &[&str] = match replay {
         ReasoningReplay::Refused => &["reasoning_content", "reasoning_details"],
         ReasoningReplay::Demanded => &["reasoning_details"],
         ReasoningReplay::Left | ReasoningReplay::Given => &[],
@@ -139,27 +139,27 @@ pub(super) fn without_foreign(messages: &str, thoughts: ReasoningReplay) -> Resu
     let messages = request_passthrough::rewrite_messages(messages, |message| {
         let text = message.get();
         let tagged = signature_tags::has(text.as_bytes());
-        if !tagged && thoughts != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
+        if !tagged && replay != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
             return Ok(None);
         }
         let object: Object<'_> = parsed(message, "messages", "a list of messages")?;
         let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
-        let concerned = tagged || going.peek().is_some() || thoughts == ReasoningReplay::Demanded;
+        let concerned = tagged || going.peek().is_some() || replay == ReasoningReplay::Demanded;
         lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));
-        Ok(concerned.then(|| without_thoughts(&object, thoughts)))
+        Ok(concerned.then(|| without_reasoning(&object, replay)))
     })?;
     Ok((messages, lost))
 }
 
-fn without_thoughts(message: &Object<'_>, thoughts: ReasoningReplay) -> String {
+fn without_reasoning(message: &Object<'_>, replay: ReasoningReplay) -> String {
     let details = message.get("reasoning_details").map(|it| it.get());
-    let is_demanded = thoughts == ReasoningReplay::Demanded;
+    let is_demanded = replay == ReasoningReplay::Demanded;
     let foreign = details.is_some_and(|it| is_demanded || signature_tags::has(it.as_bytes()));
     let text = message.get("reasoning_content").filter(|it| it.get() != "\"\"");
     let leaves = |name: &str| match name {
-        "reasoning_details" | "reasoning_content" if thoughts == ReasoningReplay::Refused => true,
+        "reasoning_details" | "reasoning_content" if replay == ReasoningReplay::Refused => true,
         "reasoning_details" => foreign,
-        "reasoning_content" => foreign && thoughts == ReasoningReplay::Left || text.is_none(),
+        "reasoning_content" => foreign && replay == ReasoningReplay::Left || text.is_none(),
         _ => false,
     };
     let members = message.0.iter().filter(|it| !leaves(&it.0));
@@ -178,11 +178,11 @@ fn without_thoughts(message: &Object<'_>, thoughts: ReasoningReplay) -> String {
 pub(super) fn attach_to_id(
     id: &str,
     own: Option<&Signature>,
-    thought: Option<(&str, &Signature)>,
+    reasoning_part: Option<(&str, &Signature)>,
 ) -> String {
-    match (own, thought) {
+    match (own, reasoning_part) {
         (Some(own), _) => own.attach_to_id(id),
-        (None, Some((text, signature))) if text.len() + signature.data.len() <= LONGEST => {
+        (None, Some((text, signature))) if text.len() + signature.data.len() <= MAX_LENGTH => {
             let maker = format!("{WITH_TEXT}{}", signature.maker);
             Signature::new(maker, format!("{}\n{text}", signature.data)).attach_to_id(id)
         }
@@ -203,18 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn a_thought_rides_on_the_call_behind_it() {
+    fn reasoning_rides_on_the_call_behind_it() {
         let signature = Signature::new("anthropic", "c2ln");
         let id = attach_to_id("c1", None, Some(("two\nlines", &signature)));
         let mut calls = [call(&id)];
-        let thoughts = off_calls(&[], &mut calls);
-        assert_eq!(thoughts[0].content, Content::Reasoning("two\nlines".to_owned()));
-        assert_eq!(thoughts[0].signature, Some(signature));
+        let replay = off_calls(&[], &mut calls);
+        assert_eq!(replay[0].content, Content::Reasoning("two\nlines".to_owned()));
+        assert_eq!(replay[0].signature, Some(signature));
         assert_eq!(calls[0].signature, None);
     }
 
     #[test]
-    fn a_thought_that_was_echoed_is_not_taken_twice() {
+    fn reasoning_that_was_echoed_is_not_taken_twice() {
         let signature = Signature::new("anthropic", "c2ln");
         let id = attach_to_id("c1", None, Some(("text", &signature)));
         let mut known = Part::new(Content::Reasoning("text".to_owned()));
@@ -246,8 +246,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_thought_does_not_ride_on_an_id() {
+    fn long_reasoning_does_not_ride_on_an_id() {
         let signature = Signature::new("anthropic", "c2ln");
-        assert_eq!(attach_to_id("c1", None, Some((&"x".repeat(LONGEST), &signature))), "c1");
+        assert_eq!(attach_to_id("c1", None, Some((&"x".repeat(MAX_LENGTH), &signature))), "c1");
     }
 }

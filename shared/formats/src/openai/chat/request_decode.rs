@@ -1,6 +1,6 @@
-//! What a client's request says, for a provider that speaks another format.
+//! A client's request, decoded for a provider of another format.
 //!
-//! Every member is either understood or noted by name, so that none is lost in silence.
+//! Every member is either decoded or noted by name, so that none is lost in silence.
 
 mod messages;
 
@@ -20,11 +20,11 @@ use crate::{
     json::{self, Object, parsed},
 };
 
-/// Reads a request.
+/// Decodes a request.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     for (name, value) in json::object(raw)?.present() {
-        let known = asked(&mut conversation, name, value)?
+        let known = request_member(&mut conversation, name, value)?
             || sampling(&mut conversation, name, value)?
             || passed_by(name, value);
         if !known {
@@ -35,7 +35,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
 }
 
 /// What is asked. False when the member is not about that.
-fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
+fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
     match name {
         "messages" => {
             conversation.messages = messages::decode(value, &mut conversation.unmapped_fields)?;
@@ -51,6 +51,17 @@ fn asked(conversation: &mut Conversation, name: &str, value: &RawValue) -> Resul
             conversation.reasoning.get_or_insert_default().effort = Some(effort(&word, name)?);
         }
         "reasoning" => conversation.reasoning = Some(reasoning(value)?),
+        "include_reasoning" => {
+            // Older than `reasoning`, at OpenRouter and Groq.
+            let visible = parsed(value, name, "true or false")?;
+            // Who wants to see reasoning wants it; who does not may still want it.
+            if visible {
+                conversation.reasoning.get_or_insert_default();
+            }
+            if let Some(reasoning) = &mut conversation.reasoning {
+                reasoning.visible = Some(visible);
+            }
+        }
         "max_completion_tokens" => {
             conversation.max_tokens = Some(parsed(value, name, "a whole number")?);
         }

@@ -2,6 +2,8 @@
 
 mod messages;
 
+use std::borrow::Cow;
+
 use canonical::{
     Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
 };
@@ -9,8 +11,11 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use self::messages::MessageJson;
-use super::{effort, quirks::mistral, reasoning::ReasoningReplay};
-use crate::{EncodeOptions, EncodedRequest, StreamUsage, json};
+use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
+use crate::{
+    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
+    strict_schema::strict_if_accepted,
+};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -81,7 +86,7 @@ struct Function<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a RawValue>,
+    parameters: Option<Cow<'a, RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
@@ -135,7 +140,9 @@ pub(super) fn encode(
     }
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
-    let asks_for_usage = target.stream && target.stream_usage == StreamUsage::OnRequest;
+    let asks_for_usage = target.stream
+        && target.stream_usage == StreamUsage::OnRequest
+        && !target.drop_fields.contains(&Field::StreamUsage);
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
     let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
@@ -160,15 +167,26 @@ pub(super) fn encode(
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
     };
-    let body = json::written(&body).into();
-    Ok(EncodedRequest { body, headers: vec![], dropped })
+    let mut body = json::quoted(&body);
+    if target.drop_fields.contains(&Field::LateSystem) {
+        body = with_system_first(&body)?;
+    }
+    Ok(EncodedRequest { body: body.into(), headers: vec![], dropped })
+}
+
+/// A body whose system texts stand in its first message.
+fn with_system_first(body: &str) -> Result<String> {
+    let object: json::Object<'_> = json::meant(body, "", "an object")?;
+    let messages = object.get("messages").map_or("[]", |it| it.get());
+    let folded = system_messages::folded(messages)?;
+    json::edited(body, |it| it.set("messages", folded))
 }
 
 fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
-    let parameters = schema.as_ref().map(|it| json::verbatim(&it.0)).transpose()?;
-    let function =
-        Function { name, description: description.as_deref(), parameters, strict: *strict };
+    let parameters = schema.as_ref().map(|it| with_properties(&it.0)).transpose()?;
+    let strict = schema.as_ref().map_or(*strict, |it| strict_if_accepted(*strict, &it.0));
+    let function = Function { name, description: description.as_deref(), parameters, strict };
     Ok(ToolJson { r#type: "function", function })
 }
 
@@ -198,7 +216,7 @@ fn format(output: &ResponseFormat) -> Result<Format<'_>> {
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
                 schema: json::verbatim(&schema.0)?,
-                strict: *strict,
+                strict: strict_if_accepted(*strict, &schema.0),
             }),
         },
     })

@@ -11,11 +11,12 @@ use serde_json::{json, value::RawValue};
 use super::{
     quirks::mistral,
     reasoning::{self, ReasoningReplay},
+    system_messages,
 };
 use crate::{
     EncodeOptions, EncodedRequest, GatewayRequest, MaxTokensName, StreamUsage,
     json::{self, Edits, Object},
-    signature_tags,
+    object_schema, signature_tags,
 };
 
 /// The role that OpenAI's newer models have for what was `system` before.
@@ -30,7 +31,11 @@ pub(super) fn passthrough(
     let mut dropped = vec![];
     edits.set("model", json::quoted(target.model));
     match target.stream_usage {
-        StreamUsage::OnRequest if request.stream && !request.wants_usage => {
+        StreamUsage::OnRequest
+            if request.stream
+                && !request.wants_usage
+                && !target.drop_fields.contains(&Field::StreamUsage) =>
+        {
             edits.set("stream_options", with_usage(request)?);
         }
         StreamUsage::OnRequest => {}
@@ -45,14 +50,19 @@ pub(super) fn passthrough(
     {
         edits.set("messages", messages);
     }
+    if let Some(tools) = edits.value("tools")
+        && let Some(tools) = object_schema::tools_with_properties(tools, Some("function"))?
+    {
+        edits.set("tools", tools);
+    }
     if !target.drop_fields.contains(&Field::MaxTokens) {
         let refused = target.drop_fields.contains(&Field::MaxTokensName);
         rename_limit(&mut edits, target.compatibility.max_tokens_name, refused);
     }
     for field in target.drop_fields {
         let is_lost = match field {
-            // It was renamed above.
-            Field::MaxTokensName => false,
+            // Both were mended above.
+            Field::MaxTokensName | Field::LateSystem => false,
             Field::MaxTokens => edits.remove("max_tokens") | edits.remove("max_completion_tokens"),
             Field::ResponseSchema => move_schema_into_prompt(&mut edits)?,
             field => edits.remove(&field.openai_chat_name()),
@@ -74,10 +84,10 @@ fn fitted(
     let mut messages = Cow::Borrowed(messages);
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
-    let thoughts = ReasoningReplay::of(target);
-    let refused = thoughts == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
+    let replay = ReasoningReplay::of(target);
+    let refused = replay == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
     if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
-        let (fewer, lost) = reasoning::without_foreign(&messages, thoughts)?;
+        let (fewer, lost) = reasoning::without_foreign(&messages, replay)?;
         if lost {
             dropped.push(Field::ReasoningText);
         }
@@ -85,6 +95,9 @@ fn fitted(
     }
     if !target.compatibility.developer_role && has(&messages, DEVELOPER) {
         messages = Cow::Owned(rewrite_messages(&messages, as_system)?);
+    }
+    if target.drop_fields.contains(&Field::LateSystem) {
+        messages = Cow::Owned(system_messages::folded(&messages)?);
     }
     if mistral::is_mistral(target.model) && has(&messages, "\"tool") {
         messages = Cow::Owned(mistral::fitted(&messages)?);
@@ -99,7 +112,7 @@ fn fitted(
 /// False when there is none of either.
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
-    let format: Asked<'_> =
+    let format: RequestedFormat<'_> =
         json::parsed_text(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
         return Ok(edits.remove("response_format"));
@@ -119,13 +132,13 @@ fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
 
 /// The form that is asked for.
 #[derive(Deserialize)]
-struct Asked<'a> {
+struct RequestedFormat<'a> {
     #[serde(borrow)]
-    json_schema: Option<AskedSchema<'a>>,
+    json_schema: Option<RequestedSchema<'a>>,
 }
 
 #[derive(Deserialize)]
-struct AskedSchema<'a> {
+struct RequestedSchema<'a> {
     #[serde(borrow)]
     schema: Option<&'a RawValue>,
 }

@@ -11,7 +11,7 @@ use super::{error, metadata::with_metadata};
 use crate::{GatewayRequest, StreamEncoder};
 
 /// How many frames are held back at most; honest providers send two.
-const MOST_HELD: usize = 64;
+const MAX_HELD: usize = 64;
 
 /// Writes frames as they came. From the first finish on it holds back what might be the last
 /// chunk with choices, because that one carries `x_gateway`.
@@ -34,7 +34,7 @@ impl ChatStreamEncoder {
         if holding && event.kind == EventKind::Comment {
             return put(event, out);
         }
-        if holding && (event.kind.has_choices() || self.held.len() == MOST_HELD) {
+        if holding && (event.kind.has_choices() || self.held.len() == MAX_HELD) {
             self.held.drain(..).for_each(|it| put(it, out));
         }
         if holding || event.kind == EventKind::Finish {
@@ -47,8 +47,8 @@ impl ChatStreamEncoder {
 
 impl StreamEncoder for ChatStreamEncoder {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
-        if let EventBody::Delta(choice, piece) = event.body {
-            for frame in self.chunks.write(choice, *piece, event.usage) {
+        if let EventBody::Delta(choice, delta) = event.body {
+            for frame in self.chunks.write(choice, *delta, event.usage) {
                 self.pass(frame, out);
             }
         } else if event.kind != EventKind::Usage || self.wants_usage {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_goes_only_to_those_who_asked() {
+    fn usage_goes_only_to_clients_that_request_it() {
         let events =
             [(EventKind::Finish, FINISH), (EventKind::Usage, REPORT), (EventKind::End, END)];
         assert!(!written(false, &events).contains("usage"));
@@ -155,9 +155,9 @@ mod tests {
         writer.write(event(EventKind::Finish, "data: {\"choices\":[]}\n\n"), &mut out);
         writer.write(event(EventKind::Comment, ": here\n\n"), &mut out);
         assert_eq!(&out[..], b": here\n\n");
-        for _ in 0..MOST_HELD * 10 {
+        for _ in 0..MAX_HELD * 10 {
             writer.write(event(EventKind::Usage, "data: {\"usage\":{}}\n\n"), &mut out);
-            assert!(writer.held.len() <= MOST_HELD);
+            assert!(writer.held.len() <= MAX_HELD);
         }
         assert!(out.starts_with(b": here\n\ndata: {\"choices\""));
     }

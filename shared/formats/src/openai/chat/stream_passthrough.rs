@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_told_apart() {
+    fn chunks_are_classified() {
         assert_eq!(kind(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#), EventKind::Finish);
         assert_eq!(kind(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), EventKind::Usage);
         assert_eq!(kind(r#"{"choices":[],"prompt_filter_results":[]}"#), EventKind::Comment);

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_beside_the_completion_is_told_by_the_total() {
+    fn the_total_shows_reasoning_beside_the_completion() {
         let usage = read(
             r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
             "completion_tokens_details":{"reasoning_tokens":30}}"#,

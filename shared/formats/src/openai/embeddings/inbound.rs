@@ -27,7 +27,7 @@ impl Inbound for OpenAiEmbeddings {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Embedding(vectors) => {
-                wire::answer(vectors, &summary.model, response.usage.as_ref())
+                wire::encode_response(vectors, &summary.model, response.usage.as_ref())
             }
             ResponseBody::Chat(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }

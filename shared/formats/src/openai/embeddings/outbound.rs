@@ -29,23 +29,23 @@ impl Outbound for OpenAiEmbeddings {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        let (question, dropped) = wire::question(canonical.embedding()?, target.model);
-        let body = json::written(&question).into();
+        let (request, dropped) = wire::encode(canonical.embedding()?, target.model);
+        let body = json::written(&request).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        let answer: wire::ChatResponse<'_> =
+        let response: wire::ResponseJson<'_> =
             serde_json::from_slice(&body).map_err(|it| wire::unreadable(&it))?;
-        if let Some(error) = answer.error {
+        if let Some(error) = response.error {
             return Err(error_body::inside_success(error));
         }
         let without = || Error::new(ErrorKind::Upstream, "it answered without any embedding");
-        let data = answer.data.ok_or_else(without)?;
+        let data = response.data.ok_or_else(without)?;
         if wire::count(data)? == 0 {
             return Err(without());
         }
-        let usage = answer.usage.and_then(wire::usage);
+        let usage = response.usage.and_then(wire::usage);
         let body = match reading.mode {
             DecodeMode::Translate => ResponseBody::Embedding(wire::vectors(data)?),
             DecodeMode::Passthrough => ResponseBody::Raw(body.clone()),

@@ -243,15 +243,15 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_said_is_understood_or_named() {
-        let said = embedding(
+    fn every_member_is_decoded_or_named() {
+        let decoded = embedding(
             r#"{"model":"m","input":"a","dimensions":256,"encoding_format":"base64","user":"u",
             "input_type":"passage","truncate":"END","priority":null}"#,
         );
-        assert_eq!((said.dimensions, said.base64), (Some(256), true));
-        assert_eq!(said.user.as_deref(), Some("u"));
-        assert_eq!(said.purpose, Some(EmbeddingPurpose::Document));
-        assert_eq!(said.unmapped_fields, ["truncate"]);
+        assert_eq!((decoded.dimensions, decoded.base64), (Some(256), true));
+        assert_eq!(decoded.user.as_deref(), Some("u"));
+        assert_eq!(decoded.purpose, Some(EmbeddingPurpose::Document));
+        assert_eq!(decoded.unmapped_fields, ["truncate"]);
         assert_eq!(
             embedding(r#"{"input":"a","input_type":"image"}"#).unmapped_fields,
             ["input_type"]

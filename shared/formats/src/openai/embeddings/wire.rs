@@ -12,7 +12,7 @@ use crate::{bound::tokens, json};
 
 /// A whole answer.
 #[derive(Deserialize)]
-pub(super) struct ChatResponse<'a> {
+pub(super) struct ResponseJson<'a> {
     #[serde(borrow, default)]
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -61,7 +61,11 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
 
 /// Writes an answer for a client. Numbers are written as they are, without a value in between:
 /// there may be millions of them. Unknown usage is 0 here, because the member has to be there.
-pub(super) fn answer(vectors: &EmbeddingResponse, model: &str, usage: Option<&Usage>) -> Bytes {
+pub(super) fn encode_response(
+    vectors: &EmbeddingResponse,
+    model: &str,
+    usage: Option<&Usage>,
+) -> Bytes {
     let numbers: usize = vectors.vectors.iter().map(Vec::len).sum();
     let mut out = Vec::with_capacity(256 + vectors.vectors.len() * 64 + numbers * 12);
     out.extend_from_slice(br#"{"object":"list","data":["#);
@@ -113,25 +117,25 @@ enum Input<'a> {
 }
 
 /// The question in this format, and what it cannot say.
-pub(super) fn question<'a>(
-    asked: &'a EmbeddingRequest,
+pub(super) fn encode<'a>(
+    request: &'a EmbeddingRequest,
     model: &'a str,
 ) -> (Question<'a>, Vec<Field>) {
     // Whom `base64` is for is decided where the answer is written.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
-        asked;
+        request;
     let input = |it: &'a EmbeddingInput| match it {
         EmbeddingInput::Text(text) => Input::Text(text),
         EmbeddingInput::Tokens(tokens) => Input::Tokens(tokens),
     };
-    let question = Question {
+    let encode = Question {
         model,
         input: inputs.iter().map(input).collect(),
         dimensions: *dimensions,
         encoding_format: "float",
         user: user.as_deref(),
     };
-    (question, purpose.iter().map(|_| Field::EmbeddingPurpose).collect())
+    (encode, purpose.iter().map(|_| Field::EmbeddingPurpose).collect())
 }
 
 #[cfg(test)]
@@ -141,11 +145,11 @@ mod tests {
     fn written(base64: bool) -> String {
         let vectors = EmbeddingResponse { vectors: vec![vec![1.0, -2.5], vec![0.1]], base64 };
         let usage = Usage { input: 7, ..Usage::default() };
-        String::from_utf8(answer(&vectors, "m", Some(&usage)).to_vec()).unwrap()
+        String::from_utf8(encode_response(&vectors, "m", Some(&usage)).to_vec()).unwrap()
     }
 
     #[test]
-    fn numbers_are_written_as_the_client_asked() {
+    fn numbers_are_written_as_requested() {
         let list = |one: &str, two: &str| {
             format!(
                 r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{one}}},{{"object":"embedding","index":1,"embedding":{two}}}],"model":"m","usage":{{"prompt_tokens":7,"total_tokens":7}}}}"#

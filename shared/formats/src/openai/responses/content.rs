@@ -112,13 +112,13 @@ pub(super) fn reasoning(item: &wire::Item<'_>) -> Option<Part> {
     let signature = item.encrypted_content.as_deref().filter(|it| !it.is_empty()).map(|it| {
         Signature::from_tag(it).unwrap_or_else(|| sealed(item.id.as_deref().unwrap_or(""), it))
     });
-    let text = thought(item);
+    let text = reasoning_text(item);
     let is_empty = text.is_empty() && signature.is_none();
     (!is_empty).then_some(Part { content: Content::Reasoning(text), cache: None, signature })
 }
 
 /// What is thought: the summary, else the thought itself where the provider shows it.
-pub(super) fn thought(item: &wire::Item<'_>) -> String {
+pub(super) fn reasoning_text(item: &wire::Item<'_>) -> String {
     let joined = |list: &[wire::Part<'_>]| {
         list.iter().filter_map(|it| it.text.as_deref()).collect::<Vec<_>>().join(BREAK)
     };

@@ -1,8 +1,8 @@
 //! What a client reads: items, their parts, and the response around them.
 
 use canonical::{
-    CallSummary, Citation, Content, FinishReason, Media, MediaSource, Part as Said, Signature,
-    Usage,
+    CallSummary, Citation, Content, FinishReason, Media, MediaSource, Part as CanonicalPart,
+    Signature, Usage,
 };
 use serde::Serialize;
 
@@ -175,10 +175,10 @@ impl Names {
     }
 
     /// The item of a thought. What proves it rides along, even where nobody here can use it.
-    pub(super) fn reasoning(&self, at: usize, text: &str, proof: Option<&Signature>) -> Item {
-        let own = proof.and_then(unsealed);
+    pub(super) fn reasoning(&self, at: usize, text: &str, signature: Option<&Signature>) -> Item {
+        let own = signature.and_then(unsealed);
         let id = own.map(|it| it.0).filter(|it| !it.is_empty());
-        let encrypted = own.map(|it| it.1.to_owned()).or_else(|| proof.map(Signature::tagged));
+        let encrypted = own.map(|it| it.1.to_owned()).or_else(|| signature.map(Signature::tagged));
         let summary = Some(text).filter(|it| !it.is_empty());
         Item::Reasoning {
             id: id.map_or_else(|| self.item("rs", at), str::to_owned),
@@ -191,21 +191,21 @@ impl Names {
     }
 
     /// Everything that is said, as items.
-    pub(super) fn items(&self, said: &[Said], status: Status) -> Vec<Item> {
+    pub(super) fn items(&self, parts: &[CanonicalPart], status: Status) -> Vec<Item> {
         let mut items: Vec<Item> = vec![];
-        for part in said {
+        for part in parts {
             let at = items.len();
             match &part.content {
                 Content::Text(text, citations) => {
                     let annotations = citations.iter().map(Annotation::new).collect();
                     let text = text.clone();
-                    self.say(&mut items, Part::OutputText { text, annotations, logprobs: [] });
+                    self.add_text(&mut items, Part::OutputText { text, annotations, logprobs: [] });
                     if part.signature.is_some() {
                         items.push(self.reasoning(items.len(), "", part.signature.as_ref()));
                     }
                 }
                 Content::Refusal(refusal) => {
-                    self.say(&mut items, Part::Refusal { refusal: refusal.clone() });
+                    self.add_text(&mut items, Part::Refusal { refusal: refusal.clone() });
                 }
                 Content::Reasoning(text) => {
                     items.push(self.reasoning(at, text, part.signature.as_ref()));
@@ -216,9 +216,9 @@ impl Names {
                     &call.name,
                     &call.arguments,
                 )),
-                Content::Image(media) => match picture(self.item("ig", at), media) {
+                Content::Image(media) => match image(self.item("ig", at), media) {
                     Ok(item) => items.push(item),
-                    Err(url) => self.say(&mut items, Part::text(url)),
+                    Err(url) => self.add_text(&mut items, Part::text(url)),
                 },
                 // An answer of this format holds nothing else.
                 Content::Audio(_)
@@ -229,7 +229,7 @@ impl Names {
         }
         if items.is_empty() {
             // Clients look into the first item.
-            self.say(&mut items, Part::text(String::new()));
+            self.add_text(&mut items, Part::text(String::new()));
         }
         if let Some(Item::Message { status: last, .. }) = items.last_mut() {
             *last = status;
@@ -238,7 +238,7 @@ impl Names {
     }
 
     /// Adds to the message that stands last, or begins one.
-    fn say(&self, items: &mut Vec<Item>, part: Part) {
+    fn add_text(&self, items: &mut Vec<Item>, part: Part) {
         if let Some(Item::Message { content, .. }) = items.last_mut() {
             content.push(part);
             return;
@@ -250,7 +250,7 @@ impl Names {
 }
 
 /// A picture as an item; its address where it has one only.
-pub(super) fn picture(id: String, media: &Media) -> Result<Item, String> {
+pub(super) fn image(id: String, media: &Media) -> Result<Item, String> {
     match &media.source {
         MediaSource::Base64(data) => {
             let result = data.clone();

@@ -90,9 +90,9 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
     let is_message = item.role.is_some() && item.content.is_some();
     match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
         "message" => message(item, path, conversation)?,
-        "reasoning" => answered(conversation, content::reasoning(item)),
-        "function_call" => answered(conversation, Some(call(item, path, false)?)),
-        "custom_tool_call" => answered(conversation, Some(call(item, path, true)?)),
+        "reasoning" => add_assistant_parts(conversation, content::reasoning(item)),
+        "function_call" => add_assistant_parts(conversation, Some(call(item, path, false)?)),
+        "custom_tool_call" => add_assistant_parts(conversation, Some(call(item, path, true)?)),
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
             match conversation.messages.last_mut() {
@@ -101,7 +101,7 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
             }
         }
         "additional_tools" => added(item, path, conversation)?,
-        "image_generation_call" => answered(conversation, response_decode::picture(item)),
+        "image_generation_call" => add_assistant_parts(conversation, response_decode::image(item)),
         "item_reference" => return Err(request_passthrough::reference(path)),
         // The work of tools that run at the provider.
         kind => other(conversation, format!("input[].type={kind}")),
@@ -125,7 +125,7 @@ fn message(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -
     let missing = || Error::invalid(&path, format!("`{path}` is missing."));
     let parts = content::content(item.content.ok_or_else(missing)?, &path)?;
     if role == Role::Assistant {
-        answered(conversation, parts);
+        add_assistant_parts(conversation, parts);
     } else {
         conversation.messages.push(Message::new(role, parts));
     }
@@ -133,7 +133,7 @@ fn message(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -
 }
 
 /// Adds to what the model answered last: an answer is several items here.
-fn answered(conversation: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
+fn add_assistant_parts(conversation: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
     let mut parts = parts.into_iter().peekable();
     if parts.peek().is_none() {
         return;

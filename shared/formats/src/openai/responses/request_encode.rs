@@ -10,20 +10,22 @@ use canonical::{
 };
 
 use self::wire::{
-    Body, Choice, Format, Item, Labels, Name, PartJson, Place, Said, TextJson, Thinking, ToolJson,
+    Body, Choice, ContentJson, Format, Item, Labels, Name, PartJson, Place, TextJson, Thinking,
+    ToolJson,
 };
 use super::{
     content::unsealed,
     output::{self, Annotation},
 };
 use crate::{
-    EncodeOptions, EncodedRequest, alternating::no_message, bound, json, openai::chat::effort,
+    EncodeOptions, EncodedRequest, alternating::no_message, bound, json,
+    object_schema::with_properties, openai::chat::effort, strict_schema::strict_if_accepted,
 };
 
 /// The fewest tokens that may be asked for.
-const FEWEST: u64 = 16;
+const MIN_TOKENS: u64 = 16;
 /// How long a call's id may be, in bytes.
-const LONGEST_ID: usize = 64;
+const MAX_ID_LENGTH: usize = 64;
 /// What brings a thought along, so that it can be sent again.
 pub(super) const SEALED: &str = "reasoning.encrypted_content";
 
@@ -121,36 +123,36 @@ impl<'a> Page<'a> {
             self.cache(part.cache.as_ref());
         }
         match role {
-            Role::System => self.said("system", parts),
-            Role::Developer => self.said("developer", parts),
-            Role::User => self.said("user", parts),
+            Role::System => self.parts("system", parts),
+            Role::Developer => self.parts("developer", parts),
+            Role::User => self.parts("user", parts),
             Role::Assistant => {
-                parts.iter().for_each(|it| self.answered(it));
+                parts.iter().for_each(|it| self.assistant_part(it));
                 Ok(())
             }
         }
     }
 
     /// Adds to the message that stands last if this turn began it, or begins one.
-    fn say(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
+    fn add_message(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
-            Some(Item::Message { role: last, content: Said::Parts(content) })
+            Some(Item::Message { role: last, content: ContentJson::Parts(content) })
                 if !begins && *last == role =>
             {
                 content.push(part);
             }
-            _ => self.items.push(Item::Message { role, content: Said::Parts(vec![part]) }),
+            _ => self.items.push(Item::Message { role, content: ContentJson::Parts(vec![part]) }),
         }
     }
 
-    fn said(&mut self, role: &'static str, parts: &'a [Part]) -> Result<()> {
+    fn parts(&mut self, role: &'static str, parts: &'a [Part]) -> Result<()> {
         let mut begins = true;
         for part in parts {
             if let Content::ToolResult(result) = &part.content {
                 self.result(result)?;
             } else {
                 let part = self.input(&part.content)?;
-                self.say(role, begins, part);
+                self.add_message(role, begins, part);
                 begins = false;
             }
         }
@@ -204,10 +206,10 @@ impl<'a> Page<'a> {
             self.drop(Field::ToolError);
         }
         let output = match parts.as_slice() {
-            [] => Said::Text(""),
+            [] => ContentJson::Text(""),
             [Part { content: Content::Text(text, _), cache, .. }] => {
                 self.cache(cache.as_ref());
-                Said::Text(text)
+                ContentJson::Text(text)
             }
             parts => {
                 let mut list = Vec::with_capacity(parts.len());
@@ -219,7 +221,7 @@ impl<'a> Page<'a> {
                         list.push(self.input(&part.content)?);
                     }
                 }
-                Said::Parts(list)
+                ContentJson::Parts(list)
             }
         };
         self.items.push(Item::FunctionCallOutput { call_id: fit(id), output });
@@ -227,24 +229,24 @@ impl<'a> Page<'a> {
     }
 
     /// What the model said before. Its proofs go back to it; those of others stay here.
-    fn answered(&mut self, part: &'a Part) {
+    fn assistant_part(&mut self, part: &'a Part) {
         let own = part.signature.as_ref().and_then(unsealed);
         match &part.content {
             Content::Text(text, citations) => {
                 let annotations = self.annotations(citations);
-                self.say("assistant", false, PartJson::OutputText { text, annotations });
+                self.add_message("assistant", false, PartJson::OutputText { text, annotations });
             }
             Content::Refusal(refusal) => {
-                self.say("assistant", false, PartJson::Refusal { refusal });
+                self.add_message("assistant", false, PartJson::Refusal { refusal });
             }
             Content::Reasoning(text) => match own {
-                Some(own) => self.thought(own, text),
+                Some(own) => self.reasoning_item(own, text),
                 None if part.signature.is_none() => self.drop(Field::ReasoningText),
                 None => {}
             },
             Content::ToolCall(ToolCall { id, name, arguments }) => {
                 if let Some(own) = own {
-                    self.thought(own, "");
+                    self.reasoning_item(own, "");
                 }
                 let arguments = output::whole(arguments);
                 self.items.push(Item::FunctionCall { call_id: fit(id), name, arguments });
@@ -257,7 +259,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn thought(&mut self, (id, encrypted_content): (&'a str, &'a str), text: &'a str) {
+    fn reasoning_item(&mut self, (id, encrypted_content): (&'a str, &'a str), text: &'a str) {
         let summary = Some(text).filter(|it| !it.is_empty());
         let summary = summary.map(|text| PartJson::SummaryText { text }).into_iter().collect();
         self.items.push(Item::Reasoning { id, summary, encrypted_content });
@@ -278,8 +280,9 @@ impl<'a> Page<'a> {
             kind: "function",
             name,
             description: description.as_deref(),
-            parameters: json::verbatim(schema.as_ref().map_or(empty, |it| &it.0))?,
-            strict: strict.unwrap_or(false),
+            parameters: with_properties(schema.as_ref().map_or(empty, |it| &it.0))?,
+            strict: strict_if_accepted(*strict, schema.as_ref().map_or(empty, |it| &it.0))
+                .unwrap_or(false),
         })
     }
 
@@ -291,7 +294,7 @@ impl<'a> Page<'a> {
                 name: schema.name.as_deref().unwrap_or("answer"),
                 description: schema.description.as_deref(),
                 schema: json::verbatim(&schema.schema.0)?,
-                strict: schema.strict,
+                strict: strict_if_accepted(schema.strict, &schema.schema.0),
             },
         })
     }
@@ -325,10 +328,10 @@ impl<'a> Page<'a> {
 
     /// Less than the fewest is refused; a little more is nearer to what is wanted than nothing.
     fn max_tokens(&mut self, wanted: u64) -> u64 {
-        if wanted < FEWEST {
+        if wanted < MIN_TOKENS {
             self.drop(Field::MaxTokens);
         }
-        wanted.max(FEWEST)
+        wanted.max(MIN_TOKENS)
     }
 }
 
@@ -336,12 +339,12 @@ impl<'a> Page<'a> {
 /// nobody else has.
 fn plain(item: Item<'_>) -> Item<'_> {
     match item {
-        Item::Message { role: "assistant", content: Said::Parts(parts) } => {
+        Item::Message { role: "assistant", content: ContentJson::Parts(parts) } => {
             let content = match parts.as_slice() {
                 [PartJson::OutputText { text, annotations }] if annotations.is_empty() => {
-                    Said::Text(text)
+                    ContentJson::Text(text)
                 }
-                _ => Said::Parts(parts),
+                _ => ContentJson::Parts(parts),
             };
             Item::Message { role: "assistant", content }
         }
@@ -361,7 +364,7 @@ fn image(media: &Media) -> Result<Place<'_>> {
         MediaSource::Url(url) => Place::ImageUrl(Cow::Borrowed(url)),
         MediaSource::Id(id) => Place::FileId(id),
         MediaSource::Base64(data) => {
-            let kind = media.media_type.as_deref().unwrap_or_else(|| picture_type(data));
+            let kind = media.media_type.as_deref().unwrap_or_else(|| image_type(data));
             Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))
         }
         MediaSource::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
@@ -369,7 +372,7 @@ fn image(media: &Media) -> Result<Place<'_>> {
 }
 
 /// What a picture is by its first bytes, where nobody said.
-fn picture_type(base64: &str) -> &'static str {
+fn image_type(base64: &str) -> &'static str {
     let known = [("/9j/", "image/jpeg"), ("R0lG", "image/gif"), ("UklG", "image/webp")];
     known.iter().find(|it| base64.starts_with(it.0)).map_or("image/png", |it| it.1)
 }
@@ -391,7 +394,7 @@ fn choice(choice: &ToolChoice) -> Choice<'_> {
 
 /// A call's id as this format takes it: the same for the call and for its result.
 fn fit(id: &str) -> Cow<'_, str> {
-    if id.len() <= LONGEST_ID {
+    if id.len() <= MAX_ID_LENGTH {
         return Cow::Borrowed(id);
     }
     // FNV-1a: ids only have to stay apart within one conversation.
@@ -424,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn something_has_to_be_asked() {
+    fn a_request_has_a_message() {
         for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
             let conversation = Conversation { messages: turns, ..Conversation::default() };
             let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
@@ -433,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_named() {
+    fn unsupported_fields_are_named() {
         let sampling = Sampling {
             temperature: Some(0.0),
             top_k: Some(1),
@@ -456,15 +459,15 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_thoughts_go_back() {
-        let thought = |maker: &str, data: &str| Part {
+    fn only_its_own_reasoning_goes_back() {
+        let reasoning = |maker: &str, data: &str| Part {
             content: Content::Reasoning("Hm.".to_owned()),
             cache: None,
             signature: Some(Signature::new(maker, data)),
         };
         let (body, dropped) = encoded(&answered(vec![
-            thought("anthropic", "c2ln"),
-            thought("openai_responses", "rs_1:gAAA"),
+            reasoning("anthropic", "c2ln"),
+            reasoning("openai_responses", "rs_1:gAAA"),
         ]));
         assert_eq!(body.matches("reasoning").count(), 1);
         assert!(body.contains(r#""id":"rs_1""#) && body.contains(r#""encrypted_content":"gAAA""#));
@@ -479,11 +482,11 @@ mod tests {
         assert_eq!(fit("call_1"), "call_1");
         assert_eq!(fit(&long("a")), fit(&long("a")));
         assert_ne!(fit(&long("a")), fit(&long("b")));
-        assert!(fit(&long("a")).len() <= LONGEST_ID);
+        assert!(fit(&long("a")).len() <= MAX_ID_LENGTH);
     }
 
     #[test]
-    fn sound_is_for_somebody_else() {
+    fn audio_is_unsupported() {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
         let turns = vec![Message::new(Role::User, parts)];
         let conversation = Conversation { messages: turns, ..Conversation::default() };

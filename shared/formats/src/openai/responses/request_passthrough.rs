@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{content, request_encode, wire};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json, object_schema};
 
 #[derive(Serialize)]
-struct Thought<'a> {
+struct ReasoningJson<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     id: &'a str,
@@ -44,6 +44,11 @@ pub(super) fn passthrough(
     let mut dropped = vec![];
     if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
         edits.set("input", input);
+    }
+    if let Some(tools) = edits.value("tools")
+        && let Some(tools) = object_schema::tools_with_properties(tools, None)?
+    {
+        edits.set("tools", tools);
     }
     for field in target.drop_fields {
         let is_gone = match field {
@@ -110,7 +115,7 @@ fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<
                 changed = true;
                 let lost = match &item.encrypted_content {
                     Some(_) => unsigned,
-                    None => !content::thought(&item).is_empty(),
+                    None => !content::reasoning_text(&item).is_empty(),
                 };
                 if lost && !dropped.contains(&Field::ReasoningText) {
                     dropped.push(Field::ReasoningText);
@@ -143,7 +148,7 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
     match item.kind.as_deref() {
         Some("item_reference") => Ok(Fate::Refuse),
         Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
-        Some("reasoning") => thought(item),
+        Some("reasoning") => reasoning_fate(item),
         _ => {
             let tagged = item.call_id.as_deref().filter(|it| it.contains(TAG_PREFIX));
             let named = unsigned && item.id.is_some();
@@ -166,19 +171,19 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
 
 /// A thought stays if its maker is this format's own and its proof travels with it, or if it is told
 /// in full, as open models do.
-fn thought(item: &wire::Item<'_>) -> Result<Fate> {
-    let Some(proof) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
+fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
+    let Some(encrypted) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
         return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });
     };
-    let Some(signature) = Signature::from_tag(proof) else { return Ok(Fate::Keep) };
+    let Some(signature) = Signature::from_tag(encrypted) else { return Ok(Fate::Keep) };
     let Some((id, encrypted_content)) = content::unsealed(&signature) else {
         return Ok(Fate::Leave);
     };
-    let text = content::thought(item);
+    let text = content::reasoning_text(item);
     let summary = Some(Summary { kind: "summary_text", text: &text }).filter(|_| !text.is_empty());
     let summary = summary.into_iter().collect();
-    let thought = Thought { kind: "reasoning", id, summary, encrypted_content };
-    Ok(Fate::Change(json::quoted(&thought)))
+    let reasoning = ReasoningJson { kind: "reasoning", id, summary, encrypted_content };
+    Ok(Fate::Change(json::quoted(&reasoning)))
 }
 
 #[cfg(test)]
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_travel_where_there_are_any() {
+    fn reasoning_travels_where_there_is_any() {
         let sealed = |model, body| forwarded(model, body).contains(request_encode::SEALED);
         assert!(sealed("gpt-5.1", r#"{"input":"x"}"#));
         assert!(sealed("my-deployment", r#"{"input":"x","reasoning":{"effort":"low"}}"#));
@@ -219,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn open_thoughts_stay_and_lost_ones_go() {
+    fn open_reasoning_stays_and_lost_reasoning_goes() {
         let open = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[],"content":[{"type":"reasoning_text","text":"x"}]}]}"#;
         assert!(forwarded("m", open).contains("reasoning_text"));
         let lost = r#"{"store":false,"input":[{"type":"reasoning","id":"rs_1","summary":[]}]}"#;

@@ -14,7 +14,7 @@ use super::{content, output::whole, wire};
 use crate::{DecodeMode, error_body, json};
 
 /// Reads a provider's whole answer.
-pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
+pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
         Error::new(ErrorKind::Upstream, "it answered what is not a response")
             .caused_by(json::unquoted(&error))
@@ -26,7 +26,7 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
         return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
     }
     let usage = wire.usage.and_then(wire::usage);
-    let body = match purpose {
+    let body = match mode {
         DecodeMode::Passthrough => ResponseBody::Raw(body),
         DecodeMode::Translate => ResponseBody::Chat(answer(wire)?),
     };
@@ -52,7 +52,7 @@ fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
     let mut parts: Vec<Part> = vec![];
     for json in items {
         let calls = parts.iter().filter(|it| matches!(it.content, Content::ToolCall(_))).count();
-        parts.extend(said(json, calls)?);
+        parts.extend(item_parts(json, calls)?);
     }
     let is = |wanted: fn(&Content) -> bool| parts.iter().any(|it| wanted(&it.content));
     let finish = finish(
@@ -107,7 +107,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
 }
 
 /// What a provider's item says. Calls are counted, for those who give them no id.
-fn said(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
+fn item_parts(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     let Some(item) = item(json)? else { return Ok(vec![]) };
     Ok(match item.kind.as_deref() {
         Some("reasoning") => content::reasoning(&item).into_iter().collect(),
@@ -120,7 +120,7 @@ fn said(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
 pub(super) fn spoken(item: &wire::Item<'_>) -> Vec<Part> {
     match item.kind.as_deref() {
         Some("message") => message(item),
-        _ => picture(item).into_iter().collect(),
+        _ => image(item).into_iter().collect(),
     }
 }
 
@@ -129,7 +129,7 @@ fn message(item: &wire::Item<'_>) -> Vec<Part> {
     let Ok(list) = serde_json::from_str::<Vec<wire::Part<'_>>>(content.get()) else {
         return wire::string(Some(content)).map(Part::text).into_iter().collect();
     };
-    let said = list.into_iter().filter_map(|part| match part.kind.as_ref() {
+    let parts = list.into_iter().filter_map(|part| match part.kind.as_ref() {
         "output_text" | "text" => {
             let citations = part.annotations.unwrap_or_default();
             let citations = citations.iter().filter_map(|it| content::citation(it)).collect();
@@ -138,7 +138,7 @@ fn message(item: &wire::Item<'_>) -> Vec<Part> {
         "refusal" => Some(Content::Refusal(part.refusal.unwrap_or_default().into_owned())),
         _ => None,
     });
-    said.map(Part::new).collect()
+    parts.map(Part::new).collect()
 }
 
 /// What a tool is called with; its id made of the number of calls before it, where it has none.
@@ -158,7 +158,7 @@ pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
     wire::string(Some(json)).unwrap_or(Cow::Borrowed(json.get()))
 }
 
-pub(super) fn picture(item: &wire::Item<'_>) -> Option<Part> {
+pub(super) fn image(item: &wire::Item<'_>) -> Option<Part> {
     let data = wire::string(item.result)?;
     let source = MediaSource::Base64(data.into_owned());
     let media_type = Some("image/png".to_owned());

@@ -18,7 +18,7 @@ use crate::{
 /// One event, as far as it is looked at.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Said<'a> {
+struct EventJson<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     output_index: Option<u64>,
@@ -46,21 +46,21 @@ struct Said<'a> {
 #[derive(Debug)]
 pub(super) struct EventDecoder {
     framer: Framer,
-    purpose: DecodeMode,
+    mode: DecodeMode,
     ended: bool,
     /// Whether anything was said that a client can use.
     answered: bool,
-    heard: Heard,
+    state: StreamState,
 }
 
 impl EventDecoder {
-    pub(super) fn new(purpose: DecodeMode) -> Self {
+    pub(super) fn new(mode: DecodeMode) -> Self {
         Self {
             framer: Framer::default(),
-            purpose,
+            mode,
             ended: false,
             answered: false,
-            heard: Heard::default(),
+            state: StreamState::default(),
         }
     }
 
@@ -71,49 +71,54 @@ impl EventDecoder {
             self.pass(EventKind::Comment, frame, events);
             return Ok(());
         };
-        let said = said(name, &data)?;
-        match said.kind.as_ref() {
+        let event = decode_event(name, &data)?;
+        match event.kind.as_ref() {
             "error" => return Err(error_body::from_event(&data)),
             "response.completed" | "response.incomplete" | "response.failed" => {
-                return self.end(&said, frame, events);
+                return self.end(&event, frame, events);
             }
             _ => {}
         }
-        let kind = kind(&said);
+        let kind = kind(&event);
         self.answered |= kind.is_meaningful();
-        match self.purpose {
+        match self.mode {
             DecodeMode::Passthrough => self.pass(kind, frame, events),
-            DecodeMode::Translate => self.heard.event(&said, events)?,
+            DecodeMode::Translate => self.state.event(&event, events)?,
         }
         Ok(())
     }
 
     /// Keeps a frame for a client of the same format.
     fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
-        if self.purpose == DecodeMode::Passthrough {
+        if self.mode == DecodeMode::Passthrough {
             events.push(StreamEvent::frame(kind, None, frame.clone()));
         }
     }
 
     /// Reads the last event, which tells everything again.
-    fn end(&mut self, said: &Said<'_>, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+    fn end(
+        &mut self,
+        event: &EventJson<'_>,
+        frame: &Bytes,
+        events: &mut Vec<StreamEvent>,
+    ) -> Result<()> {
         let response: wire::Response<'_> =
-            said.response.ok_or_else(error_body::malformed).and_then(error_body::part)?;
+            event.response.ok_or_else(error_body::malformed).and_then(error_body::part)?;
         response_decode::check(&response)?;
-        if said.kind == "response.failed" {
+        if event.kind == "response.failed" {
             return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
         }
         let empty = response.output.as_ref().is_none_or(Vec::is_empty);
-        if said.kind == "response.completed" && !self.answered && empty {
+        if event.kind == "response.completed" && !self.answered && empty {
             return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
         }
         let usage = response.usage.and_then(wire::usage);
-        match self.purpose {
+        match self.mode {
             DecodeMode::Passthrough => {
                 events.push(StreamEvent::frame(EventKind::Finish, usage, frame.clone()));
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
-            DecodeMode::Translate => self.heard.end(&response, usage, events)?,
+            DecodeMode::Translate => self.state.end(&response, usage, events)?,
         }
         self.ended = true;
         Ok(())
@@ -148,29 +153,31 @@ impl StreamDecoder for EventDecoder {
 }
 
 /// Reads an event. Some name it only beside its data.
-fn said<'a>(name: &'a [u8], data: &'a [u8]) -> Result<Said<'a>> {
-    let mut said: Said<'_> = error_body::event(data).or_else(|error| other(data).ok_or(error))?;
-    if said.kind.is_empty() {
-        said.kind = String::from_utf8_lossy(name);
+fn decode_event<'a>(name: &'a [u8], data: &'a [u8]) -> Result<EventJson<'a>> {
+    let mut event: EventJson<'_> =
+        error_body::event(data).or_else(|error| unknown_event(data).ok_or(error))?;
+    if event.kind.is_empty() {
+        event.kind = String::from_utf8_lossy(name);
     }
-    if said.kind.is_empty()
-        && let Some(error) = said.error
+    if event.kind.is_empty()
+        && let Some(error) = event.error
     {
         return Err(error_body::inside_success(error));
     }
-    Ok(said)
+    Ok(event)
 }
 
 /// An event that is JSON, but of a shape that only the future knows.
-fn other(data: &[u8]) -> Option<Said<'_>> {
+fn unknown_event(data: &[u8]) -> Option<EventJson<'_>> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
     }
     let kind = serde_json::from_slice::<Named<'_>>(data).ok()?.kind;
-    let told = kind.strip_prefix("response.")?;
-    (!KNOWN.iter().any(|it| told.starts_with(it))).then(|| Said { kind, ..Said::default() })
+    let event_name = kind.strip_prefix("response.")?;
+    (!KNOWN.iter().any(|it| event_name.starts_with(it)))
+        .then(|| EventJson { kind, ..EventJson::default() })
 }
 
 /// How the names of those events begin that are read, behind `response.`.
@@ -191,8 +198,8 @@ const KNOWN: &[&str] = &[
 ];
 
 /// What an event means for the course of the answer.
-fn kind(said: &Said<'_>) -> EventKind {
-    match said.kind.as_ref() {
+fn kind(event: &EventJson<'_>) -> EventKind {
+    match event.kind.as_ref() {
         "response.created"
         | "response.queued"
         | "response.in_progress"
@@ -200,13 +207,13 @@ fn kind(said: &Said<'_>) -> EventKind {
         | "response.reasoning_summary_part.added" => EventKind::Prelude,
         "response.output_item.added" => {
             let item =
-                said.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
+                event.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
             match item.and_then(|it| it.kind).as_deref() {
                 None | Some("message" | "reasoning") => EventKind::Prelude,
                 Some(_) => EventKind::Content,
             }
         }
-        kind if kind.ends_with(".delta") => match said.delta.map(RawValue::get) {
+        kind if kind.ends_with(".delta") => match event.delta.map(RawValue::get) {
             None | Some("null" | "\"\"") => EventKind::Prelude,
             Some(_) => EventKind::Content,
         },
@@ -217,8 +224,8 @@ fn kind(said: &Said<'_>) -> EventKind {
 
 /// What was heard of an answer so far: deltas and what is said again when a part is done.
 #[derive(Debug, Default)]
-struct Heard {
-    items: BTreeMap<u64, Heeded>,
+struct StreamState {
+    items: BTreeMap<u64, ItemState>,
     calls: usize,
     texts: bool,
     refusals: bool,
@@ -229,7 +236,7 @@ type Place = (u64, u64);
 
 /// What was heard of one item.
 #[derive(Debug, Default)]
-struct Heeded {
+struct ItemState {
     /// How many bytes of each part.
     parts: BTreeMap<u64, usize>,
     /// Which call it is.
@@ -240,51 +247,51 @@ struct Heeded {
     done: bool,
 }
 
-impl Heard {
-    fn event(&mut self, said: &Said<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let [at, part, summary] = [said.output_index, said.content_index, said.summary_index]
+impl StreamState {
+    fn event(&mut self, event: &EventJson<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let [at, part, summary] = [event.output_index, event.content_index, event.summary_index]
             .map(Option::unwrap_or_default);
         let text = |json| wire::string(json).unwrap_or_default();
-        match said.kind.as_ref() {
+        match event.kind.as_ref() {
             "response.created" => {
-                let response = said.response.and_then(|it| serde_json::from_str(it.get()).ok());
+                let response = event.response.and_then(|it| serde_json::from_str(it.get()).ok());
                 let response: wire::Response<'_> = response.unwrap_or_default();
                 let start = Delta::Start { id: response.id, model: response.model };
                 events.push(StreamEvent::delta(0, start));
             }
-            "response.output_item.added" => self.opened(at, said.item, events),
+            "response.output_item.added" => self.opened(at, event.item, events),
             "response.output_item.done" => {
-                self.done(at, said.item.ok_or_else(error_body::malformed)?, events)?;
+                self.done(at, event.item.ok_or_else(error_body::malformed)?, events)?;
             }
             "response.output_text.delta" => {
-                self.more((at, part), Say::Text, &text(said.delta), events);
+                self.more((at, part), TextKind::Text, &text(event.delta), events);
             }
             "response.output_text.done" => {
-                self.rest((at, part), Say::Text, &text(said.text), events);
+                self.rest((at, part), TextKind::Text, &text(event.text), events);
             }
-            "response.output_text.annotation.added" => self.cited(at, said.annotation, events),
+            "response.output_text.annotation.added" => self.cited(at, event.annotation, events),
             "response.refusal.delta" => {
-                self.more((at, part), Say::Refusal, &text(said.delta), events);
+                self.more((at, part), TextKind::Refusal, &text(event.delta), events);
             }
             "response.refusal.done" => {
-                self.rest((at, part), Say::Refusal, &text(said.refusal), events);
+                self.rest((at, part), TextKind::Refusal, &text(event.refusal), events);
             }
             "response.reasoning_summary_text.delta" => {
                 self.summary(at, summary, events);
-                self.more((at, summary), Say::Thought, &text(said.delta), events);
+                self.more((at, summary), TextKind::Reasoning, &text(event.delta), events);
             }
             "response.reasoning_summary_text.done" => {
                 self.summary(at, summary, events);
-                self.rest((at, summary), Say::Thought, &text(said.text), events);
+                self.rest((at, summary), TextKind::Reasoning, &text(event.text), events);
             }
-            "response.reasoning_text.delta" if self.shows_thought(at) => {
-                self.more((at, part), Say::Thought, &text(said.delta), events);
+            "response.reasoning_text.delta" if self.shows_reasoning(at) => {
+                self.more((at, part), TextKind::Reasoning, &text(event.delta), events);
             }
             "response.function_call_arguments.delta" => {
-                self.more((at, 0), Say::Arguments, &text(said.delta), events);
+                self.more((at, 0), TextKind::Arguments, &text(event.delta), events);
             }
             "response.function_call_arguments.done" => {
-                self.rest((at, 0), Say::Arguments, &text(said.arguments), events);
+                self.rest((at, 0), TextKind::Arguments, &text(event.arguments), events);
             }
             _ => {}
         }
@@ -292,7 +299,7 @@ impl Heard {
     }
 
     /// Where a summary is told, the thought itself would be the same again.
-    fn shows_thought(&self, at: u64) -> bool {
+    fn shows_reasoning(&self, at: u64) -> bool {
         self.items.get(&at).is_none_or(|it| it.summary.is_none())
     }
 
@@ -304,46 +311,58 @@ impl Heard {
     }
 
     fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
-        let heeded = self.items.entry(at).or_default();
-        if heeded.call.is_some() {
+        let item_state = self.items.entry(at).or_default();
+        if item_state.call.is_some() {
             return;
         }
         let call = self.calls;
-        heeded.call = Some(call);
+        item_state.call = Some(call);
         self.calls += 1;
         let wish = response_decode::call(item, call);
-        let piece = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
-        events.push(StreamEvent::delta(0, piece));
+        let delta = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
+        events.push(StreamEvent::delta(0, delta));
     }
 
     /// Passes on what is new.
-    fn more(&mut self, (at, part): Place, say: Say, text: &str, events: &mut Vec<StreamEvent>) {
+    fn more(
+        &mut self,
+        (at, part): Place,
+        say: TextKind,
+        text: &str,
+        events: &mut Vec<StreamEvent>,
+    ) {
         if text.is_empty() {
             return;
         }
-        let heeded = self.items.entry(at).or_default();
-        let piece = match (say, heeded.call) {
-            (Say::Text, _) => {
+        let item_state = self.items.entry(at).or_default();
+        let delta = match (say, item_state.call) {
+            (TextKind::Text, _) => {
                 self.texts = true;
                 Delta::Text(text.to_owned())
             }
-            (Say::Refusal, _) => {
+            (TextKind::Refusal, _) => {
                 self.refusals = true;
                 Delta::Refusal(text.to_owned())
             }
-            (Say::Thought, _) => Delta::Reasoning(text.to_owned()),
-            (Say::Arguments, Some(call)) => Delta::Arguments { call, json: text.to_owned() },
+            (TextKind::Reasoning, _) => Delta::Reasoning(text.to_owned()),
+            (TextKind::Arguments, Some(call)) => Delta::Arguments { call, json: text.to_owned() },
             // Arguments of a tool that runs at the provider.
-            (Say::Arguments, None) => return,
+            (TextKind::Arguments, None) => return,
         };
-        *heeded.parts.entry(part).or_default() += text.len();
-        events.push(StreamEvent::delta(0, piece));
+        *item_state.parts.entry(part).or_default() += text.len();
+        events.push(StreamEvent::delta(0, delta));
     }
 
     /// Passes on what deltas did not bring of a part that is told whole.
-    fn rest(&mut self, (at, part): Place, say: Say, whole: &str, events: &mut Vec<StreamEvent>) {
-        let heard = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
-        if let Some(rest) = whole.get(heard..) {
+    fn rest(
+        &mut self,
+        (at, part): Place,
+        say: TextKind,
+        whole: &str,
+        events: &mut Vec<StreamEvent>,
+    ) {
+        let state = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
+        if let Some(rest) = whole.get(state..) {
             self.more((at, part), say, rest, events);
         }
     }
@@ -370,34 +389,34 @@ impl Heard {
         }
         let Some(item) = response_decode::item(json)? else { return Ok(()) };
         match item.kind.as_deref() {
-            Some("reasoning") => self.thought(at, &item, events),
+            Some("reasoning") => self.reasoning_item(at, &item, events),
             Some("function_call") => {
                 self.call(at, &item, events);
-                self.rest((at, 0), Say::Arguments, &response_decode::arguments(&item), events);
+                self.rest((at, 0), TextKind::Arguments, &response_decode::arguments(&item), events);
             }
-            _ => self.said(at, &item, events),
+            _ => self.message_item(at, &item, events),
         }
         Ok(())
     }
 
-    fn thought(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+    fn reasoning_item(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
-            self.more((at, 0), Say::Thought, &content::thought(item), events);
+            self.more((at, 0), TextKind::Reasoning, &content::reasoning_text(item), events);
         }
-        let proof = content::reasoning(item).and_then(|it| it.signature);
-        events.extend(proof.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
+        let signature = content::reasoning(item).and_then(|it| it.signature);
+        events.extend(signature.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
     }
 
-    fn said(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+    fn message_item(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
         for (index, part) in (0..).zip(response_decode::spoken(item)) {
             match part.content {
                 Content::Text(text, citations) => {
-                    self.rest((at, index), Say::Text, &text, events);
+                    self.rest((at, index), TextKind::Text, &text, events);
                     let citations = citations.into_iter().filter(|_| !cited);
                     events.extend(citations.map(|it| StreamEvent::delta(0, Delta::Citation(it))));
                 }
-                Content::Refusal(text) => self.rest((at, index), Say::Refusal, &text, events),
+                Content::Refusal(text) => self.rest((at, index), TextKind::Refusal, &text, events),
                 Content::Image(media) => events.push(StreamEvent::delta(0, Delta::Image(media))),
                 _ => {}
             }
@@ -428,10 +447,10 @@ impl Heard {
 
 /// What a part is.
 #[derive(Clone, Copy, Debug)]
-enum Say {
+enum TextKind {
     Text,
     Refusal,
-    Thought,
+    Reasoning,
     Arguments,
 }
 
@@ -439,43 +458,46 @@ enum Say {
 mod tests {
     use super::*;
 
-    fn pieces(frames: &[&str]) -> Result<Vec<Delta>> {
+    fn deltas(frames: &[&str]) -> Result<Vec<Delta>> {
         let (mut reader, mut events) = (EventDecoder::new(DecodeMode::Translate), vec![]);
         for data in frames {
             reader.read(format!("data: {data}\n\n").into(), &mut events)?;
         }
-        let pieces = events.into_iter().map(|it| match it.body {
-            canonical::EventBody::Delta(_, piece) => *piece,
+        let deltas = events.into_iter().map(|it| match it.body {
+            canonical::EventBody::Delta(_, delta) => *delta,
             canonical::EventBody::Frame(frame) => panic!("{frame:?}"),
         });
-        Ok(pieces.collect())
+        Ok(deltas.collect())
     }
 
     #[test]
-    fn what_deltas_left_out_is_told_once() {
-        let told = pieces(&[
+    fn what_deltas_left_out_is_passed_on_once() {
+        let event_name = deltas(&[
             r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"gr"}"#,
             r#"{"type":"response.output_text.done","output_index":0,"content_index":0,"text":"grün"}"#,
             r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"grün"}]}}"#,
         ]);
-        assert_eq!(told.unwrap(), [Delta::Text("gr".to_owned()), Delta::Text("ün".to_owned())]);
+        assert_eq!(
+            event_name.unwrap(),
+            [Delta::Text("gr".to_owned()), Delta::Text("ün".to_owned())]
+        );
     }
 
     #[test]
     fn the_future_breaks_nothing_but_what_is_known_must_be_whole() {
         let strange = r#"{"type":"response.of_the_future","output_index":"first"}"#;
-        assert_eq!(pieces(&[strange]).unwrap(), []);
+        assert_eq!(deltas(&[strange]).unwrap(), []);
         let broken = r#"{"type":"response.output_text.delta","output_index":"first"}"#;
-        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(deltas(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
         let broken = r#"{"type":"response.output_item.done","item":{"type":"message","role":1}}"#;
-        assert_eq!(pieces(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
+        assert_eq!(deltas(&[broken]).unwrap_err().kind, ErrorKind::Upstream);
     }
 
     #[test]
     fn calls_without_ids_get_some() {
         let call = r#"{"type":"response.output_item.done","output_index":AT,"item":{"type":"function_call","name":"f","arguments":"{}"}}"#;
-        let told = pieces(&[&call.replace("AT", "0"), &call.replace("AT", "1")]).unwrap();
-        let ids = told.iter().filter_map(|it| match it {
+        let event_name = deltas(&[&call.replace("AT", "0"), &call.replace("AT", "1")]).unwrap();
+        let ids = event_name.iter().filter_map(|it| match it {
             Delta::ToolCall { id, .. } => Some(id.as_str()),
             _ => None,
         });

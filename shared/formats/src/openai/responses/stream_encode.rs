@@ -45,7 +45,7 @@ pub(super) struct EventEncoder {
 enum Open {
     Nothing,
     Message { id: String, parts: Vec<Part> },
-    Thought { id: String, text: String },
+    Reasoning { id: String, text: String },
     Call(Call),
 }
 
@@ -72,8 +72,8 @@ impl EventEncoder {
         }
     }
 
-    fn piece(&mut self, piece: Delta, out: &mut BytesMut) {
-        if let Delta::Start { id, model } = piece {
+    fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
+        if let Delta::Start { id, model } = delta {
             if let Some(id) = id.filter(|_| !self.stream.started) {
                 self.stream.names = Names::new(&id);
             }
@@ -86,23 +86,25 @@ impl EventEncoder {
             return;
         }
         self.stream.start(out);
-        match piece {
-            Delta::Text(text) if !text.is_empty() => self.say(&text, Said::Text, out),
-            Delta::Refusal(text) if !text.is_empty() => self.say(&text, Said::Refusal, out),
-            Delta::Reasoning(text) if !text.is_empty() => self.think(&text, out),
-            Delta::Signature(signature) => self.prove(&signature, out),
-            Delta::Citation(citation) => self.cite(&citation, out),
+        match delta {
+            Delta::Text(text) if !text.is_empty() => self.add_text(&text, TextKind::Text, out),
+            Delta::Refusal(text) if !text.is_empty() => {
+                self.add_text(&text, TextKind::Refusal, out);
+            }
+            Delta::Reasoning(text) if !text.is_empty() => self.add_reasoning(&text, out),
+            Delta::Signature(signature) => self.add_signature(&signature, out),
+            Delta::Citation(citation) => self.add_citation(&citation, out),
             Delta::ToolCall { call, id, name, signature } => {
                 let id = output::signed(&id, signature.as_ref());
                 self.call(Call { call, id, name, arguments: String::new() }, out);
             }
             Delta::Arguments { call, json } => self.arguments(call, &json, out),
-            Delta::Image(media) => self.picture(&media, out),
+            Delta::Image(media) => self.image(&media, out),
             Delta::Finish(finish) => {
                 let (status, _) = output::outcome(&finish, self.refused);
                 if matches!(self.open, Open::Nothing) && self.stream.items.is_empty() {
                     // Clients look into the first item.
-                    self.say("", Said::Text, out);
+                    self.add_text("", TextKind::Text, out);
                 }
                 self.close(status, out);
                 self.finish = Some(finish);
@@ -120,7 +122,7 @@ impl EventEncoder {
         }
     }
 
-    fn say(&mut self, text: &str, said: Said, out: &mut BytesMut) {
+    fn add_text(&mut self, text: &str, kind: TextKind, out: &mut BytesMut) {
         if !matches!(self.open, Open::Message { .. }) {
             self.close(Status::Completed, out);
             let id = self.stream.names.item("msg", self.stream.items.len());
@@ -128,10 +130,10 @@ impl EventEncoder {
             self.open = Open::Message { id, parts: vec![] };
         }
         let Open::Message { id, parts } = &mut self.open else { return };
-        let goes_on = parts.last().is_some_and(|it| said.fits(it));
+        let goes_on = parts.last().is_some_and(|it| kind.fits(it));
         if !goes_on {
             end_part(&mut self.stream, id, parts, out);
-            let part = said.empty();
+            let part = kind.empty();
             let within = Within {
                 content_index: Some(parts.len()),
                 part: Some(&part),
@@ -160,8 +162,8 @@ impl EventEncoder {
         }
     }
 
-    fn think(&mut self, more: &str, out: &mut BytesMut) {
-        if !matches!(self.open, Open::Thought { .. }) {
+    fn add_reasoning(&mut self, more: &str, out: &mut BytesMut) {
+        if !matches!(self.open, Open::Reasoning { .. }) {
             self.close(Status::Completed, out);
             let at = self.stream.items.len();
             let id = self.stream.names.item("rs", at);
@@ -170,9 +172,9 @@ impl EventEncoder {
             let within =
                 Within { summary_index: Some(0), part: Some(&part), ..within(&id, &self.stream) };
             self.stream.send("response.reasoning_summary_part.added", within, out);
-            self.open = Open::Thought { id, text: String::new() };
+            self.open = Open::Reasoning { id, text: String::new() };
         }
-        let Open::Thought { id, text } = &mut self.open else { return };
+        let Open::Reasoning { id, text } = &mut self.open else { return };
         text.push_str(more);
         let within =
             Within { summary_index: Some(0), delta: Some(more), ..within(id, &self.stream) };
@@ -180,9 +182,9 @@ impl EventEncoder {
     }
 
     /// Ends the thought that is open with what proves it; without one, the proof stands alone.
-    fn prove(&mut self, signature: &Signature, out: &mut BytesMut) {
-        if let Open::Thought { .. } = self.open {
-            self.end_thought(Some(signature), out);
+    fn add_signature(&mut self, signature: &Signature, out: &mut BytesMut) {
+        if let Open::Reasoning { .. } = self.open {
+            self.end_reasoning(Some(signature), out);
             return;
         }
         self.close(Status::Completed, out);
@@ -191,8 +193,8 @@ impl EventEncoder {
         self.stream.done(item, out);
     }
 
-    fn end_thought(&mut self, signature: Option<&Signature>, out: &mut BytesMut) {
-        let Open::Thought { id, text } = std::mem::replace(&mut self.open, Open::Nothing) else {
+    fn end_reasoning(&mut self, signature: Option<&Signature>, out: &mut BytesMut) {
+        let Open::Reasoning { id, text } = std::mem::replace(&mut self.open, Open::Nothing) else {
             return;
         };
         let at = |stream: &Stream| Within { summary_index: Some(0), ..within(&id, stream) };
@@ -206,7 +208,7 @@ impl EventEncoder {
         self.stream.done(item, out);
     }
 
-    fn cite(&mut self, citation: &Citation, out: &mut BytesMut) {
+    fn add_citation(&mut self, citation: &Citation, out: &mut BytesMut) {
         let Open::Message { id, parts } = &mut self.open else { return };
         let content_index = Some(parts.len().saturating_sub(1));
         if let Some(Part::OutputText { annotations, .. }) = parts.last_mut() {
@@ -298,15 +300,15 @@ impl EventEncoder {
         self.stream.done(item, out);
     }
 
-    fn picture(&mut self, media: &Media, out: &mut BytesMut) {
+    fn image(&mut self, media: &Media, out: &mut BytesMut) {
         self.close(Status::Completed, out);
         let id = self.stream.names.item("ig", self.stream.items.len());
-        match output::picture(id, media) {
+        match output::image(id, media) {
             Ok(item) => {
                 self.stream.added(&item, out);
                 self.stream.done(item, out);
             }
-            Err(url) => self.say(&url, Said::Text, out),
+            Err(url) => self.add_text(&url, TextKind::Text, out),
         }
     }
 
@@ -319,7 +321,7 @@ impl EventEncoder {
                 let item = message(id, std::mem::take(parts), status);
                 self.stream.done(item, out);
             }
-            Open::Thought { .. } => self.end_thought(None, out),
+            Open::Reasoning { .. } => self.end_reasoning(None, out),
             Open::Call(_) => {
                 let Open::Call(call) = std::mem::replace(&mut self.open, Open::Nothing) else {
                     return;
@@ -366,7 +368,7 @@ impl StreamEncoder for EventEncoder {
                 }
                 out.put(frame);
             }
-            EventBody::Delta(0, piece) => self.piece(*piece, out),
+            EventBody::Delta(0, delta) => self.delta(*delta, out),
             // Nobody who speaks this format can ask for more than one answer.
             EventBody::Delta(..) => {}
         }
@@ -454,12 +456,12 @@ fn failure(error: &Error) -> &'static str {
 
 /// What a message says.
 #[derive(Clone, Copy, Debug)]
-enum Said {
+enum TextKind {
     Text,
     Refusal,
 }
 
-impl Said {
+impl TextKind {
     fn empty(self) -> Part {
         match self {
             Self::Text => Part::text(String::new()),
@@ -510,21 +512,21 @@ mod tests {
     use super::*;
     use crate::RawObject;
 
-    fn written(pieces: Vec<Delta>) -> String {
+    fn encoded(deltas: Vec<Delta>) -> String {
         let raw = RawObject { body: Bytes::new(), members: vec![] };
-        let mut writer =
+        let mut encoder =
             EventEncoder::new(&GatewayRequest::new(&super::super::FORMAT, Task::Chat, raw));
         let mut out = BytesMut::new();
-        for piece in pieces {
-            writer.write(StreamEvent::delta(0, piece), &mut out);
+        for delta in deltas {
+            encoder.write(StreamEvent::delta(0, delta), &mut out);
         }
-        writer.end(&CallSummary::default(), &mut out);
+        encoder.end(&CallSummary::default(), &mut out);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
     /// The names of the events, without what they have in common.
-    fn names(written: &str) -> Vec<&str> {
-        let names = written.lines().filter_map(|it| it.strip_prefix("event: response."));
+    fn names(encoded: &str) -> Vec<&str> {
+        let names = encoded.lines().filter_map(|it| it.strip_prefix("event: response."));
         names.collect()
     }
 
@@ -539,7 +541,7 @@ mod tests {
 
     #[test]
     fn calls_that_are_mixed_are_written_one_after_the_other() {
-        let out = written(vec![
+        let out = encoded(vec![
             call(0),
             call(1),
             arguments(1, "{\"b\""),
@@ -547,7 +549,7 @@ mod tests {
             arguments(1, ":2}"),
             Delta::Finish(FinishReason::ToolCalls),
         ]);
-        let wanted = [
+        let expected = [
             "created",
             "in_progress",
             "output_item.added",
@@ -560,23 +562,23 @@ mod tests {
             "output_item.done",
             "completed",
         ];
-        assert_eq!(names(&out), wanted);
+        assert_eq!(names(&out), expected);
         assert!(out.contains(r#""arguments":"{\"b\":2}""#), "{out}");
     }
 
     #[test]
     fn a_call_that_is_whole_makes_room_for_the_next() {
         let first = vec![call(0), arguments(0, "{\"a\":1}"), call(1), arguments(1, "{")];
-        let out = written(first);
+        let out = encoded(first);
         assert_eq!(names(&out).iter().filter(|it| **it == "output_item.done").count(), 1);
         assert!(names(&out).ends_with(&["output_item.added", "function_call_arguments.delta"]));
     }
 
     #[test]
-    fn a_thought_is_closed_by_what_proves_it() {
+    fn reasoning_is_closed_by_its_signature() {
         let signature = Signature::new("anthropic", "c2ln");
         let tag = signature.tagged();
-        let out = written(vec![
+        let out = encoded(vec![
             Delta::Reasoning("Hm.".to_owned()),
             Delta::Signature(signature),
             Delta::Text("42".to_owned()),
@@ -588,6 +590,6 @@ mod tests {
 
     #[test]
     fn without_a_finish_there_is_no_success() {
-        assert!(!written(vec![Delta::Text("x".to_owned())]).contains("response.completed"));
+        assert!(!encoded(vec![Delta::Text("x".to_owned())]).contains("response.completed"));
     }
 }

@@ -112,13 +112,13 @@ mod tests {
     #[test]
     fn an_id_is_nine_letters_and_always_the_same() {
         assert_eq!(id("D681PevKs".into()), "D681PevKs");
-        let told = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
+        let encoded = ["call_1", "call_2", "toolu_01VpEm654HvfMoRcrE3Hgdc6", "", "nine-long"]
             .map(|it| (it, id(it.into())));
-        for (from, to) in &told {
+        for (from, to) in &encoded {
             assert!(to.len() == 9 && to.bytes().all(|it| it.is_ascii_alphanumeric()), "{to}");
             assert_eq!(&id((*from).into()), to);
         }
-        let differing: std::collections::BTreeSet<_> = told.iter().map(|it| &it.1).collect();
-        assert_eq!(differing.len(), told.len());
+        let differing: std::collections::BTreeSet<_> = encoded.iter().map(|it| &it.1).collect();
+        assert_eq!(differing.len(), encoded.len());
     }
 }

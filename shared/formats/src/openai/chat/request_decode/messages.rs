@@ -1,4 +1,4 @@
-//! The messages of a request: who said what.
+//! The messages of a request.
 
 use std::borrow::Cow;
 
@@ -9,22 +9,26 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{super::reasoning, unsupported};
+use super::{
+    super::{reasoning, response_decode::text},
+    unsupported,
+};
 use crate::{
     bound::note,
     data_uri,
     json::{Object, parsed},
 };
 
-/// Reads every message. Names of what no other format has a word for are added to `other`.
+/// Decodes every message. Members that no other format has are named in `other`.
 pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
     let messages: Vec<Object<'_>> = parsed(value, "messages", "a list of messages")?;
-    let turn =
-        |(at, message): (usize, &Object<'_>)| turn(message, &format!("messages[{at}]"), other);
-    messages.iter().enumerate().map(turn).collect()
+    let decoded = |(at, message): (usize, &Object<'_>)| {
+        decode_message(message, &format!("messages[{at}]"), other)
+    };
+    messages.iter().enumerate().map(decoded).collect()
 }
 
-fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
+fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let role: Cow<'_, str> = match message.get("role") {
         Some(role) => parsed(role, &format!("{path}.role"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.role` is missing."))),
@@ -34,7 +38,7 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
         "developer" => Role::Developer,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_turn(message, path, other),
+        "tool" | "function" => return tool_message(message, path, other),
         role => {
             let path = format!("{path}.role");
             let message = format!(
@@ -43,47 +47,52 @@ fn turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Mes
             return Err(Error::invalid(&path, message));
         }
     };
-    let mut turn = Message::new(role, reasoning::decode(message, path)?);
+    let mut decoded = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
     for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" | "reasoning_content" | "reasoning" | "reasoning_details" => {}
-            "content" => turn.parts.extend(content(value, &path, other)?),
-            "name" => turn.name = Some(parsed(value, &path, "a string")?),
+            "content" => decoded.parts.extend(content(value, &path, other)?),
+            "name" => decoded.name = Some(parsed(value, &path, "a string")?),
             "refusal" => {
                 let text = parsed(value, &path, "a string")?;
-                turn.parts.push(Part::new(Content::Refusal(text)));
+                decoded.parts.push(Part::new(Content::Refusal(text)));
             }
             "tool_calls" => calls = tool_calls(value, &path)?,
-            "cache_control" => mark_last(&mut turn.parts, value, &path)?,
+            "function_call" => calls.push(function_call(value, &path)?),
+            "cache_control" => mark_last(&mut decoded.parts, value, &path)?,
             "annotations" if value.get() == "[]" => {}
             _ => note(other, format!("messages[].{name}")),
         }
     }
-    turn.parts.extend(reasoning::off_calls(&turn.parts, &mut calls));
-    turn.parts.extend(calls);
-    Ok(turn)
+    decoded.parts.extend(reasoning::off_calls(&decoded.parts, &mut calls));
+    decoded.parts.extend(calls);
+    Ok(decoded)
 }
 
 /// What came of a tool call: a part of the user's turn everywhere else.
-fn tool_turn(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
+fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let mut result = ToolResult::default();
     let mut cache = None;
+    let is_function = message.get("role").is_some_and(|it| it.get() == "\"function\"");
     for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" => {}
             "content" => result.parts = content(value, &path, other)?,
             "tool_call_id" => {
-                let id: Cow<'_, str> = parsed(value, &path, "a string")?;
-                Signature::split_id(&id).0.clone_into(&mut result.id);
+                // Some clients count their calls with numbers.
+                Signature::split_id(&text(Some(value))).0.clone_into(&mut result.id);
             }
             "name" => result.name = Some(parsed(value, &path, "a string")?),
             "is_error" => result.is_error = Some(parsed(value, &path, "true or false")?),
             "cache_control" => cache = Some(cache_mark(value, &path)?),
             _ => note(other, format!("messages[].{name}")),
         }
+    }
+    if let (true, Some(name)) = (is_function, &result.name) {
+        result.id = function_call_id(name);
     }
     if result.id.is_empty() {
         let path = format!("{path}.tool_call_id");
@@ -117,43 +126,76 @@ pub(super) fn cache_mark(value: &RawValue, path: &str) -> Result<CacheBreakpoint
 #[derive(Deserialize)]
 struct Call<'a> {
     #[serde(borrow, default)]
-    id: Cow<'a, str>,
-    #[serde(default)]
-    function: Option<Function>,
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function: Option<Function<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Function {
+struct Function<'a> {
     name: String,
-    #[serde(default)]
-    arguments: String,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
 }
 
 fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
     let calls: Vec<Call<'_>> = parsed(value, path, "a list of calls with `id` and `function`")?;
-    let part = |(at, call): (usize, Call<'_>)| {
-        let Some(Function { name, arguments }) = call.function else {
-            let message =
-                "a call of another type than `function` means nothing to this model's provider";
-            return Err(unsupported(&format!("{path}[{at}]"), message));
-        };
-        let (id, signature) = Signature::split_id(&call.id);
-        let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
-        let call = ToolCall { id: id.to_owned(), name, arguments };
-        Ok(Part { content: Content::ToolCall(call), cache: None, signature })
-    };
-    calls.into_iter().enumerate().map(part).collect()
+    let calls = calls.into_iter().enumerate();
+    calls.map(|(at, call)| tool_call(call, &format!("{path}[{at}]"))).collect()
 }
 
-/// Reads a content: a text, or a list of parts.
-fn content(value: &RawValue, path: &str, other: &mut Vec<String>) -> Result<Vec<Part>> {
-    if value.get().starts_with('"') {
-        let text: String = parsed(value, path, "a string or a list of parts")?;
-        return Ok(if text.is_empty() { vec![] } else { vec![Part::text(text)] });
+fn tool_call(call: Call<'_>, path: &str) -> Result<Part> {
+    let Some(function) = call.function else {
+        let message =
+            "a call of another type than `function` means nothing to this model's provider";
+        return Err(unsupported(path, message));
+    };
+    let id = text(call.id);
+    let (id, signature) = Signature::split_id(&id);
+    let content = Content::ToolCall(function.decode(id.to_owned()));
+    Ok(Part { content, cache: None, signature })
+}
+
+impl Function<'_> {
+    /// The call of this function. Its arguments are JSON text, or the object itself at some clients.
+    fn decode(self, id: String) -> ToolCall {
+        let arguments = match self.arguments.map(RawValue::get) {
+            Some(json) if json.starts_with('{') => json.to_owned(),
+            _ => text(self.arguments),
+        };
+        let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
+        ToolCall { id, name: self.name, arguments }
     }
-    let list: Vec<Object<'_>> = parsed(value, path, "a string or a list of parts")?;
-    let read = |(at, item): (usize, &Object<'_>)| part(item, &format!("{path}[{at}]"), other);
-    list.iter().enumerate().map(read).collect()
+}
+
+/// The one call of OpenAI's first API for tools, which histories still hold.
+fn function_call(value: &RawValue, path: &str) -> Result<Part> {
+    let function: Function<'_> = parsed(value, path, "an object with a `name`")?;
+    let id = function_call_id(&function.name);
+    Ok(Part::new(Content::ToolCall(function.decode(id))))
+}
+
+/// An id for a call that has none but the name of its function.
+fn function_call_id(name: &str) -> String {
+    format!("call_{name}")
+}
+
+/// Decodes a content: a text, a part, or a list of texts and parts.
+fn content(value: &RawValue, path: &str, unmapped: &mut Vec<String>) -> Result<Vec<Part>> {
+    let wanted = "a string or a list of parts";
+    match value.get().as_bytes().first() {
+        Some(b'"') => {
+            let text: String = parsed(value, path, wanted)?;
+            Ok(if text.is_empty() { vec![] } else { vec![Part::text(text)] })
+        }
+        Some(b'{') => Ok(vec![part(&parsed(value, path, wanted)?, path, unmapped)?]),
+        _ => {
+            let list: Vec<&RawValue> = parsed(value, path, wanted)?;
+            let items = list.into_iter().enumerate();
+            let parts = items.map(|(at, item)| content(item, &format!("{path}[{at}]"), unmapped));
+            Ok(parts.collect::<Result<Vec<_>>>()?.concat())
+        }
+    }
 }
 
 fn part(item: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> {
@@ -168,7 +210,7 @@ fn part(item: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> 
         match name {
             "type" => {}
             "cache_control" => cache = Some(cache_mark(value, &path)?),
-            name if name == kind => content = Some(said(&kind, value, &path)?),
+            name if name == kind => content = Some(part_content(&kind, value, &path)?),
             _ => note(other, format!("messages[].content[].{name}")),
         }
     }
@@ -187,7 +229,7 @@ struct Url {
 }
 
 #[derive(Deserialize)]
-struct Sound {
+struct AudioJson {
     data: String,
     #[serde(default)]
     format: Option<String>,
@@ -204,17 +246,17 @@ struct File {
 }
 
 /// What a part of this kind says.
-fn said(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
+fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
     Ok(match kind {
         "text" => Content::Text(parsed(value, path, "a string")?, vec![]),
         "refusal" => Content::Refusal(parsed(value, path, "a string")?),
         "image_url" => Content::Image(at_url(value, path)?),
         "video_url" => Content::Video(at_url(value, path)?),
         "input_audio" => {
-            let sound: Sound = parsed(value, path, "an object with `data` and `format`")?;
+            let audio: AudioJson = parsed(value, path, "an object with `data` and `format`")?;
             Content::Audio(Media {
-                source: MediaSource::Base64(sound.data),
-                media_type: sound.format.map(|it| format!("audio/{it}")),
+                source: MediaSource::Base64(audio.data),
+                media_type: audio.format.map(|it| format!("audio/{it}")),
                 ..Media::default()
             })
         }
@@ -246,4 +288,45 @@ fn at_url(value: &RawValue, path: &str) -> Result<Media> {
         parsed(value, path, wanted)?
     };
     Ok(Media { detail, ..data_uri::at(&url) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(json: &str) -> Vec<Message> {
+        let json: &RawValue = serde_json::from_str(json).unwrap();
+        decode(json, &mut vec![]).unwrap()
+    }
+
+    #[test]
+    fn a_content_may_list_texts() {
+        let listed = messages(r#"[{"role":"user","content":["Hel",{"type":"text","text":"lo"}]}]"#);
+        assert_eq!(listed[0].parts, [Part::text("Hel"), Part::text("lo")]);
+        let single = messages(r#"[{"role":"user","content":{"type":"text","text":"Hi"}}]"#);
+        assert_eq!(single[0].parts, [Part::text("Hi")]);
+    }
+
+    #[test]
+    fn an_id_may_be_a_number_and_arguments_an_object() {
+        let messages = messages(
+            r#"[{"role":"assistant","tool_calls":[{"id":7,"function":{"name":"f","arguments":{"a":1}}}]},
+            {"role":"tool","tool_call_id":7,"content":"1"}]"#,
+        );
+        let Content::ToolCall(call) = &messages[0].parts[0].content else { panic!() };
+        assert_eq!((call.id.as_str(), call.arguments.as_str()), ("7", r#"{"a":1}"#));
+        let Content::ToolResult(result) = &messages[1].parts[0].content else { panic!() };
+        assert_eq!(result.id, "7");
+    }
+
+    #[test]
+    fn an_older_function_call_finds_its_result() {
+        let messages = messages(
+            r#"[{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}},
+            {"role":"function","name":"f","content":"1"}]"#,
+        );
+        let Content::ToolCall(call) = &messages[0].parts[0].content else { panic!() };
+        let Content::ToolResult(result) = &messages[1].parts[0].content else { panic!() };
+        assert_eq!(call.id, result.id);
+    }
 }

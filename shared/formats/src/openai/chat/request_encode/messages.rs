@@ -20,7 +20,7 @@ use crate::bound::note;
 pub(super) struct MessageJson<'a> {
     role: &'static str,
     /// Null only where calls stand in its place.
-    content: Option<Said<'a>>,
+    content: Option<ContentJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,17 +35,17 @@ pub(super) struct MessageJson<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Said<'a> {
+enum ContentJson<'a> {
     Text(&'a str),
-    Parts(Vec<Delta<'a>>),
+    Parts(Vec<PartJson<'a>>),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Delta<'a> {
+enum PartJson<'a> {
     Text { text: Cow<'a, str> },
     ImageUrl { image_url: Url<'a> },
-    InputAudio { input_audio: Sound<'a> },
+    InputAudio { input_audio: AudioJson<'a> },
     File { file: File<'a> },
 }
 
@@ -57,7 +57,7 @@ struct Url<'a> {
 }
 
 #[derive(Serialize)]
-struct Sound<'a> {
+struct AudioJson<'a> {
     data: &'a str,
     format: &'a str,
 }
@@ -89,7 +89,7 @@ struct Function<'a> {
 /// Writes every turn. What has no word is added to `dropped`.
 pub(super) fn encode<'a>(
     turns: &'a [Message],
-    thoughts: ReasoningReplay,
+    replay: ReasoningReplay,
     dropped: &mut Vec<Field>,
 ) -> Result<Vec<MessageJson<'a>>> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -99,8 +99,8 @@ pub(super) fn encode<'a>(
         }
         match turn.role {
             Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
-            Role::Assistant => messages.push(answered(turn, thoughts, dropped)?),
-            Role::User => asked(turn, dropped, &mut messages)?,
+            Role::Assistant => messages.push(assistant_message(turn, replay, dropped)?),
+            Role::User => user_messages(turn, dropped, &mut messages)?,
         }
     }
     Ok(messages)
@@ -124,10 +124,10 @@ pub(super) fn for_mistral(messages: Vec<MessageJson<'_>>) -> Vec<MessageJson<'_>
 
 fn message<'a>(
     role: &'static str,
-    parts: Vec<Delta<'a>>,
+    parts: Vec<PartJson<'a>>,
     text: Option<&'a str>,
 ) -> MessageJson<'a> {
-    let content = Some(text.map_or(Said::Parts(parts), Said::Text));
+    let content = Some(text.map_or(ContentJson::Parts(parts), ContentJson::Text));
     MessageJson {
         role,
         content,
@@ -146,13 +146,13 @@ fn plain<'a>(
     dropped: &mut Vec<Field>,
 ) -> Result<MessageJson<'a>> {
     let parts: Vec<&Part> = turn.parts.iter().collect();
-    let mut message = said(role, &parts, dropped)?;
+    let mut message = content_message(role, &parts, dropped)?;
     message.name = turn.name.as_deref();
     Ok(message)
 }
 
 /// A single text is written as such: every service reads that.
-fn said<'a>(
+fn content_message<'a>(
     role: &'static str,
     parts: &[&'a Part],
     dropped: &mut Vec<Field>,
@@ -163,15 +163,15 @@ fn said<'a>(
         }
         return Ok(message(role, vec![], Some(text)));
     }
-    let mut pieces = vec![];
+    let mut part_jsons = vec![];
     for part in parts {
-        pieces.extend(piece(part, dropped)?);
+        part_jsons.extend(part_json(part, dropped)?);
     }
-    Ok(message(role, pieces, None))
+    Ok(message(role, part_jsons, None))
 }
 
 /// A user's turn: first the results of tools, each a message of its own.
-fn asked<'a>(
+fn user_messages<'a>(
     turn: &'a Message,
     dropped: &mut Vec<Field>,
     messages: &mut Vec<MessageJson<'a>>,
@@ -179,18 +179,18 @@ fn asked<'a>(
     let mut besides = vec![];
     for part in &turn.parts {
         let Content::ToolResult(result) = &part.content else { continue };
-        messages.push(returned(result, dropped, &mut besides)?);
+        messages.push(tool_message(result, dropped, &mut besides)?);
     }
     let rest: Vec<&Part> =
         turn.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
     let has_results = messages.last().is_some_and(|it| it.tool_call_id.is_some());
     if !besides.is_empty() {
         for part in rest {
-            besides.extend(piece(part, dropped)?);
+            besides.extend(part_json(part, dropped)?);
         }
         messages.push(message("user", besides, None));
     } else if !rest.is_empty() || !has_results {
-        let mut message = said("user", &rest, dropped)?;
+        let mut message = content_message("user", &rest, dropped)?;
         message.name = turn.name.as_deref();
         messages.push(message);
     }
@@ -199,10 +199,10 @@ fn asked<'a>(
 
 /// What came of a tool call. Only text may stand in such a message: what else it holds is said right
 /// behind it.
-fn returned<'a>(
+fn tool_message<'a>(
     result: &'a ToolResult,
     dropped: &mut Vec<Field>,
-    besides: &mut Vec<Delta<'a>>,
+    besides: &mut Vec<PartJson<'a>>,
 ) -> Result<MessageJson<'a>> {
     let ToolResult { id, name: _, parts, is_error } = result;
     if *is_error == Some(true) {
@@ -211,27 +211,27 @@ fn returned<'a>(
     let (texts, media): (Vec<&Part>, Vec<&Part>) =
         parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
     if !media.is_empty() {
-        besides.push(Delta::Text { text: format!("What tool call {id} returned:").into() });
+        besides.push(PartJson::Text { text: format!("What tool call {id} returned:").into() });
     }
     for part in media {
-        besides.extend(piece(part, dropped)?);
+        besides.extend(part_json(part, dropped)?);
     }
     let mut message = if texts.is_empty() {
         message("tool", vec![], Some(""))
     } else {
-        said("tool", &texts, dropped)?
+        content_message("tool", &texts, dropped)?
     };
     message.tool_call_id = Some(Cow::Borrowed(id));
     Ok(message)
 }
 
 /// An earlier answer.
-fn answered<'a>(
+fn assistant_message<'a>(
     turn: &'a Message,
-    thoughts: ReasoningReplay,
+    replay: ReasoningReplay,
     dropped: &mut Vec<Field>,
 ) -> Result<MessageJson<'a>> {
-    let (mut texts, mut tool_calls, mut refusal, mut thought) = (vec![], vec![], None, vec![]);
+    let (mut texts, mut tool_calls, mut refusal, mut reasoning) = (vec![], vec![], None, vec![]);
     for part in &turn.parts {
         match &part.content {
             Content::ToolCall(call) => tool_calls.push(Call {
@@ -241,9 +241,9 @@ fn answered<'a>(
             }),
             Content::Refusal(text) => refusal = Some(text.as_str()),
             Content::Reasoning(text)
-                if matches!(thoughts, ReasoningReplay::Given | ReasoningReplay::Demanded) =>
+                if matches!(replay, ReasoningReplay::Given | ReasoningReplay::Demanded) =>
             {
-                thought.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
+                reasoning.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
             }
             Content::Reasoning(_) => {
                 let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
@@ -256,14 +256,14 @@ fn answered<'a>(
             _ => texts.push(part),
         }
     }
-    let mut message = said("assistant", &texts, dropped)?;
+    let mut message = content_message("assistant", &texts, dropped)?;
     if texts.is_empty() {
-        message.content = tool_calls.is_empty().then_some(Said::Text(""));
+        message.content = tool_calls.is_empty().then_some(ContentJson::Text(""));
     }
     message.name = turn.name.as_deref();
     message.refusal = refusal;
-    message.reasoning_content = match &thought[..] {
-        [] if thoughts == ReasoningReplay::Demanded && !tool_calls.is_empty() => {
+    message.reasoning_content = match &reasoning[..] {
+        [] if replay == ReasoningReplay::Demanded && !tool_calls.is_empty() => {
             Some(Cow::Borrowed(NO_REASONING))
         }
         [] => None,
@@ -274,23 +274,23 @@ fn answered<'a>(
     Ok(message)
 }
 
-fn piece<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Delta<'a>>> {
+fn part_json<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<PartJson<'a>>> {
     Ok(Some(match &part.content {
         Content::Text(text, citations) => {
             if !citations.is_empty() {
                 note(dropped, Field::Citations);
             }
-            Delta::Text { text: text.into() }
+            PartJson::Text { text: text.into() }
         }
-        Content::Image(media) => Delta::ImageUrl {
+        Content::Image(media) => PartJson::ImageUrl {
             image_url: Url { url: address(media)?, detail: media.detail.as_deref() },
         },
-        Content::Audio(media) => Delta::InputAudio { input_audio: sound(media)? },
+        Content::Audio(media) => PartJson::InputAudio { input_audio: audio(media)? },
         Content::File(media) => return file(media).map(Some),
         Content::Video(_) => {
             return Err(unsupported("messages", "it takes no moving pictures"));
         }
-        Content::Refusal(text) => Delta::Text { text: text.into() },
+        Content::Refusal(text) => PartJson::Text { text: text.into() },
         Content::Reasoning(_) => {
             note(dropped, Field::ReasoningText);
             return Ok(None);
@@ -317,31 +317,33 @@ fn address(media: &Media) -> Result<Cow<'_, str>> {
     }
 }
 
-fn sound(media: &Media) -> Result<Sound<'_>> {
+fn audio(media: &Media) -> Result<AudioJson<'_>> {
     let format = media.media_type.as_deref().and_then(|it| it.strip_prefix("audio/"));
     match (&media.source, format) {
-        (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => Ok(Sound { data, format }),
-        (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
-            Ok(Sound { data, format: "wav" })
+        (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => {
+            Ok(AudioJson { data, format })
         }
-        (MediaSource::Base64(data), Some("mpeg")) => Ok(Sound { data, format: "mp3" }),
+        (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
+            Ok(AudioJson { data, format: "wav" })
+        }
+        (MediaSource::Base64(data), Some("mpeg")) => Ok(AudioJson { data, format: "mp3" }),
         _ => Err(unsupported("messages", "it takes sound as wav or mp3 in base64 only")),
     }
 }
 
-fn file(media: &Media) -> Result<Delta<'_>> {
+fn file(media: &Media) -> Result<PartJson<'_>> {
     let Media { source, media_type, name, detail: _ } = media;
     let filename = name.as_deref();
     let empty = File { filename, file_data: None, file_id: None };
     Ok(match source {
-        MediaSource::Text(text) => Delta::Text { text: text.into() },
-        MediaSource::Id(id) => Delta::File { file: File { file_id: Some(id), ..empty } },
+        MediaSource::Text(text) => PartJson::Text { text: text.into() },
+        MediaSource::Id(id) => PartJson::File { file: File { file_id: Some(id), ..empty } },
         MediaSource::Base64(data) => {
             let kind = media_type.as_deref().unwrap_or("application/pdf");
             let file_data = Some(format!("data:{kind};base64,{data}"));
             // OpenAI refuses data without a name.
             let filename = filename.or(Some("document.pdf"));
-            Delta::File { file: File { filename, file_data, file_id: None } }
+            PartJson::File { file: File { filename, file_data, file_id: None } }
         }
         MediaSource::Url(_) => {
             return Err(unsupported("messages", "it takes documents in base64 only, not by URL"));

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_one_index_are_told_apart() {
+    fn calls_of_one_index_are_separate() {
         let with_ids = [("0", "a", "f", OSLO), ("0", "b", "f", "{}"), ("0", "c", "g", "{}")];
         assert_eq!(calls(&with_ids).len(), 3);
         let without = [("0", "-", "f", OSLO), ("0", "-", "f", OSLO)];

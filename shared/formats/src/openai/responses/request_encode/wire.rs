@@ -46,16 +46,16 @@ pub(super) struct Body<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item<'a> {
-    Message { role: &'static str, content: Said<'a> },
+    Message { role: &'static str, content: ContentJson<'a> },
     FunctionCall { call_id: Cow<'a, str>, name: &'a str, arguments: String },
-    FunctionCallOutput { call_id: Cow<'a, str>, output: Said<'a> },
+    FunctionCallOutput { call_id: Cow<'a, str>, output: ContentJson<'a> },
     Reasoning { id: &'a str, summary: Vec<PartJson<'a>>, encrypted_content: &'a str },
 }
 
 /// What is said, or what came of a tool call.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(super) enum Said<'a> {
+pub(super) enum ContentJson<'a> {
     Text(&'a str),
     Parts(Vec<PartJson<'a>>),
 }
@@ -106,7 +106,7 @@ pub(super) struct ToolJson<'a> {
     pub(super) name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<&'a str>,
-    pub(super) parameters: &'a RawValue,
+    pub(super) parameters: Cow<'a, RawValue>,
     /// Absent would mean true here, and false everywhere else.
     pub(super) strict: bool,
 }
