@@ -21,7 +21,7 @@ pub(crate) fn with_properties(schema: &str) -> Result<Cow<'_, RawValue>> {
 ///
 /// `holder` is the member of a tool that holds its `parameters`, unless the tool itself does.
 pub(crate) fn tools_with_properties(tools: &str, holder: Option<&str>) -> Result<Option<String>> {
-    let list: Vec<&RawValue> = json::meant(tools, "tools", "a list of tools")?;
+    let list: Vec<&RawValue> = json::parsed_text(tools, "tools", "a list of tools")?;
     let mut fitted = Vec::with_capacity(list.len());
     let mut changed = false;
     for tool in list {

@@ -166,9 +166,9 @@ impl StreamDecoder for Restored {
 }
 
 /// Whether a name has at most so many letters, digits, `_` and `-`, and these beside.
-pub(crate) fn is_plain(name: &str, longest: usize, beside: &[u8]) -> bool {
+pub(crate) fn is_plain(name: &str, max: usize, beside: &[u8]) -> bool {
     let fits = |it: u8| it.is_ascii_alphanumeric() || b"_-".contains(&it) || beside.contains(&it);
-    (1..=longest).contains(&name.len()) && name.bytes().all(fits)
+    (1..=max).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// A name that every provider takes.

@@ -176,7 +176,7 @@ pub(super) fn encode(
 
 /// A body whose system texts stand in its first message.
 fn with_system_first(body: &str) -> Result<String> {
-    let object: json::Object<'_> = json::meant(body, "", "an object")?;
+    let object: json::Object<'_> = json::parsed_text(body, "", "an object")?;
     let messages = object.get("messages").map_or("[]", |it| it.get());
     let folded = system_messages::folded(messages)?;
     json::edited(body, |it| it.set("messages", folded))

@@ -7,7 +7,7 @@ use crate::json::{self, Object};
 
 /// Messages whose system texts all stand in one message at the beginning, in their order.
 pub(super) fn folded(messages: &str) -> Result<String> {
-    let list: Vec<&RawValue> = json::meant(messages, "messages", "a list of messages")?;
+    let list: Vec<&RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let texts: Vec<String> =
         list.iter().filter(|it| is_system(it)).filter_map(|it| text(it)).collect();
     if texts.is_empty() {

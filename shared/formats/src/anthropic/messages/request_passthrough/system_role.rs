@@ -11,7 +11,7 @@ use crate::json::{self, Edits, Object};
 /// Moves every message of the role `system` to the end of the system prompt.
 pub(super) fn move_to_prompt(edits: &mut Edits<'_>) -> Result<()> {
     let Some(messages) = edits.value("messages").map(str::to_owned) else { return Ok(()) };
-    let list: Vec<&RawValue> = json::meant(&messages, "messages", "a list of messages")?;
+    let list: Vec<&RawValue> = json::parsed_text(&messages, "messages", "a list of messages")?;
     let mut blocks = edits.value("system").map(blocks).transpose()?.unwrap_or_default();
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
@@ -38,6 +38,6 @@ fn blocks(content: &str) -> Result<Vec<String>> {
     if content.starts_with('"') {
         return Ok(vec![format!(r#"{{"type":"text","text":{content}}}"#)]);
     }
-    let list: Vec<&RawValue> = json::meant(content, "system", "a text or a list of blocks")?;
+    let list: Vec<&RawValue> = json::parsed_text(content, "system", "a text or a list of blocks")?;
     Ok(list.into_iter().map(|block| block.get().to_owned()).collect())
 }
