@@ -10,6 +10,7 @@ import pytest
 
 import programs
 import stack
+import strict
 import wires
 
 KEY = "sk-of-the-gateway"
@@ -113,6 +114,34 @@ def provider(executables, tmp_path_factory):
     )
     yield provider
     provider.stop()
+
+
+@pytest.fixture(scope="session")
+def strict_providers(executables, tmp_path_factory):
+    """Providers of every format that reject what the real ones reject."""
+    log = tmp_path_factory.mktemp("strict_providers") / "log"
+    providers = strict.Providers(executables["strict-provider"], log)
+    yield providers
+    providers.stop()
+
+
+@pytest.fixture(scope="session")
+def strict_gateway(executables, strict_providers, tmp_path_factory):
+    """Where a gateway before the strict providers listens."""
+    folder = tmp_path_factory.mktemp("strict_gateway")
+    (folder / "config.yaml").write_text(strict.config(strict_providers.urls))
+    server = programs.Process(
+        executables["lockgate"], "serve", "--listen", "127.0.0.1:0",
+        log=folder / "log", cwd=folder, env={"PATH": "/usr/bin:/bin"},
+    )
+    yield server.line().split()[-1]
+    server.stop()
+
+
+@pytest.fixture(params=strict.PROVIDERS)
+def target(request):
+    """The name of each strict provider."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -102,6 +102,7 @@ async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, B
     names.extend(at_the_top.iter().cloned());
     let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
     let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
+    parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
     parameters.extend(at_the_top.into_iter().filter(|name| values.contains_key(name)));
     Ok(Now { rows, values, parameters })
 }

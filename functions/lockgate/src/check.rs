@@ -15,6 +15,9 @@ pub(crate) fn check(
     out: &mut dyn io::Write,
 ) -> io::Result<bool> {
     let Some(config) = load(path, variables, kinds, out)? else { return Ok(false) };
+    for warning in config.warnings() {
+        writeln!(out, "{}: warning: {warning}", path.display())?;
+    }
     writeln!(out, "{}: {}", path.display(), summary(&config))?;
     Ok(true)
 }
@@ -53,6 +56,7 @@ fn summary(config: &Config) -> String {
         (config.routes.len(), "route"),
         (config.models.len(), "model"),
         (config.prices.len(), "price"),
+        (config.tenants.len(), "tenant"),
     ];
     counts.map(|(count, what)| counted(count, what)).join(", ")
 }
@@ -91,7 +95,7 @@ mod tests {
         let text = "providers: [{name: p, type: ollama}]\nmodels: [{name: m, provider: p}, {name: n, provider: p}]";
         assert_eq!(
             checked("good", text),
-            (true, "config.yaml: 1 provider, 0 routes, 2 models, 0 prices\n".to_owned())
+            (true, "config.yaml: 1 provider, 0 routes, 2 models, 0 prices, 0 tenants\n".to_owned())
         );
     }
 

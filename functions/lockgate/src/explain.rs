@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use gateway::{Client, Configuration, Freshness, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
 use routing::{ModelQuery, Outlook, RoutePlan, Target, Verdict};
 use storage::{Parameters, sqlite};
 
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     config: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// The embedded database's file, which knows who rests
+    /// The embedded database's file, which knows the cooldowns
     #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
     data: PathBuf,
     /// Ask the stack in AWS instead (see --stack)
@@ -60,11 +60,12 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
     };
     let client = Client::new(signer, environment.proxies());
     let configuration = Configuration::new(source, stores, client, Freshness::default());
-    let now = edge::settings::now_ms();
+    let clock = Clock::starting(edge::settings::now_ms());
     let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
-    configuration.load(now).await.map_err(failed)?;
-    let asked = ModelQuery { model: Some(&options.model), provider: options.provider.as_deref() };
-    let (plan, outlook) = Gateway::new(configuration).outlook(asked, now).await.map_err(failed)?;
+    configuration.load(clock).await.map_err(failed)?;
+    let query = ModelQuery { model: Some(&options.model), provider: options.provider.as_deref() };
+    let gateway = Gateway::new(configuration, vec![]);
+    let (plan, outlook) = gateway.outlook(query, clock).await.map_err(failed)?;
     print(&options.model, &plan, &outlook, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -76,54 +77,49 @@ fn print(
     out: &mut impl Write,
 ) -> io::Result<()> {
     match &plan.route {
-        Some(_) => writeln!(out, "`{model}` is a route with {} step(s):", plan.steps.len())?,
+        Some(_) => writeln!(out, "`{model}` is a route with {} step(s):", plan.targets.len())?,
         None => writeln!(out, "`{model}` is no route; one provider is asked directly:")?,
     }
     let mut first = true;
     for (outlook, fault) in outlook {
-        let step = &plan.steps[outlook.step];
+        let target = &plan.targets[outlook.target];
         let why = match (outlook.verdict, fault) {
             (_, Some(fault)) => format!("skipped: {fault}"),
-            (Verdict::Tried, None) if std::mem::take(&mut first) => "tried first".to_owned(),
-            (Verdict::Tried, None) => "tried when those before it fail".to_owned(),
-            (Verdict::Resting(left), None) => format!("skipped: it rests for {} more", time(left)),
-            (Verdict::SoonestFree(left), None) => {
-                format!(
-                    "tried although it rests for {} more: all rest, and it is free soonest",
-                    time(left)
-                )
+            (Verdict::Attempted, None) if std::mem::take(&mut first) => "tried first".to_owned(),
+            (Verdict::Attempted, None) => "tried when those before it fail".to_owned(),
+            (Verdict::CoolingDown(left), None) => {
+                format!("skipped: it is cooling down for {} more", time(left))
             }
+            (Verdict::AvailableFirst(left), None) => format!(
+                "tried: every target is cooling down, and this one is available first (in {})",
+                time(left)
+            ),
         };
         writeln!(
             out,
             "{}. {} {}: {why} ({})",
-            outlook.step + 1,
-            step.provider,
-            step.model,
-            facts(step)
+            outlook.target + 1,
+            target.provider,
+            target.model,
+            facts(target)
         )?;
     }
     Ok(())
 }
 
-fn facts(step: &Target) -> String {
-    let mut facts = vec![format!("timeout {}", time(millis(step.timeout)))];
-    facts.extend(step.first_token_timeout.map(|it| format!("first token {}", time(millis(it)))));
-    facts.extend((0 < step.retries).then(|| format!("{} retries", step.retries)));
-    facts.extend((1 < step.keys).then(|| format!("{} keys", step.keys)));
-    facts.extend(step.context_window.map(|it| format!("holds {it} tokens")));
+fn facts(target: &Target) -> String {
+    let mut facts = vec![format!("timeout {}", time(target.timeout))];
+    facts.extend(target.first_token_timeout.map(|it| format!("first token {}", time(it))));
+    facts.extend((0 < target.retries).then(|| format!("{} retries", target.retries)));
+    facts.extend((1 < target.keys.len()).then(|| format!("{} keys", target.keys.len())));
+    facts.extend(target.context_window.map(|it| format!("holds {it} tokens")));
     facts.join(", ")
 }
 
-fn time(millis: u64) -> String {
-    let time = Duration::from_millis(millis);
-    if millis.is_multiple_of(1000) {
+fn time(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
         format!("{} s", time.as_secs())
     } else {
         format!("{:.1} s", time.as_secs_f64())
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

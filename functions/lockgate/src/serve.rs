@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -19,6 +20,9 @@ use crate::{
     commands::{Failure, note},
     settings::{self, Sources},
 };
+
+/// How long blocking work may go on once everything else has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to serve.
 #[derive(Debug, Args)]
@@ -81,7 +85,10 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, &mut io::stdout()));
     };
-    runtime.block_on(edge::listen(server, greet)).map_err(|error| {
+    let served = runtime.block_on(edge::listen(server, greet));
+    // A write that hangs in the store does not hold the exit.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    served.map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
     Ok(ExitCode::SUCCESS)

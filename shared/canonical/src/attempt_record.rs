@@ -1,29 +1,101 @@
-//! The attempts of a call, as clients and logs show them.
+//! Attempts: what a call records of each request to a target.
+
+use std::{fmt, str::FromStr};
+
+/// The name of a provider's key in records, logs and cooldowns. The key cannot be found from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct KeyFingerprint(pub [u8; KeyFingerprint::BYTES]);
 
 /// One request to one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttemptRecord {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
     pub model: String,
-    /// How the attempt ended.
+    /// The key that the request carried.
+    pub key: KeyFingerprint,
+    /// How the attempt ended; canceled as long as it has not.
     pub outcome: Outcome,
-    /// The provider's HTTP status, when it gave one.
+    /// The provider's HTTP status, when there was one.
     pub status: Option<u16>,
-    /// The time from sending the request to the outcome, in milliseconds.
+    /// From the call's arrival to the start of the attempt, in milliseconds.
+    pub start_ms: u64,
+    /// From the start to the first meaningful event of a stream, in milliseconds.
+    pub first_token_ms: Option<u64>,
+    /// From the start to the end of the attempt, in milliseconds.
     pub duration_ms: u64,
-    /// The error, in a sentence that a client may read.
+    /// What went wrong, in a sentence that a client may read.
     pub message: Option<String>,
+    /// What was decided after a failure.
+    pub next: Option<NextStep>,
 }
 
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How one attempt ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider responded, or is responding.
+    /// A response came, or its beginning.
     Success,
-    /// The attempt failed, with the error code of the cause.
+    /// The attempt failed with this error code.
     Failed(&'static str),
+    /// The client left, or another attempt was faster.
+    #[default]
+    Canceled,
+}
+
+/// What is decided after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// The same target once more, after a delay.
+    RetryTarget,
+    /// The same target without what it has rejected.
+    ApplyRemedy,
+    /// The same target under another key.
+    NextKey,
+    /// Another target.
+    NextTarget,
+    /// Nothing: the failure would repeat anywhere.
+    FailFast,
+    /// Nothing: no target is left, or no time.
+    Exhausted,
+}
+
+impl KeyFingerprint {
+    /// The length of a fingerprint, in bytes.
+    pub const BYTES: usize = 6;
+    /// Stands for a request that carries no key.
+    pub const NONE: Self = Self([0; Self::BYTES]);
+}
+
+impl fmt::Display for KeyFingerprint {
+    /// Twelve hexadecimal digits, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NONE {
+            return f.write_str("none");
+        }
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text that is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFingerprint;
+
+impl FromStr for KeyFingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        if text == "none" {
+            return Ok(Self::NONE);
+        }
+        let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().ok_or(NoFingerprint)?;
+        if text.len() != 2 * Self::BYTES || !is_hexadecimal {
+            return Err(NoFingerprint);
+        }
+        let [_, _, bytes @ ..] = number.to_be_bytes();
+        Ok(Self(bytes))
+    }
 }
 
 impl Outcome {
@@ -32,6 +104,37 @@ impl Outcome {
         match self {
             Self::Success => "success",
             Self::Failed(code) => code,
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+impl NextStep {
+    /// The decision's name in records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RetryTarget => "retry_target",
+            Self::ApplyRemedy => "apply_remedy",
+            Self::NextKey => "next_key",
+            Self::NextTarget => "next_target",
+            Self::FailFast => "fail_fast",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_was_written() {
+        let fingerprint = KeyFingerprint([0, 1, 0xab, 0xff, 16, 7]);
+        assert_eq!(fingerprint.to_string(), "0001abff1007");
+        assert_eq!("0001abff1007".parse(), Ok(fingerprint));
+        assert_eq!("none".parse(), Ok(KeyFingerprint::NONE));
+        for odd in ["", "+001abff1007", "0001abff10", "0001abff100700", "key"] {
+            assert_eq!(odd.parse::<KeyFingerprint>(), Err(NoFingerprint), "{odd}");
         }
     }
 }

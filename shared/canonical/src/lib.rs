@@ -16,7 +16,7 @@ mod signature;
 mod stream_event;
 mod usage;
 
-pub use attempt_record::{AttemptRecord, Outcome};
+pub use attempt_record::{AttemptRecord, KeyFingerprint, NextStep, NoFingerprint, Outcome};
 pub use call_summary::CallSummary;
 pub use canonical_request::{CanonicalRequest, Json, Task};
 pub use chat_response::{ChatResponse, Choice, Delta, FinishReason};

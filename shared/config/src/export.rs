@@ -24,6 +24,8 @@ pub fn to_yaml(config: &Config) -> String {
     section(&mut yaml, "providers", providers.collect());
     section(&mut yaml, "routes", config.routes.iter().map(write::route).collect());
     section(&mut yaml, "models", config.models.iter().map(write::model).collect());
+    let tenants = config.tenants.iter().map(|it| write::tenant(it, &secret));
+    section(&mut yaml, "tenants", tenants.collect());
     let prices: Vec<_> = config.prices.iter().map(write::price).collect();
     if !prices.is_empty() {
         start_section(&mut yaml, "prices");

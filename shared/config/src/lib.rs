@@ -5,6 +5,7 @@
 
 mod connection;
 mod cors;
+mod declared_tenants;
 mod error;
 mod export;
 mod fetch;
@@ -25,6 +26,7 @@ use std::{collections::BTreeMap, time::Duration};
 use storage::Secret;
 
 pub use cors::Cors;
+pub use declared_tenants::{DeclaredKey, DeclaredTenant};
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use provider::ProviderKind;
@@ -55,8 +57,10 @@ pub const PORT: u16 = 8080;
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A key that may use everything.
+    /// The key of the tenant `default`, who may use everything.
     pub api_key: Option<SecretSource>,
+    /// Whether clients need a key.
+    pub auth: Auth,
     /// Where the local server listens.
     pub port: u16,
     /// Time for one step: the whole answer, or the first token of a stream.
@@ -87,14 +91,34 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Prices that override the shipped table.
     pub prices: Vec<Price>,
+    /// Tenants beside `default` and those of the store.
+    pub tenants: Vec<DeclaredTenant>,
 }
 
 impl Config {
-    /// Every secret in it: the gateway's key and proxy, then each provider's keys, headers and proxy.
+    /// Every secret: the gateway's key and proxy, each provider's keys, headers and proxy, and the
+    /// tenants' keys.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let of_providers = self.providers.iter().flat_map(Provider::secrets);
-        self.api_key.iter().chain(self.connection.proxy_source()).chain(of_providers)
+        let of_tenants = self.tenants.iter().flat_map(DeclaredTenant::secrets);
+        let own = self.api_key.iter().chain(self.connection.proxy_source());
+        own.chain(of_providers).chain(of_tenants)
     }
+
+    /// What is allowed and risky, as sentences without secrets.
+    pub fn warnings(&self) -> Vec<String> {
+        declared_tenants::key_warnings(self)
+    }
+}
+
+/// Whether clients need a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Every client needs one.
+    #[default]
+    Keys,
+    /// None does: the gateway is open, on loopback addresses only.
+    None,
 }
 
 /// How connections to providers are made. What is absent is said elsewhere, or the default.

@@ -1,14 +1,15 @@
 //! What a configuration may say: one function per mapping, read from the top.
 
 use super::{
-    COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
-    Price, ROUTE_TIMEOUT, Route, Step,
+    Auth, COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model,
+    PORT, Price, ROUTE_TIMEOUT, Route, Step,
     connection::{connection, pool},
     cors::cors,
+    declared_tenants::{gateway_key, tenant},
     error::{ConfigErrors, Position},
     fetch::fetch,
     node::{Node, Value},
-    provider::{ProviderKind, provider, secret},
+    provider::{ProviderKind, provider},
     reader::{Fields, Keys, Reader, Variables, shown},
     server::server,
     values, yaml,
@@ -18,6 +19,7 @@ const DOCUMENT: Keys = Keys {
     of: "a configuration",
     known: &[
         "api_key",
+        "auth",
         "port",
         "default_timeout",
         "route_timeout",
@@ -35,8 +37,9 @@ const DOCUMENT: Keys = Keys {
         "routes",
         "models",
         "prices",
+        "tenants",
     ],
-    later: &["admin", "metrics", "cache", "tenants"],
+    later: &["admin", "metrics", "cache"],
 };
 const ROUTE: Keys = Keys {
     of: "a route",
@@ -84,7 +87,14 @@ fn read_node(
     variables: Option<Variables<'_>>,
     kinds: &[ProviderKind],
 ) -> Result<Config, ConfigErrors> {
-    let mut rules = Rules { kinds, providers: vec![], served: vec![], prices: vec![] };
+    let mut rules = Rules {
+        kinds,
+        providers: vec![],
+        served: vec![],
+        prices: vec![],
+        tenants: vec![],
+        keys: vec![],
+    };
     let mut reader = Reader::new(variables);
     let config = rules.config(&mut reader, node);
     let faults = reader.into_faults();
@@ -100,6 +110,9 @@ pub(super) struct Rules<'k> {
     pub(super) providers: Vec<Named>,
     served: Vec<Named>,
     prices: Vec<Named>,
+    pub(super) tenants: Vec<Named>,
+    /// The hashes of clients' keys.
+    pub(super) keys: Vec<Named>,
 }
 
 /// A name, and what has it.
@@ -117,11 +130,14 @@ impl Rules<'_> {
         let providers = reader.list(fields, "providers", |it, node| provider(self, it, node));
         let routes = reader.list(fields, "routes", |it, node| self.route(it, node));
         let models = reader.list(fields, "models", |it, node| self.model(it, node));
+        let api_key = reader.optional(fields, "api_key", |it, node| gateway_key(self, it, node));
+        let tenants = reader.list(fields, "tenants", |it, node| tenant(self, it, node));
         let timeout = |reader: &mut Reader<'_>, key: &str, usual| {
             reader.optional(fields, key, Reader::time_limit).unwrap_or(usual)
         };
         Some(Config {
-            api_key: reader.optional(fields, "api_key", secret).flatten(),
+            api_key: api_key.flatten(),
+            auth: reader.optional(fields, "auth", auth).unwrap_or_default(),
             port: port(reader, fields),
             default_timeout: timeout(reader, "default_timeout", DEFAULT_TIMEOUT),
             route_timeout: timeout(reader, "route_timeout", ROUTE_TIMEOUT),
@@ -129,7 +145,7 @@ impl Rules<'_> {
             default_provider: reader
                 .optional(fields, "default_provider", |it, node| self.provider_of(it, node)),
             default_model: reader
-                .optional(fields, "default_model", |it, node| self.default_model(it, node)),
+                .optional(fields, "default_model", |it, node| self.served_model(it, node)),
             connection: connection(reader, fields),
             pool: reader.optional(fields, "pool", pool).flatten().unwrap_or_default(),
             fetch: reader.optional(fields, "fetch", fetch).flatten(),
@@ -139,6 +155,7 @@ impl Rules<'_> {
             providers,
             routes,
             models,
+            tenants,
         })
     }
 
@@ -217,7 +234,7 @@ impl Rules<'_> {
     }
 
     /// The name of a route or model, or `provider/model`.
-    fn default_model(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+    pub(super) fn served_model(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         let name = reader.text(node);
         let is_served = self.served.iter().any(|known| known.name == name);
         let provider = name.split_once('/').map(|(provider, _)| provider);
@@ -272,6 +289,10 @@ fn retries(reader: &mut Reader<'_>, node: &Node<'_>) -> u32 {
 
 fn model_name(reader: &mut Reader<'_>, node: &Node<'_>) -> String {
     reader.checked_text(node, values::model_name)
+}
+
+fn auth(reader: &mut Reader<'_>, node: &Node<'_>) -> Auth {
+    reader.word(node, &[("keys", Auth::Keys), ("none", Auth::None)]).unwrap_or_default()
 }
 
 fn fallback_on(reader: &mut Reader<'_>, node: &Node<'_>) -> FallbackOn {

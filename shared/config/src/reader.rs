@@ -46,7 +46,7 @@ pub(super) struct Scalar<'n> {
     /// The variable, when the whole text was one.
     pub(super) variable: Option<String>,
     /// How it was written; open when a variable had a part in it.
-    style: Style,
+    pub(super) style: Style,
 }
 
 impl<'v> Reader<'v> {

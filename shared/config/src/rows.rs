@@ -1,6 +1,6 @@
 //! A document as the rows of a store, and back.
 //!
-//! One row holds the settings, one each provider, route, model and price, and one a digest of all
+//! One row holds the settings, one each provider, route, model, price and tenant, and one a digest of all
 //! others: rows that were read halfway through a change do not fit it. Secrets are not in rows; a
 //! row names the parameter that keeps each.
 
@@ -24,8 +24,13 @@ const VERSION: &str = "version";
 /// The row that holds what stands at the top of the document.
 const SETTINGS: &str = "settings";
 /// The lists of a document, and what a row of each is called.
-const LISTS: [(&str, &str); 4] =
-    [("provider", "providers"), ("route", "routes"), ("model", "models"), ("price", "prices")];
+const LISTS: [(&str, &str); 5] = [
+    ("provider", "providers"),
+    ("route", "routes"),
+    ("model", "models"),
+    ("price", "prices"),
+    ("tenant", "tenants"),
+];
 
 /// Why rows are no configuration.
 #[derive(Debug)]
@@ -85,6 +90,10 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
     for (position, it) in config.prices.iter().enumerate() {
         let sk = format!("price/{}/{}", it.provider, it.model);
         rows.push(row(sk, position, write::price(it)));
+    }
+    for (position, it) in config.tenants.iter().enumerate() {
+        let sk = format!("tenant/{}", it.settings.name);
+        rows.push(row(sk, position, write::tenant(it, &secret)));
     }
     rows.push(version_row(&rows));
     rows.sort_by(|one, other| one.sk.cmp(&other.sk));

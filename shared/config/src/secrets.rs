@@ -19,6 +19,8 @@ pub(super) enum Place {
     Header { provider: String, header: String },
     /// The proxy that one provider is called through.
     ProviderProxy { provider: String },
+    /// The only key of a tenant, or one of several, counted from 1.
+    TenantKey { tenant: String, number: Option<usize> },
 }
 
 impl Place {
@@ -31,6 +33,10 @@ impl Place {
             Self::Pooled { provider, number } => format!("providers/{provider}/{number}"),
             Self::Header { provider, header } => format!("providers/{provider}/headers/{header}"),
             Self::ProviderProxy { provider } => format!("providers/{provider}/proxy"),
+            Self::TenantKey { tenant, number: None } => format!("tenants/{tenant}"),
+            Self::TenantKey { tenant, number: Some(number) } => {
+                format!("tenants/{tenant}/{number}")
+            }
         }
     }
 
@@ -43,6 +49,10 @@ impl Place {
             Self::Pooled { provider, number } => format!("{provider}_api_key_{number}"),
             Self::Header { provider, header } => format!("{provider}_{header}"),
             Self::ProviderProxy { provider } => format!("{provider}_proxy"),
+            Self::TenantKey { tenant, number: None } => format!("{tenant}_tenant_key"),
+            Self::TenantKey { tenant, number: Some(number) } => {
+                format!("{tenant}_tenant_key_{number}")
+            }
         };
         let fits =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
@@ -69,7 +79,20 @@ pub(super) fn places(config: &Config) -> Vec<(Place, &SecretSource)> {
         let proxy = it.connection.proxy_source();
         places.extend(proxy.map(|source| (provider_proxy_place(&it.name), source)));
     }
+    for it in &config.tenants {
+        let name = &it.settings.name;
+        for (index, key) in it.keys.iter().enumerate() {
+            let place = tenant_key_place(name, index, it.keys.len());
+            places.extend(key.secret().map(|source| (place, source)));
+        }
+    }
     places
+}
+
+/// The place of one of a tenant's keys.
+pub(super) fn tenant_key_place(tenant: &str, index: usize, keys: usize) -> Place {
+    let number = (keys != 1).then_some(index + 1);
+    Place::TenantKey { tenant: tenant.to_owned(), number }
 }
 
 /// The place of one of a provider's keys.

@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use serde_json::Value as Json;
+use tenants::TenantSettings;
+
 use super::{
-    COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT, FETCH_BYTES,
-    FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions,
-    Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script, SecretSource, ServerLimits, Step,
+    Auth, COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT, DeclaredKey,
+    DeclaredTenant, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model,
+    POOL_IDLE_TIMEOUT, PORT, PoolOptions, Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script,
+    SecretSource, ServerLimits, Step,
     connection::NO_PROXY,
+    declared_tenants::HASH_PREFIX,
     provider::DEFAULT_KIND,
-    secrets::{Place, header_place, key_place, provider_proxy_place},
+    secrets::{Place, header_place, key_place, provider_proxy_place, tenant_key_place},
     values::{write_duration, write_money},
 };
 
@@ -54,6 +59,7 @@ impl Serialize for Written {
 pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     let mut map = Map::default();
     map.some("api_key", it.api_key.as_ref().map(|key| secret(&Place::Gateway, key)));
+    map.unless("auth", it.auth == Auth::Keys, bare(&"none"));
     map.unless("port", it.port == PORT, bare(&it.port));
     let mut timeout = |key, value, usual| map.unless(key, value == usual, time(value));
     timeout("default_timeout", it.default_timeout, DEFAULT_TIMEOUT);
@@ -211,6 +217,41 @@ pub(super) fn price(it: &Price) -> Entries {
     map.some("cached_input", it.cached_input.map(money));
     map.some("cache_write", it.cache_write.map(money));
     map.0
+}
+
+pub(super) fn tenant(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
+    let mut map = Map::default();
+    let settings = &it.settings;
+    map.put("name", text(&settings.name));
+    let key = |(index, key): (usize, &DeclaredKey)| match key {
+        DeclaredKey::Secret(source) => {
+            secret(&tenant_key_place(&settings.name, index, it.keys.len()), source)
+        }
+        DeclaredKey::Hash(hash) => Written::Text(format!("{HASH_PREFIX}{}", hash.as_str())),
+    };
+    let mut keys: Vec<Written> = it.keys.iter().enumerate().map(key).collect();
+    if keys.len() == 1 {
+        map.some("api_key", keys.pop());
+    }
+    map.unless("api_keys", keys.is_empty(), Written::List(keys));
+
+    let usual = TenantSettings::named(&settings.name).to_json();
+    let fields = settings.to_json();
+    for (field, value) in fields.iter().filter(|(field, value)| usual.get(*field) != Some(value)) {
+        map.put(field, json(value));
+    }
+    map.0
+}
+
+fn json(value: &Json) -> Written {
+    match value {
+        Json::String(it) => text(it),
+        Json::Array(items) => Written::List(items.iter().map(json).collect()),
+        Json::Object(fields) => {
+            Written::Map(fields.iter().map(|(field, value)| (field.clone(), json(value))).collect())
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => bare(value),
+    }
 }
 
 #[derive(Default)]

@@ -7,6 +7,8 @@ use http::{HeaderMap, header};
 
 /// How many codings one body may have on top of each other.
 const MAX_CODINGS: usize = 3;
+/// How much a zstd decoder may remember: 8 MB, as HTTP has it (RFC 9659).
+const ZSTD_WINDOW_LOG: u32 = 23;
 /// How many bytes are decompressed at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -67,7 +69,9 @@ fn reader<'a>(coding: Coding, compressed: &'a [u8]) -> io::Result<Box<dyn Read +
         Coding::Deflate => Box::new(flate2::read::DeflateDecoder::new(compressed)),
         Coding::Brotli => Box::new(brotli_decompressor::Decompressor::new(compressed, 4096)),
         Coding::Zstd => {
-            Box::new(ruzstd::decoding::StreamingDecoder::new(compressed).map_err(io::Error::other)?)
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
         }
     })
 }

@@ -11,11 +11,11 @@ use std::{
 
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Clock, Gateway, Snapshot};
+use gateway::{Admitted, Clock, Gateway, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
-use telemetry::CallRecord;
+use telemetry::{CallRecord, CallRecorder, RequestFacts};
 
 use crate::{
     access::{self, Operator},
@@ -32,6 +32,7 @@ use crate::{
     router::{Found, Router},
     settings::KeepAliveSettings,
     stopping::{Phase, Stopping, stopping_error},
+    text::shorten,
     wrong_keys::WrongKeys,
 };
 
@@ -80,7 +81,7 @@ pub(crate) struct Exchange {
     /// What stands in the path in place of `{*id}`.
     pub(crate) id: Option<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
-    pub(crate) record: Option<CallRecord>,
+    pub(crate) record: Option<CallRecorder>,
     snapshot: Option<Arc<Snapshot>>,
 }
 
@@ -172,7 +173,18 @@ impl Exchange {
         let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
         self.record = is_recorded.then(|| {
             let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
-            CallRecord::new(request_id, trace_id, clock.started)
+            let request = RequestFacts {
+                method: self.request.method().to_string(),
+                path: shorten(self.request.uri().path()).into_owned(),
+                ..RequestFacts::default()
+            };
+            let record = CallRecord {
+                id: request_id.clone(),
+                trace_id: trace_id.clone(),
+                request,
+                ..CallRecord::default()
+            };
+            self.app.gateway.begin_record(record, *clock)
         });
 
         let outcome = self.answer(endpoint).await;
@@ -263,7 +275,12 @@ impl Exchange {
                     .flatten();
                 let mut keys = request::keys(headers);
                 keys.extend(in_query.as_deref());
-                self.snapshot = Some(admit(&self.app, &self.arrival, &keys).await?);
+                let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                self.snapshot = Some(admitted.snapshot);
+                if let Some(record) = &mut self.record {
+                    record.principal = Some(admitted.principal);
+                    record.timings.admit = Some(record.elapsed());
+                }
             }
         }
         Ok(())
@@ -271,7 +288,7 @@ impl Exchange {
 }
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.
-async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Arc<Snapshot>> {
+async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Admitted> {
     let Some(connection) = &arrival.connection else {
         return app.gateway.admit(keys, arrival.clock).await;
     };

@@ -11,13 +11,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use gateway::{Client, Configuration, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Gateway, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
 use storage::{Parameters, dynamodb};
+use telemetry::LogSink;
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -79,12 +80,12 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
-    if is_configured && let Err(error) = configuration.load(now_ms()).await {
+    if is_configured && let Err(error) = configuration.load(Clock::starting(now_ms())).await {
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration),
+        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
@@ -172,7 +173,7 @@ where
         let app = self.around.app.clone();
         Box::pin(async move {
             let outcome = delivered.await;
-            app.gateway.settle().await;
+            app.gateway.drain().await;
             outcome
         })
     }

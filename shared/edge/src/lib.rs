@@ -3,6 +3,7 @@
 //! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
 mod access;
+mod allocator;
 mod api;
 mod body;
 mod compression;

@@ -62,7 +62,7 @@ impl PathFields {
 pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
     let format = dictated.format;
     if let Some(record) = &mut exchange.record {
-        record.format = format.format().name;
+        record.request.format = format.format().name;
     }
     let headers = exchange.request.headers();
     let only_provider = request::only_provider(headers)?;
@@ -84,8 +84,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let Some(mut record) = exchange.record.take() else {
         return Err(crate::response::internal_error());
     };
-    record.asked.clone_from(&request.model);
-    record.stream = request.stream;
+    record.request.model.clone_from(&request.model);
+    record.request.stream = request.stream;
     let client = ClientWriter {
         format,
         framing: request.stream.then_some(request.framing),

@@ -1,6 +1,6 @@
 //! What differs between operating systems, each with a stand-in where a system has it not.
 //!
-//! Only the files below this one may use `rustix` and `tokio::signal::unix`.
+//! Only the files below this one may use `rustix` and the signals of Unix.
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,6 +1,6 @@
 //! What a request brings besides its body: its id, its trace, its keys, its options.
 
-use std::{borrow::Cow, sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc};
 
 use canonical::{Error, ErrorKind, Result};
 use gateway::Clock;
@@ -43,7 +43,7 @@ impl Arrival {
         Self {
             request_id: request_id(headers),
             trace_id: trace_id(headers),
-            clock: Clock { arrived: now_ms(), started: Instant::now() },
+            clock: Clock::starting(now_ms()),
             platform_deadline: origin.platform_deadline,
             connection: origin.connection,
         }

@@ -62,11 +62,11 @@ pub(crate) async fn respond(
     let settings = app.keep_alive;
     let framing = client.framing;
     let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
-        return Ok(encode(app.gateway.answer(call).await?, client, &app));
+        return Ok(encode(app.gateway.respond(call).await?, client, &app));
     };
 
     let gateway = app.clone();
-    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.answer(call).await });
+    let mut pending: PendingReply = Box::pin(async move { gateway.gateway.respond(call).await });
     match tokio::time::timeout(silence, &mut pending).await {
         Ok(reply) => Ok(encode(reply?, client, &app)),
         Err(_) => {

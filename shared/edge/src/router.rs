@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_method_is_told_the_right_ones() {
+    fn a_wrong_method_comes_with_the_right_ones() {
         let found = find(Method::DELETE, "/v1/models");
         assert_eq!(found.endpoint.unwrap_err().kind, ErrorKind::WrongMethod);
         assert_eq!(found.allowed, [Method::GET, Method::HEAD]);

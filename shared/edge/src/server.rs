@@ -16,7 +16,7 @@ use std::{
 };
 
 use config::{Config, ServerLimits};
-use gateway::{Client, Configuration, Freshness, Gateway, ProxyVariables, Source};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -25,6 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
+use telemetry::LogSink;
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use self::connection::Connection;
@@ -94,12 +95,12 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let source = Source::Config(Box::new(server.config), server.parameters);
     let client = Client::new(server.signer, server.proxies);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
-    configuration.load(now_ms()).await.map_err(io::Error::other)?;
+    configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration),
+        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
@@ -122,7 +123,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         refused: LogLimiter::default(),
     };
     if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
-        app.gateway.settle().await;
+        app.gateway.drain().await;
     }
     Ok(())
 }

@@ -18,10 +18,12 @@ use canonical::{
     StreamEvent,
 };
 use common::{
-    alternating, arguments, bound, data_uri, diagnosis, error_body, fingerprint, json,
-    lost_reasoning, redact, retry_hint, signature_tags, sse, surrogates, tool_names, unstreamed,
+    alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
+    finish_reason, json, lenient, lost_reasoning, media_type, param_names, redact, retry_hint,
+    signature_tags, split_surrogates, sse, stop_sequences, surrogates, tool_names, unstreamed,
 };
 
+pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
 pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
@@ -92,6 +94,10 @@ pub trait Outbound: fmt::Debug + Send + Sync {
     /// Whether a tool may have this name.
     fn accepts_tool_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 64, b"")
+    }
+    /// Whether a parameter of a tool may have this name.
+    fn accepts_param_name(&self, _name: &str) -> bool {
+        true
     }
     /// Whether a model may be given a part by this address. Where not, its bytes have to be fetched.
     fn accepts_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Work that no client waits for.
 //!
-//! On a server it simply runs. In Lambda the process freezes once a call is over, so whoever ends
-//! a call waits here first.
+//! On a server the work simply runs. In Lambda the process freezes once a call is over, so whoever
+//! ends a call drains it first.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,8 +10,8 @@ use std::{
 
 use tokio::task::JoinSet;
 
-/// How long the end of a call waits for the work behind it.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the end of a call, or of the process, waits for the work behind it.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tasks under way.
 #[derive(Debug, Default)]
@@ -27,16 +27,16 @@ impl Background {
         tasks.spawn(task);
     }
 
-    /// Waits for every task that was started, up to a limit; what takes longer goes on.
-    pub(crate) async fn settle(&self) {
+    /// Waits for every task that was started, within [`DRAIN_TIMEOUT`]; what takes longer goes on.
+    pub(crate) async fn drain(&self) {
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         if tasks.is_empty() {
             return;
         }
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(PATIENCE, all).await.is_err() {
-            tracing::warn!("work behind a call takes longer than {} s", PATIENCE.as_secs());
+        if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
+            tracing::warn!("background work takes longer than {} s", DRAIN_TIMEOUT.as_secs());
             tasks.detach_all();
         }
     }

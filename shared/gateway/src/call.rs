@@ -1,11 +1,14 @@
-//! One client request on its way.
+//! One client request on its way, and the clocks that it goes by.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use telemetry::CallRecord;
+use formats::GatewayRequest;
+use telemetry::CallRecorder;
 
 use crate::Snapshot;
-use formats::GatewayRequest;
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -17,36 +20,53 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Now, in milliseconds since 1970.
+    /// A clock that starts now, which is `arrived` in milliseconds since 1970.
+    pub fn starting(arrived: u64) -> Self {
+        Self { arrived, started: Instant::now() }
+    }
+
+    /// The time now, in milliseconds since 1970: for what is stored, shown and signed.
     pub fn now(self) -> u64 {
-        self.arrived + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.arrived.saturating_add(elapsed)
+    }
+
+    /// The time now on the clock that only goes forward: for durations and deadlines.
+    pub fn instant(self) -> Instant {
+        self.started + self.started.elapsed()
     }
 }
 
 /// One client request on its way.
 #[derive(Debug)]
 pub struct Call {
-    /// What is asked.
+    /// The request.
     pub request: GatewayRequest,
     /// The only provider that the client accepts.
     pub only_provider: Option<String>,
-    /// Whether it is refused rather than sent with less than it says.
+    /// Whether the client forbids to send less than the request says.
     pub strict: bool,
-    /// The configuration that it is answered under.
+    /// The configuration under which the call is made.
     pub snapshot: Arc<Snapshot>,
     /// The time.
     pub clock: Clock,
-    /// When the platform ends it, in milliseconds since 1970.
+    /// When the platform ends the call, in milliseconds since 1970.
     pub platform_deadline: Option<u64>,
-    /// What it leaves behind.
-    pub record: CallRecord,
+    /// What the call leaves behind.
+    pub record: CallRecorder,
 }
 
 impl Call {
-    /// When it has to be over: what the configuration allows, and never later than the platform.
-    pub(crate) fn deadline(&self) -> u64 {
-        let allowed = self.snapshot.config.route_timeout.as_millis();
-        let ours = self.clock.arrived.saturating_add(u64::try_from(allowed).unwrap_or(u64::MAX));
-        self.platform_deadline.map_or(ours, |it| it.min(ours))
+    /// When the call has to be over: what the configuration allows, and never later than the platform.
+    pub(crate) fn deadline(&self) -> Instant {
+        let allowed = self.snapshot.config.route_timeout;
+        let platform = self
+            .platform_deadline
+            .map(|deadline| Duration::from_millis(deadline.saturating_sub(self.clock.arrived)));
+        let limit = platform.map_or(allowed, |platform| platform.min(allowed));
+        self.clock.started.checked_add(limit).unwrap_or(self.clock.started + MAX_CALL)
     }
 }
+
+/// The longest that any call takes, whatever the configuration says.
+const MAX_CALL: Duration = Duration::from_secs(24 * 60 * 60);

@@ -7,27 +7,30 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
 use canonical::{Error, ErrorKind, Result};
 use config::{Config, SecretSource, rows};
 use providers::Client;
-use routing::{Cooldown, Cooldowns};
-use storage::{Change, Parameters, Query, Row, Stores};
+use routing::Health;
+use storage::{Parameters, Query, Row, Stores};
+use tokio::sync::oneshot;
 
 use crate::{
     background::Background,
+    call::Clock,
+    cooldown_store::{CooldownStore, READ_TIMEOUT},
     snapshot::{Keys, Snapshot},
 };
 
 /// How often keys are read again because a provider refused one, in milliseconds.
-const RENEWAL: u64 = 10_000;
-/// When a client should come back while there is no configuration.
-const COME_BACK: Duration = Duration::from_secs(5);
-/// The partition of the `state` table that holds rests.
-const REST: &str = "rest";
+const MIN_RENEWAL_MS: u64 = 10_000;
+/// When a client should try again while there is no configuration.
+const UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The uptime at the start, in milliseconds: whatever has not happened yet was long ago.
+const FIRST_UPTIME: u64 = 24 * 60 * 60 * 1000;
 
 /// Where a configuration comes from.
 #[derive(Debug)]
@@ -41,7 +44,7 @@ pub enum Source {
 /// How old things may be before they are read again, behind a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Freshness {
-    /// The configuration, and who rests.
+    /// The configuration, and with it the shared cooldowns.
     pub configuration: Duration,
     /// The values of parameters.
     pub keys: Duration,
@@ -64,10 +67,11 @@ struct Inner {
     parameters: Option<Parameters>,
     stores: Stores,
     client: Client,
-    rests: Arc<Cooldowns>,
+    cooldowns: CooldownStore,
+    started: Instant,
     freshness: Freshness,
     current: ArcSwapOption<Snapshot>,
-    /// When the configuration was last read, or tried to be.
+    /// When the configuration was last read, or tried to be, as an uptime.
     read_at: AtomicU64,
     keys_read_at: AtomicU64,
     /// When the keys were last read because a provider refused one.
@@ -85,9 +89,10 @@ impl Configuration {
         Self(Arc::new(Inner {
             fixed,
             parameters,
+            cooldowns: CooldownStore::new(stores.clone()),
             stores,
             client,
-            rests: Arc::default(),
+            started: Instant::now(),
             freshness,
             current: ArcSwapOption::empty(),
             read_at: AtomicU64::new(0),
@@ -97,13 +102,14 @@ impl Configuration {
         }))
     }
 
-    pub(crate) fn rests(&self) -> &Arc<Cooldowns> {
-        &self.0.rests
+    /// The health of every target.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.0.cooldowns.health
     }
 
     /// Reads everything for the first time. After a failure the first call tries again.
-    pub async fn load(&self, now: u64) -> Result<()> {
-        self.0.refresh(now).await
+    pub async fn load(&self, clock: Clock) -> Result<()> {
+        self.0.refresh(clock).await
     }
 
     /// Whether there is a configuration to answer by, or the store that has it can be read.
@@ -117,17 +123,18 @@ impl Configuration {
     }
 
     /// The configuration in force; refreshed behind the call when it is old.
-    pub(crate) async fn current(&self, now: u64) -> Result<Arc<Snapshot>> {
+    pub(crate) async fn current(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         let Some(snapshot) = self.0.current.load_full() else {
-            self.0.refresh(now).await?;
+            self.0.refresh(clock).await?;
             return self.0.current.load_full().ok_or_else(|| unavailable("nothing was read"));
         };
+        let now = self.0.uptime(clock);
         let read_at = self.0.read_at.load(Ordering::Relaxed);
         let due = read_at + millis(self.0.freshness.configuration) <= now;
         if due && claim(&self.0.read_at, read_at, now) {
             let inner = self.0.clone();
             self.0.background.start(async move {
-                if let Err(error) = inner.refresh(now).await {
+                if let Err(error) = inner.refresh(clock).await {
                     let cause = error.cause().map(tracing::field::display);
                     tracing::warn!(cause, "{error} The last good configuration stays in force.");
                 }
@@ -137,13 +144,14 @@ impl Configuration {
     }
 
     /// Reads the keys again after a provider refused one of `seen`. None when nothing changed.
-    pub(crate) async fn renew_keys(&self, seen: &Snapshot, now: u64) -> Option<Arc<Snapshot>> {
+    pub(crate) async fn renew_keys(&self, seen: &Snapshot, clock: Clock) -> Option<Arc<Snapshot>> {
+        let now = self.0.uptime(clock);
         let current = self.0.current.load_full()?;
         if !same_keys(&current.keys, &seen.keys) {
             return Some(current);
         }
         let renewed_at = self.0.renewed_at.load(Ordering::Relaxed);
-        let too_soon = now < renewed_at + RENEWAL;
+        let too_soon = now < renewed_at + MIN_RENEWAL_MS;
         if self.0.parameters.is_none() || too_soon || !claim(&self.0.renewed_at, renewed_at, now) {
             return None;
         }
@@ -158,32 +166,49 @@ impl Configuration {
         Some(snapshot)
     }
 
-    /// Tells other instances who rests, behind the call.
-    pub(crate) fn share_rests(&self, now: u64) {
-        let rests = self.0.rests.take_new();
-        if rests.is_empty() {
+    /// Learns the cooldowns of other instances where what is known is too old. The call waits for
+    /// them only as long as a store in good health takes.
+    pub(crate) async fn refresh_cooldowns(&self, clock: Clock) {
+        if !self.0.cooldowns.claim_read(clock.instant()) {
             return;
         }
         let inner = self.0.clone();
+        let (done, is_done) = oneshot::channel::<()>();
         self.0.background.start(async move {
-            let changes: Vec<Change> = rests.iter().map(|it| as_row(it, now)).collect();
-            if let Err(error) = inner.stores.state.write(&changes).await {
-                tracing::warn!(%error, "a rest could not be shared");
-            }
+            inner.cooldowns.read(clock).await;
+            drop(done);
         });
+        // Whatever comes of it, the call goes on.
+        drop(tokio::time::timeout(READ_TIMEOUT, is_done).await);
     }
 
-    pub(crate) async fn settle(&self) {
-        self.0.background.settle().await;
+    /// Publishes cooldowns that began or ended, behind the call.
+    pub(crate) fn publish_cooldowns(&self, clock: Clock) {
+        let cooldowns = &self.health().cooldowns;
+        let changes = cooldowns.take_changes(clock.instant(), clock.now());
+        if changes.is_empty() {
+            return;
+        }
+        let inner = self.0.clone();
+        self.0.background.start(async move { inner.cooldowns.publish(&changes, clock).await });
+    }
+
+    /// Waits for what runs behind calls.
+    pub(crate) async fn drain(&self) {
+        self.0.background.drain().await;
     }
 }
 
 impl Inner {
-    /// Reads the configuration, the keys and who rests.
-    async fn refresh(&self, now: u64) -> Result<()> {
-        let query = Query::partition(REST, now / 1000);
-        let (rests, config) = tokio::join!(self.stores.state.query(&query), self.config(now));
-        self.learn(rests.map(|page| page.rows), now);
+    /// The time since the start, in milliseconds, on the clock that only goes forward.
+    fn uptime(&self, clock: Clock) -> u64 {
+        FIRST_UPTIME + millis(clock.instant().saturating_duration_since(self.started))
+    }
+
+    /// Reads the configuration, the keys and the shared cooldowns.
+    async fn refresh(&self, clock: Clock) -> Result<()> {
+        let now = self.uptime(clock);
+        let ((), config) = tokio::join!(self.cooldowns.read(clock), self.config(clock.now()));
         let (config, version) = config?;
         let keys = self.keys_for(&config, now).await?;
         let current = self.current.load_full();
@@ -260,16 +285,6 @@ impl Inner {
         }
         Ok(keys)
     }
-
-    fn learn(&self, rows: Result<Vec<Row>, storage::StoreError>, now: u64) {
-        match rows {
-            Ok(rows) => {
-                let rests = rows.iter().filter_map(|it| serde_json::from_str(&it.value).ok());
-                self.rests.learn(rests, now);
-            }
-            Err(error) => tracing::warn!(%error, "who rests elsewhere is not known"),
-        }
-    }
 }
 
 /// Takes a task that is due since `seen`, unless somebody else just did.
@@ -308,20 +323,9 @@ fn same_keys(one: &Keys, other: &Keys) -> bool {
             .all(|(name, key)| other.get(name).is_some_and(|it| it.expose() == key.expose()))
 }
 
-fn as_row(rest: &Cooldown, now: u64) -> Change {
-    let (pk, sk) =
-        (REST.to_owned(), format!("{}\u{1f}{}\u{1f}{}", rest.provider, rest.model, rest.key));
-    match serde_json::to_string(rest) {
-        Ok(value) if now < rest.until => {
-            Change::Put(Row { pk, sk, value, expires: Some(rest.until.div_ceil(1000)) })
-        }
-        _ => Change::Delete { pk, sk },
-    }
-}
-
 fn unavailable(what: &str) -> Error {
     let mut error =
         Error::new(ErrorKind::Unavailable, format!("The configuration is not available: {what}."));
-    error.retry_after = Some(COME_BACK);
+    error.retry_after = Some(UNAVAILABLE_RETRY_AFTER);
     error
 }

@@ -1,139 +1,219 @@
 //! The path that every call takes.
 //!
-//! [`Gateway::answer`] is the product: whom to try is decided by `routing`, sockets are the
-//! business of `providers`, and what is written to the client of `edge`.
+//! [`Gateway::respond`] is the product: what to attempt is decided by `routing`, sockets belong to
+//! `providers`, and what is written to the client to `edge`.
 
 mod background;
 mod call;
 mod configuration;
-mod meter;
+mod cooldown_store;
+mod record_queue;
+mod reply;
+mod running_call;
 mod snapshot;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use canonical::{Error, Result};
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
-use routing::{Cooldowns, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
+use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
+use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
-pub use meter::{GatewayReply, GatewayReplyBody, MeteredStream};
 pub use providers::{Client, ProxyVariables};
+use record_queue::RecordQueue;
+pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
+use running_call::RunningCall;
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
 #[derive(Debug)]
 pub struct Gateway {
     configuration: Configuration,
-    rests: Arc<Cooldowns>,
+    records: Arc<RecordQueue>,
+}
+
+/// What an admitted client may go on with.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The configuration in force.
+    pub snapshot: Arc<Snapshot>,
+    /// Whom the call was authenticated as.
+    pub principal: Principal,
 }
 
 impl Gateway {
-    /// A gateway that follows a configuration.
-    pub fn new(configuration: Configuration) -> Self {
-        let rests = configuration.rests().clone();
-        Self { configuration, rests }
+    /// A gateway that follows a configuration, and gives the record of each request to each sink.
+    ///
+    /// Must be called within a runtime, where the sinks are served from then on.
+    pub fn new(configuration: Configuration, sinks: Vec<Arc<dyn RecordSink>>) -> Self {
+        Self { configuration, records: RecordQueue::start(sinks) }
     }
 
-    /// The configuration in force, once the caller has shown a key that fits.
-    pub async fn admit(&self, shown: &[&str], clock: Clock) -> Result<Arc<Snapshot>> {
-        let snapshot = self.configuration.current(clock.now()).await?;
-        snapshot.gate.admit(shown)?;
-        Ok(snapshot)
+    /// Starts the record of a request, of whatever kind.
+    pub fn begin_record(&self, record: CallRecord, clock: Clock) -> CallRecorder {
+        let record = CallRecord { arrived: clock.arrived, ..record };
+        CallRecorder::new(record, clock.started, self.records.clone())
+    }
+
+    /// Authenticates a client by the keys that its request carries, and gives the configuration under
+    /// which the call is made.
+    pub async fn admit(&self, keys: &[&str], clock: Clock) -> Result<Admitted> {
+        let snapshot = self.configuration.current(clock).await?;
+        snapshot.authenticator.admit(keys)?;
+        let key = keys.iter().find(|key| snapshot.authenticator.admit(&[key]).is_ok());
+        let key_id = routing::fingerprint(key.unwrap_or(&"")).to_string();
+        let principal =
+            Principal { tenant: snapshot.default_tenant.clone(), key_id: Arc::from(key_id) };
+        Ok(Admitted { snapshot, principal })
     }
 
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
-        self.configuration.current(clock.now()).await
+        self.configuration.current(clock).await
     }
 
-    /// Whether calls can be answered: a configuration is there, or can be read.
+    /// Whether calls can be made: a configuration is there, or can be read.
     pub async fn is_ready(&self, clock: Clock) -> bool {
         self.configuration.is_ready(clock.now()).await
     }
 
-    /// Answers one call: tries each candidate until one answers.
-    pub async fn answer(&self, mut call: Call) -> Result<GatewayReply> {
-        match self.try_candidates(&mut call).await {
-            Ok((answer, attempts)) => Ok(meter::watch(answer, attempts, call)),
+    /// How many records were lost because the sinks were too slow.
+    pub fn lost_records(&self) -> u64 {
+        self.records.lost()
+    }
+
+    /// Makes one call: attempts one target after the other until one responds.
+    pub async fn respond(&self, call: Call) -> Result<GatewayReply> {
+        let mut running = RunningCall::new(call, self.configuration.clone());
+        match self.attempt_targets(&mut running).await {
+            Ok((id, response)) => {
+                running.attempt_succeeded(id, &response);
+                Ok(GatewayReply::new(response, running))
+            }
             Err(error) => {
-                call.record.failed(&error);
+                running.fail(&error);
                 Err(error)
             }
         }
     }
 
-    async fn try_candidates(&self, call: &mut Call) -> Result<(UpstreamResponse, Failover)> {
-        let asked = ModelQuery {
-            model: call.request.model.as_deref(),
-            provider: call.only_provider.as_deref(),
+    async fn attempt_targets(
+        &self,
+        running: &mut RunningCall,
+    ) -> Result<(AttemptId, UpstreamResponse)> {
+        let plan = resolve(&running.call)?;
+        let clock = running.call.clock;
+        self.configuration.refresh_cooldowns(clock).await;
+        let limits = Limits {
+            arrived: clock.started,
+            deadline: running.call.deadline(),
+            seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
-        let plan = call.snapshot.routes.plan(asked)?;
-        let limits = Limits { deadline: call.deadline(), seed: call.clock.now() };
-        let mut tries = Failover::new(plan, self.rests.clone(), limits);
-        let mut renewed = false;
+        running.failover = Some(Failover::new(plan, self.configuration.health().clone(), limits));
+
         let fetched = FetchedMedia::default();
+        let mut are_keys_renewed = false;
         loop {
-            let now = call.clock.now();
-            let next = tries.next(now)?;
-            if !next.pause.is_zero() {
-                tokio::time::sleep(next.pause).await;
-            }
-            let snapshot = &call.snapshot;
-            let max_output = |it: &Target| snapshot.max_output(&it.provider, &it.model);
-            let question = UpstreamRequest {
-                request: &call.request,
-                strict: call.strict,
-                max_output: &max_output,
-                fetched: &fetched,
+            let (id, outcome) = send_next(running, &fetched).await?;
+            let error = match outcome {
+                Ok(response) => return Ok((id, response)),
+                Err(error) => error,
             };
-            match snapshot.upstream.send(&next, &question, now).await {
-                Ok(answer) => return Ok((answer, tries)),
-                Err(error) if is_about_the_key(&error) && !renewed => {
-                    renewed = true;
-                    match self.configuration.renew_keys(&call.snapshot, call.clock.now()).await {
-                        Some(snapshot) => call.snapshot = snapshot,
-                        None => self.note(&mut tries, error, call.clock)?,
-                    }
+            if is_about_the_key(&error) && !are_keys_renewed {
+                are_keys_renewed = true;
+                if self.renew_keys(running, id, &error).await {
+                    continue;
                 }
-                Err(error) => self.note(&mut tries, error, call.clock)?,
             }
+            running.attempt_failed(id, error)?;
         }
     }
 
-    /// Tells routing of a failure, and other instances of a rest that it led to.
-    fn note(&self, tries: &mut Failover, error: Error, clock: Clock) -> Result<()> {
-        let now = clock.now();
-        let outcome = tries.failed(error, now);
-        self.configuration.share_rests(now);
-        outcome
+    /// Reads keys again after one was refused, and goes on with the new ones. False when nothing
+    /// changed.
+    async fn renew_keys(&self, running: &mut RunningCall, id: AttemptId, error: &Error) -> bool {
+        let clock = running.call.clock;
+        let renewed = self.configuration.renew_keys(&running.call.snapshot, clock).await;
+        let Some(snapshot) = renewed else {
+            return false;
+        };
+        let before = std::mem::replace(&mut running.call.snapshot, snapshot);
+        let is_replaced = match (resolve(&running.call), &mut running.failover) {
+            (Ok(plan), Some(failover)) => failover.keys_replaced(id, error, plan, clock.instant()),
+            _ => false,
+        };
+        if !is_replaced {
+            running.call.snapshot = before;
+        }
+        is_replaced
     }
 
-    /// What would happen to each step now, without trying any; and why one cannot be tried at all.
+    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// all.
     pub async fn outlook(
         &self,
-        asked: ModelQuery<'_>,
-        now: u64,
+        query: ModelQuery<'_>,
+        clock: Clock,
     ) -> Result<(Arc<RoutePlan>, Vec<(Outlook, Option<String>)>)> {
-        let snapshot = self.configuration.current(now).await?;
-        let plan = snapshot.routes.plan(asked)?;
-        let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let outlook = Failover::new(plan.clone(), self.rests.clone(), limits).outlook(now);
-        let with_fault = |it: Outlook| {
-            let fault = snapshot.upstream.unusable_reason(&plan.steps[it.step]);
-            (it, fault)
+        let snapshot = self.configuration.current(clock).await?;
+        let plan = snapshot.routes.resolve(query)?;
+        let outlook = routing::outlook(&plan, self.configuration.health(), clock.instant());
+        let with_fault = |outlook: Outlook| {
+            let fault = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
+            (outlook, fault)
         };
         let outlook = outlook.into_iter().map(with_fault).collect();
         Ok((plan, outlook))
     }
 
-    /// Waits for what runs behind calls: a refresh, a shared rest. Bounded in time.
-    pub async fn settle(&self) {
-        self.configuration.settle().await;
+    /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
+    pub async fn drain(&self) {
+        tokio::join!(self.configuration.drain(), self.records.drain());
     }
 }
 
-/// A key that was changed where it is kept may work again at once.
+/// The plan for what a call asks for.
+fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
+    let query = ModelQuery {
+        model: call.request.model.as_deref(),
+        provider: call.only_provider.as_deref(),
+    };
+    call.snapshot.routes.resolve(query)
+}
+
+/// Makes the next attempt. The error is that of the call: nothing is left to attempt.
+async fn send_next(
+    running: &mut RunningCall,
+    fetched: &FetchedMedia,
+) -> Result<(AttemptId, Result<UpstreamResponse>)> {
+    let since = Instant::now();
+    let (call, clock) = (&running.call, running.call.clock);
+    let Some(failover) = &mut running.failover else {
+        return Err(Error::new(canonical::ErrorKind::Internal, "The call has no plan."));
+    };
+    let attempt = failover.next(clock.instant())?;
+    if !attempt.delay.is_zero() {
+        tokio::time::sleep(attempt.delay).await;
+    }
+    let snapshot = &call.snapshot;
+    let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
+    let request = UpstreamRequest {
+        request: &call.request,
+        strict: call.strict,
+        max_output: &max_output,
+        fetched,
+    };
+    let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
+    running.note_wait(since);
+    Ok((attempt.id, outcome))
+}
+
+/// Whether a key was refused that may have been changed where it is kept.
 fn is_about_the_key(error: &Error) -> bool {
     error.provider_status == Some(401)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The configuration, made ready: what one call sees of it from its first to its last moment.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use canonical::{MicroDollars, Usage};
 use config::{Config, Price, SecretSource};
@@ -10,6 +10,9 @@ use routing::Routes;
 use storage::Secret;
 use tenants::Authenticator;
 
+/// The tenant whose key stands in the configuration.
+const DEFAULT_TENANT: &str = "default";
+
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
 
@@ -18,8 +21,10 @@ pub(crate) type Keys = HashMap<String, Secret>;
 pub struct Snapshot {
     /// What the operator wrote.
     pub config: Config,
-    pub(crate) gate: Authenticator,
-    /// From names to candidates.
+    pub(crate) authenticator: Authenticator,
+    /// Whose calls those are that no other tenant makes.
+    pub(crate) default_tenant: Arc<str>,
+    /// From names to targets.
     pub routes: Routes,
     pub(crate) upstream: Upstream,
     pub(crate) keys: Keys,
@@ -41,9 +46,13 @@ impl Snapshot {
         let window = |provider: &str, model: &str| {
             model_catalog::context_window(price_kinds.get(provider)?, model)
         };
+        let fingerprint = |source: &SecretSource| {
+            resolve(source).map(|secret| routing::fingerprint(secret.expose()))
+        };
         Self {
-            gate: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
-            routes: Routes::new(&config, &window),
+            authenticator: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
+            default_tenant: Arc::from(DEFAULT_TENANT),
+            routes: Routes::new(&config, &window, &fingerprint),
             upstream: Upstream::new(client, &config, &resolve),
             prices: PriceTable::new(config.prices.iter().map(overridden).collect()),
             price_kinds,

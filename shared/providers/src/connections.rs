@@ -211,8 +211,11 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
 
 impl Transport {
     fn client(&self, max_idle_per_host: usize) -> Result<reqwest::Client> {
-        let tls = tls::client_config(self.ca_file.as_deref(), &["h2", "http/1.1"])
-            .map_err(|message| Error::new(ErrorKind::ProviderAccess, message))?;
+        let tls =
+            tls::client_config(self.ca_file.as_deref(), &["h2", "http/1.1"]).map_err(|cause| {
+                let message = "has a `ca_file` that cannot be used";
+                Error::new(ErrorKind::ProviderAccess, message).caused_by(cause)
+            })?;
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(USER_AGENT)

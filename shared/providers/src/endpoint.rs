@@ -1,8 +1,8 @@
-//! One configured provider, ready to be called: its address and its headers, made once.
+//! One configured provider, ready to be called: its URLs, its headers and its secrets, made once.
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, KeyFingerprint, Result};
 use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
@@ -26,10 +26,10 @@ pub(crate) struct Endpoint {
     pub(crate) compatibility: ChatCompatibility,
     /// What shows that a stream is whole.
     pub(crate) stream_end: StreamEnd,
-    /// One set of headers for each key; one without any where none is configured.
-    headers: Vec<Option<HeaderMap>>,
-    /// The end of a sentence that says why keys are missing.
-    unreadable_keys: String,
+    /// The headers of a request under each usable key; one set where none is configured.
+    headers: Vec<(KeyFingerprint, HeaderMap)>,
+    /// Why keys are missing, for operators.
+    unreadable_keys: Option<String>,
     /// What signs calls that carry no key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
@@ -84,9 +84,13 @@ impl Endpoint {
         let unreadable_keys = unreadable(configured.keys.iter().zip(&keys));
         // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
-            vec![Some(common)]
+            vec![(KeyFingerprint::NONE, common)]
         } else {
-            keys.iter().map(|it| with_key(&common, provider.auth, it.as_ref()?)).collect()
+            let usable = keys.iter().flatten().filter_map(|key| {
+                let headers = with_key(&common, provider.auth, key)?;
+                Some((routing::fingerprint(key.expose()), headers))
+            });
+            usable.collect()
         };
         let hidden = configured.headers.values().filter_map(resolve);
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
@@ -108,11 +112,14 @@ impl Endpoint {
     }
 
     /// The headers of a call under one key.
-    pub(crate) fn headers(&self, key: usize) -> Result<&HeaderMap> {
-        let found = self.headers.get(key).and_then(Option::as_ref);
-        found.ok_or_else(|| {
-            let message = format!("has no usable key{}", self.unreadable_keys);
-            Error::new(ErrorKind::ProviderAccess, message)
+    pub(crate) fn headers(&self, key: KeyFingerprint) -> Result<&HeaderMap> {
+        let found = self.headers.iter().find(|(fingerprint, _)| *fingerprint == key);
+        found.map(|(_, headers)| headers).ok_or_else(|| {
+            let error = Error::new(ErrorKind::ProviderAccess, "has no usable key");
+            match &self.unreadable_keys {
+                Some(cause) => error.caused_by(cause.as_str()),
+                None => error,
+            }
         })
     }
 
@@ -158,19 +165,19 @@ impl Address {
     }
 }
 
-/// Which parameters of these secrets could not be read, as the end of a sentence.
+/// Which parameters of these secrets could not be read, for operators.
 fn unreadable<'a>(
     secrets: impl Iterator<Item = (&'a config::SecretSource, &'a Option<Secret>)>,
-) -> String {
+) -> Option<String> {
     let names = secrets.filter_map(|(source, secret)| match source {
         config::SecretSource::Parameter { name, .. } if secret.is_none() => Some(name.as_str()),
         config::SecretSource::Parameter { .. } | config::SecretSource::Value { .. } => None,
     });
     let names: Vec<&str> = names.collect();
     if names.is_empty() {
-        return String::new();
+        return None;
     }
-    format!(": the parameter {} is missing or may not be read", names.join(", "))
+    Some(format!("the parameter {} is missing or may not be read", names.join(", ")))
 }
 
 /// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
@@ -319,7 +326,7 @@ mod tests {
             "https://r.openai.azure.com/openai/deployments/gpt%204%2F..%2Fo/chat/completions\
              ?api-version=2024-10-21"
         );
-        assert_eq!(azure.headers(0).unwrap()["api-key"], "hunter2");
+        assert_eq!(azure.headers(routing::fingerprint("hunter2")).unwrap()["api-key"], "hunter2");
         assert!(azure.apis[0].address("..", false).is_err());
     }
 
@@ -333,7 +340,10 @@ mod tests {
             "https://bedrock-runtime.eu-west-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aeu-west-1\
              %3A1%3Ainference-profile%2Feu.anthropic.claude-haiku-4-5-v1%3A0/converse-stream"
         );
-        assert_eq!(bedrock.headers(0).unwrap()["authorization"], "Bearer hunter2");
+        assert_eq!(
+            bedrock.headers(routing::fingerprint("hunter2")).unwrap()["authorization"],
+            "Bearer hunter2"
+        );
         assert!(bedrock.signing.is_none(), "a key of its own is taken first");
         assert_eq!(
             address("bedrock", Some("http://127.0.0.1:1/"), "m"),
@@ -358,7 +368,10 @@ mod tests {
             assert_eq!(address(false), format!("{whole}:generateContent"));
             assert_eq!(address(true), format!("{whole}:streamGenerateContent?alt=sse"));
         }
-        assert_eq!(gemini.headers(0).unwrap()["x-goog-api-key"], "hunter2");
+        assert_eq!(
+            gemini.headers(routing::fingerprint("hunter2")).unwrap()["x-goog-api-key"],
+            "hunter2"
+        );
     }
 
     #[test]
@@ -383,8 +396,11 @@ mod tests {
         let source =
             config::SecretSource::Parameter { name: "/team/key".to_owned(), variable: None };
         let missing = unreadable([(&source, &None)].into_iter());
-        assert_eq!(missing, ": the parameter /team/key is missing or may not be read");
-        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), "");
+        assert_eq!(
+            missing.as_deref(),
+            Some("the parameter /team/key is missing or may not be read")
+        );
+        assert_eq!(unreadable([(&source, &Some(Secret::new("x")))].into_iter()), None);
     }
 
     #[test]

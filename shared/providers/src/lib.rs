@@ -1,6 +1,7 @@
-//! The companies that we call.
+//! Providers: the catalog of them, and calls to them.
 //!
-//! A provider is data: one small file and one line in [`CATALOG`]. Nothing here matches on one.
+//! A provider is data: one small file and one line in [`CATALOG`]. Nothing here matches on one. Whom to
+//! call, and when to give up, is decided by `routing`.
 
 mod client;
 mod connections;
@@ -51,7 +52,7 @@ pub use formats::{StreamEnd, StreamUsage};
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
-pub use stream::EventStream;
+pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
 /// What the gateway calls itself where it calls others.
@@ -90,43 +91,43 @@ pub const CATALOG: &[&Provider] = &[
 pub struct Provider {
     /// The word for `type` in the configuration.
     pub name: &'static str,
-    /// Where it lives, with its version segment; `{region}` is filled in. Empty where only the
-    /// operator knows.
+    /// The base URL, with its version segment; `{region}` is filled in. Empty where only the operator
+    /// knows.
     pub base_url: &'static str,
-    /// What a configured `base_url` without a path of its own gets, such as `/v1`.
+    /// The path of a configured `base_url` that has none, such as `/v1`.
     pub version: &'static str,
-    /// The `api_version` that is meant when the configuration names none.
+    /// The `api_version` where the configuration names none.
     pub api_version: &'static str,
     /// How the key travels.
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
-    /// What it speaks, its own format first. At an address that is not its own, only the first of
-    /// each task counts: who imitates a company rarely imitates all of it.
+    /// The APIs of the provider, that in its own format first. At an address that is not its own, only
+    /// the first of each task counts: servers that imitate a company rarely imitate all of it.
     pub apis: &'static [ProviderApi],
-    /// How a stream comes to report its usage.
+    /// How a stream comes to report usage.
     pub stream_usage: StreamUsage,
-    /// How it speaks OpenAI chat, if it does; at an address that is not its own, without what only
-    /// OpenAI has.
+    /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat; at an address that
+    /// is not its own, without what only OpenAI has.
     pub compatibility: ChatCompatibility,
-    /// How a stream shows that it is whole.
+    /// How a stream shows that it is complete.
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
     pub headers: &'static [(&'static str, &'static str)],
 }
 
-/// One format that a provider speaks, and where.
+/// One API of a provider: a format, and where it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderApi {
-    /// What it is for.
+    /// The task that the API is for.
     pub task: Task,
-    /// The format.
+    /// The wire format.
     pub format: &'static dyn Outbound,
     /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
     pub path: &'static str,
-    /// Where streams are asked for, when that is elsewhere.
+    /// The endpoint for streams, where that is another one.
     pub stream_path: Option<&'static str>,
-    /// How the names of those models begin that speak nothing else.
+    /// How the names of those models begin that have no other API.
     pub only_for: &'static [&'static str],
 }
 
@@ -137,27 +138,27 @@ pub enum Auth {
     Bearer,
     /// The key alone, in the header of this name.
     Header(&'static str),
-    /// As a bearer where there is one; else the process's role in AWS signs for this service.
+    /// As a bearer where there is a key; else requests are signed for this service of AWS.
     SigV4(&'static str),
 }
 
 /// Whether a provider needs a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// Every call is refused without one.
+    /// Every call without a key is refused.
     Required,
-    /// A server of one's own, or one that takes signatures too.
+    /// Calls without a key may work: a server of one's own, or one that takes signatures too.
     Optional,
 }
 
 impl Provider {
-    /// Whether it lives in many regions, and its address names one.
+    /// Whether the provider's address names a region.
     pub fn takes_region(&self) -> bool {
         self.base_url.contains(REGION)
     }
 }
 
-/// What stands in an address for the region.
+/// The placeholder of the region in an address.
 pub(crate) const REGION: &str = "{region}";
 
 /// The entry of this name.
@@ -165,7 +166,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
     CATALOG.iter().copied().find(|it| it.name == name)
 }
 
-/// OpenAI chat, where nearly everybody has it.
+/// OpenAI chat, at the path where nearly every provider has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
     task: Task::Chat,
     format: &OpenAiChat,
@@ -174,11 +175,11 @@ pub(crate) const CHAT: ProviderApi = ProviderApi {
     only_for: &[],
 };
 
-/// OpenAI Responses, where somebody has it.
+/// OpenAI Responses, at the path of the few providers that have it.
 pub(crate) const RESPONSES: ProviderApi =
     ProviderApi { format: &OpenAiResponses, path: "/responses", ..CHAT };
 
-/// OpenAI embeddings, beside chat in most places.
+/// OpenAI embeddings, which most providers have beside chat.
 pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
     task: Task::Embed,
     format: &OpenAiEmbeddings,
@@ -187,21 +188,21 @@ pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
     only_for: &[],
 };
 
-/// OpenAI's own words, some of which only its own models know.
+/// OpenAI's own chat, with fields that only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
     max_tokens_name: MaxTokensName::Completion,
     developer_role: true,
     ..ChatCompatibility::COMMON
 };
 
-/// Those whose references know `max_tokens` alone.
+/// The chat of providers whose references know `max_tokens` alone.
 ///
-/// Mistral refuses the newer word (zed-industries/zed #57122); others pass over it, and with it the
-/// limit.
+/// Mistral refuses `max_completion_tokens` (zed-industries/zed #57122); others ignore it, and with it
+/// the limit.
 pub(crate) const MAX_TOKENS_ONLY: ChatCompatibility =
     ChatCompatibility { max_tokens_name: MaxTokensName::Plain, ..ChatCompatibility::COMMON };
 
-/// Any service that speaks OpenAI chat, from which the others differ in a line or two.
+/// Any service with OpenAI's chat API, from which most others differ in a line or two.
 pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     name: "openai",
     base_url: "https://api.openai.com/v1",

@@ -36,9 +36,9 @@ pub(crate) async fn prepare(
     format: &dyn Outbound,
     fetch: &Fetch,
 ) -> Result<PreparedRequest> {
-    let (target, request) = (attempt.step(), upstream_request.request);
+    let (target, request) = (attempt.target(), upstream_request.request);
     let mut without = conflicting_fields(target, request).to_vec();
-    without.extend_from_slice(&attempt.without.fields);
+    without.extend_from_slice(&attempt.remedies.fields);
     let mut options = EncodeOptions {
         model: &target.model,
         stream: request.stream,
@@ -46,10 +46,10 @@ pub(crate) async fn prepare(
         compatibility: endpoint.compatibility,
         max_output: None,
         drop_fields: &without,
-        drop_signatures: attempt.without.proofs,
+        drop_signatures: attempt.remedies.signatures,
     };
     let is_same_format = format.name() == request.format.name;
-    let passes_through = is_same_format && !attempt.without.betas;
+    let passes_through = is_same_format && !attempt.remedies.betas;
     // A limit that passes through is the client's own, so that the model's is not looked up.
     if !passes_through || without.contains(&Field::MaxTokens) {
         options.max_output = (upstream_request.max_output)(target);

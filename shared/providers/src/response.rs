@@ -3,7 +3,7 @@
 //! The first byte of a body says more than its `Content-Type`: relays send events as JSON, pages as
 //! events, and whole answers where a stream was requested.
 
-use std::time::Duration;
+use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
@@ -64,7 +64,8 @@ async fn decode_stream(
     headers: &HeaderMap,
     mut body: reqwest::Body,
 ) -> Result<EventStream> {
-    let source = Source { provider: context.provider, secrets: context.endpoint.secrets.clone() };
+    let secrets = context.endpoint.secrets.clone();
+    let source = Source { provider: context.provider, model: context.model, secrets };
     let first = read_first_bytes(&mut body, context.idle_timeout).await?;
     if is_json(&first) {
         tracing::debug!(
@@ -115,6 +116,8 @@ impl ResponseContext<'_> {
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(answer) = &mut response.body {
             self.tool_names.restore(answer);
+            // Bedrock, for one, names no model in its responses.
+            answer.model.get_or_insert_with(|| self.model.to_owned());
         }
         Ok(response)
     }
@@ -173,12 +176,27 @@ async fn read_whole(body: reqwest::Body) -> Result<Bytes> {
 
 /// The failure of a body that cannot be read on.
 pub(crate) fn broken_body(error: reqwest::Error) -> Error {
-    let (kind, message) = if error.is_decode() {
+    let (kind, message) = if is_about_compression(&error) {
         (ErrorKind::Upstream, "returned a body that its `Content-Encoding` does not fit")
     } else {
         (ErrorKind::Network, "ended its answer early")
     };
     Error::new(kind, message).caused_by(error.without_url())
+}
+
+/// Whether bytes are not what their compression makes of them. Connections fail otherwise.
+fn is_about_compression(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let bad_bytes = cause.downcast_ref::<io::Error>().is_some_and(|it| {
+            matches!(it.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+        });
+        if bad_bytes {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// Checks what no decoder can, which does not know the request: that there is a vector for each text.
@@ -208,7 +226,13 @@ pub(crate) async fn decode_error(
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let mut error = format.error(head.status.as_u16(), &body);
+    let status = head.status.as_u16();
+    // AWS names its error in a header, beside the body.
+    let code = head.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
+    let mut error = match code {
+        Some(_) => formats::from_provider(status, code, &body),
+        None => format.error(status, &body),
+    };
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
     error.retry_after = header.or(error.retry_after).or(until);

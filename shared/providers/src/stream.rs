@@ -1,5 +1,8 @@
 //! A stream of a provider's events, from its first meaningful event on.
 
+mod estimate;
+mod tee;
+
 use std::{
     fmt,
     pin::Pin,
@@ -15,6 +18,9 @@ use http_body::Body;
 use storage::Secret;
 use tokio::time::{Instant, Sleep};
 
+pub use estimate::OutputEstimate;
+use tee::Tee;
+
 use crate::{redaction::redact_error, response::broken_body};
 
 /// How long a connection may take to end after its stream, so that it can be kept.
@@ -24,9 +30,14 @@ const MAX_PRELUDE_BYTES: usize = 1024 * 1024;
 /// How much a decoded event counts towards that, since one without text takes room too.
 const DELTA_BYTES: usize = 64;
 
+/// Stored bytes are there at once, so no silence is waited for.
+const STORED_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Where a stream comes from.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
+    /// The provider's name for the model, which stands where the stream names none.
+    pub(crate) model: &'a str,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
 }
@@ -34,6 +45,7 @@ pub(crate) struct Source<'a> {
 /// The events of one answer, in the batches in which they arrived.
 pub struct EventStream {
     provider: String,
+    model: String,
     secrets: Arc<[Secret]>,
     body: reqwest::Body,
     decoder: Option<Box<dyn StreamDecoder>>,
@@ -45,6 +57,8 @@ pub struct EventStream {
     failure: Option<Error>,
     /// The tool whose call is being written, where the answer is decoded.
     open_call: Option<String>,
+    estimate: OutputEstimate,
+    tee: Option<Tee>,
     state: State,
 }
 
@@ -68,6 +82,7 @@ impl EventStream {
     ) -> Self {
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body,
             decoder: Some(decoder),
@@ -76,14 +91,41 @@ impl EventStream {
             ready: vec![],
             failure: None,
             open_call: None,
+            estimate: OutputEstimate::default(),
+            tee: None,
             state: State::Open,
         }
     }
 
+    /// A stream of the bytes that an earlier stream has received: the same decoder gives the same
+    /// events.
+    pub fn stored(provider: &str, bytes: Bytes, decoder: Box<dyn StreamDecoder>) -> Self {
+        let source = Source { provider, model: "", secrets: Arc::from([]) };
+        Self::new(source, reqwest::Body::from(bytes), decoder, STORED_IDLE_TIMEOUT)
+    }
+
+    /// Keeps a copy of the bytes that are received from now on, up to `limit`.
+    pub fn tee(&mut self, limit: usize) {
+        self.tee = Some(Tee::new(limit));
+    }
+
+    /// The bytes that were received since [`EventStream::tee`]; none when they were too many.
+    pub fn take_tee(&mut self) -> Option<Bytes> {
+        self.tee.take()?.finish()
+    }
+
+    /// What the stream has written so far, passed-through frames included.
+    pub fn estimate(&self) -> &OutputEstimate {
+        &self.estimate
+    }
+
     /// A stream of events that are all there.
     pub(crate) fn from_events(source: Source<'_>, events: Vec<StreamEvent>) -> Self {
+        let mut estimate = OutputEstimate::default();
+        estimate.add(&events);
         Self {
             provider: source.provider.to_owned(),
+            model: source.model.to_owned(),
             secrets: source.secrets,
             body: reqwest::Body::default(),
             decoder: None,
@@ -92,6 +134,8 @@ impl EventStream {
             ready: events,
             failure: None,
             open_call: None,
+            estimate,
+            tee: None,
             state: State::Closed,
         }
     }
@@ -140,7 +184,13 @@ impl EventStream {
     /// Decodes bytes that arrived, and notes what they lead to.
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
         let Some(decoder) = &mut self.decoder else { return };
+        if let Some(tee) = &mut self.tee {
+            tee.push(&bytes);
+        }
+        let known = self.ready.len();
         self.failure = decoder.read(bytes, &mut self.ready).err();
+        self.estimate.add(self.ready.get(known..).unwrap_or_default());
+        self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
             self.state = State::Ended;
@@ -179,6 +229,17 @@ impl EventStream {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives a response that names no model, such as Bedrock's, the target's name.
+    fn name_model(&mut self) {
+        for event in &mut self.ready {
+            if let EventBody::Delta(_, delta) = &mut event.body
+                && let Delta::Start { model, .. } = &mut **delta
+            {
+                model.get_or_insert_with(|| self.model.clone());
+            }
+        }
     }
 
     /// Notes which call is being written: half of its arguments may still look like all of them.
@@ -227,3 +288,6 @@ impl fmt::Debug for EventStream {
         f.debug_struct("EventStream").field("provider", &self.provider).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,15 +10,15 @@ use rustls::{
 
 /// Settings that trust the public roots, and those of a PEM file where one is given.
 ///
-/// `protocols` are the versions of HTTP to offer (ALPN), best first. The error is a sentence about
-/// a provider.
+/// `protocols` are the versions of HTTP to offer (ALPN), best first. The error is for operators: a
+/// path is nothing that clients should read.
 pub(crate) fn client_config(
     ca_file: Option<&str>,
     protocols: &[&str],
 ) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
-        add_roots(&mut roots, path).map_err(|cause| format!("its `ca_file` {path} {cause}"))?;
+        add_roots(&mut roots, path).map_err(|cause| format!("{path} {cause}"))?;
     }
 
     // The provider is named because rustls has no default one when more than one could be built in.
@@ -46,12 +46,12 @@ mod tests {
     #[test]
     fn a_file_that_holds_no_certificate_is_named() {
         let missing = client_config(Some("/nowhere/ca.pem"), &[]).unwrap_err();
-        assert!(missing.starts_with("its `ca_file` /nowhere/ca.pem cannot be read: "), "{missing}");
+        assert!(missing.starts_with("/nowhere/ca.pem cannot be read: "), "{missing}");
         let empty = std::env::temp_dir().join(format!("lockgate-no-ca-{}", std::process::id()));
         std::fs::write(&empty, "not a certificate\n").unwrap();
         let path = empty.to_str().unwrap();
         let refused = client_config(Some(path), &[]).unwrap_err();
         std::fs::remove_file(&empty).unwrap();
-        assert_eq!(refused, format!("its `ca_file` {path} holds no root certificate"));
+        assert_eq!(refused, format!("{path} holds no root certificate"));
     }
 }

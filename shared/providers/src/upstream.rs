@@ -87,6 +87,10 @@ impl Upstream {
         let mut providers = HashMap::new();
         for configured in &config.providers {
             let provider = reachable(client, config, configured, resolve, &mut mocks);
+            if let Err(error) = &provider {
+                let reason = with_cause(error);
+                tracing::error!(provider = configured.name, reason, "a provider cannot be used");
+            }
             providers.insert(configured.name.clone(), provider);
         }
         Self {
@@ -100,12 +104,12 @@ impl Upstream {
     /// Why a target could not be attempted at all, such as a key that is missing.
     pub fn unusable_reason(&self, target: &Target) -> Option<String> {
         match self.providers.get(&target.provider)? {
-            Err(error) => Some(error.message().to_owned()),
+            Err(error) => Some(with_cause(error)),
             Ok(provider) => {
                 let endpoint = &provider.endpoint;
-                let is_usable = (0..target.keys).any(|key| endpoint.headers(key).is_ok());
-                let missing_key = endpoint.headers(0).err().filter(|_| !is_usable)?;
-                Some(missing_key.message().to_owned())
+                let failures: Option<Vec<Error>> =
+                    target.keys.iter().map(|key| endpoint.headers(*key).err()).collect();
+                failures?.first().map(with_cause)
             }
         }
     }
@@ -118,7 +122,7 @@ impl Upstream {
         upstream_request: &UpstreamRequest<'_>,
         now: u64,
     ) -> Result<UpstreamResponse> {
-        let name = &attempt.step().provider;
+        let name = &attempt.target().provider;
         let from_provider = |error: Error| error.from_origin(Origin::Provider(name.clone()));
         let provider = match self.providers.get(name) {
             Some(Ok(provider)) => provider,
@@ -149,7 +153,7 @@ impl Upstream {
         now: u64,
     ) -> Result<UpstreamResponse> {
         let endpoint = &provider.endpoint;
-        let (target, request) = (attempt.step(), upstream_request.request);
+        let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
         let api = match endpoint.api(request, &target.model) {
             Err(_) if counts_tokens => return estimate_tokens(request),
@@ -192,6 +196,14 @@ impl Upstream {
     }
 }
 
+/// A failure as operators read it: with its cause, which clients do not get.
+fn with_cause(error: &Error) -> String {
+    match error.cause() {
+        Some(cause) => format!("{}: {cause}", error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
 fn reachable(
     client: &Client,
     config: &Config,
@@ -230,7 +242,7 @@ async fn http_request(
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
 ) -> Result<HttpRequest> {
-    let url = api.address(&attempt.step().model, stream)?;
+    let url = api.address(&attempt.target().model, stream)?;
     let mut headers = endpoint.headers(attempt.key)?.clone();
     add_headers(&prepared.encoded.headers, &mut headers)?;
     let body = prepared.encoded.body.clone();
@@ -285,7 +297,7 @@ impl TimeLimit {
         if !request.stream {
             return Self { duration: attempt.timeout, awaits: Awaited::WholeAnswer };
         }
-        let first_token = attempt.step().first_token_timeout.unwrap_or(attempt.timeout);
+        let first_token = attempt.target().first_token_timeout.unwrap_or(attempt.timeout);
         Self { duration: first_token.min(attempt.timeout), awaits: Awaited::FirstToken }
     }
 
@@ -300,11 +312,11 @@ impl TimeLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Instant};
 
     use bytes::Bytes;
     use formats::{Inbound, anthropic::messages::AnthropicCount};
-    use routing::{Cooldowns, Failover, Limits, ModelQuery, Routes};
+    use routing::{Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -325,10 +337,11 @@ mod tests {
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let client = Client::new(storage::Signer::default(), ProxyVariables::default());
         let upstream = Upstream::new(&client, &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None);
-        let plan = routes.plan(ModelQuery { model: Some("m"), provider: None }).unwrap();
-        let limits = Limits { deadline: u64::MAX, seed: 0 };
-        let attempt = Failover::new(plan, Arc::new(Cooldowns::default()), limits).next(0).unwrap();
+        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
+        let arrived = Instant::now();
+        let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
+        let attempt = Failover::new(plan, Arc::default(), limits).next(arrived).unwrap();
         let body = r#"{"messages":[{"role":"user","content":"How many tokens are these?"}]}"#;
         let request = AnthropicCount.decode(Bytes::from_static(body.as_bytes())).unwrap();
         let fetched = FetchedMedia::default();

@@ -1,424 +1,409 @@
-//! Whom to try next, and when to stop.
+//! Failover: which target to attempt next, and when to give up.
 //!
-//! The decisions are here; the sockets are not. That keeps the rules testable without either.
+//! Only decisions live here. Sockets and clocks belong to `providers` and `edge`, so that every rule
+//! can be tested without them. Each attempt has an id, so that two may run side by side and what
+//! happens after the first event of a stream still counts.
 
-use std::{sync::Arc, time::Duration};
+mod attempt;
+mod exhausted;
+mod remedies;
 
-use canonical::{AttemptRecord, Error, ErrorKind, Field, Outcome, Remedy, Result};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use canonical::{AttemptRecord, Error, ErrorKind, KeyFingerprint, NextStep, Outcome, Result};
 use config::FallbackOn;
 
 use crate::{
-    health::{Cooldown, Cooldowns},
+    health::{Cooldown, Health},
     resolve::{RoutePlan, Target},
+    select,
 };
 
-/// The first pause before a step is tried again; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause that is worth waiting for: beyond it the next step is better.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How many fields a step is asked without.
-const MOST_FIELDS: usize = 4;
-/// How long a client is told to wait when nobody knows better.
-const SHORTEST_REST: Duration = Duration::from_secs(1);
+pub use attempt::{Attempt, AttemptEnd, AttemptId, Limits};
+pub use remedies::AppliedRemedies;
 
-/// What bounds a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// When it has to be over.
-    pub deadline: u64,
-    /// What makes its pauses differ from those of others.
-    pub seed: u64,
-}
+/// The longest first delay before a target is attempted again; doubled each time.
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// The longest delay that is worth waiting for: beyond it the next target is better.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// One call's way through its plan.
+/// The attempts of one call, past and running, and what is left to attempt.
 #[derive(Debug)]
 pub struct Failover {
     plan: Arc<RoutePlan>,
-    rests: Arc<Cooldowns>,
+    health: Arc<Health>,
     limits: Limits,
     random: fastrand::Rng,
-    /// Steps not tried yet, by their place in the plan.
-    open: Vec<usize>,
-    current: Option<Current>,
-    /// Whether a step was tried although all rest: that is done once.
-    last_resort: bool,
-    /// The same step once more, after a pause.
-    again: Option<Duration>,
+    /// Targets that were not attempted yet, by their place in the plan.
+    untried: Vec<usize>,
+    /// A target to attempt again before any other.
+    retry: Option<Retry>,
+    running: Vec<Running>,
+    /// Whether a target was attempted although all cool down: that is done once.
+    attempted_while_cooling: bool,
+    /// Every attempt so far; an id is the place in this list.
     attempts: Vec<AttemptRecord>,
-    /// The first failure: the one that tells most.
-    first: Option<Error>,
+    /// The first error, which says most.
+    first_error: Option<Error>,
     kinds: Vec<ErrorKind>,
 }
 
-#[derive(Debug)]
-struct Current {
-    step: usize,
-    key: usize,
-    keys_tried: u64,
+/// A target that is attempted, and what was attempted there before.
+#[derive(Clone, Debug)]
+struct Course {
+    target: usize,
+    key: KeyFingerprint,
+    keys_tried: Vec<KeyFingerprint>,
     retried: u32,
-    without: AppliedRemedies,
-    since: u64,
+    remedies: AppliedRemedies,
 }
 
-/// What a provider is asked without, because it has refused it and may answer otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AppliedRemedies {
-    /// What proves earlier thoughts.
-    pub proofs: bool,
-    /// What only betas have.
-    pub betas: bool,
-    /// What its model does not take.
-    pub fields: Vec<Field>,
+#[derive(Debug)]
+struct Retry {
+    course: Course,
+    delay: Duration,
 }
 
-impl AppliedRemedies {
-    /// Adds the remedy that a failure suggests. False where that would change nothing.
-    fn add(&mut self, error: &Error) -> bool {
-        match &error.remedy {
-            Some(Remedy::DropSignatures) => !std::mem::replace(&mut self.proofs, true),
-            Some(Remedy::DropBetas) => !std::mem::replace(&mut self.betas, true),
-            Some(Remedy::DropParam(field)) => self.drop_field(field),
-            Some(Remedy::SchemaAsText) => self.drop_field(&Field::ResponseSchema),
-            None => false,
-        }
-    }
-
-    fn drop_field(&mut self, field: &Field) -> bool {
-        if self.fields.contains(field) {
-            return false;
-        }
-        self.fields.push(field.clone());
-        self.fields.len() <= MOST_FIELDS
-    }
-}
-
-/// Whom to try now.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// How long to wait before.
-    pub pause: Duration,
-    /// Which key of the provider's pool to use.
-    pub key: usize,
-    /// What is left out, since the provider has refused it.
-    pub without: AppliedRemedies,
-    /// How long it may take: the whole answer, or the first token of a stream.
-    pub timeout: Duration,
-    plan: Arc<RoutePlan>,
-    step: usize,
-}
-
-impl Attempt {
-    /// The step of the plan.
-    pub fn step(&self) -> &Target {
-        &self.plan.steps[self.step]
-    }
-}
-
-/// What would happen to one step now.
-#[derive(Clone, Debug)]
-pub struct Outlook {
-    /// The step's place in the plan.
-    pub step: usize,
-    /// What would happen.
-    pub verdict: Verdict,
-}
-
-/// What would happen to a step, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is tried, after those before it failed.
-    Tried,
-    /// It rests after a failure, for so many milliseconds more.
-    Resting(u64),
-    /// Everything rests, and this one is free soonest.
-    SoonestFree(u64),
+#[derive(Debug)]
+struct Running {
+    id: AttemptId,
+    course: Course,
+    started: Instant,
 }
 
 impl Failover {
     /// Starts on a plan.
-    pub fn new(plan: Arc<RoutePlan>, rests: Arc<Cooldowns>, limits: Limits) -> Self {
-        let open = (0..plan.steps.len()).collect();
+    pub fn new(plan: Arc<RoutePlan>, health: Arc<Health>, limits: Limits) -> Self {
         Self {
+            untried: (0..plan.targets.len()).collect(),
             plan,
-            rests,
+            health,
             limits,
             random: fastrand::Rng::with_seed(limits.seed),
-            open,
-            current: None,
-            last_resort: false,
-            again: None,
+            retry: None,
+            running: vec![],
+            attempted_while_cooling: false,
             attempts: vec![],
-            first: None,
+            first_error: None,
             kinds: vec![],
         }
     }
 
     /// The plan that is followed.
-    pub fn plan(&self) -> &RoutePlan {
+    pub fn plan(&self) -> &Arc<RoutePlan> {
         &self.plan
     }
 
-    /// Whom to try now, or the failure that the client gets when nobody is left.
-    pub fn next(&mut self, now: u64) -> Result<Attempt> {
-        let left = Duration::from_millis(self.limits.deadline.saturating_sub(now));
-        if left.is_zero() {
-            return Err(self.give_up(now));
-        }
-        let pause = self.again.take().unwrap_or_default();
-        if self.current.is_none() && !self.advance(now) {
-            return Err(self.give_up(now));
-        }
-        let Some(current) = &mut self.current else {
-            return Err(self.give_up(now));
-        };
-        current.since = now + millis(pause);
-        let step = &self.plan.steps[current.step];
-        Ok(Attempt {
-            pause,
-            key: current.key,
-            without: current.without.clone(),
-            timeout: step.timeout.min(left.saturating_sub(pause)),
-            plan: self.plan.clone(),
-            step: current.step,
-        })
+    /// Every attempt so far. One that has not ended counts as canceled.
+    pub fn attempts(&self) -> &[AttemptRecord] {
+        &self.attempts
     }
 
-    /// Takes the next step that does not rest; when all do, the one that is free soonest.
-    fn advance(&mut self, now: u64) -> bool {
-        let free = self.open.iter().position(|it| self.free_at(*it) <= now);
-        let place = free.or_else(|| {
-            let all_rest = (0..self.plan.steps.len()).all(|it| now < self.free_at(it));
-            let soonest = (0..self.open.len()).min_by_key(|it| self.free_at(self.open[*it]));
-            soonest.filter(|_| all_rest && !std::mem::replace(&mut self.last_resort, true))
+    /// One attempt so far.
+    pub fn attempt(&self, id: AttemptId) -> &AttemptRecord {
+        &self.attempts[id.0]
+    }
+
+    /// The next attempt, or the error that the client gets when nothing is left.
+    pub fn next(&mut self, now: Instant) -> Result<Attempt> {
+        let left = self.limits.deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(self.exhausted(now));
+        }
+        let retry = self.retry.take().or_else(|| self.next_target(now));
+        let Some(Retry { course, delay }) = retry else {
+            return Err(self.exhausted(now));
+        };
+
+        let started = now + delay;
+        let target = &self.plan.targets[course.target];
+        let id = AttemptId(self.attempts.len());
+        self.attempts.push(AttemptRecord {
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            key: course.key,
+            start_ms: millis(started.saturating_duration_since(self.limits.arrived)),
+            ..AttemptRecord::default()
         });
-        let Some(place) = place else {
+        self.health.targets.began(&target.provider, &target.model);
+        let attempt = Attempt {
+            id,
+            delay,
+            key: course.key,
+            remedies: course.remedies.clone(),
+            timeout: target.timeout.min(left.saturating_sub(delay)),
+            plan: self.plan.clone(),
+            target: course.target,
+        };
+        self.running.push(Running { id, course, started });
+        Ok(attempt)
+    }
+
+    /// The next target that does not cool down; when all of the plan do, the one available first.
+    fn next_target(&mut self, now: Instant) -> Option<Retry> {
+        let cooldowns = &self.health.cooldowns;
+        let targets = &self.plan.targets;
+        let is_available =
+            |target: &usize| select::remaining(&targets[*target], cooldowns, now).is_zero();
+        let mut place = self.untried.iter().position(is_available);
+        if place.is_none()
+            && !self.attempted_while_cooling
+            && select::first_available(targets, cooldowns, now).is_some()
+        {
+            self.attempted_while_cooling = true;
+            place = (0..self.untried.len()).min_by_key(|place| {
+                select::remaining(&targets[self.untried[*place]], cooldowns, now)
+            });
+        }
+
+        let target = self.untried.remove(place?);
+        let key = select::next_key(&targets[target], &[], cooldowns, now)?;
+        let (keys_tried, remedies) = (vec![key], AppliedRemedies::default());
+        let course = Course { target, key, keys_tried, retried: 0, remedies };
+        Some(Retry { course, delay: Duration::ZERO })
+    }
+
+    /// Notes that an attempt has a response, or its first meaningful event. A cooldown that began
+    /// before the attempt is over. The attempt runs on until [`Failover::ended`].
+    pub fn succeeded(&mut self, id: AttemptId, status: u16, now: Instant) {
+        let Some(running) = self.running.iter().find(|it| it.id == id) else {
+            return;
+        };
+        let latency = now.saturating_duration_since(running.started);
+        let target = &self.plan.targets[running.course.target];
+        let (provider, model) = (&target.provider, &target.model);
+        self.health.cooldowns.end(provider, model, running.course.key, running.started);
+        self.health.targets.succeeded(provider, model, latency);
+
+        let record = &mut self.attempts[id.0];
+        record.outcome = Outcome::Success;
+        record.status = Some(status);
+        record.first_token_ms = Some(millis(latency));
+        record.duration_ms = millis(latency);
+    }
+
+    /// Notes how an attempt ended after its first event. A failure counts for the target's health,
+    /// though nothing can be attempted for this call any more.
+    pub fn ended(&mut self, id: AttemptId, end: AttemptEnd<'_>, now: Instant) {
+        let Some(running) = self.stop(id, now) else {
+            return;
+        };
+        let record = &mut self.attempts[id.0];
+        match end {
+            AttemptEnd::Complete => {}
+            AttemptEnd::Canceled => record.outcome = Outcome::Canceled,
+            AttemptEnd::Failed(error) => {
+                record.outcome = Outcome::Failed(error.kind.code());
+                record.message = Some(error.message().to_owned());
+                self.note_health(&running.course, error, now);
+            }
+        }
+    }
+
+    /// Notes a failure before the first event. Gives the error back if nothing else should be
+    /// attempted.
+    pub fn failed(&mut self, id: AttemptId, error: Error, now: Instant) -> Result<()> {
+        let Some(running) = self.stop(id, now) else {
+            return Err(error);
+        };
+        self.note_failure(id, &error);
+        self.note_health(&running.course, &error, now);
+        let next = self.decide(running.course, &error, now);
+        self.attempts[id.0].next = Some(next);
+        if next == NextStep::FailFast {
+            return Err(self.with_attempts(error));
+        }
+        if next != NextStep::ApplyRemedy {
+            self.kinds.push(error.kind);
+            self.first_error.get_or_insert(error);
+        }
+        Ok(())
+    }
+
+    /// Notes that a key was refused which has been replaced since, and attempts the same target
+    /// again under the keys of `plan`. False, and nothing is noted, when `plan` has other targets.
+    pub fn keys_replaced(
+        &mut self,
+        id: AttemptId,
+        error: &Error,
+        plan: Arc<RoutePlan>,
+        now: Instant,
+    ) -> bool {
+        let is_same = |(one, other): (&Target, &Target)| {
+            one.provider == other.provider && one.model == other.model
+        };
+        let same_targets = self.plan.targets.len() == plan.targets.len()
+            && self.plan.targets.iter().zip(&plan.targets).all(is_same);
+        if !same_targets {
+            return false;
+        }
+        let Some(running) = self.stop(id, now) else {
             return false;
         };
-        let step = self.open.remove(place);
-        let key = self.freest_key(step, 0, now).unwrap_or(0);
-        self.current = Some(Current {
-            step,
-            key,
-            keys_tried: bit(key),
-            retried: 0,
-            without: AppliedRemedies::default(),
-            since: now,
-        });
+        self.note_failure(id, error);
+        self.attempts[id.0].next = Some(NextStep::NextKey);
+
+        let mut course = running.course;
+        let target = &plan.targets[course.target];
+        if let Some(key) = select::next_key(target, &[], &self.health.cooldowns, now) {
+            course.key = key;
+            course.keys_tried = vec![key];
+        }
+        self.plan = plan;
+        self.retry = Some(Retry { course, delay: Duration::ZERO });
         true
     }
 
-    /// When a step is free: as soon as one of its keys is.
-    fn free_at(&self, step: usize) -> u64 {
-        let step = &self.plan.steps[step];
-        (0..step.keys).map(|key| self.until(step, key)).min().unwrap_or(0)
-    }
-
-    fn until(&self, step: &Target, key: usize) -> u64 {
-        self.rests.until(&step.provider, &step.model, key)
-    }
-
-    /// The first key that is free and not in `tried`; when none is free, the one free soonest.
-    fn freest_key(&self, step: usize, tried: u64, now: u64) -> Option<usize> {
-        let step = &self.plan.steps[step];
-        let untried = (0..step.keys).filter(|key| tried & bit(*key) == 0);
-        untried.min_by_key(|key| self.until(step, *key).max(now))
-    }
-
-    /// Notes that the provider answers.
-    pub fn succeeded(&mut self, status: u16, now: u64) -> Vec<AttemptRecord> {
-        if let Some(current) = self.current.take() {
-            self.note(&current, (Outcome::Success, Some(status), None), now);
-            let step = &self.plan.steps[current.step];
-            self.rests.wake(&step.provider, &step.model, current.key, now);
+    /// Ends every attempt that still runs as canceled, and gives all of them.
+    pub fn close(&mut self, now: Instant) -> Vec<AttemptRecord> {
+        while let Some(id) = self.running.last().map(|running| running.id) {
+            self.ended(id, AttemptEnd::Canceled, now);
         }
         std::mem::take(&mut self.attempts)
     }
 
-    /// Notes a failure. Gives it back, with the trail, if nobody else should be asked.
-    pub fn failed(&mut self, error: Error, now: u64) -> Result<()> {
-        let Some(mut current) = self.current.take() else {
-            return Err(error);
-        };
-        let outcome = Outcome::Failed(error.kind.code());
-        let message = error.message().to_owned();
-        self.note(&current, (outcome, error.provider_status, Some(message)), now);
-        self.let_rest(&current, &error, now);
-
-        if current.without.add(&error) {
-            self.current = Some(current);
-            self.again = Some(Duration::ZERO);
-            return Ok(());
-        }
-        let any = self.plan.fallback_on == FallbackOn::Any;
-        if error.kind == ErrorKind::ContextLength && !any {
-            self.keep_larger(current.step);
-        }
-        let stops = !error.kind.advances() && error.kind != ErrorKind::ContextLength && !any;
-        let nobody_larger = error.kind == ErrorKind::ContextLength && self.open.is_empty();
-        if stops || nobody_larger {
-            return Err(self.with_trail(error));
-        }
-        self.kinds.push(error.kind);
-        if let Some(key) = self.other_key(&current, &error, now) {
-            current.key = key;
-            current.keys_tried |= bit(key);
-            self.current = Some(current);
-            self.again = Some(Duration::ZERO);
-        } else if let Some(pause) = self.pause(&current, &error, now) {
-            current.retried += 1;
-            self.current = Some(current);
-            self.again = Some(pause);
-        }
-        self.first.get_or_insert(error);
-        Ok(())
+    fn stop(&mut self, id: AttemptId, now: Instant) -> Option<Running> {
+        let place = self.running.iter().position(|it| it.id == id)?;
+        let running = self.running.swap_remove(place);
+        let target = &self.plan.targets[running.course.target];
+        self.health.targets.ended(&target.provider, &target.model);
+        let elapsed = now.saturating_duration_since(running.started);
+        self.attempts[id.0].duration_ms = millis(elapsed);
+        Some(running)
     }
 
-    /// Another key of the same provider, when this one was refused or is used up.
-    fn other_key(&self, current: &Current, error: &Error, now: u64) -> Option<usize> {
-        let about_the_key = match error.kind {
+    fn note_failure(&mut self, id: AttemptId, error: &Error) {
+        let record = &mut self.attempts[id.0];
+        record.outcome = Outcome::Failed(error.kind.code());
+        record.status = error.provider_status;
+        record.message = Some(error.message().to_owned());
+    }
+
+    /// Decides what follows a failure, and prepares it.
+    fn decide(&mut self, mut course: Course, error: &Error, now: Instant) -> NextStep {
+        if course.remedies.add(error) {
+            self.retry = Some(Retry { course, delay: Duration::ZERO });
+            return NextStep::ApplyRemedy;
+        }
+        let falls_back_on_any = self.plan.fallback_on == FallbackOn::Any;
+        if error.kind == ErrorKind::ContextLength && !falls_back_on_any {
+            self.keep_larger_models(course.target);
+            return if self.untried.is_empty() { NextStep::FailFast } else { NextStep::NextTarget };
+        }
+        if !error.kind.advances() && !falls_back_on_any {
+            return NextStep::FailFast;
+        }
+        if let Some(key) = self.other_key(&course, error, now) {
+            course.key = key;
+            course.keys_tried.push(key);
+            self.retry = Some(Retry { course, delay: Duration::ZERO });
+            return NextStep::NextKey;
+        }
+        if let Some(delay) = self.retry_delay(&course, error, now) {
+            course.retried += 1;
+            self.retry = Some(Retry { course, delay });
+            return NextStep::RetryTarget;
+        }
+        if self.has_next(now) { NextStep::NextTarget } else { NextStep::Exhausted }
+    }
+
+    /// Whether a target is left that does not cool down.
+    fn has_next(&self, now: Instant) -> bool {
+        let targets = self.untried.iter().map(|target| &self.plan.targets[*target]);
+        let mut left = targets.map(|it| select::remaining(it, &self.health.cooldowns, now));
+        left.any(|it| it.is_zero())
+    }
+
+    /// Another key of the same provider, when the failure is about the key.
+    fn other_key(&self, course: &Course, error: &Error, now: Instant) -> Option<KeyFingerprint> {
+        let is_about_the_key = match error.kind {
             ErrorKind::RateLimited => true,
             ErrorKind::ProviderAccess => error.provider_status != Some(404),
             _ => false,
         };
-        let key = self.freest_key(current.step, current.keys_tried, now)?;
-        (about_the_key && self.until(&self.plan.steps[current.step], key) <= now).then_some(key)
-    }
-
-    /// How long to wait before the same step is tried again; none when the next one is better.
-    fn pause(&mut self, current: &Current, error: &Error, now: u64) -> Option<Duration> {
-        if !error.kind.is_transient() || self.plan.steps[current.step].retries <= current.retried {
+        if !is_about_the_key {
             return None;
         }
-        let longest = FIRST_PAUSE * 2_u32.saturating_pow(current.retried.min(6));
-        let jittered = longest.mul_f64(0.5 + self.random.f64() / 2.0);
-        let pause = jittered.max(error.retry_after.unwrap_or_default());
-        let fits = now + millis(pause) < self.limits.deadline;
-        (fits && pause <= LONGEST_PAUSE).then_some(pause)
+        let target = &self.plan.targets[course.target];
+        let cooldowns = &self.health.cooldowns;
+        let key = select::next_key(target, &course.keys_tried, cooldowns, now)?;
+        Some(key).filter(|key| select::key_remaining(target, *key, cooldowns, now).is_zero())
     }
 
-    /// Leaves only the steps whose model is known to hold more than this one's.
-    fn keep_larger(&mut self, step: usize) {
-        let window = |it: usize| self.plan.steps[it].context_window;
-        let held = window(step);
-        self.open
-            .retain(|it| window(*it).is_some_and(|other| held.is_none_or(|held| held < other)));
-    }
-
-    /// Lets the candidate rest after a 429 or a 5xx, or its key after a refusal when there are more.
-    fn let_rest(&self, current: &Current, error: &Error, now: u64) {
-        let step = &self.plan.steps[current.step];
-        let failing = error.kind == ErrorKind::RateLimited
-            || matches!(error.kind, ErrorKind::Upstream | ErrorKind::Timeout)
-                && error.provider_status.is_some_and(|it| 500 <= it);
-        let refused = error.kind == ErrorKind::ProviderAccess && 1 < step.keys;
-        if self.plan.cooldown.is_zero() || !(failing || refused) {
-            return;
+    /// How long to wait before the same target is attempted again; none when another is better.
+    ///
+    /// Retries are for failures that come quickly: after a time-out another target is better, as long
+    /// as there is one.
+    fn retry_delay(&mut self, course: &Course, error: &Error, now: Instant) -> Option<Duration> {
+        let retries = self.plan.targets[course.target].retries;
+        if !error.kind.is_transient() || retries <= course.retried {
+            return None;
         }
-        let until = now + millis(error.retry_after.unwrap_or(self.plan.cooldown));
-        let keys = if error.kind == ErrorKind::RateLimited || refused {
-            current.key..current.key + 1
-        } else {
-            0..step.keys
-        };
-        for key in keys {
-            let (provider, model) = (step.provider.clone(), step.model.clone());
-            self.rests.rest(Cooldown { provider, model, key, until }, now);
+        if error.kind == ErrorKind::Timeout && self.has_next(now) {
+            return None;
         }
+        let max_delay = FIRST_RETRY_DELAY * 2_u32.saturating_pow(course.retried.min(6));
+        let jittered = max_delay.mul_f64(0.5 + self.random.f64() / 2.0);
+        let delay = jittered.max(error.retry_after.unwrap_or_default());
+        let fits = delay < self.limits.deadline.saturating_duration_since(now);
+        Some(delay).filter(|delay| fits && *delay <= MAX_RETRY_DELAY)
     }
 
-    /// Adds to the trail what came of a try: outcome, status and message.
-    fn note(
-        &mut self,
-        current: &Current,
-        (outcome, status, message): (Outcome, Option<u16>, Option<String>),
-        now: u64,
-    ) {
-        let step = &self.plan.steps[current.step];
-        self.attempts.push(AttemptRecord {
-            provider: step.provider.clone(),
-            model: step.model.clone(),
-            outcome,
-            status,
-            duration_ms: now.saturating_sub(current.since),
-            message,
+    /// Leaves only targets of another model that is not known to hold as little as this one.
+    fn keep_larger_models(&mut self, target: usize) {
+        let targets = &self.plan.targets;
+        let failed = &targets[target];
+        self.untried.retain(|other| {
+            let other = &targets[*other];
+            let holds_more = match (failed.context_window, other.context_window) {
+                (Some(held), Some(window)) => held < window,
+                _ => true,
+            };
+            holds_more && base_name(&other.model) != base_name(&failed.model)
         });
     }
 
-    fn with_trail(&mut self, mut error: Error) -> Error {
-        error.attempts = std::mem::take(&mut self.attempts);
-        error
-    }
-
-    /// The failure that the client gets when everyone failed: one it can act on, if there is one.
-    fn give_up(&mut self, now: u64) -> Error {
-        let Some(first) = self.first.take() else {
-            let message = "The time for this request was over before a provider could be asked.";
-            return self.with_trail(Error::new(ErrorKind::Timeout, message));
-        };
-        if !first.kind.advances() {
-            return self.with_trail(first);
+    /// Counts a failure of the target, and begins a cooldown after a 429 or a 5xx, or of a key that
+    /// was refused when there are more.
+    fn note_health(&self, course: &Course, error: &Error, now: Instant) {
+        let target = &self.plan.targets[course.target];
+        if error.kind.is_transient() {
+            self.health.targets.failed(&target.provider, &target.model);
         }
-        let kind = self.kind_of_all();
-        if self.attempts.len() == 1 {
-            let retry_after = self.retry_after(kind, &first, now);
-            let mut error = self.with_trail(first);
-            error.retry_after = retry_after;
-            return error;
+        let is_limited = error.kind == ErrorKind::RateLimited;
+        let is_failing = matches!(error.kind, ErrorKind::Upstream | ErrorKind::Timeout)
+            && error.provider_status.is_some_and(|status| 500 <= status);
+        let is_refused = error.kind == ErrorKind::ProviderAccess && 1 < target.keys.len();
+        if self.plan.cooldown.is_zero() || !(is_limited || is_failing || is_refused) {
+            return;
         }
-        let told: Vec<String> = self.attempts.iter().map(tell).collect();
-        let whose = match &self.plan.route {
-            Some(route) => format!("Every step of `{route}` failed"),
-            None => "Every attempt failed".to_owned(),
-        };
-        let mut error = Error::new(kind, format!("{whose}. {}", told.join("; ")));
-        error.retry_after = self.retry_after(kind, &first, now);
-        error.param = first.param.clone().filter(|_| kind == ErrorKind::Unsupported);
-        self.with_trail(error)
-    }
-
-    /// What is common to all failures. Steps that were never asked count only where nobody was.
-    fn kind_of_all(&self) -> ErrorKind {
-        let mut asked = self.kinds.iter().filter(|it| **it != ErrorKind::Unsupported);
-        match asked.next() {
-            None => ErrorKind::Unsupported,
-            Some(kind) if asked.all(|it| it == kind) => *kind,
-            Some(_) => ErrorKind::Upstream,
+        let length = error.retry_after.unwrap_or(self.plan.cooldown);
+        // An outage is about every key, everything else about the one that was used.
+        let used = [course.key];
+        let keys = if is_failing { &target.keys[..] } else { &used[..] };
+        for key in keys {
+            let (provider, model) = (target.provider.clone(), target.model.clone());
+            self.health.cooldowns.begin(Cooldown { provider, model, key: *key }, length, now);
         }
-    }
-
-    /// When the first of the plan's steps is free again.
-    fn retry_after(&self, kind: ErrorKind, first: &Error, now: u64) -> Option<Duration> {
-        if kind != ErrorKind::RateLimited {
-            return None;
-        }
-        let soonest = (0..self.plan.steps.len()).map(|it| self.free_at(it)).min().unwrap_or(0);
-        let rest = Duration::from_millis(soonest.saturating_sub(now));
-        let hinted = if rest.is_zero() { first.retry_after.unwrap_or(rest) } else { rest };
-        Some(hinted.max(SHORTEST_REST))
-    }
-
-    /// What would happen to each step now, without trying any.
-    pub fn outlook(&self, now: u64) -> Vec<Outlook> {
-        let steps = 0..self.plan.steps.len();
-        let rest = |step: usize| self.free_at(step).saturating_sub(now);
-        let all_rest = steps.clone().all(|it| 0 < rest(it));
-        let soonest = steps.clone().min_by_key(|it| rest(*it));
-        let verdict = |step: usize| match rest(step) {
-            0 => Verdict::Tried,
-            left if all_rest && soonest == Some(step) => Verdict::SoonestFree(left),
-            left => Verdict::Resting(left),
-        };
-        steps.map(|step| Outlook { step, verdict: verdict(step) }).collect()
     }
 }
 
-fn tell(attempt: &AttemptRecord) -> String {
-    let said = attempt.message.as_deref().unwrap_or(attempt.outcome.as_str());
-    format!("{} ({}): {said}", attempt.provider, attempt.model)
+impl Drop for Failover {
+    /// Attempts that nobody ended are no longer in flight.
+    fn drop(&mut self) {
+        for running in &self.running {
+            let target = &self.plan.targets[running.course.target];
+            self.health.targets.ended(&target.provider, &target.model);
+        }
+    }
 }
 
-fn bit(key: usize) -> u64 {
-    1_u64.checked_shl(u32::try_from(key).unwrap_or(u32::MAX)).unwrap_or(0)
+/// A model's name without the vendor that resellers put before it.
+fn base_name(model: &str) -> &str {
+    model.rsplit_once('/').map_or(model, |(_, name)| name)
 }
 
 fn millis(duration: Duration) -> u64 {

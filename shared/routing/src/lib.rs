@@ -1,11 +1,19 @@
-//! From a model's name to the targets that may answer, and when to stop asking.
+//! From a model's name to the targets of a call, and from failures to what is attempted next.
 //!
-//! Decisions only: nothing here opens a socket or reads a clock. Times are milliseconds since 1970.
+//! Only decisions live here: nothing opens a socket or reads a clock. Times are parameters;
+//! everything within a process is measured by [`std::time::Instant`], which no change of the wall
+//! clock moves.
 
 mod failover;
+mod fingerprint;
 mod health;
 mod resolve;
+mod select;
 
-pub use failover::{AppliedRemedies, Attempt, Failover, Limits, Outlook, Verdict};
-pub use health::{Cooldown, Cooldowns};
+pub use failover::{AppliedRemedies, Attempt, AttemptEnd, AttemptId, Failover, Limits};
+pub use fingerprint::fingerprint;
+pub use health::{
+    Cooldown, CooldownChange, Cooldowns, Health, MAX_SHARED_COOLDOWN, SharedCooldown, TargetHealth,
+};
 pub use resolve::{ModelQuery, RoutePlan, Routes, Target};
+pub use select::{Outlook, Verdict, outlook};

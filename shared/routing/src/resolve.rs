@@ -1,55 +1,55 @@
-//! From a name to a plan: whom it means, and in which order.
+//! From a model's name to the targets that may serve it, and the rules by which they are attempted.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use canonical::{Error, ErrorKind, Result};
-
-use config::{self, Config, ConflictResolution, FallbackOn};
+use canonical::{Error, ErrorKind, KeyFingerprint, Result};
+use config::{self, Config, ConflictResolution, FallbackOn, SecretSource};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelQuery<'a> {
     /// The name in `model`.
     pub model: Option<&'a str>,
-    /// The provider that it insists on (`X-Provider`).
+    /// The only provider that the client accepts (`X-Provider`).
     pub provider: Option<&'a str>,
 }
 
-/// Whom to try for one name, and by which rules.
+/// A route as resolved for one call.
 #[derive(Clone, Debug)]
 pub struct RoutePlan {
-    /// The route's name, when the name is one.
+    /// The route's name; absent where the client named a provider's model.
     pub route: Option<String>,
-    /// Whom to try, in order.
-    pub steps: Vec<Target>,
-    /// Which failures advance.
+    /// The targets, in the order of the route's steps. Never empty.
+    pub targets: Vec<Target>,
+    /// Which failures advance to the next target.
     pub fallback_on: FallbackOn,
-    /// How long a failure rests that names no time.
+    /// How long a cooldown lasts when the provider names no time.
     pub cooldown: Duration,
 }
 
-/// One candidate, with everything that was left unsaid filled in.
+/// A provider and its name for the model, with every setting of the step filled in.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's name for the model.
     pub model: String,
-    /// How many keys the provider has; at least one, even where none is needed.
-    pub keys: usize,
+    /// The provider's keys, in the order of the pool; [`KeyFingerprint::NONE`] alone where the
+    /// provider is called without. Never empty.
+    pub keys: Arc<[KeyFingerprint]>,
     /// What to do when a request has both tools and a response format.
     pub conflict_resolution: Option<ConflictResolution>,
-    /// Time for the whole answer, or for the first token of a stream.
+    /// Time for a whole response, or for the first token of a stream.
     pub timeout: Duration,
     /// Time for the first token of a stream, within `timeout`.
     pub first_token_timeout: Option<Duration>,
-    /// How often the step is tried again after a failure that may pass.
+    /// How often the target is attempted again after a transient failure.
     pub retries: u32,
     /// How many tokens the model holds, where that is known.
     pub context_window: Option<u64>,
 }
 
-/// Every name that is configured, ready to be asked.
+/// Every configured name, ready to be resolved.
 #[derive(Debug)]
 pub struct Routes {
     plans: HashMap<String, Arc<RoutePlan>>,
@@ -58,22 +58,29 @@ pub struct Routes {
     default_model: Option<String>,
 }
 
-/// What a step needs to know of its provider.
+/// What a target takes from its provider.
 #[derive(Debug)]
 struct ProviderFacts {
-    keys: usize,
+    keys: Arc<[KeyFingerprint]>,
     timeout: Duration,
 }
 
-/// Tells how many tokens a provider's model holds, by the provider's name in the configuration.
-type Window<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
+/// Finds how many tokens a provider's model holds, by the provider's name in the configuration.
+type ContextWindow<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
+
+/// Finds the fingerprint of a key; none for a key whose value is missing.
+type Fingerprint<'a> = &'a dyn Fn(&SecretSource) -> Option<KeyFingerprint>;
 
 impl Routes {
-    /// Prepares a document. `window` knows what models hold when their step does not say.
-    pub fn new(config: &Config, window: Window<'_>) -> Self {
-        let facts = |it: &config::Provider| ProviderFacts {
-            keys: it.keys.len().max(1),
-            timeout: it.timeout.unwrap_or(config.default_timeout),
+    /// Prepares a configuration. `context_window` knows what models hold when their step does not say.
+    pub fn new(
+        config: &Config,
+        context_window: ContextWindow<'_>,
+        fingerprint: Fingerprint<'_>,
+    ) -> Self {
+        let facts = |provider: &config::Provider| ProviderFacts {
+            keys: key_pool(provider, fingerprint),
+            timeout: provider.timeout.unwrap_or(config.default_timeout),
         };
         let mut routes = Self {
             plans: HashMap::new(),
@@ -82,23 +89,23 @@ impl Routes {
             default_model: config.default_model.clone(),
         };
         for model in &config.models {
-            let plan = routes.single(&model.provider, &model.name);
+            let plan = routes.plan_of_one(&model.provider, &model.name);
             routes.plans.insert(model.name.clone(), Arc::new(plan));
         }
         for route in &config.routes {
-            let plan = routes.prepared(route, window);
+            let plan = routes.plan_of_route(route, context_window);
             routes.plans.insert(route.name.clone(), Arc::new(plan));
         }
         routes
     }
 
-    /// Whom a client means.
-    pub fn plan(&self, asked: ModelQuery<'_>) -> Result<Arc<RoutePlan>> {
-        let name = asked.model.or(self.default_model.as_deref()).ok_or_else(|| {
+    /// Resolves what a client asks for.
+    pub fn resolve(&self, query: ModelQuery<'_>) -> Result<Arc<RoutePlan>> {
+        let name = query.model.or(self.default_model.as_deref()).ok_or_else(|| {
             Error::invalid("model", "`model` is missing, and no `default_model` is configured.")
         })?;
-        let Some(provider) = asked.provider else {
-            return self.named(name);
+        let Some(provider) = query.provider else {
+            return self.resolve_name(name);
         };
         if !self.providers.contains_key(provider) {
             return Err(Error::invalid(
@@ -106,89 +113,108 @@ impl Routes {
                 format!("No provider is called `{provider}` (header `X-Provider`)."),
             ));
         }
-        match self.plans.get(name) {
-            Some(plan) => only(plan, provider, name).map(Arc::new),
-            None => {
-                let own = name.strip_prefix(provider).and_then(|it| it.strip_prefix('/'));
-                Ok(Arc::new(self.single(provider, own.unwrap_or(name))))
-            }
+        if let Some(plan) = self.plans.get(name) {
+            return only_provider(plan, provider, name).map(Arc::new);
         }
+        let own_name = name.strip_prefix(provider).and_then(|it| it.strip_prefix('/'));
+        Ok(Arc::new(self.plan_of_one(provider, own_name.unwrap_or(name))))
     }
 
-    fn named(&self, name: &str) -> Result<Arc<RoutePlan>> {
+    fn resolve_name(&self, name: &str) -> Result<Arc<RoutePlan>> {
         if let Some(plan) = self.plans.get(name) {
             return Ok(plan.clone());
         }
-        if let Some((provider, model)) = self.provider_and_model(name) {
-            return Ok(Arc::new(self.single(provider, model)));
+        if let Some((provider, model)) = self.split_provider(name) {
+            return Ok(Arc::new(self.plan_of_one(provider, model)));
         }
         match &self.default_provider {
-            Some(provider) => Ok(Arc::new(self.single(provider, name))),
+            Some(provider) => Ok(Arc::new(self.plan_of_one(provider, name))),
             None => Err(Error::unknown_model(name)),
         }
     }
 
-    /// Reads `provider/model`; of several providers that fit, the longest name.
-    fn provider_and_model<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a str)> {
-        let fits = |provider: &&String| {
-            name.strip_prefix(provider.as_str())
-                .and_then(|it| it.strip_prefix('/'))
-                .is_some_and(|it| !it.is_empty())
+    /// Splits `provider/model`; of several providers that fit, the longest name counts.
+    fn split_provider<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        let model_at = |provider: &str| {
+            name.strip_prefix(provider)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .filter(|model| !model.is_empty())
         };
-        let provider = self.providers.keys().filter(fits).max_by_key(|it| it.len())?;
-        Some((provider, name.strip_prefix(provider.as_str())?.strip_prefix('/')?))
+        let fitting = self.providers.keys().filter_map(|it| Some((it.as_str(), model_at(it)?)));
+        fitting.max_by_key(|(provider, _)| provider.len())
     }
 
-    /// A plan of one step, for a name that is no route.
-    fn single(&self, provider: &str, model: &str) -> RoutePlan {
-        let facts = self.providers.get(provider);
-        let step = Target {
+    /// A plan of one target, for a name that is no route.
+    fn plan_of_one(&self, provider: &str, model: &str) -> RoutePlan {
+        let target = Target {
             provider: provider.to_owned(),
             model: model.to_owned(),
-            keys: facts.map_or(1, |it| it.keys),
+            keys: self.keys(provider),
             conflict_resolution: None,
-            timeout: facts.map_or(config::DEFAULT_TIMEOUT, |it| it.timeout),
+            timeout: self.timeout(provider),
             first_token_timeout: None,
             retries: 0,
             context_window: None,
         };
         RoutePlan {
             route: None,
-            steps: vec![step],
+            targets: vec![target],
             fallback_on: FallbackOn::Default,
             cooldown: config::COOLDOWN,
         }
     }
 
-    fn prepared(&self, route: &config::Route, window: Window<'_>) -> RoutePlan {
-        let step = |it: &config::Step| {
-            let facts = self.providers.get(&it.provider);
-            let inherited = facts.map_or(config::DEFAULT_TIMEOUT, |it| it.timeout);
-            Target {
-                provider: it.provider.clone(),
-                model: it.model.clone(),
-                keys: facts.map_or(1, |it| it.keys),
-                conflict_resolution: it.conflict_resolution,
-                timeout: it.timeout.unwrap_or(inherited),
-                first_token_timeout: it.first_token_timeout,
-                retries: it.retries,
-                context_window: it.context_window.or_else(|| window(&it.provider, &it.model)),
-            }
+    fn plan_of_route(&self, route: &config::Route, context_window: ContextWindow<'_>) -> RoutePlan {
+        let target = |step: &config::Step| Target {
+            provider: step.provider.clone(),
+            model: step.model.clone(),
+            keys: self.keys(&step.provider),
+            conflict_resolution: step.conflict_resolution,
+            timeout: step.timeout.unwrap_or_else(|| self.timeout(&step.provider)),
+            first_token_timeout: step.first_token_timeout,
+            retries: step.retries,
+            context_window: step
+                .context_window
+                .or_else(|| context_window(&step.provider, &step.model)),
         };
         RoutePlan {
             route: Some(route.name.clone()),
-            steps: route.steps.iter().map(step).collect(),
+            targets: route.steps.iter().map(target).collect(),
             fallback_on: route.fallback_on,
             cooldown: route.cooldown,
         }
     }
+
+    fn keys(&self, provider: &str) -> Arc<[KeyFingerprint]> {
+        let facts = self.providers.get(provider);
+        facts.map_or_else(|| Arc::from([KeyFingerprint::NONE]), |it| it.keys.clone())
+    }
+
+    fn timeout(&self, provider: &str) -> Duration {
+        self.providers.get(provider).map_or(config::DEFAULT_TIMEOUT, |it| it.timeout)
+    }
 }
 
-/// The same plan with one provider's steps only.
-fn only(plan: &RoutePlan, provider: &str, name: &str) -> Result<RoutePlan> {
+/// The keys of a provider that have a value, without repetition. Where none has, the provider is
+/// asked without a key, and the attempt says why that fails.
+fn key_pool(provider: &config::Provider, fingerprint: Fingerprint<'_>) -> Arc<[KeyFingerprint]> {
+    let mut pool: Vec<KeyFingerprint> = vec![];
+    for key in provider.keys.iter().filter_map(fingerprint) {
+        if !pool.contains(&key) {
+            pool.push(key);
+        }
+    }
+    if pool.is_empty() {
+        pool.push(KeyFingerprint::NONE);
+    }
+    pool.into()
+}
+
+/// The same plan with one provider's targets only.
+fn only_provider(plan: &RoutePlan, provider: &str, name: &str) -> Result<RoutePlan> {
     let mut plan = plan.clone();
-    plan.steps.retain(|it| it.provider == provider);
-    if plan.steps.is_empty() {
+    plan.targets.retain(|target| target.provider == provider);
+    if plan.targets.is_empty() {
         let message =
             format!("`{name}` has no step at provider `{provider}` (header `X-Provider`).");
         let mut error = Error::new(ErrorKind::InvalidRequest, message);
@@ -202,113 +228,91 @@ fn only(plan: &RoutePlan, provider: &str, name: &str) -> Result<RoutePlan> {
 mod tests {
     use super::*;
 
-    fn provider(name: &str) -> config::Provider {
-        config::Provider {
-            name: name.to_owned(),
-            kind: "openai".to_owned(),
-            base_url: None,
-            keys: vec![],
-            headers: std::collections::BTreeMap::new(),
-            api_version: None,
-            region: None,
-            connection: config::ConnectionOptions::default(),
-            timeout: None,
-            script: None,
-        }
-    }
-
-    fn step(provider: &str) -> config::Step {
-        config::Step {
-            provider: provider.to_owned(),
-            model: format!("{provider}-model"),
-            conflict_resolution: None,
-            timeout: None,
-            first_token_timeout: None,
-            retries: 0,
-            context_window: None,
-        }
-    }
+    const YAML: &str = "
+default_model: fast
+providers: [{ name: a }, { name: b }, { name: b/c }]
+routes:
+  - name: fast
+    steps:
+      - { provider: a, model: a-model }
+      - { provider: b, model: b-model }
+      - { provider: a, model: a-model }
+models: [{ name: gpt, provider: b }]
+";
 
     fn config() -> Config {
-        Config {
-            connection: config::ConnectionOptions::default(),
-            pool: config::PoolOptions::default(),
-            cors: config::Cors::default(),
-            server: config::ServerLimits::default(),
-            api_key: None,
-            port: 8080,
-            default_timeout: config::DEFAULT_TIMEOUT,
-            route_timeout: config::ROUTE_TIMEOUT,
-            idle_timeout: config::IDLE_TIMEOUT,
-            default_provider: None,
-            default_model: Some("fast".to_owned()),
-            fetch: None,
-            providers: vec![provider("a"), provider("b"), provider("b/c")],
-            routes: vec![config::Route {
-                name: "fast".to_owned(),
-                description: None,
-                fallback_on: FallbackOn::Default,
-                steps: vec![step("a"), step("b"), step("a")],
-                cooldown: config::COOLDOWN,
-            }],
-            models: vec![config::Model {
-                name: "gpt".to_owned(),
-                provider: "b".to_owned(),
-                description: None,
-            }],
-            prices: vec![],
+        let kind = config::ProviderKind {
+            name: "openai",
+            needs_base_url: false,
+            needs_key: false,
+            takes_region: false,
+        };
+        config::read(YAML, &|_| None, &[kind]).unwrap()
+    }
+
+    fn fingerprint_of(key: &SecretSource) -> Option<KeyFingerprint> {
+        match key {
+            SecretSource::Value { value, .. } => Some(crate::fingerprint(value.expose())),
+            SecretSource::Parameter { .. } => None,
         }
     }
 
-    fn whom(config: &Config, model: Option<&str>, provider: Option<&str>) -> Result<Vec<String>> {
-        let routes = Routes::new(config, &|_, _| None);
-        let plan = routes.plan(ModelQuery { model, provider })?;
-        Ok(plan.steps.iter().map(|it| format!("{}:{}", it.provider, it.model)).collect())
+    fn targets(
+        config: &Config,
+        model: Option<&str>,
+        provider: Option<&str>,
+    ) -> Result<Vec<String>> {
+        let routes = Routes::new(config, &|_, _| None, &fingerprint_of);
+        let plan = routes.resolve(ModelQuery { model, provider })?;
+        Ok(plan.targets.iter().map(|it| format!("{}:{}", it.provider, it.model)).collect())
     }
 
     #[test]
-    fn a_route_is_asked_in_its_order() {
-        let steps = whom(&config(), Some("fast"), None).unwrap();
+    fn a_route_has_the_targets_of_its_steps_in_order() {
+        let steps = targets(&config(), Some("fast"), None).unwrap();
         assert_eq!(steps, ["a:a-model", "b:b-model", "a:a-model"]);
     }
 
     #[test]
     fn a_name_is_case_sensitive() {
-        assert_eq!(whom(&config(), Some("Fast"), None).unwrap_err().kind, ErrorKind::UnknownModel);
+        assert_eq!(
+            targets(&config(), Some("Fast"), None).unwrap_err().kind,
+            ErrorKind::UnknownModel
+        );
     }
 
     #[test]
     fn a_model_keeps_its_own_name() {
-        assert_eq!(whom(&config(), Some("gpt"), None).unwrap(), ["b:gpt"]);
+        assert_eq!(targets(&config(), Some("gpt"), None).unwrap(), ["b:gpt"]);
     }
 
     #[test]
     fn a_provider_and_a_model_can_be_named_directly() {
-        assert_eq!(whom(&config(), Some("a/x/y"), None).unwrap(), ["a:x/y"]);
-        assert_eq!(whom(&config(), Some("b/c/x"), None).unwrap(), ["b/c:x"]);
+        assert_eq!(targets(&config(), Some("a/x/y"), None).unwrap(), ["a:x/y"]);
+        assert_eq!(targets(&config(), Some("b/c/x"), None).unwrap(), ["b/c:x"]);
     }
 
     #[test]
-    fn who_names_none_gets_the_default() {
-        assert_eq!(whom(&config(), None, None).unwrap().len(), 3);
+    fn a_request_without_a_model_gets_the_default() {
+        assert_eq!(targets(&config(), None, None).unwrap().len(), 3);
         let without = Config { default_model: None, ..config() };
-        assert_eq!(whom(&without, None, None).unwrap_err().param.as_deref(), Some("model"));
+        assert_eq!(targets(&without, None, None).unwrap_err().param.as_deref(), Some("model"));
     }
 
     #[test]
     fn an_unknown_name_goes_to_the_default_provider_unchanged() {
         let with = Config { default_provider: Some("a".to_owned()), ..config() };
-        assert_eq!(whom(&with, Some("new/model"), None).unwrap(), ["a:new/model"]);
+        assert_eq!(targets(&with, Some("new/model"), None).unwrap(), ["a:new/model"]);
     }
 
     #[test]
-    fn a_forced_provider_leaves_only_its_steps() {
-        let steps = whom(&config(), Some("fast"), Some("a")).unwrap();
+    fn a_forced_provider_leaves_only_its_targets() {
+        let steps = targets(&config(), Some("fast"), Some("a")).unwrap();
         assert_eq!(steps, ["a:a-model", "a:a-model"]);
-        assert_eq!(whom(&config(), Some("new"), Some("b")).unwrap(), ["b:new"]);
-        assert_eq!(whom(&config(), Some("b/new"), Some("b")).unwrap(), ["b:new"]);
+        assert_eq!(targets(&config(), Some("new"), Some("b")).unwrap(), ["b:new"]);
+        assert_eq!(targets(&config(), Some("b/new"), Some("b")).unwrap(), ["b:new"]);
         for (model, provider) in [("fast", "b/c"), ("fast", "nobody")] {
-            let error = whom(&config(), Some(model), Some(provider)).unwrap_err();
+            let error = targets(&config(), Some(model), Some(provider)).unwrap_err();
             assert_eq!(error.param.as_deref(), Some("X-Provider"));
         }
     }

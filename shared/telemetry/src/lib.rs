@@ -1,5 +1,11 @@
-//! What each call leaves behind.
+//! What each call leaves behind: its record, and where finished records go.
 
+mod log;
 mod record;
+mod recorder;
+mod sink;
 
-pub use record::CallRecord;
+pub use log::LogSink;
+pub use record::{CallEnd, CallRecord, Principal, RequestFacts, Timings, UsageRecord, UsageSource};
+pub use recorder::CallRecorder;
+pub use sink::{RecordOutlet, RecordSink, SinkFuture};

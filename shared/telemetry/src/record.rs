@@ -1,123 +1,150 @@
-//! One line per call, at its end, with everything.
+//! Call records: what is kept of one request to the gateway, whatever became of it.
 //!
-//! Prompts, answers, keys and headers are never part of it.
+//! Prompts, responses, keys and headers are never part of a record.
 
-use std::time::Instant;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use canonical::{CallSummary, Error, MicroDollars, Usage};
+use canonical::{AttemptRecord, CallSummary, Error, MicroDollars, Outcome, Usage};
 
-/// What is known of one call. It is logged when it is dropped, so that no way out is forgotten:
-/// a call that nobody ended was left by its client.
-#[derive(Debug)]
+/// What is kept of one request.
+#[derive(Clone, Debug, Default)]
 pub struct CallRecord {
-    started: Instant,
-    /// The call's own name.
-    pub request_id: String,
-    /// The trace that it belongs to.
+    /// The call's id: the client's own, or a new one.
+    pub id: String,
+    /// The trace that the call belongs to: 32 hexadecimal digits.
     pub trace_id: String,
-    /// The name that the provider gave it.
+    /// When the request arrived, in milliseconds since 1970.
+    pub arrived: u64,
+    /// Whom the call was authenticated as; absent when it was not.
+    pub principal: Option<Principal>,
+    /// What was requested.
+    pub request: RequestFacts,
+    /// The route; absent where the client named a provider's model, or nothing that is known.
+    pub route: Option<String>,
+    /// The provider that responded, by its name in the configuration.
+    pub provider: Option<String>,
+    /// The provider's name for the model that responded.
+    pub model: Option<String>,
+    /// Every attempt, in the order in which they began.
+    pub attempts: Vec<AttemptRecord>,
+    /// The tokens that were consumed; absent where that is neither reported nor estimated.
+    pub usage: Option<UsageRecord>,
+    /// What the call cost; absent when usage or price is unknown.
+    pub cost: Option<MicroDollars>,
+    /// How long each part of the call took.
+    pub timings: Timings,
+    /// What the provider was not sent, by the client's names.
+    pub dropped: Vec<Cow<'static, str>>,
+    /// The provider's id for the request.
     pub provider_request_id: Option<String>,
-    /// The format that the client speaks.
+    /// Why the model stopped, in the provider's words where bytes are passed through.
+    pub finish_reason: Option<String>,
+    /// How the call ended.
+    pub end: CallEnd,
+}
+
+/// The tenant and key that a call was authenticated as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The tenant's id.
+    pub tenant: Arc<str>,
+    /// The key's id, which is not the key.
+    pub key_id: Arc<str>,
+}
+
+/// What was requested.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// The HTTP method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// The format of the request's body; empty where no format was found out.
     pub format: &'static str,
     /// What the client put in `model`.
-    pub asked: Option<String>,
-    /// Whether it wants a stream.
+    pub model: Option<String>,
+    /// Whether the client wants a stream.
     pub stream: bool,
-    /// From arrival to the first event of a stream, in milliseconds.
-    pub first_event_ms: Option<u64>,
-    /// What it consumed, when the provider said so.
-    pub usage: Option<Usage>,
-    /// How it went so far.
-    pub summary: CallSummary,
-    /// The word for its end.
-    outcome: &'static str,
-    status: Option<u16>,
-    failure: Option<String>,
-    cause: Option<String>,
+}
+
+/// The tokens that a call consumed, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The tokens.
+    pub tokens: Usage,
+    /// How they are known.
+    pub source: UsageSource,
+}
+
+/// How the usage of a call is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageSource {
+    /// The provider reported it.
+    Reported,
+    /// It was estimated, in whole or in part: the provider did not report it, or not to the end.
+    Estimated,
+}
+
+/// How long each part of a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Waiting for a place among concurrent calls.
+    pub queue: Option<Duration>,
+    /// From arrival until the call was authenticated and admitted.
+    pub admit: Option<Duration>,
+    /// From arrival to the first meaningful event of a stream, or to a whole response.
+    pub first_token: Option<Duration>,
+    /// From arrival to the end.
+    pub total: Duration,
+    /// The gateway's own part of the time to the first token: what no provider was waited for.
+    pub overhead: Option<Duration>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallEnd {
+    /// The outcome; canceled when the client left.
+    pub outcome: Outcome,
+    /// The HTTP status, or the one that an error within a stream stands for; absent when the client
+    /// left.
+    pub status: Option<u16>,
+    /// What the client read of a failure.
+    pub message: Option<String>,
+    /// The cause of a failure, which no client reads.
+    pub cause: Option<String>,
+}
+
+impl CallEnd {
+    /// The end of a call that did what the client wanted.
+    pub fn success() -> Self {
+        Self { outcome: Outcome::Success, status: Some(200), message: None, cause: None }
+    }
+
+    /// The end of a call that failed.
+    pub fn failure(error: &Error) -> Self {
+        Self {
+            outcome: Outcome::Failed(error.kind.code()),
+            status: Some(error.status()),
+            message: Some(error.to_string()),
+            cause: error.cause().map(ToString::to_string),
+        }
+    }
 }
 
 impl CallRecord {
-    /// Starts a record for a call that arrived at `started`.
-    pub fn new(request_id: &str, trace_id: &str, started: Instant) -> Self {
-        Self {
-            started,
-            request_id: request_id.to_owned(),
-            trace_id: trace_id.to_owned(),
-            provider_request_id: None,
-            format: "",
-            asked: None,
-            stream: false,
-            first_event_ms: None,
-            usage: None,
-            summary: CallSummary::default(),
-            outcome: "canceled",
-            status: None,
-            failure: None,
-            cause: None,
+    /// What the client is told about how its call went. A cost that was estimated is not told.
+    pub fn summary(&self) -> CallSummary {
+        let is_reported = self.usage.is_some_and(|it| it.source == UsageSource::Reported);
+        CallSummary {
+            provider: self.provider.clone().unwrap_or_default(),
+            model: self.model.clone().unwrap_or_default(),
+            route: self.route.clone(),
+            arrived: self.arrived,
+            latency_ms: u64::try_from(self.timings.total.as_millis()).unwrap_or(u64::MAX),
+            cost: self.cost.filter(|_| is_reported),
+            request_id: self.id.clone(),
+            trace_id: self.trace_id.clone(),
+            attempts: self.attempts.clone(),
         }
-    }
-
-    /// From arrival to now, in milliseconds.
-    pub fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Notes that the call ended as it should.
-    pub fn succeeded(&mut self) {
-        self.outcome = "success";
-        self.status = Some(200);
-    }
-
-    /// Notes why the call failed.
-    pub fn failed(&mut self, error: &Error) {
-        self.outcome = error.kind.code();
-        self.status = Some(error.status());
-        self.failure = Some(error.to_string());
-        self.cause = error.cause().map(ToString::to_string);
-        if !error.attempts.is_empty() {
-            self.summary.attempts = error.attempts.clone();
-        }
-    }
-
-    fn tried(&self) -> String {
-        let tried = self.summary.attempts.iter().map(|it| {
-            let status = it.status.map(|it| format!(" {it}")).unwrap_or_default();
-            format!(
-                "{}/{} {}{status} {}ms",
-                it.provider,
-                it.model,
-                it.outcome.as_str(),
-                it.duration_ms
-            )
-        });
-        tried.collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl Drop for CallRecord {
-    fn drop(&mut self) {
-        tracing::info!(
-            request_id = self.request_id,
-            trace_id = self.trace_id,
-            format = self.format,
-            asked = self.asked,
-            route = self.summary.route,
-            provider = self.summary.provider,
-            model = self.summary.model,
-            provider_request_id = self.provider_request_id,
-            stream = self.stream,
-            outcome = self.outcome,
-            status = self.status,
-            tried = self.tried(),
-            tokens_input = self.usage.map(|it| it.all_input()),
-            tokens_cached = self.usage.map(|it| it.cached_input),
-            tokens_output = self.usage.map(|it| it.all_output()),
-            cost_usd = self.summary.cost.map(|it: MicroDollars| it.to_string()),
-            first_event_ms = self.first_event_ms,
-            total_ms = self.elapsed_ms(),
-            failure = self.failure,
-            cause = self.cause,
-            "call ended"
-        );
     }
 }

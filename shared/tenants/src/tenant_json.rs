@@ -15,6 +15,19 @@ use crate::{
 /// Fields whose values are never shown, logged or kept in the audit.
 pub(crate) const SECRET_FIELDS: [&str; 1] = ["provider_api_key"];
 
+/// Fields of the contract that this version does not act on. A tenant cannot be given them, so that
+/// nobody relies on what does not happen.
+pub const UNSUPPORTED_FIELDS: &[&str] = &[
+    "alert_levels",
+    "base_url",
+    "cache",
+    "provider",
+    "provider_api_key",
+    "system_prompt",
+    "system_prompt_mode",
+    "tool_mode",
+];
+
 /// How many bytes a tenant's name may have.
 const MAX_NAME_BYTES: usize = 128;
 /// How many bytes a key's prefix may have.

@@ -167,7 +167,7 @@ async fn an_address_that_guesses_keys_has_to_wait() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_one() {
+async fn a_wrong_method_comes_with_the_right_one() {
     let gateway = alone("").await;
     for (method, path, allowed) in [
         ("GET", CHAT[0], "POST"),

@@ -32,7 +32,10 @@ fn tells(told: &str, all: &[&str]) {
 async fn check_sums_up_a_good_file() {
     let setup = program().file("c.yaml", &GOOD.replace("${KEY}", "k"));
     let (code, told) = ran(setup.arguments(["check", "-f", "c.yaml"])).await;
-    assert_eq!((code, told.as_str()), (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices\n"));
+    assert_eq!(
+        (code, told.as_str()),
+        (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices, 0 tenants\n")
+    );
 }
 
 const FAULTS: [&str; 6] = [
@@ -222,11 +225,14 @@ async fn explain_lists_the_steps_and_why_each_is_taken() {
 }
 
 #[tokio::test]
-async fn explain_knows_who_rests() {
+async fn explain_knows_cooldowns() {
     let (_, told) = explained(429, &["both"]).await;
-    tells(&told, &["1. first small: skipped: it rests for ", "2. second large: tried first"]);
+    tells(
+        &told,
+        &["1. first small: skipped: it is cooling down for ", "2. second large: tried first"],
+    );
     let (_, told) = explained(429, &["both", "--provider", "first"]).await;
-    tells(&told, &["1. first small: tried although it rests for ", "free soonest"]);
+    tells(&told, &["1. first small: tried: every target is cooling down", "available first (in "]);
 }
 
 #[tokio::test]
@@ -265,13 +271,13 @@ async fn a_call_leaves_one_line_that_tells_everything() {
         line,
         &[
             "request_id=\"req_",
-            "asked=\"first/m\"",
+            "requested_model=\"first/m\"",
             "provider=\"first\"",
             "model=\"m\"",
             "stream=false",
             "outcome=\"success\"",
             "status=200",
-            "tried=\"first/m success 200",
+            "attempts=\"first/m success 200",
             "tokens_input=9",
             "tokens_output=12",
             "cost_usd=\"2.100000\"",

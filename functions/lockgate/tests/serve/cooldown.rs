@@ -1,4 +1,4 @@
-//! Who rests after a failure, for how long, and under which key.
+//! Cooldowns: what begins one, how long it lasts, and which key it is about.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ async fn an_error_event_before_the_first_token_rests_as_a_status_would() {
     assert_eq!(first.seen().len(), 1);
 }
 
-/// Waits until what a gateway knows of who rests is in its database.
+/// Waits until a gateway's cooldowns are in its database.
 async fn shared(gateway: &Lockgate) {
     let config = gateway.folder().join("config.yaml");
     let data = gateway.folder().join("lockgate.db");
@@ -136,11 +136,11 @@ async fn shared(gateway: &Lockgate) {
     let explain = program().arguments(arguments);
     for _ in 0..200 {
         let told = String::from_utf8(explain.run().await.stdout).unwrap();
-        if told.contains("rests for") {
+        if told.contains("cooling down") {
             return;
         }
     }
-    panic!("nobody rests in the database");
+    panic!("no cooldown is in the database");
 }
 
 #[tokio::test]

@@ -102,9 +102,9 @@ async fn tokens_are_estimated_where_the_provider_does_not_count_them() {
     assert!(fake.seen().is_empty());
 }
 
-/// What goes wrong on a path, whatever it is, is told in the shape of the path.
+/// What goes wrong on a path, whatever it is, has the shape of the path.
 #[tokio::test]
-async fn failures_are_told_in_the_shape_of_the_path() {
+async fn errors_have_the_shape_of_the_path() {
     let gateway = serve(&yaml(&[("first", &nobody())], "")).await;
     let long = "x".repeat(40_000);
     let (key, wrong) = (("x-api-key", KEY), ("x-api-key", "wrong"));
@@ -247,7 +247,7 @@ async fn gemini_streams_an_array_unless_it_is_asked_for_events() {
 }
 
 #[tokio::test]
-async fn an_array_comes_piece_by_piece() {
+async fn an_array_comes_element_by_element() {
     let (fake, gate) = (Fake::start().await, Gate::new());
     let steps = Speech::Gemini.begun("Hi").into_iter().chain([Step::Gate(gate.clone())]);
     fake.answers([Scripted::stream(steps.chain(Speech::Gemini.ended("Hi")))]);

@@ -26,6 +26,7 @@ mod fetch;
 mod model_names;
 mod models;
 mod output_limit;
+mod reports;
 mod secrets;
 mod speech;
 mod stopping;

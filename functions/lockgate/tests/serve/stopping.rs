@@ -46,6 +46,22 @@ async fn who_leaves_a_stream_cancels_the_providers_call() {
 }
 
 #[tokio::test]
+async fn a_stream_that_its_client_leaves_is_logged_with_usage_and_cost() {
+    let first = Fake::start().await;
+    let text = "Once upon a time";
+    first.answers([Answer::stream([openai::role(), openai::chunk(text), Step::Hang])]);
+    let prices = "prices: [{ provider: first, model: m, input: 0, output: 1000000 }]";
+    let gateway = before(&first, prices).await;
+    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
+    answer.until("Once").await.unwrap();
+    drop(answer);
+    let log = gateway.logged("outcome=\"canceled\"").await;
+    for field in ["tokens_output=4", "tokens_estimated=true", "cost_usd=\"4.000000\""] {
+        assert!(log.contains(field), "{field}: {log}");
+    }
+}
+
+#[tokio::test]
 async fn who_left_is_not_replaced_by_a_call_to_the_next_provider() {
     let (first, second) = (Fake::start().await, provider().await);
     first.answers([Answer::hang()]);

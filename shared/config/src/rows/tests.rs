@@ -34,6 +34,7 @@ fn each_entry_has_a_row() {
             "route/dynamic/n8n",
             "route/plain",
             "settings",
+            "tenant/mail",
             "version",
         ]
     );
@@ -101,7 +102,7 @@ fn with_row(sk: &str, value: &str) -> Result<Config, Unreadable> {
 #[test]
 fn a_row_of_no_known_kind_is_refused() {
     for (sk, value) in
-        [("tenant/a", r#"{"position":0,"entry":{}}"#), ("model/x", "{"), ("model/x", "{}")]
+        [("meter/a", r#"{"position":0,"entry":{}}"#), ("model/x", "{"), ("model/x", "{}")]
     {
         let error = with_row(sk, value).unwrap_err();
         assert!(matches!(&error, Unreadable::Row { sk: it, .. } if it == sk), "{error}");

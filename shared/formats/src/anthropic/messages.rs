@@ -31,7 +31,7 @@ pub struct Anthropic;
 #[derive(Clone, Copy, Debug)]
 pub struct AnthropicCount;
 
-/// Who signs thoughts in this format.
+/// Who signs reasoning in this format.
 pub(crate) const MAKER: &str = "anthropic";
 
 /// What a request has to know of the format.

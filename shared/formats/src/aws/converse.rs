@@ -16,7 +16,7 @@ use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Re
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body,
+    bound::Bounded, error_body, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.
@@ -25,7 +25,7 @@ pub struct Bedrock;
 
 /// Whose signatures travel here: Claude's are the same at Anthropic's own address.
 const MAKER: &str = "anthropic";
-/// How the signature of a thought begins that nobody may read.
+/// How the signature of reasoning begins that nobody may read.
 const REDACTED: &str = "redacted:";
 
 impl Outbound for Bedrock {
@@ -49,12 +49,16 @@ impl Outbound for Bedrock {
         request_encode::encode(canonical.conversation()?, target)
     }
 
+    fn accepts_param_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 64, b".")
+    }
+
     fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
         url.starts_with("s3://")
     }
 
     fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(&body)
+        response_decode::decode(&split_surrogates::replaced(body))
     }
 
     fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {

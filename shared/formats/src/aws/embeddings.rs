@@ -42,7 +42,7 @@ struct Cohere<'a> {
     output_dimension: Option<u64>,
 }
 
-/// What either of them answers.
+/// What either of them responses.
 #[derive(Deserialize)]
 struct ChatResponse<'a> {
     /// Titan's.
@@ -71,7 +71,7 @@ impl Outbound for BedrockEmbeddings {
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        Err(unstreamed::nobody_speaks_it())
+        Err(unstreamed::no_client_format())
     }
 
     fn encode(
@@ -79,14 +79,14 @@ impl Outbound for BedrockEmbeddings {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        let asked = canonical.embedding()?;
+        let requested = canonical.embedding()?;
         // A region or `global` may stand before the name.
         if target.model.contains("titan-embed") {
-            titan(asked, target.model)
+            titan(requested, target.model)
         } else if target.model.contains("cohere.embed") {
-            cohere(asked, target.model)
+            cohere(requested, target.model)
         } else {
-            let message = "of its models, only Titan and Cohere Embed are known to embed";
+            let message = "is known to embed with Titan and Cohere Embed only";
             Err(Error::new(ErrorKind::Unsupported, message))
         }
     }
@@ -105,7 +105,7 @@ impl Outbound for BedrockEmbeddings {
             (None, None) => vec![],
         };
         if vectors.is_empty() {
-            return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
+            return Err(Error::new(ErrorKind::Upstream, "returned a response without embeddings"));
         }
         Ok(GatewayResponse {
             body: ResponseBody::Embedding(EmbeddingResponse {
@@ -125,10 +125,10 @@ impl Outbound for BedrockEmbeddings {
     }
 }
 
-fn titan(asked: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-    // Whom `base64` is for is decided where the answer is written.
+fn titan(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
+    // Whom `base64` is for is decided where the response is written.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
-        asked;
+        requested;
     let mut dropped = vec![];
     dropped.extend(purpose.iter().map(|_| Field::EmbeddingPurpose));
     dropped.extend(user.iter().map(|_| Field::User));
@@ -139,10 +139,10 @@ fn titan(asked: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
     Ok(written(&Titan { input_text, dimensions }, dropped))
 }
 
-fn cohere(asked: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-    // Whom `base64` is for is decided where the answer is written.
+fn cohere(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
+    // Whom `base64` is for is decided where the response is written.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
-        asked;
+        requested;
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
     let shortens = !model.contains("-v3");
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
@@ -170,8 +170,7 @@ fn written(question: &impl Serialize, dropped: Vec<Field>) -> EncodedRequest {
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not an embedding")
-        .caused_by(json::unquoted(error))
+    Error::new(ErrorKind::Upstream, "returned no embedding").caused_by(json::unquoted(error))
 }
 
 #[cfg(test)]
@@ -182,14 +181,14 @@ mod tests {
 
     fn encoded(model: &str) -> Result<EncodedRequest> {
         let inputs = vec![EmbeddingInput::Text("a".to_owned())];
-        let asked =
+        let requested =
             EmbeddingRequest { inputs, dimensions: Some(256), ..EmbeddingRequest::default() };
         let target = EncodeOptions { model, ..EncodeOptions::default() };
-        BedrockEmbeddings.encode(&CanonicalRequest::Embedding(asked), &target)
+        BedrockEmbeddings.encode(&CanonicalRequest::Embedding(requested), &target)
     }
 
     #[test]
-    fn only_those_who_can_are_asked_for_fewer_numbers() {
+    fn dimensions_are_sent_to_models_that_have_them() {
         for (model, can) in [
             ("amazon.titan-embed-text-v1", false),
             ("amazon.titan-embed-g1-text-02", false),
@@ -198,8 +197,8 @@ mod tests {
             ("global.cohere.embed-v4:0", true),
         ] {
             let encoded = encoded(model).unwrap();
-            let asked = String::from_utf8_lossy(&encoded.body).contains("256");
-            assert_eq!((asked, encoded.dropped.is_empty()), (can, can), "{model}");
+            let requested = String::from_utf8_lossy(&encoded.body).contains("256");
+            assert_eq!((requested, encoded.dropped.is_empty()), (can, can), "{model}");
         }
     }
 

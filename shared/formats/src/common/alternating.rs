@@ -1,5 +1,7 @@
 //! Messages as some formats demand them: the system prompt apart, user and assistant in alternation.
 
+use std::sync::LazyLock;
+
 use canonical::{Content, Conversation, Error, ErrorKind, Part, Role};
 
 /// The author of a message, where there are only two.
@@ -13,7 +15,7 @@ pub(crate) enum Side {
 
 /// What every API says of a question without one, in words that are the same for all.
 pub(crate) fn no_message() -> Error {
-    let message = "it needs at least one message besides the system prompt";
+    let message = "needs at least one message besides the system prompt";
     Error::new(ErrorKind::Unsupported, message)
 }
 
@@ -27,22 +29,36 @@ pub(crate) struct Alternating<'a> {
     pub(crate) messages: Vec<(Side, Vec<&'a Part>)>,
 }
 
+/// What the user says where a conversation begins with the assistant: nobody accepts that.
+static OPENING: LazyLock<Part> = LazyLock::new(|| Part::text("Begin."));
+
 /// Separates the system prompt, and joins neighbouring messages of one side.
+///
+/// A system prompt alone is taken for what the user says.
 pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
     let mut whole = Alternating::default();
-    for turn in &conversation.messages {
-        let side = match turn.role {
+    for message in &conversation.messages {
+        let side = match message.role {
             Role::System | Role::Developer => {
-                whole.system.extend(&turn.parts);
+                whole.system.extend(&message.parts);
                 continue;
             }
             Role::User => Side::User,
             Role::Assistant => Side::Assistant,
         };
         match whole.messages.last_mut() {
-            Some((last, parts)) if *last == side => parts.extend(&turn.parts),
-            _ => whole.messages.push((side, turn.parts.iter().collect())),
+            Some((last, parts)) if *last == side => parts.extend(&message.parts),
+            _ => whole.messages.push((side, message.parts.iter().collect())),
         }
+    }
+    if !whole.system.is_empty()
+        && whole.messages.iter().all(|it| it.1.iter().all(|it| is_blank(it)))
+    {
+        whole.messages = vec![(Side::User, std::mem::take(&mut whole.system))];
+    }
+    match whole.messages.first() {
+        Some((Side::Assistant, _)) => whole.messages.insert(0, (Side::User, vec![&OPENING])),
+        None | Some((Side::User, _)) => {}
     }
     for (side, parts) in &mut whole.messages {
         if *side == Side::User {
@@ -53,6 +69,10 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
     whole
 }
 
+fn is_blank(part: &Part) -> bool {
+    matches!(&part.content, Content::Text(text, _) if text.trim().is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use canonical::{Message, ToolResult};
@@ -60,12 +80,12 @@ mod tests {
     use super::*;
 
     fn texts(parts: &[&Part]) -> Vec<String> {
-        let said = parts.iter().map(|it| match &it.content {
+        let texts = parts.iter().map(|it| match &it.content {
             Content::Text(text, _) => text.clone(),
             Content::ToolResult(result) => format!("result {}", result.id),
             other => format!("{other:?}"),
         });
-        said.collect()
+        texts.collect()
     }
 
     fn result(id: &str) -> Part {
@@ -87,6 +107,26 @@ mod tests {
         assert_eq!(texts(&whole.system), ["a", "c"]);
         assert_eq!(whole.messages.len(), 2);
         assert_eq!(texts(&whole.messages[0].1), ["b", "d"]);
+    }
+
+    #[test]
+    fn a_system_prompt_alone_is_what_the_user_says() {
+        let messages = vec![Message::new(Role::System, vec![Part::text("a")])];
+        let conversation = Conversation { messages, ..Conversation::default() };
+        let whole = alternating(&conversation);
+        assert!(whole.system.is_empty());
+        assert_eq!(
+            (whole.messages[0].0, texts(&whole.messages[0].1)),
+            (Side::User, vec!["a".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_conversation_begins_with_the_user() {
+        let messages = vec![Message::new(Role::Assistant, vec![Part::text("a")])];
+        let conversation = Conversation { messages, ..Conversation::default() };
+        let sides: Vec<Side> = alternating(&conversation).messages.iter().map(|it| it.0).collect();
+        assert_eq!(sides, [Side::User, Side::Assistant]);
     }
 
     #[test]

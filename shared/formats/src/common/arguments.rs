@@ -14,7 +14,7 @@ pub(crate) fn object(text: &str) -> Option<Cow<'_, RawValue>> {
 
 /// The object that a text is, or what a model wrote instead within one: the way that Anthropic's page
 /// on fine-grained tool streaming names for it. A conversation goes on after such a mistake.
-pub(crate) fn told(text: &str) -> Cow<'_, RawValue> {
+pub(crate) fn object_or_wrapped(text: &str) -> Cow<'_, RawValue> {
     object(text).unwrap_or_else(|| broken(text))
 }
 
@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(object("").unwrap().get(), "{}");
         assert_eq!(object(" {\"a\":1} ").unwrap().get(), "{\"a\":1}");
         assert!(object("[1]").is_none() && object("{\"a\":").is_none());
-        assert_eq!(told(" {\"a\":1}").get(), "{\"a\":1}");
-        assert_eq!(told("{\"a\":").get(), r#"{"INVALID_JSON":"{\"a\":"}"#);
+        assert_eq!(object_or_wrapped(" {\"a\":1}").get(), "{\"a\":1}");
+        assert_eq!(object_or_wrapped("{\"a\":").get(), r#"{"INVALID_JSON":"{\"a\":"}"#);
     }
 }

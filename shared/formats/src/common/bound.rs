@@ -6,7 +6,7 @@ use canonical::{Error, ErrorKind, Result, StreamEvent};
 
 use crate::{DecodeMode, StreamDecoder};
 
-/// How long a streamed answer may be that is understood, and so may have to be held, in bytes.
+/// How long a streamed response may be that is decoded, and so may have to be held, in bytes.
 const LONGEST_STREAM: usize = 128 * 1024 * 1024;
 /// How many tokens one count may name: no sum of a few such counts overflows.
 const MOST_TOKENS: u64 = 1 << 40;
@@ -15,7 +15,7 @@ const MOST_NAMED: usize = 256;
 /// How long the name of a place within a request may grow, in bytes.
 const LONGEST_PATH: usize = 512;
 
-/// A reader that gives up on an answer that does not end.
+/// A reader that gives up on a response that does not end.
 #[derive(Debug)]
 pub(crate) struct Bounded<R> {
     reader: R,
@@ -34,7 +34,7 @@ impl<R: StreamDecoder> StreamDecoder for Bounded<R> {
         self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
             Error::new(
                 ErrorKind::Upstream,
-                "it sent an answer larger than 128 MiB: the answer is cut",
+                "sent a response larger than 128 MiB: the response is cut",
             )
         })?;
         self.reader.read(bytes, events)
@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn an_answer_without_end_is_cut() {
         let mut reader = Bounded::new(Nothing);
-        let piece = Bytes::from(vec![b'x'; LONGEST_STREAM / 2]);
-        reader.read(piece.clone(), &mut vec![]).unwrap();
-        reader.read(piece.clone(), &mut vec![]).unwrap();
+        let delta = Bytes::from(vec![b'x'; LONGEST_STREAM / 2]);
+        reader.read(delta.clone(), &mut vec![]).unwrap();
+        reader.read(delta.clone(), &mut vec![]).unwrap();
         let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();
         assert_eq!(fault.kind, ErrorKind::Upstream);
     }

@@ -2,6 +2,8 @@
 
 use canonical::{Media, MediaSource};
 
+use crate::base64;
+
 /// What is at an address, or within it.
 pub(crate) fn at(url: &str) -> Media {
     let within = url.strip_prefix("data:").and_then(|it| it.split_once(";base64,"));
@@ -10,7 +12,7 @@ pub(crate) fn at(url: &str) -> Media {
     };
     let kind = kind.split(';').next().unwrap_or(kind);
     Media {
-        source: MediaSource::Base64(data.to_owned()),
+        source: MediaSource::Base64(base64::standard(data.to_owned())),
         media_type: Some(kind.to_owned()).filter(|it| !it.is_empty()),
         ..Media::default()
     }
@@ -21,7 +23,8 @@ pub(crate) fn bytes(data: &str) -> Media {
     if data.starts_with("data:") {
         return at(data);
     }
-    Media { source: MediaSource::Base64(data.to_owned()), ..Media::default() }
+    let source = MediaSource::Base64(base64::standard(data.to_owned()));
+    Media { source, ..Media::default() }
 }
 
 #[cfg(test)]

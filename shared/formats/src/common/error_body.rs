@@ -54,10 +54,10 @@ pub(crate) fn from_status(status: u16, body: &[u8]) -> Error {
     diagnosed(status, report(body))
 }
 
-/// Parses a failure that a provider names outside of the body, as AWS does.
-pub(crate) fn from_code(status: u16, code: &str, body: &[u8]) -> Error {
+/// Parses a failure of any provider. AWS names its code in a header, beside the body.
+pub fn from_provider(status: u16, code: Option<&str>, body: &[u8]) -> Error {
     let mut report = report(body);
-    report.codes.insert(0, bare_code(code));
+    report.codes.extend(code.map(bare_code));
     diagnosed(status, report)
 }
 
@@ -284,8 +284,8 @@ mod tests {
     fn quotes_are_parsed_to_a_limited_depth() {
         let mut text = r#"{"error":{"message":"the first"}}"#.to_owned();
         for depth in 0..6 {
-            let told = read(500, &text).1;
-            assert_eq!(told == "the first", depth <= MAX_QUOTES, "{depth}: {told}");
+            let message = read(500, &text).1;
+            assert_eq!(message == "the first", depth <= MAX_QUOTES, "{depth}: {message}");
             let quoted = Value::from(text);
             text = format!(r#"{{"error":{{"message":"last","metadata":{{"raw":{quoted}}}}}}}"#);
         }

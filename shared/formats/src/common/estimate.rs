@@ -4,10 +4,10 @@
 //! larger than the whole program, and each family of models has its own. Decision 0021 has more.
 //!
 //! Sources: help.openai.com, *What are tokens*, and developers.openai.com, *Images and vision* (a
-//! picture of 1024 pixels square is 765, 85 in low detail) and the cookbook's *How to count tokens*
-//! (3 for each message, 3 for the answer); platform.claude.com, *Vision* (the same picture is 1,400)
+//! image of 1024 pixels square is 765, 85 in low detail) and the cookbook's *How to count tokens*
+//! (3 for each message, 3 for the response); platform.claude.com, *Vision* (the same image is 1,400)
 //! and *PDF support* (1,500 to 3,000 for a page); ai.google.dev, *Understand and count tokens* (263
-//! for a second of moving pictures, 32 for one of sound). Seen 2026-11.
+//! for a second of video, 32 for one of audio). Seen 2026-11.
 
 use canonical::{
     Citation, Content, Conversation, Media, MediaSource, Part, ResponseFormat, Tool, ToolResult,
@@ -15,19 +15,19 @@ use canonical::{
 
 /// What one token is made of.
 const TOKEN: u64 = 12;
-/// What each turn and each tool costs beside its text, in tokens.
+/// What each message and each tool costs beside its text, in tokens.
 const FRAME: u64 = 4;
-/// What the answer's beginning costs.
+/// What the response's beginning costs.
 const ANSWER: u64 = 3;
-/// A picture whose size nobody knows, between what OpenAI and Anthropic take.
+/// A image whose size nobody knows, between what OpenAI and Anthropic take.
 const PICTURE: u64 = 1_000;
 /// The same, looked at from afar.
 const SMALL_PICTURE: u64 = 85;
 /// A document of which only the address is known: a page.
 const PAGE: u64 = 2_000;
-/// A recording of which only the address is known: a minute of sound, and of moving pictures.
+/// A recording of which only the address is known: a minute of audio, and of video.
 const MINUTE: [u64; 2] = [32 * 60, 263 * 60];
-/// How many bytes a page has, and a second of sound and of moving pictures.
+/// How many bytes a page has, and a second of audio and of video.
 const BYTES: [u64; 3] = [50_000, 16_000, 250_000];
 
 /// How many tokens a conversation has, about: never 0, and not what any provider would count.
@@ -50,8 +50,10 @@ fn tool(tool: &Tool) -> u64 {
 
 fn part(part: &Part) -> u64 {
     match &part.content {
-        Content::Text(said, citations) => text(said) + citations.iter().map(citation).sum::<u64>(),
-        Content::Refusal(said) | Content::Reasoning(said) => text(said),
+        Content::Text(content, citations) => {
+            text(content) + citations.iter().map(citation).sum::<u64>()
+        }
+        Content::Refusal(content) | Content::Reasoning(content) => text(content),
         Content::Image(media) => match media.detail.as_deref() {
             Some("low") => SMALL_PICTURE,
             _ => PICTURE,
@@ -72,7 +74,7 @@ fn citation(citation: &Citation) -> u64 {
 
 fn file(media: &Media) -> u64 {
     match &media.source {
-        MediaSource::Text(said) => text(said),
+        MediaSource::Text(content) => text(content),
         MediaSource::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
             bytes_of(data).div_ceil(4)
         }
@@ -85,7 +87,7 @@ fn file(media: &Media) -> u64 {
 fn recording(media: &Media, each: u64, minute: u64) -> u64 {
     match &media.source {
         MediaSource::Base64(data) => bytes_of(data).div_ceil(each) * minute / 60,
-        MediaSource::Text(said) => text(said),
+        MediaSource::Text(content) => text(content),
         MediaSource::Url(_) | MediaSource::Id(_) => minute,
     }
 }
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn scripts_differ_in_what_a_character_weighs() {
-        for (said, tokens) in [
+        for (content, tokens) in [
             ("", 0),
             ("a", 1),
             ("abcd", 1),
@@ -143,7 +145,7 @@ mod tests {
             ("東京都に住む", 4),
             ("안녕하세요", 4),
         ] {
-            assert_eq!(text(said), tokens, "{said}");
+            assert_eq!(text(content), tokens, "{content}");
         }
     }
 

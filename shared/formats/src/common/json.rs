@@ -50,7 +50,7 @@ pub(crate) fn members_of(text: &str) -> serde_json::Result<Vec<Member>> {
     Ok(members)
 }
 
-/// The members of an object that is understood rather than passed on, in their order.
+/// The members of an object that is decoded rather than passed on, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -103,34 +103,38 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 impl<'a> Object<'a> {
     /// The members that say something: null is as good as absent.
-    pub(crate) fn said(&self) -> impl DoubleEndedIterator<Item = (&str, &'a RawValue)> {
+    pub(crate) fn present(&self) -> impl DoubleEndedIterator<Item = (&str, &'a RawValue)> {
         self.0.iter().filter(|it| it.1.get() != "null").map(|(key, value)| (key.as_ref(), *value))
     }
 
     /// The value of a member that says something.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.said().find(|it| it.0 == name).map(|it| it.1)
+        self.present().find(|it| it.0 == name).map(|it| it.1)
     }
 }
 
 /// Reads a value of a type, or says which field is wrong.
-pub(crate) fn understood<'a, T: Deserialize<'a>>(
+pub(crate) fn parsed<'a, T: Deserialize<'a>>(
     value: &'a RawValue,
     path: &str,
     wanted: &str,
 ) -> Result<T> {
-    meant(value.get(), path, wanted)
+    parsed_text(value.get(), path, wanted)
 }
 
 /// The same for a text that is known to be JSON.
-pub(crate) fn meant<'a, T: Deserialize<'a>>(json: &'a str, path: &str, wanted: &str) -> Result<T> {
+pub(crate) fn parsed_text<'a, T: Deserialize<'a>>(
+    json: &'a str,
+    path: &str,
+    wanted: &str,
+) -> Result<T> {
     serde_json::from_str(json).map_err(|error| {
         Error::invalid(path, format!("`{path}` must be {wanted}.")).caused_by(unquoted(&error))
     })
 }
 
-/// The members of a body that say something, to be understood one by one.
-pub(crate) fn said(raw: &RawObject) -> Result<Object<'_>> {
+/// The members of a body that say something, to be decoded one by one.
+pub(crate) fn object(raw: &RawObject) -> Result<Object<'_>> {
     serde_json::from_slice(&raw.body).map_err(|error| {
         Error::new(ErrorKind::InvalidRequest, "The body is not a JSON object.")
             .caused_by(unquoted(&error))

@@ -2,10 +2,10 @@
 //!
 //! Providers quote keys, accounts and URLs in their messages. A client gets the sentence only.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 /// How much of a message is passed on, in characters.
-const LONGEST: usize = 500;
+const MAX_LENGTH: usize = 500;
 
 /// What stands where something was taken out.
 const MASK: &str = "[removed]";
@@ -47,10 +47,54 @@ const PREFIXES: &[&str] = &[
     "co_",
 ];
 
-/// A sentence fit for a client: no keys, accounts or URLs with credentials, and not too long.
+/// How a stack trace begins, in the languages that providers' servers are written in.
+const STACK_TRACES: &[&str] = &[
+    "Traceback (most recent call last)",
+    "\n    at ",
+    "\n  File \"",
+    "\tat ",
+    "goroutine ",
+    "stack backtrace:",
+];
+
+/// Endings of host names that resolve within a provider's network only (RFC 6762 and 9476, and the
+/// domains of Kubernetes and of the clouds).
+const PRIVATE_HOSTS: &[&str] = &[
+    ".internal",
+    ".local",
+    ".svc",
+    ".cluster.local",
+    ".lan",
+    ".corp",
+    ".intranet",
+    ".localdomain",
+];
+
+/// Folders at which paths on a server begin.
+const FOLDERS: &[&str] = &[
+    "/app/",
+    "/bin/",
+    "/data/",
+    "/etc/",
+    "/home/",
+    "/mnt/",
+    "/opt/",
+    "/private/",
+    "/root/",
+    "/srv/",
+    "/tmp/",
+    "/usr/",
+    "/var/",
+    "/workspace/",
+    "/Users/",
+];
+
+/// A sentence fit for a client: no keys, accounts, internal hosts, file paths, stack traces or URLs
+/// with credentials, and not too long.
 pub fn redact(message: &str) -> String {
-    let mut out = String::with_capacity(message.len().min(LONGEST * 4));
-    let mut left = LONGEST;
+    let message = without_stack_trace(message);
+    let mut out = String::with_capacity(message.len().min(MAX_LENGTH * 4));
+    let mut left = MAX_LENGTH;
     for word in
         message.split_inclusive(|it: char| it.is_whitespace() || "\"'`()[]<>,;".contains(it))
     {
@@ -58,7 +102,7 @@ pub fn redact(message: &str) -> String {
             .trim_end_matches(|it: char| it.is_whitespace() || "\"'`()[]<>,;".contains(it))
             .len();
         let (text, space) = word.split_at(end);
-        let shown = if is_telling(text) { masked(text) } else { Cow::Borrowed(text) };
+        let shown = if is_sensitive(text) { masked(text) } else { Cow::Borrowed(text) };
         let length = shown.chars().count() + space.chars().count();
         if left < length {
             out.push('…');
@@ -71,7 +115,14 @@ pub fn redact(message: &str) -> String {
     out
 }
 
-/// What stands for a telling word; a sentence keeps its end.
+/// The message up to the stack trace that it may hold.
+fn without_stack_trace(message: &str) -> &str {
+    let starts = STACK_TRACES.iter().filter_map(|it| message.find(it));
+    let end = starts.min().unwrap_or(message.len());
+    message.get(..end).unwrap_or(message).trim_end()
+}
+
+/// What stands for a sensitive word; a sentence keeps its end.
 fn masked(word: &str) -> Cow<'static, str> {
     let end = word.chars().next_back().filter(|it| ".:!?".contains(*it));
     end.map_or(Cow::Borrowed(MASK), |it| format!("{MASK}{it}").into())
@@ -85,8 +136,9 @@ pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str
         .fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
 }
 
-/// Whether a word looks like a key, an account, an address or a URL that carries credentials.
-fn is_telling(word: &str) -> bool {
+/// Whether a word looks like a key, an account, an address, a path, an internal host or a URL that
+/// carries credentials.
+fn is_sensitive(word: &str) -> bool {
     let bare = word.trim_matches(|it: char| ".:!?*{}=".contains(it));
     let value = bare.rsplit(['=', ':']).next().unwrap_or(bare);
     has_key_prefix(bare)
@@ -96,6 +148,45 @@ fn is_telling(word: &str) -> bool {
         || is_uuid(value)
         || is_email(bare)
         || is_url_with_credentials(bare)
+        || is_private_host(bare)
+        || is_path(bare)
+}
+
+/// Whether a word names a host, or a URL or port there, that only a provider's own network knows.
+fn is_private_host(word: &str) -> bool {
+    let rest = word.split_once("://").map_or(word, |it| it.1);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if let Ok(address) = authority.parse::<IpAddr>() {
+        return is_private_address(address);
+    }
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return is_private_address(address);
+    }
+    host == "localhost"
+        || PRIVATE_HOSTS.iter().any(|it| host.ends_with(it) || host.contains(&format!("{it}.")))
+}
+
+fn is_private_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => {
+            // 100.64.0.0/10 is shared within a carrier's or cloud's network (RFC 6598).
+            let [first, second, ..] = it.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            it.is_private() || it.is_loopback() || it.is_link_local() || is_shared
+        }
+        IpAddr::V6(it) => it.is_loopback() || it.is_unique_local() || it.is_unicast_link_local(),
+    }
+}
+
+fn is_path(word: &str) -> bool {
+    let is_windows =
+        matches!(word.as_bytes(), [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic());
+    is_windows || FOLDERS.iter().any(|it| word.starts_with(it))
 }
 
 fn has_key_prefix(word: &str) -> bool {
@@ -163,12 +254,42 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_providers_network_knows_is_removed() {
+        for internal in [
+            "inference-7.prod.internal",
+            "http://vllm.models.svc.cluster.local:8000/v1",
+            "router.local:9000",
+            "10.12.0.7:8000",
+            "http://192.168.1.5/v1",
+            "[fd00::1]:80",
+            "127.0.0.1",
+            "localhost:11434",
+            "/usr/lib/python3.12/site-packages/vllm/engine.py",
+            "C:\\Users\\me\\model.gguf",
+        ] {
+            let out = redact(&format!("Cannot reach {internal} now"));
+            assert!(
+                out.contains(MASK) && !out.contains(internal.trim_matches(['[', ']'])),
+                "{out}"
+            );
+        }
+        let traced = "boom\nTraceback (most recent call last):\n  File \"/app/x.py\", line 3";
+        assert_eq!(redact(traced), "boom");
+        assert_eq!(
+            redact("TypeError: x is undefined\n    at f (/app/a.js:1:2)"),
+            "TypeError: x is undefined"
+        );
+    }
+
+    #[test]
     fn a_plain_sentence_stays_as_it_is() {
         for plain in [
             "Rate limit reached for gpt-4o-mini in 20s (limit 30000, used 29999).",
             "The model `meta-llama/llama-4-maverick-17b-128e-instruct` does not exist.",
             "See https://platform.openai.com/docs/guides/rate-limits for details.",
             "Invalid value for 'messages[0].content': expected a string.",
+            "POST /v1/chat/completions is not allowed; use /v1/responses.",
+            "Version 1.2.3 of api.example.com answered 8.8.8.8.",
         ] {
             assert_eq!(redact(plain), plain);
         }
@@ -176,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        assert_eq!(redact(&"word ".repeat(500)).chars().count(), LONGEST + 1);
+        assert_eq!(redact(&"word ".repeat(500)).chars().count(), MAX_LENGTH + 1);
         assert!(redact(&"€".repeat(600)).ends_with('…'));
     }
 

@@ -29,7 +29,7 @@ impl Framer {
         }
         self.pending.extend_from_slice(bytes);
         if MAX_FRAME < self.pending.len() {
-            return Err(Error::new(ErrorKind::Upstream, "it sent an event larger than 16 MiB"));
+            return Err(Error::new(ErrorKind::Upstream, "sent an event larger than 16 MiB"));
         }
         Ok(())
     }
@@ -127,11 +127,11 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn frames(pieces: &[&[u8]]) -> Vec<Bytes> {
+    fn frames(deltas: &[&[u8]]) -> Vec<Bytes> {
         let mut framer = Framer::default();
         let mut frames = vec![];
-        for piece in pieces {
-            framer.push(piece).unwrap();
+        for delta in deltas {
+            framer.push(delta).unwrap();
             frames.extend(std::iter::from_fn(|| framer.frame()));
         }
         frames

@@ -1,10 +1,10 @@
-//! Names of tools that a provider does not take, and those that it is told instead.
+//! Names of tools that a provider does not take, and those that it is sent instead.
 //!
 //! Anthropic takes 128 letters, digits, `_` and `-`, OpenAI and Bedrock 64 of them, Gemini 64 and
 //! `.` and `:` but no digit in front. Names that programs put together from a server's and a tool's
-//! are often longer. The same name always becomes the same other, so earlier turns still fit.
+//! are often longer. The same name always becomes the same other, so earlier messages still fit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use canonical::{
@@ -12,7 +12,7 @@ use canonical::{
     ToolChoice,
 };
 
-use crate::{Outbound, StreamDecoder, fingerprint::fingerprint};
+use crate::{Outbound, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames};
 
 /// How much of a name is kept before what tells it from others, in bytes.
 const KEPT: usize = 55;
@@ -20,9 +20,10 @@ const KEPT: usize = 55;
 /// The names that are told differently.
 #[derive(Clone, Debug, Default)]
 pub struct ToolNames {
-    /// What the provider is told, by what the client says; and the other way.
-    told: HashMap<String, String>,
-    meant: HashMap<String, String>,
+    /// What the provider is sent, by what the client says; and the other way.
+    sent: HashMap<String, String>,
+    original: HashMap<String, String>,
+    params: ParamNames,
 }
 
 impl ToolNames {
@@ -31,82 +32,135 @@ impl ToolNames {
         let mut names = Self::default();
         if let CanonicalRequest::Conversation(conversation) = canonical {
             each(conversation, &mut |name| {
-                if !format.accepts_tool_name(name) && !names.told.contains_key(name) {
-                    let told = fitting(name);
-                    names.meant.insert(told.clone(), name.to_owned());
-                    names.told.insert(name.to_owned(), told);
+                if !format.accepts_tool_name(name) && !names.sent.contains_key(name) {
+                    let sent = fitting(name);
+                    names.original.insert(sent.clone(), name.to_owned());
+                    names.sent.insert(name.to_owned(), sent);
                 }
             });
+            let accepts = |name: &str| format.accepts_param_name(name);
+            names.params = ParamNames::of(&conversation.tools, &accepts);
         }
         names
     }
 
-    /// Whether every name is told as it is.
+    /// Whether every name is sent as it is.
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty()
+        self.sent.is_empty() && self.params.is_empty()
     }
 
-    /// The question with the names that the provider is told.
+    /// The question with the names that the provider is sent.
     #[must_use]
     pub fn tell(&self, mut canonical: CanonicalRequest) -> CanonicalRequest {
         if let CanonicalRequest::Conversation(conversation) = &mut canonical {
+            self.rename_params(conversation);
             each_mut(conversation, &mut |name| {
-                if let Some(told) = self.told.get(name) {
-                    told.clone_into(name);
+                if let Some(sent) = self.sent.get(name) {
+                    sent.clone_into(name);
                 }
             });
         }
         canonical
     }
 
-    /// Gives the tools of an answer the names that the client knows.
+    fn rename_params(&self, conversation: &mut Conversation) {
+        if self.params.is_empty() {
+            return;
+        }
+        conversation.tools.iter_mut().for_each(|it| self.params.rename_schema(it));
+        for part in conversation.messages.iter_mut().flat_map(|it| &mut it.parts) {
+            if let Content::ToolCall(call) = &mut part.content {
+                self.params.rename_arguments(call);
+            }
+        }
+    }
+
+    /// Gives the tools of a response the names that the client knows.
     pub fn restore(&self, answer: &mut ChatResponse) {
         for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
-            if let Content::ToolCall(call) = &mut part.content
-                && let Some(name) = self.meant.get(&call.name)
-            {
-                name.clone_into(&mut call.name);
+            if let Content::ToolCall(call) = &mut part.content {
+                if let Some(name) = self.original.get(&call.name) {
+                    name.clone_into(&mut call.name);
+                }
+                let arguments = std::mem::take(&mut call.arguments);
+                call.arguments = self.params.restored(&call.name, arguments);
             }
         }
     }
 
     /// The same for a stream.
     pub fn restored(self, reader: Box<dyn StreamDecoder>) -> Box<dyn StreamDecoder> {
-        if self.is_empty() { reader } else { Box::new(Restored { reader, names: self }) }
+        if self.is_empty() {
+            return reader;
+        }
+        Box::new(Restored { reader, names: self, held: BTreeMap::new() })
     }
 }
+
+/// A call of one choice.
+type CallNumber = (u32, usize);
 
 #[derive(Debug)]
 struct Restored {
     reader: Box<dyn StreamDecoder>,
     names: ToolNames,
+    /// Arguments so far of calls whose parameters have other names, with the client's name of the tool.
+    held: BTreeMap<CallNumber, (String, String)>,
 }
 
 impl Restored {
-    fn restore(&self, events: &mut [StreamEvent]) {
-        for event in events {
-            if let EventBody::Delta(_, piece) = &mut event.body
-                && let Delta::ToolCall { name, .. } = &mut **piece
-                && let Some(meant) = self.names.meant.get(name)
-            {
-                meant.clone_into(name);
+    /// Gives the events from `first` on the names that the client knows.
+    fn restore(&mut self, first: usize, events: &mut Vec<StreamEvent>) {
+        let arrived = events.split_off(first);
+        for mut event in arrived {
+            let EventBody::Delta(choice, delta) = &mut event.body else {
+                events.push(event);
+                continue;
+            };
+            let choice = *choice;
+            match &mut **delta {
+                Delta::ToolCall { call, name, .. } => {
+                    if let Some(original) = self.names.original.get(name) {
+                        original.clone_into(name);
+                    }
+                    if self.names.params.has(name) {
+                        self.held.insert((choice, *call), (name.clone(), String::new()));
+                    }
+                }
+                Delta::Arguments { call, json } => {
+                    if let Some((_, so_far)) = self.held.get_mut(&(choice, *call)) {
+                        so_far.push_str(json);
+                        continue;
+                    }
+                }
+                Delta::Finish(_) | Delta::End => self.release(events),
+                _ => {}
             }
+            events.push(event);
+        }
+    }
+
+    /// Writes the arguments that were held back, whole.
+    fn release(&mut self, events: &mut Vec<StreamEvent>) {
+        for ((choice, call), (tool, json)) in std::mem::take(&mut self.held) {
+            let json = self.names.params.restored(&tool, json);
+            events.push(StreamEvent::delta(choice, Delta::Arguments { call, json }));
         }
     }
 }
 
 impl StreamDecoder for Restored {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let before = events.len();
+        let first = events.len();
         let outcome = self.reader.read(bytes, events);
-        self.restore(&mut events[before..]);
+        self.restore(first, events);
         outcome
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let before = events.len();
+        let first = events.len();
         let outcome = self.reader.close(events);
-        self.restore(&mut events[before..]);
+        self.restore(first, events);
         outcome
     }
 }
@@ -184,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_instead_fits_everywhere_and_differs() {
+    fn sent_names_fit_everywhere_and_differ() {
         let long = format!("mcp__{}", "server_".repeat(20));
         let names = ["21st", "a.b", "a_b.", "\u{1f600}", "", &long, &format!("{long}2")];
-        let told: Vec<_> = names.iter().map(|it| fitting(it)).collect();
+        let sent: Vec<_> = names.iter().map(|it| fitting(it)).collect();
         let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
-        for name in &told {
+        for name in &sent {
             assert!(formats.iter().all(|it| it.accepts_tool_name(name)), "{name}");
-            assert_eq!(told.iter().filter(|it| *it == name).count(), 1, "{name}");
+            assert_eq!(sent.iter().filter(|it| *it == name).count(), 1, "{name}");
         }
         assert_eq!(fitting("files.read"), "files_read_d0376a62");
     }

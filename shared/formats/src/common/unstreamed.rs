@@ -20,7 +20,7 @@ impl StreamDecoder for NoReader {
 }
 
 fn refusal() -> Error {
-    Error::new(ErrorKind::Upstream, "it streamed where answers only come whole")
+    Error::new(ErrorKind::Upstream, "sent a stream where only whole responses exist")
 }
 
 /// Writes nothing but a failure, as the one event there is.
@@ -43,7 +43,7 @@ impl StreamEncoder for NoWriter {
 }
 
 /// What a format that no client speaks says of a request that came in it.
-pub(crate) fn nobody_speaks_it() -> Error {
+pub(crate) fn no_client_format() -> Error {
     Error::new(ErrorKind::Internal, "A request came in a format that no client speaks.")
 }
 

@@ -83,7 +83,7 @@ impl Outbound for GeminiEmbeddings {
         _request: &GatewayRequest,
         _target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        Err(unstreamed::nobody_speaks_it())
+        Err(unstreamed::no_client_format())
     }
 
     fn encode(
@@ -91,7 +91,7 @@ impl Outbound for GeminiEmbeddings {
         canonical: &CanonicalRequest,
         target: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        // Whom `base64` is for is decided where the answer is written.
+        // Whom `base64` is for is decided where the response is written.
         let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
             canonical.embedding()?;
         // Some name a model with the collection that it is in.
@@ -111,14 +111,14 @@ impl Outbound for GeminiEmbeddings {
 
     fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
         let answer: ChatResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(ErrorKind::Upstream, "it answered what is not a batch of embeddings")
+            Error::new(ErrorKind::Upstream, "returned no batch of embeddings")
                 .caused_by(json::unquoted(&error))
         })?;
         if let Some(error) = answer.error {
             return Err(error_body::inside_success(error));
         }
         if answer.embeddings.is_empty() {
-            return Err(Error::new(ErrorKind::Upstream, "it answered without any embedding"));
+            return Err(Error::new(ErrorKind::Upstream, "returned a response without embeddings"));
         }
         let count = answer.usage_metadata.and_then(|it| it.prompt_token_count);
         let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
@@ -145,12 +145,12 @@ pub(crate) fn texts(inputs: &[EmbeddingInput], most: usize) -> Result<Vec<&str>>
     if most < inputs.len() {
         let most = if most == 1 { "one text" } else { &format!("{most} texts") };
         let count = inputs.len();
-        return Err(unfit(format!("it takes no more than {most} at once, not {count}")));
+        return Err(unfit(format!("accepts no more than {most} at once, not {count}")));
     }
     let all = inputs.iter().map(|input| match input {
         EmbeddingInput::Text(text) => Ok(text.as_str()),
         EmbeddingInput::Tokens(_) => {
-            let message = "it takes texts, not tokens of another model's vocabulary";
+            let message = "accepts texts, not tokens of another model's vocabulary";
             Err(unfit(message.to_owned()))
         }
     });

@@ -1,7 +1,7 @@
 //! Gemini's generateContent and countTokens, in and out.
 //!
 //! Source: the API reference of `v1beta` (ai.google.dev/api/generate-content, /caching, /tokens), the
-//! guides on thinking, thought signatures, function calling and structured output, and the types of
+//! guides on thinking, reasoning signatures, function calling and structured output, and the types of
 //! the `google-genai` Python package 3.4, seen 2026-11. A request names neither its model nor whether
 //! it wants a stream: its path does.
 

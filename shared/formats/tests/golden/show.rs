@@ -336,6 +336,7 @@ fn summary() -> CallSummary {
             status: Some(200),
             duration_ms: 11,
             message: None,
+            ..AttemptRecord::default()
         }],
     }
 }

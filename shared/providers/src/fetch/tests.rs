@@ -489,8 +489,9 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let mut upstream = Upstream::new(&client, &config, &|_| None);
     upstream.fetch = fetch;
     let asked = ModelQuery { model: Some("r"), provider: None };
-    let plan = Routes::new(&config, &|_, _| None).plan(asked).unwrap();
-    let limits = Limits { deadline: u64::MAX, seed: 0 };
+    let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(asked).unwrap();
+    let now = std::time::Instant::now();
+    let limits = Limits { arrived: now, deadline: now + Duration::from_secs(600), seed: 0 };
     let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
     let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
     let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
@@ -503,7 +504,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     };
     let mut failures = vec![];
     loop {
-        let next = match tries.next(0) {
+        let next = match tries.next(now) {
             Ok(next) => next,
             Err(error) => return (Err(error), failures),
         };
@@ -511,7 +512,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
             Ok(_) => return (Ok(()), failures),
             Err(error) => {
                 failures.push(error.to_string());
-                if let Err(error) = tries.failed(error, 0) {
+                if let Err(error) = tries.failed(next.id, error, now) {
                     return (Err(error), failures);
                 }
             }

@@ -1,15 +1,27 @@
-//! The rules of trying, one example each, under a clock that stands still.
+//! The rules of failover, one example each, under a clock that stands still.
+
+mod handles;
+
+use canonical::{Field, Remedy};
+use config::COOLDOWN;
 
 use super::*;
-use config::{COOLDOWN, FallbackOn};
+use crate::{
+    health::Cooldowns,
+    select::{Verdict, outlook},
+};
 
-const NOW: u64 = 1_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
 
-fn step(provider: &str) -> Target {
+fn key(nth: u8) -> KeyFingerprint {
+    KeyFingerprint([nth; KeyFingerprint::BYTES])
+}
+
+fn target(provider: &str) -> Target {
     Target {
         provider: provider.to_owned(),
         model: "m".to_owned(),
-        keys: 1,
+        keys: Arc::from([KeyFingerprint::NONE]),
         conflict_resolution: None,
         timeout: Duration::from_secs(30),
         first_token_timeout: None,
@@ -18,60 +30,74 @@ fn step(provider: &str) -> Target {
     }
 }
 
-fn plan(steps: Vec<Target>) -> RoutePlan {
+fn pool(provider: &str, keys: &[u8]) -> Target {
+    Target { keys: keys.iter().map(|nth| key(*nth)).collect(), ..target(provider) }
+}
+
+fn plan(targets: Vec<Target>) -> RoutePlan {
     RoutePlan {
         route: Some("r".to_owned()),
-        steps,
+        targets,
         fallback_on: FallbackOn::Default,
         cooldown: COOLDOWN,
     }
 }
 
-fn start_with(plan: RoutePlan, rests: &Arc<Cooldowns>) -> Failover {
-    let limits = Limits { deadline: NOW + 600_000, seed: 7 };
-    Failover::new(Arc::new(plan), rests.clone(), limits)
+/// Calls that share a health, at a moment that only a test moves.
+struct World {
+    health: Arc<Health>,
+    now: Instant,
 }
 
-fn start(plan: RoutePlan) -> Failover {
-    start_with(plan, &Arc::default())
-}
+impl World {
+    fn new() -> Self {
+        Self { health: Arc::default(), now: Instant::now() }
+    }
 
-fn error(kind: ErrorKind, status: u16) -> Error {
-    let mut error = Error::new(kind, "no");
-    error.provider_status = Some(status);
-    error
-}
+    fn call(&self, plan: RoutePlan) -> Failover {
+        let limits = Limits { arrived: self.now, deadline: self.now + 10 * MINUTE, seed: 7 };
+        Failover::new(Arc::new(plan), self.health.clone(), limits)
+    }
 
-/// Asks until nobody is left, everyone failing alike: whom it asked, and what the client gets.
-fn exhaust(mut tries: Failover, kind: ErrorKind, status: u16) -> (Vec<String>, Error) {
-    let mut asked = vec![];
-    loop {
-        match tries.next(NOW) {
-            Ok(next) => asked.push(format!("{}#{}", next.step().provider, next.key)),
-            Err(error) => return (asked, error),
-        }
-        if let Err(error) = tries.failed(error(kind, status), NOW) {
-            return (asked, error);
+    fn cooldowns(&self) -> &Cooldowns {
+        &self.health.cooldowns
+    }
+
+    fn left(&self, provider: &str, key: KeyFingerprint) -> Duration {
+        self.cooldowns().remaining(provider, "m", key, self.now)
+    }
+
+    /// Makes one attempt that fails.
+    fn fail(&self, failover: &mut Failover, kind: ErrorKind, status: u16) {
+        let attempt = failover.next(self.now).unwrap();
+        failover.failed(attempt.id, error(kind, status), self.now).unwrap();
+    }
+
+    /// Makes attempts until nothing is left, all failing alike: what was attempted, and the error.
+    fn exhaust(
+        &self,
+        mut failover: Failover,
+        kind: ErrorKind,
+        status: u16,
+    ) -> (Vec<String>, Error) {
+        let mut attempted = vec![];
+        loop {
+            let attempt = match failover.next(self.now) {
+                Ok(attempt) => attempt,
+                Err(error) => return (attempted, error),
+            };
+            attempted.push(format!("{}#{}", attempt.target().provider, attempt.key.0[0]));
+            if let Err(error) = failover.failed(attempt.id, error(kind, status), self.now) {
+                return (attempted, error);
+            }
         }
     }
 }
 
-fn fail(tries: &mut Failover, kind: ErrorKind, status: u16) {
-    tries.next(NOW).unwrap();
-    tries.failed(error(kind, status), NOW).unwrap();
-}
-
-#[test]
-fn steps_are_tried_in_order_and_once() {
-    let (asked, _) = exhaust(start(plan(vec![step("a"), step("b")])), ErrorKind::Upstream, 500);
-    assert_eq!(asked, ["a#0", "b#0"]);
-}
-
-#[test]
-fn a_bad_prompt_is_not_sent_twice() {
-    let tries = start(plan(vec![step("a"), step("b")]));
-    let (asked, error) = exhaust(tries, ErrorKind::InvalidRequest, 422);
-    assert_eq!((asked.len(), error.status(), error.attempts.len()), (1, 422, 1));
+fn error(kind: ErrorKind, status: u16) -> Error {
+    let mut error = Error::new(kind, "no");
+    error.provider_status = Some(status).filter(|it| *it != 0);
+    error
 }
 
 fn rejected(remedy: Remedy) -> Error {
@@ -80,249 +106,344 @@ fn rejected(remedy: Remedy) -> Error {
     error
 }
 
+fn limited(retry_after: u64) -> Error {
+    let mut error = error(ErrorKind::RateLimited, 429);
+    error.retry_after = Some(Duration::from_secs(retry_after));
+    error
+}
+
 #[test]
-fn proofs_that_a_provider_refuses_are_left_out_once() {
-    let mut tries = start(plan(vec![step("a"), step("b")]));
-    let mut asked = vec![];
+fn targets_are_attempted_in_order_and_once() {
+    let world = World::new();
+    let call = world.call(plan(vec![target("a"), target("b")]));
+    assert_eq!(world.exhaust(call, ErrorKind::Upstream, 500).0, ["a#0", "b#0"]);
+}
+
+#[test]
+fn a_bad_prompt_is_not_sent_twice() {
+    let world = World::new();
+    let call = world.call(plan(vec![target("a"), target("b")]));
+    let (attempted, error) = world.exhaust(call, ErrorKind::InvalidRequest, 422);
+    assert_eq!((attempted.len(), error.status(), error.attempts.len()), (1, 422, 1));
+    assert_eq!(error.attempts[0].next, Some(NextStep::FailFast));
+}
+
+#[test]
+fn each_attempt_records_why_the_next_was_made() {
+    let world = World::new();
+    let retried = Target { retries: 1, ..pool("a", &[1, 2]) };
+    let mut call = world.call(plan(vec![retried, target("b")]));
+    world.fail(&mut call, ErrorKind::RateLimited, 429);
+    world.fail(&mut call, ErrorKind::Network, 0);
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
+    world.fail(&mut call, ErrorKind::Upstream, 500);
+    world.fail(&mut call, ErrorKind::Upstream, 500);
+    let steps: Vec<_> = call.attempts().iter().map(|it| it.next.unwrap().as_str()).collect();
+    assert_eq!(steps, ["next_key", "retry_target", "apply_remedy", "next_target", "exhausted"]);
+    let keys: Vec<_> = call.attempts().iter().map(|it| it.key).collect();
+    assert_eq!(keys, [key(1), key(2), key(2), key(2), KeyFingerprint::NONE]);
+}
+
+#[test]
+fn signatures_that_a_target_rejects_are_left_out_once() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("a"), target("b")]));
+    let mut attempted = vec![];
     for _ in 0..4 {
-        let next = tries.next(NOW).unwrap();
-        asked.push((next.step().provider.clone(), next.without.proofs));
-        tries.failed(rejected(Remedy::DropSignatures), NOW).unwrap();
+        let attempt = call.next(world.now).unwrap();
+        attempted.push((attempt.target().provider.clone(), attempt.remedies.signatures));
+        call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
     }
     let each = |name: &str| [(name.to_owned(), false), (name.to_owned(), true)];
-    assert_eq!(asked, [each("a"), each("b")].concat());
-    let error = tries.next(NOW).unwrap_err();
+    assert_eq!(attempted, [each("a"), each("b")].concat());
+    let error = call.next(world.now).unwrap_err();
     assert_eq!((error.kind, error.status(), error.attempts.len()), (ErrorKind::Rejected, 400, 4));
 }
 
 #[test]
-fn each_that_a_provider_refuses_is_left_out() {
-    let unsupported = |field: Field| rejected(Remedy::DropParam(field));
-    let mut tries = start(plan(vec![step("a")]));
-    for error in [unsupported(Field::Temperature), rejected(Remedy::DropSignatures)] {
-        tries.next(NOW).unwrap();
-        tries.failed(error, NOW).unwrap();
+fn each_field_that_a_target_rejects_is_left_out() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("a")]));
+    for error in [rejected(Remedy::DropParam(Field::Temperature)), rejected(Remedy::DropSignatures)]
+    {
+        let attempt = call.next(world.now).unwrap();
+        call.failed(attempt.id, error, world.now).unwrap();
     }
-    let without = AppliedRemedies { proofs: true, betas: false, fields: vec![Field::Temperature] };
-    assert_eq!(tries.next(NOW).unwrap().without, without);
+    let attempt = call.next(world.now).unwrap();
+    let remedies =
+        AppliedRemedies { signatures: true, betas: false, fields: vec![Field::Temperature] };
+    assert_eq!(attempt.remedies, remedies);
     // The same once more changes nothing.
-    tries.failed(unsupported(Field::Temperature), NOW).unwrap();
-    assert_eq!(tries.next(NOW).unwrap_err().attempts.len(), 3);
+    call.failed(attempt.id, rejected(Remedy::DropParam(Field::Temperature)), world.now).unwrap();
+    assert_eq!(call.next(world.now).unwrap_err().attempts.len(), 3);
 }
 
 #[test]
-fn proofs_are_no_reason_to_let_anyone_rest() {
-    let rests = Arc::new(Cooldowns::default());
-    let mut tries = start_with(plan(vec![step("a")]), &rests);
-    tries.next(NOW).unwrap();
-    tries.failed(rejected(Remedy::DropSignatures), NOW).unwrap();
-    assert!(rests.until("a", "m", 0) <= NOW);
+fn a_rejected_signature_begins_no_cooldown() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("a")]));
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, rejected(Remedy::DropSignatures), world.now).unwrap();
+    assert!(world.left("a", KeyFingerprint::NONE).is_zero());
 }
 
 #[test]
 fn any_advances_on_a_bad_prompt_too() {
-    let any = RoutePlan { fallback_on: FallbackOn::Any, ..plan(vec![step("a"), step("b")]) };
-    let (asked, error) = exhaust(start(any), ErrorKind::InvalidRequest, 400);
-    assert_eq!((asked.len(), error.status()), (2, 400));
+    let world = World::new();
+    let any = RoutePlan { fallback_on: FallbackOn::Any, ..plan(vec![target("a"), target("b")]) };
+    let (attempted, error) = world.exhaust(world.call(any), ErrorKind::InvalidRequest, 400);
+    assert_eq!((attempted.len(), error.status()), (2, 400));
 }
 
 #[test]
 fn rate_limits_everywhere_are_a_rate_limit() {
-    let tries = start(plan(vec![step("a"), step("b")]));
-    let (_, error) = exhaust(tries, ErrorKind::RateLimited, 429);
-    assert_eq!(error.status(), 429);
-    assert_eq!(error.retry_after, Some(COOLDOWN));
+    let world = World::new();
+    let call = world.call(plan(vec![target("a"), target("b")]));
+    let (_, error) = world.exhaust(call, ErrorKind::RateLimited, 429);
+    assert_eq!((error.status(), error.retry_after), (429, Some(COOLDOWN)));
 }
 
 #[test]
 fn time_outs_everywhere_are_a_time_out() {
-    let (_, error) = exhaust(start(plan(vec![step("a"), step("b")])), ErrorKind::Timeout, 504);
-    assert_eq!(error.status(), 504);
+    let world = World::new();
+    let call = world.call(plan(vec![target("a"), target("b")]));
+    assert_eq!(world.exhaust(call, ErrorKind::Timeout, 504).1.status(), 504);
 }
 
 #[test]
-fn different_failures_are_a_bad_gateway_that_tells_each() {
-    let mut tries = start(plan(vec![step("a"), step("b")]));
-    fail(&mut tries, ErrorKind::RateLimited, 429);
-    fail(&mut tries, ErrorKind::ProviderAccess, 401);
-    let error = tries.next(NOW).unwrap_err();
+fn different_failures_are_a_bad_gateway_that_lists_each() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("a"), target("b")]));
+    world.fail(&mut call, ErrorKind::RateLimited, 429);
+    world.fail(&mut call, ErrorKind::ProviderAccess, 401);
+    let error = call.next(world.now).unwrap_err();
     assert_eq!((error.status(), error.attempts.len()), (502, 2));
     assert_eq!(error.message(), "Every step of `r` failed. a (m): no; b (m): no");
 }
 
 #[test]
-fn who_could_not_say_it_was_not_asked() {
-    let mut tries = start(plan(vec![step("mute"), step("busy")]));
-    fail(&mut tries, ErrorKind::Unsupported, 0);
-    let (_, error) = exhaust(tries, ErrorKind::RateLimited, 429);
-    assert_eq!(error.status(), 429);
+fn a_target_that_cannot_express_the_request_was_not_asked() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("mute"), target("busy")]));
+    world.fail(&mut call, ErrorKind::Unsupported, 0);
+    assert_eq!(world.exhaust(call, ErrorKind::RateLimited, 429).1.status(), 429);
 
-    let mut tries = start(plan(vec![step("one"), step("other")]));
-    tries.next(NOW).unwrap();
+    let mut call = world.call(plan(vec![target("one"), target("other")]));
+    let attempt = call.next(world.now).unwrap();
     let mut first = Error::new(ErrorKind::Unsupported, "no");
     first.param = Some("logprobs".to_owned());
-    tries.failed(first, NOW).unwrap();
-    let (_, error) = exhaust(tries, ErrorKind::Unsupported, 0);
+    call.failed(attempt.id, first, world.now).unwrap();
+    let (_, error) = world.exhaust(call, ErrorKind::Unsupported, 0);
     assert_eq!((error.status(), error.param.as_deref()), (400, Some("logprobs")));
 }
 
 #[test]
-fn a_prompt_that_is_too_long_goes_only_to_a_larger_model() {
-    let sized = |name: &str, window: Option<u64>| Target { context_window: window, ..step(name) };
-    let steps = vec![
-        sized("a", Some(8_000)),
-        sized("small", Some(4_000)),
-        sized("unknown", None),
-        sized("large", Some(128_000)),
+fn a_prompt_that_is_too_long_skips_models_that_hold_as_little() {
+    let sized = |name: &str, model: &str, window: Option<u64>| Target {
+        context_window: window,
+        model: model.to_owned(),
+        ..target(name)
+    };
+    let targets = vec![
+        sized("a", "small", Some(8_000)),
+        sized("smaller", "tiny", Some(4_000)),
+        sized("reseller", "vendor/small", None),
+        sized("unknown", "who-knows", None),
+        sized("large", "large", Some(128_000)),
     ];
-    let mut tries = start(plan(steps));
-    fail(&mut tries, ErrorKind::ContextLength, 400);
-    assert_eq!(tries.next(NOW).unwrap().step().provider, "large");
+    let world = World::new();
+    let mut call = world.call(plan(targets));
+    let mut attempted = vec![];
+    while let Ok(attempt) = call.next(world.now) {
+        attempted.push(attempt.target().provider.clone());
+        if call.failed(attempt.id, error(ErrorKind::ContextLength, 400), world.now).is_err() {
+            break;
+        }
+    }
+    assert_eq!(attempted, ["a", "unknown", "large"]);
+}
 
-    let error = exhaust(start(plan(vec![step("a"), step("b")])), ErrorKind::ContextLength, 400).1;
+#[test]
+fn a_prompt_that_is_too_long_is_not_sent_to_the_same_model_elsewhere() {
+    let world = World::new();
+    let call = world.call(plan(vec![target("a"), target("b")]));
+    let (_, error) = world.exhaust(call, ErrorKind::ContextLength, 400);
     assert_eq!((error.kind, error.attempts.len()), (ErrorKind::ContextLength, 1));
 }
 
 #[test]
-fn who_failed_rests_for_the_calls_that_follow() {
-    let rests = Arc::default();
-    let both = || plan(vec![step("a"), step("b")]);
-    fail(&mut start_with(both(), &rests), ErrorKind::Upstream, 503);
-    assert_eq!(start_with(both(), &rests).next(NOW).unwrap().step().provider, "b");
-    let later = NOW + 60_000;
-    assert_eq!(start_with(both(), &rests).next(later).unwrap().step().provider, "a");
+fn a_failure_begins_a_cooldown_for_the_calls_that_follow() {
+    let mut world = World::new();
+    let both = || plan(vec![target("a"), target("b")]);
+    world.fail(&mut world.call(both()), ErrorKind::Upstream, 503);
+    assert_eq!(world.call(both()).next(world.now).unwrap().target().provider, "b");
+    world.now += COOLDOWN;
+    assert_eq!(world.call(both()).next(world.now).unwrap().target().provider, "a");
 }
 
 #[test]
-fn a_provider_says_how_long_it_rests() {
-    let rests = Arc::default();
-    let mut tries = start_with(plan(vec![step("a")]), &rests);
-    tries.next(NOW).unwrap();
-    let mut busy = error(ErrorKind::RateLimited, 429);
-    busy.retry_after = Some(Duration::from_secs(7));
-    tries.failed(busy, NOW).unwrap();
-    assert_eq!(rests.until("a", "m", 0), NOW + 7_000);
+fn a_provider_says_how_long_a_cooldown_lasts() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![target("a")]));
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, limited(7), world.now).unwrap();
+    assert_eq!(world.left("a", KeyFingerprint::NONE), Duration::from_secs(7));
 }
 
 #[test]
-fn a_time_out_or_a_refusal_rests_nobody() {
+fn a_time_out_or_a_refusal_begins_no_cooldown() {
     for (kind, status) in
         [(ErrorKind::Network, 0), (ErrorKind::ProviderAccess, 401), (ErrorKind::Timeout, 0)]
     {
-        let rests = Arc::default();
-        fail(&mut start_with(plan(vec![step("a")]), &rests), kind, status);
-        assert_eq!(rests.until("a", "m", 0), 0, "{kind:?}");
+        let world = World::new();
+        world.fail(&mut world.call(plan(vec![target("a")])), kind, status);
+        assert!(world.left("a", KeyFingerprint::NONE).is_zero(), "{kind:?}");
     }
 }
 
 #[test]
-fn a_cooldown_of_nothing_rests_nobody() {
-    let rests = Arc::default();
-    let restless = RoutePlan { cooldown: Duration::ZERO, ..plan(vec![step("a")]) };
-    fail(&mut start_with(restless, &rests), ErrorKind::RateLimited, 429);
-    assert_eq!(rests.until("a", "m", 0), 0);
+fn a_cooldown_of_nothing_is_none() {
+    let world = World::new();
+    let none = RoutePlan { cooldown: Duration::ZERO, ..plan(vec![target("a")]) };
+    world.fail(&mut world.call(none), ErrorKind::RateLimited, 429);
+    assert!(world.left("a", KeyFingerprint::NONE).is_zero());
 }
 
 #[test]
-fn when_all_rest_the_one_that_is_free_soonest_is_tried() {
-    let rests = Arc::new(Cooldowns::default());
-    for (provider, until) in [("a", 90_000), ("b", 30_000)] {
-        let rest = Cooldown {
+fn when_all_cool_down_the_one_available_first_is_attempted() {
+    let world = World::new();
+    for (provider, seconds) in [("a", 90), ("b", 30)] {
+        let what = Cooldown {
             provider: provider.to_owned(),
             model: "m".to_owned(),
-            key: 0,
-            until: NOW + until,
+            key: KeyFingerprint::NONE,
         };
-        rests.rest(rest, NOW);
+        world.cooldowns().begin(what, Duration::from_secs(seconds), world.now);
     }
-    let mut tries = start_with(plan(vec![step("a"), step("b")]), &rests);
-    assert_eq!(tries.outlook(NOW)[1].verdict, Verdict::SoonestFree(30_000));
-    assert_eq!(tries.outlook(NOW)[0].verdict, Verdict::Resting(90_000));
-    assert_eq!(tries.next(NOW).unwrap().step().provider, "b");
-    let attempts = tries.succeeded(200, NOW);
-    assert_eq!(attempts.len(), 1);
-    assert_eq!(rests.until("b", "m", 0), 0, "who answers rests no longer");
+    let mut call = world.call(plan(vec![target("a"), target("b")]));
+    let verdicts = outlook(call.plan(), &world.health, world.now);
+    assert_eq!(verdicts[0].verdict, Verdict::CoolingDown(Duration::from_secs(90)));
+    assert_eq!(verdicts[1].verdict, Verdict::AvailableFirst(Duration::from_secs(30)));
+
+    let attempt = call.next(world.now).unwrap();
+    assert_eq!(attempt.target().provider, "b");
+    call.succeeded(attempt.id, 200, world.now);
+    assert!(world.left("b", KeyFingerprint::NONE).is_zero(), "a success ends a cooldown");
 }
 
 #[test]
-fn when_all_rest_only_one_is_asked() {
-    let rests = Arc::default();
-    let both = || plan(vec![step("a"), step("b")]);
-    exhaust(start_with(both(), &rests), ErrorKind::Upstream, 500);
-    let (asked, error) = exhaust(start_with(both(), &rests), ErrorKind::Upstream, 500);
-    assert_eq!((asked.len(), error.attempts.len()), (1, 1));
+fn when_all_cool_down_only_one_is_attempted() {
+    let world = World::new();
+    let both = || plan(vec![target("a"), target("b")]);
+    world.exhaust(world.call(both()), ErrorKind::Upstream, 500);
+    let (attempted, error) = world.exhaust(world.call(both()), ErrorKind::Upstream, 500);
+    assert_eq!((attempted.len(), error.attempts.len()), (1, 1));
 }
 
 #[test]
-fn another_key_is_tried_before_another_step() {
-    let pool = Target { keys: 2, ..step("a") };
-    let (asked, _) = exhaust(start(plan(vec![pool, step("b")])), ErrorKind::RateLimited, 429);
-    assert_eq!(asked, ["a#0", "a#1", "b#0"]);
+fn another_key_is_attempted_before_another_target() {
+    let world = World::new();
+    let call = world.call(plan(vec![pool("a", &[1, 2]), target("b")]));
+    assert_eq!(world.exhaust(call, ErrorKind::RateLimited, 429).0, ["a#1", "a#2", "b#0"]);
 }
 
 #[test]
-fn a_key_that_rests_is_not_the_first_choice() {
-    let rests = Arc::default();
-    let pool = || plan(vec![Target { keys: 2, ..step("a") }]);
-    fail(&mut start_with(pool(), &rests), ErrorKind::ProviderAccess, 401);
-    assert_eq!(start_with(pool(), &rests).next(NOW).unwrap().key, 1);
+fn a_key_that_cools_down_is_not_the_first_choice() {
+    let world = World::new();
+    let keys = || plan(vec![pool("a", &[1, 2])]);
+    world.fail(&mut world.call(keys()), ErrorKind::ProviderAccess, 401);
+    assert_eq!(world.call(keys()).next(world.now).unwrap().key, key(2));
 }
 
 #[test]
-fn a_missing_model_is_not_asked_for_under_another_key() {
-    let pool = Target { keys: 2, ..step("a") };
-    let (asked, _) = exhaust(start(plan(vec![pool])), ErrorKind::ProviderAccess, 404);
-    assert_eq!(asked, ["a#0"]);
+fn a_cooldown_stays_with_its_key_when_the_pool_is_edited() {
+    let world = World::new();
+    world.fail(&mut world.call(plan(vec![pool("a", &[1, 2])])), ErrorKind::RateLimited, 429);
+    let edited = world.call(plan(vec![pool("a", &[3, 1])])).next(world.now).unwrap();
+    assert_eq!(edited.key, key(3), "a new key in the place of one that cools down may be used");
+    assert!(!world.left("a", key(1)).is_zero());
 }
 
 #[test]
-fn a_step_is_retried_as_often_as_it_says() {
-    let patient = Target { retries: 2, ..step("a") };
-    let (asked, _) = exhaust(start(plan(vec![patient, step("b")])), ErrorKind::Network, 0);
-    assert_eq!(asked, ["a#0", "a#0", "a#0", "b#0"]);
+fn an_outage_is_about_every_key() {
+    let world = World::new();
+    world.fail(&mut world.call(plan(vec![pool("a", &[1, 2])])), ErrorKind::Upstream, 503);
+    assert_eq!((world.left("a", key(1)), world.left("a", key(2))), (COOLDOWN, COOLDOWN));
 }
 
 #[test]
-fn pauses_grow_and_differ() {
-    let mut tries = start(plan(vec![Target { retries: 3, ..step("a") }]));
-    let mut pauses = vec![];
-    while let Ok(next) = tries.next(NOW) {
-        pauses.push(next.pause);
-        tries.failed(error(ErrorKind::Network, 0), NOW).unwrap();
+fn a_missing_model_is_not_requested_under_another_key() {
+    let world = World::new();
+    let call = world.call(plan(vec![pool("a", &[1, 2])]));
+    assert_eq!(world.exhaust(call, ErrorKind::ProviderAccess, 404).0, ["a#1"]);
+}
+
+#[test]
+fn a_target_is_retried_as_often_as_it_says() {
+    let world = World::new();
+    let retried = Target { retries: 2, ..target("a") };
+    let call = world.call(plan(vec![retried, target("b")]));
+    let (attempted, _) = world.exhaust(call, ErrorKind::Network, 0);
+    assert_eq!(attempted, ["a#0", "a#0", "a#0", "b#0"]);
+}
+
+#[test]
+fn a_time_out_is_not_retried_while_another_target_is_left() {
+    let world = World::new();
+    let retried = |name: &str| Target { retries: 1, ..target(name) };
+    let call = world.call(plan(vec![retried("a"), retried("b")]));
+    let (attempted, error) = world.exhaust(call, ErrorKind::Timeout, 0);
+    assert_eq!(attempted, ["a#0", "b#0", "b#0"]);
+    assert_eq!(error.status(), 504);
+}
+
+#[test]
+fn retry_delays_grow_and_differ() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![Target { retries: 3, ..target("a") }]));
+    let mut delays = vec![];
+    while let Ok(attempt) = call.next(world.now) {
+        delays.push(attempt.delay);
+        call.failed(attempt.id, error(ErrorKind::Network, 0), world.now).unwrap();
     }
-    for (nth, pause) in pauses.iter().skip(1).enumerate() {
-        let longest = FIRST_PAUSE * 2_u32.pow(u32::try_from(nth).unwrap());
-        assert!(longest / 2 <= *pause && *pause <= longest, "{pauses:?}");
+    assert_eq!(delays.len(), 4);
+    for (nth, delay) in delays.iter().skip(1).enumerate() {
+        let max_delay = FIRST_RETRY_DELAY * 2_u32.pow(u32::try_from(nth).unwrap());
+        assert!(max_delay / 2 <= *delay && *delay <= max_delay, "{delays:?}");
     }
 }
 
 #[test]
-fn a_retry_waits_as_long_as_the_provider_asks() {
-    let mut tries = start(plan(vec![Target { retries: 1, ..step("a") }]));
-    tries.next(NOW).unwrap();
-    let mut busy = error(ErrorKind::RateLimited, 429);
-    busy.retry_after = Some(Duration::from_secs(9));
-    tries.failed(busy, NOW).unwrap();
-    assert_eq!(tries.next(NOW).unwrap().pause, Duration::from_secs(9));
+fn a_retry_waits_as_long_as_the_provider_says() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![Target { retries: 1, ..target("a") }]));
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, limited(9), world.now).unwrap();
+    assert_eq!(call.next(world.now).unwrap().delay, Duration::from_secs(9));
 }
 
 #[test]
-fn a_pause_that_is_too_long_is_not_waited_for() {
-    let mut tries = start(plan(vec![Target { retries: 1, ..step("a") }, step("b")]));
-    tries.next(NOW).unwrap();
-    let mut busy = error(ErrorKind::RateLimited, 429);
-    busy.retry_after = Some(Duration::from_secs(31));
-    tries.failed(busy, NOW).unwrap();
-    assert_eq!(tries.next(NOW).unwrap().step().provider, "b");
+fn a_delay_that_is_too_long_is_not_waited_for() {
+    let world = World::new();
+    let mut call = world.call(plan(vec![Target { retries: 1, ..target("a") }, target("b")]));
+    let attempt = call.next(world.now).unwrap();
+    call.failed(attempt.id, limited(31), world.now).unwrap();
+    assert_eq!(call.next(world.now).unwrap().target().provider, "b");
 }
 
 #[test]
-fn a_step_never_outlives_its_route() {
-    let limits = Limits { deadline: NOW + 2_000, seed: 7 };
-    let mut tries =
-        Failover::new(Arc::new(plan(vec![step("a"), step("b")])), Arc::default(), limits);
-    assert_eq!(tries.next(NOW + 500).unwrap().timeout, Duration::from_millis(1_500));
-    tries.failed(Error::new(ErrorKind::Timeout, "late"), NOW + 2_000).unwrap();
-    let error = tries.next(NOW + 2_000).unwrap_err();
+fn an_attempt_never_outlives_its_call() {
+    let world = World::new();
+    let limits =
+        Limits { arrived: world.now, deadline: world.now + Duration::from_secs(2), seed: 7 };
+    let targets = Arc::new(plan(vec![target("a"), target("b")]));
+    let mut call = Failover::new(targets, world.health.clone(), limits);
+    let attempt = call.next(world.now + Duration::from_millis(500)).unwrap();
+    assert_eq!(attempt.timeout, Duration::from_millis(1_500));
+    let late = world.now + Duration::from_secs(2);
+    call.failed(attempt.id, Error::new(ErrorKind::Timeout, "late"), late).unwrap();
+    let error = call.next(late).unwrap_err();
     assert_eq!((error.status(), error.attempts.len()), (504, 1));
+    assert_eq!((error.attempts[0].start_ms, error.attempts[0].duration_ms), (500, 1_500));
 }

@@ -57,7 +57,8 @@ pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
     }
     let body: Value = serde_json::from_slice(&seen.body)
         .map_err(|error| invalid(&format!("The request body is not valid JSON: {error}")))?;
-    read(&Look::new(&body)).map_err(|fault| invalid(&explain(&fault)))
+    read(&Look::new(&body), seen.header("anthropic-beta"))
+        .map_err(|fault| invalid(&explain(&fault)))
 }
 
 /// Writes an answer.
@@ -103,8 +104,9 @@ fn explain(fault: &Fault) -> String {
     }
 }
 
-fn read(body: &Look<'_>) -> Checked<Asked> {
-    body.only(MEMBERS)?;
+fn read(body: &Look<'_>, betas: &str) -> Checked<Asked> {
+    let beta = betas.contains("context-management-").then_some("context_management");
+    body.only(&MEMBERS.iter().copied().chain(beta).collect::<Vec<_>>())?;
     let mut asked = Asked { wants_usage: true, wants_signatures: Some(true), ..Asked::default() };
     asked.model = body.need("model")?.text()?.to_owned();
     asked.stream = body.get("stream").map_or(Ok(false), |it| it.flag())?;

@@ -18,6 +18,8 @@ const MAKER: &str = "openai_responses";
 
 const MEMBERS: &[&str] = &[
     "background",
+    // Codex sends these labels of its own, and OpenAI takes them.
+    "client_metadata",
     "context_management",
     "conversation",
     "include",
@@ -122,9 +124,7 @@ fn shape(format: &Look<'_>) -> Checked<Option<Shape>> {
 
 fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     for tool in body.each("tools")? {
-        tool.need("type")?.word(&["function"])?;
-        tool.only(&["type", "name", "description", "parameters", "strict"])?;
-        asked.tools.push(openai::function(&tool)?);
+        read_tool(&tool, asked)?;
     }
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     if choice.value.is_string() {
@@ -149,6 +149,24 @@ fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     }
     asked.choice = Some(Choice::Named(name.to_owned()));
     Ok(())
+}
+
+/// Reads a tool; functions of a namespace are read like any others.
+fn read_tool(tool: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+    match tool.need("type")?.word(&["function", "namespace", "web_search"])? {
+        "web_search" => {
+            tool.only(&["type", "external_web_access", "filters", "search_context_size"])
+        }
+        "namespace" => {
+            tool.only(&["type", "name", "description", "tools"])?;
+            tool.each("tools")?.iter().try_for_each(|within| read_tool(within, asked))
+        }
+        _ => {
+            tool.only(&["type", "name", "description", "parameters", "strict"])?;
+            asked.tools.push(openai::function(tool)?);
+            Ok(())
+        }
+    }
 }
 
 fn input(input: &Look<'_>, asked: &mut Asked) -> Checked<()> {

@@ -8,7 +8,8 @@ use super::{
 /// Every shared crate, lowest floor first. A crate may use only crates on floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["canonical", "storage"],
-    &["config", "formats", "model-catalog", "tenants", "telemetry"],
+    &["formats", "model-catalog", "tenants", "telemetry"],
+    &["config"],
     &["routing"],
     &["providers"],
     &["gateway"],

@@ -12,6 +12,10 @@ const SETTINGS: &str = "shared/edge/src/settings.rs";
 /// The lint that guards both; whoever expects it reads one of them.
 const LINT: &str = "clippy::disallowed_methods";
 
+/// The folder of what differs between operating systems, and the uses that stay in it.
+const PLATFORM: &str = "shared/edge/src/platform/";
+const OF_ONE_SYSTEM: [&str; 3] = ["rustix::", "signal::unix", "std::os::"];
+
 /// Every source file that is not built.
 fn sources() -> Vec<File> {
     tree::files("", ".rs")
@@ -68,6 +72,16 @@ fn reading_the_world(files: &[File]) -> Vec<String> {
     wrong
 }
 
+fn bound_to_one_system(files: &[File]) -> Vec<String> {
+    let mut wrong = vec![];
+    for file in files.iter().filter(|it| is_product(it) && !it.path.starts_with(PLATFORM)) {
+        for used in OF_ONE_SYSTEM.iter().filter(|used| file.text.contains(**used)) {
+            wrong.push(format!("{} uses {used}, which belongs in {PLATFORM}", file.path));
+        }
+    }
+    wrong
+}
+
 fn without_an_issue(files: &[File]) -> Vec<String> {
     let mut wrong = vec![];
     // Spelled in two parts, or this file would break its own rule.
@@ -104,6 +118,11 @@ fn files_begin_with_what_they_are_for() {
 fn only_settings_read_the_environment_and_the_clock() {
     assert!(sources().iter().any(|it| it.path == SETTINGS));
     nothing(&reading_the_world(&sources()));
+}
+
+#[test]
+fn what_one_system_has_stays_in_its_folder() {
+    nothing(&bound_to_one_system(&sources()));
 }
 
 #[test]
@@ -146,6 +165,17 @@ fn a_second_reader_of_the_world_is_found() {
     let settings = format!("{expecting} {expecting} env::var SystemTime::now");
     assert!(reads(SETTINGS, &settings).is_empty());
     complains(&reads(SETTINGS, &format!("{settings} env::var_os")), "env::var 2 times, not 1");
+}
+
+#[test]
+fn a_use_of_one_system_elsewhere_is_found() {
+    let uses = |path, text| bound_to_one_system(&file(path, text));
+    complains(
+        &uses("shared/edge/src/server.rs", "use tokio::signal::unix::signal;"),
+        "signal::unix",
+    );
+    complains(&uses("functions/lockgate/src/a.rs", "rustix::process::getpid()"), "rustix::");
+    assert!(uses("shared/edge/src/platform/unix.rs", "use rustix::process;").is_empty());
 }
 
 #[test]

@@ -40,14 +40,14 @@ impl Inbound for Anthropic {
         match &response.body {
             ResponseBody::Raw(raw) => raw.clone(),
             ResponseBody::Chat(answer) => {
-                response_encode::encode(answer, response.usage.as_ref(), &summary.model).into()
+                response_encode::encode(answer, response.usage.as_ref(), summary).into()
             }
             ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
         }
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.model.as_deref()))
+        Box::new(Encoder::new(request.model.as_deref(), request.arrived))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -106,7 +106,7 @@ struct Thread {
 }
 
 /// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
-/// answers may change from turn to turn. Anthropic's clients send all of it then.
+/// responses may change from message to message. Anthropic's clients send all of it then.
 fn check_memory(raw: &RawObject) -> Result<()> {
     let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
     if thread.and_then(|it| it.previous_message_id).is_none() {

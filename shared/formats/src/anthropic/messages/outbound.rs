@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound::Bounded, error_body, json, tool_names,
+    StreamDecoder, bound::Bounded, error_body, json, split_surrogates, tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -38,8 +38,12 @@ impl Outbound for Anthropic {
         tool_names::is_plain(name, 128, b"")
     }
 
+    fn accepts_param_name(&self, name: &str) -> bool {
+        tool_names::is_plain(name, 64, b".")
+    }
+
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(body, reading.mode)
+        response_decode::decode(split_surrogates::replaced(body), reading.mode)
     }
 
     fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
@@ -81,7 +85,7 @@ impl Outbound for AnthropicCount {
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        let none = || Error::new(ErrorKind::Upstream, "it answered what is not a number of tokens");
+        let none = || Error::new(ErrorKind::Upstream, "returned no count of tokens");
         response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::RawObject;
-use crate::json::{self, Object, understood};
+use crate::json::{self, Object, parsed};
 
 /// Reads a request for a provider that speaks another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
-    let body = json::said(raw)?;
+    let body = json::object(raw)?;
     let mut conversation = Conversation::default();
     let mut other = vec![];
     // The system's text stands before all others, wherever the member stands.
@@ -24,7 +24,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
         let parts = blocks::parts(system, "system", &mut other)?;
         conversation.messages.push(Message::new(Role::System, parts));
     }
-    for (key, value) in body.said() {
+    for (key, value) in body.present() {
         member(key, value, &mut conversation, &mut other)?;
     }
     other.sort_unstable();
@@ -44,14 +44,14 @@ fn member(
     match key {
         "model" | "stream" | "system" => {}
         "messages" => messages(value, conversation, other)?,
-        "max_tokens" => conversation.max_tokens = Some(understood(value, key, whole)?),
+        "max_tokens" => conversation.max_tokens = Some(parsed(value, key, whole)?),
         "temperature" => {
-            conversation.sampling.temperature = Some(understood(value, key, number)?);
+            conversation.sampling.temperature = Some(parsed(value, key, number)?);
         }
-        "top_p" => conversation.sampling.top_p = Some(understood(value, key, number)?),
-        "top_k" => conversation.sampling.top_k = Some(understood(value, key, whole)?),
+        "top_p" => conversation.sampling.top_p = Some(parsed(value, key, number)?),
+        "top_k" => conversation.sampling.top_k = Some(parsed(value, key, whole)?),
         "stop_sequences" => {
-            conversation.sampling.stop = understood(value, key, "a list of texts")?;
+            conversation.sampling.stop = parsed(value, key, "a list of texts")?;
         }
         "tools" => tools(value, conversation, other)?,
         "tool_choice" => tool_choice(value, conversation)?,
@@ -78,10 +78,10 @@ fn messages(
     other: &mut Vec<String>,
 ) -> Result<()> {
     let wanted = "an object with a `role` and `content`";
-    let messages: Vec<&RawValue> = understood(value, "messages", "a list of messages")?;
+    let messages: Vec<&RawValue> = parsed(value, "messages", "a list of messages")?;
     for (at, message) in messages.into_iter().enumerate() {
         let path = format!("messages[{at}]");
-        let message: WireMessage<'_> = understood(message, &path, wanted)?;
+        let message: WireMessage<'_> = parsed(message, &path, wanted)?;
         let role = match message.role.as_str() {
             "user" => Role::User,
             "assistant" => Role::Assistant,
@@ -104,12 +104,12 @@ fn messages(
 }
 
 fn tools(value: &RawValue, conversation: &mut Conversation, other: &mut Vec<String>) -> Result<()> {
-    let tools: Vec<&RawValue> = understood(value, "tools", "a list of tools")?;
+    let tools: Vec<&RawValue> = parsed(value, "tools", "a list of tools")?;
     for (at, tool) in tools.into_iter().enumerate() {
         let path = format!("tools[{at}]");
-        let members: Object<'_> = understood(tool, &path, "an object")?;
+        let members: Object<'_> = parsed(tool, &path, "an object")?;
         if let Some(kind) = members.get("type") {
-            let kind: String = understood(kind, &format!("{path}.type"), "a text")?;
+            let kind: String = parsed(kind, &format!("{path}.type"), "a text")?;
             if kind != "custom" {
                 other.push(format!("tools[].type={kind}"));
                 continue;
@@ -122,17 +122,17 @@ fn tools(value: &RawValue, conversation: &mut Conversation, other: &mut Vec<Stri
 
 fn custom_tool(members: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Tool> {
     let mut tool = Tool::default();
-    for (key, value) in members.said() {
+    for (key, value) in members.present() {
         let path = format!("{path}.{key}");
         match key {
             "type" => {}
-            "name" => tool.name = understood(value, &path, "a text")?,
-            "description" => tool.description = Some(understood(value, &path, "a text")?),
+            "name" => tool.name = parsed(value, &path, "a text")?,
+            "description" => tool.description = Some(parsed(value, &path, "a text")?),
             "input_schema" => {
-                understood::<Object<'_>>(value, &path, "a JSON Schema")?;
+                parsed::<Object<'_>>(value, &path, "a JSON Schema")?;
                 tool.schema = Some(Json(value.get().to_owned()));
             }
-            "strict" => tool.strict = Some(understood(value, &path, "true or false")?),
+            "strict" => tool.strict = Some(parsed(value, &path, "true or false")?),
             "cache_control" => tool.cache = Some(cache(value, &path)?),
             _ => other.push(format!("tools[].{key}")),
         }
@@ -156,7 +156,7 @@ struct Choice {
 
 fn tool_choice(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
     let wanted = "an object with a `type` of `auto`, `any`, `tool` or `none`";
-    let choice: Choice = understood(value, "tool_choice", wanted)?;
+    let choice: Choice = parsed(value, "tool_choice", wanted)?;
     conversation.tool_choice = Some(match (choice.kind.as_str(), choice.name) {
         ("auto", _) => ToolChoice::Auto,
         ("any", _) => ToolChoice::Required,
@@ -187,7 +187,7 @@ struct Thinking {
 
 fn thinking(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
     let wanted = "an object with a `type` of `enabled`, `disabled`, `adaptive` or `between_tools`";
-    let thinking: Thinking = understood(value, "thinking", wanted)?;
+    let thinking: Thinking = parsed(value, "thinking", wanted)?;
     let reasoning = conversation.reasoning.get_or_insert_default();
     match thinking.kind.as_str() {
         "disabled" => {
@@ -211,8 +211,8 @@ fn output_config(
     conversation: &mut Conversation,
     other: &mut Vec<String>,
 ) -> Result<()> {
-    let members: Object<'_> = understood(value, "output_config", "an object")?;
-    for (key, value) in members.said() {
+    let members: Object<'_> = parsed(value, "output_config", "an object")?;
+    for (key, value) in members.present() {
         match key {
             "effort" => effort(value, conversation)?,
             "format" => conversation.response_format = output(value, "output_config.format")?,
@@ -224,7 +224,7 @@ fn output_config(
 
 fn effort(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
     let wanted = "`low`, `medium`, `high`, `xhigh` or `max`";
-    let word: String = understood(value, "output_config.effort", wanted)?;
+    let word: String = parsed(value, "output_config.effort", wanted)?;
     let effort = match word.as_str() {
         "low" => Effort::Low,
         "medium" => Effort::Medium,
@@ -250,7 +250,7 @@ struct Format<'a> {
 
 fn output(value: &RawValue, path: &str) -> Result<Option<ResponseFormat>> {
     let wanted = "an object with a `type` of `json_schema` and a `schema`";
-    let format: Format<'_> = understood(value, path, wanted)?;
+    let format: Format<'_> = parsed(value, path, wanted)?;
     match (format.kind.as_str(), format.schema) {
         ("text", _) => Ok(Some(ResponseFormat::Text)),
         ("json_schema", Some(schema)) => Ok(Some(ResponseFormat::Schema(Schema {
@@ -269,10 +269,10 @@ fn metadata(
     conversation: &mut Conversation,
     other: &mut Vec<String>,
 ) -> Result<()> {
-    let members: Object<'_> = understood(value, "metadata", "an object")?;
-    for (key, value) in members.said() {
+    let members: Object<'_> = parsed(value, "metadata", "an object")?;
+    for (key, value) in members.present() {
         if key == "user_id" {
-            conversation.user = Some(understood(value, "metadata.user_id", "a text")?);
+            conversation.user = Some(parsed(value, "metadata.user_id", "a text")?);
         } else {
             other.push(format!("metadata.{key}"));
         }
@@ -287,8 +287,7 @@ struct CacheControl {
 }
 
 fn cache(value: &RawValue, path: &str) -> Result<CacheBreakpoint> {
-    let control: CacheControl =
-        understood(value, path, "an object such as {\"type\":\"ephemeral\"}")?;
+    let control: CacheControl = parsed(value, path, "an object such as {\"type\":\"ephemeral\"}")?;
     Ok(CacheBreakpoint { ttl: control.ttl })
 }
 

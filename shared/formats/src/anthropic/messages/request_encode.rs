@@ -3,7 +3,7 @@
 mod blocks;
 pub(crate) mod schema;
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use canonical::{
     Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Tool as Offer,
@@ -23,10 +23,16 @@ use super::{
 use crate::{
     EncodeOptions, EncodedRequest,
     alternating::{Alternating, Side, alternating, no_message},
-    json,
+    fingerprint::fingerprint,
+    json, stop_sequences,
 };
 
-/// Writes a request for an answer.
+/// How many texts may end a response: more than any client sends.
+const MAX_STOPS: usize = 8191;
+/// How long the id of a user may be, in characters (the API reference, `metadata.user_id`).
+const MAX_USER_ID: usize = 256;
+
+/// Writes a request for a response.
 pub(super) fn encode_chat(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -70,7 +76,8 @@ fn encode_body<'a>(
     let (system, messages) = messages(conversation, &mut dropped)?;
     check_calls(&messages)?;
     if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
-        let message = "it does not go on where an assistant's message ends; end with a user's";
+        let message =
+            "does not continue an assistant's message; end the conversation with a user's";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let budget_forbidden = thinking::forbids_budget(conversation, &messages);
@@ -101,8 +108,8 @@ fn encode_body<'a>(
         temperature,
         top_p,
         top_k,
-        stop_sequences: stop(conversation, &mut dropped),
-        metadata: conversation.user.as_deref().map(|user_id| Metadata { user_id }),
+        stop_sequences: stop_sequences::accepted(&conversation.sampling, MAX_STOPS, &mut dropped),
+        metadata: conversation.user.as_deref().map(|user| Metadata { user_id: user_id(user) }),
         cache_control: conversation
             .cache
             .as_ref()
@@ -112,7 +119,7 @@ fn encode_body<'a>(
     Ok((body, dropped))
 }
 
-/// What the format has no words for, whoever the model is.
+/// What the format has no members for, whoever the model is.
 fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
         messages: turns,
@@ -189,6 +196,14 @@ fn messages<'a>(
         *text = text.trim_end();
     }
     Ok((system, messages))
+}
+
+/// The id of a user: a longer one is sent apart from others by its fingerprint.
+fn user_id(user: &str) -> Cow<'_, str> {
+    if user.chars().count() <= MAX_USER_ID {
+        return Cow::Borrowed(user);
+    }
+    Cow::Owned(format!("user_{:016x}", fingerprint(user)))
 }
 
 /// Every result needs its call right before it, and every call its result right behind it.
@@ -289,17 +304,6 @@ fn tool_choice<'a>(
         Some(Choice::Named(name)) => ("tool", Some(name.as_str())),
     };
     Some(ToolChoice { kind, name, disable_parallel_tool_use })
-}
-
-/// Texts that end the answer; white space alone is refused.
-fn stop<'a>(conversation: &'a Conversation, dropped: &mut Vec<Field>) -> Vec<&'a str> {
-    let all = &conversation.sampling.stop;
-    let kept: Vec<&str> =
-        all.iter().map(String::as_str).filter(|it| !it.trim().is_empty()).collect();
-    if kept.len() < all.len() {
-        dropped.push(Field::Stop);
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -8,9 +8,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 mod empty_text;
+mod headers;
+mod thinking_kind;
+mod tool_ids;
 
-use super::{quirks::thinking, response_encode::blocks, signature};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, json, signature_tags};
+use super::{quirks::models, response_encode::blocks, signature};
+use crate::{
+    EncodeOptions, EncodedRequest, GatewayRequest, json,
+    lost_reasoning::{MessageShape, lost_reasoning},
+    signature_tags,
+};
 
 /// Forwards a request.
 pub(super) fn passthrough(
@@ -45,7 +52,15 @@ pub(super) fn passthrough(
     if empty_text::may_be(&request.raw.body) {
         without_empty(&mut edits)?;
     }
-    Ok(EncodedRequest { body: edits.apply(), headers: request.headers.clone(), dropped })
+    if tool_ids::may_be(&request.raw.body)
+        && let Some(messages) = edits.value("messages")
+    {
+        let sanitized = self::messages(messages, "tool_", &tool_ids::sanitized)?;
+        edits.set("messages", sanitized);
+    }
+    thinking_kind::fit(target, &mut edits, &mut dropped)?;
+    let headers = headers::merged(&request.headers);
+    Ok(EncodedRequest { body: edits.apply(), headers, dropped })
 }
 
 /// Takes out texts without any text.
@@ -88,10 +103,23 @@ fn drop_field(
         Field::ToolChoice => edits.remove("tool_choice"),
         Field::Temperature | Field::TopP | Field::TopK => edits.remove(&field.openai_chat_name()),
         Field::Stop => edits.remove("stop_sequences"),
-        Field::Reasoning => edits.remove("thinking"),
+        Field::Reasoning => {
+            let config = edits.value("output_config").map(str::to_owned);
+            let mut has_effort = false;
+            if let Some(config) = config
+                && let Ok(rest) = json::edited(&config, |it| has_effort = it.remove("effort"))
+            {
+                edits.set("output_config", rest);
+            }
+            edits.remove("thinking") || has_effort
+        }
+        Field::User => edits.remove("metadata"),
         // It has to be there.
         Field::MaxTokens => {
-            edits.set("max_tokens", target.max_output.unwrap_or(thinking::ANSWER).to_string());
+            edits.set(
+                "max_tokens",
+                target.max_output.unwrap_or(models::model(target.model).max_output).to_string(),
+            );
             true
         }
         _ => false,
@@ -132,22 +160,20 @@ fn has_budget(request: &GatewayRequest) -> Result<bool> {
     Ok(thinking.is_some_and(|it| it.kind == "enabled"))
 }
 
-/// Whether the turn that is still calling tools lost its thought: see [`super::thinking`].
+/// Whether a tool loop lost the reasoning with which it must begin.
 fn lacks_reasoning(messages: &str) -> Result<bool> {
-    let mut lacking = false;
-    for message in parsed::<Vec<WireMessage<'_>>>(messages)?.iter().rev() {
+    let messages = parsed::<Vec<WireMessage<'_>>>(messages)?;
+    let shape = |message: &WireMessage<'_>| {
         let content = message.content.map(RawValue::get).filter(|it| it.starts_with('['));
         let blocks: Vec<Kind<'_>> = content.map_or_else(|| Ok(vec![]), parsed)?;
-        if message.role == "assistant" {
-            if blocks.first().is_some_and(|it| it.kind.ends_with("thinking")) {
-                return Ok(false);
-            }
-            lacking = true;
-        } else if !blocks.iter().any(|it| it.kind == "tool_result") {
-            return Ok(lacking);
-        }
-    }
-    Ok(lacking)
+        Ok(MessageShape {
+            is_assistant: message.role == "assistant",
+            begins_with_reasoning: blocks.first().is_some_and(|it| it.kind.ends_with("thinking")),
+            has_tool_result: blocks.iter().any(|it| it.kind == "tool_result"),
+        })
+    };
+    let shapes: Vec<MessageShape> = messages.iter().map(shape).collect::<Result<_>>()?;
+    Ok(lost_reasoning(shapes.into_iter()))
 }
 
 /// Messages without some blocks, or what they hold, if this word stands within. One of which nothing
@@ -213,14 +239,14 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
     }))
 }
 
-/// A block that is no thought.
+/// A block that is no reasoning.
 fn without_reasoning(json: &str) -> Result<Option<Cow<'_, str>>> {
     let kind = parsed::<Kind<'_>>(json)?.kind;
-    let is_thought = matches!(&*kind, "thinking" | "redacted_thinking");
-    Ok((!is_thought).then_some(Cow::Borrowed(json)))
+    let is_reasoning = matches!(&*kind, "thinking" | "redacted_thinking");
+    Ok((!is_reasoning).then_some(Cow::Borrowed(json)))
 }
 
-/// A thought in its native form, if Anthropic made it.
+/// Reasoning in its native form, if Anthropic made it.
 fn own(tag: Option<&str>, thinking: Option<&str>) -> Result<Option<Cow<'static, str>>> {
     let signature = tag.and_then(signature::read_signature);
     let Some(signature) = signature.filter(|it| it.maker == super::MAKER) else {
@@ -273,14 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_lost_its_thought_is_noticed() {
-        let asked = r#"{"role":"user","content":"a"}"#;
+    fn a_loop_that_lost_its_reasoning_is_noticed() {
+        let requested = r#"{"role":"user","content":"a"}"#;
         let called = r#"{"role":"assistant","content":[{"type":"tool_use","id":"t"}]}"#;
-        let thought = r#"{"role":"assistant","content":[{"type":"thinking"},{"type":"tool_use"}]}"#;
+        let reasoning =
+            r#"{"role":"assistant","content":[{"type":"thinking"},{"type":"tool_use"}]}"#;
         let result = r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}"#;
         let lacks = |list: &[&str]| lacks_reasoning(&format!("[{}]", list.join(","))).unwrap();
-        assert!(lacks(&[asked, called, result]));
-        assert!(!lacks(&[asked, thought, result, called, result]));
-        assert!(!lacks(&[asked, called, result, asked]));
+        assert!(lacks(&[requested, called, result]));
+        assert!(!lacks(&[requested, reasoning, result, called, result]));
+        assert!(!lacks(&[requested, called, result, requested]));
     }
 }

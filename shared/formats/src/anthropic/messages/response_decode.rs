@@ -1,4 +1,4 @@
-//! A whole answer from a provider.
+//! A whole response from a provider.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, signature, wire};
-use crate::{DecodeMode, error_body, json};
+use crate::{DecodeMode, error_body, json, lenient};
 
 #[derive(Deserialize)]
 struct WireMessage<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     id: Option<String>,
     #[serde(default)]
     model: Option<String>,
@@ -37,7 +37,7 @@ struct Head<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// A block of an answer, as far as it is understood.
+/// A block of a response, as far as it is decoded.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Block<'a> {
@@ -49,6 +49,7 @@ pub(super) struct Block<'a> {
     pub(super) thinking: Option<String>,
     pub(super) signature: Option<String>,
     pub(super) data: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]
@@ -66,14 +67,13 @@ struct Location {
     cited_text: Option<String>,
 }
 
-/// Reads a whole answer.
+/// Reads a whole response.
 pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
     check_error(&body)?;
     let message: WireMessage<'_> = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(ErrorKind::Upstream, "it answered what is not a message")
-            .caused_by(json::unquoted(&error))
+        Error::new(ErrorKind::Upstream, "returned no message").caused_by(json::unquoted(&error))
     })?;
-    let nothing = || Error::new(ErrorKind::Upstream, "it answered without any content");
+    let nothing = || Error::new(ErrorKind::Upstream, "returned a response without content");
     let content = message.content.as_deref().ok_or_else(nothing)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
     if purpose == DecodeMode::Passthrough {
@@ -82,9 +82,10 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     let mut parts =
         content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
     place_citations(&mut parts);
-    let finish = message
-        .stop_reason
-        .map_or(FinishReason::Stop, |it| wire::finish(&it, message.stop_sequence));
+    let finish = match message.stop_reason {
+        Some(reason) => wire::finish(&reason, message.stop_sequence)?,
+        None => FinishReason::Stop,
+    };
     let choices = vec![Choice { parts, finish_reason: finish }];
     let answer = ChatResponse { id: message.id, model: message.model, choices };
     Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
@@ -106,8 +107,7 @@ fn place_citations(parts: &mut [Part]) {
 /// A failure where a success was announced.
 pub(super) fn check_error(body: &[u8]) -> Result<()> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| {
-        Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
-            .caused_by(json::unquoted(&error))
+        Error::new(ErrorKind::Upstream, "returned no JSON object").caused_by(json::unquoted(&error))
     })?;
     match head.error {
         Some(error) => Err(error_body::inside_success(error)),
@@ -116,10 +116,10 @@ pub(super) fn check_error(body: &[u8]) -> Result<()> {
     }
 }
 
-/// A part of an answer; none for what only Anthropic's own tools produce.
+/// A part of a response; none for what only Anthropic's own tools produce.
 fn part(json: &RawValue) -> Result<Option<Part>> {
     let block: Block<'_> = serde_json::from_str(json.get()).map_err(|error| {
-        Error::new(ErrorKind::Upstream, "it answered with a malformed block")
+        Error::new(ErrorKind::Upstream, "returned a malformed content block")
             .caused_by(json::unquoted(&error))
     })?;
     Ok(match &*block.kind {

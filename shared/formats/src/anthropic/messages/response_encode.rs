@@ -1,12 +1,12 @@
-//! A whole answer, to a client.
+//! A whole response, to a client.
 
 pub(super) mod blocks;
 
-use canonical::{ChatResponse, Choice, Content, FinishReason, Usage};
+use canonical::{CallSummary, ChatResponse, Choice, Content, FinishReason, Usage};
 use serde::Serialize;
 
 use self::blocks::{Block, block};
-use super::wire::{Counts, stop_reason};
+use super::wire::{UsageJson, stop_reason};
 
 /// A message. Streams begin with one that is empty and does not end.
 #[derive(Debug, Serialize)]
@@ -19,30 +19,42 @@ pub(super) struct WireMessage<'a> {
     content: Vec<Block<'a>>,
     stop_reason: Option<&'static str>,
     stop_sequence: Option<&'a str>,
-    usage: Counts,
+    /// Details of a refusal, which other formats do not have.
+    stop_details: Option<()>,
+    usage: UsageJson,
+    /// Containers are Anthropic's own.
+    container: Option<()>,
 }
 
 impl<'a> WireMessage<'a> {
     /// A message that has only begun.
-    pub(super) fn begun(id: Option<&'a str>, model: Option<&'a str>, usage: &Usage) -> Self {
+    pub(super) fn begun(id: &'a str, model: Option<&'a str>, usage: &Usage) -> Self {
         Self {
-            id: id.filter(|it| !it.is_empty()).unwrap_or("msg_0"),
+            id,
             kind: "message",
             role: "assistant",
             model: model.unwrap_or_default(),
             content: vec![],
             stop_reason: None,
             stop_sequence: None,
-            usage: Counts::from(usage),
+            stop_details: None,
+            usage: UsageJson::from(usage),
+            container: None,
         }
     }
 }
 
-/// Writes a whole answer. The format has room for one choice only.
-pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>, model: &str) -> Vec<u8> {
+/// Writes a whole response. The format has room for one choice only.
+pub(super) fn encode(
+    answer: &ChatResponse,
+    usage: Option<&Usage>,
+    summary: &CallSummary,
+) -> Vec<u8> {
     let usage = usage.copied().unwrap_or_default();
-    let model = answer.model.as_deref().or(Some(model));
-    let mut message = WireMessage::begun(answer.id.as_deref(), model, &usage);
+    let model = answer.model.as_deref().filter(|it| !it.is_empty()).or(Some(&summary.model));
+    let own_id = message_id(summary.arrived);
+    let id = answer.id.as_deref().filter(|it| !it.is_empty()).unwrap_or(&own_id);
+    let mut message = WireMessage::begun(id, model, &usage);
     if let Some(choice) = answer.choices.first() {
         message.content = choice.parts.iter().filter_map(block).collect();
         let (reason, sequence) = stop_reason(ending(choice));
@@ -52,7 +64,13 @@ pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>, model: &str) 
     serde_json::to_vec(&message).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// Why a choice ends: a client goes on only if it is told of its tools, and a refusal is a reason
+/// The id of a message whose provider gives none, by the arrival of its request: clients tell messages
+/// apart by their ids.
+pub(super) fn message_id(arrived: u64) -> String {
+    format!("msg_{arrived:x}")
+}
+
+/// Why a choice ends: a client goes on only if it is sent of its tools, and a refusal is a reason
 /// here, not a part.
 fn ending(choice: &Choice) -> &FinishReason {
     let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));

@@ -4,7 +4,7 @@ use canonical::Signature;
 
 use super::MAKER;
 
-/// How the data of a signature begins that stands for a whole thought unsigned may read.
+/// How the data of a signature begins that stands for a whole reasoning unsigned may read.
 const REDACTED: &str = "redacted:";
 /// The maker of marks that only keep a provider from what it did not write.
 const NOBODY: &str = "nobody";
@@ -29,7 +29,7 @@ pub(super) fn signature(signature: &Signature) -> String {
     if signature.maker == MAKER { signature.data.clone() } else { signature.tagged() }
 }
 
-/// What stands for the signature of a thought that unsigned signed.
+/// What stands for the signature of reasoning that unsigned signed.
 pub(super) fn unsigned() -> String {
     Signature::new(NOBODY, "").tagged()
 }
@@ -42,12 +42,12 @@ pub(super) fn read_signature(text: &str) -> Option<Signature> {
     (!text.is_empty()).then(|| Signature::new(MAKER, text))
 }
 
-/// A signature that stands for a whole thought unsigned may read.
+/// A signature that stands for a whole reasoning unsigned may read.
 pub(super) fn redact(data: &str) -> Signature {
     Signature::new(MAKER, format!("{REDACTED}{data}"))
 }
 
-/// The data of a thought that unsigned may read, where a signature stands for one.
+/// The data of reasoning that unsigned may read, where a signature stands for one.
 pub(super) fn redacted(signature: &Signature) -> Option<&str> {
     signature.data.strip_prefix(REDACTED).filter(|_| signature.maker == MAKER)
 }

@@ -1,4 +1,4 @@
-//! A provider's stream, understood.
+//! A provider's stream, decoded.
 
 use std::collections::HashMap;
 
@@ -14,12 +14,13 @@ use super::{
     stream_passthrough::{self, EventHead, Progress},
     wire,
 };
-use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
+use crate::{StreamDecoder, StreamEnd, error_body, split_surrogates::Joiner, sse::Framer};
 
 /// Reads frames into deltas.
 #[derive(Debug, Default)]
 pub(super) struct TranslatingDecoder {
     framer: Framer,
+    joiner: Joiner,
     progress: Progress,
     /// The blocks that are open, by their index.
     open: HashMap<u64, OpenBlock>,
@@ -59,7 +60,7 @@ impl TranslatingDecoder {
 
     fn event(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<EventKind> {
         let event = stream_passthrough::head(data)?;
-        let kind = self.progress.note(&event);
+        let kind = self.progress.note(&event)?;
         let mut deltas = vec![];
         match &*event.kind {
             "message_start" => {
@@ -71,11 +72,10 @@ impl TranslatingDecoder {
             "content_block_stop" => self.close(event.index, &mut deltas),
             "message_delta" => {
                 let ending = event.ending();
-                deltas.extend(
-                    ending
-                        .stop_reason
-                        .map(|reason| Delta::Finish(wire::finish(&reason, ending.stop_sequence))),
-                );
+                if let Some(reason) = ending.stop_reason {
+                    let finish = wire::finish(&reason, ending.stop_sequence)?;
+                    deltas.push(Delta::Finish(finish));
+                }
             }
             "message_stop" => deltas.push(Delta::End),
             _ => {}
@@ -172,6 +172,7 @@ impl StreamDecoder for TranslatingDecoder {
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
+            let frame = self.joiner.join(frame);
             let Some(data) = stream_passthrough::data(&frame)? else {
                 continue;
             };
@@ -208,15 +209,15 @@ mod tests {
             let frame = format!("event: x\ndata: {event}\n\n");
             reader.read(frame.into(), &mut out).unwrap();
         }
-        let piece = |it: StreamEvent| match it.body {
-            EventBody::Delta(_, piece) => *piece,
+        let delta = |it: StreamEvent| match it.body {
+            EventBody::Delta(_, delta) => *delta,
             EventBody::Frame(_) => panic!("a frame"),
         };
-        out.into_iter().map(piece).collect()
+        out.into_iter().map(delta).collect()
     }
 
     #[test]
-    fn a_thought_and_a_call_are_understood() {
+    fn reasoning_and_a_call_are_decoded() {
         let deltas = read(&[
             r#"{"type":"message_start","message":{"id":"msg_1","model":"m"}}"#,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}"#,

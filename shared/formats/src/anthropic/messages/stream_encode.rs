@@ -1,4 +1,4 @@
-//! A stream to a client: frames as they came, or pieces put into this format's grammar.
+//! A stream to a client: frames as they came, or deltas put into this format's grammar.
 //!
 //! `message_start`, blocks one after another, `message_delta` with all of the usage,
 //! `message_stop`. The last two are held back until the end, because others tell their usage last.
@@ -12,9 +12,9 @@ use serde::Serialize;
 use self::blocks::{Blocks, put};
 use super::{
     error,
-    response_encode::WireMessage,
+    response_encode::{WireMessage, message_id},
     signature,
-    wire::{Counts, stop_reason},
+    wire::{DeltaUsageJson, stop_reason},
 };
 use crate::StreamEncoder;
 
@@ -23,6 +23,8 @@ use crate::StreamEncoder;
 pub(super) struct Encoder {
     /// What the client calls the model, where the provider does not say.
     model: Option<String>,
+    /// The id of the message, where the provider gives none.
+    default_id: String,
     begun: bool,
     ended: bool,
     /// Whether frames pass as they came.
@@ -38,7 +40,7 @@ enum Frame<'a> {
     #[serde(rename = "message_start")]
     Start { message: WireMessage<'a> },
     #[serde(rename = "message_delta")]
-    Delta { delta: WireDelta<'a>, usage: Counts },
+    Delta { delta: WireDelta<'a>, usage: DeltaUsageJson },
     #[serde(rename = "message_stop")]
     Stop,
 }
@@ -47,11 +49,15 @@ enum Frame<'a> {
 struct WireDelta<'a> {
     stop_reason: &'static str,
     stop_sequence: Option<&'a str>,
+    stop_details: Option<()>,
+    container: Option<()>,
 }
 
 impl Encoder {
-    pub(super) fn new(model: Option<&str>) -> Self {
+    /// An encoder for one response to a request that arrived then, in milliseconds since 1970.
+    pub(super) fn new(model: Option<&str>, arrived: u64) -> Self {
         Self {
+            default_id: message_id(arrived),
             model: model.map(str::to_owned),
             begun: false,
             ended: false,
@@ -66,7 +72,8 @@ impl Encoder {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        let model = model.or(self.model.as_deref());
+        let model = model.filter(|it| !it.is_empty()).or(self.model.as_deref());
+        let id = id.filter(|it| !it.is_empty()).unwrap_or(&self.default_id);
         let message = WireMessage::begun(id, model, &self.usage);
         put("message_start", &Frame::Start { message }, out);
     }
@@ -84,7 +91,7 @@ impl Encoder {
             Delta::Text(text) | Delta::Refusal(text) if !text.is_empty() => {
                 self.blocks.text(text, out);
             }
-            Delta::Reasoning(text) if !text.is_empty() => self.blocks.thought(text, out),
+            Delta::Reasoning(text) if !text.is_empty() => self.blocks.reasoning(text, out),
             Delta::Signature(signature) => self.blocks.signature(&signature, out),
             Delta::Citation(citation) => self.blocks.citation(citation, out),
             Delta::ToolCall { call, id, name, signature } => {
@@ -98,7 +105,7 @@ impl Encoder {
                 self.blocks.end(out);
                 self.finish = Some(finish);
             }
-            // The format has no blocks for pictures and sound of the model.
+            // The format has no blocks for images and audio of the model.
             _ => {}
         }
     }
@@ -111,13 +118,13 @@ impl StreamEncoder for Encoder {
                 self.passing = true;
                 out.put(frame);
             }
-            EventBody::Delta(choice, piece) => {
+            EventBody::Delta(choice, delta) => {
                 if let Some(usage) = event.usage {
                     self.usage = usage;
                 }
                 // The format has room for one choice, and its clients cannot ask for more.
                 if choice == 0 && self.finish.is_none() {
-                    self.delta(*piece, out);
+                    self.delta(*delta, out);
                 }
             }
         }
@@ -135,8 +142,8 @@ impl StreamEncoder for Encoder {
             finish => finish.unwrap_or(FinishReason::Stop),
         };
         let (stop_reason, stop_sequence) = stop_reason(&finish);
-        let delta = WireDelta { stop_reason, stop_sequence };
-        let usage = Counts::from(&self.usage);
+        let delta = WireDelta { stop_reason, stop_sequence, stop_details: None, container: None };
+        let usage = DeltaUsageJson::from(&self.usage);
         put("message_delta", &Frame::Delta { delta, usage }, out);
         put("message_stop", &Frame::Stop, out);
     }
@@ -165,10 +172,10 @@ mod tests {
     }
 
     /// The names of what is written, with the index and what is said.
-    fn written(pieces: Vec<Delta>) -> Vec<String> {
-        let (mut writer, mut out) = (Encoder::new(None), BytesMut::new());
-        for piece in pieces {
-            writer.write(StreamEvent::delta(0, piece), &mut out);
+    fn written(deltas: Vec<Delta>) -> Vec<String> {
+        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
+        for delta in deltas {
+            writer.write(StreamEvent::delta(0, delta), &mut out);
         }
         writer.end(&CallSummary::default(), &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();
@@ -179,9 +186,9 @@ mod tests {
     fn short(data: &str) -> String {
         let json: serde_json::Value = serde_json::from_str(data).unwrap();
         let word = |pointer: &str| json.pointer(pointer).and_then(|it| it.as_str());
-        let said = ["text", "thinking", "signature", "partial_json", "stop_reason"];
-        let said = said.iter().find_map(|it| word(&format!("/delta/{it}")));
-        let kind = word("/content_block/type").or(said).unwrap_or_default();
+        let text = ["text", "thinking", "signature", "partial_json", "stop_reason"];
+        let text = text.iter().find_map(|it| word(&format!("/delta/{it}")));
+        let kind = word("/content_block/type").or(text).unwrap_or_default();
         let index = json["index"].as_u64().map_or(String::new(), |it| it.to_string());
         let name = word("/type").unwrap().replace("content_block_", "");
         format!("{name} {index} {kind}").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -189,7 +196,7 @@ mod tests {
 
     #[test]
     fn calls_that_are_interleaved_come_one_after_another() {
-        let pieces = vec![
+        let deltas = vec![
             Delta::Text("a".to_owned()),
             call(0),
             arguments(0, "{\"x\":"),
@@ -200,7 +207,7 @@ mod tests {
             Delta::End,
         ];
         assert_eq!(
-            written(pieces),
+            written(deltas),
             [
                 "message_start",
                 "start 0 text",
@@ -220,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn a_thought_ends_with_its_signature() {
-        let pieces = vec![
+    fn reasoning_ends_with_its_signature() {
+        let deltas = vec![
             Delta::Reasoning("h".to_owned()),
             Delta::Reasoning("m".to_owned()),
             Delta::Signature(Signature::new("anthropic", "sig")),
@@ -230,7 +237,7 @@ mod tests {
             Delta::Finish(FinishReason::Stop),
         ];
         assert_eq!(
-            written(pieces),
+            written(deltas),
             [
                 "message_start",
                 "start 0 thinking",
@@ -256,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_an_event_and_no_end() {
-        let (mut writer, mut out) = (Encoder::new(None), BytesMut::new());
+        let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
         writer.write(StreamEvent::delta(0, Delta::Text("a".to_owned())), &mut out);
         writer.fail(&Error::new(canonical::ErrorKind::Upstream, "cut"), "r1", &mut out);
         let text = String::from_utf8(out.to_vec()).unwrap();

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use super::wire::Counts;
 use crate::{
-    StreamDecoder, StreamEnd, error_body,
+    StreamDecoder, StreamEnd, error_body, finish_reason, lenient,
+    split_surrogates::Joiner,
     sse::{self, Framer},
 };
 
@@ -20,6 +21,7 @@ const STOP: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n
 #[derive(Debug, Default)]
 pub(super) struct PassthroughDecoder {
     framer: Framer,
+    joiner: Joiner,
     progress: Progress,
 }
 
@@ -36,9 +38,13 @@ impl StreamDecoder for PassthroughDecoder {
         }
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
-            let kind = match data(&frame)? {
-                None => EventKind::Comment,
-                Some(data) => self.progress.note(&head(&data)?),
+            let frame = self.joiner.join(frame);
+            let (kind, frame) = match data(&frame)? {
+                None => (EventKind::Comment, frame.clone()),
+                Some(data) => {
+                    let event = head(&data)?;
+                    (self.progress.note(&event)?, named(&event.kind, &data, &frame))
+                }
             };
             let usage = self.progress.new_usage.take();
             events.push(StreamEvent::frame(kind, usage, frame));
@@ -58,6 +64,15 @@ impl StreamDecoder for PassthroughDecoder {
     }
 }
 
+/// The frame with the name of its event, which Anthropic's SDKs go by and imitators leave out.
+fn named(kind: &str, data: &[u8], frame: &Bytes) -> Bytes {
+    let (name, _) = sse::fields(frame);
+    if !name.is_empty() || kind.is_empty() {
+        return frame.clone();
+    }
+    [b"event: ", kind.as_bytes(), b"\ndata: ", data, b"\n\n"].concat().into()
+}
+
 /// How far a stream got, and what it told of its usage.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -75,16 +90,19 @@ impl Progress {
     }
 
     /// Notes an event and says what it means.
-    pub(super) fn note(&mut self, event: &EventHead<'_>) -> EventKind {
+    pub(super) fn note(&mut self, event: &EventHead<'_>) -> Result<EventKind> {
         let within = event.message.as_ref().and_then(|it| it.usage);
         if let Some(counts) = event.usage.or(within).and_then(Counts::read) {
             self.counts = self.counts.updated(counts);
             self.new_usage = Some(self.counts.usage());
         }
-        let kind = event.canonical();
+        let kind = event.event_kind();
+        if let Some(reason) = event.ending().stop_reason {
+            finish_reason::check(&reason)?;
+        }
         self.finished |= kind == EventKind::Finish;
         self.ended |= kind == EventKind::End;
-        kind
+        Ok(kind)
     }
 
     /// Notes that nothing more comes. False where the terminator is missing and may be.
@@ -97,9 +115,9 @@ impl Progress {
             return Ok(false);
         }
         let what = if between_frames {
-            "its stream ended without `message_stop`: the answer is cut"
+            "ended its stream without `message_stop`: the response is cut"
         } else {
-            "its stream ended within an event: the answer is cut"
+            "ended its stream within an event: the response is cut"
         };
         Err(Error::new(ErrorKind::Upstream, what))
     }
@@ -127,7 +145,7 @@ pub(super) struct EventHead<'a> {
 /// The message that a stream begins with.
 #[derive(Debug, Deserialize)]
 pub(super) struct WireMessage<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::text")]
     pub(super) id: Option<String>,
     #[serde(default)]
     pub(super) model: Option<String>,
@@ -135,7 +153,7 @@ pub(super) struct WireMessage<'a> {
     usage: Option<&'a RawValue>,
 }
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Ending<'a> {
     #[serde(borrow, default)]
@@ -145,7 +163,7 @@ pub(super) struct Ending<'a> {
 }
 
 impl EventHead<'_> {
-    fn canonical(&self) -> EventKind {
+    fn event_kind(&self) -> EventKind {
         match &*self.kind {
             "message_start" | "content_block_stop" => EventKind::Prelude,
             "content_block_start" => match self.content_block.map(RawValue::get) {
@@ -161,7 +179,7 @@ impl EventHead<'_> {
         }
     }
 
-    /// How the answer ends, where the event says so.
+    /// How the response ends, where the event says so.
     pub(super) fn ending(&self) -> Ending<'_> {
         self.delta.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
     }
@@ -204,11 +222,11 @@ mod tests {
     use super::*;
 
     fn kind(json: &str) -> EventKind {
-        Progress::default().note(&head(json.as_bytes()).unwrap())
+        Progress::default().note(&head(json.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
-    fn events_are_told_apart() {
+    fn events_are_classified() {
         let start = |block: &str| {
             kind(&format!(r#"{{"type":"content_block_start","index":0,"content_block":{block}}}"#))
         };
@@ -221,6 +239,21 @@ mod tests {
             EventKind::Finish
         );
         assert_eq!(kind(r#"{"type":"message_stop"}"#), EventKind::End);
+    }
+
+    #[test]
+    fn an_event_without_a_name_gets_one() {
+        let frame = b"data: {\"type\":\"message_start\"}\n\n";
+        let (mut decoder, mut events) = (PassthroughDecoder::default(), vec![]);
+        decoder.read(Bytes::from_static(frame), &mut events).unwrap();
+        let EventBody::Frame(frame) = &events[0].body else { panic!("a delta") };
+        assert!(frame.starts_with(b"event: message_start\ndata: {"));
+    }
+
+    #[test]
+    fn a_stop_reason_that_means_a_cut_is_a_failure() {
+        let json = r#"{"type":"message_delta","delta":{"stop_reason":"abort"}}"#;
+        assert!(Progress::default().note(&head(json.as_bytes()).unwrap()).is_err());
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! What both directions share: usage, and why an answer ends.
+//! What both directions share: usage, and why a response ends.
 
 pub(crate) mod request;
 
 use std::borrow::Cow;
 
-use canonical::{FinishReason, Usage};
+use canonical::{FinishReason, Result, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::bound::tokens;
+use crate::{bound::tokens, finish_reason};
 
 /// What is said about tokens. In a stream it comes in several events, each with what it knows.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Counts {
     #[serde(default)]
     input_tokens: Option<u64>,
@@ -21,7 +21,7 @@ pub(super) struct Counts {
     cache_read_input_tokens: Option<u64>,
     #[serde(default)]
     output_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     output_tokens_details: Option<Details>,
 }
 
@@ -68,20 +68,74 @@ impl Counts {
     }
 }
 
-impl From<&Usage> for Counts {
+/// The usage of a message, with every member that the reference requires.
+#[derive(Debug, Serialize)]
+pub(super) struct UsageJson {
+    cache_creation: CacheCreation,
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    /// Where a model ran is known to Anthropic alone.
+    inference_geo: Option<()>,
+    input_tokens: u64,
+    output_tokens: u64,
+    output_tokens_details: Details,
+    /// Tools that Anthropic runs itself.
+    server_tool_use: Option<()>,
+    service_tier: Option<()>,
+}
+
+/// Tokens written to the cache, by the time that they stay. Others tell no times.
+#[derive(Debug, Serialize)]
+struct CacheCreation {
+    ephemeral_1h_input_tokens: u64,
+    ephemeral_5m_input_tokens: u64,
+}
+
+/// The usage at the end of a stream.
+#[derive(Debug, Serialize)]
+pub(super) struct DeltaUsageJson {
+    cache_creation_input_tokens: u64,
+    cache_read_input_tokens: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    output_tokens_details: Details,
+    server_tool_use: Option<()>,
+}
+
+impl From<&Usage> for UsageJson {
     fn from(usage: &Usage) -> Self {
-        let thinking_tokens = Some(usage.reasoning).filter(|it| 0 < *it);
+        let cache_creation = CacheCreation {
+            ephemeral_1h_input_tokens: 0,
+            ephemeral_5m_input_tokens: usage.cache_write,
+        };
         Self {
-            input_tokens: Some(usage.input + usage.input_audio),
-            cache_creation_input_tokens: Some(usage.cache_write),
-            cache_read_input_tokens: Some(usage.cached_input),
-            output_tokens: Some(usage.all_output()),
-            output_tokens_details: thinking_tokens.map(|it| Details { thinking_tokens: Some(it) }),
+            cache_creation,
+            cache_creation_input_tokens: usage.cache_write,
+            cache_read_input_tokens: usage.cached_input,
+            inference_geo: None,
+            input_tokens: usage.input + usage.input_audio,
+            output_tokens: usage.all_output(),
+            output_tokens_details: Details { thinking_tokens: Some(usage.reasoning) },
+            server_tool_use: None,
+            service_tier: None,
         }
     }
 }
 
-/// Why an answer ends, by Anthropic's word; and which of the client's texts came up.
+impl From<&Usage> for DeltaUsageJson {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            cache_creation_input_tokens: usage.cache_write,
+            cache_read_input_tokens: usage.cached_input,
+            input_tokens: usage.input + usage.input_audio,
+            output_tokens: usage.all_output(),
+            output_tokens_details: Details { thinking_tokens: Some(usage.reasoning) },
+            server_tool_use: None,
+        }
+    }
+}
+
+/// Why a response ends, by Anthropic's word; and which of the client's texts came up.
 pub(super) fn stop_reason(finish: &FinishReason) -> (&'static str, Option<&str>) {
     match finish {
         FinishReason::Stop => ("end_turn", None),
@@ -94,9 +148,11 @@ pub(super) fn stop_reason(finish: &FinishReason) -> (&'static str, Option<&str>)
     }
 }
 
-/// Why an answer ends, from Anthropic's word. Words to come are taken for a plain end.
-pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> FinishReason {
-    match reason {
+/// The finish reason of a stop reason. Reasons to come are taken for a plain end, but for those that
+/// mean a cut at servers of others.
+pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> Result<FinishReason> {
+    finish_reason::check(reason)?;
+    Ok(match reason {
         "stop_sequence" => FinishReason::StopSequence(sequence.map(Cow::into_owned)),
         "max_tokens" => FinishReason::Length,
         "model_context_window_exceeded" => FinishReason::ContextFull,
@@ -105,7 +161,7 @@ pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> FinishReas
         "refusal" => FinishReason::Filtered,
         "pause_turn" => FinishReason::Paused,
         _ => FinishReason::Stop,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -147,7 +203,7 @@ mod tests {
             FinishReason::Paused,
         ] {
             let (word, sequence) = stop_reason(&finish);
-            assert_eq!(super::finish(word, sequence.map(Cow::Borrowed)), finish);
+            assert_eq!(super::finish(word, sequence.map(Cow::Borrowed)).unwrap(), finish);
         }
     }
 }

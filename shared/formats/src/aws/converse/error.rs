@@ -17,7 +17,7 @@ pub(super) fn from_exception(name: &str, payload: &[u8]) -> Error {
         "serviceUnavailableException" => 503,
         _ => 500,
     };
-    let mut error = error_body::from_code(status, name, payload);
+    let mut error = error_body::from_provider(status, Some(name), payload);
     error.provider_status = None;
     if error.message().starts_with("returned status") {
         error = error.with_message(format!("failed: `{}`", crate::redact(name)));

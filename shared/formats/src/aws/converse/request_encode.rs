@@ -55,7 +55,8 @@ pub(super) fn encode(
         blocks::encode_messages(conversation, family)?;
     let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
     if ends_itself && family.claude().is_some_and(|it| !it.continues) {
-        let message = "it does not go on where an assistant's message ends; end with a user's";
+        let message =
+            "does not continue an assistant's message; end the conversation with a user's";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let EncodedTools { config, claude, dropped: unsupported_tools } =

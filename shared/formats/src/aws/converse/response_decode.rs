@@ -146,7 +146,7 @@ pub(super) struct Bytes {
     pub(super) bytes: Option<String>,
 }
 
-/// What an answer consumed. Tokens of the cache stand beside those of the input, not within them.
+/// What a response consumed. Tokens of the cache stand beside those of the input, not within them.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Tokens {
@@ -162,9 +162,9 @@ struct StopSequence {
     stop_sequence: Option<String>,
 }
 
-/// Reads a whole answer.
+/// Reads a whole response.
 pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
-    let foreign = || Error::new(ErrorKind::Upstream, "it answered what is not a Converse answer");
+    let foreign = || Error::new(ErrorKind::Upstream, "returned no Converse response");
     let answer: Converse<'_> = serde_json::from_slice(body)
         .map_err(|error| foreign().caused_by(json::unquoted(&error)))?;
     let Some(message) = answer.output.and_then(|it| it.message) else {
@@ -175,7 +175,7 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
         });
     };
     let Some(reason) = answer.stop_reason.as_deref() else {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without saying why it ends"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without a stop reason"));
     };
     let finish = finish(reason, answer.additional_model_response_fields)?;
     let mut parts = vec![];
@@ -183,13 +183,13 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
         let call = parts.len();
         parts.extend(block.part(call));
     }
-    let said = ChatResponse {
+    let response = ChatResponse {
         id: None,
         model: None,
         choices: vec![Choice { parts, finish_reason: finish }],
     };
     let usage = answer.usage.and_then(|it| it.usage());
-    Ok(GatewayResponse { body: ResponseBody::Chat(said), usage })
+    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
 }
 
 impl Block<'_> {
@@ -266,7 +266,7 @@ impl Tokens {
     }
 }
 
-/// Why an answer ends. `fields` are those of the model's own that were asked for.
+/// Why a response ends. `fields` are those of the model's own that were asked for.
 pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishReason> {
     Ok(match reason {
         "stop_sequence" => {
@@ -280,7 +280,7 @@ pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishRe
         "refusal" => FinishReason::Refusal,
         "pause_turn" => FinishReason::Paused,
         "malformed_model_output" | "malformed_tool_use" => {
-            let message = format!("it gave up: stop reason `{reason}`");
+            let message = format!("failed: stop reason `{reason}`");
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         // A reason that is newer than this is no reason to fail.

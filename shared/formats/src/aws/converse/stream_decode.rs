@@ -1,4 +1,4 @@
-//! A streamed answer: binary frames, each an event of `ConverseStream`.
+//! A streamed response: binary frames, each an event of `ConverseStream`.
 //!
 //! `metadata` with the usage comes behind `messageStop`, so the end is held until it or until
 //! nothing more comes. A stream without `messageStop` is cut.
@@ -28,7 +28,7 @@ pub(super) struct Decoder {
     pending: BytesMut,
     /// Whether the length of the frame in `pending` was looked at, and its first bytes taken.
     begun: bool,
-    /// Which call each block of the answer is, where it is one.
+    /// Which call each block of the response is, where it is one.
     calls: HashMap<u64, usize>,
     /// How many calls there are.
     count: usize,
@@ -41,7 +41,7 @@ pub(super) struct Decoder {
 enum State {
     #[default]
     Open,
-    /// The answer is said; its usage may follow.
+    /// The response is said; its usage may follow.
     Finished,
     Ended,
 }
@@ -59,7 +59,7 @@ struct BlockStart {
 #[serde(default, rename_all = "camelCase")]
 struct Start {
     tool_use: Option<CallStart>,
-    image: Option<PictureStart>,
+    image: Option<ImageStart>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +74,7 @@ struct CallStart {
 }
 
 #[derive(Deserialize)]
-struct PictureStart {
+struct ImageStart {
     #[serde(default)]
     format: String,
 }
@@ -161,9 +161,9 @@ impl StreamDecoder for Decoder {
         match self.state {
             State::Ended => Ok(()),
             _ if self.begun || !self.pending.is_empty() => {
-                cut("its stream ended within an event: the answer is cut")
+                cut("ended its stream within an event: the response is cut")
             }
-            State::Open => cut("its stream ended without `messageStop`: the answer is cut"),
+            State::Open => cut("ended its stream without `messageStop`: the response is cut"),
             State::Finished => {
                 self.end(events);
                 Ok(())
@@ -187,7 +187,7 @@ impl Decoder {
                 return Ok(None);
             };
             if LARGEST_FRAME < u32::from_be_bytes(*length) {
-                return Err(Error::new(ErrorKind::Upstream, "it sent an event larger than 16 MiB"));
+                return Err(Error::new(ErrorKind::Upstream, "sent an event larger than 16 MiB"));
             }
         }
         let before = self.pending.len();
@@ -215,8 +215,8 @@ impl Decoder {
             // An error has no body: what it says stands in its headers.
             Some("error") => {
                 let name = header(":error-code").unwrap_or_default();
-                let said = serde_json::json!({ "message": header(":error-message") });
-                Frame { exception: true, name, payload: said.to_string().into() }
+                let body = serde_json::json!({ "message": header(":error-message") });
+                Frame { exception: true, name, payload: body.to_string().into() }
             }
             _ => return Err(error_body::malformed()),
         }))
@@ -243,17 +243,20 @@ impl Decoder {
             | "messageStop"
                 if self.state == State::Finished =>
             {
-                return Err(Error::new(ErrorKind::Upstream, "it went on after its last word"));
+                return Err(Error::new(
+                    ErrorKind::Upstream,
+                    "sent data after the end of the stream",
+                ));
             }
-            "messageStart" => events.push(piece(Delta::Start { id: None, model: None })),
-            "contentBlockStart" => events.extend(self.start(error_body::event(data)?).map(piece)),
-            "contentBlockDelta" => events.extend(self.delta(error_body::event(data)?)?.map(piece)),
-            "contentBlockStop" => events.extend(self.image().map(piece)),
+            "messageStart" => events.push(delta(Delta::Start { id: None, model: None })),
+            "contentBlockStart" => events.extend(self.start(error_body::event(data)?).map(delta)),
+            "contentBlockDelta" => events.extend(self.delta(error_body::event(data)?)?.map(delta)),
+            "contentBlockStop" => events.extend(self.image().map(delta)),
             "messageStop" => {
                 let stop: MessageStop<'_> = error_body::event(data)?;
                 let fields = stop.additional_model_response_fields;
                 let finish = response_decode::finish(&stop.stop_reason, fields)?;
-                events.push(piece(Delta::Finish(finish)));
+                events.push(delta(Delta::Finish(finish)));
                 self.state = State::Finished;
             }
             // Newer than this.
@@ -290,7 +293,7 @@ impl Decoder {
         Ok(text
             .map(Delta::Text)
             .or_else(|| Some(Delta::Arguments { call: call?, json: tool_use?.input }))
-            .or_else(|| reasoning_content.and_then(ReasoningDelta::piece))
+            .or_else(|| reasoning_content.and_then(ReasoningDelta::delta))
             .or_else(|| citation.map(|it| Delta::Citation(it.citation()))))
     }
 
@@ -303,12 +306,12 @@ impl Decoder {
 
     fn end(&mut self, events: &mut Vec<StreamEvent>) {
         self.state = State::Ended;
-        events.push(piece(Delta::End));
+        events.push(delta(Delta::End));
     }
 }
 
 impl ReasoningDelta {
-    fn piece(self) -> Option<Delta> {
+    fn delta(self) -> Option<Delta> {
         if let Some(data) = self.redacted_content {
             return Some(Delta::Signature(response_decode::redacted(&data)));
         }
@@ -319,8 +322,8 @@ impl ReasoningDelta {
     }
 }
 
-fn piece(piece: Delta) -> StreamEvent {
-    StreamEvent::delta(0, piece)
+fn delta(delta: Delta) -> StreamEvent {
+    StreamEvent::delta(0, delta)
 }
 
 impl fmt::Debug for Decoder {

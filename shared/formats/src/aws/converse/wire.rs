@@ -35,7 +35,7 @@ pub(super) struct WireMessage<'a> {
     pub(super) content: Vec<Block<'a>>,
 }
 
-/// A block of a message, of the rules or of a tool's result: a union, so one member each.
+/// A block of a message, of the system prompt or of a tool's result: a union, so one member each.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Block<'a> {
@@ -119,8 +119,8 @@ pub(super) struct Inference<'a> {
     pub(super) temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) top_p: Option<f64>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(super) stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) stop_sequences: Vec<&'a str>,
 }
 
 #[derive(Serialize)]

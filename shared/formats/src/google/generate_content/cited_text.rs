@@ -1,7 +1,7 @@
 //! A text that citations point into: Google counts bytes where others count characters.
 
 /// How long a text may grow; places behind that are unknown.
-const LONGEST: usize = 16 * 1024 * 1024;
+const MAX_LENGTH: usize = 16 * 1024 * 1024;
 /// How many bytes there are between two places whose characters were counted.
 const STEP: usize = 1024;
 
@@ -19,7 +19,7 @@ pub(super) struct CitedText {
 impl CitedText {
     /// More text.
     pub(super) fn push(&mut self, more: &str) {
-        self.full |= LONGEST < self.text.len() + more.len();
+        self.full |= MAX_LENGTH < self.text.len() + more.len();
         if self.full {
             return;
         }
@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn places_are_the_same_as_if_they_were_counted() {
         let mut cited = CitedText::default();
-        let pieces = ["a", "gr\u{fc}n\u{20ac}", &"x\u{1f600}".repeat(1000), "end"];
-        pieces.into_iter().for_each(|it| cited.push(it));
-        let text = pieces.concat();
+        let deltas = ["a", "gr\u{fc}n\u{20ac}", &"x\u{1f600}".repeat(1000), "end"];
+        deltas.into_iter().for_each(|it| cited.push(it));
+        let text = deltas.concat();
         for byte in 0..text.len() + 2 {
             assert_eq!(cited.chars(byte), text.get(..byte).map(|it| it.chars().count()), "{byte}");
         }

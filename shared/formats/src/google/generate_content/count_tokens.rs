@@ -24,10 +24,10 @@ const WHOLE: &str = "generateContentRequest";
 
 /// Reads a request for a provider that speaks another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
-    let body = json::said(raw)?;
+    let body = json::object(raw)?;
     let conversation = match members::either(&body, WHOLE) {
         Some(whole) => {
-            request_decode::decode_conversation(&json::understood(whole, WHOLE, "an object")?)?
+            request_decode::decode_conversation(&json::parsed(whole, WHOLE, "an object")?)?
         }
         None => request_decode::decode_conversation(&body)?,
     };
@@ -41,22 +41,22 @@ impl Inbound for GeminiCount {
 
     fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
-        let said = json::said(&raw)?;
-        if members::either(&said, "contents").is_none() && members::either(&said, WHOLE).is_none() {
+        let body = json::object(&raw)?;
+        if members::either(&body, "contents").is_none() && members::either(&body, WHOLE).is_none() {
             let message =
                 format!("`contents` is missing, and so is `{WHOLE}`; one of them is needed.");
             return Err(Error::invalid("contents", message));
         }
-        drop(said);
+        drop(body);
         Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        inbound::body(response)
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        inbound::body(response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.framing))
+        Box::new(Encoder::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -119,14 +119,14 @@ impl Outbound for GeminiCount {
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
         let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(ErrorKind::Upstream, "it answered what is no count of tokens")
+            Error::new(ErrorKind::Upstream, "returned no count of tokens")
                 .caused_by(json::unquoted(&error))
         })?;
         if let Some(error) = counted.error {
             return Err(error_body::inside_success(error));
         }
         let count = counted.total_tokens.ok_or_else(|| {
-            Error::new(ErrorKind::Upstream, "it answered without a count of tokens")
+            Error::new(ErrorKind::Upstream, "returned a response without a count of tokens")
         })?;
         let body = match reading.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),

@@ -1,4 +1,4 @@
-//! The format's own words for what a request may say.
+//! The format's own members for what a request may say.
 
 use std::borrow::Cow;
 

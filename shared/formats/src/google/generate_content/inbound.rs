@@ -27,12 +27,12 @@ impl Inbound for Gemini {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        body(response)
+    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+        body(response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.framing))
+        Box::new(Encoder::new(request))
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -45,12 +45,12 @@ impl Inbound for Gemini {
     }
 }
 
-/// A whole answer, whatever it answers.
-pub(super) fn body(response: &GatewayResponse) -> Bytes {
+/// A whole response, whatever it responses.
+pub(super) fn body(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
     match &response.body {
         ResponseBody::Raw(raw) => raw.clone(),
         ResponseBody::Chat(answer) => {
-            response_encode::encode(answer, response.usage.as_ref()).into()
+            response_encode::encode(answer, response.usage.as_ref(), summary).into()
         }
         ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
         ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
@@ -85,7 +85,7 @@ fn has_functions(raw: &RawObject) -> Result<bool> {
     Ok(tools.is_some_and(|it| it.0.iter().any(has)))
 }
 
-/// Whether the answer must have another form than plain text.
+/// Whether the response must have another form than plain text.
 fn has_format(raw: &RawObject) -> Result<bool> {
     let name = members::spelled(raw, "generationConfig");
     let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;

@@ -1,8 +1,8 @@
-//! Pictures, sound and documents: what they are, and where.
+//! Images, audio and documents: what they are, and where.
 
 use canonical::{Content, Error, ErrorKind, Media, MediaSource, Result};
 
-use super::signature;
+use crate::media_type;
 
 /// Where uploaded files lie.
 const FILES: &str = "https://generativelanguage.googleapis.com/";
@@ -57,8 +57,9 @@ pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<Enco
     Ok(match &media.source {
         MediaSource::Text(text) => EncodedMedia::Text(text),
         MediaSource::Base64(data) => {
-            let kind = named.or_else(|| media_type_of_bytes(data).map(str::to_owned));
-            let kind = kind.ok_or_else(|| {
+            let label = named.as_deref();
+            let kind = media_type::of_image(data, label).or(media_type::of_base64(data)).or(label);
+            let kind = kind.map(str::to_owned).ok_or_else(|| {
                 refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
             })?;
             EncodedMedia::Inline(data, kind)
@@ -92,26 +93,6 @@ fn refused(path: &str, message: &str) -> Error {
     let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(path.to_owned());
     error
-}
-
-/// What bytes are, by how they begin.
-fn media_type_of_bytes(base64: &str) -> Option<&'static str> {
-    let head = signature::decoded(base64.get(..24)?)?;
-    Some(match head.as_slice() {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [b'G', b'I', b'F', b'8', ..] => "image/gif",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => "audio/wav",
-        [b'%', b'P', b'D', b'F', ..] => "application/pdf",
-        [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "audio/mpeg",
-        [b'O', b'g', b'g', b'S', ..] => "audio/ogg",
-        [b'f', b'L', b'a', b'C', ..] => "audio/flac",
-        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i', ..] => "image/heic",
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
-        [0x1a, 0x45, 0xdf, 0xa3, ..] => "video/webm",
-        _ => return None,
-    })
 }
 
 /// What an address holds, by how its path ends.

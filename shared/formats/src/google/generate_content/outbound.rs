@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound, error_body, json, tool_names,
+    StreamDecoder, bound, error_body, json, split_surrogates, tool_names,
 };
 
 impl Outbound for Gemini {
@@ -48,6 +48,7 @@ impl Outbound for Gemini {
     }
 
     fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+        let body = split_surrogates::replaced(body);
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // Judges what a client of this format gets as well: a failed answer is none.
@@ -69,8 +70,7 @@ impl Outbound for Gemini {
 }
 
 fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
-    let unreadable =
-        || Error::new(ErrorKind::Upstream, "it answered what is no answer of generateContent");
+    let unreadable = || Error::new(ErrorKind::Upstream, "returned no response of generateContent");
     if !body.trim_ascii_start().starts_with(b"{") {
         // Google wraps some failures in a list.
         let listed =

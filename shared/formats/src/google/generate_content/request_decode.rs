@@ -18,14 +18,14 @@ use crate::json::{self, Object};
 
 /// Reads a request for a provider that speaks another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
-    Ok(CanonicalRequest::Conversation(Box::new(decode_conversation(&json::said(raw)?)?)))
+    Ok(CanonicalRequest::Conversation(Box::new(decode_conversation(&json::object(raw)?)?)))
 }
 
 /// Reads the members of a request.
 pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
     let mut conversation = Conversation::default();
     let mut system = None;
-    for (name, value) in body.said() {
+    for (name, value) in body.present() {
         match camel(name).as_ref() {
             // What they are is in the path.
             "model" | "contents" => {}
@@ -42,7 +42,7 @@ pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
     }
     let contents = either(body, "contents");
     let contents: Many<Object<'_>> = contents.map_or(Ok(Many::default()), |it| {
-        json::understood(it, "contents", "a list of contents, each an object with `parts`")
+        json::parsed(it, "contents", "a list of contents, each an object with `parts`")
     })?;
     let mut contents_decoder = ContentsDecoder::default();
     for (at, content) in contents.0.iter().enumerate() {
@@ -61,7 +61,7 @@ pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
 /// Rules from the client: a content whose role means nothing.
 fn instruction(value: &RawValue) -> Result<Message> {
     let path = "systemInstruction";
-    let content: Object<'_> = json::understood(value, path, "an object with `parts`")?;
+    let content: Object<'_> = json::parsed(value, path, "an object with `parts`")?;
     let mut contents_decoder = ContentsDecoder::default();
     contents_decoder.read_as(Role::User, &content, path)?;
     let parts: Vec<Part> = contents_decoder.messages.into_iter().flat_map(|it| it.parts).collect();
@@ -69,16 +69,16 @@ fn instruction(value: &RawValue) -> Result<Message> {
 }
 
 fn labels(value: &RawValue, path: &str) -> Result<Vec<(String, String)>> {
-    let labels: Object<'_> = json::understood(value, path, "an object of texts")?;
+    let labels: Object<'_> = json::parsed(value, path, "an object of texts")?;
     let read = |(name, value): (&str, &RawValue)| {
-        Ok((name.to_owned(), json::understood(value, path, "an object of texts")?))
+        Ok((name.to_owned(), json::parsed(value, path, "an object of texts")?))
     };
-    labels.said().map(read).collect()
+    labels.present().map(read).collect()
 }
 
 /// OpenAI's word for a tier.
 fn tier(value: &RawValue, path: &str) -> Result<Option<String>> {
-    let tier: String = json::understood(value, path, "a text")?;
+    let tier: String = json::parsed(value, path, "a text")?;
     let tier = tier.to_ascii_lowercase();
     Ok(match tier.trim_start_matches("service_tier_") {
         "unspecified" => None,
@@ -95,9 +95,9 @@ struct Config<'a> {
 
 impl Config<'_> {
     fn read(mut self, value: &RawValue) -> Result<()> {
-        let config: Object<'_> = json::understood(value, self.path, "an object")?;
+        let config: Object<'_> = json::parsed(value, self.path, "an object")?;
         let (mut kind, mut schema) = (None, None);
-        for (name, value) in config.said() {
+        for (name, value) in config.present() {
             match camel(name).as_ref() {
                 "maxOutputTokens" => self.conversation.max_tokens = Some(self.number(name, value)?),
                 "responseMimeType" => kind = Some(self.value::<String>(name, value, "a text")?),
@@ -182,7 +182,7 @@ impl Config<'_> {
     fn thinking(&mut self, name: &str, value: &RawValue) -> Result<()> {
         let config: Object<'_> = self.value(name, value, "an object")?;
         let mut reasoning = Reasoning::default();
-        for (member, value) in config.said() {
+        for (member, value) in config.present() {
             let path = format!("{name}.{member}");
             match camel(member).as_ref() {
                 "thinkingBudget" => {
@@ -229,7 +229,7 @@ impl Config<'_> {
         value: &'v RawValue,
         wanted: &str,
     ) -> Result<T> {
-        json::understood(value, &self.name(name), wanted)
+        json::parsed(value, &self.name(name), wanted)
     }
 
     /// A number; Google also takes it as text.
@@ -243,7 +243,7 @@ impl Config<'_> {
     }
 }
 
-/// Whether an answer is wanted as everybody gives it.
+/// Whether a response is wanted as everybody gives it.
 fn is_text_only(value: &RawValue) -> bool {
     serde_json::from_str::<Vec<String>>(value.get())
         .is_ok_and(|it| it.iter().all(|it| it.eq_ignore_ascii_case("text")))

@@ -18,6 +18,10 @@ use super::{
     },
     wire::parts::Content as WireContent,
 };
+use crate::stop_sequences;
+
+/// How many texts may end a response (the API reference, `stopSequences`).
+const MAX_STOPS: usize = 5;
 
 /// What is sent.
 #[derive(Debug, Default, Serialize)]
@@ -82,8 +86,8 @@ struct Config<'a> {
     candidate_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop_sequences: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,8 +171,16 @@ fn config<'a>(
     max_tokens: Option<u64>,
     dropped: &mut Vec<Field>,
 ) -> Config<'a> {
-    let Sampling { temperature, top_p, top_k, frequency_penalty, presence_penalty, seed, stop, n } =
-        sampling;
+    let Sampling {
+        temperature,
+        top_p,
+        top_k,
+        frequency_penalty,
+        presence_penalty,
+        seed,
+        stop: _,
+        n,
+    } = sampling;
     let small = seed.and_then(|it| i32::try_from(it).ok());
     if small.is_none() && seed.is_some() {
         dropped.push(Field::Seed);
@@ -179,7 +191,7 @@ fn config<'a>(
         top_k: *top_k,
         candidate_count: *n,
         max_output_tokens: max_tokens,
-        stop_sequences: stop,
+        stop_sequences: stop_sequences::accepted(sampling, MAX_STOPS, dropped),
         seed: small,
         presence_penalty: *presence_penalty,
         frequency_penalty: *frequency_penalty,
@@ -187,7 +199,7 @@ fn config<'a>(
     }
 }
 
-/// The form of the answer. A schema's name and description become its title and description.
+/// The form of the response. A schema's name and description become its title and description.
 fn form(output: Option<&ResponseFormat>, config: &mut Config<'_>, dropped: &mut Vec<Field>) {
     let schema = match output {
         None | Some(ResponseFormat::Text) => return,
@@ -348,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gemini_has_no_word_for_is_said() {
+    fn what_gemini_does_not_have_is_named() {
         let conversation = Conversation {
             sampling: Sampling {
                 seed: Some(1 << 40),

@@ -80,7 +80,7 @@ fn without_functions(tools: &str) -> Option<String> {
     let objects: Vec<json::Object<'_>> = objects;
     let has = objects.iter().any(|it| members::either(it, "functionDeclarations").is_some());
     let kept = objects.iter().filter_map(|tool| {
-        let members = tool.said().filter(|it| members::camel(it.0) != "functionDeclarations");
+        let members = tool.present().filter(|it| members::camel(it.0) != "functionDeclarations");
         let members: Vec<_> =
             members.map(|(name, value)| format!("{}:{value}", json::quoted(name))).collect();
         (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
@@ -94,7 +94,7 @@ pub(super) fn is_marked(body: &[u8]) -> bool {
     has(signature::MARK_64) || has(TAG_PREFIX)
 }
 
-/// Contents without the signatures of other makers, or of anyone: a thought goes with its own.
+/// Contents without the signatures of other makers, or of anyone: reasoning goes with its own.
 pub(super) fn without_foreign_signatures(contents: &str, of_anyone: bool) -> Result<String> {
     let Ok(members::Many(contents)) =
         serde_json::from_str::<members::Many<json::Object<'_>>>(contents)
@@ -112,7 +112,7 @@ pub(super) fn without_foreign_signatures(contents: &str, of_anyone: bool) -> Res
     let written = kept.chunk_by(|one, next| one.content == next.content).filter_map(|parts| {
         let content = contents.get(parts.first()?.content)?;
         let parts: Vec<&str> = parts.iter().map(|it| it.text.as_str()).collect();
-        let others = content.said().filter(|it| it.0 != "parts");
+        let others = content.present().filter(|it| it.0 != "parts");
         let others = others.map(|(name, value)| format!("{}:{value},", json::quoted(name)));
         Some(format!("{{{}\"parts\":[{}]}}", others.collect::<String>(), parts.join(",")))
     });
@@ -124,24 +124,24 @@ struct Kept {
     /// Which content it is a part of.
     content: usize,
     text: String,
-    /// Whether it is a thought that nothing proves so far.
+    /// Whether it is reasoning that nothing proves so far.
     is_open: bool,
 }
 
-/// Adds a part of a content, or takes a thought away that another maker signs here. Clients
-/// keep a streamed thought chunk by chunk, each a content of its own, and only the last is signed.
+/// Adds a part of a content, or takes reasoning away that another maker signs here. Clients
+/// keep a streamed reasoning chunk by chunk, each a content of its own, and only the last is signed.
 fn redact(part: &json::Object<'_>, content: usize, of_anyone: bool, kept: &mut Vec<Kept>) {
-    let is_thought = members::either(part, "thought").is_some_and(|it| it.get() == "true");
+    let is_reasoning = members::either(part, "thought").is_some_and(|it| it.get() == "true");
     let signature = members::either(part, "thoughtSignature");
     let is_foreign = signature.is_some_and(|it| of_anyone || foreign(it).is_some());
     // Whose call lost its proof.
     let is_bare = of_anyone && members::either(part, "functionCall").is_some();
-    if is_thought && is_foreign {
+    if is_reasoning && is_foreign {
         while kept.pop_if(|it| it.is_open).is_some() {}
         return;
     }
-    let text = if is_foreign || is_bare { unsigned(part) } else { written(part.said()) };
-    let is_open = is_thought && signature.is_none();
+    let text = if is_foreign || is_bare { unsigned(part) } else { written(part.present()) };
+    let is_open = is_reasoning && signature.is_none();
     kept.push(Kept { content, text, is_open });
 }
 
@@ -153,7 +153,7 @@ fn foreign(value: &RawValue) -> Option<canonical::Signature> {
 
 /// A part without its signature. A call says that it has none.
 fn unsigned(part: &json::Object<'_>) -> String {
-    let rest = part.said().filter(|it| members::camel(it.0) != "thoughtSignature");
+    let rest = part.present().filter(|it| members::camel(it.0) != "thoughtSignature");
     let mut text = written(rest);
     if members::either(part, "functionCall").is_some() && text.pop().is_some() {
         text.push_str(&format!(",\"thoughtSignature\":\"{}\"}}", signature::SKIP));
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thought_of_another_maker_goes_with_all_its_chunks() {
+    fn reasoning_of_another_maker_goes_with_all_its_chunks() {
         let foreign = Signature::new("anthropic", "c2ln");
         let sign = signature::written(&foreign);
         let contents = format!(

@@ -1,4 +1,4 @@
-//! What a provider says, in words that no format owns: whole, or piece by piece.
+//! What a provider says, in words that no format owns: whole, or delta by delta.
 
 use bytes::Bytes;
 use canonical::{
@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{cited_text::CitedText, media, signature, wire};
-use crate::{fingerprint::fingerprint_of_bytes, json};
+use crate::{base64, fingerprint::fingerprint_of_bytes, json};
 
-/// Reads a whole answer.
+/// Reads a whole response.
 pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatResponse> {
     let blocked = wire.is_blocked();
     let name = call_prefix(wire.response_id.as_deref(), body);
@@ -34,12 +34,12 @@ pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatR
         choices.push(Choice { parts: vec![], finish_reason: FinishReason::Filtered });
     }
     if choices.is_empty() {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without any candidate"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without candidates"));
     }
     Ok(ChatResponse { id: wire.response_id, model: wire.model_version, choices })
 }
 
-/// What was said so far of a streamed answer.
+/// What was said so far of a streamed response.
 #[derive(Debug, Default)]
 pub(super) struct DeltaDecoder {
     /// How the ids of its calls begin; empty before its first chunk.
@@ -71,10 +71,10 @@ impl DeltaDecoder {
             *finish = candidate.finish()?.or(finish.take());
             let choice = u32::try_from(choice).unwrap_or(u32::MAX);
             let calls = candidate_decoder.calls - parts.iter().filter(|it| is_call(it)).count();
-            let mut said = vec![];
-            parts.into_iter().fold(calls, |call, part| push_deltas(part, call, &mut said));
-            said.extend(cited.into_iter().map(Delta::Citation));
-            events.extend(said.into_iter().map(|it| StreamEvent::delta(choice, it)));
+            let mut decoded = vec![];
+            parts.into_iter().fold(calls, |call, part| push_deltas(part, call, &mut decoded));
+            decoded.extend(cited.into_iter().map(Delta::Citation));
+            events.extend(decoded.into_iter().map(|it| StreamEvent::delta(choice, it)));
         }
         if blocked {
             self.candidate_decoder(0)?.1 = Some(FinishReason::Filtered);
@@ -110,7 +110,7 @@ impl DeltaDecoder {
         while self.candidates.len() <= choice.min(MOST_CANDIDATES) {
             self.candidates.push((CandidateDecoder::new(&self.name, self.candidates.len()), None));
         }
-        let nobody = || Error::new(ErrorKind::Upstream, "it counts its candidates wrongly");
+        let nobody = || Error::new(ErrorKind::Upstream, "numbers its candidates wrongly");
         self.candidates.get_mut(choice).ok_or_else(nobody)
     }
 }
@@ -126,10 +126,10 @@ fn is_call(part: &Part) -> bool {
     matches!(part.content, Content::ToolCall(_))
 }
 
-/// Tells a part as pieces, and gives the number of the next call.
-fn push_deltas(part: Part, call: usize, said: &mut Vec<Delta>) -> usize {
+/// Tells a part as deltas, and gives the number of the next call.
+fn push_deltas(part: Part, call: usize, decoded: &mut Vec<Delta>) -> usize {
     let Part { content, cache: _, signature } = part;
-    let piece = match content {
+    let delta = match content {
         Content::Text(text, _) => Delta::Text(text),
         Content::Refusal(text) => Delta::Refusal(text),
         Content::Reasoning(text) => Delta::Reasoning(text),
@@ -138,18 +138,18 @@ fn push_deltas(part: Part, call: usize, said: &mut Vec<Delta>) -> usize {
         Content::Video(media) => Delta::Video(media),
         Content::File(media) => Delta::File(media),
         Content::ToolCall(ToolCall { id, name, arguments }) => {
-            said.push(Delta::ToolCall { call, id, name, signature });
+            decoded.push(Delta::ToolCall { call, id, name, signature });
             if arguments != "{}" {
-                said.push(Delta::Arguments { call, json: arguments });
+                decoded.push(Delta::Arguments { call, json: arguments });
             }
             return call + 1;
         }
         Content::ToolResult(_) => return call,
     };
-    if !matches!(&piece, Delta::Reasoning(text) if text.is_empty()) {
-        said.push(piece);
+    if !matches!(&delta, Delta::Reasoning(text) if text.is_empty()) {
+        decoded.push(delta);
     }
-    said.extend(signature.map(Delta::Signature));
+    decoded.extend(signature.map(Delta::Signature));
     call
 }
 
@@ -173,7 +173,7 @@ impl CandidateDecoder {
     fn parts(&mut self, candidate: &wire::Candidate<'_>) -> Result<Vec<Part>> {
         let Some(content) = candidate.content else { return Ok(vec![]) };
         let content: wire::Content<'_> = serde_json::from_str(content.get()).map_err(|error| {
-            let message = "it answered with content of an unknown shape";
+            let message = "returned content of an unknown shape";
             Error::new(ErrorKind::Upstream, message).caused_by(json::unquoted(&error))
         })?;
         let mut parts = vec![];
@@ -193,13 +193,13 @@ impl CandidateDecoder {
         if let Some(call) = part.function_call {
             return Some(Content::ToolCall(self.call(call)));
         }
-        let is_thought = part.thought == Some(true);
-        if is_thought && part.text.is_none() {
-            // A sketch on the way to a picture: no other format has thoughts to look at.
+        let is_reasoning = part.thought == Some(true);
+        if is_reasoning && part.text.is_none() {
+            // A sketch on the way to an image: no other format has reasoning to look at.
             return None;
         }
         if let Some(blob) = part.inline_data {
-            let source = MediaSource::Base64(blob.data);
+            let source = MediaSource::Base64(base64::standard(blob.data));
             return Some(media::content(Media {
                 source,
                 media_type: blob.mime_type,
@@ -215,7 +215,7 @@ impl CandidateDecoder {
             }));
         }
         let text = part.text?;
-        if is_thought {
+        if is_reasoning {
             return Some(Content::Reasoning(text));
         }
         self.text.push(&text);
@@ -272,19 +272,19 @@ fn read<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
     json.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
 }
 
-/// Adds a part. Texts and thoughts that follow each other are one; a signature on a text becomes a
-/// thought of its own behind it, because no other format signs texts.
+/// Adds a part. Texts and reasoning that follow each other are one; a signature on a text becomes a
+/// reasoning of its own behind it, because no other format signs texts.
 pub(super) fn push(parts: &mut Vec<Part>, content: Content, signature: Option<Signature>) {
     let signed = signature.is_some();
     match (parts.last_mut(), content) {
-        (Some(Part { content: Content::Text(said, _), .. }), Content::Text(more, _)) => {
-            said.push_str(&more);
+        (Some(Part { content: Content::Text(decoded, _), .. }), Content::Text(more, _)) => {
+            decoded.push_str(&more);
         }
         (
-            Some(Part { content: Content::Reasoning(said), signature: open @ None, .. }),
+            Some(Part { content: Content::Reasoning(decoded), signature: open @ None, .. }),
             Content::Reasoning(more),
         ) => {
-            said.push_str(&more);
+            decoded.push_str(&more);
             *open = signature;
             return;
         }
@@ -301,7 +301,7 @@ pub(super) fn push(parts: &mut Vec<Part>, content: Content, signature: Option<Si
     }
 }
 
-/// How the ids of an answer's calls begin, where Google gives none: letters, digits, `_` and `-`.
+/// How the ids of a response's calls begin, where Google gives none: letters, digits, `_` and `-`.
 fn call_prefix(id: Option<&str>, bytes: &[u8]) -> String {
     let plain = |it: &char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-');
     let id: String = id.unwrap_or_default().chars().filter(plain).take(24).collect();

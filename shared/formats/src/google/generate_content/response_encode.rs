@@ -1,6 +1,6 @@
-//! Answers as clients of this format read them.
+//! Responses as clients of this format read them.
 
-use canonical::{ChatResponse, Choice, Citation, Content, FinishReason, Usage};
+use canonical::{CallSummary, ChatResponse, Choice, Citation, Content, FinishReason, Usage};
 use serde::Serialize;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::arguments;
 
-/// A whole answer, or one chunk of a stream.
+/// A whole response, or one chunk of a stream.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Body<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Body<'a> {
     pub(super) response_id: Option<&'a str>,
 }
 
-/// One of the answers that were asked for.
+/// One of the responses that were asked for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
@@ -57,7 +57,7 @@ struct Source<'a> {
     title: Option<&'a str>,
 }
 
-/// Tokens. Google counts cached ones within the prompt, and thoughts beside the candidates.
+/// Tokens. Google counts cached ones within the prompt, and reasoning beside the candidates.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UsageMetadata {
@@ -155,7 +155,7 @@ fn source<'a>(text: &CitedText, citation: &'a Citation) -> Source<'a> {
     }
 }
 
-/// Google's word for why an answer ends. It has none for tools, and none for a refusal.
+/// Google's word for why a response ends. It has none for tools, and none for a refusal.
 fn reason(finish: &FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop
@@ -167,15 +167,25 @@ fn reason(finish: &FinishReason) -> &'static str {
     }
 }
 
-/// Writes a whole answer.
-pub(super) fn encode(answer: &ChatResponse, usage: Option<&Usage>) -> Vec<u8> {
+/// Writes a whole response.
+pub(super) fn encode(
+    answer: &ChatResponse,
+    usage: Option<&Usage>,
+    summary: &CallSummary,
+) -> Vec<u8> {
+    let id = response_id(summary.arrived);
     let body = Body {
         candidates: (0..).zip(&answer.choices).map(|(at, it)| candidate(at, it)).collect(),
         usage_metadata: usage.map(Into::into),
-        model_version: answer.model.as_deref(),
-        response_id: answer.id.as_deref(),
+        model_version: answer.model.as_deref().or(Some(&summary.model)),
+        response_id: answer.id.as_deref().or(Some(&id)),
     };
     serialize(&body)
+}
+
+/// The id of a response whose provider gives none, by the arrival of its request.
+pub(super) fn response_id(arrived: u64) -> String {
+    format!("lockgate-{arrived:x}")
 }
 
 /// JSON text of what cannot fail to be JSON, and must not be empty if it did.

@@ -5,32 +5,19 @@
 
 use std::borrow::Cow;
 
-use base64::{
-    Engine,
-    alphabet::{STANDARD, URL_SAFE},
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose},
-};
+use ::base64::{Engine, engine::general_purpose};
 use canonical::{Signature, TAG_PREFIX};
 
 use super::MAKER;
+use crate::base64::decode;
 
 /// What Google takes in place of the signature of a call that another model made. Source:
-/// ai.google.dev/gemini-api/docs/thought-signatures, on histories from elsewhere, seen 2026-11.
+/// ai.google.dev/gemini-api/docs/reasoning-signatures, on histories from elsewhere, seen 2026-11.
 pub(super) const SKIP: &str = "skip_thought_signature_validator";
 
 /// How a tagged signature begins once it is base64: what the first seven letters of [`MARK`] always
 /// come to, in both alphabets.
 pub(super) const MARK_64: &str = "X19sZ3NpZ1";
-
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const PLAIN: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
-const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
-
-/// Decodes base64 of either alphabet, padded or not.
-pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
-    PLAIN.decode(text).or_else(|_| URL.decode(text)).ok()
-}
 
 /// Writes a signature for a client or a provider of this format.
 pub(super) fn written(signature: &Signature) -> Cow<'_, str> {
@@ -56,7 +43,7 @@ pub(super) fn foreign(text: &str) -> Option<Signature> {
     if !text.starts_with(MARK_64) {
         return None;
     }
-    Signature::from_tag(std::str::from_utf8(&decoded(text)?).ok()?)
+    Signature::from_tag(std::str::from_utf8(&decode(text)?).ok()?)
 }
 
 #[cfg(test)]
@@ -69,7 +56,7 @@ mod tests {
             let signature = Signature::new("anthropic", data);
             let text = written(&signature);
             assert!(text.starts_with(MARK_64), "{text}");
-            let bytes = decoded(&text).unwrap();
+            let bytes = decode(&text).unwrap();
             let again = general_purpose::URL_SAFE.encode(bytes);
             for text in [&*text, &again, again.trim_end_matches('=')] {
                 assert_eq!(read(text), Some(signature.clone()));

@@ -1,4 +1,4 @@
-//! A provider's stream: watched while it passes, or understood.
+//! A provider's stream: watched while it passes, or decoded.
 //!
 //! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
 
@@ -8,6 +8,7 @@ use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
 use super::{response_decode::DeltaDecoder, wire};
 use crate::{
     DecodeMode, StreamDecoder, error_body,
+    split_surrogates::Joiner,
     sse::{self, Framer},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
     framer: Framer,
+    joiner: Joiner,
     purpose: DecodeMode,
     /// Which candidates were seen, and whether each has ended.
     ended: Vec<bool>,
@@ -47,7 +49,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What a chunk means for the course of the answer.
+    /// What a chunk means for the course of the response.
     fn watch(&mut self, chunk: &wire::ChatResponse<'_>) -> Result<(EventKind, Option<Usage>)> {
         let usage = chunk.usage_metadata.and_then(wire::usage);
         let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };
@@ -85,6 +87,7 @@ impl StreamDecoder for Decoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
+            let frame = self.joiner.join(frame);
             self.frame(frame, events)?;
         }
         Ok(())
@@ -101,11 +104,11 @@ impl StreamDecoder for Decoder {
             {
                 return Err(error_body::from_event(rest));
             }
-            let message = "its stream ended within an event: the answer is cut";
+            let message = "ended its stream within an event: the response is cut";
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         if !self.is_whole() {
-            let message = "its stream ended without a finish reason: the answer is cut";
+            let message = "ended its stream without a finish reason: the response is cut";
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         match self.purpose {

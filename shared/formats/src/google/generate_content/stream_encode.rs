@@ -1,6 +1,6 @@
 //! A stream to a client: chunks that are each a small answer.
 //!
-//! There is no terminator: the last chunk says why the answer ends, and what it took.
+//! There is no terminator: the last chunk says why the response ends, and what it took.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use canonical::{
 use super::{
     cited_text::CitedText,
     error,
-    response_encode::{Body, Candidate, serialize},
+    response_encode::{Body, Candidate, response_id, serialize},
     wire::parts::{self, FunctionCall, Part},
 };
-use crate::{Framing, StreamEncoder, arguments, sse};
+use crate::{Framing, GatewayRequest, StreamEncoder, arguments, sse};
 
-/// Writes chunks: a provider's own, or made of pieces.
+/// Writes chunks: a provider's own, or made of deltas.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     framing: Framing,
@@ -25,6 +25,8 @@ pub(super) struct Encoder {
     begun: bool,
     id: Option<String>,
     model: Option<String>,
+    default_id: String,
+    default_model: String,
     usage: Option<Usage>,
     choices: BTreeMap<u32, Choice>,
 }
@@ -51,17 +53,24 @@ struct Call {
 }
 
 impl Encoder {
-    pub(super) fn new(framing: Framing) -> Self {
-        Self { framing, ..Self::default() }
+    /// An encoder for one response; until the provider names the response and its model, the client's
+    /// own name for the model stands.
+    pub(super) fn new(request: &GatewayRequest) -> Self {
+        Self {
+            framing: request.framing,
+            default_id: response_id(request.arrived),
+            default_model: request.model.clone().unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
-    /// Writes one piece.
-    fn piece(&mut self, index: u32, piece: Delta, out: &mut BytesMut) {
+    /// Writes one delta.
+    fn delta(&mut self, index: u32, delta: Delta, out: &mut BytesMut) {
         let choice = self.choices.entry(index).or_default();
         if choice.finish.is_some() {
             return;
         }
-        match piece {
+        match delta {
             Delta::Start { id, model } => {
                 (self.id, self.model) = (self.id.take().or(id), self.model.take().or(model));
             }
@@ -138,14 +147,14 @@ impl Encoder {
         let body = Body {
             candidates,
             usage_metadata,
-            model_version: self.model.as_deref(),
-            response_id: self.id.as_deref(),
+            model_version: self.model.as_deref().or(Some(&self.default_model)),
+            response_id: self.id.as_deref().or(Some(&self.default_id)),
         };
         let body = serialize(&body);
         self.framed(&body, out);
     }
 
-    /// Writes JSON text as this client wants to tell pieces apart.
+    /// Writes JSON text as this client wants to tell deltas apart.
     fn framed(&mut self, json: &[u8], out: &mut BytesMut) {
         match self.framing {
             Framing::Events => {
@@ -174,7 +183,7 @@ impl StreamEncoder for Encoder {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         self.usage = event.usage.or(self.usage);
         match event.body {
-            EventBody::Delta(index, piece) => self.piece(index, *piece, out),
+            EventBody::Delta(index, delta) => self.delta(index, *delta, out),
             EventBody::Frame(frame) => {
                 let (_, data) = sse::fields(&frame);
                 let Some(data) = data.filter(|it| !it.is_empty()) else {
@@ -220,7 +229,7 @@ mod tests {
     use super::*;
 
     fn written(framing: Framing, events: Vec<StreamEvent>, fault: Option<&Error>) -> String {
-        let (mut writer, mut out) = (Encoder::new(framing), BytesMut::new());
+        let (mut writer, mut out) = (Encoder { framing, ..Encoder::default() }, BytesMut::new());
         events.into_iter().for_each(|it| writer.write(it, &mut out));
         match fault {
             Some(fault) => writer.fail(fault, "r1", &mut out),
@@ -229,30 +238,30 @@ mod tests {
         String::from_utf8(out.to_vec()).unwrap()
     }
 
-    fn pieces(pieces: Vec<Delta>) -> Vec<StreamEvent> {
-        pieces.into_iter().map(|it| StreamEvent::delta(0, it)).collect()
+    fn deltas(deltas: Vec<Delta>) -> Vec<StreamEvent> {
+        deltas.into_iter().map(|it| StreamEvent::delta(0, it)).collect()
     }
 
     fn call(number: usize, signature: Option<Signature>, json: &[&str]) -> Vec<Delta> {
         let (id, name) = (format!("c{number}"), "f".to_owned());
-        let mut pieces = vec![Delta::ToolCall { call: number, id, name, signature }];
+        let mut deltas = vec![Delta::ToolCall { call: number, id, name, signature }];
         let more = json.iter().map(|it| Delta::Arguments { call: number, json: (*it).to_owned() });
-        pieces.extend(more);
-        pieces
+        deltas.extend(more);
+        deltas
     }
 
     #[test]
     fn chunks_are_elements_of_an_array_where_no_events_are_wanted() {
-        let said = || pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Stop)]);
-        let out = written(Framing::Array, said(), None);
+        let sent = || deltas(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Stop)]);
+        let out = written(Framing::Array, sent(), None);
         assert_eq!(
             out,
-            "[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},\"index\":0}]}\n,\r\n\
-             {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}]}\n]"
+            "[{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"a\"}]},\"index\":0}],\"modelVersion\":\"\",\"responseId\":\"\"}\n,\r\n\
+             {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"\"}]},\"finishReason\":\"STOP\",\"index\":0}],\"modelVersion\":\"\",\"responseId\":\"\"}\n]"
         );
         assert_eq!(written(Framing::Array, vec![], None), "[]");
         let fault = Error::new(ErrorKind::Upstream, "cut");
-        let failed = written(Framing::Array, said(), Some(&fault));
+        let failed = written(Framing::Array, sent(), Some(&fault));
         assert!(failed.contains("\n,\r\n{\"error\":{\"code\":502,") && failed.ends_with("}\n]"));
         assert!(!failed.contains("finishReason"));
         serde_json::from_str::<Vec<serde_json::Value>>(&failed).unwrap();
@@ -277,10 +286,10 @@ mod tests {
     #[test]
     fn a_call_is_written_once_its_arguments_are_whole() {
         let own = Signature::new("gemini", "c2ln");
-        let mut said = call(0, Some(own), &["{\"a\"", ":1}"]);
-        said.extend(call(1, None, &[]));
-        said.push(Delta::Text("x".to_owned()));
-        let out = written(Framing::Events, pieces(said), None);
+        let mut sent = call(0, Some(own), &["{\"a\"", ":1}"]);
+        sent.extend(call(1, None, &[]));
+        sent.push(Delta::Text("x".to_owned()));
+        let out = written(Framing::Events, deltas(sent), None);
         let first = out.split("\r\n\r\n").next().unwrap();
         assert!(first.contains(r#""args":{"a":1}},"thoughtSignature":"c2ln"}"#), "{first}");
         assert!(first.contains(r#"{"id":"c1","name":"f","args":{}}"#), "{first}");
@@ -288,18 +297,18 @@ mod tests {
 
     #[test]
     fn a_call_that_is_none_is_not_passed_off_as_one() {
-        let mut said = call(0, None, &["{\"a\":"]);
-        said.push(Delta::Finish(FinishReason::ToolCalls));
-        let out = written(Framing::Events, pieces(said), None);
+        let mut sent = call(0, None, &["{\"a\":"]);
+        sent.push(Delta::Finish(FinishReason::ToolCalls));
+        let out = written(Framing::Events, deltas(sent), None);
         assert!(!out.contains("functionCall\""), "{out}");
         assert!(out.contains("\"finishReason\":\"MALFORMED_FUNCTION_CALL\""), "{out}");
     }
 
     #[test]
-    fn a_foreign_signature_closes_the_thought_that_it_proves() {
+    fn a_foreign_signature_closes_its_reasoning() {
         let foreign = Signature::new("anthropic", "c2ln");
-        let said = vec![Delta::Reasoning("hm".to_owned()), Delta::Signature(foreign)];
-        let out = written(Framing::Events, pieces(said), None);
+        let sent = vec![Delta::Reasoning("hm".to_owned()), Delta::Signature(foreign)];
+        let out = written(Framing::Events, deltas(sent), None);
         assert!(out.contains("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"X19sZ3NpZ1"));
     }
 
@@ -307,7 +316,7 @@ mod tests {
     fn usage_stands_in_the_last_chunk_whenever_it_came() {
         let usage = Usage { input: 3, output: 2, reasoning: 4, ..Usage::default() };
         let mut events =
-            pieces(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Length)]);
+            deltas(vec![Delta::Text("a".to_owned()), Delta::Finish(FinishReason::Length)]);
         events.push(StreamEvent::delta(0, Delta::Usage).with_usage(Some(usage)));
         let out = written(Framing::Events, events, None);
         let last = out.trim_end().rsplit("\r\n\r\n").next().unwrap();

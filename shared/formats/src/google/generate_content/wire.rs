@@ -1,4 +1,4 @@
-//! Answers as they travel, as far as the gateway looks at them.
+//! Responses as they travel, as far as the gateway looks at them.
 //!
 //! Readers are lenient: an unknown field is nobody's fault. What only a client of another format
 //! needs stays text until it is asked for.
@@ -10,9 +10,9 @@ use canonical::{Error, ErrorKind, FinishReason, Result, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bound::tokens;
+use crate::{bound::tokens, lenient};
 
-/// A whole answer, or one chunk of a stream: they are the same.
+/// A whole response, or one chunk of a stream: they are the same.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ChatResponse<'a> {
@@ -28,7 +28,7 @@ pub(super) struct ChatResponse<'a> {
     pub(super) error: Option<&'a RawValue>,
 }
 
-/// One of the answers that were asked for.
+/// One of the responses that were asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Candidate<'a> {
@@ -50,7 +50,7 @@ pub(super) struct Content<'a> {
     pub(super) parts: Option<Vec<Part<'a>>>,
 }
 
-/// One piece of it.
+/// One delta of it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Part<'a> {
@@ -86,6 +86,7 @@ pub(super) struct FileData {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FunctionCall<'a> {
+    #[serde(deserialize_with = "lenient::text")]
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     #[serde(borrow)]
@@ -101,7 +102,7 @@ struct PromptFeedback {
 impl ChatResponse<'_> {
     /// Whether the prompt was blocked, so that there is nothing but this word of it.
     ///
-    /// That is an answer, not a fault: Google judged the prompt, says so in a 200 and counts its
+    /// That is a response, not a fault: Google judged the prompt, says so in a 200 and counts its
     /// tokens. Asking the next provider would be a way around the judgement.
     pub(super) fn is_blocked(&self) -> bool {
         let feedback = self.prompt_feedback.map(|it| serde_json::from_str(it.get()));
@@ -137,7 +138,7 @@ fn finish(reason: &str) -> Result<Option<FinishReason>> {
         "STOP" => FinishReason::Stop,
         "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
         "PUP_LIMITED_DISABLED" => {
-            let message = "it has limited or disabled the account";
+            let message = "has limited or disabled the account";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
         }
         "MALFORMED_FUNCTION_CALL"
@@ -148,7 +149,7 @@ fn finish(reason: &str) -> Result<Option<FinishReason>> {
         | "OTHER"
         | "IMAGE_OTHER"
         | "NO_IMAGE" => {
-            let message = format!("it gave up: finish reason `{reason}`");
+            let message = format!("failed: finish reason `{reason}`");
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         // SAFETY, RECITATION, LANGUAGE, BLOCKLIST, PROHIBITED_CONTENT, SPII, IMAGE_SAFETY,
@@ -205,7 +206,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let heard = heard.min(prompt - cached);
     let heard_by_tools = audio(&wire.tool_use_prompt_tokens_details).min(tools);
     let spoken = audio(&wire.candidates_tokens_details).min(candidates);
-    // Thoughts are counted beside the candidates. The total tells where they are not.
+    // Reasoning are counted beside the candidates. The total tells where they are not.
     let within = reasoning != 0 && wire.total_token_count == Some(prompt + tools + candidates);
     let within = if within { reasoning } else { 0 };
     Some(Usage {
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_within_the_candidates_are_told_by_the_total() {
+    fn reasoning_within_the_candidates_shows_in_the_total() {
         let usage = read(
             r#"{"promptTokenCount":10,"candidatesTokenCount":50,"thoughtsTokenCount":30,
             "totalTokenCount":60}"#,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{FORMAT, request_passthrough};
 use crate::{
     EncodeOptions,
-    json::{self, Object, understood},
+    json::{self, Object, parsed},
     signature_tags,
 };
 
@@ -49,12 +49,12 @@ impl Detail {
 pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
-        let details: Vec<Detail> = understood(details, &path, "a list of thoughts")?;
+        let details: Vec<Detail> = parsed(details, &path, "a list of thoughts")?;
         return Ok(details.into_iter().map(reasoning_part).collect());
     }
     for name in ["reasoning_content", "reasoning"] {
         if let Some(text) = message.get(name) {
-            let text: String = understood(text, &format!("{path}.{name}"), "a string")?;
+            let text: String = parsed(text, &format!("{path}.{name}"), "a string")?;
             return Ok(vec![Part::new(Content::Reasoning(text))]);
         }
     }
@@ -142,7 +142,7 @@ pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result
         if !tagged && replay != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
             return Ok(None);
         }
-        let object: Object<'_> = understood(message, "messages", "a list of messages")?;
+        let object: Object<'_> = parsed(message, "messages", "a list of messages")?;
         let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
         let concerned = tagged || going.peek().is_some() || replay == ReasoningReplay::Demanded;
         lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));

@@ -17,13 +17,13 @@ use super::effort::effort;
 use crate::{
     RawObject,
     bound::note,
-    json::{self, Object, understood},
+    json::{self, Object, parsed},
 };
 
 /// Decodes a request.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
-    for (name, value) in json::said(raw)?.said() {
+    for (name, value) in json::object(raw)?.present() {
         let known = request_member(&mut conversation, name, value)?
             || sampling(&mut conversation, name, value)?
             || passed_by(name, value);
@@ -43,17 +43,17 @@ fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue)
         "tools" => conversation.tools = tools(value, &mut conversation.unmapped_fields)?,
         "tool_choice" => conversation.tool_choice = Some(tool_choice(value)?),
         "parallel_tool_calls" => {
-            conversation.parallel_tool_calls = Some(understood(value, name, "true or false")?);
+            conversation.parallel_tool_calls = Some(parsed(value, name, "true or false")?);
         }
         "response_format" => conversation.response_format = Some(output(value)?),
         "reasoning_effort" => {
-            let word: Cow<'_, str> = understood(value, name, "a word")?;
+            let word: Cow<'_, str> = parsed(value, name, "a word")?;
             conversation.reasoning.get_or_insert_default().effort = Some(effort(&word, name)?);
         }
         "reasoning" => conversation.reasoning = Some(reasoning(value)?),
         "include_reasoning" => {
             // Older than `reasoning`, at OpenRouter and Groq.
-            let visible = understood(value, name, "true or false")?;
+            let visible = parsed(value, name, "true or false")?;
             // Who wants to see reasoning wants it; who does not may still want it.
             if visible {
                 conversation.reasoning.get_or_insert_default();
@@ -63,25 +63,25 @@ fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue)
             }
         }
         "max_completion_tokens" => {
-            conversation.max_tokens = Some(understood(value, name, "a whole number")?);
+            conversation.max_tokens = Some(parsed(value, name, "a whole number")?);
         }
         "max_tokens" => {
-            let tokens = understood(value, name, "a whole number")?;
+            let tokens = parsed(value, name, "a whole number")?;
             conversation.max_tokens.get_or_insert(tokens);
         }
         "user" => {
-            let user = understood(value, name, "a string")?;
+            let user = parsed(value, name, "a string")?;
             conversation.user.get_or_insert(user);
         }
-        "safety_identifier" => conversation.user = Some(understood(value, name, "a string")?),
+        "safety_identifier" => conversation.user = Some(parsed(value, name, "a string")?),
         "metadata" => conversation.metadata = labels(value)?,
         "service_tier" => {
-            let tier: String = understood(value, name, "a string")?;
+            let tier: String = parsed(value, name, "a string")?;
             conversation.service_tier = Some(tier).filter(|it| it != "auto");
         }
-        "verbosity" => conversation.verbosity = Some(understood(value, name, "a string")?),
+        "verbosity" => conversation.verbosity = Some(parsed(value, name, "a string")?),
         "prompt_cache_key" => {
-            conversation.prompt_cache_key = Some(understood(value, name, "a string")?);
+            conversation.prompt_cache_key = Some(parsed(value, name, "a string")?);
         }
         "functions" | "function_call" => {
             let message = "`functions` and `function_call` are too old for this model's provider; use `tools` and `tool_choice`.";
@@ -95,18 +95,18 @@ fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue)
 /// How tokens are chosen. False when the member is not about that.
 fn sampling(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
     let sampling = &mut conversation.sampling;
-    let number = || understood(value, name, "a number").map(Some);
-    let whole = || understood(value, name, "a whole number").map(Some);
+    let number = || parsed(value, name, "a number").map(Some);
+    let whole = || parsed(value, name, "a whole number").map(Some);
     match name {
         "temperature" => sampling.temperature = number()?,
         "top_p" => sampling.top_p = number()?,
         "top_k" => sampling.top_k = whole()?,
         "frequency_penalty" => sampling.frequency_penalty = number()?,
         "presence_penalty" => sampling.presence_penalty = number()?,
-        "seed" => sampling.seed = understood(value, name, "a whole number").map(Some)?,
+        "seed" => sampling.seed = parsed(value, name, "a whole number").map(Some)?,
         "n" => sampling.n = whole()?,
         "stop" => {
-            let stop: OneOrMany = understood(value, name, "a string or a list of strings")?;
+            let stop: OneOrMany = parsed(value, name, "a string or a list of strings")?;
             sampling.stop = stop.into();
         }
         _ => return Ok(false),
@@ -143,11 +143,11 @@ impl From<OneOrMany> for Vec<String> {
 }
 
 fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
-    let list: Vec<Object<'_>> = understood(value, "tools", "a list of tools")?;
+    let list: Vec<Object<'_>> = parsed(value, "tools", "a list of tools")?;
     let mut tools = vec![];
     for (at, tool) in list.iter().enumerate() {
         let kind: Cow<'_, str> = match tool.get("type") {
-            Some(kind) => understood(kind, &format!("tools[{at}].type"), "a string")?,
+            Some(kind) => parsed(kind, &format!("tools[{at}].type"), "a string")?,
             None => "function".into(),
         };
         if kind != "function" {
@@ -159,18 +159,17 @@ fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
         let Some(function) = tool.get("function") else {
             return Err(Error::invalid(&path, format!("`{path}` is missing.")));
         };
-        let function: Object<'_> = understood(function, &path, "an object with a `name`")?;
-        for (name, value) in function.said() {
+        let function: Object<'_> = parsed(function, &path, "an object with a `name`")?;
+        for (name, value) in function.present() {
             match name {
-                "name" => read.name = understood(value, &format!("{path}.name"), "a string")?,
+                "name" => read.name = parsed(value, &format!("{path}.name"), "a string")?,
                 "description" => {
                     let path = format!("{path}.description");
-                    read.description = Some(understood(value, &path, "a string")?);
+                    read.description = Some(parsed(value, &path, "a string")?);
                 }
                 "parameters" => read.schema = Some(Json(value.get().to_owned())),
                 "strict" => {
-                    read.strict =
-                        Some(understood(value, &format!("{path}.strict"), "true or false")?);
+                    read.strict = Some(parsed(value, &format!("{path}.strict"), "true or false")?);
                 }
                 _ => note(other, format!("tools[].function.{name}")),
             }
@@ -214,7 +213,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
     let wanted = "`auto`, `none`, `required` or an object that names a function";
     let path = "tool_choice";
     if value.get().starts_with('"') {
-        let word: Cow<'_, str> = understood(value, path, wanted)?;
+        let word: Cow<'_, str> = parsed(value, path, wanted)?;
         return match word.as_ref() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
@@ -222,7 +221,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
             _ => Err(Error::invalid(path, format!("`{path}` must be {wanted}."))),
         };
     }
-    let choice: Choice<'_> = understood(value, path, wanted)?;
+    let choice: Choice<'_> = parsed(value, path, wanted)?;
     match choice {
         Choice { function: Some(Name { name }), .. } => Ok(ToolChoice::Named(name)),
         Choice { allowed_tools: Some(Allowed { mode, tools }), .. } => {
@@ -260,7 +259,7 @@ struct JsonSchema<'a> {
 
 fn output(value: &RawValue) -> Result<ResponseFormat> {
     let path = "response_format";
-    let format: Format<'_> = understood(value, path, "an object with a `type`")?;
+    let format: Format<'_> = parsed(value, path, "an object with a `type`")?;
     match (format.kind.as_ref(), format.json_schema) {
         ("text", _) => Ok(ResponseFormat::Text),
         ("json_object", _) => Ok(ResponseFormat::Json),
@@ -285,7 +284,7 @@ struct ReasoningObject {
 }
 
 fn reasoning(value: &RawValue) -> Result<Reasoning> {
-    let read: ReasoningObject = understood(value, "reasoning", "an object with an `effort`")?;
+    let read: ReasoningObject = parsed(value, "reasoning", "an object with an `effort`")?;
     let word = read.effort.map(|it| effort(&it, "reasoning.effort")).transpose()?;
     let off = read.enabled == Some(false);
     Ok(Reasoning {
@@ -297,11 +296,11 @@ fn reasoning(value: &RawValue) -> Result<Reasoning> {
 
 /// Labels keep their order.
 fn labels(value: &RawValue) -> Result<Vec<(String, String)>> {
-    let object: Object<'_> = understood(value, "metadata", "an object of strings")?;
+    let object: Object<'_> = parsed(value, "metadata", "an object of strings")?;
     let label = |(name, value): (&str, &RawValue)| {
-        Ok((name.to_owned(), understood(value, &format!("metadata.{name}"), "a string")?))
+        Ok((name.to_owned(), parsed(value, &format!("metadata.{name}"), "a string")?))
     };
-    object.said().map(label).collect()
+    object.present().map(label).collect()
 }
 
 /// What this provider cannot be told, though another could.

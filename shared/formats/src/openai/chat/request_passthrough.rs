@@ -100,14 +100,14 @@ fn fitted(
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
     let format: RequestedFormat<'_> =
-        json::meant(format, "response_format", "an object with a `type`")?;
+        json::parsed_text(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
         return Ok(edits.remove("response_format"));
     };
     let message =
         json!({"role": "system", "content": Schema::as_instruction(schema.get())}).to_string();
     let messages = edits.value("messages").unwrap_or("[]");
-    let mut list: Vec<&RawValue> = json::meant(messages, "messages", "a list of messages")?;
+    let mut list: Vec<&RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let message = json::verbatim(&message)?;
     let rules = list.iter().take_while(|it| is_rule(it)).count();
     list.insert(rules, message);
@@ -157,7 +157,7 @@ pub(super) fn rewrite_messages<'a>(
     messages: &'a str,
     mut rewrite: impl FnMut(&'a RawValue) -> Result<Option<String>>,
 ) -> Result<String> {
-    let list: Vec<&'a RawValue> = json::meant(messages, "messages", "a list of messages")?;
+    let list: Vec<&'a RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let mut kept = Vec::with_capacity(list.len());
     for message in list {
         kept.push(rewrite(message)?.map_or(Cow::Borrowed(message.get()), Cow::Owned));
@@ -170,7 +170,7 @@ fn as_system(message: &RawValue) -> Result<Option<String>> {
     if !message.get().contains(DEVELOPER) {
         return Ok(None);
     }
-    let object: Object<'_> = json::understood(message, "messages", "a list of messages")?;
+    let object: Object<'_> = json::parsed(message, "messages", "a list of messages")?;
     if object.get("role").is_none_or(|it| it.get() != DEVELOPER) {
         return Ok(None);
     }

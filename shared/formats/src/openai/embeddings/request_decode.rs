@@ -25,7 +25,7 @@ pub(super) fn check(raw: &RawObject) -> Result<()> {
 /// Reads a request for a provider that speaks another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let inputs = match items(raw)? {
-        Items::One(text) => vec![EmbeddingInput::Text(json::meant(text, "input", "a text")?)],
+        Items::One(text) => vec![EmbeddingInput::Text(json::parsed_text(text, "input", "a text")?)],
         Items::Tokens(list) => vec![EmbeddingInput::Tokens(tokens(list, "input")?)],
         Items::Many(list) => list
             .iter()
@@ -33,8 +33,8 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
             .map(|(at, item)| input(item.get(), at))
             .collect::<Result<_>>()?,
     };
-    let members = json::said(raw)?;
-    let unknown = members.said().map(|it| it.0).filter(|it| !KNOWN.contains(it));
+    let members = json::object(raw)?;
+    let unknown = members.present().map(|it| it.0).filter(|it| !KNOWN.contains(it));
     let mut other: Vec<String> = unknown.map(str::to_owned).collect();
     let named: Option<Cow<'_, str>> = json::read(raw, "input_type", "a string")?;
     let purpose = named.as_deref().and_then(purpose);
@@ -95,7 +95,7 @@ fn items(raw: &RawObject) -> Result<Items<'_>> {
             return Err(Error::invalid("input", format!("`input` must be {WANTED}.")));
         }
     }
-    let list: Vec<&RawValue> = json::meant(text, "input", WANTED)?;
+    let list: Vec<&RawValue> = json::parsed_text(text, "input", WANTED)?;
     let Some(first) = list.first().map(|it| Shape::of(it.get())) else {
         return Err(Error::invalid("input", "`input` is empty; at least one text is needed."));
     };
@@ -114,7 +114,7 @@ fn items(raw: &RawObject) -> Result<Items<'_>> {
 fn input(json: &str, at: usize) -> Result<EmbeddingInput> {
     let name = format!("input[{at}]");
     match Shape::of(json) {
-        Shape::Text => Ok(EmbeddingInput::Text(json::meant(json, &name, "a text")?)),
+        Shape::Text => Ok(EmbeddingInput::Text(json::parsed_text(json, &name, "a text")?)),
         Shape::List => Ok(EmbeddingInput::Tokens(tokens(json, &name)?)),
         Shape::Number | Shape::Object | Shape::Other => {
             let message = "objects in `input` are not known to its API; send texts";
@@ -126,7 +126,7 @@ fn input(json: &str, at: usize) -> Result<EmbeddingInput> {
 }
 
 fn tokens(json: &str, name: &str) -> Result<Vec<u64>> {
-    json::meant(json, name, "a list of tokens, which are whole numbers")
+    json::parsed_text(json, name, "a list of tokens, which are whole numbers")
 }
 
 fn dimensions(raw: &RawObject) -> Result<Option<u64>> {

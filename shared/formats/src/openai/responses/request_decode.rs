@@ -226,7 +226,7 @@ fn tools(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 /// Tools that are added on the way.
 fn added(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let path = format!("{path}.tools");
-    let list = item.tools.map(|it| json::understood(it, &path, "a list of tools")).transpose()?;
+    let list = item.tools.map(|it| json::parsed(it, &path, "a list of tools")).transpose()?;
     let list: Vec<&RawValue> = list.unwrap_or_default();
     list.into_iter()
         .enumerate()
@@ -240,8 +240,7 @@ fn tool(
     path: &str,
     conversation: &mut Conversation,
 ) -> Result<()> {
-    let tool: ToolJson<'_> =
-        json::understood(json, path, "a tool, such as a function with a `name`")?;
+    let tool: ToolJson<'_> = json::parsed(json, path, "a tool, such as a function with a `name`")?;
     let missing = || {
         let path = format!("{path}.name");
         let message = format!("`{path}` is missing; here it stands beside `type`.");
@@ -481,14 +480,14 @@ mod tests {
 
     use super::*;
 
-    fn understood(body: &'static str) -> Conversation {
+    fn parsed(body: &'static str) -> Conversation {
         let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
         decode(&raw).unwrap().conversation().unwrap().clone()
     }
 
     #[test]
     fn the_items_of_one_answer_are_one_turn() {
-        let conversation = understood(
+        let conversation = parsed(
             r#"{"input":[{"role":"user","content":"x"},
             {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"},
             {"type":"message","role":"assistant","content":"y"},

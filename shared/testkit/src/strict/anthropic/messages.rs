@@ -21,6 +21,8 @@ pub(super) fn read(body: &Look<'_>, thinks: bool, asked: &mut Asked) -> Checked<
         let role = match role.text()? {
             "user" => Role::User,
             "assistant" => Role::Assistant,
+            // The first model with system messages in the middle, by its announcement.
+            "system" if asked.model.contains("claude-opus-4-8") => Role::System,
             other => {
                 return Err(list.said(format!(
                     "Unexpected role \"{other}\". The Messages API accepts a top-level `system` \

@@ -13,10 +13,12 @@ pub(crate) struct Model {
     pub(crate) sampling: Sampling,
     /// Whether a tool call can be forced.
     pub(crate) forced: bool,
-    /// Whether answers and arguments can be held to a schema.
+    /// Whether responses and arguments can be held to a schema.
     pub(crate) schemas: bool,
     /// Whether it goes on where a last message of its own ends.
     pub(crate) continues: bool,
+    /// How many tokens it can write, where the catalog does not know.
+    pub(crate) max_output: u64,
 }
 
 /// How thinking is asked for.
@@ -54,7 +56,7 @@ pub(crate) enum Sampling {
     None,
 }
 
-/// Which words for effort it knows.
+/// Which members for effort it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EffortWords {
     /// None.
@@ -74,11 +76,16 @@ enum Family {
     Other,
 }
 
+/// Whether a name is one of Anthropic's own models.
+pub(crate) fn is_claude(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("claude-")
+}
+
 /// Looks a model up, by any provider's name for it.
 pub(crate) fn model(name: &str) -> Model {
     let name = name.to_ascii_lowercase().replace('.', "-");
     let Some((_, claude)) = name.split_once("claude-") else {
-        return Model { forced: true, ..of(Family::Other, (4, 0)) };
+        return Model { forced: true, max_output: 8192, ..of(Family::Other, (4, 0)) };
     };
     let family = match claude {
         _ if claude.contains("haiku") => Family::Haiku,
@@ -130,6 +137,12 @@ fn of(family: Family, version: (u32, u32)) -> Model {
         forced: !newest,
         schemas: (4, 5) <= version || (opus && version == (4, 1)),
         continues: version < (4, 6),
+        max_output: match version {
+            _ if version < (3, 5) => 4096,
+            _ if version < (3, 7) => 8192,
+            _ if opus && version < (4, 5) => 32_000,
+            _ => 64_000,
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whether and how a model is asked to think, and what must be left out for it.
 //!
 //! Rules, seen 2026-11 on platform.claude.com (*Thinking*, *Extended thinking*): a budget is at
-//! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a turn
-//! that is still calling tools must begin with its thought. Adaptive thinking has neither rule. No
+//! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a message
+//! that is still calling tools must begin with its reasoning. Adaptive thinking has neither rule. No
 //! thinking goes with `temperature`, `top_k` or a `top_p` below 0.95. The newest models never stop
 //! thinking.
 
@@ -14,12 +14,10 @@ use crate::{
     lost_reasoning::{MessageShape, lost_reasoning},
 };
 
-/// The least budget that is accepted.
-const LEAST: u64 = 1024;
-/// The budget of a model that was told to decide for itself and cannot.
-const USUAL: u64 = 8192;
-/// What an answer may take where nobody knows the model's limit.
-pub(crate) const ANSWER: u64 = 8192;
+/// The least budget that is accepted, in tokens.
+const MIN_BUDGET: u64 = 1024;
+/// The budget of a model that is asked to decide for itself and cannot, in tokens.
+const DEFAULT_BUDGET: u64 = 8192;
 
 /// What is sent about thinking.
 #[derive(Debug, Default)]
@@ -37,10 +35,9 @@ pub(crate) fn plan(
     budget_forbidden: bool,
     dropped: &mut Vec<Field>,
 ) -> Plan {
-    let mut plan = Plan {
-        max_tokens: conversation.max_tokens.or(max_output).unwrap_or(ANSWER),
-        ..Plan::default()
-    };
+    let most = max_output.unwrap_or(model.max_output);
+    let max_tokens = conversation.max_tokens.unwrap_or(most);
+    let mut plan = Plan { max_tokens, ..Plan::default() };
     let Some(reasoning) = &conversation.reasoning else {
         return plan;
     };
@@ -53,10 +50,8 @@ pub(crate) fn plan(
         Way::Adaptive => plan.thinking = Some(adaptive(reasoning)),
         Way::Budget if budget_forbidden => dropped.push(Field::Reasoning),
         Way::Budget => {
-            if conversation.max_tokens.or(max_output).is_none() {
-                plan.max_tokens += reasoning.as_budget().unwrap_or(USUAL);
-            }
-            plan.thinking = budget(reasoning, plan.max_tokens);
+            (plan.max_tokens, plan.thinking) =
+                budget_within(reasoning, conversation.max_tokens, most);
             if plan.thinking.is_none() {
                 dropped.push(Field::Reasoning);
             }
@@ -83,26 +78,40 @@ fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
     plan.thinking = Some(Thinking { kind, budget_tokens: None, display: None });
 }
 
-/// The newest models hide their thoughts unless they are asked for them.
-fn adaptive(reasoning: &Reasoning) -> Thinking {
+/// The newest models hide their reasoning unless they are asked for them.
+pub(crate) fn adaptive(reasoning: &Reasoning) -> Thinking {
     let display = reasoning.visible.map(|it| if it { "summarized" } else { "omitted" });
     Thinking { kind: "adaptive", budget_tokens: None, display }
 }
 
-/// Thinking with a budget, if there is room for one: what the client named may take all but a
-/// token, what a word stands for no more than half.
-fn budget(reasoning: &Reasoning, max_tokens: u64) -> Option<Thinking> {
-    let most = if reasoning.budget.is_some() {
-        max_tokens.saturating_sub(1)
-    } else {
-        (max_tokens / 2).max(LEAST).min(max_tokens.saturating_sub(1))
+/// The limit on output and the budget within it, in tokens.
+///
+/// The budget counts towards the limit, while clients of other formats set a limit on the response alone:
+/// so the limit is raised by the budget, up to the model's own (`most`). Where there is no room the
+/// budget shrinks: one that the client named to a token below the limit, one that a word stands for to
+/// half of it. Below the least budget there is none.
+pub(crate) fn budget_within(
+    reasoning: &Reasoning,
+    named: Option<u64>,
+    most: u64,
+) -> (u64, Option<Thinking>) {
+    let named_limit = named.unwrap_or(most);
+    let wanted = reasoning.as_budget().unwrap_or(DEFAULT_BUDGET).max(MIN_BUDGET);
+    let largest = |limit: u64| {
+        let below = limit.saturating_sub(1);
+        if reasoning.budget.is_some() { below } else { (limit / 2).max(MIN_BUDGET).min(below) }
     };
-    if most < LEAST {
-        return None;
+    let limit = if wanted <= largest(named_limit) {
+        named_limit
+    } else {
+        named_limit.saturating_add(wanted).min(most.max(named_limit))
+    };
+    let budget = wanted.min(largest(limit));
+    if budget < MIN_BUDGET {
+        return (named_limit, None);
     }
-    let budget = reasoning.as_budget().unwrap_or(USUAL).clamp(LEAST, most);
     let display = (reasoning.visible == Some(false)).then_some("omitted");
-    Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display })
+    (limit, Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display }))
 }
 
 fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
@@ -117,7 +126,7 @@ fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
 }
 
 /// Whether something forbids a budget: a forced tool, a beginning that the model is to continue, or
-/// a turn that is still calling tools and lost its thought.
+/// a message that is still calling tools and lost its reasoning.
 pub(crate) fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")

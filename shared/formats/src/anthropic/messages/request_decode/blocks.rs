@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use super::cache;
 use crate::{
     anthropic::messages::{response_decode::citation, signature},
-    json::{Object, understood},
+    base64,
+    json::{Object, parsed},
+    lenient,
 };
 
 /// A block, whatever it is.
@@ -22,7 +24,9 @@ struct Block<'a> {
     thinking: Option<String>,
     signature: Option<String>,
     data: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     id: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     tool_use_id: Option<String>,
     name: Option<String>,
     title: Option<String>,
@@ -60,13 +64,18 @@ struct Place<'a> {
 /// Reads a text or a list of blocks.
 pub(crate) fn parts(value: &RawValue, path: &str, other: &mut Vec<String>) -> Result<Vec<Part>> {
     if value.get().starts_with('"') {
-        return Ok(vec![Part::text(understood::<String>(value, path, "a text")?)]);
+        return Ok(vec![Part::text(parsed::<String>(value, path, "a text")?)]);
     }
-    let blocks: Vec<&RawValue> = understood(value, path, "a text or a list of blocks")?;
+    let blocks: Vec<&RawValue> = parsed(value, path, "a text or a list of blocks")?;
     let mut parts = Vec::with_capacity(blocks.len());
     for (at, json) in blocks.into_iter().enumerate() {
         let path = format!("{path}[{at}]");
-        let block: Block<'_> = understood(json, &path, "a block with a `type`")?;
+        if json.get().starts_with('"') {
+            // Some clients list texts where blocks are wanted.
+            parts.push(Part::text(parsed::<String>(json, &path, "a text")?));
+            continue;
+        }
+        let block: Block<'_> = parsed(json, &path, "a block with a `type`")?;
         let mark = block.cache_control.map(|it| cache(it, &format!("{path}.cache_control")));
         let mark = mark.transpose()?;
         let first = parts.len();
@@ -89,7 +98,7 @@ fn read(
     let part = match block.kind.as_str() {
         "text" => {
             let quotes: Vec<&RawValue> = match block.citations {
-                Some(list) => understood(list, &format!("{path}.citations"), "a list")?,
+                Some(list) => parsed(list, &format!("{path}.citations"), "a list")?,
                 None => vec![],
             };
             let citations = quotes.into_iter().filter_map(citation).collect();
@@ -97,14 +106,14 @@ fn read(
         }
         "thinking" => {
             let signature = block.signature.as_deref().and_then(signature::read_signature);
-            thought(block.thinking.unwrap_or_default(), signature)
+            reasoning(block.thinking.unwrap_or_default(), signature)
         }
         "redacted_thinking" => {
             let data = needed(block.data, path, "data")?;
             let foreign = data.starts_with(canonical::TAG_PREFIX);
             let own = || Some(signature::redact(&data));
             let signature = if foreign { signature::read_signature(&data) } else { own() };
-            thought(String::new(), signature)
+            reasoning(String::new(), signature)
         }
         "image" => {
             let media = media(&block, path, parts, other)?;
@@ -127,7 +136,7 @@ fn read(
     Ok(())
 }
 
-fn thought(text: String, signature: Option<Signature>) -> Part {
+fn reasoning(text: String, signature: Option<Signature>) -> Part {
     Part { signature, ..Part::new(Content::Reasoning(text)) }
 }
 
@@ -140,24 +149,24 @@ fn missing(path: &str, name: &str) -> Error {
     Error::invalid(&path, format!("`{path}` is missing."))
 }
 
-/// Where a picture or a document is. Pictures within a document stand before it.
+/// Where an image or a document is. Images within a document stand before it.
 fn media(
     block: &Block<'_>,
     path: &str,
     parts: &mut Vec<Part>,
     other: &mut Vec<String>,
 ) -> Result<Media> {
-    for (said, name) in [(block.context, "context"), (block.citations, "citations")] {
-        if said.is_some_and(|it| !it.get().contains("false")) {
+    for (value, name) in [(block.context, "context"), (block.citations, "citations")] {
+        if value.is_some_and(|it| !it.get().contains("false")) {
             other.push(format!("messages[].content[].{name}"));
         }
     }
     let path = format!("{path}.source");
     let json =
         block.source.ok_or_else(|| Error::invalid(&path, format!("`{path}` is missing.")))?;
-    let place: Place<'_> = understood(json, &path, "an object with a `type`")?;
+    let place: Place<'_> = parsed(json, &path, "an object with a `type`")?;
     let source = match place.kind.as_str() {
-        "base64" => MediaSource::Base64(needed(place.data, &path, "data")?),
+        "base64" => MediaSource::Base64(base64::standard(needed(place.data, &path, "data")?)),
         "text" => MediaSource::Text(needed(place.data, &path, "data")?),
         "url" => MediaSource::Url(needed(place.url, &path, "url")?),
         "file" => MediaSource::Id(needed(place.file_id, &path, "file_id")?),
@@ -166,7 +175,7 @@ fn media(
             let mut text = vec![];
             for part in self::parts(content, &format!("{path}.content"), other)? {
                 match part.content {
-                    Content::Text(said, _) => text.push(said),
+                    Content::Text(value, _) => text.push(value),
                     _ => parts.push(part),
                 }
             }
@@ -186,8 +195,7 @@ fn search_result(block: &Block<'_>, path: &str, other: &mut Vec<String>) -> Resu
     if block.citations.is_some_and(|it| !it.get().contains("false")) {
         other.push("messages[].content[].citations".to_owned());
     }
-    let source =
-        block.source.map(|it| understood::<String>(it, &format!("{path}.source"), "a text"));
+    let source = block.source.map(|it| parsed::<String>(it, &format!("{path}.source"), "a text"));
     let mut lines: Vec<String> = block.title.clone().into_iter().collect();
     lines.extend(source.transpose()?);
     let content = block.content.ok_or_else(|| missing(path, "content"))?;
@@ -204,7 +212,7 @@ fn tool_use(block: Block<'_>, path: &str) -> Result<Part> {
     let (id, signature) = Signature::split_id(&id);
     let arguments = match block.input {
         Some(input) => {
-            understood::<Object<'_>>(input, &format!("{path}.input"), "an object")?;
+            parsed::<Object<'_>>(input, &format!("{path}.input"), "an object")?;
             input.get()
         }
         None => "{}",

@@ -12,20 +12,11 @@ use crate::{
         signature::{redacted, sanitize_id},
         wire::request::{Block, CacheControl, Source},
     },
-    arguments,
+    arguments, base64, media_type,
 };
 
-/// Pictures that are taken.
+/// Images that are taken.
 const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
-/// How the base64 text of a document or picture begins that nobody named.
-const BEGINNINGS: &[(&str, &str)] = &[
-    ("JVBERi", "application/pdf"),
-    ("R0lGOD", "image/gif"),
-    ("/9j/", "image/jpeg"),
-    ("iVBORw", "image/png"),
-    ("UklGR", "image/webp"),
-];
-
 /// Writes what one side said.
 pub(crate) fn encode_blocks<'a>(
     side: Side,
@@ -39,7 +30,7 @@ pub(crate) fn encode_blocks<'a>(
     Ok(blocks)
 }
 
-/// A text of the rules.
+/// A text of the system prompt.
 pub(crate) fn system_block<'a>(
     part: &'a Part,
     dropped: &mut Vec<Field>,
@@ -48,7 +39,7 @@ pub(crate) fn system_block<'a>(
         Content::Text(..) | Content::Refusal(_) => block(Side::User, part, dropped),
         _ => Err(Error::new(
             ErrorKind::Unsupported,
-            "its system prompt takes text only; move the rest into a user's message",
+            "accepts only text in the system prompt; move the rest into a user's message",
         )),
     }
 }
@@ -71,8 +62,8 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
         Content::Video(_) if assistant => return Ok(drop_part(Field::Video, dropped)),
         Content::Image(media) => image_block(media, cache_control, dropped)?,
         Content::File(media) => document_block(media, cache_control)?,
-        Content::Audio(_) => return Err(unsupported("sound", &Field::Audio)),
-        Content::Video(_) => return Err(unsupported("moving pictures", &Field::Video)),
+        Content::Audio(_) => return Err(unsupported("audio", &Field::Audio)),
+        Content::Video(_) => return Err(unsupported("video", &Field::Video)),
         Content::ToolCall(call) => tool_use(call, cache_control),
         Content::ToolResult(result) => tool_result(result, cache_control, dropped)?,
     }))
@@ -89,12 +80,12 @@ fn drop_part<'a>(field: Field, dropped: &mut Vec<Field>) -> Option<Block<'a>> {
 }
 
 fn unsupported(what: &str, field: &Field) -> Error {
-    let mut error = Error::new(ErrorKind::Unsupported, format!("it takes no {what}"));
+    let mut error = Error::new(ErrorKind::Unsupported, format!("accepts no {what}"));
     error.param = Some(field.openai_chat_name().into_owned());
     error
 }
 
-/// A thought goes back to who made it; another's says nothing here.
+/// Reasoning goes back to who made it; another's says nothing here.
 fn reasoning_block<'a>(
     part: &'a Part,
     text: &'a str,
@@ -142,12 +133,12 @@ fn image_block<'a>(
         Place::Base64(data) => {
             let media_type = media_type(media, data);
             if !PICTURES.contains(&media_type) {
-                let error = unsupported("pictures but GIF, JPEG, PNG and WebP", &Field::Image);
+                let error = unsupported("images but GIF, JPEG, PNG and WebP", &Field::Image);
                 return Err(error);
             }
             Source::Base64 { media_type, data }
         }
-        Place::Text(_) => return Err(unsupported("pictures as text", &Field::Image)),
+        Place::Text(_) => return Err(unsupported("images as text", &Field::Image)),
         Place::Id(_) => return Err(unsupported("files of another provider", &Field::Image)),
     };
     Ok(Block::Image { source, cache_control })
@@ -184,7 +175,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     if !is_text {
         return Err(unsupported("documents but PDF and text", &Field::File));
     }
-    let text = decoded(data).and_then(|it| String::from_utf8(it).ok());
+    let text = base64::decode(data).and_then(|it| String::from_utf8(it).ok());
     let text = text.ok_or_else(|| {
         let message = "A document that is said to be text is not UTF-8 in base64.";
         Error::invalid(&Field::File.openai_chat_name(), message)
@@ -192,19 +183,14 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     Ok(Source::Text { media_type: "text/plain", data: text.into() })
 }
 
-/// What something is: what was said of it, else what it begins like.
+/// The media type: by the bytes of an image, else by its label, else by any bytes that are known.
 fn media_type<'a>(media: &'a Media, data: &str) -> &'a str {
-    let said = media.media_type.as_deref().filter(|it| *it != "application/octet-stream");
-    let like = || BEGINNINGS.iter().find(|it| data.starts_with(it.0)).map(|it| it.1);
-    match said {
-        Some("image/jpg") => "image/jpeg",
-        Some(said) => said,
-        None => like().unwrap_or_default(),
-    }
+    let label = media.media_type.as_deref();
+    media_type::of_image(data, label).or(media_type::of_base64(data)).unwrap_or_default()
 }
 
 fn tool_use<'a>(call: &'a ToolCall, cache_control: Option<CacheControl<'a>>) -> Block<'a> {
-    let input = arguments::told(&call.arguments);
+    let input = arguments::object_or_wrapped(&call.arguments);
     Block::ToolUse { id: sanitize_id(&call.id), name: &call.name, input, cache_control }
 }
 
@@ -234,42 +220,12 @@ fn tool_result<'a>(
     })
 }
 
-/// Reads base64 of either alphabet.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes().filter(|it| !matches!(it, b'=' | b'\r' | b'\n')) {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if 8 <= count {
-            count -= 8;
-            out.push((bits >> count & 0xff) as u8);
-        }
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_read() {
-        assert_eq!(decoded("Z3LDvG4=").unwrap(), "grün".as_bytes());
-        assert_eq!(decoded("Z3LDvG4").unwrap(), "grün".as_bytes());
-        assert!(decoded("a b").is_none());
-    }
-
-    #[test]
-    fn a_picture_without_a_name_is_known_by_its_beginning() {
+    fn an_image_without_a_label_is_known_by_its_bytes() {
         let source = Place::Base64("iVBORw0KGgo=".to_owned());
         let media = Media { source, ..Media::default() };
         let Block::Image { source: Source::Base64 { media_type, .. }, .. } =
@@ -281,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_thought_is_left_out_in_silence() {
+    fn foreign_reasoning_is_dropped_unnamed() {
         let mut dropped = vec![];
         let mut part = Part::new(Content::Reasoning("h".to_owned()));
         part.signature = Some(canonical::Signature::new("gemini", "x"));

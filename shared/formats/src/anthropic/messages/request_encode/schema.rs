@@ -1,9 +1,11 @@
 //! JSON Schema as Anthropic takes it, key order kept.
 //!
 //! Sources, seen 2026-11: platform.claude.com, *Structured outputs*, and `transform_schema` of the
-//! `anthropic` Python package 2.12. What the answer is held to knows few keywords; the others go
+//! `anthropic` Python package 2.12. What the response is held to knows few keywords; the others go
 //! into the description, where the model at least reads them, and are reported. Schemas of tools
 //! are free but for their top.
+
+mod root_choice;
 
 use canonical::{Error, ErrorKind, Field, Json, Result, Schema};
 use serde_json::value::RawValue;
@@ -34,6 +36,14 @@ pub(crate) fn of_tool(
     };
     let members = object(&schema.0)?;
     let mut out = String::with_capacity(schema.0.len() + 32);
+    if root_choice::has_choice(&members) {
+        dropped.extend(root_choice::keywords(&members).map(Field::SchemaKeyword));
+        if strict {
+            dropped.push(Field::ToolStrict);
+        }
+        root_choice::flattened(&members, &mut Writer::new(&mut out));
+        return raw(out);
+    }
     if strict {
         strictly(&members, None, &mut out, dropped);
         return raw(out);
@@ -43,19 +53,16 @@ pub(crate) fn of_tool(
         writer.member("type", "\"object\"");
     }
     for (key, value) in &members.0 {
-        let key = key.as_ref();
-        // Refused at the top, and only there.
-        if SEVERAL.contains(&key) {
-            dropped.push(Field::SchemaKeyword(key.to_owned()));
-        } else {
-            writer.member(key, value.get());
-        }
+        writer.member(key, value.get());
+    }
+    if members.get("properties").is_none() {
+        writer.member("properties", "{}");
     }
     writer.end();
     raw(out)
 }
 
-/// The schema of an answer, its name and description within.
+/// The schema of a response, its name and description within.
 pub(crate) fn of_answer(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
     let members = object(&schema.schema.0)?;
     let mut out = String::with_capacity(schema.schema.0.len() + 64);
@@ -71,7 +78,7 @@ fn strictly(
     dropped: &mut Vec<Field>,
 ) {
     let mut writer = Writer::new(out);
-    let mut told: Vec<String> = vec![];
+    let mut unenforced: Vec<String> = vec![];
     let is_reference = members.get("$ref").is_some();
     let has_any = members.get("anyOf").is_some();
     for (key, value) in &members.0 {
@@ -102,14 +109,14 @@ fn strictly(
                 named(value, writer.out, dropped);
             }
             _ => {
-                told.push(format!("{key}: {}", value.get()));
+                unenforced.push(format!("{key}: {}", value.get()));
                 dropped.push(Field::SchemaKeyword(key.to_owned()));
             }
         }
     }
     if !is_reference {
         close_object(members, &mut writer, dropped);
-        describe(members, label, &told, &mut writer);
+        describe(members, label, &unenforced, &mut writer);
     }
     writer.end();
 }
@@ -136,7 +143,7 @@ fn close_object(members: &Object<'_>, writer: &mut Writer<'_>, dropped: &mut Vec
 fn describe(
     members: &Object<'_>,
     label: Option<&Schema>,
-    told: &[String],
+    unenforced: &[String],
     writer: &mut Writer<'_>,
 ) {
     if let Some(name) = label.and_then(|it| it.name.as_deref())
@@ -147,8 +154,8 @@ fn describe(
     let own = members.get("description");
     let own: Option<String> = own.and_then(|it| serde_json::from_str(it.get()).ok());
     let own = own.or_else(|| label.and_then(|it| it.description.clone()));
-    let told = (!told.is_empty()).then(|| format!("{{{}}}", told.join(", ")));
-    let parts: Vec<String> = own.into_iter().chain(told).collect();
+    let unenforced = (!unenforced.is_empty()).then(|| format!("{{{}}}", unenforced.join(", ")));
+    let parts: Vec<String> = own.into_iter().chain(unenforced).collect();
     if !parts.is_empty() {
         writer.text("description", &parts.join("\n\n"));
     }
@@ -181,7 +188,7 @@ fn named(value: &RawValue, out: &mut String, dropped: &mut Vec<Field>) {
         return out.push_str(value.get());
     };
     let mut writer = Writer::new(out);
-    for (key, value) in members.said() {
+    for (key, value) in members.present() {
         writer.key(key);
         any(value, writer.out, dropped);
     }
@@ -217,7 +224,7 @@ impl<'a> Writer<'a> {
         self.member(key, &json::quoted(value));
     }
 
-    fn end(self) {
+    fn end(&mut self) {
         self.out.push('}');
     }
 }
@@ -253,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_enforced_is_told_and_reported() {
+    fn what_cannot_be_enforced_is_described_and_named() {
         let (out, dropped) = answer(
             r#"{"type":"object","properties":{"z":{"type":"integer","minimum":1},
             "a":{"oneOf":[{"type":"string","format":"email"},{"type":"null"}]}},
@@ -271,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_object_is_closed_and_that_is_said() {
+    fn an_open_object_is_closed_and_that_is_named() {
         let (out, dropped) =
             answer(r#"{"type":"object","additionalProperties":{"type":"string"}}"#);
         assert!(out.contains(r#""additionalProperties":false"#));
@@ -281,10 +288,12 @@ mod tests {
     #[test]
     fn a_tool_takes_any_schema_of_an_object() {
         let mut dropped = vec![];
-        let json = Json(r#"{"properties":{"a":{"minimum":1}},"anyOf":[{}]}"#.to_owned());
+        let json = Json(r#"{"properties":{"a":{"minimum":1}}}"#.to_owned());
         let out = of_tool(Some(&json), false, &mut dropped).unwrap();
         assert_eq!(out.get(), r#"{"type":"object","properties":{"a":{"minimum":1}}}"#);
-        assert_eq!(dropped, [Field::SchemaKeyword("anyOf".to_owned())]);
+        let out = of_tool(Some(&Json(r#"{"type":"object"}"#.to_owned())), false, &mut dropped);
+        assert_eq!(out.unwrap().get(), r#"{"type":"object","properties":{}}"#);
         assert!(of_tool(None, false, &mut dropped).unwrap().get().contains("object"));
+        assert_eq!(dropped, []);
     }
 }

@@ -15,7 +15,7 @@ fn target(model: &str) -> EncodeOptions<'_> {
     EncodeOptions { model, max_output: Some(64_000), ..EncodeOptions::default() }
 }
 
-fn asked(text: &str) -> Conversation {
+fn requested(text: &str) -> Conversation {
     let turns = vec![Message::new(Role::User, vec![Part::text(text)])];
     Conversation { messages: turns, ..Conversation::default() }
 }
@@ -29,15 +29,15 @@ fn effort(effort: Effort) -> Option<Reasoning> {
     Some(Reasoning { effort: Some(effort), ..Reasoning::default() })
 }
 
-/// A tool was called, with this thought before it, and gave its result.
-fn in_a_loop(thought: Option<Signature>) -> Conversation {
-    let mut conversation = asked("What is the weather?");
+/// A tool was called, with this reasoning before it, and gave its result.
+fn in_a_loop(reasoning: Option<Signature>) -> Conversation {
+    let mut conversation = requested("What is the weather?");
     let call = ToolCall { id: "t1".to_owned(), name: "f".to_owned(), ..ToolCall::default() };
     let mut parts = vec![Part::new(Content::ToolCall(call))];
-    if let Some(signature) = thought {
-        let mut thought = Part::new(Content::Reasoning("h".to_owned()));
-        thought.signature = Some(signature);
-        parts.insert(0, thought);
+    if let Some(signature) = reasoning {
+        let mut reasoning = Part::new(Content::Reasoning("h".to_owned()));
+        reasoning.signature = Some(signature);
+        parts.insert(0, reasoning);
     }
     conversation.messages.push(Message::new(Role::Assistant, parts));
     let result = ToolResult { id: "t1".to_owned(), ..ToolResult::default() };
@@ -50,7 +50,7 @@ fn in_a_loop(thought: Option<Signature>) -> Conversation {
 
 #[test]
 fn older_models_get_a_budget_and_newer_ones_a_word() {
-    let mut conversation = asked("Why?");
+    let mut conversation = requested("Why?");
     conversation.reasoning = effort(Effort::High);
     let (body, dropped) = sent(&conversation, OLD);
     assert_eq!(body["thinking"], json!({"type": "enabled", "budget_tokens": 24_576}));
@@ -62,18 +62,29 @@ fn older_models_get_a_budget_and_newer_ones_a_word() {
 }
 
 #[test]
-fn a_budget_is_less_than_what_may_be_written() {
-    let mut conversation = asked("Why?");
+fn the_limit_makes_room_for_a_budget() {
+    let mut conversation = requested("Why?");
     conversation.reasoning = Some(Reasoning { budget: Some(9000), ..Reasoning::default() });
     conversation.max_tokens = Some(2000);
-    assert_eq!(sent(&conversation, OLD).0["thinking"]["budget_tokens"], 1999);
-    conversation.max_tokens = Some(1024);
-    let (body, dropped) = sent(&conversation, OLD);
-    assert_eq!((&body["thinking"], dropped), (&Value::Null, vec![Field::Reasoning]));
+    let (body, _) = sent(&conversation, OLD);
+    assert_eq!(
+        (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
+        (&json!(9000), &json!(11_000))
+    );
+    // The model's own limit is 64,000.
+    conversation.max_tokens = Some(60_000);
+    conversation.reasoning = Some(Reasoning { budget: Some(63_000), ..Reasoning::default() });
+    let (body, _) = sent(&conversation, OLD);
+    assert_eq!(
+        (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
+        (&json!(63_000), &json!(64_000))
+    );
+    conversation.reasoning = Some(Reasoning { budget: Some(70_000), ..Reasoning::default() });
+    assert_eq!(sent(&conversation, OLD).0["thinking"]["budget_tokens"], 63_999);
 }
 
 #[test]
-fn a_loop_that_lost_its_thought_goes_on_without_thinking() {
+fn a_loop_that_lost_its_reasoning_goes_on_without_thinking() {
     let own = Signature::new("anthropic", "Eq==");
     let (body, dropped) = sent(&in_a_loop(Some(own)), OLD);
     assert_eq!(body["messages"][1]["content"][0]["signature"], "Eq==");
@@ -87,7 +98,7 @@ fn a_loop_that_lost_its_thought_goes_on_without_thinking() {
 
 #[test]
 fn a_tool_is_forced_where_that_is_possible() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     conversation.tools.push(Offer { name: "f".to_owned(), ..Offer::default() });
     conversation.tool_choice = Some(Choice::Required);
     conversation.reasoning = effort(Effort::Low);
@@ -101,7 +112,7 @@ fn a_tool_is_forced_where_that_is_possible() {
 
 #[test]
 fn thinking_is_switched_off_where_that_is_possible() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     conversation.reasoning = effort(Effort::None);
     assert_eq!(sent(&conversation, OLD).0["thinking"], Value::Null);
     assert_eq!(sent(&conversation, "claude-opus-5").0["thinking"], json!({"type": "disabled"}));
@@ -112,7 +123,7 @@ fn thinking_is_switched_off_where_that_is_possible() {
 
 #[test]
 fn what_chooses_tokens_is_sent_as_far_as_it_is_taken() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     conversation.sampling = Sampling {
         temperature: Some(0.0),
         top_p: Some(0.5),
@@ -133,7 +144,7 @@ fn what_chooses_tokens_is_sent_as_far_as_it_is_taken() {
 
 #[test]
 fn a_schema_is_sent_where_it_is_taken() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     let schema =
         Json(r#"{"type":"object","properties":{},"additionalProperties":false}"#.to_owned());
     let name = Some("n".to_owned());
@@ -163,7 +174,7 @@ fn calls_and_results_must_belong_together() {
 
 #[test]
 fn a_beginning_is_continued_by_older_models_only() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     conversation.messages.push(Message::new(Role::Assistant, vec![Part::text("Well, \n")]));
     assert_eq!(sent(&conversation, OLD).0["messages"][1]["content"][0]["text"], "Well,");
     let error = encode_chat(&conversation, &target(NEW)).unwrap_err();
@@ -172,7 +183,7 @@ fn a_beginning_is_continued_by_older_models_only() {
 
 #[test]
 fn what_is_counted_says_nothing_of_the_answer() {
-    let mut conversation = asked("Hi");
+    let mut conversation = requested("Hi");
     conversation.max_tokens = Some(7);
     let body = encode_count(&conversation, &target(OLD)).unwrap().body;
     let body: Value = serde_json::from_slice(&body).unwrap();

@@ -1,4 +1,4 @@
-//! Texts without any text, which clients keep of answers that were only calls or pictures, and
+//! Texts without any text, which clients keep of responses that were only calls or images, and
 //! Anthropic refuses ("text content blocks must be non-empty").
 //!
 //! Source: what users report (anthropics/claude-code #57695 and #62396, NousResearch/hermes-agent

@@ -1,4 +1,4 @@
-//! Blocks of an answer, as a client of this format gets them.
+//! Blocks of a response, as a client of this format gets them.
 
 use std::borrow::Cow;
 
@@ -11,28 +11,20 @@ use crate::{
     arguments,
 };
 
-/// A block. Streams open it empty and fill it piece by piece.
+/// A block. Streams open it empty and fill it delta by delta.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Block<'a> {
-    Text {
-        text: &'a str,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        citations: Vec<Quote<'a>>,
-    },
-    Thinking {
-        thinking: &'a str,
-        signature: String,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
-    ToolUse {
-        id: String,
-        name: &'a str,
-        input: Cow<'a, RawValue>,
-    },
+    Text { text: &'a str, citations: Vec<Quote<'a>> },
+    Thinking { thinking: &'a str, signature: String },
+    RedactedThinking { data: &'a str },
+    ToolUse { id: String, name: &'a str, input: Cow<'a, RawValue>, caller: Caller },
 }
+
+/// The model itself calls the tool, not another tool of Anthropic's.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "direct")]
+pub(crate) struct Caller {}
 
 /// Where a text comes from. Its index is marked, so that Anthropic never has to judge it.
 #[derive(Debug, Serialize)]
@@ -60,7 +52,7 @@ pub(crate) fn empty_object<'a>() -> &'a RawValue {
     serde_json::from_str("{}").expect("an empty object is JSON")
 }
 
-/// The block that a part of an answer is; none where the format has no words for it.
+/// The block that a part of a response is; none where the format has no members for it.
 pub(crate) fn block(part: &Part) -> Option<Block<'_>> {
     Some(match &part.content {
         Content::Text(text, citations) => {
@@ -77,7 +69,8 @@ pub(crate) fn block(part: &Part) -> Option<Block<'_>> {
         Content::ToolCall(call) => Block::ToolUse {
             id: tool_id(&call.id, part.signature.as_ref()),
             name: &call.name,
-            input: arguments::told(&call.arguments),
+            input: arguments::object_or_wrapped(&call.arguments),
+            caller: Caller {},
         },
         Content::Image(_)
         | Content::Audio(_)

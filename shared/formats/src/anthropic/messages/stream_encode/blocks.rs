@@ -1,4 +1,4 @@
-//! Blocks of a streamed answer: one is open at a time, the others wait with what they say.
+//! Blocks of a streamed response: one is open at a time, the others wait with what they say.
 //!
 //! Other formats interleave what this one wants one after another. A block ends once another waits
 //! behind it and nothing more can belong to it: a text at once, a tool call with the end of its
@@ -14,7 +14,7 @@ use canonical::{Citation, Signature};
 use serde::Serialize;
 
 use crate::anthropic::messages::{
-    response_encode::blocks::{Block, Quote, empty_object},
+    response_encode::blocks::{Block, Caller, Quote, empty_object},
     signature,
 };
 
@@ -94,8 +94,8 @@ impl Blocks {
         self.say(WireDelta::Text(text), out);
     }
 
-    /// More of a thought.
-    pub(crate) fn thought(&mut self, text: String, out: &mut BytesMut) {
+    /// More of reasoning.
+    pub(crate) fn reasoning(&mut self, text: String, out: &mut BytesMut) {
         let last = self.waiting.back().map(|it| &it.kind);
         if !matches!(last, Some(Kind::Thinking { signed: false })) {
             self.begin(Kind::Thinking { signed: false });
@@ -103,7 +103,7 @@ impl Blocks {
         self.say(WireDelta::Thinking(text), out);
     }
 
-    /// What proves the last thought, or is one that nobody may read.
+    /// What proves the last reasoning, or is one that nobody may read.
     pub(crate) fn signature(&mut self, signature: &Signature, out: &mut BytesMut) {
         if let Some(data) = signature::redacted(signature) {
             self.begin(Kind::Redacted(data.to_owned()));
@@ -215,9 +215,12 @@ impl Waiting {
             Kind::Text => Block::Text { text: "", citations: vec![] },
             Kind::Thinking { .. } => Block::Thinking { thinking: "", signature: String::new() },
             Kind::Redacted(data) => Block::RedactedThinking { data },
-            Kind::Tool { id, name, .. } => {
-                Block::ToolUse { id: id.clone(), name, input: Cow::Borrowed(empty_object()) }
-            }
+            Kind::Tool { id, name, .. } => Block::ToolUse {
+                id: id.clone(),
+                name,
+                input: Cow::Borrowed(empty_object()),
+                caller: Caller {},
+            },
         };
         StreamEvent::Start { index, content_block }
     }
@@ -236,7 +239,7 @@ impl WireDelta {
     }
 }
 
-/// How deep JSON text stands that comes piece by piece.
+/// How deep JSON text stands that comes delta by delta.
 #[derive(Debug, Default)]
 struct Depth {
     open: usize,

@@ -45,7 +45,7 @@ pub(crate) struct WireMessage<'a> {
     pub(crate) content: Vec<Block<'a>>,
 }
 
-/// A piece of it.
+/// A delta of it.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Block<'a> {
@@ -92,13 +92,13 @@ pub(crate) enum Block<'a> {
 }
 
 impl Block<'_> {
-    /// Whether it is a thought.
+    /// Whether it is reasoning.
     pub(crate) fn is_reasoning(&self) -> bool {
         matches!(self, Self::Thinking { .. } | Self::RedactedThinking { .. })
     }
 }
 
-/// Where the bytes of a picture or a document are.
+/// Where the bytes of an image or a document are.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Source<'a> {
@@ -150,7 +150,7 @@ pub(crate) struct Thinking {
     pub(crate) display: Option<&'static str>,
 }
 
-/// How hard it tries, and in what form it answers.
+/// How hard it tries, and in what form it responses.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,5 +169,5 @@ pub(crate) struct JsonFormat {
 /// Who asks.
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata<'a> {
-    pub(crate) user_id: &'a str,
+    pub(crate) user_id: Cow<'a, str>,
 }

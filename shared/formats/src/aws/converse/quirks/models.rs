@@ -49,7 +49,7 @@ impl Family {
         }
     }
 
-    /// Whether it may be shown thoughts that Claude signed.
+    /// Whether it may be shown reasoning that Claude signed.
     pub(crate) fn reads_signatures(self) -> bool {
         matches!(self, Self::Claude(_) | Self::Unknown)
     }

@@ -12,7 +12,11 @@ use crate::aws::converse::wire::{
 use crate::{
     anthropic::messages::quirks::{models::Model, thinking},
     lost_reasoning::{MessageShape, lost_reasoning},
+    stop_sequences,
 };
+
+/// How many texts may end a response (the service model, `InferenceConfiguration`).
+const MAX_STOPS: usize = 2500;
 
 /// What a request says about sampling and thinking, in Bedrock's words.
 #[derive(Default)]
@@ -62,7 +66,7 @@ impl<'a> ModelSettings<'a> {
             frequency_penalty,
             presence_penalty,
             seed,
-            stop,
+            stop: _,
             n,
         } = wanted;
         let drops = [
@@ -72,12 +76,15 @@ impl<'a> ModelSettings<'a> {
             (n.is_some_and(|it| it != 1), Field::N),
         ];
         self.dropped.extend(drops.into_iter().filter(|it| it.0).map(|it| it.1));
-        self.inference.stop_sequences = stop;
+        self.inference.stop_sequences =
+            stop_sequences::accepted(wanted, MAX_STOPS, &mut self.dropped);
     }
 
     fn claude(&mut self, wanted: &Sampling, model: Model, plan: thinking::Plan) {
         let (temperature, top_p, top_k) =
             thinking::sampling(wanted, model, plan.thinking, &mut self.dropped);
+        // Converse gives Claude about 4,096 tokens where nothing is said, which cuts long tool calls.
+        self.inference.max_tokens = Some(plan.max_tokens);
         self.inference.temperature = temperature;
         self.inference.top_p = top_p;
         self.additional.top_k = top_k;
@@ -141,7 +148,7 @@ fn up_to_high(effort: Effort) -> &'static str {
 }
 
 /// Whether something forbids Claude a budget: a forced tool, a beginning that the model is to
-/// continue, or a turn that is still calling tools and lost its thought.
+/// continue, or a message that is still calling tools and lost its reasoning.
 fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     thinking::is_forced(conversation)
         || messages.last().is_some_and(|it| it.role == "assistant")

@@ -1,6 +1,6 @@
 //! Turns and their parts, as blocks.
 //!
-//! Blank texts are refused, so they are left out. Documents need a text beside them, and pictures
+//! Blank texts are refused, so they are left out. Documents need a text beside them, and images
 //! and documents are the user's alone.
 
 use std::{
@@ -27,7 +27,7 @@ use crate::{
 
 /// How long an id may be, in bytes.
 const LONGEST_ID: usize = 64;
-/// What a tool that failed without a word is told to have said: a failure may not be empty
+/// What a tool that failed without a word is sent to have said: a failure may not be empty
 /// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
 const FAILED: &str = "The tool failed.";
 
@@ -38,18 +38,13 @@ pub(crate) struct EncodedMessages<'a> {
     pub(crate) dropped: Vec<Field>,
 }
 
-/// Writes every turn.
+/// Writes every message.
 pub(crate) fn encode_messages(
     conversation: &Conversation,
     family: Family,
 ) -> Result<EncodedMessages<'_>> {
-    let mut whole = alternating(conversation);
+    let whole = alternating(conversation);
     let mut encoder = MessagesEncoder { family, names: HashMap::new(), dropped: vec![] };
-    // Rules alone are no conversation, and what is meant by them is clear.
-    if whole.messages.is_empty() {
-        let system_parts = std::mem::take(&mut whole.system);
-        whole.messages.push((Side::User, system_parts));
-    }
     let mut messages: Vec<WireMessage<'_>> = vec![];
     let mut open = Open::new();
     for (side, parts) in &whole.messages {
@@ -88,7 +83,7 @@ pub(crate) fn encode_messages(
 fn check(messages: &[WireMessage<'_>]) -> Result<()> {
     let starts = messages.first().is_some_and(|it| it.role == "user");
     if !starts {
-        let message = "a conversation has to begin with what the user says";
+        let message = "needs at least one message that is not blank";
         return Err(unsupported("messages", message));
     }
     let is_text = |it: &Block<'_>| matches!(it, Block::Text(_));
@@ -97,7 +92,7 @@ fn check(messages: &[WireMessage<'_>]) -> Result<()> {
         it.content.iter().any(is_document) && !it.content.iter().any(is_text)
     };
     if messages.iter().any(lonely) {
-        let message = "a document needs a text beside it";
+        let message = "needs a text beside a document";
         return Err(unsupported("messages", message));
     }
     Ok(())
@@ -106,7 +101,7 @@ fn check(messages: &[WireMessage<'_>]) -> Result<()> {
 /// The calls that have no result yet, by their ids, and how many have each.
 type Open<'a> = BTreeMap<&'a str, usize>;
 
-/// Each call of a turn has its result in the next one, and each result its call. Every provider
+/// Each call of a message has its result in the next one, and each result its call. Every provider
 /// refuses anything else, in words that say less.
 fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Open<'a>) -> Result<()> {
     if side == Side::Assistant {
@@ -230,7 +225,7 @@ impl MessagesEncoder {
         })
     }
 
-    /// A thought goes back to whom it came from, and to nobody else.
+    /// Reasoning goes back to whom it came from, and to nobody else.
     fn reasoning<'a>(
         &mut self,
         text: &'a str,
@@ -310,7 +305,11 @@ pub(crate) fn cache_point<'a>(
 
 fn tool_use(call: &ToolCall) -> wire::ToolUse<'_> {
     let ToolCall { id, name, arguments } = call;
-    wire::ToolUse { tool_use_id: sanitize_id(id), name, input: arguments::told(arguments) }
+    wire::ToolUse {
+        tool_use_id: sanitize_id(id),
+        name,
+        input: arguments::object_or_wrapped(arguments),
+    }
 }
 
 /// An id as it is allowed: letters, digits, `_` and `-`, and not too long. The same id gives the

@@ -1,10 +1,10 @@
-//! Pictures, sound, moving pictures and documents: bytes with a format, or a place in S3.
+//! Images, audio, video and documents: bytes with a format, or a place in S3.
 
 use std::collections::HashMap;
 
 use canonical::{Error, ErrorKind, Field, Media, MediaSource, Result};
 
-use crate::aws::converse::wire;
+use crate::{aws::converse::wire, media_type};
 
 /// Formats by the end of their media type, which is often the end of a file's name too.
 type Formats = &'static [(&'static str, &'static str)];
@@ -65,15 +65,6 @@ const DOCUMENTS: Formats = &[
     ("md", "md"),
 ];
 
-/// How base64 of a format begins, for media that nobody gave a type.
-const BEGINNINGS: &[(&str, &str)] = &[
-    ("iVBORw0KGgo", "png"),
-    ("/9j/", "jpeg"),
-    ("R0lGOD", "gif"),
-    ("UklGR", "webp"),
-    ("JVBERi0", "pdf"),
-];
-
 pub(crate) fn image(media: &Media) -> Result<wire::Media<'_>> {
     bytes(media, &Field::Image, IMAGES)
 }
@@ -89,7 +80,7 @@ pub(crate) fn video(media: &Media) -> Result<wire::Media<'_>> {
 fn bytes<'a>(media: &'a Media, field: &Field, formats: Formats) -> Result<wire::Media<'a>> {
     let source = source(media, field)?;
     if matches!(source, wire::Source::Text(_)) {
-        return Err(unsupported(field, "text stands where bytes are wanted"));
+        return Err(unsupported(field, "needs bytes, not text"));
     }
     Ok(wire::Media { format: format(media, field, formats)?, source })
 }
@@ -145,21 +136,25 @@ fn source<'a>(media: &'a Media, field: &Field) -> Result<wire::Source<'a>> {
             Ok(wire::Source::S3Location { uri: url })
         }
         MediaSource::Url(_) => {
-            Err(unsupported(field, "it takes bytes or an s3:// address, and no URL"))
+            Err(unsupported(field, "accepts bytes or an s3:// address, and no URL"))
         }
         MediaSource::Id(_) => {
-            Err(unsupported(field, "it knows no uploaded files, only their bytes"))
+            Err(unsupported(field, "accepts no ids of uploaded files; send their bytes"))
         }
     }
 }
 
 fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str> {
     let find = |word: &str| formats.iter().find(|it| it.0 == word).map(|it| it.1);
-    let typed = media.media_type.as_deref().map(str::to_ascii_lowercase);
+    let data = if let MediaSource::Base64(data) = &media.source { data.as_str() } else { "" };
+    let label = media.media_type.as_deref();
+    // The bytes of an image count more than its label: Bedrock compares the two.
+    let typed = if field == &Field::Image { media_type::of_image(data, label) } else { label };
+    let typed = typed.map(str::to_ascii_lowercase);
     if let Some(typed) = typed.filter(|it| it != "application/octet-stream") {
         let subtype = typed.split(';').next().unwrap_or_default().trim();
         let subtype = subtype.rsplit('/').next().unwrap_or_default();
-        let message = format!("it takes no media of the type `{subtype}`");
+        let message = format!("accepts no media of the type `{subtype}`");
         return find(subtype).ok_or_else(|| unsupported(field, message));
     }
     let named = match (&media.name, &media.source) {
@@ -171,9 +166,8 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
     if let Some(format) = ending.as_deref().and_then(find) {
         return Ok(format);
     }
-    let data = if let MediaSource::Base64(data) = &media.source { data.as_str() } else { "" };
-    let begun = BEGINNINGS.iter().find(|it| data.starts_with(it.0)).and_then(|it| find(it.1));
-    begun.ok_or_else(|| unsupported(field, "it must be told the media type, which is not given"))
+    let known = media_type::of_base64(data).and_then(|it| find(it.rsplit('/').next()?));
+    known.ok_or_else(|| unsupported(field, "needs the media type, which is not given"))
 }
 
 fn unsupported(field: &Field, message: impl Into<String>) -> Error {
@@ -199,7 +193,7 @@ mod tests {
     fn a_type_a_name_or_the_first_bytes_tell_the_format() {
         let format = |it: &Media| image(it).unwrap().format;
         assert_eq!(format(&media(base64("x"), Some("image/jpg; q=1"), None)), "jpeg");
-        assert_eq!(format(&media(base64("UklGRxx"), None, None)), "webp");
+        assert_eq!(format(&media(base64("UklGRgAAAABXRUJQ"), None, None)), "webp");
         let stored = media(MediaSource::Url("s3://b/a.PNG".to_owned()), None, None);
         assert_eq!(format(&stored), "png");
         let untold = image(&media(base64("AAAA"), None, None)).map(|it| it.format).unwrap_err();

@@ -11,13 +11,13 @@ use super::*;
 const CLAUDE: &str = "eu.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 
-fn encoded(said: &Conversation, model: &str) -> Result<EncodedRequest> {
+fn encoded(conversation: &Conversation, model: &str) -> Result<EncodedRequest> {
     let target = EncodeOptions { model, ..EncodeOptions::default() };
-    encode(said, &target)
+    encode(conversation, &target)
 }
 
-fn sent(said: &Conversation, model: &str) -> (Value, Vec<Field>) {
-    let encoded = encoded(said, model).unwrap();
+fn sent(conversation: &Conversation, model: &str) -> (Value, Vec<Field>) {
+    let encoded = encoded(conversation, model).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
 }
 
@@ -46,13 +46,13 @@ fn call(id: &str, arguments: &str) -> Part {
     Part::new(Content::ToolCall(ToolCall { id, name: "look".to_owned(), arguments }))
 }
 
-fn result(id: &str, said: &str, is_error: Option<bool>) -> Part {
-    let (id, parts) = (id.to_owned(), vec![text(said)]);
+fn result(id: &str, conversation: &str, is_error: Option<bool>) -> Part {
+    let (id, parts) = (id.to_owned(), vec![text(conversation)]);
     Part::new(Content::ToolResult(ToolResult { id, parts, is_error, name: None }))
 }
 
-fn thought(said: &str, signature: Option<Signature>) -> Part {
-    Part { signature, ..Part::new(Content::Reasoning(said.to_owned())) }
+fn reasoning(conversation: &str, signature: Option<Signature>) -> Part {
+    Part { signature, ..Part::new(Content::Reasoning(conversation.to_owned())) }
 }
 
 fn marked(part: Part, ttl: Option<&str>) -> Part {
@@ -61,7 +61,7 @@ fn marked(part: Part, ttl: Option<&str>) -> Part {
 
 #[test]
 fn everything_has_its_place() {
-    let said = Conversation {
+    let conversation = Conversation {
         messages: vec![
             Message::new(Role::System, vec![text("Be brief.")]),
             user(vec![text("Hello")]),
@@ -85,7 +85,7 @@ fn everything_has_its_place() {
         })),
         ..Conversation::default()
     };
-    let (body, dropped) = sent(&said, CLAUDE);
+    let (body, dropped) = sent(&conversation, CLAUDE);
     assert_eq!(
         body,
         json!({
@@ -110,8 +110,8 @@ fn everything_has_its_place() {
 }
 
 #[test]
-fn what_has_no_word_is_told() {
-    let said = Conversation {
+fn what_is_unsupported_is_named() {
+    let conversation = Conversation {
         response_format: Some(ResponseFormat::Json),
         user: Some("u".to_owned()),
         verbosity: Some("low".to_owned()),
@@ -120,7 +120,7 @@ fn what_has_no_word_is_told() {
         sampling: Sampling { seed: Some(1), n: Some(2), ..Sampling::default() },
         ..of(vec![user(vec![text("a")])])
     };
-    let (body, dropped) = sent(&said, LLAMA);
+    let (body, dropped) = sent(&conversation, LLAMA);
     assert_eq!(body, json!({"messages": [{"role": "user", "content": [{"text": "a"}]}]}));
     let wanted = [
         Field::ResponseFormat,
@@ -143,11 +143,11 @@ fn results_of_parallel_calls_are_one_turn() {
         user(vec![result("c2", "two", Some(true))]),
         user(vec![text("and?")]),
     ];
-    let said = Conversation {
+    let conversation = Conversation {
         tools: vec![Tool { name: "look".to_owned(), ..Tool::default() }],
         ..of(turns)
     };
-    let encoded = encoded(&said, CLAUDE).unwrap();
+    let encoded = encoded(&conversation, CLAUDE).unwrap();
     let body = std::str::from_utf8(&encoded.body).unwrap();
     assert!(body.contains(r#""input":{}"#) && body.contains(r#""input":{"b": 1e2}"#), "{body}");
     let body: Value = serde_json::from_str(body).unwrap();
@@ -160,18 +160,19 @@ fn results_of_parallel_calls_are_one_turn() {
         ]})
     );
     assert!(encoded.dropped.is_empty());
-    assert_eq!(sent(&said, LLAMA).1, [Field::ToolError]);
+    assert_eq!(sent(&conversation, LLAMA).1, [Field::ToolError]);
 }
 
 #[test]
 fn calls_and_results_belong_together() {
-    let asked = || user(vec![text("a")]);
-    let error = refused(vec![asked(), model(vec![call("c1", "{}")]), asked()]);
+    let requested = || user(vec![text("a")]);
+    let error = refused(vec![requested(), model(vec![call("c1", "{}")]), requested()]);
     assert!(error.message().contains("`c1` has no result"), "{error}");
-    let error = refused(vec![asked(), model(vec![text("b")]), user(vec![result("c9", "x", None)])]);
+    let error =
+        refused(vec![requested(), model(vec![text("b")]), user(vec![result("c9", "x", None)])]);
     assert!(error.message().contains("`c9` does not follow"), "{error}");
     let twice = user(vec![result("c1", "x", None), result("c1", "y", None)]);
-    let error = refused(vec![asked(), model(vec![call("c1", "{}")]), twice]);
+    let error = refused(vec![requested(), model(vec![call("c1", "{}")]), twice]);
     assert_eq!((error.kind, error.param.as_deref()), (ErrorKind::InvalidRequest, Some("messages")));
 }
 
@@ -218,15 +219,15 @@ fn ids_are_made_fit_on_both_sides() {
 }
 
 #[test]
-fn a_thought_goes_back_to_its_maker_only() {
+fn reasoning_goes_back_to_its_maker_only() {
     let claude = |data| Some(Signature::new("anthropic", data));
     let turns = || {
         vec![
             user(vec![text("a")]),
             model(vec![
-                thought("hm", claude("c2ln")),
-                thought("", claude("redacted:eHg=")),
-                thought("ah", Some(Signature::new("gemini", "x"))),
+                reasoning("hm", claude("c2ln")),
+                reasoning("", claude("redacted:eHg=")),
+                reasoning("ah", Some(Signature::new("gemini", "x"))),
                 text("b"),
             ]),
             user(vec![text("c")]),
@@ -245,7 +246,7 @@ fn a_thought_goes_back_to_its_maker_only() {
     let (body, dropped) = sent(&of(turns()), LLAMA);
     assert_eq!(body["messages"][1]["content"], json!([{"text": "b"}]));
     assert!(dropped.is_empty(), "{dropped:?}");
-    let unsigned = vec![user(vec![text("a")]), model(vec![thought("hm", None), text("b")])];
+    let unsigned = vec![user(vec![text("a")]), model(vec![reasoning("hm", None), text("b")])];
     assert_eq!(sent(&of(unsigned), CLAUDE).1, [Field::ReasoningText]);
 }
 
@@ -261,9 +262,9 @@ fn marks_stand_behind_what_they_cover() {
         model(vec![call("c1", "{}")]),
         user(vec![inner, text("b")]),
     ];
-    let said =
+    let conversation =
         Conversation { cache: Some(CacheBreakpoint { ttl: Some("2h".to_owned()) }), ..of(turns) };
-    let (body, dropped) = sent(&said, CLAUDE);
+    let (body, dropped) = sent(&conversation, CLAUDE);
     let point = json!({"cachePoint": {"type": "default"}});
     let hour = json!({"cachePoint": {"type": "default", "ttl": "1h"}});
     assert_eq!(body["system"], json!([{"text": "rules"}, hour, {"text": "more"}]));
@@ -271,7 +272,7 @@ fn marks_stand_behind_what_they_cover() {
     let last = body["messages"][2]["content"].as_array().unwrap();
     assert_eq!((&last[1], &last[2], &last[3]), (&point, &json!({"text": "b"}), &point));
     assert_eq!(dropped, [Field::CacheTtl]);
-    let (body, dropped) = sent(&said, LLAMA);
+    let (body, dropped) = sent(&conversation, LLAMA);
     assert!(!body.to_string().contains("cachePoint"));
     assert_eq!(dropped, [Field::Cache]);
 }
@@ -309,7 +310,7 @@ fn what_is_shown_has_a_format() {
     let alone = refused(vec![user(vec![shown(Content::File, "text/csv", None)])]);
     assert_eq!(
         (alone.kind, alone.message()),
-        (ErrorKind::Unsupported, "a document needs a text beside it")
+        (ErrorKind::Unsupported, "needs a text beside a document")
     );
 }
 
@@ -328,9 +329,12 @@ fn the_model_shows_nothing_that_it_could_be_reminded_of() {
 #[test]
 fn a_conversation_begins_with_the_user() {
     let (body, _) = sent(&of(vec![Message::new(Role::System, vec![text("Say hi.")])]), CLAUDE);
-    assert_eq!(body, json!({"messages": [{"role": "user", "content": [{"text": "Say hi."}]}]}));
-    let error = refused(vec![model(vec![text("Hi")]), user(vec![text("a")])]);
-    assert_eq!(error.kind, ErrorKind::Unsupported);
+    let conversation = json!([{"role": "user", "content": [{"text": "Say hi."}]}]);
+    assert_eq!((&body["messages"], &body["system"]), (&conversation, &Value::Null));
+    let (body, _) = sent(&of(vec![model(vec![text("Hi")]), user(vec![text("a")])]), CLAUDE);
+    assert_eq!(body["messages"][0], json!({"role": "user", "content": [{"text": "Begin."}]}));
+    // Converse gives Claude few tokens where nothing is said.
+    assert_eq!(body["inferenceConfig"]["maxTokens"], 64_000);
 }
 
 #[test]
@@ -351,19 +355,19 @@ fn a_schema_is_for_models_that_keep_to_one() {
         schema: Json(r#"{"type":"object","minProperties":1}"#.to_owned()),
         strict: None,
     };
-    let said = Conversation {
+    let conversation = Conversation {
         response_format: Some(ResponseFormat::Schema(schema)),
         ..of(vec![user(vec![text("a")])])
     };
     let place = "/outputConfig/textFormat/structure/jsonSchema/schema";
-    let (body, dropped) = sent(&said, LLAMA);
+    let (body, dropped) = sent(&conversation, LLAMA);
     assert_eq!(body.pointer(place), Some(&json!(r#"{"type":"object","minProperties":1}"#)));
     assert!(dropped.is_empty());
     // Claude knows fewer keywords, and only newer ones know any.
-    let (body, dropped) = sent(&said, CLAUDE);
+    let (body, dropped) = sent(&conversation, CLAUDE);
     assert!(!body.pointer(place).unwrap().as_str().unwrap().contains("\"minProperties\":"));
     assert!(dropped.contains(&Field::SchemaKeyword("minProperties".to_owned())), "{dropped:?}");
-    let (body, dropped) = sent(&said, "anthropic.claude-3-haiku-20240307-v1:0");
+    let (body, dropped) = sent(&conversation, "anthropic.claude-3-haiku-20240307-v1:0");
     assert_eq!((body.pointer(place), dropped), (None, vec![Field::ResponseFormat]));
 }
 

@@ -14,13 +14,10 @@ use canonical::{Content, Conversation, Error, Field, Result, Tool, ToolChoice};
 use serde_json::value::RawValue;
 
 use super::blocks::cache_point;
+use crate::anthropic::messages::{request_encode::schema, wire::request};
 use crate::aws::converse::{
     quirks::models::Family,
     wire::{self, InputSchema, ToolConfig, ToolSpec},
-};
-use crate::{
-    anthropic::messages::{request_encode::schema, wire::request},
-    json,
 };
 
 /// The schema of a tool that takes nothing, or of which nothing is known.
@@ -79,13 +76,7 @@ impl<'a> EncodedTools<'a> {
         if wanted && !is_strict {
             self.dropped.push(Field::ToolStrict);
         }
-        let json = match (schema, family) {
-            (_, Family::Claude(_)) => {
-                Cow::Owned(schema::of_tool(schema.as_ref(), is_strict, &mut self.dropped)?)
-            }
-            (Some(schema), _) => Cow::Borrowed(json::verbatim(&schema.0)?),
-            (None, _) => Cow::Borrowed(anything()?),
-        };
+        let json = Cow::Owned(schema::of_tool(schema.as_ref(), is_strict, &mut self.dropped)?);
         tools.push(wire::Tool::ToolSpec(ToolSpec {
             name,
             description: description.as_deref().filter(|it| !it.trim().is_empty()),

@@ -87,22 +87,22 @@ fn what_is_newer_than_this_breaks_nothing() {
 }
 
 #[test]
-fn a_picture_comes_when_it_is_complete() {
+fn an_image_comes_when_it_is_complete() {
     let start = r#"{"contentBlockIndex":0,"start":{"image":{"format":"png"}}}"#;
     let delta = r#"{"contentBlockIndex":0,"delta":{"image":{"source":{"bytes":"AAAA"}}}}"#;
     let (start, delta) =
         (Frame::Event("contentBlockStart", start), Frame::Event("contentBlockDelta", delta));
     let end = Frame::Event("contentBlockStop", r#"{"contentBlockIndex":0}"#);
     let (events, _) = read(&[start, delta, delta, end, STOP]);
-    let EventBody::Delta(0, piece) = &events[0].body else { panic!("{events:?}") };
-    let Delta::Image(media) = &**piece else { panic!("{events:?}") };
+    let EventBody::Delta(0, delta) = &events[0].body else { panic!("{events:?}") };
+    let Delta::Image(media) = &**delta else { panic!("{events:?}") };
     assert_eq!(media.media_type.as_deref(), Some("image/png"));
     assert_eq!(media.source, canonical::MediaSource::Base64("AAAAAAAA".to_owned()));
 }
 
 #[test]
-fn nothing_is_said_after_the_last_word() {
+fn nothing_follows_the_end_of_a_stream() {
     let late = Frame::Event("contentBlockDelta", r#"{"delta":{"text":"wait"}}"#);
     let fault = read(&[STOP, late]).1.unwrap();
-    assert!(fault.message().contains("after its last word"));
+    assert!(fault.message().contains("after the end of the stream"));
 }

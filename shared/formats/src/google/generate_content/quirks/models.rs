@@ -1,6 +1,6 @@
 //! What a model can be told, by its name.
 //!
-//! Source: the guides on thinking, thought signatures and file input, seen 2026-11. A name that says
+//! Source: the guides on thinking, reasoning signatures and file input, seen 2026-11. A name that says
 //! nothing of its age is taken for a new one.
 
 /// How a family of models differs from its elders.

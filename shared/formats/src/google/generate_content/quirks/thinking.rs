@@ -21,13 +21,15 @@ pub(crate) struct Thinking {
     thinking_level: Option<&'static str>,
 }
 
-/// What a model is told of thinking.
+/// What a model is sent of thinking.
 pub(crate) fn encode(
     reasoning: &Reasoning,
     model: &str,
     dropped: &mut Vec<Field>,
 ) -> Option<Thinking> {
-    let mut thinking = Thinking { include_thoughts: reasoning.visible, ..Thinking::default() };
+    // Who asks for reasoning reads it, unless they say otherwise; Gemini shows none unasked.
+    let visible = reasoning.visible.or((!reasoning.is_off()).then_some(true));
+    let mut thinking = Thinking { include_thoughts: visible, ..Thinking::default() };
     match models::family(model) {
         Family::Old => {
             if !reasoning.is_off() {
@@ -80,7 +82,7 @@ fn level(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> Option
 mod tests {
     use super::*;
 
-    fn told(model: &str, reasoning: &Reasoning) -> (String, Vec<Field>) {
+    fn encoded(model: &str, reasoning: &Reasoning) -> (String, Vec<Field>) {
         let mut dropped = vec![];
         let thinking = encode(reasoning, model, &mut dropped);
         (serde_json::to_string(&thinking).unwrap(), dropped)
@@ -92,31 +94,52 @@ mod tests {
 
     #[test]
     fn a_model_of_2_5_has_a_budget() {
-        let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
+        let encoded = |model, reasoning: &Reasoning| encoded(model, reasoning).0;
         let high = effort(Effort::Highest);
-        assert_eq!(told("gemini-2.5-pro", &high), r#"{"thinkingBudget":32768}"#);
-        assert_eq!(told("gemini-2.5-flash", &high), r#"{"thinkingBudget":24576}"#);
-        assert_eq!(told("gemini-2.5-flash", &effort(Effort::None)), r#"{"thinkingBudget":0}"#);
-        assert_eq!(told("gemini-2.5-flash", &Reasoning::default()), r#"{"thinkingBudget":-1}"#);
+        assert_eq!(
+            encoded("gemini-2.5-pro", &high),
+            r#"{"includeThoughts":true,"thinkingBudget":32768}"#
+        );
+        assert_eq!(
+            encoded("gemini-2.5-flash", &high),
+            r#"{"includeThoughts":true,"thinkingBudget":24576}"#
+        );
+        assert_eq!(encoded("gemini-2.5-flash", &effort(Effort::None)), r#"{"thinkingBudget":0}"#);
+        assert_eq!(
+            encoded("gemini-2.5-flash", &Reasoning::default()),
+            r#"{"includeThoughts":true,"thinkingBudget":-1}"#
+        );
         let few = Reasoning { budget: Some(100), visible: Some(true), effort: None };
         let out = r#"{"includeThoughts":true,"thinkingBudget":512}"#;
-        assert_eq!(told("gemini-2.5-flash-lite", &few), out);
+        assert_eq!(encoded("gemini-2.5-flash-lite", &few), out);
     }
 
     #[test]
     fn a_later_model_has_a_level() {
-        let told = |model, reasoning: &Reasoning| told(model, reasoning).0;
+        let encoded = |model, reasoning: &Reasoning| encoded(model, reasoning).0;
         let medium = effort(Effort::Medium);
-        assert_eq!(told("gemini-3-pro-preview", &medium), r#"{"thinkingLevel":"high"}"#);
-        assert_eq!(told("gemini-3.1-pro-preview", &medium), r#"{"thinkingLevel":"medium"}"#);
-        assert_eq!(told("gemini-3.5-flash", &Reasoning::default()), "null");
+        assert_eq!(
+            encoded("gemini-3-pro-preview", &medium),
+            r#"{"includeThoughts":true,"thinkingLevel":"high"}"#
+        );
+        assert_eq!(
+            encoded("gemini-3.1-pro-preview", &medium),
+            r#"{"includeThoughts":true,"thinkingLevel":"medium"}"#
+        );
+        assert_eq!(
+            encoded("gemini-3.5-flash", &Reasoning::default()),
+            r#"{"includeThoughts":true}"#
+        );
+        let hidden = Reasoning { visible: Some(false), ..effort(Effort::Medium) };
+        let out = r#"{"includeThoughts":false,"thinkingLevel":"medium"}"#;
+        assert_eq!(encoded("gemini-3.5-flash", &hidden), out);
     }
 
     #[test]
-    fn what_a_model_cannot_do_is_said() {
-        assert_eq!(told("gemini-2.5-pro", &effort(Effort::None)).1, [Field::Reasoning]);
-        assert_eq!(told("gemini-3.5-flash", &effort(Effort::None)).1, [Field::Reasoning]);
-        assert_eq!(told("gemini-2.0-flash", &effort(Effort::High)).1, [Field::Reasoning]);
-        assert_eq!(told("gemini-2.0-flash", &effort(Effort::None)).1, []);
+    fn what_a_model_cannot_do_is_named() {
+        assert_eq!(encoded("gemini-2.5-pro", &effort(Effort::None)).1, [Field::Reasoning]);
+        assert_eq!(encoded("gemini-3.5-flash", &effort(Effort::None)).1, [Field::Reasoning]);
+        assert_eq!(encoded("gemini-2.0-flash", &effort(Effort::High)).1, [Field::Reasoning]);
+        assert_eq!(encoded("gemini-2.0-flash", &effort(Effort::None)).1, []);
     }
 }

@@ -8,6 +8,7 @@ use canonical::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::base64;
 use crate::google::generate_content::{
     media, response_decode, signature,
     wire::{
@@ -17,7 +18,7 @@ use crate::google::generate_content::{
 };
 use crate::json::{self, Object};
 
-/// The turns so far, while they are read.
+/// The messages so far, while they are read.
 #[derive(Debug, Default)]
 pub(crate) struct ContentsDecoder {
     pub(crate) messages: Vec<Message>,
@@ -62,7 +63,7 @@ impl ContentsDecoder {
     /// Reads one content.
     pub(crate) fn read(&mut self, content: &Object<'_>, path: &str) -> Result<()> {
         let role: Option<String> = match either(content, "role") {
-            Some(role) => Some(json::understood(role, &format!("{path}.role"), "a text")?),
+            Some(role) => Some(json::parsed(role, &format!("{path}.role"), "a text")?),
             None => None,
         };
         let role = match role.as_deref() {
@@ -81,7 +82,7 @@ impl ContentsDecoder {
 
     /// Reads one content of a known role.
     pub(crate) fn read_as(&mut self, role: Role, content: &Object<'_>, path: &str) -> Result<()> {
-        // The SDKs keep a streamed answer chunk by chunk: its contents are one message.
+        // The SDKs keep a streamed response chunk by chunk: its contents are one message.
         let goes_on = role == Role::Assistant
             && self.messages.last().is_some_and(|it| it.role == Role::Assistant);
         let mut message = match self.messages.pop_if(|_| goes_on) {
@@ -89,11 +90,9 @@ impl ContentsDecoder {
             None => Message::new(role, vec![]),
         };
         let parts: Many<Object<'_>> = match either(content, "parts") {
-            Some(parts) => json::understood(
-                parts,
-                &format!("{path}.parts"),
-                "a list of parts, each an object",
-            )?,
+            Some(parts) => {
+                json::parsed(parts, &format!("{path}.parts"), "a list of parts, each an object")?
+            }
             None => Many::default(),
         };
         for (at, part) in parts.0.iter().enumerate() {
@@ -105,16 +104,16 @@ impl ContentsDecoder {
 
     fn part(&mut self, part: &Object<'_>, path: &str, message: &mut Message) -> Result<()> {
         let (mut content, mut signature, mut thought, mut unknown) = (None, None, false, false);
-        for (name, value) in part.said() {
+        for (name, value) in part.present() {
             let at = format!("{path}.{name}");
             match camel(name).as_ref() {
                 "text" => {
-                    let text = json::understood(value, &at, "a text")?;
+                    let text = json::parsed(value, &at, "a text")?;
                     content = Some(Content::Text(text, vec![]));
                 }
-                "thought" => thought = json::understood(value, &at, "true or false")?,
+                "thought" => thought = json::parsed(value, &at, "true or false")?,
                 "thoughtSignature" => {
-                    let text: String = json::understood(value, &at, "base64")?;
+                    let text: String = json::parsed(value, &at, "base64")?;
                     signature = signature::read(&text);
                 }
                 "inlineData" => content = Some(inline(value, &at)?),
@@ -130,7 +129,7 @@ impl ContentsDecoder {
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
             Some(Content::Text(text, _)) if text.is_empty() => Content::Reasoning(text),
-            // A sketch on the way to a picture.
+            // A sketch on the way to an image.
             Some(Content::Image(_)) if thought => {
                 self.other.push("contents[].parts[].thought".to_owned());
                 return Ok(());
@@ -155,7 +154,7 @@ impl ContentsDecoder {
 
     fn call(&mut self, value: &RawValue, path: &str) -> Result<ToolCall> {
         let wanted = "an object with `name` and `args`";
-        let call: wire::FunctionCall<'_> = json::understood(value, path, wanted)?;
+        let call: wire::FunctionCall<'_> = json::parsed(value, path, wanted)?;
         let name = call.name.filter(|it| !it.is_empty()).ok_or_else(|| {
             let path = format!("{path}.name");
             Error::invalid(&path, format!("`{path}` is missing; it must name a function."))
@@ -173,7 +172,7 @@ impl ContentsDecoder {
 
     fn result(&mut self, value: &RawValue, path: &str) -> Result<ToolResult> {
         let wanted = "an object with `name` and `response`";
-        let result: FunctionResponse<'_> = json::understood(value, path, wanted)?;
+        let result: FunctionResponse<'_> = json::parsed(value, path, wanted)?;
         let id = self.calls.take(result.id.as_deref(), result.name.as_deref()).ok_or_else(|| {
             let message = format!("`{path}` answers no `functionCall` before it: neither its id nor its name is that of an open one.");
             Error::invalid(path, message)
@@ -191,10 +190,10 @@ impl ContentsDecoder {
             self.part(part, &format!("{path}.parts[{at}]"), &mut message)?;
             parts.append(&mut message.parts);
         }
-        for (said, name) in
+        for (value, name) in
             [(result.will_continue, "willContinue"), (result.scheduling, "scheduling")]
         {
-            if said.is_some() {
+            if value.is_some() {
                 self.other.push(format!("contents[].parts[].functionResponse.{name}"));
             }
         }
@@ -232,17 +231,17 @@ fn outcome_of(outcome: &Object<'_>, whole: Option<&RawValue>) -> (String, Option
 }
 
 fn inline(value: &RawValue, path: &str) -> Result<Content> {
-    let blob: wire::Blob = json::understood(value, path, "an object with `mimeType` and `data`")?;
+    let blob: wire::Blob = json::parsed(value, path, "an object with `mimeType` and `data`")?;
     if blob.mime_type.as_deref().is_none_or(str::is_empty) {
         let path = format!("{path}.mimeType");
         return Err(Error::invalid(&path, format!("`{path}` is missing; say what the bytes are.")));
     }
-    let source = MediaSource::Base64(blob.data);
+    let source = MediaSource::Base64(base64::standard(blob.data));
     Ok(media::content(Media { source, media_type: blob.mime_type, ..Media::default() }))
 }
 
 fn file(value: &RawValue, path: &str) -> Result<Content> {
-    let file: wire::FileData = json::understood(value, path, "an object with `fileUri`")?;
+    let file: wire::FileData = json::parsed(value, path, "an object with `fileUri`")?;
     let source = media::source(file.file_uri);
     Ok(media::content(Media { source, media_type: file.mime_type, ..Media::default() }))
 }

@@ -30,21 +30,21 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
         out.push_str(value.get());
         return Ok(());
     }
-    let schema: Object<'_> = json::understood(value, path, "a schema: an object")?;
+    let schema: Object<'_> = json::parsed(value, path, "a schema: an object")?;
     let nullable = either(&schema, "nullable").is_some_and(|it| it.get() == "true");
     let mut order: Vec<String> = vec![];
     if let Some(names) = either(&schema, "propertyOrdering") {
-        order = json::understood(names, path, "a list of names")?;
+        order = json::parsed(names, path, "a list of names")?;
     }
     let order: Order<'_> = order.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let mut members = Members { out, first: true };
     members.out.push('{');
-    for (name, value) in schema.said() {
+    for (name, value) in schema.present() {
         let path = bound::within(path, name);
         match camel(name).as_ref() {
             "nullable" | "propertyOrdering" => {}
             "type" => {
-                let kind: String = json::understood(value, &path, "a text")?;
+                let kind: String = json::parsed(value, &path, "a text")?;
                 let kind = kind.to_ascii_lowercase();
                 if kind != "type_unspecified" {
                     let text = if nullable {
@@ -112,7 +112,7 @@ fn counted<'a>(name: &str, value: &'a str) -> &'a str {
 }
 
 fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Result<()> {
-    let schemas: Vec<&RawValue> = json::understood(value, path, "a list of schemas")?;
+    let schemas: Vec<&RawValue> = json::parsed(value, path, "a list of schemas")?;
     out.push('[');
     for (at, schema) in schemas.iter().enumerate() {
         if at != 0 {
@@ -130,7 +130,7 @@ fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Resul
 
 /// Named schemas, those of `order` first and in that order.
 fn map(value: &RawValue, path: &str, order: &Order<'_>, out: &mut String) -> Result<()> {
-    let mut members: Object<'_> = json::understood(value, path, "an object of schemas")?;
+    let mut members: Object<'_> = json::parsed(value, path, "an object of schemas")?;
     members.0.sort_by_key(|it| order.get(it.0.as_ref()).copied().unwrap_or(usize::MAX));
     out.push('{');
     for (at, (name, schema)) in members.0.iter().enumerate() {

@@ -9,16 +9,16 @@ use crate::json::{self, Object};
 
 /// Reads `tools`: functions are anybody's, the rest is Google's.
 pub(crate) fn read(value: &RawValue, path: &str, conversation: &mut Conversation) -> Result<()> {
-    let tools: Many<Object<'_>> = json::understood(value, path, "a list of tools, each an object")?;
+    let tools: Many<Object<'_>> = json::parsed(value, path, "a list of tools, each an object")?;
     for (at, tool) in tools.0.iter().enumerate() {
-        for (name, value) in tool.said() {
+        for (name, value) in tool.present() {
             if camel(name) != "functionDeclarations" {
                 conversation.unmapped_fields.push(format!("{path}[].{name}"));
                 continue;
             }
             let path = format!("{path}[{at}].{name}");
             let functions: Many<Object<'_>> =
-                json::understood(value, &path, "a list of functions, each an object")?;
+                json::parsed(value, &path, "a list of functions, each an object")?;
             for (at, function) in functions.0.iter().enumerate() {
                 let tool = declared(
                     function,
@@ -34,11 +34,11 @@ pub(crate) fn read(value: &RawValue, path: &str, conversation: &mut Conversation
 
 fn declared(function: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Tool> {
     let mut tool = Tool::default();
-    for (name, value) in function.said() {
+    for (name, value) in function.present() {
         let at = format!("{path}.{name}");
         match camel(name).as_ref() {
-            "name" => tool.name = json::understood(value, &at, "a text")?,
-            "description" => tool.description = Some(json::understood(value, &at, "a text")?),
+            "name" => tool.name = json::parsed(value, &at, "a text")?,
+            "description" => tool.description = Some(json::parsed(value, &at, "a text")?),
             "parameters" => tool.schema = Some(openapi_schema::schema(value, &at)?),
             "parametersJsonSchema" => tool.schema = Some(Json(value.get().to_owned())),
             _ => other.push(format!("tools[].functionDeclarations[].{name}")),
@@ -57,8 +57,8 @@ pub(crate) fn read_choice(
     path: &str,
     conversation: &mut Conversation,
 ) -> Result<()> {
-    let config: Object<'_> = json::understood(value, path, "an object")?;
-    for (name, value) in config.said() {
+    let config: Object<'_> = json::parsed(value, path, "an object")?;
+    for (name, value) in config.present() {
         let path = format!("{path}.{name}");
         if camel(name) == "functionCallingConfig" {
             calling(value, &path, conversation)?;
@@ -70,13 +70,13 @@ pub(crate) fn read_choice(
 }
 
 fn calling(value: &RawValue, path: &str, conversation: &mut Conversation) -> Result<()> {
-    let config: Object<'_> = json::understood(value, path, "an object with a `mode`")?;
+    let config: Object<'_> = json::parsed(value, path, "an object with a `mode`")?;
     let (mut mode, mut names): (String, Vec<String>) = (String::new(), vec![]);
-    for (name, value) in config.said() {
+    for (name, value) in config.present() {
         let at = format!("{path}.{name}");
         match camel(name).as_ref() {
-            "mode" => mode = json::understood(value, &at, "a text")?,
-            "allowedFunctionNames" => names = json::understood(value, &at, "a list of names")?,
+            "mode" => mode = json::parsed(value, &at, "a text")?,
+            "allowedFunctionNames" => names = json::parsed(value, &at, "a list of names")?,
             _ => conversation.unmapped_fields.push(at),
         }
     }

@@ -76,10 +76,6 @@ impl<'a> ContentsEncoder<'a, '_> {
         if self.family == Family::Level {
             fill_missing_signatures(&mut contents);
         }
-        if contents.is_empty() && !system.is_empty() {
-            // Rules alone are what is asked.
-            return Ok((None, vec![WireContent { role: Some("user"), parts: system }]));
-        }
         let system = (!system.is_empty()).then_some(WireContent { role: None, parts: system });
         Ok((system, contents))
     }
@@ -122,7 +118,7 @@ impl<'a> ContentsEncoder<'a, '_> {
             Content::Video(it) => self.media(it, &Field::Video)?,
             Content::File(it) => self.media(it, &Field::File)?,
             Content::ToolCall(ToolCall { id, name, arguments }) => {
-                let args = arguments::told(arguments);
+                let args = arguments::object_or_wrapped(arguments);
                 WirePart::call(FunctionCall {
                     id: id.as_str().into(),
                     name: name.as_str().into(),
@@ -188,8 +184,8 @@ impl<'a> ContentsEncoder<'a, '_> {
     }
 }
 
-/// A signed thought: a part of its own, or the signature of what stands before it. Google signs
-/// texts and pictures too, which no other format can do.
+/// A signed reasoning: a part of its own, or the signature of what stands before it. Google signs
+/// texts and images too, which no other format can do.
 fn reasoning<'a>(text: &'a str, signature: &'a Signature, out: &mut Vec<WirePart<'a>>) {
     let last = out.last_mut().filter(|it| {
         text.is_empty()
@@ -214,7 +210,7 @@ fn value(text: Cow<'_, str>) -> Value<'_> {
     }
 }
 
-/// Gives the first call of every step of the current turn, where it has no signature, the one that
+/// Gives the first call of every step of the current message, where it has no signature, the one that
 /// stands for none: without it Gemini 3 refuses the request.
 fn fill_missing_signatures(contents: &mut [WireContent<'_>]) {
     let asks = |it: &WireContent<'_>| {

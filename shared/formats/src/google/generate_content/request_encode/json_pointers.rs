@@ -42,7 +42,7 @@ fn members(value: &RawValue) -> HashMap<String, &RawValue> {
     }
     let object: Object<'_> = serde_json::from_str(value.get()).unwrap_or_default();
     // The first of a name counts.
-    object.said().rev().map(|(name, value)| (name.to_owned(), value)).collect()
+    object.present().rev().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]

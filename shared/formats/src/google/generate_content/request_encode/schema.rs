@@ -11,7 +11,7 @@ use super::json_pointers::Pointers;
 use crate::{bound, json::Object};
 
 /// How long a schema may grow by writing references out.
-const LONGEST: usize = 64 * 1024;
+const MAX_LENGTH: usize = 64 * 1024;
 /// How many references may be written out.
 const MOST_REFS: usize = 256;
 
@@ -121,7 +121,7 @@ enum KeywordValue<'a> {
 
 impl<'a> SchemaEncoder<'a> {
     fn write(&mut self, value: &'a RawValue, out: &mut String) {
-        self.failed |= self.inline && LONGEST < out.len();
+        self.failed |= self.inline && MAX_LENGTH < out.len();
         if self.failed {
             return;
         }
@@ -143,7 +143,7 @@ impl<'a> SchemaEncoder<'a> {
     fn members(&mut self, object: &Object<'a>) -> Members<'a> {
         let mut members: Members<'a> = vec![];
         let whole = object.get("type").is_some_and(|it| it.get() == "\"integer\"");
-        let alone = object.said().all(|it| it.0.starts_with('$'));
+        let alone = object.present().all(|it| it.0.starts_with('$'));
         for (name, value) in &object.0 {
             let name = name.as_ref();
             if name == "$ref" {
@@ -154,8 +154,8 @@ impl<'a> SchemaEncoder<'a> {
                 self.all_of(value, &mut members);
                 continue;
             }
-            if let Some((name, said)) = self.keyword(name, value, whole) {
-                put(&mut members, name, said);
+            if let Some((name, value)) = self.keyword(name, value, whole) {
+                put(&mut members, name, value);
             }
         }
         members
@@ -170,7 +170,7 @@ impl<'a> SchemaEncoder<'a> {
     ) -> Option<(String, KeywordValue<'a>)> {
         let text = || KeywordValue::Text(value.get().to_owned());
         let list = || serde_json::from_str(value.get()).ok().map(KeywordValue::List);
-        let said = match name {
+        let value = match name {
             "required" => KeywordValue::Lists(vec![value]),
             _ if KEPT.contains(&name) => text(),
             _ if SILENT.contains(&name) => return None,
@@ -194,7 +194,7 @@ impl<'a> SchemaEncoder<'a> {
                 return None;
             }
         };
-        Some((name.to_owned(), said))
+        Some((name.to_owned(), value))
     }
 
     /// A bound that is left out, as one that is included: the same for whole numbers only.
@@ -239,15 +239,15 @@ impl<'a> SchemaEncoder<'a> {
             self.remove("$ref");
             return;
         };
-        self.failed |= LONGEST < target.get().len();
+        self.failed |= MAX_LENGTH < target.get().len();
         if self.failed {
             return;
         }
         let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
         self.refs.push(pointer);
-        for (name, said) in self.members(&target) {
+        for (name, value) in self.members(&target) {
             if !members.iter().any(|it| it.0 == name) {
-                members.push((name, said));
+                members.push((name, value));
             }
         }
     }
@@ -260,10 +260,10 @@ impl<'a> SchemaEncoder<'a> {
             return;
         }
         for one in all {
-            for (name, said) in self.members(&one) {
+            for (name, value) in self.members(&one) {
                 let twice = members.iter_mut().find(|it| it.0 == name);
-                match (twice.map(|it| &mut it.1), said) {
-                    (None, said) => members.push((name, said)),
+                match (twice.map(|it| &mut it.1), value) {
+                    (None, value) => members.push((name, value)),
                     (Some(KeywordValue::Map(known)), KeywordValue::Map(more)) => known.extend(more),
                     (Some(KeywordValue::Lists(known)), KeywordValue::Lists(more)) => {
                         known.extend(more)
@@ -279,10 +279,10 @@ impl<'a> SchemaEncoder<'a> {
 
     fn object(&mut self, members: &Members<'a>, out: &mut String) {
         out.push('{');
-        for (at, (name, said)) in members.iter().enumerate() {
+        for (at, (name, value)) in members.iter().enumerate() {
             out.push_str(if at == 0 { "" } else { "," });
             key(name, out);
-            match said {
+            match value {
                 KeywordValue::Text(text) => out.push_str(text),
                 KeywordValue::Lists(lists) => joined(lists, out),
                 KeywordValue::Schema(schema) => self.write(schema, out),
@@ -318,10 +318,10 @@ impl<'a> SchemaEncoder<'a> {
 }
 
 /// Says a keyword; what stands beside a reference or comes later counts.
-fn put<'a>(members: &mut Members<'a>, name: String, said: KeywordValue<'a>) {
+fn put<'a>(members: &mut Members<'a>, name: String, value: KeywordValue<'a>) {
     match members.iter_mut().find(|it| it.0 == name) {
-        Some(known) => known.1 = said,
-        None => members.push((name, said)),
+        Some(known) => known.1 = value,
+        None => members.push((name, value)),
     }
 }
 
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gemini_does_not_know_is_said() {
+    fn what_gemini_does_not_know_is_named() {
         let (out, removed) = fitted(
             r#"{"type":"object","properties":{"a":{"type":"integer","exclusiveMinimum":0,"multipleOf":2},"b":{"type":"number","exclusiveMaximum":1.5},"c":{"const":true},"d":{"type":"array","uniqueItems":true,"items":true}},"not":{}}"#,
         );

@@ -70,7 +70,7 @@ pub(crate) fn camel(name: &str) -> Cow<'_, str> {
 
 /// The value of a member that says something, in either spelling.
 pub(crate) fn either<'a>(object: &Object<'a>, name: &str) -> Option<&'a RawValue> {
-    object.said().find(|it| camel(it.0) == name).map(|it| it.1)
+    object.present().find(|it| camel(it.0) == name).map(|it| it.1)
 }
 
 /// How a member of a body spells its name.

@@ -17,7 +17,7 @@ pub(crate) struct Content<'a> {
     pub(crate) parts: Vec<Part<'a>>,
 }
 
-/// One piece of it.
+/// One delta of it.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Part<'a> {
@@ -129,7 +129,7 @@ impl<'a> Part<'a> {
     }
 
     /// The same part for a client; a call that Google did not sign says so, or Gemini would refuse
-    /// it in a later turn.
+    /// it in a later message.
     pub(crate) fn for_client(self, signature: Option<&'a Signature>) -> Self {
         let mut part = self.signed(signature);
         if part.function_call.is_some() && part.thought_signature.is_none() {

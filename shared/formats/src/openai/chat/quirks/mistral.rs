@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::super::request_passthrough;
 use crate::{
     fingerprint::fingerprint,
-    json::{self, Edits, Object, understood},
+    json::{self, Edits, Object, parsed},
 };
 
 /// What the model is told to have said where it has not had its turn.
@@ -54,7 +54,7 @@ pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
 pub(in super::super) fn fitted(messages: &str) -> Result<String> {
     let mut before = Cow::Borrowed("");
     request_passthrough::rewrite_messages(messages, |json| {
-        let message: Object<'_> = understood(json, "messages", "a list of messages")?;
+        let message: Object<'_> = parsed(json, "messages", "a list of messages")?;
         let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
         let missing = misses_turn(&before, &role);
         before = role;
@@ -79,7 +79,7 @@ fn with_ids(message: &Object<'_>, json: &str) -> Result<String> {
 }
 
 fn calls(json: &RawValue) -> Result<String> {
-    let calls: Vec<&RawValue> = understood(json, "messages[].tool_calls", "a list of tool calls")?;
+    let calls: Vec<&RawValue> = parsed(json, "messages[].tool_calls", "a list of tool calls")?;
     let calls = calls.iter().map(|it| json::edited(it.get(), |edits| refit(edits, "id")));
     Ok(format!("[{}]", calls.collect::<Result<Vec<_>>>()?.join(",")))
 }

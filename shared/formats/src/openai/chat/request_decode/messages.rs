@@ -16,12 +16,12 @@ use super::{
 use crate::{
     bound::note,
     data_uri,
-    json::{Object, understood},
+    json::{Object, parsed},
 };
 
 /// Decodes every message. Members that no other format has are named in `other`.
 pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Message>> {
-    let messages: Vec<Object<'_>> = understood(value, "messages", "a list of messages")?;
+    let messages: Vec<Object<'_>> = parsed(value, "messages", "a list of messages")?;
     let decoded = |(at, message): (usize, &Object<'_>)| {
         decode_message(message, &format!("messages[{at}]"), other)
     };
@@ -30,7 +30,7 @@ pub(super) fn decode(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Me
 
 fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let role: Cow<'_, str> = match message.get("role") {
-        Some(role) => understood(role, &format!("{path}.role"), "a string")?,
+        Some(role) => parsed(role, &format!("{path}.role"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.role` is missing."))),
     };
     let role = match role.as_ref() {
@@ -49,14 +49,14 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
     };
     let mut decoded = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
-    for (name, value) in message.said() {
+    for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" | "reasoning_content" | "reasoning" | "reasoning_details" => {}
             "content" => decoded.parts.extend(content(value, &path, other)?),
-            "name" => decoded.name = Some(understood(value, &path, "a string")?),
+            "name" => decoded.name = Some(parsed(value, &path, "a string")?),
             "refusal" => {
-                let text = understood(value, &path, "a string")?;
+                let text = parsed(value, &path, "a string")?;
                 decoded.parts.push(Part::new(Content::Refusal(text)));
             }
             "tool_calls" => calls = tool_calls(value, &path)?,
@@ -76,7 +76,7 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
     let mut result = ToolResult::default();
     let mut cache = None;
     let is_function = message.get("role").is_some_and(|it| it.get() == "\"function\"");
-    for (name, value) in message.said() {
+    for (name, value) in message.present() {
         let path = format!("{path}.{name}");
         match name {
             "role" => {}
@@ -85,8 +85,8 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
                 // Some clients count their calls with numbers.
                 Signature::split_id(&text(Some(value))).0.clone_into(&mut result.id);
             }
-            "name" => result.name = Some(understood(value, &path, "a string")?),
-            "is_error" => result.is_error = Some(understood(value, &path, "true or false")?),
+            "name" => result.name = Some(parsed(value, &path, "a string")?),
+            "is_error" => result.is_error = Some(parsed(value, &path, "true or false")?),
             "cache_control" => cache = Some(cache_mark(value, &path)?),
             _ => note(other, format!("messages[].{name}")),
         }
@@ -119,7 +119,7 @@ struct Mark {
 
 /// Anthropic's marker, as clients of several gateways send it along.
 pub(super) fn cache_mark(value: &RawValue, path: &str) -> Result<CacheBreakpoint> {
-    let mark: Mark = understood(value, path, "an object such as {\"type\": \"ephemeral\"}")?;
+    let mark: Mark = parsed(value, path, "an object such as {\"type\": \"ephemeral\"}")?;
     Ok(CacheBreakpoint { ttl: mark.ttl })
 }
 
@@ -139,7 +139,7 @@ struct Function<'a> {
 }
 
 fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
-    let calls: Vec<Call<'_>> = understood(value, path, "a list of calls with `id` and `function`")?;
+    let calls: Vec<Call<'_>> = parsed(value, path, "a list of calls with `id` and `function`")?;
     let calls = calls.into_iter().enumerate();
     calls.map(|(at, call)| tool_call(call, &format!("{path}[{at}]"))).collect()
 }
@@ -170,7 +170,7 @@ impl Function<'_> {
 
 /// The one call of OpenAI's first API for tools, which histories still hold.
 fn function_call(value: &RawValue, path: &str) -> Result<Part> {
-    let function: Function<'_> = understood(value, path, "an object with a `name`")?;
+    let function: Function<'_> = parsed(value, path, "an object with a `name`")?;
     let id = function_call_id(&function.name);
     Ok(Part::new(Content::ToolCall(function.decode(id))))
 }
@@ -185,12 +185,12 @@ fn content(value: &RawValue, path: &str, unmapped: &mut Vec<String>) -> Result<V
     let wanted = "a string or a list of parts";
     match value.get().as_bytes().first() {
         Some(b'"') => {
-            let text: String = understood(value, path, wanted)?;
+            let text: String = parsed(value, path, wanted)?;
             Ok(if text.is_empty() { vec![] } else { vec![Part::text(text)] })
         }
-        Some(b'{') => Ok(vec![part(&understood(value, path, wanted)?, path, unmapped)?]),
+        Some(b'{') => Ok(vec![part(&parsed(value, path, wanted)?, path, unmapped)?]),
         _ => {
-            let list: Vec<&RawValue> = understood(value, path, wanted)?;
+            let list: Vec<&RawValue> = parsed(value, path, wanted)?;
             let items = list.into_iter().enumerate();
             let parts = items.map(|(at, item)| content(item, &format!("{path}[{at}]"), unmapped));
             Ok(parts.collect::<Result<Vec<_>>>()?.concat())
@@ -200,12 +200,12 @@ fn content(value: &RawValue, path: &str, unmapped: &mut Vec<String>) -> Result<V
 
 fn part(item: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> {
     let kind: Cow<'_, str> = match item.get("type") {
-        Some(kind) => understood(kind, &format!("{path}.type"), "a string")?,
+        Some(kind) => parsed(kind, &format!("{path}.type"), "a string")?,
         None => return Err(Error::invalid(path, format!("`{path}.type` is missing."))),
     };
     let mut content = None;
     let mut cache = None;
-    for (name, value) in item.said() {
+    for (name, value) in item.present() {
         let path = format!("{path}.{name}");
         match name {
             "type" => {}
@@ -248,12 +248,12 @@ struct File {
 /// What a part of this kind says.
 fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
     Ok(match kind {
-        "text" => Content::Text(understood(value, path, "a string")?, vec![]),
-        "refusal" => Content::Refusal(understood(value, path, "a string")?),
+        "text" => Content::Text(parsed(value, path, "a string")?, vec![]),
+        "refusal" => Content::Refusal(parsed(value, path, "a string")?),
         "image_url" => Content::Image(at_url(value, path)?),
         "video_url" => Content::Video(at_url(value, path)?),
         "input_audio" => {
-            let audio: AudioJson = understood(value, path, "an object with `data` and `format`")?;
+            let audio: AudioJson = parsed(value, path, "an object with `data` and `format`")?;
             Content::Audio(Media {
                 source: MediaSource::Base64(audio.data),
                 media_type: audio.format.map(|it| format!("audio/{it}")),
@@ -262,7 +262,7 @@ fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
         }
         "file" => {
             let wanted = "an object with `file_data` or `file_id`";
-            let file: File = understood(value, path, wanted)?;
+            let file: File = parsed(value, path, wanted)?;
             let mut media = match (file.file_data, file.file_id) {
                 (Some(data), _) => data_uri::bytes(&data),
                 (None, Some(id)) => Media { source: MediaSource::Id(id), ..Media::default() },
@@ -283,9 +283,9 @@ fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
 fn at_url(value: &RawValue, path: &str) -> Result<Media> {
     let wanted = "an object with a `url`";
     let Url { url, detail } = if value.get().starts_with('"') {
-        Url { url: understood(value, path, wanted)?, detail: None }
+        Url { url: parsed(value, path, wanted)?, detail: None }
     } else {
-        understood(value, path, wanted)?
+        parsed(value, path, wanted)?
     };
     Ok(Media { detail, ..data_uri::at(&url) })
 }

@@ -25,7 +25,7 @@ fn called(mut conversation: Conversation) -> Conversation {
 }
 
 /// What is sent in `toolConfig` and to Claude, and what is dropped.
-fn said(conversation: &Conversation, model: &str) -> (String, String, Vec<Field>) {
+fn encoded(conversation: &Conversation, model: &str) -> (String, String, Vec<Field>) {
     let EncodedTools { config, claude, dropped } =
         encode_tools(conversation, Family::of(model)).unwrap();
     let json = |it: serde_json::Result<String>| it.unwrap();
@@ -39,7 +39,7 @@ fn a_choice_has_its_word() {
         (ToolChoice::Required, r#""toolChoice":{"any":{}}"#),
         (ToolChoice::Named("a".to_owned()), r#""toolChoice":{"tool":{"name":"a"}}"#),
     ] {
-        let (config, claude, _) = said(&with(&["a"], Some(choice)), CLAUDE);
+        let (config, claude, _) = encoded(&with(&["a"], Some(choice)), CLAUDE);
         assert!(config.contains(word), "{config}");
         assert_eq!(claude, "null");
     }
@@ -48,16 +48,16 @@ fn a_choice_has_its_word() {
 #[test]
 fn none_leaves_the_tools_out_unless_the_history_needs_them() {
     let none = with(&["a"], Some(ToolChoice::None));
-    assert_eq!(said(&none, LLAMA), ("null".to_owned(), "null".to_owned(), vec![]));
-    let (config, claude, dropped) = said(&called(none.clone()), CLAUDE);
+    assert_eq!(encoded(&none, LLAMA), ("null".to_owned(), "null".to_owned(), vec![]));
+    let (config, claude, dropped) = encoded(&called(none.clone()), CLAUDE);
     assert!(config.contains(r#""name":"a""#) && dropped.is_empty(), "{config}");
     assert_eq!(claude, r#"{"type":"none"}"#);
-    assert_eq!(said(&called(none), LLAMA).2, [Field::ToolChoice]);
+    assert_eq!(encoded(&called(none), LLAMA).2, [Field::ToolChoice]);
 }
 
 #[test]
 fn calls_of_tools_that_are_gone_still_have_their_tool() {
-    let (config, _, dropped) = said(&called(with(&[], None)), LLAMA);
+    let (config, _, dropped) = encoded(&called(with(&[], None)), LLAMA);
     assert_eq!(
         config,
         r#"{"tools":[{"toolSpec":{"name":"old","inputSchema":{"json":{"type":"object","properties":{}}}}}]}"#
@@ -69,16 +69,16 @@ fn calls_of_tools_that_are_gone_still_have_their_tool() {
 fn one_call_at_a_time_is_claudes_own() {
     let mut conversation = with(&["a"], Some(ToolChoice::Required));
     conversation.parallel_tool_calls = Some(false);
-    let (config, claude, _) = said(&conversation, CLAUDE);
+    let (config, claude, _) = encoded(&conversation, CLAUDE);
     assert!(!config.contains("toolChoice"), "{config}");
     assert_eq!(claude, r#"{"type":"any","disable_parallel_tool_use":true}"#);
-    assert_eq!(said(&conversation, LLAMA).2, [Field::ParallelToolCalls]);
+    assert_eq!(encoded(&conversation, LLAMA).2, [Field::ParallelToolCalls]);
 }
 
 #[test]
 fn only_those_that_may_be_called_are_offered() {
     let among = ToolChoice::Among(vec!["b".to_owned()], true);
-    let (config, ..) = said(&with(&["a", "b"], Some(among)), LLAMA);
+    let (config, ..) = encoded(&with(&["a", "b"], Some(among)), LLAMA);
     assert!(!config.contains(r#""a""#) && config.contains(r#""any""#), "{config}");
 }
 
@@ -89,17 +89,17 @@ fn marks_and_strictness_go_where_they_are_known() {
     conversation.tools[0].schema = Some(Json(schema.to_owned()));
     conversation.tools[0].strict = Some(true);
     conversation.tools[0].cache = Some(CacheBreakpoint { ttl: Some("1h".to_owned()) });
-    let (config, _, dropped) = said(&conversation, CLAUDE);
+    let (config, _, dropped) = encoded(&conversation, CLAUDE);
     assert!(config.contains(r#""strict":true"#), "{config}");
     assert!(config.contains(r#"{"cachePoint":{"type":"default","ttl":"1h"}}"#), "{config}");
     assert!(dropped.is_empty());
-    assert_eq!(said(&conversation, LLAMA).2, [Field::ToolStrict, Field::Cache]);
+    assert_eq!(encoded(&conversation, LLAMA).2, [Field::ToolStrict, Field::Cache]);
 }
 
 #[test]
-fn a_claude_that_cannot_be_forced_is_asked() {
+fn a_claude_that_cannot_be_forced_decides_itself() {
     let required = with(&["a"], Some(ToolChoice::Required));
-    let (config, _, dropped) = said(&required, "anthropic.claude-opus-5-5");
+    let (config, _, dropped) = encoded(&required, "anthropic.claude-opus-5-5");
     assert!(config.contains(r#""toolChoice":{"auto":{}}"#), "{config}");
     assert_eq!(dropped, [Field::ToolChoice]);
 }

@@ -25,20 +25,21 @@ fn image() -> Part {
     Part::new(Content::Image(Media { source, media_type, ..Media::default() }))
 }
 
-/// The contents as JSON, and what was left out.
-fn told(family: Family, turns: &[(Role, Vec<Part>)]) -> Result<(String, Vec<Field>)> {
+/// The contents as JSON without the opening of those that begin with the model, and what was dropped.
+fn encoded(family: Family, turns: &[(Role, Vec<Part>)]) -> Result<(String, Vec<Field>)> {
     let turns = turns.iter().map(|(role, parts)| Message::new(*role, parts.clone())).collect();
     let conversation = Conversation { messages: turns, ..Conversation::default() };
     let mut dropped = vec![];
     let (_, contents) = encode(&conversation, family, &mut dropped)?;
-    Ok((serde_json::to_string(&contents).unwrap(), dropped))
+    let opening = r#"{"role":"user","parts":[{"text":"Begin."}]},"#;
+    Ok((serde_json::to_string(&contents).unwrap().replace(opening, ""), dropped))
 }
 
 #[test]
 fn a_signature_goes_back_on_its_part() {
     let own = Some(Signature::new(MAKER, "b3du"));
     let answer = vec![signed("hm", MAKER), Part::text("Hi"), signed("", MAKER), call("c", own)];
-    let (out, dropped) = told(Family::Level, &[(Role::Assistant, answer)]).unwrap();
+    let (out, dropped) = encoded(Family::Level, &[(Role::Assistant, answer)]).unwrap();
     assert_eq!(
         out,
         r#"[{"role":"model","parts":[{"text":"hm","thought":true,"thoughtSignature":"c2ln"},{"text":"Hi","thoughtSignature":"c2ln"},{"functionCall":{"id":"c","name":"f","args":{}},"thoughtSignature":"b3du"}]}]"#
@@ -49,11 +50,11 @@ fn a_signature_goes_back_on_its_part() {
 #[test]
 fn what_another_maker_signed_is_not_sent() {
     let answer = vec![signed("hm", "anthropic"), Part::text("Hi")];
-    let (out, dropped) = told(Family::Level, &[(Role::Assistant, answer)]).unwrap();
+    let (out, dropped) = encoded(Family::Level, &[(Role::Assistant, answer)]).unwrap();
     assert_eq!(out, r#"[{"role":"model","parts":[{"text":"Hi"}]}]"#);
     assert_eq!(dropped, []);
     let unsigned = vec![Part::new(Content::Reasoning("hm".to_owned())), Part::text("Hi")];
-    let (_, dropped) = told(Family::Level, &[(Role::Assistant, unsigned)]).unwrap();
+    let (_, dropped) = encoded(Family::Level, &[(Role::Assistant, unsigned)]).unwrap();
     assert_eq!(dropped, [Field::ReasoningText]);
 }
 
@@ -71,7 +72,7 @@ fn only_calls_of_the_current_turn_need_a_signature() {
         (Role::Assistant, vec![call("d", None)]),
         (Role::User, vec![result("d", vec![], None)]),
     ];
-    let (out, _) = told(Family::Level, &turns).unwrap();
+    let (out, _) = encoded(Family::Level, &turns).unwrap();
     assert_eq!(out.matches(signature::SKIP).count(), 2);
     for id in ["b", "d"] {
         let excused = format!(
@@ -80,7 +81,7 @@ fn only_calls_of_the_current_turn_need_a_signature() {
         );
         assert!(out.contains(&excused), "{id}: {out}");
     }
-    assert!(!told(Family::Budget, &turns).unwrap().0.contains(signature::SKIP));
+    assert!(!encoded(Family::Budget, &turns).unwrap().0.contains(signature::SKIP));
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_result_is_an_object() {
             (Role::Assistant, vec![call("a", None)]),
             (Role::User, vec![result("a", vec![Part::text(text)], is_error)]),
         ];
-        let (out, _) = told(Family::Budget, &turns).unwrap();
+        let (out, _) = encoded(Family::Budget, &turns).unwrap();
         let (_, response) = out.split_once("\"response\":").unwrap();
         response.strip_suffix("}}]}]").unwrap().to_owned()
     };
@@ -102,23 +103,28 @@ fn a_result_is_an_object() {
 }
 
 #[test]
-fn pictures_in_a_result_stand_within_it_or_beside() {
+fn images_in_a_result_stand_within_it_or_beside() {
     let turns = [
         (Role::Assistant, vec![call("a", None)]),
         (Role::User, vec![result("a", vec![Part::text("see"), image()], None)]),
     ];
-    let picture = r#"{"inlineData":{"mimeType":"image/png","data":"AAAA"}}"#;
-    let (within, dropped) = told(Family::Level, &turns).unwrap();
-    assert!(within.contains(&format!(r#""response":{{"output":"see"}},"parts":[{picture}]}}"#)));
-    let (beside, _) = told(Family::Budget, &turns).unwrap();
-    assert!(beside.ends_with(&format!(r#"{{"output":"see"}}}}}},{picture}]}}]"#)), "{beside}");
+    let encoded_image = r#"{"inlineData":{"mimeType":"image/png","data":"AAAA"}}"#;
+    let (within, dropped) = encoded(Family::Level, &turns).unwrap();
+    assert!(
+        within.contains(&format!(r#""response":{{"output":"see"}},"parts":[{encoded_image}]}}"#))
+    );
+    let (beside, _) = encoded(Family::Budget, &turns).unwrap();
+    assert!(
+        beside.ends_with(&format!(r#"{{"output":"see"}}}}}},{encoded_image}]}}]"#)),
+        "{beside}"
+    );
     assert_eq!(dropped, []);
 }
 
 #[test]
 fn what_fits_no_call_is_refused() {
     let orphan = [(Role::User, vec![result("x", vec![], None)])];
-    assert_eq!(told(Family::Level, &orphan).unwrap_err().kind, ErrorKind::InvalidRequest);
+    assert_eq!(encoded(Family::Level, &orphan).unwrap_err().kind, ErrorKind::InvalidRequest);
 }
 
 #[test]
@@ -127,13 +133,13 @@ fn broken_arguments_stand_within_an_object() {
     if let Content::ToolCall(call) = &mut broken.content {
         call.arguments = "{\"a\":".to_owned();
     }
-    let (out, _) = told(Family::Level, &[(Role::Assistant, vec![broken])]).unwrap();
+    let (out, _) = encoded(Family::Level, &[(Role::Assistant, vec![broken])]).unwrap();
     assert!(out.contains(r#""args":{"INVALID_JSON":"{\"a\":"}"#), "{out}");
 }
 
 #[test]
 fn rules_alone_are_what_is_asked() {
     let rules = [(Role::System, vec![Part::text("Say hi.")]), (Role::User, vec![Part::text("")])];
-    let (out, _) = told(Family::Level, &rules).unwrap();
+    let (out, _) = encoded(Family::Level, &rules).unwrap();
     assert_eq!(out, r#"[{"role":"user","parts":[{"text":"Say hi."}]}]"#);
 }

@@ -1,0 +1,39 @@
+//! Finish reasons that no format documents, and that mean a cut.
+
+use canonical::{Error, ErrorKind};
+
+/// Reasons of a response that was cut: vLLM's and SGLang's `abort`, DeepSeek's
+/// `insufficient_system_resource`, OpenRouter's `error`, and their like at other servers.
+const CUT: &[&str] = &[
+    "abort",
+    "aborted",
+    "cancelled",
+    "canceled",
+    "error",
+    "failed",
+    "insufficient_system_resource",
+    "interrupted",
+    "network_error",
+    "timeout",
+];
+
+/// The failure that a finish reason means, where the response was cut.
+pub(crate) fn check(reason: &str) -> Result<(), Error> {
+    if CUT.iter().any(|it| reason.eq_ignore_ascii_case(it)) {
+        let message = format!("stopped in the middle of its response: finish reason `{reason}`");
+        return Err(Error::new(ErrorKind::Upstream, message));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_means_a_cut_is_a_failure() {
+        assert_eq!(check("abort").unwrap_err().kind, ErrorKind::Upstream);
+        assert!(check("insufficient_system_resource").is_err());
+        assert!(check("stop").is_ok() && check("something_new").is_ok());
+    }
+}

@@ -1,0 +1,145 @@
+//! The queue between calls and sinks: bounded, and drained before an exit or a freeze.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use telemetry::{CallRecord, RecordOutlet, RecordSink};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::background::DRAIN_TIMEOUT;
+
+/// How many finished records may wait for the sinks. What comes on top is lost, and counted.
+const MAX_QUEUED_RECORDS: usize = 8_192;
+/// How many records the sinks take at once.
+const MAX_BATCH: usize = 256;
+
+/// Finished records on their way to the sinks.
+#[derive(Debug)]
+pub(crate) struct RecordQueue {
+    sender: mpsc::Sender<Entry>,
+    lost: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Record(Arc<CallRecord>),
+    /// Dropped once everything before it was written.
+    Drain(oneshot::Sender<()>),
+}
+
+impl RecordQueue {
+    /// Starts the task that gives each record to each of the sinks, in order.
+    pub(crate) fn start(sinks: Vec<Arc<dyn RecordSink>>) -> Arc<Self> {
+        Self::with_capacity(sinks, MAX_QUEUED_RECORDS)
+    }
+
+    fn with_capacity(sinks: Vec<Arc<dyn RecordSink>>, capacity: usize) -> Arc<Self> {
+        let (sender, receiver) = mpsc::channel(capacity);
+        tokio::spawn(write_all(receiver, sinks));
+        Arc::new(Self { sender, lost: AtomicU64::new(0) })
+    }
+
+    /// How many records were lost because the sinks were too slow.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every record that was submitted so far is written, within [`DRAIN_TIMEOUT`].
+    pub(crate) async fn drain(&self) {
+        let (drained, is_drained) = oneshot::channel();
+        let written = async {
+            if self.sender.send(Entry::Drain(drained)).await.is_ok() {
+                // The sender is dropped when its turn comes.
+                drop(is_drained.await);
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIMEOUT, written).await.is_err() {
+            tracing::warn!("records were not written within {} s", DRAIN_TIMEOUT.as_secs());
+        }
+    }
+}
+
+impl RecordOutlet for RecordQueue {
+    fn submit(&self, record: Arc<CallRecord>) {
+        if self.sender.try_send(Entry::Record(record)).is_err()
+            && self.lost.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            tracing::warn!("records are lost: the sinks are too slow");
+        }
+    }
+}
+
+async fn write_all(mut receiver: mpsc::Receiver<Entry>, sinks: Vec<Arc<dyn RecordSink>>) {
+    let (mut batch, mut records, mut drained) = (vec![], vec![], vec![]);
+    while 0 < receiver.recv_many(&mut batch, MAX_BATCH).await {
+        for entry in batch.drain(..) {
+            match entry {
+                Entry::Record(record) => records.push(record),
+                Entry::Drain(sender) => drained.push(sender),
+            }
+        }
+        if !records.is_empty() {
+            for sink in &sinks {
+                sink.write(&records).await;
+            }
+        }
+        records.clear();
+        drained.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use telemetry::SinkFuture;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// A sink that takes a batch for each permit.
+    #[derive(Debug)]
+    struct Slow {
+        permits: Semaphore,
+        ids: Mutex<Vec<String>>,
+    }
+
+    impl RecordSink for Slow {
+        fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a> {
+            Box::pin(async move {
+                self.permits.acquire().await.unwrap().forget();
+                self.ids.lock().unwrap().extend(records.iter().map(|it| it.id.clone()));
+            })
+        }
+    }
+
+    fn record(id: &str) -> Arc<CallRecord> {
+        Arc::new(CallRecord { id: id.to_owned(), ..CallRecord::default() })
+    }
+
+    #[tokio::test]
+    async fn draining_waits_for_every_record() {
+        let sink = Arc::new(Slow { permits: Semaphore::new(2), ids: Mutex::default() });
+        let queue = RecordQueue::start(vec![sink.clone()]);
+        queue.submit(record("a"));
+        queue.submit(record("b"));
+        queue.drain().await;
+        assert_eq!(*sink.ids.lock().unwrap(), ["a", "b"]);
+        assert_eq!(queue.lost(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_queue_cannot_hold_is_counted() {
+        let sink = Arc::new(Slow { permits: Semaphore::new(0), ids: Mutex::default() });
+        let queue = RecordQueue::with_capacity(vec![sink.clone()], 2);
+        for id in ["a", "b", "c", "d", "e"] {
+            queue.submit(record(id));
+        }
+        assert_eq!(queue.lost(), 3);
+        sink.permits.add_permits(2);
+        queue.drain().await;
+        assert_eq!(*sink.ids.lock().unwrap(), ["a", "b"]);
+    }
+}

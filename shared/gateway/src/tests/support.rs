@@ -1,0 +1,185 @@
+//! What the tests of the gateway start and look at.
+
+use std::{
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use canonical::{ErrorKind, Result};
+use formats::{Inbound, openai::chat::OpenAiChat};
+use storage::{Signer, Stores, sqlite};
+use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
+use testkit::provider::{Answer, Fake};
+
+use crate::{
+    Call, Client, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody,
+    MeteredStream, ProxyVariables, Source, kinds,
+};
+
+/// The key that clients show.
+pub(crate) const KEY: &str = "gateway-key";
+/// A configuration whose only provider is nowhere.
+pub(crate) const UNREACHABLE: &str =
+    "providers: [{ name: first, base_url: \"http://127.0.0.1:1\", api_key: k }]";
+/// When every test begins, in milliseconds since 1970.
+pub(crate) const WALL: u64 = 1_790_000_000_000;
+
+/// A gateway, its scripted providers, and its clock.
+pub(crate) struct TestGateway {
+    pub(crate) gateway: Gateway,
+    pub(crate) records: Arc<Collected>,
+    /// The time: a call sees it stand still.
+    clock: Mutex<Clock>,
+    next_id: AtomicUsize,
+}
+
+/// A sink that keeps what it takes.
+#[derive(Debug, Default)]
+pub(crate) struct Collected(Mutex<Vec<Arc<CallRecord>>>);
+
+impl RecordSink for Collected {
+    fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a> {
+        self.0.lock().unwrap().extend(records.iter().cloned());
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl TestGateway {
+    /// A gateway with a memory of its own.
+    pub(crate) async fn start(config: &str) -> Self {
+        Self::sharing(config, sqlite::in_memory().unwrap()).await
+    }
+
+    /// A gateway that shares its memory with others.
+    pub(crate) async fn sharing(config: &str, stores: Stores) -> Self {
+        let yaml = format!("api_key: {KEY}\n{config}");
+        let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
+        let source = Source::Config(Box::new(config), None);
+        let client = Client::new(Signer::default(), ProxyVariables::default());
+        let configuration = Configuration::new(source, stores, client, Freshness::default());
+        // In the future, so that no clock but the test's moves it while the test runs.
+        let started = Instant::now() + Duration::from_secs(3600);
+        let clock = Clock { arrived: WALL, started };
+        configuration.load(clock).await.unwrap();
+        let records = Arc::new(Collected::default());
+        Self {
+            gateway: Gateway::new(configuration, vec![records.clone()]),
+            records,
+            clock: Mutex::new(clock),
+            next_id: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        *self.clock.lock().unwrap()
+    }
+
+    /// Moves both clocks on.
+    pub(crate) fn advance(&self, seconds: u64) {
+        let mut clock = self.clock.lock().unwrap();
+        clock.arrived += seconds * 1_000;
+        clock.started += Duration::from_secs(seconds);
+    }
+
+    /// Sets the wall clock back, as an administrator would.
+    pub(crate) fn set_back(&self, seconds: u64) {
+        self.clock.lock().unwrap().arrived -= seconds * 1_000;
+    }
+
+    /// A call for a model, as `edge` makes it.
+    pub(crate) async fn call(&self, model: &str, stream: bool) -> Call {
+        let clock = self.clock();
+        let body = format!(
+            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello there, how are you?"}}]}}"#
+        );
+        let request = OpenAiChat.decode(Bytes::from(body)).unwrap();
+        let nth = self.next_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let facts = RequestFacts {
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            format: "openai_chat",
+            model: Some(model.to_owned()),
+            stream,
+        };
+        let record =
+            CallRecord { id: format!("call-{nth}"), request: facts, ..CallRecord::default() };
+        let mut record = self.gateway.begin_record(record, clock);
+        let admitted = self.gateway.admit(&[KEY], clock).await.unwrap();
+        record.principal = Some(admitted.principal);
+        Call {
+            request,
+            only_provider: None,
+            strict: false,
+            snapshot: admitted.snapshot,
+            clock,
+            platform_deadline: None,
+            record,
+        }
+    }
+
+    pub(crate) async fn respond(&self, model: &str) -> Result<GatewayReply> {
+        self.gateway.respond(self.call(model, false).await).await
+    }
+
+    /// The provider that responds to a call; the kind of the error where none does.
+    pub(crate) async fn provider(&self, model: &str) -> Result<String, ErrorKind> {
+        self.respond(model).await.map(|reply| reply.provider).map_err(|error| error.kind)
+    }
+
+    pub(crate) async fn stream(&self, model: &str) -> Box<MeteredStream> {
+        let reply = self.gateway.respond(self.call(model, true).await).await.unwrap();
+        match reply.body {
+            GatewayReplyBody::Stream(stream) => stream,
+            GatewayReplyBody::Whole(..) => panic!("{:?} is not a stream", reply.body),
+        }
+    }
+
+    /// Every record so far, once the work behind the calls is done.
+    pub(crate) async fn records(&self) -> Vec<Arc<CallRecord>> {
+        self.gateway.drain().await;
+        self.records.0.lock().unwrap().clone()
+    }
+
+    /// The only record.
+    pub(crate) async fn record(&self) -> Arc<CallRecord> {
+        let records = self.records().await;
+        assert_eq!(records.len(), 1, "{records:?}");
+        records[0].clone()
+    }
+}
+
+/// A provider with a script.
+pub(crate) async fn provider(answers: impl IntoIterator<Item = Answer>) -> Fake {
+    let fake = Fake::start().await;
+    fake.answers(answers);
+    fake
+}
+
+/// A configuration with these providers, and a route `both` over the first two of them.
+pub(crate) fn config(providers: &[(&str, &Fake)]) -> String {
+    let each = providers.iter().map(|(name, fake)| {
+        format!("  - {{ name: {name}, base_url: \"{}\", api_key: key-of-{name} }}\n", fake.url())
+    });
+    let steps = providers
+        .iter()
+        .map(|(name, _)| format!("      - {{ provider: {name}, model: gpt-4o-mini }}\n"));
+    let (each, steps): (String, String) = (each.collect(), steps.collect());
+    format!(
+        "providers:\n{each}routes:\n  - name: both\n    steps:\n{steps}\
+         prices:\n  - {{ provider: first, model: gpt-4o-mini, input: 1, output: 1000 }}\n"
+    )
+}
+
+/// Reads a stream until `enough` events came or the stream ended: whether a failure ended it.
+pub(crate) async fn read_events(stream: &mut MeteredStream, enough: usize) -> Option<ErrorKind> {
+    let mut seen = 0;
+    while seen < enough {
+        match std::future::poll_fn(|cx| stream.poll_next(cx)).await {
+            None => return None,
+            Some(Ok(events)) => seen += events.len(),
+            Some(Err(error)) => return Some(error.kind),
+        }
+    }
+    None
+}

@@ -1,0 +1,61 @@
+//! One attempt: what is sent to whom, and by when.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use canonical::{Error, KeyFingerprint};
+
+use super::AppliedRemedies;
+use crate::resolve::{RoutePlan, Target};
+
+/// What bounds a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// When the call arrived.
+    pub arrived: Instant,
+    /// When the call has to be over.
+    pub deadline: Instant,
+    /// What makes the delays of this call differ from those of others.
+    pub seed: u64,
+}
+
+/// The handle of an attempt, within its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptId(pub(super) usize);
+
+/// One attempt, to be made.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The handle by which its end is noted.
+    pub id: AttemptId,
+    /// How long to wait before.
+    pub delay: Duration,
+    /// Which key of the provider's pool to use.
+    pub key: KeyFingerprint,
+    /// What is left out, since the target has rejected it.
+    pub remedies: AppliedRemedies,
+    /// Time for a whole response, or for the first token of a stream.
+    pub timeout: Duration,
+    pub(super) plan: Arc<RoutePlan>,
+    pub(super) target: usize,
+}
+
+impl Attempt {
+    /// The target to ask.
+    pub fn target(&self) -> &Target {
+        &self.plan.targets[self.target]
+    }
+}
+
+/// How an attempt ended after its first event.
+#[derive(Clone, Copy, Debug)]
+pub enum AttemptEnd<'a> {
+    /// The response is whole.
+    Complete,
+    /// The response broke off.
+    Failed(&'a Error),
+    /// The client left, or another attempt was faster.
+    Canceled,
+}

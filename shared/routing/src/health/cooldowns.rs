@@ -1,0 +1,260 @@
+//! Cooldowns: a provider's model, under one of its keys, is not asked for a while after a failure.
+//!
+//! Within a process a cooldown is a time on the monotonic clock. Whoever owns a store shares it with
+//! other instances: [`Cooldowns::take_changes`] gives what to write, [`Cooldowns::learn`] takes what
+//! was read. What is shared is a time on the wall clock, and never believed for longer than
+//! [`MAX_SHARED_COOLDOWN`].
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use canonical::KeyFingerprint;
+use serde::{Deserialize, Serialize};
+
+/// The longest that a cooldown of another instance is believed.
+pub const MAX_SHARED_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most cooldowns that are remembered: clients may type any model.
+const MAX_COOLDOWNS: usize = 10_000;
+
+/// What cools down: a provider's model, under one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cooldown {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// The key.
+    pub key: KeyFingerprint,
+}
+
+/// A cooldown as instances share it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedCooldown {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// The fingerprint of the key.
+    pub key: String,
+    /// When the failure was noted, in milliseconds since 1970.
+    pub since: u64,
+    /// When the cooldown ends, in milliseconds since 1970.
+    pub until: u64,
+}
+
+/// A change that other instances should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CooldownChange {
+    /// A cooldown began, or was prolonged.
+    Began(SharedCooldown),
+    /// A success ended a cooldown early.
+    Ended(Cooldown),
+}
+
+/// Every cooldown that one process knows of.
+#[derive(Debug, Default)]
+pub struct Cooldowns {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<Entry>,
+    /// What no store has been sent yet: the newest change of each.
+    changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    what: Cooldown,
+    since: Instant,
+    until: Instant,
+    shared: Option<Shared>,
+}
+
+/// How a store is known to hold a cooldown.
+#[derive(Clone, Copy, Debug)]
+struct Shared {
+    /// When that was known. A later read that lacks the cooldown says that another instance's success
+    /// has ended it.
+    at: Instant,
+    /// When the failure was noted, as the store has it: tells a newer cooldown from the same one.
+    since: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    what: Cooldown,
+    /// The times of a cooldown that began; none for one that ended.
+    times: Option<(Instant, Instant)>,
+}
+
+impl Cooldowns {
+    /// A panic while the lock is held leaves entries that are whole, so they stay in use.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long a key of a provider's model still cools down; zero when it may be asked.
+    pub fn remaining(
+        &self,
+        provider: &str,
+        model: &str,
+        key: KeyFingerprint,
+        now: Instant,
+    ) -> Duration {
+        let table = self.lock();
+        let entry = table.entries.iter().find(|it| it.what.is(provider, model, key));
+        entry.map_or(Duration::ZERO, |it| it.until.saturating_duration_since(now))
+    }
+
+    /// Begins a cooldown; the newest word about a key counts.
+    pub fn begin(&self, what: Cooldown, length: Duration, now: Instant) {
+        let until = now.checked_add(length).unwrap_or(now + MAX_SHARED_COOLDOWN);
+        let mut table = self.lock();
+        table.set_change(Change { what: what.clone(), times: Some((now, until)) });
+        table.set(Entry { what, since: now, until, shared: None }, now);
+    }
+
+    /// Notes that a request which was sent at `sent` succeeded. A cooldown that began before is
+    /// over; one that began later is news that the request could not have had.
+    pub fn end(&self, provider: &str, model: &str, key: KeyFingerprint, sent: Instant) {
+        let mut table = self.lock();
+        let found = table
+            .entries
+            .iter()
+            .position(|entry| entry.what.is(provider, model, key) && entry.since <= sent);
+        if let Some(place) = found {
+            let what = table.entries.swap_remove(place).what;
+            table.set_change(Change { what, times: None });
+        }
+    }
+
+    /// What changed since the last time, for a store: at most one change of each cooldown. `wall` is
+    /// the same moment as `now`, in milliseconds since 1970.
+    pub fn take_changes(&self, now: Instant, wall: u64) -> Vec<CooldownChange> {
+        let mut table = self.lock();
+        if table.changes.is_empty() {
+            return vec![];
+        }
+        let changes = std::mem::take(&mut table.changes);
+        changes.into_iter().map(|it| it.shared(now, wall)).collect()
+    }
+
+    /// Notes that a store holds these changes now.
+    pub fn published(&self, changes: &[CooldownChange], now: Instant) {
+        let mut table = self.lock();
+        for change in changes {
+            let CooldownChange::Began(shared) = change else { continue };
+            let entry = table.entries.iter_mut().find(|it| shared.is_about(&it.what));
+            if let Some(entry) = entry {
+                entry.shared = Some(Shared { at: now, since: shared.since });
+            }
+        }
+    }
+
+    /// Takes in every cooldown that a store held when it was asked at `read_at`. `wall` is the same
+    /// moment, in milliseconds since 1970.
+    pub fn learn(&self, shared: &[SharedCooldown], read_at: Instant, wall: u64) {
+        let mut table = self.lock();
+        table.entries.retain(|entry| {
+            let is_held = shared.iter().any(|it| it.is_about(&entry.what));
+            is_held || entry.shared.is_none_or(|shared| read_at <= shared.at)
+        });
+        for cooldown in shared {
+            if let Some(entry) = cooldown.entry(read_at, wall)
+                && table.is_news(&entry)
+            {
+                table.set(entry, read_at);
+            }
+        }
+    }
+}
+
+impl Table {
+    fn set(&mut self, entry: Entry, now: Instant) {
+        self.entries.retain(|it| now < it.until && it.what != entry.what);
+        if MAX_COOLDOWNS <= self.entries.len() {
+            let soonest = (0..self.entries.len()).min_by_key(|it| self.entries[*it].until);
+            soonest.map(|place| self.entries.swap_remove(place));
+        }
+        if now < entry.until {
+            self.entries.push(entry);
+        }
+    }
+
+    fn set_change(&mut self, change: Change) {
+        self.changes.retain(|it| it.what != change.what);
+        if MAX_COOLDOWNS <= self.changes.len() {
+            self.changes.remove(0);
+        }
+        self.changes.push(change);
+    }
+
+    /// Whether a shared cooldown says more than what is known here. A change that was not sent yet is
+    /// newer than anything shared.
+    fn is_news(&self, entry: &Entry) -> bool {
+        let is_changed_here = self.changes.iter().any(|it| it.what == entry.what);
+        let known = self.entries.iter().find(|it| it.what == entry.what);
+        let since = |entry: &Entry| entry.shared.map(|shared| shared.since);
+        let is_newer = known.is_none_or(|it| since(it) != since(entry) && it.since < entry.since);
+        !is_changed_here && is_newer
+    }
+}
+
+impl Cooldown {
+    fn is(&self, provider: &str, model: &str, key: KeyFingerprint) -> bool {
+        self.key == key && self.model == model && self.provider == provider
+    }
+}
+
+impl Change {
+    fn shared(self, now: Instant, wall: u64) -> CooldownChange {
+        let Some((since, until)) = self.times else {
+            return CooldownChange::Ended(self.what);
+        };
+        CooldownChange::Began(SharedCooldown {
+            key: self.what.key.to_string(),
+            provider: self.what.provider,
+            model: self.what.model,
+            since: wall.saturating_sub(millis(now.saturating_duration_since(since))),
+            until: wall.saturating_add(millis(until.saturating_duration_since(now))),
+        })
+    }
+}
+
+impl SharedCooldown {
+    fn is_about(&self, what: &Cooldown) -> bool {
+        self.model == what.model
+            && self.provider == what.provider
+            && what.key.to_string() == self.key
+    }
+
+    /// The cooldown on this process's clock; none when it is over or about no key.
+    ///
+    /// A wall clock that was set back since would prolong it, so it lasts at most as long as it was
+    /// meant to.
+    fn entry(&self, read_at: Instant, wall: u64) -> Option<Entry> {
+        let length = Duration::from_millis(self.until.saturating_sub(self.since));
+        let left = Duration::from_millis(self.until.saturating_sub(wall));
+        let left = left.min(length).min(MAX_SHARED_COOLDOWN);
+        let age = Duration::from_millis(wall.saturating_sub(self.since));
+        let what = Cooldown {
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            key: self.key.parse().ok()?,
+        };
+        let since = read_at.checked_sub(age).unwrap_or(read_at);
+        let shared = Some(Shared { at: read_at, since: self.since });
+        Some(Entry { what, since, until: read_at + left, shared }).filter(|_| !left.is_zero())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Selection: which target and which key a call takes next, by what is cooling down.
+
+use std::time::{Duration, Instant};
+
+use canonical::KeyFingerprint;
+
+use crate::{
+    health::{Cooldowns, Health},
+    resolve::{RoutePlan, Target},
+};
+
+/// What would happen to one target of a plan now.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    /// The target's place in the plan.
+    pub target: usize,
+    /// What would happen.
+    pub verdict: Verdict,
+}
+
+/// What would happen to a target, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The target is attempted, after those before it failed.
+    Attempted,
+    /// The target is passed over, since it cools down for so long.
+    CoolingDown(Duration),
+    /// Every target cools down, and this one is available first, after so long.
+    AvailableFirst(Duration),
+}
+
+/// What would happen to each target of a plan now, without attempting any.
+pub fn outlook(plan: &RoutePlan, health: &Health, now: Instant) -> Vec<Outlook> {
+    let cooldowns = &health.cooldowns;
+    let first = first_available(&plan.targets, cooldowns, now);
+    let verdict = |target: usize| match remaining(&plan.targets[target], cooldowns, now) {
+        Duration::ZERO => Verdict::Attempted,
+        left if first == Some(target) => Verdict::AvailableFirst(left),
+        left => Verdict::CoolingDown(left),
+    };
+    (0..plan.targets.len()).map(|target| Outlook { target, verdict: verdict(target) }).collect()
+}
+
+/// How long until a target may be asked: as soon as one of its keys may.
+pub(crate) fn remaining(target: &Target, cooldowns: &Cooldowns, now: Instant) -> Duration {
+    let keys = target.keys.iter();
+    keys.map(|key| key_remaining(target, *key, cooldowns, now)).min().unwrap_or_default()
+}
+
+pub(crate) fn key_remaining(
+    target: &Target,
+    key: KeyFingerprint,
+    cooldowns: &Cooldowns,
+    now: Instant,
+) -> Duration {
+    cooldowns.remaining(&target.provider, &target.model, key, now)
+}
+
+/// The key of a target that may be asked first, of those that were not tried; none when all were.
+pub(crate) fn next_key(
+    target: &Target,
+    tried: &[KeyFingerprint],
+    cooldowns: &Cooldowns,
+    now: Instant,
+) -> Option<KeyFingerprint> {
+    let untried = target.keys.iter().copied().filter(|key| !tried.contains(key));
+    untried.min_by_key(|key| key_remaining(target, *key, cooldowns, now))
+}
+
+/// The target that is available first, if all of them cool down.
+pub(crate) fn first_available(
+    targets: &[Target],
+    cooldowns: &Cooldowns,
+    now: Instant,
+) -> Option<usize> {
+    let left: Vec<Duration> = targets.iter().map(|it| remaining(it, cooldowns, now)).collect();
+    if left.iter().any(Duration::is_zero) {
+        return None;
+    }
+    (0..left.len()).min_by_key(|target| left[*target])
+}
