@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// The name of a provider's key in records, logs and cooldowns. The key cannot be found from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct KeyFingerprint(pub [u8; KeyFingerprint::BYTES]);
+pub struct KeyFingerprint(pub [u8; Self::BYTES]);
 
 /// One request to one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
