@@ -25,7 +25,7 @@ pub struct AttemptRecord {
     pub first_token_ms: Option<u64>,
     /// From the start to the end of the attempt, in milliseconds.
     pub duration_ms: u64,
-    /// The error, in a sentence that a client may read.
+    /// What went wrong, in a sentence that a client may read.
     pub message: Option<String>,
     /// What was decided after a failure.
     pub next: Option<NextStep>,
