@@ -86,9 +86,9 @@ fn blocks(script: &Script) -> Vec<Block> {
 fn text(chunks: &[String]) -> Block {
     let delta = |it: &String| json!({"type": "text_delta", "text": it});
     Block {
-        begun: json!({"type": "text", "text": ""}),
+        begun: json!({"type": "text", "text": "", "citations": null}),
         deltas: chunks.iter().map(delta).collect(),
-        done: json!({"type": "text", "text": chunks.concat()}),
+        done: json!({"type": "text", "text": chunks.concat(), "citations": null}),
     }
 }
 
@@ -109,18 +109,19 @@ fn call(id: &str, name: &str, arguments: &[String]) -> Block {
     let mut deltas = vec![delta("")];
     deltas.extend(arguments.iter().map(|it| delta(it)));
     let input = serde_json::from_str(&arguments.concat()).unwrap_or_else(|_| json!({}));
-    Block {
-        begun: json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-        deltas,
-        done: json!({"type": "tool_use", "id": id, "name": name, "input": input}),
-    }
+    let block = |input: Value| {
+        let caller = json!({"type": "direct"});
+        json!({"type": "tool_use", "id": id, "name": name, "input": input, "caller": caller})
+    };
+    Block { begun: block(json!({})), deltas, done: block(input) }
 }
 
 fn message(script: &Script, request: &DecodedRequest, content: &[Value]) -> Value {
     let model = if script.has_calls() { "strict-tools-1" } else { "strict-1" };
     json!({
         "id": format!("msg_strict{}", request.number), "type": "message", "role": "assistant", "model": model,
-        "content": content, "stop_reason": null, "stop_sequence": null,
+        "content": content, "stop_reason": null, "stop_sequence": null, "stop_details": null,
+        "container": null,
     })
 }
 
@@ -139,6 +140,7 @@ fn usage(tokens: &Tokens, output: u64) -> Value {
     json!({
         "input_tokens": tokens.input, "cache_creation_input_tokens": tokens.written,
         "cache_read_input_tokens": tokens.cached, "output_tokens": output,
-        "service_tier": "standard",
+        "service_tier": "standard", "cache_creation": null, "inference_geo": null,
+        "output_tokens_details": null, "server_tool_use": null,
     })
 }

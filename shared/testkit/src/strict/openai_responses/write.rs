@@ -214,7 +214,9 @@ fn response(script: &Script, request: &DecodedRequest, output: &[Value]) -> Valu
         "reasoning": {"effort": null, "summary": null}, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto",
         "tools": [], "top_p": 1.0, "truncation": "disabled", "usage": usage(&script.tokens),
-        "user": null, "metadata": {},
+        "user": null, "metadata": {}, "completed_at": 1_741_569_953, "presence_penalty": 0.0,
+        "frequency_penalty": 0.0, "top_logprobs": 0, "max_tool_calls": null,
+        "safety_identifier": null, "prompt_cache_key": null,
     })
 }
 
