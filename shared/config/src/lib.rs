@@ -4,8 +4,8 @@
 //! through the one reader in [`read`], so that there is one set of rules.
 
 mod connection;
-mod declared_tenants;
 mod cors;
+mod declared_tenants;
 mod error;
 mod export;
 mod fetch;
@@ -25,8 +25,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use storage::Secret;
 
-pub use declared_tenants::{DeclaredKey, DeclaredTenant};
 pub use cors::Cors;
+pub use declared_tenants::{DeclaredKey, DeclaredTenant};
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
 pub use provider::ProviderKind;

@@ -1,11 +1,11 @@
 //! What a configuration may say: one function per mapping, read from the top.
 
 use super::{
-    Auth, COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model, PORT,
-    Price, ROUTE_TIMEOUT, Route, Step,
+    Auth, COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model,
+    PORT, Price, ROUTE_TIMEOUT, Route, Step,
     connection::{connection, pool},
-    declared_tenants::{gateway_key, tenant},
     cors::cors,
+    declared_tenants::{gateway_key, tenant},
     error::{ConfigErrors, Position},
     fetch::fetch,
     node::{Node, Value},

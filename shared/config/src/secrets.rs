@@ -34,7 +34,9 @@ impl Place {
             Self::Header { provider, header } => format!("providers/{provider}/headers/{header}"),
             Self::ProviderProxy { provider } => format!("providers/{provider}/proxy"),
             Self::TenantKey { tenant, number: None } => format!("tenants/{tenant}"),
-            Self::TenantKey { tenant, number: Some(number) } => format!("tenants/{tenant}/{number}"),
+            Self::TenantKey { tenant, number: Some(number) } => {
+                format!("tenants/{tenant}/{number}")
+            }
         }
     }
 
@@ -48,7 +50,9 @@ impl Place {
             Self::Header { provider, header } => format!("{provider}_{header}"),
             Self::ProviderProxy { provider } => format!("{provider}_proxy"),
             Self::TenantKey { tenant, number: None } => format!("{tenant}_tenant_key"),
-            Self::TenantKey { tenant, number: Some(number) } => format!("{tenant}_tenant_key_{number}"),
+            Self::TenantKey { tenant, number: Some(number) } => {
+                format!("{tenant}_tenant_key_{number}")
+            }
         };
         let fits =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };

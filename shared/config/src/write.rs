@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use tenants::TenantSettings;
 
 use super::{
-    Auth, COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT,
-    DeclaredKey, DeclaredTenant, FETCH_BYTES,
-    FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions,
-    Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script, SecretSource, ServerLimits, Step,
+    Auth, COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT, DeclaredKey,
+    DeclaredTenant, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model,
+    POOL_IDLE_TIMEOUT, PORT, PoolOptions, Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script,
+    SecretSource, ServerLimits, Step,
     connection::NO_PROXY,
     declared_tenants::HASH_PREFIX,
     provider::DEFAULT_KIND,

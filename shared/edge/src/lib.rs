@@ -13,6 +13,7 @@ mod front;
 mod generate_content;
 mod health;
 mod lambda;
+mod limits;
 mod log;
 mod log_limiter;
 mod memory;

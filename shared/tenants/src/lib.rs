@@ -6,7 +6,6 @@
 mod admission;
 mod alert;
 mod audit;
-mod authenticator;
 mod demand;
 mod directory;
 mod fields;
@@ -37,7 +36,6 @@ mod window;
 pub use admission::AdmissionRequest;
 pub use alert::Alert;
 pub use audit::{Action, AuditEntry, Author};
-pub use authenticator::Authenticator;
 pub use demand::{
     DEFAULT_MAX_OUTPUT_TOKENS, Demand, InputSize, MIN_CAPPED_OUTPUT_TOKENS, WorstPrice,
     max_output_tokens,
@@ -57,11 +55,11 @@ pub use repository::{Enabled, Listed, RepositoryError, RepositoryResult, Tenants
 pub use reservation::{Hold, LedgerKey, Reservation, ReservationId};
 pub use seal::{SEALING_KEY_BYTES, SealingKey};
 pub use settlement::{Adjustment, Extra, Settlement, Usage};
-pub use tenant_json::UNSUPPORTED_FIELDS;
 pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
+pub use tenant_json::UNSUPPORTED_FIELDS;
 pub use throttle::{MAX_WRONG_KEYS, WrongKeyThrottle};
 pub use usage::{BudgetUsage, LedgerUsage};
 pub use window::{BudgetPeriod, Period, Window};

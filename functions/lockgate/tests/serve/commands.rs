@@ -32,7 +32,10 @@ fn tells(told: &str, all: &[&str]) {
 async fn check_sums_up_a_good_file() {
     let setup = program().file("c.yaml", &GOOD.replace("${KEY}", "k"));
     let (code, told) = ran(setup.arguments(["check", "-f", "c.yaml"])).await;
-    assert_eq!((code, told.as_str()), (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices, 0 tenants\n"));
+    assert_eq!(
+        (code, told.as_str()),
+        (0, "c.yaml: 1 provider, 0 routes, 0 models, 0 prices, 0 tenants\n")
+    );
 }
 
 const FAULTS: [&str; 6] = [
