@@ -34,6 +34,7 @@ mod stopping;
 mod stream;
 mod stream_faults;
 mod support;
+mod tenants;
 mod timeouts;
 mod translated;
 mod unsupported;
