@@ -241,6 +241,6 @@ def wire(request):
 
 @pytest.fixture(scope="session")
 def client(host):
-    """OpenAI's own client. It does not try again by itself, so that tests see what was said."""
+    """OpenAI's own client. It does not retry by itself, so that tests see the first response."""
     with openai.OpenAI(base_url=f"{host}/v1", api_key=KEY, max_retries=0, timeout=30) as client:
         yield client

@@ -54,7 +54,7 @@ class Process:
         self.process.wait(timeout=20)
 
 
-class Asked(Process):
+class InteractiveProgram(Process):
     """A program that ends with its input."""
 
     def __init__(self, *command, log):
@@ -71,7 +71,7 @@ class Asked(Process):
         return json.loads(self.line())
 
 
-class Told(Asked):
+class AddressedProgram(InteractiveProgram):
     """A program of the testkit, which says where it is in one line of JSON."""
 
     def __init__(self, *command, log):
@@ -79,21 +79,21 @@ class Told(Asked):
         self.url = json.loads(self.line())["url"]
 
 
-class Provider(Told):
-    """A scripted provider. What can be scripted is told in the program's own words."""
+class Provider(AddressedProgram):
+    """A fake provider. The program describes the format of its script."""
 
     def script(self, *answers):
         self._put("/_script", json.dumps(answers))
 
-    def open(self, gate):
-        self._put(f"/_gate/{gate}", "")
+    def open(self, latch):
+        self._put(f"/_latch/{latch}", "")
 
     def seen(self):
         with urllib.request.urlopen(f"{self.url}/_seen") as answer:
             return json.load(answer)
 
-    def asked(self):
-        """Which providers were asked, by their names in the configuration."""
+    def requested_providers(self):
+        """The providers that got requests, by their names in the configuration."""
         return [request["target"].split("/")[1] for request in self.seen()]
 
     def _put(self, path, body):
@@ -101,7 +101,7 @@ class Provider(Told):
         urllib.request.urlopen(request).close()
 
 
-class Emulator(Told):
+class Emulator(AddressedProgram):
     """Functions as Lambda runs them."""
 
     def report(self):

@@ -29,7 +29,7 @@ def config(urls):
     return json.dumps({"api_key": KEY, "providers": providers})
 
 
-class Providers(programs.Asked):
+class Providers(programs.InteractiveProgram):
     """The providers. A response has `reasoning`, `text` and `calls`, as the program describes."""
 
     def __init__(self, executable, log):

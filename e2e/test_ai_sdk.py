@@ -9,19 +9,19 @@ import pytest
 
 import programs
 import stack
-import talk
+import conversation
 from conftest import KEY
-from wires import Said
+from wires import ScriptedResponse
 
 CLIENTS = ["chat", "responses", "anthropic", "google", "compatible"]
 
 
 @pytest.fixture(scope="session")
 def sdk(tmp_path_factory):
-    """The SDK as a program of its own, which is asked line by line."""
+    """The SDK as a program of its own, controlled line by line."""
     folder = tmp_path_factory.mktemp("ai_sdk")
     script = stack.ROOT / "e2e" / "ai_sdk.mjs"
-    program = programs.Asked(stack.TOOLS / "node", script, log=folder / "log")
+    program = programs.InteractiveProgram(stack.TOOLS / "node", script, log=folder / "log")
     yield program
     program.stop()
 
@@ -33,7 +33,7 @@ def ask(request, sdk, laptop):
     def ask(model, stream, **more):
         return sdk.ask({
             "url": laptop, "key": KEY, "client": request.param, "model": model,
-            "stream": stream, "prompt": talk.HELLO, **more,
+            "stream": stream, "prompt": conversation.HELLO, **more,
         })
 
     ask.client = request.param
@@ -51,43 +51,43 @@ def unwrapped(word):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer(ask, provider, wire, stream):
-    provider.script(wire.answers(Said("Grüße 🌍"), stream))
+def test_a_response(ask, provider, wire, stream):
+    provider.script(wire.answers(ScriptedResponse("Grüße 🌍"), stream))
     answer = ask(wire.model(), stream, system="Be brief.")
     assert answer == {
         "text": "Grüße 🌍", "finish": "stop", "thoughts": [""], "calls": [[]],
         "usage": [9, 12], "warnings": [],
     }
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.received(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_thoughts_and_tools_over_two_turns(ask, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
-    provider.script(wire.answers(said, stream), wire.answers(Said("It rains."), stream))
-    answer = ask(wire.model(), stream, weather={"schema": talk.SCHEMA, "of": talk.CITIES})
+def test_reasoning_and_tools_over_two_turns(ask, provider, wire, stream):
+    scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
+    provider.script(wire.answers(scripted, stream), wire.answers(ScriptedResponse("It rains."), stream))
+    answer = ask(wire.model(), stream, weather={"schema": conversation.SCHEMA, "of": conversation.CITIES})
     assert (answer["text"], answer["finish"]) == ("It rains.", "stop")
-    calls = [["weather", {"city": city}] for city in talk.CITIES]
+    calls = [["weather", {"city": city}] for city in conversation.CITIES]
     assert answer["calls"] == [calls, []]
-    # Its client for OpenAI's own models knows no thoughts; what proves them is on the calls' ids.
+    # Its client for OpenAI's own models has no reasoning; its signature is in the calls' ids.
     assert answer["thoughts"] == ["" if ask.client == "chat" else "Where?", ""]
     first, second = provider.seen()
     assert list(wire.tools(first["json"])["weather"]["properties"]) == ["city"]
-    told = wire.heard(second["json"])
-    talk.check_told([unwrapped(word) for word in told] if ask.client == "google" else told, wire)
+    messages = wire.received(second["json"])
+    conversation.check_messages([unwrapped(word) for word in messages] if ask.client == "google" else messages, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_structured_answer(ask, provider, wire, stream):
-    provider.script(wire.answers(Said(talk.PLACE.model_dump_json()), stream))
-    schema = talk.Place.model_json_schema() | {"additionalProperties": False}
+def test_structured_output(ask, provider, wire, stream):
+    provider.script(wire.answers(ScriptedResponse(conversation.PLACE.model_dump_json()), stream))
+    schema = conversation.Place.model_json_schema() | {"additionalProperties": False}
     answer = ask(wire.model(), stream, schema=schema)
-    assert answer["output"] == talk.PLACE.model_dump()
-    talk.check_schema(provider, wire)
+    assert answer["output"] == conversation.PLACE.model_dump()
+    conversation.check_schema(provider, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_rate_limit_is_an_error_that_may_be_tried_again(ask, provider, wire, stream):
+def test_a_rate_limit_is_a_retryable_error(ask, provider, wire, stream):
     provider.script(wire.failure(429, "slow down", retry_after="7"))
     error = ask(wire.model("limited"), stream)["error"]
     assert (error["name"], error["status"], error["isRetryable"]) == ("AI_APICallError", 429, True)
@@ -96,8 +96,8 @@ def test_a_rate_limit_is_an_error_that_may_be_tried_again(ask, provider, wire, s
 
 
 @pytest.mark.parametrize("end", ["broken", "cut"])
-def test_a_stream_that_breaks_is_an_error_behind_what_was_said(ask, provider, wire, end):
-    provider.script(getattr(wire, end)(Said("Hello!")))
+def test_a_broken_stream_is_an_error_after_its_text(ask, provider, wire, end):
+    provider.script(getattr(wire, end)(ScriptedResponse("Hello!")))
     answer = ask(wire.model("cut"), True)
     assert answer["heard"] == "Hello!"
     assert wire.name in answer["error"]["message"]

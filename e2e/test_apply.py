@@ -52,14 +52,14 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(someone):
     assert (someone.rows(), someone.parameters()) == ({}, {})
 
 
-def test_what_the_file_names_no_more_stays_without_prune(someone):
+def test_removed_entries_stay_without_prune(someone):
     someone.apply()
     someone.write(SMALLER)
     assert "stays; --prune removes it" in someone.apply()
     assert "route/dynamic/n8n" in someone.rows()
 
 
-def test_prune_leaves_what_the_file_names(someone):
+def test_prune_keeps_the_entries_of_the_file(someone):
     someone.apply()
     someone.write(SMALLER)
     assert "- route/dynamic/n8n" in someone.apply("--prune")
@@ -68,7 +68,7 @@ def test_prune_leaves_what_the_file_names(someone):
     assert someone.apply("--prune") == "nothing to change\n"
 
 
-def test_what_is_exported_is_a_configuration_that_changes_nothing(someone):
+def test_an_exported_config_changes_nothing(someone):
     someone.apply()
     exported = someone.run("export", "--stack", someone.name)
     assert exported.returncode == 0, exported.stderr
@@ -80,7 +80,7 @@ def test_what_is_exported_is_a_configuration_that_changes_nothing(someone):
     assert someone.apply() == "nothing to change\n"
 
 
-def test_a_wrong_file_writes_nothing(someone, config):
+def test_an_invalid_file_writes_nothing(someone, config):
     someone.write(config.replace("provider: limited", "provider: nobody") + "colour: blue\n")
     done = someone.run("apply", "--stack", someone.name)
     assert done.returncode == 2
@@ -89,13 +89,13 @@ def test_a_wrong_file_writes_nothing(someone, config):
     assert someone.rows() == {}
 
 
-def test_a_stack_that_is_not_there_is_told(someone):
+def test_a_missing_stack_is_reported(someone):
     done = someone.run("apply", "--stack", "elsewhere")
     assert done.returncode == 1
     assert "elsewhere-config" in done.stderr
 
 
-def test_a_step_can_be_explained_from_the_live_configuration(someone):
+def test_explain_reads_the_deployed_config(someone):
     someone.apply()
     done = someone.run("explain", "--aws", "--stack", someone.name, "dynamic/n8n")
     assert done.returncode == 0, done.stderr

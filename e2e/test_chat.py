@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
-import talk
+import conversation
 
 ROUTE = "dynamic/n8n"
 HELLO = [{"role": "user", "content": "Héllo 🌍?"}]
@@ -40,7 +40,7 @@ def delta(**fields):
     return {"frame": f"data: {json.dumps(chunk)}\n\n"}
 
 
-def test_a_whole_answer(client, provider):
+def test_a_whole_response(client, provider):
     provider.script({"completion": "Grüße 🌍"})
     answer = ask(client, temperature=0.25)
     assert answer.choices[0].message.content == "Grüße 🌍"
@@ -50,44 +50,44 @@ def test_a_whole_answer(client, provider):
     assert request["headers"]["authorization"] == "Bearer sk-of-the-first"
 
 
-def test_a_streamed_answer(client, provider):
+def test_a_streamed_response(client, provider):
     provider.script({"chunks": ["Grü", "ße ", "🌍"]})
     assert text_of(ask(client, stream=True)) == "Grüße 🌍"
 
 
-def test_each_piece_arrives_when_it_is_sent(client, provider):
+def test_each_chunk_arrives_when_it_is_sent(client, provider):
     provider.script({"stream": [
-        "role", {"text": "one"}, {"gate": "two"}, {"text": "two"}, {"finish": "stop"}, "done",
+        "role", {"text": "one"}, {"latch": "two"}, {"text": "two"}, {"finish": "stop"}, "done",
     ]})
     with ask(client, stream=True) as stream:
-        pieces = (chunk.choices[0].delta.content for chunk in stream)
-        assert [next(pieces), next(pieces)] == ["", "one"]
+        chunks = (chunk.choices[0].delta.content for chunk in stream)
+        assert [next(chunks), next(chunks)] == ["", "one"]
         provider.open("two")
-        assert next(pieces) == "two"
-        assert list(pieces) == [None]
+        assert next(chunks) == "two"
+        assert list(chunks) == [None]
 
 
-def test_a_fallback_shows_in_headers_and_body(client, provider):
+def test_a_failover_shows_in_headers_and_body(client, provider):
     provider.script(BUSY, {"completion": "Hello!"})
     raw = client.chat.completions.with_raw_response.create(model=ROUTE, messages=HELLO)
     assert raw.headers["x-gateway-provider"] == "second"
     assert raw.headers["x-gateway-model"] == "slow"
     assert raw.headers["x-gateway-attempts"] == "2"
-    told = raw.parse().x_gateway
-    assert (told["provider"], told["route"]) == ("second", ROUTE)
-    assert told["request_id"] == raw.headers["x-request-id"]
-    trail = [(a["provider"], a["model"], a["status"]) for a in told["attempts"]]
-    assert trail == [("first", "fast", 429), ("second", "slow", 200)]
+    metadata = raw.parse().x_gateway
+    assert (metadata["provider"], metadata["route"]) == ("second", ROUTE)
+    assert metadata["request_id"] == raw.headers["x-request-id"]
+    attempts = [(a["provider"], a["model"], a["status"]) for a in metadata["attempts"]]
+    assert attempts == [("first", "fast", 429), ("second", "slow", 200)]
 
 
-def test_a_fallback_shows_in_the_last_chunk_of_a_stream(client, provider):
+def test_a_failover_shows_in_the_last_chunk_of_a_stream(client, provider):
     provider.script({"stream": ["role", "cut"]}, {"chunks": ["Hello!"]})
     *others, last = ask(client, stream=True)
     assert [a["provider"] for a in last.x_gateway["attempts"]] == ["first", "second"]
     assert not any(hasattr(chunk, "x_gateway") for chunk in others)
 
 
-def test_usage_in_a_stream_is_for_those_who_ask(client, provider):
+def test_usage_is_streamed_only_when_requested(client, provider):
     script = {"stream": ["role", {"text": "Hi"}, {"finish": "stop"}, {"usage": [9, 12]}, "done"]}
     provider.script(script)
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
@@ -109,12 +109,12 @@ def test_tools_over_two_turns(client, provider):
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
     }})
     more = {"tools": [WEATHER], "tool_choice": "auto", "parallel_tool_calls": True}
-    asked = ask(client, **more).choices[0]
-    assert asked.finish_reason == "tool_calls"
-    assert [call.id for call in asked.message.tool_calls] == ["call_Oslo", "call_Rome"]
+    choice = ask(client, **more).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    assert [call.id for call in choice.message.tool_calls] == ["call_Oslo", "call_Rome"]
     assert provider.seen()[0]["json"].items() >= more.items()
 
-    check_second_turn(client, provider, asked.message.to_dict(), asked.message.tool_calls)
+    check_second_turn(client, provider, choice.message.to_dict(), choice.message.tool_calls)
 
 
 def test_tools_over_two_turns_streamed(client, provider):
@@ -124,8 +124,8 @@ def test_tools_over_two_turns_streamed(client, provider):
             {"index": index, "id": name, "type": "function", "function": function},
         ])
 
-    def goes_on(index, piece):
-        return delta(tool_calls=[{"index": index, "function": {"arguments": piece}}])
+    def goes_on(index, chunk):
+        return delta(tool_calls=[{"index": index, "function": {"arguments": chunk}}])
 
     provider.script({"stream": [
         delta(role="assistant", content=None),
@@ -173,16 +173,16 @@ def test_an_unknown_model_raises_not_found_error(client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_wrong_field_raises_bad_request_error_with_its_name(client, provider, stream):
-    said = {"message": "must be at most 2", "type": "invalid_request_error", "param": "temperature"}
-    provider.script({"json": {"error": said}, "status": 400})
+def test_an_invalid_field_raises_bad_request_error_with_its_name(client, provider, stream):
+    error_body = {"message": "must be at most 2", "type": "invalid_request_error", "param": "temperature"}
+    provider.script({"json": {"error": error_body}, "status": 400})
     with pytest.raises(openai.BadRequestError) as raised:
         ask(client, temperature=3, stream=stream)
     assert (raised.value.code, raised.value.param) == ("invalid_request", "temperature")
-    assert provider.asked() == ["first"]
+    assert provider.requested_providers() == ["first"]
 
 
-def test_a_field_that_the_gateway_needs_is_named(client, provider):
+def test_a_missing_required_field_is_named(client, provider):
     provider.script({"completion": "never asked"})
     with pytest.raises(openai.BadRequestError) as raised:
         ask(client, messages="not a list")
@@ -190,7 +190,7 @@ def test_a_field_that_the_gateway_needs_is_named(client, provider):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_rate_limit_raises_rate_limit_error_with_the_wait(client, provider, stream):
+def test_a_rate_limit_raises_rate_limit_error_with_retry_after(client, provider, stream):
     provider.script(BUSY | {"headers": {"retry-after": "7"}})
     with pytest.raises(openai.RateLimitError) as raised:
         ask(client, model="gpt-4o", stream=stream)
@@ -200,7 +200,7 @@ def test_a_rate_limit_raises_rate_limit_error_with_the_wait(client, provider, st
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_failure_of_all_raises_internal_server_error(client, provider, stream):
+def test_the_failure_of_every_target_raises_internal_server_error(client, provider, stream):
     provider.script(BROKEN)
     with pytest.raises(openai.InternalServerError) as raised:
         ask(client, stream=stream)
@@ -209,7 +209,7 @@ def test_the_failure_of_all_raises_internal_server_error(client, provider, strea
     assert raised.value.body["request_id"] == raised.value.request_id
 
 
-def test_a_client_may_lose_its_patience(client, provider):
+def test_a_client_timeout_cancels_the_call(client, provider):
     provider.script({"hang": True})
     with pytest.raises(openai.APITimeoutError):
         # One step only: a function that its client left goes on, into the tests behind this one.
@@ -217,16 +217,16 @@ def test_a_client_may_lose_its_patience(client, provider):
 
 
 @pytest.mark.parametrize("end", [["cut"], ["hang"], [], [{"frame": "data: {oops\n\n"}]])
-def test_a_stream_that_breaks_raises_api_error(client, provider, end):
+def test_a_broken_stream_raises_api_error(client, provider, end):
     provider.script({"stream": ["role", {"text": "Hel"}, *end]})
-    heard = []
+    received = []
     with pytest.raises(openai.APIError) as raised:
-        heard.extend(chunk.choices[0].delta.content for chunk in ask(client, stream=True))
+        received.extend(chunk.choices[0].delta.content for chunk in ask(client, stream=True))
     assert "first" in raised.value.message
-    assert provider.asked() == ["first"]
+    assert provider.requested_providers() == ["first"]
 
 
-def test_calls_at_once_do_not_mix(client, provider):
+def test_concurrent_calls_do_not_mix(client, provider):
     provider.script({"completion": "Hello!", "delay_ms": 50})
 
     def one(number):
@@ -236,12 +236,12 @@ def test_calls_at_once_do_not_mix(client, provider):
     with ThreadPoolExecutor(5) as pool:
         names = set(pool.map(one, range(5)))
     assert len(names) == 5
-    said = sorted(request["json"]["messages"][0]["content"] for request in provider.seen())
-    assert said == [f"I am {number}." for number in range(5)]
+    contents = sorted(request["json"]["messages"][0]["content"] for request in provider.seen())
+    assert contents == [f"I am {number}." for number in range(5)]
 
 
 def test_models_are_listed_and_found(client):
-    assert [model.id for model in client.models.list()] == talk.MODELS
+    assert [model.id for model in client.models.list()] == conversation.MODELS
     assert client.models.retrieve(ROUTE).description == "First one, then the other"
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("no-such-model")

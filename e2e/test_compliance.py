@@ -77,7 +77,7 @@ def run(case, client, url, model):
 
 
 @pytest.mark.parametrize("client, case", CASES, ids=[case.id for _, case in CASES])
-def test_a_case_of_the_reference(client, case, target, strict_providers, strict_gateway):
+def test_a_case_of_the_compliance_suite(client, case, target, strict_providers, strict_gateway):
     strict_providers.script(response(case))
     errors = run(case, client, strict_gateway, strict.model(target))
     assert [error for error in errors if not is_exception(case.id, target, error)] == []

@@ -189,7 +189,7 @@ def body_of(response):
         return response.status, json.load(response)
 
 
-def test_tables_and_keys_are_called_after_the_stack(deployed):
+def test_tables_and_parameters_are_named_after_the_stack(deployed):
     assert deployed.outputs["ConfigTable"] == f"{NAME}-config"
     assert deployed.outputs["StateTable"] == f"{NAME}-state"
     assert deployed.outputs["ParameterPrefix"] == f"/lockgate/{NAME}"
@@ -214,7 +214,7 @@ def test_a_function_gets_its_settings(deployed, name):
     }
 
 
-def test_only_what_calls_a_model_streams_and_may_take_long(deployed):
+def test_only_model_functions_stream_and_have_long_timeouts(deployed):
     modes = {}
     for name in stack.functions():
         ask = deployed.client("lambda")
@@ -239,7 +239,7 @@ def test_the_tables_take_rows_by_pk_and_sk(deployed):
         assert keys == ["pk", "sk"]
 
 
-def test_the_front_door_leads_to_the_urls_and_shows_the_secret(deployed, secret):
+def test_the_distribution_routes_to_the_urls_with_the_secret(deployed, secret):
     found = deployed.client("cloudfront").get_distribution_config(Id=deployed.ids["Distribution"])
     for origin in found["DistributionConfig"]["Origins"]["Items"]:
         assert deployed.outputs[f"{origin['Id']}Url"] == f"https://{origin['DomainName']}/"
@@ -248,7 +248,7 @@ def test_the_front_door_leads_to_the_urls_and_shows_the_secret(deployed, secret)
         assert header == {"HeaderName": "x-origin-secret", "HeaderValue": secret}
 
 
-def test_an_alarm_reaches_the_address_that_was_given(deployed):
+def test_an_alarm_is_sent_to_the_configured_address(deployed):
     names = [name for name in deployed.ids if re.fullmatch(r"\w+Errors|Throttles", name)]
     found = deployed.client("cloudwatch").describe_alarms(
         AlarmNames=[deployed.ids[name] for name in names]
@@ -259,7 +259,7 @@ def test_an_alarm_reaches_the_address_that_was_given(deployed):
     assert [s["Endpoint"] for s in subscribed["Subscriptions"]] == [EMAIL]
 
 
-def test_the_budget_is_one_that_aws_takes(deployed):
+def test_aws_accepts_the_budget(deployed):
     # The emulator has budgets, but not as resources of a stack.
     [budget] = [
         resource["Properties"]
@@ -285,7 +285,7 @@ def through_the_front_door(deployed, path, **more):
         return refusal
 
 
-def test_the_front_door_refuses_a_body_that_lambda_cannot_hold(deployed):
+def test_the_distribution_rejects_a_body_over_lambdas_limit(deployed):
     body = b"x" * 4_500_001
     with through_the_front_door(deployed, "/v1/messages", data=body) as response:
         assert response.status == 413
@@ -299,13 +299,13 @@ def test_health_serves_calls_with_the_secret(deployed, secret):
     assert status == 200
 
 
-def test_health_refuses_calls_without_it(deployed):
+def test_health_rejects_calls_without_the_secret(deployed):
     status, body = call(deployed, "HealthUrl", "/health")
     assert status == 403
     assert "error" in body
 
 
-def test_an_unknown_path_is_refused_in_the_gateways_format(deployed, secret):
+def test_an_unknown_path_is_rejected_in_the_gateways_format(deployed, secret):
     status, body = call(deployed, "HealthUrl", "/no/such/path", {"x-origin-secret": secret})
     assert status == 404
     assert "error" in body
@@ -328,7 +328,7 @@ def applied(deployed, binaries, tmp_path_factory):
     return deployed
 
 
-def test_what_was_applied_is_what_the_models_function_lists(applied, secret):
+def test_the_models_function_lists_the_applied_config(applied, secret):
     headers = {"x-origin-secret": secret, "authorization": f"Bearer {KEY}"}
     status, body = call(applied, "ModelsUrl", "/v1/models", headers)
     assert status == 200
@@ -344,11 +344,11 @@ def test_a_call_comes_through_the_front_door(applied):
 
 
 def test_a_stream_comes_through_the_front_door(applied):
-    asked = {
+    request_body = {
         "model": "parrot", "stream": True, "messages": [{"role": "user", "content": "Hello?"}],
     }
     with through_the_front_door(
-        applied, "/v1/chat/completions", data=json.dumps(asked).encode(),
+        applied, "/v1/chat/completions", data=json.dumps(request_body).encode(),
         headers={"authorization": f"Bearer {KEY}", "content-type": "application/json"},
     ) as response:
         assert response.status == 200
@@ -356,7 +356,7 @@ def test_a_stream_comes_through_the_front_door(applied):
         assert response.read().endswith(b"data: [DONE]\n\n")
 
 
-def test_a_function_refuses_a_body_over_the_stacks_limit(applied, secret):
+def test_a_function_rejects_a_body_over_the_stacks_limit(applied, secret):
     # Its length is not announced to the front door, so the function is the first to know.
     request = urllib.request.Request(
         url_of(applied, "ChatCompletionsUrl", "/v1/chat/completions"), data=b"x" * 4_500_001,
@@ -377,10 +377,10 @@ def test_a_client_gets_a_response_whole_and_streamed(applied, secret):
         base_url=url_of(applied, "ChatCompletionsUrl", "/v1"), api_key=KEY, max_retries=0,
         default_headers={"x-origin-secret": secret},
     )
-    asked = {"model": "parrot", "messages": [{"role": "user", "content": "Hello?"}]}
-    whole = client.chat.completions.create(**asked).choices[0].message.content
-    pieces = client.chat.completions.create(**asked, stream=True)
-    streamed = [piece.choices[0].delta.content or "" for piece in pieces if piece.choices]
+    request_body = {"model": "parrot", "messages": [{"role": "user", "content": "Hello?"}]}
+    whole = client.chat.completions.create(**request_body).choices[0].message.content
+    chunks = client.chat.completions.create(**request_body, stream=True)
+    streamed = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
     assert whole
     assert whole == "".join(streamed)
 
@@ -405,11 +405,11 @@ def test_a_new_version_of_the_secret_leaves_the_old_one_valid(deployed, built, n
         assert header["HeaderValue"] == variables["ORIGIN_SECRET"]
 
 
-def test_a_deployment_that_changes_nothing_is_none_that_fails(deployed, built, notes):
+def test_a_deployment_without_changes_succeeds(deployed, built, notes):
     make_deploy(deployed.aws, built, notes, f"STACK={NAME}")
 
 
-def test_the_secret_goes_with_its_stack(aws, built, notes):
+def test_the_secret_is_deleted_with_its_stack(aws, built, notes):
     make_deploy(aws, built, notes, "STACK=short-lived")
     short_lived = described(aws, "short-lived")
     ssm = short_lived.client("ssm")
@@ -424,7 +424,7 @@ def test_the_secret_goes_with_its_stack(aws, built, notes):
         ssm.get_parameter(Name=name)
 
 
-def test_without_a_front_door_each_url_serves_everybody(aws, built, notes):
+def test_without_a_distribution_each_url_is_public(aws, built, notes):
     make_deploy(aws, built, notes, "STACK=doorless", "PARAMETERS=FrontDoor=none")
     doorless = described(aws, "doorless")
     assert "Distribution" not in doorless.ids
@@ -434,7 +434,7 @@ def test_without_a_front_door_each_url_serves_everybody(aws, built, notes):
     assert status == 200
 
 
-def test_a_first_deployment_that_fails_is_taken_away_and_says_why(aws, built, notes):
+def test_a_failed_first_deployment_is_removed_and_explained(aws, built, notes):
     # The emulator has no budgets as resources of a stack, so that this nested stack fails.
     done = try_to_deploy(aws, built, notes, "STACK=broken", f"EMAIL={EMAIL}")
     assert done.returncode != 0

@@ -11,7 +11,7 @@ ROUTE = "dynamic/n8n"
 
 
 def answer(*vectors, packed=True):
-    """What a provider answers, packed as the client wants it unless told otherwise."""
+    """A provider's response, in the encoding that the client requests by default."""
     def written(vector):
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
@@ -35,7 +35,7 @@ def test_a_list_is_embedded_in_base64_by_default(client, provider):
     }
 
 
-def test_floats_are_embedded_where_they_are_wanted(client, provider):
+def test_floats_are_returned_when_requested(client, provider):
     provider.script(answer([1.0, -2.5], packed=False))
     more = {"encoding_format": "float", "dimensions": 2, "user": "u"}
     found = client.embeddings.create(model=ROUTE, input=[791, 3691], **more)
@@ -43,25 +43,25 @@ def test_floats_are_embedded_where_they_are_wanted(client, provider):
     assert provider.seen()[0]["json"] == {"input": [791, 3691], "model": "fast", **more}
 
 
-def test_the_next_step_is_asked(client, provider):
+def test_a_failure_advances_to_the_next_target(client, provider):
     provider.script(
         {"error": {"type": "server_error", "message": "we broke"}, "status": 500}, answer([1.0]),
     )
     found = client.embeddings.with_raw_response.create(model=ROUTE, input="a")
     assert found.headers["x-gateway-provider"] == "second"
     assert found.parse().data[0].embedding == [1.0]
-    assert provider.asked() == ["first", "second"]
+    assert provider.requested_providers() == ["first", "second"]
 
 
-def test_a_wrong_input_raises_bad_request_error_with_its_name(client, provider):
+def test_an_invalid_input_raises_bad_request_error_with_its_name(client, provider):
     provider.script(answer([1.0]))
     with pytest.raises(openai.BadRequestError) as raised:
         client.embeddings.create(model=ROUTE, input=[])
     assert raised.value.param == "input"
-    assert provider.asked() == []
+    assert provider.requested_providers() == []
 
 
-def test_a_refusal_and_a_rate_limit_raise_their_own_errors(client, provider):
+def test_a_rejection_and_a_rate_limit_raise_their_own_errors(client, provider):
     with pytest.raises(openai.NotFoundError):
         client.embeddings.create(model="no-such-model", input="a")
     provider.script({"error": {"type": "tokens", "message": "slow down"}, "status": 429})

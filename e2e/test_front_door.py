@@ -95,7 +95,7 @@ def test_every_route_in_the_code_reaches_its_function(folder):
         assert folder_behind(path) == folder, route
 
 
-def test_no_behaviour_holds_a_stream_or_a_header_back():
+def test_no_behaviour_buffers_a_stream_or_drops_a_header():
     for behaviour in behaviours():
         assert behaviour["Compress"] is False
         assert behaviour["CachePolicyId"] == CACHING_DISABLED
@@ -104,7 +104,7 @@ def test_no_behaviour_holds_a_stream_or_a_header_back():
         assert len(behaviour["AllowedMethods"]) == 7
 
 
-def test_every_origin_is_tried_once_and_gets_the_secret():
+def test_every_origin_is_attempted_once_with_the_secret():
     origins = front_door()["Origins"]
     assert len(origins) == len(stack.functions())
     for origin in origins:
@@ -186,7 +186,7 @@ def body_limit_function(uri, headers):
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": str(MAX_BODY_BYTES)}])
-def test_a_body_that_may_fit_passes_the_front_door(headers):
+def test_a_body_within_the_limit_passes_the_distribution(headers):
     assert body_limit_function("/v1/chat/completions", headers)["uri"] == "/v1/chat/completions"
 
 
@@ -216,7 +216,7 @@ def test_a_body_that_may_fit_passes_the_front_door(headers):
     ],
     ids=["openai", "anthropic", "gemini"],
 )
-def test_a_larger_body_is_refused_in_the_shape_of_its_api(uri, expected):
+def test_a_larger_body_is_rejected_in_the_format_of_its_api(uri, expected):
     response = body_limit_function(uri, {"content-length": str(MAX_BODY_BYTES + 1)})
     assert response["statusCode"] == 413
     body = json.loads(response["body"]["data"])

@@ -70,7 +70,7 @@ def test_new_models_are_listed_and_added_only_on_request(tmp_path):
     assert find(providers["xai"], "grok-new")["input"] == 1_000_000
 
 
-def test_our_own_lines_stay(tmp_path):
+def test_manual_lines_are_kept(tmp_path):
     shutil.copy(CATALOG / "models.json", tmp_path / "models.json")
     data = json.loads((tmp_path / "models.json").read_text())
     data["sources"]["ours"] = {"seen": "2026-11-28", "what": "a vendor's page"}

@@ -48,7 +48,7 @@ def problems(*arguments, env):
     return [line.removeprefix("deploy: ") for line in lines if not line.startswith("deploy: note")]
 
 
-def test_where_nothing_is_missing_the_parameters_are_printed(account):
+def test_without_problems_the_parameters_are_printed(account):
     done = preflight(*STACK, "--built", "Bedrock=true", "Email=a@example.com", env=account)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Architecture=x86_64 Bedrock=true Email=a@example.com\n"
@@ -93,7 +93,7 @@ def test_every_problem_is_printed_at_once(tmp_path):
     assert len(problems(*STACK, env={"PATH": str(tmp_path)})) == 2
 
 
-def test_what_a_failed_first_deployment_left_must_go(account, cloud):
+def test_leftovers_of_a_failed_first_deployment_are_reported(account, cloud):
     nobody = f"arn:aws:lambda:{stack.REGION}:000000000000:function:nobody"
     broken = {"Type": "Custom::Broken", "Properties": {"ServiceToken": nobody}}
     template = {"Resources": {"Broken": broken}}
@@ -112,7 +112,7 @@ def with_stack(name):
     return ["--stack", name, "--architecture", "x86_64"]
 
 
-def test_a_table_that_a_deleted_stack_left_must_go(account, operator):
+def test_a_table_left_by_a_deleted_stack_is_reported(account, operator):
     someone = operator()
     [problem] = problems("--built", *with_stack(someone.name), env=account)
     assert problem.startswith(f"The table {someone.name}-config is left from a stack")
@@ -151,7 +151,7 @@ def quota():
         server.shutdown()
 
 
-def test_cloudfront_must_be_allowed_to_wait_as_long_as_asked(account, quota):
+def test_the_cloudfront_quota_must_allow_the_read_timeout(account, quota):
     [problem] = problems(*STACK, "--built", env=account | quota)
     assert "PARAMETERS=OriginReadTimeout=60" in problem
     done = preflight(*STACK, "--built", "OriginReadTimeout=60", env=account | quota)

@@ -15,7 +15,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=["openai", "anthropic", "google"])
 def test_a_client_is_connected_as_the_readme_says(host, provider, snippet, capsys):
     claude = wires.BY_NAME["claude"]
-    provider.script(claude.whole(wires.Said("Hello yourself!")))
+    provider.script(claude.whole(wires.ScriptedResponse("Hello yourself!")))
     for shown, real in (
         ("http://127.0.0.1:8080", host), ('"..."', f'"{KEY}"'), ('"fast"', '"dynamic/any"'),
     ):
@@ -24,4 +24,4 @@ def test_a_client_is_connected_as_the_readme_says(host, provider, snippet, capsy
     exec(snippet, {})
     assert capsys.readouterr().out == "Hello yourself!\n"
     [request] = provider.seen()
-    assert claude.heard(request["json"]) == [("user", "Hello")]
+    assert claude.received(request["json"]) == [("user", "Hello")]

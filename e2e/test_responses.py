@@ -6,21 +6,21 @@ import json
 import openai
 import pytest
 
-import talk
+import conversation
 import wires
 from conftest import KEY
-from wires import Call, Said
+from wires import Call, ScriptedResponse
 
 ANY = "dynamic/any"
-WEATHER = {"type": "function", "name": "weather", "parameters": talk.SCHEMA, "strict": True}
-JSON = Said(talk.PLACE.model_dump_json())
+WEATHER = {"type": "function", "name": "weather", "parameters": conversation.SCHEMA, "strict": True}
+JSON = ScriptedResponse(conversation.PLACE.model_dump_json())
 
 
-def ask(client, model, input=talk.HELLO, **more):
+def ask(client, model, input=conversation.HELLO, **more):
     return client.responses.create(model=model, input=input, **more)
 
 
-def answer(client, model, stream, input=talk.HELLO, **more):
+def answer(client, model, stream, input=conversation.HELLO, **more):
     """A whole response, however it comes."""
     if not stream:
         return ask(client, model, input, **more)
@@ -29,18 +29,18 @@ def answer(client, model, stream, input=talk.HELLO, **more):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer(client, provider, wire, stream):
-    provider.script(wire.answers(Said("Grüße 🌍"), stream))
+def test_a_response(client, provider, wire, stream):
+    provider.script(wire.answers(ScriptedResponse("Grüße 🌍"), stream))
     response = answer(client, wire.model(), stream, instructions="Be brief.")
     assert (response.output_text, response.status) == ("Grüße 🌍", "completed")
     assert (response.object, response.error) == ("response", None)
     assert (response.usage.input_tokens, response.usage.output_tokens) == (9, 12)
-    assert talk.heard(provider, wire) == [("system", "Be brief."), ("user", talk.HELLO)]
+    assert conversation.received(provider, wire) == [("system", "Be brief."), ("user", conversation.HELLO)]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_without_room(client, provider, wire, stream):
-    provider.script(wire.answers(Said("Grü", full=True), stream))
+def test_a_response_at_the_output_limit(client, provider, wire, stream):
+    provider.script(wire.answers(ScriptedResponse("Grü", full=True), stream))
     response = ask(client, wire.model(), stream=stream)
     if stream:
         last = list(response)[-1]
@@ -50,9 +50,9 @@ def test_an_answer_without_room(client, provider, wire, stream):
     assert response.incomplete_details.reason == "max_output_tokens"
 
 
-def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
-    provider.script(wire.stream(Said("Grüße 🌍")))
-    with client.responses.stream(model=wire.model(), input=talk.HELLO) as stream:
+def test_the_text_of_a_stream_arrives_in_deltas(client, provider, wire):
+    provider.script(wire.stream(ScriptedResponse("Grüße 🌍")))
+    with client.responses.stream(model=wire.model(), input=conversation.HELLO) as stream:
         events = list(stream)
     texts = [event for event in events if event.type == "response.output_text.delta"]
     assert [event.delta for event in texts] == ["Grüß", "e 🌍"]
@@ -61,9 +61,9 @@ def test_the_text_of_a_stream_comes_in_pieces(client, provider, wire):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE, calls=talk.CALLS)
-    provider.script(wire.answers(said, stream))
+def test_reasoning_and_tools_over_two_turns(client, provider, wire, stream):
+    scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE, calls=conversation.CALLS)
+    provider.script(wire.answers(scripted, stream))
     more = {
         "tools": [WEATHER], "parallel_tool_calls": True, "store": False,
         "reasoning": {"effort": "low", "summary": "auto"},
@@ -73,104 +73,104 @@ def test_thoughts_and_tools_over_two_turns(client, provider, wire, stream):
     assert [item.type for item in response.output] == [
         "reasoning", "message", "function_call", "function_call",
     ]
-    thought, message, *calls = response.output
-    assert "".join(part.text for part in thought.summary or thought.content) == "Where?"
+    reasoning, message, *calls = response.output
+    assert "".join(part.text for part in reasoning.summary or reasoning.content) == "Where?"
     assert (message.content[0].text, response.output_text) == ("I look.", "I look.")
     assert [(call.name, json.loads(call.arguments)) for call in calls] == [
-        ("weather", {"city": city}) for city in talk.CITIES
+        ("weather", {"city": city}) for city in conversation.CITIES
     ]
-    talk.check_tools(provider, wire)
+    conversation.check_tools(provider, wire)
 
     results = [
-        {"type": "function_call_output", "call_id": call.call_id, "output": talk.CITIES[city]}
-        for call, city in zip(calls, talk.CITIES)
+        {"type": "function_call_output", "call_id": call.call_id, "output": conversation.CITIES[city]}
+        for call, city in zip(calls, conversation.CITIES)
     ]
-    turns = [{"role": "user", "content": talk.HELLO}, *response.output, *results]
-    provider.script(wire.answers(Said("It rains."), stream))
+    turns = [{"role": "user", "content": conversation.HELLO}, *response.output, *results]
+    provider.script(wire.answers(ScriptedResponse("It rains."), stream))
     assert answer(client, wire.model(), stream, turns, **more).output_text == "It rains."
-    talk.check_second_turn(provider, wire)
+    conversation.check_second_turn(provider, wire)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_that_takes_any_text_over_two_turns(client, provider, wire, stream):
+def test_a_custom_tool_over_two_turns(client, provider, wire, stream):
     if wire.name == "responses":
         pytest.skip("it has such tools itself")
     patch, more = "*** Begin Patch\n+\"ü\"", {"tools": [{"type": "custom", "name": "apply_patch"}]}
-    provider.script(wire.whole(Said("Hi")))
+    provider.script(wire.whole(ScriptedResponse("Hi")))
     ask(client, wire.model(), **more)
     [name] = wire.tools(provider.seen()[0]["json"])
-    said = Said(calls=[Call("call_1", name, {"input": patch})])
-    provider.script(wire.answers(said, stream))
+    scripted = ScriptedResponse(calls=[Call("call_1", name, {"input": patch})])
+    provider.script(wire.answers(scripted, stream))
     [call] = answer(client, wire.model(), stream, **more).output
     assert (call.type, call.name, call.input) == ("custom_tool_call", "apply_patch", patch)
 
     result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "Done."}
-    provider.script(wire.answers(Said("It is."), stream))
-    turns = [{"role": "user", "content": talk.HELLO}, call, result]
+    provider.script(wire.answers(ScriptedResponse("It is."), stream))
+    turns = [{"role": "user", "content": conversation.HELLO}, call, result]
     assert answer(client, wire.model(), stream, turns, **more).output_text == "It is."
-    told = [it for it in talk.heard(provider, wire) if it[0] != "signed"]
+    messages = [it for it in conversation.received(provider, wire) if it[0] != "signed"]
     arguments = {"input": patch}
-    assert told[1:] == [("call", name, arguments), ("result", name, arguments, "Done.")]
+    assert messages[1:] == [("call", name, arguments), ("result", name, arguments, "Done.")]
 
 
-def test_a_thought_of_one_provider_is_not_shown_to_another(client, provider, wire):
-    said = Said("I look.", thought="Where?", signature=talk.SIGNATURE)
+def test_reasoning_of_one_provider_is_not_sent_to_another(client, provider, wire):
+    scripted = ScriptedResponse("I look.", reasoning="Where?", signature=conversation.SIGNATURE)
     for other in (other for other in wires.ALL if other.signs and other.name != wire.name):
-        provider.script(other.whole(said))
+        provider.script(other.whole(scripted))
         response = ask(client, other.model())
-        provider.script(wire.whole(Said("Hi")))
-        hello = {"role": "user", "content": talk.HELLO}
+        provider.script(wire.whole(ScriptedResponse("Hi")))
+        hello = {"role": "user", "content": conversation.HELLO}
         ask(client, wire.model(), [hello, *response.output, hello])
-        user = ("user", talk.HELLO)
-        assert talk.heard(provider, wire) == [user, ("assistant", "I look."), user]
+        user = ("user", conversation.HELLO)
+        assert conversation.received(provider, wire) == [user, ("assistant", "I look."), user]
         [request] = provider.seen()
-        assert talk.SIGNATURE not in request["body"]
+        assert conversation.SIGNATURE not in request["body"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_structured_answer(client, provider, wire, stream):
+def test_structured_output(client, provider, wire, stream):
     provider.script(wire.answers(JSON, stream))
     if stream:
-        more = {"model": wire.model(), "input": talk.HELLO, "text_format": talk.Place}
+        more = {"model": wire.model(), "input": conversation.HELLO, "text_format": conversation.Place}
         with client.responses.stream(**more) as events:
             response = events.get_final_response()
     else:
         response = client.responses.parse(
-            model=wire.model(), input=talk.HELLO, text_format=talk.Place,
+            model=wire.model(), input=conversation.HELLO, text_format=conversation.Place,
         )
-    assert response.output_parsed == talk.PLACE
-    talk.check_schema(provider, wire)
+    assert response.output_parsed == conversation.PLACE
+    conversation.check_schema(provider, wire)
 
 
-def test_a_picture(client, provider, wire):
-    provider.script(wire.whole(Said("A cat.")))
-    url = f"data:image/png;base64,{base64.b64encode(talk.PICTURE).decode()}"
+def test_an_image(client, provider, wire):
+    provider.script(wire.whole(ScriptedResponse("A cat.")))
+    url = f"data:image/png;base64,{base64.b64encode(conversation.IMAGE).decode()}"
     parts = [
         {"type": "input_image", "image_url": url, "detail": "auto"},
         {"type": "input_text", "text": "What is it?"},
     ]
     assert ask(client, wire.model(), [{"role": "user", "content": parts}]).output_text == "A cat."
-    assert talk.heard(provider, wire) == [("image", talk.PICTURE), ("user", "What is it?")]
+    assert conversation.received(provider, wire) == [("image", conversation.IMAGE), ("user", "What is it?")]
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_fallback_over_formats(client, provider, stream):
-    provider.script(*talk.fallback(Said("Hello!"), stream))
-    raw = client.responses.with_raw_response.create(model=ANY, input=talk.HELLO, stream=stream)
+def test_a_failover_over_formats(client, provider, stream):
+    provider.script(*conversation.failover(ScriptedResponse("Hello!"), stream))
+    raw = client.responses.with_raw_response.create(model=ANY, input=conversation.HELLO, stream=stream)
     response = raw.parse()
     if stream:
         response = list(response)[-1].response
     assert response.output_text == "Hello!"
-    talk.check_fallback(raw.headers, provider)
+    conversation.check_failover(raw.headers, provider)
 
 
-def test_the_environment_may_say_where_and_with_which_key(host, provider, monkeypatch):
+def test_the_environment_sets_base_url_and_key(host, provider, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", f"{host}/openai/v1")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    provider.script(wires.BY_NAME["chat"].whole(Said("Hi")))
+    provider.script(wires.BY_NAME["chat"].whole(ScriptedResponse("Hi")))
     with openai.OpenAI() as client:
         assert ask(client, "chat/some-model").output_text == "Hi"
-        assert [model.id for model in client.models.list()] == talk.MODELS
+        assert [model.id for model in client.models.list()] == conversation.MODELS
 
 
 def test_a_wrong_key_raises_authentication_error(client):
@@ -186,7 +186,7 @@ def test_an_unknown_model_raises_not_found_error(client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_wrong_field_raises_bad_request_error(client, provider, wire, stream):
+def test_an_invalid_field_raises_bad_request_error(client, provider, wire, stream):
     provider.script(wire.failure(400, "too many tools"))
     with pytest.raises(openai.BadRequestError) as raised:
         answer(client, wire.model(), stream)
@@ -199,14 +199,14 @@ def test_nothing_is_stored(client):
         client.responses.retrieve("resp_1")
 
 
-def test_what_only_a_store_could_answer_is_refused_by_name(client, provider):
+def test_fields_that_need_a_store_are_rejected_by_name(client, provider):
     with pytest.raises(openai.BadRequestError) as raised:
         ask(client, "claude/some-model", previous_response_id="resp_1")
     assert raised.value.param == "previous_response_id"
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_rate_limit_raises_rate_limit_error_with_the_wait(client, provider, wire, stream):
+def test_a_rate_limit_raises_rate_limit_error_with_retry_after(client, provider, wire, stream):
     provider.script(wire.failure(429, "slow down", retry_after="7"))
     with pytest.raises(openai.RateLimitError) as raised:
         answer(client, wire.model("limited"), stream)
@@ -224,19 +224,19 @@ def test_a_failure_raises_internal_server_error(client, provider, wire, stream):
 
 
 @pytest.mark.parametrize("end", ["broken", "cut"])
-def test_a_stream_that_breaks_raises_api_error(client, provider, wire, end):
-    provider.script(getattr(wire, end)(Said("Hello!")))
-    model, heard = wire.model("cut"), []
-    with client.responses.stream(model=model, input=talk.HELLO) as stream:
+def test_a_broken_stream_raises_api_error(client, provider, wire, end):
+    provider.script(getattr(wire, end)(ScriptedResponse("Hello!")))
+    model, received = wire.model("cut"), []
+    with client.responses.stream(model=model, input=conversation.HELLO) as stream:
         with pytest.raises(openai.APIError) as raised:
-            heard.extend(event for event in stream)
-    texts = [event.delta for event in heard if event.type == "response.output_text.delta"]
+            received.extend(event for event in stream)
+    texts = [event.delta for event in received if event.type == "response.output_text.delta"]
     assert texts == ["Hel", "lo!"]
-    assert not any(event.type == "response.completed" for event in heard)
+    assert not any(event.type == "response.completed" for event in received)
     assert wire.name in raised.value.message
 
 
-def test_too_much_raises_a_status_error_of_413(client):
+def test_a_too_large_request_raises_a_status_error_of_413(client):
     with pytest.raises(openai.APIStatusError) as raised:
-        ask(client, ANY, talk.TOO_MUCH)
+        ask(client, ANY, conversation.TOO_LARGE)
     assert raised.value.status_code == 413

@@ -120,14 +120,14 @@ def test_every_function_has_an_alarm_and_the_account_has_one():
     assert sorted(watched) == sorted(expected)
 
 
-def test_an_alarm_writes_to_the_address_that_was_given():
+def test_an_alarm_notifies_the_configured_address():
     [topic] = stack.resources("AWS::SNS::Topic", ALARMS).values()
     assert topic["Subscription"] == [{"Protocol": "email", "Endpoint": {"Ref": "Email"}}]
     for alarm in stack.resources("AWS::CloudWatch::Alarm", ALARMS).values():
         assert alarm["AlarmActions"] == [{"Ref": "Topic"}]
 
 
-def test_the_budget_writes_before_and_beyond_its_limit():
+def test_the_budget_notifies_before_and_beyond_its_limit():
     [budget] = stack.resources("AWS::Budgets::Budget", BUDGET).values()
     assert budget["Budget"]["BudgetLimit"] == {"Amount": {"Ref": "MonthlyBudget"}, "Unit": "USD"}
     thresholds = set()
@@ -184,7 +184,7 @@ def test_a_nested_stack_gets_exactly_its_parameters(name, file):
     assert set(stack.nested_parameters(name)) == set(stack.template(file)["Parameters"])
 
 
-def test_nobody_is_asked_for_anything():
+def test_a_deployment_needs_no_input():
     for name, parameter in stack.template()["Parameters"].items():
         assert "Default" in parameter, name
     settings = tomlkit.parse((stack.ROOT / "samconfig.toml").read_text())["default"]["deploy"]
@@ -204,7 +204,7 @@ def test_functions_are_built_for_the_cheaper_processor_by_default():
         assert function["Architectures"] == [{"Ref": "Architecture"}]
 
 
-def test_deploying_needs_nothing_of_the_test_world():
+def test_deploying_needs_no_test_tools():
     needed = (stack.ROOT / "infra/requirements.txt").read_text()
     names = re.findall(r"^([a-z0-9-]+)==", needed, re.MULTILINE)
     assert names == ["aws-sam-cli", "boto3", "cargo-lambda", "ziglang"]
@@ -222,7 +222,7 @@ def test_concurrency_is_reserved_only_on_request():
 # Rights.
 
 
-def test_no_policy_reaches_everything():
+def test_no_policy_has_a_wildcard_resource():
     for statement in statements():
         assert not [action for action in as_list(statement["Action"]) if "*" in action]
         for resource in as_list(statement["Resource"]):
@@ -237,7 +237,7 @@ def test_functions_only_read_the_configuration():
         assert set(as_list(statement["Action"])) == READ_CONFIG
 
 
-def test_models_of_bedrock_may_be_called_only_on_request_and_nothing_else():
+def test_bedrock_models_may_be_invoked_only_when_enabled():
     assert stack.template()["Parameters"]["Bedrock"]["Default"] == "false"
     assert stack.template()["Resources"]["InvokeModels"]["Condition"] == "HasBedrock"
     [statement] = [s for s in statements() if "bedrock" in json.dumps(s)]
@@ -262,7 +262,7 @@ def name_of(policy):
     return policy["Ref"]
 
 
-def test_each_function_may_do_what_it_does_and_no_more():
+def test_each_function_has_least_privilege():
     allowed = {
         name: {name_of(policy) for policy in function["Policies"]}
         for name, function in stack.functions().items()
@@ -284,7 +284,7 @@ def test_each_function_may_do_what_it_does_and_no_more():
 # The origin secret.
 
 
-def test_the_stack_makes_its_secret_and_shows_it_nowhere():
+def test_the_stack_generates_its_secret_and_outputs_it_nowhere():
     parameters = stack.template()["Parameters"]
     assert not any(parameter.get("NoEcho") for parameter in parameters.values())
     assert stack.template(FRONT_DOOR)["Parameters"]["OriginSecret"]["NoEcho"] is True
@@ -305,7 +305,7 @@ def test_functions_accept_the_secret_and_the_one_before():
     assert stack.nested_parameters("CloudFront")["OriginSecret"] == current
 
 
-def test_the_maker_of_the_secret_may_touch_its_own_parameter_only():
+def test_the_secret_generator_may_access_only_its_parameter():
     [role] = stack.resources("AWS::IAM::Role").values()
     [policy] = role["Policies"]
     [statement] = policy["PolicyDocument"]["Statement"]
@@ -319,7 +319,7 @@ def test_the_maker_of_the_secret_may_touch_its_own_parameter_only():
 # Tables.
 
 
-def test_the_configuration_survives_its_stack_and_mistakes():
+def test_the_config_table_is_retained_and_protected():
     table = stack.template()["Resources"]["ConfigTable"]
     # Plain Retain would keep the table of a first deployment that failed, and its name.
     assert table["DeletionPolicy"] == "RetainExceptOnCreate"

@@ -1,6 +1,6 @@
 """What providers say and hear, once for every wire format that they speak.
 
-A test says what a provider answers as `Said`, and gets back what it was asked as a list of plain
+A test scripts a provider's response as `ScriptedResponse`, and gets its request back as a list of plain
 tuples, so that it can be written once and hold for each provider.
 """
 
@@ -19,11 +19,11 @@ class Call:
 
 
 @dataclass
-class Said:
+class ScriptedResponse:
     """One answer. It took 9 tokens in and 12 out."""
 
     text: str = ""
-    thought: str = ""
+    reasoning: str = ""
     signature: str = ""
     calls: list[Call] = field(default_factory=list)
     # Whether it stopped because there was no room for more.
@@ -37,9 +37,9 @@ def frame(data, event=None):
 
 
 def halves(text):
-    """A text in two pieces, as streams bring it."""
+    """A text in two deltas, as streams send it."""
     middle = (len(text) + 1) // 2
-    return [piece for piece in (text[:middle], text[middle:]) if piece]
+    return [chunk for chunk in (text[:middle], text[middle:]) if chunk]
 
 
 class Wire:
@@ -54,25 +54,25 @@ class Wire:
         """What a client asks for to get to this provider alone."""
         return f"{self.name}/{name or self.serves}"
 
-    def whole(self, said):
+    def whole(self, scripted):
         """An answer in one piece."""
-        return {"json": self.answer(said)}
+        return {"json": self.answer(scripted)}
 
-    def stream(self, said):
-        """The same in pieces, up to its proper end."""
-        return {"stream": [*self.pieces(said), *self.end(said)]}
+    def stream(self, scripted):
+        """The same in deltas, up to its proper end."""
+        return {"stream": [*self.chunks(scripted), *self.end(scripted)]}
 
-    def answers(self, said, stream):
+    def answers(self, scripted, stream):
         """One or the other."""
-        return self.stream(said) if stream else self.whole(said)
+        return self.stream(scripted) if stream else self.whole(scripted)
 
-    def broken(self, said):
+    def broken(self, scripted):
         """A stream in which the provider fails after all of this."""
-        return {"stream": [*self.pieces(said), *self.trouble()]}
+        return {"stream": [*self.chunks(scripted), *self.trouble()]}
 
-    def cut(self, said):
+    def cut(self, scripted):
         """A stream that just ends after all of this."""
-        return {"stream": [*self.pieces(said), "cut"]}
+        return {"stream": [*self.chunks(scripted), "cut"]}
 
     def failure(self, status, message, **headers):
         """An answer that is none."""
@@ -87,31 +87,31 @@ class Chat(Wire):
     head = {"id": "chatcmpl-1", "created": 1741569952, "model": "some-model-1"}
     usage = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
 
-    def answer(self, said):
-        message = {"role": "assistant", "content": said.text or None}
-        if said.thought:
-            message["reasoning_content"] = said.thought
-        if said.calls:
-            message["tool_calls"] = [self.call(call) for call in said.calls]
-        choice = {"index": 0, "message": message, "finish_reason": self.reason(said)}
+    def answer(self, scripted):
+        message = {"role": "assistant", "content": scripted.text or None}
+        if scripted.reasoning:
+            message["reasoning_content"] = scripted.reasoning
+        if scripted.calls:
+            message["tool_calls"] = [self.call(call) for call in scripted.calls]
+        choice = {"index": 0, "message": message, "finish_reason": self.reason(scripted)}
         return {**self.head, "object": "chat.completion", "choices": [choice], "usage": self.usage}
 
-    def pieces(self, said):
+    def chunks(self, scripted):
         yield self.delta(role="assistant", content="")
-        for piece in halves(said.thought):
-            yield self.delta(reasoning_content=piece)
-        for piece in halves(said.text):
-            yield self.delta(content=piece)
-        for index, call in enumerate(said.calls):
+        for chunk in halves(scripted.reasoning):
+            yield self.delta(reasoning_content=chunk)
+        for chunk in halves(scripted.text):
+            yield self.delta(content=chunk)
+        for index, call in enumerate(scripted.calls):
             whole = self.call(call)
             arguments = whole["function"]["arguments"]
             whole["function"]["arguments"] = ""
             yield self.delta(tool_calls=[{"index": index, **whole}])
-            for piece in halves(arguments):
-                yield self.delta(tool_calls=[{"index": index, "function": {"arguments": piece}}])
+            for chunk in halves(arguments):
+                yield self.delta(tool_calls=[{"index": index, "function": {"arguments": chunk}}])
 
-    def end(self, said):
-        yield self.chunk([{"index": 0, "delta": {}, "finish_reason": self.reason(said)}])
+    def end(self, scripted):
+        yield self.chunk([{"index": 0, "delta": {}, "finish_reason": self.reason(scripted)}])
         yield self.chunk([], usage=self.usage)
         yield frame("[DONE]")
 
@@ -121,23 +121,23 @@ class Chat(Wire):
     def error(self, status, message):
         return {"error": {"message": message, "type": "some_error", "param": None, "code": None}}
 
-    def heard(self, body):
-        known, heard = {}, []
+    def received(self, body):
+        known, received = {}, []
         for message in body["messages"]:
             role, content = message["role"], message.get("content")
             if role == "tool":
-                heard.append(("result", *known[message["tool_call_id"]], text_of(content)))
+                received.append(("result", *known[message["tool_call_id"]], text_of(content)))
                 continue
             for part in parts_of(content):
                 if part["type"] == "image_url":
-                    heard.append(("image", bytes_of(part["image_url"]["url"])))
+                    received.append(("image", bytes_of(part["image_url"]["url"])))
                 else:
-                    heard.append(("system" if role == "developer" else role, part["text"]))
+                    received.append(("system" if role == "developer" else role, part["text"]))
             for call in message.get("tool_calls", []):
                 arguments = json.loads(call["function"]["arguments"])
                 known[call["id"]] = (call["function"]["name"], arguments)
-                heard.append(("call", *known[call["id"]]))
-        return heard
+                received.append(("call", *known[call["id"]]))
+        return received
 
     def tools(self, body):
         functions = [tool["function"] for tool in body["tools"]]
@@ -146,8 +146,8 @@ class Chat(Wire):
     def schema(self, body):
         return body["response_format"]["json_schema"]["schema"]
 
-    def reason(self, said):
-        return "length" if said.full else "tool_calls" if said.calls else "stop"
+    def reason(self, scripted):
+        return "length" if scripted.full else "tool_calls" if scripted.calls else "stop"
 
     def call(self, call):
         function = {"name": call.name, "arguments": json.dumps(call.arguments)}
@@ -162,20 +162,20 @@ class Chat(Wire):
 
 
 class Claude(Wire):
-    """Anthropic Messages. What a model can do is told by its name."""
+    """Anthropic Messages. The features of a model follow from its name."""
 
     name, signs = "claude", True
     serves = "claude-sonnet-4-5"
     count = {"input_tokens": 7}
     usage = {"input_tokens": 9, "output_tokens": 12}
 
-    def answer(self, said):
-        return {**self.message(self.blocks(said), self.usage), "stop_reason": self.reason(said)}
+    def answer(self, scripted):
+        return {**self.message(self.blocks(scripted), self.usage), "stop_reason": self.reason(scripted)}
 
-    def pieces(self, said):
+    def chunks(self, scripted):
         start = self.message([], {"input_tokens": 9, "output_tokens": 1})
         yield self.event("message_start", message=start)
-        for index, block in enumerate(self.blocks(said)):
+        for index, block in enumerate(self.blocks(scripted)):
             kind = block["type"]
             empty = {
                 "thinking": {"type": kind, "thinking": "", "signature": ""},
@@ -187,8 +187,8 @@ class Claude(Wire):
                 yield self.event("content_block_delta", index=index, delta=delta)
             yield self.event("content_block_stop", index=index)
 
-    def end(self, said):
-        delta = {"stop_reason": self.reason(said), "stop_sequence": None}
+    def end(self, scripted):
+        delta = {"stop_reason": self.reason(scripted), "stop_sequence": None}
         yield self.event("message_delta", delta=delta, usage={"output_tokens": 12})
         yield self.event("message_stop")
 
@@ -199,25 +199,25 @@ class Claude(Wire):
         kind = {429: "rate_limit_error", 529: "overloaded_error"}.get(status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
 
-    def heard(self, body):
+    def received(self, body):
         known = {}
-        heard = [("system", part["text"]) for part in parts_of(body.get("system"))]
+        received = [("system", part["text"]) for part in parts_of(body.get("system"))]
         for message in body["messages"]:
             for part in parts_of(message["content"]):
                 kind = part["type"]
                 if kind == "text":
-                    heard.append((message["role"], part["text"]))
+                    received.append((message["role"], part["text"]))
                 elif kind == "thinking":
-                    heard.append(("signed", part["signature"]))
+                    received.append(("signed", part["signature"]))
                 elif kind == "image":
-                    heard.append(("image", base64.b64decode(part["source"]["data"])))
+                    received.append(("image", base64.b64decode(part["source"]["data"])))
                 elif kind == "tool_use":
                     known[part["id"]] = (part["name"], part["input"])
-                    heard.append(("call", *known[part["id"]]))
+                    received.append(("call", *known[part["id"]]))
                 else:
                     result = known[part["tool_use_id"]]
-                    heard.append(("result", *result, text_of(part["content"])))
-        return heard
+                    received.append(("result", *result, text_of(part["content"])))
+        return received
 
     def tools(self, body):
         return {tool["name"]: tool["input_schema"] for tool in body["tools"]}
@@ -225,15 +225,15 @@ class Claude(Wire):
     def schema(self, body):
         return body["output_config"]["format"]["schema"]
 
-    def reason(self, said):
-        return "max_tokens" if said.full else "tool_use" if said.calls else "end_turn"
+    def reason(self, scripted):
+        return "max_tokens" if scripted.full else "tool_use" if scripted.calls else "end_turn"
 
-    def blocks(self, said):
-        if said.thought:
-            yield {"type": "thinking", "thinking": said.thought, "signature": said.signature}
-        if said.text:
-            yield {"type": "text", "text": said.text}
-        for call in said.calls:
+    def blocks(self, scripted):
+        if scripted.reasoning:
+            yield {"type": "thinking", "thinking": scripted.reasoning, "signature": scripted.signature}
+        if scripted.text:
+            yield {"type": "text", "text": scripted.text}
+        for call in scripted.calls:
             yield {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
 
     def deltas(self, block):
@@ -241,7 +241,7 @@ class Claude(Wire):
         if kind == "tool_use":
             arguments = halves(json.dumps(block["input"]))
             return [{"type": "input_json_delta", "partial_json": it} for it in arguments]
-        deltas = [{"type": f"{kind}_delta", kind: piece} for piece in halves(block[kind])]
+        deltas = [{"type": f"{kind}_delta", kind: chunk} for chunk in halves(block[kind])]
         if kind == "thinking":
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
         return deltas
@@ -262,17 +262,17 @@ class Gemini(Wire):
     name, signs = "gemini", True
     count = {"totalTokens": 7}
 
-    def answer(self, said):
-        return self.chunk(self.parts(said), finishReason=self.reason(said))
+    def answer(self, scripted):
+        return self.chunk(self.parts(scripted), finishReason=self.reason(scripted))
 
-    def pieces(self, said):
-        for part in self.parts(said):
+    def chunks(self, scripted):
+        for part in self.parts(scripted):
             split = halves(part["text"]) if "text" in part else [None]
             for text in split:
                 yield frame(self.chunk([part if text is None else {**part, "text": text}]))
 
-    def end(self, said):
-        yield frame(self.chunk([{"text": ""}], finishReason=self.reason(said)))
+    def end(self, scripted):
+        yield frame(self.chunk([{"text": ""}], finishReason=self.reason(scripted)))
 
     def trouble(self):
         yield frame(self.error(503, "we broke"))
@@ -281,29 +281,29 @@ class Gemini(Wire):
         name = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(status, "INTERNAL")
         return {"error": {"code": status, "message": message, "status": name}}
 
-    def heard(self, body):
-        known, heard = [], []
+    def received(self, body):
+        known, received = [], []
         system = body.get("systemInstruction", {}).get("parts", [])
-        heard.extend(("system", part["text"]) for part in system)
+        received.extend(("system", part["text"]) for part in system)
         for content in body["contents"]:
             role = "assistant" if content["role"] == "model" else "user"
             for part in content["parts"]:
                 if "thoughtSignature" in part:
-                    heard.append(("signed", part["thoughtSignature"]))
+                    received.append(("signed", part["thoughtSignature"]))
                 if "inlineData" in part:
-                    heard.append(("image", base64.b64decode(part["inlineData"]["data"])))
+                    received.append(("image", base64.b64decode(part["inlineData"]["data"])))
                 elif "functionCall" in part:
                     call = part["functionCall"]
                     known.append((call["name"], call["args"]))
-                    heard.append(("call", *known[-1]))
+                    received.append(("call", *known[-1]))
                 elif "functionResponse" in part:
                     response = part["functionResponse"]["response"]
                     # Some clients say the tool's name beside it once more.
                     [result] = [it for key, it in response.items() if key != "name"]
-                    heard.append(("result", *known.pop(0), result))
+                    received.append(("result", *known.pop(0), result))
                 elif part["text"] and not part.get("thought"):
-                    heard.append((role, part["text"]))
-        return heard
+                    received.append((role, part["text"]))
+        return received
 
     def tools(self, body):
         [tool] = body["tools"]
@@ -317,16 +317,16 @@ class Gemini(Wire):
         config = body["generationConfig"]
         return config.get("responseJsonSchema") or config["responseSchema"]
 
-    def reason(self, said):
-        return "MAX_TOKENS" if said.full else "STOP"
+    def reason(self, scripted):
+        return "MAX_TOKENS" if scripted.full else "STOP"
 
-    def parts(self, said):
-        signature = {"thoughtSignature": said.signature} if said.signature else {}
-        if said.thought:
-            yield {"text": said.thought, "thought": True}
-        if said.text:
-            yield {"text": said.text} | ({} if said.calls else signature)
-        for index, call in enumerate(said.calls):
+    def parts(self, scripted):
+        signature = {"thoughtSignature": scripted.signature} if scripted.signature else {}
+        if scripted.reasoning:
+            yield {"text": scripted.reasoning, "thought": True}
+        if scripted.text:
+            yield {"text": scripted.text} | ({} if scripted.calls else signature)
+        for index, call in enumerate(scripted.calls):
             function = {"name": call.name, "args": call.arguments}
             yield {"functionCall": function} | (signature if index == 0 else {})
 
@@ -349,13 +349,13 @@ class Responses(Wire):
         "output_tokens_details": {"reasoning_tokens": 0},
     }
 
-    def answer(self, said):
-        why = {"incomplete_details": {"reason": "max_output_tokens"}} if said.full else {}
-        return self.response(self.status(said), list(self.items(said)), usage=self.usage, **why)
+    def answer(self, scripted):
+        why = {"incomplete_details": {"reason": "max_output_tokens"}} if scripted.full else {}
+        return self.response(self.status(scripted), list(self.items(scripted)), usage=self.usage, **why)
 
-    def pieces(self, said):
+    def chunks(self, scripted):
         yield self.event("response.created", response=self.response("in_progress", []))
-        for index, item in enumerate(self.items(said)):
+        for index, item in enumerate(self.items(scripted)):
             kind = item["type"]
             emptied = {"reasoning": "summary", "message": "content", "function_call": "arguments"}
             name = emptied[kind]
@@ -366,8 +366,8 @@ class Responses(Wire):
                 yield self.event(f"response.{event}", **at, **fields)
             yield self.event("response.output_item.done", output_index=index, item=item)
 
-    def end(self, said):
-        yield self.event(f"response.{self.status(said)}", response=self.answer(said))
+    def end(self, scripted):
+        yield self.event(f"response.{self.status(scripted)}", response=self.answer(scripted))
 
     def trouble(self):
         error = {"code": "server_error", "message": "we broke"}
@@ -376,28 +376,28 @@ class Responses(Wire):
     def error(self, status, message):
         return Chat.error(self, status, message)
 
-    def heard(self, body):
+    def received(self, body):
         known = {}
-        heard = [("system", part["text"]) for part in parts_of(body.get("instructions"))]
+        received = [("system", part["text"]) for part in parts_of(body.get("instructions"))]
         given = body["input"]
         items = [{"role": "user", "content": given}] if isinstance(given, str) else given
         for item in items:
             kind = item.get("type", "message")
             if kind == "function_call":
                 known[item["call_id"]] = (item["name"], json.loads(item["arguments"]))
-                heard.append(("call", *known[item["call_id"]]))
+                received.append(("call", *known[item["call_id"]]))
             elif kind == "function_call_output":
-                heard.append(("result", *known[item["call_id"]], text_of(item["output"])))
+                received.append(("result", *known[item["call_id"]], text_of(item["output"])))
             elif kind == "reasoning":
-                heard.append(("signed", item["encrypted_content"]))
+                received.append(("signed", item["encrypted_content"]))
             else:
                 role = "system" if item["role"] == "developer" else item["role"]
                 for part in parts_of(item["content"]):
                     if part["type"] == "input_image":
-                        heard.append(("image", bytes_of(part["image_url"])))
+                        received.append(("image", bytes_of(part["image_url"])))
                     else:
-                        heard.append((role, part["text"]))
-        return heard
+                        received.append((role, part["text"]))
+        return received
 
     def tools(self, body):
         return {tool["name"]: tool["parameters"] for tool in body["tools"]}
@@ -405,19 +405,19 @@ class Responses(Wire):
     def schema(self, body):
         return body["text"]["format"]["schema"]
 
-    def status(self, said):
-        return "incomplete" if said.full else "completed"
+    def status(self, scripted):
+        return "incomplete" if scripted.full else "completed"
 
-    def items(self, said):
-        if said.thought:
-            summary = [{"type": "summary_text", "text": said.thought}]
-            sealed = {"encrypted_content": said.signature or None}
+    def items(self, scripted):
+        if scripted.reasoning:
+            summary = [{"type": "summary_text", "text": scripted.reasoning}]
+            sealed = {"encrypted_content": scripted.signature or None}
             yield {"type": "reasoning", "id": "rs_1", "summary": summary, **sealed}
-        if said.text:
-            part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
+        if scripted.text:
+            part = {"type": "output_text", "text": scripted.text, "annotations": [], "logprobs": []}
             head = {"type": "message", "id": "msg_1", "role": "assistant"}
-            yield {**head, "status": self.status(said), "content": [part]}
-        for call in said.calls:
+            yield {**head, "status": self.status(scripted), "content": [part]}
+        for call in scripted.calls:
             yield {
                 "type": "function_call", "id": f"fc_{call.id}", "call_id": call.id,
                 "name": call.name, "arguments": json.dumps(call.arguments), "status": "completed",
@@ -427,20 +427,20 @@ class Responses(Wire):
         if item["type"] == "reasoning":
             at, [part] = {"summary_index": 0}, item["summary"]
             yield "reasoning_summary_part.added", {**at, "part": {**part, "text": ""}}
-            for piece in halves(part["text"]):
-                yield "reasoning_summary_text.delta", {**at, "delta": piece}
+            for chunk in halves(part["text"]):
+                yield "reasoning_summary_text.delta", {**at, "delta": chunk}
             yield "reasoning_summary_text.done", {**at, "text": part["text"]}
             yield "reasoning_summary_part.done", {**at, "part": part}
         elif item["type"] == "message":
             at, [part] = {"content_index": 0}, item["content"]
             yield "content_part.added", {**at, "part": {**part, "text": ""}}
-            for piece in halves(part["text"]):
-                yield "output_text.delta", {**at, "delta": piece, "logprobs": []}
+            for chunk in halves(part["text"]):
+                yield "output_text.delta", {**at, "delta": chunk, "logprobs": []}
             yield "output_text.done", {**at, "text": part["text"], "logprobs": []}
             yield "content_part.done", {**at, "part": part}
         else:
-            for piece in halves(item["arguments"]):
-                yield "function_call_arguments.delta", {"delta": piece}
+            for chunk in halves(item["arguments"]):
+                yield "function_call_arguments.delta", {"delta": chunk}
             done = {"name": item["name"], "arguments": item["arguments"]}
             yield "function_call_arguments.done", done
 

@@ -34,12 +34,12 @@ pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "| provider to client | µs per streamed chunk | µs per request of 32 KiB |")?;
     writeln!(out, "| --- | --- | --- |")?;
     for (theirs, provider) in FORMATS {
-        let stream = written(*theirs, &pieces());
+        let stream = written(*theirs, &stream_events());
         for (client, _) in FORMATS {
             let same = client.format().name == provider.name();
             let purpose = if same { DecodeMode::Passthrough } else { DecodeMode::Translate };
             let chunk = timed(|| passed(*provider, purpose, *client, &stream)) / CHUNKS as f64;
-            let request = timed(|| asked(*client, *provider));
+            let request = timed(|| translate_request(*client, *provider));
             let (from, to) = (provider.name(), client.format().name);
             writeln!(out, "| {from} to {to} | {chunk:.2} | {request:.0} |")?;
         }
@@ -47,7 +47,7 @@ pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The median time of a piece of work, in microseconds.
+/// The median time of a function, in microseconds.
 fn timed(work: impl Fn() -> usize) -> f64 {
     let round = || {
         let start = Instant::now();
@@ -59,7 +59,7 @@ fn timed(work: impl Fn() -> usize) -> f64 {
 }
 
 /// A stream of text.
-fn pieces() -> Vec<StreamEvent> {
+fn stream_events() -> Vec<StreamEvent> {
     let start = Delta::Start { id: Some("answer".to_owned()), model: Some("model".to_owned()) };
     let text = (0..CHUNKS).map(|it| Delta::Text(format!("word{it} ")));
     let end = [Delta::Finish(FinishReason::Stop), Delta::End];
@@ -82,7 +82,7 @@ fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
     out.freeze()
 }
 
-/// Passes a stream on as it comes: a network's piece at a time.
+/// Decodes and encodes a stream in slices of a network's size.
 fn passed(
     provider: &dyn Outbound,
     purpose: DecodeMode,
@@ -94,8 +94,8 @@ fn passed(
     let (mut writer, mut out, mut events) = (writer(client), BytesMut::new(), vec![]);
     let mut sum = 0;
     for at in (0..stream.len()).step_by(300) {
-        let piece = stream.slice(at..(at + 300).min(stream.len()));
-        drop(reader.read(piece, &mut events));
+        let slice = stream.slice(at..(at + 300).min(stream.len()));
+        drop(reader.read(slice, &mut events));
         for event in events.drain(..) {
             let ends = event.kind == EventKind::End;
             writer.write(event, &mut out);
@@ -109,7 +109,7 @@ fn passed(
 }
 
 /// Understands a request and writes it for a provider.
-fn asked(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
+fn translate_request(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
     let text = "word ".repeat(32 * 1024 / 5);
     let body = match client.format().name {
         "gemini" => format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#),

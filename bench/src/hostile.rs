@@ -1,5 +1,5 @@
 //! What hostile input costs: the time for a byte at one size and at eight times that, which is the
-//! same where work grows no faster than what came.
+//! same where the work is linear in the input's size.
 
 use std::{
     io::{self, Write},
@@ -55,14 +55,14 @@ fn timed(input: &Hostile, bytes: &Bytes) -> f64 {
     median(&times).map_or(0.0, |it| it.as_secs_f64() * 1e9 / bytes.len() as f64)
 }
 
-/// Passes an input on, and says how much is written of it; nothing where it is refused.
+/// Translates an input, and returns the output's size; none where it is rejected.
 fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
     let (from, to) = input.formats;
     let provider = |name| OUTBOUND.iter().find(|it| it.name() == name).copied();
     let client = |name| INBOUND.iter().find(|it| it.format().name == name).copied();
     match input.kind {
-        Kind::Request => asked(client(from)?, provider(to)?, bytes),
-        Kind::Answer => {
+        Kind::Request => translate_request(client(from)?, provider(to)?, bytes),
+        Kind::Response => {
             let (provider, client) = (provider(from)?, client(to)?);
             let response = provider.response(bytes.clone(), reading(client, provider)).ok()?;
             Some(client.encode(&response, &CallSummary::default()).len())
@@ -78,7 +78,11 @@ fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeOptions {
     DecodeOptions { mode: purpose, ..DecodeOptions::default() }
 }
 
-fn asked(client: &dyn Inbound, provider: &dyn Outbound, bytes: &Bytes) -> Option<usize> {
+fn translate_request(
+    client: &dyn Inbound,
+    provider: &dyn Outbound,
+    bytes: &Bytes,
+) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
     let target = EncodeOptions {
         model: "claude-sonnet-4-5",

@@ -1,4 +1,4 @@
-//! The Lambda binary under an emulated Runtime API, with a store that answers at once.
+//! The Lambda binary under an emulated Runtime API, with a store that responds at once.
 
 use std::{
     convert::Infallible,
@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use testkit::runtime::{Emulator, Function};
+use testkit::lambda::{Emulator, Function};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -84,7 +84,7 @@ async fn one_environment(store: &Store, figures: &mut Figures) -> io::Result<()>
         .env("CONFIG_TABLE", "config")
         .env("STATE_TABLE", "state")
         .env("AWS_ENDPOINT_URL", &format!("http://{}", store.address));
-    let before = store.asked.load(Ordering::Relaxed);
+    let before = store.request_count.load(Ordering::Relaxed);
     let emulator = Emulator::builder().function(function).start().await;
     let address = emulator.url().trim_start_matches("http://").parse().map_err(io::Error::other)?;
     let load = |model: &str, stream: bool, calls| {
@@ -93,11 +93,11 @@ async fn one_environment(store: &Store, figures: &mut Figures) -> io::Result<()>
         Load { address, path: "/v1/chat/completions", body, at_once: 1, calls }
     };
     let first = load("plain", false, 1).run().await?;
-    let after = store.asked.load(Ordering::Relaxed);
+    let after = store.request_count.load(Ordering::Relaxed);
     let warm = load("plain", false, CALLS).run().await?;
     let streams = load("burst", true, CALLS).run().await?;
     figures.cold_calls = after - before;
-    figures.warm_calls = store.asked.load(Ordering::Relaxed) - after;
+    figures.warm_calls = store.request_count.load(Ordering::Relaxed) - after;
     figures.first_answer.extend(micros(&first.whole));
     figures.warm.extend(micros(&warm.whole));
     figures.first_byte.extend(micros(&streams.first));
@@ -111,10 +111,10 @@ fn micros(times: &[Duration]) -> Option<u64> {
     u64::try_from(median(times)?.as_micros()).ok()
 }
 
-/// DynamoDB and SSM, as far as a configuration is read from them: fixed answers, counted.
+/// DynamoDB and SSM, as far as a configuration is read from them: fixed responses, counted.
 struct Store {
     address: SocketAddr,
-    asked: Arc<AtomicU64>,
+    request_count: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -122,16 +122,16 @@ impl Store {
         let (items, parameters) = contents(provider).map_err(io::Error::other)?;
         let answers = Arc::new((items, parameters));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let store = Self { address: listener.local_addr()?, asked: Arc::default() };
-        let asked = store.asked.clone();
+        let store = Self { address: listener.local_addr()?, request_count: Arc::default() };
+        let request_count = store.request_count.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 if socket.set_nodelay(true).is_err() {
                     continue;
                 }
-                let (asked, answers) = (asked.clone(), answers.clone());
+                let (request_count, answers) = (request_count.clone(), answers.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    asked.fetch_add(1, Ordering::Relaxed);
+                    request_count.fetch_add(1, Ordering::Relaxed);
                     let answers = answers.clone();
                     async move { Ok::<_, Infallible>(answer(request, &answers).await) }
                 });

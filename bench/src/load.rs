@@ -36,7 +36,7 @@ pub(crate) struct Times {
 }
 
 impl Load {
-    /// Runs it. A call that does not answer 200 with a body is an error.
+    /// Runs the load. A call without a 200 and a body is an error.
     pub(crate) async fn run(&self) -> io::Result<Times> {
         let left = Arc::new(AtomicU64::new(self.calls));
         let workers: Vec<_> =
@@ -69,11 +69,11 @@ impl Load {
                 .map_err(io::Error::other)?;
             let start = Instant::now();
             sender.ready().await.map_err(io::Error::other)?;
-            let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-            if answer.status() != 200 {
-                return Err(io::Error::other(format!("a call answered {}", answer.status())));
+            let response = sender.send_request(request).await.map_err(io::Error::other)?;
+            if response.status() != 200 {
+                return Err(io::Error::other(format!("a call answered {}", response.status())));
             }
-            let mut body = answer.into_body();
+            let mut body = response.into_body();
             let mut first = None;
             while let Some(frame) = body.frame().await {
                 frame.map_err(io::Error::other)?;

@@ -64,7 +64,7 @@ impl Drop for Process {
     }
 }
 
-/// An address that nobody listens on.
+/// An address without a listener.
 pub(crate) fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -1,6 +1,6 @@
-//! The provider of the benchmarks: answers at once, or streams with given gaps.
+//! The provider of the benchmarks: responds at once, or streams with given gaps.
 //!
-//! The path says what it does: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
+//! The path selects the behaviour: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
 //! `/gaps` (100 chunks, 5 ms apart).
 
 use std::{
@@ -31,27 +31,27 @@ use tokio::{net::TcpListener, time::Sleep};
 /// How many chunks a stream has.
 pub(crate) const CHUNKS: usize = 100;
 
-/// A provider at work, and how often it was asked.
+/// A running provider, and the number of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
-    pub(crate) asked: Arc<AtomicU64>,
+    pub(crate) request_count: Arc<AtomicU64>,
 }
 
 impl Provider {
     pub(crate) async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let provider = Self { address: listener.local_addr()?, asked: Arc::default() };
-        let asked = provider.asked.clone();
+        let provider = Self { address: listener.local_addr()?, request_count: Arc::default() };
+        let request_count = provider.request_count.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 if socket.set_nodelay(true).is_err() {
                     continue;
                 }
-                let asked = asked.clone();
+                let request_count = request_count.clone();
                 let service = service_fn(move |request| {
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    async move { Ok::<_, Infallible>(answer(request).await) }
+                    request_count.fetch_add(1, Ordering::Relaxed);
+                    async move { Ok::<_, Infallible>(response(request).await) }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
             }
@@ -64,9 +64,9 @@ impl Provider {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chunks>> {
+async fn response(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chunks>> {
     let what = request.uri().path().split('/').nth(1).unwrap_or_default().to_owned();
-    // What a body says does not matter here; that it came whole does.
+    // The content of a body does not matter here; that it is complete does.
     drop(request.into_body().collect().await);
     let (status, kind, body) = match what.as_str() {
         "busy" => (StatusCode::TOO_MANY_REQUESTS, "application/json", whole(BUSY)),
@@ -77,10 +77,10 @@ async fn answer(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Chun
         }
         _ => (StatusCode::OK, "application/json", whole(ANSWER)),
     };
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 fn whole(body: &'static str) -> Either<Full<Bytes>, Chunks> {
@@ -94,7 +94,7 @@ const CHUNK: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion
 const LAST: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"created\":1694268190,\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
-/// A streamed answer.
+/// A streamed response.
 pub(crate) struct Chunks {
     next: usize,
     gap: Option<Duration>,

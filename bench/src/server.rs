@@ -139,7 +139,7 @@ async fn floor(provider: &Provider, what: &str) -> io::Result<Process> {
     Process::start(&mut command, address)
 }
 
-fn question(model: &str, stream: bool, prompt: usize) -> Bytes {
+fn request(model: &str, stream: bool, prompt: usize) -> Bytes {
     let prompt = "word ".repeat(prompt / 5);
     let body = format!(
         r#"{{"model":"{model}","messages":[{{"role":"system","content":"You are helpful."}},{{"role":"user","content":"{prompt}"}}],"stream":{stream},"temperature":0.2}}"#
@@ -180,7 +180,7 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
     let load = |address, path| Load {
         address,
         path,
-        body: question("bench", case.stream, case.prompt),
+        body: request("bench", case.stream, case.prompt),
         at_once: case.at_once,
         calls: case.calls,
     };
@@ -221,14 +221,14 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
     )
 }
 
-/// What it costs to be refused first: against a plain call of the same program.
+/// The cost of a failed first attempt, against a plain call of the same program.
 async fn fallback(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     let ours = ours(provider, "plain").await?;
     ours.listening().await?;
     let load = |model: &str| Load {
         address: ours.address,
         path: "/v1/chat/completions",
-        body: question(model, false, 64),
+        body: request(model, false, 64),
         at_once: 1,
         calls: 1_000,
     };
@@ -236,19 +236,19 @@ async fn fallback(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     plain.run().await?;
     refused.run().await?;
     let (mut one, mut two) = (Figures::default(), Figures::default());
-    let mut asked = 0;
+    let mut request_count = 0;
     for _ in 0..ROUNDS {
         one.take(round(&ours, &plain).await?);
-        let before = provider.asked.load(Ordering::Relaxed);
+        let before = provider.request_count.load(Ordering::Relaxed);
         two.take(round(&ours, &refused).await?);
-        asked = provider.asked.load(Ordering::Relaxed) - before;
+        request_count = provider.request_count.load(Ordering::Relaxed) - before;
     }
     writeln!(
         out,
         "\nFallback after a 429: {:.0} µs over a plain call's {:.0} µs; {:.2} upstream calls for each; cpu {:.1} against {:.1} µs.",
         micros(&two.whole) - micros(&one.whole),
         micros(&one.whole),
-        asked as f64 / refused.calls as f64,
+        request_count as f64 / refused.calls as f64,
         micros(&two.cpu),
         micros(&one.cpu),
     )
@@ -262,7 +262,7 @@ async fn memory(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     let load = Load {
         address: ours.address,
         path: "/v1/chat/completions",
-        body: question("bench", false, 1024),
+        body: request("bench", false, 1024),
         at_once: 16,
         calls: 10_000,
     };
@@ -283,7 +283,7 @@ async fn start(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
         let load = Load {
             address: ours.address,
             path: "/v1/chat/completions",
-            body: question("bench", false, 64),
+            body: request("bench", false, 64),
             at_once: 1,
             calls: 1,
         };

@@ -49,7 +49,7 @@ def test_a_prompt(codex, target, strict_providers):
     assert "ping" in json.dumps(body)
 
 
-def test_a_prompt_of_a_client_that_takes_the_gateway_for_openai(codex, target, strict_providers):
+def test_a_prompt_with_the_openai_provider_of_codex(codex, target, strict_providers):
     strict_providers.script({"text": "pong"})
     assert codex("ping", name="OpenAI") == "pong"
     assert len(strict_providers.requests(target)) == 1

@@ -68,13 +68,13 @@ async fn pass(client: &Upstream, upstream: Uri, request: Request<Incoming>) -> C
     *post.uri_mut() = upstream;
     post.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     match client.request(post).await {
-        Ok(answer) => answer.map(Either::Right),
+        Ok(response) => response.map(Either::Right),
         Err(_) => refused(StatusCode::BAD_GATEWAY),
     }
 }
 
 fn refused(status: StatusCode) -> ChatResponse {
-    let mut answer = Response::new(Either::Left(Full::default()));
-    *answer.status_mut() = status;
-    answer
+    let mut response = Response::new(Either::Left(Full::default()));
+    *response.status_mut() = status;
+    response
 }

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use testkit::{
-    client::{self, Answer},
-    cloud::Cloud,
-    runtime::Emulator,
+    aws::stack::AwsStack,
+    client::{self, ClientResponse},
+    lambda::Emulator,
 };
 
 #[path = "../../../shared/testkit/deployed/apply.rs"]
@@ -19,29 +19,32 @@ models:
   - { name: m, provider: parrot }
 ";
 
-async fn emulate(cloud: &Cloud) -> Emulator {
+async fn emulate(cloud: &AwsStack) -> Emulator {
     let function = cloud.function("embeddings", env!("CARGO_BIN_EXE_embeddings"));
     Emulator::builder().function(function).origin_secret("s").start().await
 }
 
 /// Writes the configuration as `lockgate apply` does, each variable holding "key".
-async fn apply(cloud: &Cloud) {
+async fn apply(cloud: &AwsStack) {
     apply::apply(cloud, YAML, &|_| Some("key".to_owned())).await;
 }
 
-async fn embed(emulator: &Emulator, key: &str, question: &Value) -> Answer {
-    client::post_json(&format!("{}/v1/embeddings", emulator.url()), key, question).await.unwrap()
+async fn embed(emulator: &Emulator, key: &str, request: &Value) -> ClientResponse {
+    client::post_json(&format!("{}/v1/embeddings", emulator.url()), key, request).await.unwrap()
 }
 
 #[tokio::test]
-async fn an_answer_may_be_larger_than_one_that_does_not_stream() {
-    let cloud = Cloud::new().await;
+async fn a_streamed_response_may_exceed_the_buffered_limit() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
-    let question = json!({"model": "m", "input": vec!["a text"; 200], "dimensions": 4096});
-    let answer = embed(&emulator, "key", &question).await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
-    let text = answer.text().await.unwrap();
+    let request = json!({"model": "m", "input": vec!["a text"; 200], "dimensions": 4096});
+    let response = embed(&emulator, "key", &request).await;
+    assert_eq!(
+        (response.status.as_u16(), response.header("content-type")),
+        (200, "application/json")
+    );
+    let text = response.text().await.unwrap();
     assert!(6 * 1024 * 1024 < text.len(), "{}", text.len());
     let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(body["data"].as_array().unwrap().len(), 200);
@@ -50,17 +53,17 @@ async fn an_answer_may_be_larger_than_one_that_does_not_stream() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_json_with_its_status() {
-    let cloud = Cloud::new().await;
+async fn an_error_is_json_with_its_status() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
-    for (key, question, status) in [
+    for (key, request, status) in [
         ("wrong", json!({"model": "m", "input": "a"}), 401),
         ("key", json!({"model": "nothing", "input": "a"}), 404),
         ("key", json!({"model": "m"}), 400),
     ] {
-        let answer = embed(&emulator, key, &question).await;
-        assert_eq!(answer.status, status, "{question}");
-        assert!(answer.json().await.unwrap()["error"]["message"].is_string(), "{question}");
+        let response = embed(&emulator, key, &request).await;
+        assert_eq!(response.status, status, "{request}");
+        assert!(response.json().await.unwrap()["error"]["message"].is_string(), "{request}");
     }
 }

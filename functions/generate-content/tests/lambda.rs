@@ -4,20 +4,20 @@
 use serde_json::{Value, json};
 use testkit::{
     openai,
-    provider::{Answer as Scripted, Gate, Step},
+    provider::{Latch, ScriptedResponse, Step},
 };
 
 #[path = "../../../shared/testkit/deployed/conversation.rs"]
 mod conversation;
 
 fn case() -> conversation::Case {
-    let question = json!({"contents": [{"role": "user", "parts": [{"text": "Hello?"}]}]});
+    let request = json!({"contents": [{"role": "user", "parts": [{"text": "Hello?"}]}]});
     conversation::Case {
         function: "generate-content",
         binary: env!("CARGO_BIN_EXE_generate-content"),
         path: "/v1beta/models/r:generateContent",
         stream_path: "/gemini/v1/models/r:streamGenerateContent?alt=sse",
-        questions: [question.clone(), question],
+        requests: [request.clone(), request],
         text: "/candidates/0/content/parts/0/text",
         end: "\"finishReason\":\"STOP\"",
         comment: None,
@@ -29,27 +29,27 @@ fn case() -> conversation::Case {
 conversation::tests!(case);
 
 #[tokio::test]
-async fn silence_in_an_array_is_filled_with_white_space() {
+async fn white_space_keeps_a_json_array_alive() {
     let case = case();
     let gateway = conversation::Gateway::start(&case).await;
-    let (first, second) = (Gate::new(), Gate::new());
-    let late = Scripted::stream([
-        Step::Gate(first.clone()),
+    let (first, second) = (Latch::new(), Latch::new());
+    let late = ScriptedResponse::stream([
+        Step::Latch(first.clone()),
         openai::chunk("one"),
-        Step::Gate(second.clone()),
+        Step::Latch(second.clone()),
         Step::Cut,
     ]);
-    gateway.fake.answers([late]);
+    gateway.fake.respond_with([late]);
     let path = "/v1beta/models/r:streamGenerateContent";
-    let mut answer = gateway.ask(path, "key", &case.questions[1]).await;
-    assert_eq!(answer.header("content-type"), "application/json");
-    let mut text = answer.until("\n").await.unwrap();
+    let mut response = gateway.ask(path, "key", &case.requests[1]).await;
+    assert_eq!(response.header("content-type"), "application/json");
+    let mut text = response.until("\n").await.unwrap();
     assert_eq!(text.trim(), "");
     first.open();
-    text += &answer.until("one").await.unwrap();
-    text += &answer.until("\n").await.unwrap();
+    text += &response.until("one").await.unwrap();
+    text += &response.until("\n").await.unwrap();
     second.open();
-    text += &answer.text().await.unwrap();
+    text += &response.text().await.unwrap();
     let array: Value = serde_json::from_str(&text).unwrap();
     let last = array.as_array().unwrap().last().unwrap();
     assert_eq!(last["error"]["status"], "UNAVAILABLE", "{text}");

@@ -4,12 +4,12 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use testkit::{
-    client::{self, Answer},
-    cloud::Cloud,
-    runtime::{Emulator, Function, Mode},
+    aws::stack::AwsStack,
+    client::{self, ClientResponse},
+    lambda::{Emulator, Function, Mode},
 };
 
-async fn emulate(cloud: &Cloud) -> Emulator {
+async fn emulate(cloud: &AwsStack) -> Emulator {
     let function = cloud.function("health", env!("CARGO_BIN_EXE_health"));
     let function = Function { mode: Mode::Buffered, ..function };
     Emulator::builder()
@@ -19,7 +19,7 @@ async fn emulate(cloud: &Cloud) -> Emulator {
         .await
 }
 
-async fn ask(emulator: &Emulator, method: Method, path: &str) -> Answer {
+async fn ask(emulator: &Emulator, method: Method, path: &str) -> ClientResponse {
     let request = Request::builder().method(method).uri(format!("{}{path}", emulator.url()));
     client::send(request.body(Bytes::new()).unwrap()).await.unwrap()
 }
@@ -30,27 +30,27 @@ fn is_well(emulator: &Emulator) {
 }
 
 #[tokio::test]
-async fn being_alive_needs_no_key_and_no_store() {
-    let cloud = Cloud::new().await;
+async fn liveness_needs_no_key_and_no_store() {
+    let cloud = AwsStack::new().await;
     cloud.shut("");
     let emulator = emulate(&cloud).await;
     for path in ["/health", "/health/live"] {
-        let answer = ask(&emulator, Method::GET, path).await;
-        assert_eq!(answer.status, 200, "{path}");
-        assert_eq!(answer.json().await.unwrap()["status"], "healthy", "{path}");
+        let response = ask(&emulator, Method::GET, path).await;
+        assert_eq!(response.status, 200, "{path}");
+        assert_eq!(response.json().await.unwrap()["status"], "healthy", "{path}");
     }
     assert_eq!(ask(&emulator, Method::HEAD, "/").await.status, 200);
-    assert!(cloud.asked().is_empty());
+    assert!(cloud.requests().is_empty());
     is_well(&emulator);
 }
 
 #[tokio::test]
-async fn being_ready_needs_a_configuration() {
-    let cloud = Cloud::new().await;
+async fn readiness_needs_a_config() {
+    let cloud = AwsStack::new().await;
     let emulator = emulate(&cloud).await;
-    let answer = ask(&emulator, Method::GET, "/health/ready").await;
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
-    assert_eq!(answer.json().await.unwrap()["error"]["code"], "unavailable");
+    let response = ask(&emulator, Method::GET, "/health/ready").await;
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, "5"));
+    assert_eq!(response.json().await.unwrap()["error"]["code"], "unavailable");
     cloud.shut("");
     assert_eq!(ask(&emulator, Method::GET, "/health/ready").await.status, 503);
     is_well(&emulator);
@@ -58,8 +58,8 @@ async fn being_ready_needs_a_configuration() {
 
 /// What the front door finds no other function for comes here.
 #[tokio::test]
-async fn an_unknown_path_is_told_in_json() {
-    let cloud = Cloud::new().await;
+async fn an_unknown_path_returns_a_json_error() {
+    let cloud = AwsStack::new().await;
     let emulator = emulate(&cloud).await;
     for (method, path, status) in [
         (Method::GET, "/", 405),
@@ -68,9 +68,9 @@ async fn an_unknown_path_is_told_in_json() {
         (Method::POST, "/health", 405),
         (Method::GET, "/_raw/health/health", 403),
     ] {
-        let answer = ask(&emulator, method, path).await;
-        assert_eq!(answer.status, status, "{path}");
-        assert!(answer.json().await.unwrap()["error"]["message"].is_string(), "{path}");
+        let response = ask(&emulator, method, path).await;
+        assert_eq!(response.status, status, "{path}");
+        assert!(response.json().await.unwrap()["error"]["message"].is_string(), "{path}");
     }
     is_well(&emulator);
 }

@@ -142,6 +142,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
 async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
     let environment = arguments.from.sources.environment()?;
     let config = settings::config(&arguments.from.file, &environment)?;
+    if config.auth == config::Auth::None {
+        let message = "`auth: none` is for loopback addresses, which a stack in AWS has not.";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let stack = Stack::open(&arguments.stack, &environment).await?;
     let kinds = gateway::kinds();
     let destination = Destination {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use config::{Auth, Config};
 use edge::Server;
 use storage::{
     Parameters,
@@ -68,10 +69,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     edge::log(options.verbose, &environment);
     let (config, path) = settings::found(options.config, &environment)?;
-    if config.api_key.is_none() {
-        note("The configuration has no `api_key`: every request will be refused.");
-    }
     let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
+    check_access(&config, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -92,6 +91,21 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses to open the gateway to other machines, and says what clients need.
+fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
+    if config.auth == Auth::None && !address.ip().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "`auth: none` lets everybody in, so it is for loopback addresses only: not for {address}"
+        )));
+    }
+    if config.auth == Auth::None {
+        note("`auth: none`: every program on this machine may call, without a key.");
+    } else if config.api_key.is_none() && config.tenants.is_empty() {
+        note("The configuration has no `api_key`: only keys of tenants in the data file work.");
+    }
+    Ok(())
 }
 
 fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {

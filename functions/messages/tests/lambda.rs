@@ -12,7 +12,7 @@ fn case() -> conversation::Case {
         binary: env!("CARGO_BIN_EXE_messages"),
         path: "/v1/messages",
         stream_path: "/anthropic/v1/messages",
-        questions: [false, true].map(|stream| {
+        requests: [false, true].map(|stream| {
             json!({
                 "model": "r", "max_tokens": 64, "stream": stream,
                 "messages": [{"role": "user", "content": "Hello?"}],

@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use http::{Method, Request, header};
 use testkit::{
-    client::{self, Answer},
-    cloud::Cloud,
-    runtime::{Emulator, Function, Mode},
+    aws::stack::AwsStack,
+    client::{self, ClientResponse},
+    lambda::{Emulator, Function, Mode},
 };
 
 #[path = "../../../shared/testkit/deployed/apply.rs"]
@@ -23,7 +23,7 @@ models:
   - { name: gpt-4o, provider: parrot, description: A good one }
 ";
 
-async fn emulate(cloud: &Cloud) -> Emulator {
+async fn emulate(cloud: &AwsStack) -> Emulator {
     let function = cloud.function("models", env!("CARGO_BIN_EXE_models"));
     let function = Function { mode: Mode::Buffered, ..function };
     Emulator::builder()
@@ -34,17 +34,17 @@ async fn emulate(cloud: &Cloud) -> Emulator {
 }
 
 /// Writes the configuration as `lockgate apply` does, each variable holding "key".
-async fn apply(cloud: &Cloud) {
+async fn apply(cloud: &AwsStack) {
     apply::apply(cloud, YAML, &|_| Some("key".to_owned())).await;
 }
 
-async fn ask(emulator: &Emulator, method: Method, path: &str, key: &str) -> Answer {
+async fn ask(emulator: &Emulator, method: Method, path: &str, key: &str) -> ClientResponse {
     let request = Request::builder().method(method).uri(format!("{}{path}", emulator.url()));
     let request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
     client::send(request.body(Bytes::new()).unwrap()).await.unwrap()
 }
 
-async fn get(emulator: &Emulator, path: &str) -> Answer {
+async fn get(emulator: &Emulator, path: &str) -> ClientResponse {
     ask(emulator, Method::GET, path, "key").await
 }
 
@@ -55,12 +55,15 @@ fn is_well(emulator: &Emulator) {
 
 #[tokio::test]
 async fn routes_and_models_are_listed() {
-    let cloud = Cloud::new().await;
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
-    let answer = get(&emulator, "/v1/models").await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"));
-    let list = answer.json().await.unwrap();
+    let response = get(&emulator, "/v1/models").await;
+    assert_eq!(
+        (response.status.as_u16(), response.header("content-type")),
+        (200, "application/json")
+    );
+    let list = response.json().await.unwrap();
     let models = list["data"].as_array().unwrap();
     let ids: Vec<_> = models.iter().map(|it| it["id"].as_str().unwrap()).collect();
     assert_eq!((list["object"].as_str(), ids), (Some("list"), vec!["dynamic/n8n", "gpt-4o"]));
@@ -68,8 +71,8 @@ async fn routes_and_models_are_listed() {
 }
 
 #[tokio::test]
-async fn each_api_gets_the_list_in_its_own_shape() {
-    let cloud = Cloud::new().await;
+async fn each_api_gets_the_list_in_its_own_format() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
     let list = get(&emulator, "/anthropic/v1/models?limit=1").await.json().await.unwrap();
@@ -82,23 +85,23 @@ async fn each_api_gets_the_list_in_its_own_shape() {
 }
 
 #[tokio::test]
-async fn one_is_told_by_a_name_that_holds_slashes() {
-    let cloud = Cloud::new().await;
+async fn a_model_is_returned_by_a_name_with_slashes() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
     for path in ["/v1/models/dynamic/n8n", "/v1/models/dynamic%2Fn8n"] {
         let model = get(&emulator, path).await.json().await.unwrap();
         assert_eq!(model["id"], "dynamic/n8n", "{path}");
     }
-    let answer = get(&emulator, "/v1/models/another").await;
-    assert_eq!(answer.status, 404);
-    assert_eq!(answer.json().await.unwrap()["error"]["code"], "unknown_model");
+    let response = get(&emulator, "/v1/models/another").await;
+    assert_eq!(response.status, 404);
+    assert_eq!(response.json().await.unwrap()["error"]["code"], "unknown_model");
     is_well(&emulator);
 }
 
 #[tokio::test]
-async fn a_refusal_is_json_with_its_status() {
-    let cloud = Cloud::new().await;
+async fn an_error_is_json_with_its_status() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
     for (method, path, key, status) in [
@@ -108,17 +111,17 @@ async fn a_refusal_is_json_with_its_status() {
         (Method::GET, "/v1/nothing", "key", 404),
         (Method::GET, "/_raw/models/v1/models", "key", 403),
     ] {
-        let answer = ask(&emulator, method, path, key).await;
-        assert_eq!(answer.status, status, "{path}");
-        assert_eq!(answer.header("x-amzn-remapped-content-length"), "", "{path}");
-        assert!(answer.json().await.unwrap()["error"]["message"].is_string(), "{path}");
+        let response = ask(&emulator, method, path, key).await;
+        assert_eq!(response.status, status, "{path}");
+        assert_eq!(response.header("x-amzn-remapped-content-length"), "", "{path}");
+        assert!(response.json().await.unwrap()["error"]["message"].is_string(), "{path}");
     }
     is_well(&emulator);
 }
 
 #[tokio::test]
-async fn a_warm_call_asks_nothing_of_aws() {
-    let cloud = Cloud::new().await;
+async fn a_warm_call_sends_no_request_to_aws() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
     assert_eq!(get(&emulator, "/v1/models").await.status, 200);
@@ -126,17 +129,17 @@ async fn a_warm_call_asks_nothing_of_aws() {
     for _ in 0..3 {
         assert_eq!(get(&emulator, "/v1/models").await.status, 200);
     }
-    assert!(cloud.asked().is_empty(), "{:?}", cloud.asked());
+    assert!(cloud.requests().is_empty(), "{:?}", cloud.requests());
 }
 
 #[tokio::test]
-async fn without_a_store_the_answer_is_to_come_back_later() {
-    let cloud = Cloud::new().await;
+async fn without_a_store_the_response_has_a_retry_after() {
+    let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
     cloud.shut("");
-    let answer = get(&emulator, "/v1/models").await;
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
+    let response = get(&emulator, "/v1/models").await;
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (503, "5"));
     cloud.open();
     assert_eq!(get(&emulator, "/v1/models").await.status, 200);
     is_well(&emulator);

@@ -12,7 +12,7 @@ fn case() -> conversation::Case {
         binary: env!("CARGO_BIN_EXE_responses"),
         path: "/v1/responses",
         stream_path: "/openai/v1/responses",
-        questions: [false, true]
+        requests: [false, true]
             .map(|stream| json!({"model": "r", "input": "Hello?", "stream": stream})),
         text: "/output/0/content/0/text",
         end: "event: response.completed\n",

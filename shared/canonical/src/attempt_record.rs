@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// The name of a provider's key in records, logs and cooldowns. The key cannot be found from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct KeyFingerprint(pub [u8; KeyFingerprint::BYTES]);
+pub struct KeyFingerprint(pub [u8; Self::BYTES]);
 
 /// One request to one target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct AttemptRecord {
     pub first_token_ms: Option<u64>,
     /// From the start to the end of the attempt, in milliseconds.
     pub duration_ms: u64,
-    /// The error, in a sentence that a client may read.
+    /// What went wrong, in a sentence that a client may read.
     pub message: Option<String>,
     /// What was decided after a failure.
     pub next: Option<NextStep>,

@@ -29,32 +29,13 @@ const TENANT: Keys = Keys {
         "rate_limit_rpm",
         "requests_per_hour",
         "requests_per_day",
-        "daily_input_tokens",
-        "daily_output_tokens",
-        "max_input_tokens",
-        "max_output_tokens",
-        "max_concurrent",
-        "budget_usd",
-        "budget_period",
-        "unpriced",
         "allowed_models",
         "default_model",
-        "fallback_models",
     ],
     later: tenants::UNSUPPORTED_FIELDS,
 };
 /// Fields whose values are numbers.
-const NUMBERS: [&str; 9] = [
-    "rate_limit_rpm",
-    "requests_per_hour",
-    "requests_per_day",
-    "daily_input_tokens",
-    "daily_output_tokens",
-    "max_input_tokens",
-    "max_output_tokens",
-    "max_concurrent",
-    "budget_usd",
-];
+const NUMBERS: [&str; 3] = ["rate_limit_rpm", "requests_per_hour", "requests_per_day"];
 /// Fields whose values are true or false.
 const FLAGS: [&str; 1] = ["enabled"];
 /// Fields that hold keys, which are no settings.
@@ -206,7 +187,6 @@ fn claim_key(
 /// Whether the models of a tenant are served.
 fn check_models(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) {
     reader.optional(fields, "default_model", |it, node| rules.served_model(it, node));
-    reader.list(fields, "fallback_models", |it, node| Some(rules.served_model(it, node)));
 }
 
 /// A value as JSON; its field says which type a scalar has.

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use storage::Secret;
 use subtle::ConstantTimeEq;
 use telemetry::{CallRecord, CallRecorder, RequestFacts};
+use tenants::Tenant;
 
 use crate::{
     access::{self, Operator},
@@ -23,6 +24,7 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
+    limits::LimitState,
     log_limiter::LogLimiter,
     memory::MemoryBudget,
     model_call,
@@ -82,13 +84,23 @@ pub(crate) struct Exchange {
     pub(crate) id: Option<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
+    /// Where the tenant stands against its limits of requests.
+    pub(crate) limits: LimitState,
     snapshot: Option<Arc<Snapshot>>,
+    tenant: Option<Arc<Tenant>>,
 }
 
 impl Exchange {
     /// The configuration under which an authenticated client's request is answered.
     pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
         self.snapshot.as_ref().ok_or_else(|| {
+            response::internal_error().caused_by("the endpoint takes requests without a key")
+        })
+    }
+
+    /// The tenant that an authenticated client's request is answered for.
+    pub(crate) fn tenant(&self) -> Result<&Arc<Tenant>> {
+        self.tenant.as_ref().ok_or_else(|| {
             response::internal_error().caused_by("the endpoint takes requests without a key")
         })
     }
@@ -124,7 +136,9 @@ impl Front {
             api,
             id,
             record: None,
+            limits: LimitState::default(),
             snapshot: None,
+            tenant: None,
             arrival,
         };
         // A path that no endpoint has is nobody's to call.
@@ -146,6 +160,8 @@ impl Front {
         };
 
         add_headers(&mut response, api, &exchange.arrival.request_id);
+        let now = exchange.arrival.clock.now() / 1000;
+        exchange.limits.add_headers(api, now, response.headers_mut());
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }
@@ -277,6 +293,7 @@ impl Exchange {
                 keys.extend(in_query.as_deref());
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
                 self.snapshot = Some(admitted.snapshot);
+                self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {
                     record.principal = Some(admitted.principal);
                     record.timings.admit = Some(record.elapsed());

@@ -14,6 +14,7 @@ mod front;
 mod generate_content;
 mod health;
 mod lambda;
+mod limits;
 mod log;
 mod log_limiter;
 mod memory;

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use canonical::{Error, Result};
+use config::Config;
 use formats::Inbound;
 use formats::{Framing, GatewayRequest};
 use gateway::Call;
 use http::{HeaderMap, Response};
+use tenants::{Tenant, policy};
 
 use crate::{
     body::Body,
     front::Exchange,
-    request, request_body,
+    limits, request, request_body,
     response_stream::{self, ClientWriter},
     text::MAX_NAME_CHARS,
 };
@@ -79,13 +81,18 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         path.apply(&mut request)?;
     }
     check_model(&request)?;
+    if let Some(record) = &mut exchange.record {
+        record.request.model.clone_from(&request.model);
+        record.request.stream = request.stream;
+    }
+    let tenant = exchange.tenant()?.clone();
+    authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
+    limits::count_request(exchange, &tenant).await?;
 
     let snapshot = exchange.snapshot()?.clone();
-    let Some(mut record) = exchange.record.take() else {
+    let Some(record) = exchange.record.take() else {
         return Err(crate::response::internal_error());
     };
-    record.request.model.clone_from(&request.model);
-    record.request.stream = request.stream;
     let client = ClientWriter {
         format,
         framing: request.stream.then_some(request.framing),
@@ -103,6 +110,16 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         record,
     };
     response_stream::respond(Arc::clone(&exchange.app), client, call).await
+}
+
+/// Lets a tenant use the models that it may, and its own default where the client names none.
+fn authorize_model(tenant: &Tenant, config: &Config, request: &mut GatewayRequest) -> Result<()> {
+    let default = config.default_model.as_deref();
+    let models = policy::requested_models(tenant, request.model.as_deref(), default);
+    let Some(model) = models.first().map(|model| (*model).to_owned()) else { return Ok(()) };
+    policy::authorize_model(tenant, &model)?;
+    request.model = Some(model);
+    Ok(())
 }
 
 /// Refuses a name that no model can have, before it gets into logs and messages.

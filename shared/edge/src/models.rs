@@ -5,6 +5,7 @@ mod lists;
 use canonical::Error;
 use config::Config;
 use http::StatusCode;
+use tenants::policy;
 
 use crate::{endpoint::HandlerFuture, front::Exchange, response, text::shorten};
 
@@ -18,7 +19,9 @@ struct Model<'a> {
 /// Answers with the list of models, or with the one that the path names.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
-        let models = models(&exchange.snapshot()?.config);
+        let mut models = models(&exchange.snapshot()?.config);
+        let tenant = exchange.tenant()?;
+        models.retain(|model| policy::is_model_allowed(tenant, model.id));
         let body = match &exchange.id {
             None => lists::encode_list(exchange.api, &models, exchange.request.uri())?,
             Some(id) => {

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_many_spellings() {
+    fn every_spelling_of_a_path_is_served() {
         for path in [
             "/chat/completions",
             "/v1//chat/completions",

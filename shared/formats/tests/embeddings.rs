@@ -27,7 +27,7 @@ const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
 ];
 
 #[test]
-fn requests_are_passed_on_as_expected() {
+fn requests_are_encoded_as_expected() {
     case::check("openai/embeddings", "request", |input| {
         let request = match CLIENT.decode(Bytes::copy_from_slice(input)) {
             Ok(request) => request,
@@ -67,7 +67,7 @@ fn sent(provider: &dyn Outbound, model: &str, request: &GatewayRequest) -> Strin
 }
 
 #[test]
-fn answers_are_passed_back_as_expected() {
+fn responses_are_encoded_as_expected() {
     for (folder, provider, _) in PROVIDERS {
         case::check(folder, "response", |input| {
             let read = |purpose| {
@@ -97,7 +97,7 @@ fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResp
 }
 
 #[test]
-fn errors_are_understood_as_expected() {
+fn errors_are_decoded_as_expected() {
     for (folder, provider, _) in PROVIDERS {
         case::check(folder, "error", |input| {
             let text = std::str::from_utf8(input).unwrap();

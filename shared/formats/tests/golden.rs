@@ -38,56 +38,56 @@ const FORMATS: &[Format] = &[
 /// What a case is about.
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 
-/// Formats that clients speak.
+/// Formats of clients.
 fn inbound() -> impl Iterator<Item = (&'static Format, &'static dyn Inbound)> {
     FORMATS.iter().filter_map(|it| Some((it, it.inbound?)))
 }
 
-/// Formats that providers speak.
+/// Formats of providers.
 fn outbound() -> impl Iterator<Item = (&'static Format, &'static dyn Outbound)> {
     FORMATS.iter().filter_map(|it| Some((it, it.outbound?)))
 }
 
 #[test]
-fn requests_are_passed_on_as_expected() {
+fn requests_are_encoded_as_expected() {
     for (format, client) in inbound() {
         case::check(format.folder, "request", |input| show::request(client, input));
     }
 }
 
 #[test]
-fn answers_are_passed_back_as_expected() {
+fn responses_are_encoded_as_expected() {
     for (format, provider) in outbound() {
         case::check(format.folder, "response", |input| show::response(provider, input));
     }
 }
 
 #[test]
-fn streams_are_passed_back_as_expected() {
+fn streams_are_encoded_as_expected() {
     for (format, provider) in outbound() {
         case::check(format.folder, "stream", |input| show::stream(provider, input));
     }
 }
 
 #[test]
-fn errors_are_understood_as_expected() {
+fn errors_are_decoded_as_expected() {
     for (format, provider) in outbound() {
         case::check(format.folder, "error", |input| show::error(provider, input));
     }
 }
 
 #[test]
-fn a_stream_does_not_depend_on_where_its_bytes_are_cut() {
+fn a_decoded_stream_does_not_depend_on_chunk_boundaries() {
     for (format, provider) in outbound() {
         for case in case::all(format.folder, "stream") {
             let input = case.input();
             for purpose in [DecodeMode::Passthrough, DecodeMode::Translate] {
-                let events = |pieces: &[&[u8]]| show::events(provider, purpose, pieces);
+                let events = |slices: &[&[u8]]| show::events(provider, purpose, slices);
                 let whole = events(&[&input]);
                 // One by one, every byte is a cut; larger sizes cut several events in odd places.
                 for size in [1, 2, 3, 7, 61, 509] {
-                    let pieces: Vec<&[u8]> = input.chunks(size).collect();
-                    assert_eq!(events(&pieces), whole, "{case}, in pieces of {size}");
+                    let slices: Vec<&[u8]> = input.chunks(size).collect();
+                    assert_eq!(events(&slices), whole, "{case}, in pieces of {size}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Whatever comes, the work for it grows no faster than what came.
+//! The work for any input is linear in its size.
 //!
 //! Nothing here looks at a clock. Each input is so large that looking for things one by one would
 //! take minutes, and what is written of it must stay in proportion. `make bench` shows the time for
@@ -17,7 +17,7 @@ use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 /// How many of something each input has.
 const SIZE: usize = 12_000;
-/// How often what came may be written, at most: an event has names and numbers around its few bytes.
+/// The maximum ratio of output to input: an event has names and numbers around its few bytes.
 const MOST_WRITTEN: usize = 100;
 
 const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
@@ -40,8 +40,8 @@ fn passed(kind: Kind, (from, to): (&str, &str), input: &Bytes) -> usize {
     let provider = |name| *OUTBOUND.iter().find(|it| it.name() == name).unwrap();
     let client = |name| *INBOUND.iter().find(|it| it.format().name == name).unwrap();
     match kind {
-        Kind::Request => asked(client(from), provider(to), input),
-        Kind::Answer => answered(provider(from), client(to), input),
+        Kind::Request => translate_request(client(from), provider(to), input),
+        Kind::Response => answered(provider(from), client(to), input),
         Kind::Stream => streamed(provider(from), client(to), input),
         Kind::Failure => provider(from).error(400, input).message().len(),
     }
@@ -52,7 +52,7 @@ fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeMode {
     if same { DecodeMode::Passthrough } else { DecodeMode::Translate }
 }
 
-fn asked(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
+fn translate_request(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
     let request = client.decode(input.clone()).unwrap();
     let target = EncodeOptions {
         model: "claude-sonnet-4-5",
@@ -84,9 +84,9 @@ fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usi
     let (mut out, mut events, mut written) = (BytesMut::new(), vec![], 0);
     let mut at = 0;
     while at <= input.len() {
-        let piece = input.slice(at..input.len().min(at + 1000));
+        let slice = input.slice(at..input.len().min(at + 1000));
         at += 1000;
-        reader.read(piece, &mut events).unwrap();
+        reader.read(slice, &mut events).unwrap();
         if input.len() < at {
             reader.close(&mut events).unwrap();
         }
@@ -103,23 +103,23 @@ fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usi
 }
 
 #[test]
-fn requests_cost_what_they_weigh() {
+fn the_cost_of_requests_is_linear_in_their_size() {
     check(Kind::Request);
 }
 
 #[test]
-fn answers_cost_what_they_weigh() {
-    check(Kind::Answer);
+fn the_cost_of_responses_is_linear_in_their_size() {
+    check(Kind::Response);
     check(Kind::Failure);
 }
 
 #[test]
-fn streams_cost_what_they_weigh() {
+fn the_cost_of_streams_is_linear_in_their_size() {
     check(Kind::Stream);
 }
 
 #[test]
-fn counts_of_any_size_are_counted() {
+fn token_counts_of_any_size_are_accepted() {
     let most = u64::MAX;
     let chat = format!(
         r#"{{"choices":[{{"message":{{"content":"x"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{most},"completion_tokens":{most},"total_tokens":{most},"completion_tokens_details":{{"reasoning_tokens":{most}}}}}}}"#

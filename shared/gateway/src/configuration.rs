@@ -12,10 +12,10 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use canonical::{Error, ErrorKind, Result};
-use config::{Config, SecretSource, rows};
+use config::{Auth, Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Parameters, Query, Row, Stores};
+use storage::{Change, Parameters, Query, Row, Stores};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -100,6 +100,21 @@ impl Configuration {
             renewed_at: AtomicU64::new(0),
             background: Background::default(),
         }))
+    }
+
+    /// The tables.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.0.stores
+    }
+
+    /// Writes a row to the state table, behind the call.
+    pub(crate) fn write_behind(&self, row: Row) {
+        let table = self.0.stores.state.clone();
+        self.0.background.start(async move {
+            if let Err(error) = table.write(&[Change::Put(row)]).await {
+                tracing::warn!(%error, "failed to note the use of a key");
+            }
+        });
     }
 
     /// The health of every target.
@@ -231,8 +246,10 @@ impl Inner {
         if matches!(rows::from_rows(&found, &kinds()), Err(rows::Unreadable::Torn)) {
             found = self.rows(now).await?;
         }
-        let config = rows::from_rows(&found, &kinds())
+        let mut config = rows::from_rows(&found, &kinds())
             .map_err(|faults| unavailable("it is not valid").caused_by(faults))?;
+        // Functions have no loopback address, so that none of them may be open.
+        config.auth = Auth::Keys;
         Ok((config, rows::version_row(&found).value))
     }
 

@@ -15,9 +15,14 @@ mod snapshot;
 use std::{sync::Arc, time::Instant};
 
 use canonical::{Error, Result};
+use config::Auth;
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
 use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
+use tenants::{
+    AdmissionRequest, Decision, Demand, KeyDirectory, Ledger, ReservationId, Tenant,
+    UnreachablePolicy,
+};
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
@@ -31,6 +36,8 @@ pub use snapshot::Snapshot;
 #[derive(Debug)]
 pub struct Gateway {
     configuration: Configuration,
+    keys: KeyDirectory,
+    ledger: Ledger,
     records: Arc<RecordQueue>,
 }
 
@@ -39,8 +46,10 @@ pub struct Gateway {
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as.
+    /// Whom the call was authenticated as, for its record.
     pub principal: Principal,
+    /// The tenant, whose settings bound the call.
+    pub tenant: Arc<Tenant>,
 }
 
 impl Gateway {
@@ -48,7 +57,10 @@ impl Gateway {
     ///
     /// Must be called within a runtime, where the sinks are served from then on.
     pub fn new(configuration: Configuration, sinks: Vec<Arc<dyn RecordSink>>) -> Self {
-        Self { configuration, records: RecordQueue::start(sinks) }
+        let stores = configuration.stores();
+        let keys = KeyDirectory::new(stores.config.clone());
+        let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
+        Self { configuration, keys, ledger, records: RecordQueue::start(sinks) }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -61,12 +73,33 @@ impl Gateway {
     /// which the call is made.
     pub async fn admit(&self, keys: &[&str], clock: Clock) -> Result<Admitted> {
         let snapshot = self.configuration.current(clock).await?;
-        snapshot.authenticator.admit(keys)?;
-        let key = keys.iter().find(|key| snapshot.authenticator.admit(&[key]).is_ok());
-        let key_id = routing::fingerprint(key.unwrap_or(&"")).to_string();
-        let principal =
-            Principal { tenant: snapshot.default_tenant.clone(), key_id: Arc::from(key_id) };
-        Ok(Admitted { snapshot, principal })
+        let now = clock.now() / 1000;
+        let found = match snapshot.config.auth {
+            Auth::None => tenants::Principal::open(),
+            Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, None, now).await?,
+        };
+        if let Some(row) = self.keys.note_use(&found, now) {
+            self.configuration.write_behind(row);
+        }
+
+        let key_id = found.key_id().map(str::to_owned);
+        let key_id = key_id.unwrap_or_else(|| key_fingerprint(&snapshot, keys));
+        let tenant = Arc::from(found.tenant.id.as_str());
+        let principal = Principal { tenant, key_id: Arc::from(key_id) };
+        Ok(Admitted { snapshot, principal, tenant: found.tenant })
+    }
+
+    /// Counts a request against the tenant's limits of requests, with one write; with none where
+    /// there is no such limit.
+    pub async fn count_request(&self, tenant: &Tenant, clock: Clock) -> Decision {
+        let (key, limits) = (tenant.ledger_key(), tenant.settings.limits());
+        let now = clock.now() / 1000;
+        let demand = Demand { input: 0, output: 0, choices: 1, price: None };
+        // Nothing is reserved, so that the name is never looked up.
+        let id = ReservationId::new("");
+        let request =
+            AdmissionRequest { key: &key, limits: &limits, demand, id: &id, deadline: now };
+        self.ledger.count_request(&request, now).await
     }
 
     /// The configuration in force, for what is decided before the caller is known.
@@ -172,6 +205,13 @@ impl Gateway {
     pub async fn drain(&self) {
         tokio::join!(self.configuration.drain(), self.records.drain());
     }
+}
+
+/// What tells a key of the configuration from others in records; none was issued, so it has no id.
+fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
+    let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
+    let key = keys.iter().find(is_configured);
+    key.map_or_else(String::new, |key| routing::fingerprint(key).to_string())
 }
 
 /// The plan for what a call asks for.

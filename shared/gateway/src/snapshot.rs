@@ -1,17 +1,14 @@
 //! The configuration, made ready: what one call sees of it from its first to its last moment.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use canonical::{MicroDollars, Usage};
-use config::{Config, Price, SecretSource};
+use config::{Config, DeclaredKey, DeclaredTenant, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
 use routing::Routes;
 use storage::Secret;
-use tenants::Authenticator;
-
-/// The tenant whose key stands in the configuration.
-const DEFAULT_TENANT: &str = "default";
+use tenants::{ConfiguredKey, KeyHash};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -21,9 +18,8 @@ pub(crate) type Keys = HashMap<String, Secret>;
 pub struct Snapshot {
     /// What the operator wrote.
     pub config: Config,
-    pub(crate) authenticator: Authenticator,
-    /// Whose calls those are that no other tenant makes.
-    pub(crate) default_tenant: Arc<str>,
+    /// The keys of clients that the configuration names.
+    pub(crate) client_keys: Vec<ConfiguredKey>,
     /// From names to targets.
     pub routes: Routes,
     pub(crate) upstream: Upstream,
@@ -50,8 +46,7 @@ impl Snapshot {
             resolve(source).map(|secret| routing::fingerprint(secret.expose()))
         };
         Self {
-            authenticator: Authenticator::new(config.api_key.iter().filter_map(resolve).collect()),
-            default_tenant: Arc::from(DEFAULT_TENANT),
+            client_keys: client_keys(&config, &resolve),
             routes: Routes::new(&config, &window, &fingerprint),
             upstream: Upstream::new(client, &config, &resolve),
             prices: PriceTable::new(config.prices.iter().map(overridden).collect()),
@@ -72,6 +67,24 @@ impl Snapshot {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         self.prices.find(kind, provider, model).map(|it| model_catalog::cost(it, usage))
     }
+}
+
+/// The key of the tenant `default` and those of declared tenants, as far as they can be read.
+fn client_keys(
+    config: &Config,
+    resolve: &dyn Fn(&SecretSource) -> Option<Secret>,
+) -> Vec<ConfiguredKey> {
+    let default = config.api_key.iter().filter_map(resolve);
+    let mut keys: Vec<ConfiguredKey> =
+        default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
+    for DeclaredTenant { settings, keys: declared } in &config.tenants {
+        let hashes = declared.iter().filter_map(|key| match key {
+            DeclaredKey::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
+            DeclaredKey::Hash(hash) => Some(hash.clone()),
+        });
+        keys.extend(hashes.map(|hash| ConfiguredKey::declared(hash, settings.clone())));
+    }
+    keys
 }
 
 /// A provider at an address of its own is not the company whose format it speaks.

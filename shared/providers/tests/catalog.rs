@@ -18,7 +18,7 @@ fn every_name_is_used_once() {
 }
 
 #[test]
-fn a_key_never_travels_in_the_clear() {
+fn keys_are_sent_only_over_tls() {
     for provider in CATALOG.iter().filter(|it| it.key == Key::Required) {
         let url = provider.base_url;
         assert!(url.is_empty() || url.starts_with("https://"), "{}", provider.name);
@@ -26,7 +26,7 @@ fn a_key_never_travels_in_the_clear() {
 }
 
 #[test]
-fn a_server_of_ones_own_needs_no_key() {
+fn a_local_server_needs_no_key() {
     for name in ["ollama", "lmstudio", "vllm"] {
         assert_eq!(named(name).key, Key::Optional, "{name}");
     }
@@ -50,7 +50,7 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 }
 
 #[test]
-fn only_those_who_embed_as_openai_does_are_asked_to() {
+fn only_openai_compatible_embedding_providers_support_embeddings() {
     let embeds = |it: &Provider| it.apis.iter().any(|api| api.task == Task::Embed);
     let cannot = [
         "anthropic",
@@ -71,7 +71,7 @@ fn only_those_who_embed_as_openai_does_are_asked_to() {
 }
 
 #[test]
-fn bedrock_takes_a_key_or_a_signature() {
+fn bedrock_uses_a_key_or_a_signature() {
     for name in ["bedrock", "bedrock-anthropic", "bedrock-openai"] {
         let bedrock = named(name);
         assert_eq!((bedrock.auth, bedrock.key), (Auth::SigV4("bedrock"), Key::Optional));
@@ -80,7 +80,7 @@ fn bedrock_takes_a_key_or_a_signature() {
 }
 
 #[test]
-fn models_without_chat_are_asked_in_responses() {
+fn models_without_chat_use_responses() {
     for name in ["openai", "azure-openai"] {
         let responses = named(name).apis[1];
         assert_eq!(responses.format.name(), "openai_responses");
@@ -94,14 +94,14 @@ fn models_without_chat_are_asked_in_responses() {
 }
 
 #[test]
-fn whoever_speaks_responses_anywhere_speaks_nothing_else() {
+fn a_responses_only_provider_has_no_other_api() {
     let formats: Vec<_> =
         named("openai-responses").apis.iter().map(|it| it.format.name()).collect();
     assert_eq!(formats, ["openai_responses"]);
 }
 
 #[test]
-fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
+fn gemini_uses_its_own_format_and_a_key_header() {
     let gemini = named("gemini");
     assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
     let tasks: Vec<_> = gemini.apis.iter().map(|it| (it.task, it.format.name())).collect();
@@ -117,7 +117,7 @@ fn gemini_is_asked_in_its_own_format_with_its_key_in_a_header() {
 }
 
 #[test]
-fn anthropic_has_the_key_in_its_own_header_and_names_its_version() {
+fn anthropic_uses_a_key_header_and_a_version_header() {
     let anthropic = named("anthropic");
     assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
     assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);

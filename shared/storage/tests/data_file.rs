@@ -25,7 +25,7 @@ const PATIENT: SqliteOptions = SqliteOptions {
     busy_timeout: Duration::from_secs(600),
 };
 
-/// The variable that tells a child process of these tests which file to use.
+/// The variable with the file of a child process of these tests.
 const FILE: &str = "STORAGE_TEST_DATA_FILE";
 
 /// A folder of its own for each test.
@@ -97,7 +97,7 @@ fn a_locked_file_holds_neither_reads_nor_name_resolution() {
 }
 
 #[test]
-fn of_puts_that_wait_for_the_same_row_the_newest_wins_and_all_succeed() {
+fn waiting_puts_of_one_row_all_succeed_and_the_newest_wins() {
     let folder = Folder::new();
     narrow_runtime().block_on(async {
         let (stores, lock) = locked(&folder.file(), PATIENT);
@@ -112,7 +112,7 @@ fn of_puts_that_wait_for_the_same_row_the_newest_wins_and_all_succeed() {
 }
 
 #[test]
-fn a_full_queue_refuses_at_once_and_takes_writes_again_afterwards() {
+fn a_full_queue_rejects_at_once_and_recovers() {
     let folder = Folder::new();
     narrow_runtime().block_on(async {
         let (stores, lock) = locked(&folder.file(), PATIENT);
@@ -140,7 +140,7 @@ async fn a_file_that_stays_locked_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_change_that_cannot_be_made_fails_alone() {
+async fn an_invalid_change_fails_alone() {
     let folder = Folder::new();
     let (stores, lock) = locked(&folder.file(), PATIENT);
     let broken = "INSERT INTO state (pk, sk, value, tallies) VALUES ('a', 'broken', '', 'no JSON')";
@@ -187,7 +187,7 @@ async fn child_process() {
 }
 
 #[tokio::test]
-async fn several_processes_on_one_file_do_not_pass_a_limit() {
+async fn several_processes_on_one_file_do_not_exceed_a_limit() {
     let folder = Folder::new();
     let children: Vec<_> = (0..4)
         .map(|_| {
@@ -214,7 +214,7 @@ async fn several_processes_on_one_file_do_not_pass_a_limit() {
 }
 
 #[tokio::test]
-async fn a_file_from_before_the_counter_is_completed() {
+async fn an_older_file_is_migrated() {
     let folder = Folder::new();
     let old = Connection::open(folder.file()).unwrap();
     for table in ["config", "state"] {
@@ -239,7 +239,7 @@ async fn a_file_from_before_the_counter_is_completed() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_an_error_that_says_what_to_do() {
+fn a_folder_in_place_of_a_file_is_an_error_with_advice() {
     let folder = Folder::new();
     let error = sqlite::open(&folder.0).unwrap_err().to_string();
     let name = folder.0.display().to_string();
@@ -249,7 +249,7 @@ fn a_folder_in_place_of_a_file_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_an_error_that_says_what_to_do() {
+fn a_folder_that_cannot_be_created_is_an_error_with_advice() {
     let folder = Folder::new();
     let file = folder.file();
     fs::write(&file, "").unwrap();
@@ -259,7 +259,7 @@ fn a_folder_that_cannot_be_made_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn a_damaged_file_is_an_error_that_says_what_to_do() {
+fn a_damaged_file_is_an_error_with_advice() {
     let folder = Folder::new();
     fs::write(folder.file(), "This is no database. ".repeat(500)).unwrap();
     let error = sqlite::open(&folder.file()).unwrap_err().to_string();

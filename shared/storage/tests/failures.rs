@@ -128,7 +128,7 @@ async fn a_tally_that_met_a_transaction_is_retried() {
 }
 
 #[tokio::test]
-async fn a_tally_is_one_request_that_asks_for_the_row() {
+async fn a_tally_is_one_request_that_returns_the_row() {
     let aws = Scripted::start(&[(200, "{}")]);
     let stores = tables(&emulated::account(&aws.endpoint_url));
     stores.state.tally(&adding()).await.unwrap();
@@ -138,7 +138,7 @@ async fn a_tally_is_one_request_that_asks_for_the_row() {
 }
 
 #[tokio::test]
-async fn an_eventual_read_asks_for_one_and_a_limited_one_for_no_more_than_it_needs() {
+async fn eventual_reads_and_limits_are_sent_to_dynamodb() {
     let aws = Scripted::start(&[(200, r#"{"Items": []}"#), (200, "{}")]);
     let stores = tables(&emulated::account(&aws.endpoint_url));
     let query =

@@ -55,7 +55,7 @@ async fn a_secret_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_older_version_comes_back_under_the_name_that_was_asked_for() {
+async fn an_older_version_is_returned_under_the_requested_name() {
     let parameters = parameters();
     write(&parameters, "/versions", 1).await;
     parameters.put("/versions/00", &Secret::new("new")).await.unwrap();
@@ -134,7 +134,7 @@ fn no_handle_prints_a_secret() {
     assert!(!texts.contains("hidden"), "{texts}");
 }
 
-/// What AWS says when one name of a batch may not be read.
+/// AWS's error when one name of a batch may not be read.
 const DENIED: &str = r#"{
     "__type": "AccessDeniedException",
     "Message": "User: lockgate is not authorized to perform: ssm:GetParameters"

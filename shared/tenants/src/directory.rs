@@ -47,7 +47,6 @@ const NOTE_USE_SECONDS: u64 = 300;
 #[derive(Debug)]
 pub struct KeyDirectory {
     table: Arc<dyn Table>,
-    configured: Vec<ConfiguredKey>,
     memory: Mutex<Memory>,
 }
 
@@ -75,18 +74,20 @@ enum Remembered {
 }
 
 impl KeyDirectory {
-    /// The keys in a table, and those of the configuration.
-    pub fn new(table: Arc<dyn Table>, configured: Vec<ConfiguredKey>) -> Self {
-        Self { table, configured, memory: Mutex::default() }
+    /// The keys in a table.
+    pub fn new(table: Arc<dyn Table>) -> Self {
+        Self { table, memory: Mutex::default() }
     }
 
-    /// Finds whose key a client sends. Any of several will do.
+    /// Finds whose key a client sends, among those of the configuration and those of the table. Any
+    /// of several will do.
     ///
     /// The error is 401 for a key that is wrong, disabled or expired, without saying which; 429
     /// for an address that sent many wrong keys; and 503 while the store cannot be reached.
     pub async fn authenticate(
         &self,
         sent: &[&str],
+        configured: &[ConfiguredKey],
         address: Option<IpAddr>,
         now: u64,
     ) -> Result<Principal> {
@@ -98,7 +99,7 @@ impl KeyDirectory {
         }
         let hashes: Vec<KeyHash> =
             sent.iter().filter(|key| !key.is_empty()).map(|key| KeyHash::of(key)).collect();
-        if let Some(principal) = self.configured_principal(&hashes) {
+        if let Some(principal) = configured_principal(configured, &hashes) {
             return usable(principal, now);
         }
 
@@ -131,16 +132,6 @@ impl KeyDirectory {
         let mut memory = self.memory();
         memory.known.retain(|_, known| known.tenant.id != tenant_id);
         memory.unknown.clear();
-    }
-
-    /// Every configured key is compared, so that the place of the right one does not show.
-    fn configured_principal(&self, hashes: &[KeyHash]) -> Option<Principal> {
-        let pairs =
-            self.configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
-        let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
-        let matching: Vec<&ConfiguredKey> = matching.map(|(key, _)| key).collect();
-        let tenant = Arc::clone(&matching.first()?.tenant);
-        Some(Principal { tenant, credential: Credential::Configured })
     }
 
     async fn find(
@@ -232,6 +223,15 @@ impl KeyDirectory {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Every configured key is compared, so that the place of the right one does not show.
+fn configured_principal(configured: &[ConfiguredKey], hashes: &[KeyHash]) -> Option<Principal> {
+    let pairs = configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
+    let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
+    let matching: Vec<&ConfiguredKey> = matching.map(|(key, _)| key).collect();
+    let tenant = Arc::clone(&matching.first()?.tenant);
+    Some(Principal { tenant, credential: Credential::Configured })
 }
 
 fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {

@@ -6,7 +6,6 @@
 mod admission;
 mod alert;
 mod audit;
-mod authenticator;
 mod demand;
 mod directory;
 mod fields;
@@ -37,7 +36,6 @@ mod window;
 pub use admission::AdmissionRequest;
 pub use alert::Alert;
 pub use audit::{Action, AuditEntry, Author};
-pub use authenticator::Authenticator;
 pub use demand::{
     DEFAULT_MAX_OUTPUT_TOKENS, Demand, InputSize, MIN_CAPPED_OUTPUT_TOKENS, WorstPrice,
     max_output_tokens,

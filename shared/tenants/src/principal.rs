@@ -55,6 +55,11 @@ impl ConfiguredKey {
         Self { hash: KeyHash::of(key), tenant: Arc::new(Tenant::unlimited()) }
     }
 
+    /// Whether a client sends this key.
+    pub fn is_key(&self, sent: &str) -> bool {
+        self.hash.matches(&KeyHash::of(sent))
+    }
+
     /// A key of a tenant under `tenants:`, by its hash.
     pub fn declared(hash: KeyHash, settings: TenantSettings) -> Self {
         Self { hash, tenant: Arc::new(Tenant::declared(settings)) }

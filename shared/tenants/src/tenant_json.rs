@@ -20,12 +20,21 @@ pub(crate) const SECRET_FIELDS: [&str; 1] = ["provider_api_key"];
 pub const UNSUPPORTED_FIELDS: &[&str] = &[
     "alert_levels",
     "base_url",
+    "budget_period",
+    "budget_usd",
     "cache",
+    "daily_input_tokens",
+    "daily_output_tokens",
+    "fallback_models",
+    "max_concurrent",
+    "max_input_tokens",
+    "max_output_tokens",
     "provider",
     "provider_api_key",
     "system_prompt",
     "system_prompt_mode",
     "tool_mode",
+    "unpriced",
 ];
 
 /// How many bytes a tenant's name may have.

@@ -20,6 +20,7 @@ struct Office {
     table: Arc<Unpluggable>,
     tenants: Tenants,
     directory: KeyDirectory,
+    configured: Vec<ConfiguredKey>,
 }
 
 impl Office {
@@ -29,9 +30,9 @@ impl Office {
             ConfiguredKey::default_tenant("configured"),
             ConfiguredKey::declared(KeyHash::of("declared"), TenantSettings::named("yaml")),
         ];
-        let directory = KeyDirectory::new(Arc::clone(&table) as _, configured);
+        let directory = KeyDirectory::new(Arc::clone(&table) as _);
         let tenants = Tenants::new(Arc::clone(&table) as _);
-        Self { table, tenants, directory }
+        Self { table, tenants, directory, configured }
     }
 
     async fn create(&self, fields: Value) -> Result<Tenant, RepositoryError> {
@@ -50,7 +51,7 @@ impl Office {
 
     /// The tenant that a key opens, or the kind of the error.
     async fn opens(&self, key: &str, now: u64) -> Result<String, ErrorKind> {
-        let principal = self.directory.authenticate(&[key], None, now).await;
+        let principal = self.directory.authenticate(&[key], &self.configured, None, now).await;
         principal.map(|it| it.tenant.id.clone()).map_err(|error| error.kind)
     }
 }
@@ -86,7 +87,11 @@ async fn configured_keys_need_no_store() {
     office.table.unplug();
     assert_eq!(office.opens("configured", NOW).await, Ok("default".to_owned()));
     assert_eq!(office.opens("declared", NOW).await, Ok("yaml".to_owned()));
-    let principal = office.directory.authenticate(&["configured"], None, NOW).await.unwrap();
+    let principal = office
+        .directory
+        .authenticate(&["configured"], &office.configured, None, NOW)
+        .await
+        .unwrap();
     assert_eq!((principal.credential.clone(), principal.key_id()), (Credential::Configured, None));
 }
 
@@ -119,7 +124,11 @@ async fn without_a_store_known_keys_work_and_unknown_ones_are_not_called_wrong()
     office.opens(key, NOW).await.unwrap();
     office.table.unplug();
     assert_eq!(office.opens(key, NOW + 599).await, Ok(tenant.id));
-    let error = office.directory.authenticate(&["other"], None, NOW + 599).await.unwrap_err();
+    let error = office
+        .directory
+        .authenticate(&["other"], &office.configured, None, NOW + 599)
+        .await
+        .unwrap_err();
     assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (ErrorKind::Unavailable, 5));
     assert_eq!(office.opens(key, NOW + 600).await, Err(ErrorKind::Unavailable));
     office.table.plug_in();
@@ -144,17 +153,31 @@ async fn many_wrong_keys_of_one_address_are_no_longer_looked_up() {
     let (_, issued) = office.tenant_with_key().await;
     let address: IpAddr = "192.0.2.1".parse().unwrap();
     let known = issued.secret.expose();
-    office.directory.authenticate(&[known], Some(address), NOW).await.unwrap();
+    office.directory.authenticate(&[known], &office.configured, Some(address), NOW).await.unwrap();
     for number in 0..tenants::MAX_WRONG_KEYS {
         let wrong = format!("wrong-{number}");
-        let error = office.directory.authenticate(&[&wrong], Some(address), NOW).await.unwrap_err();
+        let error = office
+            .directory
+            .authenticate(&[&wrong], &office.configured, Some(address), NOW)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unauthenticated);
     }
     office.table.take_calls();
-    let error = office.directory.authenticate(&["new"], Some(address), NOW).await.unwrap_err();
+    let error = office
+        .directory
+        .authenticate(&["new"], &office.configured, Some(address), NOW)
+        .await
+        .unwrap_err();
     assert_eq!((error.kind, error.retry_after.unwrap().as_secs()), (ErrorKind::RateLimited, 60));
     assert_eq!(office.table.take_calls(), 0);
-    assert!(office.directory.authenticate(&[known], Some(address), NOW).await.is_ok());
+    assert!(
+        office
+            .directory
+            .authenticate(&[known], &office.configured, Some(address), NOW)
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -164,8 +187,16 @@ async fn a_disabled_tenants_keys_do_not_work_and_the_error_does_not_say_why() {
     let key = issued.secret.expose();
     office.opens(key, NOW).await.unwrap();
     office.tenants.enable(&tenant.id, Enabled::No, ann(NOW)).await.unwrap();
-    let disabled = office.directory.authenticate(&[key], None, NOW + 30).await.unwrap_err();
-    let wrong = office.directory.authenticate(&["wrong"], None, NOW + 30).await.unwrap_err();
+    let disabled = office
+        .directory
+        .authenticate(&[key], &office.configured, None, NOW + 30)
+        .await
+        .unwrap_err();
+    let wrong = office
+        .directory
+        .authenticate(&["wrong"], &office.configured, None, NOW + 30)
+        .await
+        .unwrap_err();
     assert_eq!(disabled.to_string(), wrong.to_string());
     office.tenants.enable(&tenant.id, Enabled::Yes, ann(NOW)).await.unwrap();
     office.directory.forget(&tenant.id);
@@ -229,8 +260,11 @@ async fn the_last_use_of_a_key_is_noted_every_five_minutes() {
     use storage::Table as _;
     let office = Office::new();
     let (tenant, issued) = office.tenant_with_key().await;
-    let principal =
-        office.directory.authenticate(&[issued.secret.expose()], None, NOW).await.unwrap();
+    let principal = office
+        .directory
+        .authenticate(&[issued.secret.expose()], &office.configured, None, NOW)
+        .await
+        .unwrap();
     let row = office.directory.note_use(&principal, NOW).unwrap();
     assert_eq!(office.directory.note_use(&principal, NOW + 299), None);
     assert!(office.directory.note_use(&principal, NOW + 300).is_some());

@@ -2,10 +2,10 @@
 //! product that it tests, so each test takes this file in by its path.
 
 use config::{read, rows::to_rows};
-use testkit::cloud::Cloud;
+use testkit::aws::stack::AwsStack;
 
 /// Writes a configuration as `lockgate apply` does.
-pub(crate) async fn apply(cloud: &Cloud, yaml: &str, variable: &dyn Fn(&str) -> Option<String>) {
+pub(crate) async fn apply(cloud: &AwsStack, yaml: &str, variable: &dyn Fn(&str) -> Option<String>) {
     let config = read(yaml, variable, &gateway::kinds()).unwrap();
     let (rows, secrets) = to_rows(&config, &cloud.prefix);
     for (name, secret) in secrets {

@@ -1,12 +1,12 @@
-//! What every function does that answers conversations, before a provider of another format.
+//! Tests of every function that serves conversations, with a provider of another format.
 
 use serde_json::Value;
 use testkit::{
-    client::{self, Answer},
-    cloud::Cloud,
+    aws::stack::AwsStack,
+    client::{self, ClientResponse},
+    lambda::Emulator,
     openai,
-    provider::{Answer as Scripted, Fake, Gate, Step},
-    runtime::Emulator,
+    provider::{FakeProvider, Latch, ScriptedResponse, Step},
 };
 
 #[path = "apply.rs"]
@@ -16,13 +16,13 @@ mod apply;
 pub(crate) struct Case {
     pub(crate) function: &'static str,
     pub(crate) binary: &'static str,
-    /// Where a whole answer is asked for.
+    /// The path of a whole request.
     pub(crate) path: &'static str,
     /// Where a stream is, by a name that another program uses.
     pub(crate) stream_path: &'static str,
-    /// What is asked for a whole answer, and for a stream.
-    pub(crate) questions: [Value; 2],
-    /// Where an answer's text is.
+    /// The bodies of a whole and of a streaming request.
+    pub(crate) requests: [Value; 2],
+    /// The JSON pointer of a response's text.
     pub(crate) text: &'static str,
     /// What shows that a stream is whole.
     pub(crate) end: &'static str,
@@ -30,20 +30,20 @@ pub(crate) struct Case {
     pub(crate) comment: Option<char>,
     /// Where a failure's word is.
     pub(crate) word: &'static str,
-    /// What is said of a wrong key, and of a call that did not come through the front door.
+    /// The errors for a wrong key, and for a call that did not come through the distribution.
     pub(crate) words: [&'static str; 2],
 }
 
 /// A deployed gateway of one test's own, whose operator has applied a configuration.
 pub(crate) struct Gateway {
-    pub(crate) fake: Fake,
-    _cloud: Cloud,
+    pub(crate) fake: FakeProvider,
+    _cloud: AwsStack,
     emulator: Emulator,
 }
 
 impl Gateway {
     pub(crate) async fn start(case: &Case) -> Self {
-        let (fake, cloud) = (Fake::start().await, Cloud::new().await);
+        let (fake, cloud) = (FakeProvider::start().await, AwsStack::new().await);
         let yaml = format!(
             "api_key: ${{KEY}}
 providers: [{{ name: p, base_url: \"{}\" }}]
@@ -57,7 +57,7 @@ routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
         Self { fake, _cloud: cloud, emulator: emulator.start().await }
     }
 
-    pub(crate) async fn ask(&self, path: &str, key: &str, body: &Value) -> Answer {
+    pub(crate) async fn ask(&self, path: &str, key: &str, body: &Value) -> ClientResponse {
         let url = format!("{}{path}", self.emulator.url());
         client::post_json(&url, key, body).await.unwrap()
     }
@@ -69,48 +69,48 @@ routes: [{{ name: r, steps: [{{ provider: p, model: m }}] }}]",
     }
 }
 
-pub(crate) async fn a_whole_answer_comes_back(case: &Case) {
+pub(crate) async fn a_whole_response_is_returned(case: &Case) {
     let gateway = Gateway::start(case).await;
-    gateway.fake.answers([openai::completion("Hello!")]);
-    let answer = gateway.ask(case.path, "key", &case.questions[0]).await;
-    assert_eq!(answer.header("x-gateway-provider"), "p");
-    assert_eq!(answer.header("content-type"), "application/json");
-    let body = answer.json().await.unwrap();
+    gateway.fake.respond_with([openai::completion("Hello!")]);
+    let response = gateway.ask(case.path, "key", &case.requests[0]).await;
+    assert_eq!(response.header("x-gateway-provider"), "p");
+    assert_eq!(response.header("content-type"), "application/json");
+    let body = response.json().await.unwrap();
     assert_eq!(body.pointer(case.text).unwrap(), "Hello!", "{body}");
     gateway.is_well();
 }
 
-pub(crate) async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled(case: &Case) {
+pub(crate) async fn a_stream_arrives_in_chunks_with_keep_alives(case: &Case) {
     let gateway = Gateway::start(case).await;
-    let gate = Gate::new();
-    gateway.fake.answers([Scripted::stream([
+    let latch = Latch::new();
+    gateway.fake.respond_with([ScriptedResponse::stream([
         openai::role(),
         openai::chunk("one"),
-        Step::Gate(gate.clone()),
+        Step::Latch(latch.clone()),
         openai::chunk("two"),
         openai::finish("stop"),
         openai::done(),
     ])]);
-    let mut answer = gateway.ask(case.stream_path, "key", &case.questions[1]).await;
-    assert_eq!(answer.header("content-type"), "text/event-stream");
-    answer.until("one").await.unwrap();
-    let beat = String::from_utf8(answer.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let mut response = gateway.ask(case.stream_path, "key", &case.requests[1]).await;
+    assert_eq!(response.header("content-type"), "text/event-stream");
+    response.until("one").await.unwrap();
+    let keep_alive = String::from_utf8(response.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     let fills = |line: &str| line.chars().next().is_none_or(|it| Some(it) == case.comment);
-    assert!(beat.lines().all(fills), "{beat:?}");
-    gate.open();
-    let rest = answer.text().await.unwrap();
+    assert!(keep_alive.lines().all(fills), "{keep_alive:?}");
+    latch.open();
+    let rest = response.text().await.unwrap();
     assert!(rest.contains("two") && rest.contains(case.end), "{rest}");
     gateway.is_well();
 }
 
-pub(crate) async fn a_refusal_has_the_shape_of_the_path(case: &Case) {
+pub(crate) async fn an_error_has_the_format_of_the_path(case: &Case) {
     let gateway = Gateway::start(case).await;
     let behind_the_door = format!("/_raw/{}{}", case.function, case.path);
     let refusals = [(case.path, "wrong", 401), (&*behind_the_door, "key", 403)];
     for ((path, key, status), word) in refusals.into_iter().zip(case.words) {
-        let answer = gateway.ask(path, key, &case.questions[0]).await;
-        assert_eq!(answer.status, status);
-        let body = answer.json().await.unwrap();
+        let response = gateway.ask(path, key, &case.requests[0]).await;
+        assert_eq!(response.status, status);
+        let body = response.json().await.unwrap();
         assert_eq!(body.pointer(case.word).unwrap(), word, "{body}");
     }
     gateway.is_well();
@@ -120,18 +120,18 @@ pub(crate) async fn a_refusal_has_the_shape_of_the_path(case: &Case) {
 macro_rules! tests {
     ($case:path) => {
         #[tokio::test]
-        async fn a_whole_answer_comes_back() {
-            conversation::a_whole_answer_comes_back(&$case()).await;
+        async fn a_whole_response_is_returned() {
+            conversation::a_whole_response_is_returned(&$case()).await;
         }
 
         #[tokio::test]
-        async fn a_stream_comes_piece_by_piece_and_its_silence_is_filled() {
-            conversation::a_stream_comes_piece_by_piece_and_its_silence_is_filled(&$case()).await;
+        async fn a_stream_arrives_in_chunks_with_keep_alives() {
+            conversation::a_stream_arrives_in_chunks_with_keep_alives(&$case()).await;
         }
 
         #[tokio::test]
-        async fn a_refusal_has_the_shape_of_the_path() {
-            conversation::a_refusal_has_the_shape_of_the_path(&$case()).await;
+        async fn an_error_has_the_format_of_the_path() {
+            conversation::an_error_has_the_format_of_the_path(&$case()).await;
         }
     };
 }

@@ -1,6 +1,6 @@
-//! A small function for the tests of the emulator: it does what the path says.
+//! A small function for the tests of the emulator: the path selects its behaviour.
 //!
-//! With `MODE=buffered` it answers all at once, else it streams.
+//! With `MODE=buffered` the response is buffered, else streamed.
 
 use std::convert::Infallible;
 use std::io;
@@ -56,7 +56,7 @@ async fn bytes(body: Bytes) -> Response {
     ([("content-type", "application/octet-stream")], body).into_response()
 }
 
-/// What the given port of loopback says, chunk by chunk, to the end.
+/// The bytes of the given port of loopback, chunk by chunk, to the end.
 async fn relay(uri: Uri) -> Response {
     let port = uri.path().trim_start_matches("/relay/").parse().unwrap_or(0_u16);
     let Ok(source) = TcpStream::connect(("127.0.0.1", port)).await else {

@@ -4,6 +4,8 @@
 //! has one process for each process of tests, and dies with it, even when that is killed. Nothing
 //! is signed here; neither checks, but both take the region from the signature.
 
+pub mod stack;
+
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
@@ -23,7 +25,7 @@ const WATCHDOG: &str = r#""$0" "$@" & read _; kill $!; wait $!"#;
 /// How a response begins that reports success.
 const OK: &str = "HTTP/1.1 200 ";
 
-/// How often we ask whether the emulator is up, and for how long.
+/// The interval and the number of the checks whether the emulator is up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 600;
 
@@ -58,7 +60,7 @@ impl Aws {
         SHARED.get_or_init(Self::start)
     }
 
-    /// A MiniStack of the test's own, to be stopped while the test goes on.
+    /// A MiniStack of the test's own, which may be stopped during the test.
     pub fn start() -> Self {
         let program = in_repository(".venv/bin/ministack");
         let port = free_port();
@@ -151,8 +153,8 @@ impl Aws {
     }
 
     fn dynamodb(&self, operation: &str, body: &serde_json::Value) {
-        let answer = self.call_dynamodb(operation, body).expect("the emulator answers");
-        assert!(answer.starts_with(OK), "{operation} failed: {answer}");
+        let response = self.call_dynamodb(operation, body).expect("the emulator answers");
+        assert!(response.starts_with(OK), "{operation} failed: {response}");
     }
 
     fn call_dynamodb(&self, operation: &str, body: &serde_json::Value) -> io::Result<String> {
@@ -180,9 +182,9 @@ impl Aws {
     fn ask(&self, head: &str, body: &str) -> io::Result<String> {
         let mut socket = TcpStream::connect(self.address)?;
         write!(socket, "{head}content-length: {}\r\n\r\n{body}", body.len())?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        socket.read_to_string(&mut response)?;
+        Ok(response)
     }
 }
 
@@ -200,13 +202,13 @@ fn in_repository(path: &str) -> PathBuf {
     path
 }
 
-/// A port that nobody listens on at this moment.
+/// A port without a listener at this moment.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// An AWS that gives prepared answers in turn, and then hangs up on whoever asks for more.
+/// An AWS that sends prepared responses in order, and closes every further connection.
 #[derive(Debug)]
 pub struct Scripted {
     /// Where it listens.
@@ -215,27 +217,27 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Starts one with its answers: a status and a JSON body each.
-    pub fn start(answers: &[(u16, &str)]) -> Self {
+    /// Starts one with its responses: a status and a JSON body each.
+    pub fn start(responses: &[(u16, &str)]) -> Self {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let bodies = Arc::new(Mutex::new(vec![]));
-        let mut answers: VecDeque<(u16, String)> =
-            answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
+        let mut responses: VecDeque<(u16, String)> =
+            responses.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
         let seen = Arc::clone(&bodies);
         thread::spawn(move || {
             for socket in listener.incoming().flatten() {
-                let Some((status, body)) = answers.pop_front() else { continue };
-                let asked = read(&socket).expect("the client says all it wants");
-                seen.lock().expect("nobody panics while writing").push(asked);
+                let Some((status, body)) = responses.pop_front() else { continue };
+                let request = read(&socket).expect("the client says all it wants");
+                seen.lock().expect("nobody panics while writing").push(request);
                 write(&socket, status, &body).expect("the client reads its answer");
             }
         });
         Self { endpoint_url: format!("http://{address}"), bodies }
     }
 
-    /// The bodies of the requests that were answered so far.
+    /// The bodies of the requests that got a response so far.
     pub fn requests(&self) -> Vec<String> {
         self.bodies.lock().expect("nobody panics while writing").clone()
     }
@@ -257,9 +259,9 @@ fn read(socket: &TcpStream) -> io::Result<String> {
             length = value.trim().parse().expect("a length is a number");
         }
     }
-    let mut asked = vec![0; length];
-    reader.read_exact(&mut asked)?;
-    Ok(String::from_utf8_lossy(&asked).into_owned())
+    let mut request = vec![0; length];
+    reader.read_exact(&mut request)?;
+    Ok(String::from_utf8_lossy(&request).into_owned())
 }
 
 fn write(mut socket: &TcpStream, status: u16, body: &str) -> io::Result<()> {

@@ -1,16 +1,16 @@
-//! What Amazon Bedrock sends: whole Converse answers, and streams of binary frames.
+//! What Amazon Bedrock sends: whole Converse responses, and streams of binary frames.
 //!
 //! Source of the frames: <https://smithy.io/2.0/aws/amazon-eventstream.html>. They are written by
 //! hand, so that the reader under test is not tested by itself.
 
 use serde_json::{Value, json};
 
-use crate::provider::{Answer, Step};
+use crate::provider::{ScriptedResponse, Step};
 
 /// The media type of a stream.
 pub const STREAM: &str = "application/vnd.amazon.eventstream";
 
-/// How an exception is told from an event in the text of a stream.
+/// How an exception is distinguished from an event in the text of a stream.
 const EXCEPTION: char = '!';
 /// How many bytes of a frame are neither headers nor payload.
 const AROUND: usize = 16;
@@ -24,7 +24,7 @@ pub enum Frame<'a> {
     Event(&'a str, &'a str),
     /// A failure that the service has a name for, and its JSON.
     Exception(&'a str, &'a str),
-    /// Any other failure: its code and what is said of it.
+    /// Any other failure: its code and message.
     Error(&'a str, &'a str),
 }
 
@@ -34,7 +34,7 @@ pub fn frames(frames: &[Frame<'_>]) -> Vec<u8> {
 }
 
 /// The bytes of a stream that is written down as text: a frame on each line, the name first, with
-/// `!` before that of an exception. Lines that begin with `#` say nothing.
+/// `!` before that of an exception. Lines that begin with `#` are comments.
 ///
 /// The last line may be `cut`: then the last byte of the frame before it is missing.
 pub fn written(text: &str) -> Vec<u8> {
@@ -54,9 +54,9 @@ pub fn written(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A whole answer of this text.
-pub fn answer(text: &str) -> Answer {
-    Answer::json(
+/// A whole response of this text.
+pub fn response(text: &str) -> ScriptedResponse {
+    ScriptedResponse::json(
         200,
         &json!({
             "metrics": {"latencyMs": 12},
@@ -67,13 +67,13 @@ pub fn answer(text: &str) -> Answer {
     )
 }
 
-/// A failure, as the service tells it.
-pub fn error(status: u16, message: &str) -> Answer {
-    Answer::json(status, &json!({ "message": message }))
+/// An error response of the service.
+pub fn error(status: u16, message: &str) -> ScriptedResponse {
+    ScriptedResponse::json(status, &json!({ "message": message }))
 }
 
-/// A streamed answer of these texts, whole, each frame in a chunk of its own.
-pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> Answer {
+/// A streamed response of these texts, whole, each frame in a chunk of its own.
+pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> ScriptedResponse {
     let mut steps = vec![start()];
     steps.extend(texts.into_iter().map(text));
     steps.push(event("contentBlockStop", &json!({"contentBlockIndex": 0})));
@@ -82,9 +82,9 @@ pub fn stream<'a>(texts: impl IntoIterator<Item = &'a str>) -> Answer {
     streamed(steps)
 }
 
-/// A streamed answer of any steps.
-pub fn streamed(steps: impl IntoIterator<Item = Step>) -> Answer {
-    Answer::stream(steps).header("content-type", STREAM)
+/// A streamed response of any steps.
+pub fn streamed(steps: impl IntoIterator<Item = Step>) -> ScriptedResponse {
+    ScriptedResponse::stream(steps).header("content-type", STREAM)
 }
 
 /// The first frame of every stream.
@@ -124,8 +124,8 @@ impl Frame<'_> {
                 frame(&[(":exception-type", name), kind, (":message-type", "exception")], payload)
             }
             Self::Error(code, message) => {
-                let said = [(":error-code", *code), (":error-message", *message)];
-                frame(&[said[0], said[1], (":message-type", "error")], "")
+                let error_headers = [(":error-code", *code), (":error-message", *message)];
+                frame(&[error_headers[0], error_headers[1], (":message-type", "error")], "")
             }
         }
     }
@@ -166,12 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_the_usual_one() {
+    fn the_checksum_is_crc_32() {
         assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
-    fn a_stream_can_be_written_down() {
+    fn a_stream_can_be_written_as_text() {
         let text = "# a comment\na {}\n!b {\"message\":\"x\"}\n";
         let same = frames(&[Frame::Event("a", "{}"), Frame::Exception("b", "{\"message\":\"x\"}")]);
         assert_eq!(written(text), same);

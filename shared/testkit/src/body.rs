@@ -1,4 +1,4 @@
-//! The bodies our servers send: all at once, or piece by piece, or cut in the middle.
+//! Bodies of the test servers: whole, chunked, or cut in the middle.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// One thing a piped body does next.
+/// The next action of a piped body.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum Chunk {
     /// Bytes to send.
     Data(Bytes),
     /// Breaks the connection, so that the other side sees an unexpected end.
@@ -27,7 +27,7 @@ pub(crate) struct Body {
 #[derive(Debug)]
 enum Content {
     Whole(Bytes),
-    Piped { pieces: UnboundedReceiver<Piece>, cut: bool },
+    Piped { chunks: UnboundedReceiver<Chunk>, cut: bool },
 }
 
 impl Body {
@@ -37,9 +37,9 @@ impl Body {
     }
 
     /// A body sent in chunks, ending when the sender is dropped.
-    pub(crate) fn piped() -> (UnboundedSender<Piece>, Self) {
-        let (sender, pieces) = unbounded_channel();
-        (sender, Self { content: Content::Piped { pieces, cut: false }, ending: None })
+    pub(crate) fn piped() -> (UnboundedSender<Chunk>, Self) {
+        let (sender, chunks) = unbounded_channel();
+        (sender, Self { content: Content::Piped { chunks, cut: false }, ending: None })
     }
 
     /// Reports through `ending` whether the body was taken to its end.
@@ -66,7 +66,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let piece = match &mut self.content {
+        let chunk = match &mut self.content {
             Content::Whole(bytes) if bytes.is_empty() => None,
             Content::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
@@ -77,17 +77,17 @@ impl http_body::Body for Body {
                 self.complete();
                 return Poll::Ready(Some(Err(Cut)));
             }
-            Content::Piped { pieces, .. } => ready!(pieces.poll_recv(context)),
+            Content::Piped { chunks, .. } => ready!(chunks.poll_recv(context)),
         };
-        match (piece, &mut self.content) {
-            (Some(Piece::Data(bytes)), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            (Some(Piece::Cut), Content::Piped { cut, .. }) => {
+        match (chunk, &mut self.content) {
+            (Some(Chunk::Data(bytes)), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            (Some(Chunk::Cut), Content::Piped { cut, .. }) => {
                 // Pausing once lets the server flush what came before the cut.
                 *cut = true;
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            (Some(Piece::Cut), Content::Whole(_)) | (None, _) => {
+            (Some(Chunk::Cut), Content::Whole(_)) | (None, _) => {
                 self.complete();
                 Poll::Ready(None)
             }

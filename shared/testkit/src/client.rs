@@ -1,6 +1,6 @@
-//! A small HTTP client that shows an answer piece by piece.
+//! A small HTTP client that returns a response chunk by chunk.
 //!
-//! Every call has a connection of its own, which closes when the answer is dropped. There is no
+//! Every call has a connection of its own, which closes when the response is dropped. There is no
 //! TLS, no pool and no redirect: a test should see exactly what was sent.
 
 use std::fmt;
@@ -15,11 +15,11 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-/// Why a call did not go well: it could not be sent, or its answer ended too early.
+/// Why a call failed: it could not be sent, or its response ended early.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// An answer whose body is still arriving.
-pub struct Answer {
+/// A response whose body is still arriving.
+pub struct ClientResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -29,12 +29,12 @@ pub struct Answer {
 }
 
 /// Asks for `url`.
-pub async fn get(url: &str) -> Result<Answer, Error> {
+pub async fn get(url: &str) -> Result<ClientResponse, Error> {
     send(Request::get(url).body(Bytes::new())?).await
 }
 
 /// Sends JSON to `url`, with a bearer key unless `key` is empty.
-pub async fn post_json(url: &str, key: &str, body: &Value) -> Result<Answer, Error> {
+pub async fn post_json(url: &str, key: &str, body: &Value) -> Result<ClientResponse, Error> {
     let mut request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
     if !key.is_empty() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
@@ -42,8 +42,8 @@ pub async fn post_json(url: &str, key: &str, body: &Value) -> Result<Answer, Err
     send(request.body(serde_json::to_vec(body)?.into())?).await
 }
 
-/// Sends a request to the absolute URL in it, and gives the answer as soon as its head is there.
-pub async fn send(request: Request<Bytes>) -> Result<Answer, Error> {
+/// Sends a request to the absolute URL in it, and returns the response as soon as its head has arrived.
+pub async fn send(request: Request<Bytes>) -> Result<ClientResponse, Error> {
     let authority = request.uri().authority().ok_or("the URL has no host")?.to_string();
     let stream = TcpStream::connect(&authority).await?;
     stream.set_nodelay(true)?;
@@ -51,11 +51,11 @@ pub async fn send(request: Request<Bytes>) -> Result<Answer, Error> {
     let connection = tokio::spawn(connection).abort_handle();
     let response = sender.send_request(on_the_wire(request, &authority)?).await?;
     let (head, body) = response.into_parts();
-    Ok(Answer { status: head.status, headers: head.headers, body, connection })
+    Ok(ClientResponse { status: head.status, headers: head.headers, body, connection })
 }
 
-impl Answer {
-    /// The next piece as it came over the wire, or nothing at a proper end.
+impl ClientResponse {
+    /// The next chunk as received, or none at a proper end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         while let Some(frame) = self.body.frame().await {
             if let Ok(bytes) = frame?.into_data() {
@@ -96,13 +96,13 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ClientResponse {
     fn drop(&mut self) {
         self.connection.abort();
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for ClientResponse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }

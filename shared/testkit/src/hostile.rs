@@ -1,11 +1,11 @@
-//! What nobody honest sends: inputs that are cheap to write, and dear for whoever looks for things
+//! Hostile inputs: cheap to write, and expensive for code that searches
 //! one by one.
 //!
 //! Each grows with its size and with nothing else, so that the time for a byte shows how work grows.
 
 use crate::bedrock::{Frame, frames};
 
-/// An input, by the size that is asked of it: how many of something it has.
+/// An input of a given size: the number of its elements.
 #[derive(Clone, Copy, Debug)]
 pub struct Hostile {
     /// What is odd about it.
@@ -24,7 +24,7 @@ pub enum Kind {
     /// A client's request.
     Request,
     /// A provider's whole answer.
-    Answer,
+    Response,
     /// A provider's stream.
     Stream,
     /// A provider's failure.
@@ -48,27 +48,27 @@ const BEDROCK: &str = "bedrock";
 
 /// Every input.
 pub const HOSTILE: &[Hostile] = &[
-    hostile(Kind::Stream, (CHAT, RESPONSES), "many calls, pieces for the first", chat_calls),
+    hostile(Kind::Stream, (CHAT, RESPONSES), "many calls, deltas for the first", chat_calls),
     hostile(Kind::Stream, (CHAT, ANTHROPIC), "one event in many lines", chat_lines),
     hostile(Kind::Stream, (CHAT, ANTHROPIC), "one large line", chat_line),
     hostile(Kind::Stream, (CHAT, CHAT), "comments behind the finish", chat_comments),
-    hostile(Kind::Stream, (CHAT, RESPONSES), "many thoughts without a proof", chat_thoughts),
+    hostile(Kind::Stream, (CHAT, RESPONSES), "many thoughts without a proof", chat_reasoning),
     hostile(Kind::Stream, (CHAT, GEMINI), "nothing but line ends", line_ends),
     hostile(Kind::Stream, (CHAT, GEMINI), "a citation in every chunk", chat_citations),
-    hostile(Kind::Stream, (RESPONSES, GEMINI), "many calls, pieces for the first", responses_calls),
+    hostile(Kind::Stream, (RESPONSES, GEMINI), "many calls, deltas for the first", responses_calls),
     hostile(Kind::Stream, (ANTHROPIC, RESPONSES), "a call that looks whole", anthropic_almost),
     hostile(
         Kind::Stream,
         (ANTHROPIC, RESPONSES),
-        "many blocks, pieces for the first",
+        "many blocks, deltas for the first",
         anthropic_calls,
     ),
     hostile(Kind::Stream, (GEMINI, CHAT), "a citation in every chunk", gemini_citations),
     hostile(Kind::Stream, (GEMINI, ANTHROPIC), "many calls in one chunk", gemini_calls),
-    hostile(Kind::Stream, (BEDROCK, ANTHROPIC), "many blocks, pieces for the last", bedrock_calls),
-    hostile(Kind::Answer, (GEMINI, ANTHROPIC), "many citations of one page", gemini_grounding),
-    hostile(Kind::Answer, (CHAT, ANTHROPIC), "many calls", chat_answer),
-    hostile(Kind::Answer, (ANTHROPIC, GEMINI), "many citations", anthropic_citations),
+    hostile(Kind::Stream, (BEDROCK, ANTHROPIC), "many blocks, deltas for the last", bedrock_calls),
+    hostile(Kind::Response, (GEMINI, ANTHROPIC), "many citations of one page", gemini_grounding),
+    hostile(Kind::Response, (CHAT, ANTHROPIC), "many calls", chat_answer),
+    hostile(Kind::Response, (ANTHROPIC, GEMINI), "many citations", anthropic_citations),
     hostile(Kind::Failure, (CHAT, CHAT), "quotes within quotes", quotes),
     hostile(Kind::Request, (CHAT, ANTHROPIC), "many unknown members", chat_members),
     hostile(Kind::Request, (CHAT, BEDROCK), "results in reverse", chat_results),
@@ -108,8 +108,8 @@ fn chat_calls(size: usize) -> Vec<u8> {
         |at| format!(r#"{{"index":{at},"id":"c{at}","function":{{"name":"f","arguments":"{{"}}}}"#);
     let more = |_| r#"{"index":0,"function":{"arguments":" "}}"#.to_owned();
     let calls = chat_chunk(&format!(r#"{{"tool_calls":[{}]}}"#, list(size, call)));
-    let pieces = chat_chunk(&format!(r#"{{"tool_calls":[{}]}}"#, list(size, more)));
-    (calls + &pieces + &chat_end()).into_bytes()
+    let deltas = chat_chunk(&format!(r#"{{"tool_calls":[{}]}}"#, list(size, more)));
+    (calls + &deltas + &chat_end()).into_bytes()
 }
 
 fn chat_lines(size: usize) -> Vec<u8> {
@@ -129,7 +129,7 @@ fn chat_comments(size: usize) -> Vec<u8> {
     format!("{finish}{}{done}", ": still here\n\n".repeat(size)).into_bytes()
 }
 
-fn chat_thoughts(size: usize) -> Vec<u8> {
+fn chat_reasoning(size: usize) -> Vec<u8> {
     (chat_chunk(r#"{"reasoning_content":"x"}"#).repeat(size) + &chat_end()).into_bytes()
 }
 
@@ -163,15 +163,15 @@ fn responses_call(at: usize) -> String {
     responses_event("response.output_item.added", &rest)
 }
 
-fn responses_piece(at: usize, json: &str) -> String {
+fn responses_delta(at: usize, json: &str) -> String {
     let rest = format!(r#""output_index":{at},"delta":"{json}""#);
     responses_event("response.function_call_arguments.delta", &rest)
 }
 
 fn responses_calls(size: usize) -> Vec<u8> {
     let calls: String = (0..size).map(responses_call).collect();
-    let first = responses_piece(0, "{");
-    let more: String = (0..size).map(|at| responses_piece(size - 1 - at, " ")).collect();
+    let first = responses_delta(0, "{");
+    let more: String = (0..size).map(|at| responses_delta(size - 1 - at, " ")).collect();
     (first + &calls + &more + &responses_end()).into_bytes()
 }
 
@@ -184,7 +184,7 @@ fn anthropic_start(at: usize) -> String {
     anthropic_event("content_block_start", &format!(r#","index":{at},"content_block":{block}"#))
 }
 
-fn anthropic_piece(json: &str) -> String {
+fn anthropic_delta(json: &str) -> String {
     let delta = format!(r#"{{"type":"input_json_delta","partial_json":"{json}"}}"#);
     anthropic_event("content_block_delta", &format!(r#","index":0,"delta":{delta}"#))
 }
@@ -198,11 +198,11 @@ fn anthropic_whole(events: &str) -> Vec<u8> {
 
 fn anthropic_calls(size: usize) -> Vec<u8> {
     let calls: String = (0..size).map(anthropic_start).collect();
-    anthropic_whole(&(calls + &anthropic_piece(" ").repeat(size)))
+    anthropic_whole(&(calls + &anthropic_delta(" ").repeat(size)))
 }
 
 fn anthropic_almost(size: usize) -> Vec<u8> {
-    let long = anthropic_piece(&format!("{{\\\"a\\\":\\\"{}}}", "x".repeat(size * 8)));
+    let long = anthropic_delta(&format!("{{\\\"a\\\":\\\"{}}}", "x".repeat(size * 8)));
     let calls: String = (1..size).map(anthropic_start).collect();
     anthropic_whole(&(anthropic_start(0) + &long + &calls))
 }
@@ -370,8 +370,8 @@ fn responses_members(size: usize) -> Vec<u8> {
 }
 
 fn anthropic_tagged(size: usize) -> Vec<u8> {
-    let thought = r#"{"type":"thinking","thinking":"x","signature":"__lgsig_gemini_AA"}"#;
-    let message = format!(r#"{{"role":"assistant","content":[{thought}]}}"#);
+    let reasoning = r#"{"type":"thinking","thinking":"x","signature":"__lgsig_gemini_AA"}"#;
+    let message = format!(r#"{{"role":"assistant","content":[{reasoning}]}}"#);
     let messages = list(size, |_| message.clone());
     format!(
         r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"x"}},{messages},{{"role":"user","content":"x"}}]}}"#
@@ -381,10 +381,10 @@ fn anthropic_tagged(size: usize) -> Vec<u8> {
 
 fn gemini_tagged(size: usize) -> Vec<u8> {
     let empty = list(size, |_| r#"{"role":"model","parts":[]}"#.to_owned());
-    let thought = r#"{"text":"x","thought":true,"thoughtSignature":"__lgsig_anthropic_AA"}"#;
-    let thoughts = list(size, |_| thought.to_owned());
+    let reasoning = r#"{"text":"x","thought":true,"thoughtSignature":"__lgsig_anthropic_AA"}"#;
+    let reasoning = list(size, |_| reasoning.to_owned());
     format!(
-        r#"{{"contents":[{{"role":"user","parts":[{{"text":"x"}}]}},{empty},{{"role":"model","parts":[{thoughts}]}}]}}"#
+        r#"{{"contents":[{{"role":"user","parts":[{{"text":"x"}}]}},{empty},{{"role":"model","parts":[{reasoning}]}}]}}"#
     )
     .into_bytes()
 }

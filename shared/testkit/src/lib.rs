@@ -1,4 +1,4 @@
-//! What tests need around the gateway: providers, Lambda and AWS, each of our own on loopback.
+//! The gateway's surroundings for tests: providers, Lambda and AWS, each emulated on loopback.
 //!
 //! Nothing here is part of the product. Everything listens on a real socket, so that what is
 //! tested is what will run.
@@ -6,13 +6,12 @@
 pub mod aws;
 pub mod bedrock;
 pub mod client;
-pub mod cloud;
 pub mod hostile;
+pub mod lambda;
 pub mod lockgate;
 pub mod openai;
 pub mod provider;
 pub mod proxy;
-pub mod runtime;
 pub mod sockets;
 pub mod strict;
 pub mod tls;

@@ -14,11 +14,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 /// How long a wait in a test may take before it gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the program prints before its address.
 const GREETING: &str = "Lockgate listens on ";
 
-/// A folder that goes away with its owner.
+/// A folder that is deleted with its owner.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
@@ -126,7 +126,7 @@ impl Setup {
         self.arguments(["--listen", "127.0.0.1:0"]).start_as_it_is().await
     }
 
-    /// Serves where the configuration says.
+    /// Serves on the configured port.
     ///
     /// # Panics
     ///
@@ -150,7 +150,7 @@ impl Setup {
     /// When it cannot be started, or does not end in time.
     pub async fn run(&self) -> Output {
         let output = self.command().kill_on_drop(true).output();
-        let output = tokio::time::timeout(PATIENCE, output).await;
+        let output = tokio::time::timeout(WAIT_TIMEOUT, output).await;
         output.expect("it ends").expect("it starts")
     }
 
@@ -230,7 +230,7 @@ impl Lockgate {
 }
 
 async fn wait(child: &mut Child) -> ExitStatus {
-    let status = tokio::time::timeout(PATIENCE, child.wait()).await;
+    let status = tokio::time::timeout(WAIT_TIMEOUT, child.wait()).await;
     status.expect("it ends").expect("it was started")
 }
 
@@ -252,6 +252,6 @@ fn follow(pipe: impl AsyncRead + Unpin + Send + 'static) -> Lines {
 /// What was written once this is part of it; nothing when that does not happen.
 async fn when(lines: &Lines, text: &str) -> Option<String> {
     let mut lines = lines.clone();
-    let seen = tokio::time::timeout(PATIENCE, lines.wait_for(|it| it.contains(text))).await;
+    let seen = tokio::time::timeout(WAIT_TIMEOUT, lines.wait_for(|it| it.contains(text))).await;
     seen.ok()?.ok().map(|it| it.clone())
 }

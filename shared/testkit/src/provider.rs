@@ -1,23 +1,28 @@
-//! A provider on a real loopback socket that answers from a script.
+//! A fake provider on a real loopback socket that responds from a script.
 //!
 //! ```no_run
 //! # async fn example() {
 //! use testkit::openai;
-//! use testkit::provider::{Answer, Fake, Gate, Step};
+//! use testkit::provider::{FakeProvider, Latch, ScriptedResponse, Step};
 //!
-//! let fake = Fake::start().await;
-//! let gate = Gate::new();
-//! fake.answers([
+//! let fake = FakeProvider::start().await;
+//! let latch = Latch::new();
+//! fake.respond_with([
 //!     openai::error(429, "rate_limit_error", "slow down").header("retry-after", "2"),
-//!     Answer::stream([openai::role(), openai::chunk("Hi"), Step::Gate(gate.clone()), Step::Cut]),
+//!     ScriptedResponse::stream([
+//!         openai::role(),
+//!         openai::chunk("Hi"),
+//!         Step::Latch(latch.clone()),
+//!         Step::Cut,
+//!     ]),
 //! ]);
 //! // Call `fake.url()`, then:
-//! gate.open();
-//! assert_eq!(fake.seen().len(), 2);
+//! latch.open();
+//! assert_eq!(fake.requests().len(), 2);
 //! # }
 //! ```
 //!
-//! What the answers mean is not known here: `openai` writes OpenAI's.
+//! The formats of the responses are not known here: `openai` encodes OpenAI's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,30 +32,30 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-mod answer;
 mod control;
-mod desk;
+mod responder;
+mod response;
 mod script;
 
 use crate::server::{self, Server};
 use control::Control;
-use desk::Desk;
+use responder::Responder;
 
-pub use answer::{Answer, Gate, Step};
+pub use response::{Latch, ScriptedResponse, Step};
 pub use script::{ScriptError, parse};
 
 /// How long a wait in a test may take before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A scripted provider. It stops when it is dropped.
-pub struct Fake {
+pub struct FakeProvider {
     server: Server,
-    desk: Arc<Desk>,
+    responder: Arc<Responder>,
 }
 
 /// One request that a fake provider got.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// The method.
     pub method: Method,
     /// The path with its query.
@@ -59,11 +64,11 @@ pub struct Seen {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// What became of the answer.
+    /// The outcome of the response.
     pub outcome: Outcome,
 }
 
-/// What became of an answer.
+/// The outcome of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is still being given.
@@ -74,32 +79,34 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl Fake {
-    /// Starts a provider with an empty script, which answers 500.
+impl FakeProvider {
+    /// Starts a provider with an empty script, which responds with 500.
     ///
     /// # Panics
     ///
     /// When no port can be had.
     pub async fn start() -> Self {
-        Self::at(Desk::default())
+        Self::at(Responder::default())
     }
 
-    /// Starts a provider that looks at each request before it answers, and has no script.
+    /// Starts a provider that computes each response from the request, without a script.
     ///
     /// # Panics
     ///
     /// When no port can be had.
-    pub async fn judging(judge: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::at(Desk::judging(judge))
+    pub async fn responding_with(
+        respond_fn: impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync + 'static,
+    ) -> Self {
+        Self::at(Responder::responding_with(respond_fn))
     }
 
-    fn at(desk: Desk) -> Self {
+    fn at(responder: Responder) -> Self {
         let listener = server::listen().expect("loopback has a free port");
-        let desk = Arc::new(desk);
-        let shared = Arc::clone(&desk);
+        let responder = Arc::new(responder);
+        let shared = Arc::clone(&responder);
         let server = Server::start(listener, move |request| Arc::clone(&shared).answer(request))
             .expect("a bound socket has an address");
-        Self { server, desk }
+        Self { server, responder }
     }
 
     /// Starts a provider that is steered over HTTP, as the program `fake-provider` describes.
@@ -109,13 +116,13 @@ impl Fake {
     /// When no port can be had.
     pub async fn steerable() -> Self {
         let listener = server::listen().expect("loopback has a free port");
-        let desk = Arc::new(Desk::default());
-        let (control, shared) = (Arc::new(Control::default()), Arc::clone(&desk));
+        let responder = Arc::new(Responder::default());
+        let (control, shared) = (Arc::new(Control::default()), Arc::clone(&responder));
         let server = Server::start(listener, move |request| {
             Arc::clone(&control).answer(Arc::clone(&shared), request)
         })
         .expect("a bound socket has an address");
-        Self { server, desk }
+        Self { server, responder }
     }
 
     /// Where it listens, without a path or a slash at the end.
@@ -123,51 +130,53 @@ impl Fake {
         self.server.url()
     }
 
-    /// Replaces what is left of the script. Answers are given in order and the last one repeats.
-    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
-        self.desk.script(answers.into_iter().collect());
+    /// Replaces what is left of the script. Responses are sent in order and the last one repeats.
+    pub fn respond_with(&self, answers: impl IntoIterator<Item = ScriptedResponse>) {
+        self.responder.script(answers.into_iter().collect());
     }
 
-    /// Answers 401, outside the script, to whoever does not bring this key as a bearer.
+    /// Responds with 401, outside the script, to requests without this bearer key.
     pub fn require_bearer(&self, key: &str) {
-        self.desk.require(key);
+        self.responder.require(key);
     }
 
     /// Every request so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.desk.calls().borrow().clone()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.responder.calls().borrow().clone()
     }
 
-    /// Waits until this many requests have come, and gives them.
+    /// Waits until this many requests were received, and returns them.
     ///
     /// # Panics
     ///
     /// When they do not come in ten seconds.
-    pub async fn asked(&self, times: usize) -> Vec<Seen> {
-        let come = self.desk.wait(|calls| times <= calls.len()).await;
-        assert!(come, "asked {} times and not {times}", self.seen().len());
-        self.seen()
+    pub async fn wait_for_requests(&self, times: usize) -> Vec<ReceivedRequest> {
+        let in_time = self.responder.wait(|calls| times <= calls.len()).await;
+        assert!(in_time, "asked {} times and not {times}", self.requests().len());
+        self.requests()
     }
 
-    /// Waits until some caller has dropped its connection before its answer was complete.
+    /// Waits until some caller has dropped its connection before its response was complete.
     /// False when that does not happen in ten seconds.
     pub async fn cancelled(&self) -> bool {
-        self.desk.wait(|calls| calls.iter().any(|seen| seen.outcome == Outcome::Cancelled)).await
+        self.responder
+            .wait(|calls| calls.iter().any(|seen| seen.outcome == Outcome::Cancelled))
+            .await
     }
 
     /// Forgets the requests so far.
     pub fn forget(&self) {
-        self.desk.forget();
+        self.responder.forget();
     }
 }
 
-impl fmt::Debug for Fake {
+impl fmt::Debug for FakeProvider {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Fake").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// The body as JSON, or null if it is not.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()

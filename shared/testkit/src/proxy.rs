@@ -1,4 +1,4 @@
-//! A proxy on loopback for HTTP (`CONNECT` and whole URLs) and SOCKS 5, which notes what it is asked.
+//! A proxy on loopback for HTTP (`CONNECT` and whole URLs) and SOCKS 5, which records its requests.
 //!
 //! Sources: RFC 9110 section 9.3.6 and RFC 9112 section 3.2.2 for HTTP, RFC 1928 and 1929 for SOCKS.
 
@@ -21,10 +21,10 @@ pub struct Proxy {
     accepting: AbortHandle,
 }
 
-/// One thing that the proxy was asked for.
+/// One request to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxied {
-    /// How it was asked: `CONNECT`, the method of a whole URL, or `SOCKS5`.
+    /// The kind of the request: `CONNECT`, the method of a whole URL, or `SOCKS5`.
     pub how: String,
     /// `host:port` for tunnels, else the URL.
     pub target: String,
@@ -34,7 +34,7 @@ pub struct Proxied {
 
 #[derive(Debug)]
 struct State {
-    /// Where names lead that nobody else knows: `host:port` each.
+    /// Addresses of names that only the proxy resolves: `host:port` each.
     names: HashMap<String, String>,
     seen: Mutex<Vec<Proxied>>,
 }
@@ -59,8 +59,8 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// What it was asked for so far, in order.
-    pub fn seen(&self) -> Vec<Proxied> {
+    /// The requests so far, in order.
+    pub fn requests(&self) -> Vec<Proxied> {
         self.state.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -72,9 +72,9 @@ impl Drop for Proxy {
 }
 
 impl State {
-    /// Notes what is asked for, and connects to where it leads.
-    async fn open(&self, asked: Proxied, target: &str) -> io::Result<TcpStream> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    /// Records a request, and connects to its target.
+    async fn open(&self, proxied: Proxied, target: &str) -> io::Result<TcpStream> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(proxied);
         let target = self.names.get(target).map_or(target, String::as_str);
         TcpStream::connect(target).await
     }
@@ -110,17 +110,17 @@ async fn serve_http(client: &mut TcpStream, state: &State) -> io::Result<()> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("proxy-authorization").then(|| value.trim().to_owned())
     });
-    let asked = Proxied { how: how.to_owned(), target: target.to_owned(), authorization };
+    let proxied = Proxied { how: how.to_owned(), target: target.to_owned(), authorization };
 
     if how == "CONNECT" {
-        let mut server = state.open(asked, target).await?;
+        let mut server = state.open(proxied, target).await?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
         copy_bidirectional(client, &mut server).await?;
         return Ok(());
     }
     let authority = target.split('/').nth(2).unwrap_or_default().to_owned();
     let authority = if authority.contains(':') { authority } else { format!("{authority}:80") };
-    let mut server = state.open(asked, &authority).await?;
+    let mut server = state.open(proxied, &authority).await?;
     server.write_all(&head).await?;
     copy_bidirectional(client, &mut server).await?;
     Ok(())
@@ -151,8 +151,8 @@ async fn serve_socks(mut client: TcpStream, state: &State) -> io::Result<()> {
     };
     let target = format!("{host}:{}", client.read_u16().await?);
     let how = "SOCKS5".to_owned();
-    let asked = Proxied { how, target: target.clone(), authorization };
-    let mut server = state.open(asked, &target).await?;
+    let proxied = Proxied { how, target: target.clone(), authorization };
+    let mut server = state.open(proxied, &target).await?;
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
     copy_bidirectional(&mut client, &mut server).await?;
     Ok(())

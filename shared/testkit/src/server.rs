@@ -21,12 +21,12 @@ pub(crate) struct Server {
     accepting: AbortHandle,
 }
 
-/// Takes a port of loopback that nobody else has.
+/// Binds a free port of loopback.
 pub(crate) fn listen() -> io::Result<TcpListener> {
     listen_on((Ipv4Addr::LOCALHOST, 0).into())
 }
 
-/// Takes this very address.
+/// Binds this address.
 pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
@@ -34,14 +34,14 @@ pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// Answers every request with `answer`. An error drops the connection without a status.
-    pub(crate) fn start<A, F>(listener: TcpListener, answer: A) -> io::Result<Self>
+    /// Responds to every request with `response`. An error drops the connection without a status.
+    pub(crate) fn start<A, F>(listener: TcpListener, response: A) -> io::Result<Self>
     where
         A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
     {
         let address = listener.local_addr()?;
-        let accepting = tokio::spawn(accept(listener, answer)).abort_handle();
+        let accepting = tokio::spawn(accept(listener, response)).abort_handle();
         Ok(Self { address, accepting })
     }
 
@@ -56,7 +56,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<A, F>(listener: TcpListener, answer: A)
+async fn accept<A, F>(listener: TcpListener, response: A)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<Response<Body>>> + Send + 'static,
@@ -65,14 +65,14 @@ where
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                connections.spawn(serve(stream, answer.clone()));
+                connections.spawn(serve(stream, response.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve<A, F>(stream: TcpStream, answer: A)
+async fn serve<A, F>(stream: TcpStream, response: A)
 where
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = io::Result<Response<Body>>>,
@@ -80,7 +80,7 @@ where
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let service = service_fn(answer);
-    // A broken connection is the caller's business: the servers here are asked, they do not judge.
+    let service = service_fn(response);
+    // A broken connection is the caller's business: the test servers do not report it.
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }

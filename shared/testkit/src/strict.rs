@@ -1,40 +1,40 @@
-//! Providers that refuse what the real ones refuse.
+//! Strict providers: they reject what the real APIs reject.
 //!
-//! Each listens on a real socket, reads a request the way its API documents it, answers a wrong
-//! one with that API's own status and error, and a right one from a [`Script`] that is written once
-//! for all formats. What was asked is kept in words that no format owns, so that a test can say
+//! Each listens on a real socket, decodes a request as its API documents it, responds to an invalid
+//! one with that API's own status and error, and to a valid one from a [`Script`] that is written
+//! once for all formats. Requests are recorded independent of the format, so that a test can state
 //! once what must have arrived.
 //!
-//! What is not checked: anything that only a model decides, such as which pictures it can read.
+//! What is not checked: anything that only a model decides, such as which images it can read.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod anthropic;
-mod asked;
 mod bedrock;
 mod gemini;
-mod look;
+mod node;
 mod openai;
 mod openai_chat;
 mod openai_responses;
+mod request;
 mod schema;
 mod script;
-mod seal;
+mod signature;
 mod sse;
 
-use crate::provider::{Answer, Fake, Seen};
+use crate::provider::{FakeProvider, ReceivedRequest, ScriptedResponse};
 
-pub use asked::{Asked, Bit, Choice, Role, Shape, Tool, Turn};
-pub use script::{Say, Script, Stop, Tokens, Trouble};
+pub use request::{Bit, Choice, DecodedRequest, Message, Role, Shape, Tool};
+pub use script::{InjectedFault, Script, ScriptedContent, Stop, Tokens};
 
 /// The key that every strict provider demands.
 pub const KEY: &str = "provider-key";
 
-/// What a strict provider speaks.
+/// The format of a strict provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
+pub enum Format {
     /// `POST /v1/chat/completions`.
     OpenAiChat,
     /// `POST /v1/responses`.
@@ -49,17 +49,17 @@ pub enum Dialect {
 
 /// A strict provider. It stops when it is dropped.
 pub struct Strict {
-    dialect: Dialect,
-    fake: Fake,
+    format: Format,
+    fake: FakeProvider,
     notes: Arc<Mutex<Notes>>,
 }
 
 #[derive(Debug, Default)]
 struct Notes {
     scripts: VecDeque<Script>,
-    answers: usize,
-    asked: Vec<Asked>,
-    refused: Vec<String>,
+    responses: usize,
+    accepted: Vec<DecodedRequest>,
+    rejected: Vec<String>,
 }
 
 impl Strict {
@@ -68,16 +68,16 @@ impl Strict {
     /// # Panics
     ///
     /// When no port can be had.
-    pub async fn start(dialect: Dialect) -> Self {
+    pub async fn start(format: Format) -> Self {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let shared = Arc::clone(&notes);
-        let fake = Fake::judging(move |seen| answer(dialect, &shared, seen)).await;
-        Self { dialect, fake, notes }
+        let fake = FakeProvider::responding_with(move |seen| response(format, &shared, seen)).await;
+        Self { format, fake, notes }
     }
 
-    /// What it speaks.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
+    /// The provider's format.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Where it listens, without a path or a slash at the end.
@@ -85,44 +85,44 @@ impl Strict {
         self.fake.url()
     }
 
-    /// Replaces what is left to say. Answers are given in order and the last one repeats.
-    pub fn says(&self, scripts: impl IntoIterator<Item = Script>) {
+    /// Replaces the rest of the script. Responses are sent in order and the last one repeats.
+    pub fn script(&self, scripts: impl IntoIterator<Item = Script>) {
         lock(&self.notes).scripts = scripts.into_iter().collect();
     }
 
-    /// Every request that was found right, in order.
-    pub fn asked(&self) -> Vec<Asked> {
-        lock(&self.notes).asked.clone()
+    /// Every valid request, in order.
+    pub fn accepted(&self) -> Vec<DecodedRequest> {
+        lock(&self.notes).accepted.clone()
     }
 
-    /// What was wrong with every request that was refused.
-    pub fn refused(&self) -> Vec<String> {
-        lock(&self.notes).refused.clone()
+    /// The reason for every rejection, in order.
+    pub fn rejected(&self) -> Vec<String> {
+        lock(&self.notes).rejected.clone()
     }
 
     /// Every request as it came.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.fake.seen()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.fake.requests()
     }
 
     /// Forgets every request so far.
     pub fn forget(&self) {
         self.fake.forget();
         let mut notes = lock(&self.notes);
-        notes.asked.clear();
-        notes.refused.clear();
+        notes.accepted.clear();
+        notes.rejected.clear();
     }
 }
 
 impl fmt::Debug for Strict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("Strict");
-        shown.field("dialect", &self.dialect).field("url", &self.url()).finish_non_exhaustive()
+        shown.field("dialect", &self.format).field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
-impl Dialect {
-    /// Its name, which is that of the wire format.
+impl Format {
+    /// The name of the wire format.
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenAiChat => "openai_chat",
@@ -133,7 +133,7 @@ impl Dialect {
         }
     }
 
-    fn check(self, seen: &Seen) -> Result<Asked, Refused> {
+    fn check(self, seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
         match self {
             Self::OpenAiChat => openai_chat::check(seen),
             Self::OpenAiResponses => openai_responses::check(seen),
@@ -143,20 +143,20 @@ impl Dialect {
         }
     }
 
-    fn answer(self, script: &Script, asked: &Asked) -> Answer {
-        if let Some(Trouble::Status(status)) = script.trouble {
+    fn response(self, script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+        if let Some(InjectedFault::Status(status)) = script.injected_fault {
             return self.failure(status);
         }
         match self {
-            Self::OpenAiChat => openai_chat::answer(script, asked),
-            Self::OpenAiResponses => openai_responses::answer(script, asked),
-            Self::Anthropic => anthropic::answer(script, asked),
-            Self::Gemini => gemini::answer(script, asked),
-            Self::Bedrock => bedrock::answer(script, asked),
+            Self::OpenAiChat => openai_chat::response(script, request),
+            Self::OpenAiResponses => openai_responses::response(script, request),
+            Self::Anthropic => anthropic::response(script, request),
+            Self::Gemini => gemini::response(script, request),
+            Self::Bedrock => bedrock::response(script, request),
         }
     }
 
-    fn failure(self, status: u16) -> Answer {
+    fn failure(self, status: u16) -> ScriptedResponse {
         match self {
             Self::OpenAiChat | Self::OpenAiResponses => openai::failure(status),
             Self::Anthropic => anthropic::failure(status),
@@ -166,21 +166,21 @@ impl Dialect {
     }
 }
 
-/// A request that the real API would not take: why, and how it says so.
+/// The rejection of a request: the reason, and the API's error response.
 #[derive(Debug)]
-struct Refused {
-    why: String,
-    answer: Answer,
+struct Rejection {
+    reason: String,
+    response: ScriptedResponse,
 }
 
-fn answer(dialect: Dialect, notes: &Mutex<Notes>, seen: &Seen) -> Answer {
+fn response(format: Format, notes: &Mutex<Notes>, seen: &ReceivedRequest) -> ScriptedResponse {
     let mut notes = lock(notes);
-    notes.answers += 1;
-    let asked = match dialect.check(seen) {
-        Ok(asked) => Asked { number: notes.answers, ..asked },
-        Err(refused) => {
-            notes.refused.push(refused.why);
-            return refused.answer;
+    notes.responses += 1;
+    let request = match format.check(seen) {
+        Ok(request) => DecodedRequest { number: notes.responses, ..request },
+        Err(rejection) => {
+            notes.rejected.push(rejection.reason);
+            return rejection.response;
         }
     };
     let script = match notes.scripts.len() {
@@ -188,9 +188,9 @@ fn answer(dialect: Dialect, notes: &Mutex<Notes>, seen: &Seen) -> Answer {
         1 => notes.scripts[0].clone(),
         _ => notes.scripts.pop_front().unwrap_or_default(),
     };
-    let answer = dialect.answer(&script, &asked);
-    notes.asked.push(asked);
-    answer
+    let response = format.response(&script, &request);
+    notes.accepted.push(request);
+    response
 }
 
 fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {

@@ -1,4 +1,4 @@
-//! TLS in front of a plain server on loopback, under certificates of a root that nobody else trusts.
+//! TLS in front of a plain server on loopback, under certificates of a CA that only the tests trust.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::server;
 
-/// A server that speaks TLS and passes what is inside to a plain one. It stops when it is dropped.
+/// A server that terminates TLS and forwards to a plain one. It stops when it is dropped.
 pub struct TlsFront {
     address: SocketAddr,
     ca_pem: String,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::client::{get, send};
-use testkit::runtime::{Emulator, Function};
+use testkit::lambda::{Emulator, Function};
 
 fn echo() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
@@ -47,7 +47,7 @@ fn start(binary: &str, arguments: &[&str]) -> (Child, String) {
 }
 
 #[tokio::test]
-async fn a_frozen_environment_stands_still_between_calls() {
+async fn a_frozen_environment_does_not_run_between_calls() {
     let function = Function { freeze: true, ..Function::new("echo", echo()).path("*") };
     let emulator = Emulator::builder().function(function).start().await;
     for _ in 0..2 {
@@ -87,18 +87,18 @@ async fn a_killed_emulator_leaves_no_process() {
 }
 
 #[tokio::test]
-async fn a_provider_is_steered_from_another_process_and_ends_with_its_input() {
+async fn a_fake_provider_is_controlled_over_http_and_ends_with_its_input() {
     let (mut provider, url) = start(env!("CARGO_BIN_EXE_fake-provider"), &[]);
     let put = |path: &str, body: String| {
         send(http::Request::put(format!("{url}{path}")).body(body.into()).unwrap())
     };
-    let script = json!([{"stream": [{"text": "one"}, {"gate": "g"}, {"text": "two"}]}]);
+    let script = json!([{"stream": [{"text": "one"}, {"latch": "g"}, {"text": "two"}]}]);
     assert_eq!(put("/_script", script.to_string()).await.unwrap().status, 200);
-    let mut answer = get(&format!("{url}/v1/chat/completions")).await.unwrap();
-    answer.until("one").await.unwrap();
-    assert_eq!(put("/_gate/g", String::new()).await.unwrap().status, 200);
-    answer.until("two").await.unwrap();
-    assert_eq!(answer.chunk().await.unwrap(), None);
+    let mut response = get(&format!("{url}/v1/chat/completions")).await.unwrap();
+    response.until("one").await.unwrap();
+    assert_eq!(put("/_latch/g", String::new()).await.unwrap().status, 200);
+    response.until("two").await.unwrap();
+    assert_eq!(response.chunk().await.unwrap(), None);
     let seen = get(&format!("{url}/_seen")).await.unwrap().json().await.unwrap();
     assert_eq!(seen[0]["target"], "/v1/chat/completions");
     assert_eq!(seen[0]["outcome"], "complete");

@@ -1,67 +1,67 @@
-//! The strict providers refuse what the real ones refuse, and answer in their formats.
+//! The strict providers reject what the real ones reject, and respond in their formats.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use http::Request;
 use serde_json::{Value, json};
-use testkit::client::{self, Answer};
-use testkit::strict::{Dialect, KEY, Script, Strict, Tokens, Trouble};
+use testkit::client::{self, ClientResponse};
+use testkit::strict::{Format, InjectedFault, KEY, Script, Strict, Tokens};
 
-const ALL: [Dialect; 5] = [
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Anthropic,
-    Dialect::Gemini,
-    Dialect::Bedrock,
+const ALL: [Format; 5] = [
+    Format::OpenAiChat,
+    Format::OpenAiResponses,
+    Format::Anthropic,
+    Format::Gemini,
+    Format::Bedrock,
 ];
 
-/// A change of a request, and what has to be said to it.
+/// A change of a request, and the expected error message.
 type Wrong = (fn(&mut Value), &'static str);
 
-fn target(dialect: Dialect, stream: bool) -> &'static str {
-    match (dialect, stream) {
-        (Dialect::OpenAiChat, _) => "/v1/chat/completions",
-        (Dialect::OpenAiResponses, _) => "/v1/responses",
-        (Dialect::Anthropic, _) => "/v1/messages",
-        (Dialect::Gemini, false) => "/v1beta/models/m:generateContent",
-        (Dialect::Gemini, true) => "/v1beta/models/m:streamGenerateContent?alt=sse",
-        (Dialect::Bedrock, false) => "/model/m/converse",
-        (Dialect::Bedrock, true) => "/model/m/converse-stream",
+fn target(format: Format, stream: bool) -> &'static str {
+    match (format, stream) {
+        (Format::OpenAiChat, _) => "/v1/chat/completions",
+        (Format::OpenAiResponses, _) => "/v1/responses",
+        (Format::Anthropic, _) => "/v1/messages",
+        (Format::Gemini, false) => "/v1beta/models/m:generateContent",
+        (Format::Gemini, true) => "/v1beta/models/m:streamGenerateContent?alt=sse",
+        (Format::Bedrock, false) => "/model/m/converse",
+        (Format::Bedrock, true) => "/model/m/converse-stream",
     }
 }
 
-async fn ask(provider: &Strict, body: &Value, stream: bool) -> Answer {
-    let dialect = provider.dialect();
-    let url = format!("{}{}", provider.url(), target(dialect, stream));
+async fn ask(provider: &Strict, body: &Value, stream: bool) -> ClientResponse {
+    let format = provider.format();
+    let url = format!("{}{}", provider.url(), target(format, stream));
     let request = Request::post(url).header("content-type", "application/json");
-    let request = match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Bedrock => {
+    let request = match format {
+        Format::OpenAiChat | Format::OpenAiResponses | Format::Bedrock => {
             request.header("authorization", format!("Bearer {KEY}"))
         }
-        Dialect::Anthropic => {
+        Format::Anthropic => {
             request.header("x-api-key", KEY).header("anthropic-version", "2023-06-01")
         }
-        Dialect::Gemini => request.header("x-goog-api-key", KEY),
+        Format::Gemini => request.header("x-goog-api-key", KEY),
     };
     client::send(request.body(body.to_string().into()).unwrap()).await.unwrap()
 }
 
-/// Every wrong request is refused with what the API says to it, and the right one is not.
-async fn refuses(dialect: Dialect, right: &Value, wrongs: &[Wrong]) {
-    let provider = Strict::start(dialect).await;
-    let answer = ask(&provider, right, false).await;
-    let status = answer.status;
-    assert_eq!(status, 200, "{}", answer.text().await.unwrap());
-    for (spoil, said) in wrongs {
+/// Every invalid request is rejected with the API's message, and the valid one is accepted.
+async fn refuses(format: Format, right: &Value, wrongs: &[Wrong]) {
+    let provider = Strict::start(format).await;
+    let response = ask(&provider, right, false).await;
+    let status = response.status;
+    assert_eq!(status, 200, "{}", response.text().await.unwrap());
+    for (spoil, expected_message) in wrongs {
         let mut wrong = right.clone();
         spoil(&mut wrong);
-        let answer = ask(&provider, &wrong, false).await;
-        assert_eq!(answer.status, 400, "{said}");
-        let answer = answer.json().await.unwrap();
-        let error = if dialect == Dialect::Bedrock { &answer } else { &answer["error"] };
+        let response = ask(&provider, &wrong, false).await;
+        assert_eq!(response.status, 400, "{expected_message}");
+        let response = response.json().await.unwrap();
+        let error = if format == Format::Bedrock { &response } else { &response["error"] };
         let message = error["message"].as_str().unwrap();
-        assert!(message.contains(said), "{message:?} is not {said:?}");
+        assert!(message.contains(expected_message), "{message:?} is not {expected_message:?}");
     }
-    assert_eq!((provider.asked().len(), provider.refused().len()), (1, wrongs.len()));
+    assert_eq!((provider.accepted().len(), provider.rejected().len()), (1, wrongs.len()));
 }
 
 /// A conversation with one tool call and its result.
@@ -77,7 +77,7 @@ fn chat() -> Value {
 }
 
 #[tokio::test]
-async fn openai_chat_refuses_what_openai_refuses() {
+async fn openai_chat_rejects_what_openai_rejects() {
     let wrongs: &[Wrong] = &[
         (|it| it["top_k"] = 1.into(), "Unknown parameter: 'top_k'"),
         (|it| it["messages"][0]["role"] = "model".into(), "Invalid value: 'model'"),
@@ -101,7 +101,7 @@ async fn openai_chat_refuses_what_openai_refuses() {
             "Missing required parameter: 'model'",
         ),
     ];
-    refuses(Dialect::OpenAiChat, &chat(), wrongs).await;
+    refuses(Format::OpenAiChat, &chat(), wrongs).await;
 }
 
 fn responses() -> Value {
@@ -113,7 +113,7 @@ fn responses() -> Value {
 }
 
 #[tokio::test]
-async fn openai_responses_refuse_what_openai_refuses() {
+async fn openai_responses_rejects_what_openai_rejects() {
     let wrongs: &[Wrong] = &[
         (|it| it["messages"] = json!([]), "Unknown parameter: 'messages'"),
         (|it| it["input"][0]["content"][0]["type"] = "text".into(), "Invalid value: 'text'"),
@@ -135,7 +135,7 @@ async fn openai_responses_refuse_what_openai_refuses() {
             "could not be verified",
         ),
     ];
-    refuses(Dialect::OpenAiResponses, &responses(), wrongs).await;
+    refuses(Format::OpenAiResponses, &responses(), wrongs).await;
 }
 
 fn messages() -> Value {
@@ -149,7 +149,7 @@ fn messages() -> Value {
 }
 
 #[tokio::test]
-async fn anthropic_refuses_what_anthropic_refuses() {
+async fn anthropic_rejects_what_anthropic_rejects() {
     let wrongs: &[Wrong] = &[
         (|it| drop(it.as_object_mut().unwrap().remove("max_tokens")), "max_tokens: Field required"),
         (|it| it["n"] = 1.into(), "n: Extra inputs are not permitted"),
@@ -183,7 +183,7 @@ async fn anthropic_refuses_what_anthropic_refuses() {
         (|it| it["temperature"] = json!(1.5), "between 0 and 1"),
         (|it| drop(it.as_object_mut().unwrap().remove("tools")), "must define tools"),
     ];
-    refuses(Dialect::Anthropic, &messages(), wrongs).await;
+    refuses(Format::Anthropic, &messages(), wrongs).await;
 }
 
 fn contents() -> Value {
@@ -204,7 +204,7 @@ fn contents() -> Value {
 }
 
 #[tokio::test]
-async fn gemini_refuses_what_google_refuses() {
+async fn gemini_rejects_what_google_rejects() {
     const FIRST: fn(&mut Value) -> &mut Value = |it| &mut it["contents"][1]["parts"][0];
     let wrongs: &[Wrong] = &[
         (|it| it["messages"] = json!([]), "Unknown name \"messages\""),
@@ -242,7 +242,7 @@ async fn gemini_refuses_what_google_refuses() {
             "only be set when",
         ),
     ];
-    refuses(Dialect::Gemini, &contents(), wrongs).await;
+    refuses(Format::Gemini, &contents(), wrongs).await;
 }
 
 fn converse() -> Value {
@@ -257,7 +257,7 @@ fn converse() -> Value {
 }
 
 #[tokio::test]
-async fn bedrock_refuses_what_amazon_refuses() {
+async fn bedrock_rejects_what_amazon_rejects() {
     let wrongs: &[Wrong] = &[
         (|it| it["model"] = "m".into(), "Extra inputs are not permitted"),
         (|it| it["messages"][0]["role"] = "system".into(), "enum value set"),
@@ -272,77 +272,77 @@ async fn bedrock_refuses_what_amazon_refuses() {
         (|it| it["messages"][1]["content"][0]["toolUse"]["toolUseId"] = "a.b".into(), "pattern"),
         (|it| it["inferenceConfig"] = json!({"topK": 1}), "Extra inputs are not permitted"),
     ];
-    refuses(Dialect::Bedrock, &converse(), wrongs).await;
+    refuses(Format::Bedrock, &converse(), wrongs).await;
 }
 
 #[tokio::test]
-async fn a_wrong_key_or_a_missing_version_is_refused() {
-    for dialect in ALL {
-        let provider = Strict::start(dialect).await;
-        let url = format!("{}{}", provider.url(), target(dialect, false));
+async fn a_wrong_key_or_a_missing_version_is_rejected() {
+    for format in ALL {
+        let provider = Strict::start(format).await;
+        let url = format!("{}{}", provider.url(), target(format, false));
         let request = Request::post(url).header("content-type", "application/json");
-        let answer = client::send(request.body("{}".into()).unwrap()).await.unwrap();
-        let known = matches!(dialect, Dialect::Gemini | Dialect::Bedrock);
+        let response = client::send(request.body("{}".into()).unwrap()).await.unwrap();
+        let known = matches!(format, Format::Gemini | Format::Bedrock);
         let expected = if known { 403 } else { 401 };
-        assert_eq!(answer.status, expected, "{dialect:?}");
+        assert_eq!(response.status, expected, "{format:?}");
     }
-    let provider = Strict::start(Dialect::Anthropic).await;
+    let provider = Strict::start(Format::Anthropic).await;
     let url = format!("{}/v1/messages", provider.url());
     let request = Request::post(url).header("x-api-key", KEY).body("{}".into()).unwrap();
-    let answer = client::send(request).await.unwrap().json().await.unwrap();
-    assert_eq!(answer["error"]["message"], "anthropic-version: header is required");
+    let response = client::send(request).await.unwrap().json().await.unwrap();
+    assert_eq!(response["error"]["message"], "anthropic-version: header is required");
 }
 
-fn question(dialect: Dialect, stream: bool) -> Value {
-    let mut question = match dialect {
-        Dialect::OpenAiChat => chat(),
-        Dialect::OpenAiResponses => responses(),
-        Dialect::Anthropic => messages(),
-        Dialect::Gemini => return contents(),
-        Dialect::Bedrock => return converse(),
+fn question(format: Format, stream: bool) -> Value {
+    let mut question = match format {
+        Format::OpenAiChat => chat(),
+        Format::OpenAiResponses => responses(),
+        Format::Anthropic => messages(),
+        Format::Gemini => return contents(),
+        Format::Bedrock => return converse(),
     };
     question["stream"] = stream.into();
     question
 }
 
 #[tokio::test]
-async fn one_script_is_said_in_each_format() {
-    let tokens = Tokens { input: 5, cached: 3, written: 0, output: 7, thought: 2 };
+async fn one_script_is_encoded_in_each_format() {
+    let tokens = Tokens { input: 5, cached: 3, written: 0, output: 7, reasoning: 2 };
     let script = Script::default()
-        .then_thought(["I ", "think"])
+        .then_reasoning(["I ", "think"])
         .then_text(["Hel", "lo"])
         .then_call("call_1", "get", ["{\"city\":", "\"Riga\"}"]);
-    for dialect in ALL {
-        let provider = Strict::start(dialect).await;
-        provider.says([script.clone().uses(tokens)]);
+    for format in ALL {
+        let provider = Strict::start(format).await;
+        provider.script([script.clone().with_tokens(tokens)]);
         for stream in [false, true] {
-            let answer = ask(&provider, &question(dialect, stream), stream).await;
-            let kind = match (stream, dialect) {
-                (true, Dialect::Bedrock) => "application/vnd.amazon.eventstream",
+            let response = ask(&provider, &question(format, stream), stream).await;
+            let kind = match (stream, format) {
+                (true, Format::Bedrock) => "application/vnd.amazon.eventstream",
                 (true, _) => "text/event-stream",
                 (false, _) => "application/json",
             };
-            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, kind));
-            let text = String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned();
-            for piece in ["think", "lo", "get", "Riga"] {
-                assert!(text.contains(piece), "{dialect:?} {stream} lacks {piece}: {text}");
+            assert_eq!((response.status.as_u16(), response.header("content-type")), (200, kind));
+            let text = String::from_utf8_lossy(&response.bytes().await.unwrap()).into_owned();
+            for text_part in ["think", "lo", "get", "Riga"] {
+                assert!(text.contains(text_part), "{format:?} {stream} lacks {text_part}: {text}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn trouble_comes_when_the_script_says() {
-    for dialect in ALL {
-        let provider = Strict::start(dialect).await;
-        let troubled = |it| Script::text(["Hello"]).breaks(it);
-        provider.says([
-            troubled(Trouble::Status(429)),
-            troubled(Trouble::Cut),
-            troubled(Trouble::EndsEarly),
-            troubled(Trouble::ErrorLast),
+async fn injected_faults_occur_where_the_script_places_them() {
+    for format in ALL {
+        let provider = Strict::start(format).await;
+        let troubled = |it| Script::text(["Hello"]).with_fault(it);
+        provider.script([
+            troubled(InjectedFault::Status(429)),
+            troubled(InjectedFault::Cut),
+            troubled(InjectedFault::EndsEarly),
+            troubled(InjectedFault::ErrorLast),
         ]);
-        let question = question(dialect, true);
+        let question = question(format, true);
         assert_eq!(ask(&provider, &question, true).await.status, 429);
         let mut cut = ask(&provider, &question, true).await;
         assert!(cut.until("Hello").await.is_ok());

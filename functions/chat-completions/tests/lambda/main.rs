@@ -1,21 +1,21 @@
 //! The real binary as Lambda runs it, with its memory in an emulated AWS and a scripted provider.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
-mod answers;
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
 mod limits;
-mod memory;
+mod responses;
+mod state;
 mod streams;
-mod time;
+mod timeouts;
 
 use http::Method;
 use serde_json::{Value, json};
 use testkit::{
-    client::{self, Answer},
-    cloud::Cloud,
-    provider::Fake,
-    runtime::{Emulator, Function, Outcome},
+    aws::stack::AwsStack,
+    client::{self, ClientResponse},
+    lambda::{Emulator, Function, Outcome},
+    provider::FakeProvider,
 };
 
 /// Where the endpoint is.
@@ -25,13 +25,13 @@ const KEY: &str = "value-of-GATEWAY_KEY";
 
 /// A deployed gateway of one test's own.
 struct Gateway {
-    fake: Fake,
-    cloud: Cloud,
+    fake: FakeProvider,
+    cloud: AwsStack,
     emulator: Emulator,
 }
 
 impl Gateway {
-    /// Two providers, and a route `r` that asks one after the other.
+    /// Two providers, and a route `r` with both as targets.
     async fn start() -> Self {
         Self::start_as(|it| it).await
     }
@@ -45,7 +45,7 @@ impl Gateway {
 
     /// A gateway whose operator has not applied anything yet.
     async fn empty(change: impl FnOnce(Function) -> Function) -> Self {
-        let (fake, cloud) = (Fake::start().await, Cloud::new().await);
+        let (fake, cloud) = (FakeProvider::start().await, AwsStack::new().await);
         let function = change(function(&cloud));
         let emulator = Emulator::builder().function(function).origin_secret("front-door");
         Self { fake, cloud, emulator: emulator.start().await }
@@ -61,36 +61,36 @@ impl Gateway {
         format!("{}{PATH}", self.emulator.url())
     }
 
-    /// Asks the route for a whole answer.
-    async fn ask(&self) -> Answer {
+    /// Requests a whole response from the route.
+    async fn ask(&self) -> ClientResponse {
         self.send(&question()).await
     }
 
     /// Asks the route for a stream.
-    async fn stream(&self) -> Answer {
+    async fn stream(&self) -> ClientResponse {
         let mut body = question();
         body["stream"] = true.into();
         self.send(&body).await
     }
 
-    async fn send(&self, body: &Value) -> Answer {
+    async fn send(&self, body: &Value) -> ClientResponse {
         client::post_json(&self.url(), KEY, body).await.unwrap()
     }
 
     /// Sends anything else, without a key.
-    async fn request(&self, method: Method, path: &str) -> Answer {
+    async fn request(&self, method: Method, path: &str) -> ClientResponse {
         let url = format!("{}{path}", self.emulator.url());
         let request = http::Request::builder().method(method).uri(url);
         client::send(request.body(bytes::Bytes::new()).unwrap()).await.unwrap()
     }
 
-    /// Which providers were asked, by their names in the configuration.
-    fn asked(&self) -> Vec<String> {
+    /// The providers that got requests, by their names in the configuration.
+    fn requests(&self) -> Vec<String> {
         let name = |target: &str| target.split('/').nth(1).unwrap().to_owned();
-        self.fake.seen().iter().map(|it| name(&it.target)).collect()
+        self.fake.requests().iter().map(|it| name(&it.target)).collect()
     }
 
-    /// Nothing went wrong on the platform's side: every call was answered, nothing was odd.
+    /// Nothing went wrong on the platform's side: every call got a response, without warnings.
     fn is_well(&self) {
         let report = self.emulator.report();
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
@@ -99,11 +99,11 @@ impl Gateway {
     }
 }
 
-fn function(cloud: &Cloud) -> Function {
+fn function(cloud: &AwsStack) -> Function {
     cloud.function("chat-completions", env!("CARGO_BIN_EXE_chat-completions"))
 }
 
-fn two_steps(fake: &Fake) -> String {
+fn two_steps(fake: &FakeProvider) -> String {
     let url = fake.url();
     format!(
         "api_key: ${{GATEWAY_KEY}}
@@ -135,8 +135,8 @@ fn events(text: &str) -> Vec<Value> {
     data.filter(|it| *it != "[DONE]").map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// What a stream said in all.
-fn said(text: &str) -> String {
+/// The whole text of a stream.
+fn streamed_text(text: &str) -> String {
     let events = events(text);
     events.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str()).collect()
 }

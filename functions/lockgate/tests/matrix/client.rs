@@ -1,118 +1,122 @@
-//! Clients of each format: they write a conversation, and read an answer as closely as a test can.
+//! Clients of each format: they encode a conversation, and decode a response as strictly as a test can.
 
 use serde_json::Value;
-use testkit::strict::{Dialect, Stop};
+use testkit::strict::{Format, Stop};
 
-use crate::talk::{Talk, Unsayable};
+use crate::conversation::{Conversation, Unsupported};
 
 pub(crate) mod anthropic;
+mod decode;
 pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
-mod read;
 
 /// The key that the gateway demands.
 pub(crate) const KEY: &str = "gateway-key";
 
 /// A request as a client sends it.
-pub(crate) struct Asking {
+pub(crate) struct ClientRequest {
     pub(crate) target: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Value,
 }
 
-/// An answer as a client understands it.
+/// A decoded response.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct ReceivedResponse {
     pub(crate) text: String,
     pub(crate) refusal: String,
-    pub(crate) thought: String,
-    pub(crate) calls: Vec<Called>,
+    pub(crate) reasoning: String,
+    pub(crate) calls: Vec<ToolCall>,
     /// Addresses and titles.
     pub(crate) citations: Vec<(String, String)>,
     pub(crate) stop: Stop,
-    pub(crate) usage: Option<Used>,
+    pub(crate) usage: Option<Usage>,
     pub(crate) streamed: bool,
-    /// What the client puts behind its question when it goes on.
+    /// The messages that the client appends when the conversation continues.
     pub(crate) echo: Vec<Value>,
 }
 
-/// A wish to have a tool called.
+/// A tool call.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Called {
+pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) arguments: Value,
 }
 
-/// Tokens, as far as every format tells them.
+/// Tokens, as far as every format reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Used {
+pub(crate) struct Usage {
     pub(crate) read: u64,
     pub(crate) cached: u64,
     pub(crate) written: u64,
-    pub(crate) wrote: u64,
-    pub(crate) thought: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) reasoning: u64,
 }
 
-/// Why an answer could not be read.
-pub(crate) type Misread = String;
+/// Why a response could not be decoded.
+pub(crate) type DecodeFailure = String;
 
-/// Writes a question.
+/// Encodes a request.
 pub(crate) fn ask(
-    client: Dialect,
-    talk: &Talk,
+    client: Format,
+    conversation: &Conversation,
     model: &str,
     stream: bool,
-) -> Result<Asking, Unsayable> {
+) -> Result<ClientRequest, Unsupported> {
     match client {
-        Dialect::OpenAiChat => openai_chat::ask(talk, model, stream),
-        Dialect::OpenAiResponses => openai_responses::ask(talk, model, stream),
-        Dialect::Anthropic => anthropic::ask(talk, model, stream),
-        Dialect::Gemini => gemini::ask(talk, model, stream),
-        Dialect::Bedrock => Err(Unsayable),
+        Format::OpenAiChat => openai_chat::ask(conversation, model, stream),
+        Format::OpenAiResponses => openai_responses::ask(conversation, model, stream),
+        Format::Anthropic => anthropic::ask(conversation, model, stream),
+        Format::Gemini => gemini::ask(conversation, model, stream),
+        Format::Bedrock => Err(Unsupported),
     }
 }
 
-/// Reads an answer.
-pub(crate) fn hear(client: Dialect, text: &str, stream: bool) -> Result<Heard, Misread> {
+/// Decodes a response.
+pub(crate) fn hear(
+    client: Format,
+    text: &str,
+    stream: bool,
+) -> Result<ReceivedResponse, DecodeFailure> {
     let whole = match (client, stream) {
         (_, false) => serde_json::from_str(text).map_err(|it| format!("{it} in {text}"))?,
-        (Dialect::OpenAiChat, true) => openai_chat::assemble(text)?,
-        (Dialect::OpenAiResponses, true) => openai_responses::assemble(text)?,
-        (Dialect::Anthropic, true) => anthropic::assemble(text)?,
-        (Dialect::Gemini, true) => gemini::assemble(text)?,
-        (Dialect::Bedrock, true) => return Err("no client speaks it".to_owned()),
+        (Format::OpenAiChat, true) => openai_chat::assemble(text)?,
+        (Format::OpenAiResponses, true) => openai_responses::assemble(text)?,
+        (Format::Anthropic, true) => anthropic::assemble(text)?,
+        (Format::Gemini, true) => gemini::assemble(text)?,
+        (Format::Bedrock, true) => return Err("no client speaks it".to_owned()),
     };
-    let heard = match client {
-        Dialect::OpenAiChat => openai_chat::read(&whole),
-        Dialect::OpenAiResponses => openai_responses::read(&whole),
-        Dialect::Anthropic => anthropic::read(&whole),
-        Dialect::Gemini => gemini::read(&whole),
-        Dialect::Bedrock => Err("no client speaks it".to_owned()),
+    let responses = match client {
+        Format::OpenAiChat => openai_chat::read(&whole),
+        Format::OpenAiResponses => openai_responses::read(&whole),
+        Format::Anthropic => anthropic::read(&whole),
+        Format::Gemini => gemini::read(&whole),
+        Format::Bedrock => Err("no client speaks it".to_owned()),
     };
-    let heard = heard.map_err(|it| format!("{it} in {whole}"))?;
-    Ok(Heard { streamed: stream, ..heard })
+    let responses = responses.map_err(|it| format!("{it} in {whole}"))?;
+    Ok(ReceivedResponse { streamed: stream, ..responses })
 }
 
-/// What a failure says: its status word and its message. Fails where it is not of the format.
-pub(crate) fn failure(client: Dialect, text: &str) -> Result<String, Misread> {
+/// The message of an error response. Fails where it is not of the format.
+pub(crate) fn failure(client: Format, text: &str) -> Result<String, DecodeFailure> {
     let value: Value = serde_json::from_str(text).map_err(|it| format!("{it} in {text}"))?;
     let error = &value["error"];
     match client {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
-            read::word(error, "type")?;
-            read::word(error, "code")?;
+        Format::OpenAiChat | Format::OpenAiResponses => {
+            decode::word(error, "type")?;
+            decode::word(error, "code")?;
         }
-        Dialect::Anthropic => {
-            read::says(&value, "type", "error")?;
-            read::word(error, "type")?;
+        Format::Anthropic => {
+            decode::says(&value, "type", "error")?;
+            decode::word(error, "type")?;
         }
-        Dialect::Gemini => {
-            read::word(error, "status")?;
-            read::number(error, "code")?;
+        Format::Gemini => {
+            decode::word(error, "status")?;
+            decode::number(error, "code")?;
         }
-        Dialect::Bedrock => return Err("no client speaks it".to_owned()),
+        Format::Bedrock => return Err("no client speaks it".to_owned()),
     }
-    Ok(read::word(error, "message")?.to_owned())
+    Ok(decode::word(error, "message")?.to_owned())
 }

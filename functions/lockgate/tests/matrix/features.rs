@@ -1,45 +1,46 @@
-//! What has to survive, each as a conversation with a test of what arrived and what came back.
+//! The features to preserve, each a conversation with checks of the request and the response.
 
 use serde_json::{Value, json};
 use testkit::strict::{
-    Asked, Bit as Got, Choice, Dialect, Role, Say, Script, Shape, Stop, Tokens, Turn,
+    Bit as Got, Choice, DecodedRequest, Format, Message, Role, Script, ScriptedContent, Shape,
+    Stop, Tokens,
 };
 
-use crate::client::{Called, Heard};
-use crate::talk::{Bit, Line, Outcome, Talk, Thinks};
+use crate::client::{ReceivedResponse, ToolCall};
+use crate::conversation::{Bit, Conversation, Line, Outcome, ReasoningSetting};
 
-mod answers;
-mod questions;
-mod rounds;
+mod requests;
+mod responses;
+mod turns;
 
 /// What is wrong; empty when nothing is.
 pub(crate) type Verdict = Result<(), String>;
 
-/// One thing that has to survive.
+/// One feature to preserve.
 pub(crate) struct Feature {
     pub(crate) name: &'static str,
-    pub(crate) talk: fn() -> Talk,
+    pub(crate) conversation: fn() -> Conversation,
     /// One for each round.
     pub(crate) scripts: fn() -> Vec<Script>,
     pub(crate) result: fn() -> Outcome,
-    /// Whether it is in what the provider was asked last.
-    pub(crate) arrives: fn(&[Asked]) -> Verdict,
-    /// Whether it is in what the client heard, of this provider.
-    pub(crate) returns: fn(&[Heard], Dialect, Dialect) -> Verdict,
+    /// Checks the requests that the provider got.
+    pub(crate) arrives: fn(&[DecodedRequest]) -> Verdict,
+    /// Checks the responses that the client got from this provider.
+    pub(crate) returns: fn(&[ReceivedResponse], Format, Format) -> Verdict,
 }
 
 /// Every feature, in the order of the table.
 pub(crate) fn all() -> Vec<Feature> {
-    [questions::all(), rounds::all(), answers::all()].into_iter().flatten().collect()
+    [requests::all(), turns::all(), responses::all()].into_iter().flatten().collect()
 }
 
 const PLAIN: Feature = Feature {
     name: "",
-    talk: || Talk::of("Hi"),
+    conversation: || Conversation::of("Hi"),
     scripts: || vec![Script::text(["Hel", "lo"])],
     result,
     arrives: |_| Ok(()),
-    returns: |heard, _, _| says(&heard[0], "Hello"),
+    returns: |responses, _, _| says(&responses[0], "Hello"),
 };
 
 fn result() -> Outcome {
@@ -61,13 +62,13 @@ fn same<T: PartialEq + std::fmt::Debug>(found: T, wanted: T) -> Verdict {
     that(found == wanted, format!("{found:?} is not {wanted:?}"))
 }
 
-fn says(heard: &Heard, text: &str) -> Verdict {
-    same(heard.text.as_str(), text)
+fn says(responses: &ReceivedResponse, text: &str) -> Verdict {
+    same(responses.text.as_str(), text)
 }
 
-/// What the provider was asked last.
-fn last(asked: &[Asked]) -> &Asked {
-    asked.last().expect("it was asked")
+/// The last request to the provider.
+fn last(requests: &[DecodedRequest]) -> &DecodedRequest {
+    requests.last().expect("it was asked")
 }
 
 fn weather() -> Value {

@@ -1,36 +1,36 @@
-//! What became of each feature in each pair, as a table: as it came out, and as the docs say.
+//! The outcome of each feature in each pair, as a table, compared with the docs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use testkit::strict::Dialect;
+use testkit::strict::Format;
 
-use crate::arena::{INBOUND, OUTBOUND};
+use crate::gateway::{INBOUND, OUTBOUND};
 
-/// What became of a feature.
+/// The outcome of a feature.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
-    /// It is there.
+    /// The feature was preserved.
     Carried,
-    /// It is there, and the client was told what is not of all that goes with it.
+    /// The feature was preserved, and the client was told which parts were dropped.
     Partly(String),
-    /// It is not there, and the client was told.
+    /// The feature was dropped, and the client was told.
     Dropped(String),
-    /// The gateway refused, and said why.
-    Refused(String),
-    /// The client's format has no word for it.
-    Unsayable,
-    /// It is lost, or worse.
+    /// The gateway rejected the request, with the reason.
+    Rejected(String),
+    /// The client's format does not support it.
+    Unsupported,
+    /// The feature was lost without notice, or the call failed.
     Broken(String),
 }
 
-type Cells = BTreeMap<(Dialect, Dialect, &'static str), Cell>;
+type Cells = BTreeMap<(Format, Format, &'static str), Cell>;
 
 const BEGIN: &str = "<!-- The test `matrix` writes from here with UPDATE_GOLDEN=1 … -->\n";
 const END: &str = "<!-- … to here. -->\n";
 
-/// Holds what came out against the docs.
+/// Compares the outcome with the docs.
 pub(crate) fn check(features: &[&'static str], cells: &Cells) {
     let table = written(features, cells);
     println!("{table}");
@@ -63,7 +63,7 @@ fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats.md")
 }
 
-fn broken(cell: (&(Dialect, Dialect, &'static str), &Cell)) -> Option<String> {
+fn broken(cell: (&(Format, Format, &'static str), &Cell)) -> Option<String> {
     let ((client, provider, feature), Cell::Broken(why)) = cell else { return None };
     Some(format!("{} to {}: {feature}: {why}", client.name(), provider.name()))
 }
@@ -77,8 +77,8 @@ fn is_listed(broken: &str, reasons: &str) -> bool {
 }
 
 fn needs_a_reason(feature: &str, cells: &Cells) -> bool {
-    let told = |it: &Cell| !matches!(it, Cell::Carried | Cell::Unsayable);
-    cells.iter().any(|((_, _, name), cell)| *name == feature && told(cell))
+    let needs_text = |it: &Cell| !matches!(it, Cell::Carried | Cell::Unsupported);
+    cells.iter().any(|((_, _, name), cell)| *name == feature && needs_text(cell))
 }
 
 fn written(features: &[&'static str], cells: &Cells) -> String {
@@ -101,13 +101,13 @@ fn written(features: &[&'static str], cells: &Cells) -> String {
     out
 }
 
-fn title(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::OpenAiChat => "OpenAI chat",
-        Dialect::OpenAiResponses => "OpenAI Responses",
-        Dialect::Anthropic => "Anthropic",
-        Dialect::Gemini => "Gemini",
-        Dialect::Bedrock => "Bedrock",
+fn title(format: Format) -> &'static str {
+    match format {
+        Format::OpenAiChat => "OpenAI chat",
+        Format::OpenAiResponses => "OpenAI Responses",
+        Format::Anthropic => "Anthropic",
+        Format::Gemini => "Gemini",
+        Format::Bedrock => "Bedrock",
     }
 }
 
@@ -121,8 +121,8 @@ impl Cell {
             Self::Carried => "yes".to_owned(),
             Self::Partly(names) => format!("yes, but drops {}", quoted(names)),
             Self::Dropped(names) => format!("drops {}", quoted(names)),
-            Self::Refused(_) => "refused".to_owned(),
-            Self::Unsayable => "–".to_owned(),
+            Self::Rejected(_) => "rejected".to_owned(),
+            Self::Unsupported => "–".to_owned(),
             Self::Broken(_) => "**no**".to_owned(),
         }
     }

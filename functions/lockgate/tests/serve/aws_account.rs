@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use testkit::bedrock;
 use testkit::lockgate::Setup;
-use testkit::provider::{Answer, Fake, Seen};
+use testkit::provider::{FakeProvider, ReceivedRequest, ScriptedResponse};
 
 use crate::support::{KEY, ask, hello, program};
 
@@ -34,7 +34,7 @@ fn yaml(url: &str) -> String {
 }
 
 /// The key and the region that a request was signed with.
-fn signed_with(seen: &Seen) -> (String, String) {
+fn signed_with(seen: &ReceivedRequest) -> (String, String) {
     let authorization = seen.header("authorization");
     let (_, scope) = authorization.split_once("Credential=").unwrap();
     let parts: Vec<&str> = scope.split('/').collect();
@@ -42,17 +42,17 @@ fn signed_with(seen: &Seen) -> (String, String) {
 }
 
 /// The keys that two calls were signed with, one after the other.
-async fn keys_of_two_calls(setup: Setup, fake: &Fake) -> Vec<(String, String)> {
+async fn keys_of_two_calls(setup: Setup, fake: &FakeProvider) -> Vec<(String, String)> {
     let gateway = setup.config(&yaml(&fake.url())).start().await;
     for _ in 0..2 {
         assert_eq!(ask(&gateway, &hello("m")).await.status, 200);
     }
-    fake.seen().iter().map(signed_with).collect()
+    fake.requests().iter().map(signed_with).collect()
 }
 
-async fn bedrock() -> Fake {
-    let fake = Fake::start().await;
-    fake.answers([bedrock::answer("Hi"), bedrock::answer("Hi")]);
+async fn bedrock() -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([bedrock::response("Hi"), bedrock::response("Hi")]);
     fake
 }
 
@@ -63,11 +63,11 @@ async fn a_profile_signs_with_the_credentials_of_its_program() {
     let keys = keys_of_two_calls(setup, &fake).await;
     assert_eq!(keys[0].1, "eu-west-3");
     assert_eq!(keys[0], keys[1], "credentials that last are kept");
-    assert_eq!(fake.seen()[0].header("x-amz-security-token"), "token");
+    assert_eq!(fake.requests()[0].header("x-amz-security-token"), "token");
 }
 
 #[tokio::test]
-async fn credentials_that_are_about_to_end_are_renewed() {
+async fn credentials_near_expiry_are_refreshed() {
     let fake = bedrock().await;
     let setup = with_profile(&issuing(30)).variable("AWS_PROFILE", "work");
     let keys = keys_of_two_calls(setup, &fake).await;
@@ -75,7 +75,7 @@ async fn credentials_that_are_about_to_end_are_renewed() {
 }
 
 #[tokio::test]
-async fn a_profile_with_keys_of_its_own_signs_with_them() {
+async fn a_profile_with_static_keys_signs_with_them() {
     let fake = bedrock().await;
     let profile = "[default]\nregion = eu-north-1\naws_access_key_id = AKIDDEFAULT\n\
                    aws_secret_access_key = hidden\n";
@@ -85,19 +85,19 @@ async fn a_profile_with_keys_of_its_own_signs_with_them() {
 }
 
 /// What `export` sends to an AWS that has no configuration, with keys in the environment, too.
-async fn exported(setup: Setup, aws: &Fake) -> (String, String) {
-    aws.answers([Answer::json(200, &json!({"Items": []}))]);
+async fn exported(setup: Setup, aws: &FakeProvider) -> (String, String) {
+    aws.respond_with([ScriptedResponse::json(200, &json!({"Items": []}))]);
     let setup = setup
         .variable("AWS_ENDPOINT_URL", &aws.url())
         .variable("AWS_ACCESS_KEY_ID", "AKIDENV")
         .variable("AWS_SECRET_ACCESS_KEY", "hidden");
     setup.run().await;
-    signed_with(&aws.seen()[0])
+    signed_with(&aws.requests()[0])
 }
 
 #[tokio::test]
-async fn a_profile_that_is_named_comes_before_keys_in_the_environment() {
-    let aws = Fake::start().await;
+async fn a_named_profile_precedes_keys_in_the_environment() {
+    let aws = FakeProvider::start().await;
     let setup = with_profile(&issuing(3600)).arguments(["export", "--profile", "work"]);
     let (key, region) = exported(setup, &aws).await;
     assert!(key.starts_with("AKID") && key != "AKIDENV", "{key}");
@@ -105,23 +105,23 @@ async fn a_profile_that_is_named_comes_before_keys_in_the_environment() {
 }
 
 #[tokio::test]
-async fn keys_in_the_environment_come_before_a_profile_that_is_not_named() {
-    let aws = Fake::start().await;
+async fn keys_in_the_environment_precede_the_default_profile() {
+    let aws = FakeProvider::start().await;
     let setup = with_profile(&issuing(3600)).variable("AWS_PROFILE", "work");
     let (key, region) = exported(setup.arguments(["export"]), &aws).await;
     assert_eq!((key.as_str(), region.as_str()), ("AKIDENV", "eu-west-3"));
 }
 
 #[tokio::test]
-async fn the_region_of_the_command_line_comes_first() {
-    let aws = Fake::start().await;
+async fn the_region_option_precedes_other_sources() {
+    let aws = FakeProvider::start().await;
     let setup = with_profile(&issuing(3600)).variable("AWS_REGION", "us-east-1");
     let (_, region) = exported(setup.arguments(["export", "--region", "sa-east-1"]), &aws).await;
     assert_eq!(region, "sa-east-1");
 }
 
 #[tokio::test]
-async fn a_program_that_fails_is_an_error_that_says_what_to_do() {
+async fn a_failing_credential_process_is_an_error_with_advice() {
     let setup = with_profile("echo 'The session has ended.' >&2; exit 7");
     let output = setup.arguments(["export", "--profile", "work"]).run().await;
     let text = String::from_utf8(output.stderr).unwrap();
@@ -132,7 +132,7 @@ async fn a_program_that_fails_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_region_that_is_nowhere_is_an_error_that_says_what_to_do() {
+async fn a_missing_region_is_an_error_with_advice() {
     let setup = program().variable("AWS_EC2_METADATA_DISABLED", "true");
     let output = setup.arguments(["export"]).run().await;
     let text = String::from_utf8(output.stderr).unwrap();
@@ -141,10 +141,10 @@ async fn a_region_that_is_nowhere_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn parameters_are_read_with_the_credentials_of_a_slow_program() {
-    let (aws, provider) = (Fake::start().await, Fake::start().await);
+async fn parameters_are_read_with_a_slow_credential_process() {
+    let (aws, provider) = (FakeProvider::start().await, FakeProvider::start().await);
     let parameter = json!({"Parameters": [{"Name": "/team/key", "Value": "from-aws"}]});
-    aws.answers([Answer::json(200, &parameter)]);
+    aws.respond_with([ScriptedResponse::json(200, &parameter)]);
     let yaml = format!(
         "api_key: {KEY}\nproviders: [{{ name: first, base_url: \"{}\", api_key: \"ssm:/team/key\" }}]\n",
         provider.url()
@@ -153,7 +153,7 @@ async fn parameters_are_read_with_the_credentials_of_a_slow_program() {
     let slow = format!("sleep 2\n{}", issuing(3600));
     let setup = with_profile(&slow).variable("AWS_PROFILE", "work").config(&yaml);
     let gateway = setup.variable("AWS_ENDPOINT_URL", &aws.url()).start().await;
-    let (key, region) = signed_with(&aws.seen()[0]);
+    let (key, region) = signed_with(&aws.requests()[0]);
     assert!(key.starts_with("AKID"), "{key}");
     assert_eq!(region, "eu-west-3");
     fs::metadata(gateway.folder().join("issued")).unwrap();

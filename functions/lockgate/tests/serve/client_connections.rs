@@ -1,13 +1,13 @@
-//! Bounds on connections: what says nothing is closed, and what is too much makes room.
+//! Limits on client connections: idle ones are closed, and the oldest makes room at the limit.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Step};
+use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
-use crate::support::{KEY, ask, before, hello, hello_streamed, provider};
+use crate::support::{KEY, ask, gateway_for, hello, hello_streamed, provider};
 
 fn connect(gateway: &Lockgate) -> TcpStream {
     TcpStream::connect(gateway.url().trim_start_matches("http://")).unwrap()
@@ -46,7 +46,7 @@ fn request(body: &str) -> String {
 #[tokio::test]
 async fn a_connection_that_sends_no_request_is_closed() {
     let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 200ms }").await;
+    let gateway = gateway_for(&first, "server: { head_timeout: 200ms }").await;
     for bytes in
         ["", "PRI * HT", "GET /health HTTP/1.1\r\nhost: ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
@@ -56,17 +56,18 @@ async fn a_connection_that_sends_no_request_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_call_is_kept_for_a_while_and_then_closed() {
+async fn an_idle_client_connection_is_closed_after_its_timeout() {
     let first = provider().await;
-    let gateway = before(&first, "server: { keep_alive_timeout: 200ms }").await;
+    let gateway = gateway_for(&first, "server: { keep_alive_timeout: 200ms }").await;
     let read = exchange(&gateway, request(&hello("first/m").to_string())).await;
     assert!(read.starts_with("HTTP/1.1 200"), "{read}");
 }
 
 #[tokio::test]
-async fn a_head_that_stops_after_a_call_is_closed() {
+async fn an_incomplete_head_after_a_call_closes_the_connection() {
     let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 300ms, keep_alive_timeout: 1h }").await;
+    let gateway =
+        gateway_for(&first, "server: { head_timeout: 300ms, keep_alive_timeout: 1h }").await;
     let mut socket = connect(&gateway);
     let read = tokio::task::spawn_blocking(move || {
         socket.write_all(b"GET /health HTTP/1.1\r\nhost: h\r\n\r\n").unwrap();
@@ -80,22 +81,24 @@ async fn a_head_that_stops_after_a_call_is_closed() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_refused() {
+async fn a_stalled_request_body_is_rejected() {
     let first = provider().await;
     let limits = "server: { body_timeout: 200ms, keep_alive_timeout: 200ms }";
-    let gateway = before(&first, limits).await;
+    let gateway = gateway_for(&first, limits).await;
     let read = exchange(&gateway, head(1000) + "{\"model\":").await;
     assert!(read.starts_with("HTTP/1.1 400"), "{read}");
     assert!(read.contains("No byte of the request body came for 200ms"), "{read}");
-    assert!(first.seen().is_empty());
+    assert!(first.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_response_is_closed() {
-    let first = Fake::start().await;
+async fn a_client_that_reads_nothing_is_disconnected() {
+    let first = FakeProvider::start().await;
     let text = "x".repeat(100_000);
-    first.answers([Answer::stream((0..400).map(|_| openai::chunk(&text)).chain([Step::Hang]))]);
-    let gateway = before(&first, "server: { write_timeout: 300ms }").await;
+    first.respond_with([ScriptedResponse::stream(
+        (0..400).map(|_| openai::chunk(&text)).chain([Step::Hang]),
+    )]);
+    let gateway = gateway_for(&first, "server: { write_timeout: 300ms }").await;
     let mut socket = connect(&gateway);
     socket.write_all(request(&hello_streamed("first/m").to_string()).as_bytes()).unwrap();
     assert!(first.cancelled().await);
@@ -103,10 +106,11 @@ async fn a_client_that_takes_nothing_of_its_response_is_closed() {
 }
 
 #[tokio::test]
-async fn the_idlest_connection_makes_room_for_another() {
+async fn the_most_idle_connection_is_closed_at_the_limit() {
     for limit in ["max_connections: 2", "max_connections_per_address: 2"] {
         let first = provider().await;
-        let gateway = before(&first, &format!("server: {{ {limit}, head_timeout: 1h }}")).await;
+        let gateway =
+            gateway_for(&first, &format!("server: {{ {limit}, head_timeout: 1h }}")).await;
         let mut idlest = connect(&gateway);
         let closed = tokio::task::spawn_blocking(move || read_to_end(&mut idlest));
         let _other = connect(&gateway);
@@ -116,9 +120,9 @@ async fn the_idlest_connection_makes_room_for_another() {
 }
 
 #[tokio::test]
-async fn an_http2_connection_has_few_streams_and_a_small_table() {
+async fn an_http2_connection_has_bounded_streams_and_header_table() {
     let first = provider().await;
-    let gateway = before(&first, "server: { head_timeout: 300ms }").await;
+    let gateway = gateway_for(&first, "server: { head_timeout: 300ms }").await;
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
     let mut socket = connect(&gateway);
@@ -143,7 +147,7 @@ async fn an_http2_connection_has_few_streams_and_a_small_table() {
 #[tokio::test]
 async fn a_request_must_name_one_host() {
     let first = provider().await;
-    let gateway = before(&first, "server: { keep_alive_timeout: 100ms }").await;
+    let gateway = gateway_for(&first, "server: { keep_alive_timeout: 100ms }").await;
     for hosts in ["", "host: a\r\nhost: b\r\n"] {
         let read = exchange(&gateway, format!("GET /health HTTP/1.1\r\n{hosts}\r\n")).await;
         assert!(read.starts_with("HTTP/1.1 400"), "{read}");
@@ -153,37 +157,37 @@ async fn a_request_must_name_one_host() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_unread_bytes_behind_cancels_its_call() {
-    let first = Fake::start().await;
-    first.answers([Answer::hang()]);
-    let gateway = before(&first, "server: { keep_alive_timeout: 400ms }").await;
+async fn a_disconnect_with_unread_bytes_cancels_the_call() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::hang()]);
+    let gateway = gateway_for(&first, "server: { keep_alive_timeout: 400ms }").await;
     let mut socket = connect(&gateway);
     let one = request(&hello("first/m").to_string());
     socket.write_all((one.clone() + &one).as_bytes()).unwrap();
-    first.asked(1).await;
+    first.wait_for_requests(1).await;
     drop(socket);
     assert!(first.cancelled().await);
 }
 
 #[tokio::test]
-async fn memory_for_bodies_is_bounded() {
-    let (first, held) = (Fake::start().await, testkit::provider::Gate::new());
-    let answer = [Step::Gate(held.clone()), Step::text("{\"choices\":[{\"message\":{}}]}")];
-    let answer = Answer::stream(answer).header("content-type", "application/json");
-    first.answers([answer, openai::completion("Hi")]);
-    let gateway = before(&first, "server: { max_memory_bytes: 1000000 }").await;
+async fn memory_for_bodies_is_limited() {
+    let (first, held) = (FakeProvider::start().await, testkit::provider::Latch::new());
+    let response = [Step::Latch(held.clone()), Step::text("{\"choices\":[{\"message\":{}}]}")];
+    let response = ScriptedResponse::stream(response).header("content-type", "application/json");
+    first.respond_with([response, openai::completion("Hi")]);
+    let gateway = gateway_for(&first, "server: { max_memory_bytes: 1000000 }").await;
     let mut question = hello("first/m");
     question["messages"][0]["content"] = "x".repeat(600_000).into();
 
     let url = format!("{}/v1/chat/completions", gateway.url());
     let held_question = question.clone();
     let call = tokio::spawn(async move {
-        let answer = testkit::client::post_json(&url, KEY, &held_question).await.unwrap();
-        (answer.status, answer.bytes().await.unwrap())
+        let response = testkit::client::post_json(&url, KEY, &held_question).await.unwrap();
+        (response.status, response.bytes().await.unwrap())
     });
-    first.asked(1).await;
-    let refused = ask(&gateway, &question).await;
-    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    first.wait_for_requests(1).await;
+    let error_of = ask(&gateway, &question).await;
+    assert_eq!((error_of.status.as_u16(), error_of.header("retry-after")), (503, "1"));
     held.open();
     assert_eq!(call.await.unwrap().0, 200);
     // The connection of the first call may take a moment to end.

@@ -5,20 +5,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Step};
+use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
 use crate::support::{
-    ask, before, chunks_of, hello, hello_streamed, only, program, provider, refused, serve,
-    streamer, text_in, text_of, trail,
+    ask, attempts_of, chunks_of, error_of, gateway_for, hello, hello_streamed, only, program,
+    provider, serve, streaming_provider, text_in, text_of,
 };
 
 /// A gateway whose only provider, `first`, ends with these words. `URL` stands for its address.
-async fn with(first: &Fake, words: &str) -> Lockgate {
+async fn with(first: &FakeProvider, words: &str) -> Lockgate {
     let words = words.replace("URL", &first.url());
     serve(&format!("api_key: gateway-key\nproviders: [{{ name: first, {words} }}]")).await
 }
 
-/// The path and query that a provider with these words is asked for.
+/// The path and query of the request to a provider with these settings.
 async fn target(words: &str) -> String {
     let first = provider().await;
     let gateway = with(&first, words).await;
@@ -27,7 +27,7 @@ async fn target(words: &str) -> String {
 }
 
 #[tokio::test]
-async fn port_is_where_it_listens() {
+async fn the_port_setting_sets_the_listen_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let yaml = format!("port: {free}\nproviders: [{{ name: first, type: mock }}]");
     let gateway = program().config(&yaml).start_as_it_is().await;
@@ -73,7 +73,7 @@ async fn a_preset_brings_its_own_path_to_another_address() {
 }
 
 #[tokio::test]
-async fn azure_is_asked_by_deployment_version_and_header() {
+async fn azure_requests_name_deployment_version_and_key_header() {
     let first = provider().await;
     let words = "type: azure-openai, api_key: theirs, base_url: \"URL\", api_version: 2026-01-01";
     let gateway = with(&first, words).await;
@@ -85,34 +85,34 @@ async fn azure_is_asked_by_deployment_version_and_header() {
 }
 
 #[tokio::test]
-async fn azure_has_a_version_where_none_is_configured() {
+async fn azure_has_a_default_api_version() {
     let path = target("type: azure-openai, api_key: theirs, base_url: \"URL\"").await;
     assert_eq!(path, "/openai/deployments/m/chat/completions?api-version=2024-10-21");
 }
 
 #[tokio::test]
-async fn who_reports_usage_unasked_is_not_asked_for_it() {
+async fn a_provider_that_always_reports_usage_gets_no_stream_options() {
     for kind in ["mistral", "cohere", "perplexity"] {
-        let first = streamer().await;
+        let first = streaming_provider().await;
         let words = format!("type: {kind}, api_key: k, base_url: \"URL\"");
         let gateway = with(&first, &words).await;
-        let mut question = hello_streamed("first/m");
-        question["stream_options"] = json!({"include_usage": true});
-        ask(&gateway, &question).await.text().await.unwrap();
+        let mut request = hello_streamed("first/m");
+        request["stream_options"] = json!({"include_usage": true});
+        ask(&gateway, &request).await.text().await.unwrap();
         assert_eq!(only(&first).json(), hello_streamed("m"), "{kind}");
     }
 }
 
 #[tokio::test]
-async fn a_server_of_ones_own_needs_no_key() {
+async fn a_local_server_needs_no_key() {
     let first = provider().await;
-    let gateway = before(&first, "").await;
+    let gateway = gateway_for(&first, "").await;
     assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
     assert_eq!(only(&first).header("authorization"), "");
 }
 
 #[tokio::test]
-async fn api_key_is_what_a_provider_is_shown() {
+async fn api_key_is_sent_to_the_provider() {
     let first = provider().await;
     first.require_bearer("theirs");
     let gateway = with(&first, "base_url: \"URL\", api_key: theirs").await;
@@ -120,7 +120,7 @@ async fn api_key_is_what_a_provider_is_shown() {
 }
 
 #[tokio::test]
-async fn headers_travel_with_every_call() {
+async fn configured_headers_are_sent_with_every_request() {
     let first = provider().await;
     let words = "base_url: \"URL\", headers: { HTTP-Referer: https://x.example, X-Title: A b }";
     let gateway = with(&first, words).await;
@@ -131,7 +131,7 @@ async fn headers_travel_with_every_call() {
 }
 
 #[tokio::test]
-async fn a_configured_authorization_stands() {
+async fn a_configured_authorization_header_is_kept() {
     let first = provider().await;
     let words = "base_url: \"URL\", api_key: k, headers: { Authorization: Basic abc }";
     let gateway = with(&first, words).await;
@@ -140,46 +140,49 @@ async fn a_configured_authorization_stands() {
 }
 
 #[tokio::test]
-async fn default_timeout_bounds_every_step_that_names_none() {
-    let first = Fake::start().await;
-    first.answers([Answer::hang()]);
-    let gateway = before(&first, "default_timeout: 200ms").await;
-    assert_eq!(refused(ask(&gateway, &hello("first/m")).await).await.0, 504);
+async fn default_timeout_applies_to_steps_without_a_timeout() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::hang()]);
+    let gateway = gateway_for(&first, "default_timeout: 200ms").await;
+    assert_eq!(error_of(ask(&gateway, &hello("first/m")).await).await.0, 504);
 }
 
 #[tokio::test]
-async fn a_providers_timeout_stands_before_the_default() {
-    let first = Fake::start().await;
-    first.answers([Answer::hang()]);
+async fn a_providers_timeout_precedes_the_default() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::hang()]);
     let gateway = with(&first, "base_url: \"URL\", timeout: 200ms").await;
-    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
-    assert_eq!((status, trail(&error)), (504, vec!["first timeout null".to_owned()]));
+    let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, attempts_of(&error)), (504, vec!["first timeout null".to_owned()]));
     assert!(error["message"].as_str().unwrap().contains("0.2 s"), "{error}");
 }
 
 #[tokio::test]
-async fn idle_timeout_bounds_silence_and_not_length() {
-    let first = Fake::start().await;
+async fn idle_timeout_limits_silence_and_not_duration() {
+    let first = FakeProvider::start().await;
     let pauses = (0..4).flat_map(|_| [openai::chunk("x"), Step::Wait(Duration::from_millis(300))]);
-    first.answers([Answer::stream(pauses.chain([Step::Hang]))]);
-    let gateway = before(&first, "idle_timeout: 900ms").await;
+    first.respond_with([ScriptedResponse::stream(pauses.chain([Step::Hang]))]);
+    let gateway = gateway_for(&first, "idle_timeout: 900ms").await;
     let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
     assert_eq!(text_in(&stream), "xxxx");
     assert_eq!(chunks_of(&stream).pop().unwrap()["error"]["code"], "timeout");
 }
 
-/// What an answer cost by these prices, in dollars.
+/// What a response cost by these prices, in dollars.
 async fn cost(usage: Value, prices: &str) -> Value {
-    let first = Fake::start().await;
-    first.answers([Answer::json(200, &json!({"choices": [{"message": {}}], "usage": usage}))]);
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::json(
+        200,
+        &json!({"choices": [{"message": {}}], "usage": usage}),
+    )]);
     let prices = format!("prices: [{{ provider: first, model: m, {prices} }}]");
-    let gateway = before(&first, &prices).await;
+    let gateway = gateway_for(&first, &prices).await;
     let mut body = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
     body["x_gateway"]["cost_usd"].take()
 }
 
 #[tokio::test]
-async fn cached_tokens_have_prices_of_their_own() {
+async fn cached_tokens_have_their_own_price() {
     let usage = json!({
         "prompt_tokens": 3_000_000, "completion_tokens": 1_000_000, "total_tokens": 4_000_000,
         "prompt_tokens_details": {"cached_tokens": 1_000_000, "cache_write_tokens": 1_000_000},
@@ -190,7 +193,7 @@ async fn cached_tokens_have_prices_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_price_of_zero_is_a_price() {
+async fn a_zero_price_gives_a_zero_cost() {
     let usage = json!({"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10});
     assert_eq!(cost(usage, "input: 0, output: 0").await, 0.0);
 }
@@ -202,7 +205,7 @@ async fn scripted(script: &str) -> Lockgate {
 }
 
 #[tokio::test]
-async fn a_script_says_what_a_mock_answers() {
+async fn a_mock_responds_with_the_configured_text() {
     let gateway = scripted("answer: One two three").await;
     assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "One two three");
     let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
@@ -211,20 +214,20 @@ async fn a_script_says_what_a_mock_answers() {
 }
 
 #[tokio::test]
-async fn a_mock_without_a_script_answers_too() {
+async fn a_mock_without_a_script_responds() {
     let gateway = serve("api_key: gateway-key\nproviders: [{ name: first, type: mock }]").await;
     assert!(!text_of(ask(&gateway, &hello("first/m")).await).await.is_empty());
 }
 
 #[tokio::test]
-async fn a_script_says_how_a_mock_fails() {
+async fn a_mock_fails_with_the_configured_status() {
     let gateway = scripted("status: 429, retry_after: 7").await;
-    let answer = ask(&gateway, &hello("first/m")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, "7"));
+    let response = ask(&gateway, &hello("first/m")).await;
+    assert_eq!((response.status.as_u16(), response.header("retry-after")), (429, "7"));
 }
 
 #[tokio::test]
-async fn a_script_says_how_many_calls_fail() {
+async fn a_mock_fails_the_configured_number_of_calls() {
     let gateway = scripted("status: 503, fail_first: 2").await;
     let mut statuses = vec![];
     for _ in 0..3 {
@@ -234,7 +237,7 @@ async fn a_script_says_how_many_calls_fail() {
 }
 
 #[tokio::test]
-async fn a_script_says_how_long_a_mock_takes() {
+async fn a_mock_waits_the_configured_delay() {
     let script = "script: { delay: 60s }";
     let slow = format!("{{ name: first, type: mock, timeout: 200ms, {script} }}");
     let gateway = serve(&format!("api_key: gateway-key\nproviders: [{slow}]")).await;
@@ -242,13 +245,13 @@ async fn a_script_says_how_long_a_mock_takes() {
 }
 
 #[tokio::test]
-async fn a_script_says_how_long_a_mock_pauses_between_words() {
+async fn a_mock_waits_the_configured_time_between_words() {
     let gateway = serve(
         "api_key: gateway-key\nidle_timeout: 300ms\nproviders: \
          [{ name: first, type: mock, script: { answer: One two, pause: 60s } }]",
     )
     .await;
     // The role comes at once, and the first word too late.
-    let (status, error) = refused(ask(&gateway, &hello_streamed("first/m")).await).await;
+    let (status, error) = error_of(ask(&gateway, &hello_streamed("first/m")).await).await;
     assert_eq!((status, &error["code"]), (504, &json!("timeout")));
 }

@@ -7,22 +7,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use testkit::lockgate::Lockgate;
-use testkit::provider::{Answer, Fake};
+use testkit::provider::{FakeProvider, ScriptedResponse};
 use testkit::proxy::Proxy;
 use testkit::tls::TlsFront;
 
-use crate::support::{KEY, ask, hello, only, program, provider, refused, text_of, trail, yaml};
+use crate::support::{
+    KEY, ask, attempts_of, error_of, hello, only, program, provider, text_of, yaml,
+};
 
 /// A name that only the proxy of a test can resolve.
 const HIDDEN: &str = "provider.test";
 const HIDDEN_HTTPS: &str = "provider.test:443";
 
-fn authority(fake: &Fake) -> String {
+fn authority(fake: &FakeProvider) -> String {
     fake.url().trim_start_matches("http://").to_owned()
 }
 
 /// A provider behind TLS that is called `provider.test`, and a proxy that leads to it.
-async fn hidden_provider() -> (Fake, TlsFront, Proxy) {
+async fn hidden_provider() -> (FakeProvider, TlsFront, Proxy) {
     let fake = provider().await;
     let front = TlsFront::start(&authority(&fake), &[HIDDEN]);
     let proxy = Proxy::start(&[(HIDDEN_HTTPS, &front.address().to_string())]);
@@ -39,29 +41,29 @@ async fn gateway(url: &str, front: &TlsFront, top: &str, of_provider: &str) -> L
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_for_a_tunnel_with_its_password() {
+async fn a_proxy_tunnel_is_requested_with_credentials() {
     let (_fake, front, proxy) = hidden_provider().await;
     let top = format!("proxy: http://us:pw@{}", proxy.address());
     let gateway = gateway("https://provider.test", &front, &top, "").await;
     assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
-    let seen = &proxy.seen()[0];
+    let seen = &proxy.requests()[0];
     assert_eq!((&*seen.how, &*seen.target), ("CONNECT", HIDDEN_HTTPS));
     assert_eq!(seen.authorization.as_deref(), Some("Basic dXM6cHc="));
 }
 
 #[tokio::test]
-async fn a_provider_may_have_a_proxy_of_its_own_and_the_name_is_the_proxys_to_resolve() {
+async fn a_providers_own_proxy_resolves_the_host_name() {
     let (_fake, front, proxy) = hidden_provider().await;
     let of_provider = format!(", proxy: \"socks5h://us:pw@{}\"", proxy.address());
     let gateway = gateway("https://provider.test", &front, "", &of_provider).await;
     assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
-    let seen = &proxy.seen()[0];
+    let seen = &proxy.requests()[0];
     assert_eq!((&*seen.how, &*seen.target), ("SOCKS5", HIDDEN_HTTPS));
     assert_eq!(seen.authorization.as_deref(), Some("us:pw"));
 }
 
 #[tokio::test]
-async fn a_provider_may_be_called_without_the_proxy() {
+async fn a_provider_can_bypass_the_proxy() {
     let fake = provider().await;
     let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
     let proxy = Proxy::start(&[]);
@@ -69,11 +71,11 @@ async fn a_provider_may_be_called_without_the_proxy() {
     let url = format!("https://{}", front.address());
     let gateway = gateway(&url, &front, &top, ", proxy: none").await;
     assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
-    assert!(proxy.seen().is_empty());
+    assert!(proxy.requests().is_empty());
 }
 
 #[tokio::test]
-async fn the_environments_proxies_are_used_but_for_hosts_of_no_proxy() {
+async fn environment_proxies_are_used_except_for_no_proxy_hosts() {
     let (hidden, open) = (provider().await, provider().await);
     let proxy = Proxy::start(&[("provider.test:80", &authority(&hidden))]);
     let providers = [("hidden", "http://provider.test"), ("open", &*open.url())];
@@ -86,13 +88,13 @@ async fn the_environments_proxies_are_used_but_for_hosts_of_no_proxy() {
     for model in ["hidden/m", "open/m"] {
         assert_eq!(text_of(ask(&gateway, &hello(model)).await).await, "Hi");
     }
-    let targets: Vec<String> = proxy.seen().into_iter().map(|it| it.target).collect();
+    let targets: Vec<String> = proxy.requests().into_iter().map(|it| it.target).collect();
     assert_eq!(targets, ["http://provider.test/v1/chat/completions"]);
     assert_eq!(only(&open).target, "/v1/chat/completions");
 }
 
 #[tokio::test]
-async fn https_goes_through_the_environments_proxy_for_https() {
+async fn https_requests_use_https_proxy() {
     let (_fake, front, proxy) = hidden_provider().await;
     let yaml = format!(
         "api_key: {KEY}\nca_file: ca.pem\nproviders: [{{ name: first, base_url: \"https://{HIDDEN}\" }}]"
@@ -100,22 +102,22 @@ async fn https_goes_through_the_environments_proxy_for_https() {
     let program = program().config(&yaml).file("ca.pem", front.ca_pem());
     let gateway = program.variable("https_proxy", &format!("http://{}", proxy.address())).start();
     assert_eq!(text_of(ask(&gateway.await, &hello("first/m")).await).await, "Hi");
-    assert_eq!(proxy.seen()[0].target, HIDDEN_HTTPS);
+    assert_eq!(proxy.requests()[0].target, HIDDEN_HTTPS);
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_root_is_not_trusted() {
+async fn a_certificate_of_an_unknown_ca_is_rejected() {
     let fake = provider().await;
     let front = TlsFront::start(&authority(&fake), &["127.0.0.1"]);
     let url = format!("https://{}", front.address());
     let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
-    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
-    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
-    assert!(fake.seen().is_empty());
+    let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, attempts_of(&error)), (502, vec!["first network null".to_owned()]));
+    assert!(fake.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_root_that_cannot_be_read_makes_only_its_provider_unusable() {
+async fn an_unreadable_ca_file_disables_only_its_provider() {
     let second = provider().await;
     let yaml = format!(
         "api_key: {KEY}\nproviders:\n  - {{ name: first, base_url: 'http://127.0.0.1:1', ca_file: none.pem }}\n  \
@@ -124,20 +126,23 @@ async fn a_root_that_cannot_be_read_makes_only_its_provider_unusable() {
         crate::support::BOTH
     );
     let gateway = program().config(&yaml).start().await;
-    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
-    assert_eq!(trail(&answer["x_gateway"]), ["first server_error null", "second success 200"]);
+    let response = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(
+        attempts_of(&response["x_gateway"]),
+        ["first server_error null", "second success 200"]
+    );
 }
 
 #[tokio::test]
-async fn silence_in_the_handshake_ends_with_the_connect_timeout() {
+async fn a_silent_handshake_ends_with_the_connect_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let second = provider().await;
     let first = format!("https://{}", silent.local_addr().unwrap());
     let rest = format!("connect_timeout: 100ms\n{}", crate::support::BOTH);
     let providers = [("first", &*first), ("second", &*second.url())];
     let gateway = program().config(&yaml(&providers, &rest)).start().await;
-    let answer = ask(&gateway, &hello("both")).await.json().await.unwrap();
-    assert_eq!(trail(&answer["x_gateway"]), ["first timeout null", "second success 200"]);
+    let response = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(attempts_of(&response["x_gateway"]), ["first timeout null", "second success 200"]);
 }
 
 /// How many connections five calls take with these options.
@@ -149,11 +154,11 @@ async fn connections_of_five_calls(pool: &str, pause: Duration) -> usize {
         assert_eq!(text_of(ask(&gateway, &hello("first/m")).await).await, "Hi");
         tokio::time::sleep(pause).await;
     }
-    proxy.seen().len()
+    proxy.requests().len()
 }
 
 #[tokio::test]
-async fn connections_are_kept_as_the_pool_says() {
+async fn idle_connections_follow_the_pool_settings() {
     let pause = Duration::from_millis(50);
     assert_eq!(connections_of_five_calls("", pause).await, 1);
     let none = "pool: { max_idle_per_host: 0 }";
@@ -206,24 +211,24 @@ fn serve_one(mut socket: TcpStream, second: Second, read: &AtomicUsize) {
 }
 
 #[tokio::test]
-async fn a_request_on_a_connection_that_was_just_closed_is_sent_once_more() {
+async fn a_request_on_a_closed_pooled_connection_is_sent_again() {
     for second in [Second::Reset, Second::End] {
         let (url, read) = provider_that_closes(second);
         let gateway = program().config(&yaml(&[("first", &url)], "")).start().await;
         for _ in 0..3 {
-            let answer = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
-            assert_eq!(trail(&answer["x_gateway"]), ["first success 200"], "{answer}");
+            let response = ask(&gateway, &hello("first/m")).await.json().await.unwrap();
+            assert_eq!(attempts_of(&response["x_gateway"]), ["first success 200"], "{response}");
         }
         assert_eq!(read.load(Ordering::Relaxed), 3);
     }
 }
 
 #[tokio::test]
-async fn a_request_that_was_read_on_a_new_connection_is_not_sent_again() {
-    let first = Fake::start().await;
-    first.answers([Answer::close()]);
+async fn a_request_lost_on_a_new_connection_is_not_sent_again() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::close()]);
     let gateway = program().config(&yaml(&[("first", &first.url())], "")).start().await;
-    let (status, error) = refused(ask(&gateway, &hello("first/m")).await).await;
-    assert_eq!((status, trail(&error)), (502, vec!["first network null".to_owned()]));
+    let (status, error) = error_of(ask(&gateway, &hello("first/m")).await).await;
+    assert_eq!((status, attempts_of(&error)), (502, vec!["first network null".to_owned()]));
     only(&first);
 }

@@ -1,41 +1,45 @@
-//! What a client hears when every step failed.
+//! The client's error when every target failed.
 
 use serde_json::{Value, json};
 use testkit::openai;
-use testkit::provider::{Answer, Fake};
+use testkit::provider::{FakeProvider, ScriptedResponse};
 
-use crate::support::{BOTH, ask, before, before_both, hello, refused, trail};
+use crate::support::{BOTH, ask, attempts_of, error_of, gateway_for, gateway_for_both, hello};
 
-/// The status, `Retry-After` and error of a call whose providers answer these.
-async fn all_failed(one: Answer, other: Answer, rest: &str) -> (u16, String, Value) {
-    let (first, second) = (Fake::start().await, Fake::start().await);
-    first.answers([one]);
-    second.answers([other]);
-    let gateway = before_both(&first, &second, rest).await;
-    let answer = ask(&gateway, &hello("both")).await;
-    assert_eq!(answer.header("x-gateway-attempts"), "2");
-    let wait = answer.header("retry-after").to_owned();
-    let (status, error) = refused(answer).await;
+/// The status, `Retry-After` and error of a call whose providers respond with these.
+async fn all_failed(
+    one: ScriptedResponse,
+    other: ScriptedResponse,
+    rest: &str,
+) -> (u16, String, Value) {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([one]);
+    second.respond_with([other]);
+    let gateway = gateway_for_both(&first, &second, rest).await;
+    let response = ask(&gateway, &hello("both")).await;
+    assert_eq!(response.header("x-gateway-attempts"), "2");
+    let wait = response.header("retry-after").to_owned();
+    let (status, error) = error_of(response).await;
     (status, wait, error)
 }
 
-fn limited(seconds: &str) -> Answer {
+fn limited(seconds: &str) -> ScriptedResponse {
     openai::error(429, "rate_limit_error", "slow down").header("retry-after", seconds)
 }
 
 #[tokio::test]
-async fn rate_limits_alone_are_429_with_the_soonest_time() {
+async fn all_rate_limited_is_429_with_the_shortest_retry_after() {
     let (status, wait, error) = all_failed(limited("70"), limited("30"), BOTH).await;
     assert_eq!((status, wait.as_str()), (429, "30"));
     assert_eq!(
         (&error["code"], &error["type"]),
         (&json!("rate_limit"), &json!("rate_limit_error"))
     );
-    assert_eq!(trail(&error), ["first rate_limit 429", "second rate_limit 429"]);
+    assert_eq!(attempts_of(&error), ["first rate_limit 429", "second rate_limit 429"]);
 }
 
 #[tokio::test]
-async fn rate_limits_without_a_time_still_name_one() {
+async fn all_rate_limited_without_retry_after_gets_a_default() {
     let limited = || openai::error(429, "rate_limit_error", "slow down");
     let (status, wait, _) = all_failed(limited(), limited(), BOTH).await;
     assert_eq!(status, 429);
@@ -47,16 +51,16 @@ async fn rate_limits_without_a_time_still_name_one() {
 }
 
 #[tokio::test]
-async fn timeouts_alone_are_504() {
+async fn all_timed_out_is_504() {
     let short = BOTH.replace("model: small", "model: small, timeout: 200ms");
     let late = openai::error(504, "x", "late");
-    let (status, wait, error) = all_failed(Answer::hang(), late, &short).await;
+    let (status, wait, error) = all_failed(ScriptedResponse::hang(), late, &short).await;
     assert_eq!((status, wait.as_str(), &error["code"]), (504, "", &json!("timeout")));
-    assert_eq!(trail(&error), ["first timeout null", "second timeout 504"]);
+    assert_eq!(attempts_of(&error), ["first timeout null", "second timeout 504"]);
 }
 
 #[tokio::test]
-async fn anything_else_is_502() {
+async fn other_failures_are_502() {
     let down = || openai::error(503, "x", "down");
     for (one, other) in [
         (down(), down()),
@@ -70,13 +74,14 @@ async fn anything_else_is_502() {
 }
 
 #[tokio::test]
-async fn broken_connections_alone_are_502_network() {
-    let (status, _, error) = all_failed(Answer::close(), Answer::close(), BOTH).await;
+async fn all_connections_broken_is_502_network() {
+    let (status, _, error) =
+        all_failed(ScriptedResponse::close(), ScriptedResponse::close(), BOTH).await;
     assert_eq!((status, &error["code"]), (502, &json!("network")));
 }
 
 #[tokio::test]
-async fn the_error_lists_each_step() {
+async fn the_error_lists_each_attempt() {
     let (_, _, mut error) = all_failed(
         openai::error(404, "x", "no such model"),
         openai::error(503, "x", "down for a while"),
@@ -103,23 +108,23 @@ async fn the_error_lists_each_step() {
 }
 
 #[tokio::test]
-async fn a_single_step_speaks_for_itself() {
-    let first = Fake::start().await;
-    first.answers([limited("7")]);
-    let gateway = before(&first, "").await;
-    let answer = ask(&gateway, &hello("first/m")).await;
-    assert_eq!(answer.header("retry-after"), "7");
-    let (status, error) = refused(answer).await;
+async fn a_single_targets_error_is_returned_directly() {
+    let first = FakeProvider::start().await;
+    first.respond_with([limited("7")]);
+    let gateway = gateway_for(&first, "").await;
+    let response = ask(&gateway, &hello("first/m")).await;
+    assert_eq!(response.header("retry-after"), "7");
+    let (status, error) = error_of(response).await;
     assert_eq!((status, &error["message"]), (429, &json!("Provider first: slow down")));
-    assert_eq!(trail(&error), ["first rate_limit 429"]);
+    assert_eq!(attempts_of(&error), ["first rate_limit 429"]);
 }
 
 #[tokio::test]
-async fn a_failed_call_is_logged_once_with_its_trail() {
-    let (first, second) = (Fake::start().await, Fake::start().await);
-    first.answers([limited("7")]);
-    second.answers([openai::error(503, "x", "down")]);
-    let gateway = before_both(&first, &second, BOTH).await;
+async fn a_failed_call_is_logged_once_with_its_attempts() {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([limited("7")]);
+    second.respond_with([openai::error(503, "x", "down")]);
+    let gateway = gateway_for_both(&first, &second, BOTH).await;
     ask(&gateway, &hello("both")).await.text().await.unwrap();
     let log = gateway.logged("call ended").await;
     assert_eq!(log.matches("call ended").count(), 1);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::lockgate::Lockgate;
 
-use crate::support::{KEY, nobody, refused, send, serve, yaml};
+use crate::support::{KEY, error_of, send, serve, unused_address, yaml};
 
 const NAMES: &str = "
 routes:
@@ -16,17 +16,17 @@ models:
 const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 
 async fn gateway() -> Lockgate {
-    serve(&yaml(&[("first", &nobody())], NAMES)).await
+    serve(&yaml(&[("first", &unused_address())], NAMES)).await
 }
 
 async fn get(gateway: &Lockgate, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
     let headers = [&[("x-api-key", KEY)], headers].concat();
-    let answer = send(gateway, "GET", path, &headers, "").await;
-    (answer.status.as_u16(), answer.json().await.unwrap())
+    let response = send(gateway, "GET", path, &headers, "").await;
+    (response.status.as_u16(), response.json().await.unwrap())
 }
 
 #[tokio::test]
-async fn routes_and_models_are_listed_as_openai_does() {
+async fn routes_and_models_are_listed_in_openais_format() {
     let gateway = gateway().await;
     let item = |id: &str, owner: &str| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
     let mut items = [
@@ -44,7 +44,7 @@ async fn routes_and_models_are_listed_as_openai_does() {
 }
 
 #[tokio::test]
-async fn they_are_listed_as_anthropic_does_to_its_clients() {
+async fn anthropic_clients_get_anthropics_list_format() {
     let gateway = gateway().await;
     for (path, headers) in [("/v1/models", &[VERSION][..]), ("/anthropic/v1/models", &[])] {
         let (status, body) = get(&gateway, path, headers).await;
@@ -78,7 +78,7 @@ fn page(body: &Value) -> (Vec<String>, bool) {
 }
 
 #[tokio::test]
-async fn anthropics_pages_are_turned_both_ways() {
+async fn anthropics_pages_work_in_both_directions() {
     let gateway = gateway().await;
     for (query, names, more) in [
         ("limit=2", &["dynamic/n8n", "gpt-4o"][..], true),
@@ -102,7 +102,7 @@ async fn anthropics_pages_are_turned_both_ways() {
 }
 
 #[tokio::test]
-async fn they_are_listed_as_google_does_on_its_paths() {
+async fn googles_paths_get_googles_list_format() {
     let gateway = gateway().await;
     for path in ["/v1beta/models", "/gemini/v1beta/models", "/gemini/v1/models"] {
         let (status, body) = get(&gateway, path, &[]).await;
@@ -129,7 +129,7 @@ async fn they_are_listed_as_google_does_on_its_paths() {
 }
 
 #[tokio::test]
-async fn googles_pages_are_turned() {
+async fn googles_pages_work() {
     let gateway = gateway().await;
     let (mut names, mut token) = (vec![], String::new());
     for _ in 0..2 {
@@ -150,7 +150,7 @@ async fn googles_pages_are_turned() {
 }
 
 #[tokio::test]
-async fn one_is_found_by_its_name_even_with_slashes() {
+async fn a_model_is_found_by_a_name_with_slashes() {
     let gateway = gateway().await;
     for (path, id) in [
         ("gpt-4o", "gpt-4o"),
@@ -164,7 +164,7 @@ async fn one_is_found_by_its_name_even_with_slashes() {
 }
 
 #[tokio::test]
-async fn an_unknown_one_is_404_in_the_shape_of_its_path() {
+async fn an_unknown_model_is_404_in_the_format_of_its_path() {
     let gateway = gateway().await;
     for path in ["nothing", "GPT-4O", "dynamic", "gpt-4o/x", "%FF"] {
         let (status, body) = get(&gateway, &format!("/v1/models/{path}"), &[]).await;
@@ -177,7 +177,7 @@ async fn an_unknown_one_is_404_in_the_shape_of_its_path() {
 }
 
 #[tokio::test]
-async fn the_list_is_closed_without_a_key() {
+async fn the_model_list_needs_a_key() {
     let gateway = gateway().await;
     for path in [
         "/v1/models",
@@ -188,7 +188,7 @@ async fn the_list_is_closed_without_a_key() {
         "/gemini/v1/models/gpt-4o",
         "/v1beta/models?key=wrong",
     ] {
-        assert_eq!(refused(send(&gateway, "GET", path, &[], "").await).await.0, 401, "{path}");
+        assert_eq!(error_of(send(&gateway, "GET", path, &[], "").await).await.0, 401, "{path}");
     }
     let by_query = |path: &str| format!("{path}?key={KEY}");
     for (path, status) in

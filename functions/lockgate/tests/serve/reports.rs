@@ -11,51 +11,51 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use testkit::client::Answer as Response;
+use testkit::client::ClientResponse as Response;
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Seen, Step};
+use testkit::provider::{FakeProvider, ReceivedRequest, ScriptedResponse, Step};
 
-use crate::speech::Speech;
+use crate::format::Format;
 use crate::support::{KEY, send, serve};
 
 #[tokio::test]
-async fn an_error_that_is_not_about_the_request_moves_to_the_next_target() {
+async fn an_error_that_is_not_about_the_request_advances() {
     check_rules(include_str!("reports/advancing.json")).await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_decoded_is_mended_and_not_lost() {
+async fn invalid_content_is_repaired_and_not_dropped() {
     check_rules(include_str!("reports/undecodable.json")).await;
 }
 
 #[tokio::test]
-async fn a_cut_response_does_not_pass_for_a_whole_one() {
+async fn a_truncated_response_is_not_a_success() {
     check_rules(include_str!("reports/cut_responses.json")).await;
 }
 
 #[tokio::test]
-async fn tool_calls_in_odd_deltas_are_put_together() {
+async fn tool_calls_in_unusual_deltas_are_assembled() {
     check_rules(include_str!("reports/tool_call_deltas.json")).await;
 }
 
 #[tokio::test]
-async fn a_client_sees_its_format_and_not_a_providers_variant() {
+async fn a_client_gets_its_format_and_not_a_providers_variant() {
     check_rules(include_str!("reports/dialects.json")).await;
 }
 
 #[tokio::test]
-async fn what_can_be_carried_is_carried_and_the_rest_is_named() {
+async fn supported_content_is_preserved_and_the_rest_is_reported() {
     check_rules(include_str!("reports/lost_content.json")).await;
 }
 
 #[tokio::test]
-async fn what_a_target_rejects_is_fitted_to_it() {
+async fn rejected_parts_are_adapted_to_the_target() {
     check_rules(include_str!("reports/rejections.json")).await;
 }
 
 #[tokio::test]
-async fn odd_http_is_understood_on_both_sides() {
+async fn unusual_http_is_accepted_on_both_sides() {
     check_rules(include_str!("reports/http.json")).await;
 }
 
@@ -85,8 +85,8 @@ async fn play(rule: &Value) -> Vec<String> {
 }
 
 /// A provider that rejects what its rule says, and responds to everything else.
-async fn start(spec: Value) -> Fake {
-    Fake::judging(move |seen| {
+async fn start(spec: Value) -> FakeProvider {
+    FakeProvider::responding_with(move |seen| {
         let rejects = &spec["rejects"];
         let rejected = rejects["what"].as_str().is_some_and(|what| rejection::applies(what, seen));
         if rejected {
@@ -97,18 +97,18 @@ async fn start(spec: Value) -> Fake {
     .await
 }
 
-fn respond(spec: &Value, answer: &Value, seen: &Seen) -> Answer {
+fn respond(spec: &Value, answer: &Value, seen: &ReceivedRequest) -> ScriptedResponse {
     let status = answer["status"].as_u64().map_or(200, |status| u16::try_from(status).unwrap());
     let response = if let Some(text) = answer["text"].as_str() {
         text_response(text_kind(spec), text)
     } else if let Some(argument) = answer["calls_back"].as_str() {
-        Answer::json(200, &call_of_first_tool(&seen.json(), argument))
+        ScriptedResponse::json(200, &call_of_first_tool(&seen.json(), argument))
     } else if let Some(events) = answer["events"].as_array() {
-        Answer::stream(events.iter().map(event))
+        ScriptedResponse::stream(events.iter().map(event))
     } else if let Some(encoded) = answer["base64"].as_str() {
-        Answer::raw(200, "application/json", STANDARD.decode(encoded).unwrap())
+        ScriptedResponse::raw(200, "application/json", STANDARD.decode(encoded).unwrap())
     } else {
-        Answer::json(200, &answer["json"])
+        ScriptedResponse::json(200, &answer["json"])
     };
     headers(answer)
         .fold(response.status(status), |response, (name, value)| response.header(name, value))
@@ -118,12 +118,12 @@ fn text_kind(spec: &Value) -> &str {
     spec["type"].as_str().unwrap()
 }
 
-fn text_response(kind: &str, text: &str) -> Answer {
+fn text_response(kind: &str, text: &str) -> ScriptedResponse {
     match kind {
-        "anthropic" => Speech::Messages.whole(text),
-        "gemini" => Speech::Gemini.whole(text),
-        "openai-responses" => Speech::Responses.whole(text),
-        "bedrock" => Answer::json(
+        "anthropic" => Format::Messages.whole(text),
+        "gemini" => Format::Gemini.whole(text),
+        "openai-responses" => Format::Responses.whole(text),
+        "bedrock" => ScriptedResponse::json(
             200,
             &json!({
                 "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
@@ -171,7 +171,7 @@ fn event(event: &Value) -> Step {
     Step::text(format!("data: {data}\n\n"))
 }
 
-fn config(specs: &[Value], providers: &[Fake]) -> String {
+fn config(specs: &[Value], providers: &[FakeProvider]) -> String {
     let mut text = format!("api_key: {KEY}\nproviders:\n");
     let mut steps = String::new();
     for (at, (spec, provider)) in specs.iter().zip(providers).enumerate() {
@@ -211,7 +211,7 @@ fn headers(holder: &Value) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Everything in which a response, and what providers were sent, differs from a rule.
-async fn faults(expect: &Value, response: Response, providers: &[Fake]) -> Vec<String> {
+async fn faults(expect: &Value, response: Response, providers: &[FakeProvider]) -> Vec<String> {
     let status = response.status.as_u16();
     let dropped = response.header("x-gateway-dropped").to_owned();
     let mut faults = Vec::new();
@@ -232,7 +232,7 @@ async fn faults(expect: &Value, response: Response, providers: &[Fake]) -> Vec<S
         }
     }
 
-    let last = providers.iter().rev().find_map(|provider| provider.seen().pop());
+    let last = providers.iter().rev().find_map(|provider| provider.requests().pop());
     let sent =
         last.map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).unwrap_or_default();
     faults.extend(
@@ -247,7 +247,7 @@ async fn faults(expect: &Value, response: Response, providers: &[Fake]) -> Vec<S
     );
 
     for (at, attempts) in expect["attempts"].as_array().into_iter().flatten().enumerate() {
-        let seen = providers[at].seen().len();
+        let seen = providers[at].requests().len();
         if *attempts != seen {
             faults.push(format!("provider {at} got {seen} requests"));
         }

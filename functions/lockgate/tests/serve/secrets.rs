@@ -1,13 +1,13 @@
-//! What no answer, header or log may hold, whatever a provider or a client does.
+//! Secrets that no response, header or log may hold, whatever a provider or a client does.
 
 use serde_json::json;
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Step};
+use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
-use crate::support::{before, hello, hello_streamed, program, provider, refused, send};
+use crate::support::{error_of, gateway_for, hello, hello_streamed, program, provider, send};
 
-/// Keys of a shape that nobody would guess, and of one that everybody knows.
+/// Keys of an unknown shape, and of a well-known one.
 const PLAIN_KEY: &str = "hunter2-canary";
 const KNOWN_KEY: &str = "sk-proj-canary0123456789";
 const HEADER: &str = "header-canary";
@@ -17,7 +17,7 @@ const ANSWER: &str = "answer-canary";
 /// What only a provider's raw body holds.
 const RAW: &str = "raw-canary";
 
-async fn gateway(first: &Fake) -> Lockgate {
+async fn gateway(first: &FakeProvider) -> Lockgate {
     let yaml = format!(
         "api_key: {GATEWAY_KEY}
 providers:
@@ -34,22 +34,22 @@ routes:
 }
 
 /// Everything that a client gets of one call, in one text.
-async fn heard(gateway: &Lockgate, key: &str, body: &str) -> String {
+async fn response(gateway: &Lockgate, key: &str, body: &str) -> String {
     let headers = [("x-api-key", key)];
     let answer = send(gateway, "POST", "/v1/chat/completions", &headers, body.to_owned()).await;
     let head = format!("{} {:?}", answer.status, answer.headers);
     head + &answer.text().await.unwrap()
 }
 
-/// Asks whole and streamed while the provider answers this; what the client hears, and the log.
-async fn told(answer: Answer) -> (String, String) {
-    let first = Fake::start().await;
-    first.answers([answer]);
+/// Sends whole and streamed requests while the provider responds with this; the client's response, and the log.
+async fn response_and_log(answer: ScriptedResponse) -> (String, String) {
+    let first = FakeProvider::start().await;
+    first.respond_with([answer]);
     let gateway = gateway(&first).await;
     let mut all = String::new();
-    for mut question in [hello("both"), hello_streamed("both")] {
-        question["messages"][0]["content"] = PROMPT.into();
-        all += &heard(&gateway, GATEWAY_KEY, &question.to_string()).await;
+    for mut request in [hello("both"), hello_streamed("both")] {
+        request["messages"][0]["content"] = PROMPT.into();
+        all += &response(&gateway, GATEWAY_KEY, &request.to_string()).await;
     }
     gateway.terminate().unwrap();
     let (_, log) = gateway.ended().await;
@@ -63,15 +63,15 @@ fn holds_none(text: &str, canaries: &[&str]) {
     }
 }
 
-async fn keeps_secrets(answer: Answer) {
-    let (heard, log) = told(answer).await;
+async fn keeps_secrets(answer: ScriptedResponse) {
+    let (response, log) = response_and_log(answer).await;
     let never =
         [PLAIN_KEY, KNOWN_KEY, HEADER, GATEWAY_KEY, PROMPT, RAW, "123456789012", "org-Canary"];
-    holds_none(&heard, &never);
+    holds_none(&response, &never);
     holds_none(&log, &never);
 }
 
-/// What a careless provider says when it refuses a key.
+/// The message of a careless provider that rejects a key.
 fn careless() -> String {
     format!(
         "Incorrect API key provided: {KNOWN_KEY} ({PLAIN_KEY}, \"{HEADER}\") of org-Canary123456, \
@@ -81,51 +81,51 @@ fn careless() -> String {
 }
 
 #[tokio::test]
-async fn a_providers_message_is_cleaned() {
+async fn a_providers_message_is_redacted() {
     for status in [400, 401, 403, 404, 429, 500] {
         keeps_secrets(openai::error(status, "x", &careless())).await;
     }
 }
 
 #[tokio::test]
-async fn what_is_left_of_it_still_helps() {
-    let (heard, _) = told(openai::error(401, "x", &careless())).await;
-    assert!(heard.contains("Incorrect API key provided: [removed]"), "{heard}");
+async fn a_redacted_message_stays_useful() {
+    let (response, _) = response_and_log(openai::error(401, "x", &careless())).await;
+    assert!(response.contains("Incorrect API key provided: [removed]"), "{response}");
 }
 
 #[tokio::test]
-async fn the_parameter_that_a_provider_names_is_cleaned_too() {
-    let said =
+async fn the_parameter_named_by_a_provider_is_redacted() {
+    let error_body =
         json!({"error": {"message": "no", "param": careless(), "code": KNOWN_KEY, "type": RAW}});
-    keeps_secrets(Answer::json(400, &said)).await;
-    keeps_secrets(Answer::json(200, &said)).await;
+    keeps_secrets(ScriptedResponse::json(400, &error_body)).await;
+    keeps_secrets(ScriptedResponse::json(200, &error_body)).await;
 }
 
 #[tokio::test]
-async fn a_message_inside_a_success_is_cleaned() {
+async fn an_error_message_with_status_200_is_redacted() {
     keeps_secrets(openai::error(200, "x", &careless())).await;
 }
 
 #[tokio::test]
-async fn a_message_inside_a_stream_is_cleaned() {
-    keeps_secrets(Answer::stream([openai::error_event("x", &careless())])).await;
+async fn an_error_message_in_a_stream_is_redacted() {
+    keeps_secrets(ScriptedResponse::stream([openai::error_event("x", &careless())])).await;
     let begun = [openai::chunk("Hi"), openai::error_event("x", &careless())];
-    keeps_secrets(Answer::stream(begun)).await;
+    keeps_secrets(ScriptedResponse::stream(begun)).await;
 }
 
 #[tokio::test]
-async fn a_providers_body_is_never_shown_itself() {
+async fn a_providers_body_is_never_returned_verbatim() {
     let fields = json!({"error": {"message": "no", "internal": RAW, "trace": [RAW]}, "debug": RAW});
     let page = format!("<html>{RAW} {KNOWN_KEY}</html>");
     for status in [200, 400, 404, 429, 500] {
-        keeps_secrets(Answer::json(status, &fields).header("x-debug", RAW)).await;
-        keeps_secrets(Answer::raw(status, "text/html", page.clone())).await;
-        keeps_secrets(Answer::raw(status, "application/json", page.clone())).await;
+        keeps_secrets(ScriptedResponse::json(status, &fields).header("x-debug", RAW)).await;
+        keeps_secrets(ScriptedResponse::raw(status, "text/html", page.clone())).await;
+        keeps_secrets(ScriptedResponse::raw(status, "application/json", page.clone())).await;
     }
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_not_quoted() {
+async fn an_invalid_response_body_is_not_quoted() {
     for body in [
         format!("\"{RAW}\""),
         format!("{{\"choices\": \"{RAW}\"}}"),
@@ -134,25 +134,25 @@ async fn a_body_that_cannot_be_read_is_not_quoted() {
         format!("{{\"choices\": [{{\"delta\": \"{RAW}\"}}]}}"),
         format!("{{\"error\": \"{RAW}"),
     ] {
-        keeps_secrets(Answer::raw(200, "application/json", body.clone())).await;
+        keeps_secrets(ScriptedResponse::raw(200, "application/json", body.clone())).await;
         let event = Step::text(format!("data: {body}\n\n"));
-        keeps_secrets(Answer::stream([event.clone()])).await;
-        keeps_secrets(Answer::stream([openai::chunk("Hi"), event])).await;
+        keeps_secrets(ScriptedResponse::stream([event.clone()])).await;
+        keeps_secrets(ScriptedResponse::stream([openai::chunk("Hi"), event])).await;
     }
 }
 
 #[tokio::test]
-async fn neither_questions_nor_answers_are_logged() {
-    let (heard, log) = told(openai::completion(ANSWER)).await;
-    assert!(heard.contains(ANSWER));
+async fn neither_requests_nor_responses_are_logged() {
+    let (response, log) = response_and_log(openai::completion(ANSWER)).await;
+    assert!(response.contains(ANSWER));
     holds_none(&log, &[PROMPT, ANSWER]);
-    let (heard, log) = told(openai::stream([ANSWER])).await;
-    assert!(heard.contains(ANSWER));
+    let (response, log) = response_and_log(openai::stream([ANSWER])).await;
+    assert!(response.contains(ANSWER));
     holds_none(&log, &[PROMPT, ANSWER]);
 }
 
 #[tokio::test]
-async fn a_question_that_cannot_be_read_is_not_quoted() {
+async fn an_invalid_request_body_is_not_quoted() {
     let first = provider().await;
     let gateway = gateway(&first).await;
     let mut all = String::new();
@@ -170,7 +170,7 @@ async fn a_question_that_cannot_be_read_is_not_quoted() {
         format!("{{\"messages\": [{{}}], \"response_format\": {{\"type\": {{\"{PROMPT}\": 1}}}}}}"),
         format!("{{\"messages\": [{{}}], \"messages\": [\"{PROMPT}\"]}}"),
     ] {
-        all += &heard(&gateway, GATEWAY_KEY, &body).await;
+        all += &response(&gateway, GATEWAY_KEY, &body).await;
     }
     gateway.terminate().unwrap();
     let (_, log) = gateway.ended().await;
@@ -180,10 +180,10 @@ async fn a_question_that_cannot_be_read_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_not_repeated() {
+async fn a_wrong_key_is_not_echoed() {
     let first = provider().await;
     let gateway = gateway(&first).await;
-    let mut all = heard(&gateway, "wrong-canary", "{}").await;
+    let mut all = response(&gateway, "wrong-canary", "{}").await;
     for path in ["/v1/chat/completions?key=wrong-canary", "/nothing?key=wrong-canary"] {
         let answer =
             send(&gateway, "GET", path, &[("authorization", "Bearer wrong-canary")], "").await;
@@ -195,14 +195,14 @@ async fn a_wrong_key_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_faulty_configuration_does_not_show_its_keys() {
+async fn config_errors_do_not_show_keys() {
     let yaml = format!(
         "api_key: {GATEWAY_KEY}\nproviders: [{{ name: first, base_url: nonsense, api_key: \"{KNOWN_KEY} \" }}]\nport: x"
     );
     let output = program().config(&yaml).run().await;
-    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(told.contains("api_key"), "{told}");
-    holds_none(&told, &[KNOWN_KEY, GATEWAY_KEY]);
+    let response_and_log = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(response_and_log.contains("api_key"), "{response_and_log}");
+    holds_none(&response_and_log, &[KNOWN_KEY, GATEWAY_KEY]);
 }
 
 #[tokio::test]
@@ -211,18 +211,18 @@ async fn explain_shows_no_key() {
         "api_key: {GATEWAY_KEY}\nproviders: [{{ name: first, type: openai, api_key: {KNOWN_KEY} }}]"
     );
     let output = program().config(&yaml).arguments(["explain", "first/m"]).run().await;
-    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    assert!(told.contains("tried first"), "{told}");
-    holds_none(&told, &[KNOWN_KEY, GATEWAY_KEY]);
+    let response_and_log = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(response_and_log.contains("tried first"), "{response_and_log}");
+    holds_none(&response_and_log, &[KNOWN_KEY, GATEWAY_KEY]);
 }
 
 #[tokio::test]
-async fn an_error_names_its_origin() {
-    let first = Fake::start().await;
-    first.answers([openai::error(400, "x", "no")]);
-    let gateway = before(&first, "").await;
+async fn an_error_names_its_source() {
+    let first = FakeProvider::start().await;
+    first.respond_with([openai::error(400, "x", "no")]);
+    let gateway = gateway_for(&first, "").await;
     for (model, origin) in [("first/m", "Provider first: "), ("nothing", "Lockgate: ")] {
-        let (_, error) = refused(crate::support::ask(&gateway, &hello(model)).await).await;
+        let (_, error) = error_of(crate::support::ask(&gateway, &hello(model)).await).await;
         assert!(error["message"].as_str().unwrap().starts_with(origin), "{error}");
     }
 }

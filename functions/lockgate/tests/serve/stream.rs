@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Gate, Step};
+use testkit::provider::{FakeProvider, Latch, ScriptedResponse, Step};
 
 use crate::support::{
-    BOTH, ask, before, before_both, chunks_of, data_of, hello_streamed, only, post, serve,
-    streamer, text_in,
+    BOTH, ask, chunks_of, data_of, gateway_for, gateway_for_both, hello_streamed, only, post,
+    serve, streaming_provider, text_in,
 };
 
 /// What a client reads of these steps when it asks like this.
-async fn read_by(question: &Value, steps: Vec<Step>) -> String {
-    let first = Fake::start().await;
-    first.answers([Answer::stream(steps)]);
-    let gateway = before(&first, "").await;
-    ask(&gateway, question).await.text().await.unwrap()
+async fn read_by(request: &Value, steps: Vec<Step>) -> String {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::stream(steps)]);
+    let gateway = gateway_for(&first, "").await;
+    ask(&gateway, request).await.text().await.unwrap()
 }
 
 async fn read(steps: Vec<Step>) -> String {
@@ -35,44 +35,44 @@ fn joined(steps: &[Step]) -> String {
 
 /// A stream without what the gateway added to it.
 fn without_metadata(stream: &str) -> String {
-    let (before, rest) = stream.split_once(",\"x_gateway\":").unwrap();
+    let (gateway_for, rest) = stream.split_once(",\"x_gateway\":").unwrap();
     let (_, after) = rest.split_once("\n\n").unwrap();
-    format!("{before}}}\n\n{after}")
+    format!("{gateway_for}}}\n\n{after}")
 }
 
 fn wants_usage(model: &str) -> Value {
-    let mut question = hello_streamed(model);
-    question["stream_options"] = json!({"include_usage": true});
-    question
+    let mut request = hello_streamed(model);
+    request["stream_options"] = json!({"include_usage": true});
+    request
 }
 
 #[tokio::test]
-async fn chunks_arrive_one_by_one() {
-    let (one, two) = (Gate::new(), Gate::new());
-    let first = Fake::start().await;
-    first.answers([Answer::stream([
+async fn chunks_are_delivered_one_by_one() {
+    let (one, two) = (Latch::new(), Latch::new());
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::stream([
         openai::role(),
         openai::chunk("one"),
-        Step::Gate(one.clone()),
+        Step::Latch(one.clone()),
         openai::chunk("two"),
-        Step::Gate(two.clone()),
+        Step::Latch(two.clone()),
         openai::finish("stop"),
         openai::done(),
     ])]);
-    let gateway = before(&first, "").await;
-    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "text/event-stream");
-    assert_eq!(answer.header("x-gateway-provider"), "first");
-    assert!(!answer.until("one").await.unwrap().contains("two"));
+    let gateway = gateway_for(&first, "").await;
+    let mut response = ask(&gateway, &hello_streamed("first/m")).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), "text/event-stream");
+    assert_eq!(response.header("x-gateway-provider"), "first");
+    assert!(!response.until("one").await.unwrap().contains("two"));
     one.open();
-    assert!(!answer.until("two").await.unwrap().contains("stop"));
+    assert!(!response.until("two").await.unwrap().contains("stop"));
     two.open();
-    assert!(answer.text().await.unwrap().ends_with("data: [DONE]\n\n"));
+    assert!(response.text().await.unwrap().ends_with("data: [DONE]\n\n"));
 }
 
 #[tokio::test]
-async fn chunks_come_back_as_the_provider_wrote_them() {
+async fn chunks_pass_through_unchanged() {
     let odd = "data: { \"z\": 1e400, \"choices\" : [ {\"index\": 0, \"delta\": {\"content\": \"caf\\u00e9\"} } ],\t\"n\": 12345678901234567890 }\n\n";
     let multiline = "data: {\"choices\":\ndata: [{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n";
     let steps = vec![
@@ -87,7 +87,7 @@ async fn chunks_come_back_as_the_provider_wrote_them() {
 }
 
 #[tokio::test]
-async fn comments_ids_and_retry_times_of_a_provider_are_not_passed_on() {
+async fn comments_ids_and_retry_fields_of_a_provider_are_removed() {
     let steps = vec![
         Step::text("retry: 5\n\n: before\n\nid: 1\n: OPENROUTER PROCESSING\n"),
         openai::chunk("one"),
@@ -100,21 +100,21 @@ async fn comments_ids_and_retry_times_of_a_provider_are_not_passed_on() {
 }
 
 #[tokio::test]
-async fn a_provider_is_asked_for_usage_behind_the_clients_back() {
-    let first = streamer().await;
-    let gateway = before(&first, "").await;
-    let question = r#"{ "model": "first/m", "stream": true, "messages": [{}] }"#;
-    post(&gateway, question, &[]).await.text().await.unwrap();
-    let sent = question.replace("first/m", "m");
+async fn usage_is_requested_when_the_client_does_not() {
+    let first = streaming_provider().await;
+    let gateway = gateway_for(&first, "").await;
+    let request = r#"{ "model": "first/m", "stream": true, "messages": [{}] }"#;
+    post(&gateway, request, &[]).await.text().await.unwrap();
+    let sent = request.replace("first/m", "m");
     let sent = sent.replace(" }", r#","stream_options":{"include_usage":true} }"#);
     assert_eq!(only(&first).body, sent);
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_not_asked_for_stream_options() {
-    let first = Fake::start().await;
-    first.answers([openai::completion("Hi")]);
-    let gateway = before(&first, "").await;
+async fn a_whole_request_gets_no_stream_options() {
+    let first = FakeProvider::start().await;
+    first.respond_with([openai::completion("Hi")]);
+    let gateway = gateway_for(&first, "").await;
     ask(&gateway, &crate::support::hello("first/m")).await;
     assert_eq!(only(&first).json().get("stream_options"), None);
 }
@@ -127,20 +127,20 @@ async fn a_clients_own_stream_options_are_kept() {
         (r#"{ "include_usage" : true }"#, r#"{ "include_usage" : true }"#),
         ("null", r#"{"include_usage":true}"#),
     ] {
-        let first = streamer().await;
-        let gateway = before(&first, "").await;
-        let question = |options: &str| {
+        let first = streaming_provider().await;
+        let gateway = gateway_for(&first, "").await;
+        let request = |options: &str| {
             format!(
                 r#"{{"model": "first/m", "stream": true, "stream_options": {options}, "messages": [{{}}]}}"#
             )
         };
-        post(&gateway, question(theirs), &[]).await.text().await.unwrap();
-        assert_eq!(only(&first).body, question(sent).replace("first/m", "m"));
+        post(&gateway, request(theirs), &[]).await.text().await.unwrap();
+        assert_eq!(only(&first).body, request(sent).replace("first/m", "m"));
     }
 }
 
 #[tokio::test]
-async fn usage_is_hidden_from_who_did_not_ask_for_it() {
+async fn unrequested_usage_is_removed_from_the_stream() {
     let steps =
         vec![openai::chunk("Hi"), openai::finish("stop"), openai::usage(9, 12), openai::done()];
     let stream = read(steps.clone()).await;
@@ -151,16 +151,16 @@ async fn usage_is_hidden_from_who_did_not_ask_for_it() {
 }
 
 #[tokio::test]
-async fn hidden_usage_still_gives_the_cost() {
-    let first = Fake::start().await;
-    first.answers([Answer::stream([
+async fn unrequested_usage_still_gives_the_cost() {
+    let first = FakeProvider::start().await;
+    first.respond_with([ScriptedResponse::stream([
         openai::chunk("Hi"),
         openai::finish("stop"),
         openai::usage(1_000_000, 1_000_000),
         openai::done(),
     ])]);
     let prices = "prices: [{ provider: first, model: m, input: 2, output: 3.5 }]";
-    let gateway = before(&first, prices).await;
+    let gateway = gateway_for(&first, prices).await;
     let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
     let last = chunks_of(&stream).pop().unwrap();
     assert_eq!(last["x_gateway"]["cost_usd"], 5.5);
@@ -169,27 +169,30 @@ async fn hidden_usage_still_gives_the_cost() {
 
 #[tokio::test]
 async fn x_gateway_is_on_the_last_chunk_with_choices_and_nowhere_else() {
-    let (first, second) = (Fake::start().await, Fake::start().await);
-    first.answers([openai::error(429, "rate_limit_error", "slow down")]);
-    second.answers([Answer::stream([
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([openai::error(429, "rate_limit_error", "slow down")]);
+    second.respond_with([ScriptedResponse::stream([
         openai::role(),
         openai::chunk("Hi"),
         openai::finish("stop"),
         openai::usage(9, 12),
         openai::done(),
     ])]);
-    let gateway = before_both(&first, &second, BOTH).await;
-    let answer = ask(&gateway, &wants_usage("both")).await;
-    let id = answer.header("x-request-id").to_owned();
-    assert_eq!(answer.header("x-gateway-attempts"), "2");
-    let chunks = chunks_of(&answer.text().await.unwrap());
+    let gateway = gateway_for_both(&first, &second, BOTH).await;
+    let response = ask(&gateway, &wants_usage("both")).await;
+    let id = response.header("x-request-id").to_owned();
+    assert_eq!(response.header("x-gateway-attempts"), "2");
+    let chunks = chunks_of(&response.text().await.unwrap());
     let holders: Vec<_> = chunks.iter().filter(|it| it.get("x_gateway").is_some()).collect();
     assert_eq!(holders.len(), 1);
-    let told = &holders[0]["x_gateway"];
+    let metadata = &holders[0]["x_gateway"];
     assert_eq!(holders[0]["choices"][0]["finish_reason"], "stop");
-    assert_eq!((&told["provider"], &told["route"]), (&json!("second"), &json!("both")));
-    assert_eq!(told["request_id"], id);
-    assert_eq!(crate::support::trail(told), ["first rate_limit 429", "second success 200"]);
+    assert_eq!((&metadata["provider"], &metadata["route"]), (&json!("second"), &json!("both")));
+    assert_eq!(metadata["request_id"], id);
+    assert_eq!(
+        crate::support::attempts_of(metadata),
+        ["first rate_limit 429", "second success 200"]
+    );
 }
 
 /// A chunk of one of several choices.
@@ -232,30 +235,30 @@ async fn the_terminator_is_the_last_thing_sent() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_that_ends_well_is_an_answer() {
+async fn an_empty_stream_that_ends_properly_is_a_success() {
     let stream = read(vec![openai::role(), openai::finish("stop"), openai::done()]).await;
     assert_eq!(data_of(&stream).len(), 3);
     assert_eq!(text_in(&stream), "");
 }
 
 #[tokio::test]
-async fn an_empty_finish_reason_is_none() {
+async fn an_empty_finish_reason_does_not_end_the_stream() {
     let chunk = r#"{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":""}]}"#;
-    let gate = Gate::new();
-    let first = Fake::start().await;
-    let steps = [Step::text(format!("data: {chunk}\n\n")), Step::Gate(gate.clone())];
-    first.answers([Answer::stream(steps)]);
-    let gateway = before(&first, "").await;
-    let mut answer = ask(&gateway, &hello_streamed("first/m")).await;
-    answer.until("Hi").await.unwrap();
-    gate.open();
+    let latch = Latch::new();
+    let first = FakeProvider::start().await;
+    let steps = [Step::text(format!("data: {chunk}\n\n")), Step::Latch(latch.clone())];
+    first.respond_with([ScriptedResponse::stream(steps)]);
+    let gateway = gateway_for(&first, "").await;
+    let mut response = ask(&gateway, &hello_streamed("first/m")).await;
+    response.until("Hi").await.unwrap();
+    latch.open();
 }
 
 /// What a client reads of a stream without `[DONE]` from a provider of this type.
 async fn without_terminator(kind: &str) -> String {
-    let first = Fake::start().await;
+    let first = FakeProvider::start().await;
     let last = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
-    first.answers([Answer::stream([openai::chunk("Hi"), Step::text(last)])]);
+    first.respond_with([ScriptedResponse::stream([openai::chunk("Hi"), Step::text(last)])]);
     let yaml = format!(
         "api_key: gateway-key\nproviders: [{{ name: first, type: {kind}, base_url: \"{}\", api_key: k }}]",
         first.url()
@@ -265,7 +268,7 @@ async fn without_terminator(kind: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_leaves_the_terminator_out_ends_well() {
+async fn a_server_that_omits_the_terminator_ends_properly() {
     for kind in ["perplexity", "groq", "vllm", "openai"] {
         let stream = without_terminator(kind).await;
         assert!(stream.ends_with("data: [DONE]\n\n"), "{kind}: {stream}");
@@ -275,7 +278,7 @@ async fn a_server_that_leaves_the_terminator_out_ends_well() {
 }
 
 #[tokio::test]
-async fn a_huge_event_passes() {
+async fn a_huge_event_passes_through() {
     let huge = "x".repeat(1 << 20);
     let steps =
         vec![openai::chunk("a"), openai::chunk(&huge), openai::finish("stop"), openai::done()];
@@ -283,7 +286,7 @@ async fn a_huge_event_passes() {
 }
 
 #[tokio::test]
-async fn a_hundred_thousand_events_pass() {
+async fn a_hundred_thousand_events_pass_through() {
     let mut steps = vec![openai::role()];
     steps.extend(
         (0..100_000)
@@ -296,7 +299,7 @@ async fn a_hundred_thousand_events_pass() {
 }
 
 #[tokio::test]
-async fn lines_may_end_as_on_windows() {
+async fn crlf_line_endings_are_accepted() {
     let steps = [openai::chunk("Hi"), openai::finish("stop"), openai::done()];
     let windows = joined(&steps).replace('\n', "\r\n");
     let stream = read(vec![Step::text(windows)]).await;
@@ -305,16 +308,16 @@ async fn lines_may_end_as_on_windows() {
 }
 
 #[tokio::test]
-async fn events_may_be_cut_anywhere() {
+async fn events_may_be_split_at_any_byte() {
     let steps =
         [openai::role(), openai::chunk("caf\u{e9}"), openai::finish("stop"), openai::done()];
     let whole = joined(&steps);
     for size in [1, 7] {
-        let pieces = whole.as_bytes().chunks(size);
-        let pieces = pieces.flat_map(|it| {
+        let parts = whole.as_bytes().chunks(size);
+        let parts = parts.flat_map(|it| {
             [Step::Frame(it.to_vec().into()), Step::Wait(std::time::Duration::from_micros(50))]
         });
-        let stream = read(pieces.collect()).await;
+        let stream = read(parts.collect()).await;
         assert_eq!(without_metadata(&stream), whole, "{size}");
     }
 }

@@ -3,10 +3,11 @@
 
 use serde_json::json;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Outcome, Step};
+use testkit::provider::{FakeProvider, Outcome, ScriptedResponse, Step};
 
 use crate::support::{
-    BOTH, ask, before, before_both, chunks_of, data_of, hello_streamed, streamer, text_in, trail,
+    BOTH, ask, attempts_of, chunks_of, data_of, gateway_for, gateway_for_both, hello_streamed,
+    streaming_provider, text_in,
 };
 
 /// Limits that are soon over.
@@ -19,31 +20,31 @@ routes:
       - { provider: second, model: large }
 ";
 
-/// The trail of a call whose first provider does this, and whose second answers.
-async fn passed_over(first_answer: Answer) -> Vec<String> {
-    let (first, second) = (Fake::start().await, streamer().await);
-    first.answers([first_answer]);
-    let gateway = before_both(&first, &second, SHORT).await;
-    let answer = ask(&gateway, &hello_streamed("both")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("x-gateway-provider")), (200, "second"));
-    let stream = answer.text().await.unwrap();
+/// The attempts of a call whose first provider does this, and whose second responds.
+async fn passed_over(first_answer: ScriptedResponse) -> Vec<String> {
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
+    first.respond_with([first_answer]);
+    let gateway = gateway_for_both(&first, &second, SHORT).await;
+    let response = ask(&gateway, &hello_streamed("both")).await;
+    assert_eq!((response.status.as_u16(), response.header("x-gateway-provider")), (200, "second"));
+    let stream = response.text().await.unwrap();
     assert_eq!(text_in(&stream), "Hello");
     assert!(stream.ends_with("data: [DONE]\n\n") && !stream.contains("\"error\""));
-    let told = chunks_of(&stream).pop().unwrap()["x_gateway"].take();
-    trail(&told)
+    let metadata = chunks_of(&stream).pop().unwrap()["x_gateway"].take();
+    attempts_of(&metadata)
 }
 
 /// What a client reads when a provider breaks like this after its first token.
 async fn broken(steps: Vec<Step>) -> String {
-    let (first, second) = (Fake::start().await, streamer().await);
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
     let begun = [openai::role(), openai::chunk("Once")];
-    first.answers([Answer::stream(begun.into_iter().chain(steps))]);
-    let gateway = before_both(&first, &second, SHORT).await;
-    let answer = ask(&gateway, &hello_streamed("both")).await;
-    assert_eq!(answer.status, 200);
-    let id = answer.header("x-request-id").to_owned();
-    let stream = answer.text().await.unwrap();
-    assert!(second.seen().is_empty(), "there is no going back after the first token");
+    first.respond_with([ScriptedResponse::stream(begun.into_iter().chain(steps))]);
+    let gateway = gateway_for_both(&first, &second, SHORT).await;
+    let response = ask(&gateway, &hello_streamed("both")).await;
+    assert_eq!(response.status, 200);
+    let id = response.header("x-request-id").to_owned();
+    let stream = response.text().await.unwrap();
+    assert!(second.requests().is_empty(), "there is no going back after the first token");
     assert!(text_in(&stream).starts_with("Once"));
     assert!(!stream.contains("data: [DONE]") && !stream.contains("\"finish_reason\":\"stop\""));
     let last = chunks_of(&stream).pop().unwrap();
@@ -62,102 +63,104 @@ async fn code(steps: Vec<Step>) -> String {
 }
 
 #[tokio::test]
-async fn a_role_and_then_an_error_is_passed_over() {
+async fn a_role_then_an_error_is_failed_over() {
     let fault = openai::error_event("server_error", "overloaded");
-    let trail = passed_over(Answer::stream([openai::role(), fault])).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+    let attempts_of = passed_over(ScriptedResponse::stream([openai::role(), fault])).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_role_and_then_a_cut_is_passed_over() {
-    let trail = passed_over(Answer::stream([openai::role(), Step::Cut])).await;
-    assert_eq!(trail, ["first network null", "second success 200"]);
+async fn a_role_then_a_broken_connection_is_failed_over() {
+    let attempts_of = passed_over(ScriptedResponse::stream([openai::role(), Step::Cut])).await;
+    assert_eq!(attempts_of, ["first network null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_role_and_then_silence_is_passed_over() {
-    let trail = passed_over(Answer::stream([openai::role(), Step::Hang])).await;
-    assert_eq!(trail, ["first timeout null", "second success 200"]);
+async fn a_role_then_silence_is_failed_over() {
+    let attempts_of = passed_over(ScriptedResponse::stream([openai::role(), Step::Hang])).await;
+    assert_eq!(attempts_of, ["first timeout null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_role_and_then_the_end_is_passed_over() {
-    let trail = passed_over(Answer::stream([openai::role()])).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn a_role_then_the_end_is_failed_over() {
+    let attempts_of = passed_over(ScriptedResponse::stream([openai::role()])).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_terminator_without_an_answer_is_passed_over() {
-    let trail = passed_over(Answer::stream([openai::role(), openai::done()])).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn a_terminator_without_content_is_failed_over() {
+    let attempts_of = passed_over(ScriptedResponse::stream([openai::role(), openai::done()])).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn comments_are_no_answer() {
+async fn comments_are_no_content() {
     let comments = [Step::text(": one\n\n"), Step::text(": two\n\n"), Step::Hang];
-    let trail = passed_over(Answer::stream(comments)).await;
-    assert_eq!(trail, ["first timeout null", "second success 200"]);
+    let attempts_of = passed_over(ScriptedResponse::stream(comments)).await;
+    assert_eq!(attempts_of, ["first timeout null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn an_error_as_the_first_event_is_passed_over() {
+async fn an_error_as_the_first_event_is_failed_over() {
     let fault = openai::error_event("rate_limit_error", "slow down");
-    let trail = passed_over(Answer::stream([fault])).await;
-    assert_eq!(trail, ["first rate_limit null", "second success 200"]);
+    let attempts_of = passed_over(ScriptedResponse::stream([fault])).await;
+    assert_eq!(attempts_of, ["first rate_limit null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn an_error_with_status_200_is_passed_over() {
+async fn an_error_with_status_200_is_failed_over() {
     let error = json!({"error": {"message": "quota", "code": 429}});
-    let trail = passed_over(Answer::json(200, &error)).await;
-    assert_eq!(trail, ["first rate_limit null", "second success 200"]);
+    let attempts_of = passed_over(ScriptedResponse::json(200, &error)).await;
+    assert_eq!(attempts_of, ["first rate_limit null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_malformed_first_event_is_passed_over() {
-    let trail = passed_over(Answer::stream([Step::text("data: {\"choices\":[{\n\n")])).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn a_malformed_first_event_is_failed_over() {
+    let attempts_of =
+        passed_over(ScriptedResponse::stream([Step::text("data: {\"choices\":[{\n\n")])).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_whole_answer_to_who_wants_a_stream_is_passed_over() {
-    let trail = passed_over(openai::completion("Hi")).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn a_non_chat_body_in_place_of_a_stream_is_failed_over() {
+    let attempts_of = passed_over(openai::completion("Hi")).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_page_in_place_of_a_stream_is_passed_over() {
-    let trail = passed_over(Answer::raw(200, "text/html", "<html>busy</html>")).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn an_html_page_in_place_of_a_stream_is_failed_over() {
+    let attempts_of =
+        passed_over(ScriptedResponse::raw(200, "text/html", "<html>busy</html>")).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn an_empty_stream_is_passed_over() {
-    let trail = passed_over(Answer::stream([])).await;
-    assert_eq!(trail, ["first server_error null", "second success 200"]);
+async fn an_empty_stream_is_failed_over() {
+    let attempts_of = passed_over(ScriptedResponse::stream([])).await;
+    assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 
 #[tokio::test]
-async fn a_provider_that_is_passed_over_is_told_so() {
-    let (first, second) = (Fake::start().await, streamer().await);
-    first.answers([Answer::stream([openai::role(), Step::Hang])]);
-    let gateway = before_both(&first, &second, SHORT).await;
+async fn a_failed_over_providers_call_is_cancelled() {
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
+    first.respond_with([ScriptedResponse::stream([openai::role(), Step::Hang])]);
+    let gateway = gateway_for_both(&first, &second, SHORT).await;
     assert_eq!(ask(&gateway, &hello_streamed("both")).await.status, 200);
     assert!(first.cancelled().await);
 }
 
 #[tokio::test]
-async fn a_cut_is_told() {
+async fn a_broken_connection_ends_the_stream_with_an_error() {
     assert_eq!(code(vec![openai::chunk(" upon"), Step::Cut]).await, "network");
 }
 
 #[tokio::test]
-async fn a_stall_is_told() {
+async fn an_idle_timeout_ends_the_stream_with_an_error() {
     assert_eq!(code(vec![Step::Hang]).await, "timeout");
 }
 
 #[tokio::test]
-async fn an_error_event_is_told() {
+async fn an_error_event_ends_the_stream_with_an_error() {
     let stream = broken(vec![openai::error_event("server_error", "overloaded")]).await;
     let error = chunks_of(&stream).pop().unwrap()["error"].take();
     assert_eq!(error["message"], "Provider first: overloaded");
@@ -166,18 +169,18 @@ async fn an_error_event_is_told() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_in_the_middle_is_told_as_one() {
+async fn a_rate_limit_mid_stream_keeps_its_type() {
     let fault = Step::text("data: {\"error\":{\"message\":\"quota\",\"code\":429}}\n\n");
     assert_eq!(code(vec![fault]).await, "rate_limit");
 }
 
 #[tokio::test]
-async fn a_finish_reason_that_says_error_is_told() {
+async fn a_finish_reason_error_ends_the_stream_with_an_error() {
     assert_eq!(code(vec![openai::finish("error")]).await, "server_error");
 }
 
 #[tokio::test]
-async fn a_malformed_event_is_told() {
+async fn a_malformed_event_ends_the_stream_with_an_error() {
     for malformed in ["data: {\"choices\":[{\"delta\"\n\n", "data: nonsense\n\n", "data: []\n\n"] {
         let steps = vec![Step::text(malformed), openai::finish("stop"), openai::done()];
         assert_eq!(code(steps).await, "server_error", "{malformed}");
@@ -185,18 +188,18 @@ async fn a_malformed_event_is_told() {
 }
 
 #[tokio::test]
-async fn an_end_without_finish_or_terminator_is_told() {
+async fn an_end_without_finish_or_terminator_is_an_error() {
     assert_eq!(code(vec![]).await, "server_error");
 }
 
 #[tokio::test]
-async fn an_end_without_a_finish_reason_is_told() {
+async fn an_end_without_a_finish_reason_is_an_error() {
     let stream = broken(vec![openai::chunk("more")]).await;
     assert!(!stream.contains("x_gateway"));
 }
 
 #[tokio::test]
-async fn a_finish_reason_that_means_a_cut_is_told() {
+async fn a_finish_reason_for_a_truncated_response_is_an_error() {
     for reason in ["abort", "insufficient_system_resource", "error"] {
         let stream = broken(vec![openai::finish(reason), openai::done()]).await;
         assert!(stream.contains(reason), "{stream}");
@@ -204,34 +207,34 @@ async fn a_finish_reason_that_means_a_cut_is_told() {
 }
 
 #[tokio::test]
-async fn an_error_object_without_an_error_around_it_is_told() {
+async fn an_unwrapped_error_object_is_an_error() {
     let error = r#"{"object":"error","message":"EngineDeadError","type":"InternalServerError"}"#;
     let steps = vec![Step::text(format!("data: {error}\n\n")), openai::done()];
     assert!(broken(steps).await.contains("EngineDeadError"));
 }
 
 #[tokio::test]
-async fn a_cut_between_finish_and_terminator_is_told() {
+async fn a_broken_connection_between_finish_and_terminator_is_an_error() {
     assert_eq!(code(vec![openai::finish("stop"), Step::Cut]).await, "network");
 }
 
 #[tokio::test]
-async fn an_end_within_an_event_is_told() {
+async fn an_end_within_an_event_is_an_error() {
     let half = Step::text("data: {\"choices\":[{\"delta\":{\"con");
     let stream = broken(vec![half]).await;
     assert!(!data_of(&stream).iter().any(|it| it.ends_with("con")));
 }
 
 #[tokio::test]
-async fn a_stall_within_a_tool_call_is_told() {
+async fn an_idle_timeout_within_a_tool_call_is_an_error() {
     let call = openai::tool_call(0, "call_1", "weather");
     let steps = vec![call, openai::tool_arguments(0, "{\"ci"), Step::Hang];
     assert_eq!(code(steps).await, "timeout");
 }
 
 #[tokio::test]
-async fn everything_before_a_fault_in_the_same_packet_is_delivered() {
-    let first = Fake::start().await;
+async fn everything_before_a_failure_in_the_same_packet_is_delivered() {
+    let first = FakeProvider::start().await;
     let frames = [openai::chunk("a"), openai::chunk("b"), openai::error_event("x", "broken")];
     let packet: Vec<u8> = frames
         .iter()
@@ -240,20 +243,23 @@ async fn everything_before_a_fault_in_the_same_packet_is_delivered() {
             _ => vec![],
         })
         .collect();
-    first.answers([Answer::stream([Step::Frame(packet.into())])]);
-    let gateway = before(&first, "").await;
+    first.respond_with([ScriptedResponse::stream([Step::Frame(packet.into())])]);
+    let gateway = gateway_for(&first, "").await;
     let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
     assert_eq!(text_in(&stream), "ab");
     assert!(stream.contains("Provider first: broken"));
 }
 
 #[tokio::test]
-async fn the_gateway_lives_on_after_a_broken_stream() {
-    let (first, second) = (Fake::start().await, streamer().await);
-    first.answers([Answer::stream([openai::chunk("Once"), Step::Cut]), openai::stream(["well"])]);
-    let gateway = before_both(&first, &second, BOTH).await;
+async fn the_gateway_keeps_serving_after_a_broken_stream() {
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
+    first.respond_with([
+        ScriptedResponse::stream([openai::chunk("Once"), Step::Cut]),
+        openai::stream(["well"]),
+    ]);
+    let gateway = gateway_for_both(&first, &second, BOTH).await;
     ask(&gateway, &hello_streamed("both")).await.text().await.unwrap();
     let stream = ask(&gateway, &hello_streamed("both")).await.text().await.unwrap();
     assert_eq!(text_in(&stream), "well");
-    assert_eq!(first.seen()[1].outcome, Outcome::Complete);
+    assert_eq!(first.requests()[1].outcome, Outcome::Complete);
 }

@@ -1,4 +1,4 @@
-//! What the tests share: a gateway before scripted providers, and ways to ask it.
+//! Shared by the tests: a gateway with fake providers, and requests to it.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -6,15 +6,15 @@ use std::net::TcpListener;
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
-use testkit::client::{self, Answer};
+use testkit::client::{self, ClientResponse};
 use testkit::lockgate::{Lockgate, Setup};
 use testkit::openai;
-use testkit::provider::{Fake, Seen};
+use testkit::provider::{FakeProvider, ReceivedRequest};
 
 /// The key that the gateways of these tests accept.
 pub(crate) const KEY: &str = "gateway-key";
 
-/// A route through both providers that says nothing else.
+/// A route through both providers without other settings.
 pub(crate) const BOTH: &str = "
 routes:
   - name: both
@@ -36,27 +36,31 @@ pub(crate) fn yaml(providers: &[(&str, &str)], rest: &str) -> String {
     format!("api_key: {KEY}\nproviders:\n{providers}{rest}\n")
 }
 
-/// A provider that answers well.
-pub(crate) async fn provider() -> Fake {
-    let fake = Fake::start().await;
-    fake.answers([openai::completion("Hi")]);
+/// A provider that responds properly.
+pub(crate) async fn provider() -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([openai::completion("Hi")]);
     fake
 }
 
 /// A provider that streams well.
-pub(crate) async fn streamer() -> Fake {
-    let fake = Fake::start().await;
-    fake.answers([openai::stream(["Hel", "lo"])]);
+pub(crate) async fn streaming_provider() -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([openai::stream(["Hel", "lo"])]);
     fake
 }
 
 /// A gateway before one provider, `first`.
-pub(crate) async fn before(first: &Fake, rest: &str) -> Lockgate {
+pub(crate) async fn gateway_for(first: &FakeProvider, rest: &str) -> Lockgate {
     serve(&yaml(&[("first", &first.url())], rest)).await
 }
 
 /// A gateway before two providers, `first` and `second`.
-pub(crate) async fn before_both(first: &Fake, second: &Fake, rest: &str) -> Lockgate {
+pub(crate) async fn gateway_for_both(
+    first: &FakeProvider,
+    second: &FakeProvider,
+    rest: &str,
+) -> Lockgate {
     serve(&yaml(&[("first", &first.url()), ("second", &second.url())], rest)).await
 }
 
@@ -65,29 +69,29 @@ pub(crate) async fn serve(yaml: &str) -> Lockgate {
     program().config(yaml).start().await
 }
 
-/// A question to a model.
+/// A request to a model.
 pub(crate) fn hello(model: &str) -> Value {
     json!({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
 }
 
-/// The same, whose answer is wanted piece by piece.
+/// The same, with a streamed response.
 pub(crate) fn hello_streamed(model: &str) -> Value {
     let mut question = hello(model);
     question["stream"] = true.into();
     question
 }
 
-/// Asks with the right key.
-pub(crate) async fn ask(gateway: &Lockgate, question: &Value) -> Answer {
+/// Sends a chat request with the valid key.
+pub(crate) async fn ask(gateway: &Lockgate, question: &Value) -> ClientResponse {
     post(gateway, question.to_string(), &[]).await
 }
 
-/// Asks with the right key and these headers.
+/// Sends a chat request with the valid key and these headers.
 pub(crate) async fn ask_with(
     gateway: &Lockgate,
     question: &Value,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> ClientResponse {
     post(gateway, question.to_string(), headers).await
 }
 
@@ -96,7 +100,7 @@ pub(crate) async fn post(
     gateway: &Lockgate,
     body: impl Into<Bytes>,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> ClientResponse {
     let bearer = format!("Bearer {KEY}");
     let headers = [&[("authorization", bearer.as_str())], headers].concat();
     send(gateway, "POST", "/v1/chat/completions", &headers, body).await
@@ -109,7 +113,7 @@ pub(crate) async fn send(
     target: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
-) -> Answer {
+) -> ClientResponse {
     let mut request = Request::builder().method(method).uri(format!("{}{target}", gateway.url()));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -117,17 +121,17 @@ pub(crate) async fn send(
     client::send(request.body(body.into()).unwrap()).await.unwrap()
 }
 
-/// The status and the error of an answer that must be one.
-pub(crate) async fn refused(answer: Answer) -> (u16, Value) {
-    let status = answer.status.as_u16();
-    let body = answer.json().await.unwrap();
+/// The status and the error of a response, which must be an error.
+pub(crate) async fn error_of(response: ClientResponse) -> (u16, Value) {
+    let status = response.status.as_u16();
+    let body = response.json().await.unwrap();
     assert!(400 <= status, "{status} {body}");
     (status, body["error"].clone())
 }
 
-/// What a whole answer says.
-pub(crate) async fn text_of(answer: Answer) -> String {
-    let (status, body) = (answer.status, answer.json().await.unwrap());
+/// The text of a whole response.
+pub(crate) async fn text_of(response: ClientResponse) -> String {
+    let (status, body) = (response.status, response.json().await.unwrap());
     assert_eq!(status, 200, "{body}");
     body["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
 }
@@ -145,32 +149,32 @@ pub(crate) fn chunks_of(stream: &str) -> Vec<Value> {
     chunks.map(|it| serde_json::from_str(it).unwrap()).collect()
 }
 
-/// What the chunks of a stream say together.
+/// The text of a stream's chunks.
 pub(crate) fn text_in(stream: &str) -> String {
     let chunks = chunks_of(stream);
     let texts = chunks.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str());
     texts.collect()
 }
 
-/// Whom a call tried and what came of it, as `provider outcome status`.
-pub(crate) fn trail(holder: &Value) -> Vec<String> {
+/// The attempts of a call, each as `provider outcome status`.
+pub(crate) fn attempts_of(holder: &Value) -> Vec<String> {
     let attempts = holder["attempts"].as_array().cloned().unwrap_or_default();
     let word = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
-    let told = |it: &Value| {
+    let describe = |it: &Value| {
         format!("{} {} {}", word(&it["provider"]), word(&it["outcome"]), word(&it["status"]))
     };
-    attempts.iter().map(told).collect()
+    attempts.iter().map(describe).collect()
 }
 
 /// The only request that a provider got.
-pub(crate) fn only(fake: &Fake) -> Seen {
-    let mut seen = fake.seen();
+pub(crate) fn only(fake: &FakeProvider) -> ReceivedRequest {
+    let mut seen = fake.requests();
     assert_eq!(seen.len(), 1, "{seen:?}");
     seen.remove(0)
 }
 
-/// A provider that answers every connection with these bytes, whatever they are, and closes it.
-pub(crate) fn babbler(bytes: &'static [u8]) -> String {
+/// A server that sends these bytes to every connection, and closes it.
+pub(crate) fn raw_tcp_server(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -188,8 +192,8 @@ pub(crate) fn babbler(bytes: &'static [u8]) -> String {
     url
 }
 
-/// An address where nobody listens.
-pub(crate) fn nobody() -> String {
+/// An address without a listener.
+pub(crate) fn unused_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }

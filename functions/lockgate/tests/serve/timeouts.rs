@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use testkit::lockgate::Lockgate;
 use testkit::openai;
-use testkit::provider::{Answer, Fake, Step};
+use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
 use crate::support::{
-    ask, before, before_both, hello, hello_streamed, provider, refused, streamer, text_in, text_of,
-    trail,
+    ask, attempts_of, error_of, gateway_for, gateway_for_both, hello, hello_streamed, provider,
+    streaming_provider, text_in, text_of,
 };
 
 /// A route whose first step ends with these words.
@@ -20,57 +20,59 @@ fn first_step(words: &str) -> String {
     )
 }
 
-async fn gateway(first: &Fake, second: &Fake, words: &str) -> Lockgate {
-    before_both(first, second, &first_step(words)).await
+async fn gateway(first: &FakeProvider, second: &FakeProvider, words: &str) -> Lockgate {
+    gateway_for_both(first, second, &first_step(words)).await
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_step_that_takes_too_long_is_passed_over_and_cancelled() {
-    for slow in [Answer::hang(), Answer::delay(MINUTE, openai::completion("late"))] {
-        let (first, second) = (Fake::start().await, provider().await);
-        first.answers([slow]);
+async fn a_target_that_times_out_is_failed_over_and_cancelled() {
+    for slow in
+        [ScriptedResponse::hang(), ScriptedResponse::delay(MINUTE, openai::completion("late"))]
+    {
+        let (first, second) = (FakeProvider::start().await, provider().await);
+        first.respond_with([slow]);
         let gateway = gateway(&first, &second, ", timeout: 200ms").await;
         let body = ask(&gateway, &hello("both")).await.json().await.unwrap();
-        assert_eq!(trail(&body["x_gateway"]), ["first timeout null", "second success 200"]);
+        assert_eq!(attempts_of(&body["x_gateway"]), ["first timeout null", "second success 200"]);
         assert!(first.cancelled().await);
     }
 }
 
 #[tokio::test]
-async fn a_body_that_stops_halfway_counts_too() {
-    let (first, second) = (Fake::start().await, provider().await);
-    let half = Answer::stream([Step::text("{\"choices\":"), Step::Hang]);
-    first.answers([half.header("content-type", "application/json")]);
+async fn the_timeout_covers_a_stalled_body() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    let half = ScriptedResponse::stream([Step::text("{\"choices\":"), Step::Hang]);
+    first.respond_with([half.header("content-type", "application/json")]);
     let gateway = gateway(&first, &second, ", timeout: 200ms").await;
     assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "Hi");
 }
 
 #[tokio::test]
-async fn the_first_token_of_a_stream_has_a_time_of_its_own() {
-    let (first, second) = (Fake::start().await, streamer().await);
-    first.answers([Answer::stream([openai::role(), Step::Hang])]);
+async fn the_first_token_timeout_applies_to_a_stream() {
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
+    first.respond_with([ScriptedResponse::stream([openai::role(), Step::Hang])]);
     let gateway = gateway(&first, &second, ", first_token_timeout: 200ms").await;
-    let answer = ask(&gateway, &hello_streamed("both")).await;
-    assert_eq!(answer.header("x-gateway-provider"), "second");
+    let response = ask(&gateway, &hello_streamed("both")).await;
+    assert_eq!(response.header("x-gateway-provider"), "second");
 }
 
 #[tokio::test]
-async fn that_time_does_not_bound_a_whole_answer() {
-    let (first, second) = (Fake::start().await, provider().await);
-    let slow = Answer::delay(Duration::from_millis(400), openai::completion("slow"));
-    first.answers([slow]);
+async fn the_first_token_timeout_does_not_apply_to_a_whole_response() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    let slow = ScriptedResponse::delay(Duration::from_millis(400), openai::completion("slow"));
+    first.respond_with([slow]);
     let gateway = gateway(&first, &second, ", first_token_timeout: 100ms").await;
     assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "slow");
 }
 
 #[tokio::test]
-async fn a_steps_time_does_not_bound_the_rest_of_its_stream() {
-    let (first, second) = (Fake::start().await, streamer().await);
+async fn the_step_timeout_does_not_apply_after_the_first_token() {
+    let (first, second) = (FakeProvider::start().await, streaming_provider().await);
     let steps =
         [openai::chunk("one"), Step::Wait(Duration::from_millis(900)), openai::chunk("two")];
-    first.answers([Answer::stream(
+    first.respond_with([ScriptedResponse::stream(
         steps.into_iter().chain([openai::finish("stop"), openai::done()]),
     )]);
     let gateway = gateway(&first, &second, ", timeout: 600ms").await;
@@ -80,90 +82,92 @@ async fn a_steps_time_does_not_bound_the_rest_of_its_stream() {
 }
 
 #[tokio::test]
-async fn a_step_is_tried_again_as_often_as_it_says() {
-    let (first, second) = (Fake::start().await, provider().await);
-    first.answers([openai::error(503, "x", "down")]);
+async fn a_target_is_retried_as_configured() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    first.respond_with([openai::error(503, "x", "down")]);
     let gateway = gateway(&first, &second, ", retries: 2").await;
     let body = ask(&gateway, &hello("both")).await.json().await.unwrap();
     let down = "first server_error 503";
-    assert_eq!(trail(&body["x_gateway"]), [down, down, down, "second success 200"]);
-    assert_eq!((first.seen().len(), second.seen().len()), (3, 1));
+    assert_eq!(attempts_of(&body["x_gateway"]), [down, down, down, "second success 200"]);
+    assert_eq!((first.requests().len(), second.requests().len()), (3, 1));
 }
 
 #[tokio::test]
-async fn a_retry_that_succeeds_is_the_end() {
-    let (first, second) = (Fake::start().await, provider().await);
-    first.answers([openai::error(500, "x", "no"), openai::completion("again")]);
+async fn a_successful_retry_ends_the_call() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    first.respond_with([openai::error(500, "x", "no"), openai::completion("again")]);
     let gateway = gateway(&first, &second, ", retries: 3").await;
     assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "again");
-    assert_eq!((first.seen().len(), second.seen().len()), (2, 0));
+    assert_eq!((first.requests().len(), second.requests().len()), (2, 0));
 }
 
 #[tokio::test]
-async fn a_retry_does_not_come_before_the_provider_allows_it() {
-    let (first, second) = (Fake::start().await, provider().await);
+async fn a_retry_waits_for_the_providers_retry_after() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
     let limited = openai::error(429, "x", "slow down").header("retry-after", "1");
-    first.answers([limited, openai::completion("again")]);
+    first.respond_with([limited, openai::completion("again")]);
     let gateway = gateway(&first, &second, ", retries: 1").await;
     let start = Instant::now();
     assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "again");
     assert!(Duration::from_secs(1) <= start.elapsed());
-    assert_eq!(first.seen().len(), 2);
+    assert_eq!(first.requests().len(), 2);
 }
 
 #[tokio::test]
-async fn a_wait_that_is_too_long_is_not_worth_it() {
-    let (first, second) = (Fake::start().await, provider().await);
-    first.answers([openai::error(429, "x", "slow down").header("retry-after", "3600")]);
+async fn a_too_long_retry_after_is_not_waited_for() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    first.respond_with([openai::error(429, "x", "slow down").header("retry-after", "3600")]);
     let gateway = gateway(&first, &second, ", retries: 5").await;
     assert_eq!(text_of(ask(&gateway, &hello("both")).await).await, "Hi");
-    assert_eq!(first.seen().len(), 1);
+    assert_eq!(first.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_pass_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     for status in [400, 401, 404] {
-        let (first, second) = (Fake::start().await, provider().await);
-        first.answers([openai::error(status, "x", "no")]);
+        let (first, second) = (FakeProvider::start().await, provider().await);
+        first.respond_with([openai::error(status, "x", "no")]);
         let gateway = gateway(&first, &second, ", retries: 5").await;
         ask(&gateway, &hello("both")).await;
-        assert_eq!(first.seen().len(), 1, "{status}");
+        assert_eq!(first.requests().len(), 1, "{status}");
     }
 }
 
 #[tokio::test]
-async fn the_routes_time_bounds_all_steps_and_retries() {
-    let (first, second) = (Fake::start().await, Fake::start().await);
-    first.answers([openai::error(503, "x", "down")]);
-    second.answers([Answer::hang()]);
+async fn the_route_timeout_covers_all_attempts_and_retries() {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([openai::error(503, "x", "down")]);
+    second.respond_with([ScriptedResponse::hang()]);
     let rest = format!("route_timeout: 900ms\n{}", first_step(", retries: 1"));
-    let gateway = before_both(&first, &second, &rest).await;
-    let (status, error) = refused(ask(&gateway, &hello("both")).await).await;
+    let gateway = gateway_for_both(&first, &second, &rest).await;
+    let (status, error) = error_of(ask(&gateway, &hello("both")).await).await;
     assert_eq!(status, 502, "{error}");
     let down = "first server_error 503";
-    assert_eq!(trail(&error), [down, down, "second timeout null"]);
+    assert_eq!(attempts_of(&error), [down, down, "second timeout null"]);
 }
 
 #[tokio::test]
-async fn a_route_that_only_waited_is_504_with_its_attempts() {
-    let (first, second) = (Fake::start().await, provider().await);
-    first.answers([Answer::hang()]);
+async fn a_route_timeout_is_504_with_its_attempts() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    first.respond_with([ScriptedResponse::hang()]);
     let rest = format!("route_timeout: 300ms\n{}", first_step(""));
-    let gateway = before_both(&first, &second, &rest).await;
-    for question in [hello("both"), hello_streamed("both")] {
-        let (status, error) = refused(ask(&gateway, &question).await).await;
+    let gateway = gateway_for_both(&first, &second, &rest).await;
+    for request in [hello("both"), hello_streamed("both")] {
+        let (status, error) = error_of(ask(&gateway, &request).await).await;
         assert_eq!((status, error["code"].as_str()), (504, Some("timeout")));
-        assert_eq!(trail(&error), ["first timeout null"]);
+        assert_eq!(attempts_of(&error), ["first timeout null"]);
     }
-    assert!(second.seen().is_empty());
+    assert!(second.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_stream_that_flows_outlives_the_routes_time() {
-    let first = Fake::start().await;
+async fn a_flowing_stream_outlives_the_route_timeout() {
+    let first = FakeProvider::start().await;
     let pauses = (0..6).flat_map(|_| [openai::chunk("x"), Step::Wait(Duration::from_millis(200))]);
-    first.answers([Answer::stream(pauses.chain([openai::finish("stop"), openai::done()]))]);
-    let gateway = before(&first, "route_timeout: 700ms").await;
+    first.respond_with([ScriptedResponse::stream(
+        pauses.chain([openai::finish("stop"), openai::done()]),
+    )]);
+    let gateway = gateway_for(&first, "route_timeout: 700ms").await;
     let stream = ask(&gateway, &hello_streamed("first/m")).await.text().await.unwrap();
     assert_eq!(text_in(&stream), "xxxxxx");
     assert!(stream.ends_with("data: [DONE]\n\n"));

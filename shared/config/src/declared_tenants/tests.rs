@@ -15,17 +15,8 @@ const EVERY_FIELD: &str = "tenants:
   rate_limit_rpm: 60
   requests_per_hour: 0
   requests_per_day: 5
-  daily_input_tokens: 6
-  daily_output_tokens: 7
-  max_input_tokens: 8
-  max_output_tokens: 9
-  max_concurrent: 10
-  budget_usd: 50.25
-  budget_period: day
-  unpriced: allow
   allowed_models: [m, 'gpt-*']
   default_model: m
-  fallback_models: [p/x]
 - name: mail
   api_keys: [one-long-enough-key, 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 'ssm:/team/key']
 ";
@@ -48,17 +39,8 @@ fn every_field_of_a_tenant_is_read() {
     assert_eq!(limits.requests_per_minute, Some(60));
     assert_eq!(limits.requests_per_hour, Some(0));
     assert_eq!(limits.requests_per_day, Some(5));
-    assert_eq!((limits.daily_input_tokens, limits.daily_output_tokens), (Some(6), Some(7)));
-    assert_eq!(limits.max_concurrent, Some(10));
-    let requests = &settings.requests;
-    assert_eq!((requests.max_input_tokens, requests.max_output_tokens), (Some(8), Some(9)));
-    let budget = limits.budget.unwrap();
-    assert_eq!(budget.amount.0, 50_250_000);
-    assert_eq!(budget.period, tenants::BudgetPeriod::Day);
-    assert_eq!(budget.unpriced, tenants::Unpriced::Allow);
     assert_eq!(settings.models.allowed.as_deref(), Some(&["m".to_owned(), "gpt-*".into()][..]));
     assert_eq!(settings.models.default.as_deref(), Some("m"));
-    assert_eq!(settings.models.fallback, ["p/x"]);
 
     let keys = &config.tenants[1].keys;
     assert_eq!(keys.len(), 3);
@@ -88,8 +70,6 @@ fn tenants_survive_rows_and_export() {
         "  - name: search",
         "    api_key: ${SEARCH_KEY}",
         "    rate_limit_rpm: 60",
-        "    budget_usd: 50.25",
-        "    budget_period: day",
         "      - ssm:/team/key",
     ] {
         assert!(yaml.lines().any(|it| it == line), "{line}: {yaml}");
@@ -102,7 +82,7 @@ fn every_fault_of_a_tenant_has_its_place() {
     let text = "api_key: first-key
 tenants:
 - {name: default, api_key: k}
-- {name: a, api_key: k, rate_limit_rpm: '5', budget_usd: -1, budget_period: year}
+- {name: a, api_key: k, rate_limit_rpm: '5'}
 - {name: a, api_key: first-key, default_model: n}
 - {name: b}
 - {name: c, api_key: x, api_keys: [y]}
@@ -115,8 +95,6 @@ tenants:
             "5:10: tenants[0].name: is the tenant of the gateway's own api_key; choose another name",
             "6:22: tenants[1].api_key: is taken by tenants[0].api_key on line 5",
             "6:41: tenants[1].rate_limit_rpm: must be a whole number of at least 0",
-            "6:58: tenants[1].budget_usd: must be an amount of at least 0 with at most 6 decimals",
-            "6:77: tenants[1].budget_period: must be one of month, day",
             "7:10: tenants[2].name: is taken by tenants[1] on line 6",
             "7:22: tenants[2].api_key: is taken by api_key on line 3",
             "7:48: tenants[2].default_model: names no route and no model: \"n\"; did you mean m?",

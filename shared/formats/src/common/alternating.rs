@@ -13,7 +13,7 @@ pub(crate) enum Side {
     Assistant,
 }
 
-/// What every API says of a question without one, in words that are the same for all.
+/// The failure of a conversation without messages.
 pub(crate) fn no_message() -> Error {
     let message = "needs at least one message besides the system prompt";
     Error::new(ErrorKind::Unsupported, message)

@@ -12,7 +12,7 @@ pub(crate) fn object(text: &str) -> Option<Cow<'_, RawValue>> {
     json.get().starts_with('{').then_some(Cow::Borrowed(json))
 }
 
-/// The object that a text is, or what a model wrote instead within one: the way that Anthropic's page
+/// The object that a text is, or an object that holds the broken text: the way that Anthropic's page
 /// on fine-grained tool streaming names for it. A conversation goes on after such a mistake.
 pub(crate) fn object_or_wrapped(text: &str) -> Cow<'_, RawValue> {
     object(text).unwrap_or_else(|| broken(text))

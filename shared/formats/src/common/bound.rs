@@ -1,4 +1,4 @@
-//! Limits on what others send, each far beyond what is honest: work and memory grow no faster than
+//! Limits on what others send, each far beyond what is usual: work and memory grow no faster than
 //! what came.
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use crate::{DecodeMode, StreamDecoder};
 const LONGEST_STREAM: usize = 128 * 1024 * 1024;
 /// How many tokens one count may name: no sum of a few such counts overflows.
 const MOST_TOKENS: u64 = 1 << 40;
-/// How many fields of a request are named that cannot be said.
+/// How many dropped fields of a request are named.
 const MOST_NAMED: usize = 256;
 /// How long the name of a place within a request may grow, in bytes.
 const LONGEST_PATH: usize = 512;

@@ -102,26 +102,20 @@ static TABLE: &[&[Rule]] = &[
 
 /// Diagnoses a failure.
 pub(crate) fn diagnose(symptoms: &Symptoms<'_>) -> Diagnosis {
-    let found = rule_for(symptoms).map(|(rule, remedy)| Diagnosis { kind: rule.kind, remedy });
-    found.unwrap_or(Diagnosis { kind: ErrorKind::Upstream, remedy: None })
+    rule_for(symptoms).map_or(Diagnosis { kind: ErrorKind::Upstream, remedy: None }, |it| it.1)
 }
 
-fn rule_for(symptoms: &Symptoms<'_>) -> Option<(&'static Rule, Option<Remedy>)> {
+fn rule_for(symptoms: &Symptoms<'_>) -> Option<(&'static Rule, Diagnosis)> {
     let message = symptoms.message.to_ascii_lowercase();
     let param = symptoms.param.unwrap_or_default().to_ascii_lowercase();
 
     let mut rules = TABLE.iter().copied().flatten();
-    rules.find_map(|rule| rule.matches(symptoms, &message, &param).map(|it| (rule, it)))
+    rules.find_map(|rule| rule.diagnose(symptoms, &message, &param).map(|it| (rule, it)))
 }
 
 impl Rule {
-    /// The remedy of the rule, if the rule matches.
-    fn matches(
-        &self,
-        symptoms: &Symptoms<'_>,
-        message: &str,
-        param: &str,
-    ) -> Option<Option<Remedy>> {
+    /// The diagnosis of the rule, if the rule matches.
+    fn diagnose(&self, symptoms: &Symptoms<'_>, message: &str, param: &str) -> Option<Diagnosis> {
         let has_status = self.statuses.is_empty() || self.statuses.contains(&symptoms.status);
         let has_code = self.code.is_empty()
             || symptoms.codes.iter().any(|it| it.eq_ignore_ascii_case(self.code));
@@ -131,7 +125,7 @@ impl Rule {
         if !(has_status && has_code && has_text && has_name) {
             return None;
         }
-        Some(match self.remedy {
+        let remedy = match self.remedy {
             Suggestion::None => None,
             Suggestion::DropNamedParam => Some(params::named(param, message)?),
             Suggestion::DropMaxTokens => Some(Remedy::DropParam(Field::MaxTokens)),
@@ -141,7 +135,8 @@ impl Rule {
             Suggestion::DropSignatures => Some(Remedy::DropSignatures),
             Suggestion::DropBetas => Some(Remedy::DropBetas),
             Suggestion::SchemaAsText => Some(Remedy::SchemaAsText),
-        })
+        };
+        Some(Diagnosis { kind: self.kind, remedy })
     }
 }
 

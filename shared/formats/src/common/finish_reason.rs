@@ -2,7 +2,7 @@
 
 use canonical::{Error, ErrorKind};
 
-/// Reasons of a response that was cut: vLLM's and SGLang's `abort`, DeepSeek's
+/// Reasons of a response that was cut: `abort` of vLLM and `SGLang`, DeepSeek's
 /// `insufficient_system_resource`, OpenRouter's `error`, and their like at other servers.
 const CUT: &[&str] = &[
     "abort",

@@ -1,7 +1,7 @@
 //! Names of tool parameters that a provider does not accept, and those that are sent instead.
 //!
 //! Anthropic and Bedrock accept 64 letters, digits, `_`, `.` and `-` (*Property keys should match pattern
-//! '^[a-zA-Z0-9_.-]{1,64}$'*, seen 2026-11); tools made of OpenAPI documents have `filter[id]` and the like.
+//! '^[a-zA-Z0-9_.-]{1,64}$'*, seen 2026-11); tools made of `OpenAPI` documents have `filter[id]` and the like.
 
 use std::collections::{HashMap, HashSet};
 

@@ -166,9 +166,9 @@ impl StreamDecoder for Restored {
 }
 
 /// Whether a name has at most so many letters, digits, `_` and `-`, and these beside.
-pub(crate) fn is_plain(name: &str, longest: usize, beside: &[u8]) -> bool {
+pub(crate) fn is_plain(name: &str, max: usize, beside: &[u8]) -> bool {
     let fits = |it: u8| it.is_ascii_alphanumeric() || b"_-".contains(&it) || beside.contains(&it);
-    (1..=longest).contains(&name.len()) && name.bytes().all(fits)
+    (1..=max).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// A name that every provider takes.
@@ -216,9 +216,12 @@ fn each_mut(conversation: &mut Conversation, visit: &mut dyn FnMut(&mut String))
 
 #[cfg(test)]
 mod tests {
+    use canonical::{Json, Tool};
+
     use super::*;
     use crate::{
-        anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
+        DecodeMode, DecodeOptions, anthropic::messages::Anthropic,
+        google::generate_content::Gemini, openai::chat::OpenAiChat,
     };
 
     #[test]
@@ -235,6 +238,38 @@ mod tests {
         ] {
             assert_eq!(formats.map(|it| it.accepts_tool_name(name)), taken, "{name}");
         }
+    }
+
+    #[test]
+    fn parameters_get_their_own_names_again_in_a_stream() {
+        let schema = Json(r#"{"properties":{"filter[id]":{}}}"#.to_owned());
+        let tool = Tool { name: "list".to_owned(), schema: Some(schema), ..Tool::default() };
+        let conversation = Conversation { tools: vec![tool], ..Conversation::default() };
+        let request = CanonicalRequest::Conversation(Box::new(conversation));
+        let names = ToolNames::of(&request, &Anthropic);
+        let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"list","input":{}}}"#;
+        let delta = r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"filter_id_\":"}}"#;
+        let rest = delta.replace(r#"{\"filter_id_\":"#, r#"\"x\"}"#);
+        let end = r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;
+
+        let translate = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
+        let mut decoder = names.restored(Anthropic.stream_decoder(translate));
+        let mut events = vec![];
+        for event in [start, delta, &rest, end] {
+            decoder.read(format!("data: {event}\n\n").into(), &mut events).unwrap();
+        }
+
+        let arguments: Vec<&String> = events
+            .iter()
+            .filter_map(|event| match &event.body {
+                EventBody::Delta(_, delta) => match &**delta {
+                    Delta::Arguments { json, .. } => Some(json),
+                    _ => None,
+                },
+                EventBody::Frame(_) => None,
+            })
+            .collect();
+        assert_eq!(arguments, [r#"{"filter[id]":"x"}"#]);
     }
 
     #[test]

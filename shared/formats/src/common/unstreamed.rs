@@ -1,11 +1,11 @@
-//! What formats without streams do where somebody wants one.
+//! Stream decoders and encoders of formats without streams.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{CallSummary, Error, ErrorKind, Result, StreamEvent};
 
 use crate::{StreamDecoder, StreamEncoder};
 
-/// Reads nothing: whoever streams here says what the format has no word for.
+/// Refuses every stream.
 #[derive(Debug)]
 pub(crate) struct NoReader;
 
@@ -42,7 +42,7 @@ impl StreamEncoder for NoWriter {
     }
 }
 
-/// What a format that no client speaks says of a request that came in it.
+/// The failure of a request in a format that no client uses.
 pub(crate) fn no_client_format() -> Error {
     Error::new(ErrorKind::Internal, "A request came in a format that no client speaks.")
 }

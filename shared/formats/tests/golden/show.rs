@@ -123,7 +123,7 @@ impl Pair<'_> {
     }
 }
 
-/// What was understood of an answer, and what each sort of client gets.
+/// A decoded response, and its encoding for each kind of client.
 pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     let read = |purpose| {
         let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
@@ -190,7 +190,7 @@ fn streamed(
 ) -> String {
     let (events, fault) =
         read(provider, &[input], DecodeOptions { mode: purpose, ..DecodeOptions::default() });
-    let mut writer = client.stream_encoder(&asked(client, wants_usage));
+    let mut writer = client.stream_encoder(&streaming_request(client, wants_usage));
     let mut out = BytesMut::new();
     for event in events {
         let ends = event.kind == EventKind::End;
@@ -214,27 +214,27 @@ pub(crate) fn error(provider: &dyn Outbound, input: &[u8]) -> String {
     failure(provider, error)
 }
 
-/// The events of a stream that arrives in these pieces, and the fault that ends it.
+/// The events of a stream that arrives in these chunks, and the error that ends it.
 pub(crate) fn events(
     provider: &dyn Outbound,
     purpose: DecodeMode,
-    pieces: &[&[u8]],
+    slices: &[&[u8]],
 ) -> (Vec<StreamEvent>, Option<String>) {
     let (events, fault) =
-        read(provider, pieces, DecodeOptions { mode: purpose, ..DecodeOptions::default() });
+        read(provider, slices, DecodeOptions { mode: purpose, ..DecodeOptions::default() });
     (events, fault.map(|it| it.to_string()))
 }
 
 fn read(
     provider: &dyn Outbound,
-    pieces: &[&[u8]],
+    slices: &[&[u8]],
     reading: DecodeOptions,
 ) -> (Vec<StreamEvent>, Option<Error>) {
     let mut reader = provider.stream_decoder(reading);
     let mut events = vec![];
     let mut read_all = || -> Result<()> {
-        for piece in pieces {
-            reader.read(Bytes::copy_from_slice(piece), &mut events)?;
+        for slice in slices {
+            reader.read(Bytes::copy_from_slice(slice), &mut events)?;
         }
         reader.close(&mut events)
     };
@@ -246,11 +246,11 @@ fn described(events: &[StreamEvent], fault: Option<&Error>) -> String {
     let mut lines: Vec<String> = vec![];
     for event in events {
         let usage = event.usage.as_ref().map(|it| format!(" ({})", usage(Some(it))));
-        let piece = match &event.body {
+        let slice = match &event.body {
             EventBody::Frame(_) => String::new(),
-            EventBody::Delta(choice, piece) => format!(" {choice} {piece:?}"),
+            EventBody::Delta(choice, slice) => format!(" {choice} {slice:?}"),
         };
-        lines.push(format!("{:?}{}{piece}", event.kind, usage.unwrap_or_default()));
+        lines.push(format!("{:?}{}{slice}", event.kind, usage.unwrap_or_default()));
     }
     lines.extend(fault.map(|it| format!("fault: {:?}: {}", it.kind, it.message())));
     lines.join("\n")
@@ -309,7 +309,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn asked(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
+fn streaming_request(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;

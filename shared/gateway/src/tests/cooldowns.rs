@@ -4,18 +4,18 @@ use canonical::ErrorKind;
 use storage::sqlite;
 use testkit::{
     openai,
-    provider::{Answer, Fake},
+    provider::{FakeProvider, ScriptedResponse},
 };
 
 use super::support::{TestGateway, config, provider};
 
-fn limited(seconds: u64) -> Answer {
+fn limited(seconds: u64) -> ScriptedResponse {
     openai::error(429, "x", "slow down").header("retry-after", &seconds.to_string())
 }
 
 /// Two gateways that share a memory, before a provider that is limited for 60 s and then works, and
 /// another one that works.
-async fn two_gateways() -> (TestGateway, TestGateway, Fake, Fake) {
+async fn two_gateways() -> (TestGateway, TestGateway, FakeProvider, FakeProvider) {
     let first = provider([limited(60), openai::completion("Hi")]).await;
     let second = provider([openai::completion("Hi")]).await;
     let yaml = config(&[("first", &first), ("second", &second)]);
@@ -59,7 +59,7 @@ async fn another_instance_knows_a_cooldown_within_five_seconds() {
     one.advance(5);
     other.advance(5);
     assert_eq!(other.provider("both").await.unwrap(), "second");
-    assert_eq!(first.seen().len(), 1);
+    assert_eq!(first.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn what_is_known_is_not_read_again_while_it_is_fresh() {
     one.gateway.drain().await;
     other.advance(4);
     assert_eq!(other.provider("both").await.unwrap(), "first");
-    assert_eq!(first.seen().len(), 2);
+    assert_eq!(first.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -81,12 +81,12 @@ async fn a_success_that_ends_a_cooldown_is_published() {
     assert_eq!(other.provider("both").await.unwrap(), "second");
 
     // Everything cools down, so the first is asked although it does, and responds.
-    second.answers([limited(600)]);
+    second.respond_with([limited(600)]);
     one.advance(5);
     assert_eq!(one.provider("second/gpt-4o-mini").await.unwrap_err(), ErrorKind::RateLimited);
     assert_eq!(one.provider("both").await.unwrap(), "first");
     one.gateway.drain().await;
     other.advance(5);
     assert_eq!(other.provider("both").await.unwrap(), "first");
-    assert_eq!(first.seen().len(), 3);
+    assert_eq!(first.requests().len(), 3);
 }

@@ -1,7 +1,7 @@
 //! Which targets a call attempts, over real sockets.
 
 use canonical::{ErrorKind, NextStep, Outcome};
-use testkit::{openai, provider::Answer};
+use testkit::{openai, provider::ScriptedResponse};
 
 use super::support::{TestGateway, UNREACHABLE, config, provider};
 
@@ -30,12 +30,12 @@ async fn a_pool_is_tried_key_by_key() {
     assert_eq!(gateway.provider("first/m").await.unwrap(), "first");
     let keys: Vec<_> = gateway.record().await.attempts.iter().map(|it| it.key).collect();
     assert_eq!(keys, [routing::fingerprint("one"), routing::fingerprint("two")]);
-    assert_eq!(first.seen()[1].header("authorization"), "Bearer two");
+    assert_eq!(first.requests()[1].header("authorization"), "Bearer two");
 }
 
 #[tokio::test]
 async fn a_time_out_is_not_retried_while_another_target_is_left() {
-    let first = provider([Answer::hang()]).await;
+    let first = provider([ScriptedResponse::hang()]).await;
     let second = provider([openai::completion("Hi")]).await;
     let (one, two) = (first.url(), second.url());
     let gateway = TestGateway::start(&format!(
@@ -46,7 +46,7 @@ async fn a_time_out_is_not_retried_while_another_target_is_left() {
     ))
     .await;
     assert_eq!(gateway.provider("both").await.unwrap(), "second");
-    assert_eq!(first.seen().len(), 1);
+    assert_eq!(first.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use canonical::{ErrorKind, MicroDollars, Outcome};
 use telemetry::{CallRecord, UsageSource};
-use testkit::{openai, provider::Answer};
+use testkit::{openai, provider::ScriptedResponse};
 
 use super::support::{KEY, TestGateway, UNREACHABLE, WALL, config, provider};
 
@@ -31,7 +31,7 @@ async fn a_record_holds_who_called_and_what_that_cost() {
 #[tokio::test]
 async fn a_response_without_usage_is_estimated() {
     let bare = r#"{"choices":[{"message":{"content":"Hello, world"},"finish_reason":"stop"}]}"#;
-    let first = provider([Answer::raw(200, "application/json", bare)]).await;
+    let first = provider([ScriptedResponse::raw(200, "application/json", bare)]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     gateway.respond("both").await.unwrap();
     let record = gateway.record().await;
@@ -44,7 +44,7 @@ async fn a_response_without_usage_is_estimated() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_a_response_is_recorded_with_its_attempt() {
-    let first = provider([Answer::hang()]).await;
+    let first = provider([ScriptedResponse::hang()]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let call = gateway.call("both", false).await;
     let left = tokio::time::timeout(Duration::from_millis(100), gateway.gateway.respond(call));

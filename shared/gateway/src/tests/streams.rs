@@ -4,7 +4,7 @@ use canonical::{ErrorKind, MicroDollars, Outcome};
 use telemetry::UsageSource;
 use testkit::{
     openai,
-    provider::{Answer, Step},
+    provider::{ScriptedResponse, Step},
 };
 
 use super::support::{TestGateway, config, provider, read_events};
@@ -14,7 +14,7 @@ const TEXT: &str = "Once upon a time there was a gateway";
 #[tokio::test]
 async fn a_whole_stream_is_recorded_as_reported() {
     let steps = [openai::chunk(TEXT), openai::finish("stop"), openai::usage(7, 11), openai::done()];
-    let first = provider([Answer::stream(steps)]).await;
+    let first = provider([ScriptedResponse::stream(steps)]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let mut stream = gateway.stream("both").await;
     assert_eq!(read_events(&mut stream, 4).await, None);
@@ -33,7 +33,7 @@ async fn a_whole_stream_is_recorded_as_reported() {
 
 #[tokio::test]
 async fn a_stream_that_its_client_leaves_is_recorded_with_usage_and_cost() {
-    let first = provider([Answer::stream([openai::chunk(TEXT), Step::Hang])]).await;
+    let first = provider([ScriptedResponse::stream([openai::chunk(TEXT), Step::Hang])]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let mut stream = gateway.stream("both").await;
     read_events(&mut stream, 1).await;
@@ -53,7 +53,7 @@ async fn a_stream_that_its_client_leaves_is_recorded_with_usage_and_cost() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_is_a_failure_of_its_attempt() {
-    let first = provider([Answer::stream([openai::chunk(TEXT), Step::Cut])]).await;
+    let first = provider([ScriptedResponse::stream([openai::chunk(TEXT), Step::Cut])]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let mut stream = gateway.stream("both").await;
     assert_eq!(read_events(&mut stream, 9).await, Some(ErrorKind::Network));
@@ -68,7 +68,7 @@ async fn a_stream_that_breaks_is_a_failure_of_its_attempt() {
 #[tokio::test]
 async fn an_overload_within_a_stream_begins_a_cooldown() {
     let broken = [openai::chunk(TEXT), openai::error_event("rate_limit_error", "slow down")];
-    let first = provider([Answer::stream(broken), openai::completion("first")]).await;
+    let first = provider([ScriptedResponse::stream(broken), openai::completion("first")]).await;
     let second = provider([openai::completion("second")]).await;
     let gateway = TestGateway::start(&config(&[("first", &first), ("second", &second)])).await;
     let mut stream = gateway.stream("both").await;
@@ -80,7 +80,7 @@ async fn an_overload_within_a_stream_begins_a_cooldown() {
 #[tokio::test]
 async fn a_stream_is_finished_once() {
     let steps = [openai::chunk(TEXT), openai::finish("stop"), openai::done()];
-    let first = provider([Answer::stream(steps)]).await;
+    let first = provider([ScriptedResponse::stream(steps)]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let mut stream = gateway.stream("both").await;
     read_events(&mut stream, 3).await;

@@ -10,7 +10,7 @@ use canonical::{ErrorKind, Result};
 use formats::{Inbound, openai::chat::OpenAiChat};
 use storage::{Signer, Stores, sqlite};
 use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
-use testkit::provider::{Answer, Fake};
+use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
     Call, Client, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody,
@@ -150,14 +150,14 @@ impl TestGateway {
 }
 
 /// A provider with a script.
-pub(crate) async fn provider(answers: impl IntoIterator<Item = Answer>) -> Fake {
-    let fake = Fake::start().await;
-    fake.answers(answers);
+pub(crate) async fn provider(answers: impl IntoIterator<Item = ScriptedResponse>) -> FakeProvider {
+    let fake = FakeProvider::start().await;
+    fake.respond_with(answers);
     fake
 }
 
 /// A configuration with these providers, and a route `both` over the first two of them.
-pub(crate) fn config(providers: &[(&str, &Fake)]) -> String {
+pub(crate) fn config(providers: &[(&str, &FakeProvider)]) -> String {
     let each = providers.iter().map(|(name, fake)| {
         format!("  - {{ name: {name}, base_url: \"{}\", api_key: key-of-{name} }}\n", fake.url())
     });

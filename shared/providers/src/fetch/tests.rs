@@ -17,7 +17,7 @@ use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
     lockgate::Folder,
     openai,
-    provider::{Answer, Fake, Step},
+    provider::{FakeProvider, ScriptedResponse, Step},
     tls::TlsFront,
 };
 
@@ -95,7 +95,7 @@ impl Outbound for BytesOnly {
 /// What fetches, and what it fetches from.
 struct World {
     fetch: Fetch,
-    fake: Fake,
+    fake: FakeProvider,
     _front: TlsFront,
     pinned: std::sync::Arc<Mutex<Vec<String>>>,
     fetched: FetchedMedia,
@@ -104,8 +104,8 @@ struct World {
 
 /// A world where `a.test` and everything under `b.test` is allowed, and `a.test` is `addresses`.
 async fn world(addresses: &[&str]) -> World {
-    let fake = Fake::start().await;
-    fake.answers([image_answer()]);
+    let fake = FakeProvider::start().await;
+    fake.respond_with([image_answer()]);
     let parse = |it: &[&str]| it.iter().map(|it| it.parse().unwrap()).collect();
     let names = vec![
         ("a.test", parse(addresses)),
@@ -163,8 +163,8 @@ impl World {
     }
 
     /// Why `a.test`, which answers this, gives no picture.
-    async fn refusal_of(&self, answer: Answer) -> String {
-        self.fake.answers([answer]);
+    async fn refusal_of(&self, answer: ScriptedResponse) -> String {
+        self.fake.respond_with([answer]);
         self.refusal("https://a.test/p?secret").await
     }
 
@@ -188,8 +188,8 @@ fn image(url: &str) -> Content {
     Content::Image(at(url))
 }
 
-fn image_answer() -> Answer {
-    Answer::raw(200, "image/png", PNG)
+fn image_answer() -> ScriptedResponse {
+    ScriptedResponse::raw(200, "image/png", PNG)
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn an_address_becomes_bytes() {
     assert_eq!(media[0].source, MediaSource::Base64(PNG_BASE64.to_owned()));
     assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
     assert_eq!(world.pinned(), ["a.test 8.8.8.8"]);
-    let seen = world.fake.seen();
+    let seen = world.fake.requests();
     assert_eq!((seen[0].method.as_str(), &*seen[0].target), ("GET", "/p.png?size=1"));
     let mut names: Vec<&str> = seen[0].headers.keys().map(http::HeaderName::as_str).collect();
     names.sort_unstable();
@@ -219,7 +219,7 @@ async fn images_in_tool_results_become_bytes_too() {
 #[tokio::test]
 async fn a_document_becomes_bytes_and_keeps_its_name() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
+    world.fake.respond_with([ScriptedResponse::raw(200, "application/pdf", "%PDF-1.7")]);
     let named = Media { name: Some("a.pdf".to_owned()), ..at("https://a.test/") };
     let media = world.ask(vec![Content::File(named)]).await.unwrap();
     assert_eq!(media[0].name.as_deref(), Some("a.pdf"));
@@ -239,7 +239,7 @@ async fn what_the_format_takes_by_its_address_is_left_alone() {
 #[tokio::test]
 async fn the_bytes_tell_the_type_of_an_image() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([Answer::raw(200, "image/jpeg", PNG)]);
+    world.fake.respond_with([ScriptedResponse::raw(200, "image/jpeg", PNG)]);
     let media = world.ask(vec![image("https://a.test/")]).await.unwrap();
     assert_eq!(media[0].media_type.as_deref(), Some("image/png"));
 }
@@ -251,18 +251,18 @@ async fn a_url_is_fetched_once_in_a_call() {
     world.ask(twice()).await.unwrap();
     let media = world.ask(twice()).await.unwrap();
     assert_eq!(media[1].source, MediaSource::Base64(PNG_BASE64.to_owned()));
-    assert_eq!(world.fake.seen().len(), 1);
+    assert_eq!(world.fake.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_failed_url_is_not_fetched_again_in_the_same_call() {
     let world = world(&[PUBLIC]).await;
     assert_eq!(
-        world.refusal_of(Answer::raw(404, "text/plain", "no")).await,
+        world.refusal_of(ScriptedResponse::raw(404, "text/plain", "no")).await,
         "`a.test` answered with 404"
     );
     assert_eq!(world.refusal_of(image_answer()).await, "`a.test` answered with 404");
-    assert_eq!(world.fake.seen().len(), 1);
+    assert_eq!(world.fake.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -356,11 +356,11 @@ async fn no_redirect_is_followed() {
     for to in ["http://169.254.169.254/latest/", "https://x.b.test/secret", "/elsewhere"] {
         for status in [301, 302, 303, 307, 308] {
             let world = world(&[PUBLIC]).await;
-            let moved = Answer::raw(status, "image/png", PNG).header("location", to);
+            let moved = ScriptedResponse::raw(status, "image/png", PNG).header("location", to);
             let why = world.refusal_of(moved).await;
             assert!(why.starts_with("`a.test` answered with a redirect"), "{why}");
             assert_eq!(world.pinned().len(), 1);
-            assert_eq!(world.fake.seen().len(), 1);
+            assert_eq!(world.fake.requests().len(), 1);
         }
     }
 }
@@ -369,18 +369,18 @@ async fn no_redirect_is_followed() {
 async fn what_is_too_large_is_refused_whether_or_not_it_says_so() {
     let large = [PNG, &[0; 1000]].concat();
     let why = "`a.test` would exceed the 1000 bytes that one request may have fetched";
-    let with_length = Answer::raw(200, "image/png", large.clone());
+    let with_length = ScriptedResponse::raw(200, "image/png", large.clone());
     assert_eq!(world(&[PUBLIC]).await.refusal_of(with_length).await, why);
     let half = || Step::Frame(Bytes::from(large[..600].to_vec()));
     let without_length =
-        Answer::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
+        ScriptedResponse::stream([half(), half(), Step::Hang]).header("content-type", "image/png");
     assert_eq!(world(&[PUBLIC]).await.refusal_of(without_length).await, why);
 }
 
 #[tokio::test]
 async fn images_share_the_bytes_of_a_request() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([Answer::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
+    world.fake.respond_with([ScriptedResponse::raw(200, "image/png", [PNG, &[0; 500]].concat())]);
     assert!(world.ask(vec![image("https://a.test/1")]).await.is_ok());
     assert!(world.refusal("https://a.test/2").await.contains("would exceed"));
 }
@@ -402,9 +402,9 @@ async fn there_may_be_sixteen() {
 async fn what_takes_too_long_is_refused() {
     let begun = || {
         let start = Step::Frame(Bytes::from_static(PNG));
-        Answer::stream([start, Step::Hang]).header("content-type", "image/png")
+        ScriptedResponse::stream([start, Step::Hang]).header("content-type", "image/png")
     };
-    for slow in [Answer::hang(), begun()] {
+    for slow in [ScriptedResponse::hang(), begun()] {
         let mut world = world(&[PUBLIC]).await;
         world.fetch.timeout = Duration::from_millis(50);
         assert_eq!(world.refusal_of(slow).await, "`a.test` did not give it within 0.05 s");
@@ -415,7 +415,10 @@ async fn what_takes_too_long_is_refused() {
 async fn half_of_the_steps_time_is_left_to_the_provider() {
     let mut world = world(&[PUBLIC]).await;
     world.limit = Duration::from_millis(100);
-    assert_eq!(world.refusal_of(Answer::hang()).await, "`a.test` did not give it within 0.05 s");
+    assert_eq!(
+        world.refusal_of(ScriptedResponse::hang()).await,
+        "`a.test` did not give it within 0.05 s"
+    );
 }
 
 #[tokio::test]
@@ -427,13 +430,13 @@ async fn what_is_no_picture_is_refused() {
         ("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
         ("image/png", b""),
     ] {
-        let answer = Answer::raw(200, kind, body);
+        let answer = ScriptedResponse::raw(200, kind, body);
         assert_eq!(world(&[PUBLIC]).await.refusal_of(answer).await, odd, "{kind}");
     }
     let contradicted = "`a.test` answered with a `Content-Type` that its bytes contradict";
-    let page = Answer::raw(200, "text/html", PNG);
+    let page = ScriptedResponse::raw(200, "text/html", PNG);
     assert_eq!(world(&[PUBLIC]).await.refusal_of(page).await, contradicted);
-    let config = Answer::raw(200, "application/pdf", "%PDF-1.7");
+    let config = ScriptedResponse::raw(200, "application/pdf", "%PDF-1.7");
     let why = world(&[PUBLIC]).await.refusal_of(config).await;
     assert_eq!(why, "what is there is application/pdf");
 }
@@ -444,8 +447,8 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
         (image_answer().header("content-encoding", "gzip"), "answered in a compression"),
         (image_answer().status(206), "answered with 206"),
         (image_answer().status(500), "answered with 500"),
-        (Answer::close(), "broke off"),
-        (Answer::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
+        (ScriptedResponse::close(), "broke off"),
+        (ScriptedResponse::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
     ] {
         let why = world(&[PUBLIC]).await.refusal_of(answer).await;
         assert!(why.starts_with(&format!("`a.test` {expected}")), "{why}");
@@ -522,7 +525,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     }
 }
 
-fn two_steps(first: &Fake, second: &Fake) -> String {
+fn two_steps(first: &FakeProvider, second: &FakeProvider) -> String {
     format!(
         "providers: [{{name: one, base_url: '{}'}}, {{name: two, base_url: '{}'}}]\n\
          routes: [{{name: r, steps: [{{provider: one, model: m}}, {{provider: two, model: m}}]}}]",
@@ -534,24 +537,24 @@ fn two_steps(first: &Fake, second: &Fake) -> String {
 #[tokio::test]
 async fn a_provider_is_sent_what_was_fetched_and_the_next_one_too() {
     let world = world(&[PUBLIC]).await;
-    world.fake.answers([Answer::raw(200, "application/pdf", "%PDF-1.7")]);
-    let (first, second) = (Fake::start().await, Fake::start().await);
-    first.answers([openai::error(500, "x", "no")]);
-    second.answers([openai::completion("Hi")]);
+    world.fake.respond_with([ScriptedResponse::raw(200, "application/pdf", "%PDF-1.7")]);
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([openai::error(500, "x", "no")]);
+    second.respond_with([openai::completion("Hi")]);
     let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
     assert!(answer.is_ok() && failures.len() == 1, "{failures:?}");
     for provider in [first, second] {
-        let part = provider.seen()[0].json()["messages"][0]["content"][0].clone();
+        let part = provider.requests()[0].json()["messages"][0]["content"][0].clone();
         assert_eq!(part["file"]["file_data"], "data:application/pdf;base64,JVBERi0xLjc=", "{part}");
     }
-    assert_eq!(world.fake.seen().len(), 1);
+    assert_eq!(world.fake.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_provider_is_not_called_when_nothing_is_fetched() {
     let mut world = world(&[PUBLIC]).await;
     world.fetch.hosts.clear();
-    let (first, second) = (Fake::start().await, Fake::start().await);
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
     let (answer, failures) = send(world.fetch, &two_steps(&first, &second)).await;
     let error = answer.unwrap_err();
     assert_eq!(
@@ -561,5 +564,5 @@ async fn a_provider_is_not_called_when_nothing_is_fetched() {
     let expected = "Provider one: takes this only as bytes, and the address is not fetched: \
                 `a.test` is not among `fetch.hosts` in the gateway's configuration";
     assert_eq!(failures[0], expected);
-    assert!(first.seen().is_empty() && second.seen().is_empty());
+    assert!(first.requests().is_empty() && second.requests().is_empty());
 }

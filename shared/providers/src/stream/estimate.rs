@@ -11,6 +11,9 @@ const TOKEN: u64 = 12;
 /// The weight of an image or of another file, in tokens: the order of what providers charge.
 const MEDIA_TOKENS: u64 = 1_000;
 
+/// How long the provider's word for the reason to stop may be.
+const MAX_REASON_BYTES: usize = 64;
+
 /// What a stream has written so far.
 #[derive(Debug, Default)]
 pub struct OutputEstimate {
@@ -104,14 +107,14 @@ impl OutputEstimate {
             }
             match std::mem::replace(&mut member, Member::Other) {
                 Member::Output => self.weight += weight(text),
-                Member::FinishReason => {
+                Member::FinishReason if is_reason(text) => {
                     self.finish_reason = Some(String::from_utf8_lossy(text).into_owned());
                 }
                 Member::Type if repeats_output(text) => {
                     self.weight = before;
                     return;
                 }
-                Member::Type | Member::Other => {}
+                Member::FinishReason | Member::Type | Member::Other => {}
             }
         }
     }
@@ -135,6 +138,13 @@ impl Member {
 /// deltas.
 fn repeats_output(kind: &[u8]) -> bool {
     kind.starts_with(b"response.") && !kind.ends_with(b".delta")
+}
+
+/// Whether a text may be a reason to stop: one short word. Anything else might quote a prompt in the
+/// log.
+fn is_reason(text: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    text.len() <= MAX_REASON_BYTES && text.iter().all(is_plain)
 }
 
 /// The place of the first byte at or after `from` that fits.
@@ -257,6 +267,9 @@ mod tests {
         estimate.add(&[frame(EventKind::Content, open)]);
         assert_eq!(estimate.finish_reason(), None);
         estimate.add(&[frame(EventKind::Finish, stop)]);
+        assert_eq!(estimate.finish_reason(), Some("stop"));
+        let prompt = "data: {\"choices\":[{\"finish_reason\":\"as the user said\"}]}";
+        estimate.add(&[frame(EventKind::Finish, prompt)]);
         assert_eq!(estimate.finish_reason(), Some("stop"));
     }
 

@@ -45,7 +45,7 @@ impl TargetTable {
 
     pub(crate) fn ended(&self, provider: &str, model: &str) {
         self.change(provider, model, |health| {
-            health.in_flight = health.in_flight.saturating_sub(1)
+            health.in_flight = health.in_flight.saturating_sub(1);
         });
     }
 

@@ -25,7 +25,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use testkit::runtime::Builder;
+use testkit::lambda::Builder;
 use tokio::io::AsyncReadExt;
 
 #[tokio::main(flavor = "current_thread")]

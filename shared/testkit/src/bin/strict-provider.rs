@@ -6,22 +6,22 @@
 //!
 //! - a list of responses replaces what is left of every script, forgets all requests, and gets
 //!   `null`. A response has `reasoning`, `text` and `calls`, each a list of an id, a tool's name and
-//!   its arguments as an object; whatever is missing is not said. The last response repeats.
+//!   its arguments as an object; missing members are left out. The last response repeats.
 //! - `"requests"` gets `{"openai_chat": {"accepted": 1, "rejected": ["why"], "bodies": […]}, …}`.
 
 use std::io::{self, Write};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::strict::{Dialect, Script, Strict};
+use testkit::strict::{Format, Script, Strict};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-const FORMATS: [Dialect; 5] = [
-    Dialect::OpenAiChat,
-    Dialect::OpenAiResponses,
-    Dialect::Anthropic,
-    Dialect::Gemini,
-    Dialect::Bedrock,
+const FORMATS: [Format; 5] = [
+    Format::OpenAiChat,
+    Format::OpenAiResponses,
+    Format::Anthropic,
+    Format::Gemini,
+    Format::Bedrock,
 ];
 
 /// One line of input.
@@ -51,13 +51,13 @@ async fn main() -> io::Result<()> {
     print(
         &providers
             .iter()
-            .map(|it| (it.dialect().name().to_owned(), Value::from(it.url())))
+            .map(|it| (it.format().name().to_owned(), Value::from(it.url())))
             .collect(),
     )?;
 
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
-        print(&obey(&providers, serde_json::from_str(&line)?))?;
+        print(&execute(&providers, serde_json::from_str(&line)?))?;
     }
     Ok(())
 }
@@ -66,18 +66,18 @@ fn print(value: &Value) -> io::Result<()> {
     writeln!(io::stdout(), "{value}")
 }
 
-fn obey(providers: &[Strict], command: Command) -> Value {
+fn execute(providers: &[Strict], command: Command) -> Value {
     match command {
         Command::Script(responses) => {
             let scripts: Vec<_> = responses.into_iter().map(script).collect();
             for provider in providers {
                 provider.forget();
-                provider.says(scripts.clone());
+                provider.script(scripts.clone());
             }
             Value::Null
         }
         Command::Report(word) if word == "requests" => {
-            providers.iter().map(|it| (it.dialect().name().to_owned(), report(it))).collect()
+            providers.iter().map(|it| (it.format().name().to_owned(), report(it))).collect()
         }
         Command::Report(word) => json!({"error": format!("{word} is no command")}),
     }
@@ -85,10 +85,10 @@ fn obey(providers: &[Strict], command: Command) -> Value {
 
 fn script(response: Response) -> Script {
     let mut script = Script::text([]);
-    script.says.clear();
+    script.content.clear();
     if let Some(reasoning) = &response.reasoning {
-        script = script.then_thought([reasoning.as_str()]);
-        script.tokens.thought = 3;
+        script = script.then_reasoning([reasoning.as_str()]);
+        script.tokens.reasoning = 3;
     }
     if let Some(text) = &response.text {
         script = script.then_text([text.as_str()]);
@@ -100,10 +100,11 @@ fn script(response: Response) -> Script {
 }
 
 fn report(provider: &Strict) -> Value {
-    let bodies: Vec<_> = provider.seen().iter().map(testkit::provider::Seen::json).collect();
+    let bodies: Vec<_> =
+        provider.requests().iter().map(testkit::provider::ReceivedRequest::json).collect();
     json!({
-        "accepted": provider.asked().len(),
-        "rejected": provider.refused(),
+        "accepted": provider.accepted().len(),
+        "rejected": provider.rejected(),
         "bodies": bodies,
     })
 }

@@ -1,4 +1,4 @@
-//! Steering a fake provider over HTTP, for tests in another process.
+//! Control of a fake provider over HTTP, for tests in another process.
 //!
 //! The program `fake-provider` describes how.
 
@@ -11,40 +11,40 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::answer::Gate;
-use super::desk::Desk;
-use super::{Outcome, Seen, script};
+use super::responder::Responder;
+use super::response::Latch;
+use super::{Outcome, ReceivedRequest, script};
 use crate::body::Body;
 
-/// What a steered provider remembers besides its script.
+/// The latches of the current script, by name.
 #[derive(Debug, Default)]
 pub(super) struct Control {
-    gates: Mutex<BTreeMap<String, Gate>>,
+    latches: Mutex<BTreeMap<String, Latch>>,
 }
 
 impl Control {
-    /// Does what a request to a steering path wants, and passes any other to the script.
+    /// Executes a request to a control path, and passes any other to the script.
     pub(super) async fn answer(
         self: Arc<Self>,
-        desk: Arc<Desk>,
+        responder: Arc<Responder>,
         request: Request<Incoming>,
     ) -> io::Result<Response<Body>> {
         let Some(word) = request.uri().path().strip_prefix("/_").map(str::to_owned) else {
-            return desk.answer(request).await;
+            return responder.answer(request).await;
         };
         let method = request.method().clone();
         let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
         let (status, answer) = match (method, word.split_once('/').unwrap_or((&word, ""))) {
-            (Method::PUT, ("script", "")) => self.script(&desk, &body),
-            (Method::PUT, ("gate", name)) => self.open(name),
+            (Method::PUT, ("script", "")) => self.script(&responder, &body),
+            (Method::PUT, ("latch", name)) => self.open(name),
             (Method::PUT, ("bearer", "")) => {
-                desk.require(&String::from_utf8_lossy(&body));
+                responder.require(&String::from_utf8_lossy(&body));
                 (200, Value::Null)
             }
             (Method::GET, ("seen", "")) => {
-                (200, desk.calls().borrow().iter().map(Seen::describe).collect())
+                (200, responder.calls().borrow().iter().map(ReceivedRequest::describe).collect())
             }
-            (Method::GET, ("cancelled", "")) => (200, desk.cancelled().await.into()),
+            (Method::GET, ("cancelled", "")) => (200, responder.cancelled().await.into()),
             _ => (404, "there is no such control".into()),
         };
         Response::builder()
@@ -54,12 +54,12 @@ impl Control {
             .map_err(io::Error::other)
     }
 
-    fn script(&self, desk: &Desk, body: &[u8]) -> (u16, Value) {
+    fn script(&self, responder: &Responder, body: &[u8]) -> (u16, Value) {
         match script::parse(body) {
-            Ok((answers, gates)) => {
-                *self.gates.lock().unwrap_or_else(PoisonError::into_inner) = gates;
-                desk.forget();
-                desk.script(answers.into());
+            Ok((answers, latches)) => {
+                *self.latches.lock().unwrap_or_else(PoisonError::into_inner) = latches;
+                responder.forget();
+                responder.script(answers.into());
                 (200, Value::Null)
             }
             Err(error) => (400, error.to_string().into()),
@@ -67,16 +67,16 @@ impl Control {
     }
 
     fn open(&self, name: &str) -> (u16, Value) {
-        let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(gate) = gates.get(name) else {
-            return (404, format!("the script has no gate {name}").into());
+        let latches = self.latches.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(latch) = latches.get(name) else {
+            return (404, format!("the script has no latch {name}").into());
         };
-        gate.open();
+        latch.open();
         (200, Value::Null)
     }
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// The request as JSON.
     fn describe(&self) -> Value {
         let headers: BTreeMap<_, _> =

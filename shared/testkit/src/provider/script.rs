@@ -9,21 +9,21 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Answer, Gate, Step};
+use super::response::{Latch, ScriptedResponse, Step};
 use crate::openai;
 
 /// Why a script could not be read.
 #[derive(Debug)]
 pub struct ScriptError(String);
 
-/// Reads a script, and the gates it names.
-pub fn parse(text: &[u8]) -> Result<(Vec<Answer>, BTreeMap<String, Gate>), ScriptError> {
+/// Reads a script, and the latches it names.
+pub fn parse(text: &[u8]) -> Result<(Vec<ScriptedResponse>, BTreeMap<String, Latch>), ScriptError> {
     let lines: Vec<Line> =
         serde_json::from_slice(text).map_err(|error| ScriptError(error.to_string()))?;
-    let mut gates = BTreeMap::new();
+    let mut latches = BTreeMap::new();
     let answers =
-        lines.into_iter().map(|line| line.answer(&mut gates)).collect::<Result<_, _>>()?;
-    Ok((answers, gates))
+        lines.into_iter().map(|line| line.answer(&mut latches)).collect::<Result<_, _>>()?;
+    Ok((answers, latches))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,7 +31,7 @@ pub fn parse(text: &[u8]) -> Result<(Vec<Answer>, BTreeMap<String, Gate>), Scrip
 struct Line {
     json: Option<Value>,
     raw: Option<String>,
-    stream: Option<Vec<Word>>,
+    stream: Option<Vec<ScriptStep>>,
     completion: Option<String>,
     chunks: Option<Vec<String>>,
     error: Option<Failure>,
@@ -52,10 +52,10 @@ struct Failure {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+enum ScriptStep {
     Frame(String),
     WaitMs(u64),
-    Gate(String),
+    Latch(String),
     Cut,
     Hang,
     Role,
@@ -68,16 +68,21 @@ enum Word {
 }
 
 impl Line {
-    fn answer(self, gates: &mut BTreeMap<String, Gate>) -> Result<Answer, ScriptError> {
+    fn answer(
+        self,
+        latches: &mut BTreeMap<String, Latch>,
+    ) -> Result<ScriptedResponse, ScriptError> {
         let contents = [
-            self.json.map(|value| Answer::json(200, &value)),
-            self.raw.map(|text| Answer::raw(200, "text/plain", text)),
-            self.stream.map(|words| Answer::stream(words.into_iter().map(|word| word.step(gates)))),
+            self.json.map(|value| ScriptedResponse::json(200, &value)),
+            self.raw.map(|text| ScriptedResponse::raw(200, "text/plain", text)),
+            self.stream.map(|steps| {
+                ScriptedResponse::stream(steps.into_iter().map(|word| word.step(latches)))
+            }),
             self.completion.map(|text| openai::completion(&text)),
             self.chunks.map(|texts| openai::stream(texts.iter().map(String::as_str))),
             self.error.map(|error| openai::error(500, &error.r#type, &error.message)),
-            self.hang.map(|_| Answer::hang()),
-            self.close.map(|_| Answer::close()),
+            self.hang.map(|_| ScriptedResponse::hang()),
+            self.close.map(|_| ScriptedResponse::close()),
         ];
         let mut contents = contents.into_iter().flatten();
         let (Some(mut answer), None) = (contents.next(), contents.next()) else {
@@ -92,22 +97,22 @@ impl Line {
         for (name, value) in &self.headers {
             answer = answer.header(name, value);
         }
-        Ok(Answer::delay(Duration::from_millis(self.delay_ms), answer))
+        Ok(ScriptedResponse::delay(Duration::from_millis(self.delay_ms), answer))
     }
 }
 
-impl Word {
-    fn step(self, gates: &mut BTreeMap<String, Gate>) -> Step {
+impl ScriptStep {
+    fn step(self, latches: &mut BTreeMap<String, Latch>) -> Step {
         match self {
             Self::Frame(text) => Step::text(text),
             Self::WaitMs(milliseconds) => Step::Wait(Duration::from_millis(milliseconds)),
-            Self::Gate(name) => Step::Gate(gates.entry(name).or_default().clone()),
+            Self::Latch(name) => Step::Latch(latches.entry(name).or_default().clone()),
             Self::Cut => Step::Cut,
             Self::Hang => Step::Hang,
             Self::Role => openai::role(),
             Self::Text(text) => openai::chunk(&text),
             Self::ToolCall(id, name) => openai::tool_call(0, &id, &name),
-            Self::ToolArguments(piece) => openai::tool_arguments(0, &piece),
+            Self::ToolArguments(arguments) => openai::tool_arguments(0, &arguments),
             Self::Finish(reason) => openai::finish(&reason),
             Self::Usage(input, output) => openai::usage(input, output),
             Self::Done => openai::done(),

@@ -1,13 +1,13 @@
-//! Anthropic Messages as a strict provider speaks it.
+//! Anthropic Messages as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/message_create_params.py` and its neighbours; wording from
-//! answers of api.anthropic.com that people quote in public, 2026-11.
+//! responses of api.anthropic.com that people quote in public, 2026-11.
 
 use serde_json::{Value, json};
 
-use super::look::{Checked, Fault, Look, What, is_plain};
-use super::{Asked, Choice, KEY, Refused, Role, Script, Shape, Tool, schema};
-use crate::provider::{Answer, Seen};
+use super::node::{Checked, Node, Problem, Violation, is_plain};
+use super::{Choice, DecodedRequest, KEY, Rejection, Role, Script, Shape, Tool, schema};
+use crate::provider::{ReceivedRequest, ScriptedResponse};
 
 mod messages;
 mod write;
@@ -35,15 +35,15 @@ const MEMBERS: &[&str] = &[
     "top_p",
 ];
 
-/// Reads a request, or refuses it.
-pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
+/// Decodes a request, or rejects it.
+pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     if seen.target != "/v1/messages" && seen.target != "/v1/messages?beta=true" {
-        return Err(refused(404, "not_found_error", "Not found"));
+        return Err(rejection(404, "not_found_error", "Not found"));
     }
     match seen.header("x-api-key") {
-        "" => return Err(refused(401, "authentication_error", "x-api-key header is required")),
+        "" => return Err(rejection(401, "authentication_error", "x-api-key header is required")),
         KEY => {}
-        _ => return Err(refused(401, "authentication_error", "invalid x-api-key")),
+        _ => return Err(rejection(401, "authentication_error", "invalid x-api-key")),
     }
     let version = seen.header("anthropic-version");
     if version.is_empty() {
@@ -57,100 +57,109 @@ pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
     }
     let body: Value = serde_json::from_slice(&seen.body)
         .map_err(|error| invalid(&format!("The request body is not valid JSON: {error}")))?;
-    read(&Look::new(&body), seen.header("anthropic-beta"))
-        .map_err(|fault| invalid(&explain(&fault)))
+    read(&Node::new(&body), seen.header("anthropic-beta"))
+        .map_err(|violation| invalid(&describe_violation(&violation)))
 }
 
-/// Writes an answer.
-pub(super) fn answer(script: &Script, asked: &Asked) -> Answer {
-    if asked.stream { write::stream(script, asked) } else { write::whole(script, asked) }
+/// Encodes a response.
+pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }
 
 /// The error of a status that is not about the request.
-pub(super) fn failure(status: u16) -> Answer {
+pub(super) fn failure(status: u16) -> ScriptedResponse {
     let (kind, message) = match status {
         429 => ("rate_limit_error", "This request would exceed your rate limit."),
         529 => ("overloaded_error", "Overloaded"),
         _ => ("api_error", "Internal server error"),
     };
-    refused(status, kind, message).answer
+    rejection(status, kind, message).response
 }
 
-fn invalid(message: &str) -> Refused {
-    refused(400, "invalid_request_error", message)
+fn invalid(message: &str) -> Rejection {
+    rejection(400, "invalid_request_error", message)
 }
 
-fn refused(status: u16, kind: &str, message: &str) -> Refused {
+fn rejection(status: u16, kind: &str, message: &str) -> Rejection {
     let body = json!({
         "type": "error", "error": {"type": kind, "message": message}, "request_id": "req_strict",
     });
-    Refused { why: format!("{status} {message}"), answer: Answer::json(status, &body) }
+    Rejection {
+        reason: format!("{status} {message}"),
+        response: ScriptedResponse::json(status, &body),
+    }
 }
 
-fn explain(fault: &Fault) -> String {
-    let path = fault.dotted();
-    match &fault.what {
-        What::Unknown(name) => {
-            format!("{}: Extra inputs are not permitted", fault.clone().below(name).dotted())
+fn describe_violation(violation: &Violation) -> String {
+    let path = violation.dotted();
+    match &violation.what {
+        Problem::Unknown(name) => {
+            format!("{}: Extra inputs are not permitted", violation.clone().below(name).dotted())
         }
-        What::Missing(name) => format!("{}: Field required", fault.clone().below(name).dotted()),
-        What::Type(wanted, _) => format!("{path}: Input should be {wanted}"),
-        What::Word(given, allowed) => format!(
+        Problem::Missing(name) => {
+            format!("{}: Field required", violation.clone().below(name).dotted())
+        }
+        Problem::Type(wanted, _) => format!("{path}: Input should be {wanted}"),
+        Problem::Word(given, allowed) => format!(
             "{path}: Input tag '{given}' does not match any of the expected tags: '{}'",
             allowed.join("', '")
         ),
-        What::Said(text) | What::Coded(_, text) if path.is_empty() => text.clone(),
-        What::Said(text) | What::Coded(_, text) => format!("{path}: {text}"),
+        Problem::Rule(text) | Problem::Coded(_, text) if path.is_empty() => text.clone(),
+        Problem::Rule(text) | Problem::Coded(_, text) => format!("{path}: {text}"),
     }
 }
 
-fn read(body: &Look<'_>, betas: &str) -> Checked<Asked> {
+fn read(body: &Node<'_>, betas: &str) -> Checked<DecodedRequest> {
     let beta = betas.contains("context-management-").then_some("context_management");
     body.only(&MEMBERS.iter().copied().chain(beta).collect::<Vec<_>>())?;
-    let mut asked = Asked { wants_usage: true, wants_signatures: Some(true), ..Asked::default() };
-    asked.model = body.need("model")?.text()?.to_owned();
-    asked.stream = body.get("stream").map_or(Ok(false), |it| it.flag())?;
+    let mut request = DecodedRequest {
+        wants_usage: true,
+        wants_signatures: Some(true),
+        ..DecodedRequest::default()
+    };
+    request.model = body.need("model")?.text()?.to_owned();
+    request.stream = body.get("stream").map_or(Ok(false), |it| it.flag())?;
     let most = body.need("max_tokens")?;
     most.whole()?;
-    asked.number("max_tokens", Some(most.between(1.0, 1e9)?));
-    tools(body, betas, &mut asked)?;
+    request.number("max_tokens", Some(most.between(1.0, 1e9)?));
+    tools(body, betas, &mut request)?;
     if let Some(system) = body.get("system") {
-        let bits = messages::texts(&system, &mut asked)?;
-        asked.turns.push(super::Turn { role: Role::System, bits });
+        let bits = messages::texts(&system, &mut request)?;
+        request.messages.push(super::Message { role: Role::System, bits });
     }
-    sampling(body, &mut asked)?;
-    let thinks = thinking(body, &mut asked)?;
-    messages::read(body, thinks, &mut asked)?;
+    sampling(body, &mut request)?;
+    let thinks = thinking(body, &mut request)?;
+    messages::read(body, thinks, &mut request)?;
     if let Some(output) = body.get("output_config") {
-        output_config(&output, &mut asked)?;
+        output_config(&output, &mut request)?;
     }
-    messages::mark(body, &mut asked)?;
-    if 4 < asked.cache.len() {
+    messages::mark(body, &mut request)?;
+    if 4 < request.cache.len() {
         let text = "A maximum of 4 blocks with cache_control may be provided.";
-        return Err(Look::new(body.value).said(text));
+        return Err(Node::new(body.value).rule_violation(text));
     }
-    Ok(asked)
+    Ok(request)
 }
 
-fn sampling(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn sampling(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     for name in ["temperature", "top_p"] {
-        asked.number(name, body.get(name).map(|it| it.between(0.0, 1.0)).transpose()?);
+        request.number(name, body.get(name).map(|it| it.between(0.0, 1.0)).transpose()?);
     }
     if let Some(top) = body.get("top_k") {
         top.whole()?;
-        asked.number("top_k", Some(top.between(0.0, 1e9)?));
+        request.number("top_k", Some(top.between(0.0, 1e9)?));
     }
     for stop in body.each("stop_sequences")? {
         let text = stop.text()?;
         if text.trim().is_empty() {
-            return Err(stop.said("each stop sequence must contain non-whitespace"));
+            return Err(stop.rule_violation("each stop sequence must contain non-whitespace"));
         }
-        asked.stop.push(text.to_owned());
+        request.stop.push(text.to_owned());
     }
     if let Some(metadata) = body.get("metadata") {
         metadata.only(&["user_id"])?;
         let user = metadata.get("user_id").map(|it| it.text().map(str::to_owned));
-        asked.user = user.transpose()?;
+        request.user = user.transpose()?;
     }
     if let Some(tier) = body.get("service_tier") {
         tier.word(&["auto", "standard_only"])?;
@@ -158,18 +167,18 @@ fn sampling(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     Ok(())
 }
 
-/// Whether the model is told to think, under the rules that go with it.
-fn thinking(body: &Look<'_>, asked: &mut Asked) -> Checked<bool> {
+/// Decodes the reasoning setting, and checks the rules for it.
+fn thinking(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<bool> {
     let Some(thinking) = body.get("thinking") else { return Ok(false) };
     match thinking.need("type")?.word(&["enabled", "disabled", "adaptive"])? {
         "disabled" => {
             thinking.only(&["type"])?;
-            asked.effort = Some("0".to_owned());
+            request.effort = Some("0".to_owned());
             return Ok(false);
         }
         "adaptive" => {
             thinking.only(&["type", "display"])?;
-            asked.effort = Some("adaptive".to_owned());
+            request.effort = Some("adaptive".to_owned());
             // Models that decide for themselves have no more rules than this.
             return Ok(false);
         }
@@ -178,34 +187,38 @@ fn thinking(body: &Look<'_>, asked: &mut Asked) -> Checked<bool> {
             let budget = thinking.need("budget_tokens")?;
             let tokens = budget.whole()?;
             if tokens < 1024 {
-                return Err(budget.said("Input should be greater than or equal to 1024"));
+                return Err(budget.rule_violation("Input should be greater than or equal to 1024"));
             }
-            if asked.numbers["max_tokens"] <= tokens as f64 {
+            if request.numbers["max_tokens"] <= tokens as f64 {
                 let text = "`max_tokens` must be greater than `thinking.budget_tokens`.";
-                return Err(Look::new(body.value).said(text));
+                return Err(Node::new(body.value).rule_violation(text));
             }
-            asked.effort = Some(tokens.to_string());
+            request.effort = Some(tokens.to_string());
         }
     }
-    let whole = Look::new(body.value);
-    if asked.numbers.get("temperature").is_some_and(|it| *it != 1.0) {
-        return Err(whole.said("`temperature` may only be set to 1 when thinking is enabled."));
+    let whole = Node::new(body.value);
+    if request.numbers.get("temperature").is_some_and(|it| *it != 1.0) {
+        return Err(
+            whole.rule_violation("`temperature` may only be set to 1 when thinking is enabled.")
+        );
     }
-    if asked.numbers.contains_key("top_k") {
-        return Err(whole.said("`top_k` must be unset when thinking is enabled."));
+    if request.numbers.contains_key("top_k") {
+        return Err(whole.rule_violation("`top_k` must be unset when thinking is enabled."));
     }
-    if asked.numbers.get("top_p").is_some_and(|it| *it < 0.95) {
+    if request.numbers.get("top_p").is_some_and(|it| *it < 0.95) {
         let text =
             "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.";
-        return Err(whole.said(text));
+        return Err(whole.rule_violation(text));
     }
-    if matches!(asked.choice, Some(Choice::Required | Choice::Named(_))) {
-        return Err(whole.said("Thinking may not be enabled when tool_choice forces tool use."));
+    if matches!(request.choice, Some(Choice::Required | Choice::Named(_))) {
+        return Err(
+            whole.rule_violation("Thinking may not be enabled when tool_choice forces tool use.")
+        );
     }
     Ok(true)
 }
 
-fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Node<'_>, betas: &str, request: &mut DecodedRequest) -> Checked<()> {
     let members = ["type", "name", "description", "input_schema", "cache_control", "strict"];
     let beta = betas.contains("advanced-tool-use-").then_some("defer_loading");
     let members: Vec<&str> = members.into_iter().chain(beta).collect();
@@ -216,22 +229,24 @@ fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
         }
         let name = tool.need("name")?;
         if !is_plain(name.text()?, 128) {
-            return Err(name.said("String should match pattern '^[a-zA-Z0-9_-]{1,128}$'"));
+            return Err(name.rule_violation("String should match pattern '^[a-zA-Z0-9_-]{1,128}$'"));
         }
         let shape = tool.need("input_schema")?;
         shape.need("type")?.word(&["object"])?;
         if ["oneOf", "allOf", "anyOf"].iter().any(|it| shape.get(it).is_some()) {
             let text = "input_schema does not support oneOf, allOf, or anyOf at the top level";
-            return Err(shape.said(text));
+            return Err(shape.rule_violation(text));
         }
-        messages::mark(&tool, asked)?;
+        messages::mark(&tool, request)?;
         let description = tool.get("description").map_or(Ok(""), |it| it.text())?.to_owned();
         let (name, schema) = (name.text()?.to_owned(), shape.value.clone());
-        asked.tools.push(Tool { name, description, schema });
+        request.tools.push(Tool { name, description, schema });
     }
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
-    if asked.tools.is_empty() {
-        return Err(choice.said("tool_choice may only be specified while providing tools."));
+    if request.tools.is_empty() {
+        return Err(
+            choice.rule_violation("tool_choice may only be specified while providing tools.")
+        );
     }
     let word = choice.need("type")?.word(&["auto", "any", "tool", "none"])?;
     match word {
@@ -240,8 +255,8 @@ fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
         _ => choice.only(&["type", "disable_parallel_tool_use"])?,
     }
     let single = choice.get("disable_parallel_tool_use").map(|it| it.flag()).transpose()?;
-    asked.parallel = single.map(|it| !it);
-    asked.choice = Some(match word {
+    request.parallel = single.map(|it| !it);
+    request.choice = Some(match word {
         "auto" => Choice::Auto,
         "any" => Choice::Required,
         "none" => Choice::None,
@@ -250,17 +265,17 @@ fn tools(body: &Look<'_>, betas: &str, asked: &mut Asked) -> Checked<()> {
     Ok(())
 }
 
-fn output_config(output: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn output_config(output: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     output.only(&["effort", "format"])?;
     if let Some(effort) = output.get("effort") {
         let word = effort.word(&["low", "medium", "high", "xhigh", "max"])?;
-        asked.effort = Some(word.to_owned());
+        request.effort = Some(word.to_owned());
     }
     let Some(format) = output.get("format") else { return Ok(()) };
     format.only(&["type", "schema"])?;
     format.need("type")?.word(&["json_schema"])?;
     let found = format.need("schema")?;
     schema::anthropic(&found)?;
-    asked.shape = Some(Shape::Schema(found.value.clone()));
+    request.shape = Some(Shape::Schema(found.value.clone()));
     Ok(())
 }

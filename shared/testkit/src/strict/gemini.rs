@@ -1,41 +1,41 @@
-//! Gemini `generateContent` as a strict provider speaks it.
+//! Gemini `generateContent` as a strict provider decodes and encodes it.
 //!
 //! Members from `google.ai.generativelanguage.v1beta` (`generative_service.proto`, `content.proto`)
-//! and the reference at ai.google.dev; wording from answers of generativelanguage.googleapis.com
+//! and the reference at ai.google.dev; wording from responses of generativelanguage.googleapis.com
 //! that people quote in public, 2026-11. The rules of Gemini 3 hold: a call that is part of the
 //! current turn has to bring its thought signature.
 
 use serde_json::{Value, json};
 
-use super::look::{Checked, Fault, Look, Step, What, snake};
-use super::{Asked, Bit, Choice, KEY, Refused, Role, Script, Shape, Tool, schema};
-use crate::provider::{Answer, Seen};
+use super::node::{Checked, Node, Problem, Step, Violation, snake};
+use super::{Bit, Choice, DecodedRequest, KEY, Rejection, Role, Script, Shape, Tool, schema};
+use crate::provider::{ReceivedRequest, ScriptedResponse};
 
 mod contents;
 mod write;
 
 const MAKER: &str = "gemini";
 
-/// Reads a request, or refuses it.
-pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
+/// Decodes a request, or rejects it.
+pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
     let called = path.strip_prefix("/v1beta/models/").and_then(|it| it.rsplit_once(':'));
     let Some((model, method)) = called else {
-        return Err(refused(404, "NOT_FOUND", "Requested entity was not found.", &Value::Null));
+        return Err(rejection(404, "NOT_FOUND", "Requested entity was not found.", &Value::Null));
     };
     let stream = match (method, query) {
         ("generateContent", "") => false,
         ("streamGenerateContent", "alt=sse") => true,
         _ => {
             let text = format!("no strict answer for {}", seen.target);
-            return Err(refused(404, "NOT_FOUND", &text, &Value::Null));
+            return Err(rejection(404, "NOT_FOUND", &text, &Value::Null));
         }
     };
     match seen.header("x-goog-api-key") {
         "" => {
             let text = "Method doesn't allow unregistered callers (callers without established \
                         identity).";
-            return Err(refused(403, "PERMISSION_DENIED", text, &Value::Null));
+            return Err(rejection(403, "PERMISSION_DENIED", text, &Value::Null));
         }
         KEY => {}
         _ => return Err(invalid("API key not valid. Please pass a valid API key.")),
@@ -45,66 +45,67 @@ pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
     }
     let body: Value = serde_json::from_slice(&seen.body)
         .map_err(|error| invalid(&format!("Invalid JSON payload received. {error}")))?;
-    let asked = read(&Look::in_either_case(&body)).map_err(|fault| explain(&fault))?;
-    Ok(Asked { model: model.to_owned(), stream, ..asked })
+    let request =
+        read(&Node::in_either_case(&body)).map_err(|violation| describe_violation(&violation))?;
+    Ok(DecodedRequest { model: model.to_owned(), stream, ..request })
 }
 
-/// Writes an answer.
-pub(super) fn answer(script: &Script, asked: &Asked) -> Answer {
-    if asked.stream { write::stream(script, asked) } else { write::whole(script, asked) }
+/// Encodes a response.
+pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }
 
 /// The error of a status that is not about the request.
-pub(super) fn failure(status: u16) -> Answer {
+pub(super) fn failure(status: u16) -> ScriptedResponse {
     let (word, message) = match status {
         429 => ("RESOURCE_EXHAUSTED", "You exceeded your current quota."),
         503 => ("UNAVAILABLE", "The model is overloaded. Please try again later."),
         _ => ("INTERNAL", "An internal error has occurred."),
     };
-    refused(status, word, message, &Value::Null).answer
+    rejection(status, word, message, &Value::Null).response
 }
 
-fn invalid(message: &str) -> Refused {
-    refused(400, "INVALID_ARGUMENT", message, &Value::Null)
+fn invalid(message: &str) -> Rejection {
+    rejection(400, "INVALID_ARGUMENT", message, &Value::Null)
 }
 
-fn refused(status: u16, word: &str, message: &str, details: &Value) -> Refused {
+fn rejection(status: u16, word: &str, message: &str, details: &Value) -> Rejection {
     let mut error = json!({"code": status, "message": message, "status": word});
     if details.is_array() {
         error["details"] = details.clone();
     }
-    let answer = Answer::json(status, &json!({"error": error}));
-    Refused { why: format!("{status} {message}"), answer }
+    let response = ScriptedResponse::json(status, &json!({"error": error}));
+    Rejection { reason: format!("{status} {message}"), response }
 }
 
-fn explain(fault: &Fault) -> Refused {
+fn describe_violation(violation: &Violation) -> Rejection {
     let snaked = |it: &Step| match it {
         Step::Key(key) => Step::Key(snake(key)),
         Step::Index(index) => Step::Index(*index),
     };
-    let path = fault.path.iter().map(snaked).collect();
-    let path = Fault { path, what: fault.what.clone() }.bracketed();
-    let text = match &fault.what {
-        What::Unknown(name) => format!(
+    let path = violation.path.iter().map(snaked).collect();
+    let path = Violation { path, what: violation.what.clone() }.bracketed();
+    let text = match &violation.what {
+        Problem::Unknown(name) => format!(
             "Invalid JSON payload received. Unknown name \"{name}\" at '{path}': Cannot find field."
         ),
-        What::Missing(name) => {
+        Problem::Missing(name) => {
             format!("* GenerateContentRequest.{path}.{}: is not specified\n", snake(name))
         }
-        What::Type(wanted, got) => {
+        Problem::Type(wanted, got) => {
             format!("Invalid value at '{path}': expected {wanted}, got {got}")
         }
-        What::Word(given, _) => format!("Invalid value at '{path}': \"{given}\""),
-        What::Said(text) | What::Coded(_, text) => text.clone(),
+        Problem::Word(given, _) => format!("Invalid value at '{path}': \"{given}\""),
+        Problem::Rule(text) | Problem::Coded(_, text) => text.clone(),
     };
     let violation = json!({"field": path, "description": text});
     let details = json!([{
         "@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation],
     }]);
-    refused(400, "INVALID_ARGUMENT", &text, &details)
+    rejection(400, "INVALID_ARGUMENT", &text, &details)
 }
 
-fn read(body: &Look<'_>) -> Checked<Asked> {
+fn read(body: &Node<'_>) -> Checked<DecodedRequest> {
     body.only(&[
         "model",
         "contents",
@@ -117,8 +118,12 @@ fn read(body: &Look<'_>) -> Checked<Asked> {
         "serviceTier",
         "store",
     ])?;
-    let mut asked = Asked { wants_usage: true, wants_signatures: Some(true), ..Asked::default() };
-    tools(body, &mut asked)?;
+    let mut request = DecodedRequest {
+        wants_usage: true,
+        wants_signatures: Some(true),
+        ..DecodedRequest::default()
+    };
+    tools(body, &mut request)?;
     if let Some(system) = body.get("systemInstruction") {
         system.only(&["role", "parts"])?;
         let mut bits = vec![];
@@ -126,16 +131,16 @@ fn read(body: &Look<'_>) -> Checked<Asked> {
             part.only(&["text"])?;
             bits.push(Bit::Text(part.need("text")?.text()?.to_owned()));
         }
-        asked.turns.push(super::Turn { role: Role::System, bits });
+        request.messages.push(super::Message { role: Role::System, bits });
     }
-    contents::read(body, &mut asked)?;
+    contents::read(body, &mut request)?;
     if let Some(config) = body.get("generationConfig") {
-        generation(&config, &mut asked)?;
+        generation(&config, &mut request)?;
     }
-    Ok(asked)
+    Ok(request)
 }
 
-fn generation(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn generation(config: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     config.only(&[
         "stopSequences",
         "responseMimeType",
@@ -169,15 +174,15 @@ fn generation(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
         ("n", "candidateCount", 1.0, 8.0),
         ("seed", "seed", -2_147_483_648.0, 2_147_483_647.0),
     ] {
-        asked.number(name, config.get(theirs).map(|it| it.between(low, high)).transpose()?);
+        request.number(name, config.get(theirs).map(|it| it.between(low, high)).transpose()?);
     }
     for stop in config.each("stopSequences")? {
-        asked.stop.push(stop.text()?.to_owned());
+        request.stop.push(stop.text()?.to_owned());
     }
-    if 5 < asked.stop.len() {
-        return Err(config.said("The number of stop sequences must be at most 5."));
+    if 5 < request.stop.len() {
+        return Err(config.rule_violation("The number of stop sequences must be at most 5."));
     }
-    shape(config, asked)?;
+    shape(config, request)?;
     let Some(thinking) = config.get("thinkingConfig") else { return Ok(()) };
     thinking.only(&["includeThoughts", "thinkingBudget", "thinkingLevel"])?;
     thinking.get("includeThoughts").map(|it| it.flag()).transpose()?;
@@ -188,19 +193,22 @@ fn generation(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     });
     let budget = thinking.get("thinkingBudget").map(|it| it.whole()).transpose()?;
     if level.is_some() && budget.is_some() {
-        return Err(thinking.said("You can only set one of thinking budget and thinking level."));
+        return Err(
+            thinking.rule_violation("You can only set one of thinking budget and thinking level.")
+        );
     }
-    asked.effort = level.transpose()?.or_else(|| budget.map(|it| it.to_string()));
+    request.effort = level.transpose()?.or_else(|| budget.map(|it| it.to_string()));
     Ok(())
 }
 
-fn shape(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn shape(config: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     let kind = config.get("responseMimeType").map_or(Ok("text/plain"), |it| {
         it.word(&["text/plain", "application/json", "text/x.enum"])
     })?;
     let (own, json) = (config.get("responseSchema"), config.get("responseJsonSchema"));
     if own.is_some() && json.is_some() {
-        return Err(config.said("Only one of response_schema and response_json_schema may be set."));
+        return Err(config
+            .rule_violation("Only one of response_schema and response_json_schema may be set."));
     }
     if let Some(own) = &own {
         schema::google(own)?;
@@ -210,9 +218,9 @@ fn shape(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     }
     let found = own.or(json);
     if found.is_some() && kind == "text/plain" {
-        return Err(config.said("Response schema requires a response mime type of JSON."));
+        return Err(config.rule_violation("Response schema requires a response mime type of JSON."));
     }
-    asked.shape = match found {
+    request.shape = match found {
         Some(found) => Some(Shape::Schema(found.value.clone())),
         None if kind == "application/json" => Some(Shape::Json),
         None => None,
@@ -220,18 +228,20 @@ fn shape(config: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     Ok(())
 }
 
-fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     for tool in body.each("tools")? {
         tool.only(&["functionDeclarations"])?;
         for function in tool.each("functionDeclarations")? {
-            asked.tools.push(declaration(&function)?);
+            request.tools.push(declaration(&function)?);
         }
     }
     let Some(config) = body.get("toolConfig") else { return Ok(()) };
     config.only(&["functionCallingConfig", "retrievalConfig"])?;
     let Some(calling) = config.get("functionCallingConfig") else { return Ok(()) };
-    if asked.tools.is_empty() {
-        return Err(calling.said("Function calling config is set without function_declarations."));
+    if request.tools.is_empty() {
+        return Err(
+            calling.rule_violation("Function calling config is set without function_declarations.")
+        );
     }
     calling.only(&["mode", "allowedFunctionNames"])?;
     let mode = calling
@@ -242,12 +252,12 @@ fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
         names.push(name.text()?.to_owned());
     }
     if !names.is_empty() && !matches!(mode, "ANY" | "VALIDATED") {
-        return Err(calling.said(
+        return Err(calling.rule_violation(
             "Allowed function names can only be set when the function calling mode is ANY or \
              VALIDATED.",
         ));
     }
-    asked.choice = Some(match (mode, names.as_slice()) {
+    request.choice = Some(match (mode, names.as_slice()) {
         ("ANY", [one]) => Choice::Named(one.clone()),
         ("ANY", _) => Choice::Required,
         ("NONE", _) => Choice::None,
@@ -256,7 +266,7 @@ fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     Ok(())
 }
 
-fn declaration(function: &Look<'_>) -> Checked<Tool> {
+fn declaration(function: &Node<'_>) -> Checked<Tool> {
     function.only(&[
         "name",
         "description",
@@ -270,7 +280,7 @@ fn declaration(function: &Look<'_>) -> Checked<Tool> {
     let (own, json) = (function.get("parameters"), function.get("parametersJsonSchema"));
     if own.is_some() && json.is_some() {
         let text = "Only one of parameters and parameters_json_schema may be set.";
-        return Err(function.said(text));
+        return Err(function.rule_violation(text));
     }
     if let Some(own) = &own {
         schema::google(own)?;

@@ -1,12 +1,12 @@
-//! OpenAI Chat Completions as a strict provider speaks it.
+//! OpenAI Chat Completions as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/chat/completion_create_params.py` and its neighbours.
 
 use serde_json::Value;
 
-use super::look::{Checked, Look};
-use super::{Asked, Bit, Choice, Refused, Role, Script, Shape, openai, schema};
-use crate::provider::{Answer, Seen};
+use super::node::{Checked, Node};
+use super::{Bit, Choice, DecodedRequest, Rejection, Role, Script, Shape, openai, schema};
+use crate::provider::{ReceivedRequest, ScriptedResponse};
 
 mod write;
 
@@ -48,51 +48,51 @@ const MEMBERS: &[&str] = &[
     "web_search_options",
 ];
 
-/// Reads a request, or refuses it.
-pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
+/// Decodes a request, or rejects it.
+pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let body = openai::open(seen, "/v1/chat/completions")?;
-    read(&Look::new(&body)).map_err(|fault| openai::explain(&fault))
+    read(&Node::new(&body)).map_err(|violation| openai::describe_violation(&violation))
 }
 
-/// Writes an answer.
-pub(super) fn answer(script: &Script, asked: &Asked) -> Answer {
-    if asked.stream { write::stream(script, asked) } else { write::whole(script, asked) }
+/// Encodes a response.
+pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }
 
-fn read(body: &Look<'_>) -> Checked<Asked> {
+fn read(body: &Node<'_>) -> Checked<DecodedRequest> {
     body.only(MEMBERS)?;
-    let mut asked = Asked::default();
-    openai::common(body, &mut asked)?;
-    numbers(body, &mut asked)?;
+    let mut request = DecodedRequest::default();
+    openai::common(body, &mut request)?;
+    numbers(body, &mut request)?;
     if let Some(options) = body.get("stream_options") {
         options.only(&["include_usage", "include_obfuscation"])?;
-        if !asked.stream {
+        if !request.stream {
             let text = "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
-            return Err(options.said(text));
+            return Err(options.rule_violation(text));
         }
-        asked.wants_usage = options.get("include_usage").map_or(Ok(false), |it| it.flag())?;
+        request.wants_usage = options.get("include_usage").map_or(Ok(false), |it| it.flag())?;
     }
     if let Some(effort) = body.get("reasoning_effort") {
-        asked.effort = Some(openai::effort(&effort)?);
+        request.effort = Some(openai::effort(&effort)?);
     }
     if let Some(verbosity) = body.get("verbosity") {
         verbosity.word(&["low", "medium", "high"])?;
     }
-    tools(body, &mut asked)?;
-    messages(&body.need("messages")?, &mut asked)?;
+    tools(body, &mut request)?;
+    messages(&body.need("messages")?, &mut request)?;
     if let Some(format) = body.get("response_format") {
-        asked.shape = shape(&format, &asked)?;
+        request.shape = shape(&format, &request)?;
     }
-    Ok(asked)
+    Ok(request)
 }
 
-fn numbers(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn numbers(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     for name in ["frequency_penalty", "presence_penalty"] {
-        asked.number(name, body.get(name).map(|it| it.between(-2.0, 2.0)).transpose()?);
+        request.number(name, body.get(name).map(|it| it.between(-2.0, 2.0)).transpose()?);
     }
     for name in ["seed", "n"] {
         let whole = body.get(name).map(|it| it.whole().map(|it| it as f64)).transpose()?;
-        asked.number(name, whole);
+        request.number(name, whole);
     }
     let (new, old) = (body.get("max_completion_tokens"), body.get("max_tokens"));
     if let (Some(_), Some(old)) = (&new, &old) {
@@ -103,39 +103,39 @@ fn numbers(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     }
     if let Some(most) = new.or(old) {
         most.whole()?;
-        asked.number("max_tokens", Some(most.between(1.0, 1e9)?));
+        request.number("max_tokens", Some(most.between(1.0, 1e9)?));
     }
     let Some(stop) = body.get("stop") else { return Ok(()) };
     if let Some(one) = stop.value.as_str() {
-        asked.stop.push(one.to_owned());
+        request.stop.push(one.to_owned());
         return Ok(());
     }
     for one in stop.list()? {
-        asked.stop.push(one.text()?.to_owned());
+        request.stop.push(one.text()?.to_owned());
     }
-    if 4 < asked.stop.len() {
+    if 4 < request.stop.len() {
         return Err(stop.coded("array_above_max_length", "Invalid 'stop': array too long."));
     }
     Ok(())
 }
 
-fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     for tool in body.each("tools")? {
         tool.only(&["type", "function"])?;
         tool.need("type")?.word(&["function"])?;
         let function = tool.need("function")?;
         function.only(&["name", "description", "parameters", "strict"])?;
-        asked.tools.push(openai::function(&function)?);
+        request.tools.push(openai::function(&function)?);
     }
     for name in ["tool_choice", "parallel_tool_calls"] {
-        if let Some(look) = body.get(name).filter(|_| asked.tools.is_empty()) {
+        if let Some(node) = body.get(name).filter(|_| request.tools.is_empty()) {
             let text = format!("'{name}' is only allowed when 'tools' are specified.");
-            return Err(look.said(text));
+            return Err(node.rule_violation(text));
         }
     }
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     if choice.value.is_string() {
-        asked.choice = Some(match choice.word(&["none", "auto", "required"])? {
+        request.choice = Some(match choice.word(&["none", "auto", "required"])? {
             "none" => Choice::None,
             "auto" => Choice::Auto,
             _ => Choice::Required,
@@ -145,24 +145,25 @@ fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     choice.only(&["type", "function", "allowed_tools"])?;
     choice.need("type")?.word(&["function"])?;
     let name = choice.need("function")?.need("name")?;
-    if !asked.tools.iter().any(|it| Ok(it.name.as_str()) == name.text().map_err(drop)) {
+    if !request.tools.iter().any(|it| Ok(it.name.as_str()) == name.text().map_err(drop)) {
         let text = format!("Tool choice '{}' not found in 'tools' parameter.", name.text()?);
-        return Err(choice.said(text));
+        return Err(choice.rule_violation(text));
     }
-    asked.choice = Some(Choice::Named(name.text()?.to_owned()));
+    request.choice = Some(Choice::Named(name.text()?.to_owned()));
     Ok(())
 }
 
-fn shape(format: &Look<'_>, asked: &Asked) -> Checked<Option<Shape>> {
+fn shape(format: &Node<'_>, request: &DecodedRequest) -> Checked<Option<Shape>> {
     format.only(&["type", "json_schema"])?;
     match format.need("type")?.word(&["text", "json_object", "json_schema"])? {
         "text" => Ok(None),
         "json_object" => {
-            let is_said = |it: &Bit| it.text().is_some_and(|it| it.to_lowercase().contains("json"));
-            if asked.turns.iter().flat_map(|it| &it.bits).any(is_said) {
+            let mentions_json =
+                |it: &Bit| it.text().is_some_and(|it| it.to_lowercase().contains("json"));
+            if request.messages.iter().flat_map(|it| &it.bits).any(mentions_json) {
                 return Ok(Some(Shape::Json));
             }
-            Err(format.said(
+            Err(format.rule_violation(
                 "'messages' must contain the word 'json' in some form, to use 'response_format' of \
                  type 'json_object'.",
             ))
@@ -180,7 +181,7 @@ fn shape(format: &Look<'_>, asked: &Asked) -> Checked<Option<Shape>> {
     }
 }
 
-fn messages(list: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn messages(list: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     let messages = list.list()?;
     if messages.is_empty() {
         return Err(list.coded("empty_array", "Invalid 'messages': empty array."));
@@ -197,32 +198,32 @@ fn messages(list: &Look<'_>, asked: &mut Asked) -> Checked<()> {
             "system" | "developer" => {
                 message.only(&["role", "content", "name"])?;
                 let role = if role == "system" { Role::System } else { Role::Developer };
-                asked.turns.push(super::Turn { role, bits: content(message, &["text"])? });
+                request.messages.push(super::Message { role, bits: content(message, &["text"])? });
             }
             "user" => {
                 message.only(&["role", "content", "name"])?;
                 let bits = content(message, &["text", "image_url", "input_audio", "file"])?;
-                asked.turns.push(super::Turn { role: Role::User, bits });
+                request.messages.push(super::Message { role: Role::User, bits });
             }
-            "assistant" => open = assistant(message, asked)?,
-            _ => result(message, &mut open, asked)?,
+            "assistant" => open = assistant(message, request)?,
+            _ => result(message, &mut open, request)?,
         }
     }
     unanswered(list, &open)
 }
 
-fn unanswered(at: &Look<'_>, open: &[String]) -> Checked<()> {
+fn unanswered(at: &Node<'_>, open: &[String]) -> Checked<()> {
     if open.is_empty() {
         return Ok(());
     }
-    Err(at.said(format!(
+    Err(at.rule_violation(format!(
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each \
          'tool_call_id'. The following tool_call_ids did not have response messages: {}",
         open.join(", ")
     )))
 }
 
-fn assistant(message: &Look<'_>, asked: &mut Asked) -> Checked<Vec<String>> {
+fn assistant(message: &Node<'_>, request: &mut DecodedRequest) -> Checked<Vec<String>> {
     message.only(&[
         "role",
         "content",
@@ -240,14 +241,16 @@ fn assistant(message: &Look<'_>, asked: &mut Asked) -> Checked<Vec<String>> {
     if message.get("content").is_some() {
         bits = content(message, &["text", "refusal"])?;
     } else if calls.is_empty() && message.get("refusal").is_none() {
-        return Err(message.said("Invalid value for 'content': expected a string, got null."));
+        return Err(
+            message.rule_violation("Invalid value for 'content': expected a string, got null.")
+        );
     }
     if let Some(refusal) = message.get("refusal") {
         bits.push(Bit::Refusal(refusal.text()?.to_owned()));
     }
-    if let Some(thought) = message.get("reasoning_content") {
-        let text = thought.text()?.to_owned();
-        bits.push(Bit::Thought { text, signed: false });
+    if let Some(reasoning) = message.get("reasoning_content") {
+        let text = reasoning.text()?.to_owned();
+        bits.push(Bit::Reasoning { text, signed: false });
     }
     let mut ids = vec![];
     for call in calls {
@@ -262,27 +265,27 @@ fn assistant(message: &Look<'_>, asked: &mut Asked) -> Checked<Vec<String>> {
         ids.push(id.clone());
         bits.push(Bit::Call { id, name, arguments, signed: false });
     }
-    asked.turns.push(super::Turn { role: Role::Assistant, bits });
+    request.messages.push(super::Message { role: Role::Assistant, bits });
     Ok(ids)
 }
 
-fn result(message: &Look<'_>, open: &mut Vec<String>, asked: &mut Asked) -> Checked<()> {
+fn result(message: &Node<'_>, open: &mut Vec<String>, request: &mut DecodedRequest) -> Checked<()> {
     message.only(&["role", "content", "tool_call_id"])?;
-    let look = message.need("tool_call_id")?;
-    let id = openai::no_longer(&look, 40)?.to_owned();
+    let node = message.need("tool_call_id")?;
+    let id = openai::no_longer(&node, 40)?.to_owned();
     let Some(at) = open.iter().position(|it| *it == id) else {
-        return Err(message.said(
+        return Err(message.rule_violation(
             "Invalid parameter: messages with role 'tool' must be a response to a preceeding \
              message with 'tool_calls'.",
         ));
     };
     open.remove(at);
     let bits = content(message, &["text"])?;
-    asked.say(Role::User, [Bit::Result { id, bits, failed: false }]);
+    request.say(Role::User, [Bit::Result { id, bits, failed: false }]);
     Ok(())
 }
 
-fn content(message: &Look<'_>, kinds: &[&str]) -> Checked<Vec<Bit>> {
+fn content(message: &Node<'_>, kinds: &[&str]) -> Checked<Vec<Bit>> {
     let content = message.need("content")?;
     if content.value.is_string() {
         return Ok(vec![Bit::Text(content.text()?.to_owned())]);
@@ -290,7 +293,7 @@ fn content(message: &Look<'_>, kinds: &[&str]) -> Checked<Vec<Bit>> {
     content.list()?.iter().map(|it| part(it, kinds)).collect()
 }
 
-fn part(part: &Look<'_>, kinds: &[&str]) -> Checked<Bit> {
+fn part(part: &Node<'_>, kinds: &[&str]) -> Checked<Bit> {
     let kind = part.need("type")?.word(kinds)?;
     part.only(&["type", kind])?;
     let inner = part.need(kind)?;

@@ -1,4 +1,4 @@
-//! OpenAI Responses as a strict provider speaks it.
+//! OpenAI Responses as a strict provider decodes and encodes it.
 //!
 //! Members from the Python SDK's `types/responses/response_create_params.py`,
 //! `response_input_item_param.py` and their neighbours.
@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::look::{Checked, Look};
-use super::seal::made_by;
-use super::{Asked, Bit, Choice, Refused, Role, Script, Shape, openai, schema};
-use crate::provider::{Answer, Seen};
+use super::node::{Checked, Node};
+use super::signature::is_signed_by;
+use super::{Bit, Choice, DecodedRequest, Rejection, Role, Script, Shape, openai, schema};
+use crate::provider::{ReceivedRequest, ScriptedResponse};
 
 mod write;
 
@@ -50,28 +50,32 @@ const MEMBERS: &[&str] = &[
     "user",
 ];
 
-/// Reads a request, or refuses it.
-pub(super) fn check(seen: &Seen) -> Result<Asked, Refused> {
+/// Decodes a request, or rejects it.
+pub(super) fn check(seen: &ReceivedRequest) -> Result<DecodedRequest, Rejection> {
     let body = openai::open(seen, "/v1/responses")?;
-    read(&Look::new(&body)).map_err(|fault| openai::explain(&fault))
+    read(&Node::new(&body)).map_err(|violation| openai::describe_violation(&violation))
 }
 
-/// Writes an answer.
-pub(super) fn answer(script: &Script, asked: &Asked) -> Answer {
-    if asked.stream { write::stream(script, asked) } else { write::whole(script, asked) }
+/// Encodes a response.
+pub(super) fn response(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if request.stream { write::stream(script, request) } else { write::whole(script, request) }
 }
 
-fn read(body: &Look<'_>) -> Checked<Asked> {
+fn read(body: &Node<'_>) -> Checked<DecodedRequest> {
     body.only(MEMBERS)?;
-    let mut asked = Asked { wants_usage: true, wants_signatures: Some(false), ..Asked::default() };
-    openai::common(body, &mut asked)?;
+    let mut request = DecodedRequest {
+        wants_usage: true,
+        wants_signatures: Some(false),
+        ..DecodedRequest::default()
+    };
+    openai::common(body, &mut request)?;
     if let Some(most) = body.get("max_output_tokens") {
         if most.whole()? < 16 {
             let text = "Invalid 'max_output_tokens': integer below minimum value. Expected a value \
                         >= 16.";
             return Err(most.coded("integer_below_min_value", text));
         }
-        asked.number("max_tokens", Some(most.between(16.0, 1e9)?));
+        request.number("max_tokens", Some(most.between(16.0, 1e9)?));
     }
     for item in body.each("include")? {
         let word = item.word(&[
@@ -84,29 +88,29 @@ fn read(body: &Look<'_>) -> Checked<Asked> {
             "computer_call_output.output.image_url",
         ])?;
         if word == "reasoning.encrypted_content" {
-            asked.wants_signatures = Some(true);
+            request.wants_signatures = Some(true);
         }
     }
     if let Some(reasoning) = body.get("reasoning") {
         reasoning.only(&["effort", "summary", "generate_summary"])?;
-        asked.effort = reasoning.get("effort").map(|it| openai::effort(&it)).transpose()?;
+        request.effort = reasoning.get("effort").map(|it| openai::effort(&it)).transpose()?;
         if let Some(summary) = reasoning.get("summary") {
             summary.word(&["auto", "concise", "detailed"])?;
         }
     }
     if let Some(text) = body.get("text") {
         text.only(&["format", "verbosity"])?;
-        asked.shape = text.get("format").map_or(Ok(None), |it| shape(&it))?;
+        request.shape = text.get("format").map_or(Ok(None), |it| shape(&it))?;
     }
-    tools(body, &mut asked)?;
+    tools(body, &mut request)?;
     if let Some(instructions) = body.get("instructions") {
-        asked.say(Role::System, [Bit::Text(instructions.text()?.to_owned())]);
+        request.say(Role::System, [Bit::Text(instructions.text()?.to_owned())]);
     }
-    input(&body.need("input")?, &mut asked)?;
-    Ok(asked)
+    input(&body.need("input")?, &mut request)?;
+    Ok(request)
 }
 
-fn shape(format: &Look<'_>) -> Checked<Option<Shape>> {
+fn shape(format: &Node<'_>) -> Checked<Option<Shape>> {
     match format.need("type")?.word(&["text", "json_object", "json_schema"])? {
         "text" => format.only(&["type"]).map(|()| None),
         "json_object" => format.only(&["type"]).map(|()| Some(Shape::Json)),
@@ -122,18 +126,18 @@ fn shape(format: &Look<'_>) -> Checked<Option<Shape>> {
     }
 }
 
-fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn tools(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     for tool in body.each("tools")? {
-        read_tool(&tool, asked)?;
+        read_tool(&tool, request)?;
     }
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     if choice.value.is_string() {
         let word = choice.word(&["none", "auto", "required"])?;
-        if word == "required" && asked.tools.is_empty() {
+        if word == "required" && request.tools.is_empty() {
             let text = "Tool choice 'required' must be specified with 'tools' parameter.";
-            return Err(choice.said(text));
+            return Err(choice.rule_violation(text));
         }
-        asked.choice = Some(match word {
+        request.choice = Some(match word {
             "none" => Choice::None,
             "auto" => Choice::Auto,
             _ => Choice::Required,
@@ -143,35 +147,35 @@ fn tools(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     choice.only(&["type", "name"])?;
     choice.need("type")?.word(&["function"])?;
     let name = choice.need("name")?.text()?;
-    if !asked.tools.iter().any(|it| it.name == name) {
+    if !request.tools.iter().any(|it| it.name == name) {
         let text = format!("Tool choice '{name}' not found in 'tools' parameter.");
-        return Err(choice.said(text));
+        return Err(choice.rule_violation(text));
     }
-    asked.choice = Some(Choice::Named(name.to_owned()));
+    request.choice = Some(Choice::Named(name.to_owned()));
     Ok(())
 }
 
 /// Reads a tool; functions of a namespace are read like any others.
-fn read_tool(tool: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn read_tool(tool: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     match tool.need("type")?.word(&["function", "namespace", "web_search"])? {
         "web_search" => {
             tool.only(&["type", "external_web_access", "filters", "search_context_size"])
         }
         "namespace" => {
             tool.only(&["type", "name", "description", "tools"])?;
-            tool.each("tools")?.iter().try_for_each(|within| read_tool(within, asked))
+            tool.each("tools")?.iter().try_for_each(|within| read_tool(within, request))
         }
         _ => {
             tool.only(&["type", "name", "description", "parameters", "strict"])?;
-            asked.tools.push(openai::function(tool)?);
+            request.tools.push(openai::function(tool)?);
             Ok(())
         }
     }
 }
 
-fn input(input: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn input(input: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     if let Some(text) = input.value.as_str() {
-        asked.say(Role::User, [Bit::Text(text.to_owned())]);
+        request.say(Role::User, [Bit::Text(text.to_owned())]);
         return Ok(());
     }
     let items = input.list()?;
@@ -181,32 +185,34 @@ fn input(input: &Look<'_>, asked: &mut Asked) -> Checked<()> {
             it.word(&["message", "function_call", "function_call_output", "reasoning"])
         })?;
         match kind {
-            "message" => message(item, asked)?,
+            "message" => message(item, request)?,
             "function_call" => {
-                let id = call(item, asked)?;
+                let id = call(item, request)?;
                 open.insert(id.clone());
                 known.insert(id);
             }
             "function_call_output" => {
-                let id = output(item, asked)?;
+                let id = output(item, request)?;
                 if !known.contains(&id) {
                     let text =
                         format!("No tool call found for function call output with call_id {id}.");
-                    return Err(input.said(text));
+                    return Err(input.rule_violation(text));
                 }
                 open.remove(&id);
             }
-            _ => reasoning(item, items.get(at + 1), asked)?,
+            _ => reasoning(item, items.get(at + 1), request)?,
         }
     }
     match open.first() {
-        Some(id) => Err(input.said(format!("No tool output found for function call {id}."))),
+        Some(id) => {
+            Err(input.rule_violation(format!("No tool output found for function call {id}.")))
+        }
         None => Ok(()),
     }
 }
 
 /// Ids of items begin with the word for their kind.
-fn named(item: &Look<'_>, start: &str) -> Checked<()> {
+fn named(item: &Node<'_>, start: &str) -> Checked<()> {
     let Some(id) = item.get("id") else { return Ok(()) };
     if openai::no_longer(&id, 64)?.starts_with(start) {
         return Ok(());
@@ -215,7 +221,7 @@ fn named(item: &Look<'_>, start: &str) -> Checked<()> {
     Err(id.coded("invalid_value", text))
 }
 
-fn message(item: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+fn message(item: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     // The last is Codex's own, for what it takes to be OpenAI.
     let members = ["type", "role", "content", "id", "status", "phase"];
     let codex = "internal_chat_message_metadata_passthrough";
@@ -233,21 +239,21 @@ fn message(item: &Look<'_>, asked: &mut Asked) -> Checked<()> {
     }
     let bits = content(&item.need("content")?, kinds)?;
     if role == Role::Assistant {
-        asked.say(role, bits);
+        request.say(role, bits);
     } else {
-        asked.turns.push(super::Turn { role, bits });
+        request.messages.push(super::Message { role, bits });
     }
     Ok(())
 }
 
-fn content(content: &Look<'_>, kinds: &[&str]) -> Checked<Vec<Bit>> {
+fn content(content: &Node<'_>, kinds: &[&str]) -> Checked<Vec<Bit>> {
     if content.value.is_string() {
         return Ok(vec![Bit::Text(content.text()?.to_owned())]);
     }
     content.list()?.iter().map(|it| part(it, kinds)).collect()
 }
 
-fn part(part: &Look<'_>, kinds: &[&str]) -> Checked<Bit> {
+fn part(part: &Node<'_>, kinds: &[&str]) -> Checked<Bit> {
     Ok(match part.need("type")?.word(kinds)? {
         "input_text" => {
             part.only(&["type", "text"])?;
@@ -269,7 +275,8 @@ fn part(part: &Look<'_>, kinds: &[&str]) -> Checked<Bit> {
         _ => {
             part.only(&["type", "file_data", "file_id", "file_url", "filename", "detail"])?;
             let one = ["file_data", "file_url", "file_id"].iter().find_map(|it| part.get(it));
-            let one = one.ok_or_else(|| part.said("Missing required parameter: 'file_data'."))?;
+            let one =
+                one.ok_or_else(|| part.rule_violation("Missing required parameter: 'file_data'."))?;
             if one.text()?.starts_with("data:") {
                 part.need("filename")?;
             }
@@ -278,27 +285,31 @@ fn part(part: &Look<'_>, kinds: &[&str]) -> Checked<Bit> {
     })
 }
 
-fn call(item: &Look<'_>, asked: &mut Asked) -> Checked<String> {
+fn call(item: &Node<'_>, request: &mut DecodedRequest) -> Checked<String> {
     item.only(&["type", "call_id", "name", "arguments", "id", "status"])?;
     named(item, "fc")?;
     let id = openai::no_longer(&item.need("call_id")?, 64)?.to_owned();
     let name = item.need("name")?.text()?.to_owned();
     let arguments = item.need("arguments")?.text()?;
     let arguments = serde_json::from_str(arguments).unwrap_or(Value::Null);
-    asked.say(Role::Assistant, [Bit::Call { id: id.clone(), name, arguments, signed: false }]);
+    request.say(Role::Assistant, [Bit::Call { id: id.clone(), name, arguments, signed: false }]);
     Ok(id)
 }
 
-fn output(item: &Look<'_>, asked: &mut Asked) -> Checked<String> {
+fn output(item: &Node<'_>, request: &mut DecodedRequest) -> Checked<String> {
     item.only(&["type", "call_id", "output", "id", "status"])?;
     named(item, "fc")?;
     let id = openai::no_longer(&item.need("call_id")?, 64)?.to_owned();
     let bits = content(&item.need("output")?, &["input_text", "input_image", "input_file"])?;
-    asked.say(Role::User, [Bit::Result { id: id.clone(), bits, failed: false }]);
+    request.say(Role::User, [Bit::Result { id: id.clone(), bits, failed: false }]);
     Ok(id)
 }
 
-fn reasoning(item: &Look<'_>, next: Option<&Look<'_>>, asked: &mut Asked) -> Checked<()> {
+fn reasoning(
+    item: &Node<'_>,
+    next: Option<&Node<'_>>,
+    request: &mut DecodedRequest,
+) -> Checked<()> {
     item.only(&["type", "id", "summary", "content", "encrypted_content", "status"])?;
     named(item, "rs")?;
     let mut text = String::new();
@@ -308,24 +319,24 @@ fn reasoning(item: &Look<'_>, next: Option<&Look<'_>>, asked: &mut Asked) -> Che
         text.push_str(part.need("text")?.text()?);
     }
     let id = item.need("id")?.text()?;
-    let Some(sealed) = item.get("encrypted_content") else {
-        return Err(item.said(format!(
+    let Some(signature) = item.get("encrypted_content") else {
+        return Err(item.rule_violation(format!(
             "Item with id '{id}' not found. Items are not persisted when `store` is set to false."
         )));
     };
-    if !made_by(MAKER, sealed.text()?) {
+    if !is_signed_by(MAKER, signature.text()?) {
         let text = format!("The encrypted content for item {id} could not be verified.");
-        return Err(sealed.coded("invalid_encrypted_content", text));
+        return Err(signature.coded("invalid_encrypted_content", text));
     }
-    let follows = |it: &&Look<'_>| {
+    let follows = |it: &&Node<'_>| {
         let kind = it.value["type"].as_str().unwrap_or("message");
         matches!(kind, "function_call" | "reasoning") || it.value["role"] == "assistant"
     };
     if next.filter(follows).is_none() {
-        return Err(item.said(format!(
+        return Err(item.rule_violation(format!(
             "Item '{id}' of type 'reasoning' was provided without its required following item."
         )));
     }
-    asked.say(Role::Assistant, [Bit::Thought { text, signed: true }]);
+    request.say(Role::Assistant, [Bit::Reasoning { text, signed: true }]);
     Ok(())
 }

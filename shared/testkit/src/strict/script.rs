@@ -1,30 +1,30 @@
-//! What a strict provider answers, in words that no format owns.
+//! Scripted responses of strict providers, independent of the format.
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Script {
-    /// What is said, in order.
-    pub says: Vec<Say>,
-    /// Why it ends.
+    /// The content, in order.
+    pub content: Vec<ScriptedContent>,
+    /// The finish reason.
     pub stop: Stop,
-    /// What it consumed.
+    /// The usage.
     pub tokens: Tokens,
-    /// What goes wrong on the way.
-    pub trouble: Option<Trouble>,
+    /// The fault to inject.
+    pub injected_fault: Option<InjectedFault>,
 }
 
-/// One thing that is said, in the pieces in which a stream brings it.
+/// One part of a response, in the chunks in which a stream sends it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Say {
+pub enum ScriptedContent {
     /// Text.
     Text(Vec<String>),
-    /// A thought, which the provider signs where its API does such a thing.
-    Thought(Vec<String>),
-    /// A thought that nobody may read.
-    Hidden,
+    /// Reasoning, signed where the API signs it.
+    Reasoning(Vec<String>),
+    /// Redacted reasoning.
+    RedactedReasoning,
     /// A refusal.
     Refusal(Vec<String>),
-    /// A wish to have a tool called.
+    /// A tool call.
     Call {
         /// Its id, where the API has any.
         id: String,
@@ -33,7 +33,7 @@ pub enum Say {
         /// JSON text; none at all for no arguments.
         arguments: Vec<String>,
     },
-    /// Where the text before comes from.
+    /// A citation of the text before.
     Citation {
         /// The page.
         url: String,
@@ -44,21 +44,21 @@ pub enum Say {
     },
 }
 
-/// Why an answer ends.
+/// Why a response ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stop {
-    /// It is said.
+    /// The turn ended.
     #[default]
     Done,
-    /// It may write no more.
+    /// The output limit was reached.
     Length,
     /// Tools are to be called.
     Tools,
     /// A filter stopped it.
     Filtered,
-    /// The model refuses.
-    Refused,
-    /// One of the client's texts came up.
+    /// The model refused.
+    Refusal,
+    /// A stop sequence was generated.
     Sequence(String),
 }
 
@@ -71,16 +71,16 @@ pub struct Tokens {
     pub cached: u64,
     /// Written to the cache.
     pub written: u64,
-    /// Written, without thoughts.
+    /// Output, without reasoning.
     pub output: u64,
-    /// Written as thoughts.
-    pub thought: u64,
+    /// Reasoning output.
+    pub reasoning: u64,
 }
 
-/// What goes wrong.
+/// An injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The request is answered with this status and the API's own error.
+pub enum InjectedFault {
+    /// The response has this status and the API's own error.
     Status(u16),
     /// A stream begins with an error event.
     ErrorFirst,
@@ -88,34 +88,34 @@ pub enum Trouble {
     ErrorLast,
     /// The connection breaks in place of the end.
     Cut,
-    /// The body ends lawfully, but without the end of the answer.
+    /// The body ends properly, but without the end of the response.
     EndsEarly,
 }
 
 impl Script {
-    /// An answer of one text, in these pieces, with a little usage.
-    pub fn text<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Self {
+    /// A response of one text, in these chunks, with a little usage.
+    pub fn text<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Self {
         let tokens = Tokens { input: 9, output: 12, ..Tokens::default() };
-        Self { tokens, ..Self::default() }.then_text(pieces)
+        Self { tokens, ..Self::default() }.then_text(chunks)
     }
 
     /// The same, and more text.
     #[must_use]
-    pub fn then_text<'a>(self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.then(Say::Text(owned(pieces)))
+    pub fn then_text<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.then(ScriptedContent::Text(owned(chunks)))
     }
 
-    /// The same, and a thought.
+    /// The same, and reasoning.
     #[must_use]
-    pub fn then_thought<'a>(self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.then(Say::Thought(owned(pieces)))
+    pub fn then_reasoning<'a>(self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.then(ScriptedContent::Reasoning(owned(chunks)))
     }
 
     /// The same, and a refusal that ends it.
     #[must_use]
-    pub fn then_refusal<'a>(mut self, pieces: impl IntoIterator<Item = &'a str>) -> Self {
-        self.stop = Stop::Refused;
-        self.then(Say::Refusal(owned(pieces)))
+    pub fn then_refusal<'a>(mut self, chunks: impl IntoIterator<Item = &'a str>) -> Self {
+        self.stop = Stop::Refusal;
+        self.then(ScriptedContent::Refusal(owned(chunks)))
     }
 
     /// The same, and a tool call that ends it.
@@ -128,37 +128,37 @@ impl Script {
     ) -> Self {
         self.stop = Stop::Tools;
         let (id, name) = (id.to_owned(), name.to_owned());
-        self.then(Say::Call { id, name, arguments: owned(arguments) })
+        self.then(ScriptedContent::Call { id, name, arguments: owned(arguments) })
     }
 
-    /// The same, and one thing more.
+    /// The same, and one more part.
     #[must_use]
-    pub fn then(mut self, say: Say) -> Self {
-        self.says.push(say);
+    pub fn then(mut self, say: ScriptedContent) -> Self {
+        self.content.push(say);
         self
     }
 
-    /// The same with another end.
+    /// The same with another finish reason.
     #[must_use]
-    pub fn stops(self, stop: Stop) -> Self {
+    pub fn with_stop(self, stop: Stop) -> Self {
         Self { stop, ..self }
     }
 
     /// The same with another usage.
     #[must_use]
-    pub fn uses(self, tokens: Tokens) -> Self {
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
         Self { tokens, ..self }
     }
 
-    /// The same, going wrong.
+    /// The same with an injected fault.
     #[must_use]
-    pub fn breaks(self, trouble: Trouble) -> Self {
-        Self { trouble: Some(trouble), ..self }
+    pub fn with_fault(self, injected_fault: InjectedFault) -> Self {
+        Self { injected_fault: Some(injected_fault), ..self }
     }
 
-    /// Whether anything of this kind is said.
+    /// Whether there is a tool call.
     pub(super) fn has_calls(&self) -> bool {
-        self.says.iter().any(|it| matches!(it, Say::Call { .. }))
+        self.content.iter().any(|it| matches!(it, ScriptedContent::Call { .. }))
     }
 }
 
@@ -170,10 +170,10 @@ impl Tokens {
 
     /// Everything written.
     pub fn all_output(&self) -> u64 {
-        self.output + self.thought
+        self.output + self.reasoning
     }
 }
 
-fn owned<'a>(pieces: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    pieces.into_iter().map(str::to_owned).collect()
+fn owned<'a>(chunks: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    chunks.into_iter().map(str::to_owned).collect()
 }

@@ -1,9 +1,9 @@
-//! Streams of server-sent events, and what can go wrong with them.
+//! Streams of server-sent events, with injected faults.
 
 use serde_json::Value;
 
-use super::{Script, Trouble};
-use crate::provider::{Answer, Step};
+use super::{InjectedFault, Script};
+use crate::provider::{ScriptedResponse, Step};
 
 /// One frame without a name.
 pub(super) fn data(value: &Value) -> Step {
@@ -16,27 +16,32 @@ pub(super) fn named(value: &Value) -> Step {
     Step::text(format!("event: {name}\ndata: {value}\n\n"))
 }
 
-/// What is said, then the lawful end, unless the script's trouble comes in between.
-pub(super) fn stream(script: &Script, said: Vec<Step>, end: Vec<Step>, error: Step) -> Answer {
-    let mut steps = said;
-    match script.trouble {
-        None | Some(Trouble::Status(_)) => steps.extend(end),
-        Some(Trouble::ErrorFirst) => steps = vec![error],
-        Some(Trouble::ErrorLast) => steps.push(error),
-        Some(Trouble::Cut) => steps.push(Step::Cut),
-        Some(Trouble::EndsEarly) => {}
+/// The content, then the proper end, unless the script injects a fault.
+pub(super) fn stream(
+    script: &Script,
+    sent: Vec<Step>,
+    end: Vec<Step>,
+    error: Step,
+) -> ScriptedResponse {
+    let mut steps = sent;
+    match script.injected_fault {
+        None | Some(InjectedFault::Status(_)) => steps.extend(end),
+        Some(InjectedFault::ErrorFirst) => steps = vec![error],
+        Some(InjectedFault::ErrorLast) => steps.push(error),
+        Some(InjectedFault::Cut) => steps.push(Step::Cut),
+        Some(InjectedFault::EndsEarly) => {}
     }
-    Answer::stream(steps)
+    ScriptedResponse::stream(steps)
 }
 
-/// A whole answer, or a broken one.
-pub(super) fn whole(script: &Script, value: &Value) -> Answer {
-    match script.trouble {
-        Some(Trouble::Cut | Trouble::EndsEarly) => {
+/// A whole response, or a truncated one.
+pub(super) fn whole(script: &Script, value: &Value) -> ScriptedResponse {
+    match script.injected_fault {
+        Some(InjectedFault::Cut | InjectedFault::EndsEarly) => {
             let text = value.to_string();
             let half: String = text.chars().take(text.chars().count() / 2).collect();
-            Answer::raw(200, "application/json", half)
+            ScriptedResponse::raw(200, "application/json", half)
         }
-        _ => Answer::json(200, value),
+        _ => ScriptedResponse::json(200, value),
     }
 }

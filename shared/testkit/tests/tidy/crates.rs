@@ -88,12 +88,12 @@ fn only_lockgate_uses_functions() {
 }
 
 #[test]
-fn the_testkit_is_for_tests() {
+fn the_testkit_is_a_dev_dependency() {
     nothing(&shipping_the_testkit(&tree::packages()));
 }
 
 #[test]
-fn formats_use_next_to_nothing() {
+fn formats_depend_on_a_short_list() {
     nothing(&impure_formats(&tree::packages()));
 }
 
@@ -142,6 +142,6 @@ fn a_shipped_testkit_is_found() {
 }
 
 #[test]
-fn a_format_that_does_more_is_found() {
+fn a_format_with_an_extra_dependency_is_found() {
     complains(&impure_formats(&[package("shared", "formats", &["bytes", "tokio"])]), "tokio");
 }

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// How many lines a file may have, its tests aside.
-const LONGEST: usize = 500;
+const MAX_LINES: usize = 500;
 /// The only file that may read the environment and the clock.
 const SETTINGS: &str = "shared/edge/src/settings.rs";
 /// The lint that guards both; whoever expects it reads one of them.
@@ -45,7 +45,7 @@ fn too_long(files: &[File]) -> Vec<String> {
         .iter()
         .filter(|it| !is_test(it))
         .map(|it| (it, lines_before_tests(&it.text)))
-        .filter(|(_, lines)| LONGEST < *lines);
+        .filter(|(_, lines)| MAX_LINES < *lines);
     counted.map(|(it, lines)| format!("{} has {lines} lines", it.path)).collect()
 }
 
@@ -110,12 +110,12 @@ fn files_are_short() {
 }
 
 #[test]
-fn files_begin_with_what_they_are_for() {
+fn files_begin_with_a_doc_comment() {
     nothing(&without_a_purpose(&sources()));
 }
 
 #[test]
-fn only_settings_read_the_environment_and_the_clock() {
+fn only_edge_reads_the_environment_and_the_clock() {
     assert!(sources().iter().any(|it| it.path == SETTINGS));
     nothing(&reading_the_world(&sources()));
 }
@@ -126,7 +126,7 @@ fn what_one_system_has_stays_in_its_folder() {
 }
 
 #[test]
-fn what_is_left_to_do_has_an_issue() {
+fn todos_name_an_issue() {
     for ending in [".rs", ".py", ".toml", ".yaml", "Makefile"] {
         nothing(&without_an_issue(&tree::files("", ending)));
     }
@@ -143,7 +143,7 @@ fn file(path: &str, text: impl Into<String>) -> Vec<File> {
 
 #[test]
 fn a_long_file_is_found_and_its_tests_do_not_count() {
-    let code = "x\n".repeat(LONGEST);
+    let code = "x\n".repeat(MAX_LINES);
     let tests = format!("{code}#[cfg(test)]\nmod tests {{\n{code}}}\n");
     assert!(too_long(&file("shared/edge/src/a.rs", tests)).is_empty());
     complains(&too_long(&file("shared/edge/src/a.rs", format!("{code}x\n"))), "501 lines");
@@ -151,12 +151,12 @@ fn a_long_file_is_found_and_its_tests_do_not_count() {
 }
 
 #[test]
-fn a_file_without_a_purpose_is_found() {
+fn a_file_without_a_doc_comment_is_found() {
     complains(&without_a_purpose(&file("shared/edge/src/a.rs", "use std::fmt;\n")), "a.rs");
 }
 
 #[test]
-fn a_second_reader_of_the_world_is_found() {
+fn a_second_reader_of_the_environment_is_found() {
     let reads = |path, text: &str| reading_the_world(&file(path, text));
     complains(&reads("shared/routing/src/a.rs", "std::env::vars()"), "env::var");
     complains(&reads("functions/lockgate/src/a.rs", "SystemTime::now()"), "SystemTime::now");
@@ -179,7 +179,7 @@ fn a_use_of_one_system_elsewhere_is_found() {
 }
 
 #[test]
-fn a_note_without_an_issue_is_found() {
+fn a_todo_without_an_issue_is_found() {
     let note = concat!("// TO", "DO");
     complains(&without_an_issue(&file("a.rs", format!("{note}: later"))), "a.rs");
     assert!(without_an_issue(&file("a.rs", format!("{note}(#12): later"))).is_empty());

@@ -187,7 +187,7 @@ fn outside_crates_stay_at_home() {
 }
 
 #[test]
-fn every_home_is_lived_in() {
+fn every_home_is_used() {
     nothing(&empty_homes(&tree::packages()));
 }
 
@@ -201,7 +201,7 @@ fn an_outside_crate_away_from_home_is_found() {
 }
 
 #[test]
-fn a_home_that_nobody_lives_in_is_found() {
+fn an_unused_home_is_found() {
     let mut all = tree::packages();
     let gateway = all.iter_mut().find(|it| it.name == "gateway").unwrap();
     gateway.dependencies.retain(|it| it != "arc-swap");

@@ -129,7 +129,7 @@ fn every_function_is_served_and_deployed() {
 }
 
 #[test]
-fn the_front_door_leads_every_path_to_its_function() {
+fn the_distribution_routes_every_path_to_its_function() {
     let method = |endpoint: &edge::Endpoint| {
         if endpoint.function == "generate-content" { ":generateContent" } else { "" }
     };
@@ -170,7 +170,7 @@ fn a_forgotten_function_is_found() {
 }
 
 #[test]
-fn a_path_that_leads_elsewhere_is_found() {
+fn a_misrouted_path_is_found() {
     let patterns = [("*/chat/*".to_owned(), "chat".to_owned())];
     let endpoints = |path: &str| [("chat", path.to_owned())];
     assert!(misled_paths(&endpoints("/v1/chat/x"), &patterns).is_empty());

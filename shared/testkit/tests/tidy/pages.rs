@@ -75,13 +75,13 @@ fn decisions_are_numbered_without_gaps() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_a_target() {
     let exists = |path: &str| tree::root().join(path.trim_start_matches('/')).exists();
     nothing(&broken_links(&tree::files("", ".md"), exists));
 }
 
 #[test]
-fn every_key_and_every_type_of_provider_is_explained() {
+fn every_key_and_every_provider_type_is_documented() {
     let page = tree::text("docs/configuration.md");
     let readers = tree::files("shared/config/src", ".rs");
     nothing(&undocumented(&page, &readers, &tree::files("shared/providers/src", ".rs")));
@@ -105,7 +105,7 @@ fn a_gap_between_decisions_is_found() {
 }
 
 #[test]
-fn a_link_to_nowhere_is_found() {
+fn a_dead_link_is_found() {
     let page = |text: &str| [File { path: "docs/a.md".to_owned(), text: text.to_owned() }];
     let exists = |path: &str| path == "docs/b.md";
     assert!(broken_links(&page("[b](b.md#there), [x](https://x.y/z)"), exists).is_empty());
@@ -113,7 +113,7 @@ fn a_link_to_nowhere_is_found() {
 }
 
 #[test]
-fn a_key_or_type_that_is_not_explained_is_found() {
+fn an_undocumented_key_or_type_is_found() {
     let file = |text: &str| [File { path: "a.rs".to_owned(), text: text.to_owned() }];
     let keys = file("Keys { of: \"x\", known: &[\"port\", \"bell\"], later: &[\"cache\"] }");
     let types = file("const PROVIDER: Provider = Provider { name: \"acme\", base_url: \"u\" };");

@@ -189,7 +189,7 @@ fn retired(files: &[File]) -> Vec<String> {
 }
 
 #[test]
-fn the_words_that_went_stay_away() {
+fn retired_words_are_not_used() {
     nothing(&retired(&tree::files("", ".rs")));
 }
 

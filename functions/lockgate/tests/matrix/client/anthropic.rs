@@ -3,26 +3,30 @@
 use serde_json::{Value, json};
 use testkit::strict::{Choice, Shape, Stop};
 
-use super::read::{count, each, frames, list, number, only, says, word};
-use super::{Asking, Called, Heard, KEY, Misread, Used, read};
-use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
+use super::decode::{count, each, frames, list, number, only, says, word};
+use super::{ClientRequest, DecodeFailure, KEY, ReceivedResponse, ToolCall, Usage, decode};
+use crate::conversation::{self, Bit, Conversation, Line, ReasoningSetting, Unsupported};
 
-pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
-    talk.without_sound()?;
-    talk.only_numbers(&["temperature", "top_p", "top_k", "max_tokens"])?;
-    if talk.metadata.is_some() || talk.shape == Some(Shape::Json) {
-        return Err(Unsayable);
+pub(crate) fn ask(
+    conversation: &Conversation,
+    model: &str,
+    stream: bool,
+) -> Result<ClientRequest, Unsupported> {
+    conversation.require_no_audio()?;
+    conversation.require_known_numbers(&["temperature", "top_p", "top_k", "max_tokens"])?;
+    if conversation.metadata.is_some() || conversation.shape == Some(Shape::Json) {
+        return Err(Unsupported);
     }
     let (mut system, mut messages) = (vec![], vec![]);
-    for line in &talk.lines {
+    for line in &conversation.lines {
         message(line, &mut system, &mut messages)?;
     }
-    if let Some(ttl) = talk.cache {
+    if let Some(ttl) = conversation.cache {
         let mut mark = json!({"type": "ephemeral"});
         if !ttl.is_empty() {
             mark["ttl"] = ttl.into();
         }
-        system.last_mut().ok_or(Unsayable)?["cache_control"] = mark;
+        system.last_mut().ok_or(Unsupported)?["cache_control"] = mark;
     }
     let mut body = json!({"model": model, "max_tokens": 4096, "messages": messages});
     if !system.is_empty() {
@@ -31,31 +35,31 @@ pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsa
     if stream {
         body["stream"] = true.into();
     }
-    for (name, value) in &talk.numbers {
-        body[*name] = talk::number(*value);
+    for (name, value) in &conversation.numbers {
+        body[*name] = conversation::number(*value);
     }
-    if !talk.stop.is_empty() {
-        body["stop_sequences"] = json!(talk.stop);
+    if !conversation.stop.is_empty() {
+        body["stop_sequences"] = json!(conversation.stop);
     }
-    tools(talk, &mut body)?;
-    if let Some(Shape::Schema(schema)) = &talk.shape {
+    tools(conversation, &mut body)?;
+    if let Some(Shape::Schema(schema)) = &conversation.shape {
         body["output_config"] = json!({"format": {"type": "json_schema", "schema": schema}});
     }
-    match talk.thinks {
-        Some(Thinks::Somehow) => body["thinking"] = thinking(2048),
-        Some(Thinks::Budget(budget)) => body["thinking"] = thinking(budget),
-        Some(Thinks::Word(word)) => {
+    match conversation.reasoning_setting {
+        Some(ReasoningSetting::Somehow) => body["thinking"] = thinking(2048),
+        Some(ReasoningSetting::Budget(budget)) => body["thinking"] = thinking(budget),
+        Some(ReasoningSetting::Word(word)) => {
             body["thinking"] = json!({"type": "adaptive"});
             body["output_config"] = json!({"effort": word});
         }
         None => {}
     }
-    if let Some(user) = talk.user {
+    if let Some(user) = conversation.user {
         body["metadata"] = json!({"user_id": user});
     }
     let headers =
         vec![("x-api-key", KEY.to_owned()), ("anthropic-version", "2023-06-01".to_owned())];
-    Ok(Asking { target: "/v1/messages".to_owned(), headers, body })
+    Ok(ClientRequest { target: "/v1/messages".to_owned(), headers, body })
 }
 
 fn thinking(budget: u64) -> Value {
@@ -66,10 +70,10 @@ fn message(
     line: &Line,
     system: &mut Vec<Value>,
     messages: &mut Vec<Value>,
-) -> Result<(), Unsayable> {
+) -> Result<(), Unsupported> {
     match line {
         Line::System(text) => system.push(json!({"type": "text", "text": text})),
-        Line::Developer(_) => return Err(Unsayable),
+        Line::Developer(_) => return Err(Unsupported),
         Line::User(bits) => {
             let content: Vec<Value> = bits.iter().map(block).collect();
             messages.push(json!({"role": "user", "content": content}));
@@ -83,7 +87,7 @@ fn message(
     Ok(())
 }
 
-fn result(outcome: &talk::Outcome) -> Value {
+fn result(outcome: &conversation::Outcome) -> Value {
     let mut content = vec![json!({"type": "text", "text": outcome.text})];
     if let Some((kind, data)) = outcome.image {
         content.push(block(&Bit::Image(kind, data)));
@@ -111,22 +115,22 @@ fn block(bit: &Bit) -> Value {
     }
 }
 
-fn tools(talk: &Talk, body: &mut Value) -> Result<(), Unsayable> {
-    let tool = |it: &talk::Tool| json!({"name": it.name, "description": it.description, "input_schema": it.schema});
-    if !talk.tools.is_empty() {
-        body["tools"] = talk.tools.iter().map(tool).collect();
+fn tools(conversation: &Conversation, body: &mut Value) -> Result<(), Unsupported> {
+    let tool = |it: &conversation::Tool| json!({"name": it.name, "description": it.description, "input_schema": it.schema});
+    if !conversation.tools.is_empty() {
+        body["tools"] = conversation.tools.iter().map(tool).collect();
     }
-    if talk.choice.is_none() && talk.parallel.is_none() {
+    if conversation.choice.is_none() && conversation.parallel.is_none() {
         return Ok(());
     }
-    body["tool_choice"] = match talk.choice.as_ref().unwrap_or(&Choice::Auto) {
+    body["tool_choice"] = match conversation.choice.as_ref().unwrap_or(&Choice::Auto) {
         Choice::Auto => json!({"type": "auto"}),
         Choice::None => json!({"type": "none"}),
         Choice::Required => json!({"type": "any"}),
         Choice::Named(name) => json!({"type": "tool", "name": name}),
     };
-    match (talk.parallel, &talk.choice) {
-        (Some(_), Some(Choice::None)) => Err(Unsayable),
+    match (conversation.parallel, &conversation.choice) {
+        (Some(_), Some(Choice::None)) => Err(Unsupported),
         (Some(parallel), _) => {
             body["tool_choice"]["disable_parallel_tool_use"] = (!parallel).into();
             Ok(())
@@ -135,7 +139,7 @@ fn tools(talk: &Talk, body: &mut Value) -> Result<(), Unsayable> {
     }
 }
 
-pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
+pub(crate) fn read(whole: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     only(
         whole,
         &[
@@ -157,41 +161,43 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
     word(whole, "id")?;
     word(whole, "model")?;
     let content = list(whole, "content")?;
-    let mut heard =
-        Heard { echo: vec![json!({"role": "assistant", "content": content})], ..Heard::default() };
+    let mut responses = ReceivedResponse {
+        echo: vec![json!({"role": "assistant", "content": content})],
+        ..ReceivedResponse::default()
+    };
     if content.is_empty() {
-        heard.echo.clear();
+        responses.echo.clear();
     }
     for block in content {
-        one(block, &mut heard)?;
+        one(block, &mut responses)?;
     }
-    heard.stop = match (word(whole, "stop_reason")?, whole["stop_sequence"].as_str()) {
+    responses.stop = match (word(whole, "stop_reason")?, whole["stop_sequence"].as_str()) {
         ("end_turn", None) => Stop::Done,
         ("max_tokens" | "model_context_window_exceeded", None) => Stop::Length,
         ("tool_use", None) => Stop::Tools,
-        ("refusal", None) => Stop::Refused,
+        ("refusal", None) => Stop::Refusal,
         ("stop_sequence", Some(text)) => Stop::Sequence(text.to_owned()),
         other => return Err(format!("there is no stop_reason like {other:?}")),
     };
-    heard.usage = Some(usage(&whole["usage"])?);
-    Ok(heard)
+    responses.usage = Some(usage(&whole["usage"])?);
+    Ok(responses)
 }
 
-fn one(block: &Value, heard: &mut Heard) -> Result<(), Misread> {
+fn one(block: &Value, responses: &mut ReceivedResponse) -> Result<(), DecodeFailure> {
     match word(block, "type")? {
         "text" => {
             only(block, &["type", "text", "citations"])?;
-            heard.text.push_str(word(block, "text")?);
+            responses.text.push_str(word(block, "text")?);
             for citation in each(block, "citations")? {
                 word(citation, "type")?;
                 word(citation, "cited_text")?;
                 let text = |name: &str| citation[name].as_str().unwrap_or_default().to_owned();
-                heard.citations.push((text("url"), text("title")));
+                responses.citations.push((text("url"), text("title")));
             }
         }
         "thinking" => {
             only(block, &["type", "thinking", "signature"])?;
-            heard.thought.push_str(word(block, "thinking")?);
+            responses.reasoning.push_str(word(block, "thinking")?);
             word(block, "signature")?;
         }
         "redacted_thinking" => {
@@ -203,7 +209,7 @@ fn one(block: &Value, heard: &mut Heard) -> Result<(), Misread> {
             if !block["input"].is_object() {
                 return Err(format!("the input {} is no object", block["input"]));
             }
-            heard.calls.push(Called {
+            responses.calls.push(ToolCall {
                 id: word(block, "id")?.to_owned(),
                 name: word(block, "name")?.to_owned(),
                 arguments: block["input"].clone(),
@@ -214,21 +220,21 @@ fn one(block: &Value, heard: &mut Heard) -> Result<(), Misread> {
     Ok(())
 }
 
-fn usage(usage: &Value) -> Result<Used, Misread> {
+fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
     let (cached, written) =
         (count(usage, "cache_read_input_tokens")?, count(usage, "cache_creation_input_tokens")?);
-    Ok(Used {
+    Ok(Usage {
         read: number(usage, "input_tokens")? + cached + written,
-        wrote: number(usage, "output_tokens")?,
+        output_tokens: number(usage, "output_tokens")?,
         cached,
         written,
-        thought: count(&usage["output_tokens_details"], "thinking_tokens")?,
+        reasoning: count(&usage["output_tokens_details"], "thinking_tokens")?,
     })
 }
 
 /// What is open in a stream.
 #[derive(Default)]
-struct Course {
+struct StreamState {
     message: Value,
     blocks: Vec<Value>,
     /// The block that is open, and the JSON of its input so far.
@@ -237,25 +243,25 @@ struct Course {
     ended: bool,
 }
 
-/// Makes a whole message of a stream's events, all of which have to be lawful.
-pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
-    let mut course = Course::default();
+/// Makes a whole message of a stream's events, all of which have to be valid.
+pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
+    let mut state = StreamState::default();
     for (name, data) in frames(text)? {
-        let event = read::json(data)?;
+        let event = decode::json(data)?;
         if name != event["type"].as_str() {
             return Err(format!("the event {name:?} has the type {}", event["type"]));
         }
-        course.go(name.unwrap_or_default(), &event).map_err(|it| format!("{it} at {event}"))?;
+        state.go(name.unwrap_or_default(), &event).map_err(|it| format!("{it} at {event}"))?;
     }
-    if !course.ended {
+    if !state.ended {
         return Err(format!("the stream has no end: {text}"));
     }
-    course.message["content"] = course.blocks.into();
-    Ok(course.message)
+    state.message["content"] = state.blocks.into();
+    Ok(state.message)
 }
 
-impl Course {
-    fn go(&mut self, name: &str, event: &Value) -> Result<(), Misread> {
+impl StreamState {
+    fn go(&mut self, name: &str, event: &Value) -> Result<(), DecodeFailure> {
         if self.ended || (self.message.is_null() != (name == "message_start")) {
             return Err("this is not lawful here".to_owned());
         }
@@ -296,7 +302,7 @@ impl Course {
         }
     }
 
-    fn block(&mut self, name: &str, event: &Value) -> Result<(), Misread> {
+    fn block(&mut self, name: &str, event: &Value) -> Result<(), DecodeFailure> {
         match (name, self.open.take()) {
             ("content_block_start", None) => {
                 let block = event["content_block"].clone();
@@ -316,7 +322,7 @@ impl Course {
             }
             ("content_block_stop", Some((mut block, input))) => {
                 if !input.is_empty() {
-                    block["input"] = read::arguments(&input)?;
+                    block["input"] = decode::arguments(&input)?;
                 }
                 self.blocks.push(block);
                 Ok(())
@@ -326,9 +332,9 @@ impl Course {
     }
 }
 
-fn delta(block: &mut Value, input: &mut String, delta: &Value) -> Result<(), Misread> {
+fn delta(block: &mut Value, input: &mut String, delta: &Value) -> Result<(), DecodeFailure> {
     let kind = word(block, "type")?.to_owned();
-    let mut append = |name: &str| -> Result<(), Misread> {
+    let mut append = |name: &str| -> Result<(), DecodeFailure> {
         let text = format!("{}{}", block[name].as_str().unwrap_or_default(), word(delta, name)?);
         block[name] = text.into();
         Ok(())

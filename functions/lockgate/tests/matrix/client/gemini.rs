@@ -3,32 +3,38 @@
 use serde_json::{Value, json};
 use testkit::strict::{Choice, Shape, Stop};
 
-use super::read::{count, each, frames, list, number, only, says, word};
-use super::{Asking, Called, Heard, KEY, Misread, Used, read};
-use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
+use super::decode::{count, each, frames, list, number, only, says, word};
+use super::{ClientRequest, DecodeFailure, KEY, ReceivedResponse, ToolCall, Usage, decode};
+use crate::conversation::{self, Bit, Conversation, Line, ReasoningSetting, Unsupported};
 
-pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
-    let said_elsewhere = talk.user.is_some() || talk.metadata.is_some() || talk.cache.is_some();
-    if said_elsewhere || talk.parallel.is_some() {
-        return Err(Unsayable);
+pub(crate) fn ask(
+    conversation: &Conversation,
+    model: &str,
+    stream: bool,
+) -> Result<ClientRequest, Unsupported> {
+    let text_elsewhere = conversation.user.is_some()
+        || conversation.metadata.is_some()
+        || conversation.cache.is_some();
+    if text_elsewhere || conversation.parallel.is_some() {
+        return Err(Unsupported);
     }
     let (mut system, mut contents) = (vec![], vec![]);
-    for line in &talk.lines {
+    for line in &conversation.lines {
         content(line, &mut system, &mut contents)?;
     }
     let mut body = json!({"contents": contents});
     if !system.is_empty() {
         body["systemInstruction"] = json!({"parts": system});
     }
-    if !talk.tools.is_empty() {
-        let tool = |it: &talk::Tool| {
+    if !conversation.tools.is_empty() {
+        let tool = |it: &conversation::Tool| {
             json!({"name": it.name, "description": it.description,
                 "parametersJsonSchema": it.schema})
         };
-        let tools: Vec<Value> = talk.tools.iter().map(tool).collect();
+        let tools: Vec<Value> = conversation.tools.iter().map(tool).collect();
         body["tools"] = json!([{"functionDeclarations": tools}]);
     }
-    if let Some(choice) = &talk.choice {
+    if let Some(choice) = &conversation.choice {
         let config = match choice {
             Choice::Auto => json!({"mode": "AUTO"}),
             Choice::None => json!({"mode": "NONE"}),
@@ -37,18 +43,18 @@ pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsa
         };
         body["toolConfig"] = json!({"functionCallingConfig": config});
     }
-    let config = generation(talk)?;
+    let config = generation(conversation)?;
     if config != json!({}) {
         body["generationConfig"] = config;
     }
     let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     let headers = vec![("x-goog-api-key", KEY.to_owned())];
-    Ok(Asking { target: format!("/v1beta/models/{model}:{method}"), headers, body })
+    Ok(ClientRequest { target: format!("/v1beta/models/{model}:{method}"), headers, body })
 }
 
-fn generation(talk: &Talk) -> Result<Value, Unsayable> {
+fn generation(conversation: &Conversation) -> Result<Value, Unsupported> {
     let mut config = json!({});
-    for (name, value) in &talk.numbers {
+    for (name, value) in &conversation.numbers {
         let name = match *name {
             "temperature" => "temperature",
             "top_p" => "topP",
@@ -58,27 +64,29 @@ fn generation(talk: &Talk) -> Result<Value, Unsayable> {
             "max_tokens" => "maxOutputTokens",
             "frequency_penalty" => "frequencyPenalty",
             "presence_penalty" => "presencePenalty",
-            _ => return Err(Unsayable),
+            _ => return Err(Unsupported),
         };
-        config[name] = talk::number(*value);
+        config[name] = conversation::number(*value);
     }
-    if !talk.stop.is_empty() {
-        config["stopSequences"] = json!(talk.stop);
+    if !conversation.stop.is_empty() {
+        config["stopSequences"] = json!(conversation.stop);
     }
-    if let Some(shape) = &talk.shape {
+    if let Some(shape) = &conversation.shape {
         config["responseMimeType"] = "application/json".into();
         if let Shape::Schema(schema) = shape {
             config["responseJsonSchema"] = schema.clone();
         }
     }
-    match talk.thinks {
-        Some(Thinks::Somehow) => {
+    match conversation.reasoning_setting {
+        Some(ReasoningSetting::Somehow) => {
             config["thinkingConfig"] = json!({"includeThoughts": true, "thinkingBudget": 2048});
         }
-        Some(Thinks::Budget(budget)) => {
+        Some(ReasoningSetting::Budget(budget)) => {
             config["thinkingConfig"] = json!({"thinkingBudget": budget});
         }
-        Some(Thinks::Word(word)) => config["thinkingConfig"] = json!({"thinkingLevel": word}),
+        Some(ReasoningSetting::Word(word)) => {
+            config["thinkingConfig"] = json!({"thinkingLevel": word})
+        }
         None => {}
     }
     Ok(config)
@@ -88,10 +96,10 @@ fn content(
     line: &Line,
     system: &mut Vec<Value>,
     contents: &mut Vec<Value>,
-) -> Result<(), Unsayable> {
+) -> Result<(), Unsupported> {
     match line {
         Line::System(text) => system.push(json!({"text": text})),
-        Line::Developer(_) => return Err(Unsayable),
+        Line::Developer(_) => return Err(Unsupported),
         Line::User(bits) => {
             let parts: Vec<Value> = bits.iter().map(part).collect();
             contents.push(json!({"role": "user", "parts": parts}));
@@ -115,7 +123,7 @@ fn part(bit: &Bit) -> Value {
     }
 }
 
-fn result(outcome: &talk::Outcome) -> Value {
+fn result(outcome: &conversation::Outcome) -> Value {
     let member = if outcome.failed { "error" } else { "output" };
     let mut response = json!({"name": outcome.name, "response": {member: outcome.text}});
     if !outcome.id.is_empty() {
@@ -127,7 +135,7 @@ fn result(outcome: &talk::Outcome) -> Value {
     json!({"functionResponse": response})
 }
 
-pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
+pub(crate) fn read(whole: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     const MEMBERS: [&str; 6] = [
         "candidates",
         "promptFeedback",
@@ -138,7 +146,7 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
     ];
     only(whole, &MEMBERS)?;
     for name in ["modelVersion", "responseId"] {
-        // Bedrock tells neither.
+        // Bedrock reports neither.
         if !whole[name].is_null() {
             word(whole, name)?;
         }
@@ -159,39 +167,39 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
             "tokenCount",
         ],
     )?;
-    let mut heard = Heard::default();
+    let mut responses = ReceivedResponse::default();
     let content = &candidate["content"];
     if !content.is_null() {
         says(content, "role", "model")?;
         for part in each(content, "parts")? {
-            one(part, &mut heard)?;
+            one(part, &mut responses)?;
         }
         if !each(content, "parts")?.is_empty() {
-            heard.echo.push(content.clone());
+            responses.echo.push(content.clone());
         }
     }
     for chunk in each(&candidate["groundingMetadata"], "groundingChunks")? {
         let (url, title) = (word(&chunk["web"], "uri")?, word(&chunk["web"], "title")?);
-        heard.citations.push((url.to_owned(), title.to_owned()));
+        responses.citations.push((url.to_owned(), title.to_owned()));
     }
     for source in each(&candidate["citationMetadata"], "citationSources")? {
         let title = source["title"].as_str().unwrap_or_default().to_owned();
-        heard.citations.push((word(source, "uri")?.to_owned(), title));
+        responses.citations.push((word(source, "uri")?.to_owned(), title));
     }
-    heard.stop = match word(candidate, "finishReason")? {
-        "STOP" if !heard.calls.is_empty() => Stop::Tools,
+    responses.stop = match word(candidate, "finishReason")? {
+        "STOP" if !responses.calls.is_empty() => Stop::Tools,
         "STOP" => Stop::Done,
         "MAX_TOKENS" => Stop::Length,
         "SAFETY" | "PROHIBITED_CONTENT" | "BLOCKLIST" | "RECITATION" => Stop::Filtered,
         other => return Err(format!("there is no finishReason {other:?}")),
     };
     if !whole["usageMetadata"].is_null() {
-        heard.usage = Some(usage(&whole["usageMetadata"])?);
+        responses.usage = Some(usage(&whole["usageMetadata"])?);
     }
-    Ok(heard)
+    Ok(responses)
 }
 
-fn one(part: &Value, heard: &mut Heard) -> Result<(), Misread> {
+fn one(part: &Value, responses: &mut ReceivedResponse) -> Result<(), DecodeFailure> {
     only(part, &["text", "thought", "thoughtSignature", "functionCall", "inlineData"])?;
     if !part["thoughtSignature"].is_null() {
         word(part, "thoughtSignature")?;
@@ -204,34 +212,40 @@ fn one(part: &Value, heard: &mut Heard) -> Result<(), Misread> {
         }
         let args = if call["args"].is_null() { json!({}) } else { call["args"].clone() };
         let id = call["id"].as_str().unwrap_or_default().to_owned();
-        heard.calls.push(Called { id, name: word(call, "name")?.to_owned(), arguments: args });
+        responses.calls.push(ToolCall {
+            id,
+            name: word(call, "name")?.to_owned(),
+            arguments: args,
+        });
         return Ok(());
     }
     let text = word(part, "text")?;
-    let told = if part["thought"] == true { &mut heard.thought } else { &mut heard.text };
-    told.push_str(text);
+    let field =
+        if part["thought"] == true { &mut responses.reasoning } else { &mut responses.text };
+    field.push_str(text);
     Ok(())
 }
 
-fn usage(usage: &Value) -> Result<Used, Misread> {
-    let (read, said) = (number(usage, "promptTokenCount")?, count(usage, "candidatesTokenCount")?);
-    let thought = count(usage, "thoughtsTokenCount")?;
-    if number(usage, "totalTokenCount")? != read + said + thought {
+fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
+    let (read, output_count) =
+        (number(usage, "promptTokenCount")?, count(usage, "candidatesTokenCount")?);
+    let reasoning = count(usage, "thoughtsTokenCount")?;
+    if number(usage, "totalTokenCount")? != read + output_count + reasoning {
         return Err(format!("{usage} does not add up"));
     }
     let cached = count(usage, "cachedContentTokenCount")?;
-    Ok(Used { read, wrote: said + thought, cached, written: 0, thought })
+    Ok(Usage { read, output_tokens: output_count + reasoning, cached, written: 0, reasoning })
 }
 
-/// Makes a whole answer of a stream's chunks, all of which have to be lawful.
-pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
+/// Makes a whole response of a stream's chunks, all of which have to be valid.
+pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut whole = json!({});
     let (mut parts, mut last) = (vec![], json!({}));
     for (name, data) in frames(text)? {
         if name.is_some() {
             return Err(format!("an event has a name: {name:?}"));
         }
-        let chunk = read::json(data)?;
+        let chunk = decode::json(data)?;
         only(
             &chunk,
             &["candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"],
@@ -248,9 +262,9 @@ pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
         if !last["finishReason"].is_null() {
             return Err(format!("a chunk follows the finish: {chunk}"));
         }
-        let said = each(&candidate["content"], "parts")?;
+        let output_count = each(&candidate["content"], "parts")?;
         let is_empty = |it: &&Value| it["text"] == "" && it["thoughtSignature"].is_null();
-        parts.extend(said.iter().filter(|it| !is_empty(it)).cloned());
+        parts.extend(output_count.iter().filter(|it| !is_empty(it)).cloned());
         for (name, value) in candidate.as_object().into_iter().flatten() {
             last[name] = value.clone();
         }

@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 use testkit::strict::{Choice, Shape, Stop};
 
-use super::read::{add, arguments, count, each, frames, list, number, only, says, word};
-use super::{Asking, Called, Heard, KEY, Misread, Used, read};
-use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
+use super::decode::{add, arguments, count, each, frames, list, number, only, says, word};
+use super::{ClientRequest, DecodeFailure, KEY, ReceivedResponse, ToolCall, Usage, decode};
+use crate::conversation::{self, Bit, Conversation, Line, ReasoningSetting, Unsupported};
 
-pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
-    talk.only_numbers(&[
+pub(crate) fn ask(
+    conversation: &Conversation,
+    model: &str,
+    stream: bool,
+) -> Result<ClientRequest, Unsupported> {
+    conversation.require_known_numbers(&[
         "temperature",
         "top_p",
         "seed",
@@ -18,25 +22,25 @@ pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsa
         "max_tokens",
     ])?;
     let mut messages = vec![];
-    for line in &talk.lines {
+    for line in &conversation.lines {
         message(line, &mut messages)?;
     }
     let mut body = json!({"model": model, "messages": messages});
     if stream {
         body["stream"] = true.into();
-        if talk.wants_usage {
+        if conversation.wants_usage {
             body["stream_options"] = json!({"include_usage": true});
         }
     }
-    for (name, value) in &talk.numbers {
+    for (name, value) in &conversation.numbers {
         let name = if *name == "max_tokens" { "max_completion_tokens" } else { name };
-        body[name] = talk::number(*value);
+        body[name] = conversation::number(*value);
     }
-    if !talk.stop.is_empty() {
-        body["stop"] = json!(talk.stop);
+    if !conversation.stop.is_empty() {
+        body["stop"] = json!(conversation.stop);
     }
-    tools(talk, &mut body);
-    match &talk.shape {
+    tools(conversation, &mut body);
+    match &conversation.shape {
         Some(Shape::Json) => body["response_format"] = json!({"type": "json_object"}),
         Some(Shape::Schema(schema)) => {
             let schema = json!({"name": "answer", "schema": schema, "strict": true});
@@ -44,26 +48,26 @@ pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsa
         }
         None => {}
     }
-    match talk.thinks {
-        Some(Thinks::Somehow) => body["reasoning_effort"] = "medium".into(),
-        Some(Thinks::Word(word)) => body["reasoning_effort"] = word.into(),
-        Some(Thinks::Budget(_)) => return Err(Unsayable),
+    match conversation.reasoning_setting {
+        Some(ReasoningSetting::Somehow) => body["reasoning_effort"] = "medium".into(),
+        Some(ReasoningSetting::Word(word)) => body["reasoning_effort"] = word.into(),
+        Some(ReasoningSetting::Budget(_)) => return Err(Unsupported),
         None => {}
     }
-    if let Some(user) = talk.user {
+    if let Some(user) = conversation.user {
         body["user"] = user.into();
     }
-    if let Some((name, value)) = talk.metadata {
+    if let Some((name, value)) = conversation.metadata {
         body["metadata"] = json!({name: value});
     }
-    if talk.cache.is_some() {
-        return Err(Unsayable);
+    if conversation.cache.is_some() {
+        return Err(Unsupported);
     }
     let headers = vec![("authorization", format!("Bearer {KEY}"))];
-    Ok(Asking { target: "/v1/chat/completions".to_owned(), headers, body })
+    Ok(ClientRequest { target: "/v1/chat/completions".to_owned(), headers, body })
 }
 
-fn message(line: &Line, messages: &mut Vec<Value>) -> Result<(), Unsayable> {
+fn message(line: &Line, messages: &mut Vec<Value>) -> Result<(), Unsupported> {
     match line {
         Line::System(text) => messages.push(json!({"role": "system", "content": text})),
         Line::Developer(text) => messages.push(json!({"role": "developer", "content": text})),
@@ -75,7 +79,7 @@ fn message(line: &Line, messages: &mut Vec<Value>) -> Result<(), Unsayable> {
         Line::Results(outcomes) => {
             for outcome in outcomes {
                 if outcome.failed || outcome.image.is_some() {
-                    return Err(Unsayable);
+                    return Err(Unsupported);
                 }
                 messages.push(json!({
                     "role": "tool", "tool_call_id": outcome.id, "content": outcome.text,
@@ -104,16 +108,16 @@ fn part(bit: &Bit) -> Value {
     }
 }
 
-fn tools(talk: &Talk, body: &mut Value) {
-    let tool = |it: &talk::Tool| {
+fn tools(conversation: &Conversation, body: &mut Value) {
+    let tool = |it: &conversation::Tool| {
         let function =
             json!({"name": it.name, "description": it.description, "parameters": it.schema});
         json!({"type": "function", "function": function})
     };
-    if !talk.tools.is_empty() {
-        body["tools"] = talk.tools.iter().map(tool).collect();
+    if !conversation.tools.is_empty() {
+        body["tools"] = conversation.tools.iter().map(tool).collect();
     }
-    if let Some(choice) = &talk.choice {
+    if let Some(choice) = &conversation.choice {
         body["tool_choice"] = match choice {
             Choice::Auto => "auto".into(),
             Choice::None => "none".into(),
@@ -121,12 +125,12 @@ fn tools(talk: &Talk, body: &mut Value) {
             Choice::Named(name) => json!({"type": "function", "function": {"name": name}}),
         };
     }
-    if let Some(parallel) = talk.parallel {
+    if let Some(parallel) = conversation.parallel {
         body["parallel_tool_calls"] = parallel.into();
     }
 }
 
-pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
+pub(crate) fn read(whole: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     only(
         whole,
         &[
@@ -147,8 +151,8 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
     number(whole, "created")?;
     let choice = list(whole, "choices")?.first().ok_or("no choices")?;
     only(choice, &["index", "message", "finish_reason", "logprobs"])?;
-    let mut heard = message_of(&choice["message"])?;
-    heard.stop = match word(choice, "finish_reason")? {
+    let mut responses = message_of(&choice["message"])?;
+    responses.stop = match word(choice, "finish_reason")? {
         "stop" => Stop::Done,
         "length" => Stop::Length,
         "tool_calls" => Stop::Tools,
@@ -156,26 +160,26 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
         other => return Err(format!("there is no finish_reason {other:?}")),
     };
     if !whole["usage"].is_null() {
-        heard.usage = Some(usage(&whole["usage"])?);
+        responses.usage = Some(usage(&whole["usage"])?);
     }
-    Ok(heard)
+    Ok(responses)
 }
 
-fn message_of(message: &Value) -> Result<Heard, Misread> {
+fn message_of(message: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     says(message, "role", "assistant")?;
     let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
-    let mut heard = Heard {
+    let mut responses = ReceivedResponse {
         text: text("content"),
         refusal: text("refusal"),
-        thought: text("reasoning_content"),
+        reasoning: text("reasoning_content"),
         echo: vec![message.clone()],
-        ..Heard::default()
+        ..ReceivedResponse::default()
     };
     for call in each(message, "tool_calls")? {
         says(call, "type", "function")?;
         let function = &call["function"];
         only(function, &["name", "arguments"])?;
-        heard.calls.push(Called {
+        responses.calls.push(ToolCall {
             id: word(call, "id")?.to_owned(),
             name: word(function, "name")?.to_owned(),
             arguments: arguments(word(function, "arguments")?)?,
@@ -187,27 +191,28 @@ fn message_of(message: &Value) -> Result<Heard, Misread> {
         let (url, title) = (word(citation, "url")?, word(citation, "title")?);
         number(citation, "start_index")?;
         number(citation, "end_index")?;
-        heard.citations.push((url.to_owned(), title.to_owned()));
+        responses.citations.push((url.to_owned(), title.to_owned()));
     }
-    Ok(heard)
+    Ok(responses)
 }
 
-fn usage(usage: &Value) -> Result<Used, Misread> {
-    let (read, wrote) = (number(usage, "prompt_tokens")?, number(usage, "completion_tokens")?);
-    if number(usage, "total_tokens")? != read + wrote {
+fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
+    let (read, output_tokens) =
+        (number(usage, "prompt_tokens")?, number(usage, "completion_tokens")?);
+    if number(usage, "total_tokens")? != read + output_tokens {
         return Err(format!("{usage} does not add up"));
     }
-    Ok(Used {
+    Ok(Usage {
         read,
-        wrote,
+        output_tokens,
         cached: count(&usage["prompt_tokens_details"], "cached_tokens")?,
         written: count(&usage["prompt_tokens_details"], "cache_write_tokens")?,
-        thought: count(&usage["completion_tokens_details"], "reasoning_tokens")?,
+        reasoning: count(&usage["completion_tokens_details"], "reasoning_tokens")?,
     })
 }
 
-/// Makes a whole answer of a stream's chunks, all of which have to be lawful.
-pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
+/// Makes a whole response of a stream's chunks, all of which have to be valid.
+pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
     let mut frames = frames(text)?;
     if frames.pop() != Some((None, "[DONE]")) {
         return Err(format!("the stream has no terminator: {text:?}"));
@@ -216,7 +221,7 @@ pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
     let (mut message, mut reason) = (json!({}), Value::Null);
     let mut calls = 0;
     for (_, data) in frames {
-        let chunk = read::json(data)?;
+        let chunk = decode::json(data)?;
         says(&chunk, "object", "chat.completion.chunk")?;
         if whole.is_null() {
             whole = json!({"id": chunk["id"], "object": "chat.completion",

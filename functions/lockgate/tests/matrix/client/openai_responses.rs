@@ -3,30 +3,34 @@
 use serde_json::{Value, json};
 use testkit::strict::{Choice, Shape, Stop};
 
-use super::read::{arguments, count, each, frames, list, number, only, says, word};
-use super::{Asking, Called, Heard, KEY, Misread, Used, read};
-use crate::talk::{self, Bit, Line, Talk, Thinks, Unsayable};
+use super::decode::{arguments, count, each, frames, list, number, only, says, word};
+use super::{ClientRequest, DecodeFailure, KEY, ReceivedResponse, ToolCall, Usage, decode};
+use crate::conversation::{self, Bit, Conversation, Line, ReasoningSetting, Unsupported};
 
-pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsayable> {
-    talk.without_sound()?;
-    talk.only_numbers(&["temperature", "top_p", "max_tokens"])?;
-    if talk.cache.is_some() || !talk.stop.is_empty() {
-        return Err(Unsayable);
+pub(crate) fn ask(
+    conversation: &Conversation,
+    model: &str,
+    stream: bool,
+) -> Result<ClientRequest, Unsupported> {
+    conversation.require_no_audio()?;
+    conversation.require_known_numbers(&["temperature", "top_p", "max_tokens"])?;
+    if conversation.cache.is_some() || !conversation.stop.is_empty() {
+        return Err(Unsupported);
     }
     let mut input = vec![];
-    for line in &talk.lines {
+    for line in &conversation.lines {
         item(line, &mut input)?;
     }
     let mut body = json!({"model": model, "input": input, "store": false});
     if stream {
         body["stream"] = true.into();
     }
-    for (name, value) in &talk.numbers {
+    for (name, value) in &conversation.numbers {
         let name = if *name == "max_tokens" { "max_output_tokens" } else { name };
-        body[name] = talk::number(*value);
+        body[name] = conversation::number(*value);
     }
-    tools(talk, &mut body);
-    match &talk.shape {
+    tools(conversation, &mut body);
+    match &conversation.shape {
         Some(Shape::Json) => body["text"] = json!({"format": {"type": "json_object"}}),
         Some(Shape::Schema(schema)) => {
             let format =
@@ -35,26 +39,26 @@ pub(crate) fn ask(talk: &Talk, model: &str, stream: bool) -> Result<Asking, Unsa
         }
         None => {}
     }
-    if let Some(thinks) = talk.thinks {
-        let effort = match thinks {
-            Thinks::Somehow => "medium",
-            Thinks::Word(word) => word,
-            Thinks::Budget(_) => return Err(Unsayable),
+    if let Some(reasoning_setting) = conversation.reasoning_setting {
+        let effort = match reasoning_setting {
+            ReasoningSetting::Somehow => "medium",
+            ReasoningSetting::Word(word) => word,
+            ReasoningSetting::Budget(_) => return Err(Unsupported),
         };
         body["reasoning"] = json!({"effort": effort, "summary": "auto"});
         body["include"] = json!(["reasoning.encrypted_content"]);
     }
-    if let Some(user) = talk.user {
+    if let Some(user) = conversation.user {
         body["user"] = user.into();
     }
-    if let Some((name, value)) = talk.metadata {
+    if let Some((name, value)) = conversation.metadata {
         body["metadata"] = json!({name: value});
     }
     let headers = vec![("authorization", format!("Bearer {KEY}"))];
-    Ok(Asking { target: "/v1/responses".to_owned(), headers, body })
+    Ok(ClientRequest { target: "/v1/responses".to_owned(), headers, body })
 }
 
-fn item(line: &Line, input: &mut Vec<Value>) -> Result<(), Unsayable> {
+fn item(line: &Line, input: &mut Vec<Value>) -> Result<(), Unsupported> {
     match line {
         Line::System(text) => input.push(json!({"role": "system", "content": text})),
         Line::Developer(text) => input.push(json!({"role": "developer", "content": text})),
@@ -66,7 +70,7 @@ fn item(line: &Line, input: &mut Vec<Value>) -> Result<(), Unsayable> {
         Line::Results(outcomes) => {
             for outcome in outcomes {
                 if outcome.failed {
-                    return Err(Unsayable);
+                    return Err(Unsupported);
                 }
                 let output = match outcome.image {
                     None => json!(outcome.text),
@@ -100,15 +104,15 @@ fn part(bit: &Bit) -> Value {
     }
 }
 
-fn tools(talk: &Talk, body: &mut Value) {
-    let tool = |it: &talk::Tool| {
+fn tools(conversation: &Conversation, body: &mut Value) {
+    let tool = |it: &conversation::Tool| {
         json!({"type": "function", "name": it.name, "description": it.description,
             "parameters": it.schema, "strict": false})
     };
-    if !talk.tools.is_empty() {
-        body["tools"] = talk.tools.iter().map(tool).collect();
+    if !conversation.tools.is_empty() {
+        body["tools"] = conversation.tools.iter().map(tool).collect();
     }
-    if let Some(choice) = &talk.choice {
+    if let Some(choice) = &conversation.choice {
         body["tool_choice"] = match choice {
             Choice::Auto => "auto".into(),
             Choice::None => "none".into(),
@@ -116,12 +120,12 @@ fn tools(talk: &Talk, body: &mut Value) {
             Choice::Named(name) => json!({"type": "function", "name": name}),
         };
     }
-    if let Some(parallel) = talk.parallel {
+    if let Some(parallel) = conversation.parallel {
         body["parallel_tool_calls"] = parallel.into();
     }
 }
 
-pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
+pub(crate) fn read(whole: &Value) -> Result<ReceivedResponse, DecodeFailure> {
     says(whole, "object", "response")?;
     word(whole, "id")?;
     word(whole, "model")?;
@@ -129,25 +133,26 @@ pub(crate) fn read(whole: &Value) -> Result<Heard, Misread> {
     if !whole["error"].is_null() {
         return Err("an error in a success".to_owned());
     }
-    let mut heard = Heard::default();
+    let mut responses = ReceivedResponse::default();
     for item in list(whole, "output")? {
-        output(item, &mut heard)?;
-        heard.echo.push(item.clone());
+        output(item, &mut responses)?;
+        responses.echo.push(item.clone());
     }
-    heard.stop = match (word(whole, "status")?, whole["incomplete_details"]["reason"].as_str()) {
-        ("completed", None) if !heard.calls.is_empty() => Stop::Tools,
+    responses.stop = match (word(whole, "status")?, whole["incomplete_details"]["reason"].as_str())
+    {
+        ("completed", None) if !responses.calls.is_empty() => Stop::Tools,
         ("completed", None) => Stop::Done,
         ("incomplete", Some("max_output_tokens")) => Stop::Length,
         ("incomplete", Some("content_filter")) => Stop::Filtered,
         other => return Err(format!("there is no end like {other:?}")),
     };
     if !whole["usage"].is_null() {
-        heard.usage = Some(usage(&whole["usage"])?);
+        responses.usage = Some(usage(&whole["usage"])?);
     }
-    Ok(heard)
+    Ok(responses)
 }
 
-fn output(item: &Value, heard: &mut Heard) -> Result<(), Misread> {
+fn output(item: &Value, responses: &mut ReceivedResponse) -> Result<(), DecodeFailure> {
     let id = word(item, "id")?;
     match word(item, "type")? {
         "message" => {
@@ -157,7 +162,7 @@ fn output(item: &Value, heard: &mut Heard) -> Result<(), Misread> {
                 return Err(format!("{id} is no id of a message"));
             }
             for part in list(item, "content")? {
-                content(part, heard)?;
+                content(part, responses)?;
             }
         }
         "function_call" => {
@@ -165,7 +170,7 @@ fn output(item: &Value, heard: &mut Heard) -> Result<(), Misread> {
             if !id.starts_with("fc") {
                 return Err(format!("{id} is no id of a function call"));
             }
-            heard.calls.push(Called {
+            responses.calls.push(ToolCall {
                 id: word(item, "call_id")?.to_owned(),
                 name: word(item, "name")?.to_owned(),
                 arguments: arguments(word(item, "arguments")?)?,
@@ -178,7 +183,7 @@ fn output(item: &Value, heard: &mut Heard) -> Result<(), Misread> {
             }
             for part in list(item, "summary")? {
                 says(part, "type", "summary_text")?;
-                heard.thought.push_str(word(part, "text")?);
+                responses.reasoning.push_str(word(part, "text")?);
             }
         }
         other => return Err(format!("there is no item of type {other:?}")),
@@ -186,41 +191,41 @@ fn output(item: &Value, heard: &mut Heard) -> Result<(), Misread> {
     Ok(())
 }
 
-fn content(part: &Value, heard: &mut Heard) -> Result<(), Misread> {
+fn content(part: &Value, responses: &mut ReceivedResponse) -> Result<(), DecodeFailure> {
     if part["type"] == "refusal" {
-        heard.refusal.push_str(word(part, "refusal")?);
+        responses.refusal.push_str(word(part, "refusal")?);
         return Ok(());
     }
     says(part, "type", "output_text")?;
     only(part, &["type", "text", "annotations", "logprobs"])?;
-    heard.text.push_str(word(part, "text")?);
+    responses.text.push_str(word(part, "text")?);
     for annotation in list(part, "annotations")? {
         says(annotation, "type", "url_citation")?;
         number(annotation, "start_index")?;
         number(annotation, "end_index")?;
         let (url, title) = (word(annotation, "url")?, word(annotation, "title")?);
-        heard.citations.push((url.to_owned(), title.to_owned()));
+        responses.citations.push((url.to_owned(), title.to_owned()));
     }
     Ok(())
 }
 
-fn usage(usage: &Value) -> Result<Used, Misread> {
-    let (read, wrote) = (number(usage, "input_tokens")?, number(usage, "output_tokens")?);
-    if number(usage, "total_tokens")? != read + wrote {
+fn usage(usage: &Value) -> Result<Usage, DecodeFailure> {
+    let (read, output_tokens) = (number(usage, "input_tokens")?, number(usage, "output_tokens")?);
+    if number(usage, "total_tokens")? != read + output_tokens {
         return Err(format!("{usage} does not add up"));
     }
-    Ok(Used {
+    Ok(Usage {
         read,
-        wrote,
+        output_tokens,
         cached: number(&usage["input_tokens_details"], "cached_tokens")?,
         written: count(&usage["input_tokens_details"], "cache_write_tokens")?,
-        thought: number(&usage["output_tokens_details"], "reasoning_tokens")?,
+        reasoning: number(&usage["output_tokens_details"], "reasoning_tokens")?,
     })
 }
 
 /// What is open in a stream.
 #[derive(Default)]
-struct Course {
+struct StreamState {
     /// The items that are done.
     done: Vec<Value>,
     /// The one that is not, and what was streamed of it.
@@ -228,12 +233,12 @@ struct Course {
     part: bool,
 }
 
-/// Makes a whole answer of a stream's events, all of which have to be lawful.
-pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
-    let mut course = Course::default();
+/// Makes a whole response of a stream's events, all of which have to be valid.
+pub(crate) fn assemble(text: &str) -> Result<Value, DecodeFailure> {
+    let mut state = StreamState::default();
     let mut end = None;
     for (number, (name, data)) in frames(text)?.into_iter().enumerate() {
-        let event = read::json(data)?;
+        let event = decode::json(data)?;
         if name != event["type"].as_str() {
             return Err(format!("the event {name:?} has the type {}", event["type"]));
         }
@@ -250,18 +255,18 @@ pub(crate) fn assemble(text: &str) -> Result<Value, Misread> {
             (_, "response.completed" | "response.incomplete") => {
                 end = Some(event["response"].clone());
             }
-            (_, name) => course.go(name, &event).map_err(|it| format!("{it} at {event}"))?,
+            (_, name) => state.go(name, &event).map_err(|it| format!("{it} at {event}"))?,
         }
     }
     let end = end.ok_or_else(|| format!("the stream has no end: {text}"))?;
-    if course.open.is_some() || list(&end, "output")? != course.done {
-        return Err(format!("the end is not what was streamed: {end} {:?}", course.done));
+    if state.open.is_some() || list(&end, "output")? != state.done {
+        return Err(format!("the end is not what was streamed: {end} {:?}", state.done));
     }
     Ok(end)
 }
 
-impl Course {
-    fn go(&mut self, name: &str, event: &Value) -> Result<(), Misread> {
+impl StreamState {
+    fn go(&mut self, name: &str, event: &Value) -> Result<(), DecodeFailure> {
         if event["output_index"] != self.done.len() {
             return Err(format!("item {} is not the next", event["output_index"]));
         }
@@ -323,7 +328,7 @@ impl Course {
     }
 }
 
-fn finished(item: &Value) -> Result<(), Misread> {
+fn finished(item: &Value) -> Result<(), DecodeFailure> {
     each(item, "content")?;
     match item["status"].as_str() {
         None | Some("completed" | "incomplete") => Ok(()),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::speech::events;
+use crate::format::events;
 
-/// What a response says.
+/// The content of a response.
 #[derive(Debug, Default)]
 struct Reading {
     text: String,

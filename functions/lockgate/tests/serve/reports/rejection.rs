@@ -1,10 +1,10 @@
 //! The requests that real providers reject, by the names that the rules use.
 
 use serde_json::Value;
-use testkit::provider::Seen;
+use testkit::provider::ReceivedRequest;
 
 /// Whether a provider with this rejection rejects a request.
-pub(super) fn applies(what: &str, seen: &Seen) -> bool {
+pub(super) fn applies(what: &str, seen: &ReceivedRequest) -> bool {
     let body = seen.json();
     match what {
         "everything" => true,

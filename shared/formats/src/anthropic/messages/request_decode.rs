@@ -1,4 +1,4 @@
-//! What a client's request says.
+//! Decodes a client's request.
 //!
 //! What only Anthropic has — its own tools, containers, context management — goes into `other`.
 
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::RawObject;
 use crate::json::{self, Object, parsed};
 
-/// Reads a request for a provider that speaks another format.
+/// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::object(raw)?;
     let mut conversation = Conversation::default();

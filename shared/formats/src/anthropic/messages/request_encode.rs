@@ -1,4 +1,4 @@
-//! What was said in another format, written for Anthropic.
+//! Encodes a conversation of another format for Anthropic.
 
 mod blocks;
 pub(crate) mod schema;
@@ -32,7 +32,7 @@ const MAX_STOPS: usize = 8191;
 /// How long the id of a user may be, in characters (the API reference, `metadata.user_id`).
 const MAX_USER_ID: usize = 256;
 
-/// Writes a request for a response.
+/// Encodes a request for a response.
 pub(super) fn encode_chat(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -42,7 +42,7 @@ pub(super) fn encode_chat(
     Ok(serialize(&body, &mut dropped))
 }
 
-/// Writes a request that only counts.
+/// Encodes a request that counts tokens.
 pub(super) fn encode_count(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -119,7 +119,7 @@ fn encode_body<'a>(
     Ok((body, dropped))
 }
 
-/// What the format has no members for, whoever the model is.
+/// Fields that Anthropic does not have, whatever the model.
 fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
         messages: turns,

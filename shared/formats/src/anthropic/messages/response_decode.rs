@@ -1,4 +1,4 @@
-//! A whole response from a provider.
+//! Decodes a whole response.
 
 use std::borrow::Cow;
 
@@ -67,7 +67,7 @@ struct Location {
     cited_text: Option<String>,
 }
 
-/// Reads a whole response.
+/// Decodes a whole response.
 pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse> {
     check_error(&body)?;
     let message: WireMessage<'_> = serde_json::from_slice(&body).map_err(|error| {
@@ -91,7 +91,7 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
 }
 
-/// Says of each citation behind which characters it stands: those of its block.
+/// Gives each citation the range of its block's text, in characters.
 fn place_citations(parts: &mut [Part]) {
     let mut start = 0;
     for part in parts {
@@ -104,7 +104,7 @@ fn place_citations(parts: &mut [Part]) {
     }
 }
 
-/// A failure where a success was announced.
+/// Refuses an error object in a successful response.
 pub(super) fn check_error(body: &[u8]) -> Result<()> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| {
         Error::new(ErrorKind::Upstream, "returned no JSON object").caused_by(json::unquoted(&error))

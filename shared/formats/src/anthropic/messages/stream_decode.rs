@@ -1,4 +1,4 @@
-//! A provider's stream, decoded.
+//! Decodes a provider's stream into deltas.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{StreamDecoder, StreamEnd, error_body, split_surrogates::Joiner, sse::Framer};
 
-/// Reads frames into deltas.
+/// Decodes frames into deltas.
 #[derive(Debug, Default)]
 pub(super) struct TranslatingDecoder {
     framer: Framer,

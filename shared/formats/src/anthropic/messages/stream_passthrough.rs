@@ -73,14 +73,14 @@ fn named(kind: &str, data: &[u8], frame: &Bytes) -> Bytes {
     [b"event: ", kind.as_bytes(), b"\ndata: ", data, b"\n\n"].concat().into()
 }
 
-/// How far a stream got, and what it told of its usage.
+/// The progress of a stream, and its usage so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     end: StreamEnd,
     finished: bool,
     pub(super) ended: bool,
     counts: Counts,
-    /// Usage that the last event told.
+    /// Usage that the last event reported.
     pub(super) new_usage: Option<Usage>,
 }
 
@@ -89,7 +89,7 @@ impl Progress {
         Self { end, ..Self::default() }
     }
 
-    /// Notes an event and says what it means.
+    /// Notes an event and returns its kind.
     pub(super) fn note(&mut self, event: &EventHead<'_>) -> Result<EventKind> {
         let within = event.message.as_ref().and_then(|it| it.usage);
         if let Some(counts) = event.usage.or(within).and_then(Counts::read) {

@@ -1,4 +1,4 @@
-//! A conversation as a Converse request.
+//! Encodes a conversation as a Converse request.
 
 pub(super) mod blocks;
 mod media;
@@ -23,11 +23,11 @@ use super::{
 use crate::{EncodeOptions, EncodedRequest, anthropic::messages::request_encode::schema, json};
 
 /// How many labels a request may have.
-const MOST_LABELS: usize = 16;
+const MAX_LABELS: usize = 16;
 /// How long a label's name or value may be.
-const LONGEST_LABEL: usize = 256;
+const MAX_LABEL_LENGTH: usize = 256;
 
-/// Writes a conversation, and says what could not be said.
+/// Encodes a conversation, and names what Converse does not have.
 pub(super) fn encode(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -47,18 +47,13 @@ pub(super) fn encode(
         service_tier,
         verbosity,
         prompt_cache_key,
-        // The caller has told of them.
+        // The caller names them.
         unmapped_fields: _,
     } = conversation;
     let family = Family::of(target.model);
     let EncodedMessages { system, messages, dropped: unsupported_content } =
         blocks::encode_messages(conversation, family)?;
-    let ends_itself = messages.last().is_some_and(|it| it.role == "assistant");
-    if ends_itself && family.claude().is_some_and(|it| !it.continues) {
-        let message =
-            "does not continue an assistant's message; end the conversation with a user's";
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
+    check_end(&messages, family)?;
     let EncodedTools { config, claude, dropped: unsupported_tools } =
         encode_tools(conversation, family)?;
     let ModelSettings {
@@ -101,6 +96,17 @@ pub(super) fn encode(
     dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
     let body = json::written(&request).into();
     Ok(EncodedRequest { body, headers: vec![], dropped: dropped.into_iter().collect() })
+}
+
+/// Refuses a conversation that ends with the assistant, where the model does not continue it.
+fn check_end(messages: &[wire::WireMessage<'_>], family: Family) -> Result<()> {
+    let ends_with_assistant = messages.last().is_some_and(|it| it.role == "assistant");
+    if ends_with_assistant && family.claude().is_some_and(|it| !it.continues) {
+        let message =
+            "does not continue an assistant's message; end the conversation with a user's";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(())
 }
 
 fn present(inference: wire::Inference<'_>) -> Option<wire::Inference<'_>> {
@@ -156,10 +162,10 @@ fn labels(
     metadata: &[(String, String)],
     dropped: &mut BTreeSet<Field>,
 ) -> Option<Map<String, Value>> {
-    let fits = |it: &str| it.len() <= LONGEST_LABEL && it.chars().all(is_plain);
+    let fits = |it: &str| it.len() <= MAX_LABEL_LENGTH && it.chars().all(is_plain);
     let allowed = metadata.iter().filter(|it| !it.0.is_empty() && fits(&it.0) && fits(&it.1));
     let labels: Map<String, Value> = allowed
-        .take(MOST_LABELS)
+        .take(MAX_LABELS)
         .map(|(name, value)| (name.clone(), Value::String(value.clone())))
         .collect();
     if labels.len() < metadata.len() {

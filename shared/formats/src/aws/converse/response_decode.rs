@@ -1,6 +1,6 @@
-//! A whole Converse answer, and what it shares with a streamed one.
+//! Decodes a whole Converse response, and what it shares with a streamed one.
 //!
-//! Readers are lenient: an unknown member is nobody's fault.
+//! Unknown members are ignored.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ struct Converse<'a> {
     usage: Option<Tokens>,
     #[serde(borrow, default)]
     additional_model_response_fields: Option<&'a RawValue>,
-    /// What stands here is a failure.
+    /// The message of a failure, which a response does not have.
     #[serde(default)]
     message: Option<String>,
 }
@@ -104,7 +104,7 @@ struct TextSpan {
     text: String,
 }
 
-/// Where a text comes from.
+/// The source of a text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireCitation {
@@ -139,7 +139,7 @@ struct WireMedia {
     source: Option<Bytes>,
 }
 
-/// Where bytes are.
+/// The bytes in base64.
 #[derive(Deserialize)]
 pub(super) struct Bytes {
     #[serde(default)]
@@ -162,7 +162,7 @@ struct StopSequence {
     stop_sequence: Option<String>,
 }
 
-/// Reads a whole response.
+/// Decodes a whole response.
 pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
     let foreign = || Error::new(ErrorKind::Upstream, "returned no Converse response");
     let answer: Converse<'_> = serde_json::from_slice(body)
@@ -193,7 +193,7 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
 }
 
 impl Block<'_> {
-    /// What it says; nothing where we know no word for it, or the provider talks to itself.
+    /// The canonical part; none for unknown blocks and for tools that the provider calls itself.
     fn part(self, at: usize) -> Option<Part> {
         if let Some(text) = self.text {
             return Some(Part::text(text));
@@ -236,7 +236,7 @@ impl ReasoningContent {
 }
 
 impl WireCitation {
-    /// In the words that others have for it.
+    /// The canonical citation.
     pub(super) fn citation(self) -> Citation {
         let quote: String = self.source_content.into_iter().map(|it| it.text).collect();
         let web = self.location.and_then(|it| it.web).and_then(|it| it.url);
@@ -251,7 +251,7 @@ impl WireCitation {
 }
 
 impl Tokens {
-    /// None when it says nothing.
+    /// The usage in classes that do not overlap; none where the object holds no count.
     pub(super) fn usage(&self) -> Option<Usage> {
         if self.input_tokens.is_none() && self.output_tokens.is_none() {
             return None;
@@ -266,7 +266,7 @@ impl Tokens {
     }
 }
 
-/// Why a response ends. `fields` are those of the model's own that were asked for.
+/// The finish reason. `fields` are those of the model's own that were asked for.
 pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishReason> {
     Ok(match reason {
         "stop_sequence" => {
@@ -288,7 +288,7 @@ pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishRe
     })
 }
 
-/// What proves a reasoning that nobody may read.
+/// The signature that stands for redacted reasoning.
 pub(super) fn redacted(data: &str) -> Signature {
     Signature::new(MAKER, format!("{REDACTED}{data}"))
 }

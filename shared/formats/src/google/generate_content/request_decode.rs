@@ -16,24 +16,24 @@ use super::wire::members::{Many, camel, either};
 use crate::RawObject;
 use crate::json::{self, Object};
 
-/// Reads a request for a provider that speaks another format.
+/// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(decode_conversation(&json::object(raw)?)?)))
 }
 
-/// Reads the members of a request.
+/// Decodes the members of a request.
 pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
     let mut conversation = Conversation::default();
     let mut system = None;
     for (name, value) in body.present() {
         match camel(name).as_ref() {
-            // What they are is in the path.
+            // The path names the model, and contents are decoded below.
             "model" | "contents" => {}
             "systemInstruction" => system = Some(value),
             "tools" => tools::read(value, name, &mut conversation)?,
             "toolConfig" => tools::read_choice(value, name, &mut conversation)?,
             "generationConfig" => {
-                Config { path: name, conversation: &mut conversation }.read(value)?
+                Config { path: name, conversation: &mut conversation }.read(value)?;
             }
             "labels" => conversation.metadata = labels(value, name)?,
             "serviceTier" => conversation.service_tier = tier(value, name)?,
@@ -58,7 +58,7 @@ pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
     Ok(conversation)
 }
 
-/// Rules from the client: a content whose role means nothing.
+/// Decodes the system prompt: a content whose role does not matter.
 fn instruction(value: &RawValue) -> Result<Message> {
     let path = "systemInstruction";
     let content: Object<'_> = json::parsed(value, path, "an object with `parts`")?;
@@ -76,7 +76,7 @@ fn labels(value: &RawValue, path: &str) -> Result<Vec<(String, String)>> {
     labels.present().map(read).collect()
 }
 
-/// OpenAI's word for a tier.
+/// The service tier by OpenAI's name.
 fn tier(value: &RawValue, path: &str) -> Result<Option<String>> {
     let tier: String = json::parsed(value, path, "a text")?;
     let tier = tier.to_ascii_lowercase();
@@ -87,7 +87,7 @@ fn tier(value: &RawValue, path: &str) -> Result<Option<String>> {
     })
 }
 
-/// `generationConfig`, while it is read.
+/// Decodes `generationConfig`.
 struct Config<'a> {
     path: &'a str,
     conversation: &'a mut Conversation,
@@ -120,13 +120,13 @@ impl Config<'_> {
         });
         match (kind.as_deref(), schema) {
             (Some("text/plain"), _) => {
-                self.conversation.response_format = Some(ResponseFormat::Text)
+                self.conversation.response_format = Some(ResponseFormat::Text);
             }
             (Some("application/json"), Some(schema)) => {
                 self.conversation.response_format = Some(ResponseFormat::Schema(schema));
             }
             (Some("application/json"), None) => {
-                self.conversation.response_format = Some(ResponseFormat::Json)
+                self.conversation.response_format = Some(ResponseFormat::Json);
             }
             (None, None) => {}
             // A schema alone, or a type that only Google has.
@@ -138,7 +138,7 @@ impl Config<'_> {
         Ok(())
     }
 
-    /// Reads what chooses tokens. False when it is something else.
+    /// Decodes a sampling parameter. False where the member is another one.
     fn sampling(&mut self, known: &str, name: &str, value: &RawValue) -> Result<bool> {
         let mut sampling = std::mem::take(&mut self.conversation.sampling);
         let Sampling {
@@ -243,7 +243,7 @@ impl Config<'_> {
     }
 }
 
-/// Whether a response is wanted as everybody gives it.
+/// Whether only text is requested.
 fn is_text_only(value: &RawValue) -> bool {
     serde_json::from_str::<Vec<String>>(value.get())
         .is_ok_and(|it| it.iter().all(|it| it.eq_ignore_ascii_case("text")))

@@ -1,4 +1,4 @@
-//! What a provider says, in words that no format owns: whole, or delta by delta.
+//! Decodes responses, whole or chunk by chunk.
 
 use bytes::Bytes;
 use canonical::{
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{cited_text::CitedText, media, signature, wire};
 use crate::{base64, fingerprint::fingerprint_of_bytes, json};
 
-/// Reads a whole response.
+/// Decodes a whole response.
 pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatResponse> {
     let blocked = wire.is_blocked();
     let name = call_prefix(wire.response_id.as_deref(), body);
@@ -39,7 +39,7 @@ pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatR
     Ok(ChatResponse { id: wire.response_id, model: wire.model_version, choices })
 }
 
-/// What was said so far of a streamed response.
+/// Decodes the chunks of one stream.
 #[derive(Debug, Default)]
 pub(super) struct DeltaDecoder {
     /// How the ids of its calls begin; empty before its first chunk.
@@ -49,7 +49,7 @@ pub(super) struct DeltaDecoder {
 }
 
 impl DeltaDecoder {
-    /// Reads one chunk.
+    /// Decodes one chunk.
     pub(super) fn read(
         &mut self,
         wire: wire::ChatResponse<'_>,
@@ -89,12 +89,12 @@ impl DeltaDecoder {
         Ok(())
     }
 
-    /// Whether every candidate said why it ends.
+    /// Whether every candidate has a finish reason.
     pub(super) fn is_whole(&self) -> bool {
         !self.candidates.is_empty() && self.candidates.iter().all(|it| it.1.is_some())
     }
 
-    /// The lawful end.
+    /// Adds the events that end the stream.
     pub(super) fn close(&mut self, events: &mut Vec<StreamEvent>) {
         for (choice, (candidate_decoder, finish)) in (0..).zip(&mut self.candidates) {
             let finish = candidate_decoder.ending(finish.take().unwrap_or(FinishReason::Stop));
@@ -126,7 +126,7 @@ fn is_call(part: &Part) -> bool {
     matches!(part.content, Content::ToolCall(_))
 }
 
-/// Tells a part as deltas, and gives the number of the next call.
+/// Adds a part as deltas, and returns the number of the next call.
 fn push_deltas(part: Part, call: usize, decoded: &mut Vec<Delta>) -> usize {
     let Part { content, cache: _, signature } = part;
     let delta = match content {
@@ -153,7 +153,7 @@ fn push_deltas(part: Part, call: usize, decoded: &mut Vec<Delta>) -> usize {
     call
 }
 
-/// One candidate, as it goes on.
+/// Decodes one candidate.
 #[derive(Debug)]
 struct CandidateDecoder {
     /// How the ids of its calls begin.
@@ -169,7 +169,7 @@ impl CandidateDecoder {
         Self { prefix, calls: 0, text: CitedText::default() }
     }
 
-    /// What a candidate says here.
+    /// The parts of a candidate in this chunk.
     fn parts(&mut self, candidate: &wire::Candidate<'_>) -> Result<Vec<Part>> {
         let Some(content) = candidate.content else { return Ok(vec![]) };
         let content: wire::Content<'_> = serde_json::from_str(content.get()).map_err(|error| {
@@ -188,14 +188,14 @@ impl CandidateDecoder {
         Ok(parts)
     }
 
-    /// What a part says; none where that is nothing, or nothing that another format has a word for.
+    /// The content of a part; none where it is empty or no other format has it.
     fn content(&mut self, part: wire::Part<'_>) -> Option<Content> {
         if let Some(call) = part.function_call {
             return Some(Content::ToolCall(self.call(call)));
         }
         let is_reasoning = part.thought == Some(true);
         if is_reasoning && part.text.is_none() {
-            // A sketch on the way to an image: no other format has reasoning to look at.
+            // An intermediate image: no other format has reasoning in images.
             return None;
         }
         if let Some(blob) = part.inline_data {
@@ -230,7 +230,7 @@ impl CandidateDecoder {
         ToolCall { id, name: call.name.unwrap_or_default(), arguments }
     }
 
-    /// The same reason, unless tools are to be called: Google has no word for that.
+    /// The same reason, unless tools are to be called: Google has no reason for that.
     fn ending(&self, finish: FinishReason) -> FinishReason {
         if finish == FinishReason::Stop && 0 < self.calls {
             FinishReason::ToolCalls
@@ -267,7 +267,7 @@ impl CandidateDecoder {
     }
 }
 
-/// Reads what is only there for other formats; nothing where it is of an unknown shape.
+/// Parses what only other formats need; the default where its shape is unknown.
 fn read<'a, T: Default + Deserialize<'a>>(json: Option<&'a RawValue>) -> T {
     json.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
 }

@@ -113,7 +113,7 @@ impl StreamDecoder for Decoder {
         }
         match self.purpose {
             DecodeMode::Passthrough => {
-                events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()))
+                events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
             DecodeMode::Translate => self.deltas.close(events),
         }

@@ -7,7 +7,7 @@
 
 use canonical::{Error, ErrorKind, FinishReason, Result};
 
-use crate::redact;
+use crate::{finish_reason as cuts, redact};
 
 /// Decodes a finish reason. A model that has called tools and ends with `stop` waits for their
 /// results, and one that has refused ends with the refusal.
@@ -35,25 +35,16 @@ pub(super) fn decode(word: &str, has_calls: bool, has_refused: bool) -> Result<F
 
 /// Whether a finish reason says that the provider gave up in the middle of its response.
 pub(super) fn is_cut(word: &str) -> bool {
-    matches!(
-        word.to_ascii_lowercase().as_str(),
-        "abort"
-            | "aborted"
-            | "cancelled"
-            | "canceled"
-            | "error"
-            | "failed"
-            | "insufficient_system_resource"
-            | "network_error"
-            | "timeout"
-    )
+    cuts::check(word).is_err()
 }
 
 /// The error for a response that ends with a reason that means a cut, or with an unknown one.
 pub(super) fn cut(word: &str) -> Error {
-    let word = redact(word);
-    let message = format!("it ended its response early: finish reason `{word}`");
-    Error::new(ErrorKind::Upstream, message)
+    let unknown = || {
+        let message = format!("ended its response for an unknown reason: `{}`", redact(word));
+        Error::new(ErrorKind::Upstream, message)
+    };
+    cuts::check(word).err().unwrap_or_else(unknown)
 }
 
 /// The finish reason that a client reads.

@@ -1,38 +1,41 @@
-//! Answers of Anthropic Messages, whole and in events.
+//! Responses of Anthropic Messages, whole and in events.
 
 use serde_json::{Value, json};
 
 use super::MAKER;
-use crate::provider::{Answer, Step};
-use crate::strict::seal::seal;
-use crate::strict::{Asked, Say, Script, Stop, Tokens, Trouble, sse};
+use crate::provider::{ScriptedResponse, Step};
+use crate::strict::signature::sign;
+use crate::strict::{DecodedRequest, InjectedFault, Script, ScriptedContent, Stop, Tokens, sse};
 
-pub(super) fn whole(script: &Script, asked: &Asked) -> Answer {
-    if script.trouble.is_some_and(|it| matches!(it, Trouble::ErrorFirst | Trouble::ErrorLast)) {
+pub(super) fn whole(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if script
+        .injected_fault
+        .is_some_and(|it| matches!(it, InjectedFault::ErrorFirst | InjectedFault::ErrorLast))
+    {
         return super::failure(529);
     }
     let content: Vec<Value> = blocks(script).into_iter().map(|it| it.done).collect();
-    let mut message = message(script, asked, &content);
+    let mut message = message(script, request, &content);
     (message["stop_reason"], message["stop_sequence"]) = reason(&script.stop);
     message["usage"] = usage(&script.tokens, script.tokens.all_output());
     sse::whole(script, &message).header("request-id", "req_strict")
 }
 
-pub(super) fn stream(script: &Script, asked: &Asked) -> Answer {
-    let mut begun = message(script, asked, &[]);
+pub(super) fn stream(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    let mut begun = message(script, request, &[]);
     begun["usage"] = usage(&script.tokens, 1);
-    let mut said = vec![sse::named(&json!({"type": "message_start", "message": begun}))];
-    said.push(sse::named(&json!({"type": "ping"})));
+    let mut sent = vec![sse::named(&json!({"type": "message_start", "message": begun}))];
+    sent.push(sse::named(&json!({"type": "ping"})));
     for (index, block) in blocks(script).into_iter().enumerate() {
         let start = json!({
             "type": "content_block_start", "index": index, "content_block": block.begun,
         });
-        said.push(sse::named(&start));
+        sent.push(sse::named(&start));
         for delta in block.deltas {
             let event = json!({"type": "content_block_delta", "index": index, "delta": delta});
-            said.push(sse::named(&event));
+            sent.push(sse::named(&event));
         }
-        said.push(sse::named(&json!({"type": "content_block_stop", "index": index})));
+        sent.push(sse::named(&json!({"type": "content_block_stop", "index": index})));
     }
     let (reason, sequence) = reason(&script.stop);
     let last = json!({
@@ -43,7 +46,7 @@ pub(super) fn stream(script: &Script, asked: &Asked) -> Answer {
     let error = json!({"type": "error",
         "error": {"type": "overloaded_error", "message": "Overloaded"}});
     let error: Step = sse::named(&error);
-    sse::stream(script, said, end, error).header("request-id", "req_strict")
+    sse::stream(script, sent, end, error).header("request-id", "req_strict")
 }
 
 /// One block: as it begins, what streams of it, and as it is when done.
@@ -55,16 +58,18 @@ struct Block {
 
 fn blocks(script: &Script) -> Vec<Block> {
     let mut blocks: Vec<Block> = vec![];
-    for say in &script.says {
+    for say in &script.content {
         match say {
-            Say::Text(pieces) | Say::Refusal(pieces) => blocks.push(text(pieces)),
-            Say::Thought(pieces) => blocks.push(thought(pieces)),
-            Say::Hidden => {
-                let block = json!({"type": "redacted_thinking", "data": seal(MAKER, "hidden")});
+            ScriptedContent::Text(chunks) | ScriptedContent::Refusal(chunks) => {
+                blocks.push(text(chunks))
+            }
+            ScriptedContent::Reasoning(chunks) => blocks.push(reasoning(chunks)),
+            ScriptedContent::RedactedReasoning => {
+                let block = json!({"type": "redacted_thinking", "data": sign(MAKER, "hidden")});
                 blocks.push(Block { begun: block.clone(), deltas: vec![], done: block });
             }
-            Say::Call { id, name, arguments } => blocks.push(call(id, name, arguments)),
-            Say::Citation { url, title, quote } => {
+            ScriptedContent::Call { id, name, arguments } => blocks.push(call(id, name, arguments)),
+            ScriptedContent::Citation { url, title, quote } => {
                 let citation = json!({
                     "type": "web_search_result_location", "url": url, "title": title,
                     "cited_text": quote, "encrypted_index": "abc",
@@ -78,24 +83,24 @@ fn blocks(script: &Script) -> Vec<Block> {
     blocks
 }
 
-fn text(pieces: &[String]) -> Block {
+fn text(chunks: &[String]) -> Block {
     let delta = |it: &String| json!({"type": "text_delta", "text": it});
     Block {
         begun: json!({"type": "text", "text": "", "citations": null}),
-        deltas: pieces.iter().map(delta).collect(),
-        done: json!({"type": "text", "text": pieces.concat(), "citations": null}),
+        deltas: chunks.iter().map(delta).collect(),
+        done: json!({"type": "text", "text": chunks.concat(), "citations": null}),
     }
 }
 
-fn thought(pieces: &[String]) -> Block {
-    let signature = seal(MAKER, &pieces.concat());
+fn reasoning(chunks: &[String]) -> Block {
+    let signature = sign(MAKER, &chunks.concat());
     let delta = |it: &String| json!({"type": "thinking_delta", "thinking": it});
-    let mut deltas: Vec<Value> = pieces.iter().map(delta).collect();
+    let mut deltas: Vec<Value> = chunks.iter().map(delta).collect();
     deltas.push(json!({"type": "signature_delta", "signature": signature}));
     Block {
         begun: json!({"type": "thinking", "thinking": "", "signature": ""}),
         deltas,
-        done: json!({"type": "thinking", "thinking": pieces.concat(), "signature": signature}),
+        done: json!({"type": "thinking", "thinking": chunks.concat(), "signature": signature}),
     }
 }
 
@@ -111,10 +116,10 @@ fn call(id: &str, name: &str, arguments: &[String]) -> Block {
     Block { begun: block(json!({})), deltas, done: block(input) }
 }
 
-fn message(script: &Script, asked: &Asked, content: &[Value]) -> Value {
+fn message(script: &Script, request: &DecodedRequest, content: &[Value]) -> Value {
     let model = if script.has_calls() { "strict-tools-1" } else { "strict-1" };
     json!({
-        "id": format!("msg_strict{}", asked.number), "type": "message", "role": "assistant", "model": model,
+        "id": format!("msg_strict{}", request.number), "type": "message", "role": "assistant", "model": model,
         "content": content, "stop_reason": null, "stop_sequence": null, "stop_details": null,
         "container": null,
     })
@@ -125,7 +130,7 @@ fn reason(stop: &Stop) -> (Value, Value) {
         Stop::Done => "end_turn",
         Stop::Length => "max_tokens",
         Stop::Tools => "tool_use",
-        Stop::Filtered | Stop::Refused => "refusal",
+        Stop::Filtered | Stop::Refusal => "refusal",
         Stop::Sequence(text) => return ("stop_sequence".into(), text.as_str().into()),
     };
     (word.into(), Value::Null)

@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::MAKER;
-use crate::strict::look::{Checked, Look};
-use crate::strict::seal::made_by;
-use crate::strict::{Asked, Bit, Role, Turn};
+use crate::strict::node::{Checked, Node};
+use crate::strict::signature::is_signed_by;
+use crate::strict::{Bit, DecodedRequest, Message, Role};
 
 /// What Google's guide to thought signatures offers for histories of another model, 2026-11.
 const STAND_INS: [&str; 2] =
@@ -16,10 +16,12 @@ const STAND_INS: [&str; 2] =
 /// A call that waits for its result: its id, its name.
 type Open = (String, String);
 
-pub(super) fn read(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
+pub(super) fn read(body: &Node<'_>, request: &mut DecodedRequest) -> Checked<()> {
     let contents = body.need("contents")?.list()?;
     if contents.is_empty() {
-        return Err(body.said("* GenerateContentRequest.contents: contents is not specified\n"));
+        return Err(
+            body.rule_violation("* GenerateContentRequest.contents: contents is not specified\n")
+        );
     }
     let current = current_turn(body.value);
     let mut open: Vec<Open> = vec![];
@@ -30,11 +32,11 @@ pub(super) fn read(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
         let role = match role {
             "user" | "function" => Role::User,
             "model" => Role::Assistant,
-            _ => return Err(content.said("Please use a valid role: user, model.")),
+            _ => return Err(content.rule_violation("Please use a valid role: user, model.")),
         };
         let parts = content.each("parts")?;
         if parts.is_empty() {
-            return Err(content.said(format!(
+            return Err(content.rule_violation(format!(
                 "* GenerateContentRequest.contents[{at}].parts: contents.parts must not be empty.\n"
             )));
         }
@@ -52,7 +54,7 @@ pub(super) fn read(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
             bits.push(bit);
         }
         if let Some(name) = unsigned {
-            return Err(content.said(format!(
+            return Err(content.rule_violation(format!(
                 "Function call is missing a thought_signature in functionCall parts. This is \
                  required for tools to work correctly, and missing thought_signature may lead to \
                  degraded model performance. Additional data, function call `default_api:{name}`, \
@@ -60,49 +62,49 @@ pub(super) fn read(body: &Look<'_>, asked: &mut Asked) -> Checked<()> {
             )));
         }
         order(content, &bits, role, before, &open)?;
-        asked.turns.push(Turn { role, bits });
+        request.messages.push(Message { role, bits });
         before = role;
     }
     if open.is_empty() { Ok(()) } else { Err(uneven(body)) }
 }
 
-/// Where the turn begins that is still going on: at the last thing a person said.
+/// The start of the current turn: the last message of a user.
 fn current_turn(body: &Value) -> usize {
     let contents = body["contents"].as_array().map_or(&[][..], Vec::as_slice);
-    let said = |it: &Value| {
-        let answers = |it: &Value| {
+    let sent = |it: &Value| {
+        let responses = |it: &Value| {
             it.get("functionResponse").or_else(|| it.get("function_response")).is_some()
         };
-        it["role"] != "model" && it["parts"].as_array().is_some_and(|it| !it.iter().any(answers))
+        it["role"] != "model" && it["parts"].as_array().is_some_and(|it| !it.iter().any(responses))
     };
-    contents.iter().rposition(said).unwrap_or(0)
+    contents.iter().rposition(sent).unwrap_or(0)
 }
 
-fn order(at: &Look<'_>, bits: &[Bit], role: Role, before: Role, open: &[Open]) -> Checked<()> {
+fn order(at: &Node<'_>, bits: &[Bit], role: Role, before: Role, open: &[Open]) -> Checked<()> {
     let calls = bits.iter().any(|it| matches!(it, Bit::Call { .. }));
     let results = bits.iter().any(|it| matches!(it, Bit::Result { .. }));
     if calls && (role != Role::Assistant || before != Role::User) {
-        return Err(at.said(
+        return Err(at.rule_violation(
             "Please ensure that function call turn comes immediately after a user turn or after a \
              function response turn.",
         ));
     }
     if results && (role != Role::User || before != Role::Assistant) {
-        return Err(at.said(
+        return Err(at.rule_violation(
             "Please ensure that function response turn comes immediately after a function call turn.",
         ));
     }
     if role == Role::User && !open.is_empty() { Err(uneven(at)) } else { Ok(()) }
 }
 
-fn uneven(at: &Look<'_>) -> crate::strict::look::Fault {
-    at.said(
+fn uneven(at: &Node<'_>) -> crate::strict::node::Violation {
+    at.rule_violation(
         "Please ensure that the number of function response parts is equal to the number of function \
          call parts of the function call turn.",
     )
 }
 
-fn one(part: &Look<'_>, open: &mut Vec<Open>, at: usize) -> Checked<Bit> {
+fn one(part: &Node<'_>, open: &mut Vec<Open>, at: usize) -> Checked<Bit> {
     const DATA: [&str; 5] = ["text", "inlineData", "fileData", "functionCall", "functionResponse"];
     part.only(&[
         "text",
@@ -120,16 +122,16 @@ fn one(part: &Look<'_>, open: &mut Vec<Open>, at: usize) -> Checked<Bit> {
     ])?;
     let mut data = DATA.iter().filter_map(|name| Some((*name, part.get(name)?)));
     let (Some((name, inner)), None) = (data.next(), data.next()) else {
-        return Err(part.said(format!(
+        return Err(part.rule_violation(format!(
             "* GenerateContentRequest.contents[{at}].parts.data: required oneof field 'data' must \
              have one initialized field\n"
         )));
     };
-    let thought = part.get("thought").map_or(Ok(false), |it| it.flag())?;
+    let reasoning = part.get("thought").map_or(Ok(false), |it| it.flag())?;
     let signed = part.get("thoughtSignature").map(|it| signature(&it)).transpose()?;
     let signed = signed.unwrap_or(false);
     Ok(match name {
-        "text" if thought => Bit::Thought { text: inner.text()?.to_owned(), signed },
+        "text" if reasoning => Bit::Reasoning { text: inner.text()?.to_owned(), signed },
         "text" => Bit::Text(inner.text()?.to_owned()),
         "inlineData" => inline(&inner)?,
         "fileData" => {
@@ -152,11 +154,11 @@ fn one(part: &Look<'_>, open: &mut Vec<Open>, at: usize) -> Checked<Bit> {
     })
 }
 
-/// Whether it is a signature of ours; a wrong one is refused.
-fn signature(look: &Look<'_>) -> Checked<bool> {
-    let text = look.text()?;
+/// Checks a signature; an invalid one is rejected.
+fn signature(node: &Node<'_>) -> Checked<bool> {
+    let text = node.text()?;
     // Google's JSON takes bytes in either alphabet, and its Python SDK writes the URL-safe one.
-    if made_by(MAKER, &text.replace('-', "+").replace('_', "/")) {
+    if is_signed_by(MAKER, &text.replace('-', "+").replace('_', "/")) {
         return Ok(true);
     }
     // Bytes in JSON are base64, and so are the stand-ins, which some clients send as they are.
@@ -164,15 +166,15 @@ fn signature(look: &Look<'_>) -> Checked<bool> {
     if STAND_INS.contains(&text) || decoded.is_some_and(|it| STAND_INS.contains(&it.as_str())) {
         return Ok(true);
     }
-    Err(look.said("Thought signature is not valid: corrupted thought signature."))
+    Err(node.rule_violation("Thought signature is not valid: corrupted thought signature."))
 }
 
-fn inline(inner: &Look<'_>) -> Checked<Bit> {
+fn inline(inner: &Node<'_>) -> Checked<Bit> {
     inner.only(&["mimeType", "data", "displayName"])?;
     let kind = inner.need("mimeType")?.text()?;
     let data = inner.need("data")?;
     if STANDARD.decode(data.text()?).is_err() {
-        return Err(data.said("Base64 decoding failed for \"data\""));
+        return Err(data.rule_violation("Base64 decoding failed for \"data\""));
     }
     let uri = format!("data:{kind};base64,{}", data.text()?);
     Ok(match kind.split('/').next() {
@@ -182,7 +184,7 @@ fn inline(inner: &Look<'_>) -> Checked<Bit> {
     })
 }
 
-fn result(inner: &Look<'_>, open: &mut Vec<Open>) -> Checked<Bit> {
+fn result(inner: &Node<'_>, open: &mut Vec<Open>) -> Checked<Bit> {
     inner.only(&["id", "name", "response", "parts", "willContinue", "scheduling"])?;
     let tool = name(&inner.need("name")?)?;
     let id = inner.get("id").map_or(Ok(""), |it| it.text())?;
@@ -191,7 +193,7 @@ fn result(inner: &Look<'_>, open: &mut Vec<Open>) -> Checked<Bit> {
     let (id, _) = open.remove(at);
     let response = inner.need("response")?;
     let failed = response.object()?.contains_key("error");
-    let mut bits = vec![Bit::Text(said(response.value))];
+    let mut bits = vec![Bit::Text(response_text(response.value))];
     for part in inner.each("parts")? {
         part.only(&["inlineData", "fileData"])?;
         bits.push(inline(&part.need("inlineData")?)?);
@@ -199,8 +201,8 @@ fn result(inner: &Look<'_>, open: &mut Vec<Open>) -> Checked<Bit> {
     Ok(Bit::Result { id, bits, failed })
 }
 
-/// What a response says, whatever the member is called that holds it.
-fn said(response: &Value) -> String {
+/// The text of a response, whichever member holds it.
+fn response_text(response: &Value) -> String {
     let inner = ["output", "result", "error", "content"].iter().find_map(|it| response.get(it));
     match inner {
         Some(Value::String(text)) => text.clone(),
@@ -210,14 +212,14 @@ fn said(response: &Value) -> String {
 }
 
 /// The name of a function.
-pub(super) fn name(look: &Look<'_>) -> Checked<String> {
-    let text = look.text()?;
+pub(super) fn name(node: &Node<'_>) -> Checked<String> {
+    let text = node.text()?;
     let first = text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
     let rest = text.chars().all(|it| it.is_ascii_alphanumeric() || "_.:-".contains(it));
     if first && rest && text.len() <= 64 {
         return Ok(text.to_owned());
     }
-    Err(look.said(
+    Err(node.rule_violation(
         "Invalid function name. Must start with a letter or an underscore. Must be alphameric (a-z, \
          A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64.",
     ))

@@ -1,24 +1,29 @@
-//! Answers of OpenAI Responses, whole and in events.
+//! Responses of OpenAI Responses, whole and in events.
 
 use serde_json::{Value, json};
 
 use super::MAKER;
-use crate::provider::{Answer, Step};
-use crate::strict::seal::seal;
-use crate::strict::{Asked, Say, Script, Stop, Tokens, Trouble, openai, sse};
+use crate::provider::{ScriptedResponse, Step};
+use crate::strict::signature::sign;
+use crate::strict::{
+    DecodedRequest, InjectedFault, Script, ScriptedContent, Stop, Tokens, openai, sse,
+};
 
-pub(super) fn whole(script: &Script, asked: &Asked) -> Answer {
-    if script.trouble.is_some_and(|it| matches!(it, Trouble::ErrorFirst | Trouble::ErrorLast)) {
+pub(super) fn whole(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    if script
+        .injected_fault
+        .is_some_and(|it| matches!(it, InjectedFault::ErrorFirst | InjectedFault::ErrorLast))
+    {
         return openai::failure(500);
     }
-    let items: Vec<Value> = items(script, asked).into_iter().map(|it| it.done).collect();
-    sse::whole(script, &response(script, asked, &items)).header("x-request-id", "req_strict")
+    let items: Vec<Value> = items(script, request).into_iter().map(|it| it.done).collect();
+    sse::whole(script, &response(script, request, &items)).header("x-request-id", "req_strict")
 }
 
-pub(super) fn stream(script: &Script, asked: &Asked) -> Answer {
-    let items = items(script, asked);
+pub(super) fn stream(script: &Script, request: &DecodedRequest) -> ScriptedResponse {
+    let items = items(script, request);
     let mut events = Events::default();
-    let mut begun = response(script, asked, &[]);
+    let mut begun = response(script, request, &[]);
     begun["status"] = "in_progress".into();
     begun["usage"] = Value::Null;
     begun["incomplete_details"] = Value::Null;
@@ -34,16 +39,16 @@ pub(super) fn stream(script: &Script, asked: &Asked) -> Answer {
         }
         events.add("response.output_item.done", json!({"output_index": index, "item": item.done}));
     }
-    let said = std::mem::take(&mut events.steps);
+    let sent = std::mem::take(&mut events.steps);
     let done: Vec<Value> = items.into_iter().map(|it| it.done).collect();
-    let last = response(script, asked, &done);
+    let last = response(script, request, &done);
     let kind = if last["status"] == "incomplete" { "incomplete" } else { "completed" };
     events.add(&format!("response.{kind}"), json!({"response": last}));
     let end = std::mem::take(&mut events.steps);
     let message = "An error occurred while processing your request.";
     events.add("error", json!({"code": "server_error", "message": message, "param": null}));
     let error = events.steps.remove(0);
-    sse::stream(script, said, end, error).header("x-request-id", "req_strict")
+    sse::stream(script, sent, end, error).header("x-request-id", "req_strict")
 }
 
 #[derive(Default)]
@@ -68,34 +73,40 @@ struct Item {
     done: Value,
 }
 
-fn items(script: &Script, asked: &Asked) -> Vec<Item> {
+fn items(script: &Script, request: &DecodedRequest) -> Vec<Item> {
     let mut items: Vec<Item> = vec![];
-    for (at, say) in script.says.iter().enumerate() {
+    for (at, say) in script.content.iter().enumerate() {
         match say {
-            Say::Thought(pieces) => items.push(thought(at, pieces, asked)),
-            Say::Hidden => items.push(thought(at, &[], asked)),
-            Say::Text(pieces) => {
-                items.push(text(&name("msg", at, asked), pieces, &citations(&script.says, at)));
+            ScriptedContent::Reasoning(chunks) => items.push(reasoning(at, chunks, request)),
+            ScriptedContent::RedactedReasoning => items.push(reasoning(at, &[], request)),
+            ScriptedContent::Text(chunks) => {
+                items.push(text(
+                    &name("msg", at, request),
+                    chunks,
+                    &citations(&script.content, at),
+                ));
             }
-            Say::Refusal(pieces) => items.push(refusal(&name("msg", at, asked), pieces)),
-            Say::Call { id, name, arguments } => {
-                items.push(call(&self::name("fc", at, asked), id, name, arguments));
+            ScriptedContent::Refusal(chunks) => {
+                items.push(refusal(&name("msg", at, request), chunks))
             }
-            Say::Citation { .. } => {}
+            ScriptedContent::Call { id, name, arguments } => {
+                items.push(call(&self::name("fc", at, request), id, name, arguments));
+            }
+            ScriptedContent::Citation { .. } => {}
         }
     }
     items
 }
 
 /// The name of an item.
-fn name(kind: &str, at: usize, asked: &Asked) -> String {
-    format!("{kind}_{}x{at}", asked.number)
+fn name(kind: &str, at: usize, request: &DecodedRequest) -> String {
+    format!("{kind}_{}x{at}", request.number)
 }
 
-fn citations(says: &[Say], at: usize) -> Vec<Value> {
+fn citations(content: &[ScriptedContent], at: usize) -> Vec<Value> {
     let mut found = vec![];
-    for say in says.iter().skip(at + 1) {
-        let Say::Citation { url, title, .. } = say else { break };
+    for say in content.iter().skip(at + 1) {
+        let ScriptedContent::Citation { url, title, .. } = say else { break };
         found.push(json!({
             "type": "url_citation", "url": url, "title": title, "start_index": 0, "end_index": 1,
         }));
@@ -103,21 +114,21 @@ fn citations(says: &[Say], at: usize) -> Vec<Value> {
     found
 }
 
-fn thought(at: usize, pieces: &[String], asked: &Asked) -> Item {
-    let text = pieces.concat();
-    let begun = json!({"type": "reasoning", "id": name("rs", at, asked), "summary": []});
+fn reasoning(at: usize, chunks: &[String], request: &DecodedRequest) -> Item {
+    let text = chunks.concat();
+    let begun = json!({"type": "reasoning", "id": name("rs", at, request), "summary": []});
     let mut done = begun.clone();
-    if asked.wants_signatures == Some(true) {
-        done["encrypted_content"] = seal(MAKER, &text).into();
+    if request.wants_signatures == Some(true) {
+        done["encrypted_content"] = sign(MAKER, &text).into();
     }
     let mut events = vec![];
-    if !pieces.is_empty() {
+    if !chunks.is_empty() {
         let part = |text: &str| json!({"type": "summary_text", "text": text});
         done["summary"] = json!([part(&text)]);
         let add = json!({"summary_index": 0, "part": part("")});
         events.push(("response.reasoning_summary_part.added", add));
-        for piece in pieces {
-            let delta = json!({"summary_index": 0, "delta": piece});
+        for chunk in chunks {
+            let delta = json!({"summary_index": 0, "delta": chunk});
             events.push(("response.reasoning_summary_text.delta", delta));
         }
         let whole = json!({"summary_index": 0, "text": text});
@@ -135,13 +146,13 @@ fn message(id: &str, status: &str, content: &Value) -> Value {
     })
 }
 
-fn text(id: &str, pieces: &[String], annotations: &[Value]) -> Item {
-    let whole = pieces.concat();
+fn text(id: &str, chunks: &[String], annotations: &[Value]) -> Item {
+    let whole = chunks.concat();
     let part = |text: &str, annotations: &[Value]| json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []});
     let mut events =
         vec![("response.content_part.added", json!({"content_index": 0, "part": part("", &[])}))];
-    for piece in pieces {
-        let delta = json!({"content_index": 0, "delta": piece, "logprobs": []});
+    for chunk in chunks {
+        let delta = json!({"content_index": 0, "delta": chunk, "logprobs": []});
         events.push(("response.output_text.delta", delta));
     }
     for (index, annotation) in annotations.iter().enumerate() {
@@ -158,13 +169,13 @@ fn text(id: &str, pieces: &[String], annotations: &[Value]) -> Item {
     Item { begun, events, done: message(id, "completed", &json!([part])) }
 }
 
-fn refusal(id: &str, pieces: &[String]) -> Item {
-    let whole = pieces.concat();
+fn refusal(id: &str, chunks: &[String]) -> Item {
+    let whole = chunks.concat();
     let part = |text: &str| json!({"type": "refusal", "refusal": text});
     let mut events =
         vec![("response.content_part.added", json!({"content_index": 0, "part": part("")}))];
-    for piece in pieces {
-        events.push(("response.refusal.delta", json!({"content_index": 0, "delta": piece})));
+    for chunk in chunks {
+        events.push(("response.refusal.delta", json!({"content_index": 0, "delta": chunk})));
     }
     events.push(("response.refusal.done", json!({"content_index": 0, "refusal": whole})));
     events.push(("response.content_part.done", json!({"content_index": 0, "part": part(&whole)})));
@@ -181,22 +192,22 @@ fn call(item_id: &str, id: &str, name: &str, arguments: &[String]) -> Item {
         })
     };
     let mut events = vec![];
-    for piece in arguments {
-        events.push(("response.function_call_arguments.delta", json!({"delta": piece})));
+    for chunk in arguments {
+        events.push(("response.function_call_arguments.delta", json!({"delta": chunk})));
     }
     let done = json!({"name": name, "arguments": whole});
     events.push(("response.function_call_arguments.done", done));
     Item { begun: item("in_progress", ""), events, done: item("completed", &whole) }
 }
 
-fn response(script: &Script, asked: &Asked, output: &[Value]) -> Value {
+fn response(script: &Script, request: &DecodedRequest, output: &[Value]) -> Value {
     let (status, details) = match script.stop {
         Stop::Length => ("incomplete", json!({"reason": "max_output_tokens"})),
         Stop::Filtered => ("incomplete", json!({"reason": "content_filter"})),
         _ => ("completed", Value::Null),
     };
     json!({
-        "id": format!("resp_strict{}", asked.number), "object": "response", "created_at": 1_741_569_952, "status": status,
+        "id": format!("resp_strict{}", request.number), "object": "response", "created_at": 1_741_569_952, "status": status,
         "background": false, "error": null, "incomplete_details": details, "instructions": null,
         "max_output_tokens": null, "model": "strict-1", "output": output,
         "parallel_tool_calls": true, "previous_response_id": null,
@@ -213,7 +224,7 @@ fn usage(tokens: &Tokens) -> Value {
     let (input, output) = (tokens.all_input(), tokens.all_output());
     json!({
         "input_tokens": input, "input_tokens_details": {"cached_tokens": tokens.cached},
-        "output_tokens": output, "output_tokens_details": {"reasoning_tokens": tokens.thought},
+        "output_tokens": output, "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
         "total_tokens": input + output,
     })
 }

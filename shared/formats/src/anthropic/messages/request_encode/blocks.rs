@@ -1,4 +1,4 @@
-//! What was said, as blocks of a request.
+//! Encodes parts as blocks of a request.
 
 use canonical::{
     CacheBreakpoint, Content, Error, ErrorKind, Field, Media, MediaSource as Place, Part, Result,
@@ -15,9 +15,9 @@ use crate::{
     arguments, base64, media_type,
 };
 
-/// Images that are taken.
-const PICTURES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
-/// Writes what one side said.
+/// Media types of images that are accepted.
+const IMAGE_TYPES: &[&str] = &["image/gif", "image/jpeg", "image/png", "image/webp"];
+/// Encodes the parts of one message.
 pub(crate) fn encode_blocks<'a>(
     side: Side,
     parts: &[&'a Part],
@@ -85,7 +85,7 @@ fn unsupported(what: &str, field: &Field) -> Error {
     error
 }
 
-/// Reasoning goes back to who made it; another's says nothing here.
+/// Reasoning goes back only to the maker that signed it.
 fn reasoning_block<'a>(
     part: &'a Part,
     text: &'a str,
@@ -107,7 +107,7 @@ fn reasoning_block<'a>(
         .then_some(Block::Thinking { thinking: text, signature: &signature.data })
 }
 
-/// A marker. There are two times to live.
+/// A cache breakpoint. There are two times to live.
 pub(crate) fn cache_control<'a>(
     mark: &'a CacheBreakpoint,
     dropped: &mut Vec<Field>,
@@ -132,7 +132,7 @@ fn image_block<'a>(
         Place::Url(url) => Source::Url { url },
         Place::Base64(data) => {
             let media_type = media_type(media, data);
-            if !PICTURES.contains(&media_type) {
+            if !IMAGE_TYPES.contains(&media_type) {
                 let error = unsupported("images but GIF, JPEG, PNG and WebP", &Field::Image);
                 return Err(error);
             }
@@ -153,7 +153,7 @@ fn document_block<'a>(
         Place::Text(text) => Source::Text { media_type: "text/plain", data: text.into() },
         Place::Base64(data) => {
             let media_type = media_type(media, data);
-            if PICTURES.contains(&media_type) {
+            if IMAGE_TYPES.contains(&media_type) {
                 let source = Source::Base64 { media_type, data };
                 return Ok(Block::Image { source, cache_control });
             }

@@ -37,7 +37,7 @@ pub(crate) struct Blocks {
 #[derive(Debug)]
 struct Waiting {
     kind: Kind,
-    /// What is still to be said.
+    /// Deltas that are not written yet.
     deltas: Vec<WireDelta>,
     done: bool,
 }
@@ -103,7 +103,7 @@ impl Blocks {
         self.say(WireDelta::Thinking(text), out);
     }
 
-    /// What proves the last reasoning, or is one that nobody may read.
+    /// The signature of the last reasoning, or redacted reasoning.
     pub(crate) fn signature(&mut self, signature: &Signature, out: &mut BytesMut) {
         if let Some(data) = signature::redacted(signature) {
             self.begin(Kind::Redacted(data.to_owned()));
@@ -118,7 +118,7 @@ impl Blocks {
         self.say(WireDelta::Signature(signature::signature(signature)), out);
     }
 
-    /// Where the last text comes from.
+    /// A source of the last text.
     pub(crate) fn citation(&mut self, citation: Citation, out: &mut BytesMut) {
         // An address is the only source that this format's clients know without a document.
         let cited = citation.url.is_some();

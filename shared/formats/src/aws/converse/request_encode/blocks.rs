@@ -1,4 +1,4 @@
-//! Turns and their parts, as blocks.
+//! Encodes messages and their parts as blocks.
 //!
 //! Blank texts are refused, so they are left out. Documents need a text beside them, and images
 //! and documents are the user's alone.
@@ -27,18 +27,18 @@ use crate::{
 
 /// How long an id may be, in bytes.
 const LONGEST_ID: usize = 64;
-/// What a tool that failed without a word is sent to have said: a failure may not be empty
+/// The result of a tool that failed without a text: a failure may not be empty
 /// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
 const FAILED: &str = "The tool failed.";
 
-/// What was said, in Bedrock's words.
+/// The system prompt and the messages as Converse has them.
 pub(crate) struct EncodedMessages<'a> {
     pub(crate) system: Vec<Block<'a>>,
     pub(crate) messages: Vec<WireMessage<'a>>,
     pub(crate) dropped: Vec<Field>,
 }
 
-/// Writes every message.
+/// Encodes every message.
 pub(crate) fn encode_messages(
     conversation: &Conversation,
     family: Family,
@@ -79,7 +79,7 @@ pub(crate) fn encode_messages(
     Ok(EncodedMessages { system, messages, dropped: encoder.dropped })
 }
 
-/// What Converse demands of the whole.
+/// Checks what Converse demands of all messages.
 fn check(messages: &[WireMessage<'_>]) -> Result<()> {
     let starts = messages.first().is_some_and(|it| it.role == "user");
     if !starts {
@@ -102,7 +102,7 @@ fn check(messages: &[WireMessage<'_>]) -> Result<()> {
 type Open<'a> = BTreeMap<&'a str, usize>;
 
 /// Each call of a message has its result in the next one, and each result its call. Every provider
-/// refuses anything else, in words that say less.
+/// refuses anything else with a message that says less.
 fn check_results<'a>(side: Side, parts: &[&'a Part], open: &mut Open<'a>) -> Result<()> {
     if side == Side::Assistant {
         for part in parts {
@@ -155,7 +155,7 @@ impl MessagesEncoder {
         Ok(blocks)
     }
 
-    /// A mark stands behind what it covers; before anything it covers nothing.
+    /// A cache point follows what it covers; at the start it covers nothing.
     fn mark<'a>(&mut self, mark: &'a CacheBreakpoint, blocks: &mut Vec<Block<'a>>) {
         if blocks.last().is_some_and(|it| !matches!(it, Block::CachePoint(_))) {
             let point = cache_point(mark, self.family, &mut self.dropped);
@@ -163,7 +163,7 @@ impl MessagesEncoder {
         }
     }
 
-    /// Rules are texts, and nothing else.
+    /// The system prompt holds texts only.
     fn system_part<'a>(&mut self, part: &'a Part, blocks: &mut Vec<Block<'a>>) {
         let Part { content, cache, signature: _ } = part;
         match content {
@@ -200,7 +200,7 @@ impl MessagesEncoder {
         })
     }
 
-    /// What is shown rather than said.
+    /// Encodes an image, audio, a video or a document.
     fn encode_media<'a>(&mut self, content: &'a Content) -> Result<Option<Block<'a>>> {
         Ok(match content {
             Content::Image(media) => {
@@ -225,7 +225,7 @@ impl MessagesEncoder {
         })
     }
 
-    /// Reasoning goes back to whom it came from, and to nobody else.
+    /// Reasoning goes back only to the maker that signed it.
     fn reasoning<'a>(
         &mut self,
         text: &'a str,
@@ -272,7 +272,7 @@ impl MessagesEncoder {
     }
 }
 
-/// The mark of a part, or of the last part of a result that has one.
+/// The cache breakpoint of a part, or of the last part of a result that has one.
 fn marks(part: &Part) -> Option<&CacheBreakpoint> {
     let inner = match &part.content {
         Content::ToolResult(result) => result.parts.iter().rev().find_map(|it| it.cache.as_ref()),
@@ -323,7 +323,7 @@ fn sanitize_id(id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{plain}_{:016x}", fingerprint(id)))
 }
 
-/// What is lost with a part that has no place.
+/// The field that is dropped with a part.
 fn field_of(content: &Content) -> Option<Field> {
     match content {
         Content::Text(..) | Content::ToolCall(_) | Content::ToolResult(_) => None,

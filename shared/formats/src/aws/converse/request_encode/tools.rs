@@ -1,4 +1,4 @@
-//! EncodedTools, and whether they may, must or must not be called.
+//! Encodes tools, and whether they may, must or must not be called.
 //!
 //! Converse has no `none`, and demands its `toolConfig` wherever the conversation holds calls or
 //! results: *The toolConfig field must be defined when using toolUse and toolResult content

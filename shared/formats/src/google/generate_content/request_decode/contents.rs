@@ -1,4 +1,4 @@
-//! What was said so far, as a client of this format tells it.
+//! Decodes the contents of a client's request.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -18,16 +18,16 @@ use crate::google::generate_content::{
 };
 use crate::json::{self, Object};
 
-/// The messages so far, while they are read.
+/// Decodes contents into messages.
 #[derive(Debug, Default)]
 pub(crate) struct ContentsDecoder {
     pub(crate) messages: Vec<Message>,
-    /// What no other format has a word for.
+    /// Members that no other format has.
     pub(crate) other: Vec<String>,
     calls: Calls,
 }
 
-/// The calls so far, to be found by what a result says of its own.
+/// The calls so far, by the id and name that a result may give.
 #[derive(Debug, Default)]
 struct Calls {
     /// The id of each, until its result is there.
@@ -60,7 +60,7 @@ impl Calls {
 }
 
 impl ContentsDecoder {
-    /// Reads one content.
+    /// Decodes one content.
     pub(crate) fn read(&mut self, content: &Object<'_>, path: &str) -> Result<()> {
         let role: Option<String> = match either(content, "role") {
             Some(role) => Some(json::parsed(role, &format!("{path}.role"), "a text")?),
@@ -80,7 +80,7 @@ impl ContentsDecoder {
         self.read_as(role, content, path)
     }
 
-    /// Reads one content of a known role.
+    /// Decodes one content of a known role.
     pub(crate) fn read_as(&mut self, role: Role, content: &Object<'_>, path: &str) -> Result<()> {
         // The SDKs keep a streamed response chunk by chunk: its contents are one message.
         let goes_on = role == Role::Assistant
@@ -129,7 +129,7 @@ impl ContentsDecoder {
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
             Some(Content::Text(text, _)) if text.is_empty() => Content::Reasoning(text),
-            // A sketch on the way to an image.
+            // An intermediate image of a model that reasons in images.
             Some(Content::Image(_)) if thought => {
                 self.other.push("contents[].parts[].thought".to_owned());
                 return Ok(());

@@ -1,4 +1,4 @@
-//! What was parts_of_side so far, as a provider of this format wants it.
+//! Encodes the messages so far as contents.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -21,7 +21,7 @@ use crate::{
     arguments, bound,
 };
 
-/// The system, and what the sides say; what cannot be parts_of_side is added to `dropped`.
+/// Encodes the system prompt and the messages; what Gemini does not have is added to `dropped`.
 pub(crate) fn encode<'a>(
     conversation: &'a Conversation,
     family: Family,
@@ -37,7 +37,7 @@ pub(crate) fn encode<'a>(
     if contents.is_empty() { Err(alternating::no_message()) } else { Ok((system, contents)) }
 }
 
-/// What was parts_of_side so far, while it is written.
+/// Encodes the messages of one conversation.
 struct ContentsEncoder<'a, 'd> {
     conversation: &'a Conversation,
     /// The tool of each call.
@@ -184,7 +184,7 @@ impl<'a> ContentsEncoder<'a, '_> {
     }
 }
 
-/// A signed reasoning: a part of its own, or the signature of what stands before it. Google signs
+/// Signed reasoning: a part of its own, or the signature of what stands before it. Google signs
 /// texts and images too, which no other format can do.
 fn reasoning<'a>(text: &'a str, signature: &'a Signature, out: &mut Vec<WirePart<'a>>) {
     let last = out.last_mut().filter(|it| {

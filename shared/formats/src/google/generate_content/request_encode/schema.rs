@@ -266,7 +266,7 @@ impl<'a> SchemaEncoder<'a> {
                     (None, value) => members.push((name, value)),
                     (Some(KeywordValue::Map(known)), KeywordValue::Map(more)) => known.extend(more),
                     (Some(KeywordValue::Lists(known)), KeywordValue::Lists(more)) => {
-                        known.extend(more)
+                        known.extend(more);
                     }
                     (Some(KeywordValue::Text(known)), KeywordValue::Text(more))
                         if *known == more => {}

@@ -1,7 +1,7 @@
 //! A choice at the root of a tool's schema, which Anthropic and Bedrock refuse: one object with the
 //! properties of all branches, and the choice as text.
 //!
-//! Source: *input_schema does not support oneOf, allOf, or anyOf at the top level* (seen 2026-11).
+//! Source: *`input_schema` does not support oneOf, allOf, or anyOf at the top level* (seen 2026-11).
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! EncodedTools and choices, family by family.
+//! Tools and choices, family by family.
 
 use canonical::{CacheBreakpoint, Json, Message, Part, Role, ToolCall};
 
