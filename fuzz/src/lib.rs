@@ -152,7 +152,7 @@ fn passed(
     size: usize,
 ) {
     let mut reader = provider.stream_decoder(DecodeOptions { mode, ..DecodeOptions::default() });
-    let mut writer = client.stream_encoder(&asked(client));
+    let mut writer = client.stream_encoder(&requested(client));
     let (mut events, mut out) = (vec![], BytesMut::new());
     let mut outcome = Ok(());
     for at in (0..body.len()).step_by(size) {
@@ -198,7 +198,7 @@ fn frames(text: &[u8]) -> Bytes {
     bytes.into()
 }
 
-fn asked(client: &dyn Inbound) -> GatewayRequest {
+fn requested(client: &dyn Inbound) -> GatewayRequest {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;

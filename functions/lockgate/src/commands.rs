@@ -77,7 +77,7 @@ pub(crate) enum Failure {
     /// The operator can mend it: bad usage, a bad configuration.
     Usage(String),
     /// The problems are printed already.
-    Told,
+    Reported,
     /// Something else failed.
     Other(String),
 }
@@ -85,7 +85,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Told => ExitCode::from(2),
+            Self::Usage(_) | Self::Reported => ExitCode::from(2),
             Self::Other(_) => ExitCode::from(1),
         }
     }
@@ -98,7 +98,7 @@ impl Failure {
     pub(crate) fn print(&self) {
         let text = match self {
             Self::Usage(text) | Self::Other(text) => text,
-            Self::Told => return,
+            Self::Reported => return,
         };
         note(text);
     }
@@ -125,7 +125,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let variables = |name: &str| environment.get(name);
             let fine =
                 check::check(&options.file, &variables, &gateway::kinds(), &mut io::stdout())?;
-            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Told) }
+            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Reported) }
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_table_is_said_to_be_empty() {
+    async fn an_empty_table_is_named_as_empty() {
         let stores = sqlite::in_memory().unwrap();
         let error = export(&*stores.config, &KINDS, &mut vec![]).await.unwrap_err();
         assert_eq!(error.to_string(), "there is no configuration yet; `apply` writes one");

@@ -36,7 +36,7 @@ impl Sources {
 pub(crate) fn config(path: &Path, environment: &Environment) -> Result<Config, Failure> {
     let variables = |name: &str| environment.get(name);
     let config = check::load(path, &variables, &gateway::kinds(), &mut io::stderr())?;
-    config.ok_or(Failure::Told)
+    config.ok_or(Failure::Reported)
 }
 
 /// The configuration that `serve` takes, and where it was found: none is the demonstration.

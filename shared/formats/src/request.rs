@@ -57,7 +57,7 @@ pub struct GatewayRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The client's own bytes, for a provider that speaks the same format.
     pub raw: RawObject,
-    understood: OnceLock<CanonicalRequest>,
+    decoded: OnceLock<CanonicalRequest>,
 }
 
 impl GatewayRequest {
@@ -74,17 +74,17 @@ impl GatewayRequest {
             arrived: 0,
             headers: vec![],
             raw,
-            understood: OnceLock::new(),
+            decoded: OnceLock::new(),
         }
     }
 
     /// What it says, read once and only when a provider speaks another format.
     pub fn canonical(&self) -> Result<&CanonicalRequest> {
-        if let Some(canonical) = self.understood.get() {
+        if let Some(canonical) = self.decoded.get() {
             return Ok(canonical);
         }
         let canonical = (self.format.decode)(&self.raw)?;
-        Ok(self.understood.get_or_init(|| canonical))
+        Ok(self.decoded.get_or_init(|| canonical))
     }
 }
 

@@ -67,7 +67,7 @@ impl OpenChoice {
         match delta {
             Delta::Text(text) => match self.last() {
                 Some(Content::Text(open, citations)) if citations.is_empty() => {
-                    open.push_str(&text)
+                    open.push_str(&text);
                 }
                 _ => self.push(Content::Text(text, vec![])),
             },

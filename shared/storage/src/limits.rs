@@ -57,7 +57,7 @@ pub(crate) fn check_row(pk: &str, sk: &str) -> Result<(), StoreError> {
 
 /// Checks the texts of a query.
 pub(crate) fn check_query(query: &Query) -> Result<(), StoreError> {
-    let longest = [&query.start, &query.end]
+    let max = [&query.start, &query.end]
         .map(|bound| match bound {
             Bound::Included(sk) | Bound::Excluded(sk) => sk.as_str(),
             Bound::Unbounded => "",
@@ -65,7 +65,7 @@ pub(crate) fn check_query(query: &Query) -> Result<(), StoreError> {
         .into_iter()
         .max_by_key(|sk| sk.len())
         .filter(|sk| !sk.is_empty());
-    check_keys(&query.pk, longest.unwrap_or("any"))
+    check_keys(&query.pk, max.unwrap_or("any"))
         .map_err(|cause| StoreError::new("reading rows", cause))
 }
 

@@ -30,7 +30,7 @@ fn assert_contains(all_output: &str, all: &[&str]) {
 
 #[tokio::test]
 async fn check_summarizes_a_valid_config() {
-    let setup = program().file("c.yaml", &GOOD.replace("${KEY}", "k"));
+    let setup = program().file("c.yaml", &GOOD.replace("${KEY}", &"k".repeat(32)));
     let (code, all_output) = ran(setup.arguments(["check", "-f", "c.yaml"])).await;
     assert_eq!(
         (code, all_output.as_str()),
@@ -161,7 +161,8 @@ async fn another_env_file_can_be_named() {
 
 #[tokio::test]
 async fn another_config_file_can_be_named() {
-    let setup = program().config("nonsense").file("other.yaml", &GOOD.replace("${KEY}", "k"));
+    let setup =
+        program().config("nonsense").file("other.yaml", &GOOD.replace("${KEY}", &"k".repeat(32)));
     assert!(takes(setup.arguments(["--config", "other.yaml"]), "k").await);
 }
 

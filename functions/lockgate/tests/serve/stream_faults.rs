@@ -123,7 +123,8 @@ async fn a_malformed_first_event_is_failed_over() {
 
 #[tokio::test]
 async fn a_non_chat_body_in_place_of_a_stream_is_failed_over() {
-    let attempts_of = passed_over(openai::completion("Hi")).await;
+    let list = ScriptedResponse::raw(200, "application/json", r#"{"object":"list","data":[]}"#);
+    let attempts_of = passed_over(list).await;
     assert_eq!(attempts_of, ["first server_error null", "second success 200"]);
 }
 

@@ -114,7 +114,7 @@ fn nothing_is_fetched_unless_somebody_says_from_whom() {
 }
 
 #[test]
-fn every_fault_about_fetching_is_told() {
+fn every_error_about_fetching_is_listed() {
     assert_eq!(
         faults_after_provider(
             "fetch:\n  hosts: [10.0.0.1, a.example, A.example]\n  max_bytes: 0\n  timeout: 0s\n  host: a\n"
@@ -219,7 +219,7 @@ fn the_example_names_every_key() {
 }
 
 #[test]
-fn what_is_not_said_has_its_usual_value() {
+fn an_absent_key_has_its_default() {
     let it = config(
         "providers:\n- {name: p, type: ollama}\nroutes:\n- name: r\n  steps: [{provider: p, model: m}]",
     );
@@ -270,7 +270,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, auth, port, default_timeout, \
              route_timeout, idle_timeout, default_provider, default_model, proxy, ca_file, \
-             connect_timeout, pool, fetch, providers, routes, \
+             connect_timeout, pool, fetch, cors, server, providers, routes, \
              models, prices, tenants)",
         ]
     );
@@ -405,7 +405,7 @@ fn a_key_stands_once() {
 }
 
 #[test]
-fn what_must_be_there_is_asked_for() {
+fn a_missing_key_is_named() {
     assert_eq!(faults(""), ["1:1: providers: is missing; a gateway calls at least one provider"]);
     assert_eq!(faults("# nothing\n"), faults(""));
     assert_eq!(

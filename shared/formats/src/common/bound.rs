@@ -7,13 +7,13 @@ use canonical::{Error, ErrorKind, Result, StreamEvent};
 use crate::{DecodeMode, StreamDecoder};
 
 /// How long a streamed response may be that is decoded, and so may have to be held, in bytes.
-const LONGEST_STREAM: usize = 128 * 1024 * 1024;
+const MAX_STREAM_BYTES: usize = 128 * 1024 * 1024;
 /// How many tokens one count may name: no sum of a few such counts overflows.
 const MOST_TOKENS: u64 = 1 << 40;
 /// How many dropped fields of a request are named.
 const MOST_NAMED: usize = 256;
 /// How long the name of a place within a request may grow, in bytes.
-const LONGEST_PATH: usize = 512;
+const MAX_PATH_BYTES: usize = 512;
 
 /// A reader that gives up on a response that does not end.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Bounded<R> {
 impl<R> Bounded<R> {
     /// The same reader with a limit.
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, left: LONGEST_STREAM }
+        Self { reader, left: MAX_STREAM_BYTES }
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn note<T: PartialEq>(named: &mut Vec<T>, what: T) {
 
 /// The name of a place within another. Clients choose keys, so it does not grow for ever.
 pub(crate) fn within(path: &str, name: &str) -> String {
-    if LONGEST_PATH < path.len() + name.len() {
+    if MAX_PATH_BYTES < path.len() + name.len() {
         return path.to_owned();
     }
     format!("{path}.{name}")
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn an_answer_without_end_is_cut() {
         let mut reader = Bounded::new(Nothing);
-        let delta = Bytes::from(vec![b'x'; LONGEST_STREAM / 2]);
+        let delta = Bytes::from(vec![b'x'; MAX_STREAM_BYTES / 2]);
         reader.read(delta.clone(), &mut vec![]).unwrap();
         reader.read(delta.clone(), &mut vec![]).unwrap();
         let fault = reader.read(Bytes::from_static(b"x"), &mut vec![]).unwrap_err();

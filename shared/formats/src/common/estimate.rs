@@ -20,9 +20,9 @@ const FRAME: u64 = 4;
 /// What the response's beginning costs.
 const ANSWER: u64 = 3;
 /// A image whose size nobody knows, between what OpenAI and Anthropic take.
-const PICTURE: u64 = 1_000;
+const IMAGE_TOKENS: u64 = 1_000;
 /// The same, looked at from afar.
-const SMALL_PICTURE: u64 = 85;
+const SMALL_IMAGE_TOKENS: u64 = 85;
 /// A document of which only the address is known: a page.
 const PAGE: u64 = 2_000;
 /// A recording of which only the address is known: a minute of audio, and of video.
@@ -55,8 +55,8 @@ fn part(part: &Part) -> u64 {
         }
         Content::Refusal(content) | Content::Reasoning(content) => text(content),
         Content::Image(media) => match media.detail.as_deref() {
-            Some("low") => SMALL_PICTURE,
-            _ => PICTURE,
+            Some("low") => SMALL_IMAGE_TOKENS,
+            _ => IMAGE_TOKENS,
         },
         Content::Audio(media) => recording(media, BYTES[1], MINUTE[0]),
         Content::Video(media) => recording(media, BYTES[2], MINUTE[1]),
@@ -169,9 +169,9 @@ mod tests {
     fn what_is_not_text_counts_by_rule_of_thumb() {
         let one = |content| of(vec![Part::new(content)]);
         let here = |bytes: usize| MediaSource::Base64("A".repeat(bytes / 3 * 4));
-        assert_eq!(one(Content::Image(media(here(300), "image/png"))), PICTURE);
+        assert_eq!(one(Content::Image(media(here(300), "image/png"))), IMAGE_TOKENS);
         let far = Media { detail: Some("low".to_owned()), ..Media::default() };
-        assert_eq!(one(Content::Image(far)), SMALL_PICTURE);
+        assert_eq!(one(Content::Image(far)), SMALL_IMAGE_TOKENS);
         assert_eq!(one(Content::File(media(here(60_000), "application/pdf"))), 2 * PAGE);
         assert_eq!(one(Content::File(media(here(60_000), "text/csv"))), 15_000);
         assert_eq!(one(Content::Audio(media(here(48_000), "audio/mp3"))), 3 * 32);

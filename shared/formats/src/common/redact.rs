@@ -195,8 +195,8 @@ fn has_key_prefix(word: &str) -> bool {
 
 /// Long, with digits and letters, and no structure of words: a key of a make that we do not know.
 fn looks_random(word: &str) -> bool {
-    let longest = word.split(['-', '_', '.', '/']).map(str::len).max().unwrap_or(0);
-    20 <= longest
+    let part_length = word.split(['-', '_', '.', '/']).map(str::len).max().unwrap_or(0);
+    20 <= part_length
         && word.chars().any(|it| it.is_ascii_digit())
         && word.chars().any(|it| it.is_ascii_alphabetic())
         && !word.starts_with("http")

@@ -422,7 +422,7 @@ async fn half_of_the_steps_time_is_left_to_the_provider() {
 }
 
 #[tokio::test]
-async fn what_is_no_picture_is_refused() {
+async fn a_file_that_is_no_image_is_rejected() {
     let odd = "`a.test` answered with something that is no image, PDF, audio or video";
     for (kind, body) in [
         ("application/json", &b"{\"AccessKeyId\":\"x\"}"[..]),
@@ -456,7 +456,7 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_model_said_is_left_to_the_encoder() {
+async fn content_of_the_model_is_left_to_the_encoder() {
     let world = world(&[PUBLIC]).await;
     let mut canonical = question(vec![image("https://other.test/")]);
     if let CanonicalRequest::Conversation(conversation) = &mut canonical {
@@ -497,7 +497,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(query).unwrap();
     let now = std::time::Instant::now();
     let limits = Limits { arrived: now, deadline: now + Duration::from_secs(600), seed: 0 };
-    let mut tries = Failover::new(plan, std::sync::Arc::default(), limits);
+    let mut failover = Failover::new(plan, std::sync::Arc::default(), limits);
     let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
     let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
     let fetched = FetchedMedia::default();
@@ -509,7 +509,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     };
     let mut failures = vec![];
     loop {
-        let next = match tries.next(now) {
+        let next = match failover.next(now) {
             Ok(next) => next,
             Err(error) => return (Err(error), failures),
         };
@@ -517,7 +517,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
             Ok(_) => return (Ok(()), failures),
             Err(error) => {
                 failures.push(error.to_string());
-                if let Err(error) = tries.failed(next.id, error, now) {
+                if let Err(error) = failover.failed(next.id, error, now) {
                     return (Err(error), failures);
                 }
             }

@@ -223,7 +223,7 @@ fn different_failures_are_a_bad_gateway_that_lists_each() {
 }
 
 #[test]
-fn a_target_that_cannot_express_the_request_was_not_asked() {
+fn a_target_that_does_not_support_the_request_receives_none() {
     let world = World::new();
     let mut call = world.call(plan(vec![target("mute"), target("busy")]));
     world.fail(&mut call, ErrorKind::Unsupported, 0);

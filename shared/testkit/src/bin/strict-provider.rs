@@ -69,7 +69,7 @@ fn print(value: &Value) -> io::Result<()> {
 fn execute(providers: &[Strict], command: Command) -> Value {
     match command {
         Command::Script(responses) => {
-            let scripts: Vec<_> = responses.into_iter().map(script).collect();
+            let scripts: Vec<_> = responses.iter().map(script).collect();
             for provider in providers {
                 provider.forget();
                 provider.script(scripts.clone());
@@ -83,7 +83,7 @@ fn execute(providers: &[Strict], command: Command) -> Value {
     }
 }
 
-fn script(response: Response) -> Script {
+fn script(response: &Response) -> Script {
     let mut script = Script::text([]);
     script.content.clear();
     if let Some(reasoning) = &response.reasoning {

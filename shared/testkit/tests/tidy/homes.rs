@@ -39,7 +39,6 @@ const HOMES: &[(&str, &str)] = &[
     ("rustls", "providers"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
-    ("tower", "edge"),
     ("tracing-subscriber", "edge"),
     ("zstd", "edge"),
     ("webpki-roots", "providers"),

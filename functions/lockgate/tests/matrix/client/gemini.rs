@@ -85,7 +85,7 @@ fn generation(conversation: &Conversation) -> Result<Value, Unsupported> {
             config["thinkingConfig"] = json!({"thinkingBudget": budget});
         }
         Some(ReasoningSetting::Word(word)) => {
-            config["thinkingConfig"] = json!({"thinkingLevel": word})
+            config["thinkingConfig"] = json!({"thinkingLevel": word});
         }
         None => {}
     }

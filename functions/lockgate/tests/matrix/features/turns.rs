@@ -29,18 +29,16 @@ fn two_calls() -> Script {
         .then_call("call_2", "time", ["{\"city\":", "\"Oslo\"}"])
 }
 
+fn one_call() -> Script {
+    Script::default().then_call("c1", "weather", ["{\"city\":\"Riga\",", "\"days\":3}"])
+}
+
 fn calls() -> Vec<Feature> {
     vec![
         Feature {
             name: "one tool call",
             conversation: tool_conversation,
-            scripts: || {
-                vec![Script::default().then_call(
-                    "c1",
-                    "weather",
-                    ["{\"city\":\"Riga\",", "\"days\":3}"],
-                )]
-            },
+            scripts: || vec![one_call()],
             returns: |responses, _, _| check_calls(&responses[0], &[("weather", riga())]),
             ..PLAIN
         },

@@ -35,7 +35,7 @@ pub(super) fn applies(what: &str, seen: &ReceivedRequest) -> bool {
         "call_ids" => has_odd_call_id(&body["messages"]),
         "blank_stop" => {
             let stops = body["inferenceConfig"]["stopSequences"].as_array();
-            stops.is_some_and(|stops| stops.iter().any(|stop| is_blank(stop)))
+            stops.is_some_and(|stops| stops.iter().any(is_blank))
         }
         field => body.get(field).is_some(),
     }

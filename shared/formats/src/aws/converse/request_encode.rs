@@ -6,7 +6,7 @@ mod tools;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use canonical::{Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Schema};
+use canonical::{Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Sampling, Schema};
 use serde_json::{Map, Value};
 
 use self::{
@@ -79,11 +79,7 @@ pub(super) fn encode(
         inference_config: present(inference),
         tool_config: config,
         additional_model_request_fields: Some(additional).filter(|it| !it.is_empty()),
-        // Which of the client's texts came up, where the model says so.
-        additional_model_response_field_paths: match family {
-            Family::Claude(_) if !sampling.stop.is_empty() => &["/stop_sequence"],
-            _ => &[],
-        },
+        additional_model_response_field_paths: response_field_paths(family, sampling),
         request_metadata: labels(metadata, &mut dropped),
         service_tier: service_tier.as_deref().and_then(|it| tier(it, &mut dropped)),
         output_config: Some(form).filter(|it| it.text_format.is_some() || it.effort.is_some()),
@@ -96,6 +92,14 @@ pub(super) fn encode(
     dropped.extend(silent.into_iter().filter(|it| it.0).map(|it| it.1));
     let body = json::written(&request).into();
     Ok(EncodedRequest { body, headers: vec![], dropped: dropped.into_iter().collect() })
+}
+
+/// The member that says which of the client's stop texts came up, where the model says so.
+fn response_field_paths(family: Family, sampling: &Sampling) -> &'static [&'static str] {
+    match family {
+        Family::Claude(_) if !sampling.stop.is_empty() => &["/stop_sequence"],
+        _ => &[],
+    }
 }
 
 /// Refuses a conversation that ends with the assistant, where the model does not continue it.

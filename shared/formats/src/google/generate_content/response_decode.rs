@@ -118,7 +118,7 @@ impl DeltaDecoder {
 /// How many citations one chunk can have.
 const MOST_CITATIONS: usize = 256;
 /// How long the address and the title of a page may be together: several citations repeat them.
-const LONGEST_PAGE: usize = 16 * 1024;
+const MAX_PAGE_BYTES: usize = 16 * 1024;
 /// How many candidates there can be.
 const MOST_CANDIDATES: usize = 128;
 
@@ -331,7 +331,7 @@ struct Quoted {
 impl Quoted {
     fn is_short(&self) -> bool {
         let length = |it: &Option<String>| it.as_ref().map_or(0, String::len);
-        length(&self.uri) + length(&self.title) <= LONGEST_PAGE
+        length(&self.uri) + length(&self.title) <= MAX_PAGE_BYTES
     }
 }
 

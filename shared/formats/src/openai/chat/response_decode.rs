@@ -503,7 +503,7 @@ mod tests {
         response(message).parts.into_iter().map(|it| it.content).collect()
     }
 
-    fn said(text: &str) -> Content {
+    fn decoded_text(text: &str) -> Content {
         Content::Text(text.to_owned(), vec![])
     }
 
@@ -518,18 +518,21 @@ mod tests {
         ] {
             assert_eq!(
                 contents(&format!(r#"{{"content":{content}}}"#)),
-                [said("Hello")],
+                [decoded_text("Hello")],
                 "{content}"
             );
         }
-        assert_eq!(contents(r#"{"content":"cut \ud83d here"}"#), [said("cut \u{fffd} here")]);
+        assert_eq!(
+            contents(r#"{"content":"cut \ud83d here"}"#),
+            [decoded_text("cut \u{fffd} here")]
+        );
     }
 
     #[test]
     fn a_member_of_an_odd_shape_costs_only_itself() {
         let odd = r#"{"content":"Hi","annotations":{},"images":[1],"audio":[],"tool_calls":{},"refusal":5e0}"#;
         let contents = contents(odd);
-        assert_eq!(contents[0], said("Hi"));
+        assert_eq!(contents[0], decoded_text("Hi"));
     }
 
     #[test]

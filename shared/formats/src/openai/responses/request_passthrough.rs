@@ -66,8 +66,8 @@ pub(super) fn passthrough(
 
 /// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
 fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
-    let asked = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
-    if !asked && !request_encode::thinks(model) {
+    let requested = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
+    if !requested && !request_encode::thinks(model) {
         return Ok(None);
     }
     let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;

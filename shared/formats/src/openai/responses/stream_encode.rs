@@ -1,10 +1,10 @@
-//! A stream to a client: the provider's own frames, or a lawful sequence made of pieces.
+//! A stream to a client: the provider's own frames, or a lawful sequence made of deltas.
 //!
 //! One item is open at a time, so indexes are counted and never looked up.
 
-mod events;
-
 mod call;
+mod events;
+mod message;
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use serde::Serialize;
 use self::{
     call::Call,
     events::{OfAnswer, Stream, Within, within},
+    message::{TextKind, end_part, message},
 };
 use super::{
     echo::RequestEcho,
@@ -26,7 +27,7 @@ use super::{
 };
 use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
-/// Writes one answer.
+/// Encodes one streamed response.
 #[derive(Debug)]
 pub(super) struct EventEncoder {
     stream: Stream,
@@ -452,57 +453,6 @@ fn failure(error: &Error) -> &'static str {
         | ErrorKind::Unavailable
         | ErrorKind::Internal => "server_error",
     }
-}
-
-/// What a message says.
-#[derive(Clone, Copy, Debug)]
-enum TextKind {
-    Text,
-    Refusal,
-}
-
-impl TextKind {
-    fn empty(self) -> Part {
-        match self {
-            Self::Text => Part::text(String::new()),
-            Self::Refusal => Part::Refusal { refusal: String::new() },
-        }
-    }
-
-    fn fits(self, part: &Part) -> bool {
-        matches!(
-            (self, part),
-            (Self::Text, Part::OutputText { .. }) | (Self::Refusal, Part::Refusal { .. })
-        )
-    }
-}
-
-fn message(id: &str, content: Vec<Part>, status: Status) -> Item {
-    Item::Message { id: id.to_owned(), status, role: "assistant", content }
-}
-
-/// Closes the part that is open.
-fn end_part(stream: &mut Stream, id: &str, parts: &[Part], out: &mut BytesMut) {
-    let Some(part) = parts.last() else { return };
-    let content_index = Some(parts.len() - 1);
-    match part {
-        Part::OutputText { text, .. } => {
-            let done = Within {
-                content_index,
-                text: Some(text),
-                logprobs: Some([]),
-                ..within(id, stream)
-            };
-            stream.send("response.output_text.done", done, out);
-        }
-        Part::Refusal { refusal } => {
-            let done = Within { content_index, refusal: Some(refusal), ..within(id, stream) };
-            stream.send("response.refusal.done", done, out);
-        }
-        Part::SummaryText { .. } => return,
-    }
-    let done = Within { content_index, part: Some(part), ..within(id, stream) };
-    stream.send("response.content_part.done", done, out);
 }
 
 #[cfg(test)]

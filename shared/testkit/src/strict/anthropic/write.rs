@@ -61,7 +61,7 @@ fn blocks(script: &Script) -> Vec<Block> {
     for say in &script.content {
         match say {
             ScriptedContent::Text(chunks) | ScriptedContent::Refusal(chunks) => {
-                blocks.push(text(chunks))
+                blocks.push(text(chunks));
             }
             ScriptedContent::Reasoning(chunks) => blocks.push(reasoning(chunks)),
             ScriptedContent::RedactedReasoning => {

@@ -22,7 +22,7 @@ pub(super) fn whole(script: &Script, request: &DecodedRequest) -> ScriptedRespon
             ScriptedContent::Text(parts) => add(&mut message["content"], &parts.concat()),
             ScriptedContent::Refusal(parts) => add(&mut message["refusal"], &parts.concat()),
             ScriptedContent::Reasoning(parts) => {
-                add(&mut message["reasoning_content"], &parts.concat())
+                add(&mut message["reasoning_content"], &parts.concat());
             }
             ScriptedContent::RedactedReasoning => {}
             ScriptedContent::Citation { url, title, .. } => {
@@ -61,7 +61,7 @@ pub(super) fn stream(script: &Script, request: &DecodedRequest) -> ScriptedRespo
         match say {
             ScriptedContent::Text(parts) => sent.extend(parts.iter().map(|it| one("content", it))),
             ScriptedContent::Refusal(parts) => {
-                sent.extend(parts.iter().map(|it| one("refusal", it)))
+                sent.extend(parts.iter().map(|it| one("refusal", it)));
             }
             ScriptedContent::Reasoning(parts) => {
                 sent.extend(parts.iter().map(|it| one("reasoning_content", it)));

@@ -87,7 +87,7 @@ fn items(script: &Script, request: &DecodedRequest) -> Vec<Item> {
                 ));
             }
             ScriptedContent::Refusal(chunks) => {
-                items.push(refusal(&name("msg", at, request), chunks))
+                items.push(refusal(&name("msg", at, request), chunks));
             }
             ScriptedContent::Call { id, name, arguments } => {
                 items.push(call(&self::name("fc", at, request), id, name, arguments));

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long an id may be, in bytes.
-const LONGEST_ID: usize = 64;
+const MAX_ID_LENGTH: usize = 64;
 /// The result of a tool that failed without a text: a failure may not be empty
 /// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
 const FAILED: &str = "The tool failed.";
@@ -316,7 +316,7 @@ fn tool_use(call: &ToolCall) -> wire::ToolUse<'_> {
 /// same, and another one nearly always another.
 fn sanitize_id(id: &str) -> Cow<'_, str> {
     let allowed = |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-');
-    if id.len() <= LONGEST_ID && id.as_bytes().iter().all(&allowed) {
+    if id.len() <= MAX_ID_LENGTH && id.as_bytes().iter().all(&allowed) {
         return Cow::Borrowed(id);
     }
     let plain: String = id.bytes().filter(allowed).take(40).map(char::from).collect();

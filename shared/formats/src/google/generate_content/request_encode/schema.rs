@@ -18,7 +18,7 @@ const MOST_REFS: usize = 256;
 /// How many schemas are joined into one.
 const MOST_JOINED: usize = 64;
 /// How long the name of one may be.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 /// How many keywords are named that had to go.
 const MOST_NAMED: usize = 64;
 
@@ -309,7 +309,7 @@ impl<'a> SchemaEncoder<'a> {
     }
 
     fn remove(&mut self, keyword: &str) {
-        let keyword = keyword.get(..LONGEST_NAME).unwrap_or(keyword);
+        let keyword = keyword.get(..MAX_NAME_LENGTH).unwrap_or(keyword);
         let is_room = self.removed.len() < MOST_NAMED;
         if is_room && !self.removed.iter().any(|it| it == keyword) {
             self.removed.push(keyword.to_owned());

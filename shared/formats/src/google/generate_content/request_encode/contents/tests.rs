@@ -138,7 +138,7 @@ fn broken_arguments_stand_within_an_object() {
 }
 
 #[test]
-fn rules_alone_are_what_is_asked() {
+fn a_system_prompt_alone_becomes_the_user_message() {
     let rules = [(Role::System, vec![Part::text("Say hi.")]), (Role::User, vec![Part::text("")])];
     let (out, _) = encoded(Family::Level, &rules).unwrap();
     assert_eq!(out, r#"[{"role":"user","parts":[{"text":"Say hi."}]}]"#);
