@@ -161,8 +161,7 @@ async fn another_env_file_can_be_named() {
 
 #[tokio::test]
 async fn another_config_file_can_be_named() {
-    let setup =
-        program().config("nonsense").file("other.yaml", &GOOD.replace("${KEY}", &"k".repeat(32)));
+    let setup = program().config("nonsense").file("other.yaml", &GOOD.replace("${KEY}", "k"));
     assert!(takes(setup.arguments(["--config", "other.yaml"]), "k").await);
 }
 
