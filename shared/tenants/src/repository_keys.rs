@@ -60,11 +60,15 @@ impl Tenants {
         let now = author.at;
         let tenant = self.get(tenant, now).await?;
         let keys = self.keys(&tenant.id, now).await?;
-        let is_meant = |key: &&ApiKey| match key_id {
-            Some(id) => key.id == id,
-            None => key.works(now),
+        let old = match key_id {
+            Some(id) => keys.iter().find(|key| key.id == id),
+            // A key in its grace period has an end already: the one without is meant.
+            None => keys
+                .iter()
+                .filter(|key| key.works(now))
+                .max_by_key(|key| (key.expires.is_none(), key.created)),
         };
-        let Some(old) = keys.iter().rev().find(is_meant) else {
+        let Some(old) = old else {
             return Err(RepositoryError::NotFound);
         };
         let end = now.saturating_add(grace_seconds);
