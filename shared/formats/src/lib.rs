@@ -28,7 +28,7 @@ pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
 pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
-pub use common::retry_hint::{duration, hint};
+pub use common::retry_hint::{date, duration, hint};
 pub use common::tool_names::ToolNames;
 pub use request::{Format, Framing, GatewayRequest, Member, RawObject};
 
@@ -169,6 +169,20 @@ pub struct ChatCompatibility {
     /// Whether it takes the text of earlier thoughts as `reasoning_content`, which is not OpenAI's
     /// own.
     pub reasoning_content: bool,
+    /// How a message of the model is left open, for the model to go on with.
+    pub prefill: Prefill,
+}
+
+/// How a last message of the model is left open in OpenAI chat, for the model to go on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefill {
+    /// Not at all: the model answers it with another message.
+    #[default]
+    None,
+    /// By `prefix` in the message.
+    Prefix,
+    /// By `continue_final_message` in the request.
+    ContinueFinalMessage,
 }
 
 impl ChatCompatibility {
@@ -177,6 +191,7 @@ impl ChatCompatibility {
         max_tokens_name: MaxTokensName::Either,
         developer_role: false,
         reasoning_content: true,
+        prefill: Prefill::None,
     };
 
     /// The same at an address that is not the provider's own: who imitates OpenAI has not its newer
@@ -185,7 +200,7 @@ impl ChatCompatibility {
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {
             MaxTokensName::Completion | MaxTokensName::EitherNewer => Self::COMMON,
-            max_tokens_name => Self { max_tokens_name, ..Self::COMMON },
+            max_tokens_name => Self { max_tokens_name, prefill: self.prefill, ..Self::COMMON },
         }
     }
 }

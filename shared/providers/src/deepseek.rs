@@ -3,6 +3,9 @@
 //! Sources: api-docs.deepseek.com, *Error Codes* and *Rate Limit*, and the npm package
 //! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty
 //! lines before a whole answer. There is no version in its path, and a 402 is an empty purse.
+//! A message that is left open carries `prefix` (*Chat Prefix Completion*), at `/beta` alone.
+
+use formats::{ChatCompatibility, Prefill};
 
 use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 
@@ -11,6 +14,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.deepseek.com",
     version: "",
     apis: &[CHAT],
-    compatibility: MAX_TOKENS_ONLY,
+    compatibility: ChatCompatibility { prefill: Prefill::Prefix, ..MAX_TOKENS_ONLY },
     ..OPENAI_COMPATIBLE
 };

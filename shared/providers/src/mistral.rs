@@ -2,9 +2,10 @@
 //!
 //! Sources: docs.mistral.ai, *Error glossary*, seen 2026-11, and openai/openai-agents-python
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
-//! with a 422, and the last chunk carries the usage unasked.
+//! with a 422, and the last chunk carries the usage unasked. A message that is left open carries
+//! `prefix` (*AssistantMessage* in its `OpenAPI` document).
 
-use formats::ChatCompatibility;
+use formats::{ChatCompatibility, Prefill};
 
 use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
@@ -12,6 +13,10 @@ pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     base_url: "https://api.mistral.ai/v1",
     stream_usage: StreamUsage::Always,
-    compatibility: ChatCompatibility { reasoning_content: false, ..MAX_TOKENS_ONLY },
+    compatibility: ChatCompatibility {
+        reasoning_content: false,
+        prefill: Prefill::Prefix,
+        ..MAX_TOKENS_ONLY
+    },
     ..OPENAI_COMPATIBLE
 };

@@ -49,7 +49,8 @@ pub(crate) async fn prepare(
         drop_signatures: attempt.remedies.signatures,
     };
     let is_same_format = format.name() == request.format.name;
-    let passes_through = is_same_format && !attempt.remedies.betas;
+    let is_own = upstream_request.continued.is_none();
+    let passes_through = is_same_format && is_own && !attempt.remedies.betas;
     // A limit that passes through is the client's own, so that the model's is not looked up.
     if !passes_through || without.contains(&Field::MaxTokens) {
         options.max_output = (upstream_request.max_output)(target);
@@ -58,9 +59,14 @@ pub(crate) async fn prepare(
     let word = request.format.word;
     let mut tool_names = ToolNames::default();
     let (encoded, mode, unknown) = if passes_through {
-        (format.passthrough(request, &options)?, DecodeMode::Passthrough, &[][..])
+        let is_watched = upstream_request.decodes && request.stream;
+        let mode = if is_watched { DecodeMode::Translate } else { DecodeMode::Passthrough };
+        (format.passthrough(request, &options)?, mode, &[][..])
     } else {
-        let canonical = request.canonical()?;
+        let canonical = match upstream_request.continued {
+            Some(continued) => continued,
+            None => request.canonical()?,
+        };
         let mut adapted = adapt(canonical, &options);
         tool_names = ToolNames::of(&adapted, format);
         if !tool_names.is_empty() {
@@ -81,7 +87,7 @@ pub(crate) async fn prepare(
     };
 
     let mut dropped: Vec<Cow<'static, str>> = vec![];
-    if is_same_format && !passes_through {
+    if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
         dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
     }

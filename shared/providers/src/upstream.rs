@@ -5,9 +5,11 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
+use canonical::{
+    CanonicalRequest, Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
+};
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{GatewayRequest, Outbound};
+use formats::{GatewayRequest, Outbound, Prefill};
 use http::StatusCode;
 use routing::{Attempt, Target};
 
@@ -20,6 +22,7 @@ use crate::{
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
+    response_headers,
 };
 
 /// Every configured provider, ready to be called.
@@ -50,6 +53,10 @@ pub struct UpstreamRequest<'a> {
     pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
     /// What earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// The request that is sent in place of the client's own, to go on with a response.
+    pub continued: Option<&'a CanonicalRequest>,
+    /// Whether a stream is decoded that could pass through, since it may have to be continued.
+    pub decodes: bool,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -67,6 +74,8 @@ pub struct UpstreamResponse {
     pub request_id: Option<String>,
     /// What the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// How long until a limit is free again that this request has used up.
+    pub limit_reset: Option<Duration>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -99,6 +108,13 @@ impl Upstream {
             fetch: Fetch::new(config.fetch.as_ref()),
             _mocks: mocks,
         }
+    }
+
+    /// Whether a target's provider has a field for a message of the model that is left open.
+    pub fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.providers.get(&target.provider);
+        let endpoint = provider.and_then(|it| it.as_ref().ok()).map(|it| &it.endpoint);
+        endpoint.is_some_and(|it| it.compatibility.prefill != Prefill::None)
     }
 
     /// Why a target could not be attempted at all, such as a key that is missing.
@@ -186,11 +202,13 @@ impl Upstream {
             idle_timeout: self.idle_timeout,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
+        let limit_reset = response_headers::limit_reset(&head.headers, now);
         let body = response::decode(context, &head.headers, body).await?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             dropped: prepared.dropped,
+            limit_reset,
             body,
         })
     }
@@ -276,6 +294,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         status: 200,
         request_id: None,
         dropped: vec![],
+        limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -350,6 +369,8 @@ mod tests {
             strict: true,
             max_output: &|_| None,
             fetched: &fetched,
+            continued: None,
+            decodes: false,
         };
         upstream.send(&attempt, &request, 0).await
     }
