@@ -39,6 +39,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rustix", "edge"),
     ("rustls", "providers"),
     ("saphyr-parser", "config"),
+    ("similar", "admin"),
     ("socket2", "edge"),
     ("time", "config"),
     ("tracing-subscriber", "edge"),
