@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
