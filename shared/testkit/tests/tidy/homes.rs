@@ -14,6 +14,7 @@ use super::{
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
     ("argon2", "admin"),
+    ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
