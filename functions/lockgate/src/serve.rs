@@ -19,6 +19,7 @@ use storage::{
 use crate::{
     account,
     commands::{Failure, note},
+    listen::ListenAddress,
     settings::{self, Sources},
 };
 
@@ -29,21 +30,24 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The configuration [default: ./config.yaml, else /etc/lockgate/config.yaml, else a demonstration]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Where to listen [default: 127.0.0.1 and the configuration's port]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    /// Where to listen; :8080 is every address [default: 127.0.0.1 and the port]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
+    listen: Option<ListenAddress>,
+    /// The port, where --listen does not say [default: the configuration's, else PORT, else 8080]
+    #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
+    port: Option<u16>,
     /// The embedded database's file
-    #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_DATA", default_value = "lockgate.db")]
     data: PathBuf,
     /// What a loss of power may take from it: the last writes, or nothing, for slower writes
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = DataSync::Normal)]
+    #[arg(long, value_enum, value_name = "MODE", env = "LOCKGATE_DATA_SYNC", default_value_t = DataSync::Normal)]
     data_sync: DataSync,
     /// Log more
-    #[arg(long, short)]
+    #[arg(long, short, env = "LOCKGATE_VERBOSE", value_parser = clap::builder::FalseyValueParser::new())]
     verbose: bool,
 }
 
@@ -69,7 +73,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     edge::log(options.verbose, &environment);
     let (config, path) = settings::found(options.config, &environment)?;
-    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
+    let port = options.port.unwrap_or(config.port);
+    let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
