@@ -83,11 +83,12 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let server = Server { address, config, parameters, signer, proxies, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
-        drop(greeting(address, demo, &mut io::stdout()));
+        drop(greeting(&format!("{scheme}://{address}"), demo, &mut io::stdout()));
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
@@ -113,13 +114,13 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "Lockgate listens on http://{address}")?;
+fn greeting(url: &str, demo: bool, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Lockgate listens on {url}")?;
     if demo {
         writeln!(
             out,
             "There is no config.yaml, so this is the demonstration. Try:\n\n  \
-             curl -iN http://{address}/v1/chat/completions \\\n    \
+             curl -iN {url}/v1/chat/completions \\\n    \
              -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \\\n    \
              -d '{{\"model\": \"demo\", \"stream\": true, \"messages\": \
              [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
