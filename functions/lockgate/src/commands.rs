@@ -13,7 +13,11 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check, explain, export, serve,
+    check,
+    completions::{self, CompletionOptions, ManOptions},
+    explain, export,
+    health::{self, HealthOptions},
+    serve,
     settings::{self, Sources},
 };
 
@@ -30,6 +34,12 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Say by the exit code whether the gateway on this machine is ready
+    Health(HealthOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionOptions),
+    /// Write manual pages
+    Man(ManOptions),
 }
 
 /// The file to read.
@@ -136,6 +146,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Health(options) => health::health(options),
+        Command::Completions(options) => Ok(completions::completions(&options)),
+        Command::Man(options) => completions::man(options),
     }
 }
 

@@ -12,7 +12,7 @@ use http::Method;
 
 use crate::{
     api::Api,
-    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler},
+    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
     generate_content, health, models,
 };
 

@@ -36,5 +36,6 @@ mod stream_faults;
 mod support;
 mod tenants;
 mod timeouts;
+mod tls;
 mod translated;
 mod unsupported;
