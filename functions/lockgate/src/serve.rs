@@ -89,16 +89,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         variables: Variables::new(move |name| environment.get(name)),
         reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
     });
-    let server = Server {
-        address,
-        config,
-        parameters,
-        signer,
-        proxies,
-        stores,
-        config_source,
-        root_secret,
-    };
+    let server =
+        Server { address, config, parameters, signer, proxies, stores, config_source, root_secret };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
         drop(greeting(address, demo, password.as_ref(), &mut io::stdout()));
@@ -128,10 +120,7 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
 }
 
 /// Makes the first operator where nobody could sign in, and gives its password.
-async fn make_first_operator(
-    config: &Config,
-    stores: &Stores,
-) -> Result<Option<Secret>, Failure> {
+async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
     if has_operators(config) {
         return Ok(None);
     }

@@ -27,8 +27,10 @@ pub(crate) fn is_from_own_page(
     headers: &HeaderMap,
     public_origins: &[String],
 ) -> bool {
-    let page =
-        PageHeaders { fetch_site: text(headers, FETCH_SITE), origin: text(headers, header::ORIGIN) };
+    let page = PageHeaders {
+        fetch_site: text(headers, FETCH_SITE),
+        origin: text(headers, header::ORIGIN),
+    };
     method.is_safe() || admin::is_same_origin(page, public_origins)
 }
 
@@ -95,7 +97,8 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_may_read_and_not_write() {
-        let evil = HeaderMap::from_iter([(header::ORIGIN, "https://evil.example".parse().unwrap())]);
+        let evil =
+            HeaderMap::from_iter([(header::ORIGIN, "https://evil.example".parse().unwrap())]);
         assert!(is_from_own_page(&Method::GET, &evil, &[]));
         assert!(!is_from_own_page(&Method::POST, &evil, &[]));
         assert!(is_from_own_page(&Method::POST, &HeaderMap::new(), &[]));
