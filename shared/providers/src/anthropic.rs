@@ -5,9 +5,8 @@
 //! before it is sent unless the client names one. Waits are told in `retry-after`; 529 means that it
 //! is overloaded.
 
-use canonical::Task;
 use formats::{
-    StreamEnd,
+    ProviderFormat, StreamEnd,
     anthropic::messages::{Anthropic, AnthropicCount},
 };
 
@@ -18,15 +17,13 @@ pub(crate) const PROVIDER: Provider = Provider {
     base_url: "https://api.anthropic.com/v1",
     apis: &[
         ProviderApi {
-            task: Task::Chat,
-            format: &Anthropic,
+            format: ProviderFormat::Chat(&Anthropic),
             path: "/messages",
             stream_path: None,
             only_for: &[],
         },
         ProviderApi {
-            task: Task::CountTokens,
-            format: &AnthropicCount,
+            format: ProviderFormat::TokenCount(&AnthropicCount),
             path: "/messages/count_tokens",
             stream_path: None,
             only_for: &[],

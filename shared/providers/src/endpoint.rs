@@ -126,9 +126,9 @@ impl Endpoint {
     /// The API for a request about a model: the one that the model alone has, else one in the client's
     /// own format, else the provider's first.
     pub(crate) fn api(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
-        let able = || self.apis.iter().filter(|it| it.api.task == request.task);
+        let able = || self.apis.iter().filter(|it| it.api.format.task() == request.task);
         let alone = |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&ApiAddress| it.api.format.name() == request.format.name;
+        let same = |it: &&ApiAddress| it.api.format.outbound().name() == request.format.name;
         let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
         found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))
     }
@@ -192,7 +192,7 @@ fn offered_apis(
 ) -> impl Iterator<Item = &'static ProviderApi> {
     let is_home = is_own_address(provider, base);
     provider.apis.iter().enumerate().filter_map(move |(index, api)| {
-        let first = provider.apis.iter().position(|other| other.task == api.task);
+        let first = provider.apis.iter().position(|other| other.format.task() == api.format.task());
         if is_home || first == Some(index) { Some(api) } else { None }
     })
 }

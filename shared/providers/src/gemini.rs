@@ -6,8 +6,8 @@
 //! terminator; failures are `{"error": {"code", "message", "status", "details"}}`, with the wait as
 //! `retryDelay`.
 
-use canonical::Task;
 use formats::{
+    ProviderFormat,
     google::embeddings::GeminiEmbeddings,
     google::generate_content::{Gemini, GeminiCount},
 };
@@ -20,22 +20,19 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "/v1beta",
     apis: &[
         ProviderApi {
-            task: Task::Chat,
-            format: &Gemini,
+            format: ProviderFormat::Chat(&Gemini),
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),
             only_for: &[],
         },
         ProviderApi {
-            task: Task::CountTokens,
-            format: &GeminiCount,
+            format: ProviderFormat::TokenCount(&GeminiCount),
             path: "/models/{model}:countTokens",
             stream_path: None,
             only_for: &[],
         },
         ProviderApi {
-            task: Task::Embed,
-            format: &GeminiEmbeddings,
+            format: ProviderFormat::Embeddings(&GeminiEmbeddings),
             path: "/models/{model}:batchEmbedContents",
             stream_path: None,
             only_for: &[],

@@ -42,9 +42,8 @@ mod together;
 mod vllm;
 mod xai;
 
-use canonical::Task;
 use formats::{
-    ChatCompatibility, MaxTokensName, Outbound, openai::chat::OpenAiChat,
+    ChatCompatibility, MaxTokensName, ProviderFormat, openai::chat::OpenAiChat,
     openai::embeddings::OpenAiEmbeddings, openai::responses::OpenAiResponses,
 };
 pub use formats::{StreamEnd, StreamUsage};
@@ -119,10 +118,8 @@ pub struct Provider {
 /// One API of a provider: a format, and where it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderApi {
-    /// The task that the API is for.
-    pub task: Task,
-    /// The wire format.
-    pub format: &'static dyn Outbound,
+    /// The wire format, with the task that the API is for.
+    pub format: ProviderFormat,
     /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
     pub path: &'static str,
     /// The endpoint for streams, where that is another one.
@@ -168,8 +165,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// OpenAI chat, at the path where nearly every provider has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
-    task: Task::Chat,
-    format: &OpenAiChat,
+    format: ProviderFormat::Chat(&OpenAiChat),
     path: "/chat/completions",
     stream_path: None,
     only_for: &[],
@@ -177,12 +173,11 @@ pub(crate) const CHAT: ProviderApi = ProviderApi {
 
 /// OpenAI Responses, at the path of the few providers that have it.
 pub(crate) const RESPONSES: ProviderApi =
-    ProviderApi { format: &OpenAiResponses, path: "/responses", ..CHAT };
+    ProviderApi { format: ProviderFormat::Chat(&OpenAiResponses), path: "/responses", ..CHAT };
 
 /// OpenAI embeddings, which most providers have beside chat.
 pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
-    task: Task::Embed,
-    format: &OpenAiEmbeddings,
+    format: ProviderFormat::Embeddings(&OpenAiEmbeddings),
     path: "/embeddings",
     stream_path: None,
     only_for: &[],

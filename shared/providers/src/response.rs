@@ -6,8 +6,11 @@
 use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
-use formats::{DecodeMode, DecodeOptions, GatewayRequest, Outbound, ToolNames, without_secrets};
+use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result};
+use formats::{
+    DecodeMode, DecodeOptions, GatewayRequest, OutboundChat, ProviderFormat, ToolNames,
+    without_secrets,
+};
 use http::HeaderMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use storage::Secret;
@@ -34,7 +37,7 @@ pub(crate) struct ResponseContext<'a> {
     /// The provider's name for the model.
     pub(crate) model: &'a str,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) format: &'a dyn Outbound,
+    pub(crate) format: ProviderFormat,
     pub(crate) request: &'a GatewayRequest,
     pub(crate) mode: DecodeMode,
     /// What tools are called at the provider.
@@ -49,8 +52,10 @@ pub(crate) async fn decode(
     headers: &HeaderMap,
     body: reqwest::Body,
 ) -> Result<UpstreamBody> {
-    if context.request.stream {
-        let stream = decode_stream(context, headers, body).await?;
+    if let ProviderFormat::Chat(format) = context.format
+        && context.request.stream
+    {
+        let stream = decode_stream(context, format, headers, body).await?;
         return Ok(UpstreamBody::Stream(stream));
     }
     let body = read_whole(body).await?;
@@ -61,6 +66,7 @@ pub(crate) async fn decode(
 
 async fn decode_stream(
     context: ResponseContext<'_>,
+    format: &dyn OutboundChat,
     headers: &HeaderMap,
     mut body: reqwest::Body,
 ) -> Result<EventStream> {
@@ -83,7 +89,7 @@ async fn decode_stream(
         return Ok(EventStream::from_events(source, events));
     }
 
-    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
@@ -104,14 +110,15 @@ impl ResponseContext<'_> {
         headers: &HeaderMap,
         mode: DecodeMode,
     ) -> Result<GatewayResponse> {
-        let mut response = if self.request.task == Task::Chat && is_events(&body) {
-            tracing::debug!(
-                provider = self.provider,
-                "returned a stream to a request for a whole response"
-            );
-            self.collect_events(body)?
-        } else {
-            self.format.response(body, self.options(mode))?
+        let mut response = match self.format {
+            ProviderFormat::Chat(format) if is_events(&body) => {
+                tracing::debug!(
+                    provider = self.provider,
+                    "returned a stream to a request for a whole response"
+                );
+                collect_events(format, body, self.options(DecodeMode::Translate))?
+            }
+            format => format.outbound().response(body, self.options(mode))?,
         };
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(answer) = &mut response.body {
@@ -121,14 +128,18 @@ impl ResponseContext<'_> {
         }
         Ok(response)
     }
+}
 
-    fn collect_events(&self, body: Bytes) -> Result<GatewayResponse> {
-        let mut decoder = self.format.stream_decoder(self.options(DecodeMode::Translate));
-        let mut events = vec![];
-        decoder.read(body, &mut events)?;
-        decoder.close(&mut events)?;
-        response_from_events(events)
-    }
+fn collect_events(
+    format: &dyn OutboundChat,
+    body: Bytes,
+    options: DecodeOptions,
+) -> Result<GatewayResponse> {
+    let mut decoder = format.stream_decoder(options);
+    let mut events = vec![];
+    decoder.read(body, &mut events)?;
+    decoder.close(&mut events)?;
+    response_from_events(events)
 }
 
 /// Whether a body is one JSON value and no stream of events.
@@ -215,11 +226,7 @@ fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Re
 }
 
 /// Decodes a failure's status, headers and body.
-pub(crate) async fn decode_error(
-    format: &dyn Outbound,
-    answer: http::Response<reqwest::Body>,
-    now: u64,
-) -> Error {
+pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64) -> Error {
     let (head, body) = answer.into_parts();
     let read = Limited::new(body, MAX_ERROR_BYTES).collect();
     let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
@@ -229,10 +236,7 @@ pub(crate) async fn decode_error(
     let status = head.status.as_u16();
     // AWS names its error in a header, beside the body.
     let code = head.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
-    let mut error = match code {
-        Some(_) => formats::from_provider(status, code, &body),
-        None => format.error(status, &body),
-    };
+    let mut error = formats::from_provider(status, code, &body);
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
     error.retry_after = header.or(error.retry_after).or(until);

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{GatewayRequest, Outbound};
+use formats::GatewayRequest;
 use http::StatusCode;
 use routing::{Attempt, Target};
 
@@ -171,7 +171,7 @@ impl Upstream {
             return estimate_tokens(request);
         }
         if !status.is_success() {
-            return Err(failure(format, answer, &prepared, now).await);
+            return Err(failure(answer, &prepared, now).await);
         }
 
         let (head, body) = answer.into_parts();
@@ -254,12 +254,11 @@ async fn http_request(
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
 async fn failure(
-    format: &dyn Outbound,
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
     now: u64,
 ) -> Error {
-    let mut error = response::decode_error(format, answer, now).await;
+    let mut error = response::decode_error(answer, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
     if error.remedy == Some(Remedy::DropBetas) && !has_beta {
         (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);

@@ -1,7 +1,7 @@
 //! A whole response, encoded for a client.
 
 use bytes::Bytes;
-use canonical::{CallSummary, ChatResponse, Content, FinishReason, GatewayResponse, ResponseBody};
+use canonical::{CallSummary, ChatResponse, Content, FinishReason, Usage};
 
 use super::{
     echo::RequestEcho,
@@ -11,20 +11,8 @@ use crate::json;
 
 /// Encodes a whole response to the request that is repeated in it.
 pub(super) fn encode(
-    response: &GatewayResponse,
-    summary: &CallSummary,
-    echo: &RequestEcho,
-) -> Bytes {
-    match &response.body {
-        ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Chat(chat) => encode_chat(chat, response, summary, echo),
-        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-    }
-}
-
-fn encode_chat(
     chat: &ChatResponse,
-    response: &GatewayResponse,
+    usage: Option<&Usage>,
     summary: &CallSummary,
     echo: &RequestEcho,
 ) -> Bytes {
@@ -40,6 +28,6 @@ fn encode_chat(
     let created_at = summary.arrived / 1000;
     let mut json = ResponseJson::new(&names.id, model, created_at, echo).ended(outcome, summary);
     json.output = &output;
-    json.usage = response.usage.as_ref().map(Tokens::from);
+    json.usage = usage.map(Tokens::from);
     json::written(&json).into()
 }

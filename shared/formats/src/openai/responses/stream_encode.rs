@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason,
-    GatewayResponse, Media, Signature, StreamEvent, Usage,
+    CallSummary, ChatResponse, Citation, Delta, Error, ErrorKind, EventBody, EventKind,
+    FinishReason, Media, Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -375,8 +375,13 @@ impl StreamEncoder for EventEncoder {
         }
     }
 
-    fn encode_whole(&self, response: &GatewayResponse, summary: &CallSummary) -> Option<Bytes> {
-        Some(response_encode::encode(response, summary, &self.stream.echo))
+    fn encode_whole(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Option<Bytes> {
+        Some(response_encode::encode(response, usage, summary, &self.stream.echo))
     }
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
