@@ -5,7 +5,12 @@
 
 use formats::{
     anthropic::messages::{Anthropic, AnthropicCount},
-    openai::{chat::OpenAiChat, embeddings::OpenAiEmbeddings, responses::OpenAiResponses},
+    openai::{
+        chat::OpenAiChat,
+        completions::OpenAiCompletions,
+        embeddings::OpenAiEmbeddings,
+        responses::{OpenAiCompact, OpenAiResponses},
+    },
 };
 use http::Method;
 
@@ -28,6 +33,16 @@ pub static ENDPOINTS: &[Endpoint] = &[
         handler: Handler::Model(&OpenAiChat),
     },
     Endpoint {
+        function: "chat-completions",
+        method: Method::POST,
+        paths: &["/v1/completions", "/openai/v1/completions"],
+        access: Access::Client,
+        errors: ErrorFormat::Of(Api::OpenAi),
+        body: BodyLimit::Request,
+        timeout: TimeoutClass::Route,
+        handler: Handler::Model(&OpenAiCompletions),
+    },
+    Endpoint {
         function: "responses",
         method: Method::POST,
         paths: &["/v1/responses", "/openai/v1/responses"],
@@ -36,6 +51,16 @@ pub static ENDPOINTS: &[Endpoint] = &[
         body: BodyLimit::Request,
         timeout: TimeoutClass::Route,
         handler: Handler::Model(&OpenAiResponses),
+    },
+    Endpoint {
+        function: "responses",
+        method: Method::POST,
+        paths: &["/v1/responses/compact", "/openai/v1/responses/compact"],
+        access: Access::Client,
+        errors: ErrorFormat::Of(Api::OpenAi),
+        body: BodyLimit::Request,
+        timeout: TimeoutClass::Route,
+        handler: Handler::Model(&OpenAiCompact),
     },
     Endpoint {
         function: "embeddings",

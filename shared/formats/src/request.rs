@@ -51,6 +51,8 @@ pub struct GatewayRequest {
     pub wants_usage: bool,
     /// Whether it offers tools and demands a response format other than plain text, both at once.
     pub has_tools_and_format: bool,
+    /// Whether the response is to be a compaction: one item that stands for the conversation.
+    pub compacts: bool,
     /// When it arrived, in milliseconds since 1970.
     pub arrived: u64,
     /// Headers that a provider of the same format gets too: of the few that the format allows.
@@ -71,6 +73,7 @@ impl GatewayRequest {
             framing: Framing::default(),
             wants_usage: false,
             has_tools_and_format: false,
+            compacts: false,
             arrived: 0,
             headers: vec![],
             raw,

@@ -7,7 +7,7 @@
 use canonical::Task;
 use formats::{aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
@@ -19,14 +19,13 @@ pub(crate) const PROVIDER: Provider = Provider {
             format: &Bedrock,
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             task: Task::Embed,
             format: &BedrockEmbeddings,
             path: "/model/{model}/invoke",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::SigV4("bedrock"),

@@ -12,7 +12,7 @@ use formats::{
     google::generate_content::{Gemini, GeminiCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
@@ -24,21 +24,19 @@ pub(crate) const PROVIDER: Provider = Provider {
             format: &Gemini,
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             task: Task::CountTokens,
             format: &GeminiCount,
             path: "/models/{model}:countTokens",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             task: Task::Embed,
             format: &GeminiEmbeddings,
             path: "/models/{model}:batchEmbedContents",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::Header("x-goog-api-key"),

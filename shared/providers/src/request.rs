@@ -49,7 +49,9 @@ pub(crate) async fn prepare(
         drop_signatures: attempt.remedies.signatures,
     };
     let is_same_format = format.name() == request.format.name;
-    let passes_through = is_same_format && !attempt.remedies.betas;
+    // Who has no compaction is asked for a summary, which only a translation does.
+    let passes_through =
+        is_same_format && !attempt.remedies.betas && !without.contains(&Field::Compaction);
     // A limit that passes through is the client's own, so that the model's is not looked up.
     if !passes_through || without.contains(&Field::MaxTokens) {
         options.max_output = (upstream_request.max_output)(target);
