@@ -91,6 +91,9 @@ fn translated(
         ProviderFormat::Chat(format) => format,
         ProviderFormat::TokenCount(format) => format,
         ProviderFormat::Embeddings(format) => return format.encode(canonical.embedding()?, target),
+        ProviderFormat::Completions(_)
+        | ProviderFormat::Infill(_)
+        | ProviderFormat::Compaction(_) => return Ok(EncodedRequest { body: "{}".into(), ..EncodedRequest::default() }),
     };
     let mut conversation = canonical.conversation()?.without_fields(target.drop_fields).into_owned();
     if target.drop_signatures {

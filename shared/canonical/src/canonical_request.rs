@@ -11,6 +11,23 @@ pub enum Task {
     Embed,
     /// The token count of a conversation.
     CountTokens,
+    /// The continuation of a text.
+    Complete,
+    /// The text that fills a gap.
+    Infill,
+    /// An item that stands for a conversation.
+    Compact,
+}
+
+impl Task {
+    /// Whether the task is to write text, which targets without an endpoint of its own can do in a
+    /// chat.
+    pub fn writes_text(self) -> bool {
+        match self {
+            Self::Chat | Self::Complete | Self::Infill | Self::Compact => true,
+            Self::Embed | Self::CountTokens => false,
+        }
+    }
 }
 
 /// A request in the canonical vocabulary.

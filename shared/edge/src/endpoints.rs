@@ -6,7 +6,12 @@
 use formats::{
     ClientFormat,
     anthropic::messages::{Anthropic, AnthropicCount},
-    openai::{chat::OpenAiChat, embeddings::OpenAiEmbeddings, responses::OpenAiResponses},
+    openai::{
+        chat::OpenAiChat,
+        completions::OpenAiCompletions,
+        embeddings::OpenAiEmbeddings,
+        responses::{OpenAiCompact, OpenAiResponses},
+    },
 };
 use http::Method;
 
@@ -24,8 +29,12 @@ const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
+    Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiCompletions))
+        .at(&["/v1/completions", "/openai/v1/completions"]),
     Endpoint::model("responses", ClientFormat::Chat(&OpenAiResponses))
         .at(&["/v1/responses", "/openai/v1/responses"]),
+    Endpoint::model("responses", ClientFormat::Compaction(&OpenAiCompact))
+        .at(&["/v1/responses/compact", "/openai/v1/responses/compact"]),
     Endpoint::model("embeddings", ClientFormat::Embeddings(&OpenAiEmbeddings))
         .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
     Endpoint::model("messages", ClientFormat::Chat(&Anthropic))

@@ -15,7 +15,7 @@ use canonical::{
     StreamEvent,
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
-use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
+use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
-    memory::Reservation,
     response,
     stopping::{Phase, Stopping, stopping_error},
 };

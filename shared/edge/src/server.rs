@@ -16,7 +16,9 @@ use std::{
 };
 
 use config::{Config, ServerLimits};
-use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
+use gateway::{
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -39,7 +41,6 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::{StopSignals, raise_descriptor_limit},
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
@@ -93,19 +94,20 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let limits = fit_descriptors(&server.config.server);
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let client = Client::new(server.signer, server.proxies);
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));
+    let client = Client::new(server.signer, server.proxies).with_memory(memory.clone());
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let app = Arc::new(App {
         gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
         },
-        memory: MemoryBudget::new(bytes(limits.max_memory_bytes)),
+        memory,
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
         operators: vec![],

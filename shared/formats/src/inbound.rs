@@ -36,7 +36,7 @@ pub trait Inbound: fmt::Debug + Send + Sync {
     }
 }
 
-/// A format in which clients ask for the next message of a conversation.
+/// A format in which clients ask for text: the next message of a conversation, or the rest of a text.
 pub trait InboundChat: Inbound {
     /// Encodes a whole response.
     fn encode(
@@ -77,6 +77,17 @@ pub trait InboundTokenCount: Inbound {
     fn encode(&self, count: u64) -> Bytes;
 }
 
+/// A format in which clients ask for one item in place of a conversation.
+pub trait InboundCompaction: Inbound {
+    /// Encodes a response whose text is a summary of the conversation.
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes;
+}
+
 /// Encodes the response to one request, streamed or whole, in whole frames.
 pub trait StreamEncoder: fmt::Debug + Send {
     /// Encodes a whole response that repeats its request; none where responses of the format do not,
@@ -103,12 +114,14 @@ pub trait StreamEncoder: fmt::Debug + Send {
 /// A client's format with the task of its requests.
 #[derive(Clone, Copy, Debug)]
 pub enum ClientFormat {
-    /// Of requests for the next message of a conversation.
+    /// Of requests for text.
     Chat(&'static dyn InboundChat),
     /// Of requests for the vectors of texts.
     Embeddings(&'static dyn InboundEmbeddings),
     /// Of requests for the token count of a conversation.
     TokenCount(&'static dyn InboundTokenCount),
+    /// Of requests for one item in place of a conversation.
+    Compaction(&'static dyn InboundCompaction),
 }
 
 impl ClientFormat {
@@ -118,6 +131,7 @@ impl ClientFormat {
             Self::Chat(format) => format,
             Self::Embeddings(format) => format,
             Self::TokenCount(format) => format,
+            Self::Compaction(format) => format,
         }
     }
 
@@ -137,6 +151,9 @@ impl ClientFormat {
             (Self::Embeddings(format), ResponseBody::Embedding(vectors)) => {
                 format.encode(vectors, usage, summary)
             }
+            (Self::Compaction(format), ResponseBody::Chat(chat)) => {
+                format.encode(chat, usage, summary)
+            }
             (Self::TokenCount(format), ResponseBody::Tokens { count, .. }) => format.encode(*count),
             // A response of another task holds nothing that the client asked for.
             _ => Bytes::from_static(b"{}"),
@@ -147,7 +164,7 @@ impl ClientFormat {
     pub fn stream_encoder(self, request: &GatewayRequest) -> Option<Box<dyn StreamEncoder>> {
         match self {
             Self::Chat(format) => Some(format.stream_encoder(request)),
-            Self::Embeddings(_) | Self::TokenCount(_) => None,
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => None,
         }
     }
 
@@ -155,7 +172,7 @@ impl ClientFormat {
     pub fn unsupported_content(self) -> &'static [ContentKind] {
         match self {
             Self::Chat(format) => format.unsupported_content(),
-            Self::Embeddings(_) | Self::TokenCount(_) => &[],
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => &[],
         }
     }
 
@@ -163,7 +180,7 @@ impl ClientFormat {
     pub fn keep_alive(self, framing: Framing) -> &'static [u8] {
         match self {
             Self::Chat(format) => format.keep_alive(framing),
-            Self::Embeddings(_) | Self::TokenCount(_) => framing.keep_alive(),
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => framing.keep_alive(),
         }
     }
 }

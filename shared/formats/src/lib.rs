@@ -27,14 +27,15 @@ pub use common::redact::{redact, without_secrets};
 pub use common::retry_hint::{duration, hint};
 pub use common::tool_names::ToolNames;
 pub use inbound::{
-    ClientFormat, Inbound, InboundChat, InboundEmbeddings, InboundTokenCount, StreamEncoder,
+    ClientFormat, Inbound, InboundChat, InboundCompaction, InboundEmbeddings, InboundTokenCount,
+    StreamEncoder,
 };
 pub use options::{
     ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, MaxTokensName,
     StreamEnd, StreamUsage,
 };
 pub use outbound::{
-    Outbound, OutboundChat, OutboundConversation, OutboundEmbeddings, OutboundTokenCount,
-    ProviderFormat, StreamDecoder,
+    Outbound, OutboundChat, OutboundConversation, OutboundEmbeddings, OutboundText,
+    OutboundTokenCount, ProviderFormat, StreamDecoder,
 };
 pub use request::{Format, Framing, GatewayRequest, Member, Passthrough, RawObject};

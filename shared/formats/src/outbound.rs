@@ -1,6 +1,5 @@
 //! Formats in which providers are called, by task.
 //!
-//! A request in the provider's own format passes through, which its [`Format`](crate::Format) does.
 //! Errors are decoded by one rule for all formats, [`from_provider`](crate::from_provider).
 
 use std::fmt;
@@ -10,12 +9,21 @@ use canonical::{
     Content, Conversation, EmbeddingRequest, GatewayResponse, Result, StreamEvent, Task,
 };
 
-use crate::{DecodeOptions, EncodeOptions, EncodedRequest, tool_names};
+use crate::{DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, tool_names};
 
 /// A format in which providers are called: what the formats of every task have.
 pub trait Outbound: fmt::Debug + Send + Sync {
     /// The name of the format. A client's format of the same name is the same.
     fn name(&self) -> &'static str;
+
+    /// Passes a client's request of the same format on, with only what must change changed.
+    fn passthrough(
+        &self,
+        request: &GatewayRequest,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        request.passthrough(options)
+    }
 
     /// Decodes a whole response. An error inside a response of status 200 is an error.
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse>;
@@ -46,11 +54,14 @@ pub trait OutboundConversation: Outbound {
     }
 }
 
-/// A format in which providers continue conversations.
-pub trait OutboundChat: OutboundConversation {
+/// A format in which providers write text, which may be streamed.
+pub trait OutboundText: Outbound {
     /// A decoder for one streamed response.
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder>;
 }
+
+/// A format in which providers continue conversations.
+pub trait OutboundChat: OutboundConversation + OutboundText {}
 
 /// A format in which providers count the tokens of conversations.
 pub trait OutboundTokenCount: OutboundConversation {}
@@ -83,6 +94,12 @@ pub enum ProviderFormat {
     Embeddings(&'static dyn OutboundEmbeddings),
     /// For the token count of a conversation.
     TokenCount(&'static dyn OutboundTokenCount),
+    /// For the continuation of a text. Requests only pass through.
+    Completions(&'static dyn OutboundText),
+    /// For what fills a gap in a text. Requests only pass through.
+    Infill(&'static dyn OutboundText),
+    /// For one item in place of a conversation. Requests only pass through.
+    Compaction(&'static dyn Outbound),
 }
 
 impl ProviderFormat {
@@ -92,6 +109,17 @@ impl ProviderFormat {
             Self::Chat(format) => format,
             Self::Embeddings(format) => format,
             Self::TokenCount(format) => format,
+            Self::Completions(format) | Self::Infill(format) => format,
+            Self::Compaction(format) => format,
+        }
+    }
+
+    /// The format, where its responses are text and may be streamed.
+    pub fn text(self) -> Option<&'static dyn OutboundText> {
+        match self {
+            Self::Chat(format) => Some(format),
+            Self::Completions(format) | Self::Infill(format) => Some(format),
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => None,
         }
     }
 
@@ -101,6 +129,9 @@ impl ProviderFormat {
             Self::Chat(_) => Task::Chat,
             Self::Embeddings(_) => Task::Embed,
             Self::TokenCount(_) => Task::CountTokens,
+            Self::Completions(_) => Task::Complete,
+            Self::Infill(_) => Task::Infill,
+            Self::Compaction(_) => Task::Compact,
         }
     }
 }

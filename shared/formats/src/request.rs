@@ -68,6 +68,8 @@ pub struct GatewayRequest {
     pub wants_usage: bool,
     /// Whether the request has tools and a response format other than plain text, both at once.
     pub has_tools_and_format: bool,
+    /// Whether the response is to be a compaction: one item that stands for the conversation.
+    pub compacts: bool,
     /// When the request arrived, in milliseconds since 1970.
     pub arrived: u64,
     /// The headers that a provider of the same format gets too: some of the few that the format allows.
@@ -88,6 +90,7 @@ impl GatewayRequest {
             framing: Framing::default(),
             wants_usage: false,
             has_tools_and_format: false,
+            compacts: false,
             arrived: 0,
             headers: vec![],
             raw,

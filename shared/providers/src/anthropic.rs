@@ -10,23 +10,17 @@ use formats::{
     anthropic::messages::{Anthropic, AnthropicCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
     base_url: "https://api.anthropic.com/v1",
     apis: &[
-        ProviderApi {
-            format: ProviderFormat::Chat(&Anthropic),
-            path: "/messages",
-            stream_path: None,
-            only_for: &[],
-        },
+        ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT },
         ProviderApi {
             format: ProviderFormat::TokenCount(&AnthropicCount),
             path: "/messages/count_tokens",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::Header("x-api-key"),

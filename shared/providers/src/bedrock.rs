@@ -6,7 +6,7 @@
 
 use formats::{ProviderFormat, aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
@@ -17,13 +17,12 @@ pub(crate) const PROVIDER: Provider = Provider {
             format: ProviderFormat::Chat(&Bedrock),
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             format: ProviderFormat::Embeddings(&BedrockEmbeddings),
             path: "/model/{model}/invoke",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::SigV4("bedrock"),

@@ -12,7 +12,7 @@ use formats::{
     google::generate_content::{Gemini, GeminiCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
@@ -23,19 +23,17 @@ pub(crate) const PROVIDER: Provider = Provider {
             format: ProviderFormat::Chat(&Gemini),
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             format: ProviderFormat::TokenCount(&GeminiCount),
             path: "/models/{model}:countTokens",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
             format: ProviderFormat::Embeddings(&GeminiEmbeddings),
             path: "/models/{model}:batchEmbedContents",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::Header("x-goog-api-key"),

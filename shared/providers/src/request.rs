@@ -52,14 +52,16 @@ pub(crate) async fn prepare(
         drop_signatures: attempt.remedies.signatures,
     };
     let is_same_format = format.outbound().name() == request.format.name;
-    let passes_through = is_same_format && !attempt.remedies.betas;
+    // Who has no compaction is asked for a summary, which only a translation does.
+    let passes_through =
+        is_same_format && !attempt.remedies.betas && !without.contains(&Field::Compaction);
     // A limit that passes through is the client's own, so that the model's is not looked up.
     if !passes_through || without.contains(&Field::MaxTokens) {
         options.max_output = (upstream_request.max_output)(target);
     }
 
     let mut prepared = if passes_through {
-        PreparedRequest::passed_through(request.passthrough(&options)?)
+        PreparedRequest::passed_through(format.outbound().passthrough(request, &options)?)
     } else {
         let translation = Translation { upstream_request, attempt, fetch, options: &options };
         translation.encode(format).await?
@@ -118,6 +120,12 @@ impl Translation<'_> {
             ProviderFormat::TokenCount(format) => self.conversation(canonical, format).await?,
             ProviderFormat::Embeddings(format) => {
                 (format.encode(canonical.embedding()?, self.options)?, ToolNames::default())
+            }
+            ProviderFormat::Completions(_)
+            | ProviderFormat::Infill(_)
+            | ProviderFormat::Compaction(_) => {
+                let message = "takes only requests of its own format here";
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
         let removed = self.options.drop_fields.iter().filter(|field| !field.is_lossless());

@@ -16,7 +16,7 @@ use canonical::{Content, Conversation, GatewayResponse, Result};
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
-    StreamDecoder, bound::Bounded, split_surrogates, tool_names,
+    OutboundText, StreamDecoder, bound::Bounded, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.
@@ -56,8 +56,10 @@ impl OutboundConversation for Bedrock {
     }
 }
 
-impl OutboundChat for Bedrock {
+impl OutboundText for Bedrock {
     fn stream_decoder(&self, _options: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(Bounded::new(stream_decode::Decoder::default()))
     }
 }
+
+impl OutboundChat for Bedrock {}

@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        DecodeMode, DecodeOptions, OutboundChat, anthropic::messages::Anthropic,
+        DecodeMode, DecodeOptions, OutboundText, anthropic::messages::Anthropic,
         google::generate_content::Gemini, openai::chat::OpenAiChat,
     };
 

@@ -4,6 +4,8 @@
 //! 3.54. Clients who want memory send the whole conversation, which is what the reference
 //! describes for `store: false`: reasoning then travels as `encrypted_content`.
 
+mod compact;
+mod compaction;
 mod content;
 mod echo;
 mod inbound;
@@ -24,6 +26,8 @@ use std::borrow::Cow;
 use canonical::Field;
 
 use crate::Format;
+
+pub use compact::OpenAiCompact;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

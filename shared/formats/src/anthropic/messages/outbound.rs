@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, StreamDecoder, bound::Bounded, split_surrogates, tool_names,
+    OutboundConversation, OutboundText, StreamDecoder, bound::Bounded, split_surrogates,
+    tool_names,
 };
 
 impl Outbound for Anthropic {
@@ -40,7 +41,7 @@ impl OutboundConversation for Anthropic {
     }
 }
 
-impl OutboundChat for Anthropic {
+impl OutboundText for Anthropic {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         match options.mode {
             DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(options.end)),
@@ -48,3 +49,5 @@ impl OutboundChat for Anthropic {
         }
     }
 }
+
+impl OutboundChat for Anthropic {}

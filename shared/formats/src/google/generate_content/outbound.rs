@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, StreamDecoder, bound, error_body, json, split_surrogates, tool_names,
+    OutboundConversation, OutboundText, StreamDecoder, bound, error_body, json, split_surrogates,
+    tool_names,
 };
 
 impl Outbound for Gemini {
@@ -52,11 +53,13 @@ impl OutboundConversation for Gemini {
     }
 }
 
-impl OutboundChat for Gemini {
+impl OutboundText for Gemini {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         bound::reader(Decoder::new(options.mode), options.mode)
     }
 }
+
+impl OutboundChat for Gemini {}
 
 fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
     let unreadable = || Error::new(ErrorKind::Upstream, "returned no response of generateContent");

@@ -32,8 +32,7 @@ impl Inbound for OpenAiChat {
         check_messages(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
         let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
-        let options: Option<StreamOptions> =
-            json::read(&raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+        let wants_usage = wants_usage(&raw)?;
         let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
         let format: Option<ResponseFormat<'_>> =
             json::read(&raw, "response_format", "an object with a `type`")?;
@@ -42,7 +41,7 @@ impl Inbound for OpenAiChat {
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
-        request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
+        request.wants_usage = wants_usage;
         request.has_tools_and_format = has_tools && has_format;
         Ok(request)
     }
@@ -76,6 +75,13 @@ impl InboundChat for OpenAiChat {
     fn unsupported_content(&self) -> &'static [ContentKind] {
         &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Citation]
     }
+}
+
+/// Whether a client wants a stream to report its usage.
+pub(crate) fn wants_usage(raw: &RawObject) -> Result<bool> {
+    let options: Option<StreamOptions> =
+        json::read(raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+    Ok(options.and_then(|it| it.include_usage).unwrap_or(false))
 }
 
 fn check_messages(raw: &RawObject) -> Result<()> {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
-    OutboundConversation, StreamDecoder, bound::Bounded,
+    OutboundConversation, OutboundText, StreamDecoder, bound::Bounded,
 };
 
 impl Outbound for OpenAiChat {
@@ -50,7 +50,7 @@ impl OutboundConversation for OpenAiChat {
     }
 }
 
-impl OutboundChat for OpenAiChat {
+impl OutboundText for OpenAiChat {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         match options.mode {
             DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(options.end)),
@@ -58,3 +58,5 @@ impl OutboundChat for OpenAiChat {
         }
     }
 }
+
+impl OutboundChat for OpenAiChat {}

@@ -124,7 +124,7 @@ pub(super) fn encode(chat: &ChatResponse, usage: Option<&Usage>, summary: &CallS
         finish_reason: finish_reason::encode(&choice.finish_reason),
     });
     let whole = ResponseJson {
-        id: chat.id.as_deref().unwrap_or(&summary.request_id),
+        id: &completion_id(chat.id.as_deref().unwrap_or(&summary.request_id)),
         object: "chat.completion",
         created: summary.arrived / 1000,
         model: chat.model.as_deref().unwrap_or(&summary.model),
@@ -132,6 +132,11 @@ pub(super) fn encode(chat: &ChatResponse, usage: Option<&Usage>, summary: &CallS
         usage: usage.map(wire::encode_usage),
     };
     json::written(&whole)
+}
+
+/// An id as OpenAI's clients know it; that of another format's response stands within.
+pub(super) fn completion_id(id: &str) -> String {
+    if id.starts_with("chatcmpl-") { id.to_owned() } else { format!("chatcmpl-{id}") }
 }
 
 fn message(parts: &[Part]) -> MessageJson {

@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    FORMAT, OpenAiResponses, echo::RequestEcho, response_encode, stream_encode::EventEncoder,
+    FORMAT, OpenAiResponses, compaction,
+    echo::RequestEcho,
+    response_encode::{self, ResponseContext},
+    stream_encode::EventEncoder,
 };
 use crate::{
     Format, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json, openai::chat,
@@ -49,7 +52,9 @@ impl Inbound for OpenAiResponses {
             json::read(&raw, "text", "an object such as {\"format\": {\"type\": \"text\"}}")?;
         let kind = text.and_then(|it| it.format).and_then(|it| it.kind);
         let has_format = kind.is_some_and(|it| it != "text");
+        let compacts = compaction::is_requested(&raw);
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
+        request.compacts = compacts;
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
         // The last event always has the usage.
@@ -71,7 +76,9 @@ impl InboundChat for OpenAiResponses {
         summary: &CallSummary,
     ) -> Bytes {
         // The encoder of a call repeats its request in place of this, with `encode_whole`.
-        response_encode::encode(response, usage, summary, &RequestEcho::default())
+        let echo = RequestEcho::default();
+        let context = ResponseContext { usage, summary, echo: &echo, compacts: false };
+        response_encode::encode(response, &context)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
@@ -83,7 +90,7 @@ impl InboundChat for OpenAiResponses {
     }
 }
 
-fn check_input(raw: &RawObject) -> Result<()> {
+pub(super) fn check_input(raw: &RawObject) -> Result<()> {
     let wanted = "a text or a list of items";
     let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
     match input.map(|it| it.get().as_bytes().first()) {
@@ -94,7 +101,7 @@ fn check_input(raw: &RawObject) -> Result<()> {
 }
 
 /// Refuses what only a server that stores conversations can answer.
-fn check_memory(raw: &RawObject) -> Result<()> {
+pub(super) fn check_memory(raw: &RawObject) -> Result<()> {
     for (name, instead) in STATEFUL {
         if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
             let message = format!("`{name}` is not known here: nothing is stored; {instead}.");

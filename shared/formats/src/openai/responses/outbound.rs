@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
-    StreamDecoder, bound,
+    OutboundText, StreamDecoder, bound,
 };
 
 impl Outbound for OpenAiResponses {
@@ -31,8 +31,10 @@ impl OutboundConversation for OpenAiResponses {
     }
 }
 
-impl OutboundChat for OpenAiResponses {
+impl OutboundText for OpenAiResponses {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         bound::reader(EventDecoder::new(options.mode), options.mode)
     }
 }
+
+impl OutboundChat for OpenAiResponses {}
