@@ -37,5 +37,6 @@ mod stream_faults;
 mod support;
 mod tenants;
 mod timeouts;
+mod tls;
 mod translated;
 mod unsupported;
