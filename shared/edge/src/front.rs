@@ -12,7 +12,7 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, Clock, Gateway, Snapshot};
+use gateway::{Admitted, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -27,7 +27,6 @@ use crate::{
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
     limits::LimitState,
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     model_call,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},

@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use gateway::{Client, Clock, Configuration, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -28,7 +28,6 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::Nodelay,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
@@ -76,7 +75,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let client = Client::new(settings.signer, settings.proxies);
+    let memory = MemoryBudget::new(settings.max_memory_bytes);
+    let client = Client::new(settings.signer, settings.proxies).with_memory(memory.clone());
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -93,7 +93,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
         },
-        memory: MemoryBudget::new(settings.max_memory_bytes),
+        memory,
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
         wrong_keys: Mutex::default(),

@@ -18,7 +18,6 @@ mod lambda;
 mod limits;
 mod log;
 mod log_limiter;
-mod memory;
 mod model_call;
 mod models;
 mod platform;

@@ -19,7 +19,9 @@ use std::{
 
 use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
-use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
+use gateway::{
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -46,7 +48,6 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::{StopSignals, raise_descriptor_limit},
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
@@ -110,12 +111,13 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let tls = tls.transpose().map_err(io::Error::other)?;
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let client = Client::new(server.signer, server.proxies);
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));
+    let client = Client::new(server.signer, server.proxies).with_memory(memory.clone());
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
@@ -126,7 +128,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
         },
-        memory: MemoryBudget::new(bytes(limits.max_memory_bytes)),
+        memory,
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
         wrong_keys: Mutex::default(),

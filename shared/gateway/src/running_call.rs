@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use canonical::{Content, Error, ResponseBody, Result, Task, Usage};
+use canonical::{Content, Error, ResponseBody, Result, Usage};
 use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover};
 use telemetry::{CallEnd, CallRecord, UsageRecord, UsageSource};
@@ -83,7 +83,7 @@ impl RunningCall {
     fn note_whole(&mut self, body: &ResponseBody) {
         let mut estimate = OutputEstimate::default();
         match body {
-            ResponseBody::Raw(bytes) if self.call.request.task == Task::Chat => {
+            ResponseBody::Raw(bytes) if self.call.request.task.writes_text() => {
                 estimate.add_frame(bytes);
             }
             ResponseBody::Chat(response) => {
@@ -150,7 +150,7 @@ impl RunningCall {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
         }
         // Nothing was consumed, or nothing that can be estimated.
-        if self.call.record.provider.is_none() || self.call.request.task != Task::Chat {
+        if self.call.record.provider.is_none() || !self.call.request.task.writes_text() {
             return None;
         }
         let mut tokens = self

@@ -13,6 +13,7 @@ mod client_connections;
 mod codex;
 mod commands;
 mod compatibility;
+mod completions;
 mod configuration;
 mod connections;
 mod cooldown;
