@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
 }
 
 /// The file to read.
@@ -136,6 +138,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Schema => {
+            writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
