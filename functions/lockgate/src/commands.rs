@@ -6,13 +6,13 @@ use std::{
     process::ExitCode,
 };
 
+use admin::{ApplyOptions, Destination};
 use clap::{Args, Subcommand};
 use edge::settings::Environment;
 use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    apply::{self, ApplyOptions, Destination},
     check, explain, export, serve,
     settings::{self, Sources},
 };
@@ -161,7 +161,7 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
         kinds: &kinds,
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    apply::apply(&config, destination, options, &mut io::stdout())
+    admin::apply(&config, destination, options, &mut io::stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

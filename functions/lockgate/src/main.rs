@@ -1,11 +1,11 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
 mod account;
-mod apply;
 mod check;
 mod commands;
 mod explain;
 mod export;
+mod root_secret;
 mod serve;
 mod settings;
 

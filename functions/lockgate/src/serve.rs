@@ -8,18 +8,20 @@ use std::{
     time::Duration,
 };
 
+use admin::{ConfigFile, ConfigSource, FIRST_OPERATOR, Reach, Variables};
 use clap::{Args, ValueEnum};
 use config::{Auth, Config};
-use edge::Server;
+use edge::{Server, settings::now_ms};
 use storage::{
-    Parameters,
+    Parameters, Secret, Stores,
     sqlite::{self, SqliteOptions, Synchronous},
 };
 
 use crate::{
     account,
     commands::{Failure, note},
-    settings::{self, Sources},
+    root_secret,
+    settings::{self, DEMO, Sources},
 };
 
 /// How long blocking work may go on once everything else has ended.
@@ -78,11 +80,20 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
-    let server = Server { address, config, parameters, signer, proxies, stores };
+    let root_secret = root_secret::find(&options.data, &environment)?;
+    let password = runtime.block_on(make_first_operator(&config, &stores))?;
     let demo = path.is_none();
+    let config_source = ConfigSource::File(ConfigFile {
+        path: path.unwrap_or_else(|| PathBuf::from("config.yaml")),
+        demonstration: DEMO,
+        variables: Variables::new(move |name| environment.get(name)),
+        reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
+    });
+    let server =
+        Server { address, config, parameters, signer, proxies, stores, config_source, root_secret };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
-        drop(greeting(address, demo, &mut io::stdout()));
+        drop(greeting(address, demo, password.as_ref(), &mut io::stdout()));
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
@@ -108,8 +119,38 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {
+/// Makes the first operator where nobody could sign in, and gives its password.
+async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
+    if has_operators(config) {
+        return Ok(None);
+    }
+    let made = admin::make_first_operator(stores.config.clone(), now_ms() / 1000).await;
+    made.map_err(|problem| {
+        let cause = problem.cause().map(ToString::to_string).unwrap_or_default();
+        Failure::Other(format!("The first operator cannot be made. {problem} {cause}"))
+    })
+}
+
+/// Whether the configuration declares operators.
+fn has_operators(_config: &Config) -> bool {
+    false
+}
+
+fn greeting(
+    address: SocketAddr,
+    demo: bool,
+    password: Option<&Secret>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "Lockgate listens on http://{address}")?;
+    if let Some(password) = password {
+        let password = password.expose();
+        writeln!(
+            out,
+            "Sign in at http://{address}/admin as `{FIRST_OPERATOR}` with the password {password}\n\
+             It is not shown again; `lockgate admin reset-password` makes another one."
+        )?;
+    }
     if demo {
         writeln!(
             out,

@@ -4,11 +4,12 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+use admin::{Operation, Role};
 use canonical::Result;
 use formats::Inbound;
 use http::{Method, Response};
 
-use crate::{access::Role, api::Api, body::Body, front::Exchange};
+use crate::{api::Api, body::Body, front::Exchange};
 
 /// One endpoint of the gateway.
 #[derive(Debug)]
@@ -91,6 +92,14 @@ impl Endpoint {
         self.timeout = timeout;
         self
     }
+
+    /// The operation of the admin API that the endpoint serves, if it serves one.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.handler {
+            Handler::Admin(operation) => Some(operation),
+            Handler::Model(_) | Handler::Function(_) => None,
+        }
+    }
 }
 
 /// Who may call an endpoint.
@@ -100,7 +109,7 @@ pub enum Access {
     Open,
     /// Clients with a key of the gateway.
     Client,
-    /// Operators of at least this role, by HTTP Basic authentication.
+    /// Operators of at least this role: by HTTP Basic, a token, or a session's cookie.
     Operator(Role),
 }
 
@@ -153,6 +162,8 @@ pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 pub(crate) enum Handler {
     /// A call to a model, in one format.
     Model(&'static dyn Inbound),
+    /// An operation of the admin API.
+    Admin(Operation),
     /// A function of its own.
     Function(Respond),
 }
@@ -161,6 +172,7 @@ impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Admin(operation) => write!(f, "Admin({operation:?})"),
             Self::Function(_) => f.write_str("Function"),
         }
     }

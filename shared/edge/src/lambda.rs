@@ -84,8 +84,11 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
+    let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        admin: None,
+        public_origins: vec![],
+        gateway,
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
@@ -93,7 +96,6 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         memory: MemoryBudget::new(settings.max_memory_bytes),
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
-        operators: vec![],
         wrong_keys: Mutex::default(),
         wrong_key_log: LogLimiter::default(),
         stopping: Stopping::never(),

@@ -3,6 +3,7 @@
 //! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
 mod access;
+mod admin;
 mod allocator;
 mod api;
 mod body;
@@ -32,7 +33,6 @@ mod stopping;
 mod text;
 mod wrong_keys;
 
-pub use access::{Operator, Role};
 pub use api::Api;
 pub use endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, TimeoutClass};
 pub use endpoints::ENDPOINTS;

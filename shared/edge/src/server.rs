@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
 use hyper::{
@@ -86,6 +87,10 @@ pub struct Server {
     pub proxies: ProxyVariables,
     /// Memory between calls.
     pub stores: Stores,
+    /// Where operators change the configuration.
+    pub config_source: ConfigSource,
+    /// What the keys of sessions and of sealed secrets are derived from.
+    pub root_secret: RootSecret,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
@@ -99,8 +104,12 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
 
     let (stopper, stopping) = Stopper::new();
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
+    let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        gateway,
+        admin: Some(admin.ok_or_else(|| io::Error::other("the system has no randomness"))?),
+        public_origins: vec![],
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
@@ -108,7 +117,6 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         memory: MemoryBudget::new(bytes(limits.max_memory_bytes)),
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
-        operators: vec![],
         wrong_keys: Mutex::default(),
         wrong_key_log: LogLimiter::default(),
         stopping,

@@ -26,9 +26,9 @@ pub struct Snapshot {
     pub(crate) keys: Keys,
     /// What changes when the document does.
     pub(crate) version: String,
-    prices: PriceTable,
+    pub(crate) prices: PriceTable,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
-    price_kinds: HashMap<String, String>,
+    pub(crate) price_kinds: HashMap<String, String>,
 }
 
 impl Snapshot {

@@ -21,6 +21,8 @@ pub type ResolveSecret<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
+    /// The URL that the paths of the provider's APIs follow.
+    pub(crate) base: String,
     apis: Vec<ApiAddress>,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
@@ -101,6 +103,7 @@ impl Endpoint {
         let stream_end = if is_home { provider.stream_end } else { StreamEnd::FinishReason };
         Ok(Self {
             provider,
+            base: host,
             apis,
             compatibility,
             stream_end,
@@ -109,6 +112,11 @@ impl Endpoint {
             signing,
             secrets,
         })
+    }
+
+    /// The headers of a call under the first usable key.
+    pub(crate) fn first_headers(&self) -> Option<&HeaderMap> {
+        self.headers.first().map(|(_, headers)| headers)
     }
 
     /// The headers of a call under one key.

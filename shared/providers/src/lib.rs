@@ -7,6 +7,7 @@ mod client;
 mod connections;
 mod endpoint;
 mod fetch;
+mod model_list;
 mod reassembly;
 mod redaction;
 mod request;
@@ -52,6 +53,7 @@ pub use formats::{StreamEnd, StreamUsage};
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
+pub use model_list::ModelListing;
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 

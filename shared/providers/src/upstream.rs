@@ -25,7 +25,7 @@ use crate::{
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
 pub struct Upstream {
-    providers: HashMap<String, Result<ReachableProvider>>,
+    pub(crate) providers: HashMap<String, Result<ReachableProvider>>,
     idle_timeout: Duration,
     pub(crate) fetch: Fetch,
     /// Scripted providers play as long as this lives.
@@ -34,9 +34,9 @@ pub struct Upstream {
 
 /// One provider, and the connections that lead to it.
 #[derive(Debug)]
-struct ReachableProvider {
-    endpoint: Endpoint,
-    connections: Connections,
+pub(crate) struct ReachableProvider {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connections: Connections,
 }
 
 /// What one call asks of a provider.

@@ -8,7 +8,7 @@ use super::{
 /// Every shared crate, lowest floor first. A crate may use only crates on floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["canonical", "storage"],
-    &["formats", "model-catalog", "tenants", "telemetry"],
+    &["formats", "model-catalog", "tenants", "telemetry", "pages"],
     &["config"],
     &["routing", "import"],
     &["providers"],

@@ -14,6 +14,7 @@ use super::{
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
     ("argon2", "admin"),
+    ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
@@ -39,6 +40,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rustix", "edge"),
     ("rustls", "providers"),
     ("saphyr-parser", "config"),
+    ("similar", "admin"),
     ("socket2", "edge"),
     ("time", "config"),
     ("tracing-subscriber", "edge"),
