@@ -28,6 +28,7 @@ use crate::{
     log_limiter::LogLimiter,
     memory::MemoryBudget,
     model_call,
+    records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
@@ -52,6 +53,8 @@ const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::f
 pub(crate) struct App {
     /// The gateway itself.
     pub(crate) gateway: Gateway,
+    /// What is kept of calls.
+    pub(crate) records: Records,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.
@@ -185,10 +188,13 @@ impl Exchange {
         {
             return cors::preflight(origin, allowed, self.request.headers());
         }
-        // Probes of `/health` come every second and are nobody's call.
-        let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
+        // Probes of `/health` come every second and are nobody's call; operators read about calls.
+        let is_recorded = match &endpoint {
+            Ok(endpoint) => endpoint.access == Access::Client,
+            Err(_) => true,
+        };
         self.record = is_recorded.then(|| {
-            let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
+            let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
             let request = RequestFacts {
                 method: self.request.method().to_string(),
                 path: shorten(self.request.uri().path()).into_owned(),
@@ -197,6 +203,8 @@ impl Exchange {
             let record = CallRecord {
                 id: request_id.clone(),
                 trace_id: trace_id.clone(),
+                span: *span,
+                client: request::client_facts(self.request.headers()),
                 request,
                 ..CallRecord::default()
             };
@@ -292,10 +300,13 @@ impl Exchange {
                 let mut keys = request::keys(headers);
                 keys.extend(in_query.as_deref());
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                let tags = &admitted.tenant.settings.tags;
+                let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {
                     record.principal = Some(admitted.principal);
+                    record.client.tags = tags;
                     record.timings.admit = Some(record.elapsed());
                 }
             }

@@ -18,7 +18,6 @@ use lambda_http::{
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
 use storage::{Parameters, dynamodb};
-use telemetry::LogSink;
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -30,6 +29,7 @@ use crate::{
     log_limiter::LogLimiter,
     memory::MemoryBudget,
     platform::Nodelay,
+    records::Records,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
@@ -77,6 +77,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
     let client = Client::new(settings.signer, settings.proxies);
+    let records = Records::of_lambda(&stores);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -85,7 +86,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         tracing::error!(cause, "{error} The first call tries again.");
     }
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        gateway: Gateway::new(configuration, records.sinks()),
+        records,
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,

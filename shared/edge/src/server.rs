@@ -25,7 +25,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
-use telemetry::LogSink;
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use self::connection::Connection;
@@ -41,6 +40,7 @@ use crate::{
     log_limiter::LogLimiter,
     memory::MemoryBudget,
     platform::{StopSignals, raise_descriptor_limit},
+    records::Records,
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
     settings::{KeepAliveSettings, now_ms},
@@ -94,13 +94,15 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
     let client = Client::new(server.signer, server.proxies);
+    let records = Records::of_server(&server.stores);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        gateway: Gateway::new(configuration, records.sinks()),
+        records,
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
