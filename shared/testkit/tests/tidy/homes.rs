@@ -40,6 +40,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rustls", "providers"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
+    ("time", "config"),
     ("tracing-subscriber", "edge"),
     ("zstd", "edge"),
     ("webpki-roots", "providers"),
