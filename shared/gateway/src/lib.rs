@@ -3,6 +3,7 @@
 //! [`Gateway::respond`] is the product: what to attempt is decided by `routing`, sockets belong to
 //! `providers`, and what is written to the client to `edge`.
 
+mod administration;
 mod background;
 mod call;
 mod configuration;

@@ -62,4 +62,4 @@ pub use tenant::{
 pub use tenant_json::UNSUPPORTED_FIELDS;
 pub use throttle::{MAX_WRONG_KEYS, WrongKeyThrottle};
 pub use usage::{BudgetUsage, LedgerUsage};
-pub use window::{BudgetPeriod, Period, Window};
+pub use window::{BudgetPeriod, Period, Window, rfc3339};

@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("argon2", "admin"),
     ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
@@ -49,8 +50,8 @@ const HOMES: &[(&str, &str)] = &[
 const SHARED: &[(&str, &[&str], &str)] = &[
     (
         "base64",
-        &["formats", "providers", "edge"],
-        "bytes inside JSON: those that formats have, and those that were fetched; HTTP Basic",
+        &["formats", "providers", "admin", "edge"],
+        "bytes inside JSON: those that formats have, and those that were fetched; hashes of passwords, sessions; HTTP Basic",
     ),
     (
         "bytes",
@@ -85,7 +86,11 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["providers", "edge"],
         "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
-    ("ring", &["tenants", "routing"], "hashes of keys, where keys are looked up or named"),
+    (
+        "ring",
+        &["tenants", "routing", "admin"],
+        "hashes of keys, where keys are looked up or named; seals of secrets and sessions",
+    ),
     (
         "serde",
         &[
@@ -96,6 +101,8 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "formats",
             "model-catalog",
             "routing",
+            "telemetry",
+            "admin",
             "edge",
         ],
         "derives only: what is written where is each crate's own",
@@ -108,16 +115,18 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "config",
             "formats",
             "model-catalog",
+            "telemetry",
             "providers",
             "gateway",
+            "admin",
             "edge",
         ],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
         "subtle",
-        &["tenants", "edge"],
-        "keys and the front door's secret are compared in constant time",
+        &["tenants", "admin", "edge"],
+        "keys, passwords and the front door's secret are compared in constant time",
     ),
     (
         "tokio",
@@ -125,6 +134,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "storage",
             "providers",
             "gateway",
+            "admin",
             "edge",
             "chat-completions",
             "embeddings",
@@ -139,7 +149,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing",
-        &["storage", "telemetry", "providers", "gateway", "edge"],
+        &["storage", "telemetry", "providers", "gateway", "admin", "edge"],
         "log lines; a crate that decides gives an error instead",
     ),
 ];
