@@ -6,14 +6,18 @@ use std::{
     process::ExitCode,
 };
 
+use admin::{ApplyOptions, Destination};
 use clap::{Args, Subcommand};
 use edge::settings::Environment;
 use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    apply::{self, ApplyOptions, Destination},
-    check, explain, export, serve,
+    check,
+    completions::{self, CompletionOptions, ManOptions},
+    explain, export,
+    health::{self, HealthOptions},
+    serve,
     settings::{self, Sources},
 };
 
@@ -30,6 +34,14 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Say by the exit code whether the gateway on this machine is ready
+    Health(HealthOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionOptions),
+    /// Write manual pages
+    Man(ManOptions),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
 }
 
 /// The file to read.
@@ -136,6 +148,13 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Health(options) => health::health(options),
+        Command::Completions(options) => Ok(completions::completions(&options)),
+        Command::Man(options) => completions::man(options),
+        Command::Schema => {
+            writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -155,7 +174,7 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
         kinds: &kinds,
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    apply::apply(&config, destination, options, &mut io::stdout())
+    admin::apply(&config, destination, options, &mut io::stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

@@ -1,11 +1,14 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
 mod account;
-mod apply;
 mod check;
 mod commands;
+mod completions;
 mod explain;
 mod export;
+mod health;
+mod listen;
+mod root_secret;
 mod serve;
 mod settings;
 
@@ -13,11 +16,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The version, with the commit and the time of the build where whoever built it has named them.
+const VERSION: &str = match option_env!("LOCKGATE_VERSION") {
+    Some(version) if !version.is_empty() => version,
+    _ => env!("CARGO_PKG_VERSION"),
+};
+
 /// What the operator typed.
 #[derive(Debug, Parser)]
 #[command(
     name = "lockgate",
-    version,
+    version = VERSION,
     about = "An AI gateway that costs nothing while nobody calls it"
 )]
 struct Arguments {

@@ -8,7 +8,7 @@ use tenants::{Author, SealingKey, Tenants};
 
 use crate::{
     authentication::Remembered,
-    configuration::ConfigSource,
+    configuration_source::ConfigSource,
     login_throttle::LoginThrottle,
     operator_book::{Book, OperatorBooks},
     problem::{AdminResult, Problem, ProblemKind},
@@ -30,10 +30,14 @@ pub struct Admin {
     pub(crate) tenants: Tenants,
     pub(crate) books: OperatorBooks,
     pub(crate) source: ConfigSource,
+    /// The password of [`crate::FIRST_OPERATOR`] until one is stored.
+    pub(crate) initial_password: Option<Secret>,
     pub(crate) session_key: SessionKey,
     pub(crate) sealing: SealingKey,
     pub(crate) remembered: Remembered,
     pub(crate) throttle: LoginThrottle,
+    /// Held while the configuration is changed.
+    pub(crate) config_lock: tokio::sync::Mutex<()>,
     book: Mutex<Option<(u64, Arc<Book>)>>,
 }
 
@@ -46,14 +50,22 @@ impl Admin {
             tenants: Tenants::new(stores.config.clone()),
             books: OperatorBooks::new(stores.config.clone()),
             source,
+            initial_password: None,
             session_key: SessionKey::derive(root),
             sealing: SealingKey::new(root)?,
             remembered: Remembered::new()?,
             throttle: LoginThrottle::new(stores.state.clone()),
+            config_lock: tokio::sync::Mutex::default(),
             book: Mutex::default(),
             gateway,
             stores,
         })
+    }
+
+    /// The same, with a password for the first operator as long as none is stored for it.
+    #[must_use]
+    pub fn with_initial_password(self, password: Option<Secret>) -> Self {
+        Self { initial_password: password, ..self }
     }
 
     /// The key that signs sessions.
@@ -95,6 +107,11 @@ impl Admin {
         let sealed = self.sealing.seal(purpose, secret);
         sealed.ok_or_else(|| Problem::new(ProblemKind::Internal, "A secret cannot be sealed."))
     }
+}
+
+/// A new root secret; nothing without randomness.
+pub fn generate_root_secret() -> Option<RootSecret> {
+    SealingKey::generate()
 }
 
 /// Who makes a change at a moment.

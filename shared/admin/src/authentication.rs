@@ -19,6 +19,7 @@ use crate::{
     admin::Admin,
     operator::{Operator, Role},
     operator_book::Book,
+    operators::FIRST_OPERATOR,
     password,
     problem::{AdminResult, Problem, ProblemKind},
     session::Session,
@@ -141,7 +142,7 @@ impl Admin {
         let session = self.session_key.verify(cookie, now).ok_or_else(over)?;
         let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
         let name = &session.operator.name;
-        let account = account(name, &book, &snapshot).ok_or_else(over)?;
+        let account = self.account(name, &book, &snapshot).ok_or_else(over)?;
         if book.epoch(name) != session.epoch {
             return Err(over());
         }
@@ -158,7 +159,7 @@ impl Admin {
     ) -> AdminResult<Operator> {
         let now = clock.now() / 1000;
         let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
-        let account = account(name, &book, &snapshot);
+        let account = self.account(name, &book, &snapshot);
         let tag =
             account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
         if let (Some(account), Some(tag)) = (&account, &tag)
@@ -212,6 +213,23 @@ impl Admin {
             }
         }
     }
+
+    /// The account of a name: the configuration's, else a stored one, else that of the first start.
+    fn account(&self, name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
+        if let Some((password, role)) = configured(name, snapshot) {
+            let is_hash = password.expose().starts_with("$argon2id$");
+            return Some(if is_hash {
+                Account::Hashed(password.expose().to_owned(), role)
+            } else {
+                Account::Configured(password, role)
+            });
+        }
+        if let Some(stored) = book.operators.get(name) {
+            return Some(Account::Hashed(stored.password.clone(), stored.role));
+        }
+        let initial = self.initial_password.clone().filter(|_| name == FIRST_OPERATOR)?;
+        Some(Account::Configured(initial, Role::Admin))
+    }
 }
 
 impl Account {
@@ -228,20 +246,6 @@ impl Account {
             Self::Hashed(hash, _) => hash,
         }
     }
-}
-
-/// The account of a name: the configuration's goes before a stored one.
-fn account(name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
-    if let Some((password, role)) = configured(name, snapshot) {
-        let is_hash = password.expose().starts_with("$argon2id$");
-        return Some(if is_hash {
-            Account::Hashed(password.expose().to_owned(), role)
-        } else {
-            Account::Configured(password, role)
-        });
-    }
-    let stored = book.operators.get(name)?;
-    Some(Account::Hashed(stored.password.clone(), stored.role))
 }
 
 /// The names and roles of the users in the configuration.

@@ -5,14 +5,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use storage::Secret;
 use tenants::{
-    ApiKey, Author, DEFAULT_TENANT, Enabled, FieldError, IssuedKey, NewKey, Tenant,
-    UNSUPPORTED_FIELDS, rfc3339,
+    ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, Tenant, UNSUPPORTED_FIELDS, rfc3339,
 };
 
 use crate::{
     admin::Admin,
     page::PageRequest,
-    problem::{AdminResult, Problem, ProblemKind},
+    problem::{AdminResult, Problem, ProblemField, ProblemKind},
 };
 
 /// The field of a tenant that is sealed before it is stored.
@@ -289,8 +288,7 @@ fn check_fields(fields: &Map<String, Value>) -> AdminResult<()> {
         .iter()
         .filter(|(field, value)| UNSUPPORTED_FIELDS.contains(&field.as_str()) && !value.is_null());
     let message = "This version does not act on this field.";
-    let errors: Vec<FieldError> = unsupported
-        .map(|(field, _)| FieldError { field: field.clone(), message: message.to_owned() })
-        .collect();
+    let errors: Vec<ProblemField> =
+        unsupported.map(|(field, _)| ProblemField::new(field, message)).collect();
     if errors.is_empty() { Ok(()) } else { Err(Problem::fields(errors)) }
 }

@@ -34,7 +34,7 @@ use tenants::{
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
 use outbound_limits::OutboundLimits;
-pub use providers::{Client, ProxyVariables};
+pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;

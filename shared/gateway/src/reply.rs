@@ -7,7 +7,7 @@ use std::{
 };
 
 use canonical::{CallSummary, Error, GatewayResponse, Origin, Result, StreamEvent};
-use providers::{EventStream, UpstreamBody, UpstreamResponse};
+use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
 
 use crate::{
     rescue::{Broken, Rescue},
@@ -118,7 +118,11 @@ impl MeteredStream {
             if let Some(speed) = &mut self.speed {
                 speed.received();
             }
-            return Poll::Ready(batch);
+            let request = &self.running.call.request;
+            let redacted = |outcome: Result<Vec<StreamEvent>>| {
+                outcome.map_err(|error| redact_stream_error(error, request))
+            };
+            return Poll::Ready(batch.map(redacted));
         }
         let Some(speed) = &mut self.speed else { return Poll::Pending };
         let error = ready!(speed.poll_slow(self.events.estimate().tokens(), cx));

@@ -7,12 +7,12 @@
 
 use formats::ChatCompatibility;
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, COMPLETIONS, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
     base_url: "https://api.cerebras.ai/v1",
-    apis: &[CHAT],
+    apis: &[CHAT, COMPLETIONS],
     compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

@@ -147,6 +147,18 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
+    /// Fetches what is at an address, and waits for the head of the answer.
+    pub(crate) async fn get(
+        &self,
+        url: Url,
+        headers: &HeaderMap,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let mut request = reqwest::Request::new(Method::GET, url);
+        request.headers_mut().clone_from(headers);
+        let (_, outcome) = send_once(&self.0.client, request).await;
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
     fn fresh(&self) -> Result<&reqwest::Client> {
         if let Some(client) = self.0.fresh.get() {
             return Ok(client);

@@ -4,14 +4,19 @@
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
 //! with a 422, and the last chunk carries the usage unasked. A message that is left open carries
 //! `prefix` (*AssistantMessage* in its `OpenAPI` document).
+//! Gaps are filled by Codestral, at an endpoint of its own.
 
-use formats::{ChatCompatibility, Prefill};
+use formats::{ChatCompatibility, Prefill, ProviderFormat, openai::completions::MistralFim};
 
-use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
+use crate::{
+    CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, ProviderApi,
+    StreamUsage,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     base_url: "https://api.mistral.ai/v1",
+    apis: &[CHAT, EMBEDDINGS, FIM],
     stream_usage: StreamUsage::Always,
     compatibility: ChatCompatibility {
         reasoning_content: false,
@@ -19,4 +24,11 @@ pub(crate) const PROVIDER: Provider = Provider {
         ..MAX_TOKENS_ONLY
     },
     ..OPENAI_COMPATIBLE
+};
+
+const FIM: ProviderApi = ProviderApi {
+    format: ProviderFormat::Infill(&MistralFim),
+    path: "/fim/completions",
+    only_for: &["codestral"],
+    ..INFILL
 };

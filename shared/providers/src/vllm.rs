@@ -4,14 +4,16 @@
 //! seen 2026-11. The `code` of an error is its status; older versions send the error flat.
 //! A message that is left open takes `continue_final_message` without `add_generation_prompt`
 //! (docs.vllm.ai, *OpenAI-Compatible Server*).
+//! Its completions refuse a `suffix`.
 
 use formats::{ChatCompatibility, Prefill};
 
-use crate::{Key, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, COMPLETIONS, EMBEDDINGS, Key, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "vllm",
     base_url: "http://localhost:8000/v1",
+    apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
     key: Key::Optional,
     compatibility: ChatCompatibility {
         prefill: Prefill::ContinueFinalMessage,

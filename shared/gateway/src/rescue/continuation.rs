@@ -74,7 +74,7 @@ mod tests {
 
         let instructed = continued(&original, "Hel", 300, Form::Instruction);
         assert_eq!(roles(&instructed), [Role::User, Role::Assistant, Role::User]);
-        assert_eq!(instructed.max_tokens(), Some(1));
+        assert_eq!(instructed.conversation().unwrap().max_tokens, Some(1));
     }
 
     #[test]
