@@ -76,6 +76,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .access(Access::Open)
         .body(BodyLimit::None),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", health::providers)
+        .at(&["/health/providers"])
+        .access(Access::Operator(Role::Viewer)),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
     admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
     admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),

@@ -11,6 +11,8 @@ mod configuration;
 mod cooldown_store;
 mod hedging;
 mod outbound_limits;
+mod probes;
+mod provider_health;
 mod record_queue;
 mod reply;
 mod rescue;
@@ -34,6 +36,7 @@ use tenants::{
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
 use outbound_limits::OutboundLimits;
+pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
@@ -116,6 +119,11 @@ impl Gateway {
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         self.configuration.current(clock).await
+    }
+
+    /// The configuration in force, if one was read already.
+    pub fn known_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.configuration.known()
     }
 
     /// Whether calls can be made: a configuration is there, or can be read.
