@@ -13,8 +13,9 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check, explain, export, serve,
+    admin_command, check, explain, export, keys, models, prices, serve,
     settings::{self, Sources},
+    tenants, usage,
 };
 
 /// What can be done.
@@ -30,6 +31,18 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Whom the gateway serves, and what each may use and spend
+    Tenants(tenants::Options),
+    /// The keys of a tenant
+    Keys(keys::Options),
+    /// What tenants used and spent
+    Usage(usage::Options),
+    /// What the models in use cost, and which have no price
+    Prices(prices::Options),
+    /// What each provider lists as its models
+    Models(models::Options),
+    /// Operators, for whoever can reach the store
+    Admin(admin_command::Options),
 }
 
 /// The file to read.
@@ -136,6 +149,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Tenants(options) => alone(tenants::run(options)),
+        Command::Keys(options) => alone(keys::run(options)),
+        Command::Usage(options) => alone(usage::run(options)),
+        Command::Prices(options) => alone(prices::run(options)),
+        Command::Models(options) => alone(models::run(options)),
+        Command::Admin(options) => alone(admin_command::run(options)),
     }
 }
 
@@ -172,7 +191,7 @@ pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
     pub(crate) signer: Signer,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Stack {

@@ -142,7 +142,7 @@ impl Admin {
         let (plan, outlook) = self.gateway.outlook(query, clock).await?;
         let mut is_first = true;
         let mut steps = vec![];
-        for (Outlook { target, verdict }, fault) in outlook {
+        for (Outlook { target, verdict, .. }, fault) in outlook {
             let decision = match (fault, verdict) {
                 (Some(fault), _) => Decision::Unusable(fault),
                 (None, Verdict::Attempted) if std::mem::take(&mut is_first) => Decision::First,

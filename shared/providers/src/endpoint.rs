@@ -300,6 +300,8 @@ mod tests {
             api_version: None,
             region: None,
             timeout: None,
+            limits: config::ProviderLimits::default(),
+            probe: None,
             connection: config::ConnectionOptions::default(),
             script: None,
         };

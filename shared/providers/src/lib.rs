@@ -10,6 +10,7 @@ mod fetch;
 mod model_list;
 mod reassembly;
 mod redaction;
+mod remote;
 mod request;
 mod response;
 mod response_headers;
