@@ -21,6 +21,7 @@ mod log_limiter;
 mod memory;
 mod model_call;
 mod models;
+mod openapi;
 mod platform;
 mod request;
 mod request_body;
