@@ -19,7 +19,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models,
+    generate_content, health, models, openapi,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -76,6 +76,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .access(Access::Open)
         .body(BodyLimit::None),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
     admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
     admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),
