@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from conftest import ROOT, programs
+from stack import ROOT
 
 EXAMPLES = [
     ROOT / "shared/config/src/example.yaml",
@@ -24,9 +24,9 @@ def load(text):
 
 
 @pytest.fixture(scope="module")
-def schema():
+def schema(executables):
     printed = subprocess.run(
-        [programs.lockgate, "schema"], capture_output=True, check=True, text=True
+        [executables["lockgate"], "schema"], capture_output=True, check=True, text=True
     )
     schema = json.loads(printed.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Completions(CompletionOptions),
     /// Write manual pages
     Man(ManOptions),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
 }
 
 /// The file to read.
@@ -149,6 +151,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Health(options) => health::health(options),
         Command::Completions(options) => Ok(completions::completions(&options)),
         Command::Man(options) => completions::man(options),
+        Command::Schema => {
+            writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod cors;
 mod declared_keys;
 mod declared_tenants;
+pub mod document;
 mod duration;
 mod error;
 mod export;

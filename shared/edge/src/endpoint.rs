@@ -34,6 +34,14 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The operation of the admin API that the endpoint serves, if it serves one.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.handler {
+            Handler::Admin(operation) => Some(operation),
+            Handler::Model(_) | Handler::Function(_) => None,
+        }
+    }
+
     /// An endpoint for calls to models in one format, which may take as long as their route.
     pub(crate) const fn model(function: &'static str, format: ClientFormat) -> Self {
         Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
@@ -91,14 +99,6 @@ impl Endpoint {
     pub(crate) const fn timeout(mut self, timeout: TimeoutClass) -> Self {
         self.timeout = timeout;
         self
-    }
-
-    /// The operation of the admin API that the endpoint serves, if it serves one.
-    pub fn operation(&self) -> Option<Operation> {
-        match self.handler {
-            Handler::Admin(operation) => Some(operation),
-            Handler::Model(_) | Handler::Function(_) => None,
-        }
     }
 }
 

@@ -143,7 +143,7 @@ const fn admin(
     role: Role,
     operation: Operation,
 ) -> Endpoint {
-    Endpoint::new(method, "admin", Handler::Admin(operation))
+    Endpoint::new(method, "operator", Handler::Admin(operation))
         .at(paths)
         .access(Access::Operator(role))
         .errors(ErrorFormat::Of(Api::Admin))

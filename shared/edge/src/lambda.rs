@@ -18,7 +18,6 @@ use lambda_http::{
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
 use storage::{Parameters, dynamodb};
-use telemetry::LogSink;
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -29,6 +28,7 @@ use crate::{
     front::{App, Front},
     log_limiter::LogLimiter,
     platform::Nodelay,
+    records::Records,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
@@ -77,6 +77,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let source = Source::Store(Parameters::new(&settings.aws));
     let memory = MemoryBudget::new(settings.max_memory_bytes);
     let client = Client::new(settings.signer, settings.proxies).with_memory(memory.clone());
+    let records = Records::of_lambda(&stores);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -84,11 +85,12 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
-    let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
+    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
     let app = Arc::new(App {
         admin: None,
         public_origins: vec![],
         gateway,
+        records,
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,

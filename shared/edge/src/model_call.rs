@@ -14,6 +14,7 @@ use crate::{
     front::Exchange,
     limits, request, request_body,
     response_stream::{self, ClientWriter},
+    session,
     text::MAX_NAME_CHARS,
 };
 
@@ -83,6 +84,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     if let Some(record) = &mut exchange.record {
         record.request.model.clone_from(&request.model);
         record.request.stream = request.stream;
+        let session = record.client.session.take();
+        record.client.session = session.or_else(|| session::named_in(&request.raw));
     }
     let tenant = exchange.tenant()?.clone();
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;

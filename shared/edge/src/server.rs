@@ -30,7 +30,6 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
-use telemetry::LogSink;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -49,6 +48,7 @@ use crate::{
     front::{App, Front},
     log_limiter::LogLimiter,
     platform::{StopSignals, raise_descriptor_limit},
+    records::Records,
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
     settings::{KeepAliveSettings, now_ms},
@@ -114,16 +114,18 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));
     let client = Client::new(server.signer, server.proxies).with_memory(memory.clone());
+    let records = Records::of_server(&server.stores);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
+    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
         gateway,
         admin: Some(admin.ok_or_else(|| io::Error::other("the system has no randomness"))?),
         public_origins: vec![],
+        records,
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["canonical", "storage"],
     &["formats", "model-catalog", "tenants", "telemetry", "pages"],
     &["config"],
-    &["routing"],
+    &["routing", "import"],
     &["providers"],
     &["gateway"],
     &["admin"],
