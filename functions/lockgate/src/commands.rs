@@ -13,7 +13,7 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check, explain, export, serve,
+    check, explain, export, import, init, serve,
     settings::{self, Sources},
 };
 
@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
 }
@@ -138,6 +142,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)

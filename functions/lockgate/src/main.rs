@@ -5,9 +5,15 @@ mod check;
 mod commands;
 mod explain;
 mod export;
+mod from_environment;
+mod greeting;
+mod import;
+mod init;
+mod private_file;
 mod root_secret;
 mod serve;
 mod settings;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -27,7 +27,10 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
 use telemetry::LogSink;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
 pub(crate) use self::connection::Connection;
 use self::{
@@ -91,6 +94,8 @@ pub struct Server {
     pub config_source: ConfigSource,
     /// What the keys of sessions and of sealed secrets are derived from.
     pub root_secret: RootSecret,
+    /// Configurations that take the place of the one before, as its file changes.
+    pub updates: Option<mpsc::Receiver<Config>>,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
@@ -121,6 +126,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+    if let Some(updates) = server.updates {
+        tokio::spawn(follow(updates, app.gateway.clone()));
+    }
     // Listened for before anybody knows that there is something to stop.
     let signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
@@ -134,6 +142,19 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         app.gateway.drain().await;
     }
     Ok(())
+}
+
+/// Puts each configuration in force as it comes.
+async fn follow(mut updates: mpsc::Receiver<Config>, gateway: Arc<Gateway>) {
+    while let Some(config) = updates.recv().await {
+        match gateway.replace_config(config, Clock::starting(now_ms())).await {
+            Ok(()) => tracing::info!("the configuration file changed and is in force"),
+            Err(error) => {
+                let cause = error.cause().map(tracing::field::display);
+                tracing::error!(cause, "{error} The last good configuration stays in force.");
+            }
+        }
+    }
 }
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.

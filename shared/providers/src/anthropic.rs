@@ -15,6 +15,7 @@ use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
+    key_variables: &["ANTHROPIC_API_KEY"],
     base_url: "https://api.anthropic.com/v1",
     apis: &[
         ProviderApi {

@@ -11,6 +11,7 @@ use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
+    key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     apis: &[

@@ -8,6 +8,7 @@ use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "deepseek",
+    key_variables: &["DEEPSEEK_API_KEY"],
     base_url: "https://api.deepseek.com",
     version: "",
     apis: &[CHAT],

@@ -10,6 +10,7 @@ use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
+    key_variables: &["MISTRAL_API_KEY"],
     base_url: "https://api.mistral.ai/v1",
     stream_usage: StreamUsage::Always,
     compatibility: ChatCompatibility { reasoning_content: false, ..MAX_TOKENS_ONLY },

@@ -11,6 +11,7 @@ use formats::StreamEnd;
 use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES};
 
 pub(crate) const PROVIDER: Provider = Provider {
+    key_variables: &["OPENAI_API_KEY"],
     apis: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
     compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,

@@ -8,6 +8,7 @@ use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "together",
+    key_variables: &["TOGETHER_API_KEY"],
     base_url: "https://api.together.ai/v1",
     compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE
