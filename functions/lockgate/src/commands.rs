@@ -13,7 +13,11 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check, explain, export, import, init, serve,
+    check,
+    completions::{self, CompletionOptions, ManOptions},
+    explain, export,
+    health::{self, HealthOptions},
+    import, init, serve,
     settings::{self, Sources},
 };
 
@@ -34,6 +38,12 @@ pub(crate) enum Command {
     Init(init::Options),
     /// Make a configuration of another gateway's files, and say what cannot be carried over
     Import(import::Options),
+    /// Say by the exit code whether the gateway on this machine is ready
+    Health(HealthOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionOptions),
+    /// Write manual pages
+    Man(ManOptions),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
 }
@@ -147,6 +157,9 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             import::run(&options)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Health(options) => health::health(options),
+        Command::Completions(options) => Ok(completions::completions(&options)),
+        Command::Man(options) => completions::man(options),
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)

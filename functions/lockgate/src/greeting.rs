@@ -1,9 +1,6 @@
 //! What `serve` prints once it listens: where, as whom to sign in, and what to try.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-};
+use std::io::{self, Write};
 
 use admin::FIRST_OPERATOR;
 use storage::Secret;
@@ -64,14 +61,14 @@ impl Greeting {
         Self { password, trial }
     }
 
-    /// Prints the greeting of a server at this address.
-    pub(crate) fn print(&self, address: SocketAddr, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "Lockgate listens on http://{address}")?;
+    /// Prints the greeting of a server at this URL.
+    pub(crate) fn print(&self, url: &str, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "Lockgate listens on {url}")?;
         if let Some(password) = &self.password {
             let password = password.expose();
             writeln!(
                 out,
-                "Sign in at http://{address}/admin as `{FIRST_OPERATOR}` with the password {password}\n\
+                "Sign in at {url}/admin as `{FIRST_OPERATOR}` with the password {password}\n\
                  It is not shown again; `lockgate admin reset-password` makes another one."
             )?;
         }
@@ -79,7 +76,7 @@ impl Greeting {
             writeln!(
                 out,
                 "{reason} Try:\n\n  \
-                 curl -iN http://{address}/v1/chat/completions \\\n    \
+                 curl -iN {url}/v1/chat/completions \\\n    \
                  -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\\n    \
                  -d '{{\"model\": \"{model}\", \"stream\": true, \"messages\": \
                  [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"

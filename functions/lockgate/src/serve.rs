@@ -26,6 +26,7 @@ use crate::{
     account,
     commands::{Failure, note},
     greeting::Greeting,
+    listen::ListenAddress,
     root_secret,
     settings::{self, DEMO, Found, Origin, Sources},
     watch::Watch,
@@ -38,21 +39,24 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The configuration [default: ./config.yaml, else /etc/lockgate/config.yaml, else a demonstration]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Where to listen [default: 127.0.0.1 and the configuration's port]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    /// Where to listen; :8080 is every address [default: 127.0.0.1 and the port]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
+    listen: Option<ListenAddress>,
+    /// The port, where --listen does not say [default: the configuration's, else PORT, else 8080]
+    #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
+    port: Option<u16>,
     /// The embedded database's file
-    #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_DATA", default_value = "lockgate.db")]
     data: PathBuf,
     /// What a loss of power may take from it: the last writes, or nothing, for slower writes
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = DataSync::Normal)]
+    #[arg(long, value_enum, value_name = "MODE", env = "LOCKGATE_DATA_SYNC", default_value_t = DataSync::Normal)]
     data_sync: DataSync,
     /// Log more
-    #[arg(long, short)]
+    #[arg(long, short, env = "LOCKGATE_VERBOSE", value_parser = clap::builder::FalseyValueParser::new())]
     verbose: bool,
 }
 
@@ -79,7 +83,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     edge::log(options.verbose, &environment);
     let found = settings::found(options.config, &environment)?;
     let config = found.config.clone();
-    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
+    let port = options.port.unwrap_or(config.port);
+    let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
@@ -90,6 +95,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let proxies = environment.proxies();
     let root_secret = root_secret::find(&options.data, &environment)?;
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
+    let is_https = config.tls.is_some();
     let updates = watched(&found, &options.sources, address);
     let greeting = Greeting::of(&found.origin, password);
     let config_source = config_source(found, environment, address);
@@ -104,9 +110,10 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         root_secret,
         updates,
     };
+    let scheme = if is_https { "https" } else { "http" };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
-        drop(greeting.print(address, &mut io::stdout()));
+        drop(greeting.print(&format!("{scheme}://{address}"), &mut io::stdout()));
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
@@ -172,6 +179,6 @@ async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<
 }
 
 /// Whether the configuration declares operators.
-fn has_operators(_config: &Config) -> bool {
-    false
+fn has_operators(config: &Config) -> bool {
+    !config.admin.users.is_empty()
 }

@@ -24,7 +24,7 @@ pub(crate) const DEMO: &str = include_str!("../demo.yaml");
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Sources {
     /// A file of variables for what the environment does not set [default: .env, if it is there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_ENV_FILE")]
     env_file: Option<PathBuf>,
 }
 

@@ -23,11 +23,11 @@ const MAX_ADMIN_BODY_BYTES: usize = 1024 * 1024;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Finds out which operator makes a request, and refuses one whose role does not allow it.
-pub(crate) async fn sign_in(exchange: &Exchange, needed: Role) -> Result<Operator> {
+pub(crate) async fn sign_in(exchange: &mut Exchange, needed: Role) -> Result<Operator> {
+    let origins = public_origins(exchange);
     let admin = administration(exchange)?;
     let (request, arrival) = (&exchange.request, &exchange.arrival);
     let headers = request.headers();
-    let origins = public_origins(exchange).await?;
     if !access::is_from_own_page(request.method(), headers, &origins) {
         let message = "A page of another origin must not change anything here.";
         return Err(Error::new(ErrorKind::Forbidden, message));
@@ -98,14 +98,14 @@ fn administration(exchange: &Exchange) -> Result<&Admin> {
 
 /// The origins under which operators reach the gateway: the configured one and, where clients
 /// connect to this process itself, the host that they name.
-async fn public_origins(exchange: &Exchange) -> Result<Vec<String>> {
+fn public_origins(exchange: &Exchange) -> Vec<String> {
     let mut origins = exchange.app.public_origins.clone();
     if exchange.arrival.connection.is_some()
         && let Some(host) = text(exchange.request.headers(), &header::HOST)
     {
         origins.extend([format!("http://{host}"), format!("https://{host}")]);
     }
-    Ok(origins)
+    origins
 }
 
 fn query(exchange: &Exchange) -> BTreeMap<String, String> {

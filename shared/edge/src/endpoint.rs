@@ -6,7 +6,7 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use admin::{Operation, Role};
 use canonical::Result;
-use formats::Inbound;
+use formats::ClientFormat;
 use http::{Method, Response};
 
 use crate::{api::Api, body::Body, front::Exchange};
@@ -34,8 +34,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The operation of the admin API that the endpoint serves, if it serves one.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.handler {
+            Handler::Admin(operation) => Some(operation),
+            Handler::Model(_) | Handler::Function(_) => None,
+        }
+    }
+
     /// An endpoint for calls to models in one format, which may take as long as their route.
-    pub(crate) const fn model(function: &'static str, format: &'static dyn Inbound) -> Self {
+    pub(crate) const fn model(function: &'static str, format: ClientFormat) -> Self {
         Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
     }
 
@@ -91,14 +99,6 @@ impl Endpoint {
     pub(crate) const fn timeout(mut self, timeout: TimeoutClass) -> Self {
         self.timeout = timeout;
         self
-    }
-
-    /// The operation of the admin API that the endpoint serves, if it serves one.
-    pub fn operation(&self) -> Option<Operation> {
-        match self.handler {
-            Handler::Admin(operation) => Some(operation),
-            Handler::Model(_) | Handler::Function(_) => None,
-        }
     }
 }
 
@@ -161,7 +161,7 @@ pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.
-    Model(&'static dyn Inbound),
+    Model(ClientFormat),
     /// An operation of the admin API.
     Admin(Operation),
     /// A function of its own.
@@ -171,7 +171,7 @@ pub(crate) enum Handler {
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Model(format) => write!(f, "Model({})", format.inbound().format().name),
             Self::Admin(operation) => write!(f, "Admin({operation:?})"),
             Self::Function(_) => f.write_str("Function"),
         }
