@@ -26,7 +26,7 @@ use tenants::{
 };
 
 pub use call::{Call, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
