@@ -13,7 +13,11 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    admin_command, check, explain, export, keys, models, prices, serve,
+    admin_command, check,
+    completions::{self, CompletionOptions, ManOptions},
+    explain, export,
+    health::{self, HealthOptions},
+    import, init, keys, models, prices, serve,
     settings::{self, Sources},
     tenants, usage,
 };
@@ -31,6 +35,18 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
+    /// Say by the exit code whether the gateway on this machine is ready
+    Health(HealthOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionOptions),
+    /// Write manual pages
+    Man(ManOptions),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
     /// Whom the gateway serves, and what each may use and spend
     Tenants(tenants::Options),
     /// The keys of a tenant
@@ -149,6 +165,18 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Health(options) => health::health(options),
+        Command::Completions(options) => Ok(completions::completions(&options)),
+        Command::Man(options) => completions::man(options),
+        Command::Schema => {
+            writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Tenants(options) => alone(tenants::run(options)),
         Command::Keys(options) => alone(keys::run(options)),
         Command::Usage(options) => alone(usage::run(options)),

@@ -6,7 +6,7 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use admin::{Operation, Role};
 use canonical::Result;
-use formats::Inbound;
+use formats::ClientFormat;
 use http::{Method, Response};
 
 use crate::{api::Api, body::Body, front::Exchange};
@@ -43,7 +43,7 @@ impl Endpoint {
     }
 
     /// An endpoint for calls to models in one format, which may take as long as their route.
-    pub(crate) const fn model(function: &'static str, format: &'static dyn Inbound) -> Self {
+    pub(crate) const fn model(function: &'static str, format: ClientFormat) -> Self {
         Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
     }
 
@@ -161,7 +161,7 @@ pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.
-    Model(&'static dyn Inbound),
+    Model(ClientFormat),
     /// An operation of the admin API.
     Admin(Operation),
     /// A function of its own.
@@ -171,7 +171,7 @@ pub(crate) enum Handler {
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Model(format) => write!(f, "Model({})", format.inbound().format().name),
             Self::Admin(operation) => write!(f, "Admin({operation:?})"),
             Self::Function(_) => f.write_str("Function"),
         }

@@ -5,8 +5,14 @@
 
 use admin::{Operation, Role};
 use formats::{
+    ClientFormat,
     anthropic::messages::{Anthropic, AnthropicCount},
-    openai::{chat::OpenAiChat, embeddings::OpenAiEmbeddings, responses::OpenAiResponses},
+    openai::{
+        chat::OpenAiChat,
+        completions::OpenAiCompletions,
+        embeddings::OpenAiEmbeddings,
+        responses::{OpenAiCompact, OpenAiResponses},
+    },
 };
 use http::Method;
 
@@ -22,15 +28,20 @@ const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 /// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
 /// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
 pub static ENDPOINTS: &[Endpoint] = &[
-    Endpoint::model("chat-completions", &OpenAiChat)
+    Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
-    Endpoint::model("responses", &OpenAiResponses).at(&["/v1/responses", "/openai/v1/responses"]),
-    Endpoint::model("embeddings", &OpenAiEmbeddings)
+    Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiCompletions))
+        .at(&["/v1/completions", "/openai/v1/completions"]),
+    Endpoint::model("responses", ClientFormat::Chat(&OpenAiResponses))
+        .at(&["/v1/responses", "/openai/v1/responses"]),
+    Endpoint::model("responses", ClientFormat::Compaction(&OpenAiCompact))
+        .at(&["/v1/responses/compact", "/openai/v1/responses/compact"]),
+    Endpoint::model("embeddings", ClientFormat::Embeddings(&OpenAiEmbeddings))
         .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
-    Endpoint::model("messages", &Anthropic)
+    Endpoint::model("messages", ClientFormat::Chat(&Anthropic))
         .at(&["/v1/messages", "/anthropic/v1/messages"])
         .errors(ANTHROPIC),
-    Endpoint::model("messages", &AnthropicCount)
+    Endpoint::model("messages", ClientFormat::TokenCount(&AnthropicCount))
         .at(&["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"])
         .errors(ANTHROPIC),
     Endpoint::post("generate-content", generate_content::respond)

@@ -12,7 +12,7 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, Clock, Gateway, Snapshot};
+use gateway::{Admitted, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -27,8 +27,8 @@ use crate::{
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
     limits::LimitState,
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     model_call,
+    records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
@@ -57,6 +57,8 @@ pub(crate) struct App {
     pub(crate) admin: Option<Admin>,
     /// The origins under which browsers reach the gateway, where its host does not say.
     pub(crate) public_origins: Vec<String>,
+    /// What is kept of calls.
+    pub(crate) records: Records,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.
@@ -207,7 +209,7 @@ impl Exchange {
             Err(_) => self.api != Api::Admin,
         };
         self.record = is_recorded.then(|| {
-            let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
+            let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
             let request = RequestFacts {
                 method: self.request.method().to_string(),
                 path: shorten(self.request.uri().path()).into_owned(),
@@ -216,6 +218,8 @@ impl Exchange {
             let record = CallRecord {
                 id: request_id.clone(),
                 trace_id: trace_id.clone(),
+                span: *span,
+                client: request::client_facts(self.request.headers()),
                 request,
                 ..CallRecord::default()
             };
@@ -311,10 +315,13 @@ impl Exchange {
                 let mut keys = request::keys(self.request.headers());
                 keys.extend(in_query.as_deref());
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                let tags = &admitted.tenant.settings.tags;
+                let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {
                     record.principal = Some(admitted.principal);
+                    record.client.tags = tags;
                     record.timings.admit = Some(record.elapsed());
                 }
             }

@@ -13,14 +13,13 @@ use std::{
 };
 
 use admin::{Admin, ConfigRows, ConfigSource};
-use gateway::{Client, Clock, Configuration, Gateway, Source};
+use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
 use storage::{Aws, Parameters, dynamodb};
-use telemetry::LogSink;
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -30,8 +29,8 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::Nodelay,
+    records::Records,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
@@ -78,7 +77,9 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let client = Client::new(settings.signer, settings.proxies);
+    let memory = MemoryBudget::new(settings.max_memory_bytes);
+    let client = Client::new(settings.signer, settings.proxies).with_memory(memory.clone());
+    let records = Records::of_lambda(&stores);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -86,16 +87,17 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
-    let gateway = Arc::new(Gateway::new(configuration, vec![Arc::new(LogSink)]));
+    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
     let app = Arc::new(App {
         admin: administration(&settings.aws, settings.admin_parameters, &gateway).await?,
         public_origins: settings.public_url.into_iter().collect(),
         gateway,
+        records,
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
         },
-        memory: MemoryBudget::new(settings.max_memory_bytes),
+        memory,
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
         wrong_keys: Mutex::default(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, ResponseBody};
-use formats::Inbound;
+use formats::ClientFormat;
 use gateway::{GatewayReply, GatewayReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
@@ -25,7 +25,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 const MAX_LIST_BYTES: usize = 4096;
 
 /// The headers of a model's response: who answered, after how many attempts, and what was dropped.
-pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &mut HeaderMap) {
+pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -50,7 +50,7 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &
 }
 
 /// What a whole response holds that the client's format has no field for.
-fn dropped_from_body(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
+fn dropped_from_body(body: &GatewayReplyBody, format: ClientFormat) -> Vec<Cow<'static, str>> {
     let GatewayReplyBody::Whole(response, _) = body else {
         return vec![];
     };
@@ -210,7 +210,8 @@ mod tests {
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            add_headers(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
+            let format = ClientFormat::Chat(&formats::openai::chat::OpenAiChat);
+            add_headers(&reply, format, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

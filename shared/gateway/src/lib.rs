@@ -26,8 +26,8 @@ use tenants::{
 };
 
 pub use call::{Call, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
-pub use providers::{Client, ProxyVariables};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
+pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;

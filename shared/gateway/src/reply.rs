@@ -7,7 +7,7 @@ use std::{
 };
 
 use canonical::{CallSummary, Error, GatewayResponse, Result, StreamEvent};
-use providers::{EventStream, UpstreamBody, UpstreamResponse};
+use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
 
 use crate::running_call::RunningCall;
 
@@ -70,7 +70,12 @@ impl GatewayReply {
 impl MeteredStream {
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
-        let batch = self.events.poll_next(cx);
+        let mut batch = self.events.poll_next(cx);
+        if let Poll::Ready(Some(outcome)) = batch {
+            let redacted =
+                outcome.map_err(|error| redact_stream_error(error, &self.running.call.request));
+            batch = Poll::Ready(Some(redacted));
+        }
         match &batch {
             Poll::Ready(Some(Ok(events))) => {
                 // Some providers report what was consumed so far on every event: the last counts.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use canonical::{Content, Error, ResponseBody, Result, Task, Usage};
+use canonical::{Content, Error, ResponseBody, Result, Usage};
 use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover};
 use telemetry::{CallEnd, CallRecord, UsageRecord, UsageSource};
@@ -83,7 +83,7 @@ impl RunningCall {
     fn note_whole(&mut self, body: &ResponseBody) {
         let mut estimate = OutputEstimate::default();
         match body {
-            ResponseBody::Raw(bytes) if self.call.request.task == Task::Chat => {
+            ResponseBody::Raw(bytes) if self.call.request.task.writes_text() => {
                 estimate.add_frame(bytes);
             }
             ResponseBody::Chat(response) => {
@@ -127,7 +127,13 @@ impl RunningCall {
             if let Some(id) = self.attempt.take() {
                 failover.ended(id, attempt_end, now);
             }
-            self.call.record.attempts = failover.close(now);
+            let attempts = failover.close(now);
+            let is_route = failover.plan().route.is_some();
+            let is_configured = attempts.last().is_some_and(|last| {
+                is_route || self.call.snapshot.names_target(&last.provider, &last.model)
+            });
+            self.call.record.is_configured = is_configured;
+            self.call.record.attempts = attempts;
             self.call.record.route.clone_from(&failover.plan().route);
             self.configuration.publish_cooldowns(self.call.clock);
         }
@@ -150,7 +156,7 @@ impl RunningCall {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
         }
         // Nothing was consumed, or nothing that can be estimated.
-        if self.call.record.provider.is_none() || self.call.request.task != Task::Chat {
+        if self.call.record.provider.is_none() || !self.call.request.task.writes_text() {
             return None;
         }
         let mut tokens = self

@@ -62,6 +62,14 @@ impl Snapshot {
         model_catalog::max_output(self.price_kinds.get(provider)?, model)
     }
 
+    /// Whether the configuration names a target, as a model or as a step of a route.
+    pub(crate) fn names_target(&self, provider: &str, model: &str) -> bool {
+        let models = self.config.models.iter().map(|it| (&*it.provider, &*it.name));
+        let steps = self.config.routes.iter().flat_map(|route| &route.steps);
+        let steps = steps.map(|step| (&*step.provider, &*step.model));
+        models.chain(steps).any(|target| target == (provider, model))
+    }
+
     /// What a call cost, when its price is known.
     pub(crate) fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<MicroDollars> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);

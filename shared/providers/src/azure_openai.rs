@@ -9,8 +9,8 @@
 use formats::{ChatCompatibility, MaxTokensName, StreamEnd};
 
 use crate::{
-    Auth, CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES,
-    openai::ONLY_RESPONSES,
+    Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider,
+    ProviderApi, RESPONSES, openai::ONLY_RESPONSES,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -23,9 +23,15 @@ pub(crate) const PROVIDER: Provider = Provider {
             ..CHAT
         },
         ProviderApi { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
+        ProviderApi { path: "/openai/v1/responses/compact", ..COMPACTION },
         ProviderApi {
             path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
             ..EMBEDDINGS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/completions?api-version={api_version}",
+            only_for: &["gpt-35-turbo-instruct", "gpt-3.5-turbo-instruct"],
+            ..COMPLETIONS
         },
     ],
     api_version: "2024-10-21",

@@ -15,6 +15,7 @@ use storage::{Secret, Signer};
 use crate::{
     connections::{Connections, ProxyRule, Transport},
     endpoint::ResolveSecret,
+    memory::MemoryBudget,
 };
 
 /// Connections to providers, and what signs for those who take signatures. A clone shares them.
@@ -23,6 +24,8 @@ pub struct Client {
     environment: Arc<ProxyVariables>,
     clients: Arc<Mutex<Vec<Connections>>>,
     pub(crate) signer: Signer,
+    /// What whole responses are held in.
+    pub(crate) memory: MemoryBudget,
 }
 
 /// What the environment says about proxies; each value as `curl` understands it.
@@ -41,7 +44,19 @@ pub struct ProxyVariables {
 impl Client {
     /// A client without any connection yet.
     pub fn new(signer: Signer, environment: ProxyVariables) -> Self {
-        Self { environment: Arc::new(environment), clients: Arc::default(), signer }
+        Self {
+            environment: Arc::new(environment),
+            clients: Arc::default(),
+            signer,
+            memory: MemoryBudget::default(),
+        }
+    }
+
+    /// The same client, which holds whole responses within a budget.
+    #[must_use]
+    pub fn with_memory(mut self, memory: MemoryBudget) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// The connections for these options: those at hand, where some provider connects alike.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, KeyFingerprint, Result};
+use canonical::{Error, ErrorKind, Field, KeyFingerprint, Result, Task};
 use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
@@ -10,7 +10,7 @@ use reqwest::Url;
 use storage::{Secret, Signer};
 
 use crate::{
-    Auth, Provider, ProviderApi, REGION, USER_AGENT,
+    Auth, Offered, Provider, ProviderApi, REGION, USER_AGENT,
     signing::{self, Signing},
 };
 
@@ -131,14 +131,45 @@ impl Endpoint {
         })
     }
 
-    /// The API for a request about a model: the one that the model alone has, else one in the client's
-    /// own format, else the provider's first.
-    pub(crate) fn api(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
-        let able = || self.apis.iter().filter(|it| it.api.task == request.task);
-        let alone = |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&ApiAddress| it.api.format.name() == request.format.name;
-        let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
+    /// The API for a request about a model: that of its task, else a chat where the task is to write
+    /// text.
+    ///
+    /// `rejected` are fields that the provider has rejected, of which its own compaction may be one.
+    pub(crate) fn api(
+        &self,
+        request: &GatewayRequest,
+        model: &str,
+        rejected: &[Field],
+    ) -> Result<&ApiAddress> {
+        let has_rejected = request.task == Task::Compact && rejected.contains(&Field::Compaction);
+        let own = self.api_of_task(request.task, request, model);
+        if let Some(api) = own.filter(|_| !has_rejected) {
+            return Ok(api);
+        }
+        let chat = request.task.writes_text().then_some(Task::Chat);
+        let found = chat.and_then(|task| self.api_of_task(task, request, model));
         found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))
+    }
+
+    /// The API of a task: the one that is for models of this name, else one in the client's own
+    /// format, else the provider's first that is for every model.
+    fn api_of_task(
+        &self,
+        task: Task,
+        request: &GatewayRequest,
+        model: &str,
+    ) -> Option<&ApiAddress> {
+        let able = || self.apis.iter().filter(|it| it.api.format.task() == task);
+        let for_model =
+            |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
+        let same = |it: &&ApiAddress| it.api.format.outbound().name() == request.format.name;
+        // What is only for some models is so because others lack it, or have something better.
+        let for_all = |it: &&ApiAddress| it.api.only_for.is_empty() || task == Task::Chat;
+        let able_for_all = || able().filter(for_all);
+        able()
+            .find(for_model)
+            .or_else(|| able_for_all().find(same))
+            .or_else(|| able_for_all().next())
     }
 }
 
@@ -193,15 +224,17 @@ fn is_own_address(provider: &Provider, base: &str) -> bool {
     provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
 }
 
-/// The APIs of a provider at an address: all of them at its own, the first of each task elsewhere.
+/// The APIs of a provider at an address: all of them at its own, elsewhere the first of each task that
+/// those who imitate the provider have too.
 fn offered_apis(
     provider: &'static Provider,
     base: &str,
 ) -> impl Iterator<Item = &'static ProviderApi> {
     let is_home = is_own_address(provider, base);
     provider.apis.iter().enumerate().filter_map(move |(index, api)| {
-        let first = provider.apis.iter().position(|other| other.task == api.task);
-        if is_home || first == Some(index) { Some(api) } else { None }
+        let first = provider.apis.iter().position(|other| other.format.task() == api.format.task());
+        let is_imitated = first == Some(index) && api.offered == Offered::Anywhere;
+        if is_home || is_imitated { Some(api) } else { None }
     })
 }
 

@@ -8,14 +8,28 @@
 
 use formats::StreamEnd;
 
-use crate::{CHAT, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider, ProviderApi, RESPONSES};
+use crate::{
+    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, INFILL, OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered,
+    Provider, ProviderApi, RESPONSES,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
-    apis: &[CHAT, ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES }, EMBEDDINGS],
+    key_variables: &["OPENAI_API_KEY"],
+    apis: &[
+        CHAT,
+        ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES },
+        EMBEDDINGS,
+        ProviderApi { offered: Offered::AtHome, ..COMPACTION },
+        ProviderApi { only_for: COMPLETING, ..COMPLETIONS },
+        ProviderApi { only_for: &["gpt-3.5-turbo-instruct"], ..INFILL },
+    ],
     compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,
     ..OPENAI_COMPATIBLE
 };
+
+/// The models that have the older completions; `suffix` is for the first alone.
+const COMPLETING: &[&str] = &["gpt-3.5-turbo-instruct", "babbage-002", "davinci-002"];
 
 /// How the names of those models begin that have no chat endpoint.
 pub(crate) const ONLY_RESPONSES: &[&str] = &[

@@ -5,9 +5,11 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
-use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
+use canonical::{
+    Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
+};
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{GatewayRequest, Outbound};
+use formats::{DecodeMode, GatewayRequest};
 use http::StatusCode;
 use routing::{Attempt, Target};
 
@@ -16,6 +18,7 @@ use crate::{
     connections::{Connections, HttpRequest},
     endpoint::{ApiAddress, Endpoint, ResolveSecret},
     fetch::Fetch,
+    memory::MemoryBudget,
     mock::{self, Mock},
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
@@ -28,6 +31,7 @@ pub struct Upstream {
     pub(crate) providers: HashMap<String, Result<ReachableProvider>>,
     idle_timeout: Duration,
     pub(crate) fetch: Fetch,
+    memory: MemoryBudget,
     /// Scripted providers play as long as this lives.
     _mocks: Vec<Mock>,
 }
@@ -97,6 +101,7 @@ impl Upstream {
             providers,
             idle_timeout: config.idle_timeout,
             fetch: Fetch::new(config.fetch.as_ref()),
+            memory: client.memory.clone(),
             _mocks: mocks,
         }
     }
@@ -155,7 +160,7 @@ impl Upstream {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
-        let api = match endpoint.api(request, &target.model) {
+        let api = match endpoint.api(request, &target.model, &attempt.remedies.fields) {
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -171,22 +176,26 @@ impl Upstream {
             return estimate_tokens(request);
         }
         if !status.is_success() {
-            return Err(failure(format, answer, &prepared, now).await);
+            let error = failure(answer, &prepared, now).await;
+            return Err(without_compaction(error, request, prepared.mode));
         }
 
         let (head, body) = answer.into_parts();
+        let mode = prepared.mode;
         let context = ResponseContext {
             provider: &target.provider,
             model: &target.model,
             endpoint,
             format,
             request,
-            mode: prepared.mode,
+            mode,
             tool_names: prepared.tool_names,
             idle_timeout: self.idle_timeout,
+            memory: &self.memory,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
-        let body = response::decode(context, &head.headers, body).await?;
+        let body = response::decode(context, &head.headers, body).await;
+        let body = body.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
@@ -254,15 +263,31 @@ async fn http_request(
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
 async fn failure(
-    format: &dyn Outbound,
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
     now: u64,
 ) -> Error {
-    let mut error = response::decode_error(format, answer, now).await;
+    let mut error = response::decode_error(answer, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
     if error.remedy == Some(Remedy::DropBetas) && !has_beta {
         (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
+    }
+    error
+}
+
+/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a summary.
+fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMode) -> Error {
+    let is_refusal = match error.kind {
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported => true,
+        ErrorKind::Rejected => error.remedy.is_none(),
+        ErrorKind::ProviderAccess | ErrorKind::Upstream => {
+            matches!(error.provider_status, None | Some(404 | 405 | 501))
+        }
+        _ => false,
+    };
+    if request.compacts && mode == DecodeMode::Passthrough && is_refusal {
+        error.kind = ErrorKind::Rejected;
+        error.remedy = Some(Remedy::DropParam(Field::Compaction));
     }
     error
 }

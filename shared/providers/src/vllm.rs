@@ -2,12 +2,14 @@
 //!
 //! Sources: vllm-project/vllm pull request 37011 and harbor-framework/harbor pull request 996,
 //! seen 2026-11. The `code` of an error is its status; older versions send the error flat.
+//! Its completions refuse a `suffix`.
 
-use crate::{Key, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, COMPLETIONS, EMBEDDINGS, Key, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "vllm",
     base_url: "http://localhost:8000/v1",
+    apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
     key: Key::Optional,
     ..OPENAI_COMPATIBLE
 };

@@ -14,6 +14,7 @@ use super::{
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
     ("argon2", "admin"),
+    ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
@@ -25,6 +26,8 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-types", "storage"),
     ("brotli-decompressor", "edge"),
     ("clap", "lockgate"),
+    ("clap_complete", "lockgate"),
+    ("clap_mangen", "lockgate"),
     ("dotenvy", "edge"),
     ("flate2", "edge"),
     ("httpdate", "providers"),
@@ -37,11 +40,11 @@ const HOMES: &[(&str, &str)] = &[
     ("reqwest", "providers"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
-    ("rustls", "providers"),
     ("saphyr-parser", "config"),
     ("similar", "admin"),
     ("socket2", "edge"),
     ("time", "config"),
+    ("tokio-rustls", "edge"),
     ("tracing-subscriber", "edge"),
     ("zstd", "edge"),
     ("webpki-roots", "providers"),
@@ -50,9 +53,19 @@ const HOMES: &[(&str, &str)] = &[
 /// Outside crates that several crates of ours may use, and why.
 const SHARED: &[(&str, &[&str], &str)] = &[
     (
+        "arc-swap",
+        &["gateway", "edge"],
+        "what is read by every call and replaced now and then: the configuration, the server's certificate",
+    ),
+    (
         "base64",
         &["formats", "providers", "admin", "edge", "lockgate"],
         "bytes inside JSON: those that formats have, and those that were fetched; hashes of passwords, sessions; HTTP Basic",
+    ),
+    (
+        "rustls",
+        &["providers", "edge"],
+        "TLS on the way to providers and, where the server serves HTTPS, from clients",
     ),
     (
         "bytes",

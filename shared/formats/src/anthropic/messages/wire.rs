@@ -148,8 +148,8 @@ pub(super) fn stop_reason(finish: &FinishReason) -> (&'static str, Option<&str>)
     }
 }
 
-/// The finish reason of a stop reason. Reasons to come are taken for a plain end, but for those that
-/// mean a cut at servers of others.
+/// The finish reason of a stop reason. A reason that means a cut at servers of others is an error, and
+/// so is one that nobody knows.
 pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> Result<FinishReason> {
     finish_reason::check(reason)?;
     Ok(match reason {
@@ -159,8 +159,9 @@ pub(super) fn finish(reason: &str, sequence: Option<Cow<'_, str>>) -> Result<Fin
         "tool_use" => FinishReason::ToolCalls,
         // It is a classifier that steps in, not the model.
         "refusal" => FinishReason::Filtered,
-        "pause_turn" => FinishReason::Paused,
-        _ => FinishReason::Stop,
+        "pause_turn" | "compaction" => FinishReason::Paused,
+        "" | "end_turn" => FinishReason::Stop,
+        _ => return Err(finish_reason::unknown(reason)),
     })
 }
 

@@ -45,7 +45,9 @@ impl Decoder {
             None if self.purpose == DecodeMode::Translate => return Ok(()),
             None => (EventKind::Comment, None),
         };
-        events.push(StreamEvent::frame(kind, usage, frame));
+        if let Some(frame) = sse::event_alone(&frame) {
+            events.push(StreamEvent::frame(kind, usage, frame));
+        }
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use self::messages::MessageJson;
 use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
 use crate::{
     EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
-    strict_schema::strict_if_accepted,
+    strict_schema::strict_or_named,
 };
 
 #[derive(Serialize)]
@@ -152,10 +152,10 @@ pub(super) fn encode(
     let body = Body {
         model: target.model,
         messages,
-        tools: tools.iter().map(tool).collect::<Result<_>>()?,
+        tools: tools.iter().map(|it| tool(it, &mut dropped)).collect::<Result<_>>()?,
         tool_choice: tool_choice.as_ref().filter(|_| about_tools).map(choice),
         parallel_tool_calls: parallel_tool_calls.filter(|_| about_tools),
-        response_format: output.as_ref().map(format).transpose()?,
+        response_format: output.as_ref().map(|it| format(it, &mut dropped)).transpose()?,
         sampling: numbers(sampling, &mut dropped),
         max_tokens: max_tokens.filter(|_| !newer),
         max_completion_tokens: max_tokens.filter(|_| newer),
@@ -182,10 +182,13 @@ fn with_system_first(body: &str) -> Result<String> {
     json::edited(body, |it| it.set("messages", folded))
 }
 
-fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
+fn tool<'a>(tool: &'a Tool, dropped: &mut Vec<Field>) -> Result<ToolJson<'a>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
     let parameters = schema.as_ref().map(|it| with_properties(&it.0)).transpose()?;
-    let strict = schema.as_ref().map_or(*strict, |it| strict_if_accepted(*strict, &it.0));
+    let strict = match schema {
+        Some(schema) => strict_or_named(*strict, &schema.0, Field::ToolStrict, dropped),
+        None => *strict,
+    };
     let function = Function { name, description: description.as_deref(), parameters, strict };
     Ok(ToolJson { r#type: "function", function })
 }
@@ -205,7 +208,7 @@ fn choice(choice: &ToolChoice) -> serde_json::Value {
     }
 }
 
-fn format(output: &ResponseFormat) -> Result<Format<'_>> {
+fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Format<'a>> {
     let plain = |kind| Format { r#type: kind, json_schema: None };
     Ok(match output {
         ResponseFormat::Text => plain("text"),
@@ -216,7 +219,7 @@ fn format(output: &ResponseFormat) -> Result<Format<'_>> {
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
                 schema: json::verbatim(&schema.0)?,
-                strict: strict_if_accepted(*strict, &schema.0),
+                strict: strict_or_named(*strict, &schema.0, Field::ResponseStrict, dropped),
             }),
         },
     })

@@ -191,7 +191,7 @@ fn as_system(message: &RawValue) -> Result<Option<String>> {
 }
 
 /// The client's stream options with usage switched on.
-fn with_usage(request: &GatewayRequest) -> Result<String> {
+pub(crate) fn with_usage(request: &GatewayRequest) -> Result<String> {
     let ours = r#"{"include_usage":true}"#;
     let Some(member) = json::find(&request.raw, "stream_options")? else {
         return Ok(ours.to_owned());

@@ -39,7 +39,14 @@ pub(super) enum Item {
         input: String,
     },
     /// What was thought.
-    Reasoning { id: String, summary: Vec<Part>, encrypted_content: Option<String> },
+    Reasoning {
+        id: String,
+        summary: Vec<Part>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        encrypted_content: Option<String>,
+    },
+    /// What stands for the conversation so far.
+    Compaction { id: String, encrypted_content: String },
     /// A picture.
     ImageGenerationCall { id: String, status: Status, result: String },
 }
@@ -140,7 +147,10 @@ impl Item {
                 *status = Status::InProgress;
                 text.clear();
             }
-            Self::Message { .. } | Self::Reasoning { .. } | Self::ImageGenerationCall { .. } => {}
+            Self::Message { .. }
+            | Self::Reasoning { .. }
+            | Self::Compaction { .. }
+            | Self::ImageGenerationCall { .. } => {}
         }
         self
     }

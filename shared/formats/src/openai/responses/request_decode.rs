@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    content, request_encode, request_passthrough, response_decode,
+    compaction, content, request_encode, request_passthrough, response_decode,
     tool_name::{self, ToolName},
     wire,
 };
@@ -64,6 +64,9 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     conversation.metadata = metadata(raw)?;
     user(raw, &mut conversation)?;
     others(raw, &mut conversation)?;
+    if compaction::is_requested(raw) {
+        compaction::ask_for_summary(&mut conversation);
+    }
     Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
@@ -100,6 +103,13 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
                 _ => conversation.messages.push(Message::new(Role::User, vec![result])),
             }
         }
+        // A foreign one is opaque to everybody but its maker.
+        kind if compaction::is_compaction(kind) => match compaction::summary(item) {
+            Some(summary) => conversation.messages.push(compaction::message(&summary)),
+            None => other(conversation, "input[].type=compaction".to_owned()),
+        },
+        // The conversation as a whole is asked for its summary.
+        "compaction_trigger" => {}
         "additional_tools" => added(item, path, conversation)?,
         "image_generation_call" => add_assistant_parts(conversation, response_decode::image(item)),
         "item_reference" => return Err(request_passthrough::reference(path)),
@@ -124,6 +134,9 @@ fn message(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -
     let path = format!("{path}.content");
     let missing = || Error::invalid(&path, format!("`{path}` is missing."));
     let parts = content::content(item.content.ok_or_else(missing)?, &path)?;
+    if item.phase.is_some() {
+        other(conversation, "input[].phase".to_owned());
+    }
     if role == Role::Assistant {
         add_assistant_parts(conversation, parts);
     } else {

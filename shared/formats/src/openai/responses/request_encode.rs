@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     EncodeOptions, EncodedRequest, alternating::no_message, bound, json,
-    object_schema::with_properties, openai::chat::effort, strict_schema::strict_if_accepted,
+    object_schema::with_properties, openai::chat::effort, strict_schema::strict_or_named,
 };
 
 /// The fewest tokens that may be asked for.
@@ -281,8 +281,13 @@ impl<'a> Page<'a> {
             name,
             description: description.as_deref(),
             parameters: with_properties(schema.as_ref().map_or(empty, |it| &it.0))?,
-            strict: strict_if_accepted(*strict, schema.as_ref().map_or(empty, |it| &it.0))
-                .unwrap_or(false),
+            strict: strict_or_named(
+                *strict,
+                schema.as_ref().map_or(empty, |it| &it.0),
+                Field::ToolStrict,
+                &mut self.dropped,
+            )
+            .unwrap_or(false),
         })
     }
 
@@ -294,7 +299,12 @@ impl<'a> Page<'a> {
                 name: schema.name.as_deref().unwrap_or("answer"),
                 description: schema.description.as_deref(),
                 schema: json::verbatim(&schema.schema.0)?,
-                strict: strict_if_accepted(schema.strict, &schema.schema.0),
+                strict: strict_or_named(
+                    schema.strict,
+                    &schema.schema.0,
+                    Field::ResponseStrict,
+                    &mut self.dropped,
+                ),
             },
         })
     }

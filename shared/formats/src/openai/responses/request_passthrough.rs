@@ -7,8 +7,8 @@ use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{content, request_encode, wire};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json, object_schema};
+use super::{compaction, content, request_encode, wire};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, bound, json, object_schema};
 
 #[derive(Serialize)]
 struct ReasoningJson<'a> {
@@ -92,11 +92,16 @@ fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> 
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+pub(super) fn cleaned(
+    raw: &RawObject,
+    unsigned: bool,
+    dropped: &mut Vec<Field>,
+) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
-    let suspicious = [TAG_PREFIX, "item_reference", "\"reasoning\""].into_iter().any(holds);
+    let suspicious =
+        [TAG_PREFIX, "item_reference", "\"reasoning\"", "\"compaction"].into_iter().any(holds);
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
@@ -113,6 +118,10 @@ fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<
             }
             Fate::Leave => {
                 changed = true;
+                if item.kind.as_deref().is_some_and(compaction::is_compaction) {
+                    bound::note(dropped, Field::Named("input[].type=compaction".to_owned()));
+                    continue;
+                }
                 let lost = match &item.encrypted_content {
                     Some(_) => unsigned,
                     None => !content::reasoning_text(&item).is_empty(),
@@ -147,6 +156,11 @@ enum Fate {
 fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> {
     match item.kind.as_deref() {
         Some("item_reference") => Ok(Fate::Refuse),
+        Some(kind) if compaction::is_compaction(kind) => Ok(match compaction::summary(item) {
+            Some(summary) => Fate::Change(compaction::message_json(&summary)),
+            None if unsigned => Fate::Leave,
+            None => Fate::Keep,
+        }),
         Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
         Some("reasoning") => reasoning_fate(item),
         _ => {
@@ -189,12 +203,12 @@ fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Inbound, Outbound, openai::responses::OpenAiResponses};
+    use crate::{Inbound, openai::responses::OpenAiResponses};
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
         let target = EncodeOptions { model, ..EncodeOptions::default() };
-        let encoded = OpenAiResponses.passthrough(&request, &target).unwrap();
+        let encoded = request.passthrough(&target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }
 

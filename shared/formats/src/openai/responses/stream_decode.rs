@@ -90,8 +90,10 @@ impl EventDecoder {
 
     /// Keeps a frame for a client of the same format.
     fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
-        if self.mode == DecodeMode::Passthrough {
-            events.push(StreamEvent::frame(kind, None, frame.clone()));
+        if self.mode == DecodeMode::Passthrough
+            && let Some(frame) = sse::event_alone(frame)
+        {
+            events.push(StreamEvent::frame(kind, None, frame));
         }
     }
 
@@ -115,7 +117,8 @@ impl EventDecoder {
         let usage = response.usage.and_then(wire::usage);
         match self.mode {
             DecodeMode::Passthrough => {
-                events.push(StreamEvent::frame(EventKind::Finish, usage, frame.clone()));
+                let frame = sse::event_alone(frame).unwrap_or_default();
+                events.push(StreamEvent::frame(EventKind::Finish, usage, frame));
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
             DecodeMode::Translate => self.state.end(&response, usage, events)?,

@@ -69,6 +69,9 @@ pub(super) struct Item<'a> {
     pub(super) summary: Option<Vec<Part<'a>>>,
     #[serde(borrow)]
     pub(super) encrypted_content: Option<Cow<'a, str>>,
+    /// Whether a message is a commentary on the way or the final answer.
+    #[serde(borrow)]
+    pub(super) phase: Option<&'a RawValue>,
     /// What an image generation came to, in base64.
     #[serde(borrow)]
     pub(super) result: Option<&'a RawValue>,

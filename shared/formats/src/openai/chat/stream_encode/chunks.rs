@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::super::{
     finish_reason, reasoning,
-    response_encode::{AnnotationJson, CallJson, FunctionJson, ImageJson, annotation, image},
+    response_encode::{
+        AnnotationJson, CallJson, FunctionJson, ImageJson, annotation, completion_id, image,
+    },
     stream_passthrough::DONE,
     wire,
 };
@@ -114,7 +116,7 @@ impl ChunkEncoder {
         self.usage = usage.or(self.usage);
         match delta {
             Delta::Start { id, model } => {
-                self.id = id.unwrap_or_else(|| std::mem::take(&mut self.id));
+                self.id = id.map_or_else(|| std::mem::take(&mut self.id), |it| completion_id(&it));
                 self.model = model.unwrap_or_else(|| std::mem::take(&mut self.model));
                 vec![]
             }

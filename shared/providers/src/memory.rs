@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 
 /// When a client should try again.
@@ -17,21 +18,28 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A number of bytes that all requests of a process share.
 #[derive(Clone, Debug)]
-pub(crate) struct MemoryBudget {
+pub struct MemoryBudget {
     max_bytes: usize,
     used: Arc<AtomicUsize>,
 }
 
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Reservation {
+pub struct Reservation {
     budget: MemoryBudget,
     bytes: usize,
 }
 
+impl Default for MemoryBudget {
+    /// A budget without an end.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
 impl MemoryBudget {
     /// A budget of this many bytes.
-    pub(crate) fn new(max_bytes: usize) -> Self {
+    pub fn new(max_bytes: usize) -> Self {
         Self { max_bytes, used: Arc::default() }
     }
 
@@ -40,7 +48,7 @@ impl MemoryBudget {
     /// # Errors
     ///
     /// `Unavailable`, with a time to try again, when too few are left.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
+    pub fn reserve(&self, bytes: usize) -> Result<Reservation> {
         let mut reservation = Reservation { budget: self.clone(), bytes: 0 };
         reservation.grow_to(bytes)?;
         Ok(reservation)
@@ -53,7 +61,7 @@ impl Reservation {
     /// # Errors
     ///
     /// As [`MemoryBudget::reserve`].
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
+    pub fn grow_to(&mut self, bytes: usize) -> Result<()> {
         let more = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
         let add = |used: usize| used.checked_add(more).filter(|used| *used <= budget.max_bytes);
@@ -75,6 +83,66 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A body that is read whole, in one copy. Its memory is reserved until the last reader of its bytes is
+/// gone.
+#[derive(Debug)]
+pub struct MemoryBuffer {
+    bytes: Vec<u8>,
+    max_bytes: usize,
+    reservation: Reservation,
+}
+
+impl MemoryBuffer {
+    /// A buffer with room for `capacity` bytes, which may grow up to `max_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemoryBudget::reserve`].
+    pub fn new(capacity: usize, max_bytes: usize, memory: &MemoryBudget) -> Result<Self> {
+        let capacity = capacity.min(max_bytes);
+        let reservation = memory.reserve(capacity)?;
+        Ok(Self { bytes: Vec::with_capacity(capacity), max_bytes, reservation })
+    }
+
+    /// The bytes so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether this many more bytes fit.
+    pub fn has_room(&self, more: usize) -> bool {
+        self.bytes.len().saturating_add(more) <= self.max_bytes
+    }
+
+    /// Adds bytes that have room.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemoryBudget::reserve`].
+    pub fn push(&mut self, data: &[u8]) -> Result<()> {
+        let size = self.bytes.len().saturating_add(data.len());
+        if self.bytes.capacity() < size {
+            // As a vector would grow by itself, but asked for first.
+            let capacity = size.max(self.bytes.capacity() * 2).min(self.max_bytes.max(size));
+            self.reservation.grow_to(capacity)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// The whole body.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for MemoryBuffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
