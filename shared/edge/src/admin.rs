@@ -98,7 +98,7 @@ fn administration(exchange: &Exchange) -> Result<&Admin> {
 
 /// The origins under which operators reach the gateway: the configured one and, where clients
 /// connect to this process itself, the host that they name.
-fn public_origins(exchange: &Exchange) -> Vec<String> {
+pub(crate) fn public_origins(exchange: &Exchange) -> Vec<String> {
     let mut origins = exchange.app.public_origins.clone();
     if exchange.arrival.connection.is_some()
         && let Some(host) = text(exchange.request.headers(), &header::HOST)

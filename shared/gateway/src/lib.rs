@@ -4,6 +4,7 @@
 //! `providers`, and what is written to the client to `edge`.
 
 mod administration;
+mod attempt_watch;
 mod background;
 mod call;
 mod configuration;
@@ -25,6 +26,7 @@ use tenants::{
     UnreachablePolicy,
 };
 
+pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
 pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
@@ -230,7 +232,7 @@ async fn send_next(
     fetched: &FetchedMedia,
 ) -> Result<(AttemptId, Result<UpstreamResponse>)> {
     let since = Instant::now();
-    let (call, clock) = (&running.call, running.call.clock);
+    let clock = running.call.clock;
     let Some(failover) = &mut running.failover else {
         return Err(Error::new(canonical::ErrorKind::Internal, "The call has no plan."));
     };
@@ -238,6 +240,8 @@ async fn send_next(
     if !attempt.delay.is_zero() {
         tokio::time::sleep(attempt.delay).await;
     }
+    running.show_attempt();
+    let call = &running.call;
     let snapshot = &call.snapshot;
     let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
     let request = UpstreamRequest {

@@ -52,6 +52,7 @@ impl RunningCall {
         let now = self.call.clock.instant();
         let Some(failover) = &mut self.failover else { return Err(error) };
         let outcome = failover.failed(id, error, now);
+        self.show_attempt();
         self.configuration.publish_cooldowns(self.call.clock);
         outcome
     }
@@ -77,6 +78,7 @@ impl RunningCall {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
         }
+        self.show_attempt();
     }
 
     /// Notes what a whole response holds that its record needs.

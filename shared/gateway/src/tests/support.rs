@@ -115,6 +115,7 @@ impl TestGateway {
             clock,
             platform_deadline: None,
             record,
+            watch: None,
         }
     }
 
