@@ -44,6 +44,7 @@ SERVED_BY = {
     "/gemini/v1beta/models": "models",
     "/gemini/v1/models/m": "models",
     "/admin": "operator",
+    "/openapi.json": "operator",
     "/admin/tenants/t_1/rotate-key": "operator",
     "/v1/diagnostics/upstream-models": "operator",
     "/health": "health",

@@ -1,16 +1,25 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
 mod account;
+mod admin_client;
+mod admin_command;
 mod check;
 mod commands;
 mod completions;
 mod explain;
 mod export;
 mod health;
+mod keys;
 mod listen;
+mod litellm_prices;
+mod models;
+mod prices;
 mod root_secret;
 mod serve;
 mod settings;
+mod tables;
+mod tenants;
+mod usage;
 
 use std::process::ExitCode;
 

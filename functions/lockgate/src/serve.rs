@@ -128,7 +128,7 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
 
 /// Makes the first operator where nobody could sign in, and gives its password.
 async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
-    if has_operators(config) {
+    if !config.admin.users.is_empty() {
         return Ok(None);
     }
     let made = admin::make_first_operator(stores.config.clone(), now_ms() / 1000).await;
@@ -136,11 +136,6 @@ async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<
         let cause = problem.cause().map(ToString::to_string).unwrap_or_default();
         Failure::Other(format!("The first operator cannot be made. {problem} {cause}"))
     })
-}
-
-/// Whether the configuration declares operators.
-fn has_operators(config: &Config) -> bool {
-    !config.admin.users.is_empty()
 }
 
 fn greeting(

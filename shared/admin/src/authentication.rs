@@ -217,7 +217,7 @@ impl Admin {
     /// The account of a name: the configuration's, else a stored one, else that of the first start.
     fn account(&self, name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
         if let Some((password, role)) = configured(name, snapshot) {
-            let is_hash = password.expose().starts_with("$argon2id$");
+            let is_hash = config::is_password_hash(password.expose());
             return Some(if is_hash {
                 Account::Hashed(password.expose().to_owned(), role)
             } else {
@@ -249,13 +249,16 @@ impl Account {
 }
 
 /// The names and roles of the users in the configuration.
-pub(crate) fn configured_names(_snapshot: &Snapshot) -> Vec<(String, Role)> {
-    vec![]
+pub(crate) fn configured_names(snapshot: &Snapshot) -> Vec<(String, Role)> {
+    let users = snapshot.config.admin.users.iter();
+    users.map(|user| (user.name.clone(), user.role.into())).collect()
 }
 
-/// The password and the role of a user in the configuration.
-fn configured(_name: &str, _snapshot: &Snapshot) -> Option<(Secret, Role)> {
-    None
+/// The password and the role of a user in the configuration; none whose password cannot be read.
+fn configured(name: &str, snapshot: &Snapshot) -> Option<(Secret, Role)> {
+    let user = snapshot.config.admin.users.iter().find(|user| user.name == name)?;
+    let password = snapshot.secret(&user.password).filter(|it| !it.expose().is_empty())?;
+    Some((password, user.role.into()))
 }
 
 /// The account, if the password is its own. Every answer takes one hash.

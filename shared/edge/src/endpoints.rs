@@ -19,7 +19,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models, pages,
+    generate_content, health, models, openapi, pages,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -74,6 +74,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
     Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
     Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
+    Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
     admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
     admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),
