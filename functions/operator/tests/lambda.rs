@@ -80,7 +80,8 @@ async fn a_configuration_is_written_to_the_tables_and_its_keys_to_parameters() {
     let matching = [("if-match", tag.as_str())];
     let wanted = text.replace("small", "large");
     let written = ask_with(&emulator, ("PUT", "/admin/config"), &matching, &wanted).await;
-    assert_eq!(written.status, 200, "{}", written.text().await.unwrap());
+    let status = written.status;
+    assert_eq!(status, 200, "{}", written.text().await.unwrap());
     let (_, routes) = ask(&emulator, "GET", "/admin/routes", "").await;
     assert_eq!(routes["models"][0]["name"], "large", "{routes}");
     let (_, providers) = ask(&emulator, "GET", "/admin/providers", "").await;

@@ -204,6 +204,12 @@ impl Admin {
         }
     }
 
+    /// Reads a text as a configuration that could be put in the place of the present one.
+    pub async fn check_config(&self, text: &str, clock: Clock) -> AdminResult<Config> {
+        let present = self.read_config(clock).await?;
+        self.source.check(text, &present).await
+    }
+
     pub(crate) async fn read_config(&self, clock: Clock) -> AdminResult<ReadConfig> {
         match self.gateway.snapshot(clock).await {
             Ok(snapshot) => self.source.read(&snapshot.config).await,

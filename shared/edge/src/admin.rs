@@ -100,7 +100,7 @@ fn administration(exchange: &Exchange) -> Result<&Admin> {
 
 /// The origins under which operators reach the process: those that it was started with and, where
 /// clients connect to it themselves, the host that they name.
-fn public_origins(exchange: &Exchange) -> Vec<String> {
+pub(crate) fn public_origins(exchange: &Exchange) -> Vec<String> {
     let mut origins = exchange.app.public_origins.clone();
     if exchange.arrival.connection.is_some()
         && let Some(host) = text(exchange.request.headers(), &header::HOST)

@@ -4,6 +4,7 @@
 //! `providers`, and what is written to the client to `edge`.
 
 mod administration;
+mod attempt_watch;
 mod background;
 mod call;
 mod choosing;
@@ -31,6 +32,7 @@ use tenants::{
     UnreachablePolicy,
 };
 
+pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;

@@ -44,6 +44,8 @@ pub struct ProviderStep {
     pub base_url: String,
     /// What a test gave.
     pub tested: Option<Tested>,
+    /// The name of the provider, once it is saved.
+    pub saved: Option<String>,
 }
 
 /// The second step.
