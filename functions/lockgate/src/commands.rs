@@ -17,7 +17,7 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    keys, models, prices, serve,
+    import, init, keys, models, prices, serve,
     settings::{self, Sources},
     tenants, usage,
 };
@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
     /// Say by the exit code whether the gateway on this machine is ready
     Health(HealthOptions),
     /// Print what a shell needs to complete commands and options
@@ -161,6 +165,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Health(options) => health::health(options),
         Command::Completions(options) => Ok(completions::completions(&options)),
         Command::Man(options) => completions::man(options),

@@ -8,18 +8,24 @@ mod commands;
 mod completions;
 mod explain;
 mod export;
+mod from_environment;
+mod greeting;
 mod health;
+mod import;
+mod init;
 mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
 mod prices;
+mod private_file;
 mod root_secret;
 mod serve;
 mod settings;
 mod tables;
 mod tenants;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -24,6 +24,9 @@ pub struct ModelFacts {
     pub context_window: u64,
     /// The most tokens that the model writes in one answer.
     pub max_output: u64,
+    /// Whether the model goes on with a message of its own that the request leaves open. Claude does
+    /// up to 4.5 (platform.claude.com, *Migration guide*, seen 2026-11).
+    pub takes_prefill: bool,
 }
 
 /// The facts of a shipped model, by the provider's type and the provider's name for the model.
@@ -31,9 +34,19 @@ pub struct ModelFacts {
 /// A name with a date after it or a vendor before it means the plain name, unless another date of
 /// the same model has another price.
 pub fn facts(provider_type: &str, model: &str) -> Option<&'static ModelFacts> {
+    catalog().find(provider_type, model)
+}
+
+/// The shipped catalog. Parsed by the first call that asks, so that starting costs nothing.
+fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    // Parsed by the first call that asks, so that starting costs nothing.
-    CATALOG.get_or_init(|| Catalog::parse(DATA)).find(provider_type, model)
+    CATALOG.get_or_init(|| Catalog::parse(DATA))
+}
+
+/// The names of the shipped models of a type of provider, in order; empty where none is known.
+pub fn models(provider_type: &str) -> Vec<&'static str> {
+    let Some(models) = catalog().models(provider_type) else { return vec![] };
+    models.0.iter().map(|(name, _)| *name).collect()
 }
 
 /// The most tokens that prompt and answer of a shipped model may have together.
@@ -44,6 +57,11 @@ pub fn context_window(provider_type: &str, model: &str) -> Option<u64> {
 /// The most tokens that a shipped model writes in one answer.
 pub fn max_output(provider_type: &str, model: &str) -> Option<u64> {
     facts(provider_type, model).map(|facts| facts.max_output)
+}
+
+/// Whether a shipped model goes on with a message of its own that the request leaves open.
+pub fn takes_prefill(provider_type: &str, model: &str) -> bool {
+    facts(provider_type, model).is_some_and(|facts| facts.takes_prefill)
 }
 
 /// What is used of one line of the data file; its source is for people. A class of tokens that is not priced apart costs what input costs.
@@ -58,6 +76,8 @@ struct Entry<'a> {
     /// Absent where sources disagree, and then as large as the context window.
     max_output: Option<u64>,
     long: Option<LongEntry>,
+    #[serde(default)]
+    prefill: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,9 +125,13 @@ impl Catalog {
         Self { same_as: file.same_as, providers: providers.collect() }
     }
 
-    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+    fn models(&self, provider_type: &str) -> Option<&ProviderModels> {
         let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
-        let models = self.providers.get(provider)?;
+        self.providers.get(provider)
+    }
+
+    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+        let models = self.models(provider_type)?;
         models
             .named(model)
             .or_else(|| models.named(without_vendor(model)?))
@@ -143,6 +167,7 @@ impl Entry<'_> {
             price: Price { rates, long: self.long.as_ref().map(LongEntry::long_prompt) },
             context_window: self.context_window,
             max_output: self.max_output.unwrap_or(self.context_window),
+            takes_prefill: self.prefill,
         }
     }
 }
