@@ -195,15 +195,15 @@ def test_a_tenants_key_is_shown_once_and_works(visit, gateway, provider):
 
 def test_a_wrong_setting_is_named_at_its_field(visit):
     page = visit("/admin/tenants/new")
-    page.get_by_label("Name", exact=True).fill("wrong-levels")
-    page.get_by_label("Alerts at").fill("50, often")
+    page.get_by_label("Name", exact=True).fill("prefixed")
+    page.get_by_label("Prefix of keys").fill("no blanks please")
     page.get_by_role("button", name="Make tenant and key").click()
-    field = page.get_by_label("Alerts at")
+    field = page.get_by_label("Prefix of keys")
     expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_value("50, often")
-    page.get_by_label("Alerts at").fill("50")
+    expect(field).to_have_value("no blanks please")
+    field.fill("gw-")
     page.get_by_role("button", name="Make tenant and key").click()
-    expect(page.locator("#new-key")).to_be_visible()
+    expect(page.locator("#new-key")).to_contain_text("gw-")
 
 
 def test_a_rotated_key_lets_the_old_one_live_for_a_while(visit, gateway, provider):
@@ -361,6 +361,14 @@ def test_guessing_passwords_is_slowed_down(start, visit):
             return
         assert text == "This name or password is wrong."
     pytest.fail("thirty wrong passwords were checked")
+
+
+def test_a_page_that_is_not_there_says_so_as_a_page(visit):
+    page = visit("/admin/no-such-page")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    page.context.clear_cookies()
+    page.goto("/admin/export")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
 def test_signing_out_everywhere_ends_every_session(visit):

@@ -209,7 +209,9 @@ impl Front {
             Ok(response) => response,
             Err(error) => {
                 let request_id = &exchange.arrival.request_id;
-                let mut response = response::error(api, &error, &allowed, request_id);
+                let page = pages::error(&exchange, &error);
+                let mut response =
+                    page.unwrap_or_else(|| response::error(api, &error, &allowed, request_id));
                 exchange.end_refused_body(&mut response);
                 response
             }

@@ -161,12 +161,10 @@ async fn operator(
     Ok((operator, None))
 }
 
-/// What a browser is shown in place of a page.
+/// What is shown in place of a page or a response.
 fn refusal(desk: &Desk, headers: &HeaderMap, problem: &Problem) -> PageResult {
     if problem.kind == ProblemKind::Unauthenticated && table::prefers_html(headers) {
-        let next =
-            percent_encoding::utf8_percent_encode(&desk.path, percent_encoding::NON_ALPHANUMERIC);
-        return see_other(&format!("/admin/sign-in?next={next}"));
+        return to_sign_in(&desk.path);
     }
     if let Some(cause) = problem.cause() {
         tracing::warn!(request_id = desk.arrival.request_id, %cause, "{problem}");
@@ -176,21 +174,52 @@ fn refusal(desk: &Desk, headers: &HeaderMap, problem: &Problem) -> PageResult {
     let mut response = if table::prefers_html(headers) {
         let fields = problem.fields.iter().map(|it| format!("{}: {}", it.field, it.message));
         let text = [problem.detail.clone()].into_iter().chain(fields).collect::<Vec<_>>().join(" ");
-        let view = ErrorPage {
-            theme: desk.theme,
-            status: status.as_u16(),
-            title: title(status).to_owned(),
-            text,
-            request_id: desk.arrival.request_id.clone(),
-        };
-        page_with(status, &view)?
+        error_page(headers, status, text, &desk.arrival.request_id)?
     } else {
-        crate::response::problem(status, problem.to_json(&desk.arrival.request_id).to_string())
+        let problem = problem.to_json(&desk.arrival.request_id);
+        crate::response::problem(status, problem.to_string())
     };
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     Ok(response)
+}
+
+/// The page in place of an error, where a browser follows a link to an operator's path.
+pub(crate) fn error(exchange: &Exchange, error: &Error) -> Option<Response<Body>> {
+    let (request, headers) = (&exchange.request, exchange.request.headers());
+    if exchange.api != Api::Admin
+        || request.method() != Method::GET
+        || !table::prefers_html(headers)
+    {
+        return None;
+    }
+    if error.kind == ErrorKind::Unauthenticated {
+        return to_sign_in(request.uri().path()).ok();
+    }
+    let status = StatusCode::from_u16(error.status()).ok()?;
+    error_page(headers, status, error.message().to_owned(), &exchange.arrival.request_id).ok()
+}
+
+fn to_sign_in(path: &str) -> PageResult {
+    let next = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC);
+    see_other(&format!("/admin/sign-in?next={next}"))
+}
+
+fn error_page(
+    headers: &HeaderMap,
+    status: StatusCode,
+    text: String,
+    request_id: &str,
+) -> PageResult {
+    let view = ErrorPage {
+        theme: session::theme(headers),
+        status: status.as_u16(),
+        title: title(status).to_owned(),
+        text,
+        request_id: request_id.to_owned(),
+    };
+    page_with(status, &view)
 }
 
 fn title(status: StatusCode) -> &'static str {

@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_told_while_it_runs_and_when_it_has_failed() {
-        let told = |outcome, status| {
+        let event_of = |outcome, status| {
             let attempt = AttemptRecord {
                 provider: "groq".to_owned(),
                 outcome,
@@ -316,8 +316,8 @@ mod tests {
             };
             String::from_utf8(attempt_event(&AttemptNews { place: 0, attempt }).to_vec()).unwrap()
         };
-        assert!(told(Outcome::Canceled, None).contains("\"state\":\"waiting\""));
-        let failed = told(Outcome::Failed("rate_limit"), Some(429));
+        assert!(event_of(Outcome::Canceled, None).contains("\"state\":\"waiting\""));
+        let failed = event_of(Outcome::Failed("rate_limit"), Some(429));
         assert!(failed.contains("429 after 0.0 ms"), "{failed}");
         assert!(failed.starts_with("event: attempt\ndata: {"), "{failed}");
     }

@@ -9,7 +9,7 @@ use pages::{
     Count, Moment, Money,
     call::{Attempt, Call, ClassCost, Contents, End, Fact, Result as AttemptResult, Times},
     form::Choice,
-    requests::{Filter, Only, Requests, Rows},
+    requests::{Filter, Only, Requests, Rows, RowsPart},
     shell::{Section, Shell},
 };
 use telemetry::request_log::{AttemptRow, CallFilter, CallRow, Cursor, OutcomeFilter};
@@ -119,7 +119,7 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let (filter, names) = (filter_of(desk), desk.names().await?);
         if desk.query.get("part") == "rows" {
-            return page(&tail(desk, &filter, &names).await?);
+            return page(&RowsPart { rows: tail(desk, &filter, &names).await? });
         }
         let search = filter.search.as_str();
         if search.len() >= 16 && desk.app.records.log.get(search, desk.now()).await?.is_some() {

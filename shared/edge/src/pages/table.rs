@@ -100,6 +100,9 @@ pub(super) fn find(
     path: &str,
     headers: &HeaderMap,
 ) -> Option<(Page, Vec<String>)> {
+    if !path.starts_with("/admin") {
+        return None;
+    }
     let pages = if prefers_html(headers) { PAGES } else { &[] };
     let path = if path == "/admin/" { "/admin" } else { path };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };

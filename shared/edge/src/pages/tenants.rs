@@ -6,7 +6,7 @@ use admin::{AdminResult, Operation, PageRequest, Problem, TenantSource, TenantVi
 use pages::{
     Count, Money,
     form::Group,
-    shell::{Pill, Section, Tone},
+    shell::{Notice, Pill, Section, Tone},
     tenants::{Budget, NewTenant, Row, Tenants, fields},
 };
 use serde_json::{Map, Value, json};
@@ -198,17 +198,18 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
     })
 }
 
-async fn form(desk: &Desk, groups: Vec<Group>, status: u16) -> PageResult {
-    let view = NewTenant {
-        shell: desk.shell(Section::Tenants, "New tenant").await?,
-        groups,
-        idempotency_key: fresh_key(desk),
-    };
-    page_with(http::StatusCode::from_u16(status).unwrap_or_default(), &view)
+async fn form(desk: &Desk, groups: Vec<Group>, problem: Option<&Problem>) -> PageResult {
+    let mut shell = desk.shell(Section::Tenants, "New tenant").await?;
+    if let Some(problem) = problem.filter(|it| it.fields.is_empty()) {
+        shell.notices.push(Notice::new(Tone::Err, "No tenant was made.", problem.detail.as_str()));
+    }
+    let status = problem.map_or(200, |problem| problem.kind.status());
+    let status = http::StatusCode::from_u16(status).unwrap_or_default();
+    page_with(status, &NewTenant { shell, groups, idempotency_key: fresh_key(desk) })
 }
 
 pub(super) fn new(desk: &mut Desk) -> PageFuture<'_> {
-    Box::pin(async { form(desk, filled(&Map::new(), None), 200).await })
+    Box::pin(async { form(desk, filled(&Map::new(), None), None).await })
 }
 
 pub(super) fn create(desk: &mut Desk) -> PageFuture<'_> {
@@ -221,8 +222,8 @@ pub(super) fn create(desk: &mut Desk) -> PageFuture<'_> {
                 let key = made["api_key"].as_str().unwrap_or_default().to_owned();
                 tenant::with_new_key(desk, key, None).await
             }
-            Err(problem) if !problem.fields.is_empty() => {
-                form(desk, typed(&desk.form, &problem), problem.kind.status()).await
+            Err(problem) if problem.kind.status() < 500 => {
+                form(desk, typed(&desk.form, &problem), Some(&problem)).await
             }
             Err(problem) => Err(problem),
         }

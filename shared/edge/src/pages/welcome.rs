@@ -51,7 +51,12 @@ async fn model_step(desk: &Desk, provider: &str, error: Option<String>) -> PageR
 }
 
 async fn key_step(desk: &Desk, model: &str, error: Option<String>) -> PageResult {
-    let step = KeyStep { model: model.to_owned(), error, idempotency_key: fresh_key(desk) };
+    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+    let routes = snapshot.config.routes.iter().filter(|route| route.name == model);
+    let mut steps = routes.flat_map(|route| &route.steps);
+    let is_priced = steps.all(|step| snapshot.price(&step.provider, &step.model).is_some());
+    let idempotency_key = fresh_key(desk);
+    let step = KeyStep { model: model.to_owned(), is_priced, error, idempotency_key };
     view(desk, Step::Key(step), StatusCode::OK).await
 }
 
@@ -59,8 +64,12 @@ async fn key_step(desk: &Desk, model: &str, error: Option<String>) -> PageResult
 pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
-        let real = snapshot.config.providers.iter().find(|it| it.kind != "mock");
-        let route = snapshot.config.routes.first().map(|it| it.name.clone());
+        let config = &snapshot.config;
+        let real = config.providers.iter().find(|it| it.kind != "mock");
+        let is_real = |route: &&config::Route| {
+            route.steps.iter().any(|step| real.is_some_and(|it| it.name == step.provider))
+        };
+        let route = config.routes.iter().find(is_real).map(|it| it.name.clone());
         match (desk.query.get("step"), real, route) {
             ("provider", ..) | ("", None, _) => provider_step(desk, None, None).await,
             ("model", ..) => model_step(desk, desk.query.get("provider"), None).await,
@@ -79,17 +88,22 @@ fn quoted(text: &str) -> String {
 
 /// A document with one more item in a list, in place of one of the same name that the wizard made.
 fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) -> String {
-    let head = format!("  - name: {}", quoted(name));
-    let mut item = vec![head.clone()];
-    item.extend(fields.iter().map(|(field, value)| format!("    {field}: {value}")));
-
     let mut lines: Vec<String> = document.lines().map(str::to_owned).collect();
+    let key = format!("{list}:");
+    let place = lines.iter().position(|line| line.trim_end() == key);
+    let items = place.map_or(&[][..], |at| &lines[at + 1..]);
+    let first = items.iter().find(|line| line.trim_start().starts_with('-'));
+    let indent = first.map_or(2, |line| line.len() - line.trim_start().len());
+
+    let (dash, inner) = (" ".repeat(indent), " ".repeat(indent + 2));
+    let head = format!("{dash}- name: {}", quoted(name));
+    let mut item = vec![head.clone()];
+    item.extend(fields.iter().map(|(field, value)| format!("{inner}{field}: {value}")));
     if let Some(start) = lines.iter().position(|line| *line == head) {
         let rest = lines.iter().skip(start + 1);
-        let length = rest.take_while(|line| line.starts_with("    ")).count();
+        let length = rest.take_while(|line| line.starts_with(&inner)).count();
         lines.drain(start..=start + length);
     }
-    let key = format!("{list}:");
     match lines.iter().position(|line| line.trim_end() == key) {
         Some(at) => {
             lines.splice(at + 1..=at, item);
@@ -102,13 +116,7 @@ fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) 
     format!("{}\n", lines.join("\n"))
 }
 
-/// Whether a configuration has nothing but the demonstration's scripted providers.
-async fn is_demonstration(desk: &Desk) -> AdminResult<bool> {
-    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
-    Ok(snapshot.config.providers.iter().all(|it| it.kind == "mock"))
-}
-
-fn said(problem: &Problem) -> Tested {
+fn failure(problem: &Problem) -> Tested {
     let fields = problem.fields.iter().map(|it| format!("{}: {}", it.field, it.message));
     let fields = fields.collect::<Vec<_>>().join(" ");
     let text = if fields.is_empty() { problem.detail.clone() } else { fields };
@@ -122,16 +130,13 @@ pub(super) fn add_provider(desk: &mut Desk) -> PageFuture<'_> {
         for name in ["base_url", "api_key"] {
             fields.extend(desk.form.filled(name).map(|value| (name, quoted(value))));
         }
-        let is_first = is_demonstration(desk).await?;
-        let changed = configuration::change(desk, |text| {
-            let base = if is_first { "" } else { text };
-            with_item(base, "providers", &kind, &fields)
-        });
+        let changed =
+            configuration::change(desk, |text| with_item(text, "providers", &kind, &fields));
         if let Err(problem) = changed.await {
             if 500 <= problem.kind.status() {
                 return Err(problem);
             }
-            return provider_step(desk, Some(said(&problem)), None).await;
+            return provider_step(desk, Some(failure(&problem)), None).await;
         }
         let tested = configuration::tested(desk, &kind).await?;
         if tested.tone == Tone::Err {
@@ -154,7 +159,7 @@ pub(super) fn add_model(desk: &mut Desk) -> PageFuture<'_> {
                 percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC)
             )),
             Err(problem) if problem.kind.status() < 500 => {
-                model_step(desk, provider, Some(said(&problem).text)).await
+                model_step(desk, provider, Some(failure(&problem).text)).await
             }
             Err(problem) => Err(problem),
         }
@@ -171,7 +176,7 @@ pub(super) fn make_key(desk: &mut Desk) -> PageFuture<'_> {
         let made = match desk.api(Operation::CreateTenant, &[], &fields).await {
             Ok(made) => made,
             Err(problem) if problem.kind.status() < 500 => {
-                return key_step(desk, &model, Some(said(&problem).text)).await;
+                return key_step(desk, &model, Some(failure(&problem).text)).await;
             }
             Err(problem) => return Err(problem),
         };
@@ -196,6 +201,8 @@ mod tests {
         );
         let second = with_item(&first, "providers", "groq", &fields("b"));
         assert_eq!(second, first.replace("\"a\"", "\"b\""));
+        let flush = with_item("providers:\n- name: x\n", "providers", "groq", &[]);
+        assert_eq!(flush, "providers:\n- name: \"groq\"\n- name: x\n");
         let others =
             with_item("port: 1\nproviders:\n  - name: x\n", "providers", "groq", &fields("a"));
         assert!(others.starts_with("port: 1\nproviders:\n  - name: \"groq\"\n"), "{others}");

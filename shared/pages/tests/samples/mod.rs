@@ -449,7 +449,8 @@ fn steps() -> Vec<(&'static str, String)> {
         models: vec![text("openai/gpt-oss-120b")],
         error: None,
     };
-    let key = welcome::KeyStep { model: text("fast"), ..welcome::KeyStep::default() };
+    let key =
+        welcome::KeyStep { model: text("fast"), is_priced: true, ..welcome::KeyStep::default() };
     let snippet = Snippet::all(Values { base: BASE, key: "lg-7Qm2x9TnVb4cKd81", model: "fast" });
     let done = welcome::DoneStep {
         key: text("lg-7Qm2x9TnVb4cKd81"),
