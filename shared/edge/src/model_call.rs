@@ -112,6 +112,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         snapshot,
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
+        watch: exchange.watch.take(),
         record,
     };
     response_stream::respond(Arc::clone(&exchange.app), client, call).await

@@ -32,7 +32,7 @@ pub(crate) struct Origin {
 }
 
 /// What is known of a request before its body is read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The client's connection; none in Lambda.
     pub(crate) connection: Option<Arc<Connection>>,

@@ -10,7 +10,7 @@ use formats::GatewayRequest;
 use telemetry::CallRecorder;
 use tenants::Tenant;
 
-use crate::Snapshot;
+use crate::{AttemptWatch, Snapshot};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +71,8 @@ pub struct Call {
     pub platform_deadline: Option<u64>,
     /// What the call leaves behind.
     pub record: CallRecorder,
+    /// Who is told of each attempt as it happens.
+    pub watch: Option<AttemptWatch>,
 }
 
 impl Call {

@@ -356,6 +356,28 @@ pub fn kinds() -> Vec<config::ProviderKind> {
     providers::CATALOG.iter().map(kind).collect()
 }
 
+/// A type of provider that a key alone is enough to call.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedProvider {
+    /// The word for `type`.
+    pub name: &'static str,
+    /// The variables that usually hold the key, the usual one first.
+    pub key_variables: &'static [&'static str],
+}
+
+impl KeyedProvider {
+    /// Every such type, in order of the catalog.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let keyed = providers::CATALOG.iter().filter(|it| !it.key_variables.is_empty());
+        keyed.map(|it| Self { name: it.name, key_variables: it.key_variables })
+    }
+
+    /// The names of its models that are known without asking it.
+    pub fn known_models(self) -> Vec<&'static str> {
+        model_catalog::models(self.name)
+    }
+}
+
 /// The parameters that a document names.
 fn parameters(config: &Config) -> Vec<String> {
     let named = |it: &SecretSource| match it {

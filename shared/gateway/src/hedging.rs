@@ -36,6 +36,7 @@ pub(crate) async fn send_next(
         let failover = running.failover.as_mut().ok_or_else(no_plan)?;
         let hedge = failover.plan().hedge.filter(|_| running.call.request.stream);
         let first = Racer::new(sender, failover.next(now)?);
+        running.show_attempt();
         let (id, sent) = match hedge {
             Some(hedge) if sender.request().task == Task::Chat => {
                 race(running, sender, first, hedge).await?
@@ -69,6 +70,7 @@ async fn race(
     let Some(mut second) = start_hedge(running, sender, hedge) else {
         return Ok((first.id, first.call.await));
     };
+    running.show_attempt();
 
     let (faster, sent, slower) = tokio::select! {
         sent = &mut first.call => (first.id, sent, second),

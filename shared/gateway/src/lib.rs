@@ -4,6 +4,7 @@
 //! `providers`, and what is written to the client to `edge`.
 
 mod administration;
+mod attempt_watch;
 mod background;
 mod call;
 mod choosing;
@@ -33,8 +34,9 @@ use tenants::{
     UnreachablePolicy,
 };
 
+pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use call::{Call, CallHints, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};

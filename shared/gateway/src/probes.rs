@@ -78,13 +78,7 @@ impl Gateway {
     }
 
     /// Makes one probe, and gives its cost in micro-dollars; nothing where no price is known.
-    async fn probe(
-        &self,
-        snapshot: &Snapshot,
-        provider: &str,
-        model: &str,
-        clock: Clock,
-    ) -> u64 {
+    async fn probe(&self, snapshot: &Snapshot, provider: &str, model: &str, clock: Clock) -> u64 {
         let Ok(request) = OpenAiChat.decode(Bytes::from_static(QUESTION.as_bytes())) else {
             return 0;
         };
@@ -141,8 +135,7 @@ mod tests {
 
     #[test]
     fn a_probe_is_made_when_it_is_due_and_can_be_paid() {
-        let probe =
-            Probe { every: Duration::from_secs(60), model: "m".to_owned(), max_cost: 10 };
+        let probe = Probe { every: Duration::from_secs(60), model: "m".to_owned(), max_cost: 10 };
         let (mut schedule, now) = (Schedule::default(), Instant::now());
         assert!(schedule.take("a", &probe, (now, 1)));
         assert!(!schedule.take("a", &probe, (now + Duration::from_secs(59), 1)));

@@ -70,6 +70,7 @@ impl RunningCall {
             let sessions = &self.configuration.health().sessions;
             sessions.failed(session, (&attempt.provider, &attempt.model));
         }
+        self.show_attempt();
         self.configuration.publish_cooldowns(self.call.clock);
         outcome
     }
@@ -106,6 +107,7 @@ impl RunningCall {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
         }
+        self.show_attempt();
     }
 
     /// Notes what a whole response holds that its record needs.

@@ -15,6 +15,7 @@ use crate::{
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
+    key_variables: &["MISTRAL_API_KEY"],
     base_url: "https://api.mistral.ai/v1",
     apis: &[CHAT, EMBEDDINGS, FIM],
     stream_usage: StreamUsage::Always,

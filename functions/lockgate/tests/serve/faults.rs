@@ -57,7 +57,11 @@ fn refusals() -> Vec<Fault> {
     let quota = json!({"error": {"message": "no", "code": "insufficient_quota"}});
     vec![
         failing("429, seconds", limited(("retry-after", "1")), "rate_limit"),
-        failing("429, a date", limited(("retry-after", "Thu, 31 Dec 2099 23:59:59 GMT")), "rate_limit"),
+        failing(
+            "429, a date",
+            limited(("retry-after", "Thu, 31 Dec 2099 23:59:59 GMT")),
+            "rate_limit",
+        ),
         failing("429, milliseconds", limited(("retry-after-ms", "10")), "rate_limit"),
         failing("429, a reset", limited(("x-ratelimit-reset-requests", "1s")), "rate_limit"),
         failing("429, in words", openai::error(429, "x", "try again in 2s"), "rate_limit"),
@@ -95,8 +99,12 @@ fn bodies() -> Vec<Fault> {
         failing("nonsense", raw("nonsense"), "server_error"),
         failing("no choices", raw("{}"), "server_error"),
         failing("arguments cut in half", raw(arguments), "server_error"),
-        failing("truncated gzip", gzip, "server_error"),
-        failing("headers, then silence", half.header("content-type", "application/json"), "timeout"),
+        failing("truncated gzip", gzip, "network"),
+        failing(
+            "headers, then silence",
+            half.header("content-type", "application/json"),
+            "timeout",
+        ),
         failing("silence", ScriptedResponse::hang(), "timeout"),
         failing("closed before headers", ScriptedResponse::close(), "network"),
         failing(
@@ -125,7 +133,11 @@ fn streams() -> Vec<Fault> {
         streamed("a role, then silence", vec![openai::role(), Step::Hang], "timeout"),
         streamed("a role, then the end", vec![openai::role()], "server_error"),
         streamed("an end without content", vec![openai::role(), openai::done()], "server_error"),
-        streamed("a malformed event", vec![Step::text("data: {\"choices\":[{\n\n")], "server_error"),
+        streamed(
+            "a malformed event",
+            vec![Step::text("data: {\"choices\":[{\n\n")],
+            "server_error",
+        ),
         streamed("comments, then silence", vec![Step::text(": x\n\n"), Step::Hang], "timeout"),
         streamed("no event at all", vec![], "server_error"),
         streamed(
@@ -206,7 +218,8 @@ async fn stage() -> Stage {
         };
         providers.push_str(&format!("  - {{ name: bad{nth}, base_url: \"{url}\" }}\n"));
         for (place, targets) in PLACES {
-            let name = |it: &&str| if *it == "bad" { format!("bad{nth}") } else { (*it).to_owned() };
+            let name =
+                |it: &&str| if *it == "bad" { format!("bad{nth}") } else { (*it).to_owned() };
             let step = |it| format!("{{ provider: {}, model: m, timeout: 1s }}", name(it));
             let steps: Vec<String> = targets.iter().map(step).collect();
             let steps = steps.join(", ");

@@ -47,7 +47,7 @@ async fn the_next_target_answers_for_a_silent_one() {
 
 #[tokio::test]
 async fn the_loser_is_paid_for() {
-    let (gateway, ..) = gateway_with_silent_first(100).await;
+    let (gateway, _first, _second) = gateway_with_silent_first(100).await;
     let stream = ask(&gateway, &hello_streamed("both")).await.text().await.unwrap();
     let cost = metadata(&stream)["cost_usd"].as_f64().unwrap();
     // The input alone costs about a cent at the loser, and next to nothing at the winner.

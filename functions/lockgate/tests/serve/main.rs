@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod access;
+mod admin;
 mod aws_account;
 mod bedrock;
 mod beta_headers;

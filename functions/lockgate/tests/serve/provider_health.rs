@@ -5,19 +5,15 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::FakeProvider;
 
+use crate::admin::{USERS, basic};
 use crate::support::{BOTH, KEY, ask, hello, provider, send, serve, yaml};
-
-const PASSWORD: &str = "a long password of an operator";
 
 /// A gateway whose first provider fails, after one call.
 async fn after_an_outage(rest: &str) -> (Lockgate, FakeProvider, FakeProvider) {
     let (first, second) = (FakeProvider::start().await, provider().await);
     first.respond_with([openai::error(503, "x", "no")]);
-    let admin = format!(
-        "admin: {{ users: [{{ name: ann, password: \"{PASSWORD}\", role: viewer }}] }}\n{rest}"
-    );
-    let config =
-        yaml(&[("first", &first.url()), ("second", &second.url())], &format!("{BOTH}{admin}"));
+    let rest = format!("{BOTH}{USERS}{rest}");
+    let config = yaml(&[("first", &first.url()), ("second", &second.url())], &rest);
     let gateway = serve(&config).await;
     assert_eq!(ask(&gateway, &hello("both")).await.status, 200);
     (gateway, first, second)
@@ -30,11 +26,8 @@ async fn health(gateway: &Lockgate, path: &str, headers: &[(&str, &str)]) -> (u1
 
 #[tokio::test]
 async fn operators_see_the_health_of_each_provider() {
-    let (gateway, ..) = after_an_outage("").await;
-    let basic = {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        format!("Basic {}", STANDARD.encode(format!("ann:{PASSWORD}")))
-    };
+    let (gateway, _first, _second) = after_an_outage("").await;
+    let basic = basic("vera", "vera-password");
     let headers = [("authorization", basic.as_str())];
     let (status, body) = health(&gateway, "/health/providers", &headers).await;
     assert_eq!(status, 200, "{body}");
@@ -53,8 +46,9 @@ async fn operators_see_the_health_of_each_provider() {
 
 #[tokio::test]
 async fn health_shows_what_an_earlier_gateway_showed_where_that_is_wanted() {
-    let members = "compatibility: { health_members: [providers, circuit_breakers, models, timestamp] }";
-    let (gateway, ..) = after_an_outage(members).await;
+    let members =
+        "compatibility: { health_members: [providers, circuit_breakers, models, timestamp] }";
+    let (gateway, _first, _second) = after_an_outage(members).await;
     let (_, body) = health(&gateway, "/health", &[]).await;
     assert_eq!(body["status"], "healthy");
     assert_eq!(body["providers"], json!({"first": "unhealthy", "second": "ok"}));
@@ -62,7 +56,7 @@ async fn health_shows_what_an_earlier_gateway_showed_where_that_is_wanted() {
     assert_eq!(body["models"], 1);
     assert!(body["timestamp"].as_str().unwrap().ends_with('Z'), "{body}");
 
-    let (gateway, ..) = after_an_outage("").await;
+    let (gateway, _first, _second) = after_an_outage("").await;
     let (_, body) = health(&gateway, "/health", &[]).await;
     assert!(body["providers"].is_null() && body["version"].is_string(), "{body}");
 }

@@ -103,8 +103,7 @@ fn growth(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
     let count = f64::from(u32::try_from(samples.len()).unwrap());
     let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let (time, level) = (mean(&|it| it.seconds), mean(&|it| value(it)));
-    let covariance: f64 =
-        samples.iter().map(|it| (it.seconds - time) * (value(it) - level)).sum();
+    let covariance: f64 = samples.iter().map(|it| (it.seconds - time) * (value(it) - level)).sum();
     let variance: f64 = samples.iter().map(|it| (it.seconds - time).powi(2)).sum();
     let length = samples.last().unwrap().seconds - samples.first().unwrap().seconds;
     covariance / variance * length

@@ -117,6 +117,7 @@ impl TestGateway {
             clock,
             platform_deadline: None,
             record,
+            watch: None,
         }
     }
 
