@@ -8,7 +8,7 @@ use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::support::{
-    ask, ask_with, error_of, gateway_for_both, hello, hello_streamed, program, provider, yaml,
+    ask, ask_with, error_of, gateway_for_both, hello, hello_streamed, program, provider, send, yaml,
 };
 
 /// A route through both providers with these settings and these settings of its steps.
@@ -175,6 +175,23 @@ async fn a_condition_may_ask_for_streams_only() {
     assert_eq!(response.header("x-gateway-provider"), "first");
     let response = ask(&gateway, &hello("both")).await;
     assert_eq!(response.header("x-gateway-provider"), "second");
+}
+
+#[tokio::test]
+async fn a_condition_may_ask_for_a_tag_of_the_tenant() {
+    let key = "key-of-a-golden-tenant";
+    let tenants =
+        format!("tenants: [{{ name: gold-co, api_key: \"{key}\", tags: {{ plan: gold }} }}]\n");
+    let when = ", when: { tag: { plan: gold } }";
+    let route = format!("{}{tenants}", route("fallback_on: default", when, ""));
+    let (gateway, _first, _second) = gateway(&route).await;
+    let response = ask(&gateway, &hello("both")).await;
+    assert_eq!(response.header("x-gateway-provider"), "second");
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let body = hello("both").to_string();
+    let response = send(&gateway, "POST", "/v1/chat/completions", &headers, body).await;
+    assert_eq!(response.header("x-gateway-provider"), "first");
 }
 
 #[tokio::test]
