@@ -8,6 +8,7 @@ mod background;
 mod call;
 mod configuration;
 mod cooldown_store;
+mod model_facts;
 mod record_queue;
 mod reply;
 mod running_call;
@@ -18,7 +19,7 @@ use std::{sync::Arc, time::Instant};
 use canonical::{Error, Result};
 use config::Auth;
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
-use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
+use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{
     AdmissionRequest, Decision, Demand, KeyDirectory, Ledger, ReservationId, Tenant,
@@ -42,12 +43,12 @@ pub struct Gateway {
     records: Arc<RecordQueue>,
 }
 
-/// What an admitted client may go on with.
+/// The outcome of an admission.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as, for its record.
+    /// The principal of the call, for its record.
     pub principal: Principal,
     /// The tenant, whose settings bound the call.
     pub tenant: Arc<Tenant>,
@@ -184,7 +185,7 @@ impl Gateway {
         is_replaced
     }
 
-    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// The prospects of each target, without attempting any, and why one cannot be called at
     /// all.
     pub async fn outlook(
         &self,
@@ -208,7 +209,7 @@ impl Gateway {
     }
 }
 
-/// What tells a key of the configuration from others in records; none was issued, so it has no id.
+/// The fingerprint of a configured key, for records: such a key has no id, because none was issued.
 fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
     let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
     let key = keys.iter().find(is_configured);
@@ -239,13 +240,7 @@ async fn send_next(
         tokio::time::sleep(attempt.delay).await;
     }
     let snapshot = &call.snapshot;
-    let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
-    let request = UpstreamRequest {
-        request: &call.request,
-        strict: call.strict,
-        max_output: &max_output,
-        fetched,
-    };
+    let request = UpstreamRequest { request: &call.request, strict: call.strict, fetched };
     let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
     running.note_wait(since);
     Ok((attempt.id, outcome))

@@ -1,10 +1,11 @@
-//! Mistral, which speaks OpenAI chat but for its errors.
+//! Mistral, with OpenAI chat but for its errors.
 //!
 //! Sources: docs.mistral.ai, *Error glossary*, seen 2026-11, and openai/openai-agents-python
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
 //! with a 422, and the last chunk carries the usage unasked.
 //! Gaps are filled by Codestral, at an endpoint of its own.
 
+use canonical::ModelApi;
 use formats::{ChatCompatibility, ProviderFormat, openai::completions::MistralFim};
 
 use crate::{
@@ -24,6 +25,6 @@ pub(crate) const PROVIDER: Provider = Provider {
 const FIM: ProviderApi = ProviderApi {
     format: ProviderFormat::Infill(&MistralFim),
     path: "/fim/completions",
-    only_for: &["codestral"],
+    only_with: Some(ModelApi::Infill),
     ..INFILL
 };
