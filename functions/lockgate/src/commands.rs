@@ -13,12 +13,13 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check,
+    admin_command, check,
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    serve,
+    import, init, keys, models, prices, serve,
     settings::{self, Sources},
+    tenants, usage,
 };
 
 /// What can be done.
@@ -34,6 +35,10 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
     /// Say by the exit code whether the gateway on this machine is ready
     Health(HealthOptions),
     /// Print what a shell needs to complete commands and options
@@ -42,6 +47,18 @@ pub(crate) enum Command {
     Man(ManOptions),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
+    /// Whom the gateway serves, and what each may use and spend
+    Tenants(tenants::Options),
+    /// The keys of a tenant
+    Keys(keys::Options),
+    /// What tenants used and spent
+    Usage(usage::Options),
+    /// What the models in use cost, and which have no price
+    Prices(prices::Options),
+    /// What each provider lists as its models
+    Models(models::Options),
+    /// Operators, for whoever can reach the store
+    Admin(admin_command::Options),
 }
 
 /// The file to read.
@@ -148,6 +165,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Health(options) => health::health(options),
         Command::Completions(options) => Ok(completions::completions(&options)),
         Command::Man(options) => completions::man(options),
@@ -155,6 +177,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Tenants(options) => alone(tenants::run(options)),
+        Command::Keys(options) => alone(keys::run(options)),
+        Command::Usage(options) => alone(usage::run(options)),
+        Command::Prices(options) => alone(prices::run(options)),
+        Command::Models(options) => alone(models::run(options)),
+        Command::Admin(options) => alone(admin_command::run(options)),
     }
 }
 
@@ -191,7 +219,7 @@ pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
     pub(crate) signer: Signer,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Stack {

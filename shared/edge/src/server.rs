@@ -33,6 +33,7 @@ use storage::{Parameters, Signer, Stores};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -98,6 +99,8 @@ pub struct Server {
     pub config_source: ConfigSource,
     /// The secret that the keys of sessions and of sealed secrets are derived from.
     pub root_secret: RootSecret,
+    /// Configurations that take the place of the one before, as its file changes.
+    pub updates: Option<mpsc::Receiver<Config>>,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
@@ -137,6 +140,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+    if let Some(updates) = server.updates {
+        tokio::spawn(follow(updates, app.gateway.clone()));
+    }
     // Listened for before anybody knows that there is something to stop.
     let signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
@@ -151,6 +157,19 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         app.gateway.drain().await;
     }
     Ok(())
+}
+
+/// Puts each configuration in force as it comes.
+async fn follow(mut updates: mpsc::Receiver<Config>, gateway: Arc<Gateway>) {
+    while let Some(config) = updates.recv().await {
+        match gateway.replace_config(config, Clock::starting(now_ms())).await {
+            Ok(()) => tracing::info!("the configuration file changed and is in force"),
+            Err(error) => {
+                let cause = error.cause().map(tracing::field::display);
+                tracing::error!(cause, "{error} The last good configuration stays in force.");
+            }
+        }
+    }
 }
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.

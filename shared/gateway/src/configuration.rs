@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Auth, Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Change, Parameters, Query, Row, Stores};
+use storage::{Change, Parameters, Query, Row, Stores, Tally};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -124,6 +124,21 @@ impl Configuration {
         self.0.background.start(async move {
             if let Err(error) = table.write(&[Change::Put(row)]).await {
                 tracing::warn!(%error, "failed to note the use of a key");
+            }
+        });
+    }
+
+    /// Changes counters in the state table, behind the call.
+    pub(crate) fn tally_behind(&self, changes: Vec<Tally>) {
+        if changes.is_empty() {
+            return;
+        }
+        let table = self.0.stores.state.clone();
+        self.0.background.start(async move {
+            for change in changes {
+                if let Err(error) = table.tally(&change).await {
+                    tracing::warn!(%error, "failed to give back what an attempt held of its limits");
+                }
             }
         });
     }
@@ -334,6 +349,28 @@ pub fn kinds() -> Vec<config::ProviderKind> {
         takes_region: it.takes_region(),
     };
     providers::CATALOG.iter().map(kind).collect()
+}
+
+/// A type of provider that a key alone is enough to call.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedProvider {
+    /// The word for `type`.
+    pub name: &'static str,
+    /// The variables that usually hold the key, the usual one first.
+    pub key_variables: &'static [&'static str],
+}
+
+impl KeyedProvider {
+    /// Every such type, in order of the catalog.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let keyed = providers::CATALOG.iter().filter(|it| !it.key_variables.is_empty());
+        keyed.map(|it| Self { name: it.name, key_variables: it.key_variables })
+    }
+
+    /// The names of its models that are known without asking it.
+    pub fn known_models(self) -> Vec<&'static str> {
+        model_catalog::models(self.name)
+    }
 }
 
 /// The parameters that a document names.

@@ -6,7 +6,7 @@ use canonical::{MicroDollars, Usage};
 use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
-use routing::Routes;
+use routing::{Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash};
 
@@ -63,6 +63,11 @@ impl Snapshot {
         let steps = self.config.routes.iter().flat_map(|route| &route.steps);
         let steps = steps.map(|step| (&*step.provider, &*step.model));
         models.chain(steps).any(|target| target == (provider, model))
+    }
+
+    /// Whether a target continues a last message of the model.
+    pub(crate) fn takes_prefill(&self, target: &Target) -> bool {
+        self.upstream.takes_prefill(target) || target.facts.prefill == Some(true)
     }
 
     /// The cost of a call, where its price is known.

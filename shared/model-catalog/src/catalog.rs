@@ -38,6 +38,12 @@ pub fn listing(provider_type: &str, model: &str) -> Option<&'static ModelListing
     catalog().find(provider_type, model)
 }
 
+/// The names of the shipped models of a type of provider, in order; empty where none is known.
+pub fn models(provider_type: &str) -> Vec<&'static str> {
+    let Some(models) = catalog().models(provider_type) else { return vec![] };
+    models.0.iter().map(|(name, _)| *name).collect()
+}
+
 /// Facts about a model that its name and the provider's type tell, shipped or not. Limits, which differ
 /// from model to model, are in its listing.
 pub fn facts(provider_type: &str, model: &str) -> ModelFacts {
@@ -123,9 +129,13 @@ impl Catalog {
         Self { same_as: file.same_as, families: file.families, providers: providers.collect() }
     }
 
-    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelListing> {
+    fn models(&self, provider_type: &str) -> Option<&ProviderModels> {
         let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
-        let models = self.providers.get(provider)?;
+        self.providers.get(provider)
+    }
+
+    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelListing> {
+        let models = self.models(provider_type)?;
         models
             .named(model)
             .or_else(|| models.named(without_vendor(model)?))

@@ -14,6 +14,7 @@ use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
+    key_variables: &["ANTHROPIC_API_KEY"],
     base_url: "https://api.anthropic.com/v1",
     apis: &[
         ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT },

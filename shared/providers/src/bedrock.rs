@@ -10,6 +10,7 @@ use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsa
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
+    key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     apis: &[

@@ -9,6 +9,7 @@ use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
+    key_variables: &["GROQ_API_KEY"],
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     apis: &[CHAT],

@@ -11,6 +11,7 @@ mod memory;
 mod model_list;
 mod reassembly;
 mod redaction;
+mod remote;
 mod request;
 mod response;
 mod response_headers;
@@ -110,6 +111,9 @@ pub struct Provider {
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
+    /// The variables that usually hold a key of the provider, the usual one first. Empty where a key
+    /// alone is not enough to call the provider, or none is needed.
+    pub key_variables: &'static [&'static str],
     /// The APIs of the provider, that in its own format first. At an address that is not its own, only
     /// the first of each task counts: servers that imitate a company rarely imitate all of it.
     pub apis: &'static [ProviderApi],
@@ -245,6 +249,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
+    key_variables: &[],
     stream_usage: StreamUsage::OnRequest,
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,

@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
+    key_variables: &["OPENAI_API_KEY"],
     apis: &[
         CHAT,
         ProviderApi { only_with: Some(ModelApi::Responses), ..RESPONSES },

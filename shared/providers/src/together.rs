@@ -8,6 +8,7 @@ use crate::{CHAT, COMPLETIONS, EMBEDDINGS, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, P
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "together",
+    key_variables: &["TOGETHER_API_KEY"],
     base_url: "https://api.together.ai/v1",
     apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
     compatibility: MAX_TOKENS_ONLY,

@@ -6,5 +6,10 @@
 
 use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
 
-pub(crate) const PROVIDER: Provider =
-    Provider { name: "xai", base_url: "https://api.x.ai/v1", apis: &[CHAT], ..OPENAI_COMPATIBLE };
+pub(crate) const PROVIDER: Provider = Provider {
+    name: "xai",
+    key_variables: &["XAI_API_KEY"],
+    base_url: "https://api.x.ai/v1",
+    apis: &[CHAT],
+    ..OPENAI_COMPATIBLE
+};

@@ -492,7 +492,13 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let raw = formats::RawObject { body: Bytes::from_static(b"{}"), members: vec![] };
     let request = GatewayRequest::new(&ABOUT_A_DOCUMENT, canonical::Task::Chat, raw);
     let fetched = FetchedMedia::default();
-    let question = UpstreamRequest { request: &request, strict: false, fetched: &fetched };
+    let question = UpstreamRequest {
+        request: &request,
+        strict: false,
+        fetched: &fetched,
+        continued: None,
+        decodes: false,
+    };
     let mut failures = vec![];
     loop {
         let next = match failover.next(now) {
