@@ -12,6 +12,7 @@ mod health;
 mod import;
 mod init;
 mod listen;
+mod online;
 mod private_file;
 mod root_secret;
 mod serve;

@@ -21,6 +21,7 @@ mod embeddings;
 mod endpoints;
 mod exhausted;
 mod failover;
+mod first_steps;
 mod format;
 mod image_fetch;
 mod model_names;
