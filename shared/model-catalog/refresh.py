@@ -136,7 +136,9 @@ def main():
             if line["source"] != "litellm":
                 continue
             if line["model"] in current:
-                lines[place] = current[line["model"]]
+                # Which models take a prefill is ours.
+                prefill = {"prefill": True} if line.get("prefill") else {}
+                lines[place] = {**current[line["model"]], **prefill}
             else:
                 print(f"no longer published: {provider} {line['model']}", file=sys.stderr)
         for model in sorted(current.keys() - {line["model"] for line in lines}):

@@ -13,12 +13,13 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check,
+    admin_command, check,
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, online, serve,
+    import, init, keys, models, online, prices, serve,
     settings::{self, Sources},
+    tenants, usage,
 };
 
 /// What can be done.
@@ -46,6 +47,18 @@ pub(crate) enum Command {
     Man(ManOptions),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
+    /// Whom the gateway serves, and what each may use and spend
+    Tenants(tenants::Options),
+    /// The keys of a tenant
+    Keys(keys::Options),
+    /// What tenants used and spent
+    Usage(usage::Options),
+    /// What the models in use cost, and which have no price
+    Prices(prices::Options),
+    /// What each provider lists as its models
+    Models(models::Options),
+    /// Operators, for whoever can reach the store
+    Admin(admin_command::Options),
 }
 
 /// The file to read.
@@ -179,6 +192,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Tenants(options) => alone(tenants::run(options)),
+        Command::Keys(options) => alone(keys::run(options)),
+        Command::Usage(options) => alone(usage::run(options)),
+        Command::Prices(options) => alone(prices::run(options)),
+        Command::Models(options) => alone(models::run(options)),
+        Command::Admin(options) => alone(admin_command::run(options)),
     }
 }
 
@@ -215,7 +234,7 @@ pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
     pub(crate) signer: Signer,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Stack {

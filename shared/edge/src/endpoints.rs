@@ -18,8 +18,8 @@ use http::Method;
 
 use crate::{
     api::Api,
-    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models,
+    endpoint::{Access, Endpoint, ErrorFormat, Handler, TimeoutClass},
+    generate_content, health, models, openapi, pages,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -71,11 +71,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ])
         .errors(GEMINI),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
-    Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
-        .at(&["/"])
-        .access(Access::Open)
-        .body(BodyLimit::None),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
+    Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
+    Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
     admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
     admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),

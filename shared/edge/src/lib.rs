@@ -20,6 +20,8 @@ mod log;
 mod log_limiter;
 mod model_call;
 mod models;
+mod openapi;
+mod pages;
 mod platform;
 mod records;
 mod request;

@@ -70,6 +70,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(inbound, headers)?;
+    let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
 
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
@@ -103,12 +104,15 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         _buffers: buffers,
     };
     let call = Call {
-        request,
+        request: Arc::new(request),
         only_provider,
         strict,
+        tenant,
+        hints,
         snapshot,
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
+        watch: exchange.watch.take(),
         record,
     };
     response_stream::respond(Arc::clone(&exchange.app), client, call).await

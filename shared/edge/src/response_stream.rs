@@ -213,7 +213,11 @@ impl ResponseStream {
             },
             State::Streaming(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Some(Ok(batch))) => self.write(batch),
+                Poll::Ready(Some(Ok(batch))) => {
+                    let note = events.take_note();
+                    self.write_note(note);
+                    self.write(batch);
+                }
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
                 Poll::Ready(None) => self.state = State::Over,
             },
@@ -249,6 +253,13 @@ impl ResponseStream {
         {
             self.dropped.push(extra);
             self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+        }
+    }
+
+    /// Tells a client in a comment what no event of its format can say.
+    fn write_note(&mut self, note: Option<String>) {
+        if let (Some(note), Some(Framing::Events)) = (note, self.client.framing) {
+            self.out.extend_from_slice(format!(": {note}\n\n").as_bytes());
         }
     }
 

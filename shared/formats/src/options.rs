@@ -52,6 +52,20 @@ pub struct ChatCompatibility {
     /// Whether the text of earlier reasoning is accepted as `reasoning_content`, which OpenAI itself
     /// does not have.
     pub reasoning_content: bool,
+    /// How a message of the model is left open, for the model to go on with.
+    pub prefill: Prefill,
+}
+
+/// How a last message of the model is left open in OpenAI chat, for the model to go on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefill {
+    /// Not at all: the model answers it with another message.
+    #[default]
+    None,
+    /// By `prefix` in the message.
+    Prefix,
+    /// By `continue_final_message` in the request.
+    ContinueFinalMessage,
 }
 
 impl ChatCompatibility {
@@ -60,6 +74,7 @@ impl ChatCompatibility {
         max_tokens_name: MaxTokensName::Either,
         developer_role: false,
         reasoning_content: true,
+        prefill: Prefill::None,
     };
 
     /// The same at an address that is not the provider's own: servers that imitate OpenAI lack its
@@ -68,7 +83,7 @@ impl ChatCompatibility {
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {
             MaxTokensName::Completion | MaxTokensName::EitherNewer => Self::COMMON,
-            max_tokens_name => Self { max_tokens_name, ..Self::COMMON },
+            max_tokens_name => Self { max_tokens_name, prefill: self.prefill, ..Self::COMMON },
         }
     }
 }

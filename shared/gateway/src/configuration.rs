@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Auth, Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Change, Parameters, Query, Row, Stores};
+use storage::{Change, Parameters, Query, Row, Stores, Tally};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -124,6 +124,21 @@ impl Configuration {
         self.0.background.start(async move {
             if let Err(error) = table.write(&[Change::Put(row)]).await {
                 tracing::warn!(%error, "failed to note the use of a key");
+            }
+        });
+    }
+
+    /// Changes counters in the state table, behind the call.
+    pub(crate) fn tally_behind(&self, changes: Vec<Tally>) {
+        if changes.is_empty() {
+            return;
+        }
+        let table = self.0.stores.state.clone();
+        self.0.background.start(async move {
+            for change in changes {
+                if let Err(error) = table.tally(&change).await {
+                    tracing::warn!(%error, "failed to give back what an attempt held of its limits");
+                }
             }
         });
     }

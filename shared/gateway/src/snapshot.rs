@@ -6,7 +6,7 @@ use canonical::{MicroDollars, Usage};
 use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
-use routing::Routes;
+use routing::{Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash};
 
@@ -68,6 +68,13 @@ impl Snapshot {
         let steps = self.config.routes.iter().flat_map(|route| &route.steps);
         let steps = steps.map(|step| (&*step.provider, &*step.model));
         models.chain(steps).any(|target| target == (provider, model))
+    }
+
+    /// Whether a target goes on with a message of the model that a request leaves open.
+    pub(crate) fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.config.providers.iter().find(|it| it.name == target.provider);
+        let by_model = |kind: &str| model_catalog::takes_prefill(kind, &target.model);
+        self.upstream.takes_prefill(target) || provider.is_some_and(|it| by_model(&it.kind))
     }
 
     /// What a call cost, when its price is known.

@@ -24,6 +24,9 @@ pub struct ModelFacts {
     pub context_window: u64,
     /// The most tokens that the model writes in one answer.
     pub max_output: u64,
+    /// Whether the model goes on with a message of its own that the request leaves open. Claude does
+    /// up to 4.5 (platform.claude.com, *Migration guide*, seen 2026-11).
+    pub takes_prefill: bool,
 }
 
 /// The facts of a shipped model, by the provider's type and the provider's name for the model.
@@ -56,6 +59,11 @@ pub fn max_output(provider_type: &str, model: &str) -> Option<u64> {
     facts(provider_type, model).map(|facts| facts.max_output)
 }
 
+/// Whether a shipped model goes on with a message of its own that the request leaves open.
+pub fn takes_prefill(provider_type: &str, model: &str) -> bool {
+    facts(provider_type, model).is_some_and(|facts| facts.takes_prefill)
+}
+
 /// What is used of one line of the data file; its source is for people. A class of tokens that is not priced apart costs what input costs.
 #[derive(Debug, Deserialize)]
 struct Entry<'a> {
@@ -68,6 +76,8 @@ struct Entry<'a> {
     /// Absent where sources disagree, and then as large as the context window.
     max_output: Option<u64>,
     long: Option<LongEntry>,
+    #[serde(default)]
+    prefill: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,6 +167,7 @@ impl Entry<'_> {
             price: Price { rates, long: self.long.as_ref().map(LongEntry::long_prompt) },
             context_window: self.context_window,
             max_output: self.max_output.unwrap_or(self.context_window),
+            takes_prefill: self.prefill,
         }
     }
 }

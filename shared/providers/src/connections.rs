@@ -147,6 +147,19 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
+    /// Sends any request once, and waits for the head of the answer.
+    pub(crate) async fn send_as_it_is(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Error::new(ErrorKind::Internal, "has an address that is not a URL")
+                .caused_by(error.without_url())
+        })?;
+        let (_, outcome) = send_once(&self.0.client, request).await;
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
     /// Fetches what is at an address, and waits for the head of the answer.
     pub(crate) async fn get(
         &self,

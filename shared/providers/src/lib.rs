@@ -11,6 +11,7 @@ mod memory;
 mod model_list;
 mod reassembly;
 mod redaction;
+mod remote;
 mod request;
 mod response;
 mod response_headers;

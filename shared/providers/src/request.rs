@@ -53,8 +53,10 @@ pub(crate) async fn prepare(
     };
     let is_same_format = format.outbound().name() == request.format.name;
     // Who has no compaction is asked for a summary, which only a translation does.
-    let passes_through =
-        is_same_format && !attempt.remedies.betas && !without.contains(&Field::Compaction);
+    let passes_through = is_same_format
+        && upstream_request.continued.is_none()
+        && !attempt.remedies.betas
+        && !without.contains(&Field::Compaction);
     // A limit that passes through is the client's own, so that the model's is not looked up.
     if !passes_through || without.contains(&Field::MaxTokens) {
         options.max_output = (upstream_request.max_output)(target);
@@ -66,13 +68,16 @@ pub(crate) async fn prepare(
         let translation = Translation { upstream_request, attempt, fetch, options: &options };
         translation.encode(format).await?
     };
-    if is_same_format && !passes_through {
+    if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
         prepared.dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
     }
     prepared.name_dropped(request)?;
     if upstream_request.strict && !prepared.dropped.is_empty() {
         return Err(would_drop(&prepared.dropped));
+    }
+    if upstream_request.decodes && request.stream {
+        prepared.mode = DecodeMode::Translate;
     }
     Ok(prepared)
 }
@@ -114,7 +119,10 @@ struct Translation<'a> {
 impl Translation<'_> {
     /// Encodes the request in the format of its task.
     async fn encode(&self, format: ProviderFormat) -> Result<PreparedRequest> {
-        let canonical = self.upstream_request.request.canonical()?;
+        let canonical = match self.upstream_request.continued {
+            Some(continued) => continued,
+            None => self.upstream_request.request.canonical()?,
+        };
         let (mut encoded, tool_names) = match format {
             ProviderFormat::Chat(format) => self.conversation(canonical, format).await?,
             ProviderFormat::TokenCount(format) => self.conversation(canonical, format).await?,

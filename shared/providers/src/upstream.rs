@@ -6,10 +6,11 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use canonical::{
-    Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
+    Result, Task,
 };
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{DecodeMode, GatewayRequest};
+use formats::{DecodeMode, GatewayRequest, Prefill};
 use http::StatusCode;
 use routing::{Attempt, Target};
 
@@ -23,6 +24,7 @@ use crate::{
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
+    response_headers,
 };
 
 /// Every configured provider, ready to be called.
@@ -54,6 +56,10 @@ pub struct UpstreamRequest<'a> {
     pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
     /// What earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// The request that is sent in place of the client's own, to go on with a response.
+    pub continued: Option<&'a CanonicalRequest>,
+    /// Whether a stream is decoded that could pass through, since it may have to be continued.
+    pub decodes: bool,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -71,6 +77,8 @@ pub struct UpstreamResponse {
     pub request_id: Option<String>,
     /// What the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// How long until a limit is free again that this request has used up.
+    pub limit_reset: Option<Duration>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -104,6 +112,13 @@ impl Upstream {
             memory: client.memory.clone(),
             _mocks: mocks,
         }
+    }
+
+    /// Whether a target's provider has a field for a message of the model that is left open.
+    pub fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.providers.get(&target.provider);
+        let endpoint = provider.and_then(|it| it.as_ref().ok()).map(|it| &it.endpoint);
+        endpoint.is_some_and(|it| it.compatibility.prefill != Prefill::None)
     }
 
     /// Why a target could not be attempted at all, such as a key that is missing.
@@ -194,12 +209,14 @@ impl Upstream {
             memory: &self.memory,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
+        let limit_reset = response_headers::limit_reset(&head.headers, now);
         let body = response::decode(context, &head.headers, body).await;
         let body = body.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             dropped: prepared.dropped,
+            limit_reset,
             body,
         })
     }
@@ -301,6 +318,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         status: 200,
         request_id: None,
         dropped: vec![],
+        limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -375,6 +393,8 @@ mod tests {
             strict: true,
             max_output: &|_| None,
             fetched: &fetched,
+            continued: None,
+            decodes: false,
         };
         upstream.send(&attempt, &request, 0).await
     }

@@ -10,12 +10,12 @@ use std::{
 };
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Result};
-use config::{self, Config, ConflictResolution, FallbackOn, SecretSource};
+use config::{
+    self, Breaker, COOLDOWN_MAX, Config, ConflictResolution, FallbackOn, Rescue, SecretSource,
+    Strategy, When,
+};
 
-use crate::{conditions::StepCondition, strategy::Strategy};
-
-/// How long a cooldown may become when nobody says otherwise.
-const COOLDOWN_MAX: Duration = Duration::from_secs(15 * 60);
+use crate::conditions::{Feature, StepCondition};
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,8 +47,8 @@ pub struct RoutePlan {
     pub breaker: Option<Breaker>,
     /// When the next target is attempted beside one that is silent.
     pub hedge: Option<Hedge>,
-    /// Whether another target goes on with a stream that breaks.
-    pub rescues: bool,
+    /// What happens to a stream that breaks after its first token.
+    pub rescue: Rescue,
     /// How many calls were ordered, for [`Strategy::RoundRobin`].
     pub turn: Arc<AtomicU64>,
 }
@@ -65,7 +65,7 @@ impl Default for RoutePlan {
             is_sticky: false,
             breaker: None,
             hedge: None,
-            rescues: false,
+            rescue: Rescue::default(),
             turn: Arc::default(),
         }
     }
@@ -76,15 +76,6 @@ impl RoutePlan {
     pub(crate) fn next_turn(&self) -> u64 {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// How many failures make an outage: of the latest `window` attempts, `failures`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Breaker {
-    /// How many failures.
-    pub failures: u32,
-    /// Of how many attempts, at most 64.
-    pub window: u32,
 }
 
 /// When the next target is attempted beside one that is silent.
@@ -158,6 +149,7 @@ pub struct Routes {
     providers: HashMap<String, ProviderFacts>,
     default_provider: Option<String>,
     default_model: Option<String>,
+    condition_headers: Vec<String>,
 }
 
 /// What a target takes from its provider.
@@ -189,6 +181,7 @@ impl Routes {
             providers: config.providers.iter().map(|it| (it.name.clone(), facts(it))).collect(),
             default_provider: config.default_provider.clone(),
             default_model: config.default_model.clone(),
+            condition_headers: condition_headers(config),
         };
         for model in &config.models {
             let plan = routes.plan_of_one(&model.provider, &model.name);
@@ -199,6 +192,11 @@ impl Routes {
             routes.plans.insert(route.name.clone(), Arc::new(plan));
         }
         routes
+    }
+
+    /// The headers that conditions of steps name, in lower case.
+    pub fn condition_headers(&self) -> &[String] {
+        &self.condition_headers
     }
 
     /// Resolves what a client asks for.
@@ -270,14 +268,25 @@ impl Routes {
             context_window: step
                 .context_window
                 .or_else(|| context_window(&step.provider, &step.model)),
-            ..Target::default()
+            weight: step.weight,
+            conditions: conditions(&step.when),
+            min_speed: step
+                .min_tokens_per_second
+                .map(|tokens_per_second| MinSpeed { tokens_per_second, window: step.speed_window }),
         };
         RoutePlan {
             route: Some(route.name.clone()),
             targets: route.steps.iter().map(target).collect(),
             fallback_on: route.fallback_on,
             cooldown: route.cooldown,
-            ..RoutePlan::default()
+            cooldown_max: route.cooldown_max,
+            strategy: route.strategy,
+            is_sticky: route.sticky,
+            // One failure of one attempt is today's rule: 5xx alone, and at once.
+            breaker: Some(route.breaker).filter(|breaker| *breaker != Breaker::default()),
+            hedge: route.hedge.map(|after| Hedge { after, budget_percent: route.hedge_budget }),
+            rescue: route.rescue,
+            turn: Arc::default(),
         }
     }
 
@@ -289,6 +298,39 @@ impl Routes {
     fn timeout(&self, provider: &str) -> Duration {
         self.providers.get(provider).map_or(config::DEFAULT_TIMEOUT, |it| it.timeout)
     }
+}
+
+fn condition_headers(config: &Config) -> Vec<String> {
+    let steps = config.routes.iter().flat_map(|route| &route.steps);
+    let mut names: Vec<String> = steps.flat_map(|step| step.when.headers.keys().cloned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The conditions of a step, one by one.
+fn conditions(when: &When) -> Arc<[StepCondition]> {
+    let features = [
+        (when.stream, Feature::Stream),
+        (when.tools, Feature::Tools),
+        (when.images, Feature::Images),
+        (when.schema, Feature::Schema),
+    ];
+    let features = features.into_iter().filter_map(|(wanted, feature)| {
+        wanted.map(|wanted| match wanted {
+            true => StepCondition::With(feature),
+            false => StepCondition::Without(feature),
+        })
+    });
+    let tags = when.tags.iter().map(|(tag, text)| StepCondition::Tag(tag.clone(), text.clone()));
+    let headers =
+        when.headers.iter().map(|(name, text)| StepCondition::Header(name.clone(), text.clone()));
+    features
+        .chain(when.min_input_tokens.map(StepCondition::MinInputTokens))
+        .chain(when.max_input_tokens.map(StepCondition::MaxInputTokens))
+        .chain(tags)
+        .chain(headers)
+        .collect()
 }
 
 /// The keys of a provider that have a value, without repetition. Where none has, the provider is

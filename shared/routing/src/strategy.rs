@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use canonical::{Error, ErrorKind, Result};
+use config::Strategy;
 
 use crate::{
     conditions::RequestTraits,
@@ -15,38 +16,6 @@ use crate::{
 /// How often a target that is not the fastest comes first, so that its speed stays known: one call in
 /// so many.
 const EXPLORED_CALLS: u32 = 20;
-
-/// How the targets of a route are ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// As the route names them.
-    #[default]
-    Order,
-    /// At random, by their weights.
-    Weighted,
-    /// Each call begins one target later.
-    RoundRobin,
-    /// By what the call would cost there.
-    Cheapest,
-    /// By the time to the first token that was seen lately.
-    Fastest,
-    /// By the attempts that are running.
-    LeastBusy,
-}
-
-impl Strategy {
-    /// The word of the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Weighted => "weighted",
-            Self::RoundRobin => "round_robin",
-            Self::Cheapest => "cheapest",
-            Self::Fastest => "fastest",
-            Self::LeastBusy => "least_busy",
-        }
-    }
-}
 
 /// What an order depends on beside the plan.
 pub struct Circumstances<'a> {

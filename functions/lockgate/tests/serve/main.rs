@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod access;
+mod admin;
 mod aws_account;
 mod bedrock;
 mod beta_headers;
@@ -23,16 +24,20 @@ mod exhausted;
 mod failover;
 mod first_steps;
 mod format;
+mod hedging;
 mod image_fetch;
 mod model_names;
 mod models;
+mod outbound_limits;
 mod output_limit;
 mod reports;
 mod request_bodies;
+mod rescue;
 mod response_forms;
 mod secrets;
 mod signatures;
 mod stopping;
+mod strategies;
 mod stream;
 mod stream_faults;
 mod support;

@@ -52,6 +52,14 @@ fn the_catalog_knows_context_windows_and_output_limits() {
 }
 
 #[test]
+fn the_catalog_knows_who_goes_on_with_a_message_that_is_left_open() {
+    assert!(takes_prefill("anthropic", "claude-sonnet-4-5"));
+    assert!(takes_prefill("bedrock", "anthropic.claude-haiku-4-5-20251001-v1:0"));
+    assert!(!takes_prefill("anthropic", "claude-opus-4-6"));
+    assert!(!takes_prefill("openai", "gpt-4o"));
+}
+
+#[test]
 fn a_known_price_is_as_published() {
     let prices = PriceTable::default();
     let found = prices.find("cerebras", "cerebras", "gpt-oss-120b").unwrap();

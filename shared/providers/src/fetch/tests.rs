@@ -496,6 +496,8 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
         strict: false,
         max_output: &|_| None,
         fetched: &fetched,
+        continued: None,
+        decodes: false,
     };
     let mut failures = vec![];
     loop {

@@ -13,7 +13,7 @@ use serde_json::{json, value::RawValue};
 use self::messages::MessageJson;
 use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
+    EncodeOptions, EncodedRequest, Prefill, StreamUsage, json, object_schema::with_properties,
     strict_schema::strict_or_named,
 };
 
@@ -49,6 +49,10 @@ struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -149,6 +153,9 @@ pub(super) fn encode(
     if mistral::is_mistral(target.model) {
         messages = messages::for_mistral(messages);
     }
+    let prefill = target.compatibility.prefill;
+    let is_open = prefill != Prefill::None && messages::leave_open(&mut messages, prefill);
+    let continues = is_open && prefill == Prefill::ContinueFinalMessage;
     let body = Body {
         model: target.model,
         messages,
@@ -166,6 +173,8 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
+        add_generation_prompt: continues.then_some(false),
+        continue_final_message: continues.then_some(true),
     };
     let mut body = json::quoted(&body);
     if target.drop_fields.contains(&Field::LateSystem) {
