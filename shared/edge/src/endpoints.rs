@@ -26,7 +26,7 @@ const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
 const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 
 /// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
-/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
+/// short. Callers are clients and errors are OpenAI's, where a row names nothing else.
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
@@ -72,6 +72,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .errors(GEMINI),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", health::providers)
+        .at(&["/health/providers"])
+        .access(Access::Operator(Role::Viewer)),
     Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
     Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
     Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),

@@ -163,6 +163,11 @@ impl Configuration {
         found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
     }
 
+    /// The configuration in force, if one was read already.
+    pub(crate) fn known(&self) -> Option<Arc<Snapshot>> {
+        self.0.current.load_full()
+    }
+
     /// The configuration in force; refreshed behind the call when it is old.
     pub(crate) async fn current(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         let Some(snapshot) = self.0.current.load_full() else {
@@ -340,7 +345,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// What the reader of a document has to know of each provider in the catalog.
+/// The types of provider, as the reader of the configuration needs them.
 pub fn kinds() -> Vec<config::ProviderKind> {
     let kind = |it: &&'static providers::Provider| config::ProviderKind {
         name: it.name,

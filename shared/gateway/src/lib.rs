@@ -11,7 +11,10 @@ mod choosing;
 mod configuration;
 mod cooldown_store;
 mod hedging;
+mod model_facts;
 mod outbound_limits;
+mod probes;
+mod provider_health;
 mod record_queue;
 mod reply;
 mod rescue;
@@ -36,6 +39,7 @@ pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
+pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
@@ -53,12 +57,12 @@ pub struct Gateway {
     outbound: Arc<OutboundLimits>,
 }
 
-/// What an admitted client may go on with.
+/// The outcome of an admission.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as, for its record.
+    /// The principal of the call, for its record.
     pub principal: Principal,
     /// The tenant, whose settings bound the call.
     pub tenant: Arc<Tenant>,
@@ -118,6 +122,11 @@ impl Gateway {
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         self.configuration.current(clock).await
+    }
+
+    /// The configuration in force, if one was read already.
+    pub fn known_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.configuration.known()
     }
 
     /// Whether calls can be made: a configuration is there, or can be read.
@@ -202,7 +211,7 @@ impl Gateway {
         is_replaced
     }
 
-    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// The prospects of each target, without attempting any, and why one cannot be called at
     /// all.
     pub async fn outlook(
         &self,
@@ -226,7 +235,7 @@ impl Gateway {
     }
 }
 
-/// What tells a key of the configuration from others in records; none was issued, so it has no id.
+/// The fingerprint of a configured key, for records: such a key has no id, because none was issued.
 fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
     let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
     let key = keys.iter().find(is_configured);
