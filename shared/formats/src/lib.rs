@@ -7,6 +7,7 @@ pub mod anthropic;
 pub mod aws;
 mod common;
 pub mod google;
+pub mod opaque;
 pub mod openai;
 mod request;
 
@@ -19,9 +20,9 @@ use canonical::{
 };
 use common::{
     alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, object_schema, param_names, redact,
-    retry_hint, signature_tags, split_surrogates, sse, stop_sequences, strict_schema, surrogates,
-    tool_names, unstreamed,
+    finish_reason, json, lenient, lost_reasoning, media_type, multipart, object_schema,
+    param_names, redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences,
+    strict_schema, surrogates, tool_names, unstreamed,
 };
 
 pub use common::error_body::from_provider;

@@ -9,8 +9,9 @@
 use formats::{ChatCompatibility, MaxTokensName, StreamEnd};
 
 use crate::{
-    Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider,
-    ProviderApi, RESPONSES, openai::ONLY_RESPONSES,
+    Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, IMAGE_EDITS, IMAGES, OPENAI_COMPATIBLE,
+    OPENAI_ITSELF, Provider, ProviderApi, RESPONSES, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
+    openai::ONLY_RESPONSES,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -32,6 +33,26 @@ pub(crate) const PROVIDER: Provider = Provider {
             path: "/openai/deployments/{model}/completions?api-version={api_version}",
             only_for: &["gpt-35-turbo-instruct", "gpt-3.5-turbo-instruct"],
             ..COMPLETIONS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/transcriptions?api-version={api_version}",
+            ..TRANSCRIPTIONS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/translations?api-version={api_version}",
+            ..TRANSLATIONS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/speech?api-version={api_version}",
+            ..SPEECH
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/images/generations?api-version={api_version}",
+            ..IMAGES
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/images/edits?api-version={api_version}",
+            ..IMAGE_EDITS
         },
     ],
     api_version: "2024-10-21",

@@ -4,12 +4,12 @@
 //! `@ai-sdk/fireworks` 2.0, seen 2026-11. An error may be a string, and a 412 is a suspended
 //! account.
 
-use crate::{CHAT, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RERANK};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "fireworks",
     base_url: "https://api.fireworks.ai/inference/v1",
     version: "/inference/v1",
-    apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
+    apis: &[CHAT, EMBEDDINGS, COMPLETIONS, RERANK],
     ..OPENAI_COMPATIBLE
 };

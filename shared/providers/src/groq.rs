@@ -5,13 +5,13 @@
 
 use formats::ChatCompatibility;
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, OPENAI_COMPATIBLE, Provider, SPEECH, TRANSCRIPTIONS, TRANSLATIONS};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
-    apis: &[CHAT],
+    apis: &[CHAT, TRANSCRIPTIONS, TRANSLATIONS, SPEECH],
     compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
     ..OPENAI_COMPATIBLE
 };

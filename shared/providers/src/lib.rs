@@ -30,6 +30,7 @@ mod fireworks;
 mod gemini;
 mod github;
 mod groq;
+mod jina;
 mod lmstudio;
 mod mistral;
 mod mock;
@@ -45,7 +46,7 @@ mod xai;
 
 use canonical::Task;
 use formats::{
-    ChatCompatibility, MaxTokensName, Outbound,
+    ChatCompatibility, MaxTokensName, Outbound, opaque,
     openai::chat::OpenAiChat,
     openai::completions::OpenAiCompletions,
     openai::embeddings::OpenAiEmbeddings,
@@ -78,6 +79,7 @@ pub const CATALOG: &[&Provider] = &[
     &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
+    &jina::PROVIDER,
     &lmstudio::PROVIDER,
     &mistral::PROVIDER,
     &mock::PROVIDER,
@@ -212,6 +214,48 @@ pub(crate) const COMPLETIONS: ProviderApi =
 
 /// The same for gaps, at those who take a `suffix`.
 pub(crate) const INFILL: ProviderApi = ProviderApi { task: Task::Infill, ..COMPLETIONS };
+
+/// OpenAI's audio: its text, its English text, and audio of a text.
+pub(crate) const TRANSCRIPTIONS: ProviderApi = ProviderApi {
+    task: Task::Transcribe,
+    format: &opaque::TRANSCRIPTIONS,
+    path: "/audio/transcriptions",
+    ..CHAT
+};
+pub(crate) const TRANSLATIONS: ProviderApi = ProviderApi {
+    task: Task::TranslateAudio,
+    format: &opaque::TRANSLATIONS,
+    path: "/audio/translations",
+    ..CHAT
+};
+pub(crate) const SPEECH: ProviderApi =
+    ProviderApi { task: Task::Speak, format: &opaque::SPEECH, path: "/audio/speech", ..CHAT };
+
+/// OpenAI's images, made and changed.
+pub(crate) const IMAGES: ProviderApi = ProviderApi {
+    task: Task::GenerateImage,
+    format: &opaque::IMAGES,
+    path: "/images/generations",
+    ..CHAT
+};
+pub(crate) const IMAGE_EDITS: ProviderApi = ProviderApi {
+    task: Task::EditImage,
+    format: &opaque::IMAGE_EDITS,
+    path: "/images/edits",
+    ..CHAT
+};
+
+/// OpenAI's moderation.
+pub(crate) const MODERATIONS: ProviderApi = ProviderApi {
+    task: Task::Moderate,
+    format: &opaque::MODERATIONS,
+    path: "/moderations",
+    ..CHAT
+};
+
+/// Reranking, at the path that Jina has and others share.
+pub(crate) const RERANK: ProviderApi =
+    ProviderApi { task: Task::Rerank, format: &opaque::RERANK, path: "/rerank", ..CHAT };
 
 /// OpenAI's own chat, with fields that only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {

@@ -8,14 +8,14 @@
 use formats::{ChatCompatibility, openai::completions::MistralFim};
 
 use crate::{
-    CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, ProviderApi,
-    StreamUsage,
+    CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, MODERATIONS, OPENAI_COMPATIBLE, Provider,
+    ProviderApi, StreamUsage, TRANSCRIPTIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     base_url: "https://api.mistral.ai/v1",
-    apis: &[CHAT, EMBEDDINGS, FIM],
+    apis: &[CHAT, EMBEDDINGS, FIM, TRANSCRIPTIONS, MODERATIONS],
     stream_usage: StreamUsage::Always,
     compatibility: ChatCompatibility { reasoning_content: false, ..MAX_TOKENS_ONLY },
     ..OPENAI_COMPATIBLE

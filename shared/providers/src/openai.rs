@@ -9,8 +9,9 @@
 use formats::StreamEnd;
 
 use crate::{
-    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, INFILL, OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered,
-    Provider, ProviderApi, RESPONSES,
+    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, IMAGE_EDITS, IMAGES, INFILL, MODERATIONS,
+    OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered, Provider, ProviderApi, RERANK, RESPONSES, SPEECH,
+    TRANSCRIPTIONS, TRANSLATIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -21,6 +22,13 @@ pub(crate) const PROVIDER: Provider = Provider {
         ProviderApi { offered: Offered::AtHome, ..COMPACTION },
         ProviderApi { only_for: COMPLETING, ..COMPLETIONS },
         ProviderApi { only_for: &["gpt-3.5-turbo-instruct"], ..INFILL },
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
+        SPEECH,
+        IMAGES,
+        IMAGE_EDITS,
+        MODERATIONS,
+        RERANK,
     ],
     compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,

@@ -55,7 +55,11 @@ pub(crate) async fn decode(
     headers: &HeaderMap,
     body: reqwest::Body,
 ) -> Result<UpstreamBody> {
-    if context.request.stream {
+    let is_opaque = context.request.task.is_opaque();
+    if is_opaque && !is_json_type(headers) {
+        return Ok(UpstreamBody::Stream(pass_stream(context, body).await?));
+    }
+    if context.request.stream && !is_opaque {
         let stream = decode_stream(context, headers, body).await?;
         return Ok(UpstreamBody::Stream(stream));
     }
@@ -66,6 +70,23 @@ pub(crate) async fn decode(
         check_compaction(&response)?;
     }
     Ok(UpstreamBody::Whole(response))
+}
+
+/// Whether a body is announced as JSON.
+fn is_json_type(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let essence = kind.unwrap_or("application/json").split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+}
+
+/// A body that passes through as it comes, up to its first bytes.
+async fn pass_stream(context: ResponseContext<'_>, body: reqwest::Body) -> Result<EventStream> {
+    let secrets = context.endpoint.secrets.clone();
+    let source = Source { provider: context.provider, model: context.model, secrets };
+    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    events.await_first_event().await?;
+    Ok(events)
 }
 
 async fn decode_stream(

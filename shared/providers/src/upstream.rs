@@ -69,6 +69,8 @@ pub struct UpstreamResponse {
     pub status: u16,
     /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
+    /// The media type of a body that passes through as it comes.
+    pub content_type: Option<String>,
     /// What the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The answer itself.
@@ -193,12 +195,15 @@ impl Upstream {
             idle_timeout: self.idle_timeout,
             memory: &self.memory,
         };
+        let content_type = head.headers.get(http::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
         let body = response::decode(context, &head.headers, body).await;
         let body = body.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
+            content_type: content_type.filter(|_| request.task.is_opaque()),
             dropped: prepared.dropped,
             body,
         })
@@ -301,6 +306,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
     Ok(UpstreamResponse {
         status: 200,
         request_id: None,
+        content_type: None,
         dropped: vec![],
         body: UpstreamBody::Whole(response),
     })

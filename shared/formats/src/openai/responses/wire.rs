@@ -172,7 +172,7 @@ struct Written {
 }
 
 /// Reads a usage object into disjoint classes; none when it says nothing.
-pub(super) fn usage(json: &RawValue) -> Option<Usage> {
+pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
     let wire: WireUsage = serde_json::from_str::<Option<_>>(json.get()).ok()??;
     if wire.input_tokens.is_none() && wire.output_tokens.is_none() {
         return None;
