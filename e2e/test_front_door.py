@@ -35,6 +35,13 @@ SERVED_BY = {
     "/gemini/v1beta/models/m:embedContent": "generate-content",
     "/v1/embeddings": "embeddings",
     "/openai/v1/embeddings": "embeddings",
+    "/v1/audio/transcriptions": "tasks",
+    "/v1/audio/translations": "tasks",
+    "/openai/v1/audio/speech": "tasks",
+    "/v1/images/generations": "tasks",
+    "/images/edits": "tasks",
+    "/v1/moderations": "tasks",
+    "/v1/rerank": "tasks",
     "/v1/models": "models",
     "/v1/models/some/model:with-slashes": "models",
     "/openai/v1/models": "models",
@@ -95,8 +102,8 @@ ENDPOINTS = stack.ROOT / "shared/edge/src/endpoints.rs"
 
 def routes_of(folder):
     """The paths of a function's rows in the table of endpoints."""
-    rows = ENDPOINTS.read_text().split("    Endpoint {")[1:]
-    mine = [row for row in rows if f'function: "{folder}"' in row]
+    rows = ENDPOINTS.read_text().split("    Endpoint::")[1:]
+    mine = [row for row in rows if f'"{folder}"' in row.partition(".at(")[0]]
     return [route for row in mine for route in re.findall(r'"(/[^"\s]*)"', row)]
 
 

@@ -276,6 +276,7 @@ def test_each_function_has_least_privilege():
         "Responses": conversation,
         "GenerateContent": conversation,
         "Embeddings": conversation,
+        "Tasks": conversation,
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
         "Health": {"ReadConfig"},
     }

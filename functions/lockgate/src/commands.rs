@@ -13,7 +13,7 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 use crate::{
     account::{self, Choice},
     apply::{self, ApplyOptions, Destination},
-    check, explain, export, serve,
+    check, explain, export, parameters, serve,
     settings::{self, Sources},
 };
 
@@ -125,7 +125,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let variables = |name: &str| environment.get(name);
             let fine =
                 check::check(&options.file, &variables, &gateway::kinds(), &mut io::stdout())?;
-            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Reported) }
+            if !fine {
+                return Err(Failure::Reported);
+            }
+            alone(parameters::report_unreadable(&options.file, &environment))
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {

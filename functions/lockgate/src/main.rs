@@ -6,6 +6,7 @@ mod check;
 mod commands;
 mod explain;
 mod export;
+mod parameters;
 mod serve;
 mod settings;
 

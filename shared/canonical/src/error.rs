@@ -141,6 +141,15 @@ pub enum Remedy {
     SchemaAsText,
 }
 
+/// A quota that is used up for longer than a rate limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// The quota of a day.
+    Day,
+    /// The credit of the account, or a quota that ends only when somebody pays.
+    Credit,
+}
+
 /// Who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -175,6 +184,8 @@ pub struct ErrorDetails {
     pub retry_after: Option<Duration>,
     /// The time that the provider names for a new try, in milliseconds since 1970.
     pub retry_at: Option<u64>,
+    /// The quota that is used up, where it is more than a rate limit.
+    pub quota: Option<Quota>,
     /// The methods that the path does have.
     pub allow: Option<&'static str>,
     /// Whom the call tried before it gave up.
@@ -208,6 +219,7 @@ impl Error {
             remedy: None,
             retry_after: None,
             retry_at: None,
+            quota: None,
             allow: None,
             attempts: vec![],
             message: message.into(),

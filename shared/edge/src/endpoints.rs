@@ -5,6 +5,7 @@
 
 use formats::{
     anthropic::messages::{Anthropic, AnthropicCount},
+    opaque,
     openai::{
         chat::OpenAiChat,
         completions::OpenAiCompletions,
@@ -17,171 +18,93 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models,
+    generate_content, health, models, stored_objects,
 };
 
-/// Every endpoint of the gateway.
+const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
+const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
+
+/// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
+/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
 pub static ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        function: "chat-completions",
-        method: Method::POST,
-        paths: &["/v1/chat/completions", "/openai/v1/chat/completions"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiChat),
-    },
-    Endpoint {
-        function: "chat-completions",
-        method: Method::POST,
-        paths: &["/v1/completions", "/openai/v1/completions"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiCompletions),
-    },
-    Endpoint {
-        function: "responses",
-        method: Method::POST,
-        paths: &["/v1/responses", "/openai/v1/responses"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiResponses),
-    },
-    Endpoint {
-        function: "responses",
-        method: Method::POST,
-        paths: &["/v1/responses/compact", "/openai/v1/responses/compact"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiCompact),
-    },
-    Endpoint {
-        function: "embeddings",
-        method: Method::POST,
-        paths: &["/v1/embeddings", "/openai/v1/embeddings"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiEmbeddings),
-    },
-    Endpoint {
-        function: "messages",
-        method: Method::POST,
-        paths: &["/v1/messages", "/anthropic/v1/messages"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&Anthropic),
-    },
-    Endpoint {
-        function: "messages",
-        method: Method::POST,
-        paths: &["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&AnthropicCount),
-    },
-    Endpoint {
-        function: "generate-content",
-        method: Method::POST,
-        paths: &[
+    Endpoint::model("chat-completions", &OpenAiChat)
+        .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
+    // Editors ask for completions about as often as for chats, with the same code: one function.
+    Endpoint::model("chat-completions", &OpenAiCompletions)
+        .at(&["/v1/completions", "/openai/v1/completions"]),
+    Endpoint::model("responses", &OpenAiResponses).at(&["/v1/responses", "/openai/v1/responses"]),
+    Endpoint::model("responses", &OpenAiCompact)
+        .at(&["/v1/responses/compact", "/openai/v1/responses/compact"]),
+    Endpoint::model("embeddings", &OpenAiEmbeddings)
+        .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
+    Endpoint::model("tasks", &opaque::TRANSCRIPTIONS)
+        .at(&["/v1/audio/transcriptions", "/openai/v1/audio/transcriptions"]),
+    Endpoint::model("tasks", &opaque::TRANSLATIONS)
+        .at(&["/v1/audio/translations", "/openai/v1/audio/translations"]),
+    Endpoint::model("tasks", &opaque::SPEECH).at(&["/v1/audio/speech", "/openai/v1/audio/speech"]),
+    Endpoint::model("tasks", &opaque::IMAGES)
+        .at(&["/v1/images/generations", "/openai/v1/images/generations"]),
+    Endpoint::model("tasks", &opaque::IMAGE_EDITS)
+        .at(&["/v1/images/edits", "/openai/v1/images/edits"]),
+    Endpoint::model("tasks", &opaque::MODERATIONS)
+        .at(&["/v1/moderations", "/openai/v1/moderations"]),
+    Endpoint::model("tasks", &opaque::RERANK).at(&[
+        "/v1/rerank",
+        "/v2/rerank",
+        "/openai/v1/rerank",
+    ]),
+    Endpoint::get("tasks", stored_objects::files)
+        .at(&["/v1/files", "/v1/files/{*id}", "/openai/v1/files", "/openai/v1/files/{*id}"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::post("tasks", stored_objects::files)
+        .at(&["/v1/files", "/openai/v1/files"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::new(Method::DELETE, "tasks", Handler::Function(stored_objects::files))
+        .at(&["/v1/files/{*id}", "/openai/v1/files/{*id}"])
+        .body(BodyLimit::None)
+        .timeout(TimeoutClass::Route),
+    Endpoint::get("tasks", stored_objects::batches)
+        .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::post("tasks", stored_objects::batches)
+        .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::model("messages", &Anthropic)
+        .at(&["/v1/messages", "/anthropic/v1/messages"])
+        .errors(ANTHROPIC),
+    Endpoint::model("messages", &AnthropicCount)
+        .at(&["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"])
+        .errors(ANTHROPIC),
+    Endpoint::post("generate-content", generate_content::respond)
+        .at(&[
             "/v1beta/models/{*id}",
             "/v1/models/{*id}",
             "/gemini/v1beta/models/{*id}",
             "/gemini/v1/models/{*id}",
-        ],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Gemini),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Function(generate_content::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/v1/models", "/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::OfClient,
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/openai/v1/models", "/openai/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/anthropic/v1/models", "/anthropic/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &[
+        ])
+        .errors(GEMINI)
+        .timeout(TimeoutClass::Route),
+    Endpoint::get("models", models::respond)
+        .at(&["/v1/models", "/v1/models/{*id}"])
+        .errors(ErrorFormat::OfClient),
+    Endpoint::get("models", models::respond).at(&["/openai/v1/models", "/openai/v1/models/{*id}"]),
+    Endpoint::get("models", models::respond)
+        .at(&["/anthropic/v1/models", "/anthropic/v1/models/{*id}"])
+        .errors(ANTHROPIC),
+    Endpoint::get("models", models::respond)
+        .at(&[
             "/v1beta/models",
             "/v1beta/models/{*id}",
             "/gemini/v1beta/models",
             "/gemini/v1beta/models/{*id}",
             "/gemini/v1/models",
             "/gemini/v1/models/{*id}",
-        ],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Gemini),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::GET,
-        paths: &["/health", "/health/live"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::live),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::HEAD,
-        paths: &["/"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::live),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::GET,
-        paths: &["/health/ready"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::ready),
-    },
+        ])
+        .errors(GEMINI),
+    Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
+    Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
+        .at(&["/"])
+        .access(Access::Open)
+        .body(BodyLimit::None),
+    Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
 ];

@@ -28,6 +28,7 @@ mod router;
 mod server;
 pub mod settings;
 mod stopping;
+mod stored_objects;
 mod text;
 mod wrong_keys;
 

@@ -3,11 +3,13 @@
 //! [`Gateway::respond`] is the product: what to attempt is decided by `routing`, sockets belong to
 //! `providers`, and what is written to the client to `edge`.
 
+mod administration;
 mod background;
 mod call;
 mod configuration;
 mod cooldown_store;
 mod record_queue;
+mod relay;
 mod reply;
 mod running_call;
 mod snapshot;
@@ -26,7 +28,9 @@ use tenants::{
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
-pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
+pub use providers::{
+    Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
+};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use canonical::{MicroDollars, Usage};
-use config::{Config, DeclaredKey, DeclaredTenant, Price, SecretSource};
+use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
-use routing::Routes;
+use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash};
 
@@ -57,6 +57,21 @@ impl Snapshot {
         }
     }
 
+    /// The most tokens that a model or route reads, and the most that it writes: of all targets the
+    /// smallest that is known.
+    pub fn model_limits(&self, model: &str) -> (Option<u64>, Option<u64>) {
+        let query = ModelQuery { model: Some(model), provider: None };
+        let Ok(plan) = self.routes.resolve(query) else { return (None, None) };
+        let window = |target: &Target| {
+            let kind = self.price_kinds.get(&target.provider);
+            let listed = || model_catalog::context_window(kind?, &target.model);
+            target.context_window.or_else(listed)
+        };
+        let written = |target: &Target| self.max_output(&target.provider, &target.model);
+        let windows = plan.targets.iter().filter_map(window);
+        (windows.min(), plan.targets.iter().filter_map(written).min())
+    }
+
     /// The most that a model can write, in tokens, where that is known.
     pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
         model_catalog::max_output(self.price_kinds.get(provider)?, model)
@@ -77,10 +92,10 @@ fn client_keys(
     let default = config.api_key.iter().filter_map(resolve);
     let mut keys: Vec<ConfiguredKey> =
         default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
-    for DeclaredTenant { settings, keys: declared } in &config.tenants {
-        let hashes = declared.iter().filter_map(|key| match key {
-            DeclaredKey::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
-            DeclaredKey::Hash(hash) => Some(hash.clone()),
+    for DeclaredTenant { settings, keys: declared, .. } in &config.tenants {
+        let hashes = declared.iter().filter_map(|key| match &key.source {
+            KeySource::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
+            KeySource::Hash(hash) => Some(hash.clone()),
         });
         keys.extend(hashes.map(|hash| ConfiguredKey::declared(hash, settings.clone())));
     }

@@ -63,5 +63,6 @@ pub(crate) const PROVIDER: Provider = Provider {
         ..OPENAI_ITSELF
     },
     stream_end: StreamEnd::Terminator,
+    collections: &[("files", "/openai/v1/files"), ("batches", "/openai/v1/batches")],
     ..OPENAI_COMPATIBLE
 };

@@ -22,6 +22,8 @@ pub type ResolveSecret<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
     apis: Vec<ApiAddress>,
+    /// The base of every URL, without a slash at its end.
+    base: String,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
     /// What shows that a stream is whole.
@@ -102,6 +104,7 @@ impl Endpoint {
         Ok(Self {
             provider,
             apis,
+            base: host.trim_end_matches('/').to_owned(),
             compatibility,
             stream_end,
             headers,
@@ -121,6 +124,17 @@ impl Endpoint {
                 None => error,
             }
         })
+    }
+
+    /// The headers of a call under the first usable key.
+    pub(crate) fn first_headers(&self) -> Result<&HeaderMap> {
+        let key = self.headers.first().map_or(KeyFingerprint::NONE, |it| it.0);
+        self.headers(key)
+    }
+
+    /// The URL of a path under the base.
+    pub(crate) fn url_of(&self, path: &str) -> Result<Url> {
+        parsed(&format!("{}{path}", self.base))
     }
 
     /// The API for a request about a model: that of its task, else a chat where the task is to write
@@ -325,6 +339,8 @@ mod tests {
             api_version: None,
             region: None,
             timeout: None,
+            limits: config::ProviderLimits::default(),
+            probe: None,
             connection: config::ConnectionOptions::default(),
             script: None,
         };

@@ -5,7 +5,9 @@
 
 use formats::ChatCompatibility;
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider, SPEECH, TRANSCRIPTIONS, TRANSLATIONS};
+use crate::{
+    CHAT, FILES_AND_BATCHES, OPENAI_COMPATIBLE, Provider, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
@@ -13,5 +15,6 @@ pub(crate) const PROVIDER: Provider = Provider {
     version: "/openai/v1",
     apis: &[CHAT, TRANSCRIPTIONS, TRANSLATIONS, SPEECH],
     compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
+    collections: FILES_AND_BATCHES,
     ..OPENAI_COMPATIBLE
 };

@@ -10,6 +10,7 @@ mod fetch;
 mod memory;
 mod reassembly;
 mod redaction;
+mod relay;
 mod request;
 mod response;
 mod response_headers;
@@ -59,6 +60,7 @@ pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
 pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
 pub use redaction::redact_stream_error;
+pub use relay::{RelayBody, RelayRequest, RelayResponse};
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
@@ -122,6 +124,8 @@ pub struct Provider {
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
     pub headers: &'static [(&'static str, &'static str)],
+    /// Collections of objects that the provider keeps, such as `files`, and their paths under the base.
+    pub collections: &'static [(&'static str, &'static str)],
 }
 
 /// One API of a provider: a format, and where it is called.
@@ -284,4 +288,9 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,
     headers: &[],
+    collections: &[],
 };
+
+/// Files and batches, at OpenAI's paths.
+pub(crate) const FILES_AND_BATCHES: &[(&str, &str)] =
+    &[("files", "/files"), ("batches", "/batches")];

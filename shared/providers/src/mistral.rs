@@ -18,6 +18,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     apis: &[CHAT, EMBEDDINGS, FIM, TRANSCRIPTIONS, MODERATIONS],
     stream_usage: StreamUsage::Always,
     compatibility: ChatCompatibility { reasoning_content: false, ..MAX_TOKENS_ONLY },
+    collections: &[("files", "/files")],
     ..OPENAI_COMPATIBLE
 };
 

@@ -9,9 +9,9 @@
 use formats::StreamEnd;
 
 use crate::{
-    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, IMAGE_EDITS, IMAGES, INFILL, MODERATIONS,
-    OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered, Provider, ProviderApi, RERANK, RESPONSES, SPEECH,
-    TRANSCRIPTIONS, TRANSLATIONS,
+    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, FILES_AND_BATCHES, IMAGE_EDITS, IMAGES, INFILL,
+    MODERATIONS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered, Provider, ProviderApi, RERANK,
+    RESPONSES, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -32,6 +32,7 @@ pub(crate) const PROVIDER: Provider = Provider {
     ],
     compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,
+    collections: FILES_AND_BATCHES,
     ..OPENAI_COMPATIBLE
 };
 

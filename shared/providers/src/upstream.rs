@@ -10,7 +10,7 @@ use canonical::{
 };
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{DecodeMode, GatewayRequest, Outbound};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use routing::{Attempt, Target};
 
 use crate::{
@@ -108,6 +108,32 @@ impl Upstream {
         }
     }
 
+    /// What is called at a provider; an error where it cannot be used.
+    pub(crate) fn endpoint_of(&self, name: &str) -> Result<&Endpoint> {
+        self.reachable(name).map(|it| &it.endpoint)
+    }
+
+    /// The connections that lead to a provider.
+    pub(crate) fn connections_of(&self, name: &str) -> Result<&Connections> {
+        self.reachable(name).map(|it| &it.connections)
+    }
+
+    /// Silence that is allowed inside a body.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    fn reachable(&self, name: &str) -> Result<&ReachableProvider> {
+        match self.providers.get(name) {
+            Some(Ok(provider)) => Ok(provider),
+            Some(Err(error)) => Err(Error::new(error.kind, error.message())),
+            None => {
+                let message = "is no longer in the configuration";
+                Err(Error::new(ErrorKind::ProviderAccess, message))
+            }
+        }
+    }
+
     /// Why a target could not be attempted at all, such as a key that is missing.
     pub fn unusable_reason(&self, target: &Target) -> Option<String> {
         match self.providers.get(&target.provider)? {
@@ -131,14 +157,7 @@ impl Upstream {
     ) -> Result<UpstreamResponse> {
         let name = &attempt.target().provider;
         let from_provider = |error: Error| error.from_origin(Origin::Provider(name.clone()));
-        let provider = match self.providers.get(name) {
-            Some(Ok(provider)) => provider,
-            Some(Err(error)) => return Err(from_provider(Error::new(error.kind, error.message()))),
-            None => {
-                let message = "is no longer in the configuration";
-                return Err(from_provider(Error::new(ErrorKind::ProviderAccess, message)));
-            }
-        };
+        let provider = self.reachable(name).map_err(from_provider)?;
 
         let limit = TimeLimit::of(attempt, upstream_request.request);
         let call = self.call(provider, attempt, upstream_request, now);
@@ -263,7 +282,7 @@ async fn http_request(
     if let Some(signing) = &endpoint.signing {
         signing.sign(&url, &mut headers, &body, now).await?;
     }
-    Ok(HttpRequest { url, headers, body })
+    Ok(HttpRequest { method: Method::POST, url, headers, body })
 }
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
