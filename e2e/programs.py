@@ -16,8 +16,7 @@ import stack
 WATCHDOG = '"$@" & read _; kill $!; wait $!'
 NAMES = (
     "lockgate", "chat-completions", "messages", "responses", "generate-content", "embeddings",
-    "tasks",
-    "models", "health", "testkit",
+    "tasks", "models", "operator", "health", "testkit",
 )
 
 

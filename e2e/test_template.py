@@ -151,6 +151,7 @@ FREE_AT_REST = {
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::Serverless::Function",
+    "Custom::AdminSecrets",
     "Custom::OriginSecret",
 }
 # What each nested stack depends on.

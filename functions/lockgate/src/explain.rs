@@ -48,7 +48,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stack = Stack::open(&options.stack, &environment).await?;
         (Source::Store(stack.parameters), stack.stores, stack.signer)
     } else {
-        let (config, _) = settings::found(options.config, &environment)?;
+        let config = settings::found(options.config, &environment)?.config;
         let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);
         let parameters = aws.as_ref().map(Parameters::new);

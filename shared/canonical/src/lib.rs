@@ -9,6 +9,7 @@ mod canonical_request;
 mod chat_response;
 mod content;
 mod content_kind;
+mod conversation_edits;
 mod embedding;
 mod error;
 mod field;

@@ -4,11 +4,12 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+use admin::{Operation, Role};
 use canonical::Result;
-use formats::Inbound;
+use formats::ClientFormat;
 use http::{Method, Response};
 
-use crate::{access::Role, api::Api, body::Body, front::Exchange};
+use crate::{api::Api, body::Body, front::Exchange};
 
 /// One endpoint of the gateway.
 #[derive(Debug)]
@@ -33,8 +34,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The operation of the admin API that the endpoint serves, if it serves one.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.handler {
+            Handler::Admin(operation) => Some(operation),
+            Handler::Model(_) | Handler::Function(_) => None,
+        }
+    }
+
     /// An endpoint for calls to models in one format, which may take as long as their route.
-    pub(crate) const fn model(function: &'static str, format: &'static dyn Inbound) -> Self {
+    pub(crate) const fn model(function: &'static str, format: ClientFormat) -> Self {
         Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
     }
 
@@ -100,7 +109,7 @@ pub enum Access {
     Open,
     /// Clients with a key of the gateway.
     Client,
-    /// Operators of at least this role, by HTTP Basic authentication.
+    /// Operators of at least this role: by HTTP Basic, a token, or a session's cookie.
     Operator(Role),
 }
 
@@ -152,7 +161,9 @@ pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.
-    Model(&'static dyn Inbound),
+    Model(ClientFormat),
+    /// An operation of the admin API.
+    Admin(Operation),
     /// A function of its own.
     Function(Respond),
 }
@@ -160,7 +171,8 @@ pub(crate) enum Handler {
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Model(format) => write!(f, "Model({})", format.inbound().format().name),
+            Self::Admin(operation) => write!(f, "Admin({operation:?})"),
             Self::Function(_) => f.write_str("Function"),
         }
     }

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
 use gateway::{Admitted, Clock, Gateway, MemoryBudget, Snapshot};
@@ -19,7 +20,7 @@ use telemetry::{CallRecord, CallRecorder, RequestFacts};
 use tenants::Tenant;
 
 use crate::{
-    access::{self, Operator},
+    admin as administration,
     api::Api,
     body::{Body, empty},
     cors,
@@ -27,6 +28,7 @@ use crate::{
     limits::LimitState,
     log_limiter::LogLimiter,
     model_call,
+    records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
@@ -50,7 +52,13 @@ const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::f
 #[derive(Debug)]
 pub(crate) struct App {
     /// The gateway itself.
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: Arc<Gateway>,
+    /// The administration of the gateway, in processes that serve it.
+    pub(crate) admin: Option<Admin>,
+    /// The origins under which browsers reach the gateway, where its host does not say.
+    pub(crate) public_origins: Vec<String>,
+    /// What is kept of calls.
+    pub(crate) records: Records,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.
@@ -59,8 +67,6 @@ pub(crate) struct App {
     pub(crate) origin_secrets: Vec<Secret>,
     /// When silence is filled.
     pub(crate) keep_alive: KeepAliveSettings,
-    /// Who may call the endpoints of operators.
-    pub(crate) operators: Vec<Operator>,
     /// Wrong keys, by address.
     pub(crate) wrong_keys: Mutex<WrongKeys>,
     /// What bounds the log of wrong keys.
@@ -81,15 +87,25 @@ pub(crate) struct Exchange {
     pub(crate) api: Api,
     /// What stands in the path in place of `{*id}`.
     pub(crate) id: Option<String>,
+    /// What stands in the path in place of each parameter, in order.
+    pub(crate) parameters: Vec<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits of requests.
     pub(crate) limits: LimitState,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
+    operator: Option<Operator>,
 }
 
 impl Exchange {
+    /// The operator who signed in.
+    pub(crate) fn operator(&self) -> Result<&Operator> {
+        self.operator.as_ref().ok_or_else(|| {
+            response::internal_error().caused_by("the endpoint takes requests without an operator")
+        })
+    }
+
     /// The configuration under which an authenticated client's request is answered.
     pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
         self.snapshot.as_ref().ok_or_else(|| {
@@ -126,7 +142,7 @@ impl Front {
         let arrival = Arrival::new(request.headers(), origin);
         let path = request.uri().path();
         let found = self.router.find(request.method(), path, request.headers());
-        let Found { endpoint, api, id, allowed } = found;
+        let Found { endpoint, api, id, parameters, allowed } = found;
         let is_head = request.method() == Method::HEAD;
 
         let mut exchange = Exchange {
@@ -134,14 +150,16 @@ impl Front {
             request,
             api,
             id,
+            parameters,
             record: None,
             limits: LimitState::default(),
             snapshot: None,
             tenant: None,
+            operator: None,
             arrival,
         };
-        // A path that no endpoint has is nobody's to call.
-        let origin = if allowed.is_empty() {
+        // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
+        let origin = if allowed.is_empty() || api == Api::Admin {
             None
         } else {
             let headers = exchange.request.headers();
@@ -184,10 +202,14 @@ impl Exchange {
         {
             return cors::preflight(origin, allowed, self.request.headers());
         }
-        // Probes of `/health` come every second and are nobody's call.
-        let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
+        // Probes of `/health` come every second and are nobody's call; what operators change is in
+        // the audit.
+        let is_recorded = match &endpoint {
+            Ok(endpoint) => endpoint.access == Access::Client,
+            Err(_) => self.api != Api::Admin,
+        };
         self.record = is_recorded.then(|| {
-            let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
+            let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
             let request = RequestFacts {
                 method: self.request.method().to_string(),
                 path: shorten(self.request.uri().path()).into_owned(),
@@ -196,6 +218,8 @@ impl Exchange {
             let record = CallRecord {
                 id: request_id.clone(),
                 trace_id: trace_id.clone(),
+                span: *span,
+                client: request::client_facts(self.request.headers()),
                 request,
                 ..CallRecord::default()
             };
@@ -245,6 +269,7 @@ impl Exchange {
     fn handle(&mut self, handler: Handler) -> HandlerFuture<'_> {
         match handler {
             Handler::Model(format) => Box::pin(model_call::respond(self, format.into())),
+            Handler::Admin(operation) => administration::respond(self, operation),
             Handler::Function(respond) => respond(self),
         }
     }
@@ -278,23 +303,25 @@ impl Exchange {
 
     /// Finds out who calls, from the headers alone: a stranger's body is never read.
     async fn authenticate(&mut self, access: Access) -> Result<()> {
-        let headers = self.request.headers();
         match access {
             Access::Open => {}
             Access::Operator(role) => {
-                access::authorize(headers, &self.app.operators, role)?;
+                self.operator = Some(administration::sign_in(self, role).await?);
             }
             Access::Client => {
                 let in_query = (self.api == Api::Gemini)
                     .then(|| request::query_value(self.request.uri(), "key"))
                     .flatten();
-                let mut keys = request::keys(headers);
+                let mut keys = request::keys(self.request.headers());
                 keys.extend(in_query.as_deref());
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                let tags = &admitted.tenant.settings.tags;
+                let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {
                     record.principal = Some(admitted.principal);
+                    record.client.tags = tags;
                     record.timings.admit = Some(record.elapsed());
                 }
             }

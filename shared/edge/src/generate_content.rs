@@ -2,7 +2,7 @@
 
 use canonical::Result;
 use formats::{
-    Inbound,
+    ClientFormat,
     google::{
         GeminiEmbed, GeminiEmbedBatch,
         generate_content::{Gemini, GeminiCount},
@@ -29,12 +29,12 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
 
 fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
     let (model, method) = id.rsplit_once(':').unwrap_or((id, ""));
-    let (format, stream): (&'static dyn Inbound, _) = match method {
-        "generateContent" => (&Gemini, false),
-        "streamGenerateContent" => (&Gemini, true),
-        "countTokens" => (&GeminiCount, false),
-        "embedContent" => (&GeminiEmbed, false),
-        "batchEmbedContents" => (&GeminiEmbedBatch, false),
+    let (format, stream) = match method {
+        "generateContent" => (ClientFormat::Chat(&Gemini), false),
+        "streamGenerateContent" => (ClientFormat::Chat(&Gemini), true),
+        "countTokens" => (ClientFormat::TokenCount(&GeminiCount), false),
+        "embedContent" => (ClientFormat::Embeddings(&GeminiEmbed), false),
+        "batchEmbedContents" => (ClientFormat::Embeddings(&GeminiEmbedBatch), false),
         _ => return Err(no_such_model_method(uri.path())),
     };
     let alt = query_value(uri, "alt").or_else(|| query_value(uri, "$alt"));

@@ -3,6 +3,7 @@
 //! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
 mod access;
+mod admin;
 mod allocator;
 mod api;
 mod body;
@@ -19,20 +20,22 @@ mod log;
 mod log_limiter;
 mod model_call;
 mod models;
+mod openapi;
 mod platform;
+mod records;
 mod request;
 mod request_body;
 mod response;
 mod response_stream;
 mod router;
 mod server;
+mod session;
 pub mod settings;
 mod stopping;
 mod stored_objects;
 mod text;
 mod wrong_keys;
 
-pub use access::{Operator, Role};
 pub use api::Api;
 pub use endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, TimeoutClass};
 pub use endpoints::ENDPOINTS;

@@ -25,7 +25,7 @@ impl LimitState {
         match api {
             Api::OpenAi => all.extend(rate_headers::openai_headers(&self.quotas, now)),
             Api::Anthropic => all.extend(rate_headers::anthropic_headers(&self.quotas)),
-            Api::Gemini => {}
+            Api::Gemini | Api::Admin => {}
         }
         for (name, value) in all {
             let name = HeaderName::from_bytes(name.as_bytes());

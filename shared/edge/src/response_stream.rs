@@ -14,7 +14,7 @@ use canonical::{
     CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
     StreamEvent,
 };
-use formats::{Framing, Inbound, StreamEncoder};
+use formats::{ClientFormat, Framing, StreamEncoder};
 use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -32,20 +32,19 @@ const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
 
 /// What writes a response to the client.
 pub(crate) struct ClientWriter {
-    pub(crate) format: &'static dyn Inbound,
+    pub(crate) format: ClientFormat,
     /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
-    pub(crate) writer: Box<dyn StreamEncoder>,
+    /// None for a task without streams.
+    pub(crate) encoder: Option<Box<dyn StreamEncoder>>,
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
 }
 
 impl ClientWriter {
-    /// A whole response. Some formats repeat the request in it, which the writer knows.
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        let repeating = self.writer.encode_whole(response, summary);
-        repeating.unwrap_or_else(|| self.format.encode(response, summary))
+        self.format.encode(response, summary, self.encoder.as_deref())
     }
 }
 
@@ -269,23 +268,28 @@ impl ResponseStream {
         for event in batch {
             ended |= event.kind == EventKind::End;
             self.name_dropped(&event);
-            self.client.writer.write(event, &mut self.out);
+            if let Some(encoder) = &mut self.client.encoder {
+                encoder.write(event, &mut self.out);
+            }
             self.whole = self.out.len();
         }
         if !ended {
             return;
         }
         if let State::Streaming(mut events) = std::mem::replace(&mut self.state, State::Over) {
-            self.client.writer.end(&events.finish(), &mut self.out);
+            let summary = events.finish();
+            if let Some(encoder) = &mut self.client.encoder {
+                encoder.end(&summary, &mut self.out);
+            }
             self.state = State::Ending(events);
         }
     }
 
     fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, writer, .. } = &mut self.client;
-        match framing {
-            Some(_) => writer.fail(error, request_id, &mut self.out),
-            None => self.out.extend_from_slice(&format.error(error, request_id)),
+        let ClientWriter { format, framing, request_id, encoder, .. } = &mut self.client;
+        match encoder {
+            Some(encoder) if framing.is_some() => encoder.fail(error, request_id, &mut self.out),
+            _ => self.out.extend_from_slice(&format.inbound().error(error, request_id)),
         }
         self.state = State::Over;
     }

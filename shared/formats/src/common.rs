@@ -28,4 +28,3 @@ pub(crate) mod stop_sequences;
 pub(crate) mod strict_schema;
 pub(crate) mod surrogates;
 pub(crate) mod tool_names;
-pub(crate) mod unstreamed;

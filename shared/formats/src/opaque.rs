@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, Outbound,
-    RawObject, StreamDecoder, StreamEncoder, error_body, json,
+    OutboundText, RawObject, StreamDecoder, StreamEncoder, error_body, json,
     multipart::Form,
     openai::{chat, responses},
 };
@@ -66,7 +66,7 @@ pub const RERANK: Opaque =
     Opaque { format: &named("rerank"), task: Task::Rerank, body: BodyForm::Json };
 
 const fn named(name: &'static str) -> Format {
-    Format { name, decode: only_passed_through, word }
+    Format { name, decode: only_passed_through, passthrough, word }
 }
 
 fn word(field: &Field) -> std::borrow::Cow<'static, str> {
@@ -80,6 +80,11 @@ fn only_passed_through(_raw: &RawObject) -> Result<CanonicalRequest> {
 }
 
 impl Opaque {
+    /// What requests are for.
+    pub(crate) const fn task(&self) -> Task {
+        self.task
+    }
+
     /// Reads the few members that the gateway acts on.
     fn read_json(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
@@ -118,19 +123,6 @@ impl Inbound for Opaque {
         }
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(_) | ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
-                Bytes::from_static(b"{}")
-            }
-        }
-    }
-
-    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(BytesEncoder)
-    }
-
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         chat::error::to_client(error, request_id).into()
     }
@@ -147,31 +139,6 @@ impl Inbound for Opaque {
 impl Outbound for Opaque {
     fn name(&self) -> &'static str {
         self.format.name
-    }
-
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let is_form = request.raw.members.is_empty();
-        let body = if is_form {
-            Form::parse(&request.raw.body)?.with_text("model", target.model)
-        } else {
-            let mut edits = json::Edits::new(&request.raw);
-            edits.set("model", json::quoted(target.model));
-            edits.apply()
-        };
-        Ok(EncodedRequest { body, headers: request.headers.clone(), dropped: vec![] })
-    }
-
-    fn encode(
-        &self,
-        _canonical: &CanonicalRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let message = "takes such requests in no format but their own";
-        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
@@ -193,14 +160,30 @@ impl Outbound for Opaque {
         let usage = response.usage.and_then(usage);
         Ok(GatewayResponse { body: ResponseBody::Raw(body), usage })
     }
+}
 
+impl OutboundText for Opaque {
     fn stream_decoder(&self, _options: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(BytesDecoder)
     }
+}
 
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
-    }
+/// Passes a request on with the provider's name for the model.
+fn passthrough(request: &GatewayRequest, options: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+    let is_form = request.raw.members.is_empty();
+    let body = if is_form {
+        Form::parse(&request.raw.body)?.with_text("model", options.model)
+    } else {
+        let mut edits = json::Edits::new(&request.raw);
+        edits.set("model", json::quoted(options.model));
+        edits.apply()
+    };
+    Ok(EncodedRequest { body, headers: request.headers.clone(), dropped: vec![] })
+}
+
+/// An encoder for a response that passes through.
+pub(crate) fn stream_encoder() -> Box<dyn StreamEncoder> {
+    Box::new(BytesEncoder)
 }
 
 /// The usage in the words of chat, of Responses, or of Jina, who tells a total alone.

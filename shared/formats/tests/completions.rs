@@ -9,8 +9,8 @@ mod case;
 mod show;
 
 use formats::{
-    DecodeMode, Inbound, Outbound, anthropic::messages::Anthropic, openai::chat::OpenAiChat,
-    openai::completions::OpenAiCompletions,
+    DecodeMode, InboundChat, OutboundChat, OutboundText, anthropic::messages::Anthropic,
+    openai::chat::OpenAiChat, openai::completions::OpenAiCompletions,
 };
 
 /// A format in its roles, as the cases of others have it.
@@ -19,21 +19,20 @@ struct Format {
 }
 
 const FOLDER: &str = "openai/completions";
-const PROVIDER: &dyn Outbound = &OpenAiCompletions;
+const PROVIDER: &dyn OutboundText = &OpenAiCompletions;
 
 /// Formats of clients.
-fn inbound() -> impl Iterator<Item = (Format, &'static dyn Inbound)> {
-    let clients: [(Format, &'static dyn Inbound); 2] = [
+fn inbound() -> impl Iterator<Item = (Format, &'static dyn InboundChat)> {
+    let clients: [(Format, &'static dyn InboundChat); 2] = [
         (Format { folder: FOLDER }, &OpenAiCompletions),
         (Format { folder: "openai/chat" }, &OpenAiChat),
     ];
     clients.into_iter()
 }
 
-/// Formats of providers.
-fn outbound() -> impl Iterator<Item = (Format, &'static dyn Outbound)> {
-    let providers: [(Format, &'static dyn Outbound); 3] = [
-        (Format { folder: FOLDER }, PROVIDER),
+/// Formats of providers that have chats alone.
+fn outbound() -> impl Iterator<Item = (Format, &'static dyn OutboundChat)> {
+    let providers: [(Format, &'static dyn OutboundChat); 2] = [
         (Format { folder: "openai/chat" }, &OpenAiChat),
         (Format { folder: "anthropic/messages" }, &Anthropic),
     ];

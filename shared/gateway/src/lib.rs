@@ -27,7 +27,7 @@ use tenants::{
 };
 
 pub use call::{Call, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 pub use providers::{
     Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
 };

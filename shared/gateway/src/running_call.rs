@@ -127,7 +127,13 @@ impl RunningCall {
             if let Some(id) = self.attempt.take() {
                 failover.ended(id, attempt_end, now);
             }
-            self.call.record.attempts = failover.close(now);
+            let attempts = failover.close(now);
+            let is_route = failover.plan().route.is_some();
+            let is_configured = attempts.last().is_some_and(|last| {
+                is_route || self.call.snapshot.names_target(&last.provider, &last.model)
+            });
+            self.call.record.is_configured = is_configured;
+            self.call.record.attempts = attempts;
             self.call.record.route.clone_from(&failover.plan().route);
             self.configuration.publish_cooldowns(self.call.clock);
         }

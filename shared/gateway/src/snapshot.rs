@@ -26,9 +26,9 @@ pub struct Snapshot {
     pub(crate) keys: Keys,
     /// What changes when the document does.
     pub(crate) version: String,
-    prices: PriceTable,
+    pub(crate) prices: PriceTable,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
-    price_kinds: HashMap<String, String>,
+    pub(crate) price_kinds: HashMap<String, String>,
 }
 
 impl Snapshot {
@@ -75,6 +75,14 @@ impl Snapshot {
     /// The most that a model can write, in tokens, where that is known.
     pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
         model_catalog::max_output(self.price_kinds.get(provider)?, model)
+    }
+
+    /// Whether the configuration names a target, as a model or as a step of a route.
+    pub(crate) fn names_target(&self, provider: &str, model: &str) -> bool {
+        let models = self.config.models.iter().map(|it| (&*it.provider, &*it.name));
+        let steps = self.config.routes.iter().flat_map(|route| &route.steps);
+        let steps = steps.map(|step| (&*step.provider, &*step.model));
+        models.chain(steps).any(|target| target == (provider, model))
     }
 
     /// What a call cost, when its price is known.

@@ -31,9 +31,19 @@ pub struct ModelFacts {
 /// A name with a date after it or a vendor before it means the plain name, unless another date of
 /// the same model has another price.
 pub fn facts(provider_type: &str, model: &str) -> Option<&'static ModelFacts> {
+    catalog().find(provider_type, model)
+}
+
+/// The shipped catalog. Parsed by the first call that asks, so that starting costs nothing.
+fn catalog() -> &'static Catalog {
     static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    // Parsed by the first call that asks, so that starting costs nothing.
-    CATALOG.get_or_init(|| Catalog::parse(DATA)).find(provider_type, model)
+    CATALOG.get_or_init(|| Catalog::parse(DATA))
+}
+
+/// The names of the shipped models of a type of provider, in order; empty where none is known.
+pub fn models(provider_type: &str) -> Vec<&'static str> {
+    let Some(models) = catalog().models(provider_type) else { return vec![] };
+    models.0.iter().map(|(name, _)| *name).collect()
 }
 
 /// The most tokens that prompt and answer of a shipped model may have together.
@@ -105,9 +115,13 @@ impl Catalog {
         Self { same_as: file.same_as, providers: providers.collect() }
     }
 
-    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+    fn models(&self, provider_type: &str) -> Option<&ProviderModels> {
         let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
-        let models = self.providers.get(provider)?;
+        self.providers.get(provider)
+    }
+
+    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+        let models = self.models(provider_type)?;
         models
             .named(model)
             .or_else(|| models.named(without_vendor(model)?))

@@ -6,5 +6,5 @@
 mod catalog;
 mod price;
 
-pub use catalog::{ModelFacts, context_window, facts, max_output};
+pub use catalog::{ModelFacts, context_window, facts, max_output, models};
 pub use price::{LongPrompt, Price, PriceOverride, PriceTable, Rates, cost};

@@ -5,9 +5,8 @@
 //! before it is sent unless the client names one. Waits are told in `retry-after`; 529 means that it
 //! is overloaded.
 
-use canonical::Task;
 use formats::{
-    StreamEnd,
+    ProviderFormat, StreamEnd,
     anthropic::messages::{Anthropic, AnthropicCount},
 };
 
@@ -15,12 +14,12 @@ use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
+    key_variables: &["ANTHROPIC_API_KEY"],
     base_url: "https://api.anthropic.com/v1",
     apis: &[
-        ProviderApi { task: Task::Chat, format: &Anthropic, path: "/messages", ..CHAT },
+        ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT },
         ProviderApi {
-            task: Task::CountTokens,
-            format: &AnthropicCount,
+            format: ProviderFormat::TokenCount(&AnthropicCount),
             path: "/messages/count_tokens",
             ..CHAT
         },

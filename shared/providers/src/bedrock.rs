@@ -4,26 +4,24 @@
 //! 1.44.5, seen 2026-11. The model is part of the path, encoded once; a stream has a path of its
 //! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
 
-use canonical::Task;
-use formats::{aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
+use formats::{ProviderFormat, aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
 use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
+    key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     apis: &[
         ProviderApi {
-            task: Task::Chat,
-            format: &Bedrock,
+            format: ProviderFormat::Chat(&Bedrock),
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),
             ..CHAT
         },
         ProviderApi {
-            task: Task::Embed,
-            format: &BedrockEmbeddings,
+            format: ProviderFormat::Embeddings(&BedrockEmbeddings),
             path: "/model/{model}/invoke",
             ..CHAT
         },

@@ -11,6 +11,7 @@ use crate::{CHAT, COMPLETIONS, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cerebras",
+    key_variables: &["CEREBRAS_API_KEY"],
     base_url: "https://api.cerebras.ai/v1",
     apis: &[CHAT, COMPLETIONS],
     compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },

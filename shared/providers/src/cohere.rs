@@ -11,6 +11,7 @@ use crate::{
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cohere",
+    key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
     base_url: "https://api.cohere.ai/compatibility/v1",
     version: "/compatibility/v1",
     apis: &[CHAT, EMBEDDINGS, ProviderApi { path: "/../../v2/rerank", ..RERANK }],

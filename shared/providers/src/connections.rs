@@ -148,6 +148,31 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
+    /// Sends any request once, and waits for the head of the answer.
+    pub(crate) async fn send_as_it_is(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Error::new(ErrorKind::Internal, "has an address that is not a URL")
+                .caused_by(error.without_url())
+        })?;
+        let (_, outcome) = send_once(&self.0.client, request).await;
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
+    /// Fetches what is at an address, and waits for the head of the answer.
+    pub(crate) async fn get(
+        &self,
+        url: Url,
+        headers: &HeaderMap,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let mut request = reqwest::Request::new(Method::GET, url);
+        request.headers_mut().clone_from(headers);
+        let (_, outcome) = send_once(&self.0.client, request).await;
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
     fn fresh(&self) -> Result<&reqwest::Client> {
         if let Some(client) = self.0.fresh.get() {
             return Ok(client);

@@ -10,6 +10,7 @@ use crate::{CHAT, COMPLETIONS, INFILL, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provi
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "deepseek",
+    key_variables: &["DEEPSEEK_API_KEY"],
     base_url: "https://api.deepseek.com",
     version: "",
     apis: &[CHAT, BETA_COMPLETIONS, BETA_INFILL],

@@ -21,9 +21,9 @@ pub type ResolveSecret<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
+    /// The URL that the paths of the provider's APIs follow.
+    pub(crate) base: String,
     apis: Vec<ApiAddress>,
-    /// The base of every URL, without a slash at its end.
-    base: String,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
     /// What shows that a stream is whole.
@@ -103,8 +103,8 @@ impl Endpoint {
         let stream_end = if is_home { provider.stream_end } else { StreamEnd::FinishReason };
         Ok(Self {
             provider,
+            base: host,
             apis,
-            base: host.trim_end_matches('/').to_owned(),
             compatibility,
             stream_end,
             headers,
@@ -112,6 +112,11 @@ impl Endpoint {
             signing,
             secrets,
         })
+    }
+
+    /// The headers of a call under the first usable key.
+    pub(crate) fn first_headers(&self) -> Option<&HeaderMap> {
+        self.headers.first().map(|(_, headers)| headers)
     }
 
     /// The headers of a call under one key.
@@ -126,15 +131,9 @@ impl Endpoint {
         })
     }
 
-    /// The headers of a call under the first usable key.
-    pub(crate) fn first_headers(&self) -> Result<&HeaderMap> {
-        let key = self.headers.first().map_or(KeyFingerprint::NONE, |it| it.0);
-        self.headers(key)
-    }
-
     /// The URL of a path under the base.
     pub(crate) fn url_of(&self, path: &str) -> Result<Url> {
-        parsed(&format!("{}{path}", self.base))
+        parsed(&format!("{}{path}", self.base.trim_end_matches('/')))
     }
 
     /// The API for a request about a model: that of its task, else a chat where the task is to write
@@ -165,10 +164,10 @@ impl Endpoint {
         request: &GatewayRequest,
         model: &str,
     ) -> Option<&ApiAddress> {
-        let able = || self.apis.iter().filter(|it| it.api.task == task);
+        let able = || self.apis.iter().filter(|it| it.api.format.task() == task);
         let for_model =
             |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&ApiAddress| it.api.format.name() == request.format.name;
+        let same = |it: &&ApiAddress| it.api.format.outbound().name() == request.format.name;
         // What is only for some models is so because others lack it, or have something better.
         let for_all = |it: &&ApiAddress| it.api.only_for.is_empty() || task == Task::Chat;
         let able_for_all = || able().filter(for_all);
@@ -238,7 +237,7 @@ fn offered_apis(
 ) -> impl Iterator<Item = &'static ProviderApi> {
     let is_home = is_own_address(provider, base);
     provider.apis.iter().enumerate().filter_map(move |(index, api)| {
-        let first = provider.apis.iter().position(|other| other.task == api.task);
+        let first = provider.apis.iter().position(|other| other.format.task() == api.format.task());
         let is_imitated = first == Some(index) && api.offered == Offered::Anywhere;
         if is_home || is_imitated { Some(api) } else { None }
     })

@@ -22,10 +22,9 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part,
-    Result, Role,
+    Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part, Result, Role,
 };
-use formats::Outbound;
+use formats::OutboundConversation;
 use futures_util::future::join_all;
 
 use download::download;
@@ -58,7 +57,7 @@ type FetchResult = Result<(String, &'static str), String>;
 /// For which request, provider and model something is fetched.
 pub(crate) struct FetchContext<'a> {
     /// The provider's format.
-    pub(crate) format: &'a dyn Outbound,
+    pub(crate) format: &'a dyn OutboundConversation,
     /// The provider's name for the model.
     pub(crate) model: &'a str,
     /// The client's names of fields.
@@ -80,28 +79,22 @@ impl Fetch {
         }
     }
 
-    /// The same request with bytes in place of the URLs that a format does not take.
+    /// The same conversation with bytes in place of the URLs that a format does not accept.
     pub(crate) async fn replace_urls<'m>(
         &self,
-        canonical: Cow<'m, CanonicalRequest>,
+        conversation: Cow<'m, Conversation>,
         context: &FetchContext<'_>,
-    ) -> Result<Cow<'m, CanonicalRequest>> {
-        let CanonicalRequest::Conversation(conversation) = &*canonical else {
-            return Ok(canonical);
-        };
-        let wanted = urls_to_fetch(conversation, context);
+    ) -> Result<Cow<'m, Conversation>> {
+        let wanted = urls_to_fetch(&conversation, context);
         if wanted.is_empty() {
-            return Ok(canonical);
+            return Ok(conversation);
         }
         self.fetch(&wanted, context).await?;
-        let mut canonical = canonical.into_owned();
-        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
-            for message in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant)
-            {
-                fill(&mut message.parts, context)?;
-            }
+        let mut conversation = conversation.into_owned();
+        for message in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant) {
+            fill(&mut message.parts, context)?;
         }
-        Ok(Cow::Owned(canonical))
+        Ok(Cow::Owned(conversation))
     }
 
     /// Fetches what is not there yet, once every URL is known to be allowed.

@@ -8,6 +8,7 @@ use crate::{CHAT, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RERANK};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "fireworks",
+    key_variables: &["FIREWORKS_API_KEY"],
     base_url: "https://api.fireworks.ai/inference/v1",
     version: "/inference/v1",
     apis: &[CHAT, EMBEDDINGS, COMPLETIONS, RERANK],

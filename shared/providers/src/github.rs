@@ -10,6 +10,7 @@ use crate::{OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "github",
+    key_variables: &["GITHUB_MODELS_TOKEN"],
     base_url: "https://models.github.ai/inference",
     version: "/inference",
     headers: &[("x-github-api-version", "2022-11-28")],

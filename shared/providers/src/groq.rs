@@ -11,6 +11,7 @@ use crate::{
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
+    key_variables: &["GROQ_API_KEY"],
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
     apis: &[CHAT, TRANSCRIPTIONS, TRANSLATIONS, SPEECH],

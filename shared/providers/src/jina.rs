@@ -7,6 +7,7 @@ use crate::{EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RERANK};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "jina",
+    key_variables: &["JINA_API_KEY"],
     base_url: "https://api.jina.ai/v1",
     apis: &[EMBEDDINGS, RERANK],
     ..OPENAI_COMPATIBLE

@@ -8,9 +8,11 @@ mod connections;
 mod endpoint;
 mod fetch;
 mod memory;
+mod model_list;
 mod reassembly;
 mod redaction;
 mod relay;
+mod remote;
 mod request;
 mod response;
 mod response_headers;
@@ -45,9 +47,8 @@ mod together;
 mod vllm;
 mod xai;
 
-use canonical::Task;
 use formats::{
-    ChatCompatibility, MaxTokensName, Outbound, opaque,
+    ChatCompatibility, MaxTokensName, ProviderFormat, opaque,
     openai::chat::OpenAiChat,
     openai::completions::OpenAiCompletions,
     openai::embeddings::OpenAiEmbeddings,
@@ -59,6 +60,7 @@ pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
 pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
+pub use model_list::ModelListing;
 pub use redaction::redact_stream_error;
 pub use relay::{RelayBody, RelayRequest, RelayResponse};
 pub use stream::{EventStream, OutputEstimate};
@@ -112,6 +114,9 @@ pub struct Provider {
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
+    /// The variables that usually hold a key of the provider, the usual one first. Empty where a key
+    /// alone is not enough to call the provider, or none is needed.
+    pub key_variables: &'static [&'static str],
     /// The APIs of the provider, that in its own format first. At an address that is not its own, only
     /// the first of each task counts: servers that imitate a company rarely imitate all of it.
     pub apis: &'static [ProviderApi],
@@ -131,10 +136,8 @@ pub struct Provider {
 /// One API of a provider: a format, and where it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderApi {
-    /// The task that the API is for.
-    pub task: Task,
-    /// The wire format.
-    pub format: &'static dyn Outbound,
+    /// The wire format, with the task that the API is for.
+    pub format: ProviderFormat,
     /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
     pub path: &'static str,
     /// The endpoint for streams, where that is another one.
@@ -192,8 +195,7 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// OpenAI chat, at the path where nearly every provider has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
-    task: Task::Chat,
-    format: &OpenAiChat,
+    format: ProviderFormat::Chat(&OpenAiChat),
     path: "/chat/completions",
     stream_path: None,
     only_for: &[],
@@ -202,64 +204,69 @@ pub(crate) const CHAT: ProviderApi = ProviderApi {
 
 /// OpenAI Responses, at the path of the few providers that have it.
 pub(crate) const RESPONSES: ProviderApi =
-    ProviderApi { format: &OpenAiResponses, path: "/responses", ..CHAT };
+    ProviderApi { format: ProviderFormat::Chat(&OpenAiResponses), path: "/responses", ..CHAT };
 
 /// OpenAI embeddings, which most providers have beside chat.
-pub(crate) const EMBEDDINGS: ProviderApi =
-    ProviderApi { task: Task::Embed, format: &OpenAiEmbeddings, path: "/embeddings", ..CHAT };
+pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Embeddings(&OpenAiEmbeddings),
+    path: "/embeddings",
+    ..CHAT
+};
 
 /// OpenAI's compaction of conversations.
-pub(crate) const COMPACTION: ProviderApi =
-    ProviderApi { task: Task::Compact, format: &OpenAiCompact, path: "/responses/compact", ..CHAT };
+pub(crate) const COMPACTION: ProviderApi = ProviderApi {
+    format: ProviderFormat::Compaction(&OpenAiCompact),
+    path: "/responses/compact",
+    ..CHAT
+};
 
 /// OpenAI's older completions, at the path where several providers have them.
-pub(crate) const COMPLETIONS: ProviderApi =
-    ProviderApi { task: Task::Complete, format: &OpenAiCompletions, path: "/completions", ..CHAT };
+pub(crate) const COMPLETIONS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Completions(&OpenAiCompletions),
+    path: "/completions",
+    ..CHAT
+};
 
 /// The same for gaps, at those who take a `suffix`.
-pub(crate) const INFILL: ProviderApi = ProviderApi { task: Task::Infill, ..COMPLETIONS };
+pub(crate) const INFILL: ProviderApi =
+    ProviderApi { format: ProviderFormat::Infill(&OpenAiCompletions), ..COMPLETIONS };
 
 /// OpenAI's audio: its text, its English text, and audio of a text.
 pub(crate) const TRANSCRIPTIONS: ProviderApi = ProviderApi {
-    task: Task::Transcribe,
-    format: &opaque::TRANSCRIPTIONS,
+    format: ProviderFormat::Opaque(&opaque::TRANSCRIPTIONS),
     path: "/audio/transcriptions",
     ..CHAT
 };
 pub(crate) const TRANSLATIONS: ProviderApi = ProviderApi {
-    task: Task::TranslateAudio,
-    format: &opaque::TRANSLATIONS,
+    format: ProviderFormat::Opaque(&opaque::TRANSLATIONS),
     path: "/audio/translations",
     ..CHAT
 };
 pub(crate) const SPEECH: ProviderApi =
-    ProviderApi { task: Task::Speak, format: &opaque::SPEECH, path: "/audio/speech", ..CHAT };
+    ProviderApi { format: ProviderFormat::Opaque(&opaque::SPEECH), path: "/audio/speech", ..CHAT };
 
 /// OpenAI's images, made and changed.
 pub(crate) const IMAGES: ProviderApi = ProviderApi {
-    task: Task::GenerateImage,
-    format: &opaque::IMAGES,
+    format: ProviderFormat::Opaque(&opaque::IMAGES),
     path: "/images/generations",
     ..CHAT
 };
 pub(crate) const IMAGE_EDITS: ProviderApi = ProviderApi {
-    task: Task::EditImage,
-    format: &opaque::IMAGE_EDITS,
+    format: ProviderFormat::Opaque(&opaque::IMAGE_EDITS),
     path: "/images/edits",
     ..CHAT
 };
 
 /// OpenAI's moderation.
 pub(crate) const MODERATIONS: ProviderApi = ProviderApi {
-    task: Task::Moderate,
-    format: &opaque::MODERATIONS,
+    format: ProviderFormat::Opaque(&opaque::MODERATIONS),
     path: "/moderations",
     ..CHAT
 };
 
 /// Reranking, at the path that Jina has and others share.
 pub(crate) const RERANK: ProviderApi =
-    ProviderApi { task: Task::Rerank, format: &opaque::RERANK, path: "/rerank", ..CHAT };
+    ProviderApi { format: ProviderFormat::Opaque(&opaque::RERANK), path: "/rerank", ..CHAT };
 
 /// OpenAI's own chat, with fields that only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
@@ -284,6 +291,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
+    key_variables: &[],
     stream_usage: StreamUsage::OnRequest,
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,

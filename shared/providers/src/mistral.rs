@@ -5,7 +5,7 @@
 //! with a 422, and the last chunk carries the usage unasked.
 //! Gaps are filled by Codestral, at an endpoint of its own.
 
-use formats::{ChatCompatibility, openai::completions::MistralFim};
+use formats::{ChatCompatibility, ProviderFormat, openai::completions::MistralFim};
 
 use crate::{
     CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, MODERATIONS, OPENAI_COMPATIBLE, Provider,
@@ -14,6 +14,7 @@ use crate::{
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
+    key_variables: &["MISTRAL_API_KEY"],
     base_url: "https://api.mistral.ai/v1",
     apis: &[CHAT, EMBEDDINGS, FIM, TRANSCRIPTIONS, MODERATIONS],
     stream_usage: StreamUsage::Always,
@@ -23,7 +24,7 @@ pub(crate) const PROVIDER: Provider = Provider {
 };
 
 const FIM: ProviderApi = ProviderApi {
-    format: &MistralFim,
+    format: ProviderFormat::Infill(&MistralFim),
     path: "/fim/completions",
     only_for: &["codestral"],
     ..INFILL

@@ -18,11 +18,11 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
-    GatewayResponse, ResponseBody, Result, Usage,
+    CallSummary, EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Result,
+    Usage,
 };
 use config::Script;
-use formats::{Inbound, openai::embeddings::OpenAiEmbeddings};
+use formats::{Inbound, InboundEmbeddings, openai::embeddings::OpenAiEmbeddings};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::{
@@ -171,12 +171,11 @@ fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
         EmbeddingInput::Text(text) => text.split_whitespace().count() as u64,
         EmbeddingInput::Tokens(tokens) => tokens.len() as u64,
     });
-    let response = GatewayResponse {
-        usage: Some(Usage { input: words.sum(), ..Usage::default() }),
-        body: ResponseBody::Embedding(EmbeddingResponse { vectors, base64: *base64 }),
-    };
+    let usage = Usage { input: words.sum(), ..Usage::default() };
+    let response = EmbeddingResponse { vectors, base64: *base64 };
     let model = request.model.unwrap_or_default();
-    let body = OpenAiEmbeddings.encode(&response, &CallSummary { model, ..CallSummary::default() });
+    let summary = CallSummary { model, ..CallSummary::default() };
+    let body = OpenAiEmbeddings.encode(&response, Some(&usage), &summary);
     Ok(json_answer(StatusCode::OK, body))
 }
 

@@ -8,6 +8,7 @@ use crate::{OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "nvidia",
+    key_variables: &["NVIDIA_API_KEY"],
     base_url: "https://integrate.api.nvidia.com/v1",
     ..OPENAI_COMPATIBLE
 };

@@ -15,6 +15,7 @@ use crate::{
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
+    key_variables: &["OPENAI_API_KEY"],
     apis: &[
         CHAT,
         ProviderApi { only_for: ONLY_RESPONSES, ..RESPONSES },

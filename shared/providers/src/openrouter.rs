@@ -8,6 +8,7 @@ use crate::{CHAT, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "openrouter",
+    key_variables: &["OPENROUTER_API_KEY"],
     base_url: "https://openrouter.ai/api/v1",
     version: "/api/v1",
     apis: &[CHAT, EMBEDDINGS, COMPLETIONS],

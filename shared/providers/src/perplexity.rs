@@ -9,6 +9,7 @@ use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "perplexity",
+    key_variables: &["PERPLEXITY_API_KEY", "PPLX_API_KEY"],
     base_url: "https://api.perplexity.ai",
     version: "",
     stream_usage: StreamUsage::Always,

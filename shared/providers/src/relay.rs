@@ -11,7 +11,6 @@ use std::{
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
-use formats::{Outbound, openai::chat::OpenAiChat};
 use http::{HeaderValue, Method, header};
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
@@ -81,7 +80,7 @@ impl Upstream {
         };
         let answer = sent.map_err(timed_out).and_then(|it| it).map_err(from_provider)?;
         if !answer.status().is_success() {
-            let error = response::decode_error(&OpenAiChat as &dyn Outbound, answer, now).await;
+            let error = response::decode_error(answer, now).await;
             return Err(from_provider(redact_error(about_the_object(error), &endpoint.secrets)));
         }
 
@@ -103,7 +102,9 @@ impl Upstream {
         let path = path_of(endpoint, request.collection)
             .ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))?;
         let url = endpoint.url_of(&format!("{path}{}", request.rest))?;
-        let mut headers = endpoint.first_headers()?.clone();
+        let headers = endpoint.first_headers();
+        let without_key = || Error::new(ErrorKind::ProviderAccess, "has no usable key");
+        let mut headers = headers.ok_or_else(without_key)?.clone();
         match request.content_type {
             Some(kind) => drop(headers.insert(header::CONTENT_TYPE, kind)),
             None => drop(headers.remove(header::CONTENT_TYPE)),

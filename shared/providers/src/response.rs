@@ -7,7 +7,10 @@ use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
-use formats::{DecodeMode, DecodeOptions, GatewayRequest, Outbound, ToolNames, without_secrets};
+use formats::{
+    DecodeMode, DecodeOptions, GatewayRequest, OutboundText, ProviderFormat, ToolNames,
+    without_secrets,
+};
 use http::HeaderMap;
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
@@ -38,7 +41,7 @@ pub(crate) struct ResponseContext<'a> {
     /// The provider's name for the model.
     pub(crate) model: &'a str,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) format: &'a dyn Outbound,
+    pub(crate) format: ProviderFormat,
     pub(crate) request: &'a GatewayRequest,
     pub(crate) mode: DecodeMode,
     /// What tools are called at the provider.
@@ -56,12 +59,15 @@ pub(crate) async fn decode(
     body: reqwest::Body,
 ) -> Result<UpstreamBody> {
     let is_opaque = context.request.task.is_opaque();
-    if is_opaque && !is_json_type(headers) {
-        return Ok(UpstreamBody::Stream(pass_stream(context, body).await?));
-    }
-    if context.request.stream && !is_opaque {
-        let stream = decode_stream(context, headers, body).await?;
-        return Ok(UpstreamBody::Stream(stream));
+    if let Some(format) = context.format.text() {
+        if is_opaque && !is_json_type(headers) {
+            let stream = pass_stream(context, format, body).await?;
+            return Ok(UpstreamBody::Stream(stream));
+        }
+        if context.request.stream && !is_opaque {
+            let stream = decode_stream(context, format, headers, body).await?;
+            return Ok(UpstreamBody::Stream(stream));
+        }
     }
     let body = read_whole(&[], body, context.memory).await?;
     let mut response = context.decode_whole(body, headers, context.mode)?;
@@ -80,10 +86,14 @@ fn is_json_type(headers: &HeaderMap) -> bool {
 }
 
 /// A body that passes through as it comes, up to its first bytes.
-async fn pass_stream(context: ResponseContext<'_>, body: reqwest::Body) -> Result<EventStream> {
+async fn pass_stream(
+    context: ResponseContext<'_>,
+    format: &dyn OutboundText,
+    body: reqwest::Body,
+) -> Result<EventStream> {
     let secrets = context.endpoint.secrets.clone();
     let source = Source { provider: context.provider, model: context.model, secrets };
-    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let decoder = format.stream_decoder(context.options(context.mode));
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
     events.await_first_event().await?;
     Ok(events)
@@ -91,6 +101,7 @@ async fn pass_stream(context: ResponseContext<'_>, body: reqwest::Body) -> Resul
 
 async fn decode_stream(
     context: ResponseContext<'_>,
+    format: &dyn OutboundText,
     headers: &HeaderMap,
     mut body: reqwest::Body,
 ) -> Result<EventStream> {
@@ -112,7 +123,7 @@ async fn decode_stream(
         return Ok(EventStream::from_events(source, events));
     }
 
-    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
@@ -133,14 +144,15 @@ impl ResponseContext<'_> {
         headers: &HeaderMap,
         mode: DecodeMode,
     ) -> Result<GatewayResponse> {
-        let mut response = if self.request.task.writes_text() && is_events(&body) {
-            tracing::debug!(
-                provider = self.provider,
-                "returned a stream to a request for a whole response"
-            );
-            self.collect_events(body)?
-        } else {
-            self.format.response(body, self.options(mode))?
+        let mut response = match self.format.text() {
+            Some(format) if is_events(&body) => {
+                tracing::debug!(
+                    provider = self.provider,
+                    "returned a stream to a request for a whole response"
+                );
+                collect_events(format, body, self.options(DecodeMode::Translate))?
+            }
+            _ => self.format.outbound().response(body, self.options(mode))?,
         };
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(answer) = &mut response.body {
@@ -150,14 +162,18 @@ impl ResponseContext<'_> {
         }
         Ok(response)
     }
+}
 
-    fn collect_events(&self, body: Bytes) -> Result<GatewayResponse> {
-        let mut decoder = self.format.stream_decoder(self.options(DecodeMode::Translate));
-        let mut events = vec![];
-        decoder.read(body, &mut events)?;
-        decoder.close(&mut events)?;
-        response_from_events(events)
-    }
+fn collect_events(
+    format: &dyn OutboundText,
+    body: Bytes,
+    options: DecodeOptions,
+) -> Result<GatewayResponse> {
+    let mut decoder = format.stream_decoder(options);
+    let mut events = vec![];
+    decoder.read(body, &mut events)?;
+    decoder.close(&mut events)?;
+    response_from_events(events)
 }
 
 /// Whether a body is one JSON value and no stream of events.
@@ -268,11 +284,7 @@ fn check_compaction(response: &GatewayResponse) -> Result<()> {
 }
 
 /// Decodes a failure's status, headers and body.
-pub(crate) async fn decode_error(
-    format: &dyn Outbound,
-    answer: http::Response<reqwest::Body>,
-    now: u64,
-) -> Error {
+pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64) -> Error {
     let (head, body) = answer.into_parts();
     let read = Limited::new(body, MAX_ERROR_BYTES).collect();
     let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
@@ -282,10 +294,7 @@ pub(crate) async fn decode_error(
     let status = head.status.as_u16();
     // AWS names its error in a header, beside the body.
     let code = head.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
-    let mut error = match code {
-        Some(_) => formats::from_provider(status, code, &body),
-        None => format.error(status, &body),
-    };
+    let mut error = formats::from_provider(status, code, &body);
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
     error.retry_after = header.or(error.retry_after).or(until);

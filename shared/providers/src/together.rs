@@ -11,6 +11,7 @@ use crate::{
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "together",
+    key_variables: &["TOGETHER_API_KEY"],
     base_url: "https://api.together.ai/v1",
     apis: &[CHAT, EMBEDDINGS, COMPLETIONS, TRANSCRIPTIONS, TRANSLATIONS, SPEECH, IMAGES, RERANK],
     compatibility: MAX_TOKENS_ONLY,

@@ -9,7 +9,7 @@ use canonical::{
     Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
 };
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{DecodeMode, GatewayRequest, Outbound};
+use formats::{DecodeMode, GatewayRequest};
 use http::{Method, StatusCode};
 use routing::{Attempt, Target};
 
@@ -28,7 +28,7 @@ use crate::{
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
 pub struct Upstream {
-    providers: HashMap<String, Result<ReachableProvider>>,
+    pub(crate) providers: HashMap<String, Result<ReachableProvider>>,
     idle_timeout: Duration,
     pub(crate) fetch: Fetch,
     memory: MemoryBudget,
@@ -38,9 +38,9 @@ pub struct Upstream {
 
 /// One provider, and the connections that lead to it.
 #[derive(Debug)]
-struct ReachableProvider {
-    endpoint: Endpoint,
-    connections: Connections,
+pub(crate) struct ReachableProvider {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connections: Connections,
 }
 
 /// What one call asks of a provider.
@@ -197,7 +197,7 @@ impl Upstream {
             return estimate_tokens(request);
         }
         if !status.is_success() {
-            let error = failure(format, answer, &prepared, now).await;
+            let error = failure(answer, &prepared, now).await;
             return Err(without_compaction(error, request, prepared.mode));
         }
 
@@ -287,12 +287,11 @@ async fn http_request(
 
 /// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
 async fn failure(
-    format: &dyn Outbound,
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
     now: u64,
 ) -> Error {
-    let mut error = response::decode_error(format, answer, now).await;
+    let mut error = response::decode_error(answer, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
     if error.remedy == Some(Remedy::DropBetas) && !has_beta {
         (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);

@@ -8,6 +8,7 @@ use crate::{CHAT, IMAGE_EDITS, IMAGES, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "xai",
+    key_variables: &["XAI_API_KEY"],
     base_url: "https://api.x.ai/v1",
     apis: &[CHAT, IMAGES, IMAGE_EDITS],
     ..OPENAI_COMPATIBLE

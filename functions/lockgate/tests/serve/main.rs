@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod access;
+mod admin;
 mod aws_account;
 mod bedrock;
 mod beta_headers;
@@ -41,5 +42,6 @@ mod support;
 mod tasks;
 mod tenants;
 mod timeouts;
+mod tls;
 mod translated;
 mod unsupported;

@@ -5,6 +5,7 @@
 //! structured outputs and streaming at platform.claude.com, and `@ai-sdk/anthropic` 3.0.138 for
 //! what each model accepts.
 
+mod count_tokens;
 mod error;
 mod fields;
 mod inbound;
@@ -34,10 +35,13 @@ pub struct AnthropicCount;
 /// Who signs reasoning in this format.
 pub(crate) const MAKER: &str = "anthropic";
 
-/// What a request has to know of the format.
-const FORMAT: Format =
-    Format { name: "anthropic", decode: request_decode::decode, word: fields::name };
+/// The part of the format that travels with a request.
+const FORMAT: Format = Format {
+    name: "anthropic",
+    decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
+    word: fields::name,
+};
 
-/// What a request has to know of the format when tokens are counted.
-const COUNT: Format =
-    Format { name: "anthropic_count", decode: request_decode::decode, word: fields::name };
+/// The part of the counting format that travels with a request.
+const COUNT: Format = Format { name: "anthropic_count", ..FORMAT };

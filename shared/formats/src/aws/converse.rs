@@ -12,11 +12,11 @@ mod stream_decode;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Result};
+use canonical::{Content, Conversation, GatewayResponse, Result};
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body, split_surrogates, tool_names,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
+    OutboundText, StreamDecoder, bound::Bounded, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.
@@ -33,20 +33,18 @@ impl Outbound for Bedrock {
         "bedrock"
     }
 
-    fn passthrough(
-        &self,
-        _request: &GatewayRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        Err(Error::new(ErrorKind::Internal, "No client speaks Bedrock's format to be passed on."))
+    fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
+        response_decode::decode(&split_surrogates::replaced(body))
     }
+}
 
+impl OutboundConversation for Bedrock {
     fn encode(
         &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        request_encode::encode(canonical.conversation()?, target)
+        request_encode::encode(conversation, options)
     }
 
     fn accepts_param_name(&self, name: &str) -> bool {
@@ -56,16 +54,12 @@ impl Outbound for Bedrock {
     fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
         url.starts_with("s3://")
     }
+}
 
-    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(&split_surrogates::replaced(body))
-    }
-
-    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+impl OutboundText for Bedrock {
+    fn stream_decoder(&self, _options: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(Bounded::new(stream_decode::Decoder::default()))
     }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
-    }
 }
+
+impl OutboundChat for Bedrock {}

@@ -7,15 +7,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind,
-    Field, GatewayResponse, ResponseBody, Result, Usage,
+    EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Field,
+    GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::tokens, error_body, google::embeddings::texts, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings, bound::tokens,
+    google::embeddings::texts, json,
 };
 
 /// The most texts that one call to Cohere may have.
@@ -66,32 +66,7 @@ impl Outbound for BedrockEmbeddings {
         "bedrock_embeddings"
     }
 
-    fn passthrough(
-        &self,
-        _request: &GatewayRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        Err(unstreamed::no_client_format())
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let requested = canonical.embedding()?;
-        // A region or `global` may stand before the name.
-        if target.model.contains("titan-embed") {
-            titan(requested, target.model)
-        } else if target.model.contains("cohere.embed") {
-            cohere(requested, target.model)
-        } else {
-            let message = "is known to embed with Titan and Cohere Embed only";
-            Err(Error::new(ErrorKind::Unsupported, message))
-        }
-    }
-
-    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+    fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
         let answer: ChatResponse<'_> =
             serde_json::from_slice(&body).map_err(|it| unreadable(&it))?;
         let vectors = match (answer.embedding, answer.embeddings) {
@@ -115,18 +90,28 @@ impl Outbound for BedrockEmbeddings {
             usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
+}
 
-    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        Box::new(unstreamed::NoReader)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+impl OutboundEmbeddings for BedrockEmbeddings {
+    fn encode(
+        &self,
+        request: &EmbeddingRequest,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        // A region or `global` may stand before the name.
+        if options.model.contains("titan-embed") {
+            titan(request, options.model)
+        } else if options.model.contains("cohere.embed") {
+            cohere(request, options.model)
+        } else {
+            let message = "is known to embed with Titan and Cohere Embed only";
+            Err(Error::new(ErrorKind::Unsupported, message))
+        }
     }
 }
 
 fn titan(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-    // Whom `base64` is for is decided where the response is written.
+    // `base64` is how the client wants its response, whatever the provider sends.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
         requested;
     let mut dropped = vec![];
@@ -140,7 +125,7 @@ fn titan(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
 }
 
 fn cohere(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
-    // Whom `base64` is for is decided where the response is written.
+    // `base64` is how the client wants its response, whatever the provider sends.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
         requested;
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
@@ -184,7 +169,7 @@ mod tests {
         let requested =
             EmbeddingRequest { inputs, dimensions: Some(256), ..EmbeddingRequest::default() };
         let target = EncodeOptions { model, ..EncodeOptions::default() };
-        BedrockEmbeddings.encode(&CanonicalRequest::Embedding(requested), &target)
+        BedrockEmbeddings.encode(&requested, &target)
     }
 
     #[test]

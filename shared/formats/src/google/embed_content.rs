@@ -6,14 +6,15 @@
 use bytes::Bytes;
 use canonical::{
     CallSummary, CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest,
-    EmbeddingResponse, Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task, Usage,
+    EmbeddingResponse, Error, ErrorKind, Result, Task, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::generate_content::Gemini;
 use crate::{
-    Format, GatewayRequest, Inbound, RawObject, StreamEncoder, bound, json, unstreamed::NoWriter,
+    EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, InboundEmbeddings, RawObject,
+    bound, json,
 };
 
 /// `embedContent`: the vector of one text.
@@ -27,14 +28,24 @@ pub struct GeminiEmbedBatch;
 const FORMAT: Format = Format {
     name: "gemini_embed_content",
     decode: decode_one,
+    passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };
 
 const BATCH_FORMAT: Format = Format {
     name: "gemini_batch_embed_contents",
     decode: decode_batch,
+    passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };
+
+/// Requests are encoded for Gemini too, whose providers are always asked for a batch.
+fn only_translated(
+    _request: &GatewayRequest,
+    _options: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    Err(Error::new(ErrorKind::Unsupported, "takes embeddings in batches alone"))
+}
 
 /// Members of one text's request that are decoded.
 const KNOWN: &[&str] =
@@ -153,13 +164,6 @@ struct ResponseJson<'a> {
     usage_metadata: Option<UsageJson>,
 }
 
-fn vectors(response: &GatewayResponse) -> Option<&EmbeddingResponse> {
-    match &response.body {
-        ResponseBody::Embedding(vectors) => Some(vectors),
-        ResponseBody::Raw(_) | ResponseBody::Chat(_) | ResponseBody::Tokens { .. } => None,
-    }
-}
-
 fn usage(usage: Option<&Usage>) -> Option<UsageJson> {
     usage.map(|it| UsageJson { prompt_token_count: it.all_input() })
 }
@@ -173,20 +177,6 @@ impl Inbound for GeminiEmbed {
         let raw = json::members(body)?;
         decode_one(&raw)?;
         Ok(GatewayRequest::new(&FORMAT, Task::Embed, raw))
-    }
-
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        let values = vectors(response).and_then(|it| it.vectors.first());
-        json::written(&ResponseJson {
-            embedding: Some(ValuesJson { values: values.map_or(&[], Vec::as_slice) }),
-            embeddings: None,
-            usage_metadata: usage(response.usage.as_ref()),
-        })
-        .into()
-    }
-
-    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(NoWriter { failure })
     }
 
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
@@ -210,23 +200,42 @@ impl Inbound for GeminiEmbedBatch {
         Ok(GatewayRequest::new(&BATCH_FORMAT, Task::Embed, raw))
     }
 
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        let list = vectors(response).map_or(&[][..], |it| it.vectors.as_slice());
-        let list = list.iter().map(|values| ValuesJson { values }).collect();
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        failure(error, request_id)
+    }
+}
+
+impl InboundEmbeddings for GeminiEmbed {
+    fn encode(
+        &self,
+        response: &EmbeddingResponse,
+        tokens: Option<&Usage>,
+        _summary: &CallSummary,
+    ) -> Bytes {
+        let values = response.vectors.first().map_or(&[][..], Vec::as_slice);
         json::written(&ResponseJson {
-            embedding: None,
-            embeddings: Some(list),
-            usage_metadata: usage(response.usage.as_ref()),
+            embedding: Some(ValuesJson { values }),
+            embeddings: None,
+            usage_metadata: usage(tokens),
         })
         .into()
     }
+}
 
-    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(NoWriter { failure })
-    }
-
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        failure(error, request_id)
+impl InboundEmbeddings for GeminiEmbedBatch {
+    fn encode(
+        &self,
+        response: &EmbeddingResponse,
+        tokens: Option<&Usage>,
+        _summary: &CallSummary,
+    ) -> Bytes {
+        let list = response.vectors.iter().map(|values| ValuesJson { values }).collect();
+        json::written(&ResponseJson {
+            embedding: None,
+            embeddings: Some(list),
+            usage_metadata: usage(tokens),
+        })
+        .into()
     }
 }
 

@@ -36,10 +36,18 @@ pub struct GeminiCount;
 /// Whose signatures are native here.
 const MAKER: &str = "gemini";
 
-/// What a request has to know of it.
-pub(crate) const FORMAT: Format =
-    Format { name: "gemini", decode: request_decode::decode, word: fields::name };
+/// The part of the format that travels with a request.
+pub(crate) const FORMAT: Format = Format {
+    name: "gemini",
+    decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
+    word: fields::name,
+};
 
-/// What a request to count has to know of it.
-pub(crate) const COUNT_FORMAT: Format =
-    Format { name: "gemini_count_tokens", decode: count_tokens::decode, word: fields::name };
+/// The part of the counting format that travels with a request.
+pub(crate) const COUNT_FORMAT: Format = Format {
+    name: "gemini_count_tokens",
+    decode: count_tokens::decode,
+    passthrough: count_tokens::passthrough,
+    word: fields::name,
+};

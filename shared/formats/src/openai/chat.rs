@@ -36,9 +36,10 @@ pub(crate) use wire::{ResponseSummary, UsageJson, check as check_response, encod
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;
 
-/// What a request has to know of it.
+/// The part of the format that travels with a request.
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
     decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

@@ -22,9 +22,10 @@ pub use mistral_fim::MistralFim;
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiCompletions;
 
-/// What a request has to know of the format.
+/// The part of the format that travels with a request.
 const FORMAT: Format = Format {
     name: "openai_completions",
     decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

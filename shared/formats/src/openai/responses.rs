@@ -34,11 +34,15 @@ pub(crate) use wire::usage;
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiResponses;
 
-/// What a request has to know of it.
-pub(crate) const FORMAT: Format =
-    Format { name: "openai_responses", decode: request_decode::decode, word };
+/// The part of the format that travels with a request.
+pub(crate) const FORMAT: Format = Format {
+    name: "openai_responses",
+    decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
+    word,
+};
 
-/// This format's word for what a request may say, where it differs from that of chat.
+/// The format's own name for a field, where it differs from that of chat.
 fn word(field: &Field) -> Cow<'static, str> {
     Cow::Borrowed(match field {
         Field::Refusal => "input[].content[].refusal",

@@ -1,14 +1,14 @@
-//! From a client that speaks OpenAI chat, and back.
+//! OpenAI chat of a client: requests decoded, responses and errors encoded.
 
-use bytes::Bytes;
-use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
+use bytes::{Bytes, BytesMut};
+use canonical::{CallSummary, ChatResponse, ContentKind, Error, Result, Task, Usage};
 use serde::Deserialize;
 
 use super::{
     FORMAT, OpenAiChat, error, metadata::with_metadata, response_encode,
     stream_encode::ChatStreamEncoder,
 };
-use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
+use crate::{Format, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json};
 
 #[derive(Deserialize)]
 struct StreamOptions {
@@ -46,16 +46,26 @@ impl Inbound for OpenAiChat {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        let raw = match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(chat) => response_encode::encode(chat, response, summary).into(),
-            // Neither is an answer to what this format asks.
-            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-        };
-        let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
-        with_metadata(&raw, summary, &mut out);
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+
+    fn add_summary(&self, response: &Bytes, summary: &CallSummary) -> Bytes {
+        let mut out = BytesMut::with_capacity(response.len() + 512);
+        with_metadata(response, summary, &mut out);
         out.freeze()
+    }
+}
+
+impl InboundChat for OpenAiChat {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        let response = response_encode::encode(response, usage, summary).into();
+        self.add_summary(&response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
@@ -64,10 +74,6 @@ impl Inbound for OpenAiChat {
 
     fn unsupported_content(&self) -> &'static [ContentKind] {
         &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Citation]
-    }
-
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        error::to_client(error, request_id).into()
     }
 }
 

@@ -1,8 +1,7 @@
 //! A whole response, encoded for a client, and the members that chunks of a stream share with it.
 
 use canonical::{
-    CallSummary, ChatResponse, Citation, Content, GatewayResponse, Media, MediaSource, Part,
-    Signature,
+    CallSummary, ChatResponse, Citation, Content, Media, MediaSource, Part, Signature, Usage,
 };
 use serde::Serialize;
 
@@ -117,11 +116,7 @@ pub(super) fn image(media: &Media) -> Option<ImageJson> {
 }
 
 /// Encodes a response for a client.
-pub(super) fn encode(
-    chat: &ChatResponse,
-    response: &GatewayResponse,
-    summary: &CallSummary,
-) -> Vec<u8> {
+pub(super) fn encode(chat: &ChatResponse, usage: Option<&Usage>, summary: &CallSummary) -> Vec<u8> {
     let choices = chat.choices.iter().enumerate().map(|(index, choice)| ChoiceJson {
         index,
         message: message(&choice.parts),
@@ -134,7 +129,7 @@ pub(super) fn encode(
         created: summary.arrived / 1000,
         model: chat.model.as_deref().unwrap_or(&summary.model),
         choices: choices.collect(),
-        usage: response.usage.as_ref().map(wire::encode_usage),
+        usage: usage.map(wire::encode_usage),
     };
     json::written(&whole)
 }

@@ -1,14 +1,14 @@
-//! From a client that asks for completions, and back.
+//! Completions of a client: requests decoded, responses and errors encoded.
 
 use bytes::Bytes;
-use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
+use canonical::{CallSummary, ChatResponse, ContentKind, Error, Result, Task, Usage};
 
 use super::{
     FORMAT, OpenAiCompletions, request_decode,
     response_encode::{self, EncodeContext},
     stream_encode::CompletionStreamEncoder,
 };
-use crate::{Format, GatewayRequest, Inbound, StreamEncoder, json, openai::chat};
+use crate::{Format, GatewayRequest, Inbound, InboundChat, StreamEncoder, json, openai::chat};
 
 impl Inbound for OpenAiCompletions {
     fn format(&self) -> &'static Format {
@@ -31,15 +31,19 @@ impl Inbound for OpenAiCompletions {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(chat) => {
-                let context = EncodeContext { summary, usage: response.usage.as_ref(), echo: "" };
-                response_encode::encode(chat, &context)
-            }
-            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-        }
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        chat::error::to_client(error, request_id).into()
+    }
+}
+
+impl InboundChat for OpenAiCompletions {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        response_encode::encode(response, &EncodeContext { summary, usage, echo: "" })
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
@@ -54,9 +58,5 @@ impl Inbound for OpenAiCompletions {
             ContentKind::File,
             ContentKind::Citation,
         ]
-    }
-
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        chat::error::to_client(error, request_id).into()
     }
 }

@@ -4,12 +4,12 @@
 //! package, seen 2026-11. Members that the endpoint does not know are refused with a 422.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, Field, GatewayResponse, Result};
+use canonical::{Field, GatewayResponse, Result};
 
-use super::{FORMAT, outbound::only_completions, request_decode};
+use super::{FORMAT, request_decode};
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, error_body, json, openai::chat::OpenAiChat,
+    OutboundText, StreamDecoder, json, openai::chat::OpenAiChat,
 };
 
 /// Members that the endpoint takes under the client's names.
@@ -66,24 +66,14 @@ impl Outbound for MistralFim {
         Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
     }
 
-    fn encode(
-        &self,
-        _canonical: &CanonicalRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        Err(only_completions())
-    }
-
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
         OpenAiChat.response(body, DecodeOptions { mode: DecodeMode::Translate, ..options })
     }
+}
 
+impl OutboundText for MistralFim {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         OpenAiChat.stream_decoder(DecodeOptions { mode: DecodeMode::Translate, ..options })
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
     }
 }
 

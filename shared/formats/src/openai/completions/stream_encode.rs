@@ -2,8 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Delta, Error, EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent,
-    Usage,
+    CallSummary, ChatResponse, Delta, Error, EventBody, EventKind, StreamEvent, Usage,
 };
 
 use super::{
@@ -106,10 +105,13 @@ impl CompletionStreamEncoder {
 }
 
 impl StreamEncoder for CompletionStreamEncoder {
-    fn encode_whole(&self, response: &GatewayResponse, summary: &CallSummary) -> Option<Bytes> {
-        let ResponseBody::Chat(chat) = &response.body else { return None };
-        let usage = response.usage.as_ref();
-        Some(response_encode::encode(chat, &EncodeContext { summary, usage, echo: &self.echo }))
+    fn encode_whole(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Option<Bytes> {
+        Some(response_encode::encode(response, &EncodeContext { summary, usage, echo: &self.echo }))
     }
 
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task,
+    CallSummary, ChatResponse, Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,10 +13,8 @@ use super::{
     request_passthrough, wire, word,
 };
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound, Outbound,
-    StreamDecoder, StreamEncoder, error_body, json,
-    openai::chat,
-    unstreamed::{NoReader, NoWriter},
+    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound,
+    InboundCompaction, Outbound, error_body, json, openai::chat,
 };
 
 /// The endpoint that compacts a conversation.
@@ -24,7 +22,7 @@ use crate::{
 pub struct OpenAiCompact;
 
 const FORMAT: Format =
-    Format { name: "openai_responses_compact", decode: compaction::decode, word };
+    Format { name: "openai_responses_compact", decode: compaction::decode, passthrough, word };
 
 impl Inbound for OpenAiCompact {
     fn format(&self) -> &'static Format {
@@ -42,7 +40,13 @@ impl Inbound for OpenAiCompact {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        chat::error::to_client(error, request_id).into()
+    }
+}
+
+impl InboundCompaction for OpenAiCompact {
+    fn encode(&self, chat: &ChatResponse, usage: Option<&Usage>, summary: &CallSummary) -> Bytes {
         #[derive(Serialize)]
         struct CompactionJson<'a> {
             id: &'a str,
@@ -51,16 +55,9 @@ impl Inbound for OpenAiCompact {
             output: [Item; 1],
             usage: Tokens,
         }
-        let chat = match &response.body {
-            ResponseBody::Raw(raw) => return raw.clone(),
-            ResponseBody::Chat(chat) => chat,
-            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
-                return Bytes::from_static(b"{}");
-            }
-        };
         let names = Names::new(chat.id.as_deref().unwrap_or(&summary.request_id));
         let item = compaction::item(names.item("cmp", 0), &compaction::summary_of(chat));
-        let usage = response.usage.unwrap_or_default();
+        let usage = usage.copied().unwrap_or_default();
         json::written(&CompactionJson {
             id: &names.id,
             object: "response.compaction",
@@ -70,53 +67,28 @@ impl Inbound for OpenAiCompact {
         })
         .into()
     }
-
-    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(NoWriter { failure })
-    }
-
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        failure(error, request_id)
-    }
 }
 
-fn failure(error: &Error, request_id: &str) -> Bytes {
-    chat::error::to_client(error, request_id).into()
+/// Passes a request on to a provider of the same format.
+fn passthrough(request: &GatewayRequest, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+    let mut edits = json::Edits::new(&request.raw);
+    edits.set("model", json::quoted(target.model));
+    let mut dropped = vec![];
+    let input = request_passthrough::cleaned(&request.raw, target.drop_signatures, &mut dropped)?;
+    if let Some(input) = input {
+        edits.set("input", input);
+    }
+    for field in target.drop_fields {
+        if edits.remove(&word(field)) && !field.is_lossless() {
+            dropped.push(field.clone());
+        }
+    }
+    Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
 impl Outbound for OpenAiCompact {
     fn name(&self) -> &'static str {
         FORMAT.name
-    }
-
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let mut edits = json::Edits::new(&request.raw);
-        edits.set("model", json::quoted(target.model));
-        let mut dropped = vec![];
-        let input =
-            request_passthrough::cleaned(&request.raw, target.drop_signatures, &mut dropped)?;
-        if let Some(input) = input {
-            edits.set("input", input);
-        }
-        for field in target.drop_fields {
-            if edits.remove(&word(field)) && !field.is_lossless() {
-                dropped.push(field.clone());
-            }
-        }
-        Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
-    }
-
-    fn encode(
-        &self,
-        _canonical: &CanonicalRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let message = "compacts conversations here, and does nothing else";
-        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
@@ -140,14 +112,6 @@ impl Outbound for OpenAiCompact {
         }
         let usage = compacted.usage.and_then(wire::usage);
         Ok(GatewayResponse { body: ResponseBody::Raw(body), usage })
-    }
-
-    fn stream_decoder(&self, _options: DecodeOptions) -> Box<dyn StreamDecoder> {
-        Box::new(NoReader)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
     }
 }
 

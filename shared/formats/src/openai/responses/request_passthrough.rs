@@ -203,12 +203,12 @@ fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Inbound, Outbound, openai::responses::OpenAiResponses};
+    use crate::{Inbound, openai::responses::OpenAiResponses};
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
         let target = EncodeOptions { model, ..EncodeOptions::default() };
-        let encoded = OpenAiResponses.passthrough(&request, &target).unwrap();
+        let encoded = request.passthrough(&target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! A whole response, encoded for a client.
 
 use bytes::Bytes;
-use canonical::{CallSummary, ChatResponse, Content, FinishReason, GatewayResponse, ResponseBody};
+use canonical::{CallSummary, ChatResponse, Content, FinishReason, Usage};
 
 use super::{
     compaction,
@@ -13,28 +13,17 @@ use crate::json;
 /// What a whole response is made of beside its content.
 #[derive(Debug)]
 pub(super) struct ResponseContext<'a> {
+    pub(super) usage: Option<&'a Usage>,
     pub(super) summary: &'a CallSummary,
-    /// What the response repeats of its request.
+    /// The members of the request that the response repeats.
     pub(super) echo: &'a RequestEcho,
     /// Whether the response is a compaction: its text is a summary of the conversation.
     pub(super) compacts: bool,
 }
 
 /// Encodes a whole response.
-pub(super) fn encode(response: &GatewayResponse, context: &ResponseContext<'_>) -> Bytes {
-    match &response.body {
-        ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Chat(chat) => encode_chat(chat, response, context),
-        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-    }
-}
-
-fn encode_chat(
-    chat: &ChatResponse,
-    response: &GatewayResponse,
-    context: &ResponseContext<'_>,
-) -> Bytes {
-    let ResponseContext { summary, echo, compacts } = *context;
+pub(super) fn encode(chat: &ChatResponse, context: &ResponseContext<'_>) -> Bytes {
+    let ResponseContext { usage, summary, echo, compacts } = *context;
     let names = Names::new(chat.id.as_deref().unwrap_or(&summary.request_id));
     let choice = chat.choices.first();
     let parts = choice.map_or(&[][..], |it| &it.parts);
@@ -51,6 +40,6 @@ fn encode_chat(
     let created_at = summary.arrived / 1000;
     let mut json = ResponseJson::new(&names.id, model, created_at, echo).ended(outcome, summary);
     json.output = &output;
-    json.usage = response.usage.as_ref().map(Tokens::from);
+    json.usage = usage.map(Tokens::from);
     json::written(&json).into()
 }

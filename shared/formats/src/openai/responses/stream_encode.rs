@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason,
-    GatewayResponse, Media, Signature, StreamEvent, Usage,
+    CallSummary, ChatResponse, Citation, Delta, Error, ErrorKind, EventBody, EventKind,
+    FinishReason, Media, Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -391,9 +391,15 @@ impl StreamEncoder for EventEncoder {
         }
     }
 
-    fn encode_whole(&self, response: &GatewayResponse, summary: &CallSummary) -> Option<Bytes> {
+    fn encode_whole(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Option<Bytes> {
         let (echo, compacts) = (&self.stream.echo, self.summary.is_some());
-        Some(response_encode::encode(response, &ResponseContext { summary, echo, compacts }))
+        let context = ResponseContext { usage, summary, echo, compacts };
+        Some(response_encode::encode(response, &context))
     }
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {

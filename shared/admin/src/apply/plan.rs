@@ -52,7 +52,7 @@ impl Plan {
         wanted: Wanted,
         now: &Now,
         kinds: &[ProviderKind],
-    ) -> Result<Self, Box<dyn Error>> {
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut plan = Self::default();
         let after = plan.rows(&wanted, now);
         let config = from_rows(&after, kinds).map_err(|error| {
@@ -74,7 +74,7 @@ impl Plan {
     }
 
     /// Prints what is to change. It never holds the value of a secret.
-    pub(super) fn show(&self, out: &mut dyn io::Write) -> io::Result<()> {
+    pub(super) fn show(&self, out: &mut (dyn io::Write + Send)) -> io::Result<()> {
         self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 

@@ -1,4 +1,4 @@
-//! `lockgate apply`: a configuration file becomes the live configuration in AWS.
+//! Applying a configuration: it becomes the live one in AWS, from a terminal or the admin API.
 //!
 //! What is to change is decided in [`plan`]; here it is looked up, shown and done.
 
@@ -15,34 +15,34 @@ use storage::{Parameters, Query, Secret, Stores};
 
 /// Where a configuration goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Destination<'d> {
+pub struct Destination<'d> {
     /// The tables.
-    pub(crate) stores: &'d Stores,
+    pub stores: &'d Stores,
     /// The store of secrets.
-    pub(crate) parameters: &'d Parameters,
+    pub parameters: &'d Parameters,
     /// How the names of parameters begin, such as `/lockgate/prod`.
-    pub(crate) prefix: &'d str,
+    pub prefix: &'d str,
     /// The types of provider that there are.
-    pub(crate) kinds: &'d [ProviderKind],
+    pub kinds: &'d [ProviderKind],
 }
 
 /// How it goes there.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ApplyOptions {
+pub struct ApplyOptions {
     /// Shows what would change, and changes nothing.
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     /// Removes what the file no longer names.
-    pub(crate) prune: bool,
+    pub prune: bool,
 }
 
 /// Shows what is to change, then changes it: first secrets, so that no row names one that is not
 /// there, then rows, then secrets that no row names any more.
-pub(crate) async fn apply(
+pub async fn apply(
     config: &Config,
     to: Destination<'_>,
     options: ApplyOptions,
-    out: &mut dyn io::Write,
-) -> Result<(), Box<dyn Error>> {
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (rows, secrets) = to_rows(config, to.prefix);
     let now = look(&secrets, to).await?;
     let wanted = Wanted { rows, secrets, prune: options.prune };
@@ -74,8 +74,8 @@ pub(crate) async fn apply(
 async fn show_unreadable(
     config: &Config,
     to: Destination<'_>,
-    out: &mut dyn io::Write,
-) -> Result<(), Box<dyn Error>> {
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let names: Vec<String> = config.secrets().filter_map(parameter_name).collect();
     let values = to.parameters.get(&names).await?;
     for name in names.iter().filter(|name| !values.contains_key(*name)) {
@@ -93,7 +93,10 @@ fn parameter_name(source: &SecretSource) -> Option<String> {
 }
 
 /// What is there now.
-async fn look(wanted: &[(String, Secret)], to: Destination<'_>) -> Result<Now, Box<dyn Error>> {
+async fn look(
+    wanted: &[(String, Secret)],
+    to: Destination<'_>,
+) -> Result<Now, Box<dyn Error + Send + Sync>> {
     // Rows of the configuration do not expire, so any time will do.
     let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');

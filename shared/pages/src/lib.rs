@@ -1,0 +1,40 @@
+//! Web pages for operators: HTML from view structs, the assets that the pages use, and the headers they need.
+//!
+//! This crate decides on looks and words only. Handlers fill the views and serve what is rendered; no
+//! view reads a store, a clock or a request.
+
+pub mod assets;
+pub mod audit;
+pub mod call;
+pub mod chart;
+pub mod entry;
+pub mod form;
+pub mod health;
+pub mod moment;
+pub mod number;
+pub mod overview;
+pub mod playground;
+pub mod prices;
+pub mod requests;
+pub mod routes;
+pub mod setup;
+pub mod shell;
+mod story;
+pub mod tenants;
+pub mod time_bar;
+pub mod usage;
+pub mod welcome;
+
+pub use self::{
+    moment::Moment,
+    number::{Count, Money, Share, Took},
+};
+
+/// Renders a page, or a part of one.
+///
+/// # Errors
+///
+/// Fails where a value in the page refuses to be formatted, which none of this crate does.
+pub fn render(view: &impl askama::Template) -> Result<String, std::fmt::Error> {
+    view.render().map_err(|_cause| std::fmt::Error)
+}
