@@ -2,12 +2,9 @@
 //!
 //! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
-use admin::{
-    Admin, ApiBody, ApiRequest, ConfigFile, ConfigRows, ConfigSource, Operation, Operator, Reach,
-    Role, Variables,
-};
+use admin::{Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use clap::Args;
@@ -19,8 +16,8 @@ use storage::{Parameters, Signer, Stores, sqlite};
 use crate::{
     account,
     commands::{Failure, Stack, StackOptions},
-    root_secret,
-    settings::{self, DEMO, Sources},
+    root_secret, serve,
+    settings::{self, Sources},
 };
 
 /// Which gateway is meant, and how the answer is printed.
@@ -104,20 +101,17 @@ impl Target {
     }
 
     async fn open_file(&self, environment: Environment) -> Result<Admin, Failure> {
-        let (config, path) = settings::found(self.config.clone(), &environment)?;
+        let found = settings::found(self.config.clone(), &environment)?;
+        let config = found.config.clone();
         let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);
         let source = Source::Config(Box::new(config), aws.as_ref().map(Parameters::new));
         let stores = self.stores().await?;
         let root = root_secret::find(&self.data, &environment)?;
         let client = Client::new(signer, environment.proxies());
-        let file = ConfigFile {
-            path: path.unwrap_or_else(|| PathBuf::from("config.yaml")),
-            demonstration: DEMO,
-            variables: Variables::new(move |name| environment.get(name)),
-            reach: Reach::Loopback,
-        };
-        administration(source, stores, client, ConfigSource::File(file), &root).await
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let file = serve::config_source(found, environment, local);
+        administration(source, stores, client, file, &root).await
     }
 
     async fn open_stack(&self, environment: &Environment) -> Result<Admin, Failure> {

@@ -136,7 +136,11 @@ fn watched(
 }
 
 /// Where operators change the configuration. Without a file, the first change makes one.
-fn config_source(found: Found, environment: Environment, address: SocketAddr) -> ConfigSource {
+pub(crate) fn config_source(
+    found: Found,
+    environment: Environment,
+    address: SocketAddr,
+) -> ConfigSource {
     let (path, demonstration) = match &found.origin {
         Origin::File(path) => (path.clone(), DEMO),
         // Kept for as long as the process runs, as the demonstration is.
@@ -176,9 +180,4 @@ async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<
         let cause = problem.cause().map(ToString::to_string).unwrap_or_default();
         Failure::Other(format!("The first operator cannot be made. {problem} {cause}"))
     })
-}
-
-/// Whether the configuration declares operators.
-fn has_operators(config: &Config) -> bool {
-    !config.admin.users.is_empty()
 }

@@ -140,9 +140,11 @@ impl Admin {
         let over = || Problem::new(ProblemKind::Unauthenticated, "The session is over: sign in.");
         let now = clock.now() / 1000;
         let session = self.session_key.verify(cookie, now).ok_or_else(over)?;
-        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
+        let book = self.book(now).await?;
+        // A stack that has no configuration yet has stored operators all the same.
+        let snapshot = self.gateway.snapshot(clock).await.ok();
         let name = &session.operator.name;
-        let account = self.account(name, &book, &snapshot).ok_or_else(over)?;
+        let account = self.account(name, &book, snapshot.as_deref()).ok_or_else(over)?;
         if book.epoch(name) != session.epoch {
             return Err(over());
         }
@@ -158,8 +160,10 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Operator> {
         let now = clock.now() / 1000;
-        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
-        let account = self.account(name, &book, &snapshot);
+        let book = self.book(now).await?;
+        // A stack that has no configuration yet has stored operators all the same.
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        let account = self.account(name, &book, snapshot.as_deref());
         let tag =
             account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
         if let (Some(account), Some(tag)) = (&account, &tag)
@@ -215,8 +219,8 @@ impl Admin {
     }
 
     /// The account of a name: the configuration's, else a stored one, else that of the first start.
-    fn account(&self, name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
-        if let Some((password, role)) = configured(name, snapshot) {
+    fn account(&self, name: &str, book: &Book, snapshot: Option<&Snapshot>) -> Option<Account> {
+        if let Some((password, role)) = snapshot.and_then(|it| configured(name, it)) {
             let is_hash = config::is_password_hash(password.expose());
             return Some(if is_hash {
                 Account::Hashed(password.expose().to_owned(), role)

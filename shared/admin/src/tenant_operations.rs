@@ -238,7 +238,8 @@ impl Admin {
 
     /// The tenants of the configuration, `default` first where there is such a key.
     async fn declared_tenants(&self, clock: Clock) -> AdminResult<Vec<TenantView>> {
-        let snapshot = self.gateway.snapshot(clock).await?;
+        // Without a configuration there are those of the store alone.
+        let Ok(snapshot) = self.gateway.snapshot(clock).await else { return Ok(vec![]) };
         let config = &snapshot.config;
         let default = config.api_key.iter().map(|_| Tenant::unlimited());
         let declared = config.tenants.iter().map(|it| Tenant::declared(it.settings.clone()));

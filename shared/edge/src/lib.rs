@@ -21,6 +21,7 @@ mod log_limiter;
 mod model_call;
 mod models;
 mod openapi;
+mod pages;
 mod platform;
 mod records;
 mod request;

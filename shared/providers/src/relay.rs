@@ -3,6 +3,7 @@
 //! The key is always the first of the provider's: what was uploaded under one may be unknown to another.
 
 use std::{
+    borrow::Cow,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -109,7 +110,7 @@ impl Upstream {
             Some(kind) => drop(headers.insert(header::CONTENT_TYPE, kind)),
             None => drop(headers.remove(header::CONTENT_TYPE)),
         }
-        let (method, body) = (request.method, request.body);
+        let (method, body, headers) = (request.method, request.body, Cow::Owned(headers));
         self.connections_of(provider)?.send(HttpRequest { method, url, headers, body }).await
     }
 }

@@ -6,10 +6,11 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use canonical::{
-    Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
+    Result, Task,
 };
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{DecodeMode, GatewayRequest};
+use formats::{DecodeMode, GatewayRequest, Prefill};
 use http::{Method, StatusCode};
 use routing::{Attempt, Target};
 
@@ -23,6 +24,7 @@ use crate::{
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
+    response_headers,
 };
 
 /// Every configured provider, ready to be called.
@@ -43,17 +45,19 @@ pub(crate) struct ReachableProvider {
     pub(crate) connections: Connections,
 }
 
-/// What one call asks of a provider.
+/// The request of one call to a provider.
 #[derive(Clone, Copy)]
 pub struct UpstreamRequest<'a> {
     /// The client's request.
     pub request: &'a GatewayRequest,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
-    /// The most that a model can write, in tokens, where that is known.
-    pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
-    /// What earlier attempts of the same call have fetched.
+    /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// The request that is sent in place of the client's own, to go on with a response.
+    pub continued: Option<&'a CanonicalRequest>,
+    /// Whether a stream is decoded that could pass through, since it may have to be continued.
+    pub decodes: bool,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -62,7 +66,7 @@ impl fmt::Debug for UpstreamRequest<'_> {
     }
 }
 
-/// What a provider answers.
+/// A provider's response.
 #[derive(Debug)]
 pub struct UpstreamResponse {
     /// The HTTP status of the provider.
@@ -71,8 +75,10 @@ pub struct UpstreamResponse {
     pub request_id: Option<String>,
     /// The media type of a body that passes through as it comes.
     pub content_type: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// How long until a limit is free again that this request has used up.
+    pub limit_reset: Option<Duration>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -134,6 +140,13 @@ impl Upstream {
         }
     }
 
+    /// Whether a target's provider has a field for a message of the model that is left open.
+    pub fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.providers.get(&target.provider);
+        let endpoint = provider.and_then(|it| it.as_ref().ok()).map(|it| &it.endpoint);
+        endpoint.is_some_and(|it| it.compatibility.prefill != Prefill::None)
+    }
+
     /// Why a target could not be attempted at all, such as a key that is missing.
     pub fn unusable_reason(&self, target: &Target) -> Option<String> {
         match self.providers.get(&target.provider)? {
@@ -181,7 +194,7 @@ impl Upstream {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
-        let api = match endpoint.api(request, &target.model, &attempt.remedies.fields) {
+        let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -217,6 +230,7 @@ impl Upstream {
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
+        let limit_reset = response_headers::limit_reset(&head.headers, now);
         let body = response::decode(context, &head.headers, body).await;
         let body = body.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
@@ -224,6 +238,7 @@ impl Upstream {
             request_id,
             content_type: content_type.filter(|_| request.task.is_opaque()),
             dropped: prepared.dropped,
+            limit_reset,
             body,
         })
     }
@@ -268,24 +283,27 @@ fn reachable(
 }
 
 /// The HTTP request of an attempt, signed where that is wanted.
-async fn http_request(
-    endpoint: &Endpoint,
+async fn http_request<'e>(
+    endpoint: &'e Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<HttpRequest> {
+) -> Result<HttpRequest<'e>> {
     let url = api.address(&attempt.target().model, stream)?;
-    let mut headers = endpoint.headers(attempt.key)?.clone();
-    add_headers(&prepared.encoded.headers, &mut headers)?;
     let body = prepared.encoded.body.clone();
+    // Copied only where something is added: nearly every call sends the same headers.
+    let mut headers = Cow::Borrowed(endpoint.headers(attempt.key)?);
+    if !prepared.encoded.headers.is_empty() {
+        add_headers(&prepared.encoded.headers, headers.to_mut())?;
+    }
     if let Some(signing) = &endpoint.signing {
-        signing.sign(&url, &mut headers, &body, now).await?;
+        signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
     Ok(HttpRequest { method: Method::POST, url, headers, body })
 }
 
-/// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
+/// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
 async fn failure(
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
@@ -326,6 +344,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         request_id: None,
         content_type: None,
         dropped: vec![],
+        limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -387,7 +406,7 @@ mod tests {
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let client = Client::new(storage::Signer::default(), ProxyVariables::default());
         let upstream = Upstream::new(&client, &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let routes = Routes::new(&config, Arc::new(()), &|_| None);
         let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let arrived = Instant::now();
         let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
@@ -398,8 +417,9 @@ mod tests {
         let request = UpstreamRequest {
             request: &request,
             strict: true,
-            max_output: &|_| None,
             fetched: &fetched,
+            continued: None,
+            decodes: false,
         };
         upstream.send(&attempt, &request, 0).await
     }
