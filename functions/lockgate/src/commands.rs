@@ -17,7 +17,7 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, keys, models, online, prices, serve,
+    import, init, keys, models, online, parameters, prices, serve,
     settings::{self, Sources},
     tenants, usage,
 };
@@ -166,10 +166,13 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             let mut out = io::stdout();
             let config = check::check(&file, &variables, &gateway::kinds(), &mut out)?;
             let config = config.ok_or(Failure::Reported)?;
-            if options.online {
-                return alone(online::check(config, &environment, &mut out));
-            }
-            Ok(ExitCode::SUCCESS)
+            alone(async {
+                parameters::report_unreadable(&file, &config, &environment).await?;
+                if options.online {
+                    return online::check(config, &environment, &mut out).await;
+                }
+                Ok(ExitCode::SUCCESS)
+            })
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {

@@ -18,6 +18,7 @@ mod listen;
 mod litellm_prices;
 mod models;
 mod online;
+mod parameters;
 mod prices;
 mod private_file;
 mod root_secret;

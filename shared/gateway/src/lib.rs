@@ -16,6 +16,7 @@ mod outbound_limits;
 mod probes;
 mod provider_health;
 mod record_queue;
+mod relay;
 mod reply;
 mod rescue;
 mod running_call;
@@ -40,7 +41,9 @@ pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
 pub use provider_health::{BreakerState, ProviderHealth};
-pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
+pub use providers::{
+    Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
+};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;

@@ -27,6 +27,8 @@ pub struct GatewayReply {
     pub attempts: usize,
     /// The provider's id for the request, where it gave one.
     pub provider_request_id: Option<String>,
+    /// The media type of a body that passes through as it comes.
+    pub content_type: Option<String>,
     /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The response itself.
@@ -62,6 +64,7 @@ impl GatewayReply {
             model: record.model.clone().unwrap_or_default(),
             attempts: running.failover.as_ref().map_or(0, |it| it.attempts().len()),
             provider_request_id: response.request_id,
+            content_type: response.content_type,
             dropped: response.dropped,
             body: match response.body {
                 UpstreamBody::Whole(whole) => {

@@ -181,6 +181,15 @@ impl Lockgate {
         &self.url
     }
 
+    /// The process that serves.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the program runs")
+    }
+
     /// The folder it was started in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
