@@ -17,6 +17,7 @@ mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
+mod online;
 mod prices;
 mod private_file;
 mod root_secret;

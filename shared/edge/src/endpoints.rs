@@ -26,7 +26,7 @@ const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
 const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 
 /// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
-/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
+/// short. Callers are clients and errors are OpenAI's, where a row names nothing else.
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),

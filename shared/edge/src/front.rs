@@ -48,7 +48,7 @@ const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long the rest of a refused body is read, of a client with a key and of a stranger.
 const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
-/// What every request of one process shares.
+/// The parts that all requests of a process share.
 #[derive(Debug)]
 pub(crate) struct App {
     /// The gateway itself.
@@ -69,7 +69,7 @@ pub(crate) struct App {
     pub(crate) keep_alive: KeepAliveSettings,
     /// Wrong keys, by address.
     pub(crate) wrong_keys: Mutex<WrongKeys>,
-    /// What bounds the log of wrong keys.
+    /// The limiter of the log of wrong keys.
     pub(crate) wrong_key_log: LogLimiter,
     /// How far the process is on its way to its end.
     pub(crate) stopping: Stopping,
@@ -77,19 +77,19 @@ pub(crate) struct App {
 
 /// One request on its way through the front, as its handler sees it.
 pub(crate) struct Exchange {
-    /// What every request shares.
+    /// The parts that all requests share.
     pub(crate) app: Arc<App>,
     /// The request.
     pub(crate) request: Request<Body>,
-    /// What is known of the request before its body is read.
+    /// The request before its body is read.
     pub(crate) arrival: Arrival,
     /// The API in whose format errors are written.
     pub(crate) api: Api,
-    /// What stands in the path in place of `{*id}`.
+    /// The part of the path in place of `{*id}`.
     pub(crate) id: Option<String>,
-    /// What stands in the path in place of each parameter, in order.
+    /// The part of the path in place of each parameter, in order.
     pub(crate) parameters: Vec<String>,
-    /// What the request leaves behind. A handler that hands a call on takes the record along.
+    /// The record of the request. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits of requests.
     pub(crate) limits: LimitState,
@@ -299,15 +299,18 @@ impl Exchange {
         let stopped = self.app.stopping.clone().reached(Phase::Ending);
         // On the heap from here on: a stranger's request takes as little memory as can be.
         let answered = AssertUnwindSafe(self.handle(endpoint.handler)).catch_unwind();
-        let limit = endpoint.timeout.limit().unwrap_or(Duration::MAX);
+        // No timer is set where the gateway keeps the time: each costs two locks.
+        let in_time = async {
+            match endpoint.timeout.limit() {
+                Some(limit) => tokio::time::timeout(limit, answered).await.map_err(too_late),
+                None => Ok(answered.await),
+            }
+        };
         let answered = tokio::select! {
             biased;
-            answered = tokio::time::timeout(limit, answered) => answered,
+            answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
         };
-        let answered = answered.map_err(|elapsed| {
-            Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
-        })?;
         answered.unwrap_or_else(|_| {
             tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
             Err(response::internal_error())
@@ -376,6 +379,10 @@ impl Exchange {
         }
         Ok(())
     }
+}
+
+fn too_late(elapsed: tokio::time::error::Elapsed) -> Error {
+    Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
 }
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.

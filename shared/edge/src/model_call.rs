@@ -21,15 +21,15 @@ use crate::{
 /// How many bytes are buffered between the provider and the client of one call.
 const STREAM_BUFFER_BYTES: usize = 128 * 1024;
 
-/// What is known of a request before its body is read.
+/// A request before its body is read.
 pub(crate) struct Dictated {
     /// The format of the body and of the response.
     pub(crate) format: ClientFormat,
-    /// What the path says, where other APIs say it in the body.
+    /// The fields that the path has, where other APIs have them in the body.
     pub(crate) path: Option<PathFields>,
 }
 
-/// What a path says of a request.
+/// Fields of a request in its path.
 pub(crate) struct PathFields {
     /// The model; empty where the client leaves the choice to the gateway.
     pub(crate) model: String,

@@ -31,7 +31,7 @@ pub(crate) struct Origin {
     pub(crate) connection: Option<Arc<Connection>>,
 }
 
-/// What is known of a request before its body is read.
+/// A request before its body is read.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The client's connection; none in Lambda.

@@ -30,7 +30,7 @@ use crate::{
 /// White space, which may stand before any JSON.
 const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
 
-/// What writes a response to the client.
+/// The writer of a response to the client.
 pub(crate) struct ClientWriter {
     pub(crate) format: ClientFormat,
     /// How the elements of a stream are framed; none for a whole response.
@@ -95,7 +95,9 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
         }
     };
-    response.headers_mut().extend(headers);
+    // The few headers of the body join the many of the reply, which are not hashed again.
+    let of_body = std::mem::replace(response.headers_mut(), headers);
+    response.headers_mut().extend(of_body);
     response
 }
 
@@ -107,13 +109,13 @@ fn stream(stream: ResponseStream) -> Response<Body> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     }
     if framing.is_some() {
-        // nginx and others hold streams back unless told not to.
+        // nginx and others hold streams back without this header.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     response
 }
 
-/// What fills silence, and how often.
+/// The bytes that fill silence, and how often.
 struct KeepAlive {
     every: Option<Duration>,
     bytes: Bytes,
@@ -157,7 +159,7 @@ struct ResponseStream {
     out: BytesMut,
     /// How many bytes of `out` are whole frames.
     whole: usize,
-    /// What was dropped from the response so far.
+    /// The content that was dropped from the response so far.
     dropped: Vec<ContentKind>,
 }
 

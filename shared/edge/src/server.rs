@@ -80,7 +80,7 @@ const HTTP2_MAX_RESETS: usize = 32;
 /// The time between two HTTP/2 pings, and the time for an answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-/// What a server is made of.
+/// The parts of a server.
 #[derive(Debug)]
 pub struct Server {
     /// The address to listen on.
@@ -97,7 +97,7 @@ pub struct Server {
     pub stores: Stores,
     /// Where operators change the configuration.
     pub config_source: ConfigSource,
-    /// What the keys of sessions and of sealed secrets are derived from.
+    /// The secret that the keys of sessions and of sealed secrets are derived from.
     pub root_secret: RootSecret,
     /// Configurations that take the place of the one before, as its file changes.
     pub updates: Option<mpsc::Receiver<Config>>,
@@ -189,7 +189,7 @@ enum End {
     Aborted,
 }
 
-/// What accepts connections.
+/// The state of the loop that accepts connections.
 struct Acceptor {
     connections: Arc<Connections>,
     front: Front,
@@ -371,7 +371,7 @@ async fn serve_http2(
     Ok(serving.await?)
 }
 
-/// What answers the requests of a connection.
+/// The service of one connection.
 fn service(
     connection: Arc<Connection>,
     front: Front,

@@ -69,7 +69,7 @@ pub struct Call {
     pub clock: Clock,
     /// When the platform ends the call, in milliseconds since 1970.
     pub platform_deadline: Option<u64>,
-    /// What the call leaves behind.
+    /// The record of the call.
     pub record: CallRecorder,
     /// Who is told of each attempt as it happens.
     pub watch: Option<AttemptWatch>,

@@ -345,7 +345,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// What the reader of a document has to know of each provider in the catalog.
+/// The types of provider, as the reader of the configuration needs them.
 pub fn kinds() -> Vec<config::ProviderKind> {
     let kind = |it: &&'static providers::Provider| config::ProviderKind {
         name: it.name,

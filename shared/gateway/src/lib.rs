@@ -11,6 +11,7 @@ mod choosing;
 mod configuration;
 mod cooldown_store;
 mod hedging;
+mod model_facts;
 mod outbound_limits;
 mod probes;
 mod provider_health;
@@ -56,12 +57,12 @@ pub struct Gateway {
     outbound: Arc<OutboundLimits>,
 }
 
-/// What an admitted client may go on with.
+/// The outcome of an admission.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as, for its record.
+    /// The principal of the call, for its record.
     pub principal: Principal,
     /// The tenant, whose settings bound the call.
     pub tenant: Arc<Tenant>,
@@ -210,7 +211,7 @@ impl Gateway {
         is_replaced
     }
 
-    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// The prospects of each target, without attempting any, and why one cannot be called at
     /// all.
     pub async fn outlook(
         &self,
@@ -234,7 +235,7 @@ impl Gateway {
     }
 }
 
-/// What tells a key of the configuration from others in records; none was issued, so it has no id.
+/// The fingerprint of a configured key, for records: such a key has no id, because none was issued.
 fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
     let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
     let key = keys.iter().find(is_configured);

@@ -27,7 +27,7 @@ pub struct GatewayReply {
     pub attempts: usize,
     /// The provider's id for the request, where it gave one.
     pub provider_request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The response itself.
     pub body: GatewayReplyBody,

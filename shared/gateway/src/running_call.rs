@@ -23,7 +23,7 @@ pub(crate) struct RunningCall {
     pub(crate) failover: Option<Failover>,
     /// How long providers were waited for.
     pub(crate) waited: Duration,
-    /// What the provider has reported so far.
+    /// The usage that the provider has reported so far.
     pub(crate) usage: Option<Usage>,
     /// How many tokens were written so far, about.
     pub(crate) written_tokens: u64,
@@ -191,7 +191,7 @@ impl RunningCall {
         record
     }
 
-    /// What the call consumed: as reported where the response is whole, else at least what was seen.
+    /// The usage of the call: as reported where the response is whole, else at least what was seen.
     fn usage_record(&self, is_complete: bool) -> Option<UsageRecord> {
         if let Some(tokens) = self.usage.filter(|_| is_complete) {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });

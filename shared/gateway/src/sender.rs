@@ -6,7 +6,7 @@ use std::sync::Arc;
 use canonical::{CanonicalRequest, Result};
 use formats::GatewayRequest;
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
-use routing::{Attempt, Target};
+use routing::Attempt;
 
 use crate::{
     Call, Clock, Snapshot,
@@ -80,11 +80,9 @@ impl Sender {
         };
 
         let snapshot = &self.snapshot;
-        let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
         let request = UpstreamRequest {
             request: &self.request,
             strict: self.strict,
-            max_output: &max_output,
             fetched: &self.fetched,
             continued: continued.as_ref(),
             decodes: self.decodes,

@@ -1,4 +1,4 @@
-//! Anthropic, and whoever speaks its Messages at a configured base URL.
+//! Anthropic, and any service with its Messages at a configured base URL.
 //!
 //! Sources: platform.claude.com, *API overview*, *Versions* and *Errors*, seen 2026-11. Version
 //! 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which older models still take, so the one

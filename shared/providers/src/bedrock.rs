@@ -1,4 +1,4 @@
-//! Amazon Bedrock, which speaks Converse with every model that it has.
+//! Amazon Bedrock, with Converse for every model that it has.
 //!
 //! Sources: the Bedrock User Guide, *Endpoints* and *API keys*, and the service model in botocore
 //! 1.44.5, seen 2026-11. The model is part of the path, encoded once; a stream has a path of its

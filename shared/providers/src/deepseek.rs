@@ -1,4 +1,4 @@
-//! DeepSeek, which speaks OpenAI chat.
+//! DeepSeek, with OpenAI chat.
 //!
 //! Sources: api-docs.deepseek.com, *Error Codes* and *Rate Limit*, and the npm package
 //! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty

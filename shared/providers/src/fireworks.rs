@@ -1,4 +1,4 @@
-//! Fireworks, which speaks OpenAI chat.
+//! Fireworks, with OpenAI chat.
 //!
 //! Sources: docs.fireworks.ai, *Inference Error Codes* and *Rate limits*, and the npm package
 //! `@ai-sdk/fireworks` 2.0, seen 2026-11. An error may be a string, and a 412 is a suspended

@@ -45,6 +45,7 @@ mod together;
 mod vllm;
 mod xai;
 
+use canonical::ModelApi;
 use formats::{
     ChatCompatibility, MaxTokensName, ProviderFormat,
     openai::chat::OpenAiChat,
@@ -63,10 +64,10 @@ pub use redaction::redact_stream_error;
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
-/// What the gateway calls itself where it calls others.
+/// The gateway's `User-Agent` at providers.
 pub(crate) const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
-/// Every provider, by the word for `type` in the configuration.
+/// Every provider, by its `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
@@ -97,7 +98,7 @@ pub const CATALOG: &[&Provider] = &[
 /// How a provider is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Provider {
-    /// The word for `type` in the configuration.
+    /// The `type` in the configuration.
     pub name: &'static str,
     /// The base URL, with its version segment; `{region}` is filled in. Empty where only the operator
     /// knows.
@@ -136,9 +137,9 @@ pub struct ProviderApi {
     pub path: &'static str,
     /// The endpoint for streams, where that is another one.
     pub stream_path: Option<&'static str>,
-    /// How the names of those models begin that the API is for: in a chat they have no other, and for
-    /// other tasks nobody else has it. Empty where it is for every model.
-    pub only_for: &'static [&'static str],
+    /// What the facts about a model must name for the API to be the model's: in a chat such a model has
+    /// no other API, and for other tasks no other model has this one. None where it is for every model.
+    pub only_with: Option<ModelApi>,
     /// Where the API is called.
     pub offered: Offered,
 }
@@ -192,7 +193,7 @@ pub(crate) const CHAT: ProviderApi = ProviderApi {
     format: ProviderFormat::Chat(&OpenAiChat),
     path: "/chat/completions",
     stream_path: None,
-    only_for: &[],
+    only_with: None,
     offered: Offered::Anywhere,
 };
 

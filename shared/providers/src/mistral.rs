@@ -1,4 +1,4 @@
-//! Mistral, which speaks OpenAI chat but for its errors.
+//! Mistral, with OpenAI chat but for its errors.
 //!
 //! Sources: docs.mistral.ai, *Error glossary*, seen 2026-11, and openai/openai-agents-python
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
@@ -6,6 +6,7 @@
 //! `prefix` (*AssistantMessage* in its `OpenAPI` document).
 //! Gaps are filled by Codestral, at an endpoint of its own.
 
+use canonical::ModelApi;
 use formats::{ChatCompatibility, Prefill, ProviderFormat, openai::completions::MistralFim};
 
 use crate::{
@@ -30,6 +31,6 @@ pub(crate) const PROVIDER: Provider = Provider {
 const FIM: ProviderApi = ProviderApi {
     format: ProviderFormat::Infill(&MistralFim),
     path: "/fim/completions",
-    only_for: &["codestral"],
+    only_with: Some(ModelApi::Infill),
     ..INFILL
 };

@@ -1,4 +1,4 @@
-//! OpenRouter, which speaks OpenAI chat for many providers.
+//! OpenRouter, with OpenAI chat for many providers.
 //!
 //! Sources: openrouter.ai/docs, *Errors and Debugging* and *Streaming*, seen 2026-11. An error's
 //! `code` is a number and its cause is in `metadata.raw`; failures while writing come inside a

@@ -1,4 +1,4 @@
-//! Perplexity, which speaks OpenAI chat.
+//! Perplexity, with OpenAI chat.
 //!
 //! Sources: docs.perplexity.ai, *OpenAI compatibility*, the Python package `perplexityai` 0.46,
 //! and perplexityai/api-discussion issue 209, seen 2026-11. There is no version in its path,

@@ -29,7 +29,7 @@ pub(crate) fn until(at: u64, now: u64) -> Duration {
     Duration::from_millis(at.saturating_sub(now)).min(MAX_RETRY_AFTER)
 }
 
-/// What a call consumed, where its answer does not say so itself.
+/// The usage of a call by its headers, for responses that do not report it themselves.
 pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
     let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let input = count("x-amzn-bedrock-input-token-count")?;
@@ -76,7 +76,7 @@ fn earliest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
     resets.min().map(|(_, wait)| wait)
 }
 
-/// A duration, seconds left, or a time since 1970 in seconds or milliseconds: size tells.
+/// A duration, seconds left, or a time since 1970 in seconds or milliseconds: the size shows which.
 fn reset(text: &str, now: u64) -> Option<Duration> {
     let Some(number) = seconds(text) else {
         return formats::duration(text);

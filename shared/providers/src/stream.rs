@@ -114,7 +114,7 @@ impl EventStream {
         self.tee.take()?.finish()
     }
 
-    /// What the stream has written so far, passed-through frames included.
+    /// The output of the stream so far, passed-through frames included.
     pub fn estimate(&self) -> &OutputEstimate {
         &self.estimate
     }

@@ -1,4 +1,4 @@
-//! Together, which speaks OpenAI chat.
+//! Together, with OpenAI chat.
 //!
 //! Sources: docs.together.ai, *Serverless rate limits*, and the Python package `together` 3.1.1,
 //! seen 2026-11. Above the pace it grants it answers 429, below it 503; `x-ratelimit-reset` tells

@@ -45,16 +45,14 @@ pub(crate) struct ReachableProvider {
     pub(crate) connections: Connections,
 }
 
-/// What one call asks of a provider.
+/// The request of one call to a provider.
 #[derive(Clone, Copy)]
 pub struct UpstreamRequest<'a> {
     /// The client's request.
     pub request: &'a GatewayRequest,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
-    /// The most that a model can write, in tokens, where that is known.
-    pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
-    /// What earlier attempts of the same call have fetched.
+    /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
     /// The request that is sent in place of the client's own, to go on with a response.
     pub continued: Option<&'a CanonicalRequest>,
@@ -68,14 +66,14 @@ impl fmt::Debug for UpstreamRequest<'_> {
     }
 }
 
-/// What a provider answers.
+/// A provider's response.
 #[derive(Debug)]
 pub struct UpstreamResponse {
     /// The HTTP status of the provider.
     pub status: u16,
     /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// How long until a limit is free again that this request has used up.
     pub limit_reset: Option<Duration>,
@@ -175,7 +173,7 @@ impl Upstream {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
-        let api = match endpoint.api(request, &target.model, &attempt.remedies.fields) {
+        let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -261,24 +259,27 @@ fn reachable(
 }
 
 /// The HTTP request of an attempt, signed where that is wanted.
-async fn http_request(
-    endpoint: &Endpoint,
+async fn http_request<'e>(
+    endpoint: &'e Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<HttpRequest> {
+) -> Result<HttpRequest<'e>> {
     let url = api.address(&attempt.target().model, stream)?;
-    let mut headers = endpoint.headers(attempt.key)?.clone();
-    add_headers(&prepared.encoded.headers, &mut headers)?;
     let body = prepared.encoded.body.clone();
+    // Copied only where something is added: nearly every call sends the same headers.
+    let mut headers = Cow::Borrowed(endpoint.headers(attempt.key)?);
+    if !prepared.encoded.headers.is_empty() {
+        add_headers(&prepared.encoded.headers, headers.to_mut())?;
+    }
     if let Some(signing) = &endpoint.signing {
-        signing.sign(&url, &mut headers, &body, now).await?;
+        signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
     Ok(HttpRequest { url, headers, body })
 }
 
-/// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
+/// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
 async fn failure(
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
@@ -380,7 +381,7 @@ mod tests {
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let client = Client::new(storage::Signer::default(), ProxyVariables::default());
         let upstream = Upstream::new(&client, &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let routes = Routes::new(&config, Arc::new(()), &|_| None);
         let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let arrived = Instant::now();
         let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
@@ -391,7 +392,6 @@ mod tests {
         let request = UpstreamRequest {
             request: &request,
             strict: true,
-            max_output: &|_| None,
             fetched: &fetched,
             continued: None,
             decodes: false,

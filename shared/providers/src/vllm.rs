@@ -1,4 +1,4 @@
-//! vLLM, a server of one's own that speaks OpenAI chat.
+//! vLLM, a server of one's own with OpenAI chat.
 //!
 //! Sources: vllm-project/vllm pull request 37011 and harbor-framework/harbor pull request 996,
 //! seen 2026-11. The `code` of an error is its status; older versions send the error flat.

@@ -1,4 +1,4 @@
-//! xAI, which speaks OpenAI chat but for its errors.
+//! xAI, with OpenAI chat but for its errors.
 //!
 //! Sources: docs.x.ai/api, the npm package `@ai-sdk/xai` 3.0, and i-am-bee/beeai-framework issue
 //! 447, seen 2026-11. Errors are `{"code": "a sentence", "error": "a sentence"}`, and a wrong key

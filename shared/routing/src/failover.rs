@@ -457,7 +457,7 @@ impl Failover {
 }
 
 impl Drop for Failover {
-    /// Attempts that nobody ended are no longer in flight.
+    /// Attempts that were never ended are no longer in flight.
     fn drop(&mut self) {
         for running in &self.running {
             let target = &self.plan.targets[running.course.target];

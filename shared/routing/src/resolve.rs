@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use canonical::{Error, ErrorKind, KeyFingerprint, Result};
+use canonical::{Error, ErrorKind, KeyFingerprint, ModelFacts, Result};
 use config::{
     self, Breaker, COOLDOWN_MAX, Config, ConflictResolution, FallbackOn, Rescue, SecretSource,
     Strategy, When,
@@ -17,7 +18,7 @@ use config::{
 
 use crate::conditions::{Feature, StepCondition};
 
-/// What a client asks for.
+/// A client's query for a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelQuery<'a> {
     /// The name in `model`.
@@ -114,6 +115,8 @@ pub struct Target {
     pub first_token_timeout: Option<Duration>,
     /// How often the target is attempted again after a transient failure.
     pub retries: u32,
+    /// Facts about the model.
+    pub facts: Arc<ModelFacts>,
     /// How many tokens the model holds, where that is known.
     pub context_window: Option<u64>,
     /// The share of calls that begin here, for [`Strategy::Weighted`].
@@ -134,6 +137,7 @@ impl Default for Target {
             timeout: config::DEFAULT_TIMEOUT,
             first_token_timeout: None,
             retries: 0,
+            facts: Arc::default(),
             context_window: None,
             weight: 1,
             conditions: Arc::from([]),
@@ -149,38 +153,53 @@ pub struct Routes {
     providers: HashMap<String, ProviderFacts>,
     default_provider: Option<String>,
     default_model: Option<String>,
+    facts: Arc<dyn ModelFactsSource>,
     condition_headers: Vec<String>,
 }
 
-/// What a target takes from its provider.
+/// The settings that a target has from its provider.
 #[derive(Debug)]
 struct ProviderFacts {
     keys: Arc<[KeyFingerprint]>,
     timeout: Duration,
 }
 
-/// Finds how many tokens a provider's model holds, by the provider's name in the configuration.
-type ContextWindow<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
+/// A source of facts about models. `()` knows none.
+pub trait ModelFactsSource: fmt::Debug + Send + Sync {
+    /// The facts about a provider's model, by the provider's name in the configuration.
+    fn facts(&self, provider: &str, model: &str) -> ModelFacts;
+}
+
+impl ModelFactsSource for () {
+    fn facts(&self, _provider: &str, _model: &str) -> ModelFacts {
+        ModelFacts::UNKNOWN
+    }
+}
 
 /// Finds the fingerprint of a key; none for a key whose value is missing.
 type Fingerprint<'a> = &'a dyn Fn(&SecretSource) -> Option<KeyFingerprint>;
 
 impl Routes {
-    /// Prepares a configuration. `context_window` knows what models hold when their step does not say.
+    /// Prepares a configuration. The facts about a model are found once for each of its targets.
     pub fn new(
         config: &Config,
-        context_window: ContextWindow<'_>,
+        facts: Arc<dyn ModelFactsSource>,
         fingerprint: Fingerprint<'_>,
     ) -> Self {
-        let facts = |provider: &config::Provider| ProviderFacts {
+        let provider_facts = |provider: &config::Provider| ProviderFacts {
             keys: key_pool(provider, fingerprint),
             timeout: provider.timeout.unwrap_or(config.default_timeout),
         };
         let mut routes = Self {
             plans: HashMap::new(),
-            providers: config.providers.iter().map(|it| (it.name.clone(), facts(it))).collect(),
+            providers: config
+                .providers
+                .iter()
+                .map(|it| (it.name.clone(), provider_facts(it)))
+                .collect(),
             default_provider: config.default_provider.clone(),
             default_model: config.default_model.clone(),
+            facts,
             condition_headers: condition_headers(config),
         };
         for model in &config.models {
@@ -188,7 +207,7 @@ impl Routes {
             routes.plans.insert(model.name.clone(), Arc::new(plan));
         }
         for route in &config.routes {
-            let plan = routes.plan_of_route(route, context_window);
+            let plan = routes.plan_of_route(route);
             routes.plans.insert(route.name.clone(), Arc::new(plan));
         }
         routes
@@ -251,32 +270,16 @@ impl Routes {
             model: model.to_owned(),
             keys: self.keys(provider),
             timeout: self.timeout(provider),
+            facts: Arc::new(self.facts.facts(provider, model)),
             ..Target::default()
         };
         RoutePlan { targets: vec![target], ..RoutePlan::default() }
     }
 
-    fn plan_of_route(&self, route: &config::Route, context_window: ContextWindow<'_>) -> RoutePlan {
-        let target = |step: &config::Step| Target {
-            provider: step.provider.clone(),
-            model: step.model.clone(),
-            keys: self.keys(&step.provider),
-            conflict_resolution: step.conflict_resolution,
-            timeout: step.timeout.unwrap_or_else(|| self.timeout(&step.provider)),
-            first_token_timeout: step.first_token_timeout,
-            retries: step.retries,
-            context_window: step
-                .context_window
-                .or_else(|| context_window(&step.provider, &step.model)),
-            weight: step.weight,
-            conditions: conditions(&step.when),
-            min_speed: step
-                .min_tokens_per_second
-                .map(|tokens_per_second| MinSpeed { tokens_per_second, window: step.speed_window }),
-        };
+    fn plan_of_route(&self, route: &config::Route) -> RoutePlan {
         RoutePlan {
             route: Some(route.name.clone()),
-            targets: route.steps.iter().map(target).collect(),
+            targets: route.steps.iter().map(|step| self.target_of_step(step)).collect(),
             fallback_on: route.fallback_on,
             cooldown: route.cooldown,
             cooldown_max: route.cooldown_max,
@@ -287,6 +290,26 @@ impl Routes {
             hedge: route.hedge.map(|after| Hedge { after, budget_percent: route.hedge_budget }),
             rescue: route.rescue,
             turn: Arc::default(),
+        }
+    }
+
+    fn target_of_step(&self, step: &config::Step) -> Target {
+        let facts = self.facts.facts(&step.provider, &step.model);
+        Target {
+            provider: step.provider.clone(),
+            model: step.model.clone(),
+            keys: self.keys(&step.provider),
+            conflict_resolution: step.conflict_resolution,
+            timeout: step.timeout.unwrap_or_else(|| self.timeout(&step.provider)),
+            first_token_timeout: step.first_token_timeout,
+            retries: step.retries,
+            context_window: step.context_window.or(facts.context_window),
+            facts: Arc::new(facts),
+            weight: step.weight,
+            conditions: conditions(&step.when),
+            min_speed: step
+                .min_tokens_per_second
+                .map(|tokens_per_second| MinSpeed { tokens_per_second, window: step.speed_window }),
         }
     }
 
@@ -403,7 +426,7 @@ models: [{ name: gpt, provider: b }]
         model: Option<&str>,
         provider: Option<&str>,
     ) -> Result<Vec<String>> {
-        let routes = Routes::new(config, &|_, _| None, &fingerprint_of);
+        let routes = Routes::new(config, Arc::new(()), &fingerprint_of);
         let plan = routes.resolve(ModelQuery { model, provider })?;
         Ok(plan.targets.iter().map(|it| format!("{}:{}", it.provider, it.model)).collect())
     }

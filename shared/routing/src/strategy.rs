@@ -17,7 +17,7 @@ use crate::{
 /// so many.
 const EXPLORED_CALLS: u32 = 20;
 
-/// What an order depends on beside the plan.
+/// The circumstances that an order depends on beside the plan.
 pub struct Circumstances<'a> {
     /// The request.
     pub request: &'a RequestTraits,
@@ -25,7 +25,7 @@ pub struct Circumstances<'a> {
     pub health: &'a Health,
     /// What a call would cost at a target, in micro-dollars; none where no price is known.
     pub cost: &'a dyn Fn(&Target) -> Option<u64>,
-    /// What makes random orders of this call differ from those of others.
+    /// The seed that makes random orders of this call differ from those of others.
     pub seed: u64,
     /// The time.
     pub now: Instant,

@@ -110,6 +110,18 @@ impl Setup {
         self
     }
 
+    /// The folder that the program is started in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The same without what the operator typed.
+    #[must_use]
+    pub fn without_arguments(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
     /// Sets a variable of the environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {

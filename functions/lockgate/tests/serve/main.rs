@@ -23,6 +23,7 @@ mod endpoints;
 mod exhausted;
 mod failover;
 mod faults;
+mod first_steps;
 mod format;
 mod hedging;
 mod image_fetch;

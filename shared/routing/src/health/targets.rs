@@ -11,7 +11,7 @@ const MAX_MODELS: usize = 1_000;
 /// How much of the latest latency goes into the mean: a quarter.
 const SMOOTHING: u32 = 4;
 
-/// What attempts have shown about one target.
+/// The health of one target, as attempts have shown it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetHealth {
     /// Attempts that have begun and not ended.

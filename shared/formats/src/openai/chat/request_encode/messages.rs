@@ -1,4 +1,4 @@
-//! What was said, written as messages.
+//! Messages of a conversation, encoded.
 
 use std::borrow::Cow;
 
@@ -88,7 +88,7 @@ struct Function<'a> {
     arguments: &'a str,
 }
 
-/// Writes every turn. What has no word is added to `dropped`.
+/// Encodes every message. Content that the format does not support is added to `dropped`.
 pub(super) fn encode<'a>(
     turns: &'a [Message],
     replay: ReasoningReplay,
@@ -316,7 +316,7 @@ fn part_json<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Part
     }))
 }
 
-/// Where a picture is: an address, or a data URI.
+/// The URL of an image, or its data URI.
 fn address(media: &Media) -> Result<Cow<'_, str>> {
     let Media { source, media_type, name: _, detail: _ } = media;
     match (source, media_type) {
