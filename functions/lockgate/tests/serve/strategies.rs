@@ -7,6 +7,7 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
+use crate::admin::{USERS, basic};
 use crate::support::{
     ask, ask_with, error_of, gateway_for_both, hello, hello_streamed, program, provider, send, yaml,
 };
@@ -215,19 +216,32 @@ async fn an_outage_is_so_many_failures_of_the_latest_attempts() {
     assert_eq!(first.requests().len(), 3);
 }
 
+/// How many seconds the first provider still cools down.
+async fn seconds_left(gateway: &Lockgate) -> u64 {
+    let authorization = basic("vera", "vera-password");
+    let headers = [("authorization", authorization.as_str())];
+    let response = send(gateway, "GET", "/health/providers", &headers, "").await;
+    let body = response.json().await.unwrap();
+    body["providers"][0]["cooldowns"][0]["seconds_left"].as_u64().unwrap_or(0)
+}
+
 #[tokio::test]
 async fn a_cooldown_grows_while_an_outage_goes_on() {
-    let settings = "cooldown: 200ms\n    cooldown_max: 60s";
-    let (gateway, first, _second) = gateway(&route(settings, "", "")).await;
+    let settings = "cooldown: 100ms\n    cooldown_max: 1h";
+    let (gateway, first, _second) = gateway(&format!("{}{USERS}", route(settings, "", ""))).await;
     first.respond_with([openai::error(503, "x", "no")]);
-    // After 200 ms the target is asked again, fails, and cools down for 400 ms.
-    providers_of(&gateway, 1, &hello("both")).await;
-    tokio::time::sleep(Duration::from_millis(230)).await;
-    providers_of(&gateway, 1, &hello("both")).await;
-    assert_eq!(first.requests().len(), 2);
-    tokio::time::sleep(Duration::from_millis(230)).await;
-    providers_of(&gateway, 1, &hello("both")).await;
-    assert_eq!(first.requests().len(), 2);
+    // Each time that the target is asked again it cools down for twice as long: 100 ms at first, and
+    // 12.8 s after eight failures.
+    for _ in 0..2_000 {
+        providers_of(&gateway, 1, &hello("both")).await;
+        let left = seconds_left(&gateway).await;
+        if 5 <= left {
+            assert!((7..=8).contains(&first.requests().len()), "{}", first.requests().len());
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the cooldown does not grow");
 }
 
 #[tokio::test]
