@@ -202,6 +202,7 @@ mod tests {
             let body = ResponseBody::Tokens { count: 7, estimated };
             let response = GatewayResponse { body, usage: None };
             let reply = GatewayReply {
+                content_type: None,
                 provider: "first".to_owned(),
                 model: "m".to_owned(),
                 attempts: 1,
