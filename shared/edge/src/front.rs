@@ -11,7 +11,7 @@ use std::{
 
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, Clock, Gateway, Snapshot};
+use gateway::{Admitted, CallLimits, Clock, Gateway, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -24,7 +24,7 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
-    limits::LimitState,
+    limits,
     log_limiter::LogLimiter,
     memory::MemoryBudget,
     model_call,
@@ -84,8 +84,8 @@ pub(crate) struct Exchange {
     pub(crate) id: Option<String>,
     /// What the request leaves behind. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
-    /// Where the tenant stands against its limits of requests.
-    pub(crate) limits: LimitState,
+    /// Where the tenant stands against its limits.
+    pub(crate) limits: CallLimits,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
 }
@@ -136,7 +136,7 @@ impl Front {
             api,
             id,
             record: None,
-            limits: LimitState::default(),
+            limits: CallLimits::default(),
             snapshot: None,
             tenant: None,
             arrival,
@@ -161,7 +161,7 @@ impl Front {
 
         add_headers(&mut response, api, &exchange.arrival.request_id);
         let now = exchange.arrival.clock.now() / 1000;
-        exchange.limits.add_headers(api, now, response.headers_mut());
+        limits::add_headers(&exchange.limits, api, now, response.headers_mut());
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }

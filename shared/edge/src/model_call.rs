@@ -13,7 +13,7 @@ use tenants::{Tenant, policy};
 use crate::{
     body::Body,
     front::Exchange,
-    limits, request, request_body,
+    request, request_body,
     response_stream::{self, ClientWriter},
     text::MAX_NAME_CHARS,
 };
@@ -87,7 +87,6 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     }
     let tenant = exchange.tenant()?.clone();
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
-    limits::count_request(exchange, &tenant).await?;
 
     let snapshot = exchange.snapshot()?.clone();
     let Some(record) = exchange.record.take() else {
@@ -104,12 +103,14 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         request,
         only_provider,
         strict,
+        tenant,
         snapshot,
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
         record,
     };
-    response_stream::respond(Arc::clone(&exchange.app), client, call).await
+    let admitted = exchange.app.gateway.admit_call(call, &mut exchange.limits).await?;
+    response_stream::respond(Arc::clone(&exchange.app), client, admitted).await
 }
 
 /// Lets a tenant use the models that it may, and its own default where the client names none.

@@ -18,6 +18,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-provider-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+/// The header that official SDKs obey before anything else.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
@@ -116,6 +118,10 @@ pub(crate) fn error(
     let headers = response.headers_mut();
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+    }
+    if let Some(limit) = &error.limit {
+        let value = if limit.should_retry { "true" } else { "false" };
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
     }
     if !error.attempts.is_empty() {
         headers.insert(ATTEMPTS, error.attempts.len().into());

@@ -15,7 +15,7 @@ use canonical::{
     StreamEvent,
 };
 use formats::{Framing, Inbound, StreamEncoder};
-use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream};
+use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -57,7 +57,7 @@ type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 pub(crate) async fn respond(
     app: Arc<App>,
     client: ClientWriter,
-    call: Call,
+    call: AdmittedCall,
 ) -> Result<Response<Body>> {
     let settings = app.keep_alive;
     let framing = client.framing;

@@ -18,6 +18,7 @@ pub(crate) mod model_name;
 pub(crate) mod object_schema;
 pub(crate) mod param_names;
 pub(crate) mod redact;
+pub(crate) mod request_policy;
 pub(crate) mod retry_hint;
 pub(crate) mod signature_tags;
 pub(crate) mod split_surrogates;

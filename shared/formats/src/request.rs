@@ -7,6 +7,8 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Field, Result, Task};
 
+use crate::{RequestPolicy, json};
+
 /// A wire format, as far as a request has to know of the one that it came in.
 pub struct Format {
     /// Its name, such as `openai_chat`. Bytes are forwarded as they are between the two sides that
@@ -14,6 +16,8 @@ pub struct Format {
     pub name: &'static str,
     /// Reads what a request says: needed only where a provider speaks another format.
     pub decode: fn(&RawObject) -> Result<CanonicalRequest>,
+    /// The body under a policy of the gateway.
+    pub apply_policy: fn(&RawObject, &RequestPolicy<'_>) -> Result<Bytes>,
     /// The format's own word for something that a request may say.
     pub word: fn(&Field) -> Cow<'static, str>,
 }
@@ -76,6 +80,16 @@ impl GatewayRequest {
             raw,
             decoded: OnceLock::new(),
         }
+    }
+
+    /// Changes the request as a policy of the gateway says.
+    pub fn apply_policy(&mut self, policy: &RequestPolicy<'_>) -> Result<()> {
+        if *policy == RequestPolicy::default() {
+            return Ok(());
+        }
+        self.raw = json::members((self.format.apply_policy)(&self.raw, policy)?)?;
+        self.decoded = OnceLock::new();
+        Ok(())
     }
 
     /// What it says, read once and only when a provider speaks another format.

@@ -7,6 +7,7 @@ use std::{
 
 use formats::GatewayRequest;
 use telemetry::CallRecorder;
+use tenants::Tenant;
 
 use crate::Snapshot;
 
@@ -46,6 +47,8 @@ pub struct Call {
     pub only_provider: Option<String>,
     /// Whether the client forbids to send less than the request says.
     pub strict: bool,
+    /// The tenant that the call is made for.
+    pub tenant: Arc<Tenant>,
     /// The configuration under which the call is made.
     pub snapshot: Arc<Snapshot>,
     /// The time.
@@ -59,12 +62,17 @@ pub struct Call {
 impl Call {
     /// When the call has to be over: what the configuration allows, and never later than the platform.
     pub(crate) fn deadline(&self) -> Instant {
+        let limit = self.time_allowed();
+        self.clock.started.checked_add(limit).unwrap_or(self.clock.started + MAX_CALL)
+    }
+
+    /// How long the call may take from its arrival on.
+    pub(crate) fn time_allowed(&self) -> Duration {
         let allowed = self.snapshot.config.route_timeout;
         let platform = self
             .platform_deadline
             .map(|deadline| Duration::from_millis(deadline.saturating_sub(self.clock.arrived)));
-        let limit = platform.map_or(allowed, |platform| platform.min(allowed));
-        self.clock.started.checked_add(limit).unwrap_or(self.clock.started + MAX_CALL)
+        platform.map_or(allowed, |platform| platform.min(allowed)).min(MAX_CALL)
     }
 }
 

@@ -3,13 +3,17 @@
 //! [`Gateway::respond`] is the product: what to attempt is decided by `routing`, sockets belong to
 //! `providers`, and what is written to the client to `edge`.
 
+mod admission;
 mod background;
 mod call;
 mod configuration;
 mod cooldown_store;
+mod demand;
+mod hold;
 mod record_queue;
 mod reply;
 mod running_call;
+mod settlement;
 mod snapshot;
 
 use std::{sync::Arc, time::Instant};
@@ -19,17 +23,16 @@ use config::Auth;
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
 use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
-use tenants::{
-    AdmissionRequest, Decision, Demand, KeyDirectory, Ledger, ReservationId, Tenant,
-    UnreachablePolicy,
-};
+use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
+pub use admission::{AdmittedCall, CallLimits};
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
 pub use providers::{Client, ProxyVariables};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
+use settlement::Settlements;
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
@@ -37,7 +40,7 @@ pub use snapshot::Snapshot;
 pub struct Gateway {
     configuration: Configuration,
     keys: KeyDirectory,
-    ledger: Ledger,
+    settlements: Arc<Settlements>,
     records: Arc<RecordQueue>,
 }
 
@@ -60,7 +63,8 @@ impl Gateway {
         let stores = configuration.stores();
         let keys = KeyDirectory::new(stores.config.clone());
         let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
-        Self { configuration, keys, ledger, records: RecordQueue::start(sinks) }
+        let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
+        Self { configuration, keys, settlements, records: RecordQueue::start(sinks) }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -89,19 +93,6 @@ impl Gateway {
         Ok(Admitted { snapshot, principal, tenant: found.tenant })
     }
 
-    /// Counts a request against the tenant's limits of requests, with one write; with none where
-    /// there is no such limit.
-    pub async fn count_request(&self, tenant: &Tenant, clock: Clock) -> Decision {
-        let (key, limits) = (tenant.ledger_key(), tenant.settings.limits());
-        let now = clock.now() / 1000;
-        let demand = Demand { input: 0, output: 0, choices: 1, price: None };
-        // Nothing is reserved, so that the name is never looked up.
-        let id = ReservationId::new("");
-        let request =
-            AdmissionRequest { key: &key, limits: &limits, demand, id: &id, deadline: now };
-        self.ledger.count_request(&request, now).await
-    }
-
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         self.configuration.current(clock).await
@@ -117,10 +108,10 @@ impl Gateway {
         self.records.lost()
     }
 
-    /// Makes one call: attempts one target after the other until one responds.
-    pub async fn respond(&self, call: Call) -> Result<GatewayReply> {
-        let mut running = RunningCall::new(call, self.configuration.clone());
-        match self.attempt_targets(&mut running).await {
+    /// Makes a call that was admitted: attempts one target after the other until one responds.
+    pub async fn respond(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
+        let AdmittedCall { mut running, plan } = admitted;
+        match self.attempt_targets(&mut running, plan).await {
             Ok((id, response)) => {
                 running.attempt_succeeded(id, &response);
                 Ok(GatewayReply::new(response, running))
@@ -135,8 +126,8 @@ impl Gateway {
     async fn attempt_targets(
         &self,
         running: &mut RunningCall,
+        plan: Arc<RoutePlan>,
     ) -> Result<(AttemptId, UpstreamResponse)> {
-        let plan = resolve(&running.call)?;
         let clock = running.call.clock;
         self.configuration.refresh_cooldowns(clock).await;
         let limits = Limits {

@@ -70,6 +70,10 @@ impl GatewayReply {
 impl MeteredStream {
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
+        if let Some(error) = self.running.poll_hold(cx) {
+            self.running.stop(&error);
+            return Poll::Ready(Some(Err(error)));
+        }
         let batch = self.events.poll_next(cx);
         match &batch {
             Poll::Ready(Some(Ok(events))) => {

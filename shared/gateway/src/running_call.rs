@@ -2,18 +2,22 @@
 
 use std::{
     sync::Arc,
+    task::Context,
     time::{Duration, Instant},
 };
 
-use canonical::{Content, Error, ResponseBody, Result, Task, Usage};
+use canonical::{
+    Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, Task, Usage,
+};
 use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover};
-use telemetry::{CallEnd, CallRecord, UsageRecord, UsageSource};
+use telemetry::{CallEnd, CallRecord, ChargeRecord, UsageRecord, UsageSource};
 
-use crate::{Call, Configuration};
-
-/// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
-const BYTES_PER_TOKEN: u64 = 4;
+use crate::{
+    Call, Configuration,
+    demand::input_size,
+    hold::{CallHold, Progress},
+};
 
 /// A call with its attempts. One that goes away unclosed was left by its client: what was consumed
 /// until then is recorded.
@@ -27,6 +31,8 @@ pub(crate) struct RunningCall {
     pub(crate) usage: Option<Usage>,
     /// How many tokens were written so far, about.
     pub(crate) written_tokens: u64,
+    /// What the call holds in its tenant's ledger, until it is closed.
+    pub(crate) hold: Option<CallHold>,
     /// The attempt that responded, until it ends.
     attempt: Option<AttemptId>,
     configuration: Configuration,
@@ -41,6 +47,7 @@ impl RunningCall {
             waited: Duration::ZERO,
             usage: None,
             written_tokens: 0,
+            hold: None,
             attempt: None,
             configuration,
             closed: None,
@@ -118,6 +125,18 @@ impl RunningCall {
         self.close(AttemptEnd::Failed(error), CallEnd::failure(error))
     }
 
+    /// Closes a call that the gateway ends, which is no fault of its provider.
+    pub(crate) fn stop(&mut self, error: &Error) -> Arc<CallRecord> {
+        self.close(AttemptEnd::Canceled, CallEnd::failure(error))
+    }
+
+    /// Grows what the call holds while its stream outgrows it. The error ends the stream.
+    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+        let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
+        let time = (self.call.clock, self.call.time_allowed());
+        self.hold.as_mut()?.poll_growth(progress, time, cx)
+    }
+
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
         if let Some(closed) = &self.closed {
             return closed.clone();
@@ -139,9 +158,61 @@ impl RunningCall {
         {
             record.cost = self.call.snapshot.cost(provider, model, &usage.tokens);
         }
-        let record = record.finish(end);
+        let charge = self.hold.take().map(|hold| self.charge(hold));
+        let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
+        if let Some((hold, usage)) = charge {
+            hold.settle(usage, self.call.clock);
+        }
         record
+    }
+
+    /// What the call is charged of its hold, which its record says too.
+    fn charge(&mut self, hold: CallHold) -> (CallHold, tenants::Usage) {
+        let usage = self.charged_usage();
+        let record = &mut self.call.record;
+        if let Some(held) = hold.money() {
+            let settled = match usage {
+                tenants::Usage::Used { cost, .. } => MicroDollars(cost),
+                tenants::Usage::Nothing => MicroDollars(0),
+                tenants::Usage::AsHeld => held,
+            };
+            record.charge = Some(ChargeRecord { held, settled });
+            // What is charged and what the records say is the same sum.
+            record.cost = Some(settled).filter(|_| record.cost.is_some() || settled.0 != 0);
+        }
+        (hold, usage)
+    }
+
+    fn charged_usage(&self) -> tenants::Usage {
+        let record = &self.call.record;
+        let unanswered = self.cost_of_timeouts();
+        if let Some(UsageRecord { tokens, .. }) = record.usage {
+            let cost = record.cost.unwrap_or_default().0.saturating_add(unanswered.0);
+            let (input, output) = (tokens.all_input(), tokens.all_output());
+            return tenants::Usage::Used { cost, input, output };
+        }
+        let was_left = record.attempts.iter().any(|it| it.outcome == Outcome::Canceled);
+        if record.provider.is_some() || was_left {
+            return tenants::Usage::AsHeld;
+        }
+        if unanswered == MicroDollars(0) {
+            return tenants::Usage::Nothing;
+        }
+        tenants::Usage::Used { cost: unanswered.0, input: self.estimated_input(), output: 0 }
+    }
+
+    /// What the input costs of attempts that got no response in time: their providers may have read
+    /// it.
+    fn cost_of_timeouts(&self) -> MicroDollars {
+        let timeout = Outcome::Failed(ErrorKind::Timeout.code());
+        let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
+        let usage = |input| Usage { input, ..Usage::default() };
+        let costs = attempts.filter_map(|it| {
+            let usage = usage(self.estimated_input());
+            self.call.snapshot.cost(&it.provider, &it.model, &usage)
+        });
+        MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))
     }
 
     /// What the call consumed: as reported where the response is whole, else at least what was seen.
@@ -161,12 +232,8 @@ impl RunningCall {
     }
 
     fn estimated_input(&self) -> u64 {
-        let request = &self.call.request;
-        let conversation = request.canonical().and_then(|it| it.conversation());
-        conversation.map_or_else(
-            |_| request.raw.body.len() as u64 / BYTES_PER_TOKEN,
-            formats::estimated_tokens,
-        )
+        let size = input_size(&self.call.request);
+        size.estimated_tokens + size.media_tokens
     }
 
     /// Waits for a provider, and notes how long that took.

@@ -8,7 +8,7 @@ use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
 use routing::Routes;
 use storage::Secret;
-use tenants::{ConfiguredKey, KeyHash};
+use tenants::{ConfiguredKey, KeyHash, WorstPrice};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -60,6 +60,20 @@ impl Snapshot {
     /// The most that a model can write, in tokens, where that is known.
     pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
         model_catalog::max_output(self.price_kinds.get(provider)?, model)
+    }
+
+    /// The dearest rates that a call with this much input may be charged; none where no price is
+    /// known.
+    pub(crate) fn worst_price(
+        &self,
+        provider: &str,
+        model: &str,
+        input: u64,
+    ) -> Option<WorstPrice> {
+        let kind = self.price_kinds.get(provider).map_or("", String::as_str);
+        let rates = self.prices.find(kind, provider, model)?.rates_for(input);
+        let dearest = rates.input.max(rates.cached_input).max(rates.cache_write);
+        Some(WorstPrice { input: dearest, output: rates.output })
     }
 
     /// What a call cost, when its price is known.

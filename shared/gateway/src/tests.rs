@@ -1,8 +1,12 @@
 //! The gateway in one process: SQLite in memory, scripted providers on real sockets, and a clock
 //! that is moved by hand.
 
+mod budgets;
 mod cooldowns;
+mod counting;
 mod failover;
+mod limits;
+mod policies;
 mod records;
 mod streams;
 mod support;

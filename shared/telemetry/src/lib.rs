@@ -6,6 +6,8 @@ mod recorder;
 mod sink;
 
 pub use log::LogSink;
-pub use record::{CallEnd, CallRecord, Principal, RequestFacts, Timings, UsageRecord, UsageSource};
+pub use record::{
+    CallEnd, CallRecord, ChargeRecord, Principal, RequestFacts, Timings, UsageRecord, UsageSource,
+};
 pub use recorder::CallRecorder;
 pub use sink::{RecordOutlet, RecordSink, SinkFuture};

@@ -31,6 +31,8 @@ pub struct CallRecord {
     pub usage: Option<UsageRecord>,
     /// What the call cost; absent when usage or price is unknown.
     pub cost: Option<MicroDollars>,
+    /// What the call was charged of its tenant's budget; absent where it has none.
+    pub charge: Option<ChargeRecord>,
     /// How long each part of the call took.
     pub timings: Timings,
     /// What the provider was not sent, by the client's names.
@@ -74,6 +76,15 @@ pub struct UsageRecord {
     pub tokens: Usage,
     /// How they are known.
     pub source: UsageSource,
+}
+
+/// What a call held of its tenant's budget, and what it was charged in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChargeRecord {
+    /// The most that the call might have cost.
+    pub held: MicroDollars,
+    /// The charge.
+    pub settled: MicroDollars,
 }
 
 /// How the usage of a call is known.

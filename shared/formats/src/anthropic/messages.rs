@@ -13,6 +13,7 @@ pub(crate) mod quirks;
 mod request_decode;
 pub(crate) mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod signature;
@@ -35,9 +36,17 @@ pub struct AnthropicCount;
 pub(crate) const MAKER: &str = "anthropic";
 
 /// What a request has to know of the format.
-const FORMAT: Format =
-    Format { name: "anthropic", decode: request_decode::decode, word: fields::name };
+const FORMAT: Format = Format {
+    name: "anthropic",
+    decode: request_decode::decode,
+    apply_policy: request_policy::apply,
+    word: fields::name,
+};
 
 /// What a request has to know of the format when tokens are counted.
-const COUNT: Format =
-    Format { name: "anthropic_count", decode: request_decode::decode, word: fields::name };
+const COUNT: Format = Format {
+    name: "anthropic_count",
+    decode: request_decode::decode,
+    apply_policy: request_policy::apply_to_count,
+    word: fields::name,
+};

@@ -16,6 +16,7 @@ mod quirks;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod signature;
@@ -37,9 +38,17 @@ pub struct GeminiCount;
 const MAKER: &str = "gemini";
 
 /// What a request has to know of it.
-pub(crate) const FORMAT: Format =
-    Format { name: "gemini", decode: request_decode::decode, word: fields::name };
+pub(crate) const FORMAT: Format = Format {
+    name: "gemini",
+    decode: request_decode::decode,
+    apply_policy: request_policy::apply,
+    word: fields::name,
+};
 
 /// What a request to count has to know of it.
-pub(crate) const COUNT_FORMAT: Format =
-    Format { name: "gemini_count_tokens", decode: count_tokens::decode, word: fields::name };
+pub(crate) const COUNT_FORMAT: Format = Format {
+    name: "gemini_count_tokens",
+    decode: count_tokens::decode,
+    apply_policy: crate::common::request_policy::unchanged,
+    word: fields::name,
+};

@@ -14,6 +14,7 @@ mod reasoning;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod response_passthrough;
@@ -25,6 +26,7 @@ mod wire;
 
 use crate::Format;
 
+pub(crate) use error::LimitJson;
 pub(crate) use metadata::AttemptJson;
 
 /// The format.
@@ -35,5 +37,6 @@ pub struct OpenAiChat;
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
     decode: request_decode::decode,
+    apply_policy: request_policy::apply,
     word: canonical::Field::openai_chat_name,
 };

@@ -19,5 +19,6 @@ pub struct OpenAiEmbeddings;
 const FORMAT: Format = Format {
     name: "openai_embeddings",
     decode: request_decode::decode,
+    apply_policy: crate::common::request_policy::unchanged,
     word: canonical::Field::openai_chat_name,
 };

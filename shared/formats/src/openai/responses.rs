@@ -12,6 +12,7 @@ mod output;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod stream_decode;
@@ -30,8 +31,12 @@ use crate::Format;
 pub struct OpenAiResponses;
 
 /// What a request has to know of it.
-pub(crate) const FORMAT: Format =
-    Format { name: "openai_responses", decode: request_decode::decode, word };
+pub(crate) const FORMAT: Format = Format {
+    name: "openai_responses",
+    decode: request_decode::decode,
+    apply_policy: request_policy::apply,
+    word,
+};
 
 /// This format's word for what a request may say, where it differs from that of chat.
 fn word(field: &Field) -> Cow<'static, str> {

@@ -47,7 +47,7 @@ async fn a_client_that_leaves_before_a_response_is_recorded_with_its_attempt() {
     let first = provider([ScriptedResponse::hang()]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let call = gateway.call("both", false).await;
-    let left = tokio::time::timeout(Duration::from_millis(100), gateway.gateway.respond(call));
+    let left = tokio::time::timeout(Duration::from_millis(100), gateway.answer(call));
     assert!(left.await.is_err());
     let record = gateway.record().await;
     assert_eq!((record.end.outcome, record.end.status), (Outcome::Canceled, None));

@@ -10,11 +10,12 @@ use canonical::{ErrorKind, Result};
 use formats::{Inbound, openai::chat::OpenAiChat};
 use storage::{Signer, Stores, sqlite};
 use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
+use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    Call, Client, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody,
-    MeteredStream, ProxyVariables, Source, kinds,
+    Call, CallLimits, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
+    GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -111,6 +112,7 @@ impl TestGateway {
             request,
             only_provider: None,
             strict: false,
+            tenant: admitted.tenant,
             snapshot: admitted.snapshot,
             clock,
             platform_deadline: None,
@@ -118,8 +120,19 @@ impl TestGateway {
         }
     }
 
+    /// The same, for another tenant.
+    pub(crate) async fn call_of(&self, tenant: &Arc<Tenant>, model: &str, stream: bool) -> Call {
+        Call { tenant: tenant.clone(), ..self.call(model, stream).await }
+    }
+
+    /// Admits a call and makes it.
+    pub(crate) async fn answer(&self, call: Call) -> Result<GatewayReply> {
+        let admitted = self.gateway.admit_call(call, &mut CallLimits::default()).await?;
+        self.gateway.respond(admitted).await
+    }
+
     pub(crate) async fn respond(&self, model: &str) -> Result<GatewayReply> {
-        self.gateway.respond(self.call(model, false).await).await
+        self.answer(self.call(model, false).await).await
     }
 
     /// The provider that responds to a call; the kind of the error where none does.
@@ -128,7 +141,12 @@ impl TestGateway {
     }
 
     pub(crate) async fn stream(&self, model: &str) -> Box<MeteredStream> {
-        let reply = self.gateway.respond(self.call(model, true).await).await.unwrap();
+        self.stream_of(self.call(model, true).await).await
+    }
+
+    /// The stream that a call gets.
+    pub(crate) async fn stream_of(&self, call: Call) -> Box<MeteredStream> {
+        let reply = self.answer(call).await.unwrap();
         match reply.body {
             GatewayReplyBody::Stream(stream) => stream,
             GatewayReplyBody::Whole(..) => panic!("{:?} is not a stream", reply.body),

@@ -477,6 +477,7 @@ async fn content_of_the_model_is_left_to_the_encoder() {
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
     decode: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    apply_policy: |raw, _| Ok(raw.body.clone()),
     word: Field::openai_chat_name,
 };
 

@@ -434,7 +434,7 @@ impl StreamEncoder for EventEncoder {
 /// The word for a failure among those that an answer of this format may have.
 fn failure(error: &Error) -> &'static str {
     match error.kind {
-        ErrorKind::RateLimited => "rate_limit_exceeded",
+        ErrorKind::RateLimited | ErrorKind::BudgetExceeded => "rate_limit_exceeded",
         ErrorKind::InvalidRequest
         | ErrorKind::Unsupported
         | ErrorKind::Rejected

@@ -1,0 +1,96 @@
+//! How many writes a limited call makes, and what is refused without any.
+
+use std::sync::Arc;
+
+use canonical::ErrorKind;
+use storage::{Stores, memory};
+use tenants::{Tenant, TenantSettings};
+use testkit::{openai, provider::ScriptedResponse};
+
+use super::{
+    counting::CountingTable,
+    support::{TestGateway, config, provider},
+};
+
+/// A tenant with these settings.
+pub(crate) fn tenant(change: impl FnOnce(&mut TenantSettings)) -> Arc<Tenant> {
+    let mut settings = TenantSettings::named("search");
+    change(&mut settings);
+    Arc::new(Tenant::declared(settings))
+}
+
+async fn counted(answer: ScriptedResponse) -> (TestGateway, Arc<CountingTable>) {
+    let first = Box::leak(Box::new(provider([answer]).await));
+    let stores = memory::open();
+    let state = CountingTable::new(stores.state);
+    let stores = Stores { state: state.clone(), ..stores };
+    (TestGateway::sharing(&config(&[("first", first)]), stores).await, state)
+}
+
+/// What a whole call of a tenant asks of the store: before its answer, and behind it.
+async fn store_calls(tenant: &Arc<Tenant>) -> (Vec<String>, Vec<String>) {
+    let (gateway, table) = counted(openai::completion("Hi")).await;
+    table.take();
+    gateway.answer(gateway.call_of(tenant, "both", false).await).await.unwrap();
+    let before = table.take();
+    gateway.records().await;
+    (before, table.take())
+}
+
+#[tokio::test]
+async fn a_call_without_limits_writes_nothing() {
+    assert_eq!(store_calls(&tenant(|_| {})).await, (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_call_with_limits_of_requests_writes_once() {
+    let tenant = tenant(|it| {
+        it.limits.requests_per_minute = Some(5);
+        it.limits.requests_per_day = Some(50);
+    });
+    let (before, behind) = store_calls(&tenant).await;
+    assert_eq!((before.as_slice(), behind.len()), (&["tally tenant#search".to_owned()][..], 0));
+}
+
+#[tokio::test]
+async fn a_call_that_holds_something_writes_once_before_its_answer_and_once_behind_it() {
+    for tenant in [
+        tenant(|it| it.limits.max_concurrent = Some(5)),
+        tenant(|it| it.limits.daily_output_tokens = Some(5_000_000)),
+        tenant(|it| it.budget.amount = Some(canonical::MicroDollars(900_000_000))),
+    ] {
+        let (before, behind) = store_calls(&tenant).await;
+        assert_eq!(before, ["tally tenant#search"]);
+        assert_eq!(behind, ["tally tenant#search"]);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_each_answer_has_one_call_at_a_time() {
+    let (gateway, _) = counted(openai::completion("Hi")).await;
+    let tenant = tenant(|it| it.limits.max_concurrent = Some(1));
+    for _ in 0..20 {
+        gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_call_too_many_at_a_time_is_told_to_wait() {
+    let (gateway, _) = counted(ScriptedResponse::stream([
+        openai::role(),
+        openai::chunk("Hi"),
+        testkit::provider::Step::Hang,
+    ]))
+    .await;
+    let tenant = tenant(|it| it.limits.max_concurrent = Some(1));
+    let running = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    let refused = gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::RateLimited);
+    assert!((1..=10).contains(&refused.retry_after.unwrap().as_secs()));
+    let limit = refused.limit.clone().unwrap();
+    assert_eq!((limit.source, limit.should_retry), ("max_concurrent", true));
+    drop(running);
+    gateway.records().await;
+    let call = gateway.call_of(&tenant, "both", false).await;
+    gateway.gateway.admit_call(call, &mut crate::CallLimits::default()).await.unwrap();
+}
