@@ -92,8 +92,8 @@ ENDPOINTS = stack.ROOT / "shared/edge/src/endpoints.rs"
 
 def routes_of(folder):
     """The paths of a function's rows in the table of endpoints."""
-    rows = ENDPOINTS.read_text().split("    Endpoint {")[1:]
-    mine = [row for row in rows if f'function: "{folder}"' in row]
+    rows = ENDPOINTS.read_text().split("    Endpoint::")[1:]
+    mine = [row for row in rows if f'"{folder}"' in row.partition(".at(")[0]]
     return [route for row in mine for route in re.findall(r'"(/[^"\s]*)"', row)]
 
 

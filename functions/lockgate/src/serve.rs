@@ -78,7 +78,8 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
-    let server = Server { address, config, parameters, signer, proxies, stores };
+    let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
+    let server = Server { address, config, parameters, signer, proxies, aws_endpoint, stores };
     let demo = path.is_none();
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.

@@ -39,6 +39,10 @@ pub enum ErrorKind {
     WrongMethod,
     /// The body is larger than the limit.
     TooLarge,
+    /// Another request under the same idempotency key is still running.
+    Conflict,
+    /// An idempotency key was used for another request.
+    KeyReused,
     /// The headers are larger than the limit.
     HeadersTooLarge,
     /// Too many requests for now.
@@ -67,7 +71,9 @@ impl ErrorKind {
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
             Self::WrongMethod => 405,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
+            Self::KeyReused => 422,
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
@@ -96,6 +102,8 @@ impl ErrorKind {
             | Self::UnknownPath
             | Self::WrongMethod
             | Self::TooLarge
+            | Self::Conflict
+            | Self::KeyReused
             | Self::HeadersTooLarge
             | Self::Unavailable
             | Self::Internal => false,
@@ -118,6 +126,8 @@ impl ErrorKind {
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
+            | Self::Conflict
+            | Self::KeyReused
             | Self::HeadersTooLarge => "invalid_request",
             Self::Unauthenticated => "auth",
             Self::BudgetExceeded => "budget_exceeded",
@@ -159,6 +169,15 @@ pub struct LimitDetails {
     pub should_retry: bool,
 }
 
+/// A quota that is used up for longer than a rate limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// The quota of a day.
+    Day,
+    /// The credit of the account, or a quota that ends only when somebody pays.
+    Credit,
+}
+
 /// Who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -195,6 +214,8 @@ pub struct ErrorDetails {
     pub retry_at: Option<u64>,
     /// The limit of the tenant that refuses the call.
     pub limit: Option<LimitDetails>,
+    /// The quota that is used up, where it is more than a rate limit.
+    pub quota: Option<Quota>,
     /// The methods that the path does have.
     pub allow: Option<&'static str>,
     /// Whom the call tried before it gave up.
@@ -229,6 +250,7 @@ impl Error {
             retry_after: None,
             retry_at: None,
             limit: None,
+            quota: None,
             allow: None,
             attempts: vec![],
             message: message.into(),

@@ -26,7 +26,7 @@ pub use content::{
 };
 pub use content_kind::ContentKind;
 pub use embedding::{EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse};
-pub use error::{Error, ErrorDetails, ErrorKind, LimitDetails, Origin, Remedy, Result};
+pub use error::{Error, ErrorDetails, ErrorKind, LimitDetails, Origin, Quota, Remedy, Result};
 pub use field::Field;
 pub use signature::{Signature, TAG_PREFIX};
 pub use stream_event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};

@@ -10,7 +10,7 @@ use super::{
     values,
 };
 
-const POOL: Keys = Keys { of: "pool", known: &["idle_timeout", "max_idle_per_host"], later: &[] };
+pub(super) const POOL: Keys = Keys { of: "pool", known: &["idle_timeout", "max_idle_per_host"] };
 /// The word that stands for no proxy at all.
 pub(super) const NO_PROXY: &str = "none";
 /// How many unused connections may be kept for each host.

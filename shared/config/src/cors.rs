@@ -5,7 +5,7 @@ use super::{
     reader::{Keys, Reader},
 };
 
-const CORS: Keys = Keys { of: "cors", known: &["origins"], later: &[] };
+pub(super) const CORS: Keys = Keys { of: "cors", known: &["origins"] };
 
 /// Which pages in browsers may call the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) fn cors(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cors> {
 }
 
 /// Whether this is the origin of a page (RFC 6454): a scheme and a host, perhaps a port.
-fn origin(text: &str) -> Result<(), &'static str> {
+pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     if text == "*" {
         return Ok(());
     }

@@ -2,44 +2,75 @@
 //!
 //! What a setting may be is decided by `tenants`, for the admin API too; here it gets its place.
 
-use serde_json::{Map, Value as Json};
-use tenants::{DEFAULT_TENANT, KeyHash, TenantSettings};
+use serde_json::{Map as JsonMap, Value as Json};
+use tenants::{DEFAULT_TENANT, FieldError, TenantSettings};
 
 use super::{
     SecretSource,
+    declared_keys::{DeclaredKey, keys},
+    error::Position,
     node::{Node, Style, Value},
     provider::secret,
     read::{Rules, claim},
     reader::{Fields, Keys, Reader},
+    secrets::{Place, tenant_key_place},
     values,
+    write::{Entries, Map, WriteSecret, Written, bare, text},
 };
 
-/// What the hash of a key begins with.
-pub(super) const HASH_PREFIX: &str = "sha256:";
 /// How many characters a key has that nobody can guess.
 const MIN_KEY_CHARS: usize = 16;
 
-const TENANT: Keys = Keys {
+pub(super) const TENANT: Keys = Keys {
     of: "a tenant",
     known: &[
         "name",
         "api_key",
         "api_keys",
         "enabled",
+        "key_prefix",
         "rate_limit_rpm",
         "requests_per_hour",
         "requests_per_day",
+        "daily_input_tokens",
+        "daily_output_tokens",
+        "max_input_tokens",
+        "max_output_tokens",
+        "max_concurrent",
+        "budget_usd",
+        "budget_period",
+        "alert_levels",
+        "unpriced",
         "allowed_models",
         "default_model",
+        "fallback_models",
+        "system_prompt",
+        "system_prompt_mode",
+        "provider",
+        "provider_api_key",
+        "base_url",
+        "tool_mode",
+        "cache",
+        "tags",
     ],
-    later: tenants::UNSUPPORTED_FIELDS,
 };
-/// Fields whose values are numbers.
-const NUMBERS: [&str; 3] = ["rate_limit_rpm", "requests_per_hour", "requests_per_day"];
+/// Fields whose values, or whose lists' values, are numbers.
+const NUMBERS: [&str; 10] = [
+    "rate_limit_rpm",
+    "requests_per_hour",
+    "requests_per_day",
+    "daily_input_tokens",
+    "daily_output_tokens",
+    "max_input_tokens",
+    "max_output_tokens",
+    "max_concurrent",
+    "budget_usd",
+    "alert_levels",
+];
 /// Fields whose values are true or false.
-const FLAGS: [&str; 1] = ["enabled"];
-/// Fields that hold keys, which are no settings.
-const KEY_FIELDS: [&str; 2] = ["api_key", "api_keys"];
+const FLAGS: [&str; 2] = ["enabled", "cache.enabled"];
+/// Fields that hold secrets, which are no settings.
+const SECRET_FIELDS: [&str; 3] = ["api_key", "api_keys", "provider_api_key"];
 
 /// A tenant that the configuration declares.
 #[derive(Clone, Debug)]
@@ -48,43 +79,15 @@ pub struct DeclaredTenant {
     pub settings: TenantSettings,
     /// The tenant's keys; at least one.
     pub keys: Vec<DeclaredKey>,
-}
-
-/// A key of a declared tenant.
-#[derive(Clone, Debug)]
-pub enum DeclaredKey {
-    /// The key itself, or where it is kept.
-    Secret(SecretSource),
-    /// Its SHA-256, written `sha256:` and 64 hexadecimal digits.
-    Hash(KeyHash),
+    /// The key of the tenant's own provider, which the settings of a declared tenant never hold.
+    pub provider_api_key: Option<SecretSource>,
 }
 
 impl DeclaredTenant {
-    /// The keys that must not be seen.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+    /// The keys of clients that must not be seen.
+    fn client_secrets(&self) -> impl Iterator<Item = &SecretSource> {
         self.keys.iter().filter_map(DeclaredKey::secret)
     }
-}
-
-impl DeclaredKey {
-    /// The key, unless only its hash is known.
-    pub fn secret(&self) -> Option<&SecretSource> {
-        match self {
-            Self::Secret(source) => Some(source),
-            Self::Hash(_) => None,
-        }
-    }
-}
-
-/// Reads the key of the tenant `default`.
-pub(super) fn gateway_key(
-    rules: &mut Rules<'_>,
-    reader: &mut Reader<'_>,
-    node: &Node<'_>,
-) -> Option<SecretSource> {
-    let source = secret(reader, node)?;
-    claim_key(rules, reader, node, &source);
-    Some(source)
 }
 
 /// Reads one declared tenant.
@@ -100,10 +103,12 @@ pub(super) fn tenant(
         name
     });
     let keys = keys(rules, reader, fields);
+    let provider_api_key = reader.optional(fields, "provider_api_key", secret).flatten();
     check_models(rules, reader, fields);
+    check_provider(rules, reader, fields);
 
-    let mut object = Map::new();
-    let is_setting = |key: &str| TENANT.known.contains(&key) && !KEY_FIELDS.contains(&key);
+    let mut object = JsonMap::new();
+    let is_setting = |key: &str| TENANT.known.contains(&key) && !SECRET_FIELDS.contains(&key);
     for (key, node) in fields.entries.iter().filter(|(key, _)| is_setting(&key.text)) {
         let value = reader.inside(&key.text, |reader| json(reader, &key.text, node));
         object.extend(value.map(|value| (key.text.to_string(), value)));
@@ -111,17 +116,35 @@ pub(super) fn tenant(
     // A name that cannot be one is complained of already.
     let is_named = !name.is_empty();
     object.insert("name".to_owned(), Json::from(if is_named { &*name } else { "unnamed" }));
+
     match TenantSettings::from_json(object) {
-        Ok(settings) => Some(DeclaredTenant { settings, keys }),
+        Ok(settings) => Some(DeclaredTenant { settings, keys, provider_api_key }),
         Err(errors) => {
             for error in errors {
-                let at = fields.get(&error.field).map_or(fields.at, |node| node.at);
-                let message = error.message.trim_end_matches('.');
-                let message = message.strip_prefix("This ").unwrap_or(message);
-                reader.inside(&error.field, |reader| reader.fault(at, message));
+                complain(reader, fields, &error);
             }
             None
         }
+    }
+}
+
+/// Notes what `tenants` finds wrong with a field, which may stand within another: `cache.ttl`.
+fn complain(reader: &mut Reader<'_>, fields: Fields<'_>, error: &FieldError) {
+    let message = error.message.trim_end_matches('.');
+    let message = message.strip_prefix("This ").unwrap_or(message);
+    let at = place_of(fields, &error.field).or(fields.at);
+    reader.inside(&error.field, |reader| reader.fault(at, message));
+}
+
+fn place_of(fields: Fields<'_>, field: &str) -> Option<Position> {
+    let (outer, inner) = field.split_once('.').unwrap_or((field, ""));
+    let node = fields.get(outer)?;
+    match &node.value {
+        Value::Map(entries) => {
+            let found = entries.iter().find(|(key, _)| key.text == inner);
+            found.map_or(node.at, |(_, value)| value.at)
+        }
+        Value::List(_) | Value::Scalar { .. } => node.at,
     }
 }
 
@@ -132,61 +155,21 @@ fn tenant_name(text: &str) -> Result<(), &'static str> {
     values::provider_name(text)
 }
 
-/// The one key or the several of a tenant.
-fn keys(rules: &mut Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) -> Vec<DeclaredKey> {
-    let one = reader.optional(fields, "api_key", |it, node| declared_key(rules, it, node));
-    let several = reader.list(fields, "api_keys", |it, node| declared_key(rules, it, node));
-    let (has_one, node) = (fields.get("api_key").is_some(), fields.get("api_keys"));
-    let (at, message) = match node {
-        Some(node) if has_one => (node.at, "stands beside api_key; keep one of the two"),
-        Some(Node { at, value: Value::List(items) }) if items.is_empty() => {
-            (*at, "is empty; give a key, or remove the line")
-        }
-        None if !has_one => (fields.at, "is missing; a tenant has at least one key"),
-        Some(_) | None => return one.flatten().into_iter().chain(several).collect(),
-    };
-    let key = if node.is_some() { "api_keys" } else { "api_key" };
-    reader.inside(key, |reader| reader.fault(at, message));
-    vec![]
-}
-
-fn declared_key(
-    rules: &mut Rules<'_>,
-    reader: &mut Reader<'_>,
-    node: &Node<'_>,
-) -> Option<DeclaredKey> {
-    let source = secret(reader, node)?;
-    let SecretSource::Value { value, .. } = &source else {
-        return Some(DeclaredKey::Secret(source));
-    };
-    let Some(digits) = value.expose().strip_prefix(HASH_PREFIX) else {
-        claim_key(rules, reader, node, &source);
-        return Some(DeclaredKey::Secret(source));
-    };
-    let Some(hash) = KeyHash::parse(digits) else {
-        reader.fault(node.at, "after `sha256:` come the 64 hexadecimal digits of a hash");
-        return None;
-    };
-    claim(&mut rules.keys, reader, hash.as_str(), node.at);
-    Some(DeclaredKey::Hash(hash))
-}
-
-/// Notes that a key is taken, or that another tenant has it already.
-fn claim_key(
-    rules: &mut Rules<'_>,
-    reader: &mut Reader<'_>,
-    node: &Node<'_>,
-    source: &SecretSource,
-) {
-    if let SecretSource::Value { value, .. } = source {
-        let hash = KeyHash::of(value.expose());
-        claim(&mut rules.keys, reader, hash.as_str(), node.at);
-    }
-}
-
 /// Whether the models of a tenant are served.
 fn check_models(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) {
     reader.optional(fields, "default_model", |it, node| rules.served_model(it, node));
+    reader.list(fields, "fallback_models", |it, node| Some(rules.served_model(it, node)));
+}
+
+/// Whether a tenant's own provider is one of the document, or a type that the tenant has a key or
+/// an address for.
+fn check_provider(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) {
+    let is_own = ["provider_api_key", "base_url"].iter().any(|key| fields.get(key).is_some());
+    let is_type = |text: &str| rules.kinds.iter().any(|kind| kind.name == text);
+    reader.optional(fields, "provider", |reader, node| match &node.value {
+        Value::Scalar { text, .. } if is_own && is_type(text) => text.to_string(),
+        Value::Scalar { .. } | Value::List(_) | Value::Map(_) => rules.provider_of(reader, node),
+    });
 }
 
 /// A value as JSON; its field says which type a scalar has.
@@ -197,8 +180,15 @@ fn json(reader: &mut Reader<'_>, field: &str, node: &Node<'_>) -> Option<Json> {
             Some(Json::Array(items.collect::<Option<_>>()?))
         }
         Value::Map(_) => {
-            reader.fault(node.at, "takes a value or a list, not a mapping");
-            None
+            let fields = reader.map(node)?;
+            let mut object = JsonMap::new();
+            for (key, node) in fields.entries {
+                let value = reader.inside(&key.text, |reader| {
+                    json(reader, &format!("{field}.{}", key.text), node)
+                });
+                object.insert(key.text.to_string(), value?);
+            }
+            Some(Json::Object(object))
         }
         Value::Scalar { .. } => {
             let scalar = reader.present(node, |reader, node| reader.scalar(node)).flatten()?;
@@ -219,12 +209,48 @@ fn json(reader: &mut Reader<'_>, field: &str, node: &Node<'_>) -> Option<Json> {
     }
 }
 
+/// Writes a declared tenant; what is usual is left out.
+pub(super) fn write(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
+    let mut map = Map::default();
+    let settings = &it.settings;
+    map.put("name", text(&settings.name));
+    let place = |index| tenant_key_place(&settings.name, index, it.keys.len());
+    let keys = it.keys.iter().enumerate().map(|(index, key)| key.write(&place(index), secret));
+    let mut keys: Vec<Written> = keys.collect();
+    match &mut keys[..] {
+        [key] if !matches!(key, Written::Map(_)) => map.some("api_key", keys.pop()),
+        _ => map.put("api_keys", Written::List(keys)),
+    }
+
+    let usual = TenantSettings::named(&settings.name).to_json();
+    let fields = settings.to_json();
+    for (field, value) in fields.iter().filter(|(field, value)| usual.get(*field) != Some(value)) {
+        map.put(field, written(value));
+    }
+    let place = Place::TenantProvider { tenant: settings.name.clone() };
+    let key = it.provider_api_key.as_ref().map(|source| secret(&place, source));
+    map.some("provider_api_key", key);
+    map.0
+}
+
+fn written(value: &Json) -> Written {
+    match value {
+        Json::String(it) => text(it),
+        Json::Array(items) => Written::List(items.iter().map(written).collect()),
+        Json::Object(fields) => {
+            let entry = |(field, value): (&String, &Json)| (field.clone(), written(value));
+            Written::Map(fields.iter().map(entry).collect())
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => bare(value),
+    }
+}
+
 /// What is risky about the keys of clients: each key's place and the warning.
 pub(super) fn key_warnings(config: &super::Config) -> Vec<String> {
     let gateway = config.api_key.iter().map(|key| ("api_key".to_owned(), key));
     let declared = config.tenants.iter().flat_map(|tenant| {
         let place = format!("the key of tenant {}", tenant.settings.name);
-        tenant.secrets().map(move |key| (place.clone(), key))
+        tenant.client_secrets().map(move |key| (place.clone(), key))
     });
     let mut warnings = vec![];
     for (place, source) in gateway.chain(declared) {

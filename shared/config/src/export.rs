@@ -3,7 +3,7 @@
 //! Values of secrets are never written: a variable stands for each.
 
 use super::{
-    Config, SecretSource,
+    Config, SecretSource, declared_tenants, route,
     secrets::variables,
     values::is_no_text,
     variables::escape,
@@ -22,9 +22,9 @@ pub fn to_yaml(config: &Config) -> String {
     map(&mut yaml, &write::settings(config, &secret), 0);
     let providers = config.providers.iter().map(|it| write::provider(it, &secret));
     section(&mut yaml, "providers", providers.collect());
-    section(&mut yaml, "routes", config.routes.iter().map(write::route).collect());
+    section(&mut yaml, "routes", config.routes.iter().map(route::write).collect());
     section(&mut yaml, "models", config.models.iter().map(write::model).collect());
-    let tenants = config.tenants.iter().map(|it| write::tenant(it, &secret));
+    let tenants = config.tenants.iter().map(|it| declared_tenants::write(it, &secret));
     section(&mut yaml, "tenants", tenants.collect());
     let prices: Vec<_> = config.prices.iter().map(write::price).collect();
     if !prices.is_empty() {

@@ -7,7 +7,7 @@ use super::{
     reader::{Keys, Reader},
 };
 
-const FETCH: Keys = Keys { of: "fetch", known: &["hosts", "max_bytes", "timeout"], later: &[] };
+pub(super) const FETCH: Keys = Keys { of: "fetch", known: &["hosts", "max_bytes", "timeout"] };
 /// As much as a request may grow by: more than any provider takes in one request.
 const MOST_BYTES: u64 = 100_000_000;
 

@@ -3,35 +3,63 @@
 //! The same document is written as YAML by people and kept as rows by a store; both come
 //! through the one reader in [`read`], so that there is one set of rules.
 
+mod admin;
+mod cache;
+mod compatibility;
 mod connection;
 mod cors;
+mod declared_keys;
 mod declared_tenants;
+mod duration;
 mod error;
 mod export;
 mod fetch;
+mod ledger;
+mod log;
+mod metrics;
 mod node;
+mod outbound;
 mod provider;
 mod read;
 mod reader;
+mod records;
+mod route;
 pub mod rows;
 mod secrets;
 mod server;
+mod step;
+mod tls;
 mod values;
 mod variables;
+mod when;
 mod write;
 mod yaml;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use storage::Secret;
+use tenants::{Unpriced, UnreachablePolicy};
 
+pub use admin::{Admin, AdminUser, Role, is_password_hash};
+pub use cache::{Cache, Idempotency};
+pub use compatibility::{Compatibility, ErrorWords, HealthMember};
 pub use cors::Cors;
-pub use declared_tenants::{DeclaredKey, DeclaredTenant};
+pub use declared_keys::{DeclaredKey, KeySource};
+pub use declared_tenants::DeclaredTenant;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use export::to_yaml;
+pub use ledger::{Alerts, UsageEvents, Webhook};
+pub use log::{Log, LogContents, LogFormat, LogLevel};
+pub use metrics::{MetricNames, Metrics, MetricsCredentials};
+pub use outbound::{Probe, ProviderLimits};
 pub use provider::ProviderKind;
 pub use read::read;
+pub use records::{PromptLog, RequestLog};
+pub use route::{Breaker, COOLDOWN_MAX, FallbackOn, HEDGE_BUDGET, Rescue, Route, Strategy};
 pub use server::ServerLimits;
+pub use step::{ConflictResolution, SPEED_WINDOW, Step};
+pub use tls::Tls;
+pub use when::When;
 
 /// How long one step may take when nobody says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -83,6 +111,30 @@ pub struct Config {
     pub cors: Cors,
     /// The bounds of the server.
     pub server: ServerLimits,
+    /// The certificate with which the server serves HTTPS; plain HTTP when absent.
+    pub tls: Option<Tls>,
+    /// Who may use `/admin`.
+    pub admin: Admin,
+    /// Who may read `/metrics`, and what it shows.
+    pub metrics: Metrics,
+    /// What the server logs.
+    pub log: Log,
+    /// How long records of calls are kept.
+    pub requests: RequestLog,
+    /// Whether responses are given again.
+    pub cache: Cache,
+    /// How repeated requests with one `Idempotency-Key` are answered.
+    pub idempotency: Idempotency,
+    /// What happens to a call of unknown price of a tenant with a budget.
+    pub unpriced: Unpriced,
+    /// What happens to limited calls while the store cannot be reached.
+    pub store_down: UnreachablePolicy,
+    /// Whom budget alerts are sent to.
+    pub alerts: Alerts,
+    /// Whom the usage of every call is sent to.
+    pub usage_events: UsageEvents,
+    /// What the gateway does as an earlier gateway did.
+    pub compatibility: Compatibility,
     /// Whom we call.
     pub providers: Vec<Provider>,
     /// Names that clients use, and the steps behind each.
@@ -96,13 +148,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every secret: the gateway's key and proxy, each provider's keys, headers and proxy, and the
-    /// tenants' keys.
+    /// Every secret, wherever it stands.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
-        let of_providers = self.providers.iter().flat_map(Provider::secrets);
-        let of_tenants = self.tenants.iter().flat_map(DeclaredTenant::secrets);
-        let own = self.api_key.iter().chain(self.connection.proxy_source());
-        own.chain(of_providers).chain(of_tenants)
+        secrets::places(self).into_iter().map(|(_, source)| source)
     }
 
     /// What is allowed and risky, as sentences without secrets.
@@ -199,6 +247,10 @@ pub struct Provider {
     pub region: Option<String>,
     /// Time for one step at this provider, between the step's own and the document's.
     pub timeout: Option<Duration>,
+    /// What the provider allows each key.
+    pub limits: ProviderLimits,
+    /// How its health is found out in the background; not at all when absent.
+    pub probe: Option<Probe>,
     /// How connections to it are made, where that differs from the other providers.
     pub connection: ConnectionOptions,
     /// What a scripted provider answers (`type: mock`).
@@ -227,59 +279,6 @@ pub struct Script {
     pub fail_first: Option<u32>,
     /// What a failure says in `Retry-After`, in seconds.
     pub retry_after: Option<u32>,
-}
-
-/// A name that clients put in `model`, and whom to try for it.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// The name: exact, case-sensitive.
-    pub name: String,
-    /// What a reader of the model list is told.
-    pub description: Option<String>,
-    /// Which failures advance to the next step.
-    pub fallback_on: FallbackOn,
-    /// Whom to try, in order; at least one.
-    pub steps: Vec<Step>,
-    /// How long a provider's model rests after a failure that names no time. Zero: it never rests.
-    pub cooldown: Duration,
-}
-
-/// One provider and its name for the model.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// The name of a provider in the same document.
-    pub provider: String,
-    /// The provider's name for the model.
-    pub model: String,
-    /// What to do when a request has both tools and a response format.
-    pub conflict_resolution: Option<ConflictResolution>,
-    /// Time for this step: the whole answer, or the first token of a stream.
-    pub timeout: Option<Duration>,
-    /// Time until the first token of a stream, within `timeout`.
-    pub first_token_timeout: Option<Duration>,
-    /// How often the same step is tried again after a failure that may pass.
-    pub retries: u32,
-    /// How many tokens the model can hold, when the shipped table does not know.
-    pub context_window: Option<u64>,
-}
-
-/// Which failures advance to the next step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FallbackOn {
-    /// Those that another provider may not repeat.
-    #[default]
-    Default,
-    /// Everything but success.
-    Any,
-}
-
-/// What stays when a request has both tools and a response format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConflictResolution {
-    /// Tools stay; the response format goes.
-    Tools,
-    /// The response format stays; tools go.
-    Format,
 }
 
 /// A model served by one provider under its own name.

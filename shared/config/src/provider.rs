@@ -8,6 +8,7 @@ use super::{
     Provider, Script, SecretSource,
     connection::connection,
     node::{Node, Value},
+    outbound,
     read::{Rules, claim},
     reader::{Fields, Keys, Reader, shown},
     values, variables,
@@ -30,8 +31,6 @@ pub struct ProviderKind {
 pub(super) const DEFAULT_KIND: &str = "openai";
 /// The `type` of the scripted provider.
 const SCRIPTED: &str = "mock";
-/// Headers that carry a key, so that none is missed elsewhere.
-const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 
 pub(super) const PROVIDER: Keys = Keys {
     of: "a provider",
@@ -45,17 +44,17 @@ pub(super) const PROVIDER: Keys = Keys {
         "region",
         "api_version",
         "timeout",
+        "limits",
+        "probe",
         "proxy",
         "ca_file",
         "connect_timeout",
         "script",
     ],
-    later: &["limits"],
 };
 pub(super) const SCRIPT: Keys = Keys {
     of: "a script",
     known: &["answer", "status", "delay", "pause", "fail_first", "retry_after"],
-    later: &[],
 };
 /// Reads one provider.
 pub(super) fn provider(
@@ -80,6 +79,8 @@ pub(super) fn provider(
         region: reader.optional(fields, "region", |it, node| it.checked_text(node, values::region)),
         api_version: reader.optional(fields, "api_version", Reader::text),
         timeout: reader.optional(fields, "timeout", Reader::time_limit),
+        limits: reader.section(fields, "limits", outbound::limits),
+        probe: reader.optional(fields, "probe", outbound::probe).flatten(),
         connection: connection(reader, fields),
         script: reader.optional(fields, "script", script).flatten(),
     };
@@ -132,7 +133,7 @@ fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, pr
         return;
     }
     let has_key = ["api_key", "api_keys"].iter().any(|key| fields.get(key).is_some())
-        || provider.headers.keys().any(|it| KEY_HEADERS.contains(&&*it.to_ascii_lowercase()));
+        || provider.headers.keys().any(|it| values::is_key_header(it));
     // A server at an address of one's own may be open, unless its type always has such an address.
     let may_be_open = has_address && !kind.needs_base_url;
     if kind.needs_key && !has_key && !may_be_open {

@@ -1,21 +1,24 @@
 //! What a configuration may say: one function per mapping, read from the top.
 
 use super::{
-    Auth, COOLDOWN, Config, ConflictResolution, DEFAULT_TIMEOUT, FallbackOn, IDLE_TIMEOUT, Model,
-    PORT, Price, ROUTE_TIMEOUT, Route, Step,
+    Auth, Config, DEFAULT_TIMEOUT, IDLE_TIMEOUT, Model, PORT, Price, ROUTE_TIMEOUT, admin, cache,
+    compatibility,
     connection::{connection, pool},
     cors::cors,
-    declared_tenants::{gateway_key, tenant},
+    declared_keys::gateway_key,
+    declared_tenants::tenant,
     error::{ConfigErrors, Position},
     fetch::fetch,
+    ledger, log, metrics,
     node::{Node, Value},
     provider::{ProviderKind, provider},
     reader::{Fields, Keys, Reader, Variables, shown},
+    records, route,
     server::server,
-    values, yaml,
+    tls, values, yaml,
 };
 
-const DOCUMENT: Keys = Keys {
+pub(super) const DOCUMENT: Keys = Keys {
     of: "a configuration",
     known: &[
         "api_key",
@@ -33,37 +36,29 @@ const DOCUMENT: Keys = Keys {
         "fetch",
         "cors",
         "server",
+        "tls",
+        "admin",
+        "metrics",
+        "log",
+        "requests",
+        "cache",
+        "idempotency",
+        "unpriced",
+        "store_down",
+        "alerts",
+        "usage_events",
+        "compatibility",
         "providers",
         "routes",
         "models",
         "prices",
         "tenants",
     ],
-    later: &["admin", "metrics", "cache"],
 };
-const ROUTE: Keys = Keys {
-    of: "a route",
-    known: &["name", "description", "fallback_on", "steps", "cooldown"],
-    later: &[],
-};
-const STEP: Keys = Keys {
-    of: "a step",
-    known: &[
-        "provider",
-        "model",
-        "conflict_resolution",
-        "timeout",
-        "first_token_timeout",
-        "retries",
-        "context_window",
-    ],
-    later: &[],
-};
-const MODEL: Keys = Keys { of: "a model", known: &["name", "provider", "description"], later: &[] };
-const PRICE: Keys = Keys {
+pub(super) const MODEL: Keys = Keys { of: "a model", known: &["name", "provider", "description"] };
+pub(super) const PRICE: Keys = Keys {
     of: "a price",
     known: &["provider", "model", "input", "output", "cached_input", "cache_write"],
-    later: &[],
 };
 
 /// Reads a configuration that people wrote, as YAML.
@@ -128,7 +123,7 @@ impl Rules<'_> {
         need_entries(reader, fields, "providers", "a gateway calls at least one provider");
         // Providers first and defaults last, so that each name is known before it is used.
         let providers = reader.list(fields, "providers", |it, node| provider(self, it, node));
-        let routes = reader.list(fields, "routes", |it, node| self.route(it, node));
+        let routes = reader.list(fields, "routes", |it, node| route::read(self, it, node));
         let models = reader.list(fields, "models", |it, node| self.model(it, node));
         let api_key = reader.optional(fields, "api_key", |it, node| gateway_key(self, it, node));
         let tenants = reader.list(fields, "tenants", |it, node| tenant(self, it, node));
@@ -147,44 +142,27 @@ impl Rules<'_> {
             default_model: reader
                 .optional(fields, "default_model", |it, node| self.served_model(it, node)),
             connection: connection(reader, fields),
-            pool: reader.optional(fields, "pool", pool).flatten().unwrap_or_default(),
+            pool: reader.section(fields, "pool", pool),
             fetch: reader.optional(fields, "fetch", fetch).flatten(),
-            cors: reader.optional(fields, "cors", cors).flatten().unwrap_or_default(),
-            server: reader.optional(fields, "server", server).flatten().unwrap_or_default(),
+            cors: reader.section(fields, "cors", cors),
+            server: reader.section(fields, "server", server),
+            tls: reader.optional(fields, "tls", tls::read).flatten(),
+            admin: reader.section(fields, "admin", admin::read),
+            metrics: reader.section(fields, "metrics", metrics::read),
+            log: reader.section(fields, "log", log::read),
+            requests: reader.section(fields, "requests", records::read),
+            cache: reader.section(fields, "cache", cache::read),
+            idempotency: reader.section(fields, "idempotency", cache::read_idempotency),
+            unpriced: reader.optional(fields, "unpriced", ledger::unpriced).unwrap_or_default(),
+            store_down: reader.section(fields, "store_down", ledger::store_down),
+            alerts: reader.section(fields, "alerts", ledger::alerts),
+            usage_events: reader.section(fields, "usage_events", ledger::usage_events),
+            compatibility: reader.section(fields, "compatibility", compatibility::read),
             prices: reader.list(fields, "prices", |it, node| self.price(it, node)),
             providers,
             routes,
             models,
             tenants,
-        })
-    }
-
-    fn route(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Route> {
-        let fields = reader.fields(node, &ROUTE)?;
-        let route = Route {
-            name: reader.required(fields, "name", |it, node| self.served_name(it, node)),
-            description: reader.optional(fields, "description", Reader::text),
-            fallback_on: reader.optional(fields, "fallback_on", fallback_on).unwrap_or_default(),
-            steps: reader.list(fields, "steps", |it, node| self.step(it, node)),
-            cooldown: reader.optional(fields, "cooldown", Reader::duration).unwrap_or(COOLDOWN),
-        };
-        need_entries(reader, fields, "steps", "a route has at least one step");
-        Some(route)
-    }
-
-    fn step(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Step> {
-        let fields = reader.fields(node, &STEP)?;
-        Some(Step {
-            provider: reader.required(fields, "provider", |it, node| self.provider_of(it, node)),
-            model: reader.required(fields, "model", model_name),
-            conflict_resolution: reader
-                .optional(fields, "conflict_resolution", conflict_resolution)
-                .flatten(),
-            timeout: reader.optional(fields, "timeout", Reader::time_limit),
-            first_token_timeout: reader.optional(fields, "first_token_timeout", Reader::time_limit),
-            retries: reader.optional(fields, "retries", retries).unwrap_or(0),
-            context_window: reader
-                .optional(fields, "context_window", |it, node| it.whole(node, 1..=1_000_000_000)),
         })
     }
 
@@ -215,14 +193,14 @@ impl Rules<'_> {
     }
 
     /// The name of a route or model, which no other has.
-    fn served_name(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+    pub(super) fn served_name(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         let name = model_name(reader, node);
         claim(&mut self.served, reader, &name, node.at);
         name
     }
 
     /// The name of a provider of this document.
-    fn provider_of(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+    pub(super) fn provider_of(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
         let name = reader.text(node);
         if name.is_empty() || self.providers.iter().any(|known| known.name == name) {
             return name;
@@ -283,26 +261,13 @@ fn port(reader: &mut Reader<'_>, fields: Fields<'_>) -> u16 {
     port.and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT)
 }
 
-fn retries(reader: &mut Reader<'_>, node: &Node<'_>) -> u32 {
-    reader.small(node, 0..=10)
-}
-
-fn model_name(reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+/// The name of a model.
+pub(super) fn model_name(reader: &mut Reader<'_>, node: &Node<'_>) -> String {
     reader.checked_text(node, values::model_name)
 }
 
 fn auth(reader: &mut Reader<'_>, node: &Node<'_>) -> Auth {
     reader.word(node, &[("keys", Auth::Keys), ("none", Auth::None)]).unwrap_or_default()
-}
-
-fn fallback_on(reader: &mut Reader<'_>, node: &Node<'_>) -> FallbackOn {
-    let words = [("default", FallbackOn::Default), ("any", FallbackOn::Any)];
-    reader.word(node, &words).unwrap_or_default()
-}
-
-fn conflict_resolution(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ConflictResolution> {
-    let words = [("tools", ConflictResolution::Tools), ("format", ConflictResolution::Format)];
-    reader.word(node, &words)
 }
 
 #[cfg(test)]

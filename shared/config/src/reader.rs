@@ -6,6 +6,7 @@
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use super::{
+    duration::{duration, retention},
     error::{ConfigError, Position},
     node::{Entry, Node, Style, Value},
     values,
@@ -36,8 +37,6 @@ pub(super) struct Keys {
     pub(super) of: &'static str,
     /// Those that are read.
     pub(super) known: &'static [&'static str],
-    /// Those that have a meaning in the contract and none here yet.
-    pub(super) later: &'static [&'static str],
 }
 
 /// A scalar whose variables are known.
@@ -77,14 +76,10 @@ impl<'v> Reader<'v> {
             if keys.known.contains(&&*key.text) {
                 continue;
             }
-            let message = if keys.later.contains(&&*key.text) {
-                "is not supported by this version yet; remove it".to_owned()
-            } else {
-                let known = keys.known.join(", ");
-                match values::nearest(&key.text, keys.known) {
-                    Some(near) => format!("is no key of {}; did you mean {near}?", keys.of),
-                    None => format!("is no key of {} (known: {known})", keys.of),
-                }
+            let known = keys.known.join(", ");
+            let message = match values::nearest(&key.text, keys.known) {
+                Some(near) => format!("is no key of {}; did you mean {near}?", keys.of),
+                None => format!("is no key of {} (known: {known})", keys.of),
             };
             self.inside(&key.text, |reader| reader.fault(key.at, message));
         }
@@ -132,6 +127,16 @@ impl<'v> Reader<'v> {
     ) -> Option<T> {
         let node = fields.get(key)?;
         self.inside(key, |reader| reader.present(node, read))
+    }
+
+    /// Reads a mapping that may be there; what is absent in it has its default.
+    pub(super) fn section<'n, T: Default>(
+        &mut self,
+        fields: Fields<'n>,
+        key: &str,
+        read: impl FnOnce(&mut Self, &'n Node<'n>) -> Option<T>,
+    ) -> T {
+        self.optional(fields, key, read).flatten().unwrap_or_default()
     }
 
     /// Reads the values of a list that may be there; those that cannot be read are left out.
@@ -282,10 +287,36 @@ impl<'v> Reader<'v> {
     /// Reads a duration, which may be zero.
     pub(super) fn duration(&mut self, node: &Node<'_>) -> Duration {
         let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
-        values::duration(&scalar.text).unwrap_or_else(|message| {
+        duration(&scalar.text).unwrap_or_else(|message| {
             self.fault(node.at, message);
             Duration::ZERO
         })
+    }
+
+    /// Reads how long something is kept, which may be longer than a day.
+    pub(super) fn retention(&mut self, node: &Node<'_>) -> Duration {
+        let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
+        let kept = retention(&scalar.text).unwrap_or_else(|message| {
+            self.fault(node.at, message);
+            Duration::MAX
+        });
+        if kept.is_zero() {
+            self.fault(node.at, "is zero, so that nothing would be kept; give it some time");
+        }
+        kept
+    }
+
+    /// Reads `true` or `false`.
+    pub(super) fn flag(&mut self, node: &Node<'_>) -> bool {
+        let Some(scalar) = self.scalar(node) else { return false };
+        match (&*scalar.text, scalar.style) {
+            ("true", Style::Plain | Style::Open) => true,
+            ("false", Style::Plain | Style::Open) => false,
+            _ => {
+                self.fault(node.at, "is neither true nor false");
+                false
+            }
+        }
     }
 
     /// Reads a duration that allows something to happen.

@@ -10,9 +10,10 @@ use serde::Deserialize;
 use storage::{Row, Secret};
 
 use super::{
-    Config, ConfigErrors, ProviderKind, SecretSource,
+    Config, ConfigErrors, ProviderKind, SecretSource, declared_tenants,
     node::{Key, Node, Value},
     read::read_stored,
+    route,
     secrets::{Place, places, variables},
     write::{self, Entries, Written},
 };
@@ -82,7 +83,7 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
         rows.push(row(format!("provider/{}", it.name), position, write::provider(it, &secret)));
     }
     for (position, it) in config.routes.iter().enumerate() {
-        rows.push(row(format!("route/{}", it.name), position, write::route(it)));
+        rows.push(row(format!("route/{}", it.name), position, route::write(it)));
     }
     for (position, it) in config.models.iter().enumerate() {
         rows.push(row(format!("model/{}", it.name), position, write::model(it)));
@@ -93,7 +94,7 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
     }
     for (position, it) in config.tenants.iter().enumerate() {
         let sk = format!("tenant/{}", it.settings.name);
-        rows.push(row(sk, position, write::tenant(it, &secret)));
+        rows.push(row(sk, position, declared_tenants::write(it, &secret)));
     }
     rows.push(version_row(&rows));
     rows.sort_by(|one, other| one.sk.cmp(&other.sk));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, SecretSource};
+use super::{Config, SecretSource, admin::password_place};
 
 /// A place in a document where a secret stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,16 @@ pub(super) enum Place {
     ProviderProxy { provider: String },
     /// The only key of a tenant, or one of several, counted from 1.
     TenantKey { tenant: String, number: Option<usize> },
+    /// The key of a tenant's own provider.
+    TenantProvider { tenant: String },
+    /// The password of a user of `/admin`.
+    AdminPassword { user: String },
+    /// The password for `/metrics`.
+    MetricsPassword,
+    /// The address that alerts are posted to.
+    WebhookUrl,
+    /// The key of the signature of alerts.
+    WebhookSecret,
 }
 
 impl Place {
@@ -37,6 +47,11 @@ impl Place {
             Self::TenantKey { tenant, number: Some(number) } => {
                 format!("tenants/{tenant}/{number}")
             }
+            Self::TenantProvider { tenant } => format!("tenants/{tenant}/provider"),
+            Self::AdminPassword { user } => format!("admin/{user}"),
+            Self::MetricsPassword => "metrics".to_owned(),
+            Self::WebhookUrl => "alerts/webhook/url".to_owned(),
+            Self::WebhookSecret => "alerts/webhook/secret".to_owned(),
         }
     }
 
@@ -53,6 +68,11 @@ impl Place {
             Self::TenantKey { tenant, number: Some(number) } => {
                 format!("{tenant}_tenant_key_{number}")
             }
+            Self::TenantProvider { tenant } => format!("{tenant}_provider_api_key"),
+            Self::AdminPassword { user } => format!("{user}_password"),
+            Self::MetricsPassword => "metrics_password".to_owned(),
+            Self::WebhookUrl => "alerts_webhook_url".to_owned(),
+            Self::WebhookSecret => "alerts_webhook_secret".to_owned(),
         };
         let fits =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
@@ -85,6 +105,24 @@ pub(super) fn places(config: &Config) -> Vec<(Place, &SecretSource)> {
             let place = tenant_key_place(name, index, it.keys.len());
             places.extend(key.secret().map(|source| (place, source)));
         }
+        let place = Place::TenantProvider { tenant: name.clone() };
+        places.extend(it.provider_api_key.iter().map(|source| (place.clone(), source)));
+    }
+    places.extend(operator_places(config));
+    places
+}
+
+/// The secrets of those who run the gateway.
+fn operator_places(config: &Config) -> Vec<(Place, &SecretSource)> {
+    let users = config.admin.users.iter();
+    let mut places: Vec<_> =
+        users.map(|user| (password_place(&user.name), &user.password)).collect();
+    if let Some(credentials) = &config.metrics.credentials {
+        places.push((Place::MetricsPassword, &credentials.password));
+    }
+    if let Some(webhook) = &config.alerts.webhook {
+        places.push((Place::WebhookUrl, &webhook.url));
+        places.extend(webhook.secret.iter().map(|key| (Place::WebhookSecret, key)));
     }
     places
 }

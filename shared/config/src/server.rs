@@ -7,7 +7,7 @@ use super::{
     reader::{Keys, Reader},
 };
 
-const SERVER: Keys = Keys {
+pub(super) const SERVER: Keys = Keys {
     of: "server",
     known: &[
         "max_connections",
@@ -19,8 +19,8 @@ const SERVER: Keys = Keys {
         "write_timeout",
         "keep_alive_timeout",
         "drain_timeout",
+        "shutdown_timeout",
     ],
-    later: &[],
 };
 /// How many bytes a body or all bodies together may be allowed to have.
 const MAX_BYTES: u64 = 1 << 40;
@@ -46,6 +46,8 @@ pub struct ServerLimits {
     pub keep_alive_timeout: Duration,
     /// Time that calls have to end once the server was asked to stop.
     pub drain_timeout: Duration,
+    /// Time that records have to be written, once calls have ended.
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -60,6 +62,7 @@ impl Default for ServerLimits {
             write_timeout: Duration::from_secs(60),
             keep_alive_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -92,5 +95,6 @@ pub(super) fn server(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ServerL
         write_timeout: time(reader, "write_timeout", defaults.write_timeout),
         keep_alive_timeout: time(reader, "keep_alive_timeout", defaults.keep_alive_timeout),
         drain_timeout: time(reader, "drain_timeout", defaults.drain_timeout),
+        shutdown_timeout: time(reader, "shutdown_timeout", defaults.shutdown_timeout),
     })
 }

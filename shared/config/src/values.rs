@@ -1,11 +1,7 @@
-//! Durations, prices, addresses and names: what one text may say.
+//! Prices, addresses and names: what one text may say.
 //!
 //! Each function either gives the value or the sentence that says what is wrong.
 
-use std::time::Duration;
-
-/// Longer than anything here may take.
-const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// No model costs a million dollars per million tokens.
 const MAX_PRICE: u64 = 1_000_000 * MICROS;
 /// Micro-dollars in a dollar.
@@ -13,46 +9,10 @@ const MICROS: u64 = 1_000_000;
 /// As long as a name may be, in bytes, so that it fits the keys of every store.
 const MAX_NAME_BYTES: usize = 256;
 
+/// Headers that carry a key.
+const KEY_HEADERS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
 /// As long as a parameter of the free tier may be, in bytes.
 const MAX_SECRET_BYTES: usize = 4096;
-
-/// Reads `300ms`, `30s`, `5m` or `1h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    if !number.is_empty() && unit.is_empty() {
-        return Err(format!("{number} has no unit: write {number}s for seconds, or {number}ms"));
-    }
-    let bad =
-        || "is not a duration: write a whole number and ms, s, m or h, such as 30s".to_owned();
-    let milliseconds: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(bad()),
-    };
-    if number.is_empty() {
-        return Err(bad());
-    }
-    let too_long = || "is longer than a day".to_owned();
-    let number: u64 = number.parse().map_err(|_not_in_range| too_long())?;
-    let duration = number.checked_mul(milliseconds).map(Duration::from_millis);
-    duration.filter(|it| *it <= MAX_DURATION).ok_or_else(too_long)
-}
-
-/// Writes a duration as people do, in the largest unit that needs no fraction.
-pub(super) fn write_duration(duration: Duration) -> String {
-    let milliseconds = duration.as_millis();
-    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let whole =
-        units.iter().find(|(size, _)| milliseconds > 0 && milliseconds.is_multiple_of(*size));
-    match whole {
-        Some((size, unit)) => format!("{}{unit}", milliseconds / size),
-        None if milliseconds == 0 => "0s".to_owned(),
-        None => format!("{milliseconds}ms"),
-    }
-}
 
 /// Reads US dollars per million tokens, such as `0.35`, into micro-dollars, exactly.
 pub(super) fn money(text: &str) -> Result<u64, String> {
@@ -104,6 +64,12 @@ pub(super) fn base_url(text: &str) -> Result<(), &'static str> {
         return Err("holds a fragment; leave out everything from the `#` on");
     }
     check_authority(authority)
+}
+
+/// Whether something can be posted to this URL, which may have a path and a query. The sentence
+/// never holds the URL.
+pub(super) fn http_url(text: &str) -> Result<(), &'static str> {
+    base_url(text.split_once('?').map_or(text, |(address, _)| address))
 }
 
 /// Whether connections may pass through a proxy at this URL. The sentence never holds the URL.
@@ -193,6 +159,11 @@ pub(super) fn header_name(text: &str) -> Result<(), &'static str> {
     }
     let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if fits && !text.is_empty() { Ok(()) } else { Err("is not a header's name") }
+}
+
+/// Whether a header carries a key.
+pub(super) fn is_key_header(name: &str) -> bool {
+    KEY_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether a secret can travel in a header. The sentence never holds the secret.

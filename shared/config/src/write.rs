@@ -6,19 +6,18 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use serde_json::Value as Json;
-use tenants::TenantSettings;
-
 use super::{
-    Auth, COOLDOWN, Config, ConflictResolution, ConnectionOptions, DEFAULT_TIMEOUT, DeclaredKey,
-    DeclaredTenant, FETCH_BYTES, FETCH_TIMEOUT, FallbackOn, Fetch, IDLE_TIMEOUT, Model,
-    POOL_IDLE_TIMEOUT, PORT, PoolOptions, Price, Provider, Proxy, ROUTE_TIMEOUT, Route, Script,
-    SecretSource, ServerLimits, Step,
+    Auth, Config, ConnectionOptions, DEFAULT_TIMEOUT, FETCH_BYTES, FETCH_TIMEOUT, Fetch,
+    IDLE_TIMEOUT, Model, POOL_IDLE_TIMEOUT, PORT, PoolOptions, Price, Provider, Proxy,
+    ROUTE_TIMEOUT, Script, SecretSource, ServerLimits, admin, cache, compatibility,
     connection::NO_PROXY,
-    declared_tenants::HASH_PREFIX,
+    duration::write_duration,
+    ledger, log, metrics, outbound,
     provider::DEFAULT_KIND,
-    secrets::{Place, header_place, key_place, provider_proxy_place, tenant_key_place},
-    values::{write_duration, write_money},
+    records,
+    secrets::{Place, header_place, key_place, provider_proxy_place},
+    tls,
+    values::write_money,
 };
 
 /// A value as it is written.
@@ -72,6 +71,18 @@ pub(super) fn settings(it: &Config, secret: WriteSecret<'_>) -> Entries {
     map.some("fetch", it.fetch.as_ref().map(fetch));
     map.some("cors", it.cors.origins.as_ref().map(|origins| cors(origins)));
     map.unless("server", it.server == ServerLimits::default(), server(&it.server));
+    map.some("tls", it.tls.as_ref().map(tls::write));
+    map.some("admin", admin::write(&it.admin, secret));
+    map.some("metrics", metrics::write(&it.metrics, secret));
+    map.some("log", log::write(&it.log));
+    map.some("requests", records::write(&it.requests));
+    map.some("cache", cache::write(&it.cache));
+    map.some("idempotency", cache::write_idempotency(&it.idempotency));
+    map.some("unpriced", ledger::write_unpriced(it.unpriced));
+    map.some("store_down", ledger::write_store_down(it.store_down));
+    map.some("alerts", ledger::write_alerts(&it.alerts, secret));
+    map.some("usage_events", ledger::write_usage_events(&it.usage_events));
+    map.some("compatibility", compatibility::write(&it.compatibility));
     map.0
 }
 
@@ -118,6 +129,7 @@ fn server(it: &ServerLimits) -> Written {
     timeout("write_timeout", it.write_timeout, defaults.write_timeout);
     timeout("keep_alive_timeout", it.keep_alive_timeout, defaults.keep_alive_timeout);
     timeout("drain_timeout", it.drain_timeout, defaults.drain_timeout);
+    timeout("shutdown_timeout", it.shutdown_timeout, defaults.shutdown_timeout);
     Written::Map(map.0)
 }
 
@@ -149,6 +161,8 @@ pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
     map.some("region", it.region.as_ref().map(text));
     map.some("api_version", it.api_version.as_ref().map(text));
     map.some("timeout", it.timeout.map(time));
+    map.some("limits", outbound::write_limits(&it.limits));
+    map.some("probe", it.probe.as_ref().map(outbound::write_probe));
     connection(&mut map, &it.connection, |proxy| secret(&provider_proxy_place(&it.name), proxy));
     map.some("script", it.script.as_ref().map(script));
     map.0
@@ -167,35 +181,6 @@ fn script(it: &Script) -> Written {
     map.some("pause", it.pause.map(time));
     map.some("fail_first", it.fail_first.as_ref().map(bare));
     map.some("retry_after", it.retry_after.as_ref().map(bare));
-    Written::Map(map.0)
-}
-
-pub(super) fn route(it: &Route) -> Entries {
-    let mut map = Map::default();
-    map.put("name", text(&it.name));
-    map.some("description", it.description.as_ref().map(text));
-    match it.fallback_on {
-        FallbackOn::Default => {}
-        FallbackOn::Any => map.put("fallback_on", bare(&"any")),
-    }
-    map.put("steps", Written::List(it.steps.iter().map(step).collect()));
-    map.unless("cooldown", it.cooldown == COOLDOWN, time(it.cooldown));
-    map.0
-}
-
-fn step(it: &Step) -> Written {
-    let mut map = Map::default();
-    map.put("provider", text(&it.provider));
-    map.put("model", text(&it.model));
-    let conflict_resolution = it.conflict_resolution.map(|it| match it {
-        ConflictResolution::Tools => bare(&"tools"),
-        ConflictResolution::Format => bare(&"format"),
-    });
-    map.some("conflict_resolution", conflict_resolution);
-    map.some("timeout", it.timeout.map(time));
-    map.some("first_token_timeout", it.first_token_timeout.map(time));
-    map.unless("retries", it.retries == 0, bare(&it.retries));
-    map.some("context_window", it.context_window.as_ref().map(bare));
     Written::Map(map.0)
 }
 
@@ -219,66 +204,37 @@ pub(super) fn price(it: &Price) -> Entries {
     map.0
 }
 
-pub(super) fn tenant(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
-    let mut map = Map::default();
-    let settings = &it.settings;
-    map.put("name", text(&settings.name));
-    let key = |(index, key): (usize, &DeclaredKey)| match key {
-        DeclaredKey::Secret(source) => {
-            secret(&tenant_key_place(&settings.name, index, it.keys.len()), source)
-        }
-        DeclaredKey::Hash(hash) => Written::Text(format!("{HASH_PREFIX}{}", hash.as_str())),
-    };
-    let mut keys: Vec<Written> = it.keys.iter().enumerate().map(key).collect();
-    if keys.len() == 1 {
-        map.some("api_key", keys.pop());
-    }
-    map.unless("api_keys", keys.is_empty(), Written::List(keys));
-
-    let usual = TenantSettings::named(&settings.name).to_json();
-    let fields = settings.to_json();
-    for (field, value) in fields.iter().filter(|(field, value)| usual.get(*field) != Some(value)) {
-        map.put(field, json(value));
-    }
-    map.0
-}
-
-fn json(value: &Json) -> Written {
-    match value {
-        Json::String(it) => text(it),
-        Json::Array(items) => Written::List(items.iter().map(json).collect()),
-        Json::Object(fields) => {
-            Written::Map(fields.iter().map(|(field, value)| (field.clone(), json(value))).collect())
-        }
-        Json::Null | Json::Bool(_) | Json::Number(_) => bare(value),
-    }
-}
-
+/// A mapping that is being written.
 #[derive(Default)]
-struct Map(Entries);
+pub(super) struct Map(pub(super) Entries);
 
 impl Map {
-    fn put(&mut self, key: &str, value: Written) {
+    pub(super) fn put(&mut self, key: &str, value: Written) {
         self.0.push((key.to_owned(), value));
     }
 
-    fn some(&mut self, key: &str, value: Option<Written>) {
+    pub(super) fn some(&mut self, key: &str, value: Option<Written>) {
         self.0.extend(value.map(|value| (key.to_owned(), value)));
     }
 
-    fn unless(&mut self, key: &str, is_usual: bool, value: Written) {
+    pub(super) fn unless(&mut self, key: &str, is_usual: bool, value: Written) {
         self.some(key, Some(value).filter(|_| !is_usual));
+    }
+
+    /// The mapping, unless everything in it was left out.
+    pub(super) fn section(self) -> Option<Written> {
+        Some(Written::Map(self.0)).filter(|it| *it != Written::Map(vec![]))
     }
 }
 
-fn text(it: &impl ToString) -> Written {
+pub(super) fn text(it: &impl ToString) -> Written {
     Written::Text(it.to_string())
 }
 
-fn bare(it: &impl ToString) -> Written {
+pub(super) fn bare(it: &impl ToString) -> Written {
     Written::Bare(it.to_string())
 }
 
-fn time(it: Duration) -> Written {
+pub(super) fn time(it: Duration) -> Written {
     Written::Bare(write_duration(it))
 }

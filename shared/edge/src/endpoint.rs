@@ -32,6 +32,67 @@ pub struct Endpoint {
     pub(crate) handler: Handler,
 }
 
+impl Endpoint {
+    /// An endpoint for calls to models in one format, which may take as long as their route.
+    pub(crate) const fn model(function: &'static str, format: &'static dyn Inbound) -> Self {
+        Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
+    }
+
+    /// An endpoint that reads something, without a body.
+    pub(crate) const fn get(function: &'static str, respond: Respond) -> Self {
+        Self::new(Method::GET, function, Handler::Function(respond)).body(BodyLimit::None)
+    }
+
+    /// An endpoint that takes a body.
+    pub(crate) const fn post(function: &'static str, respond: Respond) -> Self {
+        Self::new(Method::POST, function, Handler::Function(respond))
+    }
+
+    /// An endpoint for clients that takes a body and asks no provider; errors as OpenAI writes them.
+    pub(crate) const fn new(method: Method, function: &'static str, handler: Handler) -> Self {
+        Self {
+            function,
+            method,
+            paths: &[],
+            access: Access::Client,
+            errors: ErrorFormat::Of(Api::OpenAi),
+            body: BodyLimit::Request,
+            timeout: TimeoutClass::Short,
+            handler,
+        }
+    }
+
+    /// The same at these paths.
+    pub(crate) const fn at(mut self, paths: &'static [&'static str]) -> Self {
+        self.paths = paths;
+        self
+    }
+
+    /// The same for these callers.
+    pub(crate) const fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The same with errors in this format.
+    pub(crate) const fn errors(mut self, errors: ErrorFormat) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The same with bodies up to this limit.
+    pub(crate) const fn body(mut self, body: BodyLimit) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// The same with this much time.
+    pub(crate) const fn timeout(mut self, timeout: TimeoutClass) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -84,13 +145,16 @@ impl TimeoutClass {
 pub(crate) type HandlerFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>>;
 
+/// A function that answers the requests of an endpoint.
+pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
+
 /// What answers the requests of an endpoint. An error is written by the front.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.
     Model(&'static dyn Inbound),
     /// A function of its own.
-    Function(for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>),
+    Function(Respond),
 }
 
 impl fmt::Debug for Handler {

@@ -15,148 +15,53 @@ use crate::{
     generate_content, health, models,
 };
 
-/// Every endpoint of the gateway.
+const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
+const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
+
+/// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
+/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
 pub static ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        function: "chat-completions",
-        method: Method::POST,
-        paths: &["/v1/chat/completions", "/openai/v1/chat/completions"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiChat),
-    },
-    Endpoint {
-        function: "responses",
-        method: Method::POST,
-        paths: &["/v1/responses", "/openai/v1/responses"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiResponses),
-    },
-    Endpoint {
-        function: "embeddings",
-        method: Method::POST,
-        paths: &["/v1/embeddings", "/openai/v1/embeddings"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&OpenAiEmbeddings),
-    },
-    Endpoint {
-        function: "messages",
-        method: Method::POST,
-        paths: &["/v1/messages", "/anthropic/v1/messages"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&Anthropic),
-    },
-    Endpoint {
-        function: "messages",
-        method: Method::POST,
-        paths: &["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Model(&AnthropicCount),
-    },
-    Endpoint {
-        function: "generate-content",
-        method: Method::POST,
-        paths: &[
+    Endpoint::model("chat-completions", &OpenAiChat)
+        .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
+    Endpoint::model("responses", &OpenAiResponses).at(&["/v1/responses", "/openai/v1/responses"]),
+    Endpoint::model("embeddings", &OpenAiEmbeddings)
+        .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
+    Endpoint::model("messages", &Anthropic)
+        .at(&["/v1/messages", "/anthropic/v1/messages"])
+        .errors(ANTHROPIC),
+    Endpoint::model("messages", &AnthropicCount)
+        .at(&["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"])
+        .errors(ANTHROPIC),
+    Endpoint::post("generate-content", generate_content::respond)
+        .at(&[
             "/v1beta/models/{*id}",
             "/v1/models/{*id}",
             "/gemini/v1beta/models/{*id}",
             "/gemini/v1/models/{*id}",
-        ],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Gemini),
-        body: BodyLimit::Request,
-        timeout: TimeoutClass::Route,
-        handler: Handler::Function(generate_content::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/v1/models", "/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::OfClient,
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/openai/v1/models", "/openai/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &["/anthropic/v1/models", "/anthropic/v1/models/{*id}"],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Anthropic),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "models",
-        method: Method::GET,
-        paths: &[
+        ])
+        .errors(GEMINI)
+        .timeout(TimeoutClass::Route),
+    Endpoint::get("models", models::respond)
+        .at(&["/v1/models", "/v1/models/{*id}"])
+        .errors(ErrorFormat::OfClient),
+    Endpoint::get("models", models::respond).at(&["/openai/v1/models", "/openai/v1/models/{*id}"]),
+    Endpoint::get("models", models::respond)
+        .at(&["/anthropic/v1/models", "/anthropic/v1/models/{*id}"])
+        .errors(ANTHROPIC),
+    Endpoint::get("models", models::respond)
+        .at(&[
             "/v1beta/models",
             "/v1beta/models/{*id}",
             "/gemini/v1beta/models",
             "/gemini/v1beta/models/{*id}",
             "/gemini/v1/models",
             "/gemini/v1/models/{*id}",
-        ],
-        access: Access::Client,
-        errors: ErrorFormat::Of(Api::Gemini),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(models::respond),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::GET,
-        paths: &["/health", "/health/live"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::live),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::HEAD,
-        paths: &["/"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::live),
-    },
-    Endpoint {
-        function: "health",
-        method: Method::GET,
-        paths: &["/health/ready"],
-        access: Access::Open,
-        errors: ErrorFormat::Of(Api::OpenAi),
-        body: BodyLimit::None,
-        timeout: TimeoutClass::Short,
-        handler: Handler::Function(health::ready),
-    },
+        ])
+        .errors(GEMINI),
+    Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
+    Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
+        .at(&["/"])
+        .access(Access::Open)
+        .body(BodyLimit::None),
+    Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
 ];

@@ -76,7 +76,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
-    let client = Client::new(settings.signer, settings.proxies);
+    let client = Client::new(settings.signer, settings.proxies)
+        .with_aws_endpoint(settings.aws.endpoint_url.clone());
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);

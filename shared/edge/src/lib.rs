@@ -21,6 +21,7 @@ mod memory;
 mod model_call;
 mod models;
 mod platform;
+mod repeats;
 mod request;
 mod request_body;
 mod response;

@@ -13,7 +13,7 @@ use tenants::{Tenant, policy};
 use crate::{
     body::Body,
     front::Exchange,
-    request, request_body,
+    repeats, request, request_body,
     response_stream::{self, ClientWriter},
     text::MAX_NAME_CHARS,
 };
@@ -70,6 +70,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(format, headers)?;
+    let (cache, idempotency_key) =
+        (repeats::cache_wish(headers)?, repeats::idempotency_key(headers)?);
 
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
@@ -103,6 +105,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         request,
         only_provider,
         strict,
+        cache,
+        idempotency_key,
         tenant,
         snapshot,
         clock: exchange.arrival.clock,

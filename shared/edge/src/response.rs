@@ -39,7 +39,7 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &
     if let Some(id) = &reply.provider_request_id {
         add(PROVIDER_REQUEST_ID, id);
     }
-    add(CACHE, "bypass");
+    add(CACHE, reply.cache.as_str());
     let mut dropped = reply.dropped.clone();
     dropped.extend(dropped_from_body(&reply.body, format));
     if !dropped.is_empty() {
@@ -49,6 +49,9 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &
         add(ESTIMATED, "true");
     }
     headers.insert(ATTEMPTS, reply.attempts.into());
+    if let Some(age) = reply.age {
+        headers.insert(header::AGE, age.into());
+    }
 }
 
 /// What a whole response holds that the client's format has no field for.
@@ -180,6 +183,8 @@ mod tests {
                 attempts: 1,
                 provider_request_id: None,
                 dropped: vec![],
+                cache: telemetry::CacheOutcome::Bypass,
+                age: None,
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();

@@ -168,6 +168,7 @@ mod tests {
     #[test]
     fn every_path_of_the_table_leads_to_its_endpoint() {
         for endpoint in ENDPOINTS {
+            assert!(!endpoint.paths.is_empty(), "{endpoint:?}");
             for path in endpoint.paths {
                 let found = find(&endpoint.method, &path.replace("{*id}", "some/model"));
                 assert!(std::ptr::eq(found.endpoint.unwrap(), endpoint), "{path}");

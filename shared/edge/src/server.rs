@@ -84,6 +84,8 @@ pub struct Server {
     pub signer: Signer,
     /// The proxies that the environment names for calls to providers.
     pub proxies: ProxyVariables,
+    /// Who plays the services of AWS that alerts are sent to; none where AWS itself does.
+    pub aws_endpoint: Option<String>,
     /// Memory between calls.
     pub stores: Stores,
 }
@@ -93,7 +95,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let limits = fit_descriptors(&server.config.server);
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let client = Client::new(server.signer, server.proxies);
+    let client = Client::new(server.signer, server.proxies).with_aws_endpoint(server.aws_endpoint);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 

@@ -19,9 +19,9 @@ use canonical::{
 };
 use common::{
     alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, object_schema, param_names, redact,
-    retry_hint, signature_tags, split_surrogates, sse, stop_sequences, strict_schema, surrogates,
-    tool_names, unstreamed,
+    finish_reason, json, lenient, lost_reasoning, media_type, object_schema, param_names, quota,
+    redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences, strict_schema,
+    surrogates, tool_names, unstreamed,
 };
 
 pub use common::error_body::from_provider;

@@ -6,16 +6,20 @@ use std::{sync::Arc, time::Duration};
 use canonical::{Error, ErrorKind, Result, Task};
 use formats::{RequestPolicy, SystemPromptPolicy};
 use routing::RoutePlan;
+use telemetry::CacheOutcome;
 use tenants::{
-    AdmissionRequest, Decision, Quota, ReservationId, Tenant, Unavailable,
+    Admission, AdmissionRequest, Decision, Demand, Quota, ReservationId, Tenant, Unavailable,
+    Unpriced,
     policy::{self, SystemPrompt},
 };
 
 use crate::{
     Call, Gateway,
+    cache::{self, CacheHit, CachePlace},
     demand::{CallDemand, demand, input_size},
     hold::CallHold,
-    resolve,
+    idempotency::{Claim, Claimed},
+    plan::resolve,
     running_call::RunningCall,
 };
 
@@ -33,6 +37,8 @@ pub struct CallLimits {
 pub struct AdmittedCall {
     pub(crate) running: RunningCall,
     pub(crate) plan: Arc<RoutePlan>,
+    /// The response, where it was made before.
+    pub(crate) hit: Option<Box<CacheHit>>,
 }
 
 impl Gateway {
@@ -40,8 +46,8 @@ impl Gateway {
     /// is no limit. `limits` is filled in whatever the outcome.
     pub async fn admit_call(&self, call: Call, limits: &mut CallLimits) -> Result<AdmittedCall> {
         let mut running = RunningCall::new(call, self.configuration.clone());
-        match self.reserve(&mut running, limits).await {
-            Ok(plan) => Ok(AdmittedCall { running, plan }),
+        match self.admit_running(&mut running, limits).await {
+            Ok((plan, hit)) => Ok(AdmittedCall { running, plan, hit }),
             Err(error) => {
                 running.fail(&error);
                 Err(error)
@@ -49,21 +55,87 @@ impl Gateway {
         }
     }
 
-    async fn reserve(
+    async fn admit_running(
         &self,
         running: &mut RunningCall,
         standing: &mut CallLimits,
-    ) -> Result<Arc<RoutePlan>> {
+    ) -> Result<(Arc<RoutePlan>, Option<Box<CacheHit>>)> {
+        let plan = resolve(&running.call)?;
+        apply_policy(&mut running.call)?;
+        let hit = self.find_response(running).await?;
+        match hit {
+            Some(hit) => {
+                // A response that was made before holds and costs nothing, but counts as a request.
+                self.count_request(running, standing).await?;
+                Ok((plan, Some(hit)))
+            }
+            None => {
+                self.reserve(running, &plan, standing).await?;
+                Ok((plan, None))
+            }
+        }
+    }
+
+    /// The response to the same request, made before: under the client's idempotency key, or kept in
+    /// the response cache.
+    async fn find_response(&self, running: &mut RunningCall) -> Result<Option<Box<CacheHit>>> {
+        let (call, table) = (&running.call, &*self.configuration.stores().state);
+        match Claim::take(call, table).await? {
+            Some(Claimed::Made(hit)) => {
+                running.call.record.cache = Some(CacheOutcome::Hit);
+                return Ok(Some(hit));
+            }
+            Some(Claimed::First(claim)) => running.keeping.claim = Some(claim),
+            None => {}
+        }
+        let place = CachePlace::of_call(&running.call);
+        let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
+        running.call.record.cache = Some(outcome);
+        running.keeping.cache = place.filter(|_| hit.is_none());
+        Ok(hit.map(Box::new))
+    }
+
+    /// Counts a call that costs nothing against the tenant's limits of requests.
+    async fn count_request(&self, running: &RunningCall, standing: &mut CallLimits) -> Result<()> {
+        let call = &running.call;
+        let (limits, now) = (call.tenant.settings.limits(), call.clock.now() / 1000);
+        let request = AdmissionRequest {
+            key: &call.tenant.ledger_key(),
+            limits: &limits,
+            demand: Demand { input: 0, output: 0, choices: 1, price: None },
+            // Nothing is reserved, so that the name is never looked up.
+            id: &ReservationId::new(""),
+            deadline: now,
+        };
+        let decision = self.settlements.ledger.count_request(&request, now).await;
+        self.decided(decision, call, standing).map(drop)
+    }
+
+    async fn reserve(
+        &self,
+        running: &mut RunningCall,
+        plan: &RoutePlan,
+        standing: &mut CallLimits,
+    ) -> Result<()> {
+        if running.call.request.task == Task::CountTokens {
+            // Counting costs nothing, so that nothing is held for it.
+            return self.count_request(running, standing).await;
+        }
         let call = &mut running.call;
-        let plan = resolve(call)?;
-        apply_policy(call)?;
-        let limits = call.tenant.settings.limits();
+        let mut limits = call.tenant.settings.limits();
         if limits.is_unlimited() {
-            return Ok(plan);
+            return Ok(());
+        }
+        let config = &call.snapshot.config;
+        self.settlements.ledger.follow(config.store_down);
+        if let Some(budget) = &mut limits.budget
+            && config.unpriced == Unpriced::Allow
+        {
+            budget.unpriced = Unpriced::Allow;
         }
 
         let now = call.clock.now() / 1000;
-        let wanted = demand(call, &plan, &limits);
+        let wanted = demand(call, plan, &limits);
         let id = ReservationId::random().ok_or_else(no_randomness)?;
         let request = AdmissionRequest {
             key: &call.tenant.ledger_key(),
@@ -72,40 +144,49 @@ impl Gateway {
             id: &id,
             deadline: now + call.time_allowed().as_secs() + 1,
         };
-        let decision = match call.request.task {
-            // Counting costs nothing, so that nothing is held for it.
-            Task::CountTokens => self.settlements.ledger.count_request(&request, now).await,
-            Task::Chat | Task::Embed => self.settlements.admit(&request, now).await,
-        };
-        let admission = match decision {
-            Decision::Admitted(admission) => admission,
-            Decision::Refused { refusal, alert } => {
-                self.settlements.send_alert(alert.map(|alert| *alert), limits, call.clock);
-                standing.quotas.clone_from(&refusal.quotas);
-                return Err(refusal.to_error(now));
-            }
-            Decision::Unavailable(unavailable) => {
-                return Err(self.unavailable(unavailable, call));
-            }
-        };
+        let decision = self.settlements.admit(&request, now).await;
+        let admission = self.decided(decision, call, standing)?;
 
-        if let Some(cause) = admission.unreachable {
-            tracing::warn!(%cause, tenant = call.tenant.id, "a call passed uncounted");
-        }
         let mut granted = wanted;
         if let Some(capped) = admission.capped_output {
             standing.is_capped = true;
+            // A shorter response than was asked for is nobody else's.
+            running.keeping.cache = None;
             granted = CallDemand { is_bounded: true, ..wanted };
             granted.demand.output = capped;
             let max_output = Some(capped);
             call.request.apply_policy(&RequestPolicy { max_output, ..RequestPolicy::default() })?;
         }
-        standing.quotas = admission.quotas;
         let settlements = &self.settlements;
         running.hold = admission
             .reservation
             .map(|reservation| CallHold::new(reservation, limits, granted, settlements.clone()));
-        Ok(plan)
+        Ok(())
+    }
+
+    /// What a decision of the ledger means for a call.
+    fn decided(
+        &self,
+        decision: Decision,
+        call: &Call,
+        standing: &mut CallLimits,
+    ) -> Result<Admission> {
+        match decision {
+            Decision::Admitted(admission) => {
+                if let Some(cause) = &admission.unreachable {
+                    tracing::warn!(%cause, tenant = call.tenant.id, "a call passed uncounted");
+                }
+                standing.quotas.clone_from(&admission.quotas);
+                Ok(admission)
+            }
+            Decision::Refused { refusal, alert } => {
+                let limits = call.tenant.settings.limits();
+                self.settlements.send_alert(alert.map(|alert| *alert), limits, call.clock);
+                standing.quotas.clone_from(&refusal.quotas);
+                Err(refusal.to_error(call.clock.now() / 1000))
+            }
+            Decision::Unavailable(unavailable) => Err(self.unavailable(unavailable, call)),
+        }
     }
 
     /// The error while the store cannot be reached. The write may have been made all the same.
@@ -143,7 +224,7 @@ fn check_input(tenant: &Tenant, request: &formats::GatewayRequest) -> Result<()>
     policy::authorize_input(tenant, size.estimated_tokens + size.media_tokens)
 }
 
-fn no_randomness() -> Error {
+pub(crate) fn no_randomness() -> Error {
     Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
         .caused_by("the system gives no random numbers")
 }

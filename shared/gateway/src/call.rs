@@ -9,7 +9,7 @@ use formats::GatewayRequest;
 use telemetry::CallRecorder;
 use tenants::Tenant;
 
-use crate::Snapshot;
+use crate::{Snapshot, cache::CacheWish};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,10 @@ pub struct Call {
     pub only_provider: Option<String>,
     /// Whether the client forbids to send less than the request says.
     pub strict: bool,
+    /// What the client says about the response cache.
+    pub cache: CacheWish,
+    /// The client's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// The tenant that the call is made for.
     pub tenant: Arc<Tenant>,
     /// The configuration under which the call is made.

@@ -107,6 +107,11 @@ impl Configuration {
         &self.0.stores
     }
 
+    /// What calls others over HTTP.
+    pub(crate) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// Starts work that no client waits for.
     pub(crate) fn start_behind(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.background.start(task);

@@ -46,6 +46,13 @@ pub(crate) struct Progress {
     pub(crate) written_tokens: u64,
 }
 
+impl Progress {
+    /// The output tokens so far: what was reported, or at least what was written.
+    fn output(&self) -> u64 {
+        self.usage.unwrap_or_default().all_output().max(self.written_tokens)
+    }
+}
+
 impl CallHold {
     pub(crate) fn new(
         reservation: Reservation,
@@ -70,31 +77,34 @@ impl CallHold {
         self.settlements.settle(settlement, self.limits, clock);
     }
 
-    /// Grows the hold while its stream outgrows it. The error ends the stream: nothing is left that
-    /// could be held.
+    /// Grows the hold while its stream outgrows it, and lets the stream wait once it has. The error
+    /// ends the stream: nothing is left that could be held.
     pub(crate) fn poll_growth(
         &mut self,
         progress: Progress,
         time: (Clock, Duration),
         cx: &mut Context<'_>,
-    ) -> Option<Error> {
+    ) -> Poll<Option<Error>> {
         if self.growth.is_none() {
-            let extra = self.missing(progress, time)?;
+            let Some(extra) = self.missing(progress, time) else { return Poll::Ready(None) };
             self.growth = Some((extra, self.grow(extra, time.0.now() / 1000)));
         }
-        let (extra, growth) = self.growth.as_mut()?;
-        let Poll::Ready(outcome) = growth.as_mut().poll(cx) else { return None };
+        let Some((extra, growth)) = self.growth.as_mut() else { return Poll::Ready(None) };
         let extra = *extra;
+        let Poll::Ready(outcome) = growth.as_mut().poll(cx) else {
+            let has_room = progress.output() <= self.covered_output;
+            return if has_room { Poll::Ready(None) } else { Poll::Pending };
+        };
         self.growth = None;
         self.covered_output = self.covered_output.saturating_add(extra.output);
         let only_renewed = extra == Extra { until: extra.until, ..Extra::default() };
         match outcome {
             Ok(TopUp::Granted(reservation)) => self.reservation = reservation,
-            Ok(TopUp::Refused) if !only_renewed => return Some(self.outgrown()),
+            Ok(TopUp::Refused) if !only_renewed => return Poll::Ready(Some(self.outgrown())),
             Ok(TopUp::Refused) => {}
             Err(cause) => tracing::warn!(%cause, "the hold of a stream could not be grown"),
         }
-        None
+        Poll::Ready(None)
     }
 
     /// What the hold lacks to pay for what was received and a little more; none where it suffices.
@@ -110,7 +120,7 @@ impl CallHold {
             extra.until = now + allowed.as_secs().max(2 * RENEWAL_MARGIN);
         }
 
-        let written = usage.all_output().max(progress.written_tokens);
+        let written = progress.output();
         // A provider that was told a limit keeps to it, so that only an estimate can pass it a little.
         let threshold = if self.demand.is_bounded {
             self.covered_output.saturating_add(self.covered_output / 2 + GROWTH_MARGIN)

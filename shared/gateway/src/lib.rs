@@ -3,13 +3,20 @@
 //! [`Gateway::respond`] is the product: what to attempt is decided by `routing`, sockets belong to
 //! `providers`, and what is written to the client to `edge`.
 
+mod administration;
 mod admission;
+mod alerts;
 mod background;
+mod cache;
 mod call;
 mod configuration;
 mod cooldown_store;
 mod demand;
+mod fingerprint;
 mod hold;
+mod idempotency;
+mod keeping;
+mod plan;
 mod record_queue;
 mod reply;
 mod running_call;
@@ -26,8 +33,11 @@ use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
 pub use admission::{AdmittedCall, CallLimits};
+use cache::MAX_KEPT_BYTES;
+pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
+use plan::resolve;
 pub use providers::{Client, ProxyVariables};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
@@ -80,16 +90,14 @@ impl Gateway {
         let now = clock.now() / 1000;
         let found = match snapshot.config.auth {
             Auth::None => tenants::Principal::open(),
-            Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, None, now).await?,
+            Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, now).await?,
         };
         if let Some(row) = self.keys.note_use(&found, now) {
             self.configuration.write_behind(row);
         }
 
-        let key_id = found.key_id().map(str::to_owned);
-        let key_id = key_id.unwrap_or_else(|| key_fingerprint(&snapshot, keys));
         let tenant = Arc::from(found.tenant.id.as_str());
-        let principal = Principal { tenant, key_id: Arc::from(key_id) };
+        let principal = Principal { tenant, key_id: Arc::from(found.key_id()) };
         Ok(Admitted { snapshot, principal, tenant: found.tenant })
     }
 
@@ -110,7 +118,10 @@ impl Gateway {
 
     /// Makes a call that was admitted: attempts one target after the other until one responds.
     pub async fn respond(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
-        let AdmittedCall { mut running, plan } = admitted;
+        let AdmittedCall { mut running, plan, hit } = admitted;
+        if let Some(hit) = hit {
+            return Ok(GatewayReply::from_cache(*hit, running));
+        }
         match self.attempt_targets(&mut running, plan).await {
             Ok((id, response)) => {
                 running.attempt_succeeded(id, &response);
@@ -198,22 +209,6 @@ impl Gateway {
     }
 }
 
-/// What tells a key of the configuration from others in records; none was issued, so it has no id.
-fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
-    let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
-    let key = keys.iter().find(is_configured);
-    key.map_or_else(String::new, |key| routing::fingerprint(key).to_string())
-}
-
-/// The plan for what a call asks for.
-fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
-    let query = ModelQuery {
-        model: call.request.model.as_deref(),
-        provider: call.only_provider.as_deref(),
-    };
-    call.snapshot.routes.resolve(query)
-}
-
 /// Makes the next attempt. The error is that of the call: nothing is left to attempt.
 async fn send_next(
     running: &mut RunningCall,
@@ -235,6 +230,7 @@ async fn send_next(
         strict: call.strict,
         max_output: &max_output,
         fetched,
+        keep: running.keeping.is_wanted().then_some(MAX_KEPT_BYTES),
     };
     let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
     running.note_wait(since);

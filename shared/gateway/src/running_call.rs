@@ -2,21 +2,24 @@
 
 use std::{
     sync::Arc,
-    task::Context,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use canonical::{
     Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, Task, Usage,
 };
-use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
+use providers::{KeptResponse, OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover};
-use telemetry::{CallEnd, CallRecord, ChargeRecord, UsageRecord, UsageSource};
+use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 
 use crate::{
     Call, Configuration,
+    cache::CacheHit,
     demand::input_size,
     hold::{CallHold, Progress},
+    keeping::{Keeping, Whole},
 };
 
 /// A call with its attempts. One that goes away unclosed was left by its client: what was consumed
@@ -33,6 +36,8 @@ pub(crate) struct RunningCall {
     pub(crate) written_tokens: u64,
     /// What the call holds in its tenant's ledger, until it is closed.
     pub(crate) hold: Option<CallHold>,
+    /// Where the response is kept, if anywhere.
+    pub(crate) keeping: Keeping,
     /// The attempt that responded, until it ends.
     attempt: Option<AttemptId>,
     configuration: Configuration,
@@ -48,6 +53,7 @@ impl RunningCall {
             usage: None,
             written_tokens: 0,
             hold: None,
+            keeping: Keeping::default(),
             attempt: None,
             configuration,
             closed: None,
@@ -80,10 +86,40 @@ impl RunningCall {
         record.model = Some(attempt.model.clone());
         record.provider_request_id.clone_from(&response.request_id);
         record.dropped.clone_from(&response.dropped);
+        self.keep(response.format, response.kept.clone());
         if let UpstreamBody::Whole(whole) = &response.body {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
         }
+    }
+
+    /// Notes that the response was made before.
+    pub(crate) fn served_again(&mut self, hit: &CacheHit) {
+        let elapsed = self.call.record.elapsed();
+        let record = &mut self.call.record;
+        record.timings.first_token = Some(elapsed);
+        record.timings.overhead = Some(elapsed);
+        record.provider = Some(hit.provider.clone());
+        record.model = Some(hit.model.clone());
+        (record.cost, record.saved) = (Some(MicroDollars(0)), hit.saved);
+        if let UpstreamBody::Whole(whole) = &hit.body {
+            self.note_whole(&whole.body);
+        }
+    }
+
+    /// Notes the bytes of the response, where they are kept.
+    pub(crate) fn keep(&mut self, format: &str, body: Option<Bytes>) {
+        let record = &self.call.record;
+        let (Some(body), Some(provider), Some(model)) = (body, &record.provider, &record.model)
+        else {
+            return;
+        };
+        self.keeping.response = Some(KeptResponse {
+            provider: provider.clone(),
+            model: model.clone(),
+            format: format.to_owned(),
+            body,
+        });
     }
 
     /// Notes what a whole response holds that its record needs.
@@ -120,6 +156,17 @@ impl RunningCall {
         self.close(AttemptEnd::Complete, CallEnd::success())
     }
 
+    /// Whether the call goes on without its client: its response is promised to whoever repeats the
+    /// request.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.closed.is_none() && self.keeping.claim.is_some()
+    }
+
+    /// The configuration, behind which work goes on.
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     /// Closes a call that failed.
     pub(crate) fn fail(&mut self, error: &Error) -> Arc<CallRecord> {
         self.close(AttemptEnd::Failed(error), CallEnd::failure(error))
@@ -130,11 +177,15 @@ impl RunningCall {
         self.close(AttemptEnd::Canceled, CallEnd::failure(error))
     }
 
-    /// Grows what the call holds while its stream outgrows it. The error ends the stream.
-    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Option<Error> {
+    /// Grows what the call holds while its stream outgrows it, for which the stream may have to
+    /// wait. The error ends the stream.
+    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
         let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
         let time = (self.call.clock, self.call.time_allowed());
-        self.hold.as_mut()?.poll_growth(progress, time, cx)
+        match &mut self.hold {
+            Some(hold) => hold.poll_growth(progress, time, cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
@@ -151,7 +202,9 @@ impl RunningCall {
             self.configuration.publish_cooldowns(self.call.clock);
         }
 
-        let usage = self.usage_record(matches!(attempt_end, AttemptEnd::Complete));
+        let is_complete = matches!(attempt_end, AttemptEnd::Complete);
+        let is_served_again = self.call.record.cache == Some(CacheOutcome::Hit);
+        let usage = self.usage_record(is_complete).filter(|_| !is_served_again);
         let record = &mut self.call.record;
         record.usage = usage;
         if let (Some(usage), Some(provider), Some(model)) = (usage, &record.provider, &record.model)
@@ -159,12 +212,28 @@ impl RunningCall {
             record.cost = self.call.snapshot.cost(provider, model, &usage.tokens);
         }
         let charge = self.hold.take().map(|hold| self.charge(hold));
+        self.end_keeping(is_complete);
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
         if let Some((hold, usage)) = charge {
             hold.settle(usage, self.call.clock);
         }
         record
+    }
+
+    /// Keeps a response that is whole, and gives up the claim of one that is not.
+    fn end_keeping(&mut self, is_complete: bool) {
+        let keeping = std::mem::take(&mut self.keeping);
+        if !is_complete {
+            return keeping.release(&self.configuration);
+        }
+        let record = &self.call.record;
+        let whole = Whole {
+            finish_reason: record.finish_reason.as_deref(),
+            task: self.call.request.task,
+            cost: record.cost,
+        };
+        keeping.keep(whole, &self.configuration, self.call.clock);
     }
 
     /// What the call is charged of its hold, which its record says too.
@@ -177,7 +246,7 @@ impl RunningCall {
                 tenants::Usage::Nothing => MicroDollars(0),
                 tenants::Usage::AsHeld => held,
             };
-            record.charge = Some(ChargeRecord { held, settled });
+            (record.hold, record.settled) = (Some(held), Some(settled));
             // What is charged and what the records say is the same sum.
             record.cost = Some(settled).filter(|_| record.cost.is_some() || settled.0 != 0);
         }

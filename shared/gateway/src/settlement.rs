@@ -13,7 +13,7 @@ use tenants::{
 };
 use tokio::sync::Notify;
 
-use crate::{Clock, Configuration};
+use crate::{Clock, Configuration, alerts};
 
 /// The waits between the attempts to write a settlement, while the store fails.
 const RETRY_DELAYS: [Duration; 6] = [
@@ -24,6 +24,10 @@ const RETRY_DELAYS: [Duration; 6] = [
     Duration::from_secs(15),
     Duration::from_secs(40),
 ];
+
+/// The waits before the attempts to send an alert.
+const ALERT_DELAYS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(5)];
 
 /// How long an admission waits for a settlement that is under way, where it is refused only because
 /// of what calls in flight hold.
@@ -110,10 +114,9 @@ impl Settlements {
     async fn send(&self, alert: Alert, limits: &Limits, clock: Clock) {
         let mut due = Some(alert);
         while let Some(alert) = due.take() {
-            let tenant = alert.key.partition().trim_start_matches("tenant#");
             for level in &alert.levels {
                 tracing::warn!(
-                    tenant,
+                    tenant = alert.tenant(),
                     level,
                     period = %alert.period,
                     spent_usd = %alert.spent,
@@ -121,11 +124,26 @@ impl Settlements {
                     "a level of a budget is reached"
                 );
             }
+            if !self.tell(&alert, clock).await {
+                return;
+            }
             match self.ledger.mark_sent(&alert, limits, clock.now() / 1000).await {
                 Ok(next) => due = next,
                 Err(cause) => tracing::warn!(%cause, "failed to mark an alert as sent"),
             }
         }
+    }
+
+    /// Tells everybody who is to know of an alert, again while somebody does not accept it. False where
+    /// somebody never did: the next call takes the alert over.
+    async fn tell(&self, alert: &Alert, clock: Clock) -> bool {
+        for delay in ALERT_DELAYS {
+            tokio::time::sleep(delay).await;
+            if alerts::send(&self.configuration, alert, clock).await {
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits for a settlement of a row that is under way. False where none ends soon.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use canonical::{MicroDollars, Usage};
-use config::{Config, DeclaredKey, DeclaredTenant, Price, SecretSource};
+use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
 use routing::Routes;
@@ -91,10 +91,10 @@ fn client_keys(
     let default = config.api_key.iter().filter_map(resolve);
     let mut keys: Vec<ConfiguredKey> =
         default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
-    for DeclaredTenant { settings, keys: declared } in &config.tenants {
-        let hashes = declared.iter().filter_map(|key| match key {
-            DeclaredKey::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
-            DeclaredKey::Hash(hash) => Some(hash.clone()),
+    for DeclaredTenant { settings, keys: declared, .. } in &config.tenants {
+        let hashes = declared.iter().filter_map(|key| match &key.source {
+            KeySource::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
+            KeySource::Hash(hash) => Some(hash.clone()),
         });
         keys.extend(hashes.map(|hash| ConfiguredKey::declared(hash, settings.clone())));
     }

@@ -23,6 +23,8 @@ pub struct Client {
     environment: Arc<ProxyVariables>,
     clients: Arc<Mutex<Vec<Connections>>>,
     pub(crate) signer: Signer,
+    /// Who plays the services of AWS; none where AWS itself does.
+    pub(crate) aws_endpoint: Option<String>,
 }
 
 /// What the environment says about proxies; each value as `curl` understands it.
@@ -41,7 +43,14 @@ pub struct ProxyVariables {
 impl Client {
     /// A client without any connection yet.
     pub fn new(signer: Signer, environment: ProxyVariables) -> Self {
-        Self { environment: Arc::new(environment), clients: Arc::default(), signer }
+        let (environment, clients) = (Arc::new(environment), Arc::default());
+        Self { environment, clients, signer, aws_endpoint: None }
+    }
+
+    /// The same client, whose messages to services of AWS go to this address.
+    #[must_use]
+    pub fn with_aws_endpoint(self, endpoint: Option<String>) -> Self {
+        Self { aws_endpoint: endpoint, ..self }
     }
 
     /// The connections for these options: those at hand, where some provider connects alike.

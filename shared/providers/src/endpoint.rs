@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Result};
-use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
+use formats::{ChatCompatibility, GatewayRequest, Outbound, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
@@ -121,6 +121,12 @@ impl Endpoint {
                 None => error,
             }
         })
+    }
+
+    /// The wire format of this name, if the provider has an API in it.
+    pub(crate) fn format(&self, name: &str) -> Option<&'static dyn Outbound> {
+        let mut formats = self.apis.iter().map(|it| it.api.format);
+        formats.find(|it| it.name() == name)
     }
 
     /// The API for a request about a model: the one that the model alone has, else one in the client's
@@ -292,6 +298,8 @@ mod tests {
             api_version: None,
             region: None,
             timeout: None,
+            limits: config::ProviderLimits::default(),
+            probe: None,
             connection: config::ConnectionOptions::default(),
             script: None,
         };

@@ -41,6 +41,15 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) tool_names: ToolNames,
     /// Silence that is allowed inside a stream.
     pub(crate) idle_timeout: Duration,
+    /// How many bytes of the answer are kept; none where nobody wants them.
+    pub(crate) keep: Option<usize>,
+}
+
+/// An answer, and the bytes that it was decoded from.
+pub(crate) struct Decoded {
+    pub(crate) body: UpstreamBody,
+    /// The bytes of a whole answer, where they are kept; a stream has a copy of its own.
+    pub(crate) kept: Option<Bytes>,
 }
 
 /// Decodes a successful answer: whole, or up to its first meaningful event.
@@ -48,15 +57,16 @@ pub(crate) async fn decode(
     context: ResponseContext<'_>,
     headers: &HeaderMap,
     body: reqwest::Body,
-) -> Result<UpstreamBody> {
+) -> Result<Decoded> {
     if context.request.stream {
         let stream = decode_stream(context, headers, body).await?;
-        return Ok(UpstreamBody::Stream(stream));
+        return Ok(Decoded { body: UpstreamBody::Stream(stream), kept: None });
     }
     let body = read_whole(body).await?;
+    let kept = context.keep.filter(|most| body.len() <= *most).map(|_| body.clone());
     let mut response = context.decode_whole(body, headers, context.mode)?;
     check_vectors(&mut response, context.request)?;
-    Ok(UpstreamBody::Whole(response))
+    Ok(Decoded { body: UpstreamBody::Whole(response), kept })
 }
 
 async fn decode_stream(
@@ -74,19 +84,27 @@ async fn decode_stream(
         );
         let rest = read_whole(body).await?;
         let whole = Bytes::from([first, rest].concat());
-        let response = context.decode_whole(whole, headers, DecodeMode::Translate)?;
+        let response = context.decode_whole(whole.clone(), headers, DecodeMode::Translate)?;
         let ResponseBody::Chat(answer) = response.body else {
             let message = "returned a whole response to a streaming request";
             return Err(Error::new(ErrorKind::Upstream, message));
         };
         let events = events_from_response(answer, response.usage);
-        return Ok(EventStream::from_events(source, events));
+        let mut stream = EventStream::from_events(source, events);
+        if let Some(most) = context.keep {
+            stream.tee(most);
+            stream.note_received(&whole);
+        }
+        return Ok(stream);
     }
 
     let decoder = context.format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    if let Some(most) = context.keep {
+        events.tee(most);
+    }
     events.push_bytes(first);
     events.await_first_event().await?;
     Ok(events)

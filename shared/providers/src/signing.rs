@@ -106,6 +106,8 @@ mod tests {
             api_version: None,
             region: region.map(str::to_owned),
             timeout: None,
+            limits: config::ProviderLimits::default(),
+            probe: None,
             connection: config::ConnectionOptions::default(),
             script: None,
         }

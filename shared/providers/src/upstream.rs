@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
+use bytes::Bytes;
 use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{GatewayRequest, Outbound};
@@ -50,6 +51,8 @@ pub struct UpstreamRequest<'a> {
     pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
     /// What earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// How many bytes of the answer are kept; none where nobody wants them.
+    pub keep: Option<usize>,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -67,6 +70,10 @@ pub struct UpstreamResponse {
     pub request_id: Option<String>,
     /// What the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The name of the wire format.
+    pub format: &'static str,
+    /// The bytes of a whole answer, where they are kept.
+    pub kept: Option<Bytes>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -112,6 +119,16 @@ impl Upstream {
                 failures?.first().map(with_cause)
             }
         }
+    }
+
+    /// The endpoint of a provider that can be called.
+    pub(crate) fn endpoint(&self, provider: &str) -> Option<&Endpoint> {
+        self.providers.get(provider)?.as_ref().ok().map(|it| &it.endpoint)
+    }
+
+    /// Silence that is allowed inside a stream.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
     }
 
     /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
@@ -184,14 +201,17 @@ impl Upstream {
             mode: prepared.mode,
             tool_names: prepared.tool_names,
             idle_timeout: self.idle_timeout,
+            keep: upstream_request.keep,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
-        let body = response::decode(context, &head.headers, body).await?;
+        let decoded = response::decode(context, &head.headers, body).await?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             dropped: prepared.dropped,
-            body,
+            format: format.name(),
+            kept: decoded.kept,
+            body: decoded.body,
         })
     }
 }
@@ -276,6 +296,8 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         status: 200,
         request_id: None,
         dropped: vec![],
+        format: "",
+        kept: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -314,7 +336,6 @@ impl TimeLimit {
 mod tests {
     use std::{sync::Arc, time::Instant};
 
-    use bytes::Bytes;
     use formats::{Inbound, anthropic::messages::AnthropicCount};
     use routing::{Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -350,6 +371,7 @@ mod tests {
             strict: true,
             max_output: &|_| None,
             fetched: &fetched,
+            keep: None,
         };
         upstream.send(&attempt, &request, 0).await
     }

@@ -5,6 +5,7 @@
 //! happens after the first event of a stream still counts.
 
 mod attempt;
+mod blame;
 mod exhausted;
 mod remedies;
 
@@ -17,7 +18,7 @@ use canonical::{AttemptRecord, Error, ErrorKind, KeyFingerprint, NextStep, Outco
 use config::FallbackOn;
 
 use crate::{
-    health::{Cooldown, Health},
+    health::Health,
     resolve::{RoutePlan, Target},
     select,
 };
@@ -37,13 +38,15 @@ pub struct Failover {
     health: Arc<Health>,
     limits: Limits,
     random: fastrand::Rng,
-    /// Targets that were not attempted yet, by their place in the plan.
+    /// Targets that were not attempted yet, by their place in the plan, in the order of attempts.
     untried: Vec<usize>,
     /// A target to attempt again before any other.
     retry: Option<Retry>,
     running: Vec<Running>,
     /// Whether a target was attempted although all cool down: that is done once.
     attempted_while_cooling: bool,
+    /// Whether a stream has broken that another target goes on with.
+    is_rescuing: bool,
     /// Every attempt so far; an id is the place in this list.
     attempts: Vec<AttemptRecord>,
     /// The first error, which says most.
@@ -86,10 +89,18 @@ impl Failover {
             retry: None,
             running: vec![],
             attempted_while_cooling: false,
+            is_rescuing: false,
             attempts: vec![],
             first_error: None,
             kinds: vec![],
         }
+    }
+
+    /// The same with only these targets of the plan, in this order.
+    #[must_use]
+    pub fn in_order(mut self, order: Vec<usize>) -> Self {
+        self.untried = order;
+        self
     }
 
     /// The plan that is followed.
@@ -114,10 +125,35 @@ impl Failover {
             return Err(self.exhausted(now));
         }
         let retry = self.retry.take().or_else(|| self.next_target(now));
-        let Some(Retry { course, delay }) = retry else {
-            return Err(self.exhausted(now));
-        };
+        match retry {
+            Some(retry) => Ok(self.start(retry, left, now)),
+            None => Err(self.exhausted(now)),
+        }
+    }
 
+    /// An attempt beside one that is silent, if a target is left that does not cool down.
+    pub fn next_hedge(&mut self, now: Instant) -> Option<Attempt> {
+        let left = self.limits.deadline.saturating_duration_since(now);
+        if left.is_zero() || self.retry.is_some() || !self.has_next(now) {
+            return None;
+        }
+        let hedge = self.next_target(now)?;
+        Some(self.start(hedge, left, now))
+    }
+
+    /// Whether an attempt runs.
+    pub fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Notes that a stream has broken and another target goes on with it: whatever fails from now on,
+    /// the next target is attempted, and none twice.
+    pub fn begin_rescue(&mut self) {
+        self.is_rescuing = true;
+        self.retry = None;
+    }
+
+    fn start(&mut self, Retry { course, delay }: Retry, left: Duration, now: Instant) -> Attempt {
         let started = now + delay;
         let target = &self.plan.targets[course.target];
         let id = AttemptId(self.attempts.len());
@@ -129,17 +165,21 @@ impl Failover {
             ..AttemptRecord::default()
         });
         self.health.targets.began(&target.provider, &target.model);
+        let timeout = target.timeout.min(left.saturating_sub(delay));
+        let probed_until = started + timeout;
+        let cooldowns = &self.health.cooldowns;
+        cooldowns.claim_probe(&target.provider, &target.model, course.key, probed_until);
         let attempt = Attempt {
             id,
             delay,
             key: course.key,
             remedies: course.remedies.clone(),
-            timeout: target.timeout.min(left.saturating_sub(delay)),
+            timeout,
             plan: self.plan.clone(),
             target: course.target,
         };
         self.running.push(Running { id, course, started });
-        Ok(attempt)
+        attempt
     }
 
     /// The next target that does not cool down; when all of the plan do, the one available first.
@@ -198,7 +238,7 @@ impl Failover {
             AttemptEnd::Failed(error) => {
                 record.outcome = Outcome::Failed(error.kind.code());
                 record.message = Some(error.message().to_owned());
-                self.note_health(&running.course, error, now);
+                self.note_health(&running, error, now);
             }
         }
     }
@@ -210,7 +250,7 @@ impl Failover {
             return Err(error);
         };
         self.note_failure(id, &error);
-        self.note_health(&running.course, &error, now);
+        self.note_health(&running, &error, now);
         let next = self.decide(running.course, &error, now);
         self.attempts[id.0].next = Some(next);
         if next == NextStep::FailFast {
@@ -257,6 +297,44 @@ impl Failover {
         true
     }
 
+    /// Notes that a target rejects a request that was adapted to it, and attempts the same target with
+    /// the request in another form. False, and nothing is noted, when the attempt does not run.
+    pub fn repeat(&mut self, id: AttemptId, error: &Error, now: Instant) -> bool {
+        let Some(running) = self.stop(id, now) else {
+            return false;
+        };
+        self.note_failure(id, error);
+        self.attempts[id.0].next = Some(NextStep::ApplyRemedy);
+        self.retry = Some(Retry { course: running.course, delay: Duration::ZERO });
+        true
+    }
+
+    /// Passes over a target before it is asked, since a limit of the operator's own is reached.
+    pub fn passed_over(&mut self, id: AttemptId, error: Error, now: Instant) {
+        let Some(running) = self.stop(id, now) else {
+            return;
+        };
+        self.note_failure(id, &error);
+        let course = running.course;
+        let target = &self.plan.targets[course.target];
+        let cooldowns = &self.health.cooldowns;
+        let key = select::next_key(target, &course.keys_tried, cooldowns, now);
+        let free = key.filter(|key| select::key_remaining(target, *key, cooldowns, now).is_zero());
+        let next = match free {
+            Some(key) => {
+                let keys_tried = [&course.keys_tried[..], &[key]].concat();
+                let course = Course { key, keys_tried, ..course };
+                self.retry = Some(Retry { course, delay: Duration::ZERO });
+                NextStep::NextKey
+            }
+            None if self.has_next(now) => NextStep::NextTarget,
+            None => NextStep::Exhausted,
+        };
+        self.attempts[id.0].next = Some(next);
+        self.kinds.push(error.kind);
+        self.first_error.get_or_insert(error);
+    }
+
     /// Ends every attempt that still runs as canceled, and gives all of them.
     pub fn close(&mut self, now: Instant) -> Vec<AttemptRecord> {
         while let Some(id) = self.running.last().map(|running| running.id) {
@@ -270,6 +348,8 @@ impl Failover {
         let running = self.running.swap_remove(place);
         let target = &self.plan.targets[running.course.target];
         self.health.targets.ended(&target.provider, &target.model);
+        let cooldowns = &self.health.cooldowns;
+        cooldowns.release_probe(&target.provider, &target.model, running.course.key);
         let elapsed = now.saturating_duration_since(running.started);
         self.attempts[id.0].duration_ms = millis(elapsed);
         Some(running)
@@ -288,7 +368,7 @@ impl Failover {
             self.retry = Some(Retry { course, delay: Duration::ZERO });
             return NextStep::ApplyRemedy;
         }
-        let falls_back_on_any = self.plan.fallback_on == FallbackOn::Any;
+        let falls_back_on_any = self.is_rescuing || self.plan.fallback_on == FallbackOn::Any;
         if error.kind == ErrorKind::ContextLength && !falls_back_on_any {
             self.keep_larger_models(course.target);
             return if self.untried.is_empty() { NextStep::FailFast } else { NextStep::NextTarget };
@@ -364,30 +444,6 @@ impl Failover {
             };
             holds_more && base_name(&other.model) != base_name(&failed.model)
         });
-    }
-
-    /// Counts a failure of the target, and begins a cooldown after a 429 or a 5xx, or of a key that
-    /// was refused when there are more.
-    fn note_health(&self, course: &Course, error: &Error, now: Instant) {
-        let target = &self.plan.targets[course.target];
-        if error.kind.is_transient() {
-            self.health.targets.failed(&target.provider, &target.model);
-        }
-        let is_limited = error.kind == ErrorKind::RateLimited;
-        let is_failing = matches!(error.kind, ErrorKind::Upstream | ErrorKind::Timeout)
-            && error.provider_status.is_some_and(|status| 500 <= status);
-        let is_refused = error.kind == ErrorKind::ProviderAccess && 1 < target.keys.len();
-        if self.plan.cooldown.is_zero() || !(is_limited || is_failing || is_refused) {
-            return;
-        }
-        let length = error.retry_after.unwrap_or(self.plan.cooldown);
-        // An outage is about every key, everything else about the one that was used.
-        let used = [course.key];
-        let keys = if is_failing { &target.keys[..] } else { &used[..] };
-        for key in keys {
-            let (provider, model) = (target.provider.clone(), target.model.clone());
-            self.health.cooldowns.begin(Cooldown { provider, model, key: *key }, length, now);
-        }
     }
 }
 

@@ -3,9 +3,16 @@
 //! Attempts report here; what is read decides which target a call takes next.
 
 mod cooldowns;
+mod hedges;
+mod sessions;
 mod targets;
 
-pub use cooldowns::{Cooldown, CooldownChange, Cooldowns, MAX_SHARED_COOLDOWN, SharedCooldown};
+pub use cooldowns::{
+    Cooldown, CooldownCause, CooldownChange, CooldownReason, CooldownState, Cooldowns,
+    MAX_SHARED_COOLDOWN, SharedCooldown,
+};
+pub use hedges::HedgeBudget;
+pub use sessions::Sessions;
 pub use targets::TargetHealth;
 use targets::TargetTable;
 
@@ -14,6 +21,10 @@ use targets::TargetTable;
 pub struct Health {
     /// Targets that are not asked for a while.
     pub cooldowns: Cooldowns,
+    /// Which target served a session last.
+    pub sessions: Sessions,
+    /// How many calls may be hedged.
+    pub hedges: HedgeBudget,
     /// Everything else that attempts show about a target.
     pub(crate) targets: TargetTable,
 }

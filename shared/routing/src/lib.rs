@@ -4,16 +4,21 @@
 //! everything within a process is measured by [`std::time::Instant`], which no change of the wall
 //! clock moves.
 
+mod conditions;
 mod failover;
 mod fingerprint;
 mod health;
 mod resolve;
 mod select;
+mod strategy;
 
+pub use conditions::{Feature, RequestTraits, StepCondition};
 pub use failover::{AppliedRemedies, Attempt, AttemptEnd, AttemptId, Failover, Limits};
 pub use fingerprint::fingerprint;
 pub use health::{
-    Cooldown, CooldownChange, Cooldowns, Health, MAX_SHARED_COOLDOWN, SharedCooldown, TargetHealth,
+    Cooldown, CooldownCause, CooldownChange, CooldownReason, CooldownState, Cooldowns, Health,
+    HedgeBudget, MAX_SHARED_COOLDOWN, Sessions, SharedCooldown, TargetHealth,
 };
-pub use resolve::{ModelQuery, RoutePlan, Routes, Target};
+pub use resolve::{Breaker, Hedge, MinSpeed, ModelQuery, RoutePlan, Routes, Target};
 pub use select::{Outlook, Verdict, outlook};
+pub use strategy::{Circumstances, Strategy, order};

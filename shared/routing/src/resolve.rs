@@ -1,9 +1,21 @@
 //! From a model's name to the targets that may serve it, and the rules by which they are attempted.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use canonical::{Error, ErrorKind, KeyFingerprint, Result};
 use config::{self, Config, ConflictResolution, FallbackOn, SecretSource};
+
+use crate::{conditions::StepCondition, strategy::Strategy};
+
+/// How long a cooldown may become when nobody says otherwise.
+const COOLDOWN_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +37,72 @@ pub struct RoutePlan {
     pub fallback_on: FallbackOn,
     /// How long a cooldown lasts when the provider names no time.
     pub cooldown: Duration,
+    /// How long a cooldown may become while failures go on.
+    pub cooldown_max: Duration,
+    /// How the targets are ordered.
+    pub strategy: Strategy,
+    /// Whether a session prefers the target that served it last.
+    pub is_sticky: bool,
+    /// How many failures make an outage; absent: one 5xx does.
+    pub breaker: Option<Breaker>,
+    /// When the next target is attempted beside one that is silent.
+    pub hedge: Option<Hedge>,
+    /// Whether another target goes on with a stream that breaks.
+    pub rescues: bool,
+    /// How many calls were ordered, for [`Strategy::RoundRobin`].
+    pub turn: Arc<AtomicU64>,
+}
+
+impl Default for RoutePlan {
+    fn default() -> Self {
+        Self {
+            route: None,
+            targets: vec![],
+            fallback_on: FallbackOn::default(),
+            cooldown: config::COOLDOWN,
+            cooldown_max: COOLDOWN_MAX,
+            strategy: Strategy::default(),
+            is_sticky: false,
+            breaker: None,
+            hedge: None,
+            rescues: false,
+            turn: Arc::default(),
+        }
+    }
+}
+
+impl RoutePlan {
+    /// The number of this call among those of the route.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// How many failures make an outage: of the latest `window` attempts, `failures`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// How many failures.
+    pub failures: u32,
+    /// Of how many attempts, at most 64.
+    pub window: u32,
+}
+
+/// When the next target is attempted beside one that is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// After how long without a first token.
+    pub after: Duration,
+    /// How many calls in a hundred may lead to such an attempt.
+    pub budget_percent: u32,
+}
+
+/// How slow a stream may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinSpeed {
+    /// How many tokens have to come each second.
+    pub tokens_per_second: u32,
+    /// Over how long that is measured.
+    pub window: Duration,
 }
 
 /// A provider and its name for the model, with every setting of the step filled in.
@@ -47,6 +125,30 @@ pub struct Target {
     pub retries: u32,
     /// How many tokens the model holds, where that is known.
     pub context_window: Option<u64>,
+    /// The share of calls that begin here, for [`Strategy::Weighted`].
+    pub weight: u32,
+    /// Which requests the target is for: those that meet every condition.
+    pub conditions: Arc<[StepCondition]>,
+    /// How slow a stream may be before it counts as broken.
+    pub min_speed: Option<MinSpeed>,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            provider: String::new(),
+            model: String::new(),
+            keys: Arc::from([KeyFingerprint::NONE]),
+            conflict_resolution: None,
+            timeout: config::DEFAULT_TIMEOUT,
+            first_token_timeout: None,
+            retries: 0,
+            context_window: None,
+            weight: 1,
+            conditions: Arc::from([]),
+            min_speed: None,
+        }
+    }
 }
 
 /// Every configured name, ready to be resolved.
@@ -150,18 +252,10 @@ impl Routes {
             provider: provider.to_owned(),
             model: model.to_owned(),
             keys: self.keys(provider),
-            conflict_resolution: None,
             timeout: self.timeout(provider),
-            first_token_timeout: None,
-            retries: 0,
-            context_window: None,
+            ..Target::default()
         };
-        RoutePlan {
-            route: None,
-            targets: vec![target],
-            fallback_on: FallbackOn::Default,
-            cooldown: config::COOLDOWN,
-        }
+        RoutePlan { targets: vec![target], ..RoutePlan::default() }
     }
 
     fn plan_of_route(&self, route: &config::Route, context_window: ContextWindow<'_>) -> RoutePlan {
@@ -176,12 +270,14 @@ impl Routes {
             context_window: step
                 .context_window
                 .or_else(|| context_window(&step.provider, &step.model)),
+            ..Target::default()
         };
         RoutePlan {
             route: Some(route.name.clone()),
             targets: route.steps.iter().map(target).collect(),
             fallback_on: route.fallback_on,
             cooldown: route.cooldown,
+            ..RoutePlan::default()
         }
     }
 

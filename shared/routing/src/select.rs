@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use canonical::KeyFingerprint;
 
 use crate::{
-    health::{Cooldowns, Health},
+    health::{CooldownReason, Cooldowns, Health},
     resolve::{RoutePlan, Target},
 };
 
@@ -16,6 +16,8 @@ pub struct Outlook {
     pub target: usize,
     /// What would happen.
     pub verdict: Verdict,
+    /// Why the target cools down, if it does.
+    pub reason: Option<CooldownReason>,
 }
 
 /// What would happen to a target, and why.
@@ -38,7 +40,19 @@ pub fn outlook(plan: &RoutePlan, health: &Health, now: Instant) -> Vec<Outlook> 
         left if first == Some(target) => Verdict::AvailableFirst(left),
         left => Verdict::CoolingDown(left),
     };
-    (0..plan.targets.len()).map(|target| Outlook { target, verdict: verdict(target) }).collect()
+    let outlook = |target: usize| Outlook {
+        target,
+        verdict: verdict(target),
+        reason: reason(&plan.targets[target], cooldowns, now),
+    };
+    (0..plan.targets.len()).map(outlook).collect()
+}
+
+/// Why a target cools down: the reason of the key that is free soonest. None when one is free.
+fn reason(target: &Target, cooldowns: &Cooldowns, now: Instant) -> Option<CooldownReason> {
+    let keys = target.keys.iter().copied();
+    let soonest = keys.min_by_key(|key| key_remaining(target, *key, cooldowns, now))?;
+    cooldowns.reason(&target.provider, &target.model, soonest, now)
 }
 
 /// How long until a target may be asked: as soon as one of its keys may.

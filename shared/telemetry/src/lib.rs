@@ -1,13 +1,21 @@
-//! What each call leaves behind: its record, and where finished records go.
+//! What each call leaves behind: its record, where finished records go, the request log and sums.
 
+mod call_id;
+mod hour;
 mod log;
 mod record;
 mod recorder;
+pub mod request_log;
 mod sink;
+pub mod sums;
 
+pub use call_id::{arrival_of, call_id};
+pub use hour::{Day, Hour};
 pub use log::LogSink;
 pub use record::{
-    CallEnd, CallRecord, ChargeRecord, Principal, RequestFacts, Timings, UsageRecord, UsageSource,
+    CacheOutcome, CallContent, CallEnd, CallRecord, ClientFacts, Principal, RequestFacts,
+    SpanContext, Timings, UsageRecord, UsageSource,
 };
 pub use recorder::CallRecorder;
+pub use request_log::RequestLog;
 pub use sink::{RecordOutlet, RecordSink, SinkFuture};

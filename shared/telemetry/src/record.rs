@@ -1,6 +1,7 @@
 //! Call records: what is kept of one request to the gateway, whatever became of it.
 //!
-//! Prompts, responses, keys and headers are never part of a record.
+//! Keys and headers are never part of a record; prompts and responses only where the configuration
+//! says to keep them.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -25,14 +26,25 @@ pub struct CallRecord {
     pub provider: Option<String>,
     /// The provider's name for the model that responded.
     pub model: Option<String>,
+    /// The model that the provider itself named in its response.
+    pub answered_model: Option<String>,
+    /// Whether the configuration names the target, as a step of a route or as a model. A model that
+    /// only clients name is no label of a metric.
+    pub is_configured: bool,
     /// Every attempt, in the order in which they began.
     pub attempts: Vec<AttemptRecord>,
     /// The tokens that were consumed; absent where that is neither reported nor estimated.
     pub usage: Option<UsageRecord>,
     /// What the call cost; absent when usage or price is unknown.
     pub cost: Option<MicroDollars>,
-    /// What the call was charged of its tenant's budget; absent where it has none.
-    pub charge: Option<ChargeRecord>,
+    /// Whether the response cache was asked, and what it had.
+    pub cache: Option<CacheOutcome>,
+    /// What a response from the cache has saved; absent for others.
+    pub saved: Option<MicroDollars>,
+    /// What was held of the tenant's budget before the call.
+    pub hold: Option<MicroDollars>,
+    /// What was settled against the tenant's budget after the call.
+    pub settled: Option<MicroDollars>,
     /// How long each part of the call took.
     pub timings: Timings,
     /// What the provider was not sent, by the client's names.
@@ -41,8 +53,69 @@ pub struct CallRecord {
     pub provider_request_id: Option<String>,
     /// Why the model stopped, in the provider's words where bytes are passed through.
     pub finish_reason: Option<String>,
+    /// What the client says of itself.
+    pub client: ClientFacts,
+    /// Where the call stands in its trace.
+    pub span: SpanContext,
+    /// What was asked and answered; absent unless the configuration says to keep it.
+    pub content: Option<CallContent>,
     /// How the call ended.
     pub end: CallEnd,
+}
+
+/// What a client says of itself and of its call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientFacts {
+    /// The `User-Agent` header, cut.
+    pub user_agent: Option<String>,
+    /// The session: `X-Session-Id`, else `metadata.session_id` or `user` of the body.
+    pub session: Option<String>,
+    /// The tenant's tags.
+    pub tags: Vec<String>,
+}
+
+/// Where a call stands in its trace (W3C Trace Context).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpanContext {
+    /// The id of the call's own span.
+    pub span_id: u64,
+    /// The id of the client's span; absent where the client sent none.
+    pub parent: Option<u64>,
+    /// Whether the client's tracing wants the trace recorded; absent where the client sent none.
+    pub sampled: Option<bool>,
+}
+
+/// The request and the response of a call, as far as they are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallContent {
+    /// The body of the request.
+    pub request: String,
+    /// The text of the response.
+    pub response: String,
+    /// How long both are kept.
+    pub retention: Duration,
+}
+
+/// What the response cache had for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// A response, which was given.
+    Hit,
+    /// Nothing.
+    Miss,
+    /// The cache was not asked.
+    Bypass,
+}
+
+impl CacheOutcome {
+    /// The outcome's name in headers and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
 }
 
 /// The tenant and key that a call was authenticated as.
@@ -76,15 +149,6 @@ pub struct UsageRecord {
     pub tokens: Usage,
     /// How they are known.
     pub source: UsageSource,
-}
-
-/// What a call held of its tenant's budget, and what it was charged in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChargeRecord {
-    /// The most that the call might have cost.
-    pub held: MicroDollars,
-    /// The charge.
-    pub settled: MicroDollars,
 }
 
 /// How the usage of a call is known.
@@ -152,7 +216,9 @@ impl CallRecord {
             route: self.route.clone(),
             arrived: self.arrived,
             latency_ms: u64::try_from(self.timings.total.as_millis()).unwrap_or(u64::MAX),
-            cost: self.cost.filter(|_| is_reported),
+            cost: self.cost.filter(|_| is_reported || self.cache == Some(CacheOutcome::Hit)),
+            cache_hit: self.cache == Some(CacheOutcome::Hit),
+            saved: self.saved,
             request_id: self.id.clone(),
             trace_id: self.trace_id.clone(),
             attempts: self.attempts.clone(),

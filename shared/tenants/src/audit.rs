@@ -42,6 +42,22 @@ pub enum Action {
     RevokeKey,
     /// Corrected what a tenant has spent.
     Adjust,
+    /// Made an operator.
+    CreateOperator,
+    /// Changed an operator's role or password.
+    UpdateOperator,
+    /// Removed an operator.
+    DeleteOperator,
+    /// Made a token of the admin API.
+    CreateToken,
+    /// Removed a token of the admin API.
+    RevokeToken,
+    /// Changed the configuration.
+    UpdateConfiguration,
+    /// Signed in.
+    LogIn,
+    /// Ended every session.
+    LogOutEverywhere,
 }
 
 /// One change by an operator.
@@ -53,8 +69,11 @@ pub struct AuditEntry {
     pub actor: String,
     /// What was done.
     pub action: Action,
-    /// The id of the tenant that it was done to.
+    /// The id of the tenant that it was done to; empty where it was done to something else.
     pub tenant: String,
+    /// What else it was done to: an operator, a token, the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// What changed, by field.
     pub changes: Map<String, Value>,
 }
@@ -81,7 +100,7 @@ impl AuditEntry {
             (name.clone(), change)
         });
         let (actor, tenant) = (author.name.to_owned(), tenant.to_owned());
-        Self { at: author.at, actor, action, tenant, changes: changes.collect() }
+        Self { at: author.at, actor, action, tenant, subject: None, changes: changes.collect() }
     }
 
     /// The row of the entry; `unique` tells it from others of the same second.

@@ -29,8 +29,8 @@ mod settlement;
 mod tenant;
 mod tenant_json;
 mod text;
-mod throttle;
 mod usage;
+pub mod webhook;
 mod window;
 
 pub use admission::AdmissionRequest;
@@ -59,7 +59,5 @@ pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
-pub use tenant_json::UNSUPPORTED_FIELDS;
-pub use throttle::{MAX_WRONG_KEYS, WrongKeyThrottle};
 pub use usage::{BudgetUsage, LedgerUsage};
-pub use window::{BudgetPeriod, Period, Window};
+pub use window::{BudgetPeriod, Period, Window, rfc3339};

@@ -24,6 +24,9 @@ const MAX_UPDATE_WRITES: usize = 5;
 /// How long a name that no tenant bears stays taken, in seconds: its tenant may be about to be made.
 const NAME_CLAIM_SECONDS: i64 = 60;
 
+/// How many bytes an id or a name may have that a tenant is looked for by.
+const MAX_ID_BYTES: usize = 256;
+
 /// How many tenants or entries a page has at most.
 const MAX_PAGE: usize = 100;
 
@@ -135,6 +138,25 @@ impl Tenants {
     pub async fn get(&self, id: &str, now: u64) -> RepositoryResult<Tenant> {
         let tenant = rows::read_tenant(&*self.table, id, Consistency::Strong, now).await?;
         tenant.ok_or(RepositoryError::NotFound)
+    }
+
+    /// Finds a tenant by its id, or by its name.
+    pub async fn find(&self, id_or_name: &str, now: u64) -> RepositoryResult<Option<Tenant>> {
+        let strong = Consistency::Strong;
+        // A key of the store has to have bytes, and not too many.
+        if id_or_name.is_empty() || MAX_ID_BYTES < id_or_name.len() {
+            return Ok(None);
+        }
+        if let Some(found) = rows::read_tenant(&*self.table, id_or_name, strong, now).await? {
+            return Ok(Some(found));
+        }
+        let claim = rows::name_partition(id_or_name);
+        let claim = self.table.get_tallies(&claim, rows::NAME, strong, now).await?;
+        let Some(id) = claim.as_ref().and_then(|claim| claim.note(rows::TENANT)) else {
+            return Ok(None);
+        };
+        let found = rows::read_tenant(&*self.table, id, strong, now).await?;
+        Ok(found.filter(|tenant| tenant.settings.name == id_or_name))
     }
 
     /// Reads tenants in order of their ids, after a cursor.

@@ -233,7 +233,7 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
 }
 
 /// A moment as RFC 3339 writes it, in UTC with whole seconds.
-pub(crate) fn rfc3339(moment: u64) -> String {
+pub fn rfc3339(moment: u64) -> String {
     let (year, month, day) = civil_from_days(moment / DAY);
     let second = moment % DAY;
     let (hour, minute) = (second / HOUR, second % HOUR / MINUTE);

@@ -390,7 +390,7 @@ async fn an_operator_may_decide_otherwise_about_an_unreachable_store() {
     let mut desk = Desk::budgeted(1_000);
     let policy =
         UnreachablePolicy { rate_limits: WhenUnreachable::Closed, budgets: WhenUnreachable::Open };
-    desk.ledger = Ledger::new(Arc::clone(&desk.table) as _, policy);
+    desk.ledger.follow(policy);
     desk.table.unplug();
     let admission = desk.admit(costing(100), NOW).await;
     assert!(admission.reservation.is_some() && admission.unreachable.is_some());

@@ -1,6 +1,7 @@
-use super::*;
+use tenants::KeyHash;
+
 use crate::{
-    Auth, Config, read,
+    Auth, Config, KeySource, read,
     read::tests::{KINDS, config},
     rows::{from_rows, to_rows},
     to_yaml,
@@ -44,7 +45,7 @@ fn every_field_of_a_tenant_is_read() {
 
     let keys = &config.tenants[1].keys;
     assert_eq!(keys.len(), 3);
-    assert!(matches!(&keys[1], DeclaredKey::Hash(hash) if *hash == KeyHash::of("abc")));
+    assert!(matches!(&keys[1].source, KeySource::Hash(hash) if *hash == KeyHash::of("abc")));
     assert_eq!(config.secrets().count(), 3);
 }
 
@@ -87,7 +88,7 @@ tenants:
 - {name: b}
 - {name: c, api_key: x, api_keys: [y]}
 - {name: d, api_key: 'sha256:12', rate_limit_rpn: 5}
-- {name: e, api_key: z, cache: {enabled: true}, enabled: maybe}
+- {name: e, api_key: z, cache: {ttl: soon}, enabled: maybe}
 ";
     assert_eq!(
         faults(text),
@@ -102,8 +103,8 @@ tenants:
             "9:35: tenants[4].api_keys: stands beside api_key; keep one of the two",
             "10:22: tenants[5].api_key: after `sha256:` come the 64 hexadecimal digits of a hash",
             "10:35: tenants[5].rate_limit_rpn: is no key of a tenant; did you mean rate_limit_rpm?",
-            "11:25: tenants[6].cache: is not supported by this version yet; remove it",
-            "11:58: tenants[6].enabled: must be true or false",
+            "11:38: tenants[6].cache.ttl: must be a duration in whole seconds such as 90s, 5m or 1h30m",
+            "11:54: tenants[6].enabled: must be true or false",
         ]
     );
 }

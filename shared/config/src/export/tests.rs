@@ -82,6 +82,58 @@ server:
   write_timeout: 45s
   keep_alive_timeout: 2m
   drain_timeout: 20s
+  shutdown_timeout: 5s
+tls:
+  cert: cert.pem
+  key: key.pem
+admin:
+  users:
+    - name: admin
+      password: ${ADMIN_KEY}
+      role: admin
+    - name: night
+      password: ${NIGHT_PASSWORD}
+  public_url: https://gateway.example.com
+metrics:
+  username: prometheus
+  password: ${METRICS_KEY}
+  seeds:
+    - b
+    - c
+    - d
+log:
+  format: json
+  level: debug
+  contents: summary
+requests:
+  retention: 7d
+  prompts:
+    enabled: true
+    retention: 24h
+    max_bytes: 10000
+cache:
+  enabled: true
+  ttl: 10m
+idempotency:
+  ttl: 1h
+unpriced: allow
+store_down:
+  rate_limits: closed
+  budgets: open
+alerts:
+  webhook:
+    url: ${WEBHOOK_URL}
+    secret: ${WEBHOOK_KEY}
+  sns_topic: arn:aws:sns:eu-central-1:123456789012:alerts
+usage_events:
+  sqs_queue: https://sqs.eu-central-1.amazonaws.com/123456789012/usage
+compatibility:
+  base_paths:
+    - \"/api\"
+  error_words: d
+  health_members:
+    - providers
+    - timestamp
 
 providers:
   - name: cerebras
@@ -96,6 +148,15 @@ providers:
       X-Title: ${POOLED_X_TITLE}
       X-Trace: ${POOLED_X_TRACE}
     timeout: 90s
+    limits:
+      requests_per_minute: 30
+      requests_per_day: 1000
+      tokens_per_minute: 6000
+      concurrent: 4
+    probe:
+      every: 5m
+      model: llama
+      max_cost: 0.05
     proxy: none
 ";
     let yaml = exported(EXAMPLE);

@@ -1,7 +1,13 @@
+mod sections;
+
 use std::time::Duration;
 
 use super::*;
-use crate::{ConflictResolution, SecretSource};
+use crate::{
+    Breaker, COOLDOWN, ConflictResolution, FallbackOn, LogContents, LogFormat, LogLevel,
+    MetricNames, Rescue, Role, SecretSource, Strategy, connection, cors, declared_keys,
+    declared_tenants, fetch, outbound, provider, server, step, when,
+};
 
 pub(crate) const EXAMPLE: &str = include_str!("../example.yaml");
 pub(crate) const KINDS: [ProviderKind; 6] = [
@@ -18,6 +24,39 @@ pub(crate) const KINDS: [ProviderKind; 6] = [
     ProviderKind { name: "mock", needs_base_url: false, needs_key: false, takes_region: false },
 ];
 
+/// Every mapping that a configuration may hold.
+const EVERY_MAPPING: [&Keys; 29] = [
+    &DOCUMENT,
+    &connection::POOL,
+    &fetch::FETCH,
+    &cors::CORS,
+    &server::SERVER,
+    &tls::TLS,
+    &admin::ADMIN,
+    &admin::USER,
+    &metrics::METRICS,
+    &log::LOG,
+    &records::REQUESTS,
+    &records::PROMPTS,
+    &cache::CACHE,
+    &cache::IDEMPOTENCY,
+    &ledger::STORE_DOWN,
+    &ledger::ALERTS,
+    &ledger::WEBHOOK,
+    &ledger::USAGE_EVENTS,
+    &compatibility::COMPATIBILITY,
+    &provider::PROVIDER,
+    &provider::SCRIPT,
+    &outbound::LIMITS,
+    &outbound::PROBE,
+    &route::ROUTE,
+    &route::BREAKER,
+    &step::STEP,
+    &when::WHEN,
+    &declared_keys::KEY,
+    &declared_tenants::TENANT,
+];
+
 fn variables(name: &str) -> Option<String> {
     match name {
         "EMPTY" => Some(String::new()),
@@ -26,8 +65,9 @@ fn variables(name: &str) -> Option<String> {
         "SLOW" => Some("2m".to_owned()),
         "CHEAP" => Some("0.25".to_owned()),
         "REFERENCE" => Some("ssm:/team/key".to_owned()),
+        "WEBHOOK_URL" => Some("https://hooks.example.com/T0/B0?token=hook".to_owned()),
         "CANARY" => Some("canary-value\n".to_owned()),
-        name if ["KEY", "POOLED", "_7"].iter().any(|part| name.contains(part)) => {
+        name if ["KEY", "PASSWORD", "POOLED", "_7"].iter().any(|part| name.contains(part)) => {
             Some(format!("secret of {name}"))
         }
         _ => None,
@@ -208,10 +248,7 @@ fn every_key_of_a_model_and_a_price_lands_in_the_document() {
 
 #[test]
 fn the_example_names_every_key() {
-    for keys in [&DOCUMENT, &super::super::provider::PROVIDER, &super::super::provider::SCRIPT]
-        .into_iter()
-        .chain([&ROUTE, &STEP, &MODEL, &PRICE])
-    {
+    for keys in EVERY_MAPPING {
         for key in keys.known {
             assert!(EXAMPLE.contains(&format!("{key}:")), "{key} of {}", keys.of);
         }
@@ -270,7 +307,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
             "3:1: porviders: is no key of a configuration; did you mean providers?",
             "4:1: colour: is no key of a configuration (known: api_key, auth, port, default_timeout, \
              route_timeout, idle_timeout, default_provider, default_model, proxy, ca_file, \
-             connect_timeout, pool, fetch, cors, server, providers, routes, \
+             connect_timeout, pool, fetch, cors, server, tls, admin, metrics, log, requests, cache, idempotency, unpriced, store_down, alerts, usage_events, compatibility, providers, routes, \
              models, prices, tenants)",
         ]
     );
@@ -293,18 +330,6 @@ fn a_region_is_for_those_who_live_in_many() {
     );
     let good = config("providers: [{name: p, type: bedrock, region: us-gov-west-1}]");
     assert_eq!(good.providers[0].region.as_deref(), Some("us-gov-west-1"));
-}
-
-#[test]
-fn what_comes_later_is_refused_by_name() {
-    for key in ["admin", "metrics", "cache"] {
-        let expected = format!("3:1: {key}: is not supported by this version yet; remove it");
-        assert_eq!(faults_after_provider(&format!("{key}: {{}}")), [expected]);
-    }
-    assert_eq!(
-        faults_of_provider("  type: ollama\n  limits: {}"),
-        ["4:3: providers[0].limits: is not supported by this version yet; remove it"]
-    );
 }
 
 #[test]
@@ -474,7 +499,7 @@ fn numbers_of_a_step_are_sensible() {
         ),
         (
             "first_token_timeout: soon",
-            "8:26: routes[0].steps[0].first_token_timeout: is not a duration: write a whole number and ms, s, m or h, such as 30s",
+            "8:26: routes[0].steps[0].first_token_timeout: is not a duration: write numbers and ms, s, m, h or d, such as 30s",
         ),
         ("retries: 11", "8:14: routes[0].steps[0].retries: takes a whole number from 0 to 10"),
         (

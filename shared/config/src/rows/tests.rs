@@ -4,6 +4,9 @@ use crate::{
     to_yaml,
 };
 
+const NIGHT_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+
 fn example() -> Vec<Row> {
     to_rows(&config(EXAMPLE), "/lockgate/prod").0
 }
@@ -35,6 +38,7 @@ fn each_entry_has_a_row() {
             "route/plain",
             "settings",
             "tenant/mail",
+            "tenant/search",
             "version",
         ]
     );
@@ -54,6 +58,14 @@ fn secrets_go_to_parameters_and_leave_a_reference() {
             ("/lockgate/prod/providers/pooled/1", "secret of GROQ_KEY_ONE"),
             ("/lockgate/prod/providers/pooled/headers/X-Title", "Lockgate"),
             ("/lockgate/prod/providers/pooled/headers/X-Trace", "token secret of GROQ_KEY_ONE"),
+            ("/lockgate/prod/tenants/search/1", "secret of SEARCH_KEY"),
+            ("/lockgate/prod/tenants/search/2", "secret of SEARCH_KEY_TWO"),
+            ("/lockgate/prod/tenants/search/provider", "secret of SEARCH_PROVIDER_KEY"),
+            ("/lockgate/prod/admin/admin", "secret of ADMIN_KEY"),
+            ("/lockgate/prod/admin/night", NIGHT_PASSWORD),
+            ("/lockgate/prod/metrics", "secret of METRICS_KEY"),
+            ("/lockgate/prod/alerts/webhook/url", "https://hooks.example.com/T0/B0?token=hook"),
+            ("/lockgate/prod/alerts/webhook/secret", "secret of WEBHOOK_KEY"),
         ]
     );
     let text: String = rows.iter().map(|row| &*row.value).collect();

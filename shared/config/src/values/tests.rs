@@ -1,38 +1,6 @@
 use super::*;
 
 #[test]
-fn a_duration_has_a_number_and_a_unit() {
-    assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
-    assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-    assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-    assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
-    assert_eq!(duration("0s"), Ok(Duration::ZERO));
-}
-
-#[test]
-fn a_duration_without_a_unit_is_refused_with_a_hint() {
-    assert_eq!(duration("30"), Err("30 has no unit: write 30s for seconds, or 30ms".to_owned()));
-}
-
-#[test]
-fn what_is_no_duration_is_refused() {
-    for text in ["", "s", "1.5s", "-1s", "1m30s", "30 s", "1d", "30S", "half an hour", "１s"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-    assert_eq!(duration("25h"), Err("is longer than a day".to_owned()));
-    assert_eq!(duration("99999999999999999999h"), Err("is longer than a day".to_owned()));
-    assert_eq!(duration("18446744073709551615h"), Err("is longer than a day".to_owned()));
-}
-
-#[test]
-fn durations_are_written_in_their_largest_whole_unit() {
-    for text in ["0s", "300ms", "1500ms", "30s", "90s", "5m", "90m", "24h"] {
-        assert_eq!(write_duration(duration(text).unwrap()), text);
-    }
-    assert_eq!(write_duration(Duration::from_secs(120)), "2m");
-}
-
-#[test]
 fn a_price_is_exact() {
     assert_eq!(money("0.35"), Ok(350_000));
     assert_eq!(money("15"), Ok(15_000_000));

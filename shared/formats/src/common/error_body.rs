@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     diagnosis::{self, Diagnosis, Symptoms},
-    json, redact, retry_hint,
+    json, quota, redact, retry_hint,
 };
 
 /// How many providers may quote each other.
@@ -28,6 +28,8 @@ struct Report {
     param: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    /// What the provider adds to its message.
+    details: String,
 }
 
 /// The failure of an event that cannot be parsed.
@@ -104,6 +106,7 @@ fn diagnosed(status: u16, report: Report) -> Error {
     error.remedy = remedy;
     error.retry_after = report.retry_after;
     error.retry_at = retry_hint::date(&message);
+    error.quota = quota::used_up(status, &report.codes, &message, &report.details);
     error
 }
 
@@ -137,7 +140,8 @@ fn report_within(body: &[u8], quotes: usize) -> Report {
     let place = || places.iter().find_map(|it| place(json.pointer(it)?));
     let param = field("param").and_then(Value::as_str).map(str::to_owned).or_else(place);
     let retry_after = delay(inner).or_else(|| message.as_deref().and_then(retry_hint::hint));
-    Report { message, codes, param, status, retry_after }
+    let details = inner.get("details").map(Value::to_string).unwrap_or_default();
+    Report { message, codes, param, status, retry_after, details }
 }
 
 /// A code without the namespace that AWS puts before it or the address that follows it.

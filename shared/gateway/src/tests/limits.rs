@@ -94,3 +94,75 @@ async fn a_call_too_many_at_a_time_is_told_to_wait() {
     let call = gateway.call_of(&tenant, "both", false).await;
     gateway.gateway.admit_call(call, &mut crate::CallLimits::default()).await.unwrap();
 }
+
+/// A store that cannot be reached.
+#[derive(Debug)]
+struct Unreachable;
+
+impl storage::Table for Unreachable {
+    fn get<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: storage::Consistency,
+        _: u64,
+    ) -> storage::Pending<'a, Option<storage::Row>> {
+        failing()
+    }
+
+    fn query<'a>(&'a self, _: &'a storage::Query) -> storage::Pending<'a, storage::Page> {
+        failing()
+    }
+
+    fn get_tallies<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: storage::Consistency,
+        _: u64,
+    ) -> storage::Pending<'a, Option<storage::Tallies>> {
+        failing()
+    }
+
+    fn tally<'a>(&'a self, _: &'a storage::Tally) -> storage::Pending<'a, storage::Tallied> {
+        failing()
+    }
+
+    fn write<'a>(&'a self, _: &'a [storage::Change]) -> storage::Pending<'a, ()> {
+        failing()
+    }
+}
+
+fn failing<'a, T>() -> storage::Pending<'a, T> {
+    Box::pin(async { Err(storage::StoreError::new("asking", "nobody is there")) })
+}
+
+/// Whether calls of a tenant pass while the store is down, under this configuration.
+async fn passes(rest: &str, tenant: &Arc<Tenant>) -> Result<(), (u16, bool)> {
+    let first = provider([openai::completion("Hi")]).await;
+    let yaml = format!("{}{rest}", config(&[("first", &first)]));
+    let stores = Stores { state: Arc::new(Unreachable), ..memory::open() };
+    let gateway = TestGateway::sharing(&yaml, stores).await;
+    let answer = gateway.answer(gateway.call_of(tenant, "both", false).await).await;
+    answer.map(drop).map_err(|error| (error.status(), error.retry_after.is_some()))
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_limits_are_open_and_budgets_closed_unless_told_otherwise() {
+    let limited = tenant(|it| it.limits.requests_per_minute = Some(1));
+    let budgeted = tenant(|it| it.budget.amount = Some(canonical::MicroDollars(900_000_000)));
+    assert_eq!(passes("", &limited).await, Ok(()));
+    assert_eq!(passes("", &budgeted).await, Err((503, true)));
+    let reversed = "store_down: { rate_limits: closed, budgets: open }\n";
+    assert_eq!(passes(reversed, &limited).await, Err((503, true)));
+    assert_eq!(passes(reversed, &budgeted).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_call_without_a_price_passes_where_the_configuration_allows_it() {
+    let first = provider([openai::completion("Hi")]).await;
+    let yaml = format!("{}unpriced: allow\n", config(&[("first", &first)]));
+    let gateway = TestGateway::start(&yaml).await;
+    let budgeted = tenant(|it| it.budget.amount = Some(canonical::MicroDollars(1)));
+    gateway.answer(gateway.call_of(&budgeted, "first/unknown", false).await).await.unwrap();
+}

@@ -36,3 +36,17 @@ async fn a_prompt_that_is_too_long_is_refused() {
     let long = tenant(|it| it.requests.max_input_tokens = Some(500));
     gateway.answer(gateway.call_of(&long, "both", false).await).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_fallback_models_of_a_tenant_come_behind_what_it_asks_for() {
+    let first = provider([openai::error(500, "server_error", "no")]).await;
+    let second = provider([openai::completion("Hi")]).await;
+    let yaml = config(&[("first", &first), ("second", &second)]);
+    let gateway = TestGateway::start(&yaml).await;
+    let tenant = tenant(|it| {
+        it.models.fallback = vec!["gone".to_owned(), "second/other".to_owned()];
+    });
+    let reply = gateway.answer(gateway.call_of(&tenant, "first/own", false).await).await.unwrap();
+    assert_eq!((reply.provider.as_str(), reply.model.as_str()), ("second", "other"));
+    assert_eq!(first.requests().len(), 1);
+}

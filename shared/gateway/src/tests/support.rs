@@ -14,7 +14,7 @@ use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    Call, CallLimits, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
+    CacheWish, Call, CallLimits, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
     GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
@@ -54,10 +54,15 @@ impl TestGateway {
 
     /// A gateway that shares its memory with others.
     pub(crate) async fn sharing(config: &str, stores: Stores) -> Self {
+        Self::calling(config, stores, Client::new(Signer::default(), ProxyVariables::default()))
+            .await
+    }
+
+    /// A gateway that calls others over this client.
+    pub(crate) async fn calling(config: &str, stores: Stores, client: Client) -> Self {
         let yaml = format!("api_key: {KEY}\n{config}");
         let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
         let source = Source::Config(Box::new(config), None);
-        let client = Client::new(Signer::default(), ProxyVariables::default());
         let configuration = Configuration::new(source, stores, client, Freshness::default());
         // In the future, so that no clock but the test's moves it while the test runs.
         let started = Instant::now() + Duration::from_secs(3600);
@@ -112,6 +117,8 @@ impl TestGateway {
             request,
             only_provider: None,
             strict: false,
+            cache: CacheWish::default(),
+            idempotency_key: None,
             tenant: admitted.tenant,
             snapshot: admitted.snapshot,
             clock,

@@ -507,6 +507,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
         strict: false,
         max_output: &|_| None,
         fetched: &fetched,
+        keep: None,
     };
     let mut failures = vec![];
     loop {

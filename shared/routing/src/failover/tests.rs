@@ -1,5 +1,6 @@
 //! The rules of failover, one example each, under a clock that stands still.
 
+mod breaker;
 mod handles;
 
 use canonical::{Field, Remedy};
@@ -7,7 +8,7 @@ use config::COOLDOWN;
 
 use super::*;
 use crate::{
-    health::Cooldowns,
+    health::{Cooldown, CooldownCause, CooldownReason, Cooldowns},
     select::{Verdict, outlook},
 };
 
@@ -22,11 +23,8 @@ fn target(provider: &str) -> Target {
         provider: provider.to_owned(),
         model: "m".to_owned(),
         keys: Arc::from([KeyFingerprint::NONE]),
-        conflict_resolution: None,
         timeout: Duration::from_secs(30),
-        first_token_timeout: None,
-        retries: 0,
-        context_window: None,
+        ..Target::default()
     }
 }
 
@@ -35,12 +33,7 @@ fn pool(provider: &str, keys: &[u8]) -> Target {
 }
 
 fn plan(targets: Vec<Target>) -> RoutePlan {
-    RoutePlan {
-        route: Some("r".to_owned()),
-        targets,
-        fallback_on: FallbackOn::Default,
-        cooldown: COOLDOWN,
-    }
+    RoutePlan { route: Some("r".to_owned()), targets, ..RoutePlan::default() }
 }
 
 /// Calls that share a health, at a moment that only a test moves.
@@ -319,7 +312,14 @@ fn when_all_cool_down_the_one_available_first_is_attempted() {
             model: "m".to_owned(),
             key: KeyFingerprint::NONE,
         };
-        world.cooldowns().begin(what, Duration::from_secs(seconds), world.now);
+        let cause = CooldownCause {
+            reason: CooldownReason::RateLimit,
+            length: Duration::from_secs(seconds),
+            max: MINUTE,
+            is_named: false,
+            sent: world.now,
+        };
+        world.cooldowns().begin(what, cause, world.now);
     }
     let mut call = world.call(plan(vec![target("a"), target("b")]));
     let verdicts = outlook(call.plan(), &world.health, world.now);

@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 pub const MAX_SHARED_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most cooldowns that are remembered: clients may type any model.
 const MAX_COOLDOWNS: usize = 10_000;
+/// How often a cooldown of an outage is doubled at most, while failures go on.
+const MAX_DOUBLINGS: u32 = 16;
+/// How long an outage that is over is remembered, so that the next failure prolongs it.
+const OUTAGE_MEMORY: Duration = Duration::from_secs(10 * 60);
 
 /// What cools down: a provider's model, under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,62 @@ pub struct Cooldown {
     pub model: String,
     /// The key.
     pub key: KeyFingerprint,
+}
+
+/// Why something cools down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CooldownReason {
+    /// A limit of requests or tokens that is free again soon.
+    #[default]
+    RateLimit,
+    /// A quota of the day is used up.
+    DayQuota,
+    /// The account's credit is spent, or its quota is used up until somebody pays.
+    Credit,
+    /// The key was refused.
+    KeyRefused,
+    /// The provider fails. One call probes whether it still does, before others follow.
+    Outage,
+}
+
+impl CooldownReason {
+    /// The reason as a clause, for operators.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimit => "its rate limit is reached",
+            Self::DayQuota => "its quota of the day is used up",
+            Self::Credit => "its credit or quota is spent",
+            Self::KeyRefused => "its key was refused",
+            Self::Outage => "it was failing",
+        }
+    }
+}
+
+/// How long a cooldown lasts, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct CooldownCause {
+    /// Why it begins.
+    pub reason: CooldownReason,
+    /// How long it lasts. Of an outage, that is its first time: the next is twice as long.
+    pub length: Duration,
+    /// How long it may become.
+    pub max: Duration,
+    /// Whether the provider named that time, which is then kept to.
+    pub is_named: bool,
+    /// When the request that failed was sent.
+    pub sent: Instant,
+}
+
+/// A cooldown as operators see it.
+#[derive(Clone, Debug)]
+pub struct CooldownState {
+    /// What cools down.
+    pub what: Cooldown,
+    /// Why.
+    pub reason: CooldownReason,
+    /// How much longer; zero where one call probes whether it is over.
+    pub left: Duration,
 }
 
 /// A cooldown as instances share it.
@@ -42,6 +102,12 @@ pub struct SharedCooldown {
     pub since: u64,
     /// When the cooldown ends, in milliseconds since 1970.
     pub until: u64,
+    /// Why it began.
+    #[serde(default)]
+    pub reason: CooldownReason,
+    /// How often it was doubled.
+    #[serde(default)]
+    pub doublings: u32,
 }
 
 /// A change that other instances should know of.
@@ -71,6 +137,10 @@ struct Entry {
     what: Cooldown,
     since: Instant,
     until: Instant,
+    reason: CooldownReason,
+    doublings: u32,
+    /// Until when one call probes whether an outage is over.
+    probed_until: Option<Instant>,
     shared: Option<Shared>,
 }
 
@@ -87,8 +157,8 @@ struct Shared {
 #[derive(Clone, Debug)]
 struct Change {
     what: Cooldown,
-    /// The times of a cooldown that began; none for one that ended.
-    times: Option<(Instant, Instant)>,
+    /// The cooldown that began; none for one that ended.
+    began: Option<Entry>,
 }
 
 impl Cooldowns {
@@ -107,15 +177,87 @@ impl Cooldowns {
     ) -> Duration {
         let table = self.lock();
         let entry = table.entries.iter().find(|it| it.what.is(provider, model, key));
-        entry.map_or(Duration::ZERO, |it| it.until.saturating_duration_since(now))
+        entry.map_or(Duration::ZERO, |it| it.remaining(now))
     }
 
-    /// Begins a cooldown; the newest word about a key counts.
-    pub fn begin(&self, what: Cooldown, length: Duration, now: Instant) {
-        let until = now.checked_add(length).unwrap_or(now + MAX_SHARED_COOLDOWN);
+    /// Why a key of a provider's model cools down; none when it may be asked.
+    pub fn reason(
+        &self,
+        provider: &str,
+        model: &str,
+        key: KeyFingerprint,
+        now: Instant,
+    ) -> Option<CooldownReason> {
+        let table = self.lock();
+        let entry = table.entries.iter().find(|it| it.what.is(provider, model, key))?;
+        if entry.remaining(now).is_zero() { None } else { Some(entry.reason) }
+    }
+
+    /// Begins a cooldown; the newest word about a key counts. An outage that goes on after its
+    /// cooldown is over cools down for twice as long.
+    pub fn begin(&self, what: Cooldown, cause: CooldownCause, now: Instant) {
         let mut table = self.lock();
-        table.set_change(Change { what: what.clone(), times: Some((now, until)) });
-        table.set(Entry { what, since: now, until, shared: None }, now);
+        let known = table.entries.iter().find(|it| it.what == what);
+        let doublings = known.map_or(0, |it| it.next_doublings(&cause));
+        let grown = cause.length.saturating_mul(1 << doublings).min(cause.max.max(cause.length));
+        let length = if cause.is_named { cause.length } else { grown };
+        let until = now.checked_add(length).unwrap_or(now + MAX_SHARED_COOLDOWN);
+        let reason = cause.reason;
+        let probed_until = None;
+        let entry =
+            Entry { what, since: now, until, reason, doublings, probed_until, shared: None };
+        table.set_change(Change { what: entry.what.clone(), began: Some(entry.clone()) });
+        table.set(entry, now);
+    }
+
+    /// Notes that a call is sent which shows whether an outage is over: others pass over the target
+    /// for as long as the call may take.
+    pub fn claim_probe(
+        &self,
+        provider: &str,
+        model: &str,
+        key: KeyFingerprint,
+        probed_until: Instant,
+    ) {
+        let mut table = self.lock();
+        let entry = table.entries.iter_mut().find(|it| it.what.is(provider, model, key));
+        if let Some(entry) = entry.filter(|it| it.reason == CooldownReason::Outage) {
+            entry.probed_until = Some(probed_until);
+        }
+    }
+
+    /// Lets another call probe, since the one that did says nothing.
+    pub fn release_probe(&self, provider: &str, model: &str, key: KeyFingerprint) {
+        let mut table = self.lock();
+        let entry = table.entries.iter_mut().find(|it| it.what.is(provider, model, key));
+        if let Some(entry) = entry {
+            entry.probed_until = None;
+        }
+    }
+
+    /// Whether an outage is remembered whose cooldown is over: the next failure prolongs it at once.
+    pub fn is_probed(
+        &self,
+        provider: &str,
+        model: &str,
+        key: KeyFingerprint,
+        now: Instant,
+    ) -> bool {
+        let table = self.lock();
+        let entry = table.entries.iter().find(|it| it.what.is(provider, model, key));
+        entry.is_some_and(|it| it.reason == CooldownReason::Outage && it.until <= now)
+    }
+
+    /// Every cooldown that is not over, for operators.
+    pub fn states(&self, now: Instant) -> Vec<CooldownState> {
+        let table = self.lock();
+        let state = |entry: &Entry| CooldownState {
+            what: entry.what.clone(),
+            reason: entry.reason,
+            left: entry.until.saturating_duration_since(now),
+        };
+        let is_over = |entry: &&Entry| entry.remaining(now).is_zero();
+        table.entries.iter().filter(|entry| !is_over(entry)).map(state).collect()
     }
 
     /// Notes that a request which was sent at `sent` succeeded. A cooldown that began before is
@@ -128,7 +270,7 @@ impl Cooldowns {
             .position(|entry| entry.what.is(provider, model, key) && entry.since <= sent);
         if let Some(place) = found {
             let what = table.entries.swap_remove(place).what;
-            table.set_change(Change { what, times: None });
+            table.set_change(Change { what, began: None });
         }
     }
 
@@ -161,7 +303,8 @@ impl Cooldowns {
         let mut table = self.lock();
         table.entries.retain(|entry| {
             let is_held = shared.iter().any(|it| it.is_about(&entry.what));
-            is_held || entry.shared.is_none_or(|shared| read_at <= shared.at)
+            let is_over = entry.until <= read_at;
+            is_held || is_over || entry.shared.is_none_or(|shared| read_at <= shared.at)
         });
         for cooldown in shared {
             if let Some(entry) = cooldown.entry(read_at, wall)
@@ -175,7 +318,7 @@ impl Cooldowns {
 
 impl Table {
     fn set(&mut self, entry: Entry, now: Instant) {
-        self.entries.retain(|it| now < it.until && it.what != entry.what);
+        self.entries.retain(|it| it.is_remembered(now) && it.what != entry.what);
         if MAX_COOLDOWNS <= self.entries.len() {
             let soonest = (0..self.entries.len()).min_by_key(|it| self.entries[*it].until);
             soonest.map(|place| self.entries.swap_remove(place));
@@ -204,6 +347,41 @@ impl Table {
     }
 }
 
+impl Entry {
+    /// How long until a call may be made. One that probes keeps others away.
+    fn remaining(&self, now: Instant) -> Duration {
+        let left = self.until.saturating_duration_since(now);
+        match self.probed_until {
+            Some(probed_until) if left.is_zero() => probed_until.saturating_duration_since(now),
+            _ => left,
+        }
+    }
+
+    fn is_remembered(&self, now: Instant) -> bool {
+        let memory = match self.reason {
+            CooldownReason::Outage => OUTAGE_MEMORY,
+            CooldownReason::RateLimit
+            | CooldownReason::DayQuota
+            | CooldownReason::Credit
+            | CooldownReason::KeyRefused => Duration::ZERO,
+        };
+        now < self.until + memory
+    }
+
+    /// How often the next cooldown is doubled. A failure of a request that was sent before the end of
+    /// this one is part of the same outage.
+    fn next_doublings(&self, cause: &CooldownCause) -> u32 {
+        let is_outage = |reason: CooldownReason| reason == CooldownReason::Outage;
+        if !is_outage(self.reason) || !is_outage(cause.reason) {
+            0
+        } else if cause.sent < self.until {
+            self.doublings
+        } else {
+            (self.doublings + 1).min(MAX_DOUBLINGS)
+        }
+    }
+}
+
 impl Cooldown {
     fn is(&self, provider: &str, model: &str, key: KeyFingerprint) -> bool {
         self.key == key && self.model == model && self.provider == provider
@@ -212,7 +390,7 @@ impl Cooldown {
 
 impl Change {
     fn shared(self, now: Instant, wall: u64) -> CooldownChange {
-        let Some((since, until)) = self.times else {
+        let Some(Entry { since, until, reason, doublings, .. }) = self.began else {
             return CooldownChange::Ended(self.what);
         };
         CooldownChange::Began(SharedCooldown {
@@ -221,6 +399,8 @@ impl Change {
             model: self.what.model,
             since: wall.saturating_sub(millis(now.saturating_duration_since(since))),
             until: wall.saturating_add(millis(until.saturating_duration_since(now))),
+            reason,
+            doublings,
         })
     }
 }
@@ -247,8 +427,16 @@ impl SharedCooldown {
             key: self.key.parse().ok()?,
         };
         let since = read_at.checked_sub(age).unwrap_or(read_at);
-        let shared = Some(Shared { at: read_at, since: self.since });
-        Some(Entry { what, since, until: read_at + left, shared }).filter(|_| !left.is_zero())
+        let entry = Entry {
+            what,
+            since,
+            until: read_at + left,
+            reason: self.reason,
+            doublings: self.doublings.min(MAX_DOUBLINGS),
+            probed_until: None,
+            shared: Some(Shared { at: read_at, since: self.since }),
+        };
+        if left.is_zero() { None } else { Some(entry) }
     }
 }
 

@@ -20,6 +20,16 @@ pub struct TargetHealth {
     pub consecutive_failures: u32,
     /// The smoothed time from a request to its first event, or to a whole response.
     pub latency: Option<Duration>,
+    /// How the latest attempts went, the newest in the lowest bit: 1 is a failure.
+    recent: u64,
+}
+
+impl TargetHealth {
+    /// How many of the latest `window` attempts failed; at most 64 are remembered.
+    pub fn recent_failures(&self, window: u32) -> u32 {
+        let mask = if window < u64::BITS { (1 << window) - 1 } else { u64::MAX };
+        (self.recent & mask).count_ones()
+    }
 }
 
 /// The health of every target, by provider and model.
@@ -52,15 +62,22 @@ impl TargetTable {
     pub(crate) fn failed(&self, provider: &str, model: &str) {
         self.change(provider, model, |health| {
             health.consecutive_failures = health.consecutive_failures.saturating_add(1);
+            health.recent = health.recent << 1 | 1;
         });
     }
 
     pub(crate) fn succeeded(&self, provider: &str, model: &str, latency: Duration) {
         self.change(provider, model, |health| {
             health.consecutive_failures = 0;
+            health.recent <<= 1;
             let mean = health.latency.unwrap_or(latency);
             health.latency = Some((mean * (SMOOTHING - 1) + latency) / SMOOTHING);
         });
+    }
+
+    /// Forgets how the latest attempts went: a cooldown begins, and what follows is judged anew.
+    pub(crate) fn forget_recent(&self, provider: &str, model: &str) {
+        self.change(provider, model, |health| health.recent = 0);
     }
 
     fn change(&self, provider: &str, model: &str, change: impl FnOnce(&mut TargetHealth)) {
@@ -90,6 +107,20 @@ mod tests {
         table.succeeded("a", "m", Duration::from_millis(8));
         assert_eq!(table.get("a", "m").consecutive_failures, 0);
         assert_eq!(table.get("a", "other"), TargetHealth::default());
+    }
+
+    #[test]
+    fn failures_are_counted_within_a_window() {
+        let table = TargetTable::default();
+        for _ in 0..3 {
+            table.failed("a", "m");
+        }
+        table.succeeded("a", "m", Duration::ZERO);
+        let health = table.get("a", "m");
+        let counts = [1, 2, 4, 64, 99].map(|window| health.recent_failures(window));
+        assert_eq!(counts, [0, 1, 3, 3, 3]);
+        table.forget_recent("a", "m");
+        assert_eq!(table.get("a", "m").recent_failures(64), 0);
     }
 
     #[test]

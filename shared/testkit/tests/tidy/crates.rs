@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["routing"],
     &["providers"],
     &["gateway"],
+    &["admin"],
     &["edge"],
 ];
 /// Outside the floors: it stands beside the product, and only tests may use it.

@@ -13,6 +13,7 @@ use super::{
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
+    ("argon2", "admin"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
@@ -39,6 +40,7 @@ const HOMES: &[(&str, &str)] = &[
     ("rustls", "providers"),
     ("saphyr-parser", "config"),
     ("socket2", "edge"),
+    ("time", "config"),
     ("tracing-subscriber", "edge"),
     ("zstd", "edge"),
     ("webpki-roots", "providers"),
@@ -48,8 +50,8 @@ const HOMES: &[(&str, &str)] = &[
 const SHARED: &[(&str, &[&str], &str)] = &[
     (
         "base64",
-        &["formats", "providers", "edge"],
-        "bytes inside JSON: those that formats have, and those that were fetched; HTTP Basic",
+        &["formats", "providers", "admin", "edge"],
+        "bytes inside JSON: those that formats have, and those that were fetched; hashes of passwords, sessions; HTTP Basic",
     ),
     (
         "bytes",
@@ -84,7 +86,11 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["providers", "edge"],
         "edge's router is a service of it; reqwest takes a layer of it around its connector",
     ),
-    ("ring", &["tenants", "routing"], "hashes of keys, where keys are looked up or named"),
+    (
+        "ring",
+        &["tenants", "routing", "admin"],
+        "hashes of keys, where keys are looked up or named; seals of secrets and sessions",
+    ),
     (
         "serde",
         &[
@@ -95,6 +101,9 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "formats",
             "model-catalog",
             "routing",
+            "telemetry",
+            "gateway",
+            "admin",
             "edge",
         ],
         "derives only: what is written where is each crate's own",
@@ -107,16 +116,18 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "config",
             "formats",
             "model-catalog",
+            "telemetry",
             "providers",
             "gateway",
+            "admin",
             "edge",
         ],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
     (
         "subtle",
-        &["tenants", "edge"],
-        "keys and the front door's secret are compared in constant time",
+        &["tenants", "admin", "edge"],
+        "keys, passwords and the front door's secret are compared in constant time",
     ),
     (
         "tokio",
@@ -124,6 +135,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "storage",
             "providers",
             "gateway",
+            "admin",
             "edge",
             "chat-completions",
             "embeddings",
@@ -138,7 +150,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tracing",
-        &["storage", "telemetry", "providers", "gateway", "edge"],
+        &["storage", "telemetry", "providers", "gateway", "admin", "edge"],
         "log lines; a crate that decides gives an error instead",
     ),
 ];

@@ -67,6 +67,8 @@ fn type_of(error: &Error) -> &'static str {
         | ErrorKind::Rejected
         | ErrorKind::ContextLength
         | ErrorKind::WrongMethod
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_request_error",
         ErrorKind::TooLarge => "request_too_large",
         ErrorKind::Unauthenticated => "authentication_error",

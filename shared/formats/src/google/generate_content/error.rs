@@ -82,6 +82,7 @@ fn word(status: u16) -> &'static str {
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
         405 => "UNIMPLEMENTED",
+        409 => "ABORTED",
         408 | 504 => "DEADLINE_EXCEEDED",
         402 | 429 => "RESOURCE_EXHAUSTED",
         400..=499 => "INVALID_ARGUMENT",

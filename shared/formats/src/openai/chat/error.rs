@@ -67,6 +67,8 @@ fn type_of(kind: ErrorKind) -> &'static str {
         | ErrorKind::UnknownPath
         | ErrorKind::WrongMethod
         | ErrorKind::TooLarge
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden => "permission_error",

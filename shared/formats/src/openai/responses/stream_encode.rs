@@ -443,6 +443,8 @@ fn failure(error: &Error) -> &'static str {
         | ErrorKind::UnknownPath
         | ErrorKind::WrongMethod
         | ErrorKind::TooLarge
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_prompt",
         ErrorKind::Unauthenticated
         | ErrorKind::Forbidden

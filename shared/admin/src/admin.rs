@@ -1,0 +1,103 @@
+//! The administration of one gateway: what every operation shares.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gateway::{Clock, Gateway};
+use storage::{Secret, Stores};
+use tenants::{Author, SealingKey, Tenants};
+
+use crate::{
+    authentication::Remembered,
+    configuration::ConfigSource,
+    login_throttle::LoginThrottle,
+    operator_book::{Book, OperatorBooks},
+    problem::{AdminResult, Problem, ProblemKind},
+    session::SessionKey,
+};
+
+/// How long the book of operators is not read again, in seconds: a change by another process takes
+/// effect within this.
+const BOOK_SECONDS: u64 = 10;
+
+/// The root secret of a gateway, from which the keys of sessions and seals are derived.
+pub type RootSecret = [u8; 32];
+
+/// The administration of one gateway.
+#[derive(Debug)]
+pub struct Admin {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) stores: Stores,
+    pub(crate) tenants: Tenants,
+    pub(crate) books: OperatorBooks,
+    pub(crate) source: ConfigSource,
+    pub(crate) session_key: SessionKey,
+    pub(crate) sealing: SealingKey,
+    pub(crate) remembered: Remembered,
+    pub(crate) throttle: LoginThrottle,
+    book: Mutex<Option<(u64, Arc<Book>)>>,
+}
+
+impl Admin {
+    /// The administration of a gateway whose configuration comes from `source`; nothing without
+    /// randomness.
+    pub fn new(gateway: Arc<Gateway>, source: ConfigSource, root: &RootSecret) -> Option<Self> {
+        let stores = gateway.stores().clone();
+        Some(Self {
+            tenants: Tenants::new(stores.config.clone()),
+            books: OperatorBooks::new(stores.config.clone()),
+            source,
+            session_key: SessionKey::derive(root),
+            sealing: SealingKey::new(root)?,
+            remembered: Remembered::new()?,
+            throttle: LoginThrottle::new(stores.state.clone()),
+            book: Mutex::default(),
+            gateway,
+            stores,
+        })
+    }
+
+    /// The key that signs sessions.
+    pub fn session_key(&self) -> &SessionKey {
+        &self.session_key
+    }
+
+    /// The gateway that is administrated.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// The book of operators, as it was at most some seconds ago.
+    pub(crate) async fn book(&self, now: u64) -> AdminResult<Arc<Book>> {
+        let known = self.book.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((read_at, book)) = known
+            && now < read_at + BOOK_SECONDS
+        {
+            return Ok(book);
+        }
+        let book = Arc::new(self.books.read(now).await?);
+        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, book.clone()));
+        Ok(book)
+    }
+
+    /// Changes the book of operators, and sees the change at once.
+    pub(crate) async fn change_book<T>(
+        &self,
+        now: u64,
+        change: impl Fn(&mut Book) -> AdminResult<T>,
+    ) -> AdminResult<T> {
+        let changed = self.books.change(now, change).await;
+        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        changed
+    }
+
+    /// Seals a secret for one purpose.
+    pub(crate) fn seal(&self, purpose: &str, secret: &Secret) -> AdminResult<String> {
+        let sealed = self.sealing.seal(purpose, secret);
+        sealed.ok_or_else(|| Problem::new(ProblemKind::Internal, "A secret cannot be sealed."))
+    }
+}
+
+/// Who makes a change at a moment.
+pub fn author(name: &str, clock: Clock) -> Author<'_> {
+    Author { name, at: clock.now() / 1000 }
+}

@@ -1,0 +1,78 @@
+//! The audit: who changed what, newest first, over the months that are kept.
+
+use gateway::Clock;
+use serde_json::{Map, Value, json};
+use tenants::{Action, AuditEntry, Author, BudgetPeriod, Listed, Period, audit_month, rfc3339};
+
+use crate::{
+    admin::Admin,
+    page::PageRequest,
+    problem::{AdminResult, Problem},
+};
+
+/// How many months back entries are looked for: they are kept for 400 days.
+const MONTHS: usize = 14;
+
+/// An entry as JSON.
+pub fn audit_json(entry: &AuditEntry) -> Value {
+    json!({
+        "at": rfc3339(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "tenant_id": entry.tenant,
+        "subject": entry.subject,
+        "changes": entry.changes,
+    })
+}
+
+impl Admin {
+    /// Reads audit entries, newest first.
+    pub async fn audit(&self, page: &PageRequest, clock: Clock) -> AdminResult<Listed<AuditEntry>> {
+        let now = clock.now() / 1000;
+        let (mut month, mut cursor) = match &page.cursor {
+            Some(text) => {
+                parse_cursor(text).ok_or_else(|| Problem::field("cursor", "This is no cursor."))?
+            }
+            None => (audit_month(now), None),
+        };
+        let mut items = vec![];
+        for _ in 0..MONTHS {
+            let left = page.limit - items.len();
+            let found = self.tenants.audit(month, cursor.as_deref(), left, now).await?;
+            items.extend(found.items);
+            if let Some(last) = found.cursor {
+                return Ok(Listed { items, cursor: Some(format!("{month}:{last}")) });
+            }
+            (month, cursor) = (audit_month(month.start().saturating_sub(1)), None);
+            if items.len() == page.limit {
+                return Ok(Listed { items, cursor: Some(format!("{month}:")) });
+            }
+        }
+        Ok(Listed { items, cursor: None })
+    }
+
+    /// Keeps an entry about something that is no tenant: an operator, a token, the configuration.
+    pub(crate) async fn record(
+        &self,
+        author: Author<'_>,
+        action: Action,
+        subject: &str,
+        changes: Map<String, Value>,
+    ) -> AdminResult<()> {
+        let entry = AuditEntry {
+            at: author.at,
+            actor: author.name.to_owned(),
+            action,
+            tenant: String::new(),
+            subject: Some(subject.to_owned()),
+            changes,
+        };
+        Ok(self.tenants.record(&entry).await?)
+    }
+}
+
+fn parse_cursor(text: &str) -> Option<(Period, Option<String>)> {
+    let (month, place) = text.split_once(':')?;
+    let month = Period::parse(month).filter(|it| it.length() == BudgetPeriod::Month)?;
+    Some((month, Some(place.to_owned()).filter(|place| !place.is_empty())))
+}

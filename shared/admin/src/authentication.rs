@@ -1,0 +1,271 @@
+//! Authentication of operators: by name and password, by token, or by a session's cookie.
+//!
+//! Attempts are throttled before a password is hashed, names cannot be told from the answer or its
+//! time, and right credentials are remembered for some minutes.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use gateway::{Clock, Snapshot};
+use ring::{hmac, rand::SystemRandom};
+use storage::Secret;
+use subtle::ConstantTimeEq;
+use tenants::KeyHash;
+
+use crate::{
+    admin::Admin,
+    operator::{Operator, Role},
+    operator_book::Book,
+    password,
+    problem::{AdminResult, Problem, ProblemKind},
+    session::Session,
+};
+
+/// How long right credentials are remembered, in seconds.
+const REMEMBERED_SECONDS: u64 = 300;
+/// How many right credentials are remembered.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// What an operator shows.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// Nothing.
+    None,
+    /// A name and a password, by HTTP Basic or a form.
+    Password {
+        /// The name.
+        name: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A token of the admin API.
+    Token(Secret),
+    /// The value of a session's cookie.
+    Session(String),
+}
+
+/// Right credentials, as hashes under a key that dies with the process.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    key: hmac::Key,
+    until: Mutex<HashMap<Vec<u8>, u64>>,
+}
+
+/// An account and how its password is checked.
+enum Account {
+    /// The password itself stands in the configuration.
+    Configured(Secret, Role),
+    /// A hash of the password is at hand.
+    Hashed(String, Role),
+}
+
+impl Remembered {
+    /// Remembers nothing yet; nothing without randomness.
+    pub(crate) fn new() -> Option<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok()?;
+        Some(Self { key, until: Mutex::default() })
+    }
+
+    /// The hash of a name, a password and what the password is checked against.
+    fn tag(&self, name: &str, password: &Secret, expected: &str) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [name, password.expose(), expected] {
+            context.update(&part.len().to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        context.sign().as_ref().to_vec()
+    }
+
+    fn knows(&self, tag: &[u8], now: u64) -> bool {
+        self.lock().get(tag).is_some_and(|until| now < *until)
+    }
+
+    fn remember(&self, tag: Vec<u8>, now: u64) {
+        let mut until = self.lock();
+        if MAX_REMEMBERED <= until.len() {
+            until.retain(|_, until| now < *until);
+        }
+        if until.len() < MAX_REMEMBERED {
+            until.insert(tag, now + REMEMBERED_SECONDS);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, u64>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Admin {
+    /// Finds out which operator shows these credentials. `address` is where they come from, where
+    /// that is known.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        address: Option<IpAddr>,
+        clock: Clock,
+    ) -> AdminResult<Operator> {
+        match credentials {
+            Credentials::None => Err(Problem::new(
+                ProblemKind::Unauthenticated,
+                "Sign in: with a name and a password (HTTP Basic), or a token (Bearer).",
+            )),
+            Credentials::Password { name, password } => {
+                self.check_password(name, password, address, clock).await
+            }
+            Credentials::Token(token) => self.check_token(token, address, clock).await,
+            Credentials::Session(cookie) => Ok(self.check_session(cookie, clock).await?.operator),
+        }
+    }
+
+    /// Signs an operator in, for a browser.
+    pub async fn log_in(
+        &self,
+        name: &str,
+        password: &Secret,
+        address: Option<IpAddr>,
+        clock: Clock,
+    ) -> AdminResult<Session> {
+        let operator = self.check_password(name, password, address, clock).await?;
+        let now = clock.now() / 1000;
+        let epoch = self.book(now).await?.epoch(name);
+        Ok(Session::starting(operator, epoch, now))
+    }
+
+    /// The session of a cookie, if its operator still has it. The role is the operator's present one.
+    pub async fn check_session(&self, cookie: &str, clock: Clock) -> AdminResult<Session> {
+        let over = || Problem::new(ProblemKind::Unauthenticated, "The session is over: sign in.");
+        let now = clock.now() / 1000;
+        let session = self.session_key.verify(cookie, now).ok_or_else(over)?;
+        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
+        let name = &session.operator.name;
+        let account = account(name, &book, &snapshot).ok_or_else(over)?;
+        if book.epoch(name) != session.epoch {
+            return Err(over());
+        }
+        let operator = Operator { name: name.clone(), role: account.role() };
+        Ok(Session { operator, ..session })
+    }
+
+    async fn check_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        address: Option<IpAddr>,
+        clock: Clock,
+    ) -> AdminResult<Operator> {
+        let now = clock.now() / 1000;
+        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
+        let account = account(name, &book, &snapshot);
+        let tag =
+            account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
+        if let (Some(account), Some(tag)) = (&account, &tag)
+            && self.remembered.knows(tag, now)
+        {
+            return Ok(Operator { name: name.to_owned(), role: account.role() });
+        }
+
+        if let Some(seconds) = self.throttle.count(name, address, now).await? {
+            let detail = format!("Too many attempts to sign in; try again in {seconds} s.");
+            return Err(Problem::new(ProblemKind::TooManyRequests, detail).retry_after(seconds));
+        }
+        let (Some(account), Some(tag)) = (is_right(account, password).await?, tag) else {
+            tracing::warn!(
+                address = address.map(tracing::field::display),
+                "a wrong password was sent"
+            );
+            let detail = "This name or password is wrong.";
+            return Err(Problem::new(ProblemKind::Unauthenticated, detail));
+        };
+        self.remembered.remember(tag, now);
+        self.throttle.succeeded(name, now).await?;
+        Ok(Operator { name: name.to_owned(), role: account.role() })
+    }
+
+    async fn check_token(
+        &self,
+        token: &Secret,
+        address: Option<IpAddr>,
+        clock: Clock,
+    ) -> AdminResult<Operator> {
+        let now = clock.now() / 1000;
+        let hash = KeyHash::of(token.expose());
+        let book = self.book(now).await?;
+        // Every token is compared, so that the place of the right one does not show.
+        let same =
+            |known: &KeyHash| bool::from(known.as_str().as_bytes().ct_eq(hash.as_str().as_bytes()));
+        let found: Vec<_> = book.tokens.values().filter(|token| same(&token.hash)).collect();
+        let is_current = |expires: Option<u64>| expires.is_none_or(|expires| now < expires);
+        match found.first() {
+            Some(token) if is_current(token.expires) => {
+                Ok(Operator { name: format!("token:{}", token.name), role: token.role })
+            }
+            _ => {
+                // 256 random bits cannot be guessed: counted to slow floods, not guesses.
+                tracing::warn!(
+                    address = address.map(tracing::field::display),
+                    "a wrong admin token was sent"
+                );
+                Err(Problem::new(ProblemKind::Unauthenticated, "This token is wrong."))
+            }
+        }
+    }
+}
+
+impl Account {
+    fn role(&self) -> Role {
+        match self {
+            Self::Configured(_, role) | Self::Hashed(_, role) => *role,
+        }
+    }
+
+    /// What the password is checked against.
+    fn expected(&self) -> &str {
+        match self {
+            Self::Configured(password, _) => password.expose(),
+            Self::Hashed(hash, _) => hash,
+        }
+    }
+}
+
+/// The account of a name: the configuration's goes before a stored one.
+fn account(name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
+    if let Some((password, role)) = configured(name, snapshot) {
+        let is_hash = password.expose().starts_with("$argon2id$");
+        return Some(if is_hash {
+            Account::Hashed(password.expose().to_owned(), role)
+        } else {
+            Account::Configured(password, role)
+        });
+    }
+    let stored = book.operators.get(name)?;
+    Some(Account::Hashed(stored.password.clone(), stored.role))
+}
+
+/// The names and roles of the users in the configuration.
+pub(crate) fn configured_names(_snapshot: &Snapshot) -> Vec<(String, Role)> {
+    vec![]
+}
+
+/// The password and the role of a user in the configuration.
+fn configured(_name: &str, _snapshot: &Snapshot) -> Option<(Secret, Role)> {
+    None
+}
+
+/// The account, if the password is its own. Every answer takes one hash.
+async fn is_right(account: Option<Account>, sent: &Secret) -> AdminResult<Option<Account>> {
+    let hash = match &account {
+        Some(Account::Hashed(hash, _)) => Some(hash.as_str()),
+        Some(Account::Configured(..)) | None => None,
+    };
+    let matches_hash = password::verify(sent, hash).await?;
+    let matches_text = match &account {
+        Some(Account::Configured(expected, _)) => {
+            bool::from(expected.expose().as_bytes().ct_eq(sent.expose().as_bytes()))
+        }
+        Some(Account::Hashed(..)) | None => false,
+    };
+    Ok(account.filter(|_| matches_hash || matches_text))
+}

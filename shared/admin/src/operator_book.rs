@@ -1,0 +1,127 @@
+//! The operator book: operators and tokens as they are stored, in one row of the table `config`.
+//!
+//! One row, so that every check reads one row and every change is conditional on its version.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use storage::{Condition, Consistency, StoreError, Table, Tallied, Tally};
+
+use crate::{
+    operator::Role,
+    problem::{AdminResult, Problem, ProblemKind},
+};
+
+const PARTITION: &str = "operators";
+const KEY: &str = "book";
+const JSON: &str = "json";
+const VERSION: &str = "version";
+/// How often a change is tried when others change the book.
+const MAX_WRITES: usize = 5;
+
+/// Everything that is stored about operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Book {
+    /// Operators with a password, by name.
+    #[serde(default)]
+    pub(crate) operators: BTreeMap<String, StoredOperator>,
+    /// Tokens, by id.
+    #[serde(default)]
+    pub(crate) tokens: BTreeMap<String, StoredToken>,
+    /// How often each operator, those of the configuration included, ended all sessions.
+    #[serde(default)]
+    pub(crate) epochs: BTreeMap<String, u64>,
+}
+
+/// An operator with a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredOperator {
+    pub(crate) role: Role,
+    /// The hash of the password.
+    pub(crate) password: String,
+    /// When the operator was made, in seconds since 1970.
+    pub(crate) created: u64,
+    /// When the operator was last changed, in seconds since 1970.
+    pub(crate) updated: u64,
+}
+
+/// A token for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredToken {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// The SHA-256 of the token: 256 random bits need no slow hash.
+    pub(crate) hash: tenants::KeyHash,
+    pub(crate) last_four: String,
+    /// Who made the token.
+    pub(crate) created_by: String,
+    pub(crate) created: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<u64>,
+}
+
+impl Book {
+    /// How often an operator ended all sessions.
+    pub(crate) fn epoch(&self, name: &str) -> u64 {
+        self.epochs.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// Where the book is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorBooks {
+    table: Arc<dyn Table>,
+}
+
+impl OperatorBooks {
+    pub(crate) fn new(table: Arc<dyn Table>) -> Self {
+        Self { table }
+    }
+
+    /// Reads the book.
+    pub(crate) async fn read(&self, now: u64) -> Result<Book, StoreError> {
+        Ok(self.read_versioned(now).await?.0)
+    }
+
+    /// Changes the book. What `change` refuses, or leaves as it is, is not written.
+    pub(crate) async fn change<T>(
+        &self,
+        now: u64,
+        change: impl Fn(&mut Book) -> AdminResult<T>,
+    ) -> AdminResult<T> {
+        for _ in 0..MAX_WRITES {
+            let (before, version) = self.read_versioned(now).await?;
+            let mut after = before.clone();
+            let outcome = change(&mut after)?;
+            if after == before || self.write(&after, version).await? {
+                return Ok(outcome);
+            }
+        }
+        Err(Problem::new(ProblemKind::Conflict, "Operators are being changed by somebody else."))
+    }
+
+    async fn read_versioned(&self, now: u64) -> Result<(Book, i64), StoreError> {
+        let found = self.table.get_tallies(PARTITION, KEY, Consistency::Strong, now).await?;
+        let Some(row) = found else { return Ok((Book::default(), 0)) };
+        let text = row.note(JSON).unwrap_or("{}");
+        let book = serde_json::from_str(text)
+            .map_err(|cause| StoreError::new("reading the operators", cause))?;
+        Ok((book, row.number(VERSION)))
+    }
+
+    /// Writes the book if it still has this version.
+    async fn write(&self, book: &Book, version: i64) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(book)
+            .map_err(|cause| StoreError::new("writing the operators", cause))?;
+        // Versions only grow, so "at most the version that was read" means "unchanged since".
+        let change = Tally {
+            pk: PARTITION.to_owned(),
+            sk: KEY.to_owned(),
+            conditions: vec![Condition::AtMost(VERSION.to_owned(), version)],
+            add: vec![(VERSION.to_owned(), 1)],
+            set: vec![(JSON.to_owned(), text)],
+            ..Tally::default()
+        };
+        Ok(matches!(self.table.tally(&change).await?, Tallied::Done(_)))
+    }
+}

@@ -1,0 +1,410 @@
+//! Operators and their tokens, as they are listed, made, changed and removed.
+
+use std::sync::Arc;
+
+use gateway::Clock;
+use serde_json::{Map, Value, json};
+use storage::{Secret, Table};
+use tenants::{Action, Author, KeyHash, SEALING_KEY_BYTES, SealingKey, rfc3339};
+
+use crate::{
+    admin::Admin,
+    operator::Role,
+    operator_book::{Book, OperatorBooks, StoredOperator, StoredToken},
+    password,
+    problem::{AdminResult, Problem, ProblemKind},
+};
+
+/// What a token begins with.
+const TOKEN_PREFIX: &str = "lga-";
+/// The name of the operator that the first start makes.
+pub const FIRST_OPERATOR: &str = "admin";
+/// How many operators, and how many tokens, there may be.
+const MAX_ENTRIES: usize = 500;
+/// How long a name may be, in bytes.
+const MAX_NAME_BYTES: usize = 64;
+
+/// An operator as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorView {
+    /// The name.
+    pub name: String,
+    /// What the operator may do.
+    pub role: Role,
+    /// When the operator was made, in seconds since 1970; absent for one of the configuration.
+    pub created: Option<u64>,
+}
+
+impl OperatorView {
+    /// The operator as JSON.
+    pub fn to_json(&self) -> Value {
+        let source = if self.created.is_some() { "store" } else { "configuration" };
+        json!({
+            "name": self.name,
+            "role": self.role,
+            "source": source,
+            "created_at": self.created.map(rfc3339),
+        })
+    }
+}
+
+/// A token without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenView {
+    /// The id.
+    pub id: String,
+    /// A name for the operator.
+    pub name: String,
+    /// What the token may do.
+    pub role: Role,
+    /// The last characters of the token.
+    pub last_four: String,
+    /// Who made the token.
+    pub created_by: String,
+    /// When the token was made, in seconds since 1970.
+    pub created: u64,
+    /// From when on the token does not work any more, in seconds since 1970. Absent: never.
+    pub expires: Option<u64>,
+}
+
+impl TokenView {
+    fn new(id: &str, token: &StoredToken) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: token.name.clone(),
+            role: token.role,
+            last_four: token.last_four.clone(),
+            created_by: token.created_by.clone(),
+            created: token.created,
+            expires: token.expires,
+        }
+    }
+
+    /// The token as JSON, without its text.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "role": self.role,
+            "last_four": self.last_four,
+            "created_by": self.created_by,
+            "created_at": rfc3339(self.created),
+            "expires_at": self.expires.map(rfc3339),
+        })
+    }
+}
+
+/// What a new token is to be.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// A name for the operator.
+    pub name: String,
+    /// What the token may do.
+    pub role: Role,
+    /// From when on the token does not work any more, in seconds since 1970. Absent: never.
+    pub expires: Option<u64>,
+}
+
+/// A change of an operator; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorChange {
+    /// What the operator may do.
+    pub role: Option<Role>,
+    /// A new password, which ends every session.
+    pub password: Option<Secret>,
+}
+
+impl Admin {
+    /// Every operator, those of the configuration first.
+    pub async fn operators(&self, clock: Clock) -> AdminResult<Vec<OperatorView>> {
+        let book = self.book(clock.now() / 1000).await?;
+        let snapshot = self.gateway.snapshot(clock).await?;
+        let configured = crate::authentication::configured_names(&snapshot);
+        let is_shadowed = |name: &String| configured.iter().any(|(known, _)| known == name);
+        let stored = book.operators.iter().filter(|(name, _)| !is_shadowed(name));
+        let stored = stored.map(|(name, it)| OperatorView {
+            name: name.clone(),
+            role: it.role,
+            created: Some(it.created),
+        });
+        let stored: Vec<OperatorView> = stored.collect();
+        let configured =
+            configured.into_iter().map(|(name, role)| OperatorView { name, role, created: None });
+        Ok(configured.chain(stored).collect())
+    }
+
+    /// Makes an operator.
+    pub async fn create_operator(
+        &self,
+        name: &str,
+        role: Role,
+        password: &Secret,
+        author: Author<'_>,
+    ) -> AdminResult<OperatorView> {
+        check_name(name)?;
+        password::check(password)?;
+        let hash = password::hash(password).await?;
+        let now = author.at;
+        let made = StoredOperator { role, password: hash, created: now, updated: now };
+        self.change_book(now, |book| {
+            if book.operators.contains_key(name) {
+                let detail = "Another operator has this name.";
+                return Err(Problem::new(ProblemKind::Conflict, detail));
+            }
+            if MAX_ENTRIES <= book.operators.len() {
+                return Err(Problem::new(ProblemKind::Conflict, "There are too many operators."));
+            }
+            book.operators.insert(name.to_owned(), made.clone());
+            Ok(())
+        })
+        .await?;
+        let changes = changes([("role", Value::Null, json!(role))]);
+        self.record(author, Action::CreateOperator, name, changes).await?;
+        Ok(OperatorView { name: name.to_owned(), role, created: Some(now) })
+    }
+
+    /// Changes an operator's role or password.
+    pub async fn update_operator(
+        &self,
+        name: &str,
+        change: &OperatorChange,
+        author: Author<'_>,
+    ) -> AdminResult<OperatorView> {
+        let hash = match &change.password {
+            Some(password) => {
+                password::check(password)?;
+                Some(password::hash(password).await?)
+            }
+            None => None,
+        };
+        let (before, after) = self
+            .change_book(author.at, |book| {
+                let stored = book.operators.get_mut(name);
+                let stored = stored.ok_or_else(|| Problem::not_found("operator"))?;
+                let before = stored.clone();
+                stored.role = change.role.unwrap_or(stored.role);
+                stored.updated = author.at;
+                if let Some(hash) = &hash {
+                    stored.password.clone_from(hash);
+                }
+                let after = stored.clone();
+                if hash.is_some() {
+                    *book.epochs.entry(name.to_owned()).or_default() += 1;
+                }
+                keep_an_admin(book)?;
+                Ok((before, after))
+            })
+            .await?;
+        let password = |is_new: bool| if is_new { json!("[secret]") } else { Value::Null };
+        let changed = changes([
+            ("role", json!(before.role), json!(after.role)),
+            ("password", Value::Null, password(hash.is_some())),
+        ]);
+        self.record(author, Action::UpdateOperator, name, changed).await?;
+        let created = Some(after.created);
+        Ok(OperatorView { name: name.to_owned(), role: after.role, created })
+    }
+
+    /// Removes an operator, whose sessions end.
+    pub async fn delete_operator(&self, name: &str, author: Author<'_>) -> AdminResult<()> {
+        let gone = self.change_book(author.at, |book| {
+            let gone = book.operators.remove(name);
+            let gone = gone.ok_or_else(|| Problem::not_found("operator"))?;
+            *book.epochs.entry(name.to_owned()).or_default() += 1;
+            keep_an_admin(book)?;
+            Ok(gone)
+        });
+        let changes = changes([("role", json!(gone.await?.role), Value::Null)]);
+        self.record(author, Action::DeleteOperator, name, changes).await
+    }
+
+    /// Ends every session of an operator, wherever it is.
+    pub async fn log_out_everywhere(&self, name: &str, author: Author<'_>) -> AdminResult<()> {
+        self.change_book(author.at, |book| {
+            *book.epochs.entry(name.to_owned()).or_default() += 1;
+            Ok(())
+        })
+        .await?;
+        self.record(author, Action::LogOutEverywhere, name, Map::new()).await
+    }
+
+    /// Every token, oldest first, expired ones included.
+    pub async fn tokens(&self, clock: Clock) -> AdminResult<Vec<TokenView>> {
+        let book = self.book(clock.now() / 1000).await?;
+        let mut tokens: Vec<_> =
+            book.tokens.iter().map(|(id, token)| TokenView::new(id, token)).collect();
+        tokens.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+        Ok(tokens)
+    }
+
+    /// Makes a token. Its text is in the returned value and nowhere else.
+    pub async fn create_token(
+        &self,
+        new: &NewToken,
+        author: Author<'_>,
+    ) -> AdminResult<(TokenView, Secret)> {
+        check_name(&new.name)?;
+        let (id, text) = (random_text(8)?, format!("{TOKEN_PREFIX}{}", random_text(32)?));
+        let id = format!("token_{id}");
+        let token = StoredToken {
+            name: new.name.clone(),
+            role: new.role,
+            hash: KeyHash::of(&text),
+            last_four: text.get(text.len() - 4..).unwrap_or_default().to_owned(),
+            created_by: author.name.to_owned(),
+            created: author.at,
+            expires: new.expires,
+        };
+        self.change_book(author.at, |book| {
+            if MAX_ENTRIES <= book.tokens.len() {
+                return Err(Problem::new(ProblemKind::Conflict, "There are too many tokens."));
+            }
+            book.tokens.insert(id.clone(), token.clone());
+            Ok(())
+        })
+        .await?;
+        let changes = changes([
+            ("name", Value::Null, json!(new.name)),
+            ("role", Value::Null, json!(new.role)),
+        ]);
+        self.record(author, Action::CreateToken, &id, changes).await?;
+        Ok((TokenView::new(&id, &token), Secret::new(text)))
+    }
+
+    /// Removes a token.
+    pub async fn revoke_token(&self, id: &str, author: Author<'_>) -> AdminResult<()> {
+        let gone = self.change_book(author.at, |book| {
+            book.tokens.remove(id).ok_or_else(|| Problem::not_found("token"))
+        });
+        let changes = changes([("name", json!(gone.await?.name), Value::Null)]);
+        self.record(author, Action::RevokeToken, id, changes).await
+    }
+}
+
+/// Makes the first operator of a gateway that has none, and gives its password; nothing where there
+/// is one. Of several processes that start at once, one makes it.
+pub async fn make_first_operator(
+    config_table: Arc<dyn Table>,
+    now: u64,
+) -> AdminResult<Option<Secret>> {
+    let books = OperatorBooks::new(config_table);
+    if !books.read(now).await?.operators.is_empty() {
+        return Ok(None);
+    }
+    let password = password::generate()?;
+    let hash = password::hash(&password).await?;
+    let first = StoredOperator { role: Role::Admin, password: hash, created: now, updated: now };
+    let is_made = books.change(now, |book| {
+        if !book.operators.is_empty() {
+            return Ok(false);
+        }
+        book.operators.insert(FIRST_OPERATOR.to_owned(), first.clone());
+        Ok(true)
+    });
+    Ok(is_made.await?.then_some(password))
+}
+
+/// Gives an operator a new password, made up here; an operator that is not there is made, with the
+/// role `admin`. For whoever can reach the store and is locked out.
+pub async fn reset_password(
+    config_table: Arc<dyn Table>,
+    name: &str,
+    now: u64,
+) -> AdminResult<Secret> {
+    check_name(name)?;
+    let password = password::generate()?;
+    let hash = password::hash(&password).await?;
+    let made =
+        StoredOperator { role: Role::Admin, password: hash.clone(), created: now, updated: now };
+    let books = OperatorBooks::new(config_table.clone());
+    books
+        .change(now, |book| {
+            let stored = book.operators.entry(name.to_owned()).or_insert_with(|| made.clone());
+            stored.password.clone_from(&hash);
+            stored.updated = now;
+            *book.epochs.entry(name.to_owned()).or_default() += 1;
+            Ok(())
+        })
+        .await?;
+    let entry = tenants::AuditEntry {
+        at: now,
+        actor: "terminal".to_owned(),
+        action: Action::UpdateOperator,
+        tenant: String::new(),
+        subject: Some(name.to_owned()),
+        changes: changes([("password", Value::Null, json!("[secret]"))]),
+    };
+    tenants::Tenants::new(config_table).record(&entry).await?;
+    Ok(password)
+}
+
+/// Refuses a change that leaves stored operators without one who may change operators.
+fn keep_an_admin(book: &Book) -> AdminResult<()> {
+    let has_admin = book.operators.values().any(|it| it.role == Role::Admin);
+    if has_admin {
+        return Ok(());
+    }
+    let detail = "The last operator with the role `admin` has to stay one.";
+    Err(Problem::new(ProblemKind::Conflict, detail))
+}
+
+fn check_name(name: &str) -> AdminResult<()> {
+    // HTTP Basic ends a name at its first colon.
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+ ".contains(&byte);
+    if name.trim() == name && (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(fits) {
+        return Ok(());
+    }
+    let rule = "A name has 1 to 64 letters without accents, digits, blanks within, `-`, `_`, `.`, \
+                `@` and `+`.";
+    Err(Problem::field("name", rule))
+}
+
+/// What differs, as the audit shows it.
+fn changes<const N: usize>(fields: [(&str, Value, Value); N]) -> Map<String, Value> {
+    let differs = fields.into_iter().filter(|(_, before, after)| before != after);
+    differs
+        .map(|(field, before, after)| {
+            (field.to_owned(), json!({ "before": before, "after": after }))
+        })
+        .collect()
+}
+
+/// Random bytes as hexadecimal digits; an error without randomness.
+pub(crate) fn random_text(bytes: usize) -> AdminResult<String> {
+    let random = SealingKey::generate();
+    let random: [u8; SEALING_KEY_BYTES] =
+        random.ok_or_else(|| Problem::new(ProblemKind::Internal, "There is no randomness."))?;
+    Ok(random.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use storage::sqlite;
+
+    use super::*;
+
+    const NOW: u64 = 1_795_860_000;
+
+    #[tokio::test]
+    async fn the_first_operator_is_made_once() {
+        let table = sqlite::in_memory().unwrap().config;
+        let password = make_first_operator(table.clone(), NOW).await.unwrap().unwrap();
+        assert!(make_first_operator(table.clone(), NOW).await.unwrap().is_none());
+        let book = OperatorBooks::new(table).read(NOW).await.unwrap();
+        let first = &book.operators[FIRST_OPERATOR];
+        assert_eq!(first.role, Role::Admin);
+        assert!(password::verify(&password, Some(&first.password)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_reset_ends_sessions_and_keeps_the_role() {
+        let table = sqlite::in_memory().unwrap().config;
+        make_first_operator(table.clone(), NOW).await.unwrap();
+        let password = reset_password(table.clone(), FIRST_OPERATOR, NOW).await.unwrap();
+        let book = OperatorBooks::new(table.clone()).read(NOW).await.unwrap();
+        let hash = &book.operators[FIRST_OPERATOR].password;
+        assert!(password::verify(&password, Some(hash)).await.unwrap());
+        assert_eq!(book.epoch(FIRST_OPERATOR), 1);
+        assert!(reset_password(table, "a:b", NOW).await.is_err());
+    }
+}

@@ -1,0 +1,296 @@
+//! Tenants and their keys, as operators see and change them.
+
+use gateway::Clock;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use storage::Secret;
+use tenants::{
+    ApiKey, Author, DEFAULT_TENANT, Enabled, FieldError, IssuedKey, NewKey, Tenant,
+    UNSUPPORTED_FIELDS, rfc3339,
+};
+
+use crate::{
+    admin::Admin,
+    page::PageRequest,
+    problem::{AdminResult, Problem, ProblemKind},
+};
+
+/// The field of a tenant that is sealed before it is stored.
+const PROVIDER_KEY: &str = "provider_api_key";
+/// How long a rotated key lives on when nobody says otherwise, in seconds.
+pub const DEFAULT_GRACE_SECONDS: u64 = 24 * 60 * 60;
+/// How long a rotated key may live on, in seconds.
+const MAX_GRACE_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// Where a tenant is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantSource {
+    /// In the store, where operators change it.
+    Store,
+    /// In the configuration, which alone can change it.
+    Configuration,
+}
+
+/// A tenant and where it is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantView {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Where it is declared.
+    pub source: TenantSource,
+}
+
+impl TenantView {
+    /// The tenant as JSON, without secrets.
+    pub fn to_json(&self) -> Value {
+        let mut object = self.tenant.to_json();
+        object.insert("source".to_owned(), json!(self.source));
+        object.insert("version".to_owned(), json!(self.tenant.version));
+        Value::Object(object)
+    }
+}
+
+/// One page of tenants.
+#[derive(Clone, Debug)]
+pub struct TenantList {
+    /// The tenants; those of the configuration stand on the first page.
+    pub tenants: Vec<TenantView>,
+    /// Where the next page begins; absent at the end.
+    pub cursor: Option<String>,
+}
+
+/// A key without its text, and when it was last used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyView {
+    /// The key.
+    pub key: ApiKey,
+    /// When the key was last used, to within five minutes, in seconds since 1970.
+    pub last_used: Option<u64>,
+    /// Whether the key has not expired.
+    pub works: bool,
+}
+
+impl KeyView {
+    /// The key as JSON, without its text and its hash.
+    pub fn to_json(&self) -> Value {
+        let ApiKey { id, name, prefix, last_four, created, expires, .. } = &self.key;
+        json!({
+            "id": id,
+            "name": name,
+            "prefix": prefix,
+            "last_four": last_four,
+            "created_at": rfc3339(*created),
+            "expires_at": expires.map(rfc3339),
+            "last_used_at": self.last_used.map(rfc3339),
+            "active": self.works,
+        })
+    }
+}
+
+impl Admin {
+    /// Reads tenants in order of their ids. Those of the configuration come first.
+    pub async fn list_tenants(&self, page: &PageRequest, clock: Clock) -> AdminResult<TenantList> {
+        let now = clock.now() / 1000;
+        let mut tenants = vec![];
+        if page.cursor.is_none() {
+            tenants = self.declared_tenants(clock).await?;
+        }
+        let stored = self.tenants.list(page.cursor.as_deref(), page.limit, now).await?;
+        let view = |tenant| TenantView { tenant, source: TenantSource::Store };
+        tenants.extend(stored.items.into_iter().map(view));
+        Ok(TenantList { tenants, cursor: stored.cursor })
+    }
+
+    /// Reads a tenant by its id, or by its name.
+    pub async fn tenant(&self, id: &str, clock: Clock) -> AdminResult<TenantView> {
+        let declared = self.declared_tenants(clock).await?;
+        if let Some(found) = declared.into_iter().find(|view| view.tenant.id == id) {
+            return Ok(found);
+        }
+        let tenant = self.stored_tenant(id, clock).await?;
+        Ok(TenantView { tenant, source: TenantSource::Store })
+    }
+
+    /// Makes a tenant and its first key.
+    pub async fn create_tenant(
+        &self,
+        mut fields: Map<String, Value>,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<(Tenant, IssuedKey)> {
+        check_fields(&fields)?;
+        if let Some(name) = fields.get("name").and_then(Value::as_str) {
+            let declared = self.declared_tenants(clock).await?;
+            if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
+                return Err(tenants::RepositoryError::NameTaken.into());
+            }
+        }
+        let provider_key = fields.remove(PROVIDER_KEY);
+        let mut tenant = self.tenants.create(fields, author).await?;
+        if let Some(provider_key) = provider_key {
+            // A seal opens for one tenant alone, so that the tenant has to be there first.
+            let patch = Map::from_iter([(PROVIDER_KEY.to_owned(), provider_key)]);
+            let patch = self.sealed(&tenant.id, patch)?;
+            tenant = self.tenants.update(&tenant.id, &patch, None, author).await?;
+        }
+        let key = self.tenants.create_key(&tenant.id, &NewKey::default(), author).await?;
+        Ok((tenant, key))
+    }
+
+    /// Changes what a patch names (RFC 7396). With an expected version, only if the tenant still
+    /// has it.
+    pub async fn update_tenant(
+        &self,
+        id: &str,
+        patch: Map<String, Value>,
+        expected: Option<u64>,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<Tenant> {
+        check_fields(&patch)?;
+        let id = self.stored_tenant(id, clock).await?.id;
+        let patch = self.sealed(&id, patch)?;
+        let tenant = self.tenants.update(&id, &patch, expected, author).await?;
+        self.gateway.forget_tenant(&id);
+        Ok(tenant)
+    }
+
+    /// Lets a tenant's keys work, or not.
+    pub async fn enable_tenant(
+        &self,
+        id: &str,
+        enabled: Enabled,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<Tenant> {
+        let id = self.stored_tenant(id, clock).await?.id;
+        let tenant = self.tenants.enable(&id, enabled, author).await?;
+        self.gateway.forget_tenant(&id);
+        Ok(tenant)
+    }
+
+    /// Removes a tenant and its keys.
+    pub async fn delete_tenant(
+        &self,
+        id: &str,
+        expected: Option<u64>,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<()> {
+        let id = self.stored_tenant(id, clock).await?.id;
+        self.tenants.delete(&id, expected, author).await?;
+        self.gateway.forget_tenant(&id);
+        Ok(())
+    }
+
+    /// The keys of a tenant, oldest first, expired ones included.
+    pub async fn keys(&self, id: &str, clock: Clock) -> AdminResult<Vec<KeyView>> {
+        let (id, now) = (self.stored_tenant(id, clock).await?.id, clock.now() / 1000);
+        let keys = self.tenants.keys(&id, now).await?;
+        let uses = self.tenants.last_uses(&*self.stores.state, &id, now).await?;
+        let view = |key: ApiKey| {
+            let used = uses.iter().find(|(used, _)| *used == key.id).map(|(_, at)| *at);
+            KeyView { last_used: used, works: key.works(now), key }
+        };
+        Ok(keys.into_iter().map(view).collect())
+    }
+
+    /// Makes a key. Its text is in the returned value and nowhere else.
+    pub async fn create_key(
+        &self,
+        id: &str,
+        new: &NewKey,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<IssuedKey> {
+        let id = self.stored_tenant(id, clock).await?.id;
+        Ok(self.tenants.create_key(&id, new, author).await?)
+    }
+
+    /// Makes a key in the place of another one, the newest that works if none is named, which lives
+    /// on for a grace period in seconds.
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        key: Option<&str>,
+        grace_seconds: u64,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<IssuedKey> {
+        if MAX_GRACE_SECONDS < grace_seconds {
+            return Err(Problem::field("grace_seconds", "A key lives on for 90 days at most."));
+        }
+        let id = self.stored_tenant(id, clock).await?.id;
+        let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await?;
+        self.gateway.forget_tenant(&id);
+        Ok(issued)
+    }
+
+    /// Removes a key.
+    pub async fn revoke_key(
+        &self,
+        id: &str,
+        key: &str,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<()> {
+        let id = self.stored_tenant(id, clock).await?.id;
+        self.tenants.revoke_key(&id, key, author).await?;
+        self.gateway.forget_tenant(&id);
+        Ok(())
+    }
+
+    /// The tenants of the configuration, `default` first where there is such a key.
+    async fn declared_tenants(&self, clock: Clock) -> AdminResult<Vec<TenantView>> {
+        let snapshot = self.gateway.snapshot(clock).await?;
+        let config = &snapshot.config;
+        let default = config.api_key.iter().map(|_| Tenant::unlimited());
+        let declared = config.tenants.iter().map(|it| Tenant::declared(it.settings.clone()));
+        let view = |tenant| TenantView { tenant, source: TenantSource::Configuration };
+        Ok(default.chain(declared).map(view).collect())
+    }
+
+    /// A tenant that operators may change, by its id or its name.
+    async fn stored_tenant(&self, id: &str, clock: Clock) -> AdminResult<Tenant> {
+        let now = clock.now() / 1000;
+        match self.tenants.find(id, now).await? {
+            Some(tenant) => Ok(tenant),
+            None if self.declared_tenants(clock).await?.iter().any(|it| it.tenant.id == id) => {
+                let detail =
+                    "This tenant is declared in the configuration, which alone changes it.";
+                Err(Problem::new(ProblemKind::Conflict, detail))
+            }
+            None => Err(Problem::not_found("tenant")),
+        }
+    }
+
+    /// The patch with the provider's key sealed for its tenant.
+    fn sealed(
+        &self,
+        tenant: &str,
+        mut patch: Map<String, Value>,
+    ) -> AdminResult<Map<String, Value>> {
+        if let Some(value) = patch.get_mut(PROVIDER_KEY)
+            && !value.is_null()
+        {
+            let text = value.as_str().filter(|text| !text.is_empty());
+            let message = "This must be a text that is not empty.";
+            let text = text.ok_or_else(|| Problem::field(PROVIDER_KEY, message))?;
+            *value = Value::String(self.seal(tenant, &Secret::new(text))?);
+        }
+        Ok(patch)
+    }
+}
+
+/// Refuses fields that nothing acts on yet.
+fn check_fields(fields: &Map<String, Value>) -> AdminResult<()> {
+    let unsupported = fields
+        .iter()
+        .filter(|(field, value)| UNSUPPORTED_FIELDS.contains(&field.as_str()) && !value.is_null());
+    let message = "This version does not act on this field.";
+    let errors: Vec<FieldError> = unsupported
+        .map(|(field, _)| FieldError { field: field.clone(), message: message.to_owned() })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(errors)) }
+}

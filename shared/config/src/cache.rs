@@ -1,0 +1,73 @@
+//! How long responses are kept to be given again: to the same question, or for the same
+//! `Idempotency-Key`.
+
+use std::time::Duration;
+
+use super::{
+    node::Node,
+    reader::{Keys, Reader},
+    write::{Map, Written, bare, time},
+};
+
+pub(super) const CACHE: Keys = Keys { of: "cache", known: &["enabled", "ttl"] };
+pub(super) const IDEMPOTENCY: Keys = Keys { of: "idempotency", known: &["ttl"] };
+
+/// Whether responses are given again to the same question of the same tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Whether they are, for tenants that do not say.
+    pub enabled: bool,
+    /// How long, for tenants that do not say.
+    pub ttl: Duration,
+}
+
+/// How repeated requests with one `Idempotency-Key` are answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// How long the response to a request with a key is kept. Zero: keys are not heard.
+    pub ttl: Duration,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { enabled: false, ttl: Duration::from_secs(5 * 60) }
+    }
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(24 * 60 * 60) }
+    }
+}
+
+/// Reads the section; whoever writes it wants a cache, unless `enabled: false` says otherwise.
+pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cache> {
+    let fields = reader.fields(node, &CACHE)?;
+    let ttl = reader.optional(fields, "ttl", Reader::retention);
+    Some(Cache {
+        enabled: reader.optional(fields, "enabled", Reader::flag).unwrap_or(true),
+        ttl: ttl.unwrap_or(Cache::default().ttl),
+    })
+}
+
+pub(super) fn read_idempotency(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Idempotency> {
+    let fields = reader.fields(node, &IDEMPOTENCY)?;
+    let ttl = reader.optional(fields, "ttl", Reader::duration);
+    Some(Idempotency { ttl: ttl.unwrap_or(Idempotency::default().ttl) })
+}
+
+pub(super) fn write(it: &Cache) -> Option<Written> {
+    if *it == Cache::default() {
+        return None;
+    }
+    let mut map = Map::default();
+    map.put("enabled", bare(&it.enabled));
+    map.unless("ttl", it.ttl == Cache::default().ttl, time(it.ttl));
+    map.section()
+}
+
+pub(super) fn write_idempotency(it: &Idempotency) -> Option<Written> {
+    let mut map = Map::default();
+    map.unless("ttl", it.ttl == Idempotency::default().ttl, time(it.ttl));
+    map.section()
+}

@@ -1,0 +1,91 @@
+//! What the gateway does as an earlier gateway did, for clients and checks that rely on it.
+
+use super::{
+    log::word,
+    node::Node,
+    reader::{Keys, Reader},
+    write::{Map, Written, bare, text},
+};
+
+pub(super) const COMPATIBILITY: Keys =
+    Keys { of: "compatibility", known: &["base_paths", "error_words", "health_members"] };
+const ERROR_WORDS: [(&str, ErrorWords); 4] =
+    [("a", ErrorWords::A), ("b", ErrorWords::B), ("c", ErrorWords::C), ("d", ErrorWords::D)];
+const HEALTH_MEMBERS: [(&str, HealthMember); 4] = [
+    ("providers", HealthMember::Providers),
+    ("circuit_breakers", HealthMember::CircuitBreakers),
+    ("models", HealthMember::Models),
+    ("timestamp", HealthMember::Timestamp),
+];
+
+/// What the gateway does as an earlier gateway did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compatibility {
+    /// Paths, such as `/api`, under which every endpoint is served too.
+    pub base_paths: Vec<String>,
+    /// Whose words stand in `type` and `code` of errors in OpenAI's shape. Absent: Lockgate's.
+    pub error_words: Option<ErrorWords>,
+    /// What `GET /health` shows beside the status.
+    pub health_members: Vec<HealthMember>,
+}
+
+/// The error words of an earlier gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorWords {
+    /// Those of leshchenko1979/ai-gateway.
+    A,
+    /// Those of felipepmaragno/ai-gateway.
+    B,
+    /// Those of DatanoiseTV/aigateway.
+    C,
+    /// Those of liuzl/ai.
+    D,
+}
+
+/// A member of `GET /health` that an earlier gateway had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthMember {
+    /// `providers`: each provider, `ok` or `unhealthy`.
+    Providers,
+    /// `circuit_breakers`: each provider's, `closed`, `half-open` or `open`.
+    CircuitBreakers,
+    /// `models`: how many are served.
+    Models,
+    /// `timestamp`: the time, as RFC 3339 writes it.
+    Timestamp,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Compatibility> {
+    let fields = reader.fields(node, &COMPATIBILITY)?;
+    let base_paths = reader.list(fields, "base_paths", |it, node| {
+        Some(it.checked_text(node, base_path).trim_end_matches('/').to_owned())
+    });
+    let error_words =
+        reader.optional(fields, "error_words", |it, node| it.word(node, &ERROR_WORDS));
+    let mut members =
+        reader.list(fields, "health_members", |it, node| it.word(node, &HEALTH_MEMBERS));
+    members.dedup();
+    Some(Compatibility { base_paths, error_words: error_words.flatten(), health_members: members })
+}
+
+fn base_path(text: &str) -> Result<(), &'static str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
+    let reserved = ["/admin", "/health", "/metrics"];
+    if !text.starts_with('/') || text.trim_matches('/').is_empty() || !text.bytes().all(fits) {
+        return Err("is no path: write it as /api");
+    }
+    if reserved.iter().any(|path| text.starts_with(path)) {
+        return Err("is served already, for operators");
+    }
+    Ok(())
+}
+
+pub(super) fn write(it: &Compatibility) -> Option<Written> {
+    let paths = it.base_paths.iter().map(text).collect();
+    let members = it.health_members.iter().map(|it| bare(&word(&HEALTH_MEMBERS, *it))).collect();
+    let mut map = Map::default();
+    map.unless("base_paths", it.base_paths.is_empty(), Written::List(paths));
+    map.some("error_words", it.error_words.map(|it| bare(&word(&ERROR_WORDS, it))));
+    map.unless("health_members", it.health_members.is_empty(), Written::List(members));
+    map.section()
+}

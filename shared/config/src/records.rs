@@ -1,0 +1,89 @@
+//! How long the request log keeps records of calls, and whether it keeps prompts.
+
+use std::time::Duration;
+
+use super::{
+    node::Node,
+    reader::{Keys, Reader},
+    write::{Map, Written, bare, time},
+};
+
+pub(super) const REQUESTS: Keys = Keys { of: "requests", known: &["retention", "prompts"] };
+pub(super) const PROMPTS: Keys =
+    Keys { of: "prompts", known: &["enabled", "retention", "max_bytes"] };
+/// As much of a prompt as a row of DynamoDB can hold beside what describes it.
+const MAX_PROMPT_BYTES: u64 = 390_000;
+
+/// What the request log keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLog {
+    /// How long the record of a call is kept.
+    pub retention: Duration,
+    /// Whether prompts and answers are kept beside it.
+    pub prompts: PromptLog,
+}
+
+/// Whether prompts and answers are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptLog {
+    /// Whether they are.
+    pub enabled: bool,
+    /// How long.
+    pub retention: Duration,
+    /// How many bytes of the prompt and of the answer are kept, each.
+    pub max_bytes: u64,
+}
+
+impl Default for RequestLog {
+    fn default() -> Self {
+        Self { retention: days(30), prompts: PromptLog::default() }
+    }
+}
+
+impl Default for PromptLog {
+    fn default() -> Self {
+        Self { enabled: false, retention: days(3), max_bytes: 64 * 1024 }
+    }
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<RequestLog> {
+    let fields = reader.fields(node, &REQUESTS)?;
+    let usual = RequestLog::default();
+    let retention = reader.optional(fields, "retention", Reader::retention);
+    Some(RequestLog {
+        retention: retention.unwrap_or(usual.retention),
+        prompts: reader.section(fields, "prompts", prompts),
+    })
+}
+
+fn prompts(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PromptLog> {
+    let fields = reader.fields(node, &PROMPTS)?;
+    let usual = PromptLog::default();
+    let max_bytes =
+        reader.optional(fields, "max_bytes", |it, node| it.whole(node, 1..=MAX_PROMPT_BYTES));
+    Some(PromptLog {
+        enabled: reader.optional(fields, "enabled", Reader::flag).unwrap_or(usual.enabled),
+        retention: reader
+            .optional(fields, "retention", Reader::retention)
+            .unwrap_or(usual.retention),
+        max_bytes: max_bytes.unwrap_or(usual.max_bytes),
+    })
+}
+
+pub(super) fn write(it: &RequestLog) -> Option<Written> {
+    let usual = RequestLog::default();
+    let mut prompts = Map::default();
+    let PromptLog { enabled, retention, max_bytes } = it.prompts;
+    prompts.unless("enabled", enabled == usual.prompts.enabled, bare(&enabled));
+    prompts.unless("retention", retention == usual.prompts.retention, time(retention));
+    prompts.unless("max_bytes", max_bytes == usual.prompts.max_bytes, bare(&max_bytes));
+
+    let mut map = Map::default();
+    map.unless("retention", it.retention == usual.retention, time(it.retention));
+    map.some("prompts", prompts.section());
+    map.section()
+}

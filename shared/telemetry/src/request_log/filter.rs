@@ -1,0 +1,176 @@
+//! Filters of the request log. They combine, and none of them hides failures by itself.
+
+use crate::request_log::CallRow;
+
+/// Which calls to list. What is absent does not bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallFilter {
+    /// Calls that ended at this moment or later, in milliseconds since 1970.
+    pub since: Option<u64>,
+    /// Calls that ended before this moment, in milliseconds since 1970.
+    pub until: Option<u64>,
+    /// Calls of this tenant, by id.
+    pub tenant: Option<String>,
+    /// Calls under this key, by its id.
+    pub key: Option<String>,
+    /// Calls that requested, were sent to, or were answered by this model or route.
+    pub model: Option<String>,
+    /// Calls that attempted this provider.
+    pub provider: Option<String>,
+    /// How the calls ended.
+    pub outcome: Option<OutcomeFilter>,
+    /// Calls of this session.
+    pub session: Option<String>,
+    /// Calls that cost at least this, in micro-dollars.
+    pub min_cost: Option<u64>,
+    /// Calls that took at least this long, in milliseconds.
+    pub min_latency: Option<u64>,
+}
+
+/// How the calls to list ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutcomeFilter {
+    /// Every failure and refusal.
+    Failed,
+    /// This outcome: `success`, `canceled` or the code of a failure.
+    Is(String),
+}
+
+impl OutcomeFilter {
+    /// The filter with this name: `failed`, or an outcome.
+    pub fn named(name: &str) -> Self {
+        if name == "failed" { Self::Failed } else { Self::Is(name.to_owned()) }
+    }
+}
+
+impl CallFilter {
+    /// Whether a call is to be listed.
+    pub fn matches(&self, row: &CallRow) -> bool {
+        let ended = row.ended();
+        self.since.is_none_or(|since| since <= ended)
+            && self.until.is_none_or(|until| ended < until)
+            && is_or_absent(self.tenant.as_deref(), row.tenant.as_deref())
+            && is_or_absent(self.key.as_deref(), row.key_id.as_deref())
+            && is_or_absent(self.session.as_deref(), row.session.as_deref())
+            && self.min_cost.is_none_or(|min| row.cost.is_some_and(|cost| min <= cost))
+            && self.min_latency.is_none_or(|min| min <= row.total_ms)
+            && self.has_outcome(row)
+            && self.names_model(row)
+            && self.names_provider(row)
+    }
+
+    fn has_outcome(&self, row: &CallRow) -> bool {
+        match &self.outcome {
+            None => true,
+            Some(OutcomeFilter::Failed) => row.has_failed(),
+            Some(OutcomeFilter::Is(outcome)) => row.outcome == *outcome,
+        }
+    }
+
+    fn names_model(&self, row: &CallRow) -> bool {
+        let Some(model) = &self.model else { return true };
+        let names = [&row.requested_model, &row.route, &row.sent_model, &row.answered_model];
+        names.into_iter().flatten().any(|name| name == model)
+            || row.attempts.iter().any(|attempt| attempt.model == *model)
+    }
+
+    fn names_provider(&self, row: &CallRow) -> bool {
+        let Some(provider) = &self.provider else { return true };
+        row.provider.as_ref() == Some(provider)
+            || row.attempts.iter().any(|attempt| attempt.provider == *provider)
+    }
+}
+
+fn is_or_absent(wanted: Option<&str>, found: Option<&str>) -> bool {
+    wanted.is_none() || wanted == found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request_log::AttemptRow;
+
+    fn row() -> CallRow {
+        CallRow {
+            arrived: 1_000,
+            total_ms: 500,
+            tenant: Some("acme".to_owned()),
+            key_id: Some("k1".to_owned()),
+            requested_model: Some("fast".to_owned()),
+            sent_model: Some("large".to_owned()),
+            provider: Some("second".to_owned()),
+            attempts: vec![AttemptRow {
+                provider: "first".to_owned(),
+                model: "small".to_owned(),
+                ..AttemptRow::default()
+            }],
+            outcome: "timeout".to_owned(),
+            session: Some("s1".to_owned()),
+            cost: Some(70),
+            ..CallRow::default()
+        }
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn each_filter_keeps_its_calls_and_leaves_out_others() {
+        let none = CallFilter::default;
+        let pairs = [
+            (
+                CallFilter { since: Some(1_500), ..none() },
+                CallFilter { since: Some(1_501), ..none() },
+            ),
+            (
+                CallFilter { until: Some(1_501), ..none() },
+                CallFilter { until: Some(1_500), ..none() },
+            ),
+            (
+                CallFilter { tenant: text("acme"), ..none() },
+                CallFilter { tenant: text("x"), ..none() },
+            ),
+            (CallFilter { key: text("k1"), ..none() }, CallFilter { key: text("x"), ..none() }),
+            (
+                CallFilter { model: text("small"), ..none() },
+                CallFilter { model: text("x"), ..none() },
+            ),
+            (
+                CallFilter { model: text("fast"), ..none() },
+                CallFilter { model: text("x"), ..none() },
+            ),
+            (
+                CallFilter { provider: text("first"), ..none() },
+                CallFilter { provider: text("x"), ..none() },
+            ),
+            (
+                CallFilter { outcome: Some(OutcomeFilter::named("failed")), ..none() },
+                CallFilter { outcome: Some(OutcomeFilter::named("success")), ..none() },
+            ),
+            (
+                CallFilter { session: text("s1"), ..none() },
+                CallFilter { session: text("x"), ..none() },
+            ),
+            (
+                CallFilter { min_cost: Some(70), ..none() },
+                CallFilter { min_cost: Some(71), ..none() },
+            ),
+            (
+                CallFilter { min_latency: Some(500), ..none() },
+                CallFilter { min_latency: Some(501), ..none() },
+            ),
+        ];
+        for (kept, left_out) in pairs {
+            assert!(kept.matches(&row()), "{kept:?}");
+            assert!(!left_out.matches(&row()), "{left_out:?}");
+        }
+    }
+
+    #[test]
+    fn filters_combine() {
+        let both =
+            CallFilter { tenant: text("acme"), session: text("other"), ..CallFilter::default() };
+        assert!(!both.matches(&row()));
+    }
+}

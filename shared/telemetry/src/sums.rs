@@ -1,0 +1,242 @@
+//! Sums of the request log: per hour and day for 13 months, and in total for metrics.
+//!
+//! Every sum is derived from rows of the request log, behind a checkpoint that any process may move
+//! on. A sum written twice is the same sum, so that neither crashes nor several processes make it
+//! wrong.
+
+mod checkpoint;
+mod histogram;
+mod series;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use storage::{Change, Consistency, Query, Row, StoreError, Table};
+
+use crate::{Day, Hour, RequestLog, request_log::millis};
+
+pub use histogram::{
+    DURATION_BOUNDS, FIRST_TOKEN_BOUNDS, Histogram, OVERHEAD_BOUNDS, PER_TOKEN_BOUNDS, TOKEN_BOUNDS,
+};
+pub use series::{AttemptKey, CallSum, FallbackKey, OTHER, SumKey, Sums};
+
+/// The partition of the checkpoint, and of counts without rows.
+pub(crate) const PARTITION: &str = "sums";
+/// The row, and the number in it, that counts calls without a valid key.
+pub(crate) const UNAUTHENTICATED: &str = "unauthenticated";
+/// The partition of sums over all tenants; a tenant's own is this, `#` and its id.
+const USAGE: &str = "usage";
+/// How long sums of hours and days are kept: 13 months.
+const RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// How often sums are read again that changed while they were read.
+const MAX_READS: usize = 5;
+
+/// Sums of the calls in a request log.
+#[derive(Clone, Debug)]
+pub struct CallSums {
+    table: Arc<dyn Table>,
+    log: RequestLog,
+    lag: Duration,
+}
+
+/// The sums of one hour or day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeriodSums<P> {
+    /// The hour or the day.
+    pub period: P,
+    /// Its sums.
+    pub sums: Sums,
+}
+
+/// Sums over everything that was ever recorded: they never fall.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sums of calls.
+    pub sums: Sums,
+    /// Calls without a valid key, which leave no row.
+    pub unauthenticated: u64,
+    /// Records that were written too late for the sum of their hour, and were added afterwards.
+    pub late: u64,
+}
+
+impl CallSums {
+    /// The sums of a log. `lag` is how late a row may be written and still be counted at once.
+    pub fn new(table: Arc<dyn Table>, log: RequestLog, lag: Duration) -> Self {
+        Self { table, log, lag }
+    }
+
+    /// Sums over everything up to now.
+    pub async fn totals(&self, now_ms: u64) -> Result<Totals, StoreError> {
+        let open = self.open(now_ms).await?;
+        let mut sums = open.checkpoint.base.clone();
+        for period in open.hours() {
+            sums.merge(&period.sums);
+        }
+        let counted = self
+            .table
+            .get_tallies(PARTITION, UNAUTHENTICATED, Consistency::Strong, now_ms / 1000)
+            .await?;
+        let unauthenticated = counted.map_or(0, |it| it.number(UNAUTHENTICATED));
+        Ok(Totals {
+            sums,
+            unauthenticated: u64::try_from(unauthenticated).unwrap_or_default(),
+            late: open.checkpoint.late,
+        })
+    }
+
+    /// The sums of each day from `first` to `last`, oldest first, of one tenant or of all. Days
+    /// without calls are left out.
+    pub async fn by_day(
+        &self,
+        first: Day,
+        last: Day,
+        tenant: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Vec<PeriodSums<Day>>, StoreError> {
+        for _ in 0..MAX_READS {
+            let open = self.open(now_ms).await?;
+            let names = (first.to_string(), last.to_string());
+            let rows = self.rows(tenant, "d", (&names.0, &names.1), now_ms).await?;
+            // An hour that was added to its day in between must not count twice.
+            if self.load(now_ms).await?.version == open.checkpoint.version {
+                let hours = of_tenant(open.hours(), tenant);
+                let days = rows.iter().filter_map(|row| {
+                    Some(PeriodSums { period: day_of(row)?, sums: sums_of(row) })
+                });
+                return Ok(with_open_hours(days.collect(), hours, first, last));
+            }
+        }
+        Err(StoreError::new("reading the sums", "they changed while they were read"))
+    }
+
+    /// The sums of each hour from `first` to `last`, oldest first, of one tenant or of all. Hours
+    /// without calls are left out.
+    pub async fn by_hour(
+        &self,
+        first: Hour,
+        last: Hour,
+        tenant: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Vec<PeriodSums<Hour>>, StoreError> {
+        let open = self.open(now_ms).await?;
+        let mut hours = vec![];
+        let names = (first.to_string(), last.to_string());
+        for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
+            hours.extend(hour_of(&row).map(|period| PeriodSums { period, sums: sums_of(&row) }));
+        }
+        for open in of_tenant(open.hours(), tenant) {
+            let is_wanted = first <= open.period && open.period <= last;
+            if is_wanted && !hours.iter().any(|it| it.period == open.period) {
+                hours.push(open);
+            }
+        }
+        hours.sort_by_key(|hour| hour.period);
+        Ok(hours)
+    }
+
+    async fn rows(
+        &self,
+        tenant: Option<&str>,
+        kind: &str,
+        (first, last): (&str, &str),
+        now_ms: u64,
+    ) -> Result<Vec<Row>, StoreError> {
+        let query = Query {
+            start: std::ops::Bound::Included(format!("{kind}#{first}")),
+            end: std::ops::Bound::Included(format!("{kind}#{last}")),
+            consistency: Consistency::Eventual,
+            ..Query::partition(partition(tenant), now_ms / 1000)
+        };
+        Ok(self.table.query(&query).await?.rows)
+    }
+
+    /// Writes the sums of an hour, and anew those of its day: for all tenants and for each of them.
+    async fn write_hour(&self, hour: Hour, sums: &Sums, now_ms: u64) -> Result<(), StoreError> {
+        let tenants: BTreeSet<&str> = sums.calls.keys().map(|key| &*key.tenant).collect();
+        let own = tenants.into_iter().filter(|it| !it.is_empty());
+        let mut changes = vec![];
+        for tenant in own.map(Some).chain([None]) {
+            let sums = tenant.map_or_else(|| sums.bounded(), |it| sums.of_tenant(it).bounded());
+            changes.extend(self.rows_of(tenant, hour, &sums, now_ms).await?);
+        }
+        self.table.write(&changes).await
+    }
+
+    /// The rows of an hour and of its day, of one tenant or of all.
+    async fn rows_of(
+        &self,
+        tenant: Option<&str>,
+        hour: Hour,
+        sums: &Sums,
+        now_ms: u64,
+    ) -> Result<[Change; 2], StoreError> {
+        let day = hour.day();
+        let names = (day.first_hour().to_string(), day.last_hour().to_string());
+        let mut of_day = Sums::default();
+        for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
+            if hour_of(&row) != Some(hour) {
+                of_day.merge(&sums_of(&row));
+            }
+        }
+        of_day.merge(sums);
+        let change = |sk: String, sums: &Sums| {
+            Change::Put(Row {
+                pk: partition(tenant),
+                sk,
+                value: serde_json::to_string(sums).unwrap_or_default(),
+                expires: Some(hour.end().saturating_add(millis(RETENTION)) / 1000),
+            })
+        };
+        Ok([change(format!("h#{hour}"), sums), change(format!("d#{day}"), &of_day.bounded())])
+    }
+}
+
+/// The hours in which a tenant made calls, with its own sums; all hours for all tenants.
+fn of_tenant(hours: Vec<PeriodSums<Hour>>, tenant: Option<&str>) -> Vec<PeriodSums<Hour>> {
+    let Some(tenant) = tenant else { return hours };
+    let own =
+        hours.into_iter().map(|hour| PeriodSums { sums: hour.sums.of_tenant(tenant), ..hour });
+    own.filter(|hour| 0 < hour.sums.count()).collect()
+}
+
+/// Days, with the hours that are not part of them yet.
+fn with_open_hours(
+    mut days: Vec<PeriodSums<Day>>,
+    hours: Vec<PeriodSums<Hour>>,
+    first: Day,
+    last: Day,
+) -> Vec<PeriodSums<Day>> {
+    let is_wanted = |hour: &PeriodSums<Hour>| (first..=last).contains(&hour.period.day());
+    for hour in hours.into_iter().filter(is_wanted) {
+        let day = hour.period.day();
+        match days.iter_mut().find(|it| it.period == day) {
+            Some(found) => found.sums.merge(&hour.sums),
+            None => days.push(PeriodSums { period: day, sums: hour.sums }),
+        }
+    }
+    days.sort_by_key(|day| day.period);
+    days
+}
+
+/// The partition of a tenant's sums, or of those over all tenants.
+fn partition(tenant: Option<&str>) -> String {
+    tenant.map_or_else(|| USAGE.to_owned(), |tenant| format!("{USAGE}#{tenant}"))
+}
+
+fn sums_of(row: &Row) -> Sums {
+    let sums = serde_json::from_str(&row.value);
+    if let Err(error) = &sums {
+        tracing::error!(%error, key = row.sk, "sums of calls cannot be read");
+    }
+    sums.unwrap_or_default()
+}
+
+fn hour_of(row: &Row) -> Option<Hour> {
+    Hour::parse(row.sk.strip_prefix("h#")?)
+}
+
+fn day_of(row: &Row) -> Option<Day> {
+    Day::parse(row.sk.strip_prefix("d#")?)
+}
+
+#[cfg(test)]
+mod tests;

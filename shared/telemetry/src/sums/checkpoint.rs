@@ -1,0 +1,278 @@
+//! The checkpoint: how far the request log is summed, and what it came to.
+//!
+//! One row that is moved on by compare-and-set. What lies after it is read anew by whoever asks.
+
+use serde::{Deserialize, Serialize};
+use storage::{Condition, Consistency, StoreError, Tallied, Tally};
+
+use super::{CallSums, PARTITION, PeriodSums, series::MAX_SERIES, series::Sums};
+use crate::{
+    Hour,
+    request_log::{Cursor, millis},
+};
+
+/// The row of the checkpoint.
+const CHECKPOINT: &str = "checkpoint";
+/// The note that changes with every move.
+const VERSION: &str = "v";
+/// The note that holds the checkpoint.
+const STATE: &str = "state";
+/// How long after an hour it is summed for good, in milliseconds. What is written later is lost to
+/// sums; a write is attempted for seconds.
+const FINAL_AFTER_MS: u64 = 30 * 60 * 1000;
+/// How many rows one move sums at most.
+const MAX_ROWS_OF_MOVE: usize = 20_000;
+/// How many moves one caller makes at most.
+const MAX_MOVES: usize = 50;
+/// How many rows behind the lag make a move worth its write.
+const MIN_ROWS_OF_MOVE: usize = 1_000;
+
+/// How far the request log is summed, and what it came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// The number of moves so far.
+    pub(super) version: u64,
+    /// The place up to which rows are summed.
+    through: String,
+    /// Everything in hours that were summed for good.
+    pub(super) base: Sums,
+    /// The hours since, as far as they are summed, oldest first.
+    hours: Vec<(String, Sums)>,
+    /// Records that were written too late for the first sum of their hour.
+    pub(super) late: u64,
+}
+
+/// The checkpoint, and what lies after it.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) checkpoint: Checkpoint,
+    /// The sums of rows after the checkpoint, by hour.
+    tail: Vec<PeriodSums<Hour>>,
+    /// How many rows of the tail are older than the lag.
+    settled_rows: usize,
+}
+
+impl Checkpoint {
+    /// The checkpoint of a log whose first row is being written.
+    fn first(now_ms: u64) -> Self {
+        let start = Hour::of(now_ms).previous();
+        Self {
+            version: 0,
+            through: Cursor::moment(start.start()).to_string(),
+            base: Sums::default(),
+            hours: vec![],
+            late: 0,
+        }
+    }
+
+    fn through(&self) -> Cursor {
+        Cursor::parse(&self.through).unwrap_or_else(|_| Cursor::moment(0))
+    }
+
+    fn add(&mut self, hour: Hour, sums: &Sums) {
+        let name = hour.to_string();
+        let found = self.hours.iter_mut().find(|(it, _)| *it == name);
+        match found {
+            Some((_, open)) => open.merge_within(sums, MAX_SERIES),
+            None => self.hours.push((name, sums.bounded())),
+        }
+    }
+}
+
+impl Open {
+    /// The sums of hours that are not summed for good, oldest first.
+    pub(super) fn hours(&self) -> Vec<PeriodSums<Hour>> {
+        let mut hours: Vec<PeriodSums<Hour>> = vec![];
+        for (name, sums) in &self.checkpoint.hours {
+            let period = Hour::parse(name);
+            hours.extend(period.map(|period| PeriodSums { period, sums: sums.clone() }));
+        }
+        for tail in &self.tail {
+            match hours.iter_mut().find(|it| it.period == tail.period) {
+                Some(hour) => hour.sums.merge(&tail.sums),
+                None => hours.push(tail.clone()),
+            }
+        }
+        hours
+    }
+}
+
+impl CallSums {
+    /// Moves the checkpoint on, if there is something to sum. Any process may do this at any time;
+    /// whoever is second finds it done.
+    pub async fn advance(&self, now_ms: u64) -> Result<(), StoreError> {
+        for _ in 0..MAX_MOVES {
+            if !self.move_on(now_ms).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The checkpoint and what lies after it, up to now. A checkpoint that lies far back is moved on
+    /// first.
+    pub(super) async fn open(&self, now_ms: u64) -> Result<Open, StoreError> {
+        let mut open = self.read_open(now_ms).await?;
+        let is_far_back = open.checkpoint.through().hour() < Hour::of(self.settled(now_ms));
+        if is_far_back || MIN_ROWS_OF_MOVE <= open.settled_rows {
+            self.advance(now_ms).await?;
+            open = self.read_open(now_ms).await?;
+        }
+        Ok(open)
+    }
+
+    /// The moment before which every row is written, in milliseconds since 1970.
+    fn settled(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(millis(self.lag))
+    }
+
+    pub(super) async fn load(&self, now_ms: u64) -> Result<Checkpoint, StoreError> {
+        let now = now_ms / 1000;
+        let found = self.table.get_tallies(PARTITION, CHECKPOINT, Consistency::Strong, now).await?;
+        let state = found.as_ref().and_then(|it| it.note(STATE));
+        let checkpoint = state.map(serde_json::from_str).transpose();
+        let checkpoint = checkpoint.map_err(|error| {
+            StoreError::new("reading the sums", format!("their row is damaged: {error}"))
+        })?;
+        Ok(checkpoint.unwrap_or_else(|| Checkpoint::first(now_ms)))
+    }
+
+    async fn read_open(&self, now_ms: u64) -> Result<Open, StoreError> {
+        let checkpoint = self.load(now_ms).await?;
+        let (end, settled) = (Cursor::moment(now_ms + 1), Cursor::moment(self.settled(now_ms)));
+        let mut open = Open { checkpoint, tail: vec![], settled_rows: 0 };
+        let mut after = open.checkpoint.through();
+        let mut hour = after.hour();
+        while hour <= end.hour() {
+            let mut sums = Sums::default();
+            loop {
+                let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+                for (cursor, row) in rows {
+                    sums.add(&row);
+                    open.settled_rows += usize::from(cursor < settled);
+                    after = cursor;
+                }
+                if !more {
+                    break;
+                }
+            }
+            if 0 < sums.count() {
+                open.tail.push(PeriodSums { period: hour, sums });
+            }
+            hour = hour.next();
+        }
+        Ok(open)
+    }
+
+    /// Makes one move. False when there was nothing to do.
+    async fn move_on(&self, now_ms: u64) -> Result<bool, StoreError> {
+        let before = self.load(now_ms).await?;
+        let mut after = before.clone();
+        self.sum_rows(&mut after, now_ms).await?;
+        let is_anything_final = self.finish_hours(&mut after, now_ms).await?;
+        if before.version != 0 && before.through == after.through && !is_anything_final {
+            return Ok(false);
+        }
+        after.version += 1;
+        self.save(&before, &after).await?;
+        Ok(true)
+    }
+
+    /// Adds rows after the checkpoint that are older than the lag.
+    async fn sum_rows(&self, checkpoint: &mut Checkpoint, now_ms: u64) -> Result<(), StoreError> {
+        let end = Cursor::moment(self.settled(now_ms));
+        let mut through = checkpoint.through();
+        let mut left = MAX_ROWS_OF_MOVE;
+        let mut hour = through.hour();
+        while hour <= end.hour() && 0 < left {
+            let mut sums = Sums::default();
+            let more = loop {
+                let (rows, more) = self.log.rows_after(hour, &through, &end, now_ms).await?;
+                left = left.saturating_sub(rows.len());
+                for (cursor, row) in rows {
+                    sums.add(&row);
+                    through = cursor;
+                }
+                if !more || left == 0 {
+                    break more;
+                }
+            };
+            if 0 < sums.count() {
+                checkpoint.add(hour, &sums);
+            }
+            if more {
+                break;
+            }
+            hour = hour.next();
+            if hour <= end.hour() {
+                through = Cursor::moment(hour.start());
+            }
+        }
+        checkpoint.through = through.to_string();
+        Ok(())
+    }
+
+    /// Sums hours for good that are long over, and writes their sums. False where there is none.
+    async fn finish_hours(
+        &self,
+        checkpoint: &mut Checkpoint,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let is_final = |hour: Hour| hour.end() + FINAL_AFTER_MS <= self.settled(now_ms);
+        let mut is_any = false;
+        while let Some((name, first)) = checkpoint.hours.first().cloned() {
+            let hour = Hour::parse(&name).unwrap_or(Hour::of(0));
+            if !is_final(hour) || checkpoint.through().hour() <= hour {
+                break;
+            }
+            let fresh = self.sum_hour(hour, now_ms).await?;
+            // Rows that expired sooner than an hour later were counted all the same.
+            let sums = if fresh.count() < first.count() { first.clone() } else { fresh };
+            checkpoint.late += sums.count() - first.count();
+            self.write_hour(hour, &sums, now_ms).await?;
+            checkpoint.base.merge_within(&sums, MAX_SERIES);
+            checkpoint.hours.remove(0);
+            is_any = true;
+        }
+        Ok(is_any)
+    }
+
+    /// Sums all rows of an hour.
+    async fn sum_hour(&self, hour: Hour, now_ms: u64) -> Result<Sums, StoreError> {
+        let mut sums = Sums::default();
+        let (mut after, end) = (Cursor::moment(hour.start()), Cursor::moment(hour.end()));
+        loop {
+            let (rows, more) = self.log.rows_after(hour, &after, &end, now_ms).await?;
+            for (cursor, row) in rows {
+                sums.add(&row);
+                after = cursor;
+            }
+            if !more {
+                return Ok(sums);
+            }
+        }
+    }
+
+    /// Saves a move, unless somebody else has made one since.
+    async fn save(&self, before: &Checkpoint, after: &Checkpoint) -> Result<(), StoreError> {
+        let version = VERSION.to_owned();
+        let condition = match before.version {
+            0 => Condition::Absent(version.clone()),
+            seen => Condition::Is(version.clone(), seen.to_string()),
+        };
+        let state = serde_json::to_string(after)
+            .map_err(|error| StoreError::new("writing the sums", error.to_string()))?;
+        let change = Tally {
+            pk: PARTITION.to_owned(),
+            sk: CHECKPOINT.to_owned(),
+            conditions: vec![condition],
+            set: vec![(version, after.version.to_string()), (STATE.to_owned(), state)],
+            ..Tally::default()
+        };
+        match self.table.tally(&change).await? {
+            Tallied::Done(_) => {}
+            Tallied::Refused(_) => tracing::debug!("another process moved the sums on"),
+        }
+        Ok(())
+    }
+}
