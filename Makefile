@@ -1,12 +1,15 @@
 # Everything one does here, one word each. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-clients golden simulate build deploy bench fuzz audit .venv
+.PHONY: help run check test test-clients golden simulate install uninstall deploy-ssh release image build deploy bench fuzz audit .venv
 
 PYTHON ?= python3
 STACK ?= lockgate
 FUZZ_SECONDS ?= 60
 SCHEDULES ?= 1000000
+SOAK_SECONDS ?= 600
+SSH_TARGET ?= x86_64-unknown-linux-musl
+as_root = $(if $(filter-out 0,$(shell id -u)),sudo)
 
 # SAM by itself knows AWS_DEFAULT_REGION only.
 ifdef AWS_REGION
@@ -52,6 +55,29 @@ golden: ## Accept what the formats now write
 simulate: ## Play SCHEDULES schedules of the simulated ledger; `make test` plays ten thousand
 	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
 
+install: ## Build, and install as a service of systemd, or upgrade the one that is there; asks for root by sudo
+	cargo build --release --locked --package lockgate
+	$(as_root) sh infra/install.sh install $(if $(CONFIG),--config $(CONFIG))
+
+uninstall: ## Remove the service; settings and data stay, unless PURGE=1
+	$(as_root) sh infra/install.sh uninstall $(if $(PURGE),--purge)
+
+# Static, so that neither the other machine's libraries nor its age matter.
+deploy-ssh: .venv/releases ## Build, and install or upgrade on another machine: make deploy-ssh HOST=root@example.com [CONFIG=config.yaml]
+	@test -n "$(HOST)" || { echo "Which machine? make deploy-ssh HOST=root@example.com" >&2; exit 2; }
+	rustup target add $(SSH_TARGET)
+	PATH="$(CURDIR)/.venv/bin:$$PATH" cargo zigbuild --release --locked --package lockgate --target $(SSH_TARGET)
+	sh infra/deploy-ssh.sh $(HOST) target/$(SSH_TARGET)/release/lockgate $(CONFIG)
+
+release: .venv/releases ## Archives for Linux, macOS and Windows, with checksums; RELEASE="linux-x86_64 …" for some of them
+	.venv/bin/python infra/release.py $(RELEASE)
+
+image: ## The container image `lockgate`
+	docker build --build-arg VERSION="$$(git rev-parse --short HEAD)" --tag lockgate .
+
+soak: ## Mixed traffic with faults for SOAK_SECONDS: memory and descriptors stay flat, every call is counted
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --package lockgate --test serve soak -- --ignored --nocapture
+
 build: .venv/deploys ## Build the functions for Lambda, into .aws-sam/build
 	$(sam_build)
 
@@ -93,6 +119,10 @@ pip_install = .venv/bin/python -m pip install --quiet --no-input --disable-pip-v
 		echo "Python lacks its venv module: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(pip_install) infra/requirements.txt
+	@touch $@
+
+.venv/releases: .venv/deploys infra/release-requirements.txt
+	$(pip_install) infra/release-requirements.txt
 	@touch $@
 
 .venv/installed: .venv/deploys e2e/requirements.txt e2e/requirements-pins.txt e2e/package-lock.json $(dynamodb_local)/package-lock.json

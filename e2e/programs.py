@@ -16,7 +16,7 @@ import stack
 WATCHDOG = '"$@" & read _; kill $!; wait $!'
 NAMES = (
     "lockgate", "chat-completions", "messages", "responses", "generate-content", "embeddings",
-    "models", "health", "testkit",
+    "models", "operator", "health", "testkit",
 )
 
 

@@ -6,18 +6,18 @@ use std::{
 };
 
 use ::formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, StreamEncoder,
+    DecodeMode, DecodeOptions, EncodeOptions, InboundChat, OutboundChat, StreamEncoder,
     anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, Delta, EventKind, FinishReason, StreamEvent, Task};
+use canonical::{CallSummary, Delta, EventKind, FinishReason, ModelFacts, StreamEvent, Task};
 
 use crate::load::median;
 use formats::{GatewayRequest, RawObject};
 
 /// Formats that are spoken on both sides.
-const FORMATS: &[(&dyn Inbound, &dyn Outbound)] = &[
+const FORMATS: &[(&dyn InboundChat, &dyn OutboundChat)] = &[
     (&OpenAiChat, &OpenAiChat),
     (&OpenAiResponses, &OpenAiResponses),
     (&Anthropic, &Anthropic),
@@ -66,14 +66,14 @@ fn stream_events() -> Vec<StreamEvent> {
     [start].into_iter().chain(text).chain(end).map(|it| StreamEvent::delta(0, it)).collect()
 }
 
-fn writer(client: &dyn Inbound) -> Box<dyn StreamEncoder> {
+fn writer(client: &dyn InboundChat) -> Box<dyn StreamEncoder> {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
     client.stream_encoder(&request)
 }
 
-fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
+fn written(client: &dyn InboundChat, events: &[StreamEvent]) -> Bytes {
     let (mut writer, mut out) = (writer(client), BytesMut::new());
     for event in events {
         writer.write(event.clone(), &mut out);
@@ -84,9 +84,9 @@ fn written(client: &dyn Inbound, events: &[StreamEvent]) -> Bytes {
 
 /// Decodes and encodes a stream in slices of a network's size.
 fn passed(
-    provider: &dyn Outbound,
+    provider: &dyn OutboundChat,
     purpose: DecodeMode,
-    client: &dyn Inbound,
+    client: &dyn InboundChat,
     stream: &Bytes,
 ) -> usize {
     let mut reader =
@@ -109,7 +109,7 @@ fn passed(
 }
 
 /// Understands a request and writes it for a provider.
-fn translate_request(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
+fn translate_request(client: &dyn InboundChat, provider: &dyn OutboundChat) -> usize {
     let text = "word ".repeat(32 * 1024 / 5);
     let body = match client.format().name {
         "gemini" => format!(r#"{{"contents":[{{"role":"user","parts":[{{"text":"{text}"}}]}}]}}"#),
@@ -119,12 +119,12 @@ fn translate_request(client: &dyn Inbound, provider: &dyn Outbound) -> usize {
         ),
     };
     let Ok(request) = client.decode(body.into()) else { return 0 };
-    let target =
-        EncodeOptions { model: "model", max_output: Some(4096), ..EncodeOptions::default() };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target = EncodeOptions { model: "model", facts: &facts, ..EncodeOptions::default() };
     let encoded = if client.format().name == provider.name() {
-        provider.passthrough(&request, &target)
+        request.passthrough(&target)
     } else {
-        request.canonical().and_then(|it| provider.encode(it, &target))
+        request.canonical().and_then(|it| provider.encode(it.conversation()?, &target))
     };
     encoded.map_or(0, |it| it.body.len())
 }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use ::formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, Inbound, Outbound, anthropic::messages::Anthropic,
-    aws::converse::Bedrock, google::generate_content::Gemini, openai::chat::OpenAiChat,
-    openai::responses::OpenAiResponses,
+    ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, InboundChat, OutboundChat,
+    anthropic::messages::Anthropic, aws::converse::Bedrock, from_provider,
+    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, Task};
+use canonical::{CallSummary, EventKind, ModelFacts, Task};
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 use crate::load::median;
@@ -25,8 +25,9 @@ const TIMES: usize = 8;
 /// How often each has its turn.
 const ROUNDS: usize = 5;
 
-const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
-const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
+const INBOUND: &[&dyn InboundChat] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
+const OUTBOUND: &[&dyn OutboundChat] =
+    &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
 
 /// Measures, and writes what it found as a table.
 pub(crate) fn measure(out: &mut impl Write) -> io::Result<()> {
@@ -65,38 +66,39 @@ fn passed(input: &Hostile, bytes: &Bytes) -> Option<usize> {
         Kind::Response => {
             let (provider, client) = (provider(from)?, client(to)?);
             let response = provider.response(bytes.clone(), reading(client, provider)).ok()?;
-            Some(client.encode(&response, &CallSummary::default()).len())
+            let client = ClientFormat::Chat(client);
+            Some(client.encode(&response, &CallSummary::default(), None).len())
         }
         Kind::Stream => Some(streamed(provider(from)?, client(to)?, bytes)),
-        Kind::Failure => Some(provider(from)?.error(400, bytes).message().len()),
+        Kind::Failure => Some(from_provider(400, None, bytes).message().len()),
     }
 }
 
-fn reading(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeOptions {
+fn reading(client: &dyn InboundChat, provider: &dyn OutboundChat) -> DecodeOptions {
     let same = client.format().name == provider.name();
     let purpose = if same { DecodeMode::Passthrough } else { DecodeMode::Translate };
     DecodeOptions { mode: purpose, ..DecodeOptions::default() }
 }
 
 fn translate_request(
-    client: &dyn Inbound,
-    provider: &dyn Outbound,
+    client: &dyn InboundChat,
+    provider: &dyn OutboundChat,
     bytes: &Bytes,
 ) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
-    let target = EncodeOptions {
-        model: "claude-sonnet-4-5",
-        max_output: Some(4096),
-        ..EncodeOptions::default()
-    };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target =
+        EncodeOptions { model: "claude-sonnet-4-5", facts: &facts, ..EncodeOptions::default() };
     let encoded = match reading(client, provider).mode {
-        DecodeMode::Passthrough => provider.passthrough(&request, &target),
-        DecodeMode::Translate => request.canonical().and_then(|it| provider.encode(it, &target)),
+        DecodeMode::Passthrough => request.passthrough(&target),
+        DecodeMode::Translate => {
+            request.canonical().and_then(|it| provider.encode(it.conversation()?, &target))
+        }
     };
     Some(encoded.ok()?.body.len())
 }
 
-fn streamed(provider: &dyn Outbound, client: &dyn Inbound, bytes: &Bytes) -> usize {
+fn streamed(provider: &dyn OutboundChat, client: &dyn InboundChat, bytes: &Bytes) -> usize {
     let mut reader = provider.stream_decoder(reading(client, provider));
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);

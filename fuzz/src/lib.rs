@@ -4,9 +4,11 @@
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{EventKind, Field, ErrorKind, CallSummary, Task};
-use formats::{RawObject, GatewayRequest, 
-    ChatCompatibility, EncodedRequest, Inbound, MaxTokensName, Outbound, DecodeMode, DecodeOptions, StreamUsage, EncodeOptions, ToolNames,
+use canonical::{CallSummary, CanonicalRequest, ErrorKind, EventKind, Field, Task};
+use formats::{
+    ChatCompatibility, ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest,
+    GatewayRequest, InboundChat, MaxTokensName, OutboundChat, OutboundConversation, ProviderFormat,
+    RawObject, StreamUsage, ToolNames,
     anthropic::messages::{Anthropic, AnthropicCount},
     aws::converse::Bedrock,
     aws::embeddings::BedrockEmbeddings,
@@ -17,28 +19,28 @@ use formats::{RawObject, GatewayRequest,
     openai::responses::OpenAiResponses,
 };
 
-/// Formats that clients speak.
-pub const INBOUND: &[&dyn Inbound] = &[
-    &OpenAiChat,
-    &OpenAiResponses,
-    &Anthropic,
-    &Gemini,
-    &AnthropicCount,
-    &GeminiCount,
-    &OpenAiEmbeddings,
+/// The formats of clients.
+pub const INBOUND: &[ClientFormat] = &[
+    ClientFormat::Chat(&OpenAiChat),
+    ClientFormat::Chat(&OpenAiResponses),
+    ClientFormat::Chat(&Anthropic),
+    ClientFormat::Chat(&Gemini),
+    ClientFormat::TokenCount(&AnthropicCount),
+    ClientFormat::TokenCount(&GeminiCount),
+    ClientFormat::Embeddings(&OpenAiEmbeddings),
 ];
-/// Formats that providers speak.
-pub const OUTBOUND: &[&dyn Outbound] = &[
-    &OpenAiChat,
-    &OpenAiResponses,
-    &Anthropic,
-    &Gemini,
-    &Bedrock,
-    &AnthropicCount,
-    &GeminiCount,
-    &OpenAiEmbeddings,
-    &GeminiEmbeddings,
-    &BedrockEmbeddings,
+/// The formats of providers.
+pub const OUTBOUND: &[ProviderFormat] = &[
+    ProviderFormat::Chat(&OpenAiChat),
+    ProviderFormat::Chat(&OpenAiResponses),
+    ProviderFormat::Chat(&Anthropic),
+    ProviderFormat::Chat(&Gemini),
+    ProviderFormat::Chat(&Bedrock),
+    ProviderFormat::TokenCount(&AnthropicCount),
+    ProviderFormat::TokenCount(&GeminiCount),
+    ProviderFormat::Embeddings(&OpenAiEmbeddings),
+    ProviderFormat::Embeddings(&GeminiEmbeddings),
+    ProviderFormat::Embeddings(&BedrockEmbeddings),
 ];
 /// Models whose demands differ.
 const MODELS: &[&str] = &[
@@ -55,30 +57,50 @@ const MODELS: &[&str] = &[
 const WRITTEN: u8 = 0x80;
 
 /// One of a list, how, and the rest of the input.
-fn choose<'a, T: ?Sized>(list: &[&'static T], input: &'a [u8]) -> Option<Choice<'a, T>> {
+fn choose<'a, T: Copy>(list: &[T], input: &'a [u8]) -> Option<(T, u8, &'a [u8])> {
     let ([first, how], rest) = input.split_first_chunk::<2>()?;
     Some((list[usize::from(*first) % list.len()], *how, rest))
 }
 
-type Choice<'a, T> = (&'static T, u8, &'a [u8]);
+fn is_same(client: ClientFormat, provider: ProviderFormat) -> bool {
+    client.inbound().format().name == provider.outbound().name()
+}
 
-/// Reads a request and writes it for every provider.
+/// Decodes a request and encodes it for every provider.
 pub fn request(input: &[u8]) {
     let Some((client, how, body)) = choose(INBOUND, input) else { return };
-    let Ok(request) = client.decode(Bytes::copy_from_slice(body)) else { return };
+    let Ok(request) = client.inbound().decode(Bytes::copy_from_slice(body)) else { return };
     let canonical = request.canonical();
-    for (provider, drop_signatures) in OUTBOUND.iter().flat_map(|it| [(it, false), (it, true)]) {
+    for (provider, drop_signatures) in OUTBOUND.iter().flat_map(|it| [(*it, false), (*it, true)]) {
         let target = EncodeOptions { drop_signatures, ..target(how) };
-        if provider.name() == client.format().name {
-            sent(provider.passthrough(&request, &target));
+        if is_same(client, provider) {
+            sent(request.passthrough(&target));
         }
         if let Ok(canonical) = canonical {
-            let canonical = canonical.without_fields(target.drop_fields).into_owned();
-            let canonical = if drop_signatures { canonical.without_signatures() } else { canonical };
-            let canonical = ToolNames::of(&canonical, *provider).tell(canonical);
-            sent(provider.encode(&canonical, &target));
+            sent(translated(canonical, provider, &target));
         }
     }
+}
+
+fn translated(
+    canonical: &CanonicalRequest,
+    provider: ProviderFormat,
+    target: &EncodeOptions<'_>,
+) -> canonical::Result<EncodedRequest> {
+    let format: &dyn OutboundConversation = match provider {
+        ProviderFormat::Chat(format) => format,
+        ProviderFormat::TokenCount(format) => format,
+        ProviderFormat::Embeddings(format) => return format.encode(canonical.embedding()?, target),
+        ProviderFormat::Completions(_)
+        | ProviderFormat::Infill(_)
+        | ProviderFormat::Compaction(_) => return Ok(EncodedRequest { body: "{}".into(), ..EncodedRequest::default() }),
+    };
+    let mut conversation = canonical.conversation()?.without_fields(target.drop_fields).into_owned();
+    if target.drop_signatures {
+        conversation = conversation.without_signatures();
+    }
+    let conversation = ToolNames::of(&conversation, format).rename(conversation);
+    format.encode(&conversation, target)
 }
 
 fn target(how: u8) -> EncodeOptions<'static> {
@@ -87,7 +109,7 @@ fn target(how: u8) -> EncodeOptions<'static> {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
         stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
-        max_output: is(64).then_some(1024),
+        facts: Box::leak(Box::new(model_catalog::facts("", MODELS[usize::from(how & 7)]))),
         drop_fields: if is(128) { &[Field::ResponseFormat, Field::ToolChoice] } else { &[] },
         compatibility: ChatCompatibility {
             max_tokens_name: match how & 96 {
@@ -114,40 +136,45 @@ fn sent(encoded: canonical::Result<EncodedRequest>) {
     }
 }
 
-/// Reads a whole answer and a failure, and writes them for every client.
+/// Decodes a whole response and a failure, and encodes them for every client.
 pub fn answer(input: &[u8]) {
     let Some((provider, how, body)) = choose(OUTBOUND, input) else { return };
     let status = 400 + u16::from(how);
-    drop(provider.error(status, body));
+    drop(formats::from_provider(status, None, body));
     for mode in [DecodeMode::Passthrough, DecodeMode::Translate] {
         let reading = DecodeOptions { mode, ..DecodeOptions::default() };
-        let Ok(response) = provider.response(Bytes::copy_from_slice(body), reading) else { return };
+        let body = Bytes::copy_from_slice(body);
+        let Ok(response) = provider.outbound().response(body, reading) else { return };
         for client in INBOUND {
-            if mode == DecodeMode::Translate || client.format().name == provider.name() {
-                drop(client.encode(&response, &CallSummary::default()));
+            if mode == DecodeMode::Translate || is_same(*client, provider) {
+                drop(client.encode(&response, &CallSummary::default(), None));
             }
         }
     }
 }
 
-/// Reads a stream in pieces whose size the second byte says, and writes it for every client.
+/// Decodes a stream in slices whose size the second byte says, and encodes it for every client.
 pub fn stream(input: &[u8]) {
-    // Embeddings never stream.
-    let Some((provider, how, body)) = choose(&OUTBOUND[..7], input) else { return };
+    let chats: Vec<_> = OUTBOUND
+        .iter()
+        .filter_map(|it| if let ProviderFormat::Chat(format) = it { Some(*format) } else { None })
+        .collect();
+    let Some((provider, how, body)) = choose(&chats, input) else { return };
     let size = usize::from(how & !WRITTEN).max(1);
     let body = if how & WRITTEN == 0 { Bytes::copy_from_slice(body) } else { frames(body) };
-    for client in INBOUND.iter().filter(|it| it.format().name != OpenAiEmbeddings.name()) {
-        passed(provider, DecodeMode::Translate, *client, &body, size);
-        if client.format().name == provider.name() {
-            passed(provider, DecodeMode::Passthrough, *client, &body, size);
+    for client in INBOUND {
+        let ClientFormat::Chat(format) = *client else { continue };
+        passed(provider, DecodeMode::Translate, format, &body, size);
+        if is_same(*client, ProviderFormat::Chat(provider)) {
+            passed(provider, DecodeMode::Passthrough, format, &body, size);
         }
     }
 }
 
 fn passed(
-    provider: &dyn Outbound,
+    provider: &dyn OutboundChat,
     mode: DecodeMode,
-    client: &dyn Inbound,
+    client: &dyn InboundChat,
     body: &Bytes,
     size: usize,
 ) {
@@ -198,7 +225,7 @@ fn frames(text: &[u8]) -> Bytes {
     bytes.into()
 }
 
-fn requested(client: &dyn Inbound) -> GatewayRequest {
+fn requested(client: &dyn InboundChat) -> GatewayRequest {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;

@@ -6,15 +6,20 @@ use std::{
     process::ExitCode,
 };
 
+use admin::{ApplyOptions, Destination};
 use clap::{Args, Subcommand};
 use edge::settings::Environment;
 use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    apply::{self, ApplyOptions, Destination},
-    check, explain, export, serve,
+    admin_command, check,
+    completions::{self, CompletionOptions, ManOptions},
+    explain, export,
+    health::{self, HealthOptions},
+    import, init, keys, models, prices, serve,
     settings::{self, Sources},
+    tenants, usage,
 };
 
 /// What can be done.
@@ -30,6 +35,30 @@ pub(crate) enum Command {
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
+    /// Say by the exit code whether the gateway on this machine is ready
+    Health(HealthOptions),
+    /// Print what a shell needs to complete commands and options
+    Completions(CompletionOptions),
+    /// Write manual pages
+    Man(ManOptions),
+    /// Print the JSON Schema of a configuration, for editors
+    Schema,
+    /// Whom the gateway serves, and what each may use and spend
+    Tenants(tenants::Options),
+    /// The keys of a tenant
+    Keys(keys::Options),
+    /// What tenants used and spent
+    Usage(usage::Options),
+    /// What the models in use cost, and which have no price
+    Prices(prices::Options),
+    /// What each provider lists as its models
+    Models(models::Options),
+    /// Operators, for whoever can reach the store
+    Admin(admin_command::Options),
 }
 
 /// The file to read.
@@ -136,6 +165,24 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Health(options) => health::health(options),
+        Command::Completions(options) => Ok(completions::completions(&options)),
+        Command::Man(options) => completions::man(options),
+        Command::Schema => {
+            writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Tenants(options) => alone(tenants::run(options)),
+        Command::Keys(options) => alone(keys::run(options)),
+        Command::Usage(options) => alone(usage::run(options)),
+        Command::Prices(options) => alone(prices::run(options)),
+        Command::Models(options) => alone(models::run(options)),
+        Command::Admin(options) => alone(admin_command::run(options)),
     }
 }
 
@@ -155,7 +202,7 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
         kinds: &kinds,
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    apply::apply(&config, destination, options, &mut io::stdout())
+    admin::apply(&config, destination, options, &mut io::stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
@@ -172,7 +219,7 @@ pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
     pub(crate) signer: Signer,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Stack {

@@ -1,23 +1,47 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
 mod account;
-mod apply;
+mod admin_client;
+mod admin_command;
 mod check;
 mod commands;
+mod completions;
 mod explain;
 mod export;
+mod from_environment;
+mod greeting;
+mod health;
+mod import;
+mod init;
+mod keys;
+mod listen;
+mod litellm_prices;
+mod models;
+mod prices;
+mod private_file;
+mod root_secret;
 mod serve;
 mod settings;
+mod tables;
+mod tenants;
+mod usage;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The version, with the commit and the time of the build where whoever built it has named them.
+const VERSION: &str = match option_env!("LOCKGATE_VERSION") {
+    Some(version) if !version.is_empty() => version,
+    _ => env!("CARGO_PKG_VERSION"),
+};
+
 /// What the operator typed.
 #[derive(Debug, Parser)]
 #[command(
     name = "lockgate",
-    version,
+    version = VERSION,
     about = "An AI gateway that costs nothing while nobody calls it"
 )]
 struct Arguments {

@@ -1,25 +1,35 @@
 //! `lockgate serve`: the local server.
 
 use std::{
-    io::{self, Write},
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
+use admin::{ConfigFile, ConfigSource, Reach, Variables};
 use clap::{Args, ValueEnum};
 use config::{Auth, Config};
-use edge::Server;
+use edge::{
+    Server,
+    settings::{Environment, now_ms},
+};
 use storage::{
-    Parameters,
+    Parameters, Secret, Stores,
     sqlite::{self, SqliteOptions, Synchronous},
 };
+
+use tokio::sync::mpsc;
 
 use crate::{
     account,
     commands::{Failure, note},
-    settings::{self, Sources},
+    greeting::Greeting,
+    listen::ListenAddress,
+    root_secret,
+    settings::{self, DEMO, Found, Origin, Sources},
+    watch::Watch,
 };
 
 /// How long blocking work may go on once everything else has ended.
@@ -29,21 +39,24 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// The configuration [default: ./config.yaml, else /etc/lockgate/config.yaml, else a demonstration]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
     sources: Sources,
-    /// Where to listen [default: 127.0.0.1 and the configuration's port]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    /// Where to listen; :8080 is every address [default: 127.0.0.1 and the port]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
+    listen: Option<ListenAddress>,
+    /// The port, where --listen does not say [default: the configuration's, else PORT, else 8080]
+    #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
+    port: Option<u16>,
     /// The embedded database's file
-    #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_DATA", default_value = "lockgate.db")]
     data: PathBuf,
     /// What a loss of power may take from it: the last writes, or nothing, for slower writes
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = DataSync::Normal)]
+    #[arg(long, value_enum, value_name = "MODE", env = "LOCKGATE_DATA_SYNC", default_value_t = DataSync::Normal)]
     data_sync: DataSync,
     /// Log more
-    #[arg(long, short)]
+    #[arg(long, short, env = "LOCKGATE_VERBOSE", value_parser = clap::builder::FalseyValueParser::new())]
     verbose: bool,
 }
 
@@ -68,8 +81,10 @@ impl From<DataSync> for SqliteOptions {
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
     edge::log(options.verbose, &environment);
-    let (config, path) = settings::found(options.config, &environment)?;
-    let address = options.listen.unwrap_or((Ipv4Addr::LOCALHOST, config.port).into());
+    let found = settings::found(options.config, &environment)?;
+    let config = found.config.clone();
+    let port = options.port.unwrap_or(config.port);
+    let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
@@ -79,11 +94,28 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
     let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
-    let server = Server { address, config, parameters, signer, proxies, aws_endpoint, stores };
-    let demo = path.is_none();
+    let root_secret = root_secret::find(&options.data, &environment)?;
+    let password = runtime.block_on(make_first_operator(&config, &stores))?;
+    let is_https = config.tls.is_some();
+    let updates = watched(&found, &options.sources, address);
+    let greeting = Greeting::of(&found.origin, password);
+    let config_source = config_source(found, environment, address);
+    let server = Server {
+        address,
+        config,
+        parameters,
+        signer,
+        proxies,
+        aws_endpoint,
+        stores,
+        config_source,
+        root_secret,
+        updates,
+    };
+    let scheme = if is_https { "https" } else { "http" };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
-        drop(greeting(address, demo, &mut io::stdout()));
+        drop(greeting.print(&format!("{scheme}://{address}"), &mut io::stdout()));
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
@@ -94,8 +126,39 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Watches the file that the configuration comes from, if it comes from one.
+fn watched(
+    found: &Found,
+    sources: &Sources,
+    address: SocketAddr,
+) -> Option<mpsc::Receiver<Config>> {
+    let Origin::File(path) = &found.origin else { return None };
+    let (path, sources, config) = (path.clone(), sources.clone(), found.config.clone());
+    Some(Watch { path, sources, address, config }.start())
+}
+
+/// Where operators change the configuration. Without a file, the first change makes one.
+pub(crate) fn config_source(
+    found: Found,
+    environment: Environment,
+    address: SocketAddr,
+) -> ConfigSource {
+    let (path, demonstration) = match &found.origin {
+        Origin::File(path) => (path.clone(), DEMO),
+        // Kept for as long as the process runs, as the demonstration is.
+        Origin::Environment(made) => (PathBuf::from("config.yaml"), &*made.yaml.clone().leak()),
+        Origin::Demonstration => (PathBuf::from("config.yaml"), DEMO),
+    };
+    ConfigSource::File(ConfigFile {
+        path,
+        demonstration,
+        variables: Variables::new(move |name| found.variable(name, &environment)),
+        reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
+    })
+}
+
 /// Refuses to open the gateway to other machines, and says what clients need.
-fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
+pub(crate) fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
     if config.auth == Auth::None && !address.ip().is_loopback() {
         return Err(Failure::Usage(format!(
             "`auth: none` lets everybody in, so it is for loopback addresses only: not for {address}"
@@ -109,17 +172,14 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-fn greeting(address: SocketAddr, demo: bool, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "Lockgate listens on http://{address}")?;
-    if demo {
-        writeln!(
-            out,
-            "There is no config.yaml, so this is the demonstration. Try:\n\n  \
-             curl -iN http://{address}/v1/chat/completions \\\n    \
-             -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \\\n    \
-             -d '{{\"model\": \"demo\", \"stream\": true, \"messages\": \
-             [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
-        )?;
+/// Makes the first operator where nobody could sign in, and gives its password.
+async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
+    if !config.admin.users.is_empty() {
+        return Ok(None);
     }
-    out.flush()
+    let made = admin::make_first_operator(stores.config.clone(), now_ms() / 1000).await;
+    made.map_err(|problem| {
+        let cause = problem.cause().map(ToString::to_string).unwrap_or_default();
+        Failure::Other(format!("The first operator cannot be made. {problem} {cause}"))
+    })
 }

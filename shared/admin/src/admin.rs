@@ -8,7 +8,7 @@ use tenants::{Author, SealingKey, Tenants};
 
 use crate::{
     authentication::Remembered,
-    configuration::ConfigSource,
+    configuration_source::ConfigSource,
     login_throttle::LoginThrottle,
     operator_book::{Book, OperatorBooks},
     problem::{AdminResult, Problem, ProblemKind},
@@ -30,10 +30,14 @@ pub struct Admin {
     pub(crate) tenants: Tenants,
     pub(crate) books: OperatorBooks,
     pub(crate) source: ConfigSource,
+    /// The password of [`crate::FIRST_OPERATOR`] until one is stored.
+    pub(crate) initial_password: Option<Secret>,
     pub(crate) session_key: SessionKey,
     pub(crate) sealing: SealingKey,
     pub(crate) remembered: Remembered,
     pub(crate) throttle: LoginThrottle,
+    /// Held while the configuration is changed.
+    pub(crate) config_lock: tokio::sync::Mutex<()>,
     book: Mutex<Option<(u64, Arc<Book>)>>,
 }
 
@@ -46,14 +50,22 @@ impl Admin {
             tenants: Tenants::new(stores.config.clone()),
             books: OperatorBooks::new(stores.config.clone()),
             source,
+            initial_password: None,
             session_key: SessionKey::derive(root),
             sealing: SealingKey::new(root)?,
             remembered: Remembered::new()?,
             throttle: LoginThrottle::new(stores.state.clone()),
+            config_lock: tokio::sync::Mutex::default(),
             book: Mutex::default(),
             gateway,
             stores,
         })
+    }
+
+    /// The same, with a password for the first operator as long as none is stored for it.
+    #[must_use]
+    pub fn with_initial_password(self, password: Option<Secret>) -> Self {
+        Self { initial_password: password, ..self }
     }
 
     /// The key that signs sessions.
@@ -97,7 +109,38 @@ impl Admin {
     }
 }
 
+/// A new root secret; nothing without randomness.
+pub fn generate_root_secret() -> Option<RootSecret> {
+    SealingKey::generate()
+}
+
+/// The root secret that 64 hexadecimal digits name; nothing where they name none.
+pub fn parse_root_secret(text: &str) -> Option<RootSecret> {
+    let mut secret = RootSecret::default();
+    let is_hexadecimal = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if text.len() != 2 * secret.len() || !is_hexadecimal {
+        return None;
+    }
+    for (index, byte) in secret.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(secret)
+}
+
 /// Who makes a change at a moment.
 pub fn author(name: &str, clock: Clock) -> Author<'_> {
     Author { name, at: clock.now() / 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_secret_has_64_digits() {
+        assert_eq!(parse_root_secret(&"0a".repeat(32)), Some([10; 32]));
+        for wrong in ["", "0a", &"zz".repeat(32), &"+a".repeat(32)] {
+            assert!(parse_root_secret(wrong).is_none(), "{wrong}");
+        }
+    }
 }

@@ -1,8 +1,288 @@
-//! The configuration as operators read and change it: always whole, validated before it is kept.
+//! The configuration as operators read and change it: always whole, validated before it is kept,
+//! with every version that it had.
 
-/// Where the configuration is kept.
-#[derive(Clone, Debug)]
-pub enum ConfigSource {
-    /// Nowhere: the gateway serves its demonstration.
-    Demonstration,
+use std::ops::Bound;
+
+use config::Config;
+use gateway::Clock;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use similar::TextDiff;
+use storage::{Order, Query, Row, StoreError};
+use tenants::{Action, Author, KeyHash, Listed, rfc3339};
+
+use crate::{
+    admin::Admin,
+    configuration_source::ReadConfig,
+    page::PageRequest,
+    price_text::{NewPrice, with_prices},
+    problem::{AdminResult, Problem, ProblemKind},
+};
+
+const VERSIONS: &str = "config-versions";
+/// How long a version is kept, in seconds.
+const KEPT_SECONDS: u64 = 400 * 24 * 60 * 60;
+/// How large a configuration may be, in bytes: a row of the store holds no more.
+const MAX_CONFIG_BYTES: usize = 300 * 1024;
+/// How many characters of a hash tell versions apart.
+const VERSION_CHARACTERS: usize = 16;
+/// How many unchanged lines stand around each change of a diff.
+const DIFF_CONTEXT: usize = 3;
+
+/// A configuration as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigDocument {
+    /// The YAML, with a variable in place of each secret.
+    pub text: String,
+    /// What changes when the text does: the `ETag`.
+    pub version: String,
+}
+
+/// What a change of the configuration did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// The version after the change.
+    pub version: String,
+    /// The change as a unified diff; empty where nothing changes.
+    pub diff: String,
+    /// What is allowed and risky.
+    pub warnings: Vec<String>,
+    /// Keys that take effect with the next start of the server alone.
+    pub restart: Vec<&'static str>,
+}
+
+impl ConfigChange {
+    /// The change as JSON.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "version": self.version,
+            "diff": self.diff,
+            "warnings": self.warnings,
+            "restart_required": self.restart,
+        })
+    }
+}
+
+/// Whether a change is made, or only shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigMode {
+    /// The change is validated and made.
+    Write,
+    /// The change is validated and shown.
+    DryRun,
+}
+
+/// A version of the configuration that was in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigVersion {
+    /// The version.
+    pub version: String,
+    /// When it came into force, in seconds since 1970.
+    pub at: u64,
+    /// Who brought it.
+    pub actor: String,
+    /// The YAML, with a variable in place of each secret.
+    pub text: String,
+}
+
+impl ConfigVersion {
+    /// The version as JSON, without its text.
+    pub fn to_json(&self) -> Value {
+        json!({ "version": self.version, "at": rfc3339(self.at), "actor": self.actor })
+    }
+}
+
+impl Admin {
+    /// The configuration.
+    pub async fn config_document(&self, clock: Clock) -> AdminResult<ConfigDocument> {
+        let text = self.read_config(clock).await?.hidden.text;
+        Ok(ConfigDocument { version: version_of(&text), text })
+    }
+
+    /// Puts another configuration in the place of the present one, if that still has the expected
+    /// version.
+    pub async fn replace_config(
+        &self,
+        text: &str,
+        expected: Option<&str>,
+        mode: ConfigMode,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<ConfigChange> {
+        if MAX_CONFIG_BYTES < text.len() {
+            let detail = "A configuration has at most 300 KB.";
+            return Err(Problem::new(ProblemKind::Invalid, detail));
+        }
+        // Two changes at once would each miss the other.
+        let _changing = self.config_lock.lock().await;
+        let present = self.read_config(clock).await?;
+        let before = version_of(&present.hidden.text);
+        if expected.is_some_and(|expected| expected != before) {
+            let detail = "The configuration was changed since it was read.";
+            return Err(Problem::new(ProblemKind::PreconditionFailed, detail));
+        }
+        let config = self.source.check(text, &present).await?;
+        let change = ConfigChange {
+            version: version_of(text),
+            diff: diff(&present.hidden.text, text),
+            warnings: config.warnings(),
+            restart: restart_keys(&present.config, &config),
+        };
+        if mode == ConfigMode::DryRun || change.diff.is_empty() {
+            return Ok(change);
+        }
+        self.source.write(text, &config, &present, &self.stores).await?;
+        self.gateway.replace_config(config, clock).await?;
+
+        let after = self.read_config(clock).await?.hidden.text;
+        let change = ConfigChange { version: version_of(&after), ..change };
+        self.keep_versions((&before, &present.hidden.text), &after, author).await?;
+        let versions = json!({ "before": before, "after": change.version });
+        let changes = Map::from_iter([("version".to_owned(), versions)]);
+        self.record(author, Action::UpdateConfiguration, "configuration", changes).await?;
+        Ok(change)
+    }
+
+    /// Names prices in the configuration, each in the place of the one that it had.
+    pub async fn set_prices(
+        &self,
+        prices: &[NewPrice],
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<ConfigChange> {
+        let present = self.read_config(clock).await?;
+        let text = &present.hidden.text;
+        let expected = version_of(text);
+        let is_replaced = |old: &config::Price| {
+            prices.iter().any(|new| new.provider == old.provider && new.model == old.model)
+        };
+        let mut changed = with_prices(text, prices);
+        let is_new = !present.config.prices.iter().any(is_replaced);
+        if !is_new || self.source.check(&changed, &present).await.is_err() {
+            // A price that is there already, or a list in another style, is changed in the document
+            // and not in its text.
+            let mut config = present.config.clone();
+            config.prices.retain(|old| !is_replaced(old));
+            changed = with_prices(&config::to_yaml(&config), prices);
+        }
+        let mode = ConfigMode::Write;
+        self.replace_config(&changed, Some(&expected), mode, author, clock).await
+    }
+
+    /// The versions of the configuration, newest first.
+    pub async fn config_versions(
+        &self,
+        page: &PageRequest,
+        clock: Clock,
+    ) -> AdminResult<Listed<ConfigVersion>> {
+        let end = page.cursor.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let query = Query {
+            end,
+            order: Order::Descending,
+            limit: Some(page.limit),
+            ..Query::partition(VERSIONS, clock.now() / 1000)
+        };
+        let found = self.stores.config.query(&query).await?;
+        let last = found.rows.last().map(|row| row.sk.clone());
+        let items = found.rows.iter().map(|row| {
+            serde_json::from_str(&row.value)
+                .map_err(|cause| StoreError::new("reading a version of the configuration", cause))
+        });
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(Listed { items, cursor: last.filter(|_| found.more) })
+    }
+
+    /// One version of the configuration; the newest of that name.
+    pub async fn config_version(&self, version: &str, clock: Clock) -> AdminResult<ConfigVersion> {
+        let mut page = PageRequest { limit: crate::MAX_PAGE_ITEMS, ..PageRequest::default() };
+        loop {
+            let found = self.config_versions(&page, clock).await?;
+            if let Some(found) = found.items.into_iter().find(|it| it.version == version) {
+                return Ok(found);
+            }
+            page.cursor = Some(found.cursor.ok_or_else(|| Problem::not_found("version"))?);
+        }
+    }
+
+    /// Reads a text as a configuration that could be put in the place of the present one.
+    pub async fn check_config(&self, text: &str, clock: Clock) -> AdminResult<Config> {
+        let present = self.read_config(clock).await?;
+        self.source.check(text, &present).await
+    }
+
+    pub(crate) async fn read_config(&self, clock: Clock) -> AdminResult<ReadConfig> {
+        match self.gateway.snapshot(clock).await {
+            Ok(snapshot) => self.source.read(&snapshot.config).await,
+            Err(error) => self.source.read_first(error),
+        }
+    }
+
+    /// Keeps the new version, and the one before where none was ever kept.
+    async fn keep_versions(
+        &self,
+        (before, text_before): (&str, &str),
+        text: &str,
+        author: Author<'_>,
+    ) -> AdminResult<()> {
+        let now = author.at;
+        let query = Query { limit: Some(1), ..Query::partition(VERSIONS, now) };
+        if self.stores.config.query(&query).await?.rows.is_empty() {
+            let first = ConfigVersion {
+                version: before.to_owned(),
+                at: now,
+                actor: "file".to_owned(),
+                text: text_before.to_owned(),
+            };
+            self.stores.config.put(version_row(&first, 0)?).await?;
+        }
+        let kept = ConfigVersion {
+            version: version_of(text),
+            at: now,
+            actor: author.name.to_owned(),
+            text: text.to_owned(),
+        };
+        self.stores.config.put(version_row(&kept, 1)?).await?;
+        Ok(())
+    }
+}
+
+/// The row of a version; `order` sorts two of the same second.
+fn version_row(version: &ConfigVersion, order: u8) -> Result<Row, StoreError> {
+    let value = serde_json::to_string(version)
+        .map_err(|cause| StoreError::new("writing a version of the configuration", cause))?;
+    Ok(Row {
+        pk: VERSIONS.to_owned(),
+        sk: format!("{:011}#{order}#{}", version.at, version.version),
+        value,
+        expires: Some(version.at + KEPT_SECONDS),
+    })
+}
+
+fn version_of(text: &str) -> String {
+    KeyHash::of(text).as_str().chars().take(VERSION_CHARACTERS).collect()
+}
+
+/// The difference between two texts, line by line, as `diff -u` shows it.
+fn diff(before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let mut unified = diff.unified_diff();
+    unified.context_radius(DIFF_CONTEXT).header("before", "after").to_string()
+}
+
+/// The keys that differ and that a running server does not take up.
+fn restart_keys(before: &Config, after: &Config) -> Vec<&'static str> {
+    let keys = [("port", before.port != after.port), ("server", before.server != after.server)];
+    keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_shows_what_changes() {
+        let shown = diff("a: 1\nb: 2\n", "a: 1\nb: 3\n");
+        assert!(shown.contains("-b: 2\n+b: 3\n"), "{shown}");
+        assert_eq!(diff("a\n", "a\n"), "");
+    }
 }

@@ -5,24 +5,34 @@
 //! Sockets, paths and the wall clock belong to `edge`.
 
 mod admin;
+mod api;
+mod apply;
 mod audit;
 mod authentication;
 mod configuration;
+mod configuration_source;
 mod cross_origin;
+mod hidden_text;
 mod login_throttle;
 mod operator;
 mod operator_book;
 mod operators;
 mod page;
 mod password;
+mod price_text;
 mod problem;
 mod session;
 mod tenant_operations;
+mod usage;
+mod views;
 
-pub use admin::{Admin, RootSecret, author};
+pub use admin::{Admin, RootSecret, author, generate_root_secret, parse_root_secret};
+pub use api::{ApiBody, ApiRequest, ApiResponse, Operation};
+pub use apply::{ApplyOptions, Destination, apply};
 pub use audit::audit_json;
 pub use authentication::Credentials;
-pub use configuration::ConfigSource;
+pub use configuration::{ConfigChange, ConfigDocument, ConfigMode, ConfigVersion};
+pub use configuration_source::{ConfigFile, ConfigRows, ConfigSource, Reach, Variables};
 pub use cross_origin::{PageHeaders, is_same_origin};
 pub use operator::{Operator, Role};
 pub use operators::{
@@ -30,9 +40,12 @@ pub use operators::{
     reset_password,
 };
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, PageRequest};
-pub use problem::{AdminResult, Problem, ProblemKind};
+pub use price_text::NewPrice;
+pub use problem::{AdminResult, Problem, ProblemField, ProblemKind};
 pub use session::{
     CookieScope, PLAIN_SESSION_COOKIE, SESSION_COOKIE, SESSION_SECONDS, Session, SessionKey,
     expired_session_cookie, session_cookie,
 };
 pub use tenant_operations::{DEFAULT_GRACE_SECONDS, KeyView, TenantList, TenantSource, TenantView};
+pub use usage::{NewAdjustment, TenantUsage, parse_period};
+pub use views::{Decision, Explanation, PriceView, StepOutlook};

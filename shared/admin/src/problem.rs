@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use storage::StoreError;
 use tenants::{FieldError, RepositoryError};
@@ -76,6 +77,53 @@ impl ProblemKind {
     }
 }
 
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProblemField {
+    /// The field, or the path of a value in a configuration. Empty: the whole.
+    pub field: String,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// The line of a configuration, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The character within the line, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+}
+
+impl ProblemField {
+    /// A field and what is wrong with it.
+    pub fn new(field: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), line: None, column: None }
+    }
+}
+
+impl From<FieldError> for ProblemField {
+    fn from(error: FieldError) -> Self {
+        Self::new(&error.field, error.message)
+    }
+}
+
+impl From<&config::ConfigError> for ProblemField {
+    fn from(error: &config::ConfigError) -> Self {
+        let (line, column) = (error.position.map(|at| at.line), error.position.map(|at| at.column));
+        Self { line, column, ..Self::new(&error.path, error.message.as_str()) }
+    }
+}
+
+impl fmt::Display for ProblemField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "{line}:{column}: ")?;
+        }
+        if self.field.is_empty() {
+            return f.write_str(&self.message);
+        }
+        write!(f, "`{}`: {}", self.field, self.message)
+    }
+}
+
 /// Why an operation was not done. `Display` is the operator's sentence; the cause is for the log.
 #[derive(Debug)]
 pub struct Problem {
@@ -84,7 +132,7 @@ pub struct Problem {
     /// What is wrong, as a sentence.
     pub detail: String,
     /// Fields of the request that are wrong.
-    pub fields: Vec<FieldError>,
+    pub fields: Vec<ProblemField>,
     /// After how many seconds another attempt makes sense.
     pub retry_after: Option<u64>,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -98,14 +146,19 @@ impl Problem {
 
     /// A field of the request is wrong.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
-        let error = FieldError { field: field.to_owned(), message: message.into() };
-        Self::fields(vec![error])
+        Self::fields(vec![ProblemField::new(field, message)])
     }
 
     /// Fields of the request are wrong; at least one.
-    pub fn fields(fields: Vec<FieldError>) -> Self {
+    pub fn fields(fields: Vec<ProblemField>) -> Self {
         let sentences: Vec<String> = fields.iter().map(ToString::to_string).collect();
         Self { fields, ..Self::new(ProblemKind::Invalid, sentences.join(" ")) }
+    }
+
+    /// The problem with fields that show where it lies.
+    #[must_use]
+    pub fn with_fields(self, fields: Vec<ProblemField>) -> Self {
+        Self { fields, ..self }
     }
 
     /// There is no such thing.
@@ -168,9 +221,11 @@ impl From<RepositoryError> for Problem {
     fn from(error: RepositoryError) -> Self {
         let kind = match error {
             RepositoryError::Store(cause) => return cause.into(),
-            RepositoryError::Invalid(fields) => return Self::fields(fields),
+            RepositoryError::Invalid(fields) => {
+                return Self::fields(fields.into_iter().map(Into::into).collect());
+            }
             RepositoryError::NameTaken => {
-                let field = FieldError { field: "name".to_owned(), message: error.to_string() };
+                let field = ProblemField::new("name", error.to_string());
                 let taken = Self::new(ProblemKind::Conflict, error.to_string());
                 return Self { fields: vec![field], ..taken };
             }

@@ -113,7 +113,7 @@ impl NextStep {
     /// The decision's name in records.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::RetryTarget => "retry_target",
+            Self::RetryTarget => "retry_same_target",
             Self::ApplyRemedy => "apply_remedy",
             Self::NextKey => "next_key",
             Self::NextTarget => "next_target",

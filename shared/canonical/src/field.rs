@@ -75,6 +75,8 @@ pub enum Field {
     StreamUsage,
     /// System messages behind the first message, which are moved there. Nothing is lost with them.
     LateSystem,
+    /// The provider's own compaction, in place of which a summary is asked for. Nothing is lost with it.
+    Compaction,
     /// The effort of reasoning.
     Reasoning,
     /// Whether reasoning is visible.
@@ -93,12 +95,17 @@ pub enum Field {
     Dimensions,
     /// What an embedding is for.
     EmbeddingPurpose,
+    /// A field that only the client's format has, by its name there.
+    Named(String),
 }
 
 impl Field {
     /// Whether a request means the same without the field, or with its other form.
     pub fn is_lossless(&self) -> bool {
-        matches!(self, Self::MaxTokensName | Self::StreamUsage | Self::LateSystem)
+        matches!(
+            self,
+            Self::MaxTokensName | Self::StreamUsage | Self::LateSystem | Self::Compaction
+        )
     }
 
     /// The name of the field in OpenAI chat, which formats without a name of their own fall back on.
@@ -138,6 +145,7 @@ impl Field {
             Self::MaxTokensName => "max_completion_tokens",
             Self::StreamUsage => "stream_options",
             Self::LateSystem => "messages[].role",
+            Self::Compaction => "compaction",
             Self::MaxTokens => "max_tokens",
             Self::Reasoning => "reasoning_effort",
             Self::ReasoningVisibility => "reasoning.summary",
@@ -148,6 +156,7 @@ impl Field {
             Self::PromptCacheKey => "prompt_cache_key",
             Self::Dimensions => "dimensions",
             Self::EmbeddingPurpose => "input_type",
+            Self::Named(name) => return name.clone().into(),
         })
     }
 }

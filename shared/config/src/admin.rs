@@ -3,16 +3,44 @@
 use super::{
     SecretSource,
     cors::origin,
+    keys::{Key, Keys, Takes, words},
     node::Node,
     provider::secret,
     read::{Named, claim},
-    reader::{Keys, Reader},
+    reader::Reader,
     secrets::Place,
     write::{Entries, Map, WriteSecret, Written, bare, text},
 };
 
-pub(super) const ADMIN: Keys = Keys { of: "admin", known: &["users", "public_url"] };
-pub(super) const USER: Keys = Keys { of: "a user", known: &["name", "password", "role"] };
+pub(super) const ADMIN: Keys = Keys {
+    of: "admin",
+    keys: &[
+        Key::new(
+            "users",
+            Takes::List(&Takes::Mapping(&USER)),
+            "one is made at the first start",
+            "who may sign in",
+        ),
+        Key::new(
+            "public_url",
+            Takes::Text,
+            "the request's own",
+            "the origin under which browsers reach the gateway, such as `https://gateway.example.com`",
+        ),
+    ],
+};
+pub(super) const USER: Keys = Keys {
+    of: "a user",
+    keys: &[
+        Key::required("name", Takes::Text, "what the user signs in with"),
+        Key::required(
+            "password",
+            Takes::Text,
+            "the password, or its argon2id hash as a PHC string (`$argon2id$v=19$…`)",
+        ),
+        Key::new("role", Takes::Words(&words(&ROLES)), "`viewer`", "`viewer`, `editor` or `admin`"),
+    ],
+};
 /// How the hash of a password begins (the PHC string format).
 const HASH_PREFIX: &str = "$argon2id$";
 const ROLES: [(&str, Role); 3] =

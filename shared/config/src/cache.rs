@@ -4,13 +4,33 @@
 use std::time::Duration;
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
     write::{Map, Written, bare, time},
 };
 
-pub(super) const CACHE: Keys = Keys { of: "cache", known: &["enabled", "ttl"] };
-pub(super) const IDEMPOTENCY: Keys = Keys { of: "idempotency", known: &["ttl"] };
+pub(super) const CACHE: Keys = Keys {
+    of: "cache",
+    keys: &[
+        Key::new(
+            "enabled",
+            Takes::Flag,
+            "`true` in a `cache` section",
+            "whether responses are kept and given again to the same question of the same tenant",
+        ),
+        Key::new("ttl", Takes::Duration, "5m", "how long"),
+    ],
+};
+pub(super) const IDEMPOTENCY: Keys = Keys {
+    of: "idempotency",
+    keys: &[Key::new(
+        "ttl",
+        Takes::Duration,
+        "24h",
+        "how long the response to a request with an `Idempotency-Key` is kept; `0s` ignores such keys",
+    )],
+};
 
 /// Whether responses are given again to the same question of the same tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,36 @@
 //! What the gateway does as an earlier gateway did, for clients and checks that rely on it.
 
 use super::{
+    keys::{Key, Keys, Takes, words},
     log::word,
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
     write::{Map, Written, bare, text},
 };
 
-pub(super) const COMPATIBILITY: Keys =
-    Keys { of: "compatibility", known: &["base_paths", "error_words", "health_members"] };
+pub(super) const COMPATIBILITY: Keys = Keys {
+    of: "compatibility",
+    keys: &[
+        Key::new(
+            "base_paths",
+            Takes::List(&Takes::Text),
+            "none",
+            "paths, such as `/api`, under which every endpoint is served too",
+        ),
+        Key::new(
+            "error_words",
+            Takes::Words(&words(&ERROR_WORDS)),
+            "Lockgate's",
+            "whose words stand in `type` and `code` of errors in OpenAI's shape: `a`, `b`, `c` or `d`",
+        ),
+        Key::new(
+            "health_members",
+            Takes::List(&Takes::Words(&words(&HEALTH_MEMBERS))),
+            "none",
+            "what `GET /health` shows beside the status: `providers`, `circuit_breakers`, `models`, `timestamp`",
+        ),
+    ],
+};
 const ERROR_WORDS: [(&str, ErrorWords); 4] =
     [("a", ErrorWords::A), ("b", ErrorWords::B), ("c", ErrorWords::C), ("d", ErrorWords::D)];
 const HEALTH_MEMBERS: [(&str, HealthMember); 4] = [

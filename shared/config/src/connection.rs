@@ -1,20 +1,33 @@
 //! What the configuration may say about connections to providers: proxy, roots, limits and pool.
 
-use std::ops::RangeInclusive;
-
 use super::{
     ConnectionOptions, POOL_IDLE_TIMEOUT, PoolOptions, Proxy, SecretSource,
+    keys::{Key, Keys, Takes},
     node::Node,
     provider::secret,
-    reader::{Fields, Keys, Reader},
+    reader::{Fields, Reader},
     values,
 };
 
-pub(super) const POOL: Keys = Keys { of: "pool", known: &["idle_timeout", "max_idle_per_host"] };
+pub(super) const POOL: Keys = Keys {
+    of: "pool",
+    keys: &[
+        Key::new(
+            "idle_timeout",
+            Takes::Duration,
+            "20s",
+            "how long an unused connection is kept. Less than what the provider or a load balancer before it allows avoids connections that end as they are used",
+        ),
+        Key::new(
+            "max_idle_per_host",
+            Takes::Whole(0, 100000),
+            "no limit",
+            "how many unused connections are kept for each host; 0 keeps none",
+        ),
+    ],
+};
 /// The word that stands for no proxy at all.
 pub(super) const NO_PROXY: &str = "none";
-/// How many unused connections may be kept for each host.
-const IDLE_CONNECTIONS: RangeInclusive<u64> = 0..=100_000;
 
 /// Reads the options that the document and each provider have in common.
 pub(super) fn connection(reader: &mut Reader<'_>, fields: Fields<'_>) -> ConnectionOptions {
@@ -42,8 +55,7 @@ fn proxy(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Proxy> {
 pub(super) fn pool(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PoolOptions> {
     let fields = reader.fields(node, &POOL)?;
     let idle_timeout = reader.optional(fields, "idle_timeout", Reader::duration);
-    let max_idle =
-        reader.optional(fields, "max_idle_per_host", |it, node| it.whole(node, IDLE_CONNECTIONS));
+    let max_idle = reader.count(fields, "max_idle_per_host");
     Some(PoolOptions {
         idle_timeout: idle_timeout.unwrap_or(POOL_IDLE_TIMEOUT),
         max_idle_per_host: max_idle.and_then(|it| usize::try_from(it).ok()),

@@ -1,11 +1,20 @@
 //! Which pages in browsers may call the gateway.
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
 };
 
-pub(super) const CORS: Keys = Keys { of: "cors", known: &["origins"] };
+pub(super) const CORS: Keys = Keys {
+    of: "cors",
+    keys: &[Key::new(
+        "origins",
+        Takes::List(&Takes::Text),
+        "pages on `localhost`, `127.0.0.1` and `[::1]`, on any port",
+        "the origins of pages, such as `https://app.example.com`; `\"*\"` is every page. `[]` is none",
+    )],
+};
 
 /// Which pages in browsers may call the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

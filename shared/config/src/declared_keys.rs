@@ -5,17 +5,30 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     SecretSource,
+    keys::{Key, Keys, Takes},
     node::{Node, Value},
     provider::secret,
     read::{Rules, claim},
-    reader::{Fields, Keys, Reader},
+    reader::{Fields, Reader},
     secrets::Place,
     write::{Map, WriteSecret, Written, text},
 };
 
 /// What the hash of a key begins with.
 const HASH_PREFIX: &str = "sha256:";
-pub(super) const KEY: Keys = Keys { of: "a key", known: &["key", "name", "expires"] };
+pub(super) const KEY: Keys = Keys {
+    of: "a key",
+    keys: &[
+        Key::required("key", Takes::Text, "the key, or `sha256:` and the hash"),
+        Key::new("name", Takes::Text, "", "a name for you"),
+        Key::new(
+            "expires",
+            Takes::Text,
+            "never",
+            "from when on it does not work: `2027-01-31` or `2027-01-31T18:00:00Z`",
+        ),
+    ],
+};
 
 /// A key of a declared tenant.
 #[derive(Clone, Debug)]

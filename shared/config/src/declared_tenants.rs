@@ -7,12 +7,14 @@ use tenants::{DEFAULT_TENANT, FieldError, TenantSettings};
 
 use super::{
     SecretSource,
-    declared_keys::{DeclaredKey, keys},
+    cache::CACHE,
+    declared_keys::{DeclaredKey, KEY, keys},
     error::Position,
+    keys::{Key, Keys, Takes},
     node::{Node, Style, Value},
     provider::secret,
     read::{Rules, claim},
-    reader::{Fields, Keys, Reader},
+    reader::{Fields, Reader},
     secrets::{Place, tenant_key_place},
     values,
     write::{Entries, Map, WriteSecret, Written, bare, text},
@@ -21,37 +23,134 @@ use super::{
 /// How many characters a key has that nobody can guess.
 const MIN_KEY_CHARS: usize = 16;
 
+/// As much as every store can count to.
+const MAX_COUNT: u64 = i64::MAX as u64;
+
 pub(super) const TENANT: Keys = Keys {
     of: "a tenant",
-    known: &[
-        "name",
-        "api_key",
-        "api_keys",
-        "enabled",
-        "key_prefix",
-        "rate_limit_rpm",
-        "requests_per_hour",
-        "requests_per_day",
-        "daily_input_tokens",
-        "daily_output_tokens",
-        "max_input_tokens",
-        "max_output_tokens",
-        "max_concurrent",
-        "budget_usd",
-        "budget_period",
-        "alert_levels",
-        "unpriced",
-        "allowed_models",
-        "default_model",
-        "fallback_models",
-        "system_prompt",
-        "system_prompt_mode",
-        "provider",
-        "provider_api_key",
-        "base_url",
-        "tool_mode",
-        "cache",
-        "tags",
+    keys: &[
+        Key::required(
+            "name",
+            Takes::Text,
+            "letters, digits, `-`, `_`, `.`; `default` is the tenant of the `api_key` at the top",
+        ),
+        Key::new(
+            "api_key",
+            Takes::Text,
+            "",
+            "its key, or `sha256:` and the 64 hexadecimal digits of the key's hash",
+        ),
+        Key::new("api_keys", Takes::List(&Takes::TextOr(&KEY)), "", "or several of them"),
+        Key::new("enabled", Takes::Flag, "`true`", "whether its keys work"),
+        Key::new("key_prefix", Takes::Text, "`lg-`", "what its new keys begin with"),
+        Key::new(
+            "rate_limit_rpm",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many calls to models it may make in a minute; 0 is none, here and below",
+        ),
+        Key::new("requests_per_hour", Takes::Whole(0, MAX_COUNT), "unlimited", "in an hour"),
+        Key::new("requests_per_day", Takes::Whole(0, MAX_COUNT), "unlimited", "in a day (UTC)"),
+        Key::new(
+            "daily_input_tokens",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many tokens it may send in a day (UTC)",
+        ),
+        Key::new(
+            "daily_output_tokens",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many tokens it may get in a day (UTC)",
+        ),
+        Key::new(
+            "max_input_tokens",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many tokens one request may have",
+        ),
+        Key::new(
+            "max_output_tokens",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many tokens one answer may have",
+        ),
+        Key::new(
+            "max_concurrent",
+            Takes::Whole(0, MAX_COUNT),
+            "unlimited",
+            "how many calls it may have at the same time",
+        ),
+        Key::new(
+            "budget_usd",
+            Takes::Money,
+            "unlimited",
+            "what it may spend in a period, in US dollars",
+        ),
+        Key::new(
+            "budget_period",
+            Takes::Words(&["month", "day"]),
+            "`month`",
+            "`month` or `day` (UTC)",
+        ),
+        Key::new(
+            "alert_levels",
+            Takes::List(&Takes::Whole(1, 100)),
+            "`[80, 95, 100]`",
+            "the percentages of the budget at which an alert is sent",
+        ),
+        Key::new(
+            "unpriced",
+            Takes::Words(&["refuse", "allow"]),
+            "`refuse`",
+            "what happens to its calls of unknown price when it has a budget: `refuse` or `allow`",
+        ),
+        Key::new(
+            "allowed_models",
+            Takes::List(&Takes::Text),
+            "all",
+            "the names that it may put in `model`; `*` stands for any text",
+        ),
+        Key::new(
+            "default_model",
+            Takes::Text,
+            "that at the top",
+            "what serves a request of it that names no model",
+        ),
+        Key::new(
+            "fallback_models",
+            Takes::List(&Takes::Text),
+            "none",
+            "what is tried, in order, when the requested model fails",
+        ),
+        Key::new("system_prompt", Takes::Text, "none", "a system prompt for its requests"),
+        Key::new(
+            "system_prompt_mode",
+            Takes::Words(&["prepend", "locked"]),
+            "`prepend`",
+            "`prepend` puts it before the client's own, `locked` in its place",
+        ),
+        Key::new(
+            "provider",
+            Takes::Text,
+            "",
+            "a provider of its own: the name of one below, or a type with `provider_api_key` or `base_url`",
+        ),
+        Key::new("provider_api_key", Takes::Text, "", "the key of that provider"),
+        Key::new("base_url", Takes::Text, "the provider's", "where that provider is reached"),
+        Key::new(
+            "tool_mode",
+            Takes::Words(&["pass-through", "gateway"]),
+            "`pass-through`",
+            "who runs tools: the client (`pass-through`), or the `gateway`",
+        ),
+        Key::new(
+            "cache",
+            Takes::Mapping(&CACHE),
+            "as at the top",
+            "whether its responses are given again",
+        ),
+        Key::new("tags", Takes::Texts, "none", "labels, for records and for `when` in routes"),
     ],
 };
 /// Fields whose values, or whose lists' values, are numbers.
@@ -108,7 +207,7 @@ pub(super) fn tenant(
     check_provider(rules, reader, fields);
 
     let mut object = JsonMap::new();
-    let is_setting = |key: &str| TENANT.known.contains(&key) && !SECRET_FIELDS.contains(&key);
+    let is_setting = |key: &str| TENANT.find(key).is_some() && !SECRET_FIELDS.contains(&key);
     for (key, node) in fields.entries.iter().filter(|(key, _)| is_setting(&key.text)) {
         let value = reader.inside(&key.text, |reader| json(reader, &key.text, node));
         object.extend(value.map(|value| (key.text.to_string(), value)));

@@ -38,6 +38,21 @@ pub fn to_yaml(config: &Config) -> String {
     yaml
 }
 
+/// Writes any document: what stands at its top, and its lists of mappings as sections behind it.
+pub fn document_to_yaml(entries: &write::Entries) -> String {
+    let is_section = |value: &Written| matches!(value, Written::List(items) if matches!(items.first(), Some(Written::Map(_))));
+    let (sections, settings): (write::Entries, write::Entries) =
+        entries.iter().cloned().partition(|(_, value)| is_section(value));
+    let mut yaml = String::new();
+    map(&mut yaml, &settings, 0);
+    for (name, value) in sections {
+        let Written::List(items) = value else { continue };
+        start_section(&mut yaml, &name);
+        list(&mut yaml, &items, 2);
+    }
+    yaml
+}
+
 fn start_section(yaml: &mut String, name: &str) {
     if !yaml.is_empty() {
         yaml.push('\n');

@@ -2,12 +2,34 @@
 
 use super::{
     FETCH_BYTES, FETCH_TIMEOUT, Fetch,
+    keys::{Key, Keys, Takes},
     node::Node,
     read::need_entries,
-    reader::{Keys, Reader},
+    reader::Reader,
 };
 
-pub(super) const FETCH: Keys = Keys { of: "fetch", known: &["hosts", "max_bytes", "timeout"] };
+pub(super) const FETCH: Keys = Keys {
+    of: "fetch",
+    keys: &[
+        Key::required(
+            "hosts",
+            Takes::List(&Takes::Text),
+            "the allowed hosts: a name, or `*.` and the end of names (`*.example.org` covers `a.example.org` and `a.b.example.org`, not `example.org`). No addresses by number, no ports",
+        ),
+        Key::new(
+            "max_bytes",
+            Takes::Whole(1, MOST_BYTES),
+            "10000000",
+            "how many bytes all that is fetched for one request may have together; at most 100000000",
+        ),
+        Key::new(
+            "timeout",
+            Takes::Duration,
+            "10s",
+            "time for all of it together, and never more than half of the step's",
+        ),
+    ],
+};
 /// As much as a request may grow by: more than any provider takes in one request.
 const MOST_BYTES: u64 = 100_000_000;
 
@@ -27,9 +49,7 @@ pub(super) fn fetch(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Fetch> {
     });
     Some(Fetch {
         hosts,
-        max_bytes: reader
-            .optional(fields, "max_bytes", |it, node| it.whole(node, 1..=MOST_BYTES))
-            .unwrap_or(FETCH_BYTES),
+        max_bytes: reader.count(fields, "max_bytes").unwrap_or(FETCH_BYTES),
         timeout: reader.optional(fields, "timeout", Reader::time_limit).unwrap_or(FETCH_TIMEOUT),
     })
 }

@@ -4,19 +4,56 @@ use tenants::{Unpriced, UnreachablePolicy, WhenUnreachable};
 
 use super::{
     SecretSource,
+    keys::{Key, Keys, Takes, words},
     log::word,
     node::Node,
     provider::secret,
-    reader::{Keys, Reader},
+    reader::Reader,
     secrets::Place,
     values,
     write::{Map, WriteSecret, Written, bare, text},
 };
 
-pub(super) const STORE_DOWN: Keys = Keys { of: "store_down", known: &["rate_limits", "budgets"] };
-pub(super) const ALERTS: Keys = Keys { of: "alerts", known: &["webhook", "sns_topic"] };
-pub(super) const WEBHOOK: Keys = Keys { of: "a webhook", known: &["url", "secret"] };
-pub(super) const USAGE_EVENTS: Keys = Keys { of: "usage_events", known: &["sqs_queue"] };
+pub(super) const STORE_DOWN: Keys = Keys {
+    of: "store_down",
+    keys: &[
+        Key::new(
+            "rate_limits",
+            Takes::Words(&words(&WHEN_DOWN)),
+            "`open`",
+            "for tenants with limits but no budget: `open` lets them call, `closed` answers 503",
+        ),
+        Key::new(
+            "budgets",
+            Takes::Words(&words(&WHEN_DOWN)),
+            "`closed`",
+            "the same for tenants with a budget",
+        ),
+    ],
+};
+pub(super) const ALERTS: Keys = Keys {
+    of: "alerts",
+    keys: &[
+        Key::new(
+            "webhook",
+            Takes::Mapping(&WEBHOOK),
+            "none",
+            "an address that alerts are posted to",
+        ),
+        Key::new("sns_topic", Takes::Text, "none", "the ARN of a topic of Amazon SNS"),
+    ],
+};
+pub(super) const WEBHOOK: Keys = Keys {
+    of: "a webhook",
+    keys: &[
+        Key::required("url", Takes::Text, "the address"),
+        Key::new("secret", Takes::Text, "not signed", "the key of the signature over each body"),
+    ],
+};
+pub(super) const USAGE_EVENTS: Keys = Keys {
+    of: "usage_events",
+    keys: &[Key::new("sqs_queue", Takes::Text, "none", "the URL of a queue of Amazon SQS")],
+};
 const UNPRICED: [(&str, Unpriced); 2] = [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
 const WHEN_DOWN: [(&str, WhenUnreachable); 2] =
     [("open", WhenUnreachable::Open), ("closed", WhenUnreachable::Closed)];

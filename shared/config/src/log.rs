@@ -1,12 +1,35 @@
 //! What the server logs, and how.
 
 use super::{
+    keys::{Key, Keys, Takes, words},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
     write::{Map, Written, bare},
 };
 
-pub(super) const LOG: Keys = Keys { of: "log", known: &["format", "level", "contents"] };
+pub(super) const LOG: Keys = Keys {
+    of: "log",
+    keys: &[
+        Key::new(
+            "format",
+            Takes::Words(&words(&FORMATS)),
+            "`text`",
+            "`text`, or `json`: one object per line",
+        ),
+        Key::new(
+            "level",
+            Takes::Words(&words(&LEVELS)),
+            "`info`",
+            "`error`, `warn`, `info`, `debug` or `trace`; `RUST_LOG` wins",
+        ),
+        Key::new(
+            "contents",
+            Takes::Words(&words(&CONTENTS)),
+            "`none`",
+            "`summary` adds cut texts of the request and the response, without media and keys",
+        ),
+    ],
+};
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 const LEVELS: [(&str, LogLevel); 5] = [
     ("error", LogLevel::Error),

@@ -2,14 +2,37 @@
 
 use super::{
     SecretSource,
+    keys::{Key, Keys, Takes, words},
     node::Node,
     provider::secret,
-    reader::{Keys, Reader},
+    reader::Reader,
     secrets::Place,
     write::{Map, WriteSecret, Written, bare, text},
 };
 
-pub(super) const METRICS: Keys = Keys { of: "metrics", known: &["username", "password", "seeds"] };
+pub(super) const METRICS: Keys = Keys {
+    of: "metrics",
+    keys: &[
+        Key::new(
+            "username",
+            Takes::Text,
+            "that of a user of `admin`",
+            "the name that may read `/metrics` and nothing else",
+        ),
+        Key::new(
+            "password",
+            Takes::Text,
+            "that of a user of `admin`",
+            "its password, or the argon2id hash",
+        ),
+        Key::new(
+            "seeds",
+            Takes::List(&Takes::Words(&words(&NAME_SETS))),
+            "`[b]`",
+            "the sets of names that are served beside Lockgate's own: `b` (`aigateway_…`), `c` (`ai_gateway_…`), `d` (`proxy_…`)",
+        ),
+    ],
+};
 const NAME_SETS: [(&str, MetricNames); 3] =
     [("b", MetricNames::B), ("c", MetricNames::C), ("d", MetricNames::D)];
 

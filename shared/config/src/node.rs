@@ -10,32 +10,44 @@ use super::error::Position;
 
 /// A value and where it stands; values of stored rows stand nowhere.
 #[derive(Clone, Debug)]
-pub(super) struct Node<'a> {
-    pub(super) at: Option<Position>,
-    pub(super) value: Value<'a>,
+pub struct Node<'a> {
+    /// The place in the file.
+    pub at: Option<Position>,
+    /// The value.
+    pub value: Value<'a>,
 }
 
 /// A key and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Key<'a> {
-    pub(super) at: Option<Position>,
-    pub(super) text: Cow<'a, str>,
+pub struct Key<'a> {
+    /// The place in the file.
+    pub at: Option<Position>,
+    /// The key itself.
+    pub text: Cow<'a, str>,
 }
 
 /// A key and its value.
-pub(super) type Entry<'a> = (Key<'a>, Node<'a>);
+pub type Entry<'a> = (Key<'a>, Node<'a>);
 
 /// The three shapes.
 #[derive(Clone, Debug)]
-pub(super) enum Value<'a> {
-    Scalar { text: Cow<'a, str>, style: Style },
+pub enum Value<'a> {
+    /// One text, number or truth value.
+    Scalar {
+        /// What it says.
+        text: Cow<'a, str>,
+        /// How it was written.
+        style: Style,
+    },
+    /// Values in order.
     List(Vec<Node<'a>>),
+    /// Keys and values, in order; a key may come twice.
     Map(Vec<Entry<'a>>),
 }
 
 /// Whether the way a scalar was written says what type it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub enum Style {
     /// YAML without quotes: `8080` is a number, `fast` a text.
     Plain,
     /// YAML in quotes: a text, whatever it looks like.
@@ -51,7 +63,7 @@ impl<'a> Node<'a> {
     }
 
     /// Whether nothing was written where a value could be.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         match &self.value {
             Value::Scalar { text, style: Style::Plain } => {
                 matches!(&**text, "" | "~" | "null" | "Null" | "NULL")

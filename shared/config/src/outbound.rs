@@ -3,18 +3,46 @@
 use std::time::Duration;
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
     read::model_name,
-    reader::{Keys, Reader},
+    reader::Reader,
     values::write_money,
     write::{Map, Written, bare, text, time},
 };
 
 pub(super) const LIMITS: Keys = Keys {
     of: "limits",
-    known: &["requests_per_minute", "requests_per_day", "tokens_per_minute", "concurrent"],
+    keys: &[
+        Key::new(
+            "requests_per_minute",
+            Takes::Whole(1, MAX_LIMIT),
+            "unlimited",
+            "requests in a minute",
+        ),
+        Key::new("requests_per_day", Takes::Whole(1, MAX_LIMIT), "unlimited", "requests in a day"),
+        Key::new(
+            "tokens_per_minute",
+            Takes::Whole(1, MAX_LIMIT),
+            "unlimited",
+            "input and output tokens in a minute",
+        ),
+        Key::new("concurrent", Takes::Whole(1, MAX_LIMIT), "unlimited", "calls at the same time"),
+    ],
 };
-pub(super) const PROBE: Keys = Keys { of: "probe", known: &["every", "model", "max_cost"] };
+pub(super) const PROBE: Keys = Keys {
+    of: "probe",
+    keys: &[
+        Key::new("every", Takes::Duration, "1m", "how long after one probe the next begins"),
+        Key::required("model", Takes::Text, "the provider's name for the model that is asked"),
+        Key::new(
+            "max_cost",
+            Takes::Money,
+            "0.1",
+            "what all probes of a day may cost together, in US dollars",
+        ),
+    ],
+};
 /// As much as a limit may be: what every store can count to.
 const MAX_LIMIT: u64 = 1_000_000_000_000;
 /// What the probes of a provider may cost in a day when nobody says otherwise, in micro-dollars.
@@ -54,9 +82,7 @@ impl ProviderLimits {
 
 pub(super) fn limits(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ProviderLimits> {
     let fields = reader.fields(node, &LIMITS)?;
-    let limit = |reader: &mut Reader<'_>, key| {
-        reader.optional(fields, key, |it, node| it.whole(node, 1..=MAX_LIMIT))
-    };
+    let limit = |reader: &mut Reader<'_>, key| reader.count(fields, key);
     Some(ProviderLimits {
         requests_per_minute: limit(reader, "requests_per_minute"),
         requests_per_day: limit(reader, "requests_per_day"),

@@ -1,16 +1,17 @@
 //! What the configuration may say about a provider, and the secrets in it.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::collections::BTreeMap;
 
 use storage::Secret;
 
 use super::{
     Provider, Script, SecretSource,
     connection::connection,
+    keys::{Key, Keys, Takes},
     node::{Node, Value},
     outbound,
     read::{Rules, claim},
-    reader::{Fields, Keys, Reader, shown},
+    reader::{Fields, Reader, shown},
     values, variables,
 };
 
@@ -34,27 +35,94 @@ const SCRIPTED: &str = "mock";
 
 pub(super) const PROVIDER: Keys = Keys {
     of: "a provider",
-    known: &[
-        "name",
-        "type",
-        "base_url",
-        "api_key",
-        "api_keys",
-        "headers",
-        "region",
-        "api_version",
-        "timeout",
-        "limits",
-        "probe",
-        "proxy",
-        "ca_file",
-        "connect_timeout",
-        "script",
+    keys: &[
+        Key::required("name", Takes::Text, "what routes call it; letters, digits, `-`, `_`, `.`"),
+        Key::new("type", Takes::Kind, "`openai`", "one of the types below"),
+        Key::new(
+            "base_url",
+            Takes::Text,
+            "the type's",
+            "where it lives. Without a path it gets the type's usual one, with a path it is used as it is",
+        ),
+        Key::new("api_key", Takes::Text, "", "its key"),
+        Key::new(
+            "api_keys",
+            Takes::List(&Takes::Text),
+            "",
+            "or a pool of keys: the next one is tried when one is refused or rate limited",
+        ),
+        Key::new(
+            "headers",
+            Takes::Texts,
+            "",
+            "headers that every call carries. Their values are treated as secrets",
+        ),
+        Key::new(
+            "region",
+            Takes::Text,
+            "where the gateway runs (`AWS_REGION`)",
+            "the region of AWS, for the types of `bedrock`",
+        ),
+        Key::new("api_version", Takes::Text, "the type's", "for `azure-openai`"),
+        Key::new(
+            "timeout",
+            Takes::Duration,
+            "`default_timeout`",
+            "time for one step at this provider",
+        ),
+        Key::new(
+            "limits",
+            Takes::Mapping(&outbound::LIMITS),
+            "unlimited",
+            "what it allows each key, so that it is left before it refuses",
+        ),
+        Key::new("probe", Takes::Mapping(&outbound::PROBE), "off", "small calls in the background"),
+        Key::new("proxy", Takes::Text, "that at the top", "the proxy through which it is called"),
+        Key::new(
+            "ca_file",
+            Takes::Text,
+            "that at the top",
+            "the root certificates that are trusted for it",
+        ),
+        Key::new(
+            "connect_timeout",
+            Takes::Duration,
+            "that at the top",
+            "time for a connection to it",
+        ),
+        Key::new("script", Takes::Mapping(&SCRIPT), "", "what a provider of type `mock` returns"),
     ],
 };
 pub(super) const SCRIPT: Keys = Keys {
     of: "a script",
-    known: &["answer", "status", "delay", "pause", "fail_first", "retry_after"],
+    keys: &[
+        Key::new("answer", Takes::Text, "a sentence", "the text of its answers"),
+        Key::new(
+            "status",
+            Takes::Whole(400, 599),
+            "500 if it fails",
+            "the status of its failures. Without `fail_first`, every call fails with it",
+        ),
+        Key::new("delay", Takes::Duration, "none", "how long it waits before its response"),
+        Key::new(
+            "pause",
+            Takes::Duration,
+            "none",
+            "how long it waits between the words of a stream",
+        ),
+        Key::new(
+            "fail_first",
+            Takes::Whole(0, 4294967295),
+            "",
+            "how many calls fail before the first that works",
+        ),
+        Key::new(
+            "retry_after",
+            Takes::Whole(0, 86400),
+            "",
+            "what a failure says in `Retry-After`, in seconds",
+        ),
+    ],
 };
 /// Reads one provider.
 pub(super) fn provider(
@@ -143,12 +211,9 @@ fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, pr
 
 fn script(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Script> {
     let fields = reader.fields(node, &SCRIPT)?;
-    let mut number = |key: &str, bounds: RangeInclusive<u32>| {
-        reader.optional(fields, key, |reader, node| reader.small(node, bounds))
-    };
-    let status = number("status", 400..=599).and_then(|status| u16::try_from(status).ok());
-    let fail_first = number("fail_first", 0..=u32::MAX);
-    let retry_after = number("retry_after", 0..=86_400);
+    let status = reader.count(fields, "status").and_then(|status| u16::try_from(status).ok());
+    let fail_first = reader.small_count(fields, "fail_first");
+    let retry_after = reader.small_count(fields, "retry_after");
     Some(Script {
         answer: reader.optional(fields, "answer", Reader::any_text),
         status,

@@ -3,62 +3,221 @@
 use super::{
     Auth, Config, DEFAULT_TIMEOUT, IDLE_TIMEOUT, Model, PORT, Price, ROUTE_TIMEOUT, admin, cache,
     compatibility,
-    connection::{connection, pool},
-    cors::cors,
+    connection::{POOL, connection, pool},
+    cors::{CORS, cors},
     declared_keys::gateway_key,
-    declared_tenants::tenant,
+    declared_tenants::{TENANT, tenant},
     error::{ConfigErrors, Position},
-    fetch::fetch,
+    fetch::{FETCH, fetch},
+    keys::{Key, Keys, Takes},
     ledger, log, metrics,
     node::{Node, Value},
-    provider::{ProviderKind, provider},
-    reader::{Fields, Keys, Reader, Variables, shown},
+    provider::{PROVIDER, ProviderKind, provider},
+    reader::{Fields, Reader, Variables, shown},
     records, route,
-    server::server,
+    server::{SERVER, server},
     tls, values, yaml,
 };
 
 pub(super) const DOCUMENT: Keys = Keys {
     of: "a configuration",
-    known: &[
-        "api_key",
-        "auth",
-        "port",
-        "default_timeout",
-        "route_timeout",
-        "idle_timeout",
-        "default_provider",
-        "default_model",
-        "proxy",
-        "ca_file",
-        "connect_timeout",
-        "pool",
-        "fetch",
-        "cors",
-        "server",
-        "tls",
-        "admin",
-        "metrics",
-        "log",
-        "requests",
-        "cache",
-        "idempotency",
-        "unpriced",
-        "store_down",
-        "alerts",
-        "usage_events",
-        "compatibility",
-        "providers",
-        "routes",
-        "models",
-        "prices",
-        "tenants",
+    keys: &[
+        Key::new(
+            "api_key",
+            Takes::Text,
+            "none",
+            "the key of the tenant `default`, who may use everything",
+        ),
+        Key::new(
+            "auth",
+            Takes::Words(&["keys", "none"]),
+            "`keys`",
+            "`none` lets everybody in without a key, on loopback addresses only",
+        ),
+        Key::new(
+            "port",
+            Takes::Whole(1, 65535),
+            "8080",
+            "where `serve` listens, on 127.0.0.1 (`--listen` says otherwise)",
+        ),
+        Key::new(
+            "default_timeout",
+            Takes::Duration,
+            "300s",
+            "time for one step: the whole answer, or the first token of a stream",
+        ),
+        Key::new("route_timeout", Takes::Duration, "600s", "time for all steps together"),
+        Key::new("idle_timeout", Takes::Duration, "60s", "silence allowed inside a stream"),
+        Key::new(
+            "default_provider",
+            Takes::Text,
+            "none",
+            "the provider that gets unknown models, their name unchanged",
+        ),
+        Key::new(
+            "default_model",
+            Takes::Text,
+            "none",
+            "the route, model or `provider/model` that serves a request which names none",
+        ),
+        Key::new(
+            "proxy",
+            Takes::Text,
+            "the environment's",
+            "the proxy for calls to providers, see [connections](#connections)",
+        ),
+        Key::new(
+            "ca_file",
+            Takes::Text,
+            "none",
+            "a PEM file of root certificates that are trusted beside the public ones",
+        ),
+        Key::new(
+            "connect_timeout",
+            Takes::Duration,
+            "3s",
+            "time for the lookup of a provider's name, the connection and TLS together",
+        ),
+        Key::new(
+            "pool",
+            Takes::Mapping(&POOL),
+            "",
+            "which unused connections to providers are kept, see [connections](#connections)",
+        ),
+        Key::new(
+            "fetch",
+            Takes::Mapping(&FETCH),
+            "nothing is fetched",
+            "the hosts from which the gateway may fetch images and documents, see below",
+        ),
+        Key::new(
+            "cors",
+            Takes::Mapping(&CORS),
+            "pages of this machine",
+            "which pages in browsers may call, see below",
+        ),
+        Key::new("server", Takes::Mapping(&SERVER), "", "bounds of `lockgate serve`, see below"),
+        Key::new(
+            "tls",
+            Takes::Mapping(&tls::TLS),
+            "plain HTTP",
+            "the certificate with which `serve` serves HTTPS",
+        ),
+        Key::new("admin", Takes::Mapping(&admin::ADMIN), "", "who may use `/admin`, see below"),
+        Key::new(
+            "metrics",
+            Takes::Mapping(&metrics::METRICS),
+            "",
+            "who may read `/metrics`, see below",
+        ),
+        Key::new("log", Takes::Mapping(&log::LOG), "", "what is logged, and how, see below"),
+        Key::new(
+            "requests",
+            Takes::Mapping(&records::REQUESTS),
+            "",
+            "how long the request log keeps what, see below",
+        ),
+        Key::new(
+            "cache",
+            Takes::Mapping(&cache::CACHE),
+            "off",
+            "whether responses are given again, see below",
+        ),
+        Key::new(
+            "idempotency",
+            Takes::Mapping(&cache::IDEMPOTENCY),
+            "",
+            "how long the response to a request with an `Idempotency-Key` is kept",
+        ),
+        Key::new(
+            "unpriced",
+            Takes::Words(&["refuse", "allow"]),
+            "`refuse`",
+            "what happens to a call of unknown price of a tenant with a budget: `refuse` or `allow`",
+        ),
+        Key::new(
+            "store_down",
+            Takes::Mapping(&ledger::STORE_DOWN),
+            "",
+            "what happens to limited calls while the store cannot be reached",
+        ),
+        Key::new(
+            "alerts",
+            Takes::Mapping(&ledger::ALERTS),
+            "the log only",
+            "whom budget alerts are sent to, see below",
+        ),
+        Key::new(
+            "usage_events",
+            Takes::Mapping(&ledger::USAGE_EVENTS),
+            "nobody",
+            "whom the usage of every call is sent to",
+        ),
+        Key::new(
+            "compatibility",
+            Takes::Mapping(&compatibility::COMPATIBILITY),
+            "",
+            "what is done as an earlier gateway did it, see below",
+        ),
+        Key::required(
+            "providers",
+            Takes::List(&Takes::Mapping(&PROVIDER)),
+            "the providers to call; at least one",
+        ),
+        Key::new(
+            "routes",
+            Takes::List(&Takes::Mapping(&route::ROUTE)),
+            "",
+            "names, and the steps behind each",
+        ),
+        Key::new(
+            "models",
+            Takes::List(&Takes::Mapping(&MODEL)),
+            "",
+            "names that one provider serves",
+        ),
+        Key::new(
+            "prices",
+            Takes::List(&Takes::Mapping(&PRICE)),
+            "",
+            "what models cost, over the shipped table",
+        ),
+        Key::new(
+            "tenants",
+            Takes::List(&Takes::Mapping(&TENANT)),
+            "",
+            "who else has keys, and what each may use, see below",
+        ),
     ],
 };
-pub(super) const MODEL: Keys = Keys { of: "a model", known: &["name", "provider", "description"] };
+pub(super) const MODEL: Keys = Keys {
+    of: "a model",
+    keys: &[
+        Key::required("name", Takes::Text, "what clients call it, and the provider too"),
+        Key::required("provider", Takes::Text, "the name of a provider"),
+        Key::new("description", Takes::Text, "", "shown in `GET /v1/models`"),
+    ],
+};
 pub(super) const PRICE: Keys = Keys {
     of: "a price",
-    known: &["provider", "model", "input", "output", "cached_input", "cache_write"],
+    keys: &[
+        Key::required("provider", Takes::Text, "the name of a provider"),
+        Key::required("model", Takes::Text, "the provider's name for the model"),
+        Key::required("input", Takes::Money, "for a million tokens of the prompt"),
+        Key::required("output", Takes::Money, "for a million tokens of the answer"),
+        Key::new(
+            "cached_input",
+            Takes::Money,
+            "`input`",
+            "for a million tokens that are read from the provider's cache",
+        ),
+        Key::new(
+            "cache_write",
+            Takes::Money,
+            "`input`",
+            "for a million tokens that are written to the provider's cache",
+        ),
+    ],
 };
 
 /// Reads a configuration that people wrote, as YAML.
@@ -257,8 +416,7 @@ pub(super) fn need_entries(reader: &mut Reader<'_>, fields: Fields<'_>, key: &st
 }
 
 fn port(reader: &mut Reader<'_>, fields: Fields<'_>) -> u16 {
-    let port = reader.optional(fields, "port", |it, node| it.whole(node, 1..=65_535));
-    port.and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT)
+    reader.count(fields, "port").and_then(|port| u16::try_from(port).ok()).unwrap_or(PORT)
 }
 
 /// The name of a model.

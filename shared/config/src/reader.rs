@@ -8,6 +8,7 @@ use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 use super::{
     duration::{duration, retention},
     error::{ConfigError, Position},
+    keys::{Key, Keys, Takes},
     node::{Entry, Node, Style, Value},
     values,
     variables::expand,
@@ -29,14 +30,8 @@ pub(super) struct Reader<'v> {
 pub(super) struct Fields<'n> {
     pub(super) at: Option<Position>,
     pub(super) entries: &'n [Entry<'n>],
-}
-
-/// The keys that a mapping may have.
-pub(super) struct Keys {
-    /// What they belong to, such as `a step`.
-    pub(super) of: &'static str,
-    /// Those that are read.
-    pub(super) known: &'static [&'static str],
+    /// What the mapping may hold; none where the keys are the operator's own.
+    keys: Option<&'static [Key]>,
 }
 
 /// A scalar whose variables are known.
@@ -70,20 +65,24 @@ impl<'v> Reader<'v> {
     }
 
     /// Opens a mapping. Keys that it may not have, or has twice, are faults.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node<'n>, keys: &Keys) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node<'n>,
+        keys: &'static Keys,
+    ) -> Option<Fields<'n>> {
         let fields = self.map(node)?;
         for (key, _) in fields.entries {
-            if keys.known.contains(&&*key.text) {
+            if keys.find(&key.text).is_some() {
                 continue;
             }
-            let known = keys.known.join(", ");
-            let message = match values::nearest(&key.text, keys.known) {
+            let known = keys.names();
+            let message = match values::nearest(&key.text, &known) {
                 Some(near) => format!("is no key of {}; did you mean {near}?", keys.of),
-                None => format!("is no key of {} (known: {known})", keys.of),
+                None => format!("is no key of {} (known: {})", keys.of, known.join(", ")),
             };
             self.inside(&key.text, |reader| reader.fault(key.at, message));
         }
-        Some(fields)
+        Some(Fields { keys: Some(keys.keys), ..fields })
     }
 
     /// Opens a mapping whose keys are the operator's own. A key that it has twice is a fault.
@@ -101,7 +100,7 @@ impl<'v> Reader<'v> {
                 self.inside(&key.text, |reader| reader.fault(key.at, message));
             }
         }
-        Some(Fields { at: node.at, entries })
+        Some(Fields { at: node.at, entries, keys: None })
     }
 
     /// Reads a value that must be there.
@@ -257,8 +256,20 @@ impl<'v> Reader<'v> {
         text
     }
 
+    /// Reads a whole number that may be there, within the bounds that its key names.
+    pub(super) fn count(&mut self, fields: Fields<'_>, key: &str) -> Option<u64> {
+        let bounds = fields.bounds(key);
+        self.optional(fields, key, |reader, node| reader.whole(node, bounds))
+    }
+
+    /// Reads a small whole number that may be there, within the bounds that its key names.
+    pub(super) fn small_count(&mut self, fields: Fields<'_>, key: &str) -> Option<u32> {
+        let highest = u32::try_from(*fields.bounds(key).end()).unwrap_or(u32::MAX);
+        self.count(fields, key).map(|number| u32::try_from(number).unwrap_or(highest))
+    }
+
     /// Reads a whole number within bounds.
-    pub(super) fn whole(&mut self, node: &Node<'_>, bounds: RangeInclusive<u64>) -> u64 {
+    fn whole(&mut self, node: &Node<'_>, bounds: RangeInclusive<u64>) -> u64 {
         let (lowest, highest) = (*bounds.start(), *bounds.end());
         let Some(text) = self.number(node) else { return lowest };
         let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -267,12 +278,6 @@ impl<'v> Reader<'v> {
             self.fault(node.at, format!("takes a whole number from {lowest} to {highest}"));
             lowest
         })
-    }
-
-    /// Reads a small whole number within bounds.
-    pub(super) fn small(&mut self, node: &Node<'_>, bounds: RangeInclusive<u32>) -> u32 {
-        let number = self.whole(node, u64::from(*bounds.start())..=u64::from(*bounds.end()));
-        u32::try_from(number).unwrap_or(*bounds.end())
     }
 
     /// Reads a price in micro-dollars per million tokens.
@@ -351,9 +356,22 @@ impl<'v> Reader<'v> {
 }
 
 impl<'n> Fields<'n> {
-    /// The value under a key.
+    /// The value under a key, which has to be one that the mapping may hold.
     pub(super) fn get(&self, key: &str) -> Option<&'n Node<'n>> {
+        debug_assert!(
+            self.keys.is_none_or(|keys| keys.iter().any(|known| known.name == key)),
+            "{key} is read and not described"
+        );
         self.entries.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
+    }
+
+    /// The bounds of a key that takes a whole number.
+    fn bounds(&self, key: &str) -> RangeInclusive<u64> {
+        let keys = self.keys.unwrap_or_default();
+        match keys.iter().find(|known| known.name == key).map(|known| &known.takes) {
+            Some(Takes::Whole(lowest, highest)) => *lowest..=*highest,
+            _ => unreachable!("{key} is described as a whole number"),
+        }
     }
 }
 

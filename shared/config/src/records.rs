@@ -3,14 +3,32 @@
 use std::time::Duration;
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
     write::{Map, Written, bare, time},
 };
 
-pub(super) const REQUESTS: Keys = Keys { of: "requests", known: &["retention", "prompts"] };
-pub(super) const PROMPTS: Keys =
-    Keys { of: "prompts", known: &["enabled", "retention", "max_bytes"] };
+pub(super) const REQUESTS: Keys = Keys {
+    of: "requests",
+    keys: &[
+        Key::new("retention", Takes::Duration, "30d", "how long the record of a call is kept"),
+        Key::new("prompts", Takes::Mapping(&PROMPTS), "not kept", "prompts and answers beside it"),
+    ],
+};
+pub(super) const PROMPTS: Keys = Keys {
+    of: "prompts",
+    keys: &[
+        Key::new("enabled", Takes::Flag, "`false`", "whether prompts and answers are kept"),
+        Key::new("retention", Takes::Duration, "3d", "how long"),
+        Key::new(
+            "max_bytes",
+            Takes::Whole(1, MAX_PROMPT_BYTES),
+            "65536",
+            "how many bytes of the prompt and of the answer, each",
+        ),
+    ],
+};
 /// As much of a prompt as a row of DynamoDB can hold beside what describes it.
 const MAX_PROMPT_BYTES: u64 = 390_000;
 
@@ -63,8 +81,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<RequestLo
 fn prompts(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PromptLog> {
     let fields = reader.fields(node, &PROMPTS)?;
     let usual = PromptLog::default();
-    let max_bytes =
-        reader.optional(fields, "max_bytes", |it, node| it.whole(node, 1..=MAX_PROMPT_BYTES));
+    let max_bytes = reader.count(fields, "max_bytes");
     Some(PromptLog {
         enabled: reader.optional(fields, "enabled", Reader::flag).unwrap_or(usual.enabled),
         retention: reader

@@ -4,38 +4,99 @@ use std::time::Duration;
 
 use super::{
     COOLDOWN,
+    keys::{Key, Keys, Takes, words},
     log::word,
     node::Node,
     read::{Rules, need_entries},
-    reader::{Fields, Keys, Reader},
+    reader::{Fields, Reader},
     step::{self, Step},
     write::{Entries, Map, Written, bare, text, time},
 };
 
 pub(super) const ROUTE: Keys = Keys {
     of: "a route",
-    known: &[
-        "name",
-        "description",
-        "fallback_on",
-        "strategy",
-        "steps",
-        "cooldown",
-        "cooldown_max",
-        "breaker",
-        "rescue",
-        "hedge",
-        "hedge_budget",
-        "sticky",
+    keys: &[
+        Key::required("name", Takes::Text, "what a client puts in `model`: exact, case-sensitive"),
+        Key::new("description", Takes::Text, "", "shown in `GET /v1/models`"),
+        Key::new(
+            "fallback_on",
+            Takes::Words(&words(&FALLBACK_ON)),
+            "`default`",
+            "which failures advance to the next step: `default` or `any`",
+        ),
+        Key::new(
+            "strategy",
+            Takes::Words(&words(&STRATEGIES)),
+            "`order`",
+            "which step comes first: `order`, `weighted`, `round_robin`, `cheapest`, `fastest` or `least_busy`",
+        ),
+        Key::required(
+            "steps",
+            Takes::List(&Takes::Mapping(&step::STEP)),
+            "the targets to attempt, in order; at least one",
+        ),
+        Key::new(
+            "cooldown",
+            Takes::Duration,
+            "60s",
+            "how long a provider's model cools down after a failure that names no time. `0s`: never",
+        ),
+        Key::new(
+            "cooldown_max",
+            Takes::Duration,
+            "15m",
+            "how long a cooldown may become while failures go on",
+        ),
+        Key::new(
+            "breaker",
+            Takes::Mapping(&BREAKER),
+            "1 of 1",
+            "how many 5xx and time-outs lead to a cooldown",
+        ),
+        Key::new(
+            "rescue",
+            Takes::Words(&words(&RESCUES)),
+            "`off`",
+            "`continue`: another target goes on with a stream that broke after its first token",
+        ),
+        Key::new(
+            "hedge",
+            Takes::Duration,
+            "off",
+            "after how long without a first token the next target is asked too",
+        ),
+        Key::new(
+            "hedge_budget",
+            Takes::Whole(0, 100),
+            "5",
+            "how many calls in a hundred may be hedged",
+        ),
+        Key::new(
+            "sticky",
+            Takes::Flag,
+            "`false`",
+            "whether the requests of one session prefer the target that answered before",
+        ),
     ],
 };
-pub(super) const BREAKER: Keys = Keys { of: "breaker", known: &["failures", "of"] };
+pub(super) const BREAKER: Keys = Keys {
+    of: "breaker",
+    keys: &[
+        Key::new("failures", Takes::Whole(1, MAX_REMEMBERED), "1", "so many failures"),
+        Key::new(
+            "of",
+            Takes::Whole(1, MAX_REMEMBERED),
+            "`failures`",
+            "among so many of the last calls",
+        ),
+    ],
+};
 /// How long the cooldown of a route may become when nobody says otherwise.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(15 * 60);
 /// How many calls in a hundred may be hedged when nobody says otherwise.
 pub const HEDGE_BUDGET: u32 = 5;
 /// As many of the last calls to a target as are remembered.
-const MAX_REMEMBERED: u32 = 64;
+const MAX_REMEMBERED: u64 = 64;
 
 const FALLBACK_ON: [(&str, FallbackOn); 2] =
     [("default", FallbackOn::Default), ("any", FallbackOn::Any)];
@@ -145,7 +206,7 @@ pub(super) fn read(
 ) -> Option<Route> {
     let fields = reader.fields(node, &ROUTE)?;
     let cooldown = reader.optional(fields, "cooldown", Reader::duration).unwrap_or(COOLDOWN);
-    let hedge_budget = reader.optional(fields, "hedge_budget", |it, node| it.small(node, 0..=100));
+    let hedge_budget = reader.small_count(fields, "hedge_budget");
     let route = Route {
         name: reader.required(fields, "name", |it, node| rules.served_name(it, node)),
         description: reader.optional(fields, "description", Reader::text),
@@ -186,15 +247,14 @@ fn cooldown_max(reader: &mut Reader<'_>, fields: Fields<'_>, cooldown: Duration)
 
 fn breaker(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Breaker> {
     let fields = reader.fields(node, &BREAKER)?;
-    let count = |reader: &mut Reader<'_>, node: &Node<'_>| reader.small(node, 1..=MAX_REMEMBERED);
-    let failures = reader.optional(fields, "failures", count).unwrap_or(1);
-    let of = reader.optional(fields, "of", |reader, node| {
-        let of = count(reader, node);
-        if of < failures {
-            reader.fault(node.at, "is less than failures, so that no target would ever cool down");
-        }
-        of
-    });
+    let failures = reader.small_count(fields, "failures").unwrap_or(1);
+    let of = reader.small_count(fields, "of");
+    if let (Some(node), Some(of)) = (fields.get("of"), of)
+        && of < failures
+    {
+        let message = "is less than failures, so that no target would ever cool down";
+        reader.inside("of", |reader| reader.fault(node.at, message));
+    }
     Some(Breaker { failures, of: of.unwrap_or(failures) })
 }
 

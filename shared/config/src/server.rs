@@ -3,23 +3,69 @@
 use std::time::Duration;
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
 };
 
 pub(super) const SERVER: Keys = Keys {
     of: "server",
-    known: &[
-        "max_connections",
-        "max_connections_per_address",
-        "max_memory_bytes",
-        "max_body_bytes",
-        "head_timeout",
-        "body_timeout",
-        "write_timeout",
-        "keep_alive_timeout",
-        "drain_timeout",
-        "shutdown_timeout",
+    keys: &[
+        Key::new(
+            "max_connections",
+            Takes::Whole(1, 1000000),
+            "4096, and never more than half of the process's descriptors",
+            "connections in all. Beyond it the one that is idle the longest is closed; while none is idle, new ones are",
+        ),
+        Key::new(
+            "max_connections_per_address",
+            Takes::Whole(1, 1000000),
+            "1024",
+            "the same for one address",
+        ),
+        Key::new(
+            "max_memory_bytes",
+            Takes::Whole(1, MAX_BYTES),
+            "268435456",
+            "memory for all bodies and buffers in flight; beyond it requests get 503 with `Retry-After` before their body is read. In Lambda half of the function's memory",
+        ),
+        Key::new(
+            "max_body_bytes",
+            Takes::Whole(1, MAX_BYTES),
+            "10485760",
+            "how large a request's body may be, before and after it is decompressed",
+        ),
+        Key::new(
+            "head_timeout",
+            Takes::Duration,
+            "10s",
+            "time for a first byte, and for the head of a request",
+        ),
+        Key::new("body_timeout", Takes::Duration, "60s", "silence within the body of a request"),
+        Key::new(
+            "write_timeout",
+            Takes::Duration,
+            "60s",
+            "how long a client may take nothing of its response",
+        ),
+        Key::new(
+            "keep_alive_timeout",
+            Takes::Duration,
+            "75s",
+            "how long a connection without a call is kept",
+        ),
+        Key::new(
+            "drain_timeout",
+            Takes::Duration,
+            "30s",
+            "how long calls may go on once the server was asked to stop",
+        ),
+        Key::new(
+            "shutdown_timeout",
+            Takes::Duration,
+            "10s",
+            "how long records may take to be written after that",
+        ),
     ],
 };
 /// How many bytes a body or all bodies together may be allowed to have.
@@ -72,14 +118,13 @@ pub(super) fn server(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<ServerL
     let fields = reader.fields(node, &SERVER)?;
     let defaults = ServerLimits::default();
     let count = |reader: &mut Reader<'_>, key: &str, default| {
-        reader.optional(fields, key, |it, node| it.small(node, 1..=1_000_000)).unwrap_or(default)
+        reader.small_count(fields, key).unwrap_or(default)
     };
     let max_connections = count(reader, "max_connections", defaults.max_connections);
     let max_connections_per_address =
         count(reader, "max_connections_per_address", defaults.max_connections_per_address);
-    let bytes = |reader: &mut Reader<'_>, key: &str, default| {
-        reader.optional(fields, key, |it, node| it.whole(node, 1..=MAX_BYTES)).unwrap_or(default)
-    };
+    let bytes =
+        |reader: &mut Reader<'_>, key: &str, default| reader.count(fields, key).unwrap_or(default);
     let max_memory_bytes = bytes(reader, "max_memory_bytes", defaults.max_memory_bytes);
     let max_body_bytes = bytes(reader, "max_body_bytes", defaults.max_body_bytes);
     let time = |reader: &mut Reader<'_>, key: &str, default| {

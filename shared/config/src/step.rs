@@ -3,28 +3,64 @@
 use std::time::Duration;
 
 use super::{
+    keys::{Key, Keys, Takes, words},
     log::word,
     node::Node,
     read::{Rules, model_name},
-    reader::{Keys, Reader},
+    reader::Reader,
     when::{self, When},
     write::{Map, Written, bare, text, time},
 };
 
 pub(super) const STEP: Keys = Keys {
     of: "a step",
-    known: &[
-        "provider",
-        "model",
-        "when",
-        "weight",
-        "conflict_resolution",
-        "timeout",
-        "first_token_timeout",
-        "min_tokens_per_second",
-        "speed_window",
-        "retries",
-        "context_window",
+    keys: &[
+        Key::required("provider", Takes::Text, "the name of a provider"),
+        Key::required("model", Takes::Text, "the provider's name for the model"),
+        Key::new("when", Takes::Mapping(&when::WHEN), "always", "which requests the step is for"),
+        Key::new(
+            "weight",
+            Takes::Whole(0, 1000000),
+            "1",
+            "how often it comes first, beside the weights of the others (`strategy: weighted`)",
+        ),
+        Key::new(
+            "conflict_resolution",
+            Takes::Words(&words(&CONFLICT_RESOLUTIONS)),
+            "",
+            "when a request has both tools and a response format: `tools` keeps the tools, `format` keeps the format",
+        ),
+        Key::new(
+            "timeout",
+            Takes::Duration,
+            "the provider's",
+            "time for this step: the whole answer, or the first token of a stream",
+        ),
+        Key::new(
+            "first_token_timeout",
+            Takes::Duration,
+            "`timeout`",
+            "time until the first token of a stream, within `timeout`",
+        ),
+        Key::new(
+            "min_tokens_per_second",
+            Takes::Whole(1, 1000000),
+            "none",
+            "the speed below which a stream counts as broken",
+        ),
+        Key::new("speed_window", Takes::Duration, "10s", "over how long that speed is measured"),
+        Key::new(
+            "retries",
+            Takes::Whole(0, 10),
+            "0",
+            "how often the step is retried after a transient failure, at most 10; after a time-out only while no other step is left. Pauses double from up to half a second, and obey `Retry-After`; where that is more than 30 s, the next step is better",
+        ),
+        Key::new(
+            "context_window",
+            Takes::Whole(1, 1000000000),
+            "the shipped table's",
+            "how many tokens the model holds",
+        ),
     ],
 };
 /// Over how long the speed of a stream is measured when nobody says otherwise.
@@ -77,18 +113,14 @@ pub(super) fn read(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) 
         provider: reader.required(fields, "provider", |it, node| rules.provider_of(it, node)),
         model: reader.required(fields, "model", model_name),
         when: reader.section(fields, "when", when::read),
-        weight: reader
-            .optional(fields, "weight", |it, node| it.small(node, 0..=1_000_000))
-            .unwrap_or(1),
+        weight: reader.small_count(fields, "weight").unwrap_or(1),
         conflict_resolution: conflict_resolution.flatten(),
         timeout: reader.optional(fields, "timeout", Reader::time_limit),
         first_token_timeout: reader.optional(fields, "first_token_timeout", Reader::time_limit),
-        min_tokens_per_second: reader
-            .optional(fields, "min_tokens_per_second", |it, node| it.small(node, 1..=1_000_000)),
+        min_tokens_per_second: reader.small_count(fields, "min_tokens_per_second"),
         speed_window: speed_window.unwrap_or(SPEED_WINDOW),
-        retries: reader.optional(fields, "retries", |it, node| it.small(node, 0..=10)).unwrap_or(0),
-        context_window: reader
-            .optional(fields, "context_window", |it, node| it.whole(node, 1..=1_000_000_000)),
+        retries: reader.small_count(fields, "retries").unwrap_or(0),
+        context_window: reader.count(fields, "context_window"),
     })
 }
 

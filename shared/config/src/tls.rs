@@ -1,12 +1,23 @@
 //! The certificate with which the server serves HTTPS.
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Keys, Reader},
+    reader::Reader,
     write::{Map, Written, text},
 };
 
-pub(super) const TLS: Keys = Keys { of: "tls", known: &["cert", "key"] };
+pub(super) const TLS: Keys = Keys {
+    of: "tls",
+    keys: &[
+        Key::required(
+            "cert",
+            Takes::Text,
+            "the PEM file of the certificate and those that vouch for it; read again when it changes",
+        ),
+        Key::required("key", Takes::Text, "the PEM file of its key"),
+    ],
+};
 
 /// The certificate with which the server serves HTTPS; its files are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,23 +3,49 @@
 use std::collections::BTreeMap;
 
 use super::{
+    keys::{Key, Keys, Takes},
     node::Node,
-    reader::{Fields, Keys, Reader},
+    reader::{Fields, Reader},
     values,
     write::{Map, Written, bare, text},
 };
 
 pub(super) const WHEN: Keys = Keys {
     of: "when",
-    known: &[
-        "stream",
-        "tools",
-        "images",
-        "schema",
-        "min_input_tokens",
-        "max_input_tokens",
-        "tag",
-        "header",
+    keys: &[
+        Key::new("stream", Takes::Flag, "either", "whether the request asks for a stream"),
+        Key::new("tools", Takes::Flag, "either", "whether it brings tools"),
+        Key::new("images", Takes::Flag, "either", "whether it holds images"),
+        Key::new(
+            "schema",
+            Takes::Flag,
+            "either",
+            "whether it asks for JSON, with a schema or without",
+        ),
+        Key::new(
+            "min_input_tokens",
+            Takes::Whole(0, MAX_TOKENS),
+            "none",
+            "the fewest input tokens, by the gateway's estimate",
+        ),
+        Key::new(
+            "max_input_tokens",
+            Takes::Whole(0, MAX_TOKENS),
+            "none",
+            "the most input tokens, by the gateway's estimate",
+        ),
+        Key::new(
+            "tag",
+            Takes::Texts,
+            "none",
+            "tags of the tenant, and the text that each has to have",
+        ),
+        Key::new(
+            "header",
+            Takes::Texts,
+            "none",
+            "headers of the request, and the text that each has to have",
+        ),
     ],
 };
 const MAX_TOKENS: u64 = 1_000_000_000;
@@ -55,9 +81,7 @@ impl When {
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<When> {
     let fields = reader.fields(node, &WHEN)?;
     let flag = |reader: &mut Reader<'_>, key| reader.optional(fields, key, Reader::flag);
-    let tokens = |reader: &mut Reader<'_>, key| {
-        reader.optional(fields, key, |it, node| it.whole(node, 0..=MAX_TOKENS))
-    };
+    let tokens = |reader: &mut Reader<'_>, key| reader.count(fields, key);
     let when = When {
         stream: flag(reader, "stream"),
         tools: flag(reader, "tools"),

@@ -22,17 +22,19 @@ use super::{
 
 /// A value as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub enum Written {
     /// A text, whatever it looks like.
     Text(String),
     /// A number, a duration, a known word or a variable: never in quotes.
     Bare(String),
+    /// Values in order.
     List(Vec<Self>),
+    /// Keys and values.
     Map(Entries),
 }
 
 /// Keys and values, in the order of the contract.
-pub(super) type Entries = Vec<(String, Written)>;
+pub type Entries = Vec<(String, Written)>;
 
 /// Says how a secret is written at its place.
 pub(super) type WriteSecret<'w> = &'w dyn Fn(&Place, &SecretSource) -> Written;

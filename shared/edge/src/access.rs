@@ -1,104 +1,106 @@
-//! Operators: who they are, and what each role may.
+//! What an operator's request shows of its sender: credentials, and the page that it comes from.
 
-use canonical::{Error, ErrorKind, Result};
-use http::{HeaderMap, header};
+use admin::{Credentials, PLAIN_SESSION_COOKIE, PageHeaders, SESSION_COOKIE};
+use http::{HeaderMap, HeaderName, Method, header};
 use storage::Secret;
-use subtle::ConstantTimeEq;
 
-/// What an operator may do. Each role may what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads everything but secrets.
-    Viewer,
-    /// Changes tenants, keys and routes.
-    Editor,
-    /// Changes operators too.
-    Admin,
-}
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Someone who runs the gateway, and signs in with a name and a password.
-#[derive(Clone, Debug)]
-pub struct Operator {
-    /// The name to sign in with.
-    pub name: String,
-    /// The password.
-    pub password: Secret,
-    /// What the operator may do.
-    pub role: Role,
-}
-
-/// Authenticates an operator by HTTP Basic (RFC 7617) and checks the role.
-pub(crate) fn authorize<'o>(
-    headers: &HeaderMap,
-    operators: &'o [Operator],
-    needed: Role,
-) -> Result<&'o Operator> {
-    let Some((name, password)) = basic(headers) else {
-        return Err(unauthenticated("Sign in with a name and a password (HTTP Basic)."));
-    };
-    let is_named = |operator: &&Operator| operator.name == name;
-    // A password is compared even where the name is unknown, so that names cannot be timed.
-    let unknown = Secret::new("");
-    let operator = operators.iter().find(is_named);
-    let expected = operator.map_or(&unknown, |operator| &operator.password);
-    let matches = bool::from(expected.expose().as_bytes().ct_eq(password.as_bytes()));
-    match operator.filter(|_| matches && !password.is_empty()) {
-        None => Err(unauthenticated("This name or password is wrong.")),
-        Some(operator) if operator.role < needed => {
-            Err(Error::new(ErrorKind::Forbidden, "Your role does not allow this."))
+/// The credentials of a request: HTTP Basic (RFC 7617), a bearer token, or a session's cookie.
+pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {
+    if let Some((scheme, value)) = text(headers, header::AUTHORIZATION).and_then(split_scheme) {
+        if scheme.eq_ignore_ascii_case("basic")
+            && let Some((name, password)) = basic(value)
+        {
+            return Credentials::Password { name, password: Secret::new(password) };
         }
-        Some(operator) => Ok(operator),
+        if scheme.eq_ignore_ascii_case("bearer") && !value.is_empty() {
+            return Credentials::Token(Secret::new(value));
+        }
     }
+    session(headers).map_or(Credentials::None, Credentials::Session)
 }
 
-/// The name and the password of an `Authorization: Basic` header.
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, encoded) = value.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded.trim()).ok()?;
+/// Whether a request may come from the page that it comes from. Only unsafe ones can do harm.
+pub(crate) fn is_from_own_page(
+    method: &Method,
+    headers: &HeaderMap,
+    public_origins: &[String],
+) -> bool {
+    let page = PageHeaders {
+        fetch_site: text(headers, FETCH_SITE),
+        origin: text(headers, header::ORIGIN),
+    };
+    method.is_safe() || admin::is_same_origin(page, public_origins)
+}
+
+fn split_scheme(value: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = value.split_once(' ')?;
+    Some((scheme, rest.trim()))
+}
+
+/// The name and the password of HTTP Basic.
+fn basic(encoded: &str) -> Option<(String, String)> {
+    let decoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded).ok()?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))
 }
 
-fn unauthenticated(message: &str) -> Error {
-    Error::new(ErrorKind::Unauthenticated, message)
+/// The value of the session's cookie.
+fn session(headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok());
+    let mut pairs = cookies.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
+    let found = pairs.find(|(name, _)| [SESSION_COOKIE, PLAIN_SESSION_COOKIE].contains(name));
+    found.map(|(_, value)| value.to_owned())
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn attempt(credentials: &str, needed: Role) -> Result<String> {
-        let encoded = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, credentials);
-        let value = format!("basic {encoded}").parse().unwrap();
-        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
-        let operators = [("ann", "s3:cret", Role::Editor), ("bob", "", Role::Admin)].map(
-            |(name, password, role)| Operator {
-                name: name.to_owned(),
-                password: Secret::new(password),
-                role,
-            },
-        );
-        authorize(&headers, &operators, needed).map(|operator| operator.name.clone())
+    fn shown(name: HeaderName, value: &str) -> Credentials {
+        credentials(&HeaderMap::from_iter([(name, value.parse().unwrap())]))
     }
 
     #[test]
-    fn an_operator_signs_in_with_name_and_password() {
-        assert_eq!(attempt("ann:s3:cret", Role::Viewer).unwrap(), "ann");
-        for wrong in ["ann:wrong", "ann:", "ann", "eve:", "bob:", ":", "eve:s3:cret"] {
-            let error = attempt(wrong, Role::Viewer).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Unauthenticated, "{wrong}");
+    fn credentials_come_by_basic_bearer_or_cookie() {
+        // `ann:s3:cret`: a password may hold a colon.
+        let Credentials::Password { name, password } =
+            shown(header::AUTHORIZATION, "basic YW5uOnMzOmNyZXQ=")
+        else {
+            panic!("HTTP Basic is read");
+        };
+        assert_eq!((name.as_str(), password.expose()), ("ann", "s3:cret"));
+        assert!(matches!(
+            shown(header::AUTHORIZATION, "Bearer lga-1"),
+            Credentials::Token(token) if token.expose() == "lga-1"
+        ));
+        for cookie in ["a=b; __Host-lockgate=v|w", "lockgate=v|w"] {
+            assert!(matches!(
+                shown(header::COOKIE, cookie),
+                Credentials::Session(value) if value == "v|w"
+            ));
         }
-        assert!(authorize(&HeaderMap::new(), &[], Role::Viewer).is_err());
+        for (name, value) in [
+            (header::AUTHORIZATION, "Basic ???"),
+            (header::AUTHORIZATION, "Bearer "),
+            (header::AUTHORIZATION, "Digest x"),
+            (header::COOKIE, "other=v"),
+        ] {
+            assert!(matches!(shown(name, value), Credentials::None), "{value}");
+        }
     }
 
     #[test]
-    fn a_role_may_what_lower_ones_may() {
-        assert!(attempt("ann:s3:cret", Role::Editor).is_ok());
-        let error = attempt("ann:s3:cret", Role::Admin).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Forbidden);
+    fn a_page_of_another_site_may_read_and_not_write() {
+        let evil =
+            HeaderMap::from_iter([(header::ORIGIN, "https://evil.example".parse().unwrap())]);
+        assert!(is_from_own_page(&Method::GET, &evil, &[]));
+        assert!(!is_from_own_page(&Method::POST, &evil, &[]));
+        assert!(is_from_own_page(&Method::POST, &HeaderMap::new(), &[]));
     }
 }

@@ -1,4 +1,5 @@
-//! The APIs of the three vendors: which one a path belongs to, and how its errors are written.
+//! The APIs of the three vendors and our own: which one a path belongs to, and how its errors are
+//! written.
 
 use formats::{
     Inbound, anthropic::messages::Anthropic, google::generate_content::Gemini,
@@ -6,7 +7,7 @@ use formats::{
 };
 use http::HeaderMap;
 
-/// The API of a vendor.
+/// The API of a vendor, or the gateway's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
     /// OpenAI's, and every path that is no vendor's.
@@ -15,6 +16,8 @@ pub enum Api {
     Anthropic,
     /// Google's.
     Gemini,
+    /// The gateway's own, for operators.
+    Admin,
 }
 
 impl Api {
@@ -26,6 +29,7 @@ impl Api {
         match segments.next() {
             Some("anthropic" | "messages") => Self::Anthropic,
             Some("gemini" | "v1beta") => Self::Gemini,
+            Some("admin" | "diagnostics") => Self::Admin,
             Some("models") => match method_of(path) {
                 Some(_) => Self::Gemini,
                 None if headers.contains_key("anthropic-version") => Self::Anthropic,
@@ -36,10 +40,11 @@ impl Api {
         }
     }
 
-    /// The format in which the API's clients read errors.
+    /// The format in which the API's clients read errors; the gateway's own has none, and writes
+    /// problems (RFC 9457).
     pub(crate) fn format(self) -> &'static dyn Inbound {
         match self {
-            Self::OpenAi => &OpenAiChat,
+            Self::OpenAi | Self::Admin => &OpenAiChat,
             Self::Anthropic => &Anthropic,
             Self::Gemini => &Gemini,
         }
@@ -79,6 +84,9 @@ mod tests {
             ("/v1/messages/count_tokens", Api::Anthropic),
             ("/v1/messages-x", Api::OpenAi),
             ("/anthropic/v1/models", Api::Anthropic),
+            ("/admin/tenants", Api::Admin),
+            ("/v1/diagnostics/upstream-models", Api::Admin),
+            ("/administration", Api::OpenAi),
             ("/", Api::OpenAi),
             ("", Api::OpenAi),
         ] {

@@ -4,11 +4,12 @@
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
+use admin::{Operation, Role};
 use canonical::Result;
-use formats::Inbound;
+use formats::ClientFormat;
 use http::{Method, Response};
 
-use crate::{access::Role, api::Api, body::Body, front::Exchange};
+use crate::{api::Api, body::Body, front::Exchange};
 
 /// One endpoint of the gateway.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct Endpoint {
     /// The paths of the endpoint. `{*id}` stands for the rest of a path, slashes included; a segment
     /// `/v1` may be left out by clients.
     pub paths: &'static [&'static str],
-    /// Who may call the endpoint.
+    /// The callers of the endpoint.
     pub access: Access,
     /// The API in whose format errors are written.
     pub errors: ErrorFormat,
@@ -28,13 +29,21 @@ pub struct Endpoint {
     pub body: BodyLimit,
     /// How long a call may take.
     pub timeout: TimeoutClass,
-    /// What answers.
+    /// The handler.
     pub(crate) handler: Handler,
 }
 
 impl Endpoint {
+    /// The operation of the admin API that the endpoint serves, if it serves one.
+    pub fn operation(&self) -> Option<Operation> {
+        match self.handler {
+            Handler::Admin(operation) => Some(operation),
+            Handler::Model(_) | Handler::Function(_) => None,
+        }
+    }
+
     /// An endpoint for calls to models in one format, which may take as long as their route.
-    pub(crate) const fn model(function: &'static str, format: &'static dyn Inbound) -> Self {
+    pub(crate) const fn model(function: &'static str, format: ClientFormat) -> Self {
         Self::new(Method::POST, function, Handler::Model(format)).timeout(TimeoutClass::Route)
     }
 
@@ -93,14 +102,14 @@ impl Endpoint {
     }
 }
 
-/// Who may call an endpoint.
+/// The callers of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anyone, without a key.
     Open,
     /// Clients with a key of the gateway.
     Client,
-    /// Operators of at least this role, by HTTP Basic authentication.
+    /// Operators of at least this role: by HTTP Basic, a token, or a session's cookie.
     Operator(Role),
 }
 
@@ -148,11 +157,13 @@ pub(crate) type HandlerFuture<'a> =
 /// A function that answers the requests of an endpoint.
 pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 
-/// What answers the requests of an endpoint. An error is written by the front.
+/// The handler of an endpoint. Its errors are written by the front.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.
-    Model(&'static dyn Inbound),
+    Model(ClientFormat),
+    /// An operation of the admin API.
+    Admin(Operation),
     /// A function of its own.
     Function(Respond),
 }
@@ -160,7 +171,8 @@ pub(crate) enum Handler {
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Model(format) => write!(f, "Model({})", format.format().name),
+            Self::Model(format) => write!(f, "Model({})", format.inbound().format().name),
+            Self::Admin(operation) => write!(f, "Admin({operation:?})"),
             Self::Function(_) => f.write_str("Function"),
         }
     }

@@ -3,33 +3,45 @@
 //! A new endpoint is a row here and its handler. Its function's folder, its block in the template and
 //! its path pattern in the front door are held to this table by `tidy`.
 
+use admin::{Operation, Role};
 use formats::{
+    ClientFormat,
     anthropic::messages::{Anthropic, AnthropicCount},
-    openai::{chat::OpenAiChat, embeddings::OpenAiEmbeddings, responses::OpenAiResponses},
+    openai::{
+        chat::OpenAiChat,
+        completions::OpenAiCompletions,
+        embeddings::OpenAiEmbeddings,
+        responses::{OpenAiCompact, OpenAiResponses},
+    },
 };
 use http::Method;
 
 use crate::{
     api::Api,
-    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models,
+    endpoint::{Access, Endpoint, ErrorFormat, Handler, TimeoutClass},
+    generate_content, health, models, openapi, pages,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
 const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 
 /// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
-/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
+/// short. Callers are clients and errors are OpenAI's, where a row names nothing else.
 pub static ENDPOINTS: &[Endpoint] = &[
-    Endpoint::model("chat-completions", &OpenAiChat)
+    Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
-    Endpoint::model("responses", &OpenAiResponses).at(&["/v1/responses", "/openai/v1/responses"]),
-    Endpoint::model("embeddings", &OpenAiEmbeddings)
+    Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiCompletions))
+        .at(&["/v1/completions", "/openai/v1/completions"]),
+    Endpoint::model("responses", ClientFormat::Chat(&OpenAiResponses))
+        .at(&["/v1/responses", "/openai/v1/responses"]),
+    Endpoint::model("responses", ClientFormat::Compaction(&OpenAiCompact))
+        .at(&["/v1/responses/compact", "/openai/v1/responses/compact"]),
+    Endpoint::model("embeddings", ClientFormat::Embeddings(&OpenAiEmbeddings))
         .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
-    Endpoint::model("messages", &Anthropic)
+    Endpoint::model("messages", ClientFormat::Chat(&Anthropic))
         .at(&["/v1/messages", "/anthropic/v1/messages"])
         .errors(ANTHROPIC),
-    Endpoint::model("messages", &AnthropicCount)
+    Endpoint::model("messages", ClientFormat::TokenCount(&AnthropicCount))
         .at(&["/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens"])
         .errors(ANTHROPIC),
     Endpoint::post("generate-content", generate_content::respond)
@@ -59,9 +71,82 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ])
         .errors(GEMINI),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
-    Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
-        .at(&["/"])
-        .access(Access::Open)
-        .body(BodyLimit::None),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", health::providers)
+        .at(&["/health/providers"])
+        .access(Access::Operator(Role::Viewer)),
+    Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
+    Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
+    Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
+    admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
+    admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
+    admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),
+    admin(Method::POST, &["/admin/tenants"], Role::Editor, Operation::CreateTenant),
+    admin(Method::GET, &["/admin/tenants/{id}"], Role::Viewer, Operation::ReadTenant),
+    admin(Method::PATCH, &["/admin/tenants/{id}"], Role::Editor, Operation::UpdateTenant),
+    admin(Method::PUT, &["/admin/tenants/{id}"], Role::Editor, Operation::UpdateTenant),
+    admin(Method::DELETE, &["/admin/tenants/{id}"], Role::Editor, Operation::DeleteTenant),
+    admin(Method::POST, &["/admin/tenants/{id}/enable"], Role::Editor, Operation::EnableTenant),
+    admin(Method::POST, &["/admin/tenants/{id}/disable"], Role::Editor, Operation::DisableTenant),
+    admin(Method::POST, &["/admin/tenants/{id}/rotate-key"], Role::Editor, Operation::RotateKey),
+    admin(Method::GET, &["/admin/tenants/{id}/keys"], Role::Viewer, Operation::ListKeys),
+    admin(Method::POST, &["/admin/tenants/{id}/keys"], Role::Editor, Operation::CreateKey),
+    admin(Method::DELETE, &["/admin/tenants/{id}/keys/{key}"], Role::Editor, Operation::RevokeKey),
+    admin(Method::GET, &["/admin/tenants/{id}/usage"], Role::Viewer, Operation::ReadTenantUsage),
+    admin(Method::POST, &["/admin/tenants/{id}/adjust"], Role::Editor, Operation::AdjustTenant),
+    admin(Method::GET, &["/admin/usage"], Role::Viewer, Operation::ReadUsage),
+    admin(Method::GET, &["/admin/audit"], Role::Viewer, Operation::ReadAudit),
+    admin(Method::GET, &["/admin/prices"], Role::Viewer, Operation::ListPrices),
+    admin(Method::PUT, &["/admin/prices"], Role::Editor, Operation::SetPrice),
+    admin(Method::GET, &["/admin/providers"], Role::Viewer, Operation::ListProviders),
+    admin(Method::GET, &["/admin/routes"], Role::Viewer, Operation::ListRoutes),
+    admin(Method::GET, &["/admin/config"], Role::Viewer, Operation::ReadConfiguration),
+    admin(Method::PUT, &["/admin/config"], Role::Admin, Operation::ReplaceConfiguration),
+    admin(
+        Method::GET,
+        &["/admin/config/versions"],
+        Role::Viewer,
+        Operation::ListConfigurationVersions,
+    ),
+    admin(
+        Method::GET,
+        &["/admin/config/versions/{id}"],
+        Role::Viewer,
+        Operation::ReadConfigurationVersion,
+    ),
+    admin(
+        Method::POST,
+        &["/admin/config/versions/{id}/restore"],
+        Role::Admin,
+        Operation::RestoreConfiguration,
+    ),
+    admin(Method::GET, &["/admin/export"], Role::Viewer, Operation::ExportConfiguration),
+    admin(Method::GET, &["/admin/explain"], Role::Viewer, Operation::Explain),
+    admin(Method::GET, &["/admin/upstream-models"], Role::Viewer, Operation::ListUpstreamModels),
+    admin(
+        Method::GET,
+        &["/v1/diagnostics/upstream-models"],
+        Role::Viewer,
+        Operation::DiagnoseUpstreamModels,
+    ),
+    admin(Method::GET, &["/admin/operators"], Role::Admin, Operation::ListOperators),
+    admin(Method::POST, &["/admin/operators"], Role::Admin, Operation::CreateOperator),
+    admin(Method::PATCH, &["/admin/operators/{id}"], Role::Admin, Operation::UpdateOperator),
+    admin(Method::DELETE, &["/admin/operators/{id}"], Role::Admin, Operation::DeleteOperator),
+    admin(Method::GET, &["/admin/tokens"], Role::Admin, Operation::ListTokens),
+    admin(Method::POST, &["/admin/tokens"], Role::Admin, Operation::CreateToken),
+    admin(Method::DELETE, &["/admin/tokens/{id}"], Role::Admin, Operation::RevokeToken),
 ];
+
+/// An endpoint of the admin API.
+const fn admin(
+    method: Method,
+    paths: &'static [&'static str],
+    role: Role,
+    operation: Operation,
+) -> Endpoint {
+    Endpoint::new(method, "operator", Handler::Admin(operation))
+        .at(paths)
+        .access(Access::Operator(role))
+        .errors(ErrorFormat::Of(Api::Admin))
+}

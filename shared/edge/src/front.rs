@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, CallLimits, Clock, Gateway, Snapshot};
+use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -19,15 +20,15 @@ use telemetry::{CallRecord, CallRecorder, RequestFacts};
 use tenants::Tenant;
 
 use crate::{
-    access::{self, Operator},
+    admin as administration,
     api::Api,
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
     limits,
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
-    model_call,
+    model_call, pages,
+    records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
@@ -47,11 +48,17 @@ const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long the rest of a refused body is read, of a client with a key and of a stranger.
 const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
-/// What every request of one process shares.
+/// The parts that all requests of a process share.
 #[derive(Debug)]
 pub(crate) struct App {
     /// The gateway itself.
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: Arc<Gateway>,
+    /// The administration of the gateway, in processes that serve it.
+    pub(crate) admin: Option<Admin>,
+    /// The origins under which browsers reach the gateway, where its host does not say.
+    pub(crate) public_origins: Vec<String>,
+    /// What is kept of calls.
+    pub(crate) records: Records,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.
@@ -60,11 +67,9 @@ pub(crate) struct App {
     pub(crate) origin_secrets: Vec<Secret>,
     /// When silence is filled.
     pub(crate) keep_alive: KeepAliveSettings,
-    /// Who may call the endpoints of operators.
-    pub(crate) operators: Vec<Operator>,
     /// Wrong keys, by address.
     pub(crate) wrong_keys: Mutex<WrongKeys>,
-    /// What bounds the log of wrong keys.
+    /// The limiter of the log of wrong keys.
     pub(crate) wrong_key_log: LogLimiter,
     /// How far the process is on its way to its end.
     pub(crate) stopping: Stopping,
@@ -72,25 +77,85 @@ pub(crate) struct App {
 
 /// One request on its way through the front, as its handler sees it.
 pub(crate) struct Exchange {
-    /// What every request shares.
+    /// The parts that all requests share.
     pub(crate) app: Arc<App>,
     /// The request.
     pub(crate) request: Request<Body>,
-    /// What is known of the request before its body is read.
+    /// The request before its body is read.
     pub(crate) arrival: Arrival,
     /// The API in whose format errors are written.
     pub(crate) api: Api,
-    /// What stands in the path in place of `{*id}`.
+    /// The part of the path in place of `{*id}`.
     pub(crate) id: Option<String>,
-    /// What the request leaves behind. A handler that hands a call on takes the record along.
+    /// The part of the path in place of each parameter, in order.
+    pub(crate) parameters: Vec<String>,
+    /// The record of the request. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits.
     pub(crate) limits: CallLimits,
+    /// Who is told of each attempt of the call.
+    pub(crate) watch: Option<AttemptWatch>,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
+    operator: Option<Operator>,
 }
 
 impl Exchange {
+    /// A request that nothing is known of yet but its endpoint.
+    fn new(app: Arc<App>, request: Request<Body>, arrival: Arrival, found: &Found) -> Self {
+        Self {
+            app,
+            request,
+            arrival,
+            api: found.api,
+            id: found.id.clone(),
+            parameters: found.parameters.clone(),
+            record: None,
+            limits: CallLimits::default(),
+            watch: None,
+            snapshot: None,
+            tenant: None,
+            operator: None,
+        }
+    }
+
+    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and tells
+    /// `watch` of its attempts.
+    pub(crate) async fn call_for(
+        app: Arc<App>,
+        request: Request<Body>,
+        (arrival, found): (Arrival, Found),
+        admitted: Admitted,
+        watch: AttemptWatch,
+    ) -> Response<Body> {
+        let mut exchange = Self::new(app, request, arrival, &found);
+        exchange.watch = Some(watch);
+        exchange.snapshot = Some(admitted.snapshot);
+        exchange.tenant = Some(admitted.tenant);
+        exchange.begin_record();
+        if let Some(record) = &mut exchange.record {
+            record.principal = Some(admitted.principal);
+            record.timings.admit = Some(record.elapsed());
+        }
+        let outcome = match found.endpoint {
+            Ok(endpoint) => exchange.handle(endpoint.handler).await,
+            Err(error) => Err(error),
+        };
+        exchange.end_record(&outcome);
+        let mut response = outcome.unwrap_or_else(|error| {
+            response::error(found.api, &error, &[], &exchange.arrival.request_id)
+        });
+        add_headers(&mut response, found.api, &exchange.arrival.request_id);
+        response
+    }
+
+    /// The operator who signed in.
+    pub(crate) fn operator(&self) -> Result<&Operator> {
+        self.operator.as_ref().ok_or_else(|| {
+            response::internal_error().caused_by("the endpoint takes requests without an operator")
+        })
+    }
+
     /// The configuration under which an authenticated client's request is answered.
     pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
         self.snapshot.as_ref().ok_or_else(|| {
@@ -125,24 +190,15 @@ impl Front {
     /// Answers a request, whatever happens.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
         let arrival = Arrival::new(request.headers(), origin);
-        let path = request.uri().path();
-        let found = self.router.find(request.method(), path, request.headers());
-        let Found { endpoint, api, id, allowed } = found;
+        let found = pages::find(&self.app, &request).unwrap_or_else(|| {
+            self.router.find(request.method(), request.uri().path(), request.headers())
+        });
         let is_head = request.method() == Method::HEAD;
 
-        let mut exchange = Exchange {
-            app: self.app.clone(),
-            request,
-            api,
-            id,
-            record: None,
-            limits: CallLimits::default(),
-            snapshot: None,
-            tenant: None,
-            arrival,
-        };
-        // A path that no endpoint has is nobody's to call.
-        let origin = if allowed.is_empty() {
+        let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
+        let Found { endpoint, api, allowed, .. } = found;
+        // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
+        let origin = if allowed.is_empty() || api == Api::Admin {
             None
         } else {
             let headers = exchange.request.headers();
@@ -153,7 +209,9 @@ impl Front {
             Ok(response) => response,
             Err(error) => {
                 let request_id = &exchange.arrival.request_id;
-                let mut response = response::error(api, &error, &allowed, request_id);
+                let page = pages::error(&exchange, &error);
+                let mut response =
+                    page.unwrap_or_else(|| response::error(api, &error, &allowed, request_id));
                 exchange.end_refused_body(&mut response);
                 response
             }
@@ -185,31 +243,44 @@ impl Exchange {
         {
             return cors::preflight(origin, allowed, self.request.headers());
         }
-        // Probes of `/health` come every second and are nobody's call.
-        let is_recorded = !matches!(&endpoint, Ok(endpoint) if endpoint.access == Access::Open);
-        self.record = is_recorded.then(|| {
-            let Arrival { request_id, trace_id, clock, .. } = &self.arrival;
-            let request = RequestFacts {
-                method: self.request.method().to_string(),
-                path: shorten(self.request.uri().path()).into_owned(),
-                ..RequestFacts::default()
-            };
-            let record = CallRecord {
-                id: request_id.clone(),
-                trace_id: trace_id.clone(),
-                request,
-                ..CallRecord::default()
-            };
-            self.app.gateway.begin_record(record, *clock)
-        });
-
+        // Probes of `/health` come every second and are nobody's call; what operators change is in
+        // the audit.
+        let is_recorded = match &endpoint {
+            Ok(endpoint) => endpoint.access == Access::Client,
+            Err(_) => self.api != Api::Admin,
+        };
+        if is_recorded {
+            self.begin_record();
+        }
         let outcome = self.answer(endpoint).await;
-        match (&mut self.record, &outcome) {
+        self.end_record(&outcome);
+        outcome
+    }
+
+    fn begin_record(&mut self) {
+        let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
+        let request = RequestFacts {
+            method: self.request.method().to_string(),
+            path: shorten(self.request.uri().path()).into_owned(),
+            ..RequestFacts::default()
+        };
+        let record = CallRecord {
+            id: request_id.clone(),
+            trace_id: trace_id.clone(),
+            span: *span,
+            client: request::client_facts(self.request.headers()),
+            request,
+            ..CallRecord::default()
+        };
+        self.record = Some(self.app.gateway.begin_record(record, *clock));
+    }
+
+    fn end_record(&mut self, outcome: &Result<Response<Body>>) {
+        match (&mut self.record, outcome) {
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
             (None, _) => {}
         }
-        outcome
     }
 
     /// Refuses a head that no client of the gateway sends.
@@ -228,15 +299,18 @@ impl Exchange {
         let stopped = self.app.stopping.clone().reached(Phase::Ending);
         // On the heap from here on: a stranger's request takes as little memory as can be.
         let answered = AssertUnwindSafe(self.handle(endpoint.handler)).catch_unwind();
-        let limit = endpoint.timeout.limit().unwrap_or(Duration::MAX);
+        // No timer is set where the gateway keeps the time: each costs two locks.
+        let in_time = async {
+            match endpoint.timeout.limit() {
+                Some(limit) => tokio::time::timeout(limit, answered).await.map_err(too_late),
+                None => Ok(answered.await),
+            }
+        };
         let answered = tokio::select! {
             biased;
-            answered = tokio::time::timeout(limit, answered) => answered,
+            answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
         };
-        let answered = answered.map_err(|elapsed| {
-            Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
-        })?;
         answered.unwrap_or_else(|_| {
             tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
             Err(response::internal_error())
@@ -246,6 +320,7 @@ impl Exchange {
     fn handle(&mut self, handler: Handler) -> HandlerFuture<'_> {
         match handler {
             Handler::Model(format) => Box::pin(model_call::respond(self, format.into())),
+            Handler::Admin(operation) => administration::respond(self, operation),
             Handler::Function(respond) => respond(self),
         }
     }
@@ -279,29 +354,35 @@ impl Exchange {
 
     /// Finds out who calls, from the headers alone: a stranger's body is never read.
     async fn authenticate(&mut self, access: Access) -> Result<()> {
-        let headers = self.request.headers();
         match access {
             Access::Open => {}
             Access::Operator(role) => {
-                access::authorize(headers, &self.app.operators, role)?;
+                self.operator = Some(administration::sign_in(self, role).await?);
             }
             Access::Client => {
                 let in_query = (self.api == Api::Gemini)
                     .then(|| request::query_value(self.request.uri(), "key"))
                     .flatten();
-                let mut keys = request::keys(headers);
+                let mut keys = request::keys(self.request.headers());
                 keys.extend(in_query.as_deref());
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
+                let tags = &admitted.tenant.settings.tags;
+                let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {
                     record.principal = Some(admitted.principal);
+                    record.client.tags = tags;
                     record.timings.admit = Some(record.elapsed());
                 }
             }
         }
         Ok(())
     }
+}
+
+fn too_late(elapsed: tokio::time::error::Elapsed) -> Error {
+    Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
 }
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.

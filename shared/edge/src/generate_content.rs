@@ -2,7 +2,7 @@
 
 use canonical::{Error, ErrorKind, Result};
 use formats::{
-    Inbound,
+    ClientFormat,
     google::generate_content::{Gemini, GeminiCount},
 };
 use http::Uri;
@@ -26,10 +26,10 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
 
 fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
     let (model, method) = id.rsplit_once(':').unwrap_or((id, ""));
-    let (format, stream): (&'static dyn Inbound, _) = match method {
-        "generateContent" => (&Gemini, false),
-        "streamGenerateContent" => (&Gemini, true),
-        "countTokens" => (&GeminiCount, false),
+    let (format, stream) = match method {
+        "generateContent" => (ClientFormat::Chat(&Gemini), false),
+        "streamGenerateContent" => (ClientFormat::Chat(&Gemini), true),
+        "countTokens" => (ClientFormat::TokenCount(&GeminiCount), false),
         "embedContent" | "batchEmbedContents" => {
             let message = "Embeddings are not served in this format; use POST /v1/embeddings.";
             return Err(Error::new(ErrorKind::UnknownPath, message));

@@ -4,6 +4,7 @@
 //! delivered and before the process freezes.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -11,14 +12,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use gateway::{Client, Clock, Configuration, Gateway, Source};
+use admin::{Admin, ConfigRows, ConfigSource};
+use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
-use storage::{Parameters, dynamodb};
-use telemetry::LogSink;
+use storage::{Aws, Parameters, dynamodb};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -28,8 +29,8 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::Nodelay,
+    records::Records,
     request::Origin,
     request_body::{BodyLimits, LAMBDA_BODY_SILENCE},
     response,
@@ -76,8 +77,11 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let settings = LambdaSettings::read(&Environment::of_process())?;
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
+    let memory = MemoryBudget::new(settings.max_memory_bytes);
     let client = Client::new(settings.signer, settings.proxies)
+        .with_memory(memory.clone())
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
+    let records = Records::of_lambda(&stores);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -85,22 +89,47 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
+    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        admin: administration(&settings.aws, settings.admin_parameters, &gateway).await?,
+        public_origins: settings.public_url.into_iter().collect(),
+        gateway,
+        records,
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
         },
-        memory: MemoryBudget::new(settings.max_memory_bytes),
+        memory,
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
-        operators: vec![],
         wrong_keys: Mutex::default(),
         wrong_key_log: LogLimiter::default(),
         stopping: Stopping::never(),
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
     Ok((Front::new(app, endpoints), nodelay))
+}
+
+/// The administration, in the function that serves it. Its secrets are the stack's: without them
+/// sessions end with the process, and nobody but operators of the configuration can sign in.
+async fn administration(
+    aws: &Aws,
+    prefix: Option<String>,
+    gateway: &Arc<Gateway>,
+) -> Result<Option<Admin>, Error> {
+    let Some(prefix) = prefix else { return Ok(None) };
+    let parameters = Parameters::new(aws);
+    let names = ["admin-secret", "admin-password"].map(|name| format!("{prefix}/{name}"));
+    let mut found = parameters.get(&names).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "failed to read the secrets of the administration");
+        HashMap::new()
+    });
+    let [secret, password] = names.map(|name| found.remove(&name));
+    let root = secret.and_then(|secret| admin::parse_root_secret(secret.expose()));
+    let root = root.or_else(admin::generate_root_secret).ok_or("there is no randomness")?;
+    let source = ConfigSource::Rows(ConfigRows { parameters, prefix });
+    let admin = Admin::new(gateway.clone(), source, &root);
+    Ok(admin.map(|admin| admin.with_initial_password(password)))
 }
 
 impl Front {

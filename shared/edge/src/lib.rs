@@ -3,6 +3,7 @@
 //! Only this crate knows hyper's server and Lambda, reads the environment, and reads the wall clock.
 
 mod access;
+mod admin;
 mod allocator;
 mod api;
 mod body;
@@ -17,10 +18,12 @@ mod lambda;
 mod limits;
 mod log;
 mod log_limiter;
-mod memory;
 mod model_call;
 mod models;
+mod openapi;
+mod pages;
 mod platform;
+mod records;
 mod repeats;
 mod request;
 mod request_body;
@@ -28,12 +31,12 @@ mod response;
 mod response_stream;
 mod router;
 mod server;
+mod session;
 pub mod settings;
 mod stopping;
 mod text;
 mod wrong_keys;
 
-pub use access::{Operator, Role};
 pub use api::Api;
 pub use endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, TimeoutClass};
 pub use endpoints::ENDPOINTS;

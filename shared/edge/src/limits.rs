@@ -14,7 +14,7 @@ pub(crate) fn add_headers(limits: &CallLimits, api: Api, now: u64, headers: &mut
     match api {
         Api::OpenAi => all.extend(rate_headers::openai_headers(&limits.quotas, now)),
         Api::Anthropic => all.extend(rate_headers::anthropic_headers(&limits.quotas)),
-        Api::Gemini => {}
+        Api::Gemini | Api::Admin => {}
     }
     for (name, value) in all {
         let name = HeaderName::from_bytes(name.as_bytes());

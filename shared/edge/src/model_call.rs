@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use canonical::{Error, Result};
 use config::Config;
-use formats::Inbound;
-use formats::{Framing, GatewayRequest};
+use formats::{ClientFormat, Framing, GatewayRequest, Inbound};
 use gateway::Call;
 use http::{HeaderMap, Response};
 use tenants::{Tenant, policy};
@@ -15,21 +14,22 @@ use crate::{
     front::Exchange,
     repeats, request, request_body,
     response_stream::{self, ClientWriter},
+    session,
     text::MAX_NAME_CHARS,
 };
 
 /// How many bytes are buffered between the provider and the client of one call.
 const STREAM_BUFFER_BYTES: usize = 128 * 1024;
 
-/// What is known of a request before its body is read.
+/// A request before its body is read.
 pub(crate) struct Dictated {
     /// The format of the body and of the response.
-    pub(crate) format: &'static dyn Inbound,
-    /// What the path says, where other APIs say it in the body.
+    pub(crate) format: ClientFormat,
+    /// The fields that the path has, where other APIs have them in the body.
     pub(crate) path: Option<PathFields>,
 }
 
-/// What a path says of a request.
+/// Fields of a request in its path.
 pub(crate) struct PathFields {
     /// The model; empty where the client leaves the choice to the gateway.
     pub(crate) model: String,
@@ -39,8 +39,8 @@ pub(crate) struct PathFields {
     pub(crate) alt: Option<String>,
 }
 
-impl From<&'static dyn Inbound> for Dictated {
-    fn from(format: &'static dyn Inbound) -> Self {
+impl From<ClientFormat> for Dictated {
+    fn from(format: ClientFormat) -> Self {
         Self { format, path: None }
     }
 }
@@ -62,21 +62,22 @@ impl PathFields {
 
 /// Reads a request and answers with what the gateway gives.
 pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
-    let format = dictated.format;
+    let (format, inbound) = (dictated.format, dictated.format.inbound());
     if let Some(record) = &mut exchange.record {
-        record.request.format = format.format().name;
+        record.request.format = inbound.format().name;
     }
     let headers = exchange.request.headers();
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
-    let passed = passed_headers(format, headers)?;
+    let passed = passed_headers(inbound, headers)?;
+    let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
     let (cache, idempotency_key) =
         (repeats::cache_wish(headers)?, repeats::idempotency_key(headers)?);
 
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
-    let mut request = format.decode(body)?;
+    let mut request = inbound.decode(body)?;
     request.arrived = exchange.arrival.clock.arrived;
     request.headers = passed;
     if let Some(path) = dictated.path {
@@ -86,6 +87,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     if let Some(record) = &mut exchange.record {
         record.request.model.clone_from(&request.model);
         record.request.stream = request.stream;
+        let session = record.client.session.take();
+        record.client.session = session.or_else(|| session::named_in(&request.raw));
     }
     let tenant = exchange.tenant()?.clone();
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
@@ -98,19 +101,21 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
-        writer: format.stream_encoder(&request),
+        encoder: format.stream_encoder(&request),
         _buffers: buffers,
     };
     let call = Call {
-        request,
+        request: Arc::new(request),
         only_provider,
         strict,
         cache,
         idempotency_key,
         tenant,
+        hints,
         snapshot,
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
+        watch: exchange.watch.take(),
         record,
     };
     let admitted = exchange.app.gateway.admit_call(call, &mut exchange.limits).await?;

@@ -3,11 +3,17 @@
 use std::{borrow::Cow, sync::Arc};
 
 use canonical::{Error, ErrorKind, Result};
-use gateway::Clock;
+use config::Rescue;
+use gateway::{CallHints, Clock};
 use http::{HeaderMap, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
+use telemetry::{ClientFacts, SpanContext};
 
-use crate::{server::Connection, settings::now_ms, text::MAX_NAME_CHARS};
+use crate::{
+    server::Connection,
+    settings::now_ms,
+    text::{MAX_NAME_CHARS, shorten},
+};
 
 /// How long the id may be that a client gives its request, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -25,13 +31,15 @@ pub(crate) struct Origin {
     pub(crate) connection: Option<Arc<Connection>>,
 }
 
-/// What is known of a request before its body is read.
-#[derive(Debug)]
+/// A request before its body is read.
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The client's connection; none in Lambda.
     pub(crate) connection: Option<Arc<Connection>>,
     pub(crate) request_id: String,
     pub(crate) trace_id: String,
+    /// Where the request stands in its trace.
+    pub(crate) span: SpanContext,
     pub(crate) clock: Clock,
     /// When the platform ends the call, in milliseconds since 1970.
     pub(crate) platform_deadline: Option<u64>,
@@ -40,10 +48,13 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// A request that arrives now.
     pub(crate) fn new(headers: &HeaderMap, origin: Origin) -> Self {
+        let clock = Clock::starting(now_ms());
+        let (trace_id, span) = trace(headers);
         Self {
-            request_id: request_id(headers),
-            trace_id: trace_id(headers),
-            clock: Clock::starting(now_ms()),
+            request_id: request_id(headers, clock.arrived),
+            trace_id,
+            span,
+            clock,
             platform_deadline: origin.platform_deadline,
             connection: origin.connection,
         }
@@ -76,8 +87,25 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
+/// What the headers say about how a call is routed; `named` are those that conditions ask for.
+pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let rescue = match text("x-gateway-rescue").map(str::trim) {
+        None | Some("") => None,
+        Some("continue") => Some(Rescue::Continue),
+        Some("off") => Some(Rescue::Off),
+        Some(_) => {
+            let message = "The header `X-Gateway-Rescue` must be `continue` or `off`.";
+            return Err(Error::invalid("X-Gateway-Rescue", message));
+        }
+    };
+    let named = named.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
+    let session = text("x-session-id").map(str::to_owned);
+    Ok(CallHints { rescue, session, headers: named.collect() })
+}
+
 /// The client's own id of its request if it is printable ASCII, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap, arrived: u64) -> String {
     let given = headers.get("x-request-id").and_then(|it| it.to_str().ok());
     let printable = |it: &&str| {
         !it.is_empty()
@@ -86,18 +114,51 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     given
         .filter(printable)
-        .map_or_else(|| format!("req_{:032x}", fastrand::u128(..)), str::to_owned)
+        .map_or_else(|| telemetry::call_id(arrived, fastrand::u128(..)), str::to_owned)
 }
 
-/// The trace of a `traceparent` header (W3C Trace Context), else a new one.
-fn trace_id(headers: &HeaderMap) -> String {
+/// The trace of a `traceparent` header (W3C Trace Context) and the place of the call in it, else a
+/// new trace.
+fn trace(headers: &HeaderMap) -> (String, SpanContext) {
+    let span = SpanContext { span_id: fastrand::u64(1..), ..SpanContext::default() };
     let given = headers.get("traceparent").and_then(|it| it.to_str().ok());
-    let trace = given.and_then(|it| it.split('-').nth(1)).filter(|it| {
-        it.len() == 32
-            && it.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && it.bytes().any(|byte| byte != b'0')
-    });
-    trace.map_or_else(|| format!("{:032x}", fastrand::u128(1..)), str::to_owned)
+    match given.and_then(parse_traceparent) {
+        Some((trace, parent, sampled)) => {
+            (trace, SpanContext { parent: Some(parent), sampled: Some(sampled), ..span })
+        }
+        None => (format!("{:032x}", fastrand::u128(1..)), span),
+    }
+}
+
+/// The trace, the parent's span and the sampled flag of a `traceparent` header.
+fn parse_traceparent(text: &str) -> Option<(String, u64, bool)> {
+    let mut parts = text.split('-');
+    let (version, trace, parent, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |it: &str, digits: usize| {
+        it.len() == digits && it.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_well_formed =
+        is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    if !is_well_formed || version == "ff" || trace.bytes().all(|byte| byte == b'0') {
+        return None;
+    }
+    let parent = u64::from_str_radix(parent, 16).ok().filter(|it| *it != 0)?;
+    let flags = u8::from_str_radix(flags, 16).ok()?;
+    Some((trace.to_owned(), parent, flags & 1 == 1))
+}
+
+/// What a client says of itself in its headers.
+pub(crate) fn client_facts(headers: &HeaderMap) -> ClientFacts {
+    let text = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?.trim();
+        (!value.is_empty()).then(|| shorten(value).into_owned())
+    };
+    ClientFacts {
+        user_agent: text(header::USER_AGENT.as_str()),
+        session: text("x-session-id"),
+        tags: vec![],
+    }
 }
 
 /// Every key that a request carries, in any of the headers that SDKs use.
@@ -164,24 +225,36 @@ mod tests {
 
     #[test]
     fn a_printable_id_is_kept() {
-        assert_eq!(request_id(&headers(&[("x-request-id", "job 7/a")])), "job 7/a");
+        assert_eq!(request_id(&headers(&[("x-request-id", "job 7/a")]), 0), "job 7/a");
         for odd in ["\u{7f}", "", &"x".repeat(129)] {
             if let Ok(value) = http::HeaderValue::from_str(odd) {
                 let odd = HeaderMap::from_iter([("x-request-id".parse().unwrap(), value)]);
-                assert!(request_id(&odd).starts_with("req_"));
+                assert!(request_id(&odd, 0).starts_with("req_"));
             }
         }
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_ne!(request_id(&HeaderMap::new(), 0), request_id(&HeaderMap::new(), 0));
     }
 
     #[test]
     fn a_trace_goes_on() {
-        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-        let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-        assert_eq!(trace_id(&headers(&[("traceparent", &parent)])), trace);
-        for wrong in ["00-0-1-01", "nonsense", &format!("00-{}-1-01", "0".repeat(32))] {
-            assert_eq!(trace_id(&headers(&[("traceparent", wrong)])).len(), 32);
-            assert!(!wrong.contains(&trace_id(&headers(&[("traceparent", wrong)]))));
+        let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("00-{trace_id}-00f067aa0ba902b7-01");
+        let (found, span) = trace(&headers(&[("traceparent", &parent)]));
+        assert_eq!((&*found, span.parent), (trace_id, Some(0x00f0_67aa_0ba9_02b7)));
+        assert_eq!(span.sampled, Some(true));
+        let unsampled = parent.replace("-01", "-00");
+        assert_eq!(trace(&headers(&[("traceparent", &unsampled)])).1.sampled, Some(false));
+        for wrong in [
+            "00-0-1-01",
+            "nonsense",
+            &format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)),
+            &parent.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            &parent.replacen("00-", "ff-", 1),
+            &parent.to_uppercase(),
+        ] {
+            let (found, span) = trace(&headers(&[("traceparent", wrong)]));
+            assert_eq!((found.len(), span.parent), (32, None), "{wrong}");
+            assert!(!wrong.contains(&found));
         }
     }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
+use gateway::{MemoryBudget, MemoryBuffer};
 use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 
 use crate::{
     body::Body,
     compression::{codings, decompress},
-    memory::{MemoryBudget, Reservation},
 };
 
 /// How large a body may be in Lambda where its stack sets no limit: an event holds no more.
@@ -41,12 +41,13 @@ pub(crate) async fn read(
     if length.is_some_and(|length| limits.max_bytes < length) {
         return Err(too_large(limits.max_bytes));
     }
-    let mut buffer = BodyBuffer::new(length.unwrap_or(FIRST_BYTES), limits.max_bytes, memory)?;
-    collect(request.body_mut(), &mut buffer, limits.silence).await?;
+    let mut buffer = MemoryBuffer::new(length.unwrap_or(FIRST_BYTES), limits.max_bytes, memory)?;
+    collect(request.body_mut(), &mut buffer, limits).await?;
 
     for coding in codings {
-        let mut decompressed = BodyBuffer::new(FIRST_BYTES, limits.max_bytes, memory)?;
-        decompress(coding, &buffer.bytes, |chunk| decompressed.push(chunk))?;
+        let mut decompressed = MemoryBuffer::new(FIRST_BYTES, limits.max_bytes, memory)?;
+        let decompress_into = |chunk: &[u8]| push(&mut decompressed, chunk, limits.max_bytes);
+        decompress(coding, buffer.bytes(), decompress_into)?;
         buffer = decompressed;
     }
     Ok(buffer.freeze())
@@ -61,7 +62,8 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(body: &mut Body, buffer: &mut BodyBuffer, silence: Duration) -> Result<()> {
+async fn collect(body: &mut Body, buffer: &mut MemoryBuffer, limits: BodyLimits) -> Result<()> {
+    let silence = limits.silence;
     loop {
         let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|elapsed| {
             let message = format!("No byte of the request body came for {silence:?}.");
@@ -72,49 +74,16 @@ async fn collect(body: &mut Body, buffer: &mut BodyBuffer, silence: Duration) ->
             Error::new(ErrorKind::InvalidRequest, "The request body ended early.").caused_by(error)
         })?;
         if let Some(data) = frame.data_ref() {
-            buffer.push(data)?;
+            push(buffer, data, limits.max_bytes)?;
         }
     }
 }
 
-/// The one copy of a body. Its memory is reserved until the last reader of its bytes is gone.
-struct BodyBuffer {
-    bytes: Vec<u8>,
-    max_bytes: usize,
-    reservation: Reservation,
-}
-
-impl BodyBuffer {
-    fn new(capacity: usize, max_bytes: usize, memory: &MemoryBudget) -> Result<Self> {
-        let capacity = capacity.min(max_bytes);
-        let reservation = memory.reserve(capacity)?;
-        Ok(Self { bytes: Vec::with_capacity(capacity), max_bytes, reservation })
+fn push(buffer: &mut MemoryBuffer, data: &[u8], max_bytes: usize) -> Result<()> {
+    if !buffer.has_room(data.len()) {
+        return Err(too_large(max_bytes));
     }
-
-    fn push(&mut self, data: &[u8]) -> Result<()> {
-        let size = self.bytes.len().saturating_add(data.len());
-        if self.max_bytes < size {
-            return Err(too_large(self.max_bytes));
-        }
-        if self.bytes.capacity() < size {
-            // As a vector would grow by itself, but asked for first.
-            let capacity = size.max(self.bytes.capacity() * 2).min(self.max_bytes);
-            self.reservation.grow_to(capacity)?;
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
-        self.bytes.extend_from_slice(data);
-        Ok(())
-    }
-
-    fn freeze(self) -> Bytes {
-        Bytes::from_owner(self)
-    }
-}
-
-impl AsRef<[u8]> for BodyBuffer {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
+    buffer.push(data)
 }
 
 fn too_large(limit: usize) -> Error {
@@ -207,8 +176,8 @@ mod tests {
             let memory = MemoryBudget::new(1000);
             assert_eq!(read(&mut request, limits, &memory).await.unwrap(), text);
 
-            let mut buffer = BodyBuffer::new(0, 6, &memory).unwrap();
-            let outcome = buffer.push(text.as_bytes());
+            let mut buffer = MemoryBuffer::new(0, 6, &memory).unwrap();
+            let outcome = push(&mut buffer, text.as_bytes(), 6);
             assert_eq!(outcome.err().map(|error| error.status()), status);
         }
     }

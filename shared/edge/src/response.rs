@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, ResponseBody};
-use formats::Inbound;
+use formats::ClientFormat;
 use gateway::{GatewayReply, GatewayReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
@@ -27,7 +27,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 const MAX_LIST_BYTES: usize = 4096;
 
 /// The headers of a model's response: who answered, after how many attempts, and what was dropped.
-pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &mut HeaderMap) {
+pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut add = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -54,8 +54,8 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: &dyn Inbound, headers: &
     }
 }
 
-/// What a whole response holds that the client's format has no field for.
-fn dropped_from_body(body: &GatewayReplyBody, format: &dyn Inbound) -> Vec<Cow<'static, str>> {
+/// The kinds of content in a whole response that the client's format does not support.
+fn dropped_from_body(body: &GatewayReplyBody, format: ClientFormat) -> Vec<Cow<'static, str>> {
     let GatewayReplyBody::Whole(response, _) = body else {
         return vec![];
     };
@@ -109,6 +109,30 @@ pub(crate) fn json_body(status: StatusCode, body: Body) -> Response<Body> {
     response
 }
 
+/// A problem of the gateway's own API (RFC 9457).
+pub(crate) fn problem(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = json(status, body);
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// An error of the front as a problem.
+fn error_as_problem(error: &Error, status: StatusCode, request_id: &str) -> Response<Body> {
+    let mut body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": error.message(),
+        "error": error.message(),
+        "request_id": request_id,
+    });
+    if let Some(field) = &error.param {
+        body["field"] = serde_json::json!(field);
+    }
+    problem(status, body.to_string())
+}
+
 /// An error in the format of an API. `allowed` are the methods of the path, for a wrong one.
 pub(crate) fn error(
     api: Api,
@@ -117,7 +141,12 @@ pub(crate) fn error(
     request_id: &str,
 ) -> Response<Body> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(status, api.format().error(error, request_id));
+    let mut response = match api {
+        Api::Admin => error_as_problem(error, status, request_id),
+        Api::OpenAi | Api::Anthropic | Api::Gemini => {
+            json(status, api.format().error(error, request_id))
+        }
+    };
     let headers = response.headers_mut();
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
@@ -130,7 +159,11 @@ pub(crate) fn error(
         headers.insert(ATTEMPTS, error.attempts.len().into());
     }
     if error.kind == ErrorKind::Unauthenticated {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let scheme = match api {
+            Api::Admin => "Basic realm=\"Lockgate\", charset=\"UTF-8\"",
+            Api::OpenAi | Api::Anthropic | Api::Gemini => "Bearer",
+        };
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     }
     if error.kind == ErrorKind::WrongMethod {
         let methods: Vec<&str> = allowed.iter().map(Method::as_str).collect();
@@ -188,7 +221,8 @@ mod tests {
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();
-            add_headers(&reply, &formats::openai::chat::OpenAiChat, &mut headers);
+            let format = ClientFormat::Chat(&formats::openai::chat::OpenAiChat);
+            add_headers(&reply, format, &mut headers);
             assert_eq!(headers.contains_key(ESTIMATED), estimated);
         }
     }

@@ -14,8 +14,8 @@ use canonical::{
     CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
     StreamEvent,
 };
-use formats::{Framing, Inbound, StreamEncoder};
-use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream};
+use formats::{ClientFormat, Framing, StreamEncoder};
+use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
-    memory::Reservation,
     response,
     stopping::{Phase, Stopping, stopping_error},
 };
@@ -31,22 +30,21 @@ use crate::{
 /// White space, which may stand before any JSON.
 const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
 
-/// What writes a response to the client.
+/// The writer of a response to the client.
 pub(crate) struct ClientWriter {
-    pub(crate) format: &'static dyn Inbound,
+    pub(crate) format: ClientFormat,
     /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
-    pub(crate) writer: Box<dyn StreamEncoder>,
+    /// None for a task without streams.
+    pub(crate) encoder: Option<Box<dyn StreamEncoder>>,
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
 }
 
 impl ClientWriter {
-    /// A whole response. Some formats repeat the request in it, which the writer knows.
     fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        let repeating = self.writer.encode_whole(response, summary);
-        repeating.unwrap_or_else(|| self.format.encode(response, summary))
+        self.format.encode(response, summary, self.encoder.as_deref())
     }
 }
 
@@ -97,7 +95,9 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
         }
     };
-    response.headers_mut().extend(headers);
+    // The few headers of the body join the many of the reply, which are not hashed again.
+    let of_body = std::mem::replace(response.headers_mut(), headers);
+    response.headers_mut().extend(of_body);
     response
 }
 
@@ -109,13 +109,13 @@ fn stream(stream: ResponseStream) -> Response<Body> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     }
     if framing.is_some() {
-        // nginx and others hold streams back unless told not to.
+        // nginx and others hold streams back without this header.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     response
 }
 
-/// What fills silence, and how often.
+/// The bytes that fill silence, and how often.
 struct KeepAlive {
     every: Option<Duration>,
     bytes: Bytes,
@@ -159,7 +159,7 @@ struct ResponseStream {
     out: BytesMut,
     /// How many bytes of `out` are whole frames.
     whole: usize,
-    /// What was dropped from the response so far.
+    /// The content that was dropped from the response so far.
     dropped: Vec<ContentKind>,
 }
 
@@ -215,7 +215,11 @@ impl ResponseStream {
             },
             State::Streaming(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Some(Ok(batch))) => self.write(batch),
+                Poll::Ready(Some(Ok(batch))) => {
+                    let note = events.take_note();
+                    self.write_note(note);
+                    self.write(batch);
+                }
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
                 Poll::Ready(None) => self.state = State::Over,
             },
@@ -254,28 +258,40 @@ impl ResponseStream {
         }
     }
 
+    /// Tells a client in a comment what no event of its format can say.
+    fn write_note(&mut self, note: Option<String>) {
+        if let (Some(note), Some(Framing::Events)) = (note, self.client.framing) {
+            self.out.extend_from_slice(format!(": {note}\n\n").as_bytes());
+        }
+    }
+
     fn write(&mut self, batch: Vec<StreamEvent>) {
         let mut ended = false;
         for event in batch {
             ended |= event.kind == EventKind::End;
             self.name_dropped(&event);
-            self.client.writer.write(event, &mut self.out);
+            if let Some(encoder) = &mut self.client.encoder {
+                encoder.write(event, &mut self.out);
+            }
             self.whole = self.out.len();
         }
         if !ended {
             return;
         }
         if let State::Streaming(mut events) = std::mem::replace(&mut self.state, State::Over) {
-            self.client.writer.end(&events.finish(), &mut self.out);
+            let summary = events.finish();
+            if let Some(encoder) = &mut self.client.encoder {
+                encoder.end(&summary, &mut self.out);
+            }
             self.state = State::Ending(events);
         }
     }
 
     fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, writer, .. } = &mut self.client;
-        match framing {
-            Some(_) => writer.fail(error, request_id, &mut self.out),
-            None => self.out.extend_from_slice(&format.error(error, request_id)),
+        let ClientWriter { format, framing, request_id, encoder, .. } = &mut self.client;
+        match encoder {
+            Some(encoder) if framing.is_some() => encoder.fail(error, request_id, &mut self.out),
+            _ => self.out.extend_from_slice(&format.inbound().error(error, request_id)),
         }
         self.state = State::Over;
     }

@@ -31,8 +31,10 @@ pub(crate) struct Found {
     pub(crate) endpoint: Result<&'static Endpoint, Error>,
     /// The API whose format errors have.
     pub(crate) api: Api,
-    /// What stands in the path in place of `{*id}`, decoded.
+    /// The part of the path in place of `{*id}`, decoded.
     pub(crate) id: Option<String>,
+    /// The part of the path in place of each parameter, in order, decoded.
+    pub(crate) parameters: Vec<String>,
     /// The methods that the path takes.
     pub(crate) allowed: Vec<Method>,
 }
@@ -62,17 +64,24 @@ impl Router {
         let path = normalize(path);
         let Ok(matched) = self.paths.at(&path) else {
             let api = Api::of(&path, headers);
-            return Found { endpoint: Err(unknown_path(&path)), api, id: None, allowed: vec![] };
+            return Found {
+                endpoint: Err(unknown_path(&path)),
+                api,
+                id: None,
+                parameters: vec![],
+                allowed: vec![],
+            };
         };
         let endpoints = matched.value;
         let id = matched.params.get("id").map(decode);
+        let parameters = matched.params.iter().map(|(_, value)| decode(value)).collect();
         let endpoint = endpoints.iter().copied().find(|endpoint| takes(endpoint, method));
         let api = match endpoint.map(|endpoint| endpoint.errors) {
             Some(ErrorFormat::Of(api)) => api,
             Some(ErrorFormat::OfClient) | None => Api::of(&path, headers),
         };
         let endpoint = endpoint.ok_or_else(|| wrong_method(method, &path));
-        Found { endpoint, api, id, allowed: allowed(endpoints) }
+        Found { endpoint, api, id, parameters, allowed: allowed(endpoints) }
     }
 }
 
@@ -170,9 +179,13 @@ mod tests {
         for endpoint in ENDPOINTS {
             assert!(!endpoint.paths.is_empty(), "{endpoint:?}");
             for path in endpoint.paths {
-                let found = find(&endpoint.method, &path.replace("{*id}", "some/model"));
+                let asked = path.replace("{*id}", "some/model");
+                let asked = asked.replace("{id}", "t%5F1").replace("{key}", "key_1");
+                let found = find(&endpoint.method, &asked);
                 assert!(std::ptr::eq(found.endpoint.unwrap(), endpoint), "{path}");
-                assert_eq!(found.id.is_some(), path.contains("{*id}"), "{path}");
+                assert_eq!(found.id.is_some(), path.contains("id}"), "{path}");
+                assert_eq!(found.parameters.len(), path.matches('{').count(), "{path}");
+                assert!(!path.contains("{id}") || found.parameters[0] == "t_1", "{path}");
             }
         }
     }

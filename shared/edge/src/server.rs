@@ -5,18 +5,23 @@
 mod connection;
 mod connections;
 mod socket;
+mod tls;
 
 use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    path::Path,
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
-use gateway::{Client, Clock, Configuration, Freshness, Gateway, ProxyVariables, Source};
+use gateway::{
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+};
 use hyper::{
     Request, Response,
     body::Incoming,
@@ -25,8 +30,12 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
-use telemetry::LogSink;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::connection::Connection;
 use self::{
@@ -39,8 +48,8 @@ use crate::{
     endpoints::ENDPOINTS,
     front::{App, Front},
     log_limiter::LogLimiter,
-    memory::MemoryBudget,
     platform::{StopSignals, raise_descriptor_limit},
+    records::Records,
     request::{MAX_HEADERS, Origin},
     request_body::BodyLimits,
     settings::{KeepAliveSettings, now_ms},
@@ -71,7 +80,7 @@ const HTTP2_MAX_RESETS: usize = 32;
 /// The time between two HTTP/2 pings, and the time for an answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-/// What a server is made of.
+/// The parts of a server.
 #[derive(Debug)]
 pub struct Server {
     /// The address to listen on.
@@ -88,33 +97,57 @@ pub struct Server {
     pub aws_endpoint: Option<String>,
     /// Memory between calls.
     pub stores: Stores,
+    /// Where operators change the configuration.
+    pub config_source: ConfigSource,
+    /// The secret that the keys of sessions and of sealed secrets are derived from.
+    pub root_secret: RootSecret,
+    /// Configurations that take the place of the one before, as its file changes.
+    pub updates: Option<mpsc::Receiver<Config>>,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let limits = fit_descriptors(&server.config.server);
+    let tls = server
+        .config
+        .tls
+        .as_ref()
+        .map(|tls| tls::acceptor(Path::new(&tls.cert), Path::new(&tls.key)));
+    let tls = tls.transpose().map_err(io::Error::other)?;
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
-    let client = Client::new(server.signer, server.proxies).with_aws_endpoint(server.aws_endpoint);
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));
+    let client = Client::new(server.signer, server.proxies)
+        .with_memory(memory.clone())
+        .with_aws_endpoint(server.aws_endpoint);
+    let records = Records::of_server(&server.stores);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
-        gateway: Gateway::new(configuration, vec![Arc::new(LogSink)]),
+        gateway,
+        admin: Some(admin.ok_or_else(|| io::Error::other("the system has no randomness"))?),
+        public_origins: vec![],
+        records,
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
         },
-        memory: MemoryBudget::new(bytes(limits.max_memory_bytes)),
+        memory,
         origin_secrets: vec![],
         keep_alive: KeepAliveSettings::SERVER,
-        operators: vec![],
         wrong_keys: Mutex::default(),
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+    tokio::spawn(app.gateway.clone().probe_providers(now_ms));
+    if let Some(updates) = server.updates {
+        tokio::spawn(follow(updates, app.gateway.clone()));
+    }
     // Listened for before anybody knows that there is something to stop.
     let signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
@@ -122,12 +155,26 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let acceptor = Acceptor {
         connections: Arc::new(Connections::new(limits.clone())),
         front,
+        tls,
         refused: LogLimiter::default(),
     };
     if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
         app.gateway.drain().await;
     }
     Ok(())
+}
+
+/// Puts each configuration in force as it comes.
+async fn follow(mut updates: mpsc::Receiver<Config>, gateway: Arc<Gateway>) {
+    while let Some(config) = updates.recv().await {
+        match gateway.replace_config(config, Clock::starting(now_ms())).await {
+            Ok(()) => tracing::info!("the configuration file changed and is in force"),
+            Err(error) => {
+                let cause = error.cause().map(tracing::field::display);
+                tracing::error!(cause, "{error} The last good configuration stays in force.");
+            }
+        }
+    }
 }
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.
@@ -146,10 +193,12 @@ enum End {
     Aborted,
 }
 
-/// What accepts connections.
+/// The state of the loop that accepts connections.
 struct Acceptor {
     connections: Arc<Connections>,
     front: Front,
+    /// Set where the server serves HTTPS.
+    tls: Option<TlsAcceptor>,
     refused: LogLimiter,
 }
 
@@ -230,19 +279,30 @@ impl Acceptor {
             }
             return;
         };
-        tokio::spawn(attend(socket, listed, self.front.clone()));
+        tokio::spawn(attend(socket, listed, self.tls.clone(), self.front.clone()));
     }
 }
 
 /// Serves one connection to its end.
-async fn attend(socket: Arc<TcpStream>, listed: Listed, front: Front) {
+async fn attend(socket: Arc<TcpStream>, listed: Listed, tls: Option<TlsAcceptor>, front: Front) {
     let connection = listed.connection.clone();
     let served = async {
-        let socket = ClientSocket::open(socket, connection.clone()).await?;
-        let stopping = front.app.stopping.clone();
-        match socket.version() {
-            Version::Http1 => serve_http1(socket, connection.clone(), front, stopping).await,
-            Version::Http2 => serve_http2(socket, connection.clone(), front, stopping).await,
+        let socket = ClientSocket::new(socket, connection.clone())?;
+        match tls {
+            None => {
+                let socket = socket.read_version().await?;
+                let version = socket.version();
+                serve(socket, version, connection, front).await
+            }
+            // The time for a head bounds the handshake too: no request has come until then.
+            Some(tls) => {
+                let mut socket = tls.accept(socket).await?;
+                let (plain, session) = socket.get_mut();
+                let is_http2 = session.alpn_protocol() == Some(tls::HTTP2_PROTOCOL);
+                let version = if is_http2 { Version::Http2 } else { Version::Http1 };
+                plain.set_version(version);
+                serve(socket, version, connection, front).await
+            }
         }
     };
     tokio::select! {
@@ -253,10 +313,24 @@ async fn attend(socket: Arc<TcpStream>, listed: Listed, front: Front) {
     }
 }
 
+/// Serves the requests of a connection in its version of HTTP.
+async fn serve(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    version: Version,
+    connection: Arc<Connection>,
+    front: Front,
+) -> Outcome {
+    let stopping = front.app.stopping.clone();
+    match version {
+        Version::Http1 => serve_http1(socket, connection, front, stopping).await,
+        Version::Http2 => serve_http2(socket, connection, front, stopping).await,
+    }
+}
+
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 async fn serve_http1(
-    socket: ClientSocket,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connection: Arc<Connection>,
     front: Front,
     stopping: Stopping,
@@ -275,7 +349,7 @@ async fn serve_http1(
 }
 
 async fn serve_http2(
-    socket: ClientSocket,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connection: Arc<Connection>,
     front: Front,
     stopping: Stopping,
@@ -301,7 +375,7 @@ async fn serve_http2(
     Ok(serving.await?)
 }
 
-/// What answers the requests of a connection.
+/// The service of one connection.
 fn service(
     connection: Arc<Connection>,
     front: Front,

@@ -1,4 +1,4 @@
-//! What several wire formats share: JSON editing, event framing, error bodies, estimates.
+//! Parts of several wire formats: JSON editing, event framing, error bodies, estimates.
 
 pub(crate) mod alternating;
 pub(crate) mod arguments;
@@ -28,4 +28,3 @@ pub(crate) mod stop_sequences;
 pub(crate) mod strict_schema;
 pub(crate) mod surrogates;
 pub(crate) mod tool_names;
-pub(crate) mod unstreamed;

@@ -1,5 +1,6 @@
-//! OpenAI's wire formats: chat completions, responses and embeddings.
+//! OpenAI's wire formats: chat completions, responses, embeddings and the older completions.
 
 pub mod chat;
+pub mod completions;
 pub mod embeddings;
 pub mod responses;

@@ -1,26 +1,31 @@
 //! A client's request in one wire format, as far as the gateway has to know of it.
 //!
-//! What the request says is decoded by its format, and only when a provider speaks another one.
+//! The rest is decoded by the format, and only when a provider is called in another one.
 
 use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Field, Result, Task};
 
-use crate::{RequestPolicy, json};
+use crate::{EncodeOptions, EncodedRequest, RequestPolicy, json};
 
-/// A wire format, as far as a request has to know of the one that it came in.
+/// A wire format, as far as a request in the format needs it later.
 pub struct Format {
-    /// Its name, such as `openai_chat`. Bytes are forwarded as they are between the two sides that
+    /// The name, such as `openai_chat`. Bytes pass through between a client and a provider that
     /// share it.
     pub name: &'static str,
-    /// Reads what a request says: needed only where a provider speaks another format.
+    /// Decodes all of a request, which is needed only for a provider of another format.
     pub decode: fn(&RawObject) -> Result<CanonicalRequest>,
     /// The body under a policy of the gateway.
     pub apply_policy: fn(&RawObject, &RequestPolicy<'_>) -> Result<Bytes>,
-    /// The format's own word for something that a request may say.
+    /// Passes a request on to a provider of the same format, with only what must change changed.
+    pub passthrough: Passthrough,
+    /// The format's own name for a field.
     pub word: fn(&Field) -> Cow<'static, str>,
 }
+
+/// A function that passes a request on to a provider of the same format.
+pub type Passthrough = fn(&GatewayRequest, &EncodeOptions<'_>) -> Result<EncodedRequest>;
 
 impl fmt::Debug for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +33,7 @@ impl fmt::Debug for Format {
     }
 }
 
-/// How the pieces of a streamed answer are told apart.
+/// How the events of a streamed response are framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
     /// Server-sent events.
@@ -38,34 +43,46 @@ pub enum Framing {
     Array,
 }
 
-/// One question, as far as the gateway has to understand it.
+impl Framing {
+    /// Bytes that fill silence in a stream: a comment, or white space between elements.
+    pub(crate) fn keep_alive(self) -> &'static [u8] {
+        match self {
+            Self::Events => b": keep-alive\n\n",
+            Self::Array => b"\n",
+        }
+    }
+}
+
+/// A client's request, as far as the gateway has to know of it.
 #[derive(Debug)]
 pub struct GatewayRequest {
-    /// What it came in.
+    /// The format of the request.
     pub format: &'static Format,
-    /// What is wanted.
+    /// The task of the request.
     pub task: Task,
-    /// The client's name for the model; absent when it left the choice to us.
+    /// The client's name for the model; absent where the client leaves the choice to the gateway.
     pub model: Option<String>,
-    /// Whether the answer is wanted piece by piece.
+    /// Whether the response is to be a stream.
     pub stream: bool,
-    /// How the pieces are told apart.
+    /// How the events of the stream are framed.
     pub framing: Framing,
     /// Whether the client wants a stream to report its usage.
     pub wants_usage: bool,
-    /// Whether it offers tools and demands a response format other than plain text, both at once.
+    /// Whether the request has tools and a response format other than plain text, both at once.
     pub has_tools_and_format: bool,
-    /// When it arrived, in milliseconds since 1970.
+    /// Whether the response is to be a compaction: one item that stands for the conversation.
+    pub compacts: bool,
+    /// When the request arrived, in milliseconds since 1970.
     pub arrived: u64,
-    /// Headers that a provider of the same format gets too: of the few that the format allows.
+    /// The headers that a provider of the same format gets too: some of the few that the format allows.
     pub headers: Vec<(&'static str, String)>,
-    /// The client's own bytes, for a provider that speaks the same format.
+    /// The client's own bytes, for a provider of the same format.
     pub raw: RawObject,
     decoded: OnceLock<CanonicalRequest>,
 }
 
 impl GatewayRequest {
-    /// A question in a format, with nothing known of it but its bytes.
+    /// A request of which nothing is known but its format, task and bytes.
     pub fn new(format: &'static Format, task: Task, raw: RawObject) -> Self {
         Self {
             format,
@@ -75,6 +92,7 @@ impl GatewayRequest {
             framing: Framing::default(),
             wants_usage: false,
             has_tools_and_format: false,
+            compacts: false,
             arrived: 0,
             headers: vec![],
             raw,
@@ -92,7 +110,7 @@ impl GatewayRequest {
         Ok(())
     }
 
-    /// What it says, read once and only when a provider speaks another format.
+    /// The decoded request. It is decoded once, and only for a provider of another format.
     pub fn canonical(&self) -> Result<&CanonicalRequest> {
         if let Some(canonical) = self.decoded.get() {
             return Ok(canonical);
@@ -100,14 +118,19 @@ impl GatewayRequest {
         let canonical = (self.format.decode)(&self.raw)?;
         Ok(self.decoded.get_or_init(|| canonical))
     }
+
+    /// The request as a provider of the same format is sent it.
+    pub fn passthrough(&self, options: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+        (self.format.passthrough)(self, options)
+    }
 }
 
-/// A JSON object as it came, with the places of its members.
+/// The text of a JSON object, with the places of its members.
 #[derive(Clone, Debug)]
 pub struct RawObject {
     /// The whole body.
     pub body: Bytes,
-    /// Its members, in the order in which they came.
+    /// The members, in the order of the text.
     pub members: Vec<Member>,
 }
 

@@ -8,15 +8,15 @@ mod case;
 use bytes::Bytes;
 use canonical::{CallSummary, Error, Origin, ResponseBody, Result};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Inbound, Outbound,
-    aws::embeddings::BedrockEmbeddings, google::embeddings::GeminiEmbeddings,
-    openai::embeddings::OpenAiEmbeddings,
+    ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest,
+    InboundEmbeddings, OutboundEmbeddings, aws::embeddings::BedrockEmbeddings, from_provider,
+    google::embeddings::GeminiEmbeddings, openai::embeddings::OpenAiEmbeddings,
 };
 
-const CLIENT: &dyn Inbound = &OpenAiEmbeddings;
+const CLIENT: &dyn InboundEmbeddings = &OpenAiEmbeddings;
 
 /// Each format of a provider, its folder, and the models whose requests differ.
-const PROVIDERS: &[(&str, &dyn Outbound, &[&str])] = &[
+const PROVIDERS: &[(&str, &dyn OutboundEmbeddings, &[&str])] = &[
     ("openai/embeddings", &OpenAiEmbeddings, &["text-embedding-3-small"]),
     ("google/embeddings", &GeminiEmbeddings, &["gemini-embedding-001"]),
     (
@@ -43,15 +43,16 @@ fn requests_are_encoded_as_expected() {
     });
 }
 
-fn sent(provider: &dyn Outbound, model: &str, request: &GatewayRequest) -> String {
-    let target = EncodeOptions { model, ..EncodeOptions::default() };
+fn sent(provider: &dyn OutboundEmbeddings, model: &str, request: &GatewayRequest) -> String {
+    let facts = model_catalog::facts("", model);
+    let target = EncodeOptions { model, facts: &facts, ..EncodeOptions::default() };
     let mut other = String::new();
     let encoded = if provider.name() == CLIENT.format().name {
-        provider.passthrough(request, &target)
+        request.passthrough(&target)
     } else {
         request.canonical().and_then(|canonical| {
             other = canonical.unmapped_fields().join(", ");
-            provider.encode(canonical, &target)
+            provider.encode(canonical.embedding()?, &target)
         })
     };
     match encoded {
@@ -80,6 +81,7 @@ fn responses_are_encoded_as_expected() {
 }
 
 fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResponse>) -> String {
+    let client = ClientFormat::Embeddings(CLIENT);
     let summary = CallSummary { model: "provider/model".to_owned(), ..CallSummary::default() };
     let mut response =
         match read(if same { DecodeMode::Passthrough } else { DecodeMode::Translate }) {
@@ -87,10 +89,10 @@ fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResp
             Err(error) => return failure(error),
         };
     let mut text = format!("usage: {:?}\n", response.usage.map(|it| it.input));
-    section(&mut text, "to the client", &lossy(&CLIENT.encode(&response, &summary)));
+    section(&mut text, "to the client", &lossy(&client.encode(&response, &summary, None)));
     if let ResponseBody::Embedding(vectors) = &mut response.body {
         vectors.base64 = true;
-        let answer = CLIENT.encode(&response, &summary);
+        let answer = client.encode(&response, &summary, None);
         section(&mut text, "to a client that wants base64", &lossy(&answer));
     }
     text
@@ -98,11 +100,11 @@ fn answer(same: bool, read: impl Fn(DecodeMode) -> Result<canonical::GatewayResp
 
 #[test]
 fn errors_are_decoded_as_expected() {
-    for (folder, provider, _) in PROVIDERS {
+    for (folder, ..) in PROVIDERS {
         case::check(folder, "error", |input| {
             let text = std::str::from_utf8(input).unwrap();
             let (status, body) = text.split_once("\n\n").unwrap();
-            failure(provider.error(status.trim().parse().unwrap(), body.as_bytes()))
+            failure(from_provider(status.trim().parse().unwrap(), None, body.as_bytes()))
         });
     }
 }

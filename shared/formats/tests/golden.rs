@@ -11,7 +11,7 @@ mod case;
 mod show;
 
 use formats::{
-    DecodeMode, Inbound, Outbound, anthropic::messages::Anthropic, aws::converse::Bedrock,
+    DecodeMode, InboundChat, OutboundChat, anthropic::messages::Anthropic, aws::converse::Bedrock,
     google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 
@@ -19,8 +19,8 @@ use formats::{
 /// every other format.
 struct Format {
     folder: &'static str,
-    inbound: Option<&'static dyn Inbound>,
-    outbound: Option<&'static dyn Outbound>,
+    inbound: Option<&'static dyn InboundChat>,
+    outbound: Option<&'static dyn OutboundChat>,
 }
 
 const FORMATS: &[Format] = &[
@@ -39,12 +39,12 @@ const FORMATS: &[Format] = &[
 const KINDS: &[&str] = &["request", "response", "stream", "error"];
 
 /// Formats of clients.
-fn inbound() -> impl Iterator<Item = (&'static Format, &'static dyn Inbound)> {
+fn inbound() -> impl Iterator<Item = (&'static Format, &'static dyn InboundChat)> {
     FORMATS.iter().filter_map(|it| Some((it, it.inbound?)))
 }
 
 /// Formats of providers.
-fn outbound() -> impl Iterator<Item = (&'static Format, &'static dyn Outbound)> {
+fn outbound() -> impl Iterator<Item = (&'static Format, &'static dyn OutboundChat)> {
     FORMATS.iter().filter_map(|it| Some((it, it.outbound?)))
 }
 

@@ -7,11 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, Task};
+use canonical::{CallSummary, EventKind, ModelFacts, Task};
 use formats::{
-    DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
-    anthropic::messages::Anthropic, aws::converse::Bedrock, google::generate_content::Gemini,
-    openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
+    ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, InboundChat,
+    OutboundChat, RawObject, anthropic::messages::Anthropic, aws::converse::Bedrock, from_provider,
+    google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
@@ -20,8 +20,9 @@ const SIZE: usize = 12_000;
 /// The maximum ratio of output to input: an event has names and numbers around its few bytes.
 const MOST_WRITTEN: usize = 100;
 
-const INBOUND: &[&dyn Inbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
-const OUTBOUND: &[&dyn Outbound] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
+const INBOUND: &[&dyn InboundChat] = &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini];
+const OUTBOUND: &[&dyn OutboundChat] =
+    &[&OpenAiChat, &OpenAiResponses, &Anthropic, &Gemini, &Bedrock];
 
 fn check(kind: Kind) {
     for Hostile { name, formats: (from, to), write, .. } in
@@ -43,37 +44,42 @@ fn passed(kind: Kind, (from, to): (&str, &str), input: &Bytes) -> usize {
         Kind::Request => translate_request(client(from), provider(to), input),
         Kind::Response => answered(provider(from), client(to), input),
         Kind::Stream => streamed(provider(from), client(to), input),
-        Kind::Failure => provider(from).error(400, input).message().len(),
+        Kind::Failure => from_provider(400, None, input).message().len(),
     }
 }
 
-fn purpose(client: &dyn Inbound, provider: &dyn Outbound) -> DecodeMode {
+fn purpose(client: &dyn InboundChat, provider: &dyn OutboundChat) -> DecodeMode {
     let same = client.format().name == provider.name();
     if same { DecodeMode::Passthrough } else { DecodeMode::Translate }
 }
 
-fn translate_request(client: &dyn Inbound, provider: &dyn Outbound, input: &Bytes) -> usize {
+fn translate_request(
+    client: &dyn InboundChat,
+    provider: &dyn OutboundChat,
+    input: &Bytes,
+) -> usize {
     let request = client.decode(input.clone()).unwrap();
-    let target = EncodeOptions {
-        model: "claude-sonnet-4-5",
-        max_output: Some(4096),
-        ..EncodeOptions::default()
-    };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target =
+        EncodeOptions { model: "claude-sonnet-4-5", facts: &facts, ..EncodeOptions::default() };
     let encoded = match purpose(client, provider) {
-        DecodeMode::Passthrough => provider.passthrough(&request, &target),
-        DecodeMode::Translate => request.canonical().and_then(|it| provider.encode(it, &target)),
+        DecodeMode::Passthrough => request.passthrough(&target),
+        DecodeMode::Translate => {
+            let conversation = request.canonical().unwrap().conversation().unwrap();
+            provider.encode(conversation, &target)
+        }
     };
     encoded.unwrap().body.len()
 }
 
-fn answered(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
+fn answered(provider: &dyn OutboundChat, client: &'static dyn InboundChat, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
     let response = provider
         .response(input.clone(), DecodeOptions { mode: purpose, ..DecodeOptions::default() });
-    client.encode(&response.unwrap(), &CallSummary::default()).len()
+    ClientFormat::Chat(client).encode(&response.unwrap(), &CallSummary::default(), None).len()
 }
 
-fn streamed(provider: &dyn Outbound, client: &dyn Inbound, input: &Bytes) -> usize {
+fn streamed(provider: &dyn OutboundChat, client: &dyn InboundChat, input: &Bytes) -> usize {
     let purpose = purpose(client, provider);
     let mut reader =
         provider.stream_decoder(DecodeOptions { mode: purpose, ..DecodeOptions::default() });
@@ -141,7 +147,8 @@ fn token_counts_of_any_size_are_accepted() {
         let response = provider.response(body.into(), reading).unwrap();
         assert!(1_000_000 < response.usage.unwrap().all_input(), "{}", provider.name());
         for client in INBOUND {
-            assert!(!client.encode(&response, &CallSummary::default()).is_empty());
+            let client = ClientFormat::Chat(*client);
+            assert!(!client.encode(&response, &CallSummary::default(), None).is_empty());
         }
     }
 }

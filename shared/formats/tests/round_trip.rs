@@ -9,7 +9,7 @@ mod responses;
 use bytes::{Bytes, BytesMut};
 use canonical::{CallSummary, EventKind, FinishReason, StreamEvent, Task};
 use formats::{
-    DecodeMode, DecodeOptions, GatewayRequest, Inbound, Outbound, RawObject,
+    DecodeMode, DecodeOptions, GatewayRequest, InboundChat, OutboundChat, RawObject,
     anthropic::messages::Anthropic, google::generate_content::Gemini, openai::chat::OpenAiChat,
     openai::responses::OpenAiResponses,
 };
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use responses::{GeneratedResponse, response, stream_events};
 
 /// Formats that are spoken on both sides.
-const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
+const FORMATS: &[(&str, &dyn InboundChat, &dyn OutboundChat)] = &[
     ("anthropic", &Anthropic, &Anthropic),
     ("gemini", &Gemini, &Gemini),
     ("openai_chat", &OpenAiChat, &OpenAiChat),
@@ -25,7 +25,7 @@ const FORMATS: &[(&str, &dyn Inbound, &dyn Outbound)] = &[
 ];
 
 /// The bytes that a client gets for a response.
-fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
+fn written(client: &dyn InboundChat, events: Vec<StreamEvent>) -> Bytes {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;
@@ -42,7 +42,11 @@ fn written(client: &dyn Inbound, events: Vec<StreamEvent>) -> Bytes {
 }
 
 /// The events decoded from bytes in slices of this size.
-fn read(provider: &dyn Outbound, bytes: &[u8], size: usize) -> Result<Vec<StreamEvent>, String> {
+fn read(
+    provider: &dyn OutboundChat,
+    bytes: &[u8],
+    size: usize,
+) -> Result<Vec<StreamEvent>, String> {
     let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
     let mut reader = provider.stream_decoder(reading);
     let mut events = vec![];

@@ -1,6 +1,10 @@
 //! What the administration of a gateway needs of it: its tables, its ledger, its secrets.
 
-use config::SecretSource;
+use canonical::Result;
+use config::{Config, SecretSource};
+use model_catalog::Price;
+use providers::ModelListing;
+use routing::CooldownState;
 use storage::{Secret, StoreError, Stores};
 use tenants::{Adjustment, LedgerUsage, Tenant};
 
@@ -36,9 +40,33 @@ impl Gateway {
     ) -> Result<bool, StoreError> {
         self.settlements.ledger.adjust(&tenant.ledger_key(), adjustment, clock.now() / 1000).await
     }
+
+    /// Puts a configuration in the place of the one that was read at the start, or reads the stored
+    /// one anew.
+    pub async fn replace_config(&self, config: Config, clock: Clock) -> Result<()> {
+        self.configuration.replace(config, clock).await
+    }
+
+    /// What cools down right now, for operators.
+    pub async fn cooldown_states(&self, clock: Clock) -> Vec<CooldownState> {
+        self.configuration.refresh_cooldowns(clock).await;
+        self.configuration.health().cooldowns.states(clock.instant())
+    }
+
+    /// What each provider lists as its models, asked of all at once.
+    pub async fn list_upstream_models(&self, clock: Clock) -> Result<Vec<ModelListing>> {
+        let snapshot = self.configuration.current(clock).await?;
+        Ok(snapshot.upstream.list_models().await)
+    }
 }
 
 impl Snapshot {
+    /// The price of a provider's model, where it is known.
+    pub fn price(&self, provider: &str, model: &str) -> Option<&Price> {
+        let kind = self.price_kinds.get(provider).map_or("", String::as_str);
+        self.prices.find(kind, provider, model)
+    }
+
     /// The value of a secret of the configuration, wherever it is kept; none where it is missing.
     pub fn secret(&self, source: &SecretSource) -> Option<Secret> {
         match source {

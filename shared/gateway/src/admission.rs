@@ -155,7 +155,8 @@ impl Gateway {
             granted = CallDemand { is_bounded: true, ..wanted };
             granted.demand.output = capped;
             let max_output = Some(capped);
-            call.request.apply_policy(&RequestPolicy { max_output, ..RequestPolicy::default() })?;
+            let policy = RequestPolicy { max_output, ..RequestPolicy::default() };
+            change_request(call, &policy)?;
         }
         let settlements = &self.settlements;
         running.hold = admission
@@ -203,16 +204,26 @@ impl Gateway {
 
 /// Applies what the tenant's settings say about every request.
 fn apply_policy(call: &mut Call) -> Result<()> {
-    let settings = &call.tenant.settings.requests;
-    let system_prompt = match policy::system_prompt(&call.tenant) {
+    let tenant = call.tenant.clone();
+    let settings = &tenant.settings.requests;
+    let system_prompt = match policy::system_prompt(&tenant) {
         SystemPrompt::Unchanged => SystemPromptPolicy::Unchanged,
         SystemPrompt::Prepend(prompt) => SystemPromptPolicy::Prepend(prompt),
         SystemPrompt::Replace(prompt) => SystemPromptPolicy::Replace(prompt),
     };
     let max_output = settings.max_output_tokens;
     let policy = RequestPolicy { max_output, system_prompt };
-    check_input(&call.tenant, &call.request)?;
-    call.request.apply_policy(&policy)
+    check_input(&tenant, &call.request)?;
+    change_request(call, &policy)
+}
+
+/// Changes a call's request, which nobody else has yet.
+fn change_request(call: &mut Call, policy: &RequestPolicy<'_>) -> Result<()> {
+    match Arc::get_mut(&mut call.request) {
+        Some(request) => request.apply_policy(policy),
+        None => Err(Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
+            .caused_by("a request was shared before its call was admitted")),
+    }
 }
 
 /// Refuses a prompt that is longer than the tenant may send, by our own estimate.

@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Auth, Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Change, Parameters, Query, Row, Stores};
+use storage::{Change, Parameters, Query, Row, Stores, Tally};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -35,7 +35,7 @@ const FIRST_UPTIME: u64 = 24 * 60 * 60 * 1000;
 /// Where a configuration comes from.
 #[derive(Debug)]
 pub enum Source {
-    /// A document that was read at the start and does not change; the keys it names may.
+    /// A document that was read at the start, and that an operator may replace.
     Config(Box<Config>, Option<Parameters>),
     /// Rows in the `config` table, and parameters that hold keys.
     Store(Parameters),
@@ -62,8 +62,8 @@ pub struct Configuration(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// The document that does not change.
-    fixed: Option<Config>,
+    /// The document that only [`Configuration::replace`] changes, and how often it did.
+    document: Option<Mutex<(Config, u64)>>,
     parameters: Option<Parameters>,
     stores: Stores,
     client: Client,
@@ -82,12 +82,12 @@ struct Inner {
 impl Configuration {
     /// Prepares a configuration; [`Configuration::load`] reads it where it has to be read.
     pub fn new(source: Source, stores: Stores, client: Client, freshness: Freshness) -> Self {
-        let (fixed, parameters) = match source {
-            Source::Config(config, parameters) => (Some(*config), parameters),
+        let (document, parameters) = match source {
+            Source::Config(config, parameters) => (Some(Mutex::new((*config, 0))), parameters),
             Source::Store(parameters) => (None, Some(parameters)),
         };
         Self(Arc::new(Inner {
-            fixed,
+            document,
             parameters,
             cooldowns: CooldownStore::new(stores.clone()),
             stores,
@@ -100,6 +100,17 @@ impl Configuration {
             renewed_at: AtomicU64::new(0),
             background: Background::default(),
         }))
+    }
+
+    /// Puts a document in the place of the one that was read at the start, for calls from now on.
+    /// Where the configuration is in a store, reads it anew.
+    pub(crate) async fn replace(&self, config: Config, clock: Clock) -> Result<()> {
+        if let Some(document) = &self.0.document {
+            let mut document = document.lock().unwrap_or_else(PoisonError::into_inner);
+            let changes = document.1 + 1;
+            *document = (config, changes);
+        }
+        self.0.refresh(clock).await
     }
 
     /// The tables.
@@ -127,6 +138,21 @@ impl Configuration {
         });
     }
 
+    /// Changes counters in the state table, behind the call.
+    pub(crate) fn tally_behind(&self, changes: Vec<Tally>) {
+        if changes.is_empty() {
+            return;
+        }
+        let table = self.0.stores.state.clone();
+        self.0.background.start(async move {
+            for change in changes {
+                if let Err(error) = table.tally(&change).await {
+                    tracing::warn!(%error, "failed to give back what an attempt held of its limits");
+                }
+            }
+        });
+    }
+
     /// The health of every target.
     pub(crate) fn health(&self) -> &Arc<Health> {
         &self.0.cooldowns.health
@@ -145,6 +171,11 @@ impl Configuration {
         let query = Query::partition(rows::PARTITION, now / 1000);
         let found = self.0.stores.config.query(&query).await;
         found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
+    }
+
+    /// The configuration in force, if one was read already.
+    pub(crate) fn known(&self) -> Option<Arc<Snapshot>> {
+        self.0.current.load_full()
     }
 
     /// The configuration in force; refreshed behind the call when it is old.
@@ -249,8 +280,9 @@ impl Inner {
 
     /// The document and its version. One that is read while it is changed is read once more.
     async fn config(&self, now: u64) -> Result<(Config, String)> {
-        if let Some(config) = &self.fixed {
-            return Ok((config.clone(), String::new()));
+        if let Some(document) = &self.document {
+            let (config, changes) = &*document.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok((config.clone(), changes.to_string()));
         }
         let mut found = self.rows(now).await?;
         if matches!(rows::from_rows(&found, &kinds()), Err(rows::Unreadable::Torn)) {
@@ -323,7 +355,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// What the reader of a document has to know of each provider in the catalog.
+/// The types of provider, as the reader of the configuration needs them.
 pub fn kinds() -> Vec<config::ProviderKind> {
     let kind = |it: &&'static providers::Provider| config::ProviderKind {
         name: it.name,
@@ -332,6 +364,28 @@ pub fn kinds() -> Vec<config::ProviderKind> {
         takes_region: it.takes_region(),
     };
     providers::CATALOG.iter().map(kind).collect()
+}
+
+/// A type of provider that a key alone is enough to call.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedProvider {
+    /// The word for `type`.
+    pub name: &'static str,
+    /// The variables that usually hold the key, the usual one first.
+    pub key_variables: &'static [&'static str],
+}
+
+impl KeyedProvider {
+    /// Every such type, in order of the catalog.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let keyed = providers::CATALOG.iter().filter(|it| !it.key_variables.is_empty());
+        keyed.map(|it| Self { name: it.name, key_variables: it.key_variables })
+    }
+
+    /// The names of its models that are known without asking it.
+    pub fn known_models(self) -> Vec<&'static str> {
+        model_catalog::models(self.name)
+    }
 }
 
 /// The parameters that a document names.

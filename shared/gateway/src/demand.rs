@@ -1,6 +1,6 @@
 //! The demand of a call: the most that it may use, for the ledger to hold.
 
-use canonical::{CanonicalRequest, Task};
+use canonical::CanonicalRequest;
 use formats::GatewayRequest;
 use routing::RoutePlan;
 use tenants::{Demand, InputSize, Limits, Unpriced, WorstPrice, max_output_tokens};
@@ -55,13 +55,13 @@ pub(crate) fn input_size(request: &GatewayRequest) -> InputSize {
 
 /// The output tokens of one choice, how many choices there are, and whether anything bounds them.
 fn output(call: &Call, plan: &RoutePlan) -> (u64, u64, bool) {
-    if call.request.task != Task::Chat {
+    if !call.request.task.writes_text() {
         return (0, 1, true);
     }
     let conversation = call.request.canonical().and_then(|it| it.conversation()).ok();
     let requested = conversation.and_then(|it| it.max_tokens);
     let choices = conversation.and_then(|it| it.sampling.n).unwrap_or(1).max(1);
-    let models = plan.targets.iter().map(|it| call.snapshot.max_output(&it.provider, &it.model));
+    let models = plan.targets.iter().map(|it| it.facts.max_output);
     let model = models.collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max());
     let tenant = call.tenant.settings.requests.max_output_tokens;
     let bounds = [requested, model, tenant];

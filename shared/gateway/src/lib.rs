@@ -6,42 +6,55 @@
 mod administration;
 mod admission;
 mod alerts;
+mod attempt_watch;
 mod background;
 mod cache;
 mod call;
+mod choosing;
 mod configuration;
 mod cooldown_store;
 mod demand;
 mod fingerprint;
+mod hedging;
 mod hold;
 mod idempotency;
 mod keeping;
+mod model_facts;
+mod outbound_limits;
 mod plan;
+mod probes;
+mod provider_health;
 mod record_queue;
 mod reply;
+mod rescue;
 mod running_call;
+mod sender;
 mod settlement;
 mod snapshot;
+mod speed;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use canonical::{Error, Result};
 use config::Auth;
-use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
-use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
+use providers::UpstreamResponse;
+use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
 pub use admission::{AdmittedCall, CallLimits};
-use cache::MAX_KEPT_BYTES;
+pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use cache::{CacheMode, CacheWish};
-pub use call::{Call, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use call::{Call, CallHints, Clock};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
+use outbound_limits::OutboundLimits;
 use plan::resolve;
-pub use providers::{Client, ProxyVariables};
+pub use provider_health::{BreakerState, ProviderHealth};
+pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
+use sender::Sender;
 use settlement::Settlements;
 pub use snapshot::Snapshot;
 
@@ -52,14 +65,15 @@ pub struct Gateway {
     keys: KeyDirectory,
     settlements: Arc<Settlements>,
     records: Arc<RecordQueue>,
+    outbound: Arc<OutboundLimits>,
 }
 
-/// What an admitted client may go on with.
+/// The outcome of an admission.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as, for its record.
+    /// The principal of the call, for its record.
     pub principal: Principal,
     /// The tenant, whose settings bound the call.
     pub tenant: Arc<Tenant>,
@@ -74,7 +88,9 @@ impl Gateway {
         let keys = KeyDirectory::new(stores.config.clone());
         let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
         let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
-        Self { configuration, keys, settlements, records: RecordQueue::start(sinks) }
+        let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
+        let records = RecordQueue::start(sinks);
+        Self { configuration, keys, settlements, records, outbound }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -104,6 +120,11 @@ impl Gateway {
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         self.configuration.current(clock).await
+    }
+
+    /// The configuration in force, if one was read already.
+    pub fn known_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.configuration.known()
     }
 
     /// Whether calls can be made: a configuration is there, or can be read.
@@ -146,12 +167,19 @@ impl Gateway {
             deadline: running.call.deadline(),
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
-        running.failover = Some(Failover::new(plan, self.configuration.health().clone(), limits));
+        let health = self.configuration.health();
+        let (order, session) = choosing::order(&running.call, &plan, health, limits.seed)?;
+        let decodes = rescue::is_wanted(&running.call, &plan);
+        running.session = session;
+        running.failover = Some(Failover::new(plan, health.clone(), limits).in_order(order));
 
-        let fetched = FetchedMedia::default();
+        let keep = running.keeping.is_wanted().then_some(cache::MAX_KEPT_BYTES);
+        let sender = Sender::new(&running.call, self.outbound.clone(), decodes);
+        let mut sender = sender.keeping(keep);
         let mut are_keys_renewed = false;
         loop {
-            let (id, outcome) = send_next(running, &fetched).await?;
+            running.sender = Some(sender.clone());
+            let (id, outcome) = hedging::send_next(running, &sender).await?;
             let error = match outcome {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
@@ -159,6 +187,7 @@ impl Gateway {
             if is_about_the_key(&error) && !are_keys_renewed {
                 are_keys_renewed = true;
                 if self.renew_keys(running, id, &error).await {
+                    sender = sender.with_snapshot(running.call.snapshot.clone());
                     continue;
                 }
             }
@@ -185,7 +214,7 @@ impl Gateway {
         is_replaced
     }
 
-    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// The prospects of each target, without attempting any, and why one cannot be called at
     /// all.
     pub async fn outlook(
         &self,
@@ -207,34 +236,6 @@ impl Gateway {
     pub async fn drain(&self) {
         tokio::join!(self.configuration.drain(), self.records.drain());
     }
-}
-
-/// Makes the next attempt. The error is that of the call: nothing is left to attempt.
-async fn send_next(
-    running: &mut RunningCall,
-    fetched: &FetchedMedia,
-) -> Result<(AttemptId, Result<UpstreamResponse>)> {
-    let since = Instant::now();
-    let (call, clock) = (&running.call, running.call.clock);
-    let Some(failover) = &mut running.failover else {
-        return Err(Error::new(canonical::ErrorKind::Internal, "The call has no plan."));
-    };
-    let attempt = failover.next(clock.instant())?;
-    if !attempt.delay.is_zero() {
-        tokio::time::sleep(attempt.delay).await;
-    }
-    let snapshot = &call.snapshot;
-    let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
-    let request = UpstreamRequest {
-        request: &call.request,
-        strict: call.strict,
-        max_output: &max_output,
-        fetched,
-        keep: running.keeping.is_wanted().then_some(MAX_KEPT_BYTES),
-    };
-    let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
-    running.note_wait(since);
-    Ok((attempt.id, outcome))
 }
 
 /// Whether a key was refused that may have been changed where it is kept.

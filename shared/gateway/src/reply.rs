@@ -6,11 +6,19 @@ use std::{
     time::Duration,
 };
 
-use canonical::{CallSummary, Error, EventKind, GatewayResponse, Result, StreamEvent};
-use providers::{EventStream, UpstreamBody, UpstreamResponse};
+use canonical::{
+    CallSummary, Error, ErrorKind, EventKind, GatewayResponse, Origin, Result, StreamEvent,
+};
+use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
 use telemetry::CacheOutcome;
 
-use crate::{cache::CacheHit, running_call::RunningCall};
+use crate::{
+    cache::CacheHit,
+    rescue::{Broken, Rescue},
+    running_call::RunningCall,
+    sender::Sender,
+    speed::SpeedGauge,
+};
 
 /// A response on its way to the client.
 #[derive(Debug)]
@@ -23,9 +31,9 @@ pub struct GatewayReply {
     pub attempts: usize,
     /// The provider's id for the request, where it gave one.
     pub provider_request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
-    /// What the response cache had.
+    /// The outcome of the response cache.
     pub cache: CacheOutcome,
     /// How old a response from the cache is, in seconds.
     pub age: Option<u64>,
@@ -47,7 +55,7 @@ pub enum GatewayReplyBody {
 /// The stream of a client that leaves is read on where its response was promised to be kept.
 #[derive(Debug)]
 pub struct MeteredStream {
-    /// Always there until the stream is dropped.
+    /// Absent only while the stream is dropped.
     stream: Option<Box<Metered>>,
 }
 
@@ -55,8 +63,12 @@ pub struct MeteredStream {
 struct Metered {
     events: EventStream,
     running: RunningCall,
-    /// The name of the wire format.
-    format: &'static str,
+    /// The name of the wire format; absent once several providers have a part in the stream.
+    format: Option<&'static str>,
+    /// What goes on with the stream when it breaks, where that is wanted.
+    rescue: Option<Box<Rescue>>,
+    /// How fast the provider has to write, where its step says so.
+    speed: Option<SpeedGauge>,
 }
 
 impl GatewayReply {
@@ -76,9 +88,10 @@ impl GatewayReply {
                     let summary = running.complete().summary();
                     GatewayReplyBody::Whole(whole, Box::new(summary))
                 }
-                UpstreamBody::Stream(events) => GatewayReplyBody::Stream(Box::new(
-                    MeteredStream::new(events, running, response.format),
-                )),
+                UpstreamBody::Stream(events) => {
+                    let stream = MeteredStream::new(events, running, response.format);
+                    GatewayReplyBody::Stream(Box::new(stream))
+                }
             },
         }
     }
@@ -112,7 +125,11 @@ impl GatewayReply {
 
 impl MeteredStream {
     fn new(events: EventStream, running: RunningCall, format: &'static str) -> Self {
-        Self { stream: Some(Box::new(Metered { events, running, format })) }
+        let sender = running.sender.clone().filter(Sender::decodes);
+        let rescue = sender.map(|sender| Box::new(Rescue::new(sender)));
+        let speed = running.min_speed().map(SpeedGauge::new);
+        let format = Some(format);
+        Self { stream: Some(Box::new(Metered { events, running, format, rescue, speed })) }
     }
 
     /// The next events. None after a complete stream; a failure is the last thing that is given.
@@ -121,6 +138,11 @@ impl MeteredStream {
             Some(stream) => stream.poll_next(cx),
             None => Poll::Ready(None),
         }
+    }
+
+    /// What the client is told beside the events, once: that another provider goes on.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.stream.as_mut()?.rescue.as_mut()?.take_note()
     }
 
     /// Notes that the response broke off.
@@ -155,30 +177,86 @@ impl Drop for MeteredStream {
 }
 
 impl Metered {
+    /// The next events. None after a complete stream; a failure is the last thing that is given.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
-        if let Some(error) = ready!(self.running.poll_hold(cx)) {
-            self.running.stop(&error);
-            return Poll::Ready(Some(Err(error)));
-        }
-        let batch = self.events.poll_next(cx);
-        match &batch {
-            Poll::Ready(Some(Ok(events))) => {
-                // Some providers report what was consumed so far on every event: the last counts.
-                let reported = events.iter().rev().find_map(|event| event.usage);
-                self.running.usage = reported.or(self.running.usage);
-                self.running.note_estimate(self.events.estimate());
+        loop {
+            if let Some(error) = ready!(self.running.poll_hold(cx)) {
+                self.running.stop(&error);
+                return Poll::Ready(Some(Err(error)));
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.running.fail(error);
+            if let Some(rescue) = self.rescue.as_mut().filter(|it| it.is_pending()) {
+                match ready!(rescue.poll(&mut self.running, cx)) {
+                    Ok(events) => {
+                        (self.events, self.format) = (events, None);
+                        self.speed = self.running.min_speed().map(SpeedGauge::new);
+                    }
+                    Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                }
             }
-            Poll::Ready(None) | Poll::Pending => {}
+            match ready!(self.poll_events(cx)) {
+                Some(Ok(events)) => match self.pass(events) {
+                    Ok(events) if events.is_empty() => {}
+                    Ok(events) => return Poll::Ready(Some(Ok(events))),
+                    Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                },
+                Some(Err(error)) => match self.broke(error) {
+                    Broken::Pending => {}
+                    Broken::Ends(events) => return Poll::Ready(Some(Ok(events))),
+                    Broken::Fails(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                },
+                None => return Poll::Ready(None),
+            }
         }
-        batch
+    }
+
+    /// The provider's next events; an error too where it writes too slowly.
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
+        if let Poll::Ready(batch) = self.events.poll_next(cx) {
+            if let Some(speed) = &mut self.speed {
+                speed.received();
+            }
+            let request = &self.running.call.request;
+            let redacted = |outcome: Result<Vec<StreamEvent>>| {
+                outcome.map_err(|error| redact_stream_error(error, request))
+            };
+            return Poll::Ready(batch.map(redacted));
+        }
+        let Some(speed) = &mut self.speed else { return Poll::Pending };
+        let error = ready!(speed.poll_slow(self.events.estimate().tokens(), cx));
+        let provider = self.running.call.record.provider.clone().unwrap_or_default();
+        Poll::Ready(Some(Err(error.from_origin(Origin::Provider(provider)))))
+    }
+
+    /// Notes what events use, and passes them on.
+    fn pass(&mut self, events: Vec<StreamEvent>) -> Result<Vec<StreamEvent>> {
+        // Some providers report what was consumed so far on every event: the last counts.
+        let reported = events.iter().rev().find_map(|event| event.usage);
+        self.running.usage = reported.or(self.running.usage);
+        self.running.note_estimate(self.events.estimate());
+        match &mut self.rescue {
+            Some(rescue) => rescue.pass(events, self.running.carried_usage()),
+            None => Ok(events),
+        }
+    }
+
+    fn broke(&mut self, error: Error) -> Broken {
+        let Some(rescue) = &mut self.rescue else { return Broken::Fails(error) };
+        // What a provider reports is no end, but a connection may break behind everything.
+        let is_silent = matches!(error.kind, ErrorKind::Network | ErrorKind::Timeout);
+        let rest = if is_silent { self.events.end_early() } else { None };
+        rescue.broke(error, rest, &mut self.running)
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.running.fail(&error);
+        error
     }
 
     fn finish(&mut self) -> CallSummary {
         let kept = self.events.take_tee();
-        self.running.keep(self.format, kept);
+        if let Some(format) = self.format {
+            self.running.keep(format, kept);
+        }
         self.running.complete().summary()
     }
 

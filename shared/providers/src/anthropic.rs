@@ -1,35 +1,27 @@
-//! Anthropic, and whoever speaks its Messages at a configured base URL.
+//! Anthropic, and any service with its Messages at a configured base URL.
 //!
 //! Sources: platform.claude.com, *API overview*, *Versions* and *Errors*, seen 2026-11. Version
 //! 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which older models still take, so the one
 //! before it is sent unless the client names one. Waits are told in `retry-after`; 529 means that it
 //! is overloaded.
 
-use canonical::Task;
 use formats::{
-    StreamEnd,
+    ProviderFormat, StreamEnd,
     anthropic::messages::{Anthropic, AnthropicCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
+    key_variables: &["ANTHROPIC_API_KEY"],
     base_url: "https://api.anthropic.com/v1",
     apis: &[
+        ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT },
         ProviderApi {
-            task: Task::Chat,
-            format: &Anthropic,
-            path: "/messages",
-            stream_path: None,
-            only_for: &[],
-        },
-        ProviderApi {
-            task: Task::CountTokens,
-            format: &AnthropicCount,
+            format: ProviderFormat::TokenCount(&AnthropicCount),
             path: "/messages/count_tokens",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::Header("x-api-key"),

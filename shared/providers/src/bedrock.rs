@@ -1,32 +1,29 @@
-//! Amazon Bedrock, which speaks Converse with every model that it has.
+//! Amazon Bedrock, with Converse for every model that it has.
 //!
 //! Sources: the Bedrock User Guide, *Endpoints* and *API keys*, and the service model in botocore
 //! 1.44.5, seen 2026-11. The model is part of the path, encoded once; a stream has a path of its
 //! own. Without an `api_key`, which is Bedrock's own kind of bearer, the process's role signs.
 
-use canonical::Task;
-use formats::{aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
+use formats::{ProviderFormat, aws::converse::Bedrock, aws::embeddings::BedrockEmbeddings};
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
+    key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     apis: &[
         ProviderApi {
-            task: Task::Chat,
-            format: &Bedrock,
+            format: ProviderFormat::Chat(&Bedrock),
             path: "/model/{model}/converse",
             stream_path: Some("/model/{model}/converse-stream"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
-            task: Task::Embed,
-            format: &BedrockEmbeddings,
+            format: ProviderFormat::Embeddings(&BedrockEmbeddings),
             path: "/model/{model}/invoke",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::SigV4("bedrock"),

@@ -3,22 +3,15 @@
 //! Source: the Bedrock User Guide, *Inference using Anthropic Messages API*, seen 2026-11: the same
 //! host and the same ways to prove oneself as Converse, under `/anthropic`. It counts no tokens.
 
-use canonical::Task;
-use formats::{StreamEnd, anthropic::messages::Anthropic};
+use formats::{ProviderFormat, StreamEnd, anthropic::messages::Anthropic};
 
-use crate::{Auth, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
+use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock-anthropic",
     base_url: "https://bedrock-runtime.{region}.amazonaws.com/anthropic/v1",
     version: "/anthropic/v1",
-    apis: &[ProviderApi {
-        task: Task::Chat,
-        format: &Anthropic,
-        path: "/messages",
-        stream_path: None,
-        only_for: &[],
-    }],
+    apis: &[ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT }],
     auth: Auth::SigV4("bedrock"),
     key: Key::Optional,
     headers: &[("anthropic-version", "2023-06-01")],

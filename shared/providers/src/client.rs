@@ -15,6 +15,7 @@ use storage::{Secret, Signer};
 use crate::{
     connections::{Connections, ProxyRule, Transport},
     endpoint::ResolveSecret,
+    memory::MemoryBudget,
 };
 
 /// Connections to providers, and what signs for those who take signatures. A clone shares them.
@@ -25,9 +26,11 @@ pub struct Client {
     pub(crate) signer: Signer,
     /// Who plays the services of AWS; none where AWS itself does.
     pub(crate) aws_endpoint: Option<String>,
+    /// The memory that whole responses are held in.
+    pub(crate) memory: MemoryBudget,
 }
 
-/// What the environment says about proxies; each value as `curl` understands it.
+/// The environment's variables about proxies; each value has the meaning that it has to `curl`.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyVariables {
     /// `HTTPS_PROXY`: the proxy for `https://`.
@@ -43,14 +46,26 @@ pub struct ProxyVariables {
 impl Client {
     /// A client without any connection yet.
     pub fn new(signer: Signer, environment: ProxyVariables) -> Self {
-        let (environment, clients) = (Arc::new(environment), Arc::default());
-        Self { environment, clients, signer, aws_endpoint: None }
+        Self {
+            environment: Arc::new(environment),
+            clients: Arc::default(),
+            signer,
+            aws_endpoint: None,
+            memory: MemoryBudget::default(),
+        }
     }
 
     /// The same client, whose messages to services of AWS go to this address.
     #[must_use]
     pub fn with_aws_endpoint(self, endpoint: Option<String>) -> Self {
         Self { aws_endpoint: endpoint, ..self }
+    }
+
+    /// The same client, which holds whole responses within a budget.
+    #[must_use]
+    pub fn with_memory(mut self, memory: MemoryBudget) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// The connections for these options: those at hand, where some provider connects alike.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, KeyFingerprint, Result};
-use formats::{ChatCompatibility, GatewayRequest, Outbound, StreamEnd};
+use canonical::{Error, ErrorKind, Field, KeyFingerprint, ModelFacts, Result, Task};
+use formats::{ChatCompatibility, GatewayRequest, ProviderFormat, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
 use storage::{Secret, Signer};
 
 use crate::{
-    Auth, Provider, ProviderApi, REGION, USER_AGENT,
+    Auth, Offered, Provider, ProviderApi, REGION, USER_AGENT,
     signing::{self, Signing},
 };
 
@@ -21,16 +21,18 @@ pub type ResolveSecret<'a> = &'a dyn Fn(&config::SecretSource) -> Option<Secret>
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) provider: &'static Provider,
+    /// The URL that the paths of the provider's APIs follow.
+    pub(crate) base: String,
     apis: Vec<ApiAddress>,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
-    /// What shows that a stream is whole.
+    /// The event that shows that a stream is complete.
     pub(crate) stream_end: StreamEnd,
     /// The headers of a request under each usable key; one set where none is configured.
     headers: Vec<(KeyFingerprint, HeaderMap)>,
     /// Why keys are missing, for operators.
     unreadable_keys: Option<String>,
-    /// What signs calls that carry no key.
+    /// The signer of calls without a key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
@@ -101,6 +103,7 @@ impl Endpoint {
         let stream_end = if is_home { provider.stream_end } else { StreamEnd::FinishReason };
         Ok(Self {
             provider,
+            base: host,
             apis,
             compatibility,
             stream_end,
@@ -109,6 +112,11 @@ impl Endpoint {
             signing,
             secrets,
         })
+    }
+
+    /// The headers of a call under the first usable key.
+    pub(crate) fn first_headers(&self) -> Option<&HeaderMap> {
+        self.headers.first().map(|(_, headers)| headers)
     }
 
     /// The headers of a call under one key.
@@ -124,19 +132,50 @@ impl Endpoint {
     }
 
     /// The wire format of this name, if the provider has an API in it.
-    pub(crate) fn format(&self, name: &str) -> Option<&'static dyn Outbound> {
+    pub(crate) fn format(&self, name: &str) -> Option<ProviderFormat> {
         let mut formats = self.apis.iter().map(|it| it.api.format);
-        formats.find(|it| it.name() == name)
+        formats.find(|it| it.outbound().name() == name)
     }
 
-    /// The API for a request about a model: the one that the model alone has, else one in the client's
-    /// own format, else the provider's first.
-    pub(crate) fn api(&self, request: &GatewayRequest, model: &str) -> Result<&ApiAddress> {
-        let able = || self.apis.iter().filter(|it| it.api.task == request.task);
-        let alone = |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
-        let same = |it: &&ApiAddress| it.api.format.name() == request.format.name;
-        let found = able().find(alone).or_else(|| able().find(same)).or_else(|| able().next());
+    /// The API for a request about a model: that of its task, else a chat where the task is to write
+    /// text.
+    ///
+    /// `rejected` are fields that the provider has rejected, of which its own compaction may be one.
+    pub(crate) fn api(
+        &self,
+        request: &GatewayRequest,
+        facts: &ModelFacts,
+        rejected: &[Field],
+    ) -> Result<&ApiAddress> {
+        let has_rejected = request.task == Task::Compact && rejected.contains(&Field::Compaction);
+        let own = self.api_of_task(request.task, request, facts);
+        if let Some(api) = own.filter(|_| !has_rejected) {
+            return Ok(api);
+        }
+        let chat = request.task.writes_text().then_some(Task::Chat);
+        let found = chat.and_then(|task| self.api_of_task(task, request, facts));
         found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))
+    }
+
+    /// The API of a task: the one that the model has and others lack, else one in the client's own
+    /// format, else the provider's first that is for every model.
+    fn api_of_task(
+        &self,
+        task: Task,
+        request: &GatewayRequest,
+        facts: &ModelFacts,
+    ) -> Option<&ApiAddress> {
+        let able = || self.apis.iter().filter(|it| it.api.format.task() == task);
+        let for_model =
+            |it: &&ApiAddress| it.api.only_with.is_some_and(|api| facts.apis.contains(&api));
+        let same = |it: &&ApiAddress| it.api.format.outbound().name() == request.format.name;
+        // What is only for some models is so because others lack it, or have something better.
+        let for_all = |it: &&ApiAddress| it.api.only_with.is_none() || task == Task::Chat;
+        let able_for_all = || able().filter(for_all);
+        able()
+            .find(for_model)
+            .or_else(|| able_for_all().find(same))
+            .or_else(|| able_for_all().next())
     }
 }
 
@@ -191,15 +230,17 @@ fn is_own_address(provider: &Provider, base: &str) -> bool {
     provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
 }
 
-/// The APIs of a provider at an address: all of them at its own, the first of each task elsewhere.
+/// The APIs of a provider at an address: all of them at its own, elsewhere the first of each task that
+/// those who imitate the provider have too.
 fn offered_apis(
     provider: &'static Provider,
     base: &str,
 ) -> impl Iterator<Item = &'static ProviderApi> {
     let is_home = is_own_address(provider, base);
     provider.apis.iter().enumerate().filter_map(move |(index, api)| {
-        let first = provider.apis.iter().position(|other| other.task == api.task);
-        if is_home || first == Some(index) { Some(api) } else { None }
+        let first = provider.apis.iter().position(|other| other.format.task() == api.format.task());
+        let is_imitated = first == Some(index) && api.offered == Offered::Anywhere;
+        if is_home || is_imitated { Some(api) } else { None }
     })
 }
 

@@ -6,39 +6,35 @@
 //! terminator; failures are `{"error": {"code", "message", "status", "details"}}`, with the wait as
 //! `retryDelay`.
 
-use canonical::Task;
 use formats::{
+    ProviderFormat,
     google::embeddings::GeminiEmbeddings,
     google::generate_content::{Gemini, GeminiCount},
 };
 
-use crate::{Auth, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
+use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
+    key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     version: "/v1beta",
     apis: &[
         ProviderApi {
-            task: Task::Chat,
-            format: &Gemini,
+            format: ProviderFormat::Chat(&Gemini),
             path: "/models/{model}:generateContent",
             stream_path: Some("/models/{model}:streamGenerateContent?alt=sse"),
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
-            task: Task::CountTokens,
-            format: &GeminiCount,
+            format: ProviderFormat::TokenCount(&GeminiCount),
             path: "/models/{model}:countTokens",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
         ProviderApi {
-            task: Task::Embed,
-            format: &GeminiEmbeddings,
+            format: ProviderFormat::Embeddings(&GeminiEmbeddings),
             path: "/models/{model}:batchEmbedContents",
-            stream_path: None,
-            only_for: &[],
+            ..CHAT
         },
     ],
     auth: Auth::Header("x-goog-api-key"),

@@ -7,9 +7,12 @@ mod client;
 mod connections;
 mod endpoint;
 mod fetch;
+mod memory;
 mod messages;
+mod model_list;
 mod reassembly;
 mod redaction;
+mod remote;
 mod replay;
 mod request;
 mod response;
@@ -44,25 +47,31 @@ mod together;
 mod vllm;
 mod xai;
 
-use canonical::Task;
+use canonical::ModelApi;
 use formats::{
-    ChatCompatibility, MaxTokensName, Outbound, openai::chat::OpenAiChat,
-    openai::embeddings::OpenAiEmbeddings, openai::responses::OpenAiResponses,
+    ChatCompatibility, MaxTokensName, ProviderFormat,
+    openai::chat::OpenAiChat,
+    openai::completions::OpenAiCompletions,
+    openai::embeddings::OpenAiEmbeddings,
+    openai::responses::{OpenAiCompact, OpenAiResponses},
 };
 pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
 pub use fetch::FetchedMedia;
+pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
 pub use messages::Message;
+pub use model_list::ModelListing;
+pub use redaction::redact_stream_error;
 pub use replay::KeptResponse;
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
-/// What the gateway calls itself where it calls others.
+/// The gateway's `User-Agent` at providers.
 pub(crate) const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
-/// Every provider, by the word for `type` in the configuration.
+/// Every provider, by its `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
@@ -93,7 +102,7 @@ pub const CATALOG: &[&Provider] = &[
 /// How a provider is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Provider {
-    /// The word for `type` in the configuration.
+    /// The `type` in the configuration.
     pub name: &'static str,
     /// The base URL, with its version segment; `{region}` is filled in. Empty where only the operator
     /// knows.
@@ -106,6 +115,9 @@ pub struct Provider {
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
+    /// The variables that usually hold a key of the provider, the usual one first. Empty where a key
+    /// alone is not enough to call the provider, or none is needed.
+    pub key_variables: &'static [&'static str],
     /// The APIs of the provider, that in its own format first. At an address that is not its own, only
     /// the first of each task counts: servers that imitate a company rarely imitate all of it.
     pub apis: &'static [ProviderApi],
@@ -123,16 +135,26 @@ pub struct Provider {
 /// One API of a provider: a format, and where it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct ProviderApi {
-    /// The task that the API is for.
-    pub task: Task,
-    /// The wire format.
-    pub format: &'static dyn Outbound,
+    /// The wire format, with the task that the API is for.
+    pub format: ProviderFormat,
     /// The endpoint under the base URL; `{model}` and `{api_version}` are filled in.
     pub path: &'static str,
     /// The endpoint for streams, where that is another one.
     pub stream_path: Option<&'static str>,
-    /// How the names of those models begin that have no other API.
-    pub only_for: &'static [&'static str],
+    /// What the facts about a model must name for the API to be the model's: in a chat such a model has
+    /// no other API, and for other tasks no other model has this one. None where it is for every model.
+    pub only_with: Option<ModelApi>,
+    /// Where the API is called.
+    pub offered: Offered,
+}
+
+/// Where an API is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// At every address.
+    Anywhere,
+    /// At the provider's own address alone: those who imitate the provider do not have it.
+    AtHome,
 }
 
 /// How the key travels.
@@ -172,25 +194,41 @@ pub fn find(name: &str) -> Option<&'static Provider> {
 
 /// OpenAI chat, at the path where nearly every provider has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
-    task: Task::Chat,
-    format: &OpenAiChat,
+    format: ProviderFormat::Chat(&OpenAiChat),
     path: "/chat/completions",
     stream_path: None,
-    only_for: &[],
+    only_with: None,
+    offered: Offered::Anywhere,
 };
 
 /// OpenAI Responses, at the path of the few providers that have it.
 pub(crate) const RESPONSES: ProviderApi =
-    ProviderApi { format: &OpenAiResponses, path: "/responses", ..CHAT };
+    ProviderApi { format: ProviderFormat::Chat(&OpenAiResponses), path: "/responses", ..CHAT };
 
 /// OpenAI embeddings, which most providers have beside chat.
 pub(crate) const EMBEDDINGS: ProviderApi = ProviderApi {
-    task: Task::Embed,
-    format: &OpenAiEmbeddings,
+    format: ProviderFormat::Embeddings(&OpenAiEmbeddings),
     path: "/embeddings",
-    stream_path: None,
-    only_for: &[],
+    ..CHAT
 };
+
+/// OpenAI's compaction of conversations.
+pub(crate) const COMPACTION: ProviderApi = ProviderApi {
+    format: ProviderFormat::Compaction(&OpenAiCompact),
+    path: "/responses/compact",
+    ..CHAT
+};
+
+/// OpenAI's older completions, at the path where several providers have them.
+pub(crate) const COMPLETIONS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Completions(&OpenAiCompletions),
+    path: "/completions",
+    ..CHAT
+};
+
+/// The same for gaps, at those who take a `suffix`.
+pub(crate) const INFILL: ProviderApi =
+    ProviderApi { format: ProviderFormat::Infill(&OpenAiCompletions), ..COMPLETIONS };
 
 /// OpenAI's own chat, with fields that only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
@@ -215,6 +253,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
+    key_variables: &[],
     stream_usage: StreamUsage::OnRequest,
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,

@@ -1,6 +1,6 @@
 //! Messages to receivers that are no providers: webhooks, and services of AWS.
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
@@ -66,7 +66,7 @@ impl Client {
         }
 
         let body = Bytes::from(message.body.clone());
-        let sent = connections.send(HttpRequest { url, headers, body });
+        let sent = connections.send(HttpRequest { url, headers: Cow::Owned(headers), body });
         let answer = tokio::time::timeout(TIMEOUT, sent).await;
         let answer = answer.map_err(|_| refused("it did not answer in time"))??;
         if answer.status().is_success() {

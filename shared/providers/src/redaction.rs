@@ -10,7 +10,7 @@ use storage::Secret;
 const QUOTE_BYTES: usize = 12;
 /// How short a text may be that is found when a message repeats all of it.
 const MIN_TEXT_BYTES: usize = 5;
-/// What stands for a quotation.
+/// The text in place of a quotation.
 const QUOTE_MASK: &str = "[from the request]";
 
 /// The same failure, in words that quote none of these secrets.
@@ -27,9 +27,19 @@ pub(crate) fn redact_error(mut error: Error, secrets: &[Secret]) -> Error {
 /// The same failure without what it quotes of the request's texts: messages are logged, and prompts
 /// never are.
 pub(crate) fn redact_quotes(error: Error, request: &GatewayRequest) -> Error {
+    // What has no status is in the gateway's own words.
     if error.provider_status.is_none() {
         return error;
     }
+    mask_quotes(error, request)
+}
+
+/// The same for the failure that ends a stream, which has no status.
+pub fn redact_stream_error(error: Error, request: &GatewayRequest) -> Error {
+    mask_quotes(error, request)
+}
+
+fn mask_quotes(error: Error, request: &GatewayRequest) -> Error {
     let Ok(CanonicalRequest::Conversation(conversation)) = request.canonical() else {
         return error;
     };

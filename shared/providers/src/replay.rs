@@ -1,8 +1,8 @@
 //! Responses that were kept: a provider's bytes, decoded again for another request.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, ErrorKind, Result};
-use formats::{DecodeMode, GatewayRequest, ToolNames};
+use canonical::{Error, ErrorKind, Result};
+use formats::{DecodeMode, GatewayRequest, ProviderFormat, ToolNames};
 use http::HeaderMap;
 
 use crate::{
@@ -34,12 +34,17 @@ impl Upstream {
         let gone = || Error::new(ErrorKind::Upstream, "is no longer in the configuration");
         let endpoint = self.endpoint(&kept.provider).ok_or_else(gone)?;
         let format = endpoint.format(&kept.format).ok_or_else(gone)?;
-        let is_same_format = format.name() == request.format.name;
+        let is_same_format = format.outbound().name() == request.format.name;
         let (mode, tool_names) = if is_same_format {
             (DecodeMode::Passthrough, ToolNames::default())
         } else {
-            let canonical: &CanonicalRequest = request.canonical()?;
-            (DecodeMode::Translate, ToolNames::of(canonical, format))
+            let names = match format {
+                ProviderFormat::Chat(format) => {
+                    ToolNames::of(request.canonical()?.conversation()?, format)
+                }
+                _ => ToolNames::default(),
+            };
+            (DecodeMode::Translate, names)
         };
         let context = ResponseContext {
             provider: &kept.provider,
@@ -50,6 +55,7 @@ impl Upstream {
             mode,
             tool_names,
             idle_timeout: self.idle_timeout(),
+            memory: self.memory(),
             keep: None,
         };
         let body = reqwest::Body::from(kept.body.clone());

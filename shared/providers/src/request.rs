@@ -4,9 +4,12 @@
 
 use std::borrow::Cow;
 
-use canonical::{CanonicalRequest, Error, ErrorKind, Field, Result};
+use canonical::{CanonicalRequest, Conversation, Error, ErrorKind, Field, Result};
 use config::ConflictResolution;
-use formats::{DecodeMode, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, ToolNames};
+use formats::{
+    DecodeMode, EncodeOptions, EncodedRequest, GatewayRequest, OutboundConversation,
+    ProviderFormat, ToolNames,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use routing::{Attempt, Target};
 
@@ -20,11 +23,11 @@ use crate::{
 /// A request as one provider is sent it.
 pub(crate) struct PreparedRequest {
     pub(crate) encoded: EncodedRequest,
-    /// What is not in it, by the client's names.
+    /// The client's names of the fields that the encoded request lacks.
     pub(crate) dropped: Vec<Cow<'static, str>>,
-    /// What tools are called there.
+    /// The names of tools at the provider.
     pub(crate) tool_names: ToolNames,
-    /// How the answer has to be decoded.
+    /// How the response has to be decoded.
     pub(crate) mode: DecodeMode,
 }
 
@@ -33,96 +36,148 @@ pub(crate) async fn prepare(
     upstream_request: &UpstreamRequest<'_>,
     attempt: &Attempt,
     endpoint: &Endpoint,
-    format: &dyn Outbound,
+    format: ProviderFormat,
     fetch: &Fetch,
 ) -> Result<PreparedRequest> {
     let (target, request) = (attempt.target(), upstream_request.request);
     let mut without = conflicting_fields(target, request).to_vec();
     without.extend_from_slice(&attempt.remedies.fields);
-    let mut options = EncodeOptions {
+    let options = EncodeOptions {
         model: &target.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
         compatibility: endpoint.compatibility,
-        max_output: None,
+        facts: &target.facts,
         drop_fields: &without,
         drop_signatures: attempt.remedies.signatures,
     };
-    let is_same_format = format.name() == request.format.name;
-    let passes_through = is_same_format && !attempt.remedies.betas;
-    // A limit that passes through is the client's own, so that the model's is not looked up.
-    if !passes_through || without.contains(&Field::MaxTokens) {
-        options.max_output = (upstream_request.max_output)(target);
-    }
+    let is_same_format = format.outbound().name() == request.format.name;
+    // Who has no compaction is asked for a summary, which only a translation does.
+    let passes_through = is_same_format
+        && upstream_request.continued.is_none()
+        && !attempt.remedies.betas
+        && !without.contains(&Field::Compaction);
 
-    let word = request.format.word;
-    let mut tool_names = ToolNames::default();
-    let (encoded, mode, unknown) = if passes_through {
-        (format.passthrough(request, &options)?, DecodeMode::Passthrough, &[][..])
+    let mut prepared = if passes_through {
+        PreparedRequest::passed_through(format.outbound().passthrough(request, &options)?)
     } else {
-        let canonical = request.canonical()?;
-        let mut adapted = adapt(canonical, &options);
-        tool_names = ToolNames::of(&adapted, format);
-        if !tool_names.is_empty() {
-            adapted = Cow::Owned(tool_names.tell(adapted.into_owned()));
-        }
-        let context = FetchContext {
-            format,
-            model: &target.model,
-            word,
-            fetched: upstream_request.fetched,
-            limit: TimeLimit::of(attempt, request).duration,
-        };
-        let filled = fetch.replace_urls(adapted, &context).await?;
-        let mut encoded = format.encode(&filled, &options)?;
-        let removed = without.iter().filter(|field| !field.is_lossless());
-        encoded.dropped.extend(removed.cloned());
-        (encoded, DecodeMode::Translate, canonical.unmapped_fields())
+        let translation = Translation { upstream_request, attempt, fetch, options: &options };
+        translation.encode(format).await?
     };
-
-    let mut dropped: Vec<Cow<'static, str>> = vec![];
-    if is_same_format && !passes_through {
+    if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
-        dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
+        prepared.dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
     }
-    let unknown = unknown.iter().map(|name| Cow::Owned(name.clone()));
-    for name in encoded.dropped.iter().map(word).chain(unknown) {
-        if !dropped.contains(&name) {
-            dropped.push(name);
-        }
+    prepared.name_dropped(request)?;
+    if upstream_request.strict && !prepared.dropped.is_empty() {
+        return Err(would_drop(&prepared.dropped));
     }
-    if upstream_request.strict && !dropped.is_empty() {
-        return Err(would_drop(&dropped));
+    if upstream_request.decodes && request.stream {
+        prepared.mode = DecodeMode::Translate;
     }
-    Ok(PreparedRequest { encoded, dropped, tool_names, mode })
+    Ok(prepared)
 }
 
-/// What a request means for one provider: without what it has rejected, and within its limits.
-fn adapt<'a>(
-    canonical: &'a CanonicalRequest,
-    options: &EncodeOptions<'_>,
-) -> Cow<'a, CanonicalRequest> {
-    let mut adapted = canonical.without_fields(options.drop_fields);
+impl PreparedRequest {
+    fn passed_through(encoded: EncodedRequest) -> Self {
+        Self {
+            encoded,
+            dropped: vec![],
+            tool_names: ToolNames::default(),
+            mode: DecodeMode::Passthrough,
+        }
+    }
+
+    /// Names what the encoded request lacks, by the client's names and each name once.
+    fn name_dropped(&mut self, request: &GatewayRequest) -> Result<()> {
+        let unmapped = match self.mode {
+            DecodeMode::Passthrough => &[],
+            DecodeMode::Translate => request.canonical()?.unmapped_fields(),
+        };
+        let unmapped = unmapped.iter().map(|name| Cow::Owned(name.clone()));
+        for name in self.encoded.dropped.iter().map(request.format.word).chain(unmapped) {
+            if !self.dropped.contains(&name) {
+                self.dropped.push(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A request on its way into a provider's format, which is not the client's.
+struct Translation<'a> {
+    upstream_request: &'a UpstreamRequest<'a>,
+    attempt: &'a Attempt,
+    fetch: &'a Fetch,
+    options: &'a EncodeOptions<'a>,
+}
+
+impl Translation<'_> {
+    /// Encodes the request in the format of its task.
+    async fn encode(&self, format: ProviderFormat) -> Result<PreparedRequest> {
+        let canonical = match self.upstream_request.continued {
+            Some(continued) => continued,
+            None => self.upstream_request.request.canonical()?,
+        };
+        let (mut encoded, tool_names) = match format {
+            ProviderFormat::Chat(format) => self.conversation(canonical, format).await?,
+            ProviderFormat::TokenCount(format) => self.conversation(canonical, format).await?,
+            ProviderFormat::Embeddings(format) => {
+                (format.encode(canonical.embedding()?, self.options)?, ToolNames::default())
+            }
+            ProviderFormat::Completions(_)
+            | ProviderFormat::Infill(_)
+            | ProviderFormat::Compaction(_) => {
+                let message = "takes only requests of its own format here";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        };
+        let removed = self.options.drop_fields.iter().filter(|field| !field.is_lossless());
+        encoded.dropped.extend(removed.cloned());
+        Ok(PreparedRequest { encoded, dropped: vec![], tool_names, mode: DecodeMode::Translate })
+    }
+
+    async fn conversation(
+        &self,
+        canonical: &CanonicalRequest,
+        format: &dyn OutboundConversation,
+    ) -> Result<(EncodedRequest, ToolNames)> {
+        let mut adapted = adapt(canonical.conversation()?, self.options);
+        let tool_names = ToolNames::of(&adapted, format);
+        if !tool_names.is_empty() {
+            adapted = Cow::Owned(tool_names.rename(adapted.into_owned()));
+        }
+
+        let request = self.upstream_request.request;
+        let context = FetchContext {
+            format,
+            facts: self.options.facts,
+            word: request.format.word,
+            fetched: self.upstream_request.fetched,
+            limit: TimeLimit::of(self.attempt, request).duration,
+        };
+        let filled = self.fetch.replace_urls(adapted, &context).await?;
+        Ok((format.encode(&filled, self.options)?, tool_names))
+    }
+}
+
+/// A conversation for one provider: without what the provider has rejected, and within its limits.
+fn adapt<'a>(conversation: &'a Conversation, options: &EncodeOptions<'_>) -> Cow<'a, Conversation> {
+    let mut adapted = conversation.without_fields(options.drop_fields);
     if options.drop_signatures {
         adapted = Cow::Owned(adapted.into_owned().without_signatures());
     }
-
-    // Some providers count their calls anew in each turn, and others refuse that.
-    if let CanonicalRequest::Conversation(conversation) = &*adapted
-        && !conversation.has_unique_call_ids()
+    // Some providers count their calls anew in each message, and others refuse that.
+    if !adapted.has_unique_call_ids() {
+        adapted.to_mut().make_call_ids_unique();
+    }
+    // A limit above the model's own has no effect, but many providers refuse it.
+    if let (Some(requested), Some(max)) = (adapted.max_tokens, options.facts.max_output)
+        && max < requested
     {
-        let mut mended = conversation.clone();
-        mended.make_call_ids_unique();
-        adapted = Cow::Owned(CanonicalRequest::Conversation(mended));
+        adapted.to_mut().max_tokens = Some(max);
     }
-
-    // A limit above the model's own is none, but many refuse it.
-    match (adapted.max_tokens(), options.max_output) {
-        (Some(requested), Some(max)) if max < requested => {
-            Cow::Owned(adapted.into_owned().with_max_tokens(max))
-        }
-        _ => adapted,
-    }
+    adapted
 }
 
 /// Whether a header asks for a beta of an API.
@@ -142,7 +197,7 @@ pub(crate) fn add_headers(given: &[(&'static str, String)], headers: &mut Header
     Ok(())
 }
 
-/// What a target's conflict resolution takes out of a request that has both tools and a format.
+/// The fields that a target's conflict resolution removes from a request with both tools and a format.
 fn conflicting_fields(target: &Target, request: &GatewayRequest) -> &'static [Field] {
     if !request.has_tools_and_format {
         return &[];

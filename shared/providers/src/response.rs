@@ -6,15 +6,20 @@
 use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, GatewayResponse, ResponseBody, Result, Task};
-use formats::{DecodeMode, DecodeOptions, GatewayRequest, Outbound, ToolNames, without_secrets};
+use canonical::{Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
+use formats::{
+    DecodeMode, DecodeOptions, GatewayRequest, OutboundText, ProviderFormat, ToolNames,
+    without_secrets,
+};
 use http::HeaderMap;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
 use storage::Secret;
 
 use crate::{
     EventStream, UpstreamBody,
     endpoint::Endpoint,
+    memory::{MemoryBudget, MemoryBuffer},
     reassembly::{events_from_response, response_from_events},
     response_headers,
     stream::{Source, silence_error},
@@ -22,25 +27,29 @@ use crate::{
 
 /// How large a whole answer may be.
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// How many bytes are reserved for a whole answer at first.
+const FIRST_BYTES: usize = 8 * 1024;
 /// How much of a failure is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of a failure may take.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What has to be known to decode an answer.
+/// The context in which a response is decoded.
 pub(crate) struct ResponseContext<'a> {
     /// The name of the provider in the configuration.
     pub(crate) provider: &'a str,
     /// The provider's name for the model.
     pub(crate) model: &'a str,
     pub(crate) endpoint: &'a Endpoint,
-    pub(crate) format: &'a dyn Outbound,
+    pub(crate) format: ProviderFormat,
     pub(crate) request: &'a GatewayRequest,
     pub(crate) mode: DecodeMode,
-    /// What tools are called at the provider.
+    /// The names of tools at the provider.
     pub(crate) tool_names: ToolNames,
     /// Silence that is allowed inside a stream.
     pub(crate) idle_timeout: Duration,
+    /// The memory that a whole response is held in.
+    pub(crate) memory: &'a MemoryBudget,
     /// How many bytes of the answer are kept; none where nobody wants them.
     pub(crate) keep: Option<usize>,
 }
@@ -58,19 +67,25 @@ pub(crate) async fn decode(
     headers: &HeaderMap,
     body: reqwest::Body,
 ) -> Result<Decoded> {
-    if context.request.stream {
-        let stream = decode_stream(context, headers, body).await?;
+    if let Some(format) = context.format.text()
+        && context.request.stream
+    {
+        let stream = decode_stream(context, format, headers, body).await?;
         return Ok(Decoded { body: UpstreamBody::Stream(stream), kept: None });
     }
-    let body = read_whole(body).await?;
+    let body = read_whole(&[], body, context.memory).await?;
     let kept = context.keep.filter(|most| body.len() <= *most).map(|_| body.clone());
     let mut response = context.decode_whole(body, headers, context.mode)?;
     check_vectors(&mut response, context.request)?;
+    if context.request.compacts {
+        check_compaction(&response)?;
+    }
     Ok(Decoded { body: UpstreamBody::Whole(response), kept })
 }
 
 async fn decode_stream(
     context: ResponseContext<'_>,
+    format: &dyn OutboundText,
     headers: &HeaderMap,
     mut body: reqwest::Body,
 ) -> Result<EventStream> {
@@ -82,8 +97,7 @@ async fn decode_stream(
             provider = context.provider,
             "returned a whole response to a streaming request"
         );
-        let rest = read_whole(body).await?;
-        let whole = Bytes::from([first, rest].concat());
+        let whole = read_whole(&first, body, context.memory).await?;
         let response = context.decode_whole(whole.clone(), headers, DecodeMode::Translate)?;
         let ResponseBody::Chat(answer) = response.body else {
             let message = "returned a whole response to a streaming request";
@@ -98,7 +112,7 @@ async fn decode_stream(
         return Ok(stream);
     }
 
-    let decoder = context.format.stream_decoder(context.options(context.mode));
+    let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
@@ -115,21 +129,22 @@ impl ResponseContext<'_> {
         DecodeOptions { mode, end: self.endpoint.stream_end }
     }
 
-    /// Decodes a whole body, which may be a stream that nobody asked for.
+    /// Decodes a whole body, which may be a stream that was not requested.
     fn decode_whole(
         &self,
         body: Bytes,
         headers: &HeaderMap,
         mode: DecodeMode,
     ) -> Result<GatewayResponse> {
-        let mut response = if self.request.task == Task::Chat && is_events(&body) {
-            tracing::debug!(
-                provider = self.provider,
-                "returned a stream to a request for a whole response"
-            );
-            self.collect_events(body)?
-        } else {
-            self.format.response(body, self.options(mode))?
+        let mut response = match self.format.text() {
+            Some(format) if is_events(&body) => {
+                tracing::debug!(
+                    provider = self.provider,
+                    "returned a stream to a request for a whole response"
+                );
+                collect_events(format, body, self.options(DecodeMode::Translate))?
+            }
+            _ => self.format.outbound().response(body, self.options(mode))?,
         };
         response.usage = response.usage.or_else(|| response_headers::usage(headers));
         if let ResponseBody::Chat(answer) = &mut response.body {
@@ -139,14 +154,18 @@ impl ResponseContext<'_> {
         }
         Ok(response)
     }
+}
 
-    fn collect_events(&self, body: Bytes) -> Result<GatewayResponse> {
-        let mut decoder = self.format.stream_decoder(self.options(DecodeMode::Translate));
-        let mut events = vec![];
-        decoder.read(body, &mut events)?;
-        decoder.close(&mut events)?;
-        response_from_events(events)
-    }
+fn collect_events(
+    format: &dyn OutboundText,
+    body: Bytes,
+    options: DecodeOptions,
+) -> Result<GatewayResponse> {
+    let mut decoder = format.stream_decoder(options);
+    let mut events = vec![];
+    decoder.read(body, &mut events)?;
+    decoder.close(&mut events)?;
+    response_from_events(events)
 }
 
 /// Whether a body is one JSON value and no stream of events.
@@ -177,19 +196,20 @@ async fn read_first_bytes(body: &mut reqwest::Body, idle_timeout: Duration) -> R
     Ok(read)
 }
 
-async fn read_whole(body: reqwest::Body) -> Result<Bytes> {
-    match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Error::new(ErrorKind::Upstream, "returned more than 32 MiB"))
+/// Reads the rest of a body behind its first bytes, within the budget of memory.
+async fn read_whole(first: &[u8], mut body: reqwest::Body, memory: &MemoryBudget) -> Result<Bytes> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let capacity = first.len().saturating_add(announced).max(FIRST_BYTES);
+    let mut buffer = MemoryBuffer::new(capacity, MAX_ANSWER_BYTES, memory)?;
+    buffer.push(first)?;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(broken_body)?.into_data() else { continue };
+        if !buffer.has_room(data.len()) {
+            return Err(Error::new(ErrorKind::Upstream, "returned more than 32 MiB"));
         }
-        Err(error) => match error.downcast::<reqwest::Error>() {
-            Ok(error) => Err(broken_body(*error)),
-            Err(error) => {
-                Err(Error::new(ErrorKind::Network, "ended its answer early").caused_by(error))
-            }
-        },
+        buffer.push(&data)?;
     }
+    Ok(buffer.freeze())
 }
 
 /// The failure of a body that cannot be read on.
@@ -232,12 +252,31 @@ fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Re
     Ok(())
 }
 
+/// Checks that a response to a request for a compaction is one, or at least a summary: without either
+/// the conversation would be lost.
+fn check_compaction(response: &GatewayResponse) -> Result<()> {
+    let is_there = match &response.body {
+        ResponseBody::Raw(raw) => {
+            let is_compaction = br#""compaction""#;
+            raw.windows(is_compaction.len()).any(|it| it == is_compaction)
+        }
+        ResponseBody::Chat(chat) => {
+            let parts = chat.choices.iter().flat_map(|it| &it.parts);
+            parts.into_iter().any(|it| match &it.content {
+                Content::Text(text, _) => !text.trim().is_empty(),
+                _ => false,
+            })
+        }
+        ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => true,
+    };
+    if is_there {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Upstream, "answered without a compaction or a summary"))
+}
+
 /// Decodes a failure's status, headers and body.
-pub(crate) async fn decode_error(
-    format: &dyn Outbound,
-    answer: http::Response<reqwest::Body>,
-    now: u64,
-) -> Error {
+pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64) -> Error {
     let (head, body) = answer.into_parts();
     let read = Limited::new(body, MAX_ERROR_BYTES).collect();
     let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
@@ -247,10 +286,7 @@ pub(crate) async fn decode_error(
     let status = head.status.as_u16();
     // AWS names its error in a header, beside the body.
     let code = head.headers.get("x-amzn-errortype").and_then(|it| it.to_str().ok());
-    let mut error = match code {
-        Some(_) => formats::from_provider(status, code, &body),
-        None => format.error(status, &body),
-    };
+    let mut error = formats::from_provider(status, code, &body);
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
     error.retry_after = header.or(error.retry_after).or(until);

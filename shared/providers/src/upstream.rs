@@ -6,9 +6,12 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task};
+use canonical::{
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
+    Result, Task,
+};
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{GatewayRequest, Outbound};
+use formats::{DecodeMode, GatewayRequest, Prefill};
 use http::StatusCode;
 use routing::{Attempt, Target};
 
@@ -17,42 +20,47 @@ use crate::{
     connections::{Connections, HttpRequest},
     endpoint::{ApiAddress, Endpoint, ResolveSecret},
     fetch::Fetch,
+    memory::MemoryBudget,
     mock::{self, Mock},
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
+    response_headers,
 };
 
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
 pub struct Upstream {
-    providers: HashMap<String, Result<ReachableProvider>>,
+    pub(crate) providers: HashMap<String, Result<ReachableProvider>>,
     idle_timeout: Duration,
     pub(crate) fetch: Fetch,
+    memory: MemoryBudget,
     /// Scripted providers play as long as this lives.
     _mocks: Vec<Mock>,
 }
 
 /// One provider, and the connections that lead to it.
 #[derive(Debug)]
-struct ReachableProvider {
-    endpoint: Endpoint,
-    connections: Connections,
+pub(crate) struct ReachableProvider {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connections: Connections,
 }
 
-/// What one call asks of a provider.
+/// The request of one call to a provider.
 #[derive(Clone, Copy)]
 pub struct UpstreamRequest<'a> {
     /// The client's request.
     pub request: &'a GatewayRequest,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
-    /// The most that a model can write, in tokens, where that is known.
-    pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
-    /// What earlier attempts of the same call have fetched.
+    /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
     /// How many bytes of the answer are kept; none where nobody wants them.
     pub keep: Option<usize>,
+    /// The request that is sent in place of the client's own, to go on with a response.
+    pub continued: Option<&'a CanonicalRequest>,
+    /// Whether a stream is decoded that could pass through, since it may have to be continued.
+    pub decodes: bool,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -61,19 +69,21 @@ impl fmt::Debug for UpstreamRequest<'_> {
     }
 }
 
-/// What a provider answers.
+/// A provider's response.
 #[derive(Debug)]
 pub struct UpstreamResponse {
     /// The HTTP status of the provider.
     pub status: u16,
     /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The name of the wire format.
     pub format: &'static str,
     /// The bytes of a whole answer, where they are kept.
     pub kept: Option<Bytes>,
+    /// How long until a limit is free again that this request has used up.
+    pub limit_reset: Option<Duration>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -104,8 +114,16 @@ impl Upstream {
             providers,
             idle_timeout: config.idle_timeout,
             fetch: Fetch::new(config.fetch.as_ref()),
+            memory: client.memory.clone(),
             _mocks: mocks,
         }
+    }
+
+    /// Whether a target's provider has a field for a message of the model that is left open.
+    pub fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.providers.get(&target.provider);
+        let endpoint = provider.and_then(|it| it.as_ref().ok()).map(|it| &it.endpoint);
+        endpoint.is_some_and(|it| it.compatibility.prefill != Prefill::None)
     }
 
     /// Why a target could not be attempted at all, such as a key that is missing.
@@ -124,6 +142,11 @@ impl Upstream {
     /// The endpoint of a provider that can be called.
     pub(crate) fn endpoint(&self, provider: &str) -> Option<&Endpoint> {
         self.providers.get(provider)?.as_ref().ok().map(|it| &it.endpoint)
+    }
+
+    /// The memory that whole responses are held in.
+    pub(crate) fn memory(&self) -> &MemoryBudget {
+        &self.memory
     }
 
     /// Silence that is allowed inside a stream.
@@ -172,7 +195,7 @@ impl Upstream {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
-        let api = match endpoint.api(request, &target.model) {
+        let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -188,28 +211,34 @@ impl Upstream {
             return estimate_tokens(request);
         }
         if !status.is_success() {
-            return Err(failure(format, answer, &prepared, now).await);
+            let error = failure(answer, &prepared, now).await;
+            return Err(without_compaction(error, request, prepared.mode));
         }
 
         let (head, body) = answer.into_parts();
+        let mode = prepared.mode;
         let context = ResponseContext {
             provider: &target.provider,
             model: &target.model,
             endpoint,
             format,
             request,
-            mode: prepared.mode,
+            mode,
             tool_names: prepared.tool_names,
             idle_timeout: self.idle_timeout,
+            memory: &self.memory,
             keep: upstream_request.keep,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
-        let decoded = response::decode(context, &head.headers, body).await?;
+        let limit_reset = response_headers::limit_reset(&head.headers, now);
+        let decoded = response::decode(context, &head.headers, body).await;
+        let decoded = decoded.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             dropped: prepared.dropped,
-            format: format.name(),
+            format: format.outbound().name(),
+            limit_reset,
             kept: decoded.kept,
             body: decoded.body,
         })
@@ -255,34 +284,53 @@ fn reachable(
 }
 
 /// The HTTP request of an attempt, signed where that is wanted.
-async fn http_request(
-    endpoint: &Endpoint,
+async fn http_request<'e>(
+    endpoint: &'e Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<HttpRequest> {
+) -> Result<HttpRequest<'e>> {
     let url = api.address(&attempt.target().model, stream)?;
-    let mut headers = endpoint.headers(attempt.key)?.clone();
-    add_headers(&prepared.encoded.headers, &mut headers)?;
     let body = prepared.encoded.body.clone();
+    // Copied only where something is added: nearly every call sends the same headers.
+    let mut headers = Cow::Borrowed(endpoint.headers(attempt.key)?);
+    if !prepared.encoded.headers.is_empty() {
+        add_headers(&prepared.encoded.headers, headers.to_mut())?;
+    }
     if let Some(signing) = &endpoint.signing {
-        signing.sign(&url, &mut headers, &body, now).await?;
+        signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
     Ok(HttpRequest { url, headers, body })
 }
 
-/// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
+/// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
 async fn failure(
-    format: &dyn Outbound,
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
     now: u64,
 ) -> Error {
-    let mut error = response::decode_error(format, answer, now).await;
+    let mut error = response::decode_error(answer, now).await;
     let has_beta = prepared.encoded.headers.iter().any(is_beta);
     if error.remedy == Some(Remedy::DropBetas) && !has_beta {
         (error.kind, error.remedy) = (ErrorKind::InvalidRequest, None);
+    }
+    error
+}
+
+/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a summary.
+fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMode) -> Error {
+    let is_refusal = match error.kind {
+        ErrorKind::InvalidRequest | ErrorKind::Unsupported => true,
+        ErrorKind::Rejected => error.remedy.is_none(),
+        ErrorKind::ProviderAccess | ErrorKind::Upstream => {
+            matches!(error.provider_status, None | Some(404 | 405 | 501))
+        }
+        _ => false,
+    };
+    if request.compacts && mode == DecodeMode::Passthrough && is_refusal {
+        error.kind = ErrorKind::Rejected;
+        error.remedy = Some(Remedy::DropParam(Field::Compaction));
     }
     error
 }
@@ -298,6 +346,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         dropped: vec![],
         format: "",
         kept: None,
+        limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -358,7 +407,7 @@ mod tests {
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let client = Client::new(storage::Signer::default(), ProxyVariables::default());
         let upstream = Upstream::new(&client, &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let routes = Routes::new(&config, Arc::new(()), &|_| None);
         let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let arrived = Instant::now();
         let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
@@ -369,9 +418,10 @@ mod tests {
         let request = UpstreamRequest {
             request: &request,
             strict: true,
-            max_output: &|_| None,
             fetched: &fetched,
             keep: None,
+            continued: None,
+            decodes: false,
         };
         upstream.send(&attempt, &request, 0).await
     }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
-use canonical::Task;
+use canonical::{ModelApi, Task};
 use providers::{Auth, CATALOG, Key, Provider};
 
 fn named(name: &str) -> &'static Provider {
@@ -51,7 +51,7 @@ fn azure_names_the_model_in_its_path_and_the_key_in_its_own_header() {
 
 #[test]
 fn only_openai_compatible_embedding_providers_support_embeddings() {
-    let embeds = |it: &Provider| it.apis.iter().any(|api| api.task == Task::Embed);
+    let embeds = |it: &Provider| it.apis.iter().any(|api| api.format.task() == Task::Embed);
     let cannot = [
         "anthropic",
         "bedrock-anthropic",
@@ -66,7 +66,8 @@ fn only_openai_compatible_embedding_providers_support_embeddings() {
     for provider in CATALOG {
         assert_eq!(embeds(provider), !cannot.contains(&provider.name), "{}", provider.name);
     }
-    let azure = named("azure-openai").apis.iter().find(|it| it.task == Task::Embed).unwrap();
+    let azure =
+        named("azure-openai").apis.iter().find(|it| it.format.task() == Task::Embed).unwrap();
     assert!(azure.path.contains("{model}/embeddings?api-version={api_version}"));
 }
 
@@ -83,20 +84,15 @@ fn bedrock_uses_a_key_or_a_signature() {
 fn models_without_chat_use_responses() {
     for name in ["openai", "azure-openai"] {
         let responses = named(name).apis[1];
-        assert_eq!(responses.format.name(), "openai_responses");
-        for model in ["o1-pro-2025-03-19", "gpt-5-codex", "gpt-5.1-codex-max", "o3-deep-research"] {
-            assert!(responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
-        }
-        for model in ["gpt-5.1", "o3", "o4-mini", "gpt-4o"] {
-            assert!(!responses.only_for.iter().any(|it| model.starts_with(it)), "{name} {model}");
-        }
+        assert_eq!(responses.format.outbound().name(), "openai_responses");
+        assert_eq!(responses.only_with, Some(ModelApi::Responses), "{name}");
     }
 }
 
 #[test]
 fn a_responses_only_provider_has_no_other_api() {
     let formats: Vec<_> =
-        named("openai-responses").apis.iter().map(|it| it.format.name()).collect();
+        named("openai-responses").apis.iter().map(|it| it.format.outbound().name()).collect();
     assert_eq!(formats, ["openai_responses"]);
 }
 
@@ -104,7 +100,8 @@ fn a_responses_only_provider_has_no_other_api() {
 fn gemini_uses_its_own_format_and_a_key_header() {
     let gemini = named("gemini");
     assert_eq!(gemini.auth, Auth::Header("x-goog-api-key"));
-    let tasks: Vec<_> = gemini.apis.iter().map(|it| (it.task, it.format.name())).collect();
+    let tasks: Vec<_> =
+        gemini.apis.iter().map(|it| (it.format.task(), it.format.outbound().name())).collect();
     assert_eq!(
         tasks,
         [
@@ -121,7 +118,7 @@ fn anthropic_uses_a_key_header_and_a_version_header() {
     let anthropic = named("anthropic");
     assert_eq!(anthropic.auth, Auth::Header("x-api-key"));
     assert_eq!(anthropic.headers, [("anthropic-version", "2023-06-01")]);
-    let spoken: Vec<_> = anthropic.apis.iter().map(|it| (it.task, it.path)).collect();
+    let spoken: Vec<_> = anthropic.apis.iter().map(|it| (it.format.task(), it.path)).collect();
     let expected = [(Task::Chat, "/messages"), (Task::CountTokens, "/messages/count_tokens")];
     assert_eq!(spoken, expected);
 }

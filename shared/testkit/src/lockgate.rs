@@ -199,6 +199,11 @@ impl Lockgate {
         log.unwrap_or_else(|| panic!("nobody logged {text:?}:\n{}", self.log()))
     }
 
+    /// The number of its process; none once it has ended.
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) -> io::Result<()> {
         let pid = self.child.id().and_then(|it| Pid::from_raw(it.cast_signed()));

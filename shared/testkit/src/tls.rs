@@ -1,17 +1,18 @@
 //! TLS in front of a plain server on loopback, under certificates of a CA that only the tests trust.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::server;
 
@@ -29,29 +30,19 @@ impl TlsFront {
     ///
     /// When no port can be had, or a name cannot be in a certificate.
     pub fn start(target: &str, names: &[&str]) -> Self {
-        let mut root = CertificateParams::default();
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root_key = KeyPair::generate().expect("a key can be made");
-        let root = CertifiedIssuer::self_signed(root, root_key).expect("a root can be made");
-
-        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let key = KeyPair::generate().expect("a key can be made");
-        let certificate = CertificateParams::new(names)
-            .and_then(|it| it.signed_by(&key, &root))
-            .expect("these are names of hosts");
-        let private_key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let issued = IssuedCertificate::new(names);
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has these versions")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private_key)
+            .with_single_cert(vec![issued.certificate()], issued.private_key())
             .expect("the key belongs to the certificate");
 
         let listener = server::listen().expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let accepting = tokio::spawn(accept(listener, acceptor, target.to_owned())).abort_handle();
-        Self { address, ca_pem: root.pem(), accepting }
+        Self { address, ca_pem: issued.ca_pem, accepting }
     }
 
     /// Where it listens.
@@ -63,6 +54,86 @@ impl TlsFront {
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
+}
+
+/// A certificate, its key, and the root that vouches for it, each in PEM.
+#[derive(Clone)]
+pub struct IssuedCertificate {
+    /// The root, which nobody but a test trusts.
+    pub ca_pem: String,
+    /// The certificate.
+    pub cert_pem: String,
+    /// The key of the certificate.
+    pub key_pem: String,
+}
+
+impl IssuedCertificate {
+    /// Issues a certificate for these host names under a new root.
+    ///
+    /// # Panics
+    ///
+    /// When a name cannot be in a certificate.
+    pub fn new(names: &[&str]) -> Self {
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root_key = KeyPair::generate().expect("a key can be made");
+        let root = CertifiedIssuer::self_signed(root, root_key).expect("a root can be made");
+
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = CertificateParams::new(names)
+            .and_then(|it| it.signed_by(&key, &root))
+            .expect("these are names of hosts");
+        Self { ca_pem: root.pem(), cert_pem: certificate.pem(), key_pem: key.serialize_pem() }
+    }
+
+    fn certificate(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.cert_pem.as_bytes()).expect("it was issued here")
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).expect("it was issued here")
+    }
+}
+
+impl fmt::Debug for IssuedCertificate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("IssuedCertificate").finish_non_exhaustive()
+    }
+}
+
+/// Sends bytes over TLS to a server at `address`, and reads until `enough` bytes came or it closes. Gives the
+/// protocol that was negotiated, of those offered, and what was read.
+///
+/// # Errors
+///
+/// When the server cannot be reached, or its certificate does not come from the root.
+pub async fn exchange(
+    address: SocketAddr,
+    ca_pem: &str,
+    protocols: &[&str],
+    request: &[u8],
+    enough: usize,
+) -> io::Result<(Option<String>, Vec<u8>)> {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(io::Error::other)?;
+    roots.add(root).map_err(io::Error::other)?;
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+
+    let socket = TcpStream::connect(address).await?;
+    let name = ServerName::from(address.ip());
+    let mut socket = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+    let protocol =
+        socket.get_ref().1.alpn_protocol().map(|it| String::from_utf8_lossy(it).into_owned());
+    socket.write_all(request).await?;
+    let mut read = vec![];
+    while read.len() < enough && 0 < socket.read_buf(&mut read).await? {}
+    Ok((protocol, read))
 }
 
 impl Drop for TlsFront {

@@ -158,6 +158,8 @@ providers:
       model: llama
       max_cost: 0.05
     proxy: none
+    ca_file: own.pem
+    connect_timeout: 1s
 ";
     let yaml = exported(EXAMPLE);
     assert!(yaml.starts_with(text), "{yaml}");

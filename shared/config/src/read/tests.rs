@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     Breaker, COOLDOWN, ConflictResolution, FallbackOn, LogContents, LogFormat, LogLevel,
-    MetricNames, Rescue, Role, SecretSource, Strategy, connection, cors, declared_keys,
-    declared_tenants, fetch, outbound, provider, server, step, when,
+    MetricNames, Rescue, Role, SecretSource, Strategy,
 };
 
 pub(crate) const EXAMPLE: &str = include_str!("../example.yaml");
@@ -22,39 +21,6 @@ pub(crate) const KINDS: [ProviderKind; 6] = [
     ProviderKind { name: "ollama", needs_base_url: false, needs_key: false, takes_region: false },
     ProviderKind { name: "bedrock", needs_base_url: false, needs_key: false, takes_region: true },
     ProviderKind { name: "mock", needs_base_url: false, needs_key: false, takes_region: false },
-];
-
-/// Every mapping that a configuration may hold.
-const EVERY_MAPPING: [&Keys; 29] = [
-    &DOCUMENT,
-    &connection::POOL,
-    &fetch::FETCH,
-    &cors::CORS,
-    &server::SERVER,
-    &tls::TLS,
-    &admin::ADMIN,
-    &admin::USER,
-    &metrics::METRICS,
-    &log::LOG,
-    &records::REQUESTS,
-    &records::PROMPTS,
-    &cache::CACHE,
-    &cache::IDEMPOTENCY,
-    &ledger::STORE_DOWN,
-    &ledger::ALERTS,
-    &ledger::WEBHOOK,
-    &ledger::USAGE_EVENTS,
-    &compatibility::COMPATIBILITY,
-    &provider::PROVIDER,
-    &provider::SCRIPT,
-    &outbound::LIMITS,
-    &outbound::PROBE,
-    &route::ROUTE,
-    &route::BREAKER,
-    &step::STEP,
-    &when::WHEN,
-    &declared_keys::KEY,
-    &declared_tenants::TENANT,
 ];
 
 fn variables(name: &str) -> Option<String> {
@@ -244,15 +210,6 @@ fn every_key_of_a_model_and_a_price_lands_in_the_document() {
     assert_eq!((price.input, price.output), (1_000_000, 2_500_000));
     assert_eq!((price.cached_input, price.cache_write), (Some(1), Some(0)));
     assert_eq!(it.prices[0].input, 350_000);
-}
-
-#[test]
-fn the_example_names_every_key() {
-    for keys in EVERY_MAPPING {
-        for key in keys.known {
-            assert!(EXAMPLE.contains(&format!("{key}:")), "{key} of {}", keys.of);
-        }
-    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ const MAX_PAGE: usize = 1000;
 /// Encodes a list of models, or the page of it that the query names.
 pub(super) fn encode_list(api: Api, models: &[Model<'_>], uri: &Uri) -> Result<Vec<u8>> {
     match api {
-        Api::OpenAi => {
+        Api::OpenAi | Api::Admin => {
             let data: Vec<_> = models.iter().map(OpenAi::from).collect();
             encode(&OpenAiList { object: "list", data })
         }
@@ -29,7 +29,7 @@ pub(super) fn encode_list(api: Api, models: &[Model<'_>], uri: &Uri) -> Result<V
 /// Encodes one model.
 pub(super) fn encode_model(api: Api, model: &Model<'_>) -> Result<Vec<u8>> {
     match api {
-        Api::OpenAi => encode(&OpenAi::from(model)),
+        Api::OpenAi | Api::Admin => encode(&OpenAi::from(model)),
         Api::Anthropic => encode(&Anthropic::from(model)),
         Api::Gemini => encode(&Gemini::from(model)),
     }

@@ -55,16 +55,20 @@ enum ShutdownState {
 }
 
 impl ClientSocket {
-    /// Prepares a socket and reads as much as tells the version of HTTP.
-    pub(super) async fn open(
-        socket: Arc<TcpStream>,
-        connection: Arc<Connection>,
-    ) -> io::Result<Self> {
+    /// Prepares a socket. What is read is counted as HTTP/1 until another version is known.
+    pub(super) fn new(socket: Arc<TcpStream>, connection: Arc<Connection>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
         let keep_alive = TcpKeepalive::new().with_time(TCP_KEEP_ALIVE);
         let keep_alive = keep_alive.with_interval(TCP_KEEP_ALIVE_INTERVAL);
         SockRef::from(&*socket).set_tcp_keepalive(&keep_alive)?;
 
+        let (prefix, version, shutdown) = (vec![], Version::Http1, ShutdownState::Open);
+        Ok(Self { socket, connection, prefix, version, shutdown })
+    }
+
+    /// Reads as much as shows the version of HTTP where no TLS has negotiated it.
+    pub(super) async fn read_version(mut self) -> io::Result<Self> {
+        let socket = &self.socket;
         let mut prefix = Vec::with_capacity(HTTP2_PREFACE.len());
         while HTTP2_PREFACE.starts_with(&prefix) && prefix.len() < HTTP2_PREFACE.len() {
             socket.readable().await?;
@@ -77,9 +81,16 @@ impl ClientSocket {
                 Err(error) => return Err(error),
             }
         }
-        let is_http2 = prefix == HTTP2_PREFACE;
-        let version = if is_http2 { Version::Http2 } else { Version::Http1 };
-        Ok(Self { socket, connection, prefix, version, shutdown: ShutdownState::Open })
+        if prefix == HTTP2_PREFACE {
+            self.version = Version::Http2;
+        }
+        self.prefix = prefix;
+        Ok(self)
+    }
+
+    /// Notes the version of HTTP that TLS has negotiated.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.version = version;
     }
 
     pub(super) fn version(&self) -> Version {
@@ -187,7 +198,7 @@ impl AsyncWrite for ClientSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.shutdown, ShutdownState::Open) {
-            // A client that has left already is told nothing.
+            // A client that has left already is sent nothing.
             drop(SockRef::from(&*self.socket).shutdown(Shutdown::Write));
             self.shutdown = match self.connection.linger_time() {
                 None => ShutdownState::Closed,

@@ -5,6 +5,7 @@
 //! structured outputs and streaming at platform.claude.com, and `@ai-sdk/anthropic` 3.0.138 for
 //! what each model accepts.
 
+mod count_tokens;
 mod error;
 mod fields;
 mod inbound;
@@ -32,21 +33,18 @@ pub struct Anthropic;
 #[derive(Clone, Copy, Debug)]
 pub struct AnthropicCount;
 
-/// Who signs reasoning in this format.
+/// The maker of signatures in this format.
 pub(crate) const MAKER: &str = "anthropic";
 
-/// What a request has to know of the format.
+/// The part of the format that travels with a request.
 const FORMAT: Format = Format {
     name: "anthropic",
     decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
     word: fields::name,
 };
 
-/// What a request has to know of the format when tokens are counted.
-const COUNT: Format = Format {
-    name: "anthropic_count",
-    decode: request_decode::decode,
-    apply_policy: request_policy::apply_to_count,
-    word: fields::name,
-};
+/// The part of the counting format that travels with a request.
+const COUNT: Format =
+    Format { name: "anthropic_count", apply_policy: request_policy::apply_to_count, ..FORMAT };

@@ -1,4 +1,4 @@
-//! Amazon Bedrock's Converse and `ConverseStream`, to providers only: no client speaks it to us.
+//! Amazon Bedrock's Converse and `ConverseStream`, for providers only: no client calls in this format.
 //!
 //! Source: the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5, seen 2026-11; what a
 //! model demands beside it, each in the module where it matters. The binary frames of a stream are
@@ -12,20 +12,20 @@ mod stream_decode;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, Result};
+use canonical::{Content, Conversation, GatewayResponse, ModelFacts, Result};
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::Bounded, error_body, split_surrogates, tool_names,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
+    OutboundText, StreamDecoder, bound::Bounded, split_surrogates, tool_names,
 };
 
 /// Bedrock's Converse.
 #[derive(Clone, Copy, Debug)]
 pub struct Bedrock;
 
-/// Whose signatures travel here: Claude's are the same at Anthropic's own address.
+/// The maker of signatures in this format: Claude's are the same at Anthropic's own address.
 const MAKER: &str = "anthropic";
-/// How the signature of reasoning begins that nobody may read.
+/// The start of the signature of reasoning that is encrypted.
 const REDACTED: &str = "redacted:";
 
 impl Outbound for Bedrock {
@@ -33,39 +33,33 @@ impl Outbound for Bedrock {
         "bedrock"
     }
 
-    fn passthrough(
-        &self,
-        _request: &GatewayRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        Err(Error::new(ErrorKind::Internal, "No client speaks Bedrock's format to be passed on."))
+    fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
+        response_decode::decode(&split_surrogates::replaced(body))
     }
+}
 
+impl OutboundConversation for Bedrock {
     fn encode(
         &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        request_encode::encode(canonical.conversation()?, target)
+        request_encode::encode(conversation, options)
     }
 
     fn accepts_param_name(&self, name: &str) -> bool {
         tool_names::is_plain(name, 64, b".")
     }
 
-    fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, url: &str, _facts: &ModelFacts) -> bool {
         url.starts_with("s3://")
     }
+}
 
-    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(&split_surrogates::replaced(body))
-    }
-
-    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
+impl OutboundText for Bedrock {
+    fn stream_decoder(&self, _options: DecodeOptions) -> Box<dyn StreamDecoder> {
         Box::new(Bounded::new(stream_decode::Decoder::default()))
     }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
-    }
 }
+
+impl OutboundChat for Bedrock {}

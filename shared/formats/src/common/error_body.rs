@@ -20,7 +20,7 @@ const MAX_QUOTES: usize = 3;
 /// Members that hold a provider's code, most telling first; AWS writes `__type`.
 const CODES: &[&str] = &["code", "type", "__type", "status"];
 
-/// What a provider reports of a failure.
+/// A provider's report of a failure.
 #[derive(Debug, Default)]
 struct Report {
     message: Option<String>,
@@ -28,7 +28,7 @@ struct Report {
     param: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
-    /// What the provider adds to its message.
+    /// The provider's own details beside the message.
     details: String,
 }
 
@@ -51,12 +51,7 @@ pub(crate) fn part<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T> {
     serde_json::from_str(json.get()).map_err(|error| malformed().caused_by(json::unquoted(&error)))
 }
 
-/// Parses a failure with a status of its own.
-pub(crate) fn from_status(status: u16, body: &[u8]) -> Error {
-    diagnosed(status, report(body))
-}
-
-/// Parses a failure of any provider. AWS names its code in a header, beside the body.
+/// Parses a failure of any provider. `code` is that of a header: AWS names its own beside the body.
 pub fn from_provider(status: u16, code: Option<&str>, body: &[u8]) -> Error {
     let mut report = report(body);
     report.codes.extend(code.map(bare_code));
@@ -201,7 +196,7 @@ mod tests {
     use super::*;
 
     fn read(status: u16, body: &str) -> (ErrorKind, String) {
-        let error = from_status(status, body.as_bytes());
+        let error = from_provider(status, None, body.as_bytes());
         (error.kind, error.message().to_owned())
     }
 
@@ -265,7 +260,7 @@ mod tests {
     #[test]
     fn an_error_of_one_field_names_its_place() {
         let body = r#"{"detail":[{"loc":["body","messages",0,"role"],"msg":"Input should be"}]}"#;
-        let error = from_status(422, body.as_bytes());
+        let error = from_provider(422, None, body.as_bytes());
         assert_eq!(error.message(), "messages.0.role: Input should be");
         assert_eq!(error.param.as_deref(), Some("messages.0.role"));
     }
@@ -273,14 +268,14 @@ mod tests {
     #[test]
     fn a_sentence_may_hold_a_retry_delay() {
         let body = r#"{"error":{"message":"Rate limit reached. Please try again in 1m2.5s."}}"#;
-        let error = from_status(429, body.as_bytes());
+        let error = from_provider(429, None, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(62_500)));
     }
 
     #[test]
     fn googles_retry_delay_is_parsed() {
         let body = r#"{"error":{"details":[{"@type":"x"},{"retryDelay":"7.5s"}]}}"#;
-        let error = from_status(429, body.as_bytes());
+        let error = from_provider(429, None, body.as_bytes());
         assert_eq!(error.retry_after, Some(Duration::from_millis(7500)));
     }
 

@@ -2,6 +2,8 @@
 
 use canonical::{Error, ErrorKind};
 
+use crate::redact;
+
 /// Reasons of a response that was cut: `abort` of vLLM and `SGLang`, DeepSeek's
 /// `insufficient_system_resource`, OpenRouter's `error`, and their like at other servers.
 const CUT: &[&str] = &[
@@ -24,6 +26,13 @@ pub(crate) fn check(reason: &str) -> Result<(), Error> {
         return Err(Error::new(ErrorKind::Upstream, message));
     }
     Ok(())
+}
+
+/// The failure of a response that ends for a reason that nobody knows: half a response must not pass
+/// for a whole one.
+pub(crate) fn unknown(reason: &str) -> Error {
+    let message = format!("ended its response for an unknown reason: `{}`", redact(reason));
+    Error::new(ErrorKind::Upstream, message)
 }
 
 #[cfg(test)]

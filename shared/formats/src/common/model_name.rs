@@ -47,7 +47,7 @@ impl StreamDecoder for Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DecodeMode, DecodeOptions, Outbound, openai::chat::OpenAiChat};
+    use crate::{DecodeMode, DecodeOptions, OutboundText, openai::chat::OpenAiChat};
 
     fn model_of(chunk: &'static str) -> Option<String> {
         let options = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };

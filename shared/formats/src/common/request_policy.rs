@@ -56,6 +56,18 @@ pub(crate) fn unchanged(raw: &RawObject, _: &RequestPolicy<'_>) -> Result<Bytes>
     Ok(raw.body.clone())
 }
 
+/// Limits the output of a request that has no system prompt, in its `max_tokens`.
+#[expect(clippy::unnecessary_wraps, reason = "other formats can fail here")]
+pub(crate) fn limit_only(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
+    let mut edits = Edits::new(raw);
+    if let Some(limit) = policy.max_output
+        && !lower_limit(&mut edits, "max_tokens", limit)
+    {
+        edits.set("max_tokens", limit.to_string());
+    }
+    Ok(edits.apply())
+}
+
 /// Lowers a limit in the member of this name. False where there is none, or it is null.
 pub(crate) fn lower_limit(edits: &mut Edits<'_>, name: &str, limit: u64) -> bool {
     let Some(own) = edits.value(name).filter(|own| *own != "null") else { return false };

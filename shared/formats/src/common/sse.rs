@@ -65,7 +65,7 @@ impl Framer {
         }
     }
 
-    /// What is left of a frame that did not end.
+    /// The rest of a frame that did not end.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.pending
     }
@@ -76,7 +76,7 @@ impl Framer {
     }
 }
 
-/// What a frame says: the name of its event, and its data.
+/// The content of a frame: the name of its event, and its data.
 pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
     let mut name: &[u8] = b"";
     let mut data: Option<Cow<'_, [u8]>> = None;
@@ -99,6 +99,26 @@ pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
 /// Whether a frame holds nothing but data: no name, no id, no comment.
 pub(crate) fn is_data_alone(frame: &[u8]) -> bool {
     lines(frame).all(|line| line.is_empty() || field(line, b"data").is_some())
+}
+
+/// A frame without what belongs to the connection between gateway and provider: ids, retry times and
+/// comments, over which SDKs stumble. None where nothing else is in it.
+pub(crate) fn event_alone(frame: &Bytes) -> Option<Bytes> {
+    let is_of_event =
+        |line: &&[u8]| field(line, b"data").is_some() || field(line, b"event").is_some();
+    if lines(frame).all(|line| line.is_empty() || is_of_event(&line)) {
+        return Some(frame.clone()).filter(|it| !it.trim_ascii().is_empty());
+    }
+    if !lines(frame).any(|line| field(line, b"data").is_some()) {
+        return None;
+    }
+    let mut out = BytesMut::with_capacity(frame.len());
+    for line in lines(frame).filter(is_of_event) {
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\n");
+    }
+    out.extend_from_slice(b"\n");
+    Some(out.freeze())
 }
 
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -168,6 +188,17 @@ mod tests {
         assert_eq!(name, b"note");
         assert_eq!(data.unwrap(), b"one\ntwo".as_slice());
         assert_eq!(fields(b": only a comment\n\n").1, None);
+    }
+
+    #[test]
+    fn only_what_belongs_to_an_event_is_kept() {
+        let alone = |frame: &'static [u8]| event_alone(&Bytes::from_static(frame));
+        let plain = b"event: x\r\ndata: {}\r\n\r\n";
+        assert_eq!(alone(plain).unwrap(), plain.as_slice());
+        let odd = b": hi\nid: 7\nretry: 5\nevent: x\ndata: {}\n\n";
+        assert_eq!(alone(odd).unwrap(), b"event: x\ndata: {}\n\n".as_slice());
+        assert_eq!(alone(b": hi\n\n"), None);
+        assert_eq!(alone(b"id: 7\n\n"), None);
     }
 
     #[test]

@@ -3,18 +3,35 @@
 //! Source: platform.openai.com/docs/guides/structured-outputs (seen 2026-11): every object lists all
 //! of its properties as required and allows no others, and some keywords are rejected.
 
+use canonical::Field;
 use serde_json::Value;
+
+use crate::bound;
 
 /// Keywords that strict mode rejects.
 const REJECTED: &[&str] = &["allOf", "default", "not", "oneOf", "patternProperties"];
 
 /// Strict mode as it was asked for, but off where a schema is rejected in it.
-pub(crate) fn strict_if_accepted(strict: Option<bool>, schema: &str) -> Option<bool> {
+fn strict_if_accepted(strict: Option<bool>, schema: &str) -> Option<bool> {
     if strict != Some(true) {
         return strict;
     }
     let schema = serde_json::from_str::<Value>(schema).unwrap_or_default();
     Some(is_accepted(&schema))
+}
+
+/// The same, with the field that says so named where strict mode was turned off.
+pub(crate) fn strict_or_named(
+    strict: Option<bool>,
+    schema: &str,
+    field: Field,
+    dropped: &mut Vec<Field>,
+) -> Option<bool> {
+    let accepted = strict_if_accepted(strict, schema);
+    if accepted != strict {
+        bound::note(dropped, field);
+    }
+    accepted
 }
 
 fn is_accepted(schema: &Value) -> bool {

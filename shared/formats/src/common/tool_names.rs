@@ -8,39 +8,39 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, ChatResponse, Content, Conversation, Delta, EventBody, Result, StreamEvent,
-    ToolChoice,
+    ChatResponse, Content, Conversation, Delta, EventBody, Result, StreamEvent, ToolChoice,
 };
 
-use crate::{Outbound, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames};
+use crate::{
+    OutboundConversation, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames,
+};
 
 /// How much of a name is kept before what tells it from others, in bytes.
 const KEPT: usize = 55;
 
-/// The names that are told differently.
+/// The names of tools and parameters that a provider is sent in place of the client's.
 #[derive(Clone, Debug, Default)]
 pub struct ToolNames {
-    /// What the provider is sent, by what the client says; and the other way.
+    /// The names that the provider is sent, by the client's.
     sent: HashMap<String, String>,
+    /// The client's names, by those that the provider is sent.
     original: HashMap<String, String>,
     params: ParamNames,
 }
 
 impl ToolNames {
-    /// The names within a question that a format does not take.
-    pub fn of(canonical: &CanonicalRequest, format: &dyn Outbound) -> Self {
+    /// The names within a conversation that a format does not accept.
+    pub fn of(conversation: &Conversation, format: &dyn OutboundConversation) -> Self {
         let mut names = Self::default();
-        if let CanonicalRequest::Conversation(conversation) = canonical {
-            each(conversation, &mut |name| {
-                if !format.accepts_tool_name(name) && !names.sent.contains_key(name) {
-                    let sent = fitting(name);
-                    names.original.insert(sent.clone(), name.to_owned());
-                    names.sent.insert(name.to_owned(), sent);
-                }
-            });
-            let accepts = |name: &str| format.accepts_param_name(name);
-            names.params = ParamNames::of(&conversation.tools, &accepts);
-        }
+        each(conversation, &mut |name| {
+            if !format.accepts_tool_name(name) && !names.sent.contains_key(name) {
+                let sent = fitting(name);
+                names.original.insert(sent.clone(), name.to_owned());
+                names.sent.insert(name.to_owned(), sent);
+            }
+        });
+        let accepts = |name: &str| format.accepts_param_name(name);
+        names.params = ParamNames::of(&conversation.tools, &accepts);
         names
     }
 
@@ -49,18 +49,16 @@ impl ToolNames {
         self.sent.is_empty() && self.params.is_empty()
     }
 
-    /// The question with the names that the provider is sent.
+    /// The conversation with the names that the provider is sent.
     #[must_use]
-    pub fn tell(&self, mut canonical: CanonicalRequest) -> CanonicalRequest {
-        if let CanonicalRequest::Conversation(conversation) = &mut canonical {
-            self.rename_params(conversation);
-            each_mut(conversation, &mut |name| {
-                if let Some(sent) = self.sent.get(name) {
-                    sent.clone_into(name);
-                }
-            });
-        }
-        canonical
+    pub fn rename(&self, mut conversation: Conversation) -> Conversation {
+        self.rename_params(&mut conversation);
+        each_mut(&mut conversation, &mut |name| {
+            if let Some(sent) = self.sent.get(name) {
+                sent.clone_into(name);
+            }
+        });
+        conversation
     }
 
     fn rename_params(&self, conversation: &mut Conversation) {
@@ -220,14 +218,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        DecodeMode, DecodeOptions, anthropic::messages::Anthropic,
+        DecodeMode, DecodeOptions, OutboundText, anthropic::messages::Anthropic,
         google::generate_content::Gemini, openai::chat::OpenAiChat,
     };
 
     #[test]
     fn each_format_takes_what_its_api_takes() {
         let long = "a".repeat(65);
-        let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
+        let formats: [&dyn OutboundConversation; 3] = [&OpenAiChat, &Anthropic, &Gemini];
         for (name, taken) in [
             ("get_weather", [true, true, true]),
             (long.as_str(), [false, true, false]),
@@ -245,8 +243,7 @@ mod tests {
         let schema = Json(r#"{"properties":{"filter[id]":{}}}"#.to_owned());
         let tool = Tool { name: "list".to_owned(), schema: Some(schema), ..Tool::default() };
         let conversation = Conversation { tools: vec![tool], ..Conversation::default() };
-        let request = CanonicalRequest::Conversation(Box::new(conversation));
-        let names = ToolNames::of(&request, &Anthropic);
+        let names = ToolNames::of(&conversation, &Anthropic);
         let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"list","input":{}}}"#;
         let delta = r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"filter_id_\":"}}"#;
         let rest = delta.replace(r#"{\"filter_id_\":"#, r#"\"x\"}"#);
@@ -277,7 +274,7 @@ mod tests {
         let long = format!("mcp__{}", "server_".repeat(20));
         let names = ["21st", "a.b", "a_b.", "\u{1f600}", "", &long, &format!("{long}2")];
         let sent: Vec<_> = names.iter().map(|it| fitting(it)).collect();
-        let formats: [&dyn Outbound; 3] = [&OpenAiChat, &Anthropic, &Gemini];
+        let formats: [&dyn OutboundConversation; 3] = [&OpenAiChat, &Anthropic, &Gemini];
         for name in &sent {
             assert!(formats.iter().all(|it| it.accepts_tool_name(name)), "{name}");
             assert_eq!(sent.iter().filter(|it| *it == name).count(), 1, "{name}");

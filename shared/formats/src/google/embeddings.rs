@@ -6,15 +6,15 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error,
-    ErrorKind, Field, GatewayResponse, ResponseBody, Result, Usage,
+    EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Field,
+    GatewayResponse, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder,
-    bound::tokens, error_body, json, unstreamed,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings, bound::tokens,
+    error_body, json,
 };
 
 /// The most texts that one call may have.
@@ -78,38 +78,7 @@ impl Outbound for GeminiEmbeddings {
         "gemini_embeddings"
     }
 
-    fn passthrough(
-        &self,
-        _request: &GatewayRequest,
-        _target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        Err(unstreamed::no_client_format())
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        // Whom `base64` is for is decided where the response is written.
-        let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
-            canonical.embedding()?;
-        // Some name a model with the collection that it is in.
-        let name = target.model.strip_prefix("models/").unwrap_or(target.model);
-        let model = format!("models/{name}");
-        let one = |text| One {
-            model: &model,
-            content: Contents { parts: [Text { text }] },
-            task_type: purpose.map(task_type),
-            output_dimensionality: *dimensions,
-        };
-        let requests = texts(inputs, MOST)?.into_iter().map(one).collect();
-        let body = json::written(&Batch { requests }).into();
-        let dropped = user.iter().map(|_| Field::User).collect();
-        Ok(EncodedRequest { body, headers: vec![], dropped })
-    }
-
-    fn response(&self, body: Bytes, _reading: DecodeOptions) -> Result<GatewayResponse> {
+    fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
         let answer: ChatResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
             Error::new(ErrorKind::Upstream, "returned no batch of embeddings")
                 .caused_by(json::unquoted(&error))
@@ -130,13 +99,30 @@ impl Outbound for GeminiEmbeddings {
             usage: count.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
+}
 
-    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        Box::new(unstreamed::NoReader)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+impl OutboundEmbeddings for GeminiEmbeddings {
+    fn encode(
+        &self,
+        request: &EmbeddingRequest,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        // `base64` is how the client wants its response, whatever the provider sends.
+        let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
+            request;
+        // A configuration may name a model with its collection.
+        let name = options.model.strip_prefix("models/").unwrap_or(options.model);
+        let model = format!("models/{name}");
+        let one = |text| One {
+            model: &model,
+            content: Contents { parts: [Text { text }] },
+            task_type: purpose.map(task_type),
+            output_dimensionality: *dimensions,
+        };
+        let requests = texts(inputs, MOST)?.into_iter().map(one).collect();
+        let body = json::written(&Batch { requests }).into();
+        let dropped = user.iter().map(|_| Field::User).collect();
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 }
 
@@ -163,7 +149,7 @@ fn unfit(message: String) -> Error {
     error
 }
 
-/// Google's word for what an embedding is for.
+/// Google's name for the purpose of an embedding.
 fn task_type(purpose: EmbeddingPurpose) -> &'static str {
     match purpose {
         EmbeddingPurpose::Document => "RETRIEVAL_DOCUMENT",

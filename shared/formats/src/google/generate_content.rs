@@ -34,21 +34,23 @@ pub struct Gemini;
 #[derive(Clone, Copy, Debug)]
 pub struct GeminiCount;
 
-/// Whose signatures are native here.
+/// The maker of signatures in this format.
 const MAKER: &str = "gemini";
 
-/// What a request has to know of it.
+/// The part of the format that travels with a request.
 pub(crate) const FORMAT: Format = Format {
     name: "gemini",
     decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
     word: fields::name,
 };
 
-/// What a request to count has to know of it.
+/// The part of the counting format that travels with a request.
 pub(crate) const COUNT_FORMAT: Format = Format {
     name: "gemini_count_tokens",
     decode: count_tokens::decode,
+    passthrough: count_tokens::passthrough,
     apply_policy: crate::common::request_policy::unchanged,
     word: fields::name,
 };

@@ -27,16 +27,22 @@ mod wire;
 use crate::Format;
 
 pub(crate) use error::LimitJson;
+pub(crate) use finish_reason::plain as finish_reason;
+pub(crate) use inbound::wants_usage;
 pub(crate) use metadata::AttemptJson;
+pub(crate) use request_passthrough::with_usage;
+pub(crate) use stream_passthrough::{DONE, Frame, data_frame, decode_frame, early_end};
+pub(crate) use wire::{ResponseSummary, UsageJson, check as check_response, encode_usage, usage};
 
 /// The format.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiChat;
 
-/// What a request has to know of it.
+/// The part of the format that travels with a request.
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
     decode: request_decode::decode,
     apply_policy: request_policy::apply,
+    passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

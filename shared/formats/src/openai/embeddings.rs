@@ -7,6 +7,7 @@
 mod inbound;
 mod outbound;
 mod request_decode;
+mod request_passthrough;
 mod wire;
 
 use crate::Format;
@@ -15,10 +16,11 @@ use crate::Format;
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiEmbeddings;
 
-/// What a request has to know of it.
+/// The part of the format that travels with a request.
 const FORMAT: Format = Format {
     name: "openai_embeddings",
     decode: request_decode::decode,
     apply_policy: crate::common::request_policy::unchanged,
+    passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

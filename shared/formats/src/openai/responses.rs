@@ -4,6 +4,8 @@
 //! 3.54. Clients who want memory send the whole conversation, which is what the reference
 //! describes for `store: false`: reasoning then travels as `encrypted_content`.
 
+mod compact;
+mod compaction;
 mod content;
 mod echo;
 mod inbound;
@@ -26,19 +28,22 @@ use canonical::Field;
 
 use crate::Format;
 
+pub use compact::OpenAiCompact;
+
 /// The format.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiResponses;
 
-/// What a request has to know of it.
+/// The part of the format that travels with a request.
 pub(crate) const FORMAT: Format = Format {
     name: "openai_responses",
     decode: request_decode::decode,
+    passthrough: request_passthrough::passthrough,
     apply_policy: request_policy::apply,
     word,
 };
 
-/// This format's word for what a request may say, where it differs from that of chat.
+/// The format's own name for a field, where it differs from that of chat.
 fn word(field: &Field) -> Cow<'static, str> {
     Cow::Borrowed(match field {
         Field::Refusal => "input[].content[].refusal",

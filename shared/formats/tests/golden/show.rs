@@ -1,24 +1,30 @@
 //! What a case comes to, as a text that a reviewer can read.
 
+use std::sync::LazyLock;
+
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, Origin, Outcome,
-    Result, StreamEvent, Task, Usage,
+    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, ModelFacts,
+    Origin, Outcome, Result, StreamEvent, Task, Usage,
 };
 use formats::{
-    ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest,
-    Inbound, Outbound, RawObject, StreamEnd, StreamUsage, ToolNames,
+    ChatCompatibility, ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest,
+    GatewayRequest, InboundChat, OutboundChat, RawObject, StreamEnd, StreamUsage, ToolNames,
+    from_provider,
 };
 
 use super::{inbound, outbound};
 
 /// The provider's name for the model, in every case.
 const MODEL: &str = "provider/model";
+/// The facts about the model, in every case.
+static FACTS: LazyLock<ModelFacts> =
+    LazyLock::new(|| ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN });
 /// The name of every case's call.
 const REQUEST_ID: &str = "req_golden";
 
 /// What was understood of a request, and what each sort of provider is sent.
-pub(crate) fn request(client: &dyn Inbound, input: &[u8]) -> String {
+pub(crate) fn request(client: &'static dyn InboundChat, input: &[u8]) -> String {
     let request = match client.decode(Bytes::copy_from_slice(input)) {
         Ok(request) => request,
         Err(error) => return refusal(client, &error),
@@ -43,8 +49,8 @@ pub(crate) fn request(client: &dyn Inbound, input: &[u8]) -> String {
 
 /// A client's request on its way to a provider.
 struct Pair<'a> {
-    client: &'a dyn Inbound,
-    provider: &'a dyn Outbound,
+    client: &'a dyn InboundChat,
+    provider: &'a dyn OutboundChat,
     request: &'a GatewayRequest,
 }
 
@@ -71,7 +77,7 @@ impl Pair<'_> {
 
     fn sent(&self, stream_usage: StreamUsage, without: &[Field]) -> String {
         let target = self.target(stream_usage, without);
-        self.shown(self.provider.passthrough(self.request, &target))
+        self.shown(self.request.passthrough(&target))
     }
 
     /// What a provider of another format is sent.
@@ -80,8 +86,10 @@ impl Pair<'_> {
             Ok(canonical) => {
                 let other = canonical.unmapped_fields().join(", ");
                 let target = self.target(StreamUsage::OnRequest, &[]);
-                let canonical = ToolNames::of(canonical, self.provider).tell(canonical.clone());
-                let sent = self.shown(self.provider.encode(&canonical, &target));
+                let conversation = canonical.conversation().unwrap();
+                let names = ToolNames::of(conversation, self.provider);
+                let conversation = names.rename(conversation.clone());
+                let sent = self.shown(self.provider.encode(&conversation, &target));
                 if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
             }
             Err(error) => refusal(self.client, &error),
@@ -94,7 +102,7 @@ impl Pair<'_> {
             model: MODEL,
             stream,
             stream_usage,
-            max_output: Some(4096),
+            facts: &FACTS,
             drop_fields: without,
             compatibility: ChatCompatibility { developer_role: true, ..ChatCompatibility::COMMON },
             ..EncodeOptions::default()
@@ -124,7 +132,7 @@ impl Pair<'_> {
 }
 
 /// A decoded response, and its encoding for each kind of client.
-pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
+pub(crate) fn response(provider: &dyn OutboundChat, input: &[u8]) -> String {
     let read = |purpose| {
         let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
         provider.response(Bytes::copy_from_slice(input), reading)
@@ -138,7 +146,8 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
     }
     for (format, client) in inbound() {
         let mut to = |purpose, how: &str| {
-            let answer = client.encode(&read(purpose).unwrap(), &summary());
+            let answer =
+                ClientFormat::Chat(client).encode(&read(purpose).unwrap(), &summary(), None);
             section(&mut text, &format!("{how} to a client of {}", format.folder), &lossy(&answer));
         };
         if client.format().name == provider.name() {
@@ -150,7 +159,7 @@ pub(crate) fn response(provider: &dyn Outbound, input: &[u8]) -> String {
 }
 
 /// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
-pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
+pub(crate) fn stream(provider: &dyn OutboundChat, input: &[u8]) -> String {
     let mut text = String::new();
     for (purpose, title) in [(DecodeMode::Passthrough, "events"), (DecodeMode::Translate, "pieces")]
     {
@@ -183,8 +192,8 @@ pub(crate) fn stream(provider: &dyn Outbound, input: &[u8]) -> String {
 
 /// What a client gets of a stream.
 fn streamed(
-    (provider, purpose): (&dyn Outbound, DecodeMode),
-    client: &dyn Inbound,
+    (provider, purpose): (&dyn OutboundChat, DecodeMode),
+    client: &dyn InboundChat,
     wants_usage: bool,
     input: &[u8],
 ) -> String {
@@ -207,16 +216,16 @@ fn streamed(
 
 /// What was understood of a failure: the first line of the input is its status, the rest after an
 /// empty line its body.
-pub(crate) fn error(provider: &dyn Outbound, input: &[u8]) -> String {
+pub(crate) fn error(provider: &dyn OutboundChat, input: &[u8]) -> String {
     let text = std::str::from_utf8(input).unwrap();
     let (status, body) = text.split_once("\n\n").unwrap();
-    let error = provider.error(status.trim().parse().unwrap(), body.as_bytes());
+    let error = from_provider(status.trim().parse().unwrap(), None, body.as_bytes());
     failure(provider, error)
 }
 
 /// The events of a stream that arrives in these chunks, and the error that ends it.
 pub(crate) fn events(
-    provider: &dyn Outbound,
+    provider: &dyn OutboundChat,
     purpose: DecodeMode,
     slices: &[&[u8]],
 ) -> (Vec<StreamEvent>, Option<String>) {
@@ -226,7 +235,7 @@ pub(crate) fn events(
 }
 
 fn read(
-    provider: &dyn Outbound,
+    provider: &dyn OutboundChat,
     slices: &[&[u8]],
     reading: DecodeOptions,
 ) -> (Vec<StreamEvent>, Option<Error>) {
@@ -257,7 +266,7 @@ fn described(events: &[StreamEvent], fault: Option<&Error>) -> String {
 }
 
 /// What was understood of a provider's failure, and what a client reads of it.
-fn failure(provider: &dyn Outbound, error: Error) -> String {
+fn failure(provider: &dyn OutboundChat, error: Error) -> String {
     let wait = error.retry_after.map_or("none".to_owned(), |it| format!("{it:?}"));
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {wait}\n",
@@ -276,7 +285,7 @@ fn failure(provider: &dyn Outbound, error: Error) -> String {
 }
 
 /// What a client reads of a failure.
-fn refusal(client: &dyn Inbound, error: &Error) -> String {
+fn refusal(client: &dyn InboundChat, error: &Error) -> String {
     let mut text = format!("status: {}\n", error.status());
     section(&mut text, "to the client", &lossy(&client.error(error, REQUEST_ID)));
     text
@@ -309,7 +318,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn streaming_request(client: &dyn Inbound, wants_usage: bool) -> GatewayRequest {
+fn streaming_request(client: &dyn InboundChat, wants_usage: bool) -> GatewayRequest {
     let raw = RawObject { body: Bytes::new(), members: vec![] };
     let mut request = GatewayRequest::new(client.format(), Task::Chat, raw);
     request.stream = true;

@@ -35,7 +35,7 @@ fn body(stream: bool) -> String {
 
 async fn call(gateway: &TestGateway, tenant: &Arc<Tenant>, stream: bool) -> Call {
     let request = OpenAiChat.decode(Bytes::from(body(stream))).unwrap();
-    Call { request, ..gateway.call_of(tenant, "both", stream).await }
+    Call { request: Arc::new(request), ..gateway.call_of(tenant, "both", stream).await }
 }
 
 /// Makes a call to its end, and waits for the work behind it.
@@ -107,7 +107,7 @@ async fn a_client_of_another_format_gets_it_too() {
     let tenant = tenant(|_| {});
     finished(&gateway, call(&gateway, &tenant, false).await).await;
     let request = Anthropic.decode(Bytes::from(body(false))).unwrap();
-    let call = Call { request, ..gateway.call_of(&tenant, "both", false).await };
+    let call = Call { request: Arc::new(request), ..gateway.call_of(&tenant, "both", false).await };
     let reply = gateway.answer(call).await.unwrap();
     assert_eq!(reply.cache, CacheOutcome::Hit);
     let GatewayReplyBody::Whole(response, _) = reply.body else { panic!("a stream") };

@@ -14,8 +14,8 @@ use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    CacheWish, Call, CallLimits, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
-    GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
+    CacheWish, Call, CallHints, CallLimits, Client, Clock, Configuration, Freshness, Gateway,
+    GatewayReply, GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -114,16 +114,18 @@ impl TestGateway {
         let admitted = self.gateway.admit(&[KEY], clock).await.unwrap();
         record.principal = Some(admitted.principal);
         Call {
-            request,
+            request: Arc::new(request),
             only_provider: None,
             strict: false,
             cache: CacheWish::default(),
             idempotency_key: None,
             tenant: admitted.tenant,
+            hints: CallHints::default(),
             snapshot: admitted.snapshot,
             clock,
             platform_deadline: None,
             record,
+            watch: None,
         }
     }
 

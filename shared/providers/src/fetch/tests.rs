@@ -1,5 +1,6 @@
 //! A small internet of names and one real TLS server behind all of its public addresses. What decides
-//! is the product's own: only resolving, the sockets behind addresses and the trusted root are replaced.
+//! is the product's own: only resolving, the sockets behind addresses and the trusted root are
+//! replaced.
 
 use std::{
     io,
@@ -7,11 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{GatewayResponse, Message, ToolResult};
+use canonical::{CanonicalRequest, GatewayResponse, Message, ModelFacts, ToolResult};
 use config::read;
-use formats::{
-    DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, StreamDecoder,
-};
+use formats::{DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Outbound};
 use futures_util::future::BoxFuture;
 use routing::{Failover, Limits, ModelQuery, Routes};
 use testkit::{
@@ -67,28 +66,18 @@ impl Outbound for BytesOnly {
         "bytes_only"
     }
 
-    fn passthrough(&self, _: &GatewayRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
-        unreachable!("nothing is sent")
-    }
-
-    fn encode(&self, _: &CanonicalRequest, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
-        unreachable!("nothing is sent")
-    }
-
-    fn accepts_url(&self, _: &Content, url: &str, _: &str) -> bool {
-        url.starts_with("s3://")
-    }
-
     fn response(&self, _: Bytes, _: DecodeOptions) -> Result<GatewayResponse> {
         unreachable!("nothing is sent")
     }
+}
 
-    fn stream_decoder(&self, _: DecodeOptions) -> Box<dyn StreamDecoder> {
+impl OutboundConversation for BytesOnly {
+    fn encode(&self, _: &Conversation, _: &EncodeOptions<'_>) -> Result<EncodedRequest> {
         unreachable!("nothing is sent")
     }
 
-    fn error(&self, _: u16, _: &[u8]) -> Error {
-        unreachable!("nothing is sent")
+    fn accepts_url(&self, _: &Content, url: &str, _: &ModelFacts) -> bool {
+        url.starts_with("s3://")
     }
 }
 
@@ -134,20 +123,20 @@ async fn world(addresses: &[&str]) -> World {
 impl World {
     /// The media of a question after what it names by address was fetched.
     async fn ask(&self, parts: Vec<Content>) -> Result<Vec<Media>> {
-        let canonical = question(parts);
+        let conversation = conversation(parts);
         let context = FetchContext {
             format: &BytesOnly,
-            model: "m",
+            facts: &ModelFacts::UNKNOWN,
             word: Field::openai_chat_name,
             fetched: &self.fetched,
             limit: self.limit,
         };
-        let filled = self.fetch.replace_urls(Cow::Borrowed(&canonical), &context).await?;
-        let turns = &filled.conversation()?.messages;
-        let parts = turns.iter().flat_map(|it| &it.parts).flat_map(|part| match &part.content {
-            Content::ToolResult(result) => result.parts.iter().collect(),
-            _ => vec![part],
-        });
+        let filled = self.fetch.replace_urls(Cow::Borrowed(&conversation), &context).await?;
+        let parts =
+            filled.messages.iter().flat_map(|it| &it.parts).flat_map(|part| match &part.content {
+                Content::ToolResult(result) => result.parts.iter().collect(),
+                _ => vec![part],
+            });
         Ok(parts.filter_map(|it| Some(media(&it.content)?.1.clone())).collect())
     }
 
@@ -174,10 +163,10 @@ impl World {
     }
 }
 
-fn question(parts: Vec<Content>) -> CanonicalRequest {
+fn conversation(parts: Vec<Content>) -> Conversation {
     let parts = parts.into_iter().map(Part::new).collect();
     let messages = vec![Message::new(Role::User, parts)];
-    CanonicalRequest::Conversation(Box::new(Conversation { messages, ..Conversation::default() }))
+    Conversation { messages, ..Conversation::default() }
 }
 
 fn at(url: &str) -> Media {
@@ -458,26 +447,28 @@ async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
 #[tokio::test]
 async fn content_of_the_model_is_left_to_the_encoder() {
     let world = world(&[PUBLIC]).await;
-    let mut canonical = question(vec![image("https://other.test/")]);
-    if let CanonicalRequest::Conversation(conversation) = &mut canonical {
-        conversation.messages[0].role = Role::Assistant;
-    }
+    let mut conversation = conversation(vec![image("https://other.test/")]);
+    conversation.messages[0].role = Role::Assistant;
     let context = FetchContext {
         format: &BytesOnly,
-        model: "m",
+        facts: &ModelFacts::UNKNOWN,
         word: Field::openai_chat_name,
         fetched: &world.fetched,
         limit: world.limit,
     };
-    let filled = world.fetch.replace_urls(Cow::Borrowed(&canonical), &context).await.unwrap();
-    assert_eq!(*filled, canonical);
+    let filled = world.fetch.replace_urls(Cow::Borrowed(&conversation), &context).await.unwrap();
+    assert_eq!(*filled, conversation);
 }
 
 /// A format of clients who only ever ask about the config at `a.test`.
 const ABOUT_A_DOCUMENT: Format = Format {
     name: "about_a_document",
-    decode: |_| Ok(question(vec![Content::File(at("https://a.test/"))])),
+    decode: |_| {
+        let conversation = conversation(vec![Content::File(at("https://a.test/"))]);
+        Ok(CanonicalRequest::Conversation(Box::new(conversation)))
+    },
     apply_policy: |raw, _| Ok(raw.body.clone()),
+    passthrough: |_, _| unreachable!("no provider has this format"),
     word: Field::openai_chat_name,
 };
 
@@ -495,7 +486,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let mut upstream = Upstream::new(&client, &config, &|_| None);
     upstream.fetch = fetch;
     let query = ModelQuery { model: Some("r"), provider: None };
-    let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(query).unwrap();
+    let plan = Routes::new(&config, std::sync::Arc::new(()), &|_| None).resolve(query).unwrap();
     let now = std::time::Instant::now();
     let limits = Limits { arrived: now, deadline: now + Duration::from_secs(600), seed: 0 };
     let mut failover = Failover::new(plan, std::sync::Arc::default(), limits);
@@ -505,9 +496,10 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let question = UpstreamRequest {
         request: &request,
         strict: false,
-        max_output: &|_| None,
         fetched: &fetched,
         keep: None,
+        continued: None,
+        decodes: false,
     };
     let mut failures = vec![];
     loop {

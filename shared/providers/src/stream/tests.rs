@@ -1,6 +1,6 @@
 //! Streams from stored bytes, and what is kept of a stream.
 
-use formats::{DecodeOptions, Outbound, openai::chat::OpenAiChat};
+use formats::{DecodeOptions, OutboundText, openai::chat::OpenAiChat};
 
 use super::*;
 

@@ -10,14 +10,14 @@ use canonical::{Error, KeyFingerprint};
 use super::AppliedRemedies;
 use crate::resolve::{RoutePlan, Target};
 
-/// What bounds a call.
+/// The bounds of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// When the call arrived.
     pub arrived: Instant,
     /// When the call has to be over.
     pub deadline: Instant,
-    /// What makes the delays of this call differ from those of others.
+    /// The seed that makes the delays of this call differ from those of others.
     pub seed: u64,
 }
 
@@ -34,7 +34,7 @@ pub struct Attempt {
     pub delay: Duration,
     /// Which key of the provider's pool to use.
     pub key: KeyFingerprint,
-    /// What is left out, since the target has rejected it.
+    /// The parts of the request that are left out, because the target has rejected them.
     pub remedies: AppliedRemedies,
     /// Time for a whole response, or for the first token of a stream.
     pub timeout: Duration,

@@ -133,7 +133,10 @@ fn each_attempt_records_why_the_next_was_made() {
     world.fail(&mut call, ErrorKind::Upstream, 500);
     world.fail(&mut call, ErrorKind::Upstream, 500);
     let steps: Vec<_> = call.attempts().iter().map(|it| it.next.unwrap().as_str()).collect();
-    assert_eq!(steps, ["next_key", "retry_target", "apply_remedy", "next_target", "exhausted"]);
+    assert_eq!(
+        steps,
+        ["next_key", "retry_same_target", "apply_remedy", "next_target", "exhausted"]
+    );
     let keys: Vec<_> = call.attempts().iter().map(|it| it.key).collect();
     assert_eq!(keys, [key(1), key(2), key(2), key(2), KeyFingerprint::NONE]);
 }

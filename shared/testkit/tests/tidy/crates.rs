@@ -8,9 +8,9 @@ use super::{
 /// Every shared crate, lowest floor first. A crate may use only crates on floors below its own.
 const FLOORS: &[&[&str]] = &[
     &["canonical", "storage"],
-    &["formats", "model-catalog", "tenants", "telemetry"],
+    &["formats", "model-catalog", "tenants", "telemetry", "pages"],
     &["config"],
-    &["routing"],
+    &["routing", "import"],
     &["providers"],
     &["gateway"],
     &["admin"],

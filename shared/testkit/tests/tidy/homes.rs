@@ -14,6 +14,7 @@ use super::{
 const HOMES: &[(&str, &str)] = &[
     ("arc-swap", "gateway"),
     ("argon2", "admin"),
+    ("askama", "pages"),
     ("aws-config", "lockgate"),
     ("aws-credential-types", "storage"),
     ("aws-sdk-dynamodb", "storage"),
@@ -25,6 +26,8 @@ const HOMES: &[(&str, &str)] = &[
     ("aws-types", "storage"),
     ("brotli-decompressor", "edge"),
     ("clap", "lockgate"),
+    ("clap_complete", "lockgate"),
+    ("clap_mangen", "lockgate"),
     ("dotenvy", "edge"),
     ("flate2", "edge"),
     ("httpdate", "providers"),
@@ -37,10 +40,11 @@ const HOMES: &[(&str, &str)] = &[
     ("reqwest", "providers"),
     ("rusqlite", "storage"),
     ("rustix", "edge"),
-    ("rustls", "providers"),
     ("saphyr-parser", "config"),
+    ("similar", "admin"),
     ("socket2", "edge"),
     ("time", "config"),
+    ("tokio-rustls", "edge"),
     ("tracing-subscriber", "edge"),
     ("zstd", "edge"),
     ("webpki-roots", "providers"),
@@ -49,13 +53,23 @@ const HOMES: &[(&str, &str)] = &[
 /// Outside crates that several crates of ours may use, and why.
 const SHARED: &[(&str, &[&str], &str)] = &[
     (
+        "arc-swap",
+        &["gateway", "edge"],
+        "what is read by every call and replaced now and then: the configuration, the server's certificate",
+    ),
+    (
         "base64",
-        &["formats", "providers", "admin", "edge"],
+        &["formats", "providers", "admin", "edge", "lockgate"],
         "bytes inside JSON: those that formats have, and those that were fetched; hashes of passwords, sessions; HTTP Basic",
     ),
     (
+        "rustls",
+        &["providers", "edge"],
+        "TLS on the way to providers and, where the server serves HTTPS, from clients",
+    ),
+    (
         "bytes",
-        &["canonical", "formats", "providers", "gateway", "edge"],
+        &["canonical", "formats", "providers", "gateway", "edge", "lockgate"],
         "an answer travels from the provider's socket to the client's in the buffers it came in",
     ),
     (
@@ -68,7 +82,11 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["storage", "providers", "gateway", "edge"],
         "what the standard library does not have yet for futures",
     ),
-    ("http", &["providers", "edge"], "the words of HTTP, on the way in and on the way out"),
+    (
+        "http",
+        &["providers", "edge", "lockgate"],
+        "the words of HTTP, on the way in and on the way out, and from a terminal",
+    ),
     ("http-body", &["providers", "edge"], "bodies, on the way in and on the way out"),
     ("http-body-util", &["providers", "edge"], "bodies, on the way in and on the way out"),
     (
@@ -121,6 +139,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "gateway",
             "admin",
             "edge",
+            "lockgate",
         ],
         "rows, wire formats, the scripted provider and the list of models are all JSON",
     ),
@@ -143,6 +162,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "health",
             "messages",
             "models",
+            "operator",
             "responses",
             "lockgate",
         ],

@@ -1,20 +1,20 @@
-//! From a client that speaks Anthropic Messages, and back.
+//! Anthropic Messages of a client: requests decoded, responses and errors encoded.
 
 use bytes::Bytes;
-use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
+use canonical::{CallSummary, ChatResponse, ContentKind, Error, Result, Task, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Anthropic, AnthropicCount, COUNT, FORMAT,
+    Anthropic, FORMAT,
     error::{self, THREAD},
     response_encode,
     stream_encode::Encoder,
 };
-use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
+use crate::{Format, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json};
 
-/// Headers that choose what a request may say.
-const PASSED: &[&str] = &["anthropic-beta", "anthropic-version"];
+/// Headers that choose which fields a request may have.
+pub(super) const PASSED: &[&str] = &["anthropic-beta", "anthropic-version"];
 
 impl Inbound for Anthropic {
     fn format(&self) -> &'static Format {
@@ -36,26 +36,8 @@ impl Inbound for Anthropic {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(answer) => {
-                response_encode::encode(answer, response.usage.as_ref(), summary).into()
-            }
-            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-        }
-    }
-
-    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request.model.as_deref(), request.arrived))
-    }
-
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         error::to_client(error, request_id).into()
-    }
-
-    fn unsupported_content(&self) -> &'static [ContentKind] {
-        &[ContentKind::Image, ContentKind::Audio, ContentKind::Video, ContentKind::File]
     }
 
     fn passthrough_headers(&self) -> &'static [&'static str] {
@@ -63,33 +45,22 @@ impl Inbound for Anthropic {
     }
 }
 
-impl Inbound for AnthropicCount {
-    fn format(&self) -> &'static Format {
-        &COUNT
-    }
-
-    fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
-        common(&COUNT, Task::CountTokens, json::members(body)?)
-    }
-
-    fn encode(&self, response: &GatewayResponse, _summary: &CallSummary) -> Bytes {
-        match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Tokens { count, .. } => format!("{{\"input_tokens\":{count}}}").into(),
-            ResponseBody::Chat(_) | ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
-        }
+impl InboundChat for Anthropic {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        response_encode::encode(response, usage, summary).into()
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Anthropic.stream_encoder(request)
+        Box::new(Encoder::new(request.model.as_deref(), request.arrived))
     }
 
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        Anthropic.error(error, request_id)
-    }
-
-    fn passthrough_headers(&self) -> &'static [&'static str] {
-        PASSED
+    fn unsupported_content(&self) -> &'static [ContentKind] {
+        &[ContentKind::Image, ContentKind::Audio, ContentKind::Video, ContentKind::File]
     }
 }
 
@@ -105,8 +76,8 @@ struct Thread {
     previous_message_id: Option<String>,
 }
 
-/// Refuses to go on with a conversation that somebody else was to keep: nobody here does, and who
-/// responses may change from message to message. Anthropic's clients send all of it then.
+/// Refuses a request that continues a stored conversation: none is stored, and another target may
+/// answer each message. Anthropic's clients then send the whole conversation.
 fn check_memory(raw: &RawObject) -> Result<()> {
     let thread: Option<Thread> = json::read(raw, "thread", "an object with a `type`")?;
     if thread.and_then(|it| it.previous_message_id).is_none() {
@@ -118,8 +89,12 @@ fn check_memory(raw: &RawObject) -> Result<()> {
     Err(Error::invalid(THREAD, message))
 }
 
-/// What both endpoints read of a request.
-fn common(format: &'static Format, task: Task, raw: RawObject) -> Result<GatewayRequest> {
+/// Decodes what requests for a message and for a count have in common.
+pub(super) fn common(
+    format: &'static Format,
+    task: Task,
+    raw: RawObject,
+) -> Result<GatewayRequest> {
     check_memory(&raw)?;
     let wanted = "a list of messages, each an object with a `role` and `content`";
     match json::list(&raw, "messages", wanted)? {

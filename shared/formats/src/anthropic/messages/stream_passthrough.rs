@@ -47,7 +47,9 @@ impl StreamDecoder for PassthroughDecoder {
                 }
             };
             let usage = self.progress.new_usage.take();
-            events.push(StreamEvent::frame(kind, usage, frame));
+            if let Some(frame) = sse::event_alone(&frame) {
+                events.push(StreamEvent::frame(kind, usage, frame));
+            }
             if kind == EventKind::End {
                 break;
             }

@@ -32,7 +32,8 @@ mod tests {
     use super::*;
 
     fn kind(status: u16, message: &str) -> ErrorKind {
-        error_body::from_status(status, format!("{{\"message\":\"{message}\"}}").as_bytes()).kind
+        error_body::from_provider(status, None, format!("{{\"message\":\"{message}\"}}").as_bytes())
+            .kind
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{MAKER, REDACTED};
-use crate::{bound::tokens, error_body, json};
+use crate::{bound::tokens, error_body, finish_reason, json};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -146,7 +146,7 @@ pub(super) struct Bytes {
     pub(super) bytes: Option<String>,
 }
 
-/// What a response consumed. Tokens of the cache stand beside those of the input, not within them.
+/// The usage of a response. Tokens of the cache stand beside those of the input, not within them.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Tokens {
@@ -283,8 +283,11 @@ pub(super) fn finish(reason: &str, fields: Option<&RawValue>) -> Result<FinishRe
             let message = format!("failed: stop reason `{reason}`");
             return Err(Error::new(ErrorKind::Upstream, message));
         }
-        // A reason that is newer than this is no reason to fail.
-        _ => FinishReason::Stop,
+        "" | "end_turn" => FinishReason::Stop,
+        _ => {
+            finish_reason::check(reason)?;
+            return Err(finish_reason::unknown(reason));
+        }
     })
 }
 

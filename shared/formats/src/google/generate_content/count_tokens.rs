@@ -1,28 +1,28 @@
-//! How many tokens a conversation has: countTokens, in and out.
+//! Token counts of conversations: `countTokens` of a client and of a provider.
 //!
 //! A request holds `contents` alone, or a whole `generateContentRequest`, never both.
 
 use bytes::Bytes;
 use canonical::{
-    CallSummary, CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts,
     ResponseBody, Result, Task,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    COUNT_FORMAT, Gemini, GeminiCount, error, inbound, quirks::models, request_decode,
-    request_encode, request_passthrough, stream_decode::Decoder, stream_encode::Encoder,
-    wire::members,
+    COUNT_FORMAT, Gemini, GeminiCount, error, quirks::models, request_decode, request_encode,
+    request_passthrough::passthrough_object, wire::members,
 };
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Inbound,
-    Outbound, RawObject, StreamDecoder, StreamEncoder, bound, error_body, json,
+    InboundTokenCount, Outbound, OutboundConversation, OutboundTokenCount, RawObject, error_body,
+    json,
 };
 
-/// Where a whole request stands within one that counts.
+/// The member of a request to count that holds a whole request.
 const WHOLE: &str = "generateContentRequest";
 
-/// Reads a request for a provider that speaks another format.
+/// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let body = json::object(raw)?;
     let conversation = match members::either(&body, WHOLE) {
@@ -51,16 +51,14 @@ impl Inbound for GeminiCount {
         Ok(GatewayRequest::new(&COUNT_FORMAT, Task::CountTokens, raw))
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        inbound::body(response, summary)
-    }
-
-    fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(Encoder::new(request))
-    }
-
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
         error::to_client(error, request_id).into()
+    }
+}
+
+impl InboundTokenCount for GeminiCount {
+    fn encode(&self, count: u64) -> Bytes {
+        format!("{{\"totalTokens\":{count}}}").into()
     }
 }
 
@@ -78,46 +76,29 @@ struct Counted<'a> {
     error: Option<&'a serde_json::value::RawValue>,
 }
 
+/// Passes a request on to a provider of the same format.
+pub(super) fn passthrough(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    let name = members::spelled(&request.raw, WHOLE);
+    let Some(whole) = json::find(&request.raw, name)? else {
+        return passthrough_object(&request.raw, target);
+    };
+    let inner = json::text(&request.raw.body, &whole.value);
+    let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
+    let fitted = passthrough_object(&inner, target)?;
+    let mut edits = json::Edits::new(&request.raw);
+    edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
+    Ok(EncodedRequest { body: edits.apply(), ..fitted })
+}
+
 impl Outbound for GeminiCount {
     fn name(&self) -> &'static str {
         COUNT_FORMAT.name
     }
 
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let name = members::spelled(&request.raw, WHOLE);
-        let Some(whole) = json::find(&request.raw, name)? else {
-            return request_passthrough::passthrough(&request.raw, target);
-        };
-        let inner = json::text(&request.raw.body, &whole.value);
-        let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
-        let fitted = request_passthrough::passthrough(&inner, target)?;
-        let mut edits = json::Edits::new(&request.raw);
-        edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
-        Ok(EncodedRequest { body: edits.apply(), ..fitted })
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let mut dropped = vec![];
-        let conversation: &Conversation = canonical.conversation()?;
-        let mut whole = request_encode::encode_body(conversation, target.model, &mut dropped)?;
-        whole.model = Some(format!("models/{}", models::bare(target.model)));
-        let body = json::written(&Body { generate_content_request: whole }).into();
-        Ok(EncodedRequest { body, headers: vec![], dropped })
-    }
-
-    fn accepts_url(&self, part: &Content, url: &str, model: &str) -> bool {
-        Gemini.accepts_url(part, url, model)
-    }
-
-    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
         let counted: Counted<'_> = serde_json::from_slice(&body).map_err(|error| {
             Error::new(ErrorKind::Upstream, "returned no count of tokens")
                 .caused_by(json::unquoted(&error))
@@ -128,25 +109,40 @@ impl Outbound for GeminiCount {
         let count = counted.total_tokens.ok_or_else(|| {
             Error::new(ErrorKind::Upstream, "returned a response without a count of tokens")
         })?;
-        let body = match reading.mode {
+        let body = match options.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
         Ok(GatewayResponse { body, usage: None })
     }
+}
 
-    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(Decoder::new(reading.mode), reading.mode)
+impl OutboundConversation for GeminiCount {
+    fn encode(
+        &self,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let mut dropped = vec![];
+        let mut whole = request_encode::encode_body(conversation, options.facts, &mut dropped)?;
+        whole.model = Some(format!("models/{}", models::bare(options.model)));
+        let body = json::written(&Body { generate_content_request: whole }).into();
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+    fn accepts_url(&self, part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        Gemini.accepts_url(part, url, facts)
     }
 }
 
+impl OutboundTokenCount for GeminiCount {}
+
 #[cfg(test)]
 mod tests {
+    use canonical::CallSummary;
+
     use super::*;
+    use crate::ClientFormat;
 
     fn target() -> EncodeOptions<'static> {
         EncodeOptions { model: "gemini-3.5-flash", ..EncodeOptions::default() }
@@ -160,16 +156,16 @@ mod tests {
     fn contents_are_counted_alone_or_with_all_that_goes_with_them() {
         let alone = request(r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#);
         assert_eq!(alone.task, Task::CountTokens);
-        let forwarded = GeminiCount.passthrough(&alone, &target()).unwrap();
+        let forwarded = alone.passthrough(&target()).unwrap();
         assert_eq!(forwarded.body, alone.raw.body);
         let whole = request(
             r#"{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"Hi"}]}],"systemInstruction":{"parts":[{"text":"Be brief."}]}}}"#,
         );
-        let forwarded = GeminiCount.passthrough(&whole, &target()).unwrap();
+        let forwarded = whole.passthrough(&target()).unwrap();
         let forwarded = String::from_utf8(forwarded.body.to_vec()).unwrap();
         assert!(forwarded.contains(r#""model":"models/gemini-3.5-flash""#), "{forwarded}");
-        let encoded =
-            Outbound::encode(&GeminiCount, whole.canonical().unwrap(), &target()).unwrap();
+        let conversation = whole.canonical().unwrap().conversation().unwrap();
+        let encoded = OutboundConversation::encode(&GeminiCount, conversation, &target()).unwrap();
         assert_eq!(
             String::from_utf8(encoded.body.to_vec()).unwrap(),
             r#"{"generateContentRequest":{"model":"models/gemini-3.5-flash","systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}}"#
@@ -184,7 +180,8 @@ mod tests {
         let reading = DecodeOptions { mode: DecodeMode::Translate, ..DecodeOptions::default() };
         let response = GeminiCount.response(body, reading).unwrap();
         assert!(matches!(response.body, ResponseBody::Tokens { count: 31, estimated: false }));
-        let written = Inbound::encode(&GeminiCount, &response, &CallSummary::default());
+        let client = ClientFormat::TokenCount(&GeminiCount);
+        let written = client.encode(&response, &CallSummary::default(), None);
         assert_eq!(written, r#"{"totalTokens":31}"#.as_bytes());
         assert!(GeminiCount.response(Bytes::from_static(b"{}"), reading).is_err());
     }

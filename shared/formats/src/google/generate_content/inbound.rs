@@ -1,7 +1,7 @@
-//! From a client that speaks this format, and back.
+//! The format of a client: requests decoded, responses and errors encoded.
 
 use bytes::Bytes;
-use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
+use canonical::{CallSummary, ChatResponse, Error, Result, Task, Usage};
 use serde_json::value::RawValue;
 
 use super::{
@@ -9,7 +9,9 @@ use super::{
     stream_encode::Encoder,
     wire::members::{self, Many},
 };
-use crate::{Format, Framing, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
+use crate::{
+    Format, Framing, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json,
+};
 
 impl Inbound for Gemini {
     fn format(&self) -> &'static Format {
@@ -22,38 +24,33 @@ impl Inbound for Gemini {
         let has_tools_and_format = has_functions(&raw)? && has_format(&raw)?;
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.has_tools_and_format = has_tools_and_format;
-        // Chunks carry it, whoever asks.
+        // Usage is part of every stream of this format.
         request.wants_usage = true;
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        body(response, summary)
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+}
+
+impl InboundChat for Gemini {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        response_encode::encode(response, usage, summary).into()
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
         Box::new(Encoder::new(request))
     }
 
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        error::to_client(error, request_id).into()
-    }
-
     /// `google-genai` takes a comment for JSON, so only an empty line is nothing to it.
     fn keep_alive(&self, _: Framing) -> &'static [u8] {
         b"\n"
-    }
-}
-
-/// A whole response, whatever it responses.
-pub(super) fn body(response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-    match &response.body {
-        ResponseBody::Raw(raw) => raw.clone(),
-        ResponseBody::Chat(answer) => {
-            response_encode::encode(answer, response.usage.as_ref(), summary).into()
-        }
-        ResponseBody::Tokens { count, .. } => format!("{{\"totalTokens\":{count}}}").into(),
-        ResponseBody::Embedding(_) => Bytes::from_static(b"{}"),
     }
 }
 

@@ -1,17 +1,18 @@
-//! To a provider that speaks this format, and back.
+//! The format of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
+    Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts, ResponseBody, Result,
 };
 
 use super::{
-    FORMAT, Gemini, media, quirks::models, request_encode, request_passthrough, response_decode,
-    stream_decode::Decoder, wire,
+    FORMAT, Gemini, media, quirks::models, request_encode, response_decode, stream_decode::Decoder,
+    wire,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound, error_body, json, split_surrogates, tool_names,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
+    OutboundConversation, OutboundText, StreamDecoder, bound, error_body, json, split_surrogates,
+    tool_names,
 };
 
 impl Outbound for Gemini {
@@ -19,55 +20,48 @@ impl Outbound for Gemini {
         FORMAT.name
     }
 
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        request_passthrough::passthrough(&request.raw, target)
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        let body = split_surrogates::replaced(body);
+        let wire = whole(&body)?;
+        let usage = wire.usage_metadata.and_then(wire::usage);
+        // A response that passes through is decoded too, because a failed one is an error.
+        let answer = response_decode::decode(wire, &body)?;
+        let body = match options.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Chat(answer),
+        };
+        Ok(GatewayResponse { body, usage })
     }
+}
 
+impl OutboundConversation for Gemini {
     fn encode(
         &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let body =
-            request_encode::encode_body(canonical.conversation()?, target.model, &mut dropped)?;
+        let body = request_encode::encode_body(conversation, options.facts, &mut dropped)?;
         Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
-    fn accepts_url(&self, _part: &Content, url: &str, model: &str) -> bool {
-        media::accepts_url(url, models::family(model) == models::Family::Old)
+    fn accepts_url(&self, _part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        media::accepts_url(url, models::Family::of(facts) == models::Family::Old)
     }
 
     fn accepts_tool_name(&self, name: &str) -> bool {
         !name.starts_with(|it: char| !it.is_ascii_alphabetic() && it != '_')
             && tool_names::is_plain(name, 64, b".:")
     }
+}
 
-    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        let body = split_surrogates::replaced(body);
-        let wire = whole(&body)?;
-        let usage = wire.usage_metadata.and_then(wire::usage);
-        // Judges what a client of this format gets as well: a failed answer is none.
-        let answer = response_decode::decode(wire, &body)?;
-        let body = match reading.mode {
-            DecodeMode::Passthrough => ResponseBody::Raw(body),
-            DecodeMode::Translate => ResponseBody::Chat(answer),
-        };
-        Ok(GatewayResponse { body, usage })
-    }
-
-    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(Decoder::new(reading.mode), reading.mode)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+impl OutboundText for Gemini {
+    fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(Decoder::new(options.mode), options.mode)
     }
 }
+
+impl OutboundChat for Gemini {}
 
 fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
     let unreadable = || Error::new(ErrorKind::Upstream, "returned no response of generateContent");

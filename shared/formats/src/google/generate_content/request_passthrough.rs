@@ -5,10 +5,21 @@ use canonical::{Field, Result, TAG_PREFIX};
 use serde_json::value::RawValue;
 
 use super::{quirks::models, signature, wire::members};
-use crate::{EncodeOptions, EncodedRequest, RawObject, json};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json};
 
 /// The client's bytes, with only what must change changed.
-pub(super) fn passthrough(raw: &RawObject, target: &EncodeOptions<'_>) -> Result<EncodedRequest> {
+pub(super) fn passthrough(
+    request: &GatewayRequest,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
+    passthrough_object(&request.raw, target)
+}
+
+/// The bytes of a request, which may be a member of another, with only what must change changed.
+pub(super) fn passthrough_object(
+    raw: &RawObject,
+    target: &EncodeOptions<'_>,
+) -> Result<EncodedRequest> {
     let mut edits = json::Edits::new(raw);
     let mut dropped = vec![];
     let named = members::spelled(raw, "model");
@@ -134,7 +145,7 @@ fn redact(part: &json::Object<'_>, content: usize, of_anyone: bool, kept: &mut V
     let is_reasoning = members::either(part, "thought").is_some_and(|it| it.get() == "true");
     let signature = members::either(part, "thoughtSignature");
     let is_foreign = signature.is_some_and(|it| of_anyone || foreign(it).is_some());
-    // Whose call lost its proof.
+    // The call whose signature is lost.
     let is_bare = of_anyone && members::either(part, "functionCall").is_some();
     if is_reasoning && is_foreign {
         while kept.pop_if(|it| it.is_open).is_some() {}

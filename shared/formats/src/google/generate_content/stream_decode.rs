@@ -1,6 +1,6 @@
 //! A provider's stream: watched while it passes, or decoded.
 //!
-//! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
+//! There is no terminator: a stream is complete if it ends after every candidate has a finish reason.
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
@@ -45,11 +45,13 @@ impl Decoder {
             None if self.purpose == DecodeMode::Translate => return Ok(()),
             None => (EventKind::Comment, None),
         };
-        events.push(StreamEvent::frame(kind, usage, frame));
+        if let Some(frame) = sse::event_alone(&frame) {
+            events.push(StreamEvent::frame(kind, usage, frame));
+        }
         Ok(())
     }
 
-    /// What a chunk means for the course of the response.
+    /// The kind of event that a chunk is.
     fn watch(&mut self, chunk: &wire::ChatResponse<'_>) -> Result<(EventKind, Option<Usage>)> {
         let usage = chunk.usage_metadata.and_then(wire::usage);
         let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };

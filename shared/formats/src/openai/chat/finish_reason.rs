@@ -5,9 +5,9 @@
 //! `model_context_window_exceeded` of Z.ai's; `abort` of vLLM's and `SGLang`'s engines; `eos` and
 //! `eos_token` of Together's and of text-generation-inference.
 
-use canonical::{Error, ErrorKind, FinishReason, Result};
+use canonical::{Error, FinishReason, Result};
 
-use crate::{finish_reason as cuts, redact};
+use crate::finish_reason as cuts;
 
 /// Decodes a finish reason. A model that has called tools and ends with `stop` waits for their
 /// results, and one that has refused ends with the refusal.
@@ -33,6 +33,11 @@ pub(super) fn decode(word: &str, has_calls: bool, has_refused: bool) -> Result<F
     Ok(reason)
 }
 
+/// Decodes the finish reason of a response that can hold text alone.
+pub(crate) fn plain(word: &str) -> Result<FinishReason> {
+    decode(word, false, false)
+}
+
 /// Whether a finish reason says that the provider gave up in the middle of its response.
 pub(super) fn is_cut(word: &str) -> bool {
     cuts::check(word).is_err()
@@ -40,11 +45,7 @@ pub(super) fn is_cut(word: &str) -> bool {
 
 /// The error for a response that ends with a reason that means a cut, or with an unknown one.
 pub(super) fn cut(word: &str) -> Error {
-    let unknown = || {
-        let message = format!("ended its response for an unknown reason: `{}`", redact(word));
-        Error::new(ErrorKind::Upstream, message)
-    };
-    cuts::check(word).err().unwrap_or_else(unknown)
+    cuts::check(word).err().unwrap_or_else(|| cuts::unknown(word))
 }
 
 /// The finish reason that a client reads.
@@ -62,6 +63,8 @@ pub(super) fn encode(reason: &FinishReason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use canonical::ErrorKind;
+
     use super::*;
 
     #[test]

@@ -1,14 +1,14 @@
-//! From a client that speaks OpenAI chat, and back.
+//! OpenAI chat of a client: requests decoded, responses and errors encoded.
 
-use bytes::Bytes;
-use canonical::{CallSummary, ContentKind, Error, GatewayResponse, ResponseBody, Result, Task};
+use bytes::{Bytes, BytesMut};
+use canonical::{CallSummary, ChatResponse, ContentKind, Error, Result, Task, Usage};
 use serde::Deserialize;
 
 use super::{
     FORMAT, OpenAiChat, error, metadata::with_metadata, response_encode,
     stream_encode::ChatStreamEncoder,
 };
-use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json};
+use crate::{Format, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json};
 
 #[derive(Deserialize)]
 struct StreamOptions {
@@ -32,8 +32,7 @@ impl Inbound for OpenAiChat {
         check_messages(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
         let stream = json::read(&raw, "stream", "true or false")?.unwrap_or(false);
-        let options: Option<StreamOptions> =
-            json::read(&raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+        let wants_usage = wants_usage(&raw)?;
         let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
         let format: Option<ResponseFormat<'_>> =
             json::read(&raw, "response_format", "an object with a `type`")?;
@@ -42,21 +41,31 @@ impl Inbound for OpenAiChat {
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
-        request.wants_usage = options.and_then(|it| it.include_usage).unwrap_or(false);
+        request.wants_usage = wants_usage;
         request.has_tools_and_format = has_tools && has_format;
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        let raw = match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Chat(chat) => response_encode::encode(chat, response, summary).into(),
-            // Neither is an answer to what this format asks.
-            ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-        };
-        let mut out = bytes::BytesMut::with_capacity(raw.len() + 512);
-        with_metadata(&raw, summary, &mut out);
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        error::to_client(error, request_id).into()
+    }
+
+    fn add_summary(&self, response: &Bytes, summary: &CallSummary) -> Bytes {
+        let mut out = BytesMut::with_capacity(response.len() + 512);
+        with_metadata(response, summary, &mut out);
         out.freeze()
+    }
+}
+
+impl InboundChat for OpenAiChat {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        let response = response_encode::encode(response, usage, summary).into();
+        self.add_summary(&response, summary)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
@@ -66,10 +75,13 @@ impl Inbound for OpenAiChat {
     fn unsupported_content(&self) -> &'static [ContentKind] {
         &[ContentKind::Audio, ContentKind::Video, ContentKind::File, ContentKind::Citation]
     }
+}
 
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        error::to_client(error, request_id).into()
-    }
+/// Whether a client wants a stream to report its usage.
+pub(crate) fn wants_usage(raw: &RawObject) -> Result<bool> {
+    let options: Option<StreamOptions> =
+        json::read(raw, "stream_options", "an object such as {\"include_usage\": true}")?;
+    Ok(options.and_then(|it| it.include_usage).unwrap_or(false))
 }
 
 fn check_messages(raw: &RawObject) -> Result<()> {

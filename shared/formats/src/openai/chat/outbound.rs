@@ -1,42 +1,22 @@
-//! To a provider that speaks OpenAI chat, and back.
+//! OpenAI chat of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Error, ErrorKind, GatewayResponse, ResponseBody, Result,
+    Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts, ResponseBody, Result,
 };
 
 use super::{
-    FORMAT, OpenAiChat, request_encode, request_passthrough, response_decode, response_passthrough,
+    FORMAT, OpenAiChat, request_encode, response_decode, response_passthrough,
     stream_decode::ChunkDecoder, stream_passthrough::PassthroughDecoder, wire,
 };
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, bound::Bounded, error_body,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat,
+    OutboundConversation, OutboundText, StreamDecoder, bound::Bounded,
 };
 
 impl Outbound for OpenAiChat {
     fn name(&self) -> &'static str {
         FORMAT.name
-    }
-
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        request_passthrough::passthrough(request, target)
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        request_encode::encode(canonical.conversation()?, target)
-    }
-
-    fn accepts_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
-        !matches!(part, Content::File(_) | Content::Audio(_))
     }
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
@@ -56,15 +36,29 @@ impl Outbound for OpenAiChat {
         };
         Ok(GatewayResponse { body, usage })
     }
+}
 
+impl OutboundConversation for OpenAiChat {
+    fn encode(
+        &self,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        request_encode::encode(conversation, options)
+    }
+
+    fn accepts_url(&self, part: &Content, _url: &str, _facts: &ModelFacts) -> bool {
+        !matches!(part, Content::File(_) | Content::Audio(_))
+    }
+}
+
+impl OutboundText for OpenAiChat {
     fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
         match options.mode {
             DecodeMode::Passthrough => Box::new(PassthroughDecoder::new(options.end)),
             DecodeMode::Translate => Box::new(Bounded::new(ChunkDecoder::new(options.end))),
         }
     }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
-    }
 }
+
+impl OutboundChat for OpenAiChat {}

@@ -1,20 +1,21 @@
-//! What was said in another format, written for a provider that speaks OpenAI chat.
+//! Requests of other formats, encoded for a provider of OpenAI chat.
 
 mod messages;
 
 use std::borrow::Cow;
 
 use canonical::{
-    Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
+    Conversation, Field, ModelFamily, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool,
+    ToolChoice,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use self::messages::MessageJson;
-use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
+use super::{effort, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
-    strict_schema::strict_if_accepted,
+    EncodeOptions, EncodedRequest, Prefill, StreamUsage, json, object_schema::with_properties,
+    strict_schema::strict_or_named,
 };
 
 #[derive(Serialize)]
@@ -49,6 +50,10 @@ struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -143,19 +148,23 @@ pub(super) fn encode(
     let asks_for_usage = target.stream
         && target.stream_usage == StreamUsage::OnRequest
         && !target.drop_fields.contains(&Field::StreamUsage);
+    // A provider that refused one name of the limit gets the other.
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
     let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
-    if mistral::is_mistral(target.model) {
+    if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }
+    let prefill = target.compatibility.prefill;
+    let is_open = prefill != Prefill::None && messages::leave_open(&mut messages, prefill);
+    let continues = is_open && prefill == Prefill::ContinueFinalMessage;
     let body = Body {
         model: target.model,
         messages,
-        tools: tools.iter().map(tool).collect::<Result<_>>()?,
+        tools: tools.iter().map(|it| tool(it, &mut dropped)).collect::<Result<_>>()?,
         tool_choice: tool_choice.as_ref().filter(|_| about_tools).map(choice),
         parallel_tool_calls: parallel_tool_calls.filter(|_| about_tools),
-        response_format: output.as_ref().map(format).transpose()?,
+        response_format: output.as_ref().map(|it| format(it, &mut dropped)).transpose()?,
         sampling: numbers(sampling, &mut dropped),
         max_tokens: max_tokens.filter(|_| !newer),
         max_completion_tokens: max_tokens.filter(|_| newer),
@@ -166,8 +175,11 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
+        add_generation_prompt: continues.then_some(false),
+        continue_final_message: continues.then_some(true),
     };
     let mut body = json::quoted(&body);
+    // Some templates take system messages only in front, which is known once one was refused.
     if target.drop_fields.contains(&Field::LateSystem) {
         body = with_system_first(&body)?;
     }
@@ -182,10 +194,13 @@ fn with_system_first(body: &str) -> Result<String> {
     json::edited(body, |it| it.set("messages", folded))
 }
 
-fn tool(tool: &Tool) -> Result<ToolJson<'_>> {
+fn tool<'a>(tool: &'a Tool, dropped: &mut Vec<Field>) -> Result<ToolJson<'a>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
     let parameters = schema.as_ref().map(|it| with_properties(&it.0)).transpose()?;
-    let strict = schema.as_ref().map_or(*strict, |it| strict_if_accepted(*strict, &it.0));
+    let strict = match schema {
+        Some(schema) => strict_or_named(*strict, &schema.0, Field::ToolStrict, dropped),
+        None => *strict,
+    };
     let function = Function { name, description: description.as_deref(), parameters, strict };
     Ok(ToolJson { r#type: "function", function })
 }
@@ -205,7 +220,7 @@ fn choice(choice: &ToolChoice) -> serde_json::Value {
     }
 }
 
-fn format(output: &ResponseFormat) -> Result<Format<'_>> {
+fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Format<'a>> {
     let plain = |kind| Format { r#type: kind, json_schema: None };
     Ok(match output {
         ResponseFormat::Text => plain("text"),
@@ -216,7 +231,7 @@ fn format(output: &ResponseFormat) -> Result<Format<'_>> {
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
                 schema: json::verbatim(&schema.0)?,
-                strict: strict_if_accepted(*strict, &schema.0),
+                strict: strict_or_named(*strict, &schema.0, Field::ResponseStrict, dropped),
             }),
         },
     })

@@ -18,7 +18,7 @@ use crate::{
     surrogates::{self, PairJoiner},
 };
 
-/// What a model wrote: a whole message, or what one chunk adds to it.
+/// A model's message: the whole, or the part that one chunk adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DecodedMessage<'a> {
@@ -63,6 +63,24 @@ struct DecodedFunction<'a> {
     name: Option<&'a RawValue>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
+}
+
+/// The word for why a choice ends; empty where the choice goes on. Some write an object around it:
+/// `SGLang` its own reasons (`{"type": "length", "length": 128}`), gateways theirs beside the raw one.
+pub(super) fn reason(json: Option<&RawValue>) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct ReasonObject<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+        #[serde(borrow)]
+        reason: Option<&'a RawValue>,
+        #[serde(borrow)]
+        unified: Option<&'a RawValue>,
+    }
+    let Some(json) = json.filter(|it| it.get().starts_with('{')) else { return text(json) };
+    let object: ReasonObject<'_> = lenient(Some(json));
+    text(object.kind.or(object.reason).or(object.unified))
 }
 
 impl DecodedCall<'_> {
@@ -270,7 +288,7 @@ impl DecodedMessage<'_> {
         media
     }
 
-    /// What the audio says.
+    /// The transcript of the audio.
     pub(super) fn transcript(&self) -> Option<String> {
         self.audio().transcript
     }
@@ -445,7 +463,7 @@ fn choice(choice: &WholeChoice<'_>, response_id: &str) -> Result<Choice> {
     for (at, call) in calls.iter().enumerate() {
         parts.push(tool_call(call, at, response_id)?);
     }
-    let reason = text(choice.finish_reason);
+    let reason = reason(choice.finish_reason);
     let finish_reason = match reason.as_str() {
         "" if calls.is_empty() => FinishReason::Stop,
         "" => FinishReason::ToolCalls,
@@ -463,7 +481,7 @@ fn tool_call(call: &DecodedCall<'_>, at: usize, response_id: &str) -> Result<Par
     })))
 }
 
-/// The error for a call that names no tool: nobody could answer it.
+/// The error for a call that names no tool, which no client could answer.
 pub(super) fn nameless_call() -> Error {
     Error::new(ErrorKind::Upstream, "it called a tool without naming it")
 }

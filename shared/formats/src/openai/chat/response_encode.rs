@@ -1,8 +1,7 @@
 //! A whole response, encoded for a client, and the members that chunks of a stream share with it.
 
 use canonical::{
-    CallSummary, ChatResponse, Citation, Content, GatewayResponse, Media, MediaSource, Part,
-    Signature,
+    CallSummary, ChatResponse, Citation, Content, Media, MediaSource, Part, Signature, Usage,
 };
 use serde::Serialize;
 
@@ -117,11 +116,7 @@ pub(super) fn image(media: &Media) -> Option<ImageJson> {
 }
 
 /// Encodes a response for a client.
-pub(super) fn encode(
-    chat: &ChatResponse,
-    response: &GatewayResponse,
-    summary: &CallSummary,
-) -> Vec<u8> {
+pub(super) fn encode(chat: &ChatResponse, usage: Option<&Usage>, summary: &CallSummary) -> Vec<u8> {
     let choices = chat.choices.iter().enumerate().map(|(index, choice)| ChoiceJson {
         index,
         message: message(&choice.parts),
@@ -129,14 +124,19 @@ pub(super) fn encode(
         finish_reason: finish_reason::encode(&choice.finish_reason),
     });
     let whole = ResponseJson {
-        id: chat.id.as_deref().unwrap_or(&summary.request_id),
+        id: &completion_id(chat.id.as_deref().unwrap_or(&summary.request_id)),
         object: "chat.completion",
         created: summary.arrived / 1000,
         model: chat.model.as_deref().unwrap_or(&summary.model),
         choices: choices.collect(),
-        usage: response.usage.as_ref().map(wire::encode_usage),
+        usage: usage.map(wire::encode_usage),
     };
     json::written(&whole)
+}
+
+/// An id as OpenAI's clients know it; that of another format's response stands within.
+pub(super) fn completion_id(id: &str) -> String {
+    if id.starts_with("chatcmpl-") { id.to_owned() } else { format!("chatcmpl-{id}") }
 }
 
 fn message(parts: &[Part]) -> MessageJson {

@@ -6,7 +6,7 @@ use canonical::Result;
 use serde_json::value::RawValue;
 
 use super::{
-    response_decode::{DecodedCall, DecodedMessage, SplitPairs, text},
+    response_decode::{self, DecodedCall, DecodedMessage, SplitPairs, text},
     wire::ResponseSummary,
 };
 use crate::{
@@ -45,7 +45,8 @@ fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
     let choice: Object<'_> = error_body::part(json)?;
     let message = choice.get("message").map(normalize_message).transpose()?.flatten();
     let has_index = choice.get("index").is_some();
-    if message.is_none() && has_index {
+    let reason = odd_reason(choice.get("finish_reason"));
+    if message.is_none() && has_index && reason.is_none() {
         return Ok(None);
     }
     edited(json.get(), |edits| {
@@ -55,8 +56,19 @@ fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
         if let Some(message) = message {
             edits.set("message", message);
         }
+        if let Some(reason) = reason {
+            edits.set("finish_reason", reason);
+        }
     })
     .map(Some)
+}
+
+/// A finish reason that is no word, as OpenAI would write it; none where it is one, or is not there.
+pub(super) fn odd_reason(reason: Option<&RawValue>) -> Option<String> {
+    let is_word = |it: &&RawValue| it.get().starts_with('"') && it.get() != "\"\"";
+    let odd = reason.filter(|it| !is_word(it))?;
+    let word = response_decode::reason(Some(odd));
+    Some(if word.is_empty() { "null".to_owned() } else { json::quoted(&word) })
 }
 
 fn normalize_message(json: &RawValue) -> Result<Option<String>> {
@@ -98,7 +110,7 @@ fn normalize_calls(message: &DecodedMessage<'_>) -> Result<Option<Vec<String>>> 
     Ok(changed.then_some(normalized))
 }
 
-/// What has to change in the texts of a message or a delta: each a string, in well-formed Unicode.
+/// The changes to the texts of a message or a delta: each becomes a string, in well-formed Unicode.
 ///
 /// `pairs` joins what the deltas of a stream split; a half that waits at the end is replaced.
 pub(super) fn normalize_texts(

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The terminator, for providers that leave it out.
-pub(super) const DONE: &[u8] = b"data: [DONE]\n\n";
+pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Passes chunks until `data: [DONE]`.
 #[derive(Debug, Default)]
@@ -90,13 +90,13 @@ impl StreamDecoder for PassthroughDecoder {
 }
 
 /// A frame of nothing but data, as OpenAI writes it. Line breaks within JSON are white space.
-fn data_frame(json: &[u8]) -> Bytes {
+pub(crate) fn data_frame(json: &[u8]) -> Bytes {
     let one_line = json.iter().map(|it| if matches!(it, b'\n' | b'\r') { b' ' } else { *it });
     b"data: ".iter().copied().chain(one_line).chain(*b"\n\n").collect()
 }
 
 /// The error for a stream that ended too early.
-pub(super) fn early_end(framer: &Framer) -> Error {
+pub(crate) fn early_end(framer: &Framer) -> Error {
     let message = if framer.is_empty() {
         "its stream ended without `[DONE]`: the response is cut"
     } else {
@@ -106,7 +106,7 @@ pub(super) fn early_end(framer: &Framer) -> Error {
 }
 
 /// One frame, as far as its lines say.
-pub(super) enum Frame<'a> {
+pub(crate) enum Frame<'a> {
     /// Nothing that belongs to the response.
     Comment,
     /// The terminator.
@@ -116,7 +116,7 @@ pub(super) enum Frame<'a> {
 }
 
 /// Decodes the lines of a frame. An error event is an error.
-pub(super) fn decode_frame(frame: &[u8]) -> Result<Frame<'_>> {
+pub(crate) fn decode_frame(frame: &[u8]) -> Result<Frame<'_>> {
     let (name, data) = sse::fields(frame);
     let Some(data) = data.filter(|it| !it.is_empty()) else {
         return Ok(Frame::Comment);
@@ -130,7 +130,7 @@ pub(super) fn decode_frame(frame: &[u8]) -> Result<Frame<'_>> {
     Ok(Frame::Chunk(data))
 }
 
-/// What one chunk means for the course of the response, and the usage that it reports.
+/// The kind of event that one chunk is, and the usage that it reports.
 fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.clone().unwrap_or_default();
@@ -164,7 +164,7 @@ mod tests {
         events(frame).unwrap_err()
     }
 
-    /// What the client is sent of these frames.
+    /// The frames as the client is sent them.
     fn passed(frames: &str) -> String {
         let frames = events(frames).unwrap().into_iter().map(|it| match it.body {
             EventBody::Frame(frame) => String::from_utf8(frame.to_vec()).unwrap(),

@@ -1,4 +1,4 @@
-//! What responses and chunks amount to, and usage both ways.
+//! Summaries of responses and chunks, and usage both ways.
 //!
 //! Decoding is lenient: a member that is unknown or of an odd shape is an error only where it decides
 //! how the response goes on.
@@ -12,17 +12,17 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::finish_reason;
+use super::{finish_reason, response_decode};
 use crate::{bound::tokens, error_body, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct ResponseSummary<'a> {
+pub(crate) struct ResponseSummary<'a> {
     #[serde(borrow)]
     pub(super) choices: Option<ChoicesSummary<'a>>,
     #[serde(borrow)]
-    pub(super) usage: Option<&'a RawValue>,
+    pub(crate) usage: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     /// Members of errors that have no `error` around them.
@@ -56,7 +56,7 @@ impl ResponseSummary<'_> {
 }
 
 /// Refuses a response or a chunk that is an error, or whose choice was cut. `json` is its text.
-pub(super) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
+pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
     let choices = summary.choices.as_ref();
     // Some send an empty error with every chunk.
     let is_error = |it: &&RawValue| !matches!(it.get(), "{}" | "\"\"" | "false");
@@ -73,7 +73,7 @@ pub(super) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
     }
 }
 
-/// What the choices of a response or a chunk amount to.
+/// A summary of the choices of a response or a chunk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChoicesSummary<'a> {
     /// How many there are.
@@ -102,12 +102,12 @@ struct ChoiceSummary<'a> {
     delta: Option<MessageSummary>,
     message: Option<MessageSummary>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
 
-/// What the members of a message or a delta amount to, but for its role.
+/// A summary of the members of a message or a delta, but for its role.
 #[derive(Clone, Copy, Default)]
 struct MessageSummary {
     has_content: bool,
@@ -128,12 +128,15 @@ impl<'a> ChoicesSummary<'a> {
         self.error = self.error.or(choice.error);
 
         // Some write an empty reason where others write null.
-        let reason = choice.finish_reason.as_deref();
-        self.is_odd |= reason == Some("");
-        let Some(reason) = reason.filter(|it| !it.is_empty()) else { return };
+        let reason = response_decode::reason(choice.finish_reason);
+        let is_word = |it: &RawValue| it.get().starts_with('"') && !reason.is_empty();
+        self.is_odd |= choice.finish_reason.is_some_and(|it| !is_word(it));
+        if reason.is_empty() {
+            return;
+        }
         self.finished += 1;
-        if finish_reason::is_cut(reason) {
-            self.cut = Some(reason.to_owned());
+        if finish_reason::is_cut(&reason) {
+            self.cut = Some(reason);
         }
     }
 }
@@ -238,7 +241,7 @@ struct CompletionDetails {
 }
 
 /// Decodes a usage object into classes that do not overlap; none when the object says nothing.
-pub(super) fn usage(json: &RawValue) -> Option<Usage> {
+pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
     let wire: WireUsage = serde_json::from_str::<Option<_>>(json.get()).ok()??;
     if wire.prompt_tokens.is_none() && wire.completion_tokens.is_none() {
         return None;
@@ -253,7 +256,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let input_audio = read.audio_tokens.unwrap_or(0).min(prompt - cached - cache_write);
     let reasoning = tokens(written.reasoning_tokens);
     let output_audio = written.audio_tokens.unwrap_or(0).min(completion);
-    // OpenAI counts reasoning within the completion; xAI counts it beside. The total tells.
+    // OpenAI counts reasoning within the completion, and xAI beside it. The total shows which.
     let beside = wire.total_tokens == Some(prompt + completion + reasoning);
     let within = if beside { 0 } else { reasoning };
     Some(Usage {

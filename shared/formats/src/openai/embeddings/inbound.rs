@@ -1,13 +1,10 @@
-//! From a client that wants embeddings, and back.
+//! OpenAI embeddings of a client: requests decoded, responses and errors encoded.
 
 use bytes::Bytes;
-use canonical::{CallSummary, Error, GatewayResponse, ResponseBody, Result, Task};
+use canonical::{CallSummary, EmbeddingResponse, Error, Result, Task, Usage};
 
 use super::{FORMAT, OpenAiEmbeddings, request_decode, wire};
-use crate::{
-    Format, GatewayRequest, Inbound, StreamEncoder, json, openai::chat::OpenAiChat,
-    unstreamed::NoWriter,
-};
+use crate::{Format, GatewayRequest, Inbound, InboundEmbeddings, json, openai::chat};
 
 impl Inbound for OpenAiEmbeddings {
     fn format(&self) -> &'static Format {
@@ -23,26 +20,19 @@ impl Inbound for OpenAiEmbeddings {
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        match &response.body {
-            ResponseBody::Raw(raw) => raw.clone(),
-            ResponseBody::Embedding(vectors) => {
-                wire::encode_response(vectors, &summary.model, response.usage.as_ref())
-            }
-            ResponseBody::Chat(_) | ResponseBody::Tokens { .. } => Bytes::from_static(b"{}"),
-        }
-    }
-
-    fn stream_encoder(&self, _request: &GatewayRequest) -> Box<dyn StreamEncoder> {
-        Box::new(NoWriter { failure })
-    }
-
     fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        failure(error, request_id)
+        // All of OpenAI's endpoints have the same errors.
+        chat::error::to_client(error, request_id).into()
     }
 }
 
-/// All of OpenAI's endpoints say so alike.
-fn failure(error: &Error, request_id: &str) -> Bytes {
-    Inbound::error(&OpenAiChat, error, request_id)
+impl InboundEmbeddings for OpenAiEmbeddings {
+    fn encode(
+        &self,
+        response: &EmbeddingResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        wire::encode_response(response, &summary.model, usage)
+    }
 }

@@ -1,12 +1,12 @@
-//! To a provider that speaks OpenAI embeddings, and back.
+//! OpenAI embeddings of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
+use canonical::{EmbeddingRequest, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
 
 use super::{FORMAT, OpenAiEmbeddings, wire};
 use crate::{
-    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    StreamDecoder, error_body, json, unstreamed,
+    DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundEmbeddings,
+    error_body, json,
 };
 
 impl Outbound for OpenAiEmbeddings {
@@ -14,27 +14,7 @@ impl Outbound for OpenAiEmbeddings {
         FORMAT.name
     }
 
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let mut edits = json::Edits::new(&request.raw);
-        edits.set("model", json::quoted(target.model));
-        Ok(EncodedRequest { body: edits.apply(), ..EncodedRequest::default() })
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        let (request, dropped) = wire::encode(canonical.embedding()?, target.model);
-        let body = json::written(&request).into();
-        Ok(EncodedRequest { body, headers: vec![], dropped })
-    }
-
-    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
         let response: wire::ResponseJson<'_> =
             serde_json::from_slice(&body).map_err(|it| wire::unreadable(&it))?;
         if let Some(error) = response.error {
@@ -46,18 +26,22 @@ impl Outbound for OpenAiEmbeddings {
             return Err(without());
         }
         let usage = response.usage.and_then(wire::usage);
-        let body = match reading.mode {
+        let body = match options.mode {
             DecodeMode::Translate => ResponseBody::Embedding(wire::vectors(data)?),
             DecodeMode::Passthrough => ResponseBody::Raw(body.clone()),
         };
         Ok(GatewayResponse { body, usage })
     }
+}
 
-    fn stream_decoder(&self, _reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        Box::new(unstreamed::NoReader)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+impl OutboundEmbeddings for OpenAiEmbeddings {
+    fn encode(
+        &self,
+        request: &EmbeddingRequest,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        let (request, dropped) = wire::encode(request, options.model);
+        let body = json::written(&request).into();
+        Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 }

@@ -1,18 +1,23 @@
-//! From a client that speaks OpenAI Responses, and back.
+//! OpenAI Responses of a client: requests decoded, responses and errors encoded.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{CallSummary, ContentKind, Error, GatewayResponse, Result, Task};
+use canonical::{CallSummary, ChatResponse, ContentKind, Error, Result, Task, Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    FORMAT, OpenAiResponses, echo::RequestEcho, response_encode, stream_encode::EventEncoder,
+    FORMAT, OpenAiResponses, compaction,
+    echo::RequestEcho,
+    response_encode::{self, ResponseContext},
+    stream_encode::EventEncoder,
 };
-use crate::{Format, GatewayRequest, Inbound, RawObject, StreamEncoder, json, openai::chat};
+use crate::{
+    Format, GatewayRequest, Inbound, InboundChat, RawObject, StreamEncoder, json, openai::chat,
+};
 
-/// What asks for a memory, and what to do without one.
+/// The fields that need stored conversations, and what to send instead.
 const STATEFUL: &[(&str, &str)] = &[
     ("previous_response_id", "send the whole conversation in `input`"),
     ("conversation", "send the whole conversation in `input`"),
@@ -47,18 +52,33 @@ impl Inbound for OpenAiResponses {
             json::read(&raw, "text", "an object such as {\"format\": {\"type\": \"text\"}}")?;
         let kind = text.and_then(|it| it.format).and_then(|it| it.kind);
         let has_format = kind.is_some_and(|it| it != "text");
+        let compacts = compaction::is_requested(&raw);
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
+        request.compacts = compacts;
         request.model = model.filter(|it| !it.is_empty());
         request.stream = stream;
-        // The last event always tells it.
+        // The last event always has the usage.
         request.wants_usage = true;
         request.has_tools_and_format = has_tools && has_format;
         Ok(request)
     }
 
-    fn encode(&self, response: &GatewayResponse, summary: &CallSummary) -> Bytes {
-        // Who has the request encodes with `StreamEncoder::encode_whole`, which repeats it.
-        response_encode::encode(response, summary, &RequestEcho::default())
+    fn error(&self, error: &Error, request_id: &str) -> Bytes {
+        chat::error::to_client(error, request_id).into()
+    }
+}
+
+impl InboundChat for OpenAiResponses {
+    fn encode(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Bytes {
+        // The encoder of a call repeats its request in place of this, with `encode_whole`.
+        let echo = RequestEcho::default();
+        let context = ResponseContext { usage, summary, echo: &echo, compacts: false };
+        response_encode::encode(response, &context)
     }
 
     fn stream_encoder(&self, request: &GatewayRequest) -> Box<dyn StreamEncoder> {
@@ -68,13 +88,9 @@ impl Inbound for OpenAiResponses {
     fn unsupported_content(&self) -> &'static [ContentKind] {
         &[ContentKind::Audio, ContentKind::Video, ContentKind::File]
     }
-
-    fn error(&self, error: &Error, request_id: &str) -> Bytes {
-        chat::error::to_client(error, request_id).into()
-    }
 }
 
-fn check_input(raw: &RawObject) -> Result<()> {
+pub(super) fn check_input(raw: &RawObject) -> Result<()> {
     let wanted = "a text or a list of items";
     let input: Option<&RawValue> = json::read(raw, "input", wanted)?;
     match input.map(|it| it.get().as_bytes().first()) {
@@ -84,8 +100,8 @@ fn check_input(raw: &RawObject) -> Result<()> {
     }
 }
 
-/// Refuses what only a server with a memory can answer.
-fn check_memory(raw: &RawObject) -> Result<()> {
+/// Refuses what only a server that stores conversations can answer.
+pub(super) fn check_memory(raw: &RawObject) -> Result<()> {
     for (name, instead) in STATEFUL {
         if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
             let message = format!("`{name}` is not known here: nothing is stored; {instead}.");
@@ -97,7 +113,7 @@ fn check_memory(raw: &RawObject) -> Result<()> {
         let message = "`background` is not known here: nothing is stored; leave it out.";
         return Err(Error::invalid("background", message));
     }
-    // What is meant by false is what happens anyway; anything but a boolean is a mistake.
+    // Nothing is stored, whatever this says, but it has to be a boolean.
     json::read::<bool>(raw, "store", "true or false")?;
     Ok(())
 }

@@ -1,15 +1,14 @@
-//! To a provider that speaks OpenAI Responses, and back.
+//! OpenAI Responses of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, Error, GatewayResponse, Result};
+use canonical::{Conversation, GatewayResponse, Result};
 
 use super::{
-    FORMAT, OpenAiResponses, request_encode, request_passthrough, response_decode,
-    stream_decode::EventDecoder,
+    FORMAT, OpenAiResponses, request_encode, response_decode, stream_decode::EventDecoder,
 };
 use crate::{
-    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound, StreamDecoder, bound,
-    error_body,
+    DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
+    OutboundText, StreamDecoder, bound,
 };
 
 impl Outbound for OpenAiResponses {
@@ -17,31 +16,25 @@ impl Outbound for OpenAiResponses {
         FORMAT.name
     }
 
-    fn passthrough(
-        &self,
-        request: &GatewayRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        request_passthrough::passthrough(request, target)
-    }
-
-    fn encode(
-        &self,
-        canonical: &CanonicalRequest,
-        target: &EncodeOptions<'_>,
-    ) -> Result<EncodedRequest> {
-        request_encode::encode(canonical.conversation()?, target)
-    }
-
-    fn response(&self, body: Bytes, reading: DecodeOptions) -> Result<GatewayResponse> {
-        response_decode::decode(body, reading.mode)
-    }
-
-    fn stream_decoder(&self, reading: DecodeOptions) -> Box<dyn StreamDecoder> {
-        bound::reader(EventDecoder::new(reading.mode), reading.mode)
-    }
-
-    fn error(&self, status: u16, body: &[u8]) -> Error {
-        error_body::from_status(status, body)
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        response_decode::decode(body, options.mode)
     }
 }
+
+impl OutboundConversation for OpenAiResponses {
+    fn encode(
+        &self,
+        conversation: &Conversation,
+        options: &EncodeOptions<'_>,
+    ) -> Result<EncodedRequest> {
+        request_encode::encode(conversation, options)
+    }
+}
+
+impl OutboundText for OpenAiResponses {
+    fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(EventDecoder::new(options.mode), options.mode)
+    }
+}
+
+impl OutboundChat for OpenAiResponses {}

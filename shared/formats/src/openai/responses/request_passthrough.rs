@@ -3,12 +3,12 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
+use canonical::{Error, Field, ModelFacts, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{content, request_encode, wire};
-use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, json, object_schema};
+use super::{compaction, content, request_encode, wire};
+use crate::{EncodeOptions, EncodedRequest, GatewayRequest, RawObject, bound, json, object_schema};
 
 #[derive(Serialize)]
 struct ReasoningJson<'a> {
@@ -37,7 +37,7 @@ pub(super) fn passthrough(
     let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
     if stores {
         edits.set("store", "false");
-        if let Some(include) = included(raw, target.model)? {
+        if let Some(include) = included(raw, target.facts)? {
             edits.set("include", include);
         }
     }
@@ -64,10 +64,11 @@ pub(super) fn passthrough(
     Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
-/// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
-fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
+/// The value of `include` with which reasoning travels; none where the client has it already, or the
+/// model does not reason.
+fn included(raw: &RawObject, facts: &ModelFacts) -> Result<Option<String>> {
     let requested = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
-    if !requested && !request_encode::thinks(model) {
+    if !requested && !facts.reasoning.unrequested {
         return Ok(None);
     }
     let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
@@ -79,7 +80,7 @@ fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
     Ok(Some(json::quoted(&given)))
 }
 
-/// The text options without the form of the answer. False where there is none.
+/// Removes the form of the response from the text options. False where there is none.
 fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let Some(member) = json::find(raw, "text")? else { return Ok(false) };
     let text = json::text(&raw.body, &member.value);
@@ -92,11 +93,16 @@ fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> 
 }
 
 /// The input without what this provider cannot use; none where it can use everything.
-fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<Option<String>> {
+pub(super) fn cleaned(
+    raw: &RawObject,
+    unsigned: bool,
+    dropped: &mut Vec<Field>,
+) -> Result<Option<String>> {
     let Some(member) = json::find(raw, "input")? else { return Ok(None) };
     let input = json::text(&raw.body, &member.value);
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
-    let suspicious = [TAG_PREFIX, "item_reference", "\"reasoning\""].into_iter().any(holds);
+    let suspicious =
+        [TAG_PREFIX, "item_reference", "\"reasoning\"", "\"compaction"].into_iter().any(holds);
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
@@ -113,6 +119,10 @@ fn cleaned(raw: &RawObject, unsigned: bool, dropped: &mut Vec<Field>) -> Result<
             }
             Fate::Leave => {
                 changed = true;
+                if item.kind.as_deref().is_some_and(compaction::is_compaction) {
+                    bound::note(dropped, Field::Named("input[].type=compaction".to_owned()));
+                    continue;
+                }
                 let lost = match &item.encrypted_content {
                     Some(_) => unsigned,
                     None => !content::reasoning_text(&item).is_empty(),
@@ -136,7 +146,7 @@ pub(super) fn reference(path: &str) -> Error {
     Error::invalid(path, message)
 }
 
-/// What becomes of an item.
+/// The fate of an item.
 enum Fate {
     Keep,
     Change(String),
@@ -147,6 +157,11 @@ enum Fate {
 fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> {
     match item.kind.as_deref() {
         Some("item_reference") => Ok(Fate::Refuse),
+        Some(kind) if compaction::is_compaction(kind) => Ok(match compaction::summary(item) {
+            Some(summary) => Fate::Change(compaction::message_json(&summary)),
+            None if unsigned => Fate::Leave,
+            None => Fate::Keep,
+        }),
         Some("reasoning") if unsigned && item.encrypted_content.is_some() => Ok(Fate::Leave),
         Some("reasoning") => reasoning_fate(item),
         _ => {
@@ -160,7 +175,7 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
                     edits.set("call_id", json::quoted(Signature::split_id(id).0));
                 }
                 if named {
-                    // Its maker would look for the thought that it came with.
+                    // The provider would look for the reasoning that the item came with.
                     edits.remove("id");
                 }
             });
@@ -189,12 +204,13 @@ fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Inbound, Outbound, openai::responses::OpenAiResponses};
+    use crate::{Inbound, openai::responses::OpenAiResponses};
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
-        let target = EncodeOptions { model, ..EncodeOptions::default() };
-        let encoded = OpenAiResponses.passthrough(&request, &target).unwrap();
+        let facts = crate::options::facts("openai", model);
+        let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
+        let encoded = request.passthrough(&target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use canonical::{
-    CallSummary, Citation, Delta, Error, ErrorKind, EventBody, EventKind, FinishReason,
-    GatewayResponse, Media, Signature, StreamEvent, Usage,
+    CallSummary, ChatResponse, Citation, Delta, Error, ErrorKind, EventBody, EventKind,
+    FinishReason, Media, Signature, StreamEvent, Usage,
 };
 use serde::Serialize;
 
@@ -21,9 +21,11 @@ use self::{
     message::{TextKind, end_part, message},
 };
 use super::{
+    compaction,
     echo::RequestEcho,
     output::{self, Annotation, Failure, Item, Names, Part, ResponseJson, Status, Tokens},
-    response_encode, wire,
+    response_encode::{self, ResponseContext},
+    wire,
 };
 use crate::{GatewayRequest, StreamEncoder, openai::chat, sse};
 
@@ -37,11 +39,13 @@ pub(super) struct EventEncoder {
     finish: Option<FinishReason>,
     refused: bool,
     usage: Option<Usage>,
-    /// The first frame of an answer that is passed on: it names the answer, should it fail.
+    /// The summary so far, where the response is a compaction.
+    summary: Option<String>,
+    /// The first frame of a response that passes through: it has the id for an error event.
     first: Option<Bytes>,
 }
 
-/// What is being written.
+/// The item that is being encoded.
 #[derive(Debug)]
 enum Open {
     Nothing,
@@ -51,7 +55,7 @@ enum Open {
 }
 
 impl EventEncoder {
-    /// A writer for the answer to this question.
+    /// An encoder for the response to a request.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
             names: Names::new("0"),
@@ -69,6 +73,7 @@ impl EventEncoder {
             finish: None,
             refused: false,
             usage: None,
+            summary: request.compacts.then(String::new),
             first: None,
         }
     }
@@ -87,6 +92,14 @@ impl EventEncoder {
             return;
         }
         self.stream.start(out);
+        if let Some(summary) = &mut self.summary {
+            match delta {
+                Delta::Text(text) => summary.push_str(&text),
+                Delta::Finish(finish) => self.finish = Some(finish),
+                _ => {}
+            }
+            return;
+        }
         match delta {
             Delta::Text(text) if !text.is_empty() => self.add_text(&text, TextKind::Text, out),
             Delta::Refusal(text) if !text.is_empty() => {
@@ -182,7 +195,7 @@ impl EventEncoder {
         self.stream.send("response.reasoning_summary_text.delta", within, out);
     }
 
-    /// Ends the thought that is open with what proves it; without one, the proof stands alone.
+    /// Ends the open reasoning with its signature; without open reasoning, the signature stands alone.
     fn add_signature(&mut self, signature: &Signature, out: &mut BytesMut) {
         if let Open::Reasoning { .. } = self.open {
             self.end_reasoning(Some(signature), out);
@@ -296,7 +309,10 @@ impl EventEncoder {
                 };
                 self.stream.send("response.function_call_arguments.done", within, out);
             }
-            Item::Message { .. } | Item::Reasoning { .. } | Item::ImageGenerationCall { .. } => {}
+            Item::Message { .. }
+            | Item::Reasoning { .. }
+            | Item::Compaction { .. }
+            | Item::ImageGenerationCall { .. } => {}
         }
         self.stream.done(item, out);
     }
@@ -339,7 +355,7 @@ impl EventEncoder {
         self.open = Open::Nothing;
     }
 
-    /// The name and the model of an answer that was passed on.
+    /// The id and the model of a response that passed through.
     fn named(&mut self) {
         let Some(first) = self.first.take() else { return };
         #[derive(serde::Deserialize)]
@@ -370,17 +386,33 @@ impl StreamEncoder for EventEncoder {
                 out.put(frame);
             }
             EventBody::Delta(0, delta) => self.delta(*delta, out),
-            // Nobody who speaks this format can ask for more than one answer.
+            // A request of this format has no `n`, so that there is one choice only.
             EventBody::Delta(..) => {}
         }
     }
 
-    fn encode_whole(&self, response: &GatewayResponse, summary: &CallSummary) -> Option<Bytes> {
-        Some(response_encode::encode(response, summary, &self.stream.echo))
+    fn encode_whole(
+        &self,
+        response: &ChatResponse,
+        usage: Option<&Usage>,
+        summary: &CallSummary,
+    ) -> Option<Bytes> {
+        let (echo, compacts) = (&self.stream.echo, self.summary.is_some());
+        let context = ResponseContext { usage, summary, echo, compacts };
+        Some(response_encode::encode(response, &context))
     }
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
         let Some(finish) = self.finish.take() else { return };
+        if let Some(written) = self.summary.take() {
+            if written.trim().is_empty() {
+                let error = Error::new(ErrorKind::Upstream, "answered without a summary");
+                return self.fail(&error, &summary.request_id, out);
+            }
+            let item = compaction::item(self.stream.names.item("cmp", 0), &written);
+            self.stream.added(&item, out);
+            self.stream.done(item, out);
+        }
         let outcome = output::outcome(&finish, self.refused);
         let (names, items) = (self.stream.names.clone(), std::mem::take(&mut self.stream.items));
         let echo = Arc::clone(&self.stream.echo);
@@ -431,7 +463,7 @@ impl StreamEncoder for EventEncoder {
     }
 }
 
-/// The word for a failure among those that an answer of this format may have.
+/// The code of a failure, among those that a response of this format may have.
 fn failure(error: &Error) -> &'static str {
     match error.kind {
         ErrorKind::RateLimited | ErrorKind::BudgetExceeded => "rate_limit_exceeded",

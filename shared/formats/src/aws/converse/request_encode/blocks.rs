@@ -31,6 +31,9 @@ const MAX_ID_LENGTH: usize = 64;
 /// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
 const FAILED: &str = "The tool failed.";
 
+/// The text before documents that come without one.
+const DOCUMENTS: &str = "These documents belong to the conversation.";
+
 /// The system prompt and the messages as Converse has them.
 pub(crate) struct EncodedMessages<'a> {
     pub(crate) system: Vec<Block<'a>>,
@@ -58,6 +61,7 @@ pub(crate) fn encode_messages(
         }
     }
     check(&messages)?;
+    introduce_documents(&mut messages);
     // A beginning that the model continues must not end with white space.
     if let Some(WireMessage { role: "assistant", content }) = messages.last_mut()
         && let Some(Block::Text(text)) = content.last_mut()
@@ -86,16 +90,17 @@ fn check(messages: &[WireMessage<'_>]) -> Result<()> {
         let message = "needs at least one message that is not blank";
         return Err(unsupported("messages", message));
     }
-    let is_text = |it: &Block<'_>| matches!(it, Block::Text(_));
-    let is_document = |it: &Block<'_>| matches!(it, Block::Document(_));
-    let lonely = |it: &WireMessage<'_>| {
-        it.content.iter().any(is_document) && !it.content.iter().any(is_text)
-    };
-    if messages.iter().any(lonely) {
-        let message = "needs a text beside a document";
-        return Err(unsupported("messages", message));
-    }
     Ok(())
+}
+
+/// Puts a text before documents that stand alone, because Converse refuses them without one.
+fn introduce_documents(messages: &mut [WireMessage<'_>]) {
+    for WireMessage { content, .. } in messages {
+        let has_document = content.iter().any(|it| matches!(it, Block::Document(_)));
+        if has_document && !content.iter().any(|it| matches!(it, Block::Text(_))) {
+            content.insert(0, Block::Text(DOCUMENTS));
+        }
+    }
 }
 
 /// The calls that have no result yet, by their ids, and how many have each.

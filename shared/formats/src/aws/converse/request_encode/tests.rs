@@ -12,7 +12,8 @@ const CLAUDE: &str = "eu.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 
 fn encoded(conversation: &Conversation, model: &str) -> Result<EncodedRequest> {
-    let target = EncodeOptions { model, ..EncodeOptions::default() };
+    let facts = crate::options::facts("bedrock", model);
+    let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
     encode(conversation, &target)
 }
 
@@ -307,11 +308,15 @@ fn what_is_shown_has_a_format() {
         ])
     );
     assert!(dropped.is_empty());
-    let alone = refused(vec![user(vec![shown(Content::File, "text/csv", None)])]);
-    assert_eq!(
-        (alone.kind, alone.message()),
-        (ErrorKind::Unsupported, "needs a text beside a document")
-    );
+}
+
+#[test]
+fn a_document_that_comes_alone_is_introduced() {
+    let media = Media { media_type: Some("text/csv".to_owned()), ..Media::default() };
+    let (body, dropped) = sent(&of(vec![user(vec![Part::new(Content::File(media))])]), CLAUDE);
+    let content = body["messages"][0]["content"].as_array().unwrap();
+    assert!(content[0]["text"].is_string() && content[1]["document"].is_object(), "{body}");
+    assert!(dropped.is_empty());
 }
 
 #[test]

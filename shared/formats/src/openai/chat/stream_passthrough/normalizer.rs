@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::super::{
     response_decode::{self, DecodedCall, DecodedMessage, SplitPairs},
-    response_passthrough::{edited, normalize_texts},
+    response_passthrough::{edited, normalize_texts, odd_reason},
     stream_decode::{CallDelta, CallTracker},
     wire::ResponseSummary,
 };
@@ -24,14 +24,14 @@ pub(super) struct ChunkNormalizer {
     choices: BTreeMap<u32, ChoiceNormalizer>,
 }
 
-/// What is known of one choice.
+/// The state of one choice.
 #[derive(Debug, Default)]
 struct ChoiceNormalizer {
     calls: CallTracker,
     pairs: SplitPairs,
 }
 
-/// What becomes of one delta of a call.
+/// The fate of one delta of a call.
 enum NormalizedCall {
     Same,
     Changed(String),
@@ -90,7 +90,8 @@ impl ChunkNormalizer {
         let index = response_decode::text(choice.get("index")).parse().unwrap_or(0);
         let delta = choice.get("delta").or_else(|| choice.get("message"));
         let reason = choice.get("finish_reason");
-        let has_finished = !response_decode::text(reason).is_empty();
+        let has_finished = !response_decode::reason(reason).is_empty();
+        let reason = odd_reason(reason);
 
         let state = self.choices.entry(index).or_default();
         let normalized = match delta {
@@ -99,8 +100,7 @@ impl ChunkNormalizer {
         };
         let has_index = choice.get("index").is_some();
         let has_delta = choice.get("delta").is_some();
-        let has_empty_reason = reason.is_some() && !has_finished;
-        if normalized.is_none() && has_index && has_delta && !has_empty_reason {
+        if normalized.is_none() && has_index && has_delta && reason.is_none() {
             return Ok(None);
         }
         let choice = if has_delta {
@@ -115,8 +115,8 @@ impl ChunkNormalizer {
             if let Some(delta) = normalized {
                 edits.set("delta", delta);
             }
-            if has_empty_reason {
-                edits.set("finish_reason", "null");
+            if let Some(reason) = reason {
+                edits.set("finish_reason", reason);
             }
         })
         .map(Some)
@@ -265,7 +265,7 @@ fn text_of(chunk: &[u8]) -> Result<&str> {
 mod tests {
     use super::*;
 
-    /// What becomes of the chunks of a stream, each told by its delta.
+    /// Chunks of a stream before and after, each written as its delta.
     fn normalized(deltas: &[&str]) -> Vec<String> {
         let mut normalizer = ChunkNormalizer::default();
         let chunks = deltas.iter().map(|delta| {

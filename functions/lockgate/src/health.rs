@@ -1,0 +1,93 @@
+//! `lockgate health`: whether the gateway on this machine answers, for containers and installers.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+
+use crate::{
+    commands::Failure,
+    listen::ListenAddress,
+    settings::{self, Sources},
+};
+
+/// Time for one question and its answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// The most bytes of an answer that are read.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// The first byte of an alert (RFC 8446, section 5.1).
+const TLS_ALERT: u8 = 21;
+/// The pause between two questions.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Which gateway is asked.
+#[derive(Debug, Args)]
+pub(crate) struct HealthOptions {
+    /// The configuration that the gateway was started with, for its port
+    #[arg(long, value_name = "FILE", env = "LOCKGATE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    /// Where the gateway listens [default: the configuration's port]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
+    listen: Option<ListenAddress>,
+    /// How long to wait until it is ready
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+/// Exits with 0 when the gateway is ready, else with 1.
+pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
+    let address = match options.listen {
+        Some(listen) => listen.local(),
+        None => {
+            let environment = options.sources.environment()?;
+            let config = settings::found(options.config, &environment)?.config;
+            (Ipv4Addr::LOCALHOST, config.port).into()
+        }
+    };
+    let wait = Duration::from_secs(options.wait);
+    let began = Instant::now();
+    loop {
+        let Err(reason) = ask(address) else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        if wait <= began.elapsed() {
+            return Err(Failure::Other(format!("{address} is not ready: {reason}")));
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, which shows that it
+/// runs; whether it is ready is not asked then, since no name is known under which its certificate holds.
+fn ask(address: SocketAddr) -> Result<(), String> {
+    let answer = exchange(address).map_err(|error| error.to_string())?;
+    if answer.first() == Some(&TLS_ALERT) {
+        return Ok(());
+    }
+    let line =
+        String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next().unwrap_or_default());
+    if line.split(' ').nth(1) == Some("200") {
+        Ok(())
+    } else {
+        Err(format!("it answered {line:?}"))
+    }
+}
+
+/// Sends the request, and gives the response as it came.
+fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
+    let mut socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
+    write!(socket, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = vec![];
+    // A server that resets the connection behind its answer has answered.
+    let read = socket.take(MAX_ANSWER_BYTES).read_to_end(&mut answer);
+    if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
+}

@@ -1,0 +1,114 @@
+//! Applying a configuration: it becomes the live one in AWS, from a terminal or the admin API.
+//!
+//! What is to change is decided in [`plan`]; here it is looked up, shown and done.
+
+mod plan;
+
+use std::{collections::HashMap, error::Error, io};
+
+use config::{
+    Config, ProviderKind, SecretSource,
+    rows::{PARTITION, to_rows},
+};
+use plan::{Now, Plan, Wanted};
+use storage::{Parameters, Query, Secret, Stores};
+
+/// Where a configuration goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'d> {
+    /// The tables.
+    pub stores: &'d Stores,
+    /// The store of secrets.
+    pub parameters: &'d Parameters,
+    /// How the names of parameters begin, such as `/lockgate/prod`.
+    pub prefix: &'d str,
+    /// The types of provider that there are.
+    pub kinds: &'d [ProviderKind],
+}
+
+/// How it goes there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApplyOptions {
+    /// Shows what would change, and changes nothing.
+    pub dry_run: bool,
+    /// Removes what the file no longer names.
+    pub prune: bool,
+}
+
+/// Shows what is to change, then changes it: first secrets, so that no row names one that is not
+/// there, then rows, then secrets that no row names any more.
+pub async fn apply(
+    config: &Config,
+    to: Destination<'_>,
+    options: ApplyOptions,
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let (rows, secrets) = to_rows(config, to.prefix);
+    let now = look(&secrets, to).await?;
+    let wanted = Wanted { rows, secrets, prune: options.prune };
+    let plan = Plan::new(wanted, &now, to.kinds)?;
+    plan.show(out)?;
+    show_unreadable(config, to, out).await?;
+    if plan.is_empty() {
+        writeln!(out, "nothing to change")?;
+        return Ok(());
+    }
+    if options.dry_run {
+        writeln!(out, "dry run: nothing was written")?;
+        return Ok(());
+    }
+    for (name, secret) in &plan.secrets {
+        to.parameters.put(name, secret).await?;
+    }
+    if !plan.changes.is_empty() {
+        to.stores.config.write(&plan.changes).await?;
+    }
+    if !plan.stale.is_empty() {
+        to.parameters.delete(&plan.stale).await?;
+    }
+    writeln!(out, "applied")?;
+    Ok(())
+}
+
+/// Names the parameters that the file refers to and that cannot be read here.
+async fn show_unreadable(
+    config: &Config,
+    to: Destination<'_>,
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let names: Vec<String> = config.secrets().filter_map(parameter_name).collect();
+    let values = to.parameters.get(&names).await?;
+    for name in names.iter().filter(|name| !values.contains_key(*name)) {
+        let rule = "is missing or may not be read: what needs it cannot be used";
+        writeln!(out, "! parameter {name} {rule}")?;
+    }
+    Ok(())
+}
+
+fn parameter_name(source: &SecretSource) -> Option<String> {
+    match source {
+        SecretSource::Parameter { name, .. } => Some(name.clone()),
+        SecretSource::Value { .. } => None,
+    }
+}
+
+/// What is there now.
+async fn look(
+    wanted: &[(String, Secret)],
+    to: Destination<'_>,
+) -> Result<Now, Box<dyn Error + Send + Sync>> {
+    // Rows of the configuration do not expire, so any time will do.
+    let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
+    let prefix = to.prefix.trim_end_matches('/');
+    let at_the_top = [format!("{prefix}/api_key"), format!("{prefix}/proxy")];
+    let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    names.extend(at_the_top.iter().cloned());
+    let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
+    let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
+    parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
+    parameters.extend(at_the_top.into_iter().filter(|name| values.contains_key(name)));
+    Ok(Now { rows, values, parameters })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The text of a configuration with a variable in place of each secret that stands in it.
+//!
+//! Operators read and send the text with variables; secrets that stand in the file by their value
+//! come back into their places when it is written.
+
+use config::{Config, literal_secrets, to_yaml};
+use storage::Secret;
+
+/// A text without secrets.
+#[derive(Clone, Debug)]
+pub(crate) struct HiddenText {
+    /// The text.
+    pub(crate) text: String,
+    /// The secrets that were taken out, by the variables that stand for them.
+    pub(crate) secrets: Vec<(String, Secret)>,
+}
+
+/// Takes every secret out of a text. What cannot be found in it by its value, such as one with
+/// escapes, has the whole text written anew, without its comments.
+pub(crate) fn hide(
+    text: &str,
+    config: &Config,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> HiddenText {
+    // A name that the process knows would bring another value back.
+    let free = |name: &String| {
+        let mut free = name.clone();
+        while variables(&free).is_some() {
+            free.push_str("_KEPT");
+        }
+        free
+    };
+    let literals = literal_secrets(config);
+    let secrets: Vec<(String, Secret)> =
+        literals.iter().map(|(name, secret)| (free(name), secret.clone())).collect();
+    let mut hidden = text.to_owned();
+    for (name, secret) in &secrets {
+        hidden = replace_scalar(&hidden, secret.expose(), &format!("${{{name}}}"));
+    }
+    let find = |name: &str| {
+        let kept = secrets.iter().find(|(known, _)| known == name);
+        kept.map(|(_, secret)| secret.expose().to_owned()).or_else(|| variables(name))
+    };
+    let read_back = config::read(&hidden, &find, &gateway::kinds());
+    let is_whole = read_back.is_ok_and(|read| literal_secrets(&read).is_empty());
+    if is_whole {
+        return HiddenText { text: hidden, secrets };
+    }
+    HiddenText { text: to_yaml(config), secrets: literals }
+}
+
+impl HiddenText {
+    /// A text with the secrets back in their places.
+    pub(crate) fn show(&self, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> String {
+        let mut shown = text.to_owned();
+        let kept = self.secrets.iter().filter(|(name, _)| variables(name).is_none());
+        for (name, secret) in kept {
+            let variable = format!("${{{name}}}");
+            let quoted = quoted(secret.expose());
+            for written in [format!("\"{variable}\""), format!("'{variable}'"), variable.clone()] {
+                shown = shown.replace(&written, &quoted);
+            }
+        }
+        shown
+    }
+}
+
+/// Replaces a value where it is all of a scalar, bare or in quotes.
+fn replace_scalar(text: &str, value: &str, by: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(value) {
+        let last = replaced.chars().chain(before.chars()).next_back();
+        let is_quoted = last.is_some_and(|it| it == '"' || it == '\'');
+        let begins = is_quoted || last.is_none_or(|it| it.is_whitespace() || "[{,".contains(it));
+        let next = after.chars().next();
+        let ends = next.is_none_or(|it| it.is_whitespace() || "\"']},".contains(it));
+        replaced.push_str(before);
+        match (begins && ends, is_quoted) {
+            (false, _) => replaced.push_str(value),
+            (true, true) => replaced.push_str(by),
+            // Braces mean something else in the one-line style.
+            (true, false) => replaced.push_str(&format!("\"{by}\"")),
+        }
+        rest = after;
+    }
+    replaced.push_str(rest);
+    replaced
+}
+
+/// A value as a YAML scalar in double quotes, which JSON's strings are, with `${` kept as it is.
+fn quoted(value: &str) -> String {
+    serde_json::Value::from(value.replace("${", "$${")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "# Ours.\napi_key: sk-gateway # the key\nproviders:\n  - name: p\n    \
+                        base_url: http://h\n    api_key: 'sk-\"1'\n  - { name: q, base_url: \
+                        'http://h', api_keys: [\"${Q}\", sk-2] }\n";
+
+    fn variables(name: &str) -> Option<String> {
+        (name == "Q").then(|| "sk-of-q".to_owned())
+    }
+
+    fn read(text: &str) -> Config {
+        config::read(text, &variables, &gateway::kinds()).unwrap()
+    }
+
+    #[test]
+    fn secrets_leave_the_text_and_comments_stay() {
+        let hidden = hide(TEXT, &read(TEXT), &variables);
+        for secret in ["sk-gateway", "sk-\"1", "sk-2", "sk-of-q"] {
+            assert!(!hidden.text.contains(secret), "{}", hidden.text);
+        }
+        assert!(hidden.text.starts_with("# Ours.\napi_key: \"${GATEWAY_API_KEY}\" # the key\n"));
+        assert!(hidden.text.contains("\"${Q}\""));
+    }
+
+    #[test]
+    fn secrets_come_back_when_the_text_is_written() {
+        let hidden = hide(TEXT, &read(TEXT), &variables);
+        let changed = hidden.text.replace("name: p", "name: other");
+        let shown = hidden.show(&changed, &variables);
+        let secrets = |text: &str| -> Vec<String> {
+            let all = literal_secrets(&read(text));
+            all.into_iter().map(|(_, secret)| secret.expose().to_owned()).collect()
+        };
+        assert_eq!(secrets(&shown), secrets(TEXT));
+        assert!(shown.contains("\"${Q}\"") && shown.contains("name: other"), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_with_escapes_is_hidden_too() {
+        let text = "api_key: \"sk-\\x41\"\nproviders: [{ name: p, base_url: 'http://h' }]\n";
+        let hidden = hide(text, &read(text), &variables);
+        assert!(!hidden.text.contains("sk-"), "{}", hidden.text);
+    }
+
+    #[test]
+    fn a_part_of_another_word_is_left_alone() {
+        assert_eq!(
+            replace_scalar("a: demo\nb: demos\nc: [demo]", "demo", "X"),
+            "a: \"X\"\nb: demos\nc: [\"X\"]"
+        );
+    }
+}

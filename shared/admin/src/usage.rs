@@ -1,0 +1,176 @@
+//! Usage of tenants as the ledger tells it, and corrections of it.
+
+use ::tenants::{
+    Action, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period, rfc3339,
+};
+use gateway::Clock;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    admin::Admin, operators::random_text, page::PageRequest, problem::AdminResult,
+    tenant_operations::TenantView,
+};
+
+/// What a tenant used.
+#[derive(Clone, Debug)]
+pub struct TenantUsage {
+    /// The tenant.
+    pub tenant: TenantView,
+    /// What the ledger says.
+    pub ledger: LedgerUsage,
+}
+
+/// A correction that is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewAdjustment {
+    /// The name of the correction: under the same name it is made once. Absent: a new one.
+    pub id: Option<String>,
+    /// The budget period to correct. Absent: the present one.
+    pub period: Option<Period>,
+    /// What to add to what is spent, in micro-dollars; less than 0 gives money back.
+    pub amount: i64,
+    /// How much of what was charged for lost calls this corrects, in micro-dollars.
+    pub of_lost: u64,
+    /// Why, for the audit.
+    pub reason: Option<String>,
+}
+
+impl TenantUsage {
+    /// The usage as JSON, with the names of the second seed.
+    pub fn to_json(&self) -> Value {
+        let tenant = &self.tenant.tenant;
+        let mut body = json!({
+            "tenant_id": tenant.id,
+            "name": tenant.settings.name,
+            "in_flight": self.ledger.in_flight,
+            "limits": self.limits(),
+        });
+        if let Some(budget) = &self.ledger.budget {
+            let share = |part: u64| {
+                if budget.limit == 0 {
+                    100.0
+                } else {
+                    dollars(part) / dollars(budget.limit) * 100.0
+                }
+            };
+            body["period_start"] = json!(rfc3339(budget.start));
+            body["period_end"] = json!(rfc3339(budget.reset));
+            body["total_cost_usd"] = json!(dollars(budget.used));
+            body["held_usd"] = json!(dollars(budget.held));
+            body["lost_usd"] = json!(dollars(budget.lost));
+            body["budget_usd"] = json!(dollars(budget.limit));
+            body["remaining_usd"] = json!(dollars(budget.remaining));
+            body["budget_used_pct"] = json!(share(budget.used));
+        }
+        body
+    }
+
+    /// Every limit but the budget, with what is used of it.
+    fn limits(&self) -> Vec<Value> {
+        let counted = self.ledger.quotas.iter().filter(|it| it.source != LimitSource::Budget);
+        let limits = counted.map(|quota| {
+            json!({
+                "limit": quota.source,
+                "allowed": quota.limit,
+                "used": quota.used,
+                "remaining": quota.remaining(),
+                "resets_at": quota.reset.map(rfc3339),
+            })
+        });
+        limits.collect()
+    }
+}
+
+impl Admin {
+    /// What the tenants of a page used.
+    pub async fn usage(
+        &self,
+        page: &PageRequest,
+        clock: Clock,
+    ) -> AdminResult<Listed<TenantUsage>> {
+        let list = self.list_tenants(page, clock).await?;
+        let mut items = vec![];
+        for tenant in list.tenants {
+            let ledger = self.gateway.ledger_usage(&tenant.tenant, clock).await?;
+            items.push(TenantUsage { tenant, ledger });
+        }
+        Ok(Listed { items, cursor: list.cursor })
+    }
+
+    /// What a tenant used.
+    pub async fn tenant_usage(&self, id: &str, clock: Clock) -> AdminResult<TenantUsage> {
+        let tenant = self.tenant(id, clock).await?;
+        let ledger = self.gateway.ledger_usage(&tenant.tenant, clock).await?;
+        Ok(TenantUsage { tenant, ledger })
+    }
+
+    /// Corrects what a tenant has spent; `false` if this correction was made before.
+    pub async fn adjust(
+        &self,
+        id: &str,
+        new: NewAdjustment,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<bool> {
+        let tenant = self.tenant(id, clock).await?.tenant;
+        let present = Period::containing(author.at, tenant.settings.budget.period);
+        let name = match new.id {
+            Some(name) => ::tenants::KeyHash::of(&name).as_str().chars().take(32).collect(),
+            None => random_text(16)?,
+        };
+        let NewAdjustment { amount, of_lost, .. } = new;
+        let period = new.period.unwrap_or(present);
+        let adjustment = Adjustment { id: name, period, amount, of_lost };
+        if !self.gateway.adjust_ledger(&tenant, &adjustment, clock).await? {
+            return Ok(false);
+        }
+        let after = |value: Value| json!({ "before": null, "after": value });
+        let mut changes = Map::new();
+        changes.insert("amount_usd".to_owned(), after(json!(signed_dollars(amount))));
+        changes.insert("of_lost_usd".to_owned(), after(json!(dollars(of_lost))));
+        changes.insert("period".to_owned(), after(json!(period.to_string())));
+        changes.insert("reason".to_owned(), after(json!(new.reason)));
+        let entry = AuditEntry {
+            at: author.at,
+            actor: author.name.to_owned(),
+            action: Action::Adjust,
+            tenant: tenant.id,
+            subject: None,
+            changes,
+        };
+        self.tenants.record(&entry).await?;
+        Ok(true)
+    }
+}
+
+/// The period that a text such as `2026-11` or `2026-11-28` names.
+pub fn parse_period(text: &str) -> Option<Period> {
+    let digits: String = text.chars().filter(|it| *it != '-').collect();
+    let is_plain = text.chars().all(|it| it.is_ascii_digit() || it == '-');
+    Period::parse(&digits).filter(|_| is_plain)
+}
+
+/// Micro-dollars as dollars, for JSON.
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine thousand million dollars")]
+fn dollars(micros: u64) -> f64 {
+    micros as f64 / 1_000_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine thousand million dollars")]
+fn signed_dollars(micros: i64) -> f64 {
+    micros as f64 / 1_000_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_a_month_or_a_day() {
+        assert_eq!(parse_period("2026-11"), Period::parse("202611"));
+        assert_eq!(parse_period("2026-11-28"), Period::parse("20261128"));
+        for wrong in ["2026", "2026-13", "2026/11", "x"] {
+            assert_eq!(parse_period(wrong), None, "{wrong}");
+        }
+    }
+}

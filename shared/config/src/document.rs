@@ -1,0 +1,14 @@
+//! Documents as text, whatever they mean: what the importers of other gateways' files read and write.
+
+use super::{ConfigErrors, yaml};
+
+pub use super::{
+    export::document_to_yaml,
+    node::{Entry, Key, Node, Style, Value},
+    write::{Entries, Written},
+};
+
+/// Parses YAML, and JSON with it; variables are left as they stand.
+pub fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
+    yaml::parse(text)
+}

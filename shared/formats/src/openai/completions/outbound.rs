@@ -1,0 +1,28 @@
+//! Completions of a provider: responses decoded. Requests only pass through.
+
+use bytes::Bytes;
+use canonical::{GatewayResponse, ResponseBody, Result};
+
+use super::{FORMAT, OpenAiCompletions, response_decode, stream_decode::CompletionDecoder};
+use crate::{DecodeMode, DecodeOptions, Outbound, OutboundText, StreamDecoder, bound};
+
+impl Outbound for OpenAiCompletions {
+    fn name(&self) -> &'static str {
+        FORMAT.name
+    }
+
+    fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        let (chat, usage) = response_decode::decode(&body)?;
+        let body = match options.mode {
+            DecodeMode::Passthrough => ResponseBody::Raw(body),
+            DecodeMode::Translate => ResponseBody::Chat(chat),
+        };
+        Ok(GatewayResponse { body, usage })
+    }
+}
+
+impl OutboundText for OpenAiCompletions {
+    fn stream_decoder(&self, options: DecodeOptions) -> Box<dyn StreamDecoder> {
+        bound::reader(CompletionDecoder::new(options), options.mode)
+    }
+}

@@ -1,0 +1,153 @@
+//! Files of other gateways as a configuration of this one, and what of them could not be carried
+//! over.
+//!
+//! Texts go in and texts come out; files and terminals are left to the program.
+
+mod claude_code_router;
+mod draft;
+mod helicone;
+mod kinds;
+mod litellm;
+mod litellm_keys;
+mod mapping;
+mod openrouter;
+mod portkey;
+mod seed_a;
+mod seed_b;
+mod seed_c;
+mod seed_d;
+
+use std::fmt;
+
+use config::document::{Node, Value, parse};
+
+use draft::Draft;
+use mapping::Mapping;
+
+/// A file to import.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceFile<'a> {
+    /// What the file is called.
+    pub name: &'a str,
+    /// What it holds.
+    pub text: &'a str,
+}
+
+/// What came of the files.
+#[derive(Debug)]
+pub struct Imported {
+    /// The configuration, with a variable in place of each secret.
+    pub yaml: String,
+    /// The secrets that stood in the files themselves, by the variables that now stand for them.
+    pub secrets: Vec<(String, String)>,
+    /// Everything that is not, or not quite, as it was, in order of files and lines.
+    pub notes: Vec<Note>,
+}
+
+/// One thing that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The file.
+    pub file: String,
+    /// The line, where one is to blame.
+    pub line: Option<usize>,
+    /// What is other now. It never holds a secret.
+    pub message: String,
+}
+
+/// Why a file cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportError {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.message)
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+/// Imports files, which together become one configuration.
+pub fn import(files: &[SourceFile<'_>]) -> Result<Imported, ImportError> {
+    let mut draft = Draft::default();
+    for file in files {
+        draft.begin_file(file.name);
+        let failed = |message: String| ImportError { file: file.name.to_owned(), message };
+        if is_environment(file.text) {
+            seed_b::import(file.text, &mut draft);
+            continue;
+        }
+        let root = parse(file.text).map_err(|errors| failed(errors.to_string()))?;
+        import_document(&root, file.name, &mut draft).map_err(failed)?;
+    }
+    Ok(draft.finish())
+}
+
+/// Imports a YAML or JSON document, whoever wrote it.
+fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(), String> {
+    if let Value::List(_) = root.value {
+        return litellm_keys::import_list(root, draft);
+    }
+    let Some(mapping) = Mapping::open(root) else {
+        return Err("is neither a mapping nor a list".to_owned());
+    };
+    let has = |key: &str| mapping.has(key);
+    if has("model_list") || has("litellm_settings") || has("router_settings") {
+        litellm::import(mapping, draft);
+    } else if has("keys") && !has("providers") {
+        return litellm_keys::import(mapping, draft);
+    } else if has("Providers") || has("Router") {
+        claude_code_router::import(mapping, draft);
+    } else if has("routers") {
+        helicone::import(mapping, draft);
+    } else if has("targets") || has("strategy") {
+        portkey::import(mapping, stem(name), draft);
+    } else if has("version") && has("models") {
+        seed_d::import(mapping, draft);
+    } else if mapping.is_list("providers") {
+        seed_a::import(mapping, draft);
+    } else if has("providers") || has("server_tools") {
+        seed_c::import(mapping, draft);
+    } else if mapping.is_list("models") || has("provider") || has("model") {
+        openrouter::import(mapping, stem(name), draft);
+    } else {
+        return Err("is of no gateway that is known here: LiteLLM (config.yaml, exported keys), \
+                    Claude Code Router, Portkey, Helicone, OpenRouter, leshchenko1979/ai-gateway, \
+                    felipepmaragno/ai-gateway (.env), DatanoiseTV/aigateway, liuzl/ai"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a text is lines of `NAME=value`.
+fn is_environment(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
+    lines.next().is_some_and(|line| {
+        let name = line.strip_prefix("export ").unwrap_or(line).split('=').next();
+        line.contains('=') && name.is_some_and(|name| name.bytes().all(is_name_byte))
+    })
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The name of a file without its folder and extension.
+fn stem(name: &str) -> &str {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    file.split('.').next().filter(|it| !it.is_empty()).unwrap_or("imported")
+}

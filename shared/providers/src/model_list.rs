@@ -1,0 +1,126 @@
+//! What providers list as their models: asked of all at once, bounded in time and size.
+
+use std::time::{Duration, Instant};
+
+use canonical::{Error, ErrorKind, Result};
+use futures_util::future::join_all;
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+
+use crate::{
+    redaction::redact_error,
+    upstream::{ReachableProvider, Upstream},
+};
+
+/// Time for one provider's list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(8);
+/// How large a list may be, in bytes.
+const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+/// How many models of one provider are taken.
+const MAX_MODELS: usize = 5_000;
+
+/// The models that one provider lists.
+#[derive(Debug)]
+pub struct ModelListing {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The names of its models, in order of the alphabet.
+    pub models: Result<Vec<String>>,
+    /// How long the provider took.
+    pub duration: Duration,
+}
+
+impl Upstream {
+    /// Asks every provider for its models, all at once, in order of their names.
+    pub async fn list_models(&self) -> Vec<ModelListing> {
+        let asked = self.providers.iter().map(|(name, provider)| async move {
+            let started = Instant::now();
+            let models = match provider {
+                Ok(provider) => list_models_in_time(provider).await,
+                Err(error) => Err(Error::new(error.kind, error.message())),
+            };
+            ModelListing { provider: name.clone(), models, duration: started.elapsed() }
+        });
+        let mut listings = join_all(asked).await;
+        listings.sort_by(|one, other| one.provider.cmp(&other.provider));
+        listings
+    }
+}
+
+async fn list_models_in_time(provider: &ReachableProvider) -> Result<Vec<String>> {
+    let listed = tokio::time::timeout(LIST_TIMEOUT, list_models(provider)).await;
+    let listed = listed.unwrap_or_else(|_| {
+        let message = format!("did not list its models within {} s", LIST_TIMEOUT.as_secs());
+        Err(Error::new(ErrorKind::Timeout, message))
+    });
+    listed.map_err(|error| redact_error(error, &provider.endpoint.secrets))
+}
+
+async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
+    let endpoint = &provider.endpoint;
+    let chat = endpoint.provider.apis.first().map_or("", |api| api.path);
+    // Where the model stands behind another word than `models`, as at Azure and Bedrock, the list
+    // is another service's.
+    if chat.contains("{model}") && !chat.contains("/models/{model}") {
+        let message = "has no list of models that its key opens";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let url = format!("{}/models", endpoint.base.trim_end_matches('/'));
+    let url = url.parse().map_err(|error| {
+        Error::new(ErrorKind::Internal, "has an address that is not a URL").caused_by(error)
+    })?;
+    let headers = endpoint.first_headers();
+    let headers =
+        headers.ok_or_else(|| Error::new(ErrorKind::ProviderAccess, "has no usable key"))?;
+
+    let response = provider.connections.get(url, headers).await?;
+    let status = response.status();
+    if !status.is_success() {
+        let message = format!("answered {} when asked for its models", status.as_u16());
+        let mut error = Error::new(ErrorKind::Upstream, message);
+        error.provider_status = Some(status.as_u16());
+        return Err(error);
+    }
+    let body = Limited::new(response.into_body(), MAX_LIST_BYTES).collect().await;
+    let body = body.map_err(|error| {
+        Error::new(ErrorKind::Upstream, "sent a list of models that cannot be read")
+            .caused_by(error)
+    })?;
+    names(&body.to_bytes())
+}
+
+/// The names in a list, whichever of the three APIs it is of.
+fn names(body: &[u8]) -> Result<Vec<String>> {
+    let unreadable = || Error::new(ErrorKind::Upstream, "sent something else than its models");
+    let list: Value =
+        serde_json::from_slice(body).map_err(|error| unreadable().caused_by(error))?;
+    let items = list.get("data").or_else(|| list.get("models")).unwrap_or(&list);
+    let items = items.as_array().ok_or_else(unreadable)?;
+    let name = |item: &Value| {
+        let name = item.get("id").or_else(|| item.get("name"))?.as_str()?;
+        Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
+    };
+    let mut names: Vec<String> = items.iter().take(MAX_MODELS).filter_map(name).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_each_api_is_read() {
+        for (list, expected) in [
+            (r#"{"object":"list","data":[{"id":"b"},{"id":"a"},{"id":"a"}]}"#, vec!["a", "b"]),
+            (r#"{"data":[{"type":"model","id":"claude-x"}],"has_more":false}"#, vec!["claude-x"]),
+            (r#"{"models":[{"name":"models/gemini-x"}]}"#, vec!["gemini-x"]),
+            (r#"[{"id":"bare"}]"#, vec!["bare"]),
+        ] {
+            assert_eq!(names(list.as_bytes()).unwrap(), expected, "{list}");
+        }
+        assert!(names(b"<html>").is_err());
+        assert!(names(b"{\"error\":{}}").is_err());
+    }
+}
