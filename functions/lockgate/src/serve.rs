@@ -93,6 +93,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
+    let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
     let root_secret = root_secret::find(&options.data, &environment)?;
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
     let is_https = config.tls.is_some();
@@ -105,6 +106,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         parameters,
         signer,
         proxies,
+        aws_endpoint,
         stores,
         config_source,
         root_secret,

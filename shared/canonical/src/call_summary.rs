@@ -17,6 +17,10 @@ pub struct CallSummary {
     pub latency_ms: u64,
     /// The cost; absent when usage or price is unknown.
     pub cost: Option<MicroDollars>,
+    /// Whether the response came from the gateway's cache.
+    pub cache_hit: bool,
+    /// What a response from the cache has saved; absent for others, and where that is not known.
+    pub saved: Option<MicroDollars>,
     /// The id of the call.
     pub request_id: String,
     /// The id of the trace that the call belongs to: 32 hexadecimal digits.

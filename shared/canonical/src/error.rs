@@ -27,6 +27,8 @@ pub enum ErrorKind {
     ContextLength,
     /// No key, or a wrong one.
     Unauthenticated,
+    /// The tenant's budget does not pay for the call.
+    BudgetExceeded,
     /// The key is good, but not for this.
     Forbidden,
     /// No route, model or provider has this name.
@@ -37,6 +39,10 @@ pub enum ErrorKind {
     WrongMethod,
     /// The body is larger than the limit.
     TooLarge,
+    /// Another request under the same idempotency key is still running.
+    Conflict,
+    /// An idempotency key was used for another request.
+    KeyReused,
     /// The headers are larger than the limit.
     HeadersTooLarge,
     /// Too many requests for now.
@@ -61,10 +67,13 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest | Self::Unsupported | Self::Rejected | Self::ContextLength => 400,
             Self::Unauthenticated => 401,
+            Self::BudgetExceeded => 402,
             Self::Forbidden => 403,
             Self::UnknownModel | Self::UnknownPath => 404,
             Self::WrongMethod => 405,
+            Self::Conflict => 409,
             Self::TooLarge => 413,
+            Self::KeyReused => 422,
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
@@ -87,11 +96,14 @@ impl ErrorKind {
             Self::InvalidRequest
             | Self::ContextLength
             | Self::Unauthenticated
+            | Self::BudgetExceeded
             | Self::Forbidden
             | Self::UnknownModel
             | Self::UnknownPath
             | Self::WrongMethod
             | Self::TooLarge
+            | Self::Conflict
+            | Self::KeyReused
             | Self::HeadersTooLarge
             | Self::Unavailable
             | Self::Internal => false,
@@ -114,8 +126,11 @@ impl ErrorKind {
             | Self::ContextLength
             | Self::UnknownPath
             | Self::WrongMethod
+            | Self::Conflict
+            | Self::KeyReused
             | Self::HeadersTooLarge => "invalid_request",
             Self::Unauthenticated => "auth",
+            Self::BudgetExceeded => "budget_exceeded",
             Self::Forbidden => "forbidden",
             Self::UnknownModel => "unknown_model",
             Self::TooLarge => "request_too_large",
@@ -139,6 +154,19 @@ pub enum Remedy {
     DropBetas,
     /// Describe the response schema in the system prompt instead of enforcing it.
     SchemaAsText,
+}
+
+/// The limit of a tenant that refuses a call, as the client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitDetails {
+    /// The word for the reason, such as `request_exceeds_budget`.
+    pub reason: &'static str,
+    /// The limit, named as the tenant's field, such as `budget_usd`.
+    pub source: &'static str,
+    /// When the limit starts anew, as an RFC 3339 time; absent where it never does.
+    pub reset: Option<String>,
+    /// Whether a client should try the same call again by itself.
+    pub should_retry: bool,
 }
 
 /// A quota that is used up for longer than a rate limit is.
@@ -184,6 +212,8 @@ pub struct ErrorDetails {
     pub retry_after: Option<Duration>,
     /// The time that the provider names for a new try, in milliseconds since 1970.
     pub retry_at: Option<u64>,
+    /// The limit of the tenant that refuses the call.
+    pub limit: Option<LimitDetails>,
     /// The quota that is used up, where it is more than a rate limit.
     pub quota: Option<Quota>,
     /// The methods that the path does have.
@@ -219,6 +249,7 @@ impl Error {
             remedy: None,
             retry_after: None,
             retry_at: None,
+            limit: None,
             quota: None,
             allow: None,
             attempts: vec![],

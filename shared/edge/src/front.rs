@@ -12,7 +12,7 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, AttemptWatch, Clock, Gateway, MemoryBudget, Snapshot};
+use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -25,7 +25,7 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
-    limits::LimitState,
+    limits,
     log_limiter::LogLimiter,
     model_call, pages,
     records::Records,
@@ -91,8 +91,8 @@ pub(crate) struct Exchange {
     pub(crate) parameters: Vec<String>,
     /// The record of the request. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
-    /// Where the tenant stands against its limits of requests.
-    pub(crate) limits: LimitState,
+    /// Where the tenant stands against its limits.
+    pub(crate) limits: CallLimits,
     /// Who is told of each attempt of the call.
     pub(crate) watch: Option<AttemptWatch>,
     snapshot: Option<Arc<Snapshot>>,
@@ -111,7 +111,7 @@ impl Exchange {
             id: found.id.clone(),
             parameters: found.parameters.clone(),
             record: None,
-            limits: LimitState::default(),
+            limits: CallLimits::default(),
             watch: None,
             snapshot: None,
             tenant: None,
@@ -219,7 +219,7 @@ impl Front {
 
         add_headers(&mut response, api, &exchange.arrival.request_id);
         let now = exchange.arrival.clock.now() / 1000;
-        exchange.limits.add_headers(api, now, response.headers_mut());
+        limits::add_headers(&exchange.limits, api, now, response.headers_mut());
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }

@@ -24,6 +24,7 @@ mod openapi;
 mod pages;
 mod platform;
 mod records;
+mod repeats;
 mod request;
 mod request_body;
 mod response;

@@ -12,7 +12,7 @@ use tenants::{Tenant, policy};
 use crate::{
     body::Body,
     front::Exchange,
-    limits, request, request_body,
+    repeats, request, request_body,
     response_stream::{self, ClientWriter},
     session,
     text::MAX_NAME_CHARS,
@@ -71,6 +71,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(inbound, headers)?;
     let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
+    let (cache, idempotency_key) =
+        (repeats::cache_wish(headers)?, repeats::idempotency_key(headers)?);
 
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
@@ -90,7 +92,6 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     }
     let tenant = exchange.tenant()?.clone();
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
-    limits::count_request(exchange, &tenant).await?;
 
     let snapshot = exchange.snapshot()?.clone();
     let Some(record) = exchange.record.take() else {
@@ -107,6 +108,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         request: Arc::new(request),
         only_provider,
         strict,
+        cache,
+        idempotency_key,
         tenant,
         hints,
         snapshot,
@@ -115,7 +118,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         watch: exchange.watch.take(),
         record,
     };
-    response_stream::respond(Arc::clone(&exchange.app), client, call).await
+    let admitted = exchange.app.gateway.admit_call(call, &mut exchange.limits).await?;
+    response_stream::respond(Arc::clone(&exchange.app), client, admitted).await
 }
 
 /// Lets a tenant use the models that it may, and its own default where the client names none.

@@ -18,6 +18,8 @@ const MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 const PROVIDER_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-provider-request-id");
 const CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+/// The header that official SDKs obey before anything else.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
@@ -37,7 +39,7 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &
     if let Some(id) = &reply.provider_request_id {
         add(PROVIDER_REQUEST_ID, id);
     }
-    add(CACHE, "bypass");
+    add(CACHE, reply.cache.as_str());
     let mut dropped = reply.dropped.clone();
     dropped.extend(dropped_from_body(&reply.body, format));
     if !dropped.is_empty() {
@@ -47,6 +49,9 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &
         add(ESTIMATED, "true");
     }
     headers.insert(ATTEMPTS, reply.attempts.into());
+    if let Some(age) = reply.age {
+        headers.insert(header::AGE, age.into());
+    }
 }
 
 /// The kinds of content in a whole response that the client's format does not support.
@@ -146,6 +151,10 @@ pub(crate) fn error(
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
     }
+    if let Some(limit) = &error.limit {
+        let value = if limit.should_retry { "true" } else { "false" };
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
+    }
     if !error.attempts.is_empty() {
         headers.insert(ATTEMPTS, error.attempts.len().into());
     }
@@ -208,6 +217,8 @@ mod tests {
                 attempts: 1,
                 provider_request_id: None,
                 dropped: vec![],
+                cache: telemetry::CacheOutcome::Bypass,
+                age: None,
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();

@@ -15,7 +15,7 @@ use canonical::{
     StreamEvent,
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
-use gateway::{Call, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
+use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use tokio::time::{Instant, Sleep};
@@ -55,7 +55,7 @@ type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 pub(crate) async fn respond(
     app: Arc<App>,
     client: ClientWriter,
-    call: Call,
+    call: AdmittedCall,
 ) -> Result<Response<Body>> {
     let settings = app.keep_alive;
     let framing = client.framing;

@@ -93,6 +93,8 @@ pub struct Server {
     pub signer: Signer,
     /// The proxies that the environment names for calls to providers.
     pub proxies: ProxyVariables,
+    /// Who plays the services of AWS that alerts are sent to; none where AWS itself does.
+    pub aws_endpoint: Option<String>,
     /// Memory between calls.
     pub stores: Stores,
     /// Where operators change the configuration.
@@ -116,7 +118,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let source = Source::Config(Box::new(server.config), server.parameters);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let memory = MemoryBudget::new(bytes(limits.max_memory_bytes));
-    let client = Client::new(server.signer, server.proxies).with_memory(memory.clone());
+    let client = Client::new(server.signer, server.proxies)
+        .with_memory(memory.clone())
+        .with_aws_endpoint(server.aws_endpoint);
     let records = Records::of_server(&server.stores);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;

@@ -22,9 +22,10 @@ use common::{
 };
 
 pub use common::error_body::from_provider;
-pub use common::estimate::estimated_tokens;
+pub use common::estimate::{ConversationSize, conversation_size, estimated_tokens};
 pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
+pub use common::request_policy::{RequestPolicy, SystemPromptPolicy};
 pub use common::retry_hint::{date, duration, hint};
 pub use common::tool_names::ToolNames;
 pub use inbound::{

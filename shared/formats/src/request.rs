@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 use bytes::Bytes;
 use canonical::{CanonicalRequest, Field, Result, Task};
 
-use crate::{EncodeOptions, EncodedRequest};
+use crate::{EncodeOptions, EncodedRequest, RequestPolicy, json};
 
 /// A wire format, as far as a request in the format needs it later.
 pub struct Format {
@@ -16,6 +16,8 @@ pub struct Format {
     pub name: &'static str,
     /// Decodes all of a request, which is needed only for a provider of another format.
     pub decode: fn(&RawObject) -> Result<CanonicalRequest>,
+    /// The body under a policy of the gateway.
+    pub apply_policy: fn(&RawObject, &RequestPolicy<'_>) -> Result<Bytes>,
     /// Passes a request on to a provider of the same format, with only what must change changed.
     pub passthrough: Passthrough,
     /// The format's own name for a field.
@@ -96,6 +98,16 @@ impl GatewayRequest {
             raw,
             decoded: OnceLock::new(),
         }
+    }
+
+    /// Changes the request as a policy of the gateway says.
+    pub fn apply_policy(&mut self, policy: &RequestPolicy<'_>) -> Result<()> {
+        if *policy == RequestPolicy::default() {
+            return Ok(());
+        }
+        self.raw = json::members((self.format.apply_policy)(&self.raw, policy)?)?;
+        self.decoded = OnceLock::new();
+        Ok(())
     }
 
     /// The decoded request. It is decoded once, and only for a provider of another format.

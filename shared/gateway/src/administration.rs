@@ -28,7 +28,7 @@ impl Gateway {
         clock: Clock,
     ) -> Result<LedgerUsage, StoreError> {
         let (key, limits) = (tenant.ledger_key(), tenant.settings.limits());
-        self.ledger.usage(&key, &limits, clock.now() / 1000).await
+        self.settlements.ledger.usage(&key, &limits, clock.now() / 1000).await
     }
 
     /// Corrects what a tenant has spent; `false` if this correction was made before.
@@ -38,7 +38,7 @@ impl Gateway {
         adjustment: &Adjustment,
         clock: Clock,
     ) -> Result<bool, StoreError> {
-        self.ledger.adjust(&tenant.ledger_key(), adjustment, clock.now() / 1000).await
+        self.settlements.ledger.adjust(&tenant.ledger_key(), adjustment, clock.now() / 1000).await
     }
 
     /// Puts a configuration in the place of the one that was read at the start, or reads the stored

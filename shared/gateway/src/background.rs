@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{runtime::Handle, task::JoinSet};
 
 /// How long the end of a call, or of the process, waits for the work behind it.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,8 +20,11 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts a task.
+    /// Starts a task. One that comes after the end of the runtime is too late.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if Handle::try_current().is_err() {
+            return;
+        }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);

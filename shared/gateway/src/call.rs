@@ -10,7 +10,7 @@ use formats::GatewayRequest;
 use telemetry::CallRecorder;
 use tenants::Tenant;
 
-use crate::{AttemptWatch, Snapshot};
+use crate::{AttemptWatch, Snapshot, cache::CacheWish};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +59,10 @@ pub struct Call {
     pub only_provider: Option<String>,
     /// Whether the client forbids to send less than the request says.
     pub strict: bool,
+    /// What the client says about the response cache.
+    pub cache: CacheWish,
+    /// The client's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// The tenant that the call is made for.
     pub tenant: Arc<Tenant>,
     /// What the client's headers say about how the call is routed.
@@ -78,12 +82,17 @@ pub struct Call {
 impl Call {
     /// When the call has to be over: what the configuration allows, and never later than the platform.
     pub(crate) fn deadline(&self) -> Instant {
+        let limit = self.time_allowed();
+        self.clock.started.checked_add(limit).unwrap_or(self.clock.started + MAX_CALL)
+    }
+
+    /// How long the call may take from its arrival on.
+    pub(crate) fn time_allowed(&self) -> Duration {
         let allowed = self.snapshot.config.route_timeout;
         let platform = self
             .platform_deadline
             .map(|deadline| Duration::from_millis(deadline.saturating_sub(self.clock.arrived)));
-        let limit = platform.map_or(allowed, |platform| platform.min(allowed));
-        self.clock.started.checked_add(limit).unwrap_or(self.clock.started + MAX_CALL)
+        platform.map_or(allowed, |platform| platform.min(allowed)).min(MAX_CALL)
     }
 }
 

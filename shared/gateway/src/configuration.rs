@@ -118,6 +118,16 @@ impl Configuration {
         &self.0.stores
     }
 
+    /// What calls others over HTTP.
+    pub(crate) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    /// Starts work that no client waits for.
+    pub(crate) fn start_behind(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.background.start(task);
+    }
+
     /// Writes a row to the state table, behind the call.
     pub(crate) fn write_behind(&self, row: Row) {
         let table = self.0.stores.state.clone();

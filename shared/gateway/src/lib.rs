@@ -4,15 +4,24 @@
 //! `providers`, and what is written to the client to `edge`.
 
 mod administration;
+mod admission;
+mod alerts;
 mod attempt_watch;
 mod background;
+mod cache;
 mod call;
 mod choosing;
 mod configuration;
 mod cooldown_store;
+mod demand;
+mod fingerprint;
 mod hedging;
+mod hold;
+mod idempotency;
+mod keeping;
 mod model_facts;
 mod outbound_limits;
+mod plan;
 mod probes;
 mod provider_health;
 mod record_queue;
@@ -21,6 +30,7 @@ mod reply;
 mod rescue;
 mod running_call;
 mod sender;
+mod settlement;
 mod snapshot;
 mod speed;
 
@@ -31,15 +41,15 @@ use config::Auth;
 use providers::UpstreamResponse;
 use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
-use tenants::{
-    AdmissionRequest, Decision, Demand, KeyDirectory, Ledger, ReservationId, Tenant,
-    UnreachablePolicy,
-};
+use tenants::{KeyDirectory, Ledger, Tenant, UnreachablePolicy};
 
+pub use admission::{AdmittedCall, CallLimits};
 pub use attempt_watch::{AttemptNews, AttemptWatch};
+pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
+use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
     Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
@@ -48,6 +58,7 @@ use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
 use sender::Sender;
+use settlement::Settlements;
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
@@ -55,7 +66,7 @@ pub use snapshot::Snapshot;
 pub struct Gateway {
     configuration: Configuration,
     keys: KeyDirectory,
-    ledger: Ledger,
+    settlements: Arc<Settlements>,
     records: Arc<RecordQueue>,
     outbound: Arc<OutboundLimits>,
 }
@@ -79,8 +90,10 @@ impl Gateway {
         let stores = configuration.stores();
         let keys = KeyDirectory::new(stores.config.clone());
         let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
+        let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
         let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
-        Self { configuration, keys, ledger, records: RecordQueue::start(sinks), outbound }
+        let records = RecordQueue::start(sinks);
+        Self { configuration, keys, settlements, records, outbound }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -96,30 +109,15 @@ impl Gateway {
         let now = clock.now() / 1000;
         let found = match snapshot.config.auth {
             Auth::None => tenants::Principal::open(),
-            Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, None, now).await?,
+            Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, now).await?,
         };
         if let Some(row) = self.keys.note_use(&found, now) {
             self.configuration.write_behind(row);
         }
 
-        let key_id = found.key_id().map(str::to_owned);
-        let key_id = key_id.unwrap_or_else(|| key_fingerprint(&snapshot, keys));
         let tenant = Arc::from(found.tenant.id.as_str());
-        let principal = Principal { tenant, key_id: Arc::from(key_id) };
+        let principal = Principal { tenant, key_id: Arc::from(found.key_id()) };
         Ok(Admitted { snapshot, principal, tenant: found.tenant })
-    }
-
-    /// Counts a request against the tenant's limits of requests, with one write; with none where
-    /// there is no such limit.
-    pub async fn count_request(&self, tenant: &Tenant, clock: Clock) -> Decision {
-        let (key, limits) = (tenant.ledger_key(), tenant.settings.limits());
-        let now = clock.now() / 1000;
-        let demand = Demand { input: 0, output: 0, choices: 1, price: None };
-        // Nothing is reserved, so that the name is never looked up.
-        let id = ReservationId::new("");
-        let request =
-            AdmissionRequest { key: &key, limits: &limits, demand, id: &id, deadline: now };
-        self.ledger.count_request(&request, now).await
     }
 
     /// The configuration in force, for what is decided before the caller is known.
@@ -142,10 +140,13 @@ impl Gateway {
         self.records.lost()
     }
 
-    /// Makes one call: attempts one target after the other until one responds.
-    pub async fn respond(&self, call: Call) -> Result<GatewayReply> {
-        let mut running = RunningCall::new(call, self.configuration.clone());
-        match self.attempt_targets(&mut running).await {
+    /// Makes a call that was admitted: attempts one target after the other until one responds.
+    pub async fn respond(&self, admitted: AdmittedCall) -> Result<GatewayReply> {
+        let AdmittedCall { mut running, plan, hit } = admitted;
+        if let Some(hit) = hit {
+            return Ok(GatewayReply::from_cache(*hit, running));
+        }
+        match self.attempt_targets(&mut running, plan).await {
             Ok((id, response)) => {
                 running.attempt_succeeded(id, &response);
                 Ok(GatewayReply::new(response, running))
@@ -160,8 +161,8 @@ impl Gateway {
     async fn attempt_targets(
         &self,
         running: &mut RunningCall,
+        plan: Arc<RoutePlan>,
     ) -> Result<(AttemptId, UpstreamResponse)> {
-        let plan = resolve(&running.call)?;
         let clock = running.call.clock;
         self.configuration.refresh_cooldowns(clock).await;
         let limits = Limits {
@@ -175,7 +176,9 @@ impl Gateway {
         running.session = session;
         running.failover = Some(Failover::new(plan, health.clone(), limits).in_order(order));
 
-        let mut sender = Sender::new(&running.call, self.outbound.clone(), decodes);
+        let keep = running.keeping.is_wanted().then_some(cache::MAX_KEPT_BYTES);
+        let sender = Sender::new(&running.call, self.outbound.clone(), decodes);
+        let mut sender = sender.keeping(keep);
         let mut are_keys_renewed = false;
         loop {
             running.sender = Some(sender.clone());
@@ -236,22 +239,6 @@ impl Gateway {
     pub async fn drain(&self) {
         tokio::join!(self.configuration.drain(), self.records.drain());
     }
-}
-
-/// The fingerprint of a configured key, for records: such a key has no id, because none was issued.
-fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
-    let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
-    let key = keys.iter().find(is_configured);
-    key.map_or_else(String::new, |key| routing::fingerprint(key).to_string())
-}
-
-/// The plan for what a call asks for.
-fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
-    let query = ModelQuery {
-        model: call.request.model.as_deref(),
-        provider: call.only_provider.as_deref(),
-    };
-    call.snapshot.routes.resolve(query)
 }
 
 /// Whether a key was refused that may have been changed where it is kept.

@@ -123,6 +123,7 @@ async fn send(
         fetched: &fetched,
         continued: None,
         decodes: false,
+        keep: None,
     };
     snapshot.upstream.send(attempt, &request, clock.now()).await
 }

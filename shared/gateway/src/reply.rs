@@ -6,10 +6,14 @@ use std::{
     time::Duration,
 };
 
-use canonical::{CallSummary, Error, ErrorKind, GatewayResponse, Origin, Result, StreamEvent};
+use canonical::{
+    CallSummary, Error, ErrorKind, EventKind, GatewayResponse, Origin, Result, StreamEvent,
+};
 use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
+use telemetry::CacheOutcome;
 
 use crate::{
+    cache::CacheHit,
     rescue::{Broken, Rescue},
     running_call::RunningCall,
     sender::Sender,
@@ -31,6 +35,10 @@ pub struct GatewayReply {
     pub content_type: Option<String>,
     /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The outcome of the response cache.
+    pub cache: CacheOutcome,
+    /// How old a response from the cache is, in seconds.
+    pub age: Option<u64>,
     /// The response itself.
     pub body: GatewayReplyBody,
 }
@@ -45,10 +53,20 @@ pub enum GatewayReplyBody {
 }
 
 /// A stream whose usage is noted as it passes, so that a client that leaves is counted.
+///
+/// The stream of a client that leaves is read on where its response was promised to be kept.
 #[derive(Debug)]
 pub struct MeteredStream {
+    /// Absent only while the stream is dropped.
+    stream: Option<Box<Metered>>,
+}
+
+#[derive(Debug)]
+struct Metered {
     events: EventStream,
     running: RunningCall,
+    /// The name of the wire format; absent once several providers have a part in the stream.
+    format: Option<&'static str>,
     /// What goes on with the stream when it breaks, where that is wanted.
     rescue: Option<Box<Rescue>>,
     /// How fast the provider has to write, where its step says so.
@@ -66,13 +84,42 @@ impl GatewayReply {
             provider_request_id: response.request_id,
             content_type: response.content_type,
             dropped: response.dropped,
+            cache: record.cache.unwrap_or(CacheOutcome::Bypass),
+            age: None,
             body: match response.body {
                 UpstreamBody::Whole(whole) => {
                     let summary = running.complete().summary();
                     GatewayReplyBody::Whole(whole, Box::new(summary))
                 }
                 UpstreamBody::Stream(events) => {
-                    GatewayReplyBody::Stream(Box::new(MeteredStream::new(events, running)))
+                    let stream = MeteredStream::new(events, running, response.format);
+                    GatewayReplyBody::Stream(Box::new(stream))
+                }
+            },
+        }
+    }
+}
+
+impl GatewayReply {
+    /// The reply to a call whose response was made before.
+    pub(crate) fn from_cache(hit: CacheHit, mut running: RunningCall) -> Self {
+        running.served_again(&hit);
+        let CacheHit { provider, model, body, age, .. } = hit;
+        Self {
+            provider,
+            model,
+            attempts: 0,
+            provider_request_id: None,
+            dropped: vec![],
+            cache: CacheOutcome::Hit,
+            age: Some(age),
+            body: match body {
+                UpstreamBody::Whole(whole) => {
+                    let summary = running.complete().summary();
+                    GatewayReplyBody::Whole(whole, Box::new(summary))
+                }
+                UpstreamBody::Stream(events) => {
+                    GatewayReplyBody::Stream(Box::new(MeteredStream::new(events, running, "")))
                 }
             },
         }
@@ -80,20 +127,70 @@ impl GatewayReply {
 }
 
 impl MeteredStream {
-    fn new(events: EventStream, running: RunningCall) -> Self {
+    fn new(events: EventStream, running: RunningCall, format: &'static str) -> Self {
         let sender = running.sender.clone().filter(Sender::decodes);
         let rescue = sender.map(|sender| Box::new(Rescue::new(sender)));
         let speed = running.min_speed().map(SpeedGauge::new);
-        Self { events, running, rescue, speed }
+        let format = Some(format);
+        Self { stream: Some(Box::new(Metered { events, running, format, rescue, speed })) }
     }
 
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
+        match &mut self.stream {
+            Some(stream) => stream.poll_next(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// What the client is told beside the events, once: that another provider goes on.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.stream.as_mut()?.rescue.as_mut()?.take_note()
+    }
+
+    /// Notes that the response broke off.
+    pub fn failed(&mut self, error: &Error) {
+        if let Some(stream) = &mut self.stream {
+            stream.running.fail(error);
+        }
+    }
+
+    /// Notes that the response is whole, and gives what the client is told about the call.
+    pub fn finish(&mut self) -> CallSummary {
+        self.stream.as_mut().map(|stream| stream.finish()).unwrap_or_default()
+    }
+
+    /// How long the platform lets the call go on; none where nothing bounds it.
+    pub fn time_left(&self) -> Option<Duration> {
+        let call = &self.stream.as_ref()?.running.call;
+        let left = call.platform_deadline?.saturating_sub(call.clock.now());
+        Some(Duration::from_millis(left))
+    }
+}
+
+impl Drop for MeteredStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take()
+            && stream.running.is_promised()
+        {
+            let configuration = stream.running.configuration().clone();
+            configuration.start_behind(stream.read_on());
+        }
+    }
+}
+
+impl Metered {
+    /// The next events. None after a complete stream; a failure is the last thing that is given.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         loop {
+            if let Some(error) = ready!(self.running.poll_hold(cx)) {
+                self.running.stop(&error);
+                return Poll::Ready(Some(Err(error)));
+            }
             if let Some(rescue) = self.rescue.as_mut().filter(|it| it.is_pending()) {
                 match ready!(rescue.poll(&mut self.running, cx)) {
                     Ok(events) => {
-                        self.events = events;
+                        (self.events, self.format) = (events, None);
                         self.speed = self.running.min_speed().map(SpeedGauge::new);
                     }
                     Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
@@ -154,29 +251,25 @@ impl MeteredStream {
     }
 
     fn fail(&mut self, error: Error) -> Error {
-        self.failed(&error);
+        self.running.fail(&error);
         error
     }
 
-    /// What the client is told beside the events, once: that another provider goes on.
-    pub fn take_note(&mut self) -> Option<String> {
-        self.rescue.as_mut()?.take_note()
-    }
-
-    /// Notes that the response broke off.
-    pub fn failed(&mut self, error: &Error) {
-        self.running.fail(error);
-    }
-
-    /// Notes that the response is whole, and gives what the client is told about the call.
-    pub fn finish(&mut self) -> CallSummary {
+    fn finish(&mut self) -> CallSummary {
+        let kept = self.events.take_tee();
+        if let Some(format) = self.format {
+            self.running.keep(format, kept);
+        }
         self.running.complete().summary()
     }
 
-    /// How long the platform lets the call go on; none where nothing bounds it.
-    pub fn time_left(&self) -> Option<Duration> {
-        let call = &self.running.call;
-        let left = call.platform_deadline?.saturating_sub(call.clock.now());
-        Some(Duration::from_millis(left))
+    /// Reads a stream to its end that nobody waits for any more.
+    async fn read_on(mut self: Box<Self>) {
+        while let Some(Ok(events)) = std::future::poll_fn(|cx| self.poll_next(cx)).await {
+            if events.iter().any(|event| event.kind == EventKind::End) {
+                self.finish();
+                return;
+            }
+        }
     }
 }

@@ -2,18 +2,25 @@
 
 use std::{
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use canonical::{Content, Error, MicroDollars, ResponseBody, Result, Usage};
-use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
+use bytes::Bytes;
+use canonical::{Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, Usage};
+use providers::{KeptResponse, OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover, Health, MinSpeed};
-use telemetry::{CallEnd, CallRecord, UsageRecord, UsageSource};
+use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 
-use crate::{Call, Configuration, outbound_limits::Permit, sender::Sender};
-
-/// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
-const BYTES_PER_TOKEN: u64 = 4;
+use crate::{
+    Call, Configuration,
+    cache::CacheHit,
+    demand::input_size,
+    hold::{CallHold, Progress},
+    keeping::{Keeping, Whole},
+    outbound_limits::Permit,
+    sender::Sender,
+};
 
 /// A call with its attempts. One that goes away unclosed was left by its client: what was consumed
 /// until then is recorded.
@@ -27,6 +34,10 @@ pub(crate) struct RunningCall {
     pub(crate) usage: Option<Usage>,
     /// How many tokens were written so far, about.
     pub(crate) written_tokens: u64,
+    /// What the call holds in its tenant's ledger, until it is closed.
+    pub(crate) hold: Option<CallHold>,
+    /// Where the response is kept, if anywhere.
+    pub(crate) keeping: Keeping,
     /// What makes the attempts of the call.
     pub(crate) sender: Option<Sender>,
     /// The session that the call belongs to, where its route keeps sessions together.
@@ -49,6 +60,8 @@ impl RunningCall {
             waited: Duration::ZERO,
             usage: None,
             written_tokens: 0,
+            hold: None,
+            keeping: Keeping::default(),
             sender: None,
             session: None,
             permits: vec![],
@@ -103,11 +116,41 @@ impl RunningCall {
         record.model = Some(attempt.model.clone());
         record.provider_request_id.clone_from(&response.request_id);
         record.dropped.clone_from(&response.dropped);
+        self.keep(response.format, response.kept.clone());
         if let UpstreamBody::Whole(whole) = &response.body {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
         }
         self.show_attempt();
+    }
+
+    /// Notes that the response was made before.
+    pub(crate) fn served_again(&mut self, hit: &CacheHit) {
+        let elapsed = self.call.record.elapsed();
+        let record = &mut self.call.record;
+        record.timings.first_token = Some(elapsed);
+        record.timings.overhead = Some(elapsed);
+        record.provider = Some(hit.provider.clone());
+        record.model = Some(hit.model.clone());
+        (record.cost, record.saved) = (Some(MicroDollars(0)), hit.saved);
+        if let UpstreamBody::Whole(whole) = &hit.body {
+            self.note_whole(&whole.body);
+        }
+    }
+
+    /// Notes the bytes of the response, where they are kept.
+    pub(crate) fn keep(&mut self, format: &str, body: Option<Bytes>) {
+        let record = &self.call.record;
+        let (Some(body), Some(provider), Some(model)) = (body, &record.provider, &record.model)
+        else {
+            return;
+        };
+        self.keeping.response = Some(KeptResponse {
+            provider: provider.clone(),
+            model: model.clone(),
+            format: format.to_owned(),
+            body,
+        });
     }
 
     /// Notes what a whole response holds that its record needs.
@@ -144,9 +187,36 @@ impl RunningCall {
         self.close(AttemptEnd::Complete, CallEnd::success())
     }
 
+    /// Whether the call goes on without its client: its response is promised to whoever repeats the
+    /// request.
+    pub(crate) fn is_promised(&self) -> bool {
+        self.closed.is_none() && self.keeping.claim.is_some()
+    }
+
+    /// The configuration, behind which work goes on.
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.configuration
+    }
+
     /// Closes a call that failed.
     pub(crate) fn fail(&mut self, error: &Error) -> Arc<CallRecord> {
         self.close(AttemptEnd::Failed(error), CallEnd::failure(error))
+    }
+
+    /// Closes a call that the gateway ends, which is no fault of its provider.
+    pub(crate) fn stop(&mut self, error: &Error) -> Arc<CallRecord> {
+        self.close(AttemptEnd::Canceled, CallEnd::failure(error))
+    }
+
+    /// Grows what the call holds while its stream outgrows it, for which the stream may have to
+    /// wait. The error ends the stream.
+    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Error>> {
+        let progress = Progress { usage: self.usage, written_tokens: self.written_tokens };
+        let time = (self.call.clock, self.call.time_allowed());
+        match &mut self.hold {
+            Some(hold) => hold.poll_growth(progress, time, cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
@@ -171,7 +241,9 @@ impl RunningCall {
         }
 
         let is_complete = matches!(attempt_end, AttemptEnd::Complete);
-        let usage = self.usage_record(is_complete).filter(|_| has_response);
+        let is_served_again = self.call.record.cache == Some(CacheOutcome::Hit);
+        let usage = self.usage_record(is_complete);
+        let usage = usage.filter(|_| has_response && !is_served_again);
         if let Some(usage) = usage {
             self.note_tokens(&usage.tokens);
         }
@@ -180,15 +252,84 @@ impl RunningCall {
             (Some(usage), Some(provider), Some(model)) => {
                 self.call.snapshot.cost(provider, model, &usage.tokens)
             }
-            _ => None,
+            // A response from the cache costs nothing, which is not unknown.
+            _ => record.cost,
         };
         let (usage, cost) = self.with_carried(usage, cost);
         let record = &mut self.call.record;
         (record.usage, record.cost) = (usage, cost);
         self.permits.clear();
-        let record = record.finish(end);
+        let charge = self.hold.take().map(|hold| self.charge(hold));
+        self.end_keeping(is_complete);
+        let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
+        if let Some((hold, usage)) = charge {
+            hold.settle(usage, self.call.clock);
+        }
         record
+    }
+
+    /// Keeps a response that is whole, and gives up the claim of one that is not.
+    fn end_keeping(&mut self, is_complete: bool) {
+        let keeping = std::mem::take(&mut self.keeping);
+        if !is_complete {
+            return keeping.release(&self.configuration);
+        }
+        let record = &self.call.record;
+        let whole = Whole {
+            finish_reason: record.finish_reason.as_deref(),
+            task: self.call.request.task,
+            cost: record.cost,
+        };
+        keeping.keep(whole, &self.configuration, self.call.clock);
+    }
+
+    /// What the call is charged of its hold, which its record says too.
+    fn charge(&mut self, hold: CallHold) -> (CallHold, tenants::Usage) {
+        let usage = self.charged_usage();
+        let record = &mut self.call.record;
+        if let Some(held) = hold.money() {
+            let settled = match usage {
+                tenants::Usage::Used { cost, .. } => MicroDollars(cost),
+                tenants::Usage::Nothing => MicroDollars(0),
+                tenants::Usage::AsHeld => held,
+            };
+            (record.hold, record.settled) = (Some(held), Some(settled));
+            // What is charged and what the records say is the same sum.
+            record.cost = Some(settled).filter(|_| record.cost.is_some() || settled.0 != 0);
+        }
+        (hold, usage)
+    }
+
+    fn charged_usage(&self) -> tenants::Usage {
+        let record = &self.call.record;
+        let unanswered = self.cost_of_timeouts();
+        if let Some(UsageRecord { tokens, .. }) = record.usage {
+            let cost = record.cost.unwrap_or_default().0.saturating_add(unanswered.0);
+            let (input, output) = (tokens.all_input(), tokens.all_output());
+            return tenants::Usage::Used { cost, input, output };
+        }
+        let was_left = record.attempts.iter().any(|it| it.outcome == Outcome::Canceled);
+        if record.provider.is_some() || was_left {
+            return tenants::Usage::AsHeld;
+        }
+        if unanswered == MicroDollars(0) {
+            return tenants::Usage::Nothing;
+        }
+        tenants::Usage::Used { cost: unanswered.0, input: self.estimated_input(), output: 0 }
+    }
+
+    /// What the input costs of attempts that got no response in time: their providers may have read
+    /// it.
+    fn cost_of_timeouts(&self) -> MicroDollars {
+        let timeout = Outcome::Failed(ErrorKind::Timeout.code());
+        let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
+        let usage = |input| Usage { input, ..Usage::default() };
+        let costs = attempts.filter_map(|it| {
+            let usage = usage(self.estimated_input());
+            self.call.snapshot.cost(&it.provider, &it.model, &usage)
+        });
+        MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))
     }
 
     /// The usage of the call: as reported where the response is whole, else at least what was seen.
@@ -208,12 +349,8 @@ impl RunningCall {
     }
 
     fn estimated_input(&self) -> u64 {
-        let request = &self.call.request;
-        let conversation = request.canonical().and_then(|it| it.conversation());
-        conversation.map_or_else(
-            |_| request.raw.body.len() as u64 / BYTES_PER_TOKEN,
-            formats::estimated_tokens,
-        )
+        let size = input_size(&self.call.request);
+        size.estimated_tokens + size.media_tokens
     }
 
     /// How fast the target has to write that responded, where its step says so.

@@ -24,6 +24,8 @@ pub(crate) struct Sender {
     limits: Arc<OutboundLimits>,
     /// Whether a stream is decoded that could pass through, since it may have to be continued.
     decodes: bool,
+    /// How many bytes of a response are kept; none where nobody wants them.
+    keep: Option<usize>,
 }
 
 /// What an attempt led to.
@@ -46,7 +48,13 @@ impl Sender {
             fetched: Arc::default(),
             limits,
             decodes,
+            keep: None,
         }
+    }
+
+    /// The same, which keeps so many bytes of a response.
+    pub(crate) fn keeping(self, keep: Option<usize>) -> Self {
+        Self { keep, ..self }
     }
 
     /// The same under another state of the configuration.
@@ -86,6 +94,7 @@ impl Sender {
             fetched: &self.fetched,
             continued: continued.as_ref(),
             decodes: self.decodes,
+            keep: self.keep,
         };
         let outcome = snapshot.upstream.send(&attempt, &request, self.clock.now()).await;
         Sent::Asked(outcome, permit)

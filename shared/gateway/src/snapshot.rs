@@ -8,7 +8,7 @@ use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
 use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
-use tenants::{ConfiguredKey, KeyHash};
+use tenants::{ConfiguredKey, KeyHash, WorstPrice};
 
 use crate::model_facts::CatalogFacts;
 
@@ -74,6 +74,20 @@ impl Snapshot {
         let steps = self.config.routes.iter().flat_map(|route| &route.steps);
         let steps = steps.map(|step| (&*step.provider, &*step.model));
         models.chain(steps).any(|target| target == (provider, model))
+    }
+
+    /// The dearest rates that a call with this much input may be charged; none where no price is
+    /// known.
+    pub(crate) fn worst_price(
+        &self,
+        provider: &str,
+        model: &str,
+        input: u64,
+    ) -> Option<WorstPrice> {
+        let kind = self.price_kinds.get(provider).map_or("", String::as_str);
+        let rates = self.prices.find(kind, provider, model)?.rates_for(input);
+        let dearest = rates.input.max(rates.cached_input).max(rates.cache_write);
+        Some(WorstPrice { input: dearest, output: rates.output })
     }
 
     /// Whether a target continues a last message of the model.

@@ -1,8 +1,15 @@
 //! The gateway in one process: SQLite in memory, scripted providers on real sockets, and a clock
 //! that is moved by hand.
 
+mod alerts;
+mod budgets;
+mod cache;
 mod cooldowns;
+mod counting;
 mod failover;
+mod idempotency;
+mod limits;
+mod policies;
 mod records;
 mod streams;
 mod support;

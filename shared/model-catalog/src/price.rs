@@ -104,7 +104,8 @@ impl PriceTable {
 }
 
 impl Price {
-    fn rates_for(&self, prompt_tokens: u64) -> &Rates {
+    /// The rates of a call with this many input tokens.
+    pub fn rates_for(&self, prompt_tokens: u64) -> &Rates {
         match &self.long {
             Some(long) if long.above < prompt_tokens => &long.rates,
             _ => &self.rates,

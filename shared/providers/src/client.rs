@@ -24,6 +24,8 @@ pub struct Client {
     environment: Arc<ProxyVariables>,
     clients: Arc<Mutex<Vec<Connections>>>,
     pub(crate) signer: Signer,
+    /// Who plays the services of AWS; none where AWS itself does.
+    pub(crate) aws_endpoint: Option<String>,
     /// The memory that whole responses are held in.
     pub(crate) memory: MemoryBudget,
 }
@@ -48,8 +50,15 @@ impl Client {
             environment: Arc::new(environment),
             clients: Arc::default(),
             signer,
+            aws_endpoint: None,
             memory: MemoryBudget::default(),
         }
+    }
+
+    /// The same client, whose messages to services of AWS go to this address.
+    #[must_use]
+    pub fn with_aws_endpoint(self, endpoint: Option<String>) -> Self {
+        Self { aws_endpoint: endpoint, ..self }
     }
 
     /// The same client, which holds whole responses within a budget.

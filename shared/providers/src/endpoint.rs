@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use canonical::{Error, ErrorKind, Field, KeyFingerprint, ModelFacts, Result, Task};
-use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
+use formats::{ChatCompatibility, GatewayRequest, ProviderFormat, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
 
@@ -134,6 +134,12 @@ impl Endpoint {
     /// The URL of a path under the base.
     pub(crate) fn url_of(&self, path: &str) -> Result<Url> {
         parsed(&format!("{}{path}", self.base.trim_end_matches('/')))
+    }
+
+    /// The wire format of this name, if the provider has an API in it.
+    pub(crate) fn format(&self, name: &str) -> Option<ProviderFormat> {
+        let mut formats = self.apis.iter().map(|it| it.api.format);
+        formats.find(|it| it.outbound().name() == name)
     }
 
     /// The API for a request about a model: that of its task, else a chat where the task is to write

@@ -50,6 +50,15 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) idle_timeout: Duration,
     /// The memory that a whole response is held in.
     pub(crate) memory: &'a MemoryBudget,
+    /// How many bytes of the answer are kept; none where nobody wants them.
+    pub(crate) keep: Option<usize>,
+}
+
+/// An answer, and the bytes that it was decoded from.
+pub(crate) struct Decoded {
+    pub(crate) body: UpstreamBody,
+    /// The bytes of a whole answer, where they are kept; a stream has a copy of its own.
+    pub(crate) kept: Option<Bytes>,
 }
 
 /// Decodes a successful answer: whole, or up to its first meaningful event.
@@ -57,25 +66,26 @@ pub(crate) async fn decode(
     context: ResponseContext<'_>,
     headers: &HeaderMap,
     body: reqwest::Body,
-) -> Result<UpstreamBody> {
+) -> Result<Decoded> {
     let is_opaque = context.request.task.is_opaque();
     if let Some(format) = context.format.text() {
         if is_opaque && !is_json_type(headers) {
             let stream = pass_stream(context, format, body).await?;
-            return Ok(UpstreamBody::Stream(stream));
+            return Ok(Decoded { body: UpstreamBody::Stream(stream), kept: None });
         }
         if context.request.stream && !is_opaque {
             let stream = decode_stream(context, format, headers, body).await?;
-            return Ok(UpstreamBody::Stream(stream));
+            return Ok(Decoded { body: UpstreamBody::Stream(stream), kept: None });
         }
     }
     let body = read_whole(&[], body, context.memory).await?;
+    let kept = context.keep.filter(|most| body.len() <= *most).map(|_| body.clone());
     let mut response = context.decode_whole(body, headers, context.mode)?;
     check_vectors(&mut response, context.request)?;
     if context.request.compacts {
         check_compaction(&response)?;
     }
-    Ok(UpstreamBody::Whole(response))
+    Ok(Decoded { body: UpstreamBody::Whole(response), kept })
 }
 
 /// Whether a body is announced as JSON.
@@ -114,19 +124,27 @@ async fn decode_stream(
             "returned a whole response to a streaming request"
         );
         let whole = read_whole(&first, body, context.memory).await?;
-        let response = context.decode_whole(whole, headers, DecodeMode::Translate)?;
+        let response = context.decode_whole(whole.clone(), headers, DecodeMode::Translate)?;
         let ResponseBody::Chat(answer) = response.body else {
             let message = "returned a whole response to a streaming request";
             return Err(Error::new(ErrorKind::Upstream, message));
         };
         let events = events_from_response(answer, response.usage);
-        return Ok(EventStream::from_events(source, events));
+        let mut stream = EventStream::from_events(source, events);
+        if let Some(most) = context.keep {
+            stream.tee(most);
+            stream.note_received(&whole);
+        }
+        return Ok(stream);
     }
 
     let decoder = format.stream_decoder(context.options(context.mode));
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    if let Some(most) = context.keep {
+        events.tee(most);
+    }
     events.push_bytes(first);
     events.await_first_event().await?;
     Ok(events)

@@ -30,9 +30,6 @@ const MAX_PRELUDE_BYTES: usize = 1024 * 1024;
 /// How much a decoded event counts towards that, since one without text takes room too.
 const DELTA_BYTES: usize = 64;
 
-/// Stored bytes are there at once, so no silence is waited for.
-const STORED_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Where a stream comes from.
 pub(crate) struct Source<'a> {
     pub(crate) provider: &'a str,
@@ -95,13 +92,6 @@ impl EventStream {
             tee: None,
             state: State::Open,
         }
-    }
-
-    /// A stream of the bytes that an earlier stream has received: the same decoder gives the same
-    /// events.
-    pub fn stored(provider: &str, bytes: Bytes, decoder: Box<dyn StreamDecoder>) -> Self {
-        let source = Source { provider, model: "", secrets: Arc::from([]) };
-        Self::new(source, reqwest::Body::from(bytes), decoder, STORED_IDLE_TIMEOUT)
     }
 
     /// Keeps a copy of the bytes that are received from now on, up to `limit`.
@@ -192,10 +182,8 @@ impl EventStream {
 
     /// Decodes bytes that arrived, and notes what they lead to.
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
+        self.note_received(&bytes);
         let Some(decoder) = &mut self.decoder else { return };
-        if let Some(tee) = &mut self.tee {
-            tee.push(&bytes);
-        }
         let known = self.ready.len();
         self.failure = decoder.read(bytes, &mut self.ready).err();
         self.estimate.add(self.ready.get(known..).unwrap_or_default());
@@ -204,6 +192,13 @@ impl EventStream {
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
             self.state = State::Ended;
             self.silence.as_mut().reset(Instant::now() + CONNECTION_END_TIMEOUT);
+        }
+    }
+
+    /// Copies bytes that arrived, where they are kept.
+    pub(crate) fn note_received(&mut self, bytes: &Bytes) {
+        if let Some(tee) = &mut self.tee {
+            tee.push(bytes);
         }
     }
 

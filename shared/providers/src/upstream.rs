@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
+use bytes::Bytes;
 use canonical::{
     CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
     Result, Task,
@@ -54,6 +55,8 @@ pub struct UpstreamRequest<'a> {
     pub strict: bool,
     /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// How many bytes of the answer are kept; none where nobody wants them.
+    pub keep: Option<usize>,
     /// The request that is sent in place of the client's own, to go on with a response.
     pub continued: Option<&'a CanonicalRequest>,
     /// Whether a stream is decoded that could pass through, since it may have to be continued.
@@ -77,6 +80,10 @@ pub struct UpstreamResponse {
     pub content_type: Option<String>,
     /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// The name of the wire format.
+    pub format: &'static str,
+    /// The bytes of a whole answer, where they are kept.
+    pub kept: Option<Bytes>,
     /// How long until a limit is free again that this request has used up.
     pub limit_reset: Option<Duration>,
     /// The answer itself.
@@ -160,6 +167,21 @@ impl Upstream {
         }
     }
 
+    /// The endpoint of a provider that can be called.
+    pub(crate) fn endpoint(&self, provider: &str) -> Option<&Endpoint> {
+        self.providers.get(provider)?.as_ref().ok().map(|it| &it.endpoint)
+    }
+
+    /// The memory that whole responses are held in.
+    pub(crate) fn memory(&self) -> &MemoryBudget {
+        &self.memory
+    }
+
+    /// Silence that is allowed inside a stream.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
     /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
     /// with a first meaningful event.
     pub async fn send(
@@ -226,20 +248,23 @@ impl Upstream {
             tool_names: prepared.tool_names,
             idle_timeout: self.idle_timeout,
             memory: &self.memory,
+            keep: upstream_request.keep,
         };
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
         let limit_reset = response_headers::limit_reset(&head.headers, now);
-        let body = response::decode(context, &head.headers, body).await;
-        let body = body.map_err(|error| without_compaction(error, request, mode))?;
+        let decoded = response::decode(context, &head.headers, body).await;
+        let decoded = decoded.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             content_type: content_type.filter(|_| request.task.is_opaque()),
             dropped: prepared.dropped,
+            format: format.outbound().name(),
             limit_reset,
-            body,
+            kept: decoded.kept,
+            body: decoded.body,
         })
     }
 }
@@ -344,6 +369,8 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         request_id: None,
         content_type: None,
         dropped: vec![],
+        format: "",
+        kept: None,
         limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
@@ -383,7 +410,6 @@ impl TimeLimit {
 mod tests {
     use std::{sync::Arc, time::Instant};
 
-    use bytes::Bytes;
     use formats::{Inbound, anthropic::messages::AnthropicCount};
     use routing::{Failover, Limits, ModelQuery, Routes};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -418,6 +444,7 @@ mod tests {
             request: &request,
             strict: true,
             fetched: &fetched,
+            keep: None,
             continued: None,
             decodes: false,
         };

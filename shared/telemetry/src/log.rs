@@ -45,6 +45,8 @@ fn log(record: &CallRecord) {
         tokens_output = tokens.map(|it| it.all_output()),
         tokens_estimated = usage.map(|it| it.source == UsageSource::Estimated),
         cost_usd = record.cost.map(|it: MicroDollars| it.to_string()),
+        held_usd = record.hold.map(|it| it.to_string()),
+        settled_usd = record.settled.map(|it| it.to_string()),
         dropped = (!record.dropped.is_empty()).then(|| record.dropped.join(", ")),
         first_token_ms = timings.first_token.map(millis),
         overhead_us = timings.overhead.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),

@@ -39,6 +39,8 @@ pub struct CallRecord {
     pub cost: Option<MicroDollars>,
     /// Whether the response cache was asked, and what it had.
     pub cache: Option<CacheOutcome>,
+    /// What a response from the cache has saved; absent for others.
+    pub saved: Option<MicroDollars>,
     /// What was held of the tenant's budget before the call.
     pub hold: Option<MicroDollars>,
     /// What was settled against the tenant's budget after the call.
@@ -214,7 +216,9 @@ impl CallRecord {
             route: self.route.clone(),
             arrived: self.arrived,
             latency_ms: u64::try_from(self.timings.total.as_millis()).unwrap_or(u64::MAX),
-            cost: self.cost.filter(|_| is_reported),
+            cost: self.cost.filter(|_| is_reported || self.cache == Some(CacheOutcome::Hit)),
+            cache_hit: self.cache == Some(CacheOutcome::Hit),
+            saved: self.saved,
             request_id: self.id.clone(),
             trace_id: self.trace_id.clone(),
             attempts: self.attempts.clone(),

@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,7 +18,6 @@ use crate::{
     principal::{ConfiguredKey, Credential, Principal},
     rows,
     tenant::Tenant,
-    throttle::WrongKeyThrottle,
 };
 
 /// How long a known key is not looked up again, in seconds: a change takes effect within this.
@@ -54,7 +52,6 @@ pub struct KeyDirectory {
 struct Memory {
     known: HashMap<KeyHash, Known>,
     unknown: HashMap<KeyHash, u64>,
-    throttle: WrongKeyThrottle,
     store_pauses_until: u64,
 }
 
@@ -82,13 +79,12 @@ impl KeyDirectory {
     /// Finds whose key a client sends, among those of the configuration and those of the table. Any
     /// of several will do.
     ///
-    /// The error is 401 for a key that is wrong, disabled or expired, without saying which; 429
-    /// for an address that sent many wrong keys; and 503 while the store cannot be reached.
+    /// The error is 401 for a key that is wrong, disabled or expired, without saying which, and 503
+    /// while the store cannot be reached.
     pub async fn authenticate(
         &self,
         sent: &[&str],
         configured: &[ConfiguredKey],
-        address: Option<IpAddr>,
         now: u64,
     ) -> Result<Principal> {
         if sent.iter().all(|key| key.is_empty()) {
@@ -104,12 +100,9 @@ impl KeyDirectory {
         }
 
         for hash in &hashes {
-            if let Some(principal) = self.find(hash, address, now).await? {
+            if let Some(principal) = self.find(hash, now).await? {
                 return usable(principal, now);
             }
-        }
-        if let Some(address) = address {
-            self.memory().throttle.note_wrong_key(address, now);
         }
         Err(wrong_key())
     }
@@ -134,21 +127,12 @@ impl KeyDirectory {
         memory.unknown.clear();
     }
 
-    async fn find(
-        &self,
-        hash: &KeyHash,
-        address: Option<IpAddr>,
-        now: u64,
-    ) -> Result<Option<Principal>> {
+    async fn find(&self, hash: &KeyHash, now: u64) -> Result<Option<Principal>> {
         let stale = match self.recall(hash, now) {
             Remembered::Known(principal) => return Ok(Some(principal)),
             Remembered::Unknown => None,
             Remembered::Stale(stale) => stale,
         };
-        let wait = address.and_then(|address| self.memory().throttle.retry_after(address, now));
-        if let (Some(seconds), None) = (wait, &stale) {
-            return Err(throttled(seconds));
-        }
         if self.memory().unknown.contains_key(hash) {
             return Ok(None);
         }
@@ -229,9 +213,10 @@ impl KeyDirectory {
 fn configured_principal(configured: &[ConfiguredKey], hashes: &[KeyHash]) -> Option<Principal> {
     let pairs = configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
     let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
-    let matching: Vec<&ConfiguredKey> = matching.map(|(key, _)| key).collect();
-    let tenant = Arc::clone(&matching.first()?.tenant);
-    Some(Principal { tenant, credential: Credential::Configured })
+    let matching: Vec<(&ConfiguredKey, &KeyHash)> = matching.collect();
+    let (key, hash) = matching.first()?;
+    let tenant = Arc::clone(&key.tenant);
+    Some(Principal { tenant, credential: Credential::Configured((*hash).clone()) })
 }
 
 fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
@@ -242,20 +227,13 @@ fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
 fn usable(principal: Principal, now: u64) -> Result<Principal> {
     let works = match &principal.credential {
         Credential::Issued(key) => key.works(now),
-        Credential::Configured | Credential::Open => true,
+        Credential::Configured(_) | Credential::Open => true,
     };
     if works && principal.tenant.settings.enabled { Ok(principal) } else { Err(wrong_key()) }
 }
 
 fn wrong_key() -> Error {
     Error::new(ErrorKind::Unauthenticated, "This API key is not known here.")
-}
-
-fn throttled(seconds: u64) -> Error {
-    let mut error =
-        Error::new(ErrorKind::RateLimited, "Too many unknown API keys came from this address.");
-    error.retry_after = Some(Duration::from_secs(seconds));
-    error
 }
 
 fn unavailable(cause: Option<StoreError>) -> Error {

@@ -151,7 +151,7 @@ pub enum TopUp {
 #[derive(Debug)]
 pub struct Ledger {
     table: Arc<dyn Table>,
-    policy: UnreachablePolicy,
+    policy: Mutex<UnreachablePolicy>,
     refusals: RefusalCache,
     stale: Mutex<HashMap<LedgerKey, Vec<String>>>,
 }
@@ -159,7 +159,13 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger in this table.
     pub fn new(table: Arc<dyn Table>, policy: UnreachablePolicy) -> Self {
+        let policy = Mutex::new(policy);
         Self { table, policy, refusals: RefusalCache::default(), stale: Mutex::default() }
+    }
+
+    /// Follows another policy from now on: an operator has changed the configuration.
+    pub fn follow(&self, policy: UnreachablePolicy) {
+        *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
     /// Admits a call against every limit at once and reserves what it may use, with one write;
@@ -312,8 +318,9 @@ impl Ledger {
     }
 
     fn unreachable(&self, limits: &Limits, admit: &Admit<'_>, cause: StoreError) -> Decision {
-        let budget = limits.budget.as_ref().map(|_| self.policy.budgets);
-        match budget.unwrap_or(self.policy.rate_limits) {
+        let policy = *self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = limits.budget.as_ref().map(|_| policy.budgets);
+        match budget.unwrap_or(policy.rate_limits) {
             // The write may have been made: the call settles under the same id either way.
             WhenUnreachable::Open => Decision::Admitted(Admission {
                 reservation: admit.reservation(),

@@ -29,8 +29,8 @@ mod settlement;
 mod tenant;
 mod tenant_json;
 mod text;
-mod throttle;
 mod usage;
+pub mod webhook;
 mod window;
 
 pub use admission::AdmissionRequest;
@@ -60,6 +60,5 @@ pub use tenant::{
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
 pub use tenant_json::UNSUPPORTED_FIELDS;
-pub use throttle::{MAX_WRONG_KEYS, WrongKeyThrottle};
 pub use usage::{BudgetUsage, LedgerUsage};
 pub use window::{BudgetPeriod, Period, Window, rfc3339};

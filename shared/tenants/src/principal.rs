@@ -7,6 +7,9 @@ use crate::{
     tenant::{Tenant, TenantSettings},
 };
 
+/// How many characters of its hash tell a configured key from others in records.
+const KEY_ID_CHARS: usize = 12;
+
 /// The tenant and key that a call was authenticated as.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -21,8 +24,8 @@ pub struct Principal {
 pub enum Credential {
     /// By a key that was issued.
     Issued(Arc<ApiKey>),
-    /// By a key in the configuration.
-    Configured,
+    /// By the key in the configuration that has this hash.
+    Configured(KeyHash),
     /// By nothing: the gateway is open.
     Open,
 }
@@ -33,11 +36,13 @@ impl Principal {
         Self { tenant: Arc::new(Tenant::unlimited()), credential: Credential::Open }
     }
 
-    /// The id of the key, for records; absent where none was issued.
-    pub fn key_id(&self) -> Option<&str> {
+    /// The id of the key, for records: the beginning of its hash where none was issued, and empty
+    /// where none was needed.
+    pub fn key_id(&self) -> &str {
         match &self.credential {
-            Credential::Issued(key) => Some(&key.id),
-            Credential::Configured | Credential::Open => None,
+            Credential::Issued(key) => &key.id,
+            Credential::Configured(hash) => hash.as_str().get(..KEY_ID_CHARS).unwrap_or_default(),
+            Credential::Open => "",
         }
     }
 }
@@ -53,11 +58,6 @@ impl ConfiguredKey {
     /// The configuration's own `api_key`: the tenant `default`, without limits.
     pub fn default_tenant(key: &str) -> Self {
         Self { hash: KeyHash::of(key), tenant: Arc::new(Tenant::unlimited()) }
-    }
-
-    /// Whether a client sends this key.
-    pub fn is_key(&self, sent: &str) -> bool {
-        self.hash.matches(&KeyHash::of(sent))
     }
 
     /// A key of a tenant under `tenants:`, by its hash.

@@ -1,6 +1,8 @@
 //! Refusals: why a call is not admitted, and all that its response says about it.
 
-use canonical::MicroDollars;
+use std::time::Duration;
+
+use canonical::{Error, ErrorKind, LimitDetails, MicroDollars, Origin};
 
 use crate::{limits::LimitSource, quota::Quota, window::rfc3339};
 
@@ -89,6 +91,25 @@ impl Refusal {
         self.kind == RefusalKind::RateLimit && self.quota.held != 0 && !starts_anew
     }
 
+    /// The error that the client gets.
+    pub fn to_error(&self, now: u64) -> Error {
+        let kind = match self.kind {
+            RefusalKind::RateLimit => ErrorKind::RateLimited,
+            RefusalKind::BudgetExceeded
+            | RefusalKind::RequestExceedsBudget
+            | RefusalKind::BudgetUnpriced => ErrorKind::BudgetExceeded,
+        };
+        let mut error = Error::new(kind, self.message()).from_origin(Origin::Policy);
+        error.retry_after = self.retry_after(now).map(Duration::from_secs);
+        error.limit = Some(LimitDetails {
+            reason: self.kind.reason(),
+            source: self.limit_source(),
+            reset: self.reset().map(rfc3339),
+            should_retry: self.should_retry(now),
+        });
+        error
+    }
+
     /// The sentence for the client, without its origin.
     pub fn message(&self) -> String {
         let Quota { source, limit, .. } = self.quota;
@@ -175,6 +196,20 @@ mod tests {
         assert_eq!((late.retry_after(1_000), late.should_retry(1_000)), (Some(8_000), false));
         let spent = refusal(RefusalKind::BudgetExceeded, LimitSource::Budget, Some(1_001));
         assert_eq!((spent.retry_after(1_000), spent.should_retry(1_000)), (None, false));
+    }
+
+    #[test]
+    fn an_error_names_the_limit_and_when_it_starts_anew() {
+        let soon = refusal(RefusalKind::RateLimit, LimitSource::RequestsPerMinute, Some(1_060));
+        let error = soon.to_error(1_000);
+        assert_eq!((error.status(), error.retry_after), (429, Some(Duration::from_secs(60))));
+        let unpriced = refusal(RefusalKind::BudgetUnpriced, LimitSource::Budget, None);
+        let error = unpriced.to_error(1_000);
+        assert_eq!((error.status(), error.retry_after), (402, None));
+        let limit = error.limit.clone().unwrap();
+        assert_eq!((limit.reason, limit.source), ("budget_unpriced", "budget_usd"));
+        assert_eq!(limit.reset.as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert!(!limit.should_retry);
     }
 
     #[test]

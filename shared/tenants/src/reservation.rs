@@ -24,6 +24,11 @@ impl LedgerKey {
         Self(format!("tenant#{id}"))
     }
 
+    /// The id of the tenant.
+    pub fn tenant_id(&self) -> &str {
+        self.0.trim_start_matches("tenant#")
+    }
+
     /// The partition of the row.
     pub fn partition(&self) -> &str {
         &self.0

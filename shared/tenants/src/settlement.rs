@@ -82,6 +82,8 @@ pub struct Extra {
     pub cost: MicroDollars,
     /// Output tokens.
     pub output: u64,
+    /// The new deadline of the call, in seconds since 1970; 0 where it stays.
+    pub until: u64,
 }
 
 /// The room that an extra must fit into.
@@ -99,6 +101,7 @@ pub(crate) fn grown(hold: &Hold, extra: Extra) -> Hold {
     Hold {
         cost: hold.cost.saturating_add(cost),
         output: hold.output.map(|held| held.saturating_add(extra.output)),
+        until: hold.until.max(extra.until),
         ..hold.clone()
     }
 }
@@ -110,6 +113,9 @@ pub(crate) fn top_up(reservation: &Reservation, extra: Extra, room: ExtraRoom) -
     let mut conditions = vec![Condition::Is(attribute.clone(), hold.to_string())];
     let mut add = vec![];
     let mut grow = |name: String, amount: u64, limit: Option<u64>| {
+        if amount == 0 {
+            return;
+        }
         if let Some(limit) = limit {
             let most = signed(limit).saturating_sub(signed(amount));
             conditions.push(Condition::AtMost(name.clone(), most));
@@ -229,8 +235,17 @@ mod tests {
     }
 
     #[test]
+    fn a_later_deadline_needs_no_room() {
+        let extra = Extra { until: 1_795_824_900, ..Extra::default() };
+        let room = ExtraRoom { budget: Some(MicroDollars(0)), daily_output_tokens: Some(0) };
+        let tally = top_up(&reservation(), extra, room);
+        assert_eq!(tally.set[0].1, "30000,1200,256,20785,202611,1795824900");
+        assert_eq!((tally.conditions.len(), tally.add.len()), (1, 0));
+    }
+
+    #[test]
     fn a_hold_grows_within_its_room() {
-        let extra = Extra { cost: MicroDollars(500), output: 100 };
+        let extra = Extra { cost: MicroDollars(500), output: 100, until: 0 };
         let room = ExtraRoom { budget: Some(MicroDollars(50_000)), daily_output_tokens: None };
         let tally = top_up(&reservation(), extra, room);
         assert_eq!(tally.set[0].1, "30500,1200,356,20785,202611,1795824600");

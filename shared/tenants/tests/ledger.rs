@@ -291,7 +291,7 @@ async fn an_operator_corrects_what_was_lost_once() {
 async fn a_stream_grows_its_hold_while_there_is_room() {
     let mut desk = Desk::budgeted(1_000);
     let reservation = desk.admit(costing(100), NOW).await.reservation.unwrap();
-    let extra = |cost| Extra { cost: MicroDollars(cost), output: 0 };
+    let extra = |cost| Extra { cost: MicroDollars(cost), ..Extra::default() };
     let top_up = desk.ledger.top_up(&reservation, extra(900), &desk.limits, NOW).await.unwrap();
     let TopUp::Granted(grown) = top_up else { panic!("there was room") };
     // The same top-up again, as after a lost response.
@@ -390,7 +390,7 @@ async fn an_operator_may_decide_otherwise_about_an_unreachable_store() {
     let mut desk = Desk::budgeted(1_000);
     let policy =
         UnreachablePolicy { rate_limits: WhenUnreachable::Closed, budgets: WhenUnreachable::Open };
-    desk.ledger = Ledger::new(Arc::clone(&desk.table) as _, policy);
+    desk.ledger.follow(policy);
     desk.table.unplug();
     let admission = desk.admit(costing(100), NOW).await;
     assert!(admission.reservation.is_some() && admission.unreachable.is_some());

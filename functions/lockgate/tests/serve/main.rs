@@ -9,6 +9,7 @@ mod aws_account;
 mod bedrock;
 mod beta_headers;
 mod browsers;
+mod budgets;
 mod chat;
 mod client_connections;
 mod codex;

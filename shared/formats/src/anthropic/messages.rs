@@ -14,6 +14,7 @@ pub(crate) mod quirks;
 mod request_decode;
 pub(crate) mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod signature;
@@ -40,8 +41,10 @@ const FORMAT: Format = Format {
     name: "anthropic",
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
+    apply_policy: request_policy::apply,
     word: fields::name,
 };
 
 /// The part of the counting format that travels with a request.
-const COUNT: Format = Format { name: "anthropic_count", ..FORMAT };
+const COUNT: Format =
+    Format { name: "anthropic_count", apply_policy: request_policy::apply_to_count, ..FORMAT };

@@ -30,65 +30,107 @@ const MINUTE: [u64; 2] = [32 * 60, 263 * 60];
 /// How many bytes a page has, and a second of audio and of video.
 const BYTES: [u64; 3] = [50_000, 16_000, 250_000];
 
+/// What a conversation holds, about, as far as it counts as input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConversationSize {
+    /// The tokens of everything that is text, and of the frames around it.
+    pub text_tokens: u64,
+    /// The characters of everything that is text.
+    pub characters: u64,
+    /// The tokens of images, audio, video and documents.
+    pub media_tokens: u64,
+}
+
 /// How many tokens a conversation has, about: never 0, and not what any provider would count.
 pub fn estimated_tokens(conversation: &Conversation) -> u64 {
-    let turns = conversation.messages.iter().map(|turn| {
-        FRAME + turn.name.as_deref().map_or(0, text) + turn.parts.iter().map(part).sum::<u64>()
-    });
-    let tools = conversation.tools.iter().map(tool);
-    let schema = match &conversation.response_format {
-        Some(ResponseFormat::Schema(schema)) => text(&schema.schema.0),
-        Some(ResponseFormat::Text | ResponseFormat::Json) | None => 0,
-    };
-    ANSWER + turns.sum::<u64>() + tools.sum::<u64>() + schema
+    let size = conversation_size(conversation);
+    size.text_tokens + size.media_tokens
 }
 
-fn tool(tool: &Tool) -> u64 {
-    let schema = tool.schema.as_ref().map_or(0, |it| text(&it.0));
-    FRAME + text(&tool.name) + tool.description.as_deref().map_or(0, text) + schema
+/// How large a conversation is, about.
+pub fn conversation_size(conversation: &Conversation) -> ConversationSize {
+    let mut size = ConversationSize { text_tokens: ANSWER, ..ConversationSize::default() };
+    for message in &conversation.messages {
+        size.text_tokens += FRAME;
+        size.add_text(message.name.as_deref().unwrap_or_default());
+        message.parts.iter().for_each(|part| size.add_part(part));
+    }
+    conversation.tools.iter().for_each(|tool| size.add_tool(tool));
+    if let Some(ResponseFormat::Schema(schema)) = &conversation.response_format {
+        size.add_text(&schema.schema.0);
+    }
+    size
 }
 
-fn part(part: &Part) -> u64 {
-    match &part.content {
-        Content::Text(content, citations) => {
-            text(content) + citations.iter().map(citation).sum::<u64>()
-        }
-        Content::Refusal(content) | Content::Reasoning(content) => text(content),
-        Content::Image(media) => match media.detail.as_deref() {
-            Some("low") => SMALL_IMAGE_TOKENS,
-            _ => IMAGE_TOKENS,
-        },
-        Content::Audio(media) => recording(media, BYTES[1], MINUTE[0]),
-        Content::Video(media) => recording(media, BYTES[2], MINUTE[1]),
-        Content::File(media) => file(media),
-        Content::ToolCall(call) => FRAME + text(&call.name) + text(&call.arguments),
-        Content::ToolResult(ToolResult { parts, .. }) => {
-            FRAME + parts.iter().map(self::part).sum::<u64>()
+impl ConversationSize {
+    fn add_text(&mut self, content: &str) {
+        self.text_tokens += text(content);
+        self.characters += content.chars().count() as u64;
+    }
+
+    fn add_tool(&mut self, tool: &Tool) {
+        self.text_tokens += FRAME;
+        self.add_text(&tool.name);
+        self.add_text(tool.description.as_deref().unwrap_or_default());
+        self.add_text(tool.schema.as_ref().map_or("", |it| &it.0));
+    }
+
+    fn add_part(&mut self, part: &Part) {
+        match &part.content {
+            Content::Text(content, citations) => {
+                self.add_text(content);
+                citations.iter().for_each(|it| self.add_citation(it));
+            }
+            Content::Refusal(content) | Content::Reasoning(content) => self.add_text(content),
+            Content::Image(media) => {
+                self.media_tokens += match media.detail.as_deref() {
+                    Some("low") => SMALL_IMAGE_TOKENS,
+                    _ => IMAGE_TOKENS,
+                };
+            }
+            Content::Audio(media) => self.add_recording(media, BYTES[1], MINUTE[0]),
+            Content::Video(media) => self.add_recording(media, BYTES[2], MINUTE[1]),
+            Content::File(media) => self.add_file(media),
+            Content::ToolCall(call) => {
+                self.text_tokens += FRAME;
+                self.add_text(&call.name);
+                self.add_text(&call.arguments);
+            }
+            Content::ToolResult(ToolResult { parts, .. }) => {
+                self.text_tokens += FRAME;
+                parts.iter().for_each(|it| self.add_part(it));
+            }
         }
     }
-}
 
-fn citation(citation: &Citation) -> u64 {
-    [&citation.url, &citation.title, &citation.quote].into_iter().flatten().map(|it| text(it)).sum()
-}
-
-fn file(media: &Media) -> u64 {
-    match &media.source {
-        MediaSource::Text(content) => text(content),
-        MediaSource::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
-            bytes_of(data).div_ceil(4)
-        }
-        MediaSource::Base64(data) => bytes_of(data).div_ceil(BYTES[0]) * PAGE,
-        MediaSource::Url(_) | MediaSource::Id(_) => PAGE,
+    fn add_citation(&mut self, citation: &Citation) {
+        let texts = [&citation.url, &citation.title, &citation.quote];
+        texts.into_iter().flatten().for_each(|it| self.add_text(it));
     }
-}
 
-/// Something that takes time: `each` is how many bytes a second of it has.
-fn recording(media: &Media, each: u64, minute: u64) -> u64 {
-    match &media.source {
-        MediaSource::Base64(data) => bytes_of(data).div_ceil(each) * minute / 60,
-        MediaSource::Text(content) => text(content),
-        MediaSource::Url(_) | MediaSource::Id(_) => minute,
+    fn add_file(&mut self, media: &Media) {
+        match &media.source {
+            MediaSource::Text(content) => self.add_text(content),
+            MediaSource::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
+                self.text_tokens += bytes_of(data).div_ceil(4);
+                self.characters += bytes_of(data);
+            }
+            MediaSource::Base64(data) => {
+                self.media_tokens += bytes_of(data).div_ceil(BYTES[0]) * PAGE;
+            }
+            MediaSource::Url(_) | MediaSource::Id(_) => self.media_tokens += PAGE,
+        }
+    }
+
+    /// Something that takes time: `each` is how many bytes a second of it has.
+    fn add_recording(&mut self, media: &Media, each: u64, minute: u64) {
+        match &media.source {
+            MediaSource::Base64(data) => {
+                self.media_tokens += bytes_of(data).div_ceil(each) * minute / 60;
+            }
+            MediaSource::Text(content) => self.add_text(content),
+            MediaSource::Url(_) | MediaSource::Id(_) => self.media_tokens += minute,
+        }
     }
 }
 
@@ -147,6 +189,16 @@ mod tests {
         ] {
             assert_eq!(text(content), tokens, "{content}");
         }
+    }
+
+    #[test]
+    fn a_size_tells_text_from_media() {
+        let parts = vec![Part::text("abcdefgh"), Part::new(Content::Image(Media::default()))];
+        let messages = vec![Message::new(Role::User, parts)];
+        let conversation = Conversation { messages, ..Conversation::default() };
+        let size = conversation_size(&conversation);
+        assert_eq!((size.characters, size.media_tokens), (8, IMAGE_TOKENS));
+        assert_eq!(size.text_tokens, ANSWER + FRAME + 2);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod quirks;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod signature;
@@ -41,6 +42,7 @@ pub(crate) const FORMAT: Format = Format {
     name: "gemini",
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
+    apply_policy: request_policy::apply,
     word: fields::name,
 };
 
@@ -49,5 +51,6 @@ pub(crate) const COUNT_FORMAT: Format = Format {
     name: "gemini_count_tokens",
     decode: count_tokens::decode,
     passthrough: count_tokens::passthrough,
+    apply_policy: crate::common::request_policy::unchanged,
     word: fields::name,
 };

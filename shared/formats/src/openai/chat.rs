@@ -14,6 +14,7 @@ mod reasoning;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod response_passthrough;
@@ -25,6 +26,7 @@ mod wire;
 
 use crate::Format;
 
+pub(crate) use error::LimitJson;
 pub(crate) use finish_reason::plain as finish_reason;
 pub(crate) use inbound::wants_usage;
 pub(crate) use metadata::AttemptJson;
@@ -40,6 +42,7 @@ pub struct OpenAiChat;
 pub(crate) const FORMAT: Format = Format {
     name: "openai_chat",
     decode: request_decode::decode,
+    apply_policy: request_policy::apply,
     passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

@@ -27,5 +27,6 @@ const FORMAT: Format = Format {
     name: "openai_completions",
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
+    apply_policy: crate::common::request_policy::limit_only,
     word: canonical::Field::openai_chat_name,
 };

@@ -20,6 +20,7 @@ pub struct OpenAiEmbeddings;
 const FORMAT: Format = Format {
     name: "openai_embeddings",
     decode: request_decode::decode,
+    apply_policy: crate::common::request_policy::unchanged,
     passthrough: request_passthrough::passthrough,
     word: canonical::Field::openai_chat_name,
 };

@@ -14,6 +14,7 @@ mod output;
 mod request_decode;
 mod request_encode;
 mod request_passthrough;
+mod request_policy;
 mod response_decode;
 mod response_encode;
 mod stream_decode;
@@ -39,6 +40,7 @@ pub(crate) const FORMAT: Format = Format {
     name: "openai_responses",
     decode: request_decode::decode,
     passthrough: request_passthrough::passthrough,
+    apply_policy: request_policy::apply,
     word,
 };
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use canonical::{ErrorKind, MicroDollars, Outcome};
 use telemetry::{CallRecord, UsageSource};
+use tenants::KeyHash;
 use testkit::{openai, provider::ScriptedResponse};
 
 use super::support::{KEY, TestGateway, UNREACHABLE, WALL, config, provider};
@@ -17,7 +18,7 @@ async fn a_record_holds_who_called_and_what_that_cost() {
     assert_eq!((record.id.as_str(), record.arrived), ("call-0", WALL));
     let principal = record.principal.as_ref().unwrap();
     assert_eq!(&*principal.tenant, "default");
-    assert_eq!(*principal.key_id, *routing::fingerprint(KEY).to_string());
+    assert_eq!(*principal.key_id, KeyHash::of(KEY).as_str()[..12]);
     assert_eq!(record.end.outcome, Outcome::Success);
     assert_eq!(record.provider_request_id.as_deref(), Some("upstream-1"));
     assert_eq!(record.finish_reason.as_deref(), Some("stop"));
@@ -47,7 +48,7 @@ async fn a_client_that_leaves_before_a_response_is_recorded_with_its_attempt() {
     let first = provider([ScriptedResponse::hang()]).await;
     let gateway = TestGateway::start(&config(&[("first", &first)])).await;
     let call = gateway.call("both", false).await;
-    let left = tokio::time::timeout(Duration::from_millis(100), gateway.gateway.respond(call));
+    let left = tokio::time::timeout(Duration::from_millis(100), gateway.answer(call));
     assert!(left.await.is_err());
     let record = gateway.record().await;
     assert_eq!((record.end.outcome, record.end.status), (Outcome::Canceled, None));
@@ -71,5 +72,5 @@ async fn a_refusal_is_recorded_too() {
 async fn the_valid_one_of_several_keys_names_the_caller() {
     let gateway = TestGateway::start(UNREACHABLE).await;
     let admitted = gateway.gateway.admit(&["wrong", KEY], gateway.clock()).await.unwrap();
-    assert_eq!(*admitted.principal.key_id, *routing::fingerprint(KEY).to_string());
+    assert_eq!(*admitted.principal.key_id, KeyHash::of(KEY).as_str()[..12]);
 }

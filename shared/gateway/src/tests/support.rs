@@ -10,11 +10,12 @@ use canonical::{ErrorKind, Result};
 use formats::{Inbound, openai::chat::OpenAiChat};
 use storage::{Signer, Stores, sqlite};
 use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
+use tenants::Tenant;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    Call, CallHints, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
-    GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
+    CacheWish, Call, CallHints, CallLimits, Client, Clock, Configuration, Freshness, Gateway,
+    GatewayReply, GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -53,10 +54,15 @@ impl TestGateway {
 
     /// A gateway that shares its memory with others.
     pub(crate) async fn sharing(config: &str, stores: Stores) -> Self {
+        Self::calling(config, stores, Client::new(Signer::default(), ProxyVariables::default()))
+            .await
+    }
+
+    /// A gateway that calls others over this client.
+    pub(crate) async fn calling(config: &str, stores: Stores, client: Client) -> Self {
         let yaml = format!("api_key: {KEY}\n{config}");
         let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
         let source = Source::Config(Box::new(config), None);
-        let client = Client::new(Signer::default(), ProxyVariables::default());
         let configuration = Configuration::new(source, stores, client, Freshness::default());
         // In the future, so that no clock but the test's moves it while the test runs.
         let started = Instant::now() + Duration::from_secs(3600);
@@ -111,6 +117,8 @@ impl TestGateway {
             request: Arc::new(request),
             only_provider: None,
             strict: false,
+            cache: CacheWish::default(),
+            idempotency_key: None,
             tenant: admitted.tenant,
             hints: CallHints::default(),
             snapshot: admitted.snapshot,
@@ -121,8 +129,19 @@ impl TestGateway {
         }
     }
 
+    /// The same, for another tenant.
+    pub(crate) async fn call_of(&self, tenant: &Arc<Tenant>, model: &str, stream: bool) -> Call {
+        Call { tenant: tenant.clone(), ..self.call(model, stream).await }
+    }
+
+    /// Admits a call and makes it.
+    pub(crate) async fn answer(&self, call: Call) -> Result<GatewayReply> {
+        let admitted = self.gateway.admit_call(call, &mut CallLimits::default()).await?;
+        self.gateway.respond(admitted).await
+    }
+
     pub(crate) async fn respond(&self, model: &str) -> Result<GatewayReply> {
-        self.gateway.respond(self.call(model, false).await).await
+        self.answer(self.call(model, false).await).await
     }
 
     /// The provider that responds to a call; the kind of the error where none does.
@@ -131,7 +150,12 @@ impl TestGateway {
     }
 
     pub(crate) async fn stream(&self, model: &str) -> Box<MeteredStream> {
-        let reply = self.gateway.respond(self.call(model, true).await).await.unwrap();
+        self.stream_of(self.call(model, true).await).await
+    }
+
+    /// The stream that a call gets.
+    pub(crate) async fn stream_of(&self, call: Call) -> Box<MeteredStream> {
+        let reply = self.answer(call).await.unwrap();
         match reply.body {
             GatewayReplyBody::Stream(stream) => stream,
             GatewayReplyBody::Whole(..) => panic!("{:?} is not a stream", reply.body),

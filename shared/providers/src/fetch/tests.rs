@@ -467,6 +467,7 @@ const ABOUT_A_DOCUMENT: Format = Format {
         let conversation = conversation(vec![Content::File(at("https://a.test/"))]);
         Ok(CanonicalRequest::Conversation(Box::new(conversation)))
     },
+    apply_policy: |raw, _| Ok(raw.body.clone()),
     passthrough: |_, _| unreachable!("no provider has this format"),
     word: Field::openai_chat_name,
 };
@@ -496,6 +497,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
         request: &request,
         strict: false,
         fetched: &fetched,
+        keep: None,
         continued: None,
         decodes: false,
     };

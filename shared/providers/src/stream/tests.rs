@@ -8,7 +8,9 @@ const FRAMES: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hello, wor
     data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 fn stored(bytes: Bytes) -> EventStream {
-    EventStream::stored("first", bytes, OpenAiChat.stream_decoder(DecodeOptions::default()))
+    let source = Source { provider: "first", model: "", secrets: Arc::from([]) };
+    let decoder = OpenAiChat.stream_decoder(DecodeOptions::default());
+    EventStream::new(source, reqwest::Body::from(bytes), decoder, Duration::from_secs(60))
 }
 
 /// Every event of a stream, and the failure that it ends with.

@@ -386,7 +386,7 @@ async fn respond(
     note_use(instance, &reservation, input, output);
     instance.clock.sleep_until(instance.clock.now() + script.seconds).await;
     if script.grows {
-        let extra = Extra { cost: PRICE.cost(0, 64), output: 64 };
+        let extra = Extra { cost: PRICE.cost(0, 64), output: 64, until: 0 };
         let topped_up =
             instance.ledger.top_up(&reservation, extra, &instance.limits, instance.now()).await;
         if let Ok(TopUp::Granted(grown)) = topped_up {

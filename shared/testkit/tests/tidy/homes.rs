@@ -120,6 +120,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "model-catalog",
             "routing",
             "telemetry",
+            "gateway",
             "admin",
             "edge",
         ],

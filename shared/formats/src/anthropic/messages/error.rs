@@ -3,7 +3,7 @@
 use canonical::{Error, ErrorKind};
 use serde::Serialize;
 
-use crate::openai::chat::AttemptJson;
+use crate::openai::chat::{AttemptJson, LimitJson};
 
 /// The field that names an earlier answer to go on from.
 pub(super) const THREAD: &str = "thread.previous_message_id";
@@ -25,6 +25,8 @@ struct Fields<'a> {
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details>,
+    #[serde(flatten)]
+    limit: Option<LimitJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptJson<'a>>,
 }
@@ -45,6 +47,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
             message: error.to_string(),
             param: error.param.as_deref(),
             details: is_thread.then_some(Details { error_code: "thread_not_found" }),
+            limit: error.limit.as_ref().map(Into::into),
             attempts: error.attempts.iter().map(Into::into).collect(),
         },
         request_id,
@@ -64,10 +67,13 @@ fn type_of(error: &Error) -> &'static str {
         | ErrorKind::Rejected
         | ErrorKind::ContextLength
         | ErrorKind::WrongMethod
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_request_error",
         ErrorKind::TooLarge => "request_too_large",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden => "permission_error",
+        ErrorKind::BudgetExceeded => "billing_error",
         ErrorKind::UnknownModel | ErrorKind::UnknownPath => "not_found_error",
         ErrorKind::RateLimited => "rate_limit_error",
         ErrorKind::Timeout => "timeout_error",

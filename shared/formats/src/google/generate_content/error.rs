@@ -6,7 +6,7 @@
 use canonical::{AttemptRecord, Error};
 use serde::Serialize;
 
-use crate::openai::chat::metadata::AttemptJson;
+use crate::openai::chat::{LimitJson, metadata::AttemptJson};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -25,7 +25,12 @@ struct Status<'a> {
 #[serde(tag = "@type")]
 enum Detail<'a> {
     #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
-    Info { reason: String, domain: &'static str },
+    Info {
+        reason: String,
+        domain: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<LimitJson<'a>>,
+    },
     #[serde(rename = "type.googleapis.com/google.rpc.RequestInfo", rename_all = "camelCase")]
     Request { request_id: &'a str },
     #[serde(rename = "type.googleapis.com/google.rpc.BadRequest", rename_all = "camelCase")]
@@ -50,8 +55,9 @@ struct Attempts<'a> {
 /// A failure as Google's clients expect to read it.
 pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
     let reason = error.kind.code().to_ascii_uppercase();
-    let mut details =
-        vec![Detail::Info { reason, domain: "lockgate" }, Detail::Request { request_id }];
+    let metadata = error.limit.as_ref().map(Into::into);
+    let info = Detail::Info { reason, domain: "lockgate", metadata };
+    let mut details = vec![info, Detail::Request { request_id }];
     if let Some(field) = &error.param {
         let description = error.message();
         details.push(Detail::Fields { field_violations: [Violation { field, description }] });
@@ -76,8 +82,9 @@ fn word(status: u16) -> &'static str {
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
         405 => "UNIMPLEMENTED",
+        409 => "ABORTED",
         408 | 504 => "DEADLINE_EXCEEDED",
-        429 => "RESOURCE_EXHAUSTED",
+        402 | 429 => "RESOURCE_EXHAUSTED",
         400..=499 => "INVALID_ARGUMENT",
         502 | 503 => "UNAVAILABLE",
         _ => "INTERNAL",

@@ -1,6 +1,6 @@
 //! Failures in OpenAI's shape, to a client.
 
-use canonical::{Error, ErrorKind};
+use canonical::{Error, ErrorKind, LimitDetails};
 use serde::Serialize;
 
 use super::metadata::AttemptJson;
@@ -18,8 +18,25 @@ struct Fields<'a> {
     code: &'static str,
     param: Option<&'a str>,
     request_id: &'a str,
+    #[serde(flatten)]
+    limit: Option<LimitJson<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<AttemptJson<'a>>,
+}
+
+/// The limit of a tenant that refuses a call, beside the message.
+#[derive(Serialize)]
+pub(crate) struct LimitJson<'a> {
+    reason: &'static str,
+    limit_source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset: Option<&'a str>,
+}
+
+impl<'a> From<&'a LimitDetails> for LimitJson<'a> {
+    fn from(limit: &'a LimitDetails) -> Self {
+        Self { reason: limit.reason, limit_source: limit.source, reset: limit.reset.as_deref() }
+    }
 }
 
 /// A failure as OpenAI's clients expect to read it.
@@ -31,6 +48,7 @@ pub(crate) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
             code: error.kind.code(),
             param: error.param.as_deref(),
             request_id,
+            limit: error.limit.as_ref().map(Into::into),
             attempts: error.attempts.iter().map(Into::into).collect(),
         },
     };
@@ -49,9 +67,12 @@ fn type_of(kind: ErrorKind) -> &'static str {
         | ErrorKind::UnknownPath
         | ErrorKind::WrongMethod
         | ErrorKind::TooLarge
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_request_error",
         ErrorKind::Unauthenticated => "authentication_error",
         ErrorKind::Forbidden => "permission_error",
+        ErrorKind::BudgetExceeded => "insufficient_quota",
         ErrorKind::RateLimited => "rate_limit_error",
         ErrorKind::Timeout
         | ErrorKind::Network

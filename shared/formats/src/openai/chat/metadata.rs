@@ -1,7 +1,7 @@
 //! `x_gateway`: how a call went, for the clients of OpenAI's formats.
 
 use bytes::{BufMut, BytesMut};
-use canonical::{AttemptRecord, CallSummary};
+use canonical::{AttemptRecord, CallSummary, MicroDollars};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -12,6 +12,8 @@ struct Metadata<'a> {
     latency_ms: u64,
     cost_usd: Option<serde_json::Number>,
     cache_hit: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved_usd: Option<serde_json::Number>,
     request_id: &'a str,
     trace_id: &'a str,
     attempts: Vec<AttemptJson<'a>>,
@@ -43,6 +45,11 @@ impl<'a> From<&'a AttemptRecord> for AttemptJson<'a> {
     }
 }
 
+/// Money as a number of dollars.
+fn dollars(money: MicroDollars) -> Option<serde_json::Number> {
+    money.to_string().parse().ok()
+}
+
 /// Copies an answer (or the frame of a chunk) and adds `x_gateway` as the object's last member.
 pub(crate) fn with_metadata(answer: &[u8], summary: &CallSummary, out: &mut BytesMut) {
     let end = memchr::memrchr(b'}', answer).unwrap_or(answer.len());
@@ -53,8 +60,9 @@ pub(crate) fn with_metadata(answer: &[u8], summary: &CallSummary, out: &mut Byte
         model: &summary.model,
         route: summary.route.as_deref(),
         latency_ms: summary.latency_ms,
-        cost_usd: summary.cost.and_then(|it| it.to_string().parse().ok()),
-        cache_hit: false,
+        cost_usd: summary.cost.and_then(dollars),
+        cache_hit: summary.cache_hit,
+        saved_usd: summary.saved.and_then(dollars),
         request_id: &summary.request_id,
         trace_id: &summary.trace_id,
         attempts: summary.attempts.iter().map(Into::into).collect(),

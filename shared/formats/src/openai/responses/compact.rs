@@ -21,8 +21,13 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct OpenAiCompact;
 
-const FORMAT: Format =
-    Format { name: "openai_responses_compact", decode: compaction::decode, passthrough, word };
+const FORMAT: Format = Format {
+    name: "openai_responses_compact",
+    decode: compaction::decode,
+    passthrough,
+    apply_policy: crate::common::request_policy::unchanged,
+    word,
+};
 
 impl Inbound for OpenAiCompact {
     fn format(&self) -> &'static Format {

@@ -466,7 +466,7 @@ impl StreamEncoder for EventEncoder {
 /// The code of a failure, among those that a response of this format may have.
 fn failure(error: &Error) -> &'static str {
     match error.kind {
-        ErrorKind::RateLimited => "rate_limit_exceeded",
+        ErrorKind::RateLimited | ErrorKind::BudgetExceeded => "rate_limit_exceeded",
         ErrorKind::InvalidRequest
         | ErrorKind::Unsupported
         | ErrorKind::Rejected
@@ -475,6 +475,8 @@ fn failure(error: &Error) -> &'static str {
         | ErrorKind::UnknownPath
         | ErrorKind::WrongMethod
         | ErrorKind::TooLarge
+        | ErrorKind::Conflict
+        | ErrorKind::KeyReused
         | ErrorKind::HeadersTooLarge => "invalid_prompt",
         ErrorKind::Unauthenticated
         | ErrorKind::Forbidden

@@ -1,0 +1,96 @@
+//! What a client's headers say of repeated requests: the response cache, and idempotency keys.
+
+use canonical::{Error, Result};
+use gateway::{CacheMode, CacheWish};
+use http::{HeaderMap, header};
+
+use crate::request::flag;
+
+/// How long an idempotency key may be, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+/// What the client says about the response cache: in `X-Gateway-Cache`, in `Cache-Control`
+/// (RFC 9111, section 5.2.1), or with `X-Skip-Cache: true`.
+pub(crate) fn cache_wish(headers: &HeaderMap) -> Result<CacheWish> {
+    let mut wish = CacheWish::default();
+    for name in [header::CACHE_CONTROL.as_str(), "x-gateway-cache"] {
+        let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+        for word in lines.flat_map(|line| line.split(',')).map(str::trim) {
+            note_word(&mut wish, &word.to_ascii_lowercase());
+        }
+    }
+    if flag(headers, "x-skip-cache")? {
+        wish.mode = CacheMode::NoStore;
+    }
+    Ok(wish)
+}
+
+/// Notes one directive. Those that are unknown are passed over, as RFC 9111 wants it.
+fn note_word(wish: &mut CacheWish, word: &str) {
+    match word {
+        "no-store" | "bypass" => wish.mode = CacheMode::NoStore,
+        "no-cache" | "refresh" => wish.mode = CacheMode::Refresh,
+        "only-if-cached" => wish.mode = CacheMode::OnlyIfCached,
+        "use" => wish.mode = CacheMode::Always,
+        _ => {
+            let age = word.strip_prefix("max-age=").and_then(|age| age.parse().ok());
+            wish.max_age = age.or(wish.max_age);
+            if wish.max_age == Some(0) && wish.mode == CacheMode::Usual {
+                wish.mode = CacheMode::Refresh;
+            }
+        }
+    }
+}
+
+/// The client's `Idempotency-Key`: a text, in quotes or without.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim();
+    let bare = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
+    if bare.is_empty() || MAX_KEY_BYTES < bare.len() {
+        let message =
+            format!("The header `Idempotency-Key` must be a text of 1 to {MAX_KEY_BYTES} bytes.");
+        return Err(Error::invalid("Idempotency-Key", message));
+    }
+    Ok(Some(bare.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&'static str, &'static str)]) -> HeaderMap {
+        let all = all.iter().map(|(name, value)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn a_wish_is_heard_in_every_header() {
+        let wish = |name, value| cache_wish(&headers(&[(name, value)])).unwrap();
+        for (name, value, mode) in [
+            ("cache-control", "no-store", CacheMode::NoStore),
+            ("cache-control", "private, No-Cache", CacheMode::Refresh),
+            ("cache-control", "only-if-cached", CacheMode::OnlyIfCached),
+            ("cache-control", "max-age=0", CacheMode::Refresh),
+            ("x-gateway-cache", "use", CacheMode::Always),
+            ("x-gateway-cache", "no-store", CacheMode::NoStore),
+            ("x-gateway-cache", "hit", CacheMode::Usual),
+            ("x-skip-cache", "true", CacheMode::NoStore),
+        ] {
+            assert_eq!(wish(name, value).mode, mode, "{name}: {value}");
+        }
+        assert_eq!(wish("cache-control", "max-age=60").max_age, Some(60));
+        assert_eq!(cache_wish(&HeaderMap::new()).unwrap(), CacheWish::default());
+    }
+
+    #[test]
+    fn an_idempotency_key_has_a_bounded_length() {
+        let key = |value| idempotency_key(&headers(&[("idempotency-key", value)]));
+        assert_eq!(key("abc").unwrap().as_deref(), Some("abc"));
+        assert_eq!(key("\"abc\"").unwrap().as_deref(), Some("abc"));
+        assert!(key("").is_err() && key("\"\"").is_err());
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! Admission of a call: its targets are resolved, its tenant's policy is applied, and what it may use
+//! at most is held in the ledger, all before the first attempt.
+
+use std::{sync::Arc, time::Duration};
+
+use canonical::{Error, ErrorKind, Result, Task};
+use formats::{RequestPolicy, SystemPromptPolicy};
+use routing::RoutePlan;
+use telemetry::CacheOutcome;
+use tenants::{
+    Admission, AdmissionRequest, Decision, Demand, Quota, ReservationId, Tenant, Unavailable,
+    Unpriced,
+    policy::{self, SystemPrompt},
+};
+
+use crate::{
+    Call, Gateway,
+    cache::{self, CacheHit, CachePlace},
+    demand::{CallDemand, demand, input_size},
+    hold::CallHold,
+    idempotency::{Claim, Claimed},
+    plan::resolve,
+    running_call::RunningCall,
+};
+
+/// Where a call's tenant stands, for the headers of its response.
+#[derive(Debug, Default)]
+pub struct CallLimits {
+    /// Where the tenant stands against each limit.
+    pub quotas: Vec<Quota>,
+    /// Whether the response may be shorter than was asked for, since the budget allows no more.
+    pub is_capped: bool,
+}
+
+/// A call that may go on: its targets are known, and what it may use is held.
+#[derive(Debug)]
+pub struct AdmittedCall {
+    pub(crate) running: RunningCall,
+    pub(crate) plan: Arc<RoutePlan>,
+    /// The response, where it was made before.
+    pub(crate) hit: Option<Box<CacheHit>>,
+}
+
+impl Gateway {
+    /// Admits a call against every limit of its tenant at once, with one write; with none where there
+    /// is no limit. `limits` is filled in whatever the outcome.
+    pub async fn admit_call(&self, call: Call, limits: &mut CallLimits) -> Result<AdmittedCall> {
+        let mut running = RunningCall::new(call, self.configuration.clone());
+        match self.admit_running(&mut running, limits).await {
+            Ok((plan, hit)) => Ok(AdmittedCall { running, plan, hit }),
+            Err(error) => {
+                running.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn admit_running(
+        &self,
+        running: &mut RunningCall,
+        standing: &mut CallLimits,
+    ) -> Result<(Arc<RoutePlan>, Option<Box<CacheHit>>)> {
+        let plan = resolve(&running.call)?;
+        apply_policy(&mut running.call)?;
+        let hit = self.find_response(running).await?;
+        match hit {
+            Some(hit) => {
+                // A response that was made before holds and costs nothing, but counts as a request.
+                self.count_request(running, standing).await?;
+                Ok((plan, Some(hit)))
+            }
+            None => {
+                self.reserve(running, &plan, standing).await?;
+                Ok((plan, None))
+            }
+        }
+    }
+
+    /// The response to the same request, made before: under the client's idempotency key, or kept in
+    /// the response cache.
+    async fn find_response(&self, running: &mut RunningCall) -> Result<Option<Box<CacheHit>>> {
+        let (call, table) = (&running.call, &*self.configuration.stores().state);
+        match Claim::take(call, table).await? {
+            Some(Claimed::Made(hit)) => {
+                running.call.record.cache = Some(CacheOutcome::Hit);
+                return Ok(Some(hit));
+            }
+            Some(Claimed::First(claim)) => running.keeping.claim = Some(claim),
+            None => {}
+        }
+        let place = CachePlace::of_call(&running.call);
+        let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
+        running.call.record.cache = Some(outcome);
+        running.keeping.cache = place.filter(|_| hit.is_none());
+        Ok(hit.map(Box::new))
+    }
+
+    /// Counts a call that costs nothing against the tenant's limits of requests.
+    async fn count_request(&self, running: &RunningCall, standing: &mut CallLimits) -> Result<()> {
+        let call = &running.call;
+        let (limits, now) = (call.tenant.settings.limits(), call.clock.now() / 1000);
+        let request = AdmissionRequest {
+            key: &call.tenant.ledger_key(),
+            limits: &limits,
+            demand: Demand { input: 0, output: 0, choices: 1, price: None },
+            // Nothing is reserved, so that the name is never looked up.
+            id: &ReservationId::new(""),
+            deadline: now,
+        };
+        let decision = self.settlements.ledger.count_request(&request, now).await;
+        self.decided(decision, call, standing).map(drop)
+    }
+
+    async fn reserve(
+        &self,
+        running: &mut RunningCall,
+        plan: &RoutePlan,
+        standing: &mut CallLimits,
+    ) -> Result<()> {
+        if running.call.request.task == Task::CountTokens {
+            // Counting costs nothing, so that nothing is held for it.
+            return self.count_request(running, standing).await;
+        }
+        let call = &mut running.call;
+        let mut limits = call.tenant.settings.limits();
+        if limits.is_unlimited() {
+            return Ok(());
+        }
+        let config = &call.snapshot.config;
+        self.settlements.ledger.follow(config.store_down);
+        if let Some(budget) = &mut limits.budget
+            && config.unpriced == Unpriced::Allow
+        {
+            budget.unpriced = Unpriced::Allow;
+        }
+
+        let now = call.clock.now() / 1000;
+        let wanted = demand(call, plan, &limits);
+        let id = ReservationId::random().ok_or_else(no_randomness)?;
+        let request = AdmissionRequest {
+            key: &call.tenant.ledger_key(),
+            limits: &limits,
+            demand: wanted.demand,
+            id: &id,
+            deadline: now + call.time_allowed().as_secs() + 1,
+        };
+        let decision = self.settlements.admit(&request, now).await;
+        let admission = self.decided(decision, call, standing)?;
+
+        let mut granted = wanted;
+        if let Some(capped) = admission.capped_output {
+            standing.is_capped = true;
+            // A shorter response than was asked for is nobody else's.
+            running.keeping.cache = None;
+            granted = CallDemand { is_bounded: true, ..wanted };
+            granted.demand.output = capped;
+            let max_output = Some(capped);
+            let policy = RequestPolicy { max_output, ..RequestPolicy::default() };
+            change_request(call, &policy)?;
+        }
+        let settlements = &self.settlements;
+        running.hold = admission
+            .reservation
+            .map(|reservation| CallHold::new(reservation, limits, granted, settlements.clone()));
+        Ok(())
+    }
+
+    /// What a decision of the ledger means for a call.
+    fn decided(
+        &self,
+        decision: Decision,
+        call: &Call,
+        standing: &mut CallLimits,
+    ) -> Result<Admission> {
+        match decision {
+            Decision::Admitted(admission) => {
+                if let Some(cause) = &admission.unreachable {
+                    tracing::warn!(%cause, tenant = call.tenant.id, "a call passed uncounted");
+                }
+                standing.quotas.clone_from(&admission.quotas);
+                Ok(admission)
+            }
+            Decision::Refused { refusal, alert } => {
+                let limits = call.tenant.settings.limits();
+                self.settlements.send_alert(alert.map(|alert| *alert), limits, call.clock);
+                standing.quotas.clone_from(&refusal.quotas);
+                Err(refusal.to_error(call.clock.now() / 1000))
+            }
+            Decision::Unavailable(unavailable) => Err(self.unavailable(unavailable, call)),
+        }
+    }
+
+    /// The error while the store cannot be reached. The write may have been made all the same.
+    fn unavailable(&self, unavailable: Unavailable, call: &Call) -> Error {
+        if let Some(release) = unavailable.release {
+            self.settlements.settle(release, call.tenant.settings.limits(), call.clock);
+        }
+        let message = "Limits cannot be checked at the moment; try again soon.";
+        let mut error = Error::new(ErrorKind::Unavailable, message);
+        error.retry_after = Some(Duration::from_secs(unavailable.retry_after));
+        error.caused_by(unavailable.cause)
+    }
+}
+
+/// Applies what the tenant's settings say about every request.
+fn apply_policy(call: &mut Call) -> Result<()> {
+    let tenant = call.tenant.clone();
+    let settings = &tenant.settings.requests;
+    let system_prompt = match policy::system_prompt(&tenant) {
+        SystemPrompt::Unchanged => SystemPromptPolicy::Unchanged,
+        SystemPrompt::Prepend(prompt) => SystemPromptPolicy::Prepend(prompt),
+        SystemPrompt::Replace(prompt) => SystemPromptPolicy::Replace(prompt),
+    };
+    let max_output = settings.max_output_tokens;
+    let policy = RequestPolicy { max_output, system_prompt };
+    check_input(&tenant, &call.request)?;
+    change_request(call, &policy)
+}
+
+/// Changes a call's request, which nobody else has yet.
+fn change_request(call: &mut Call, policy: &RequestPolicy<'_>) -> Result<()> {
+    match Arc::get_mut(&mut call.request) {
+        Some(request) => request.apply_policy(policy),
+        None => Err(Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
+            .caused_by("a request was shared before its call was admitted")),
+    }
+}
+
+/// Refuses a prompt that is longer than the tenant may send, by our own estimate.
+fn check_input(tenant: &Tenant, request: &formats::GatewayRequest) -> Result<()> {
+    if tenant.settings.requests.max_input_tokens.is_none() {
+        return Ok(());
+    }
+    let size = input_size(request);
+    policy::authorize_input(tenant, size.estimated_tokens + size.media_tokens)
+}
+
+pub(crate) fn no_randomness() -> Error {
+    Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
+        .caused_by("the system gives no random numbers")
+}

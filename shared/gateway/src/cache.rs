@@ -1,0 +1,250 @@
+//! The response cache: exact answers of one tenant, given again to the same request.
+//!
+//! A response is kept as its provider's bytes, so that it can be given whole or streamed, in any
+//! format. What was cut, filtered or shortened is never kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use canonical::{CanonicalRequest, Error, ErrorKind, MicroDollars, Result, Task};
+use providers::{KeptResponse, UpstreamBody};
+use serde::{Deserialize, Serialize};
+use storage::{Consistency, Row, StoreError, Table};
+use telemetry::CacheOutcome;
+
+use crate::{Call, fingerprint::fingerprint};
+
+/// How many bytes of a response are kept: with its keys, it fits one row of DynamoDB.
+pub(crate) const MAX_KEPT_BYTES: usize = 390 * 1024;
+/// The key within a response's partition.
+const SORT_KEY: &str = "response";
+/// Reasons to stop with which a response is whole, in the words of every format.
+const WHOLE: [&str; 10] = [
+    "stop",
+    "STOP",
+    "end_turn",
+    "stop_sequence",
+    "tool_calls",
+    "tool_use",
+    "function_call",
+    "length",
+    "max_tokens",
+    "MAX_TOKENS",
+];
+
+/// What a client says about the response cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheWish {
+    /// What may happen.
+    pub mode: CacheMode,
+    /// The oldest response that the client takes, in seconds.
+    pub max_age: Option<u64>,
+}
+
+/// What may happen in the response cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheMode {
+    /// A deterministic request may be answered from the cache, and its response kept.
+    #[default]
+    Usual,
+    /// The same for any request: the client wants the response that it got before.
+    Always,
+    /// A new response is made, and kept.
+    Refresh,
+    /// Nothing is read or kept.
+    NoStore,
+    /// Nothing is asked of a provider: what is not in the cache is an error.
+    OnlyIfCached,
+}
+
+/// Where a call's response is kept, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CachePlace {
+    pk: String,
+    ttl: Duration,
+}
+
+/// A response as it is kept in a row.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CachedResponse {
+    provider: String,
+    model: String,
+    format: String,
+    /// When the response was kept, in seconds since 1970.
+    kept_at: u64,
+    /// What the response cost, in micro-dollars; absent where that is not known.
+    cost: Option<u64>,
+    body: String,
+}
+
+/// A response from the cache, decoded for the call.
+#[derive(Debug)]
+pub(crate) struct CacheHit {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+    pub(crate) body: UpstreamBody,
+    pub(crate) age: u64,
+    pub(crate) saved: Option<MicroDollars>,
+}
+
+impl CachePlace {
+    /// The place in the response cache; none where the call passes it by.
+    pub(crate) fn of_call(call: &Call) -> Option<Self> {
+        let usual = &call.snapshot.config.cache;
+        let settings = call.tenant.settings.cache;
+        let is_enabled = settings.map_or(usual.enabled, |it| it.enabled);
+        let ttl = settings.and_then(|it| it.ttl).map_or(usual.ttl, Duration::from_secs);
+        let may = match call.cache.mode {
+            CacheMode::NoStore => false,
+            CacheMode::Usual => is_deterministic(call),
+            CacheMode::Always | CacheMode::Refresh | CacheMode::OnlyIfCached => true,
+        };
+        if !is_enabled || !may || ttl.is_zero() || call.request.task == Task::CountTokens {
+            return None;
+        }
+        let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call));
+        Some(Self { pk, ttl })
+    }
+
+    /// The place of the response to a request with an idempotency key.
+    pub(crate) fn in_partition(pk: String, ttl: Duration) -> Self {
+        Self { pk, ttl }
+    }
+
+    /// The row that keeps a response.
+    pub(crate) fn row(
+        &self,
+        kept: &KeptResponse,
+        cost: Option<MicroDollars>,
+        now: u64,
+    ) -> Option<Row> {
+        let response = CachedResponse {
+            provider: kept.provider.clone(),
+            model: kept.model.clone(),
+            format: kept.format.clone(),
+            kept_at: now,
+            cost: cost.map(|it| it.0),
+            body: std::str::from_utf8(&kept.body).ok()?.to_owned(),
+        };
+        let value = serde_json::to_string(&response).ok()?;
+        let fits = value.len() <= MAX_KEPT_BYTES;
+        let expires = Some(now + self.ttl.as_secs().max(1));
+        fits.then(|| Row { pk: self.pk.clone(), sk: SORT_KEY.to_owned(), value, expires })
+    }
+
+    /// The response that is kept, with one read.
+    pub(crate) async fn find(
+        &self,
+        table: &dyn Table,
+        consistency: Consistency,
+        now: u64,
+    ) -> Result<Option<CachedResponse>, StoreError> {
+        let row = table.get(&self.pk, SORT_KEY, consistency, now).await?;
+        Ok(row.and_then(|row| serde_json::from_str(&row.value).ok()))
+    }
+}
+
+impl CachedResponse {
+    /// How old the response is, in seconds.
+    pub(crate) fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.kept_at)
+    }
+
+    /// The response in the form that a call asks for; none where it cannot be decoded any more.
+    pub(crate) async fn replay(self, call: &Call, now: u64) -> Option<CacheHit> {
+        let (age, saved) = (self.age(now), self.cost.map(MicroDollars));
+        let kept = KeptResponse {
+            provider: self.provider,
+            model: self.model,
+            format: self.format,
+            body: Bytes::from(self.body),
+        };
+        match call.snapshot.upstream.replay(&kept, &call.request).await {
+            Ok(body) => {
+                let KeptResponse { provider, model, .. } = kept;
+                Some(CacheHit { provider, model, body, age, saved })
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a kept response cannot be used any more");
+                None
+            }
+        }
+    }
+}
+
+/// Looks for a call's response in the cache. A store that fails is a miss.
+pub(crate) async fn look_up(
+    call: &Call,
+    place: Option<&CachePlace>,
+    table: &dyn Table,
+) -> Result<(CacheOutcome, Option<CacheHit>)> {
+    let Some(place) = place else { return missed(call, CacheOutcome::Bypass) };
+    if call.cache.mode == CacheMode::Refresh {
+        return Ok((CacheOutcome::Miss, None));
+    }
+    let now = call.clock.now() / 1000;
+    let found = match place.find(table, Consistency::Eventual, now).await {
+        Ok(found) => found,
+        Err(cause) => {
+            tracing::warn!(%cause, "failed to read the response cache");
+            None
+        }
+    };
+    let oldest = call.cache.max_age.unwrap_or(u64::MAX);
+    let Some(found) = found.filter(|it| it.age(now) <= oldest) else {
+        return missed(call, CacheOutcome::Miss);
+    };
+    match found.replay(call, now).await {
+        Some(hit) => Ok((CacheOutcome::Hit, Some(hit))),
+        None => missed(call, CacheOutcome::Miss),
+    }
+}
+
+fn missed(call: &Call, outcome: CacheOutcome) -> Result<(CacheOutcome, Option<CacheHit>)> {
+    if call.cache.mode != CacheMode::OnlyIfCached {
+        return Ok((outcome, None));
+    }
+    let message = "There is no response in the cache, and the request forbids to make one.";
+    Err(Error::new(ErrorKind::Timeout, message))
+}
+
+/// Whether the same request is meant to get the same response.
+fn is_deterministic(call: &Call) -> bool {
+    match call.request.canonical() {
+        Ok(CanonicalRequest::Embedding(_)) => true,
+        Ok(CanonicalRequest::Conversation(it)) => it.sampling.temperature == Some(0.0),
+        Err(_) => false,
+    }
+}
+
+/// Whether a response may be given again: it is whole, and no filter or refusal cut it short.
+pub(crate) fn is_whole(reason: Option<&str>, task: Task, body: &[u8]) -> bool {
+    match reason {
+        Some(reason) => WHOLE.contains(&reason),
+        None if task == Task::Embed => true,
+        // OpenAI's Responses tell how they ended in a status.
+        None => {
+            let body = String::from_utf8_lossy(body);
+            let says = |text: &str| body.contains(text);
+            let is_complete = says("\"response.completed\"") || says("\"completed\"");
+            is_complete && !says("\"incomplete\"") && !says("\"failed\"") && !says("\"refusal\"")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_filter_or_a_refusal_cut_is_not_whole() {
+        for reason in ["content_filter", "SAFETY", "refusal", "filtered", "guardrail_intervened"] {
+            assert!(!is_whole(Some(reason), Task::Chat, b"{}"), "{reason}");
+        }
+        assert!(is_whole(Some("end_turn"), Task::Chat, b"{}"));
+        assert!(is_whole(None, Task::Embed, b"{}"));
+        assert!(is_whole(None, Task::Chat, br#"{"status":"completed"}"#));
+        assert!(!is_whole(None, Task::Chat, br#"{"status":"incomplete"}"#));
+        assert!(!is_whole(None, Task::Chat, b"{}"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The demand of a call: the most that it may use, for the ledger to hold.
+
+use canonical::CanonicalRequest;
+use formats::GatewayRequest;
+use routing::RoutePlan;
+use tenants::{Demand, InputSize, Limits, Unpriced, WorstPrice, max_output_tokens};
+
+use crate::Call;
+
+/// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// The most that a call may use, and whether its provider holds it to its output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallDemand {
+    pub(crate) demand: Demand,
+    /// Whether the client, the model or the tenant bounds the output.
+    pub(crate) is_bounded: bool,
+}
+
+/// The most that a call may use at any target of its plan.
+pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDemand {
+    let counts_tokens = limits.daily_input_tokens.is_some() || limits.daily_output_tokens.is_some();
+    if limits.budget.is_none() && !counts_tokens {
+        let demand = Demand { input: 0, output: 0, choices: 1, price: None };
+        return CallDemand { demand, is_bounded: true };
+    }
+    let input = input_size(&call.request).upper_estimate();
+    let (output, choices, is_bounded) = output(call, plan);
+    let unpriced = limits.budget.as_ref().map(|it| it.unpriced).unwrap_or_default();
+    let price = dearest_price(call, plan, input, unpriced);
+    CallDemand { demand: Demand { input, output, choices, price }, is_bounded }
+}
+
+/// What a request says about its size.
+pub(crate) fn input_size(request: &GatewayRequest) -> InputSize {
+    let bytes = request.raw.body.len() as u64;
+    match request.canonical() {
+        Ok(CanonicalRequest::Conversation(conversation)) => {
+            let size = formats::conversation_size(conversation);
+            InputSize {
+                estimated_tokens: size.text_tokens,
+                characters: size.characters,
+                media_tokens: size.media_tokens,
+            }
+        }
+        // What only a provider understands is counted by its bytes.
+        Ok(CanonicalRequest::Embedding(_)) | Err(_) => InputSize {
+            estimated_tokens: bytes / BYTES_PER_TOKEN,
+            characters: bytes,
+            media_tokens: 0,
+        },
+    }
+}
+
+/// The output tokens of one choice, how many choices there are, and whether anything bounds them.
+fn output(call: &Call, plan: &RoutePlan) -> (u64, u64, bool) {
+    if !call.request.task.writes_text() {
+        return (0, 1, true);
+    }
+    let conversation = call.request.canonical().and_then(|it| it.conversation()).ok();
+    let requested = conversation.and_then(|it| it.max_tokens);
+    let choices = conversation.and_then(|it| it.sampling.n).unwrap_or(1).max(1);
+    let models = plan.targets.iter().map(|it| it.facts.max_output);
+    let model = models.collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max());
+    let tenant = call.tenant.settings.requests.max_output_tokens;
+    let bounds = [requested, model, tenant];
+    let is_bounded = bounds.iter().any(Option::is_some);
+    (max_output_tokens(&bounds), choices, is_bounded)
+}
+
+/// The dearest rates of all targets; none where one is unknown, unless such calls are allowed.
+fn dearest_price(
+    call: &Call,
+    plan: &RoutePlan,
+    input: u64,
+    unpriced: Unpriced,
+) -> Option<WorstPrice> {
+    let price = |target: &routing::Target| {
+        call.snapshot.worst_price(&target.provider, &target.model, input)
+    };
+    let prices: Vec<Option<WorstPrice>> = plan.targets.iter().map(price).collect();
+    if unpriced == Unpriced::Refuse && prices.contains(&None) {
+        return None;
+    }
+    prices.into_iter().flatten().reduce(WorstPrice::max)
+}

@@ -1,0 +1,170 @@
+//! What one call holds in its tenant's ledger row until it is settled, and how a stream makes it grow.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use canonical::{Error, ErrorKind, LimitDetails, MicroDollars, Origin, Usage};
+use storage::StoreError;
+use tenants::{Extra, LimitSource, Limits, Reservation, Settlement, TopUp};
+
+use crate::{Clock, demand::CallDemand, settlement::Settlements};
+
+/// How many output tokens are added to a hold at once.
+const MORE_OUTPUT_TOKENS: u64 = 1_024;
+/// How many output tokens before its end a hold is grown, where nothing bounds the output.
+const GROWTH_MARGIN: u64 = 256;
+/// How long before its deadline a hold is kept on, in seconds.
+const RENEWAL_MARGIN: u64 = 30;
+
+/// A write that grows a hold, and the output tokens that it pays for.
+type Growth = Pin<Box<dyn Future<Output = Result<TopUp, StoreError>> + Send>>;
+
+/// What one call holds until it is settled.
+pub(crate) struct CallHold {
+    reservation: Reservation,
+    limits: Limits,
+    demand: CallDemand,
+    settlements: Arc<Settlements>,
+    /// The tokens that the hold pays for.
+    covered_input: u64,
+    covered_output: u64,
+    growth: Option<(Extra, Growth)>,
+}
+
+/// How much of a response was received so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// What the provider has reported.
+    pub(crate) usage: Option<Usage>,
+    /// How many tokens were written, about.
+    pub(crate) written_tokens: u64,
+}
+
+impl Progress {
+    /// The output tokens so far: what was reported, or at least what was written.
+    fn output(&self) -> u64 {
+        self.usage.unwrap_or_default().all_output().max(self.written_tokens)
+    }
+}
+
+impl CallHold {
+    pub(crate) fn new(
+        reservation: Reservation,
+        limits: Limits,
+        demand: CallDemand,
+        settlements: Arc<Settlements>,
+    ) -> Self {
+        let covered_input = demand.demand.input;
+        let covered_output = demand.demand.all_output();
+        let growth = None;
+        Self { reservation, limits, demand, settlements, covered_input, covered_output, growth }
+    }
+
+    /// The money that is held; none where no budget applies.
+    pub(crate) fn money(&self) -> Option<MicroDollars> {
+        self.limits.budget.as_ref().map(|_| self.reservation.hold.money())
+    }
+
+    /// Ends the reservation behind the call.
+    pub(crate) fn settle(self, usage: tenants::Usage, clock: Clock) {
+        let settlement = Settlement { reservation: self.reservation, usage };
+        self.settlements.settle(settlement, self.limits, clock);
+    }
+
+    /// Grows the hold while its stream outgrows it, and lets the stream wait once it has. The error
+    /// ends the stream: nothing is left that could be held.
+    pub(crate) fn poll_growth(
+        &mut self,
+        progress: Progress,
+        time: (Clock, Duration),
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Error>> {
+        if self.growth.is_none() {
+            let Some(extra) = self.missing(progress, time) else { return Poll::Ready(None) };
+            self.growth = Some((extra, self.grow(extra, time.0.now() / 1000)));
+        }
+        let Some((extra, growth)) = self.growth.as_mut() else { return Poll::Ready(None) };
+        let extra = *extra;
+        let Poll::Ready(outcome) = growth.as_mut().poll(cx) else {
+            let has_room = progress.output() <= self.covered_output;
+            return if has_room { Poll::Ready(None) } else { Poll::Pending };
+        };
+        self.growth = None;
+        self.covered_output = self.covered_output.saturating_add(extra.output);
+        let only_renewed = extra == Extra { until: extra.until, ..Extra::default() };
+        match outcome {
+            Ok(TopUp::Granted(reservation)) => self.reservation = reservation,
+            Ok(TopUp::Refused) if !only_renewed => return Poll::Ready(Some(self.outgrown())),
+            Ok(TopUp::Refused) => {}
+            Err(cause) => tracing::warn!(%cause, "the hold of a stream could not be grown"),
+        }
+        Poll::Ready(None)
+    }
+
+    /// What the hold lacks to pay for what was received and a little more; none where it suffices.
+    fn missing(
+        &mut self,
+        progress: Progress,
+        (clock, allowed): (Clock, Duration),
+    ) -> Option<Extra> {
+        let usage = progress.usage.unwrap_or_default();
+        let mut extra = Extra::default();
+        let now = clock.now() / 1000;
+        if self.reservation.hold.until < now + RENEWAL_MARGIN {
+            extra.until = now + allowed.as_secs().max(2 * RENEWAL_MARGIN);
+        }
+
+        let written = progress.output();
+        // A provider that was told a limit keeps to it, so that only an estimate can pass it a little.
+        let threshold = if self.demand.is_bounded {
+            self.covered_output.saturating_add(self.covered_output / 2 + GROWTH_MARGIN)
+        } else {
+            self.covered_output.saturating_sub(GROWTH_MARGIN)
+        };
+        if threshold < written {
+            extra.output = written.saturating_sub(self.covered_output) + MORE_OUTPUT_TOKENS;
+        }
+        let input = usage.all_input().saturating_sub(self.covered_input);
+        self.covered_input += input;
+        let price = self.demand.demand.price;
+        extra.cost = price.map_or(MicroDollars(0), |price| price.cost(input, extra.output));
+        (extra != Extra::default()).then_some(extra)
+    }
+
+    fn grow(&self, extra: Extra, now: u64) -> Growth {
+        let (settlements, limits) = (self.settlements.clone(), self.limits.clone());
+        let reservation = self.reservation.clone();
+        Box::pin(async move { settlements.ledger.top_up(&reservation, extra, &limits, now).await })
+    }
+
+    fn outgrown(&self) -> Error {
+        let (kind, source) = match &self.limits.budget {
+            Some(_) => (ErrorKind::BudgetExceeded, LimitSource::Budget),
+            None => (ErrorKind::RateLimited, LimitSource::DailyOutputTokens),
+        };
+        let message = format!(
+            "The response is longer than what was held for it, and nothing is left to hold more (`{}`).",
+            source.field()
+        );
+        let mut error = Error::new(kind, message).from_origin(Origin::Policy);
+        error.limit = Some(LimitDetails {
+            reason: kind.code(),
+            source: source.field(),
+            reset: None,
+            should_retry: false,
+        });
+        error
+    }
+}
+
+impl fmt::Debug for CallHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallHold").field("reservation", &self.reservation).finish_non_exhaustive()
+    }
+}

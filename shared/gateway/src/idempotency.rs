@@ -1,0 +1,167 @@
+//! Idempotency keys: a request that is repeated under the same key is made and paid once.
+//!
+//! The first request claims its key with one conditional write. Source: draft-ietf-httpapi-
+//! idempotency-key-header-07.
+
+use std::time::Duration;
+
+use canonical::{Error, ErrorKind, Result};
+use storage::{Condition, Consistency, StoreError, Table, Tallied, Tallies, Tally};
+use tenants::ReservationId;
+
+use crate::{
+    Call,
+    admission::no_randomness,
+    cache::{CacheHit, CachePlace},
+    fingerprint::{digest, fingerprint},
+};
+
+/// The key of a claim within its partition.
+const SORT_KEY: &str = "claim";
+/// How long a client waits before it asks again for the response to its first request.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How long after its deadline the owner of a claim counts as dead, in seconds.
+const DEATH_MARGIN: u64 = 30;
+
+/// A claim on an idempotency key, held by the call that makes the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pk: String,
+    owner: String,
+    ttl: Duration,
+}
+
+/// Whether a call may go on under its key.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// The call is the first: it makes the request.
+    First(Claim),
+    /// The request was made: this is its response.
+    Made(Box<CacheHit>),
+}
+
+impl Claim {
+    /// Claims the key of a call, or finds the response that was made under it. None where the call has
+    /// no key, or keys are not heard.
+    pub(crate) async fn take(call: &Call, table: &dyn Table) -> Result<Option<Claimed>> {
+        let ttl = call.snapshot.config.idempotency.ttl;
+        let Some(key) = call.idempotency_key.as_deref().filter(|_| !ttl.is_zero()) else {
+            return Ok(None);
+        };
+        let scope = format!("{}\0{}\0{key}", call.tenant.id, call.record.request.path);
+        let pk = format!("idempotency#{}#{}", call.tenant.id, digest(&scope));
+        // The claim of a dead owner is taken over by exactly one of several callers.
+        let owner = ReservationId::random().ok_or_else(no_randomness)?.attribute();
+        let claim = Self { pk, owner, ttl };
+        let claimed = claim.claim(call, table).await;
+        claimed.map(Some)
+    }
+
+    async fn claim(self, call: &Call, table: &dyn Table) -> Result<Claimed> {
+        let (now, body) = (call.clock.now() / 1000, fingerprint(call));
+        let first = self.claiming(call, &body, Condition::Absent("owner".to_owned()));
+        let row = match table.tally(&first).await.map_err(unavailable)? {
+            Tallied::Done(_) => return Ok(Claimed::First(self)),
+            Tallied::Refused(row) => row,
+        };
+        let is_over = row.note("over").and_then(number).is_some_and(|at| at <= now);
+        if !is_over && row.note("body") != Some(body.as_str()) {
+            return Err(other_body());
+        }
+        if !is_over && row.note("done").is_some() {
+            let found = self.place().find(table, Consistency::Strong, now).await;
+            let found = found.map_err(unavailable)?;
+            if let Some(found) = found
+                && let Some(hit) = found.replay(call, now).await
+            {
+                return Ok(Claimed::Made(Box::new(hit)));
+            }
+        } else if !is_over && is_alive(&row, now) {
+            return Err(still_running());
+        }
+
+        let owner = row.note("owner").unwrap_or_default().to_owned();
+        let again = self.claiming(call, &body, Condition::Is("owner".to_owned(), owner));
+        match table.tally(&again).await.map_err(unavailable)? {
+            Tallied::Done(_) => Ok(Claimed::First(self)),
+            Tallied::Refused(_) => Err(still_running()),
+        }
+    }
+
+    fn claiming(&self, call: &Call, body: &str, condition: Condition) -> Tally {
+        let now = call.clock.now() / 1000;
+        let (until, expires) = (now + call.time_allowed().as_secs(), now + self.ttl.as_secs());
+        let notes = [
+            ("owner", self.owner.clone()),
+            ("body", body.to_owned()),
+            ("until", until.to_string()),
+            ("over", expires.to_string()),
+        ];
+        Tally {
+            pk: self.pk.clone(),
+            sk: SORT_KEY.to_owned(),
+            conditions: vec![condition],
+            set: notes.map(|(name, text)| (name.to_owned(), text)).into(),
+            remove: vec!["done".to_owned()],
+            expires: Some(expires.max(until)),
+            ..Tally::default()
+        }
+    }
+
+    /// Where the response is kept.
+    pub(crate) fn place(&self) -> CachePlace {
+        CachePlace::in_partition(self.pk.clone(), self.ttl)
+    }
+
+    /// Notes that the response is kept: later requests under the key get it.
+    pub(crate) async fn done(&self, table: &dyn Table) -> Result<(), StoreError> {
+        let set = vec![("done".to_owned(), "1".to_owned())];
+        table.tally(&Tally { set, ..self.ours() }).await.map(drop)
+    }
+
+    /// Gives the key up: the request failed, or its response cannot be kept.
+    pub(crate) async fn release(&self, table: &dyn Table) -> Result<(), StoreError> {
+        let remove = ["owner", "body", "until", "over"].map(str::to_owned).into();
+        table.tally(&Tally { remove, ..self.ours() }).await.map(drop)
+    }
+
+    /// A change that is made as long as nobody took the claim over.
+    fn ours(&self) -> Tally {
+        Tally {
+            pk: self.pk.clone(),
+            sk: SORT_KEY.to_owned(),
+            conditions: vec![Condition::Is("owner".to_owned(), self.owner.clone())],
+            ..Tally::default()
+        }
+    }
+}
+
+fn is_alive(row: &Tallies, now: u64) -> bool {
+    let until = row.note("until").and_then(number).unwrap_or(0);
+    now <= until.saturating_add(DEATH_MARGIN)
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok()
+}
+
+fn still_running() -> Error {
+    let message = "The first request with this `Idempotency-Key` is still running; ask again soon.";
+    let mut error = Error::new(ErrorKind::Conflict, message);
+    error.retry_after = Some(RETRY_AFTER);
+    error
+}
+
+fn other_body() -> Error {
+    let message = "This `Idempotency-Key` was used for another request; use a new one.";
+    let mut error = Error::new(ErrorKind::KeyReused, message);
+    error.param = Some("Idempotency-Key".to_owned());
+    error
+}
+
+fn unavailable(cause: StoreError) -> Error {
+    let message = "Idempotency keys cannot be checked at the moment; try again soon.";
+    let mut error = Error::new(ErrorKind::Unavailable, message).caused_by(cause);
+    error.retry_after = Some(RETRY_AFTER);
+    error
+}

@@ -1,0 +1,83 @@
+//! Keeping: what happens to a call's response once it is whole, and to its claim when it is not.
+
+use canonical::{MicroDollars, Task};
+use providers::KeptResponse;
+use storage::{Change, Row, Stores};
+
+use crate::{
+    Clock, Configuration,
+    cache::{CachePlace, is_whole},
+    idempotency::Claim,
+};
+
+/// Where a call's response is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Keeping {
+    /// The place in the response cache.
+    pub(crate) cache: Option<CachePlace>,
+    /// The claim on the call's idempotency key.
+    pub(crate) claim: Option<Claim>,
+    /// The response, as far as all of it is there.
+    pub(crate) response: Option<KeptResponse>,
+}
+
+/// What a whole call says of its response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole<'a> {
+    pub(crate) finish_reason: Option<&'a str>,
+    pub(crate) task: Task,
+    pub(crate) cost: Option<MicroDollars>,
+}
+
+impl Keeping {
+    /// Whether the response's bytes are needed.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.cache.is_some() || self.claim.is_some()
+    }
+
+    /// Keeps a response that is whole, behind the call.
+    pub(crate) fn keep(self, whole: Whole<'_>, configuration: &Configuration, clock: Clock) {
+        let Self { cache, claim, response } = self;
+        let now = clock.now() / 1000;
+        let row = |place: &CachePlace| place.row(response.as_ref()?, whole.cost, now);
+        let body = response.as_ref().map_or(&b""[..], |it| &it.body);
+        let cache = cache.filter(|_| is_whole(whole.finish_reason, whole.task, body));
+        let cached = cache.as_ref().and_then(row);
+        let claimed = claim.as_ref().and_then(|claim| row(&claim.place()));
+        if cached.is_none() && claim.is_none() {
+            return;
+        }
+        let stores = configuration.stores().clone();
+        configuration.start_behind(async move {
+            write(&stores, cached.into_iter().chain(claimed.clone()).collect()).await;
+            if let Some(claim) = claim {
+                end_claim(&claim, claimed.is_some(), &stores).await;
+            }
+        });
+    }
+
+    /// Gives the claim of a call up whose response is not whole, behind the call.
+    pub(crate) fn release(self, configuration: &Configuration) {
+        let Some(claim) = self.claim else { return };
+        let stores = configuration.stores().clone();
+        configuration.start_behind(async move { end_claim(&claim, false, &stores).await });
+    }
+}
+
+async fn write(stores: &Stores, rows: Vec<Row>) {
+    let changes: Vec<Change> = rows.into_iter().map(Change::Put).collect();
+    if changes.is_empty() {
+        return;
+    }
+    if let Err(cause) = stores.state.write(&changes).await {
+        tracing::warn!(%cause, "failed to keep a response");
+    }
+}
+
+async fn end_claim(claim: &Claim, is_kept: bool, stores: &Stores) {
+    let table = &*stores.state;
+    let ended = if is_kept { claim.done(table).await } else { claim.release(table).await };
+    if let Err(cause) = ended {
+        tracing::warn!(%cause, "failed to end the claim of an idempotency key");
+    }
+}

@@ -1,0 +1,180 @@
+//! Settlement: ends the reservations of calls behind their responses, and announces what that shows.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use storage::StoreError;
+use tenants::{
+    AdmissionRequest, Alert, Decision, Expired, Ledger, LedgerKey, LimitSource, Limits, Settled,
+    Settlement,
+};
+use tokio::sync::Notify;
+
+use crate::{Clock, Configuration, alerts};
+
+/// The waits between the attempts to write a settlement, while the store fails.
+const RETRY_DELAYS: [Duration; 6] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+    Duration::from_secs(40),
+];
+
+/// The waits before the attempts to send an alert.
+const ALERT_DELAYS: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(5)];
+
+/// How long an admission waits for a settlement that is under way, where it is refused only because
+/// of what calls in flight hold.
+const PENDING_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The ledger as calls use it, with the settlements that are under way.
+#[derive(Debug)]
+pub(crate) struct Settlements {
+    pub(crate) ledger: Ledger,
+    configuration: Configuration,
+    /// How many settlements of each row are under way.
+    pending: Mutex<HashMap<LedgerKey, usize>>,
+    ended: Notify,
+}
+
+impl Settlements {
+    pub(crate) fn new(ledger: Ledger, configuration: Configuration) -> Self {
+        Self { ledger, configuration, pending: Mutex::default(), ended: Notify::new() }
+    }
+
+    /// Admits a call. A client whose last call is being settled at this moment does not have to wait
+    /// and ask again.
+    pub(crate) async fn admit(&self, request: &AdmissionRequest<'_>, now: u64) -> Decision {
+        let decision = self.ledger.admit(request, now).await;
+        let Decision::Refused { refusal, alert: None } = &decision else { return decision };
+        let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
+        if !is_held || !self.wait_for_settlement(request.key).await {
+            return decision;
+        }
+        self.ledger.admit(request, now).await
+    }
+
+    /// Ends a reservation behind the call, and tries again while the store fails.
+    pub(crate) fn settle(self: &Arc<Self>, settlement: Settlement, limits: Limits, clock: Clock) {
+        let key = settlement.reservation.key.clone();
+        *self.pending().entry(key.clone()).or_default() += 1;
+        let this = self.clone();
+        self.configuration.start_behind(async move {
+            match this.write(&settlement, &limits, clock).await {
+                Ok(settled) => this.announce(settled, &limits, clock).await,
+                Err(cause) => {
+                    let tenant = key.partition();
+                    tracing::error!(%cause, tenant, "a call was not settled; its hold expires as lost");
+                }
+            }
+            this.note_ended(&key);
+        });
+    }
+
+    /// Sends an alert that this process has claimed, behind the call.
+    pub(crate) fn send_alert(self: &Arc<Self>, alert: Option<Alert>, limits: Limits, clock: Clock) {
+        let Some(alert) = alert else { return };
+        let this = self.clone();
+        self.configuration.start_behind(async move { this.send(alert, &limits, clock).await });
+    }
+
+    async fn write(
+        &self,
+        settlement: &Settlement,
+        limits: &Limits,
+        clock: Clock,
+    ) -> Result<Settled, StoreError> {
+        for delay in RETRY_DELAYS {
+            match self.ledger.settle(settlement, limits, clock.now() / 1000).await {
+                Ok(settled) => return Ok(settled),
+                Err(cause) => {
+                    tracing::warn!(%cause, "failed to settle a call; trying again in {delay:?}");
+                }
+            }
+            tokio::time::sleep(delay).await;
+        }
+        self.ledger.settle(settlement, limits, clock.now() / 1000).await
+    }
+
+    async fn announce(&self, settled: Settled, limits: &Limits, clock: Clock) {
+        for Expired { attribute, cost } in settled.expired {
+            tracing::warn!(reservation = attribute, %cost, "charged the hold of a lost call");
+        }
+        if let Some(alert) = settled.alert {
+            self.send(alert, limits, clock).await;
+        }
+    }
+
+    async fn send(&self, alert: Alert, limits: &Limits, clock: Clock) {
+        let mut due = Some(alert);
+        while let Some(alert) = due.take() {
+            for level in &alert.levels {
+                tracing::warn!(
+                    tenant = alert.tenant(),
+                    level,
+                    period = %alert.period,
+                    spent_usd = %alert.spent,
+                    budget_usd = %alert.budget,
+                    "a level of a budget is reached"
+                );
+            }
+            if !self.tell(&alert, clock).await {
+                return;
+            }
+            match self.ledger.mark_sent(&alert, limits, clock.now() / 1000).await {
+                Ok(next) => due = next,
+                Err(cause) => tracing::warn!(%cause, "failed to mark an alert as sent"),
+            }
+        }
+    }
+
+    /// Tells everybody who is to know of an alert, again while somebody does not accept it. False where
+    /// somebody never did: the next call takes the alert over.
+    async fn tell(&self, alert: &Alert, clock: Clock) -> bool {
+        for delay in ALERT_DELAYS {
+            tokio::time::sleep(delay).await;
+            if alerts::send(&self.configuration, alert, clock).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for a settlement of a row that is under way. False where none ends soon.
+    async fn wait_for_settlement(&self, key: &LedgerKey) -> bool {
+        let Some(before) = self.pending().get(key).copied() else { return false };
+        let ended = async {
+            loop {
+                let mut ended = std::pin::pin!(self.ended.notified());
+                ended.as_mut().enable();
+                if self.pending().get(key).is_none_or(|now| *now < before) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(PENDING_TIMEOUT, ended).await.is_ok()
+    }
+
+    fn note_ended(&self, key: &LedgerKey) {
+        let mut pending = self.pending();
+        if let Some(count) = pending.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                pending.remove(key);
+            }
+        }
+        drop(pending);
+        self.ended.notify_waiters();
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<LedgerKey, usize>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

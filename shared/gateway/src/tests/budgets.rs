@@ -1,0 +1,258 @@
+//! Money: what a call holds, what it is charged on each way out, and what it is refused for.
+
+use std::sync::Arc;
+
+use canonical::{ErrorKind, MicroDollars, Outcome};
+use tenants::{BudgetUsage, Tenant, Unpriced};
+use testkit::{
+    openai,
+    provider::{FakeProvider, ScriptedResponse, Step},
+};
+
+use super::{
+    limits::tenant,
+    support::{TestGateway, config, provider, read_events},
+};
+use crate::{CallLimits, GatewayReplyBody};
+
+/// A tenant that may spend this many micro-dollars in a month.
+fn budgeted(amount: u64) -> Arc<Tenant> {
+    tenant(|it| it.budget.amount = Some(MicroDollars(amount)))
+}
+
+/// Enough for any call: 1 micro-dollar for an input token, 1,000 for one of output.
+const AMPLE: u64 = 900_000_000;
+
+async fn usage(gateway: &TestGateway, tenant: &Tenant) -> BudgetUsage {
+    gateway.gateway.drain().await;
+    let limits = tenant.settings.limits();
+    let now = gateway.clock().now() / 1000;
+    let ledger = &gateway.gateway.settlements.ledger;
+    let usage = ledger.usage(&tenant.ledger_key(), &limits, now).await.unwrap();
+    assert_eq!(usage.in_flight, 0);
+    let budget = usage.budget.unwrap();
+    assert_eq!((budget.held, budget.lost), (0, 0));
+    budget
+}
+
+async fn gateway(first: &FakeProvider) -> TestGateway {
+    TestGateway::start(&config(&[("first", first)])).await
+}
+
+/// A stream of a text, with usage of 9 tokens in and 12 out, and its end.
+fn whole_stream() -> ScriptedResponse {
+    ScriptedResponse::stream([
+        openai::role(),
+        openai::chunk("Hello"),
+        openai::finish("stop"),
+        openai::usage(9, 12),
+        openai::done(),
+    ])
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_charged_to_the_token() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap();
+    assert_eq!(usage(&gateway, &tenant).await.used, 9 + 12_000);
+    let record = gateway.record().await;
+    assert_eq!((record.settled, record.cost), (Some(MicroDollars(12_009)), record.settled));
+    assert!(record.settled < record.hold, "{record:?}");
+}
+
+#[tokio::test]
+async fn a_stream_is_charged_to_the_token() {
+    let first = provider([whole_stream()]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let mut stream = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, None);
+    stream.finish();
+    assert_eq!(usage(&gateway, &tenant).await.used, 9 + 12_000);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_pays_for_what_it_took() {
+    let text = "x".repeat(400);
+    let steps = [openai::role(), openai::chunk(&text), Step::Hang];
+    let first = provider([ScriptedResponse::stream(steps)]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let mut stream = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    read_events(&mut stream, 2).await;
+    drop(stream);
+    let used = usage(&gateway, &tenant).await.used;
+    assert!((100_000..101_000).contains(&used), "{used}");
+    let record = gateway.record().await;
+    assert_eq!(record.end.outcome, Outcome::Canceled);
+    assert_eq!(record.settled, Some(MicroDollars(used)));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_charged_for_what_came() {
+    let text = "x".repeat(400);
+    let steps = [openai::role(), openai::chunk(&text), Step::Cut];
+    let first = provider([ScriptedResponse::stream(steps)]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let mut stream = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    assert!(read_events(&mut stream, usize::MAX).await.is_some());
+    let used = usage(&gateway, &tenant).await.used;
+    assert!((100_000..101_000).contains(&used), "{used}");
+}
+
+#[tokio::test]
+async fn a_call_that_no_provider_took_costs_nothing() {
+    let first = provider([openai::error(500, "server_error", "no")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap_err();
+    let left = usage(&gateway, &tenant).await;
+    assert_eq!((left.used, left.remaining), (0, AMPLE));
+    assert_eq!(gateway.record().await.settled, Some(MicroDollars(0)));
+}
+
+#[tokio::test]
+async fn only_the_provider_that_answered_is_charged() {
+    let first = provider([openai::error(500, "server_error", "no")]).await;
+    let second = provider([openai::completion("Hi")]).await;
+    let yaml = config(&[("first", &first), ("second", &second)]);
+    let yaml =
+        format!("{yaml}  - {{ provider: second, model: gpt-4o-mini, input: 2, output: 3 }}\n");
+    let (gateway, tenant) = (TestGateway::start(&yaml).await, budgeted(AMPLE));
+    gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap();
+    assert_eq!(usage(&gateway, &tenant).await.used, 9 * 2 + 12 * 3);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_a_whole_answer_pays_what_was_held() {
+    let first = provider([ScriptedResponse::hang()]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let call = gateway.call_of(&tenant, "both", false).await;
+    let left = tokio::time::timeout(std::time::Duration::from_millis(100), gateway.answer(call));
+    assert!(left.await.is_err());
+    let used = usage(&gateway, &tenant).await.used;
+    let record = gateway.record().await;
+    let used_up = Some(MicroDollars(used));
+    assert_eq!((record.settled, record.hold), (used_up, used_up));
+    assert!(16_384_000 < used, "{used}");
+}
+
+#[tokio::test]
+async fn what_is_spent_is_refused_until_the_budget_starts_anew() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(0));
+    let refused = gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap_err();
+    assert_eq!((refused.kind, refused.status()), (ErrorKind::BudgetExceeded, 402));
+    assert_eq!(refused.limit.clone().unwrap().reason, "budget_exceeded");
+    assert_eq!(first.requests().len(), 0);
+    let record = gateway.record().await;
+    assert_eq!((record.end.status, record.hold), (Some(402), None));
+}
+
+#[tokio::test]
+async fn an_answer_is_shortened_to_what_is_left() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(300_500));
+    let mut limits = CallLimits::default();
+    let call = gateway.call_of(&tenant, "both", false).await;
+    let admitted = gateway.gateway.admit_call(call, &mut limits).await.unwrap();
+    assert!(limits.is_capped);
+    gateway.gateway.respond(admitted).await.unwrap();
+    let sent = first.requests().remove(0).json();
+    assert_eq!(sent["max_tokens"], 300, "{sent}");
+    assert_eq!(usage(&gateway, &tenant).await.used, 12_009);
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_shortened_enough_is_refused_for_good() {
+    let first = provider([openai::completion("Hi")]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(200_000));
+    let refused = gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap_err();
+    let limit = refused.limit.clone().unwrap();
+    assert_eq!((refused.status(), limit.reason), (402, "request_exceeds_budget"));
+    assert!(!limit.should_retry);
+}
+
+#[tokio::test]
+async fn what_is_held_by_calls_in_flight_is_worth_a_wait() {
+    let steps = [openai::role(), openai::chunk("x"), Step::Hang];
+    let first = provider([ScriptedResponse::stream(steps)]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(300_500));
+    let running = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    let refused = gateway.answer(gateway.call_of(&tenant, "both", false).await).await.unwrap_err();
+    assert_eq!((refused.status(), refused.limit.clone().unwrap().should_retry), (429, true));
+    assert!((1..=10).contains(&refused.retry_after.unwrap().as_secs()));
+    drop(running);
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_unless_that_is_allowed() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let call = gateway.call_of(&budgeted(AMPLE), "first/unknown", false).await;
+    let refused = gateway.answer(call).await.unwrap_err();
+    assert_eq!(refused.limit.clone().unwrap().reason, "budget_unpriced");
+    let allowed = tenant(|it| {
+        it.budget.amount = Some(MicroDollars(5));
+        it.budget.unpriced = Unpriced::Allow;
+    });
+    let reply = gateway.answer(gateway.call_of(&allowed, "first/unknown", false).await).await;
+    assert!(matches!(reply.unwrap().body, GatewayReplyBody::Whole(..)));
+    assert_eq!(usage(&gateway, &allowed).await.used, 0);
+}
+
+/// A stream of so many chunks of 100 tokens each, without usage.
+fn long_stream(chunks: usize) -> ScriptedResponse {
+    let text = "x".repeat(400);
+    let chunks = (0..chunks).map(|_| openai::chunk(&text));
+    let steps = [openai::role()].into_iter().chain(chunks);
+    ScriptedResponse::stream(steps.chain([openai::finish("stop"), openai::done()]))
+}
+
+#[tokio::test]
+async fn a_stream_that_outgrows_its_hold_holds_more() {
+    let first = provider([long_stream(200)]).await;
+    let (gateway, tenant) = (gateway(&first).await, budgeted(AMPLE));
+    let mut stream = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, None);
+    stream.finish();
+    let used = usage(&gateway, &tenant).await.used;
+    assert!((20_000_000..20_100_000).contains(&used), "{used}");
+    let record = gateway.record().await;
+    // The last batch of events may be larger than what was held for it.
+    assert!(Some(MicroDollars(19_000_000)) < record.hold, "{record:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_can_hold_no_more_ends_with_the_error_of_the_budget() {
+    let first = provider([long_stream(400)]).await;
+    // The hold of one call, and a little.
+    let (gateway, tenant) = (gateway(&first).await, budgeted(16_384_000 + 500_000));
+    let mut stream = gateway.stream_of(gateway.call_of(&tenant, "both", true).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, Some(ErrorKind::BudgetExceeded));
+    drop(stream);
+    let record = gateway.record().await;
+    assert_eq!(record.end.status, Some(402));
+    assert_eq!(record.attempts[0].outcome, Outcome::Canceled, "no fault of the provider");
+    assert!(usage(&gateway, &tenant).await.used < 25_000_000);
+}
+
+#[tokio::test]
+async fn daily_tokens_are_counted_as_the_provider_counts_them() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let tenant = tenant(|it| {
+        it.limits.daily_input_tokens = Some(1_000);
+        it.limits.daily_output_tokens = Some(1_000);
+    });
+    let mut limits = CallLimits::default();
+    for _ in 0..3 {
+        let call = gateway.call_of(&tenant, "both", false).await;
+        let admitted = gateway.gateway.admit_call(call, &mut limits).await.unwrap();
+        gateway.gateway.respond(admitted).await.unwrap();
+        gateway.gateway.drain().await;
+    }
+    let now = gateway.clock().now() / 1000;
+    let ledger = &gateway.gateway.settlements.ledger;
+    let usage = ledger.usage(&tenant.ledger_key(), &tenant.settings.limits(), now).await.unwrap();
+    let used: Vec<(u64, u64)> = usage.quotas.iter().map(|it| (it.used, it.held)).collect();
+    assert_eq!(used, [(27, 0), (36, 0)]);
+}

@@ -1,0 +1,114 @@
+//! Idempotency keys: one request, however often it is sent.
+
+use canonical::ErrorKind;
+use telemetry::CacheOutcome;
+use testkit::{
+    openai,
+    provider::{FakeProvider, Latch, ScriptedResponse, Step},
+};
+
+use super::{
+    limits::tenant,
+    support::{TestGateway, config, provider, read_events},
+};
+use crate::Call;
+
+async fn gateway(first: &FakeProvider) -> TestGateway {
+    TestGateway::start(&config(&[("first", first)])).await
+}
+
+/// A call under an idempotency key.
+async fn keyed(gateway: &TestGateway, model: &str, stream: bool) -> Call {
+    let tenant = tenant(|_| {});
+    let call = gateway.call_of(&tenant, model, stream).await;
+    Call { idempotency_key: Some("key-1".to_owned()), ..call }
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_the_first_response() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    let reply = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!(reply.cache, CacheOutcome::Bypass);
+    gateway.gateway.drain().await;
+    let reply = gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!((reply.cache, first.requests().len()), (CacheOutcome::Hit, 1));
+    // Another form of the same request is the same request.
+    let mut stream = gateway.stream_of(keyed(&gateway, "both", true).await).await;
+    assert_eq!(read_events(&mut stream, usize::MAX).await, None);
+    assert_eq!(first.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn while_the_first_runs_others_are_told_to_wait() {
+    let latch = Latch::new();
+    let steps = [openai::role(), openai::chunk("Hi"), Step::Latch(latch.clone())];
+    let end = [openai::finish("stop"), openai::done()];
+    let first = provider([ScriptedResponse::stream(steps.into_iter().chain(end))]).await;
+    let gateway = gateway(&first).await;
+    let mut running = gateway.stream_of(keyed(&gateway, "both", true).await).await;
+    let refused = gateway.answer(keyed(&gateway, "both", true).await).await.unwrap_err();
+    assert_eq!((refused.kind, refused.status()), (ErrorKind::Conflict, 409));
+    assert_eq!(refused.retry_after.unwrap().as_secs(), 2);
+    let other = gateway.answer(keyed(&gateway, "first/other", true).await).await.unwrap_err();
+    assert_eq!((other.kind, other.status()), (ErrorKind::KeyReused, 422));
+    latch.open();
+    assert_eq!(read_events(&mut running, usize::MAX).await, None);
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_left_is_there_when_it_comes_back() {
+    let latch = Latch::new();
+    let steps = [openai::role(), openai::chunk("Hel"), Step::Latch(latch.clone())];
+    let end = [openai::chunk("lo"), openai::finish("stop"), openai::usage(9, 12), openai::done()];
+    let first = provider([ScriptedResponse::stream(steps.into_iter().chain(end))]).await;
+    let gateway = gateway(&first).await;
+    let mut stream = gateway.stream_of(keyed(&gateway, "both", true).await).await;
+    read_events(&mut stream, 2).await;
+    drop(stream);
+    latch.open();
+    gateway.gateway.drain().await;
+    gateway.gateway.drain().await;
+    let mut again = gateway.stream_of(keyed(&gateway, "both", true).await).await;
+    let mut text = String::new();
+    while let Some(events) = std::future::poll_fn(|cx| again.poll_next(cx)).await {
+        text.push_str(&format!("{:?}", events.unwrap()));
+    }
+    assert!(text.contains("Hel") && text.contains("lo"), "{text}");
+    assert_eq!(first.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_failed_may_be_sent_again() {
+    let first =
+        provider([openai::error(400, "invalid_request_error", "no"), openai::completion("Hi")])
+            .await;
+    let gateway = gateway(&first).await;
+    gateway.answer(keyed(&gateway, "both", false).await).await.unwrap_err();
+    gateway.gateway.drain().await;
+    gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!(first.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_after_its_time() {
+    let first = provider([openai::completion("Hi")]).await;
+    let gateway = gateway(&first).await;
+    gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    gateway.gateway.drain().await;
+    gateway.advance(24 * 60 * 60 + 1);
+    gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+    assert_eq!(first.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn keys_are_not_heard_where_they_are_switched_off() {
+    let first = provider([openai::completion("Hi")]).await;
+    let yaml = format!("{}idempotency: {{ ttl: 0s }}\n", config(&[("first", &first)]));
+    let gateway = TestGateway::start(&yaml).await;
+    for _ in 0..2 {
+        gateway.answer(keyed(&gateway, "both", false).await).await.unwrap();
+        gateway.gateway.drain().await;
+    }
+    assert_eq!(first.requests().len(), 2);
+}
