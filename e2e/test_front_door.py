@@ -44,6 +44,8 @@ SERVED_BY = {
     "/gemini/v1beta/models": "models",
     "/gemini/v1/models/m": "models",
     "/admin": "operator",
+    "/admin/requests/req_01m8gwzp0k": "operator",
+    "/metrics": "operator",
     "/admin/tenants/t_1/rotate-key": "operator",
     "/v1/diagnostics/upstream-models": "operator",
     "/health": "health",

@@ -17,8 +17,9 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    serve,
+    requests, serve,
     settings::{self, Sources},
+    top,
 };
 
 /// What can be done.
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     Man(ManOptions),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
+    /// List calls from the request log, or follow it
+    Requests(requests::Options),
+    /// Show rates, spend and cooldowns as they are right now
+    Top(top::Options),
 }
 
 /// The file to read.
@@ -155,6 +160,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Requests(options) => alone(requests::requests(options)),
+        Command::Top(options) => alone(top::top(options)),
     }
 }
 

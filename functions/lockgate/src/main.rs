@@ -8,9 +8,11 @@ mod explain;
 mod export;
 mod health;
 mod listen;
+mod requests;
 mod root_secret;
 mod serve;
 mod settings;
+mod top;
 
 use std::process::ExitCode;
 

@@ -73,8 +73,8 @@ impl From<DataSync> for SqliteOptions {
 /// Serves until the process is asked to stop.
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    edge::log(options.verbose, &environment);
     let (config, path) = settings::found(options.config, &environment)?;
+    edge::log(&config.log, options.verbose, &environment);
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
@@ -89,14 +89,24 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let demo = path.is_none();
+    let otlp = environment.otlp().map_err(Failure::Usage)?;
     let config_source = ConfigSource::File(ConfigFile {
         path: path.unwrap_or_else(|| PathBuf::from("config.yaml")),
         demonstration: DEMO,
         variables: Variables::new(move |name| environment.get(name)),
         reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
     });
-    let server =
-        Server { address, config, parameters, signer, proxies, stores, config_source, root_secret };
+    let server = Server {
+        address,
+        config,
+        parameters,
+        signer,
+        proxies,
+        stores,
+        otlp,
+        config_source,
+        root_secret,
+    };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
         let url = format!("{scheme}://{address}");

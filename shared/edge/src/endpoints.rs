@@ -19,7 +19,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models,
+    generate_content, health, metrics, models, requests,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -70,6 +70,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
             "/gemini/v1/models/{*id}",
         ])
         .errors(GEMINI),
+    Endpoint::get("operator", metrics::respond)
+        .at(&["/metrics"])
+        .access(Access::Metrics)
+        .errors(ErrorFormat::Of(Api::Admin)),
+    Endpoint::get("operator", requests::list)
+        .at(&["/admin/requests"])
+        .access(Access::Operator(Role::Viewer))
+        .errors(ErrorFormat::Of(Api::Admin)),
+    Endpoint::get("operator", requests::get)
+        .at(&["/admin/requests/{*id}"])
+        .access(Access::Operator(Role::Viewer))
+        .errors(ErrorFormat::Of(Api::Admin)),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
     Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
         .at(&["/"])

@@ -12,6 +12,7 @@ mod record_queue;
 mod reply;
 mod running_call;
 mod snapshot;
+mod vitals;
 
 use std::{sync::Arc, time::Instant};
 
@@ -27,7 +28,9 @@ use tenants::{
 
 pub use call::{Call, Clock};
 pub use configuration::{Configuration, Freshness, Source, kinds};
-pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
+pub use providers::{
+    Client, ExportRequest, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation,
+};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
@@ -240,15 +243,25 @@ async fn send_next(
     }
     let snapshot = &call.snapshot;
     let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
+    let traceparent = traceparent(&call.record, failover.attempts().len());
     let request = UpstreamRequest {
         request: &call.request,
         strict: call.strict,
         max_output: &max_output,
         fetched,
+        traceparent: traceparent.as_deref(),
     };
     let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
     running.note_wait(since);
     Ok((attempt.id, outcome))
+}
+
+/// The header by which a provider's spans follow those of the newest attempt; none where nobody
+/// records the trace.
+fn traceparent(record: &CallRecord, attempts: usize) -> Option<String> {
+    let is_sampled = record.span.sampled?;
+    let span = telemetry::otlp::attempt_span_id(record.span.span_id, attempts.saturating_sub(1));
+    Some(telemetry::otlp::traceparent(&record.trace_id, span, is_sampled))
 }
 
 /// Whether a key was refused that may have been changed where it is kept.

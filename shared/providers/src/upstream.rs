@@ -10,7 +10,7 @@ use canonical::{
 };
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{DecodeMode, GatewayRequest};
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use routing::{Attempt, Target};
 
 use crate::{
@@ -24,6 +24,9 @@ use crate::{
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
 };
+
+/// The header by which traces go on (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct UpstreamRequest<'a> {
     pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
     /// What earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
+    /// The `traceparent` header by which the provider's spans follow those of the attempt.
+    pub traceparent: Option<&'a str>,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -167,8 +172,12 @@ impl Upstream {
         let format = api.api.format;
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
 
-        let http_request =
+        let mut http_request =
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+        let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
+        if let Some(Ok(traceparent)) = traceparent {
+            http_request.headers.insert(TRACEPARENT, traceparent);
+        }
         let answer = provider.connections.send(http_request).await?;
         let status = answer.status();
         if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
@@ -375,6 +384,7 @@ mod tests {
             strict: true,
             max_output: &|_| None,
             fetched: &fetched,
+            traceparent: None,
         };
         upstream.send(&attempt, &request, 0).await
     }

@@ -496,6 +496,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
         strict: false,
         max_output: &|_| None,
         fetched: &fetched,
+        traceparent: None,
     };
     let mut failures = vec![];
     loop {
