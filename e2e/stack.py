@@ -51,10 +51,19 @@ def functions():
     whole = template()
     shared = whole["Globals"]["Function"]
     return {
-        name: shared | resource["Properties"]
+        name: merged(shared, resource["Properties"])
         for name, resource in whole["Resources"].items()
         if resource["Type"] == "AWS::Serverless::Function"
     }
+
+
+def merged(shared, own):
+    """Properties of a function over the shared ones, as SAM merges them: maps are added to each other."""
+    both = {
+        key: merged(shared[key], own[key]) for key in shared.keys() & own.keys()
+        if isinstance(shared[key], dict) and isinstance(own[key], dict)
+    }
+    return shared | own | both
 
 
 def folders():

@@ -15,6 +15,7 @@ BUDGET = "infra/budget.yaml"
 DASHBOARD = "infra/dashboard.yaml"
 ALL = ["template.yaml", FRONT_DOOR, ALARMS, BUDGET, DASHBOARD]
 READ_CONFIG = {"dynamodb:GetItem", "dynamodb:Query"}
+WRITE_ROWS = {"dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 
 
 @pytest.fixture
@@ -152,6 +153,7 @@ FREE_AT_REST = {
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
     "AWS::Serverless::Function",
+    "Custom::AdminSecrets",
     "Custom::OriginSecret",
 }
 # What each nested stack depends on.
@@ -231,11 +233,15 @@ def test_no_policy_has_a_wildcard_resource():
             assert not re.search(r"(^|parameter/?|secret:)\*", arn), arn
 
 
-def test_functions_only_read_the_configuration():
+def test_only_the_administration_writes_the_configuration():
     about_config = [s for s in statements() if "ConfigTable" in json.dumps(s["Resource"])]
-    assert about_config
-    for statement in about_config:
-        assert set(as_list(statement["Action"])) == READ_CONFIG
+    actions = sorted(sorted(as_list(statement["Action"])) for statement in about_config)
+    assert actions == sorted([sorted(READ_CONFIG), sorted(WRITE_ROWS)])
+    writers = [
+        name for name, function in stack.functions().items()
+        if {"Ref": "WriteConfig"} in function["Policies"]
+    ]
+    assert writers == ["Operator"]
 
 
 def test_bedrock_models_may_be_invoked_only_when_enabled():
@@ -278,6 +284,7 @@ def test_each_function_has_least_privilege():
         "GenerateContent": conversation,
         "Embeddings": conversation,
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
+        "Operator": {"ReadConfig", "ReadKeys", "ReadState", "WriteState", "WriteConfig"},
         "Health": {"ReadConfig"},
     }
 
@@ -306,15 +313,19 @@ def test_functions_accept_the_secret_and_the_one_before():
     assert stack.nested_parameters("CloudFront")["OriginSecret"] == current
 
 
-def test_the_secret_generator_may_access_only_its_parameter():
+def test_the_secret_generator_may_access_only_its_parameters():
     [role] = stack.resources("AWS::IAM::Role").values()
     [policy] = role["Policies"]
-    [statement] = policy["PolicyDocument"]["Statement"]
-    assert set(statement["Action"]) == {
+    origin, administration = policy["PolicyDocument"]["Statement"]
+    assert set(origin["Action"]) == {
         "ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameters",
     }
     parameter = ":parameter/lockgate/${AWS::StackName}/origin-secret"
-    assert statement["Resource"]["Fn::Sub"].endswith(parameter)
+    assert origin["Resource"]["Fn::Sub"].endswith(parameter)
+    # What is there is never read or replaced: it is the operators' from then on.
+    assert administration["Action"] == "ssm:PutParameter"
+    parameters = ":parameter/lockgate/${AWS::StackName}/admin-*"
+    assert administration["Resource"]["Fn::Sub"].endswith(parameters)
 
 
 # Tables.

@@ -11,7 +11,7 @@ use ::formats::{
     openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, Delta, EventKind, FinishReason, StreamEvent, Task};
+use canonical::{CallSummary, Delta, EventKind, FinishReason, ModelFacts, StreamEvent, Task};
 
 use crate::load::median;
 use formats::{GatewayRequest, RawObject};
@@ -119,8 +119,8 @@ fn translate_request(client: &dyn InboundChat, provider: &dyn OutboundChat) -> u
         ),
     };
     let Ok(request) = client.decode(body.into()) else { return 0 };
-    let target =
-        EncodeOptions { model: "model", max_output: Some(4096), ..EncodeOptions::default() };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target = EncodeOptions { model: "model", facts: &facts, ..EncodeOptions::default() };
     let encoded = if client.format().name == provider.name() {
         request.passthrough(&target)
     } else {

@@ -12,7 +12,7 @@ use ::formats::{
     google::generate_content::Gemini, openai::chat::OpenAiChat, openai::responses::OpenAiResponses,
 };
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, Task};
+use canonical::{CallSummary, EventKind, ModelFacts, Task};
 use testkit::hostile::{HOSTILE, Hostile, Kind};
 
 use crate::load::median;
@@ -86,11 +86,9 @@ fn translate_request(
     bytes: &Bytes,
 ) -> Option<usize> {
     let request = client.decode(bytes.clone()).ok()?;
-    let target = EncodeOptions {
-        model: "claude-sonnet-4-5",
-        max_output: Some(4096),
-        ..EncodeOptions::default()
-    };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target =
+        EncodeOptions { model: "claude-sonnet-4-5", facts: &facts, ..EncodeOptions::default() };
     let encoded = match reading(client, provider).mode {
         DecodeMode::Passthrough => request.passthrough(&target),
         DecodeMode::Translate => {

@@ -109,7 +109,7 @@ fn target(how: u8) -> EncodeOptions<'static> {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
         stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
-        max_output: is(64).then_some(1024),
+        facts: Box::leak(Box::new(model_catalog::facts("", MODELS[usize::from(how & 7)]))),
         drop_fields: if is(128) { &[Field::ResponseFormat, Field::ToolChoice] } else { &[] },
         compatibility: ChatCompatibility {
             max_tokens_name: match how & 96 {

@@ -105,11 +105,22 @@ def published(price_map):
     return found
 
 
+def family(rule):
+    """A family of models, which is ours alone: its rules for some models stand on lines of their own."""
+    models = rule.get("models", [])
+    text = json.dumps({key: value for key, value in rule.items() if key != "models"})
+    if models:
+        lines = ",\n".join("      " + json.dumps(model) for model in models)
+        text = f'{text[:-1]}, "models": [\n{lines}\n    ]}}'
+    return "    " + text
+
+
 def write(file):
     """One line for each model, so that a diff shows what changed."""
-    out = ["{"]
-    for key in ("sources", "same_as"):
-        out.append(f"  {json.dumps(key)}: {json.dumps(file[key])},")
+    sources = [f"    {json.dumps(name)}: {json.dumps(source)}" for name, source in file["sources"].items()]
+    out = ["{", '  "sources": {', ",\n".join(sources), "  },"]
+    out.append(f'  "same_as": {json.dumps(file["same_as"])},')
+    out += ['  "families": [', ",\n".join(map(family, file["families"])), "  ],"]
     out.append('  "providers": {')
     providers = sorted(file["providers"].items())
     for place, (provider, lines) in enumerate(providers):

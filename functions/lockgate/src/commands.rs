@@ -13,13 +13,13 @@ use storage::{Parameters, Signer, Stores, Timeouts, dynamodb};
 
 use crate::{
     account::{self, Choice},
-    check,
+    admin_command, check,
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    requests, serve,
+    import, init, keys, models, online, prices, requests, serve,
     settings::{self, Sources},
-    top,
+    tenants, top, usage,
 };
 
 /// What can be done.
@@ -28,13 +28,17 @@ pub(crate) enum Command {
     /// Serve every endpoint on one port (the default)
     Serve(serve::Options),
     /// Validate a configuration and print every problem at once
-    Check(FileOptions),
+    Check(CheckOptions),
     /// Write a configuration to AWS: keys to SSM, everything else to DynamoDB
     Apply(ApplyArguments),
     /// Print the configuration that is live in AWS as YAML, secrets as ${VAR}
     Export(StackOptions),
     /// Say which steps a request for a model would take now, and why
     Explain(explain::Options),
+    /// Write a first configuration and test its keys
+    Init(init::Options),
+    /// Make a configuration of another gateway's files, and say what cannot be carried over
+    Import(import::Options),
     /// Say by the exit code whether the gateway on this machine is ready
     Health(HealthOptions),
     /// Print what a shell needs to complete commands and options
@@ -47,6 +51,18 @@ pub(crate) enum Command {
     Requests(requests::Options),
     /// Show rates, spend and cooldowns as they are right now
     Top(top::Options),
+    /// Whom the gateway serves, and what each may use and spend
+    Tenants(tenants::Options),
+    /// The keys of a tenant
+    Keys(keys::Options),
+    /// What tenants used and spent
+    Usage(usage::Options),
+    /// What the models in use cost, and which have no price
+    Prices(prices::Options),
+    /// What each provider lists as its models
+    Models(models::Options),
+    /// Operators, for whoever can reach the store
+    Admin(admin_command::Options),
 }
 
 /// The file to read.
@@ -57,6 +73,16 @@ pub(crate) struct FileOptions {
     file: PathBuf,
     #[command(flatten)]
     sources: Sources,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    #[command(flatten)]
+    from: FileOptions,
+    /// Ask every provider for its models too, which shows whether its key works
+    #[arg(long)]
+    online: bool,
 }
 
 /// The stack in AWS.
@@ -138,11 +164,16 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serve::serve(options),
         Command::Check(options) => {
-            let environment = options.sources.environment()?;
+            let FileOptions { file, sources } = options.from;
+            let environment = sources.environment()?;
             let variables = |name: &str| environment.get(name);
-            let fine =
-                check::check(&options.file, &variables, &gateway::kinds(), &mut io::stdout())?;
-            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Reported) }
+            let mut out = io::stdout();
+            let config = check::check(&file, &variables, &gateway::kinds(), &mut out)?;
+            let config = config.ok_or(Failure::Reported)?;
+            if options.online {
+                return alone(online::check(config, &environment, &mut out));
+            }
+            Ok(ExitCode::SUCCESS)
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {
@@ -153,6 +184,11 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }),
         Command::Explain(options) => alone(explain::explain(options)),
+        Command::Init(options) => alone(init::init(options)),
+        Command::Import(options) => {
+            import::run(&options)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Health(options) => health::health(options),
         Command::Completions(options) => Ok(completions::completions(&options)),
         Command::Man(options) => completions::man(options),
@@ -162,6 +198,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Requests(options) => alone(requests::requests(options)),
         Command::Top(options) => alone(top::top(options)),
+        Command::Tenants(options) => alone(tenants::run(options)),
+        Command::Keys(options) => alone(keys::run(options)),
+        Command::Usage(options) => alone(usage::run(options)),
+        Command::Prices(options) => alone(prices::run(options)),
+        Command::Models(options) => alone(models::run(options)),
+        Command::Admin(options) => alone(admin_command::run(options)),
     }
 }
 
@@ -198,7 +240,7 @@ pub(crate) struct Stack {
     pub(crate) stores: Stores,
     pub(crate) parameters: Parameters,
     pub(crate) signer: Signer,
-    prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Stack {

@@ -8,8 +8,9 @@ use std::{
 };
 
 use clap::Args;
+use config::{Breaker, Rescue, Strategy};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
-use routing::{ModelQuery, Outlook, RoutePlan, Target, Verdict};
+use routing::{CooldownReason, Hedge, ModelQuery, Outlook, RoutePlan, Target, Verdict};
 use storage::{Parameters, sqlite};
 
 use crate::{
@@ -48,7 +49,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stack = Stack::open(&options.stack, &environment).await?;
         (Source::Store(stack.parameters), stack.stores, stack.signer)
     } else {
-        let (config, _) = settings::found(options.config, &environment)?;
+        let config = settings::found(options.config, &environment)?.config;
         let aws = account::find_for(&config, &environment).await?;
         let signer = account::signer(aws.as_ref(), &environment);
         let parameters = aws.as_ref().map(Parameters::new);
@@ -80,6 +81,9 @@ fn print(
         Some(_) => writeln!(out, "`{model}` is a route with {} step(s):", plan.targets.len())?,
         None => writeln!(out, "`{model}` is no route; one provider is asked directly:")?,
     }
+    for line in rules(plan) {
+        writeln!(out, "   {line}")?;
+    }
     let mut first = true;
     for (outlook, fault) in outlook {
         let target = &plan.targets[outlook.target];
@@ -88,7 +92,8 @@ fn print(
             (Verdict::Attempted, None) if std::mem::take(&mut first) => "tried first".to_owned(),
             (Verdict::Attempted, None) => "tried when those before it fail".to_owned(),
             (Verdict::CoolingDown(left), None) => {
-                format!("skipped: it is cooling down for {} more", time(left))
+                let reason = outlook.reason.map_or("it failed", CooldownReason::as_str);
+                format!("skipped: it is cooling down for {} more, since {reason}", time(left))
             }
             (Verdict::AvailableFirst(left), None) => format!(
                 "tried: every target is cooling down, and this one is available first (in {})",
@@ -107,8 +112,36 @@ fn print(
     Ok(())
 }
 
+/// The rules of a route that are not each step's own.
+fn rules(plan: &RoutePlan) -> Vec<String> {
+    let mut rules = vec![];
+    if plan.strategy != Strategy::Order {
+        rules.push(format!("strategy: {}; steps are numbered as written", plan.strategy.name()));
+    }
+    if plan.is_sticky {
+        rules.push("sticky: a session prefers the step that served it last".to_owned());
+    }
+    if let Some(Hedge { after, budget_percent }) = plan.hedge {
+        let after = time(after);
+        rules.push(format!(
+            "hedge: the next step starts after {after} without a first token, in {budget_percent} % of calls"
+        ));
+    }
+    if plan.rescue == Rescue::Continue {
+        rules.push("rescue: another step goes on with a stream that breaks".to_owned());
+    }
+    if let Some(breaker) = plan.breaker {
+        let Breaker { failures, of } = breaker;
+        rules.push(format!("breaker: {failures} failures of {of} attempts lead to a cooldown"));
+    }
+    rules
+}
+
 fn facts(target: &Target) -> String {
     let mut facts = vec![format!("timeout {}", time(target.timeout))];
+    facts.extend(target.conditions.iter().map(|condition| format!("only {condition}")));
+    facts.extend((target.weight != 1).then(|| format!("weight {}", target.weight)));
+    facts.extend(target.min_speed.map(|it| format!("at least {} tokens/s", it.tokens_per_second)));
     facts.extend(target.first_token_timeout.map(|it| format!("first token {}", time(it))));
     facts.extend((0 < target.retries).then(|| format!("{} retries", target.retries)));
     facts.extend((1 < target.keys.len()).then(|| format!("{} keys", target.keys.len())));

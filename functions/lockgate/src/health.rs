@@ -47,7 +47,7 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
         Some(listen) => listen.local(),
         None => {
             let environment = options.sources.environment()?;
-            let (config, _) = settings::found(options.config, &environment)?;
+            let config = settings::found(options.config, &environment)?.config;
             (Ipv4Addr::LOCALHOST, config.port).into()
         }
     };

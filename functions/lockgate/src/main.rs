@@ -1,18 +1,34 @@
 //! The whole gateway as one program: every endpoint on one port, and the operator's commands.
 
 mod account;
+mod admin_client;
+mod admin_command;
 mod check;
 mod commands;
 mod completions;
 mod explain;
 mod export;
+mod from_environment;
+mod greeting;
 mod health;
+mod import;
+mod init;
+mod keys;
 mod listen;
+mod litellm_prices;
+mod models;
+mod online;
+mod prices;
+mod private_file;
 mod requests;
 mod root_secret;
 mod serve;
 mod settings;
+mod tables;
+mod tenants;
 mod top;
+mod usage;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -20,14 +20,15 @@ const VARIABLE: &str = "LOCKGATE_SECRET";
 pub(crate) fn find(data: &Path, environment: &Environment) -> Result<RootSecret, Failure> {
     if let Some(text) = environment.get(VARIABLE) {
         let message = format!("the variable {VARIABLE} must have 64 hexadecimal digits");
-        return parse(&text).ok_or(Failure::Usage(message));
+        return admin::parse_root_secret(&text).ok_or(Failure::Usage(message));
     }
     let path = path_beside(data);
     let failed = |error: &dyn std::fmt::Display| {
         Failure::Other(format!("{}: {error}. Set {VARIABLE} instead.", path.display()))
     };
     match fs::read_to_string(&path) {
-        Ok(text) => parse(text.trim()).ok_or_else(|| failed(&"it does not hold a secret")),
+        Ok(text) => admin::parse_root_secret(text.trim())
+            .ok_or_else(|| failed(&"it does not hold a secret")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make(&path).map_err(|error| failed(&error))
         }
@@ -55,23 +56,11 @@ fn make(path: &Path) -> io::Result<RootSecret> {
         Ok(mut file) => io::Write::write_all(&mut file, text.as_bytes()).map(|()| secret),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let text = fs::read_to_string(path)?;
-            parse(text.trim()).ok_or_else(|| io::Error::other("it does not hold a secret"))
+            admin::parse_root_secret(text.trim())
+                .ok_or_else(|| io::Error::other("it does not hold a secret"))
         }
         Err(error) => Err(error),
     }
-}
-
-fn parse(text: &str) -> Option<RootSecret> {
-    let mut secret = RootSecret::default();
-    if text.len() != 2 * secret.len() || !text.is_ascii() {
-        return None;
-    }
-    for (index, byte) in secret.iter_mut().enumerate() {
-        let digits = text.get(2 * index..2 * index + 2)?;
-        let is_number = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        *byte = u8::from_str_radix(digits, 16).ok().filter(|_| is_number)?;
-    }
-    Some(secret)
 }
 
 #[cfg(test)]
@@ -93,13 +82,5 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600);
         }
         fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_secret_has_64_digits() {
-        assert_eq!(parse(&"0a".repeat(32)), Some([10; 32]));
-        for wrong in ["", "0a", &"zz".repeat(32), &"+a".repeat(32)] {
-            assert!(parse(wrong).is_none(), "{wrong}");
-        }
     }
 }

@@ -1,28 +1,35 @@
 //! `lockgate serve`: the local server.
 
 use std::{
-    io::{self, Write},
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
-use admin::{ConfigFile, ConfigSource, FIRST_OPERATOR, Reach, Variables};
+use admin::{ConfigFile, ConfigSource, Reach, Variables};
 use clap::{Args, ValueEnum};
 use config::{Auth, Config};
-use edge::{Server, settings::now_ms};
+use edge::{
+    Server,
+    settings::{Environment, now_ms},
+};
 use storage::{
     Parameters, Secret, Stores,
     sqlite::{self, SqliteOptions, Synchronous},
 };
 
+use tokio::sync::mpsc;
+
 use crate::{
     account,
     commands::{Failure, note},
+    greeting::Greeting,
     listen::ListenAddress,
     root_secret,
-    settings::{self, DEMO, Sources},
+    settings::{self, DEMO, Found, Origin, Sources},
+    watch::Watch,
 };
 
 /// How long blocking work may go on once everything else has ended.
@@ -73,7 +80,8 @@ impl From<DataSync> for SqliteOptions {
 /// Serves until the process is asked to stop.
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    let (config, path) = settings::found(options.config, &environment)?;
+    let found = settings::found(options.config, &environment)?;
+    let config = found.config.clone();
     edge::log(&config.log, options.verbose, &environment);
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
@@ -87,15 +95,11 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let proxies = environment.proxies();
     let root_secret = root_secret::find(&options.data, &environment)?;
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let demo = path.is_none();
     let otlp = environment.otlp().map_err(Failure::Usage)?;
-    let config_source = ConfigSource::File(ConfigFile {
-        path: path.unwrap_or_else(|| PathBuf::from("config.yaml")),
-        demonstration: DEMO,
-        variables: Variables::new(move |name| environment.get(name)),
-        reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
-    });
+    let is_https = config.tls.is_some();
+    let updates = watched(&found, &options.sources, address);
+    let greeting = Greeting::of(&found.origin, password);
+    let config_source = config_source(found, environment, address);
     let server = Server {
         address,
         config,
@@ -106,11 +110,12 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         otlp,
         config_source,
         root_secret,
+        updates,
     };
+    let scheme = if is_https { "https" } else { "http" };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
-        let url = format!("{scheme}://{address}");
-        drop(greeting(&url, demo, password.as_ref(), &mut io::stdout()));
+        drop(greeting.print(&format!("{scheme}://{address}"), &mut io::stdout()));
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
@@ -121,8 +126,39 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Watches the file that the configuration comes from, if it comes from one.
+fn watched(
+    found: &Found,
+    sources: &Sources,
+    address: SocketAddr,
+) -> Option<mpsc::Receiver<Config>> {
+    let Origin::File(path) = &found.origin else { return None };
+    let (path, sources, config) = (path.clone(), sources.clone(), found.config.clone());
+    Some(Watch { path, sources, address, config }.start())
+}
+
+/// Where operators change the configuration. Without a file, the first change makes one.
+pub(crate) fn config_source(
+    found: Found,
+    environment: Environment,
+    address: SocketAddr,
+) -> ConfigSource {
+    let (path, demonstration) = match &found.origin {
+        Origin::File(path) => (path.clone(), DEMO),
+        // Kept for as long as the process runs, as the demonstration is.
+        Origin::Environment(made) => (PathBuf::from("config.yaml"), &*made.yaml.clone().leak()),
+        Origin::Demonstration => (PathBuf::from("config.yaml"), DEMO),
+    };
+    ConfigSource::File(ConfigFile {
+        path,
+        demonstration,
+        variables: Variables::new(move |name| found.variable(name, &environment)),
+        reach: if address.ip().is_loopback() { Reach::Loopback } else { Reach::Network },
+    })
+}
+
 /// Refuses to open the gateway to other machines, and says what clients need.
-fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
+pub(crate) fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
     if config.auth == Auth::None && !address.ip().is_loopback() {
         return Err(Failure::Usage(format!(
             "`auth: none` lets everybody in, so it is for loopback addresses only: not for {address}"
@@ -138,7 +174,7 @@ fn check_access(config: &Config, address: SocketAddr) -> Result<(), Failure> {
 
 /// Makes the first operator where nobody could sign in, and gives its password.
 async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
-    if has_operators(config) {
+    if !config.admin.users.is_empty() {
         return Ok(None);
     }
     let made = admin::make_first_operator(stores.config.clone(), now_ms() / 1000).await;
@@ -146,37 +182,4 @@ async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<
         let cause = problem.cause().map(ToString::to_string).unwrap_or_default();
         Failure::Other(format!("The first operator cannot be made. {problem} {cause}"))
     })
-}
-
-/// Whether the configuration declares operators.
-fn has_operators(config: &Config) -> bool {
-    !config.admin.users.is_empty()
-}
-
-fn greeting(
-    url: &str,
-    demo: bool,
-    password: Option<&Secret>,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    writeln!(out, "Lockgate listens on {url}")?;
-    if let Some(password) = password {
-        let password = password.expose();
-        writeln!(
-            out,
-            "Sign in at {url}/admin as `{FIRST_OPERATOR}` with the password {password}\n\
-             It is not shown again; `lockgate admin reset-password` makes another one."
-        )?;
-    }
-    if demo {
-        writeln!(
-            out,
-            "There is no config.yaml, so this is the demonstration. Try:\n\n  \
-             curl -iN {url}/v1/chat/completions \\\n    \
-             -H 'Authorization: Bearer demo' -H 'Content-Type: application/json' \\\n    \
-             -d '{{\"model\": \"demo\", \"stream\": true, \"messages\": \
-             [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'\n"
-        )?;
-    }
-    out.flush()
 }

@@ -6,10 +6,14 @@ use std::{
 };
 
 use clap::Args;
-use config::Config;
+use config::{Config, ConfigErrors};
 use edge::settings::Environment;
 
-use crate::{check, commands::Failure};
+use crate::{
+    check,
+    commands::Failure,
+    from_environment::{self, FoundConfig, KEY_VARIABLE},
+};
 
 /// Where a configuration is looked for when nobody says where it is.
 const PLACES: [&str; 2] = ["config.yaml", "/etc/lockgate/config.yaml"];
@@ -25,10 +29,14 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// The file of variables, which need not be there.
+    pub(crate) fn env_file(&self) -> &Path {
+        self.env_file.as_deref().unwrap_or(Path::new(".env"))
+    }
+
     pub(crate) fn environment(&self) -> Result<Environment, Failure> {
         let named = self.env_file.is_some();
-        let path = self.env_file.as_deref().unwrap_or(Path::new(".env"));
-        Environment::with_file(path, named).map_err(Failure::Usage)
+        Environment::with_file(self.env_file(), named).map_err(Failure::Usage)
     }
 }
 
@@ -39,17 +47,60 @@ pub(crate) fn config(path: &Path, environment: &Environment) -> Result<Config, F
     config.ok_or(Failure::Reported)
 }
 
-/// The configuration that `serve` takes, and where it was found: none is the demonstration.
-pub(crate) fn found(
-    named: Option<PathBuf>,
-    environment: &Environment,
-) -> Result<(Config, Option<PathBuf>), Failure> {
+/// The configuration that `serve` takes, and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// This file.
+    File(PathBuf),
+    /// Keys in the environment.
+    Environment(FoundConfig),
+    /// The demonstration, since there is nothing else.
+    Demonstration,
+}
+
+impl Found {
+    /// The variables that the configuration may name: those of the environment, and the key that
+    /// was made for clients.
+    pub(crate) fn variable(&self, name: &str, environment: &Environment) -> Option<String> {
+        match &self.origin {
+            Origin::Environment(found) if name == KEY_VARIABLE => {
+                Some(found.client_key.expose().to_owned())
+            }
+            Origin::Environment(_) | Origin::File(_) | Origin::Demonstration => {
+                environment.get(name)
+            }
+        }
+    }
+}
+
+/// Finds the configuration that `serve` takes: a file, else what the keys in the environment make,
+/// else the demonstration.
+pub(crate) fn found(named: Option<PathBuf>, environment: &Environment) -> Result<Found, Failure> {
     let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|it| it.exists()));
     if let Some(path) = path {
-        return Ok((config(&path, environment)?, Some(path)));
+        let config = config(&path, environment)?;
+        return Ok(Found { config, origin: Origin::File(path) });
     }
-    let demo = config::read(DEMO, &|_| None, &gateway::kinds());
-    Ok((demo.map_err(|faults| Failure::Other(faults.to_string()))?, None))
+    let failed = |faults: ConfigErrors| Failure::Other(faults.to_string());
+    let Some(found) = from_environment::find(environment) else {
+        let config = config::read(DEMO, &|_| None, &gateway::kinds()).map_err(failed)?;
+        return Ok(Found { config, origin: Origin::Demonstration });
+    };
+    let key = found.client_key.expose();
+    let variables = |name: &str| {
+        if name == KEY_VARIABLE { Some(key.to_owned()) } else { environment.get(name) }
+    };
+    let config = config::read(&found.yaml, &variables, &gateway::kinds()).map_err(failed)?;
+    Ok(Found { config, origin: Origin::Environment(found) })
 }
 
 #[cfg(test)]

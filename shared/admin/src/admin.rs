@@ -114,7 +114,33 @@ pub fn generate_root_secret() -> Option<RootSecret> {
     SealingKey::generate()
 }
 
+/// The root secret that 64 hexadecimal digits name; nothing where they name none.
+pub fn parse_root_secret(text: &str) -> Option<RootSecret> {
+    let mut secret = RootSecret::default();
+    let is_hexadecimal = text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if text.len() != 2 * secret.len() || !is_hexadecimal {
+        return None;
+    }
+    for (index, byte) in secret.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(secret)
+}
+
 /// Who makes a change at a moment.
 pub fn author(name: &str, clock: Clock) -> Author<'_> {
     Author { name, at: clock.now() / 1000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_secret_has_64_digits() {
+        assert_eq!(parse_root_secret(&"0a".repeat(32)), Some([10; 32]));
+        for wrong in ["", "0a", &"zz".repeat(32), &"+a".repeat(32)] {
+            assert!(parse_root_secret(wrong).is_none(), "{wrong}");
+        }
+    }
 }

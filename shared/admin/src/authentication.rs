@@ -140,9 +140,11 @@ impl Admin {
         let over = || Problem::new(ProblemKind::Unauthenticated, "The session is over: sign in.");
         let now = clock.now() / 1000;
         let session = self.session_key.verify(cookie, now).ok_or_else(over)?;
-        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
+        let book = self.book(now).await?;
+        // A stack that has no configuration yet has stored operators all the same.
+        let snapshot = self.gateway.snapshot(clock).await.ok();
         let name = &session.operator.name;
-        let account = self.account(name, &book, &snapshot).ok_or_else(over)?;
+        let account = self.account(name, &book, snapshot.as_deref()).ok_or_else(over)?;
         if book.epoch(name) != session.epoch {
             return Err(over());
         }
@@ -158,8 +160,10 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Operator> {
         let now = clock.now() / 1000;
-        let (book, snapshot) = (self.book(now).await?, self.gateway.snapshot(clock).await?);
-        let account = self.account(name, &book, &snapshot);
+        let book = self.book(now).await?;
+        // A stack that has no configuration yet has stored operators all the same.
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        let account = self.account(name, &book, snapshot.as_deref());
         let tag =
             account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
         if let (Some(account), Some(tag)) = (&account, &tag)
@@ -215,9 +219,9 @@ impl Admin {
     }
 
     /// The account of a name: the configuration's, else a stored one, else that of the first start.
-    fn account(&self, name: &str, book: &Book, snapshot: &Snapshot) -> Option<Account> {
-        if let Some((password, role)) = configured(name, snapshot) {
-            let is_hash = password.expose().starts_with("$argon2id$");
+    fn account(&self, name: &str, book: &Book, snapshot: Option<&Snapshot>) -> Option<Account> {
+        if let Some((password, role)) = snapshot.and_then(|it| configured(name, it)) {
+            let is_hash = config::is_password_hash(password.expose());
             return Some(if is_hash {
                 Account::Hashed(password.expose().to_owned(), role)
             } else {
@@ -249,13 +253,16 @@ impl Account {
 }
 
 /// The names and roles of the users in the configuration.
-pub(crate) fn configured_names(_snapshot: &Snapshot) -> Vec<(String, Role)> {
-    vec![]
+pub(crate) fn configured_names(snapshot: &Snapshot) -> Vec<(String, Role)> {
+    let users = snapshot.config.admin.users.iter();
+    users.map(|user| (user.name.clone(), user.role.into())).collect()
 }
 
-/// The password and the role of a user in the configuration.
-fn configured(_name: &str, _snapshot: &Snapshot) -> Option<(Secret, Role)> {
-    None
+/// The password and the role of a user in the configuration; none whose password cannot be read.
+fn configured(name: &str, snapshot: &Snapshot) -> Option<(Secret, Role)> {
+    let user = snapshot.config.admin.users.iter().find(|user| user.name == name)?;
+    let password = snapshot.secret(&user.password).filter(|it| !it.expose().is_empty())?;
+    Some((password, user.role.into()))
 }
 
 /// The account, if the password is its own. Every answer takes one hash.

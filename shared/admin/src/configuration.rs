@@ -14,7 +14,7 @@ use tenants::{Action, Author, KeyHash, Listed, rfc3339};
 use crate::{
     admin::Admin,
     configuration_source::ReadConfig,
-    page::PageRequest,
+    page::{PageRequest, decode_cursor, encode_cursor},
     price_text::{NewPrice, with_prices},
     problem::{AdminResult, Problem, ProblemKind},
 };
@@ -152,19 +152,19 @@ impl Admin {
     ) -> AdminResult<ConfigChange> {
         let present = self.read_config(clock).await?;
         let text = &present.hidden.text;
+        let expected = version_of(text);
         let is_replaced = |old: &config::Price| {
             prices.iter().any(|new| new.provider == old.provider && new.model == old.model)
         };
-        let base = if present.config.prices.iter().any(is_replaced) {
-            // A price that is there already is taken out of the document, not out of its text.
+        let mut changed = with_prices(text, prices);
+        let is_new = !present.config.prices.iter().any(is_replaced);
+        if !is_new || self.source.check(&changed, &present).await.is_err() {
+            // A price that is there already, or a list in another style, is changed in the document
+            // and not in its text.
             let mut config = present.config.clone();
             config.prices.retain(|old| !is_replaced(old));
-            config::to_yaml(&config)
-        } else {
-            text.clone()
-        };
-        let expected = version_of(text);
-        let changed = with_prices(&base, prices);
+            changed = with_prices(&config::to_yaml(&config), prices);
+        }
         let mode = ConfigMode::Write;
         self.replace_config(&changed, Some(&expected), mode, author, clock).await
     }
@@ -175,7 +175,8 @@ impl Admin {
         page: &PageRequest,
         clock: Clock,
     ) -> AdminResult<Listed<ConfigVersion>> {
-        let end = page.cursor.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let end = page.cursor.as_deref().map(decode_cursor).transpose()?;
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
         let query = Query {
             end,
             order: Order::Descending,
@@ -183,7 +184,7 @@ impl Admin {
             ..Query::partition(VERSIONS, clock.now() / 1000)
         };
         let found = self.stores.config.query(&query).await?;
-        let last = found.rows.last().map(|row| row.sk.clone());
+        let last = found.rows.last().map(|row| encode_cursor(&row.sk));
         let items = found.rows.iter().map(|row| {
             serde_json::from_str(&row.value)
                 .map_err(|cause| StoreError::new("reading a version of the configuration", cause))
@@ -204,9 +205,17 @@ impl Admin {
         }
     }
 
+    /// Reads a text as a configuration that could be put in the place of the present one.
+    pub async fn check_config(&self, text: &str, clock: Clock) -> AdminResult<Config> {
+        let present = self.read_config(clock).await?;
+        self.source.check(text, &present).await
+    }
+
     pub(crate) async fn read_config(&self, clock: Clock) -> AdminResult<ReadConfig> {
-        let snapshot = self.gateway.snapshot(clock).await?;
-        self.source.read(&snapshot.config).await
+        match self.gateway.snapshot(clock).await {
+            Ok(snapshot) => self.source.read(&snapshot.config).await,
+            Err(error) => self.source.read_first(error),
+        }
     }
 
     /// Keeps the new version, and the one before where none was ever kept.

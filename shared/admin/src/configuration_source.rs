@@ -11,6 +11,10 @@ use crate::{
     problem::{AdminResult, Problem, ProblemField, ProblemKind},
 };
 
+/// What operators of a stack without a configuration begin with.
+const FIRST_CONFIG: &str = "# Put your providers here.\nproviders:\n  - name: example\n    \
+                            type: mock\n    script: { answer: Hello }\n";
+
 /// Where the configuration is kept.
 #[derive(Clone, Debug)]
 pub enum ConfigSource {
@@ -102,6 +106,18 @@ impl ConfigSource {
         }
     }
 
+    /// Where nothing was ever written, something to begin with; else the error.
+    pub(crate) fn read_first(&self, error: canonical::Error) -> AdminResult<ReadConfig> {
+        let first = config::read(FIRST_CONFIG, &|_| None, &gateway::kinds());
+        match (self, first) {
+            (Self::Rows(_), Ok(config)) => {
+                let hidden = HiddenText { text: FIRST_CONFIG.to_owned(), secrets: vec![] };
+                Ok(ReadConfig { config, hidden })
+            }
+            (Self::Rows(_) | Self::File(_), _) => Err(error.into()),
+        }
+    }
+
     /// Validates a text that an operator wrote, as a whole. A variable that neither the process nor
     /// the present configuration knows is an error.
     pub(crate) async fn check(&self, text: &str, present: &ReadConfig) -> AdminResult<Config> {
@@ -124,13 +140,18 @@ impl ConfigSource {
             }
         };
         let config = checked.map_err(|errors| Problem::fields(fields(&errors)))?;
-        let is_open = config.auth == Auth::None;
+        self.check_reach(&config)?;
+        Ok(config)
+    }
+
+    /// Refuses to open a gateway that other machines can reach.
+    fn check_reach(&self, config: &Config) -> AdminResult<()> {
         let may_be_open = matches!(self, Self::File(file) if file.reach == Reach::Loopback);
-        if is_open && !may_be_open {
+        if config.auth == Auth::None && !may_be_open {
             let message = "`none` is for servers on loopback addresses only.";
             return Err(Problem::field("auth", message));
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Keeps a text that was checked, in the place of the present one.

@@ -71,11 +71,17 @@ fn replace_scalar(text: &str, value: &str, by: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(value) {
         let last = replaced.chars().chain(before.chars()).next_back();
-        let begins = last.is_none_or(|it| it.is_whitespace() || "\"'[{,".contains(it));
+        let is_quoted = last.is_some_and(|it| it == '"' || it == '\'');
+        let begins = is_quoted || last.is_none_or(|it| it.is_whitespace() || "[{,".contains(it));
         let next = after.chars().next();
         let ends = next.is_none_or(|it| it.is_whitespace() || "\"']},".contains(it));
         replaced.push_str(before);
-        replaced.push_str(if begins && ends { by } else { value });
+        match (begins && ends, is_quoted) {
+            (false, _) => replaced.push_str(value),
+            (true, true) => replaced.push_str(by),
+            // Braces mean something else in the one-line style.
+            (true, false) => replaced.push_str(&format!("\"{by}\"")),
+        }
         rest = after;
     }
     replaced.push_str(rest);
@@ -109,7 +115,7 @@ mod tests {
         for secret in ["sk-gateway", "sk-\"1", "sk-2", "sk-of-q"] {
             assert!(!hidden.text.contains(secret), "{}", hidden.text);
         }
-        assert!(hidden.text.starts_with("# Ours.\napi_key: ${GATEWAY_API_KEY} # the key\n"));
+        assert!(hidden.text.starts_with("# Ours.\napi_key: \"${GATEWAY_API_KEY}\" # the key\n"));
         assert!(hidden.text.contains("\"${Q}\""));
     }
 
@@ -137,7 +143,7 @@ mod tests {
     fn a_part_of_another_word_is_left_alone() {
         assert_eq!(
             replace_scalar("a: demo\nb: demos\nc: [demo]", "demo", "X"),
-            "a: X\nb: demos\nc: [X]"
+            "a: \"X\"\nb: demos\nc: [\"X\"]"
         );
     }
 }

@@ -26,7 +26,7 @@ mod tenant_operations;
 mod usage;
 mod views;
 
-pub use admin::{Admin, RootSecret, author, generate_root_secret};
+pub use admin::{Admin, RootSecret, author, generate_root_secret, parse_root_secret};
 pub use api::{ApiBody, ApiRequest, ApiResponse, Operation};
 pub use apply::{ApplyOptions, Destination, apply};
 pub use audit::audit_json;

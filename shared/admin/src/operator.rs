@@ -37,6 +37,16 @@ impl Role {
     }
 }
 
+impl From<config::Role> for Role {
+    fn from(role: config::Role) -> Self {
+        match role {
+            config::Role::Viewer => Self::Viewer,
+            config::Role::Editor => Self::Editor,
+            config::Role::Admin => Self::Admin,
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -9,6 +9,7 @@ use tenants::{Action, Author, KeyHash, SEALING_KEY_BYTES, SealingKey, rfc3339};
 
 use crate::{
     admin::Admin,
+    authentication::configured_names,
     operator::Role,
     operator_book::{Book, OperatorBooks, StoredOperator, StoredToken},
     password,
@@ -118,8 +119,7 @@ impl Admin {
     /// Every operator, those of the configuration first.
     pub async fn operators(&self, clock: Clock) -> AdminResult<Vec<OperatorView>> {
         let book = self.book(clock.now() / 1000).await?;
-        let snapshot = self.gateway.snapshot(clock).await?;
-        let configured = crate::authentication::configured_names(&snapshot);
+        let configured = self.configured_operators(clock).await;
         let is_shadowed = |name: &String| configured.iter().any(|(known, _)| known == name);
         let stored = book.operators.iter().filter(|(name, _)| !is_shadowed(name));
         let stored = stored.map(|(name, it)| OperatorView {
@@ -131,6 +131,12 @@ impl Admin {
         let configured =
             configured.into_iter().map(|(name, role)| OperatorView { name, role, created: None });
         Ok(configured.chain(stored).collect())
+    }
+
+    /// The names and roles of the operators that the configuration declares.
+    async fn configured_operators(&self, clock: Clock) -> Vec<(String, Role)> {
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        snapshot.as_deref().map(configured_names).unwrap_or_default()
     }
 
     /// Makes an operator.
@@ -169,7 +175,9 @@ impl Admin {
         name: &str,
         change: &OperatorChange,
         author: Author<'_>,
+        clock: Clock,
     ) -> AdminResult<OperatorView> {
+        let configured = self.configured_operators(clock).await;
         let hash = match &change.password {
             Some(password) => {
                 password::check(password)?;
@@ -191,7 +199,7 @@ impl Admin {
                 if hash.is_some() {
                     *book.epochs.entry(name.to_owned()).or_default() += 1;
                 }
-                keep_an_admin(book)?;
+                keep_an_admin(book, &configured)?;
                 Ok((before, after))
             })
             .await?;
@@ -206,12 +214,18 @@ impl Admin {
     }
 
     /// Removes an operator, whose sessions end.
-    pub async fn delete_operator(&self, name: &str, author: Author<'_>) -> AdminResult<()> {
+    pub async fn delete_operator(
+        &self,
+        name: &str,
+        author: Author<'_>,
+        clock: Clock,
+    ) -> AdminResult<()> {
+        let configured = self.configured_operators(clock).await;
         let gone = self.change_book(author.at, |book| {
             let gone = book.operators.remove(name);
             let gone = gone.ok_or_else(|| Problem::not_found("operator"))?;
             *book.epochs.entry(name.to_owned()).or_default() += 1;
-            keep_an_admin(book)?;
+            keep_an_admin(book, &configured)?;
             Ok(gone)
         });
         let changes = changes([("role", json!(gone.await?.role), Value::Null)]);
@@ -338,10 +352,11 @@ pub async fn reset_password(
     Ok(password)
 }
 
-/// Refuses a change that leaves stored operators without one who may change operators.
-fn keep_an_admin(book: &Book) -> AdminResult<()> {
-    let has_admin = book.operators.values().any(|it| it.role == Role::Admin);
-    if has_admin {
+/// Refuses a change that leaves nobody who may change operators.
+fn keep_an_admin(book: &Book, configured: &[(String, Role)]) -> AdminResult<()> {
+    let stored = book.operators.values().map(|it| it.role);
+    let mut roles = stored.chain(configured.iter().map(|(_, role)| *role));
+    if roles.any(|role| role == Role::Admin) {
         return Ok(());
     }
     let detail = "The last operator with the role `admin` has to stay one.";

@@ -4,14 +4,12 @@ use gateway::Clock;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use storage::Secret;
-use tenants::{
-    ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, Tenant, UNSUPPORTED_FIELDS, rfc3339,
-};
+use tenants::{ApiKey, Author, DEFAULT_TENANT, Enabled, IssuedKey, NewKey, Tenant, rfc3339};
 
 use crate::{
     admin::Admin,
     page::PageRequest,
-    problem::{AdminResult, Problem, ProblemField, ProblemKind},
+    problem::{AdminResult, Problem, ProblemKind},
 };
 
 /// The field of a tenant that is sealed before it is stored.
@@ -118,7 +116,6 @@ impl Admin {
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<(Tenant, IssuedKey)> {
-        check_fields(&fields)?;
         if let Some(name) = fields.get("name").and_then(Value::as_str) {
             let declared = self.declared_tenants(clock).await?;
             if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
@@ -147,7 +144,6 @@ impl Admin {
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<Tenant> {
-        check_fields(&patch)?;
         let id = self.stored_tenant(id, clock).await?.id;
         let patch = self.sealed(&id, patch)?;
         let tenant = self.tenants.update(&id, &patch, expected, author).await?;
@@ -242,7 +238,8 @@ impl Admin {
 
     /// The tenants of the configuration, `default` first where there is such a key.
     async fn declared_tenants(&self, clock: Clock) -> AdminResult<Vec<TenantView>> {
-        let snapshot = self.gateway.snapshot(clock).await?;
+        // Without a configuration there are those of the store alone.
+        let Ok(snapshot) = self.gateway.snapshot(clock).await else { return Ok(vec![]) };
         let config = &snapshot.config;
         let default = config.api_key.iter().map(|_| Tenant::unlimited());
         let declared = config.tenants.iter().map(|it| Tenant::declared(it.settings.clone()));
@@ -280,15 +277,4 @@ impl Admin {
         }
         Ok(patch)
     }
-}
-
-/// Refuses fields that nothing acts on yet.
-fn check_fields(fields: &Map<String, Value>) -> AdminResult<()> {
-    let unsupported = fields
-        .iter()
-        .filter(|(field, value)| UNSUPPORTED_FIELDS.contains(&field.as_str()) && !value.is_null());
-    let message = "This version does not act on this field.";
-    let errors: Vec<ProblemField> =
-        unsupported.map(|(field, _)| ProblemField::new(field, message)).collect();
-    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(errors)) }
 }

@@ -13,6 +13,7 @@ mod conversation_edits;
 mod embedding;
 mod error;
 mod field;
+mod model_facts;
 mod signature;
 mod stream_event;
 mod usage;
@@ -29,6 +30,10 @@ pub use content_kind::ContentKind;
 pub use embedding::{EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse};
 pub use error::{Error, ErrorDetails, ErrorKind, Origin, Quota, Remedy, Result};
 pub use field::Field;
+pub use model_facts::{
+    ModelApi, ModelFacts, ModelFamily, ReasoningControl, ReasoningFacts, ReasoningOff,
+    SamplingSupport, nearest_effort,
+};
 pub use signature::{Signature, TAG_PREFIX};
 pub use stream_event::{EventBody, EventKind, GatewayResponse, ResponseBody, StreamEvent};
 pub use usage::{MicroDollars, Usage};

@@ -27,6 +27,20 @@ impl Usage {
         self.input + self.cached_input + self.cache_write + self.input_audio
     }
 
+    /// The sum of both, class by class.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached_input: self.cached_input.saturating_add(other.cached_input),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            input_audio: self.input_audio.saturating_add(other.input_audio),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            output_audio: self.output_audio.saturating_add(other.output_audio),
+        }
+    }
+
     /// All output tokens.
     pub fn all_output(&self) -> u64 {
         self.output + self.reasoning + self.output_audio

@@ -24,7 +24,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Finds out which operator makes a request, and refuses one whose role does not allow it.
 pub(crate) async fn sign_in(exchange: &mut Exchange, needed: Role) -> Result<Operator> {
-    let origins = public_origins(exchange);
+    let mut origins = public_origins(exchange);
+    let snapshot = exchange.app.gateway.snapshot(exchange.arrival.clock).await.ok();
+    origins.extend(snapshot.and_then(|it| it.config.admin.public_url.clone()));
     let admin = administration(exchange)?;
     let (request, arrival) = (&exchange.request, &exchange.arrival);
     let headers = request.headers();
@@ -96,9 +98,9 @@ fn administration(exchange: &Exchange) -> Result<&Admin> {
         .ok_or_else(|| response::internal_error().caused_by("the process has no administration"))
 }
 
-/// The origins under which operators reach the gateway: the configured one and, where clients
-/// connect to this process itself, the host that they name.
-fn public_origins(exchange: &Exchange) -> Vec<String> {
+/// The origins under which operators reach the process: those that it was started with and, where
+/// clients connect to it themselves, the host that they name.
+pub(crate) fn public_origins(exchange: &Exchange) -> Vec<String> {
     let mut origins = exchange.app.public_origins.clone();
     if exchange.arrival.connection.is_some()
         && let Some(host) = text(exchange.request.headers(), &header::HOST)

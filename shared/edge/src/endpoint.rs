@@ -21,7 +21,7 @@ pub struct Endpoint {
     /// The paths of the endpoint. `{*id}` stands for the rest of a path, slashes included; a segment
     /// `/v1` may be left out by clients.
     pub paths: &'static [&'static str],
-    /// Who may call the endpoint.
+    /// The callers of the endpoint.
     pub access: Access,
     /// The API in whose format errors are written.
     pub errors: ErrorFormat,
@@ -29,7 +29,7 @@ pub struct Endpoint {
     pub body: BodyLimit,
     /// How long a call may take.
     pub timeout: TimeoutClass,
-    /// What answers.
+    /// The handler.
     pub(crate) handler: Handler,
 }
 
@@ -102,7 +102,7 @@ impl Endpoint {
     }
 }
 
-/// Who may call an endpoint.
+/// The callers of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anyone, without a key.
@@ -159,7 +159,7 @@ pub(crate) type HandlerFuture<'a> =
 /// A function that answers the requests of an endpoint.
 pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 
-/// What answers the requests of an endpoint. An error is written by the front.
+/// The handler of an endpoint. Its errors are written by the front.
 #[derive(Clone, Copy)]
 pub(crate) enum Handler {
     /// A call to a model, in one format.

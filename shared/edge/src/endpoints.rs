@@ -18,15 +18,15 @@ use http::Method;
 
 use crate::{
     api::Api,
-    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, metrics, models, requests,
+    endpoint::{Access, Endpoint, ErrorFormat, Handler, TimeoutClass},
+    generate_content, health, metrics, models, openapi, pages, requests,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
 const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 
 /// Every endpoint of the gateway. A call to a model may last as long as its route, everything else is
-/// short; who is not said to call is a client, and errors are OpenAI's where no other API is named.
+/// short. Callers are clients and errors are OpenAI's, where a row names nothing else.
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
@@ -83,11 +83,13 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .access(Access::Operator(Role::Viewer))
         .errors(ErrorFormat::Of(Api::Admin)),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
-    Endpoint::new(Method::HEAD, "health", Handler::Function(health::live))
-        .at(&["/"])
-        .access(Access::Open)
-        .body(BodyLimit::None),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", health::providers)
+        .at(&["/health/providers"])
+        .access(Access::Operator(Role::Viewer)),
+    Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
+    Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
+    Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
     admin(Method::POST, &["/admin/logout-everywhere"], Role::Viewer, Operation::LogOutEverywhere),
     admin(Method::GET, &["/admin/tenants"], Role::Viewer, Operation::ListTenants),

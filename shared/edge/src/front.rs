@@ -12,7 +12,7 @@ use std::{
 use admin::{Admin, Operator};
 use canonical::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
-use gateway::{Admitted, Clock, Gateway, MemoryBudget, Snapshot};
+use gateway::{Admitted, AttemptWatch, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use storage::Secret;
 use subtle::ConstantTimeEq;
@@ -28,7 +28,7 @@ use crate::{
     in_flight::InFlight,
     limits::LimitState,
     log_limiter::LogLimiter,
-    metrics, model_call,
+    metrics, model_call, pages,
     records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
@@ -49,7 +49,7 @@ const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// How long the rest of a refused body is read, of a client with a key and of a stranger.
 const LINGER_TIMES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2));
 
-/// What every request of one process shares.
+/// The parts that all requests of a process share.
 #[derive(Debug)]
 pub(crate) struct App {
     /// The gateway itself.
@@ -72,7 +72,7 @@ pub(crate) struct App {
     pub(crate) keep_alive: KeepAliveSettings,
     /// Wrong keys, by address.
     pub(crate) wrong_keys: Mutex<WrongKeys>,
-    /// What bounds the log of wrong keys.
+    /// The limiter of the log of wrong keys.
     pub(crate) wrong_key_log: LogLimiter,
     /// How far the process is on its way to its end.
     pub(crate) stopping: Stopping,
@@ -80,28 +80,78 @@ pub(crate) struct App {
 
 /// One request on its way through the front, as its handler sees it.
 pub(crate) struct Exchange {
-    /// What every request shares.
+    /// The parts that all requests share.
     pub(crate) app: Arc<App>,
     /// The request.
     pub(crate) request: Request<Body>,
-    /// What is known of the request before its body is read.
+    /// The request before its body is read.
     pub(crate) arrival: Arrival,
     /// The API in whose format errors are written.
     pub(crate) api: Api,
-    /// What stands in the path in place of `{*id}`.
+    /// The part of the path in place of `{*id}`.
     pub(crate) id: Option<String>,
-    /// What stands in the path in place of each parameter, in order.
+    /// The part of the path in place of each parameter, in order.
     pub(crate) parameters: Vec<String>,
-    /// What the request leaves behind. A handler that hands a call on takes the record along.
+    /// The record of the request. A handler that hands a call on takes the record along.
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits of requests.
     pub(crate) limits: LimitState,
+    /// Who is told of each attempt of the call.
+    pub(crate) watch: Option<AttemptWatch>,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
     operator: Option<Operator>,
 }
 
 impl Exchange {
+    /// A request that nothing is known of yet but its endpoint.
+    fn new(app: Arc<App>, request: Request<Body>, arrival: Arrival, found: &Found) -> Self {
+        Self {
+            app,
+            request,
+            arrival,
+            api: found.api,
+            id: found.id.clone(),
+            parameters: found.parameters.clone(),
+            record: None,
+            limits: LimitState::default(),
+            watch: None,
+            snapshot: None,
+            tenant: None,
+            operator: None,
+        }
+    }
+
+    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and tells
+    /// `watch` of its attempts.
+    pub(crate) async fn call_for(
+        app: Arc<App>,
+        request: Request<Body>,
+        (arrival, found): (Arrival, Found),
+        admitted: Admitted,
+        watch: AttemptWatch,
+    ) -> Response<Body> {
+        let mut exchange = Self::new(app, request, arrival, &found);
+        exchange.watch = Some(watch);
+        exchange.snapshot = Some(admitted.snapshot);
+        exchange.tenant = Some(admitted.tenant);
+        exchange.begin_record();
+        if let Some(record) = &mut exchange.record {
+            record.principal = Some(admitted.principal);
+            record.timings.admit = Some(record.elapsed());
+        }
+        let outcome = match found.endpoint {
+            Ok(endpoint) => exchange.handle(endpoint.handler).await,
+            Err(error) => Err(error),
+        };
+        exchange.end_record(&outcome);
+        let mut response = outcome.unwrap_or_else(|error| {
+            response::error(found.api, &error, &[], &exchange.arrival.request_id)
+        });
+        add_headers(&mut response, found.api, &exchange.arrival.request_id);
+        response
+    }
+
     /// The operator who signed in.
     pub(crate) fn operator(&self) -> Result<&Operator> {
         self.operator.as_ref().ok_or_else(|| {
@@ -144,24 +194,13 @@ impl Front {
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
         let mut arrival = Arrival::new(request.headers(), origin);
         self.app.records.sample(&arrival.trace_id, &mut arrival.span);
-        let path = request.uri().path();
-        let found = self.router.find(request.method(), path, request.headers());
-        let Found { endpoint, api, id, parameters, allowed } = found;
+        let found = pages::find(&self.app, &request).unwrap_or_else(|| {
+            self.router.find(request.method(), request.uri().path(), request.headers())
+        });
         let is_head = request.method() == Method::HEAD;
 
-        let mut exchange = Exchange {
-            app: self.app.clone(),
-            request,
-            api,
-            id,
-            parameters,
-            record: None,
-            limits: LimitState::default(),
-            snapshot: None,
-            tenant: None,
-            operator: None,
-            arrival,
-        };
+        let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
+        let Found { endpoint, api, allowed, .. } = found;
         // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
         let origin = if allowed.is_empty() || api == Api::Admin {
             None
@@ -174,7 +213,9 @@ impl Front {
             Ok(response) => response,
             Err(error) => {
                 let request_id = &exchange.arrival.request_id;
-                let mut response = response::error(api, &error, &allowed, request_id);
+                let page = pages::error(&exchange, &error);
+                let mut response =
+                    page.unwrap_or_else(|| response::error(api, &error, &allowed, request_id));
                 exchange.end_refused_body(&mut response);
                 response
             }
@@ -212,31 +253,38 @@ impl Exchange {
             Ok(endpoint) => endpoint.access == Access::Client,
             Err(_) => self.api != Api::Admin,
         };
-        self.record = is_recorded.then(|| {
-            let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
-            let request = RequestFacts {
-                method: self.request.method().to_string(),
-                path: shorten(self.request.uri().path()).into_owned(),
-                ..RequestFacts::default()
-            };
-            let record = CallRecord {
-                id: request_id.clone(),
-                trace_id: trace_id.clone(),
-                span: *span,
-                client: request::client_facts(self.request.headers()),
-                request,
-                ..CallRecord::default()
-            };
-            self.app.gateway.begin_record(record, *clock)
-        });
-
+        if is_recorded {
+            self.begin_record();
+        }
         let outcome = self.answer(endpoint).await;
-        match (&mut self.record, &outcome) {
+        self.end_record(&outcome);
+        outcome
+    }
+
+    fn begin_record(&mut self) {
+        let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
+        let request = RequestFacts {
+            method: self.request.method().to_string(),
+            path: shorten(self.request.uri().path()).into_owned(),
+            ..RequestFacts::default()
+        };
+        let record = CallRecord {
+            id: request_id.clone(),
+            trace_id: trace_id.clone(),
+            span: *span,
+            client: request::client_facts(self.request.headers()),
+            request,
+            ..CallRecord::default()
+        };
+        self.record = Some(self.app.gateway.begin_record(record, *clock));
+    }
+
+    fn end_record(&mut self, outcome: &Result<Response<Body>>) {
+        match (&mut self.record, outcome) {
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
             (None, _) => {}
         }
-        outcome
     }
 
     /// Refuses a head that no client of the gateway sends.
@@ -255,15 +303,18 @@ impl Exchange {
         let stopped = self.app.stopping.clone().reached(Phase::Ending);
         // On the heap from here on: a stranger's request takes as little memory as can be.
         let answered = AssertUnwindSafe(self.handle(endpoint.handler)).catch_unwind();
-        let limit = endpoint.timeout.limit().unwrap_or(Duration::MAX);
+        // No timer is set where the gateway keeps the time: each costs two locks.
+        let in_time = async {
+            match endpoint.timeout.limit() {
+                Some(limit) => tokio::time::timeout(limit, answered).await.map_err(too_late),
+                None => Ok(answered.await),
+            }
+        };
         let answered = tokio::select! {
             biased;
-            answered = tokio::time::timeout(limit, answered) => answered,
+            answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
         };
-        let answered = answered.map_err(|elapsed| {
-            Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
-        })?;
         answered.unwrap_or_else(|_| {
             tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
             Err(response::internal_error())
@@ -334,6 +385,10 @@ impl Exchange {
         }
         Ok(())
     }
+}
+
+fn too_late(elapsed: tokio::time::error::Elapsed) -> Error {
+    Error::new(ErrorKind::Timeout, "The gateway took too long.").caused_by(elapsed)
 }
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.

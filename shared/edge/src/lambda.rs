@@ -4,6 +4,7 @@
 //! delivered and before the process freezes.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -11,13 +12,14 @@ use std::{
     task::{Context, Poll},
 };
 
+use admin::{Admin, ConfigRows, ConfigSource};
 use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
     lambda_runtime::{LambdaInvocation, Runtime, layers::TracingLayer},
 };
-use storage::{Parameters, dynamodb};
+use storage::{Aws, Parameters, dynamodb};
 use tower::{Layer, Service, service_fn};
 
 use crate::{
@@ -89,8 +91,8 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     }
     let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
     let app = Arc::new(App {
-        admin: None,
-        public_origins: vec![],
+        admin: administration(&settings.aws, settings.admin_parameters, &gateway).await?,
+        public_origins: settings.public_url.into_iter().collect(),
         gateway,
         records,
         in_flight: InFlight::default(),
@@ -107,6 +109,28 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
     Ok((Front::new(app, endpoints), nodelay))
+}
+
+/// The administration, in the function that serves it. Its secrets are the stack's: without them
+/// sessions end with the process, and nobody but operators of the configuration can sign in.
+async fn administration(
+    aws: &Aws,
+    prefix: Option<String>,
+    gateway: &Arc<Gateway>,
+) -> Result<Option<Admin>, Error> {
+    let Some(prefix) = prefix else { return Ok(None) };
+    let parameters = Parameters::new(aws);
+    let names = ["admin-secret", "admin-password"].map(|name| format!("{prefix}/{name}"));
+    let mut found = parameters.get(&names).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "failed to read the secrets of the administration");
+        HashMap::new()
+    });
+    let [secret, password] = names.map(|name| found.remove(&name));
+    let root = secret.and_then(|secret| admin::parse_root_secret(secret.expose()));
+    let root = root.or_else(admin::generate_root_secret).ok_or("there is no randomness")?;
+    let source = ConfigSource::Rows(ConfigRows { parameters, prefix });
+    let admin = Admin::new(gateway.clone(), source, &root);
+    Ok(admin.map(|admin| admin.with_initial_password(password)))
 }
 
 impl Front {

@@ -21,15 +21,15 @@ use crate::{
 /// How many bytes are buffered between the provider and the client of one call.
 const STREAM_BUFFER_BYTES: usize = 128 * 1024;
 
-/// What is known of a request before its body is read.
+/// A request before its body is read.
 pub(crate) struct Dictated {
     /// The format of the body and of the response.
     pub(crate) format: ClientFormat,
-    /// What the path says, where other APIs say it in the body.
+    /// The fields that the path has, where other APIs have them in the body.
     pub(crate) path: Option<PathFields>,
 }
 
-/// What a path says of a request.
+/// Fields of a request in its path.
 pub(crate) struct PathFields {
     /// The model; empty where the client leaves the choice to the gateway.
     pub(crate) model: String,
@@ -70,6 +70,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(inbound, headers)?;
+    let hints = request::hints(headers, exchange.snapshot()?.routes.condition_headers())?;
 
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
@@ -104,12 +105,15 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         _in_flight: exchange.app.in_flight.begin(request.stream),
     };
     let call = Call {
-        request,
+        request: Arc::new(request),
         only_provider,
         strict,
+        tenant,
+        hints,
         snapshot,
         clock: exchange.arrival.clock,
         platform_deadline: exchange.arrival.platform_deadline,
+        watch: exchange.watch.take(),
         record,
     };
     response_stream::respond(Arc::clone(&exchange.app), client, call).await

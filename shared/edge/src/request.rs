@@ -3,7 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use canonical::{Error, ErrorKind, Result};
-use gateway::Clock;
+use config::Rescue;
+use gateway::{CallHints, Clock};
 use http::{HeaderMap, Request, Uri, Version, header};
 use percent_encoding::percent_decode_str;
 use telemetry::{ClientFacts, SpanContext};
@@ -30,8 +31,8 @@ pub(crate) struct Origin {
     pub(crate) connection: Option<Arc<Connection>>,
 }
 
-/// What is known of a request before its body is read.
-#[derive(Debug)]
+/// A request before its body is read.
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// The client's connection; none in Lambda.
     pub(crate) connection: Option<Arc<Connection>>,
@@ -84,6 +85,23 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
         return Err(Error::new(ErrorKind::HeadersTooLarge, message));
     }
     Ok(())
+}
+
+/// What the headers say about how a call is routed; `named` are those that conditions ask for.
+pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let rescue = match text("x-gateway-rescue").map(str::trim) {
+        None | Some("") => None,
+        Some("continue") => Some(Rescue::Continue),
+        Some("off") => Some(Rescue::Off),
+        Some(_) => {
+            let message = "The header `X-Gateway-Rescue` must be `continue` or `off`.";
+            return Err(Error::invalid("X-Gateway-Rescue", message));
+        }
+    };
+    let named = named.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
+    let session = text("x-session-id").map(str::to_owned);
+    Ok(CallHints { rescue, session, headers: named.collect() })
 }
 
 /// The client's own id of its request if it is printable ASCII, else a new one.

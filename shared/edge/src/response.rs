@@ -49,7 +49,7 @@ pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &
     headers.insert(ATTEMPTS, reply.attempts.into());
 }
 
-/// What a whole response holds that the client's format has no field for.
+/// The kinds of content in a whole response that the client's format does not support.
 fn dropped_from_body(body: &GatewayReplyBody, format: ClientFormat) -> Vec<Cow<'static, str>> {
     let GatewayReplyBody::Whole(response, _) = body else {
         return vec![];

@@ -31,7 +31,7 @@ use crate::{
 /// White space, which may stand before any JSON.
 const JSON_KEEP_ALIVE: Bytes = Bytes::from_static(b"\n");
 
-/// What writes a response to the client.
+/// The writer of a response to the client.
 pub(crate) struct ClientWriter {
     pub(crate) format: ClientFormat,
     /// How the elements of a stream are framed; none for a whole response.
@@ -98,7 +98,9 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
         }
     };
-    response.headers_mut().extend(headers);
+    // The few headers of the body join the many of the reply, which are not hashed again.
+    let of_body = std::mem::replace(response.headers_mut(), headers);
+    response.headers_mut().extend(of_body);
     response
 }
 
@@ -110,13 +112,13 @@ fn stream(stream: ResponseStream) -> Response<Body> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     }
     if framing.is_some() {
-        // nginx and others hold streams back unless told not to.
+        // nginx and others hold streams back without this header.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     response
 }
 
-/// What fills silence, and how often.
+/// The bytes that fill silence, and how often.
 struct KeepAlive {
     every: Option<Duration>,
     bytes: Bytes,
@@ -160,7 +162,7 @@ struct ResponseStream {
     out: BytesMut,
     /// How many bytes of `out` are whole frames.
     whole: usize,
-    /// What was dropped from the response so far.
+    /// The content that was dropped from the response so far.
     dropped: Vec<ContentKind>,
 }
 
@@ -216,7 +218,11 @@ impl ResponseStream {
             },
             State::Streaming(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Some(Ok(batch))) => self.write(batch),
+                Poll::Ready(Some(Ok(batch))) => {
+                    let note = events.take_note();
+                    self.write_note(note);
+                    self.write(batch);
+                }
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
                 Poll::Ready(None) => self.state = State::Over,
             },
@@ -252,6 +258,13 @@ impl ResponseStream {
         {
             self.dropped.push(extra);
             self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+        }
+    }
+
+    /// Tells a client in a comment what no event of its format can say.
+    fn write_note(&mut self, note: Option<String>) {
+        if let (Some(note), Some(Framing::Events)) = (note, self.client.framing) {
+            self.out.extend_from_slice(format!(": {note}\n\n").as_bytes());
         }
     }
 

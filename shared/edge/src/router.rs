@@ -31,9 +31,9 @@ pub(crate) struct Found {
     pub(crate) endpoint: Result<&'static Endpoint, Error>,
     /// The API whose format errors have.
     pub(crate) api: Api,
-    /// What stands in the path in place of `{*id}`, decoded.
+    /// The part of the path in place of `{*id}`, decoded.
     pub(crate) id: Option<String>,
-    /// What stands in the path in place of each parameter, in order, decoded.
+    /// The part of the path in place of each parameter, in order, decoded.
     pub(crate) parameters: Vec<String>,
     /// The methods that the path takes.
     pub(crate) allowed: Vec<Method>,

@@ -33,6 +33,7 @@ use storage::{Parameters, Signer, Stores};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -81,7 +82,7 @@ const HTTP2_MAX_RESETS: usize = 32;
 /// The time between two HTTP/2 pings, and the time for an answer.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
-/// What a server is made of.
+/// The parts of a server.
 #[derive(Debug)]
 pub struct Server {
     /// The address to listen on.
@@ -100,8 +101,10 @@ pub struct Server {
     pub otlp: Option<OtlpSettings>,
     /// Where operators change the configuration.
     pub config_source: ConfigSource,
-    /// What the keys of sessions and of sealed secrets are derived from.
+    /// The secret that the keys of sessions and of sealed secrets are derived from.
     pub root_secret: RootSecret,
+    /// Configurations that take the place of the one before, as its file changes.
+    pub updates: Option<mpsc::Receiver<Config>>,
 }
 
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
@@ -142,6 +145,10 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+    tokio::spawn(app.gateway.clone().probe_providers(now_ms));
+    if let Some(updates) = server.updates {
+        tokio::spawn(follow(updates, app.gateway.clone()));
+    }
     // Listened for before anybody knows that there is something to stop.
     let signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
@@ -157,6 +164,19 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         app.records.flush().await;
     }
     Ok(())
+}
+
+/// Puts each configuration in force as it comes.
+async fn follow(mut updates: mpsc::Receiver<Config>, gateway: Arc<Gateway>) {
+    while let Some(config) = updates.recv().await {
+        match gateway.replace_config(config, Clock::starting(now_ms())).await {
+            Ok(()) => tracing::info!("the configuration file changed and is in force"),
+            Err(error) => {
+                let cause = error.cause().map(tracing::field::display);
+                tracing::error!(cause, "{error} The last good configuration stays in force.");
+            }
+        }
+    }
 }
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.
@@ -175,7 +195,7 @@ enum End {
     Aborted,
 }
 
-/// What accepts connections.
+/// The state of the loop that accepts connections.
 struct Acceptor {
     connections: Arc<Connections>,
     front: Front,
@@ -357,7 +377,7 @@ async fn serve_http2(
     Ok(serving.await?)
 }
 
-/// What answers the requests of a connection.
+/// The service of one connection.
 fn service(
     connection: Arc<Connection>,
     front: Front,

@@ -133,7 +133,8 @@ impl std::fmt::Debug for Environment {
 /// `KEY_REFRESH_SECONDS` say how old what was read may be before it is read again behind a call,
 /// `ORIGIN_READ_TIMEOUT_SECONDS` how long the front door bears silence, which is filled at half of
 /// that, and `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when else, 0 never.
-/// `MAX_BODY_BYTES` is how large a body may be.
+/// `MAX_BODY_BYTES` is how large a body may be. `ADMIN_PARAMETERS` begins the names of the
+/// administration's parameters, and `PUBLIC_URL` is the origin under which browsers come.
 #[derive(Clone, Debug)]
 pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
@@ -151,6 +152,10 @@ pub(crate) struct LambdaSettings {
     pub(crate) freshness: Freshness,
     /// Where the Runtime API listens: `host:port`.
     pub(crate) runtime_api: Option<String>,
+    /// How the names of the administration's parameters begin, in the function that serves it.
+    pub(crate) admin_parameters: Option<String>,
+    /// The origin under which browsers reach the gateway.
+    pub(crate) public_url: Option<String>,
 }
 
 impl LambdaSettings {
@@ -197,6 +202,8 @@ impl LambdaSettings {
                 keys: refresh("KEY_REFRESH_SECONDS", fresh.keys)?,
             },
             runtime_api: environment.get("AWS_LAMBDA_RUNTIME_API"),
+            admin_parameters: environment.get("ADMIN_PARAMETERS"),
+            public_url: environment.get("PUBLIC_URL"),
         })
     }
 }

@@ -14,11 +14,11 @@ pub(crate) enum Phase {
     Ending,
 }
 
-/// What moves a server from one phase to the next.
+/// A handle that moves a server from one phase to the next.
 #[derive(Debug)]
 pub(crate) struct Stopper(watch::Sender<Phase>);
 
-/// What follows the phases of a server.
+/// A handle that follows the phases of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopping(watch::Receiver<Phase>);
 
@@ -41,7 +41,7 @@ impl Stopping {
         Stopper::new().1
     }
 
-    /// Waits until a phase is reached; for ever where nobody enters it.
+    /// Waits until a phase is reached; for ever where it never is.
     pub(crate) async fn reached(mut self, phase: Phase) {
         if self.0.wait_for(|current| phase <= *current).await.is_err() {
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Wrong keys, counted per address: whoever guesses has to wait.
+//! Wrong keys, counted per address: an address that guesses has to wait.
 //!
 //! An address that sent many wrong keys is refused without a look at its key, but for keys that were
 //! right from there before: one guesser behind a proxy must not lock all others out.
@@ -28,7 +28,7 @@ pub(crate) struct WrongKeys {
     hasher: RandomState,
 }
 
-/// What an address sent.
+/// The wrong keys of one address.
 #[derive(Debug, Default)]
 struct Address {
     /// When all wrong keys so far are forgiven, in milliseconds since 1970.
@@ -74,7 +74,7 @@ impl WrongKeys {
         }
     }
 
-    /// What is known of an address; none when too many others are remembered.
+    /// The entry of an address; none when too many others are remembered.
     fn entry(&mut self, address: IpAddr, now: u64) -> Option<&mut Address> {
         let address = network(address);
         if MAX_ADDRESSES <= self.addresses.len() && !self.addresses.contains_key(&address) {
@@ -87,7 +87,7 @@ impl WrongKeys {
     }
 }
 
-/// What counts as one address: an IPv6 host has a whole /64 to itself.
+/// The key of an address: an IPv6 host has a whole /64 to itself.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -1,4 +1,4 @@
-//! What several wire formats share: JSON editing, event framing, error bodies, estimates.
+//! Parts of several wire formats: JSON editing, event framing, error bodies, estimates.
 
 pub(crate) mod alternating;
 pub(crate) mod arguments;

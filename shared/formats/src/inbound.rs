@@ -125,7 +125,7 @@ pub enum ClientFormat {
 }
 
 impl ClientFormat {
-    /// What the format has in common with those of other tasks.
+    /// The part of the format that formats of other tasks have too.
     pub fn inbound(self) -> &'static dyn Inbound {
         match self {
             Self::Chat(format) => format,

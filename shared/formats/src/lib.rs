@@ -24,7 +24,7 @@ pub use common::error_body::from_provider;
 pub use common::estimate::estimated_tokens;
 pub use common::model_name::with_model_name;
 pub use common::redact::{redact, without_secrets};
-pub use common::retry_hint::{duration, hint};
+pub use common::retry_hint::{date, duration, hint};
 pub use common::tool_names::ToolNames;
 pub use inbound::{
     ClientFormat, Inbound, InboundChat, InboundCompaction, InboundEmbeddings, InboundTokenCount,
@@ -32,7 +32,7 @@ pub use inbound::{
 };
 pub use options::{
     ChatCompatibility, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, MaxTokensName,
-    StreamEnd, StreamUsage,
+    Prefill, StreamEnd, StreamUsage,
 };
 pub use outbound::{
     Outbound, OutboundChat, OutboundConversation, OutboundEmbeddings, OutboundText,

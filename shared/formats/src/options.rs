@@ -1,7 +1,7 @@
 //! Options by which a request is encoded and a response is decoded: what one provider takes.
 
 use bytes::Bytes;
-use canonical::Field;
+use canonical::{Field, ModelFacts};
 
 /// How a response is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub struct DecodeOptions {
 /// Whether a response passes through or is translated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DecodeMode {
-    /// For a client of the same format: bytes are kept, and searched only for usage, errors and the end.
+    /// For a client of the same format: bytes are kept, and searched only for usage, errors and the
+    /// end.
     #[default]
     Passthrough,
     /// For a client of another format: everything is decoded.
@@ -52,14 +53,29 @@ pub struct ChatCompatibility {
     /// Whether the text of earlier reasoning is accepted as `reasoning_content`, which OpenAI itself
     /// does not have.
     pub reasoning_content: bool,
+    /// How a message of the model is left open, for the model to go on with.
+    pub prefill: Prefill,
+}
+
+/// How a last message of the model is left open in OpenAI chat, for the model to go on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefill {
+    /// Not at all: the model answers it with another message.
+    #[default]
+    None,
+    /// By `prefix` in the message.
+    Prefix,
+    /// By `continue_final_message` in the request.
+    ContinueFinalMessage,
 }
 
 impl ChatCompatibility {
-    /// What nearly every provider accepts.
+    /// The form that nearly every provider accepts.
     pub const COMMON: Self = Self {
         max_tokens_name: MaxTokensName::Either,
         developer_role: false,
         reasoning_content: true,
+        prefill: Prefill::None,
     };
 
     /// The same at an address that is not the provider's own: servers that imitate OpenAI lack its
@@ -68,7 +84,7 @@ impl ChatCompatibility {
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {
             MaxTokensName::Completion | MaxTokensName::EitherNewer => Self::COMMON,
-            max_tokens_name => Self { max_tokens_name, ..Self::COMMON },
+            max_tokens_name => Self { max_tokens_name, prefill: self.prefill, ..Self::COMMON },
         }
     }
 }
@@ -82,7 +98,8 @@ impl Default for ChatCompatibility {
 /// The name that a provider's OpenAI chat has for the limit on output tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxTokensName {
-    /// `max_tokens`, which every provider knows; the client's own name in a request that passes through.
+    /// `max_tokens`, which every provider knows; the client's own name in a request that passes
+    /// through.
     Either,
     /// `max_completion_tokens`; the client's own name in a request that passes through, because which
     /// one is accepted depends on the model and the version of the API.
@@ -111,8 +128,8 @@ pub struct EncodeOptions<'a> {
     pub stream_usage: StreamUsage,
     /// How the provider's OpenAI chat differs from that of others, if it has one.
     pub compatibility: ChatCompatibility,
-    /// The most output tokens of the model, where that is known.
-    pub max_output: Option<u64>,
+    /// Facts about the model.
+    pub facts: &'a ModelFacts,
     /// The fields that are left out: a policy or an earlier refusal of the provider wants it so.
     pub drop_fields: &'a [Field],
     /// Whether the signatures of earlier reasoning are left out, because the provider refused one.
@@ -128,4 +145,10 @@ pub struct EncodedRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The fields that the body lacks: not supported, or left out.
     pub dropped: Vec<Field>,
+}
+
+/// The facts about a shipped model, for tests.
+#[cfg(test)]
+pub(crate) fn facts(provider_type: &str, model: &str) -> &'static ModelFacts {
+    Box::leak(Box::new(model_catalog::facts(provider_type, model)))
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use canonical::{
-    Content, Conversation, EmbeddingRequest, GatewayResponse, Result, StreamEvent, Task,
+    Content, Conversation, EmbeddingRequest, GatewayResponse, ModelFacts, Result, StreamEvent, Task,
 };
 
 use crate::{DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, tool_names};
@@ -49,7 +49,7 @@ pub trait OutboundConversation: Outbound {
     }
 
     /// Whether a model may be given a part by this URL. Where not, its bytes have to be fetched.
-    fn accepts_url(&self, _part: &Content, _url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, _url: &str, _facts: &ModelFacts) -> bool {
         true
     }
 }
@@ -103,7 +103,7 @@ pub enum ProviderFormat {
 }
 
 impl ProviderFormat {
-    /// What the format has in common with those of other tasks.
+    /// The part of the format that formats of other tasks have too.
     pub fn outbound(self) -> &'static dyn Outbound {
         match self {
             Self::Chat(format) => format,
@@ -123,7 +123,7 @@ impl ProviderFormat {
         }
     }
 
-    /// What requests of the format are for.
+    /// The task of the format's requests.
     pub const fn task(self) -> Task {
         match self {
             Self::Chat(_) => Task::Chat,

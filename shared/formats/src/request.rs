@@ -56,7 +56,7 @@ impl Framing {
 pub struct GatewayRequest {
     /// The format of the request.
     pub format: &'static Format,
-    /// What the request is for.
+    /// The task of the request.
     pub task: Task,
     /// The client's name for the model; absent where the client leaves the choice to the gateway.
     pub model: Option<String>,

@@ -44,7 +44,8 @@ fn requests_are_encoded_as_expected() {
 }
 
 fn sent(provider: &dyn OutboundEmbeddings, model: &str, request: &GatewayRequest) -> String {
-    let target = EncodeOptions { model, ..EncodeOptions::default() };
+    let facts = model_catalog::facts("", model);
+    let target = EncodeOptions { model, facts: &facts, ..EncodeOptions::default() };
     let mut other = String::new();
     let encoded = if provider.name() == CLIENT.format().name {
         request.passthrough(&target)

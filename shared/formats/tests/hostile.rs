@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, EventKind, Task};
+use canonical::{CallSummary, EventKind, ModelFacts, Task};
 use formats::{
     ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, GatewayRequest, InboundChat,
     OutboundChat, RawObject, anthropic::messages::Anthropic, aws::converse::Bedrock, from_provider,
@@ -59,11 +59,9 @@ fn translate_request(
     input: &Bytes,
 ) -> usize {
     let request = client.decode(input.clone()).unwrap();
-    let target = EncodeOptions {
-        model: "claude-sonnet-4-5",
-        max_output: Some(4096),
-        ..EncodeOptions::default()
-    };
+    let facts = ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN };
+    let target =
+        EncodeOptions { model: "claude-sonnet-4-5", facts: &facts, ..EncodeOptions::default() };
     let encoded = match purpose(client, provider) {
         DecodeMode::Passthrough => request.passthrough(&target),
         DecodeMode::Translate => {

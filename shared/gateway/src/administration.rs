@@ -4,6 +4,7 @@ use canonical::Result;
 use config::{Config, SecretSource};
 use model_catalog::Price;
 use providers::ModelListing;
+use routing::CooldownState;
 use storage::{Secret, StoreError, Stores};
 use tenants::{Adjustment, LedgerUsage, Tenant};
 
@@ -44,6 +45,12 @@ impl Gateway {
     /// one anew.
     pub async fn replace_config(&self, config: Config, clock: Clock) -> Result<()> {
         self.configuration.replace(config, clock).await
+    }
+
+    /// What cools down right now, for operators.
+    pub async fn cooldown_states(&self, clock: Clock) -> Vec<CooldownState> {
+        self.configuration.refresh_cooldowns(clock).await;
+        self.configuration.health().cooldowns.states(clock.instant())
     }
 
     /// What each provider lists as its models, asked of all at once.

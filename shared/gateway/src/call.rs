@@ -5,10 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use config::Rescue;
 use formats::GatewayRequest;
 use telemetry::CallRecorder;
+use tenants::Tenant;
 
-use crate::Snapshot;
+use crate::{AttemptWatch, Snapshot};
 
 /// The time, as one call sees it: the wall clock is read once, when the call arrives.
 #[derive(Clone, Copy, Debug)]
@@ -37,23 +39,40 @@ impl Clock {
     }
 }
 
+/// What a client's headers say about how its call is routed.
+#[derive(Clone, Debug, Default)]
+pub struct CallHints {
+    /// What happens to a stream that breaks, where that is not the route's affair.
+    pub rescue: Option<Rescue>,
+    /// What tells the session of the call from others.
+    pub session: Option<String>,
+    /// The headers that conditions of steps name, with names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
 /// One client request on its way.
 #[derive(Debug)]
 pub struct Call {
     /// The request.
-    pub request: GatewayRequest,
+    pub request: Arc<GatewayRequest>,
     /// The only provider that the client accepts.
     pub only_provider: Option<String>,
     /// Whether the client forbids to send less than the request says.
     pub strict: bool,
+    /// The tenant that the call is made for.
+    pub tenant: Arc<Tenant>,
+    /// What the client's headers say about how the call is routed.
+    pub hints: CallHints,
     /// The configuration under which the call is made.
     pub snapshot: Arc<Snapshot>,
     /// The time.
     pub clock: Clock,
     /// When the platform ends the call, in milliseconds since 1970.
     pub platform_deadline: Option<u64>,
-    /// What the call leaves behind.
+    /// The record of the call.
     pub record: CallRecorder,
+    /// Who is told of each attempt as it happens.
+    pub watch: Option<AttemptWatch>,
 }
 
 impl Call {

@@ -15,7 +15,7 @@ use canonical::{Error, ErrorKind, Result};
 use config::{Auth, Config, SecretSource, rows};
 use providers::Client;
 use routing::Health;
-use storage::{Change, Parameters, Query, Row, Stores};
+use storage::{Change, Parameters, Query, Row, Stores, Tally};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -128,6 +128,21 @@ impl Configuration {
         });
     }
 
+    /// Changes counters in the state table, behind the call.
+    pub(crate) fn tally_behind(&self, changes: Vec<Tally>) {
+        if changes.is_empty() {
+            return;
+        }
+        let table = self.0.stores.state.clone();
+        self.0.background.start(async move {
+            for change in changes {
+                if let Err(error) = table.tally(&change).await {
+                    tracing::warn!(%error, "failed to give back what an attempt held of its limits");
+                }
+            }
+        });
+    }
+
     /// The health of every target.
     pub(crate) fn health(&self) -> &Arc<Health> {
         &self.0.cooldowns.health
@@ -146,6 +161,11 @@ impl Configuration {
         let query = Query::partition(rows::PARTITION, now / 1000);
         let found = self.0.stores.config.query(&query).await;
         found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
+    }
+
+    /// The configuration in force, if one was read already.
+    pub(crate) fn known(&self) -> Option<Arc<Snapshot>> {
+        self.0.current.load_full()
     }
 
     /// The configuration in force; refreshed behind the call when it is old.
@@ -325,7 +345,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
-/// What the reader of a document has to know of each provider in the catalog.
+/// The types of provider, as the reader of the configuration needs them.
 pub fn kinds() -> Vec<config::ProviderKind> {
     let kind = |it: &&'static providers::Provider| config::ProviderKind {
         name: it.name,
@@ -334,6 +354,28 @@ pub fn kinds() -> Vec<config::ProviderKind> {
         takes_region: it.takes_region(),
     };
     providers::CATALOG.iter().map(kind).collect()
+}
+
+/// A type of provider that a key alone is enough to call.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedProvider {
+    /// The word for `type`.
+    pub name: &'static str,
+    /// The variables that usually hold the key, the usual one first.
+    pub key_variables: &'static [&'static str],
+}
+
+impl KeyedProvider {
+    /// Every such type, in order of the catalog.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let keyed = providers::CATALOG.iter().filter(|it| !it.key_variables.is_empty());
+        keyed.map(|it| Self { name: it.name, key_variables: it.key_variables })
+    }
+
+    /// The names of its models that are known without asking it.
+    pub fn known_models(self) -> Vec<&'static str> {
+        model_catalog::models(self.name)
+    }
 }
 
 /// The parameters that a document names.

@@ -4,36 +4,50 @@
 //! `providers`, and what is written to the client to `edge`.
 
 mod administration;
+mod attempt_watch;
 mod background;
 mod call;
+mod choosing;
 mod configuration;
 mod cooldown_store;
+mod hedging;
+mod model_facts;
+mod outbound_limits;
+mod probes;
+mod provider_health;
 mod record_queue;
 mod reply;
+mod rescue;
 mod running_call;
+mod sender;
 mod snapshot;
+mod speed;
 mod vitals;
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use canonical::{Error, Result};
 use config::Auth;
-use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
-use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan, Target};
+use providers::UpstreamResponse;
+use routing::{AttemptId, Failover, Limits, ModelQuery, Outlook, RoutePlan};
 use telemetry::{CallRecord, CallRecorder, Principal, RecordSink};
 use tenants::{
     AdmissionRequest, Decision, Demand, KeyDirectory, Ledger, ReservationId, Tenant,
     UnreachablePolicy,
 };
 
-pub use call::{Call, Clock};
-pub use configuration::{Configuration, Freshness, Source, kinds};
+pub use attempt_watch::{AttemptNews, AttemptWatch};
+pub use call::{Call, CallHints, Clock};
+pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
+use outbound_limits::OutboundLimits;
+pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
     Client, ExportRequest, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation,
 };
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
+use sender::Sender;
 pub use snapshot::Snapshot;
 
 /// Everything that calls share.
@@ -43,14 +57,15 @@ pub struct Gateway {
     keys: KeyDirectory,
     ledger: Ledger,
     records: Arc<RecordQueue>,
+    outbound: Arc<OutboundLimits>,
 }
 
-/// What an admitted client may go on with.
+/// The outcome of an admission.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     /// The configuration in force.
     pub snapshot: Arc<Snapshot>,
-    /// Whom the call was authenticated as, for its record.
+    /// The principal of the call, for its record.
     pub principal: Principal,
     /// The tenant, whose settings bound the call.
     pub tenant: Arc<Tenant>,
@@ -64,7 +79,8 @@ impl Gateway {
         let stores = configuration.stores();
         let keys = KeyDirectory::new(stores.config.clone());
         let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
-        Self { configuration, keys, ledger, records: RecordQueue::start(sinks) }
+        let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
+        Self { configuration, keys, ledger, records: RecordQueue::start(sinks), outbound }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -111,6 +127,11 @@ impl Gateway {
         self.configuration.current(clock).await
     }
 
+    /// The configuration in force, if one was read already.
+    pub fn known_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.configuration.known()
+    }
+
     /// Whether calls can be made: a configuration is there, or can be read.
     pub async fn is_ready(&self, clock: Clock) -> bool {
         self.configuration.is_ready(clock.now()).await
@@ -148,12 +169,17 @@ impl Gateway {
             deadline: running.call.deadline(),
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
-        running.failover = Some(Failover::new(plan, self.configuration.health().clone(), limits));
+        let health = self.configuration.health();
+        let (order, session) = choosing::order(&running.call, &plan, health, limits.seed)?;
+        let decodes = rescue::is_wanted(&running.call, &plan);
+        running.session = session;
+        running.failover = Some(Failover::new(plan, health.clone(), limits).in_order(order));
 
-        let fetched = FetchedMedia::default();
+        let mut sender = Sender::new(&running.call, self.outbound.clone(), decodes);
         let mut are_keys_renewed = false;
         loop {
-            let (id, outcome) = send_next(running, &fetched).await?;
+            running.sender = Some(sender.clone());
+            let (id, outcome) = hedging::send_next(running, &sender).await?;
             let error = match outcome {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
@@ -161,6 +187,7 @@ impl Gateway {
             if is_about_the_key(&error) && !are_keys_renewed {
                 are_keys_renewed = true;
                 if self.renew_keys(running, id, &error).await {
+                    sender = sender.with_snapshot(running.call.snapshot.clone());
                     continue;
                 }
             }
@@ -187,7 +214,7 @@ impl Gateway {
         is_replaced
     }
 
-    /// What would happen to each target now, without attempting any; and why one cannot be asked at
+    /// The prospects of each target, without attempting any, and why one cannot be called at
     /// all.
     pub async fn outlook(
         &self,
@@ -211,7 +238,7 @@ impl Gateway {
     }
 }
 
-/// What tells a key of the configuration from others in records; none was issued, so it has no id.
+/// The fingerprint of a configured key, for records: such a key has no id, because none was issued.
 fn key_fingerprint(snapshot: &Snapshot, keys: &[&str]) -> String {
     let is_configured = |key: &&&str| snapshot.client_keys.iter().any(|it| it.is_key(key));
     let key = keys.iter().find(is_configured);
@@ -225,43 +252,6 @@ fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
         provider: call.only_provider.as_deref(),
     };
     call.snapshot.routes.resolve(query)
-}
-
-/// Makes the next attempt. The error is that of the call: nothing is left to attempt.
-async fn send_next(
-    running: &mut RunningCall,
-    fetched: &FetchedMedia,
-) -> Result<(AttemptId, Result<UpstreamResponse>)> {
-    let since = Instant::now();
-    let (call, clock) = (&running.call, running.call.clock);
-    let Some(failover) = &mut running.failover else {
-        return Err(Error::new(canonical::ErrorKind::Internal, "The call has no plan."));
-    };
-    let attempt = failover.next(clock.instant())?;
-    if !attempt.delay.is_zero() {
-        tokio::time::sleep(attempt.delay).await;
-    }
-    let snapshot = &call.snapshot;
-    let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
-    let traceparent = traceparent(&call.record, failover.attempts().len());
-    let request = UpstreamRequest {
-        request: &call.request,
-        strict: call.strict,
-        max_output: &max_output,
-        fetched,
-        traceparent: traceparent.as_deref(),
-    };
-    let outcome = snapshot.upstream.send(&attempt, &request, clock.now()).await;
-    running.note_wait(since);
-    Ok((attempt.id, outcome))
-}
-
-/// The header by which a provider's spans follow those of the newest attempt; none where nobody
-/// records the trace.
-fn traceparent(record: &CallRecord, attempts: usize) -> Option<String> {
-    let is_sampled = record.span.sampled?;
-    let span = telemetry::otlp::attempt_span_id(record.span.span_id, attempts.saturating_sub(1));
-    Some(telemetry::otlp::traceparent(&record.trace_id, span, is_sampled))
 }
 
 /// Whether a key was refused that may have been changed where it is kept.

@@ -2,14 +2,19 @@
 
 use std::{
     borrow::Cow,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use canonical::{CallSummary, Error, GatewayResponse, Result, StreamEvent};
+use canonical::{CallSummary, Error, ErrorKind, GatewayResponse, Origin, Result, StreamEvent};
 use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
 
-use crate::running_call::RunningCall;
+use crate::{
+    rescue::{Broken, Rescue},
+    running_call::RunningCall,
+    sender::Sender,
+    speed::SpeedGauge,
+};
 
 /// A response on its way to the client.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub struct GatewayReply {
     pub attempts: usize,
     /// The provider's id for the request, where it gave one.
     pub provider_request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The response itself.
     pub body: GatewayReplyBody,
@@ -42,6 +47,10 @@ pub enum GatewayReplyBody {
 pub struct MeteredStream {
     events: EventStream,
     running: RunningCall,
+    /// What goes on with the stream when it breaks, where that is wanted.
+    rescue: Option<Box<Rescue>>,
+    /// How fast the provider has to write, where its step says so.
+    speed: Option<SpeedGauge>,
 }
 
 impl GatewayReply {
@@ -60,7 +69,7 @@ impl GatewayReply {
                     GatewayReplyBody::Whole(whole, Box::new(summary))
                 }
                 UpstreamBody::Stream(events) => {
-                    GatewayReplyBody::Stream(Box::new(MeteredStream { events, running }))
+                    GatewayReplyBody::Stream(Box::new(MeteredStream::new(events, running)))
                 }
             },
         }
@@ -68,25 +77,87 @@ impl GatewayReply {
 }
 
 impl MeteredStream {
+    fn new(events: EventStream, running: RunningCall) -> Self {
+        let sender = running.sender.clone().filter(Sender::decodes);
+        let rescue = sender.map(|sender| Box::new(Rescue::new(sender)));
+        let speed = running.min_speed().map(SpeedGauge::new);
+        Self { events, running, rescue, speed }
+    }
+
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
-        let mut batch = self.events.poll_next(cx);
-        if let Poll::Ready(Some(outcome)) = batch {
-            let redacted =
-                outcome.map_err(|error| redact_stream_error(error, &self.running.call.request));
-            batch = Poll::Ready(Some(redacted));
-        }
-        match &batch {
-            Poll::Ready(Some(Ok(events))) => {
-                // Some providers report what was consumed so far on every event: the last counts.
-                let reported = events.iter().rev().find_map(|event| event.usage);
-                self.running.usage = reported.or(self.running.usage);
-                self.running.note_estimate(self.events.estimate());
+        loop {
+            if let Some(rescue) = self.rescue.as_mut().filter(|it| it.is_pending()) {
+                match ready!(rescue.poll(&mut self.running, cx)) {
+                    Ok(events) => {
+                        self.events = events;
+                        self.speed = self.running.min_speed().map(SpeedGauge::new);
+                    }
+                    Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                }
             }
-            Poll::Ready(Some(Err(error))) => self.failed(error),
-            Poll::Ready(None) | Poll::Pending => {}
+            match ready!(self.poll_events(cx)) {
+                Some(Ok(events)) => match self.pass(events) {
+                    Ok(events) if events.is_empty() => {}
+                    Ok(events) => return Poll::Ready(Some(Ok(events))),
+                    Err(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                },
+                Some(Err(error)) => match self.broke(error) {
+                    Broken::Pending => {}
+                    Broken::Ends(events) => return Poll::Ready(Some(Ok(events))),
+                    Broken::Fails(error) => return Poll::Ready(Some(Err(self.fail(error)))),
+                },
+                None => return Poll::Ready(None),
+            }
         }
-        batch
+    }
+
+    /// The provider's next events; an error too where it writes too slowly.
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
+        if let Poll::Ready(batch) = self.events.poll_next(cx) {
+            if let Some(speed) = &mut self.speed {
+                speed.received();
+            }
+            let request = &self.running.call.request;
+            let redacted = |outcome: Result<Vec<StreamEvent>>| {
+                outcome.map_err(|error| redact_stream_error(error, request))
+            };
+            return Poll::Ready(batch.map(redacted));
+        }
+        let Some(speed) = &mut self.speed else { return Poll::Pending };
+        let error = ready!(speed.poll_slow(self.events.estimate().tokens(), cx));
+        let provider = self.running.call.record.provider.clone().unwrap_or_default();
+        Poll::Ready(Some(Err(error.from_origin(Origin::Provider(provider)))))
+    }
+
+    /// Notes what events use, and passes them on.
+    fn pass(&mut self, events: Vec<StreamEvent>) -> Result<Vec<StreamEvent>> {
+        // Some providers report what was consumed so far on every event: the last counts.
+        let reported = events.iter().rev().find_map(|event| event.usage);
+        self.running.usage = reported.or(self.running.usage);
+        self.running.note_estimate(self.events.estimate());
+        match &mut self.rescue {
+            Some(rescue) => rescue.pass(events, self.running.carried_usage()),
+            None => Ok(events),
+        }
+    }
+
+    fn broke(&mut self, error: Error) -> Broken {
+        let Some(rescue) = &mut self.rescue else { return Broken::Fails(error) };
+        // What a provider reports is no end, but a connection may break behind everything.
+        let is_silent = matches!(error.kind, ErrorKind::Network | ErrorKind::Timeout);
+        let rest = if is_silent { self.events.end_early() } else { None };
+        rescue.broke(error, rest, &mut self.running)
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed(&error);
+        error
+    }
+
+    /// What the client is told beside the events, once: that another provider goes on.
+    pub fn take_note(&mut self) -> Option<String> {
+        self.rescue.as_mut()?.take_note()
     }
 
     /// Notes that the response broke off.

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use canonical::{Content, Error, ResponseBody, Result, Usage};
+use canonical::{Content, Error, MicroDollars, ResponseBody, Result, Usage};
 use providers::{OutputEstimate, UpstreamBody, UpstreamResponse};
-use routing::{AttemptEnd, AttemptId, Failover};
+use routing::{AttemptEnd, AttemptId, Failover, Health, MinSpeed};
 use telemetry::{CallEnd, CallRecord, UsageRecord, UsageSource};
 
-use crate::{Call, Configuration};
+use crate::{Call, Configuration, outbound_limits::Permit, sender::Sender};
 
 /// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -23,10 +23,18 @@ pub(crate) struct RunningCall {
     pub(crate) failover: Option<Failover>,
     /// How long providers were waited for.
     pub(crate) waited: Duration,
-    /// What the provider has reported so far.
+    /// The usage that the provider has reported so far.
     pub(crate) usage: Option<Usage>,
     /// How many tokens were written so far, about.
     pub(crate) written_tokens: u64,
+    /// What makes the attempts of the call.
+    pub(crate) sender: Option<Sender>,
+    /// The session that the call belongs to, where its route keeps sessions together.
+    pub(crate) session: Option<u64>,
+    /// What attempts hold of their providers' limits.
+    pub(crate) permits: Vec<(AttemptId, Permit)>,
+    /// What attempts used that do not give the response, or only its beginning: at which target.
+    carried: Vec<((String, String), Usage)>,
     /// The attempt that responded, until it ends.
     attempt: Option<AttemptId>,
     configuration: Configuration,
@@ -41,6 +49,10 @@ impl RunningCall {
             waited: Duration::ZERO,
             usage: None,
             written_tokens: 0,
+            sender: None,
+            session: None,
+            permits: vec![],
+            carried: vec![],
             attempt: None,
             configuration,
             closed: None,
@@ -52,21 +64,39 @@ impl RunningCall {
         let now = self.call.clock.instant();
         let Some(failover) = &mut self.failover else { return Err(error) };
         let outcome = failover.failed(id, error, now);
+        self.permits.retain(|(held, _)| *held != id);
+        if let (Some(session), Some(failover)) = (self.session, &self.failover) {
+            let attempt = failover.attempt(id);
+            let sessions = &self.configuration.health().sessions;
+            sessions.failed(session, (&attempt.provider, &attempt.model));
+        }
+        self.show_attempt();
         self.configuration.publish_cooldowns(self.call.clock);
         outcome
     }
 
     /// Notes that an attempt has a whole response, or the first event of a stream.
     pub(crate) fn attempt_succeeded(&mut self, id: AttemptId, response: &UpstreamResponse) {
+        let now = self.call.clock.instant();
         let Some(failover) = &mut self.failover else { return };
-        failover.succeeded(id, response.status, self.call.clock.instant());
+        failover.succeeded(id, response.status, now);
+        if let Some(reset) = response.limit_reset {
+            failover.limit_used_up(id, reset, now);
+        }
         self.attempt = Some(id);
         self.configuration.publish_cooldowns(self.call.clock);
+        if let Some(session) = self.session {
+            let attempt = failover.attempt(id);
+            let sessions = &self.configuration.health().sessions;
+            sessions.served(session, (&attempt.provider, &attempt.model), now);
+        }
 
         let elapsed = self.call.record.elapsed();
         let record = &mut self.call.record;
-        record.timings.first_token = Some(elapsed);
-        record.timings.overhead = Some(elapsed.saturating_sub(self.waited));
+        if record.timings.first_token.is_none() {
+            record.timings.first_token = Some(elapsed);
+            record.timings.overhead = Some(elapsed.saturating_sub(self.waited));
+        }
         record.route.clone_from(&failover.plan().route);
         let attempt = failover.attempt(id);
         record.provider = Some(attempt.provider.clone());
@@ -77,6 +107,7 @@ impl RunningCall {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
         }
+        self.show_attempt();
     }
 
     /// Notes what a whole response holds that its record needs.
@@ -122,6 +153,7 @@ impl RunningCall {
         if let Some(closed) = &self.closed {
             return closed.clone();
         }
+        let has_response = self.attempt.is_some() || self.carried.is_empty();
         if let Some(failover) = &mut self.failover {
             let now = self.call.clock.instant();
             if let Some(id) = self.attempt.take() {
@@ -138,19 +170,28 @@ impl RunningCall {
             self.configuration.publish_cooldowns(self.call.clock);
         }
 
-        let usage = self.usage_record(matches!(attempt_end, AttemptEnd::Complete));
-        let record = &mut self.call.record;
-        record.usage = usage;
-        if let (Some(usage), Some(provider), Some(model)) = (usage, &record.provider, &record.model)
-        {
-            record.cost = self.call.snapshot.cost(provider, model, &usage.tokens);
+        let is_complete = matches!(attempt_end, AttemptEnd::Complete);
+        let usage = self.usage_record(is_complete).filter(|_| has_response);
+        if let Some(usage) = usage {
+            self.note_tokens(&usage.tokens);
         }
+        let record = &self.call.record;
+        let cost = match (usage, &record.provider, &record.model) {
+            (Some(usage), Some(provider), Some(model)) => {
+                self.call.snapshot.cost(provider, model, &usage.tokens)
+            }
+            _ => None,
+        };
+        let (usage, cost) = self.with_carried(usage, cost);
+        let record = &mut self.call.record;
+        (record.usage, record.cost) = (usage, cost);
+        self.permits.clear();
         let record = record.finish(end);
         self.closed = Some(record.clone());
         record
     }
 
-    /// What the call consumed: as reported where the response is whole, else at least what was seen.
+    /// The usage of the call: as reported where the response is whole, else at least what was seen.
     fn usage_record(&self, is_complete: bool) -> Option<UsageRecord> {
         if let Some(tokens) = self.usage.filter(|_| is_complete) {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
@@ -173,6 +214,75 @@ impl RunningCall {
             |_| request.raw.body.len() as u64 / BYTES_PER_TOKEN,
             formats::estimated_tokens,
         )
+    }
+
+    /// How fast the target has to write that responded, where its step says so.
+    pub(crate) fn min_speed(&self) -> Option<MinSpeed> {
+        self.failover.as_ref()?.target(self.attempt?).min_speed
+    }
+
+    /// The health of every target.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        self.configuration.health()
+    }
+
+    /// Notes that the response broke off, while another attempt may go on with it.
+    pub(crate) fn attempt_broke(&mut self, error: &Error) {
+        let usage = self.usage_record(false);
+        let Some(id) = self.attempt.take() else { return };
+        let now = self.call.clock.instant();
+        if let Some(failover) = &mut self.failover {
+            failover.ended(id, AttemptEnd::Failed(error), now);
+            self.configuration.publish_cooldowns(self.call.clock);
+        }
+        let record = &self.call.record;
+        let target = (record.provider.clone(), record.model.clone());
+        if let (Some(usage), (Some(provider), Some(model))) = (usage, target) {
+            self.note_tokens(&usage.tokens);
+            self.carry((provider, model), usage.tokens);
+        }
+        self.permits.retain(|(held, _)| *held != id);
+        (self.usage, self.written_tokens) = (None, 0);
+    }
+
+    /// Notes what an attempt used that does not give the response, or only its beginning.
+    pub(crate) fn carry(&mut self, target: (String, String), usage: Usage) {
+        self.carried.push((target, usage));
+    }
+
+    /// What such attempts used together.
+    pub(crate) fn carried_usage(&self) -> Usage {
+        let usages = self.carried.iter().map(|(_, usage)| usage);
+        usages.fold(Usage::default(), |sum, usage| sum.plus(usage))
+    }
+
+    /// Tells the limits of the provider how many tokens were used.
+    fn note_tokens(&mut self, usage: &Usage) {
+        let tokens = usage.all_input().saturating_add(usage.all_output());
+        self.permits.iter_mut().for_each(|(_, permit)| permit.used(tokens));
+    }
+
+    /// Usage and cost together with those of attempts that did not give the response.
+    fn with_carried(
+        &self,
+        usage: Option<UsageRecord>,
+        cost: Option<MicroDollars>,
+    ) -> (Option<UsageRecord>, Option<MicroDollars>) {
+        if self.carried.is_empty() {
+            return (usage, cost);
+        }
+        let carried = self.carried_usage();
+        let tokens = usage.map_or(carried, |usage| usage.tokens.plus(&carried));
+        let sum = UsageRecord { tokens, source: UsageSource::Estimated };
+        let costs = self.carried.iter().map(|((provider, model), usage)| {
+            self.call.snapshot.cost(provider, model, usage).map(|cost| cost.0)
+        });
+        let own = match usage {
+            Some(_) => cost.map(|cost| cost.0),
+            None => Some(0),
+        };
+        let cost = costs.chain([own]).sum::<Option<u64>>().map(MicroDollars);
+        (Some(sum), cost)
     }
 
     /// Waits for a provider, and notes how long that took.

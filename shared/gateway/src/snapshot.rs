@@ -6,9 +6,11 @@ use canonical::{MicroDollars, Usage};
 use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
-use routing::Routes;
+use routing::{Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash};
+
+use crate::model_facts::CatalogFacts;
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -16,7 +18,7 @@ pub(crate) type Keys = HashMap<String, Secret>;
 /// One state of the configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// What the operator wrote.
+    /// The configuration as written.
     pub config: Config,
     /// The keys of clients that the configuration names.
     pub(crate) client_keys: Vec<ConfiguredKey>,
@@ -24,7 +26,7 @@ pub struct Snapshot {
     pub routes: Routes,
     pub(crate) upstream: Upstream,
     pub(crate) keys: Keys,
-    /// What changes when the document does.
+    /// A version that changes with the configuration.
     pub(crate) version: String,
     pub(crate) prices: PriceTable,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
@@ -39,15 +41,13 @@ impl Snapshot {
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
         let price_kinds = price_kinds(&config);
-        let window = |provider: &str, model: &str| {
-            model_catalog::context_window(price_kinds.get(provider)?, model)
-        };
+        let facts = CatalogFacts::new(&config, &price_kinds);
         let fingerprint = |source: &SecretSource| {
             resolve(source).map(|secret| routing::fingerprint(secret.expose()))
         };
         Self {
             client_keys: client_keys(&config, &resolve),
-            routes: Routes::new(&config, &window, &fingerprint),
+            routes: Routes::new(&config, facts, &fingerprint),
             upstream: Upstream::new(client, &config, &resolve),
             prices: PriceTable::new(config.prices.iter().map(overridden).collect()),
             price_kinds,
@@ -55,11 +55,6 @@ impl Snapshot {
             version,
             config,
         }
-    }
-
-    /// The most that a model can write, in tokens, where that is known.
-    pub(crate) fn max_output(&self, provider: &str, model: &str) -> Option<u64> {
-        model_catalog::max_output(self.price_kinds.get(provider)?, model)
     }
 
     /// Whether the configuration names a target, as a model or as a step of a route.
@@ -70,7 +65,12 @@ impl Snapshot {
         models.chain(steps).any(|target| target == (provider, model))
     }
 
-    /// What a call cost, when its price is known.
+    /// Whether a target continues a last message of the model.
+    pub(crate) fn takes_prefill(&self, target: &Target) -> bool {
+        self.upstream.takes_prefill(target) || target.facts.prefill == Some(true)
+    }
+
+    /// The cost of a call, where its price is known.
     pub(crate) fn cost(&self, provider: &str, model: &str, usage: &Usage) -> Option<MicroDollars> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         self.prices.find(kind, provider, model).map(|it| model_catalog::cost(it, usage))

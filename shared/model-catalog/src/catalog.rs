@@ -8,45 +8,66 @@ use std::{
     sync::OnceLock,
 };
 
+use canonical::ModelFacts;
 use serde::Deserialize;
 
-use crate::{LongPrompt, Price, Rates};
+use crate::{
+    LongPrompt, Price, Rates,
+    families::{self, Family},
+};
 
 /// The data file. Rates are micro-dollars per million tokens, limits are tokens.
 const DATA: &str = include_str!("../models.json");
 
-/// The facts of one model at one type of provider.
+/// The price and the limits of one model at one type of provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelFacts {
-    /// The price of its tokens.
+pub struct ModelListing {
+    /// The price of the model's tokens.
     pub price: Price,
-    /// The most tokens that prompt and answer may have together.
+    /// The most tokens that prompt and response may have together.
     pub context_window: u64,
-    /// The most tokens that the model writes in one answer.
+    /// The most output tokens.
     pub max_output: u64,
 }
 
-/// The facts of a shipped model, by the provider's type and the provider's name for the model.
+/// The listing of a shipped model, by the provider's type and the provider's name for the model.
 ///
 /// A name with a date after it or a vendor before it means the plain name, unless another date of
 /// the same model has another price.
-pub fn facts(provider_type: &str, model: &str) -> Option<&'static ModelFacts> {
-    static CATALOG: OnceLock<Catalog> = OnceLock::new();
-    // Parsed by the first call that asks, so that starting costs nothing.
-    CATALOG.get_or_init(|| Catalog::parse(DATA)).find(provider_type, model)
+pub fn listing(provider_type: &str, model: &str) -> Option<&'static ModelListing> {
+    catalog().find(provider_type, model)
 }
 
-/// The most tokens that prompt and answer of a shipped model may have together.
+/// The names of the shipped models of a type of provider, in order; empty where none is known.
+pub fn models(provider_type: &str) -> Vec<&'static str> {
+    let Some(models) = catalog().models(provider_type) else { return vec![] };
+    models.0.iter().map(|(name, _)| *name).collect()
+}
+
+/// Facts about a model that its name and the provider's type tell, shipped or not. Limits, which differ
+/// from model to model, are in its listing.
+pub fn facts(provider_type: &str, model: &str) -> ModelFacts {
+    families::find(&catalog().families, provider_type, model)
+}
+
+/// The most tokens that prompt and response of a shipped model may have together.
 pub fn context_window(provider_type: &str, model: &str) -> Option<u64> {
-    facts(provider_type, model).map(|facts| facts.context_window)
+    listing(provider_type, model).map(|listing| listing.context_window)
 }
 
-/// The most tokens that a shipped model writes in one answer.
+/// The most output tokens of a shipped model.
 pub fn max_output(provider_type: &str, model: &str) -> Option<u64> {
-    facts(provider_type, model).map(|facts| facts.max_output)
+    listing(provider_type, model).map(|listing| listing.max_output)
 }
 
-/// What is used of one line of the data file; its source is for people. A class of tokens that is not priced apart costs what input costs.
+/// The shipped catalog, parsed when it is needed first.
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| Catalog::parse(DATA))
+}
+
+/// What is used of one line of the data file; its source is for people. A class of tokens that is
+/// not priced apart costs what input costs.
 #[derive(Debug, Deserialize)]
 struct Entry<'a> {
     model: &'a str,
@@ -76,6 +97,8 @@ struct CatalogFile<'a> {
     #[serde(borrow)]
     same_as: HashMap<&'a str, &'a str>,
     #[serde(borrow)]
+    families: Vec<Family<'a>>,
+    #[serde(borrow)]
     providers: BTreeMap<&'a str, Vec<Entry<'a>>>,
 }
 
@@ -83,12 +106,13 @@ struct CatalogFile<'a> {
 #[derive(Debug, Default)]
 struct Catalog {
     same_as: HashMap<&'static str, &'static str>,
+    families: Vec<Family<'static>>,
     providers: HashMap<&'static str, ProviderModels>,
 }
 
 /// The models of one type of provider, in order of their names.
 #[derive(Debug)]
-struct ProviderModels(Vec<(&'static str, ModelFacts)>);
+struct ProviderModels(Vec<(&'static str, ModelListing)>);
 
 impl Catalog {
     /// Parses the data file. A file that does not parse holds no model; a test holds the shipped one.
@@ -98,16 +122,20 @@ impl Catalog {
         };
         let providers = file.providers.into_iter().map(|(provider, entries)| {
             let mut models: Vec<_> =
-                entries.iter().map(|entry| (entry.model, entry.facts())).collect();
+                entries.iter().map(|entry| (entry.model, entry.listing())).collect();
             models.sort_by_key(|(model, _)| *model);
             (provider, ProviderModels(models))
         });
-        Self { same_as: file.same_as, providers: providers.collect() }
+        Self { same_as: file.same_as, families: file.families, providers: providers.collect() }
     }
 
-    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelFacts> {
+    fn models(&self, provider_type: &str) -> Option<&ProviderModels> {
         let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
-        let models = self.providers.get(provider)?;
+        self.providers.get(provider)
+    }
+
+    fn find(&self, provider_type: &str, model: &str) -> Option<&ModelListing> {
+        let models = self.models(provider_type)?;
         models
             .named(model)
             .or_else(|| models.named(without_vendor(model)?))
@@ -117,29 +145,29 @@ impl Catalog {
 }
 
 impl ProviderModels {
-    fn named(&self, model: &str) -> Option<&ModelFacts> {
+    fn named(&self, model: &str) -> Option<&ModelListing> {
         let place = self.0.binary_search_by(|(name, _)| (*name).cmp(model)).ok()?;
-        self.0.get(place).map(|(_, facts)| facts)
+        self.0.get(place).map(|(_, listing)| listing)
     }
 
     /// The model without its date, unless another date of the same model has another price.
-    fn dated(&self, model: &str) -> Option<&ModelFacts> {
+    fn dated(&self, model: &str) -> Option<&ModelListing> {
         let name = without_date(model)?;
-        let facts = self.named(name)?;
+        let listing = self.named(name)?;
         let mut dates = self.0.iter().filter(|(other, _)| without_date(other) == Some(name));
-        dates.all(|(_, other)| other.price == facts.price).then_some(facts)
+        dates.all(|(_, other)| other.price == listing.price).then_some(listing)
     }
 }
 
 impl Entry<'_> {
-    fn facts(&self) -> ModelFacts {
+    fn listing(&self) -> ModelListing {
         let rates = Rates {
             input: self.input,
             output: self.output.unwrap_or(self.input),
             cached_input: self.cached_input.unwrap_or(self.input),
             cache_write: self.cache_write.unwrap_or(self.input),
         };
-        ModelFacts {
+        ModelListing {
             price: Price { rates, long: self.long.as_ref().map(LongEntry::long_prompt) },
             context_window: self.context_window,
             max_output: self.max_output.unwrap_or(self.context_window),

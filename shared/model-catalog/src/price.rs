@@ -99,7 +99,7 @@ impl PriceTable {
             .iter()
             .find(|it| it.provider == provider_name && it.model == model)
             .map(|it| &it.price)
-            .or_else(|| catalog::facts(provider_type, model).map(|facts| &facts.price))
+            .or_else(|| catalog::listing(provider_type, model).map(|listing| &listing.price))
     }
 }
 

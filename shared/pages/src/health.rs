@@ -61,8 +61,6 @@ pub struct Provider {
     pub success: Share,
     /// The median time to the first token.
     pub first_token: Option<Took>,
-    /// The last failure, in a sentence.
-    pub last_failure: String,
-    /// When that was.
-    pub failed_at: Option<Moment>,
+    /// Attempts that failed, by their cause.
+    pub failures: String,
 }

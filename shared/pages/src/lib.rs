@@ -30,11 +30,18 @@ pub use self::{
     number::{Count, Money, Share, Took},
 };
 
-/// Renders a page, or a part of one.
-///
-/// # Errors
-///
-/// Fails where a value in the page refuses to be formatted, which none of this crate does.
-pub fn render(view: &impl askama::Template) -> Result<String, std::fmt::Error> {
-    view.render().map_err(|_cause| std::fmt::Error)
+/// A page, or a part of one.
+pub trait View {
+    /// The HTML.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a value in the page refuses to be formatted, which none of this crate does.
+    fn html(&self) -> Result<String, std::fmt::Error>;
+}
+
+impl<T: askama::Template> View for T {
+    fn html(&self) -> Result<String, std::fmt::Error> {
+        self.render().map_err(|_cause| std::fmt::Error)
+    }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::{
     number::{Count, Money},
+    requests::query_value,
     shell::Shell,
 };
 
@@ -74,13 +75,13 @@ pub struct Form {
     pub error: Option<String>,
 }
 
-impl Prices {
-    fn set_href(provider: &str, model: &str) -> String {
-        let (provider, model) =
-            (crate::requests::query_value(provider), crate::requests::query_value(model));
-        format!("/admin/prices?provider={provider}&model={model}#set")
-    }
+/// The path of the form that sets the price of a model.
+pub fn set_href(provider: &str, model: &str) -> String {
+    let (provider, model) = (query_value(provider), query_value(model));
+    format!("/admin/prices?provider={provider}&model={model}#set")
+}
 
+impl Prices {
     fn amount(price: &Option<Money>) -> String {
         price.map_or_else(|| "–".to_owned(), |it| it.to_string())
     }

@@ -43,6 +43,17 @@ pub struct Rows {
     pub live: Option<String>,
 }
 
+/// The rows alone, as a document that a browser parses: rows outside a table would be dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
+#[template(
+    source = "<!doctype html><title>Rows</title><table>{{ rows|safe }}</table>",
+    ext = "html"
+)]
+pub struct RowsPart {
+    /// The rows.
+    pub rows: Rows,
+}
+
 /// One call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {

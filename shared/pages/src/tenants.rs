@@ -243,11 +243,13 @@ fn choices(values: &[(&str, &str)]) -> Kind {
 
 fn money_and_limits() -> [Group; 2] {
     let periods = choices(&[("month", "a month"), ("day", "a day")]);
-    let unpriced = "Percent of the budget, with commas; empty is 80, 95, 100.";
+    let levels = "Percent of the budget, with commas; empty is 80, 95, 100.";
+    let unpriced = choices(&[("refuse", "are refused"), ("allow", "are allowed")]);
     let money = vec![
         number("budget_usd", "Budget, US dollars"),
         field("budget_period", "Period", periods, ""),
-        field("alert_levels", "Alerts at", Kind::Text, unpriced),
+        field("alert_levels", "Alerts at", Kind::Text, levels),
+        field("unpriced", "Calls without a known price", unpriced, ""),
     ];
     let limits = vec![
         number("rate_limit_rpm", "Requests a minute"),
@@ -282,15 +284,14 @@ fn behaviour() -> Group {
         ("prepend", "before the client's own"),
         ("locked", "instead of the client's own"),
     ]);
-    let tools =
-        choices(&[("", "as the route says"), ("tools", "tools win"), ("format", "format wins")]);
+    let tools = choices(&[("pass-through", "passed on"), ("gateway", "as the route says")]);
     let caching = choices(&[("", "as the gateway's"), ("true", "on"), ("false", "off")]);
     let fields = vec![
         field("system_prompt", "System prompt", Kind::Lines, ""),
         field("system_prompt_mode", "System prompt goes", modes, ""),
         field("tool_mode", "Tools and a response format", tools, ""),
         field("cache", "Response cache", caching, ""),
-        field("tags", "Tags", Kind::Text, "With commas; for sums and filters."),
+        field("tags", "Tags", Kind::Text, "name=value, with commas; for sums and filters."),
     ];
     Group { title: "Behaviour", fields }
 }
@@ -348,6 +349,6 @@ mod tests {
         {
             assert!(names.contains(&wanted), "{wanted}");
         }
-        assert_eq!(names.len(), 24);
+        assert_eq!(names.len(), 25);
     }
 }

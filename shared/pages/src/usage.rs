@@ -93,8 +93,14 @@ impl Usage {
     }
 }
 
+/// One line of a CSV file.
+pub fn csv_line(fields: &[String]) -> String {
+    let fields: Vec<String> = fields.iter().map(|it| csv_field(it)).collect();
+    format!("{}\n", fields.join(","))
+}
+
 /// One field of a CSV file: quoted where it must be, and never read as a formula by a spreadsheet.
-pub fn csv_field(text: &str) -> String {
+fn csv_field(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if is_formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) {

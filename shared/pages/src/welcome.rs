@@ -44,6 +44,8 @@ pub struct ProviderStep {
     pub base_url: String,
     /// What a test gave.
     pub tested: Option<Tested>,
+    /// The name of the provider, once it is saved.
+    pub saved: Option<String>,
 }
 
 /// The second step.
@@ -62,6 +64,8 @@ pub struct ModelStep {
 pub struct KeyStep {
     /// The model's name for clients.
     pub model: String,
+    /// Whether the prices of all of its targets are known, which a budget needs.
+    pub is_priced: bool,
     /// What is wrong.
     pub error: Option<String>,
     /// Makes a second press of the button harmless.

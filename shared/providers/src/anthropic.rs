@@ -1,4 +1,4 @@
-//! Anthropic, and whoever speaks its Messages at a configured base URL.
+//! Anthropic, and any service with its Messages at a configured base URL.
 //!
 //! Sources: platform.claude.com, *API overview*, *Versions* and *Errors*, seen 2026-11. Version
 //! 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which older models still take, so the one
@@ -14,6 +14,7 @@ use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "anthropic",
+    key_variables: &["ANTHROPIC_API_KEY"],
     base_url: "https://api.anthropic.com/v1",
     apis: &[
         ProviderApi { format: ProviderFormat::Chat(&Anthropic), path: "/messages", ..CHAT },

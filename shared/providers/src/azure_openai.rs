@@ -1,4 +1,4 @@
-//! Azure OpenAI, which speaks OpenAI chat under a deployment's path.
+//! Azure OpenAI, with OpenAI chat under a deployment's path.
 //!
 //! Sources: learn.microsoft.com/azure/ai-foundry/openai, seen 2026-11, openai/openai-python issue
 //! 937 and icereed/paperless-gpt issue 814. The model is the deployment's name; usage in streams
@@ -6,11 +6,12 @@
 //! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
+use canonical::ModelApi;
 use formats::{ChatCompatibility, MaxTokensName, StreamEnd};
 
 use crate::{
     Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider,
-    ProviderApi, RESPONSES, openai::ONLY_RESPONSES,
+    ProviderApi, RESPONSES,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -22,7 +23,11 @@ pub(crate) const PROVIDER: Provider = Provider {
             path: "/openai/deployments/{model}/chat/completions?api-version={api_version}",
             ..CHAT
         },
-        ProviderApi { path: "/openai/v1/responses", only_for: ONLY_RESPONSES, ..RESPONSES },
+        ProviderApi {
+            path: "/openai/v1/responses",
+            only_with: Some(ModelApi::Responses),
+            ..RESPONSES
+        },
         ProviderApi { path: "/openai/v1/responses/compact", ..COMPACTION },
         ProviderApi {
             path: "/openai/deployments/{model}/embeddings?api-version={api_version}",
@@ -30,7 +35,7 @@ pub(crate) const PROVIDER: Provider = Provider {
         },
         ProviderApi {
             path: "/openai/deployments/{model}/completions?api-version={api_version}",
-            only_for: &["gpt-35-turbo-instruct", "gpt-3.5-turbo-instruct"],
+            only_with: Some(ModelApi::Completions),
             ..COMPLETIONS
         },
     ],

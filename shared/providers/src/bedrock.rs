@@ -1,4 +1,4 @@
-//! Amazon Bedrock, which speaks Converse with every model that it has.
+//! Amazon Bedrock, with Converse for every model that it has.
 //!
 //! Sources: the Bedrock User Guide, *Endpoints* and *API keys*, and the service model in botocore
 //! 1.44.5, seen 2026-11. The model is part of the path, encoded once; a stream has a path of its
@@ -10,6 +10,7 @@ use crate::{Auth, CHAT, Key, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsa
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "bedrock",
+    key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
     base_url: "https://bedrock-runtime.{region}.amazonaws.com",
     version: "",
     apis: &[

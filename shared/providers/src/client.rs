@@ -24,11 +24,11 @@ pub struct Client {
     environment: Arc<ProxyVariables>,
     clients: Arc<Mutex<Vec<Connections>>>,
     pub(crate) signer: Signer,
-    /// What whole responses are held in.
+    /// The memory that whole responses are held in.
     pub(crate) memory: MemoryBudget,
 }
 
-/// What the environment says about proxies; each value as `curl` understands it.
+/// The environment's variables about proxies; each value has the meaning that it has to `curl`.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyVariables {
     /// `HTTPS_PROXY`: the proxy for `https://`.

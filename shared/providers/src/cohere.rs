@@ -8,6 +8,7 @@ use crate::{MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "cohere",
+    key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
     base_url: "https://api.cohere.ai/compatibility/v1",
     version: "/compatibility/v1",
     stream_usage: StreamUsage::Always,

@@ -3,6 +3,7 @@
 //! Nothing is followed, stored or retried behind our back: no redirects, no cookies, no environment.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     error::Error as _,
     fmt, io,
@@ -83,12 +84,12 @@ impl ProxyRule {
         Self { scheme: ProxiedScheme::All, url: url.expose().to_owned() }
     }
 
-    /// What is `https://` passes through this proxy.
+    /// The proxy of `https://` URLs.
     pub(crate) fn https(url: &Secret) -> Self {
         Self { scheme: ProxiedScheme::Https, url: url.expose().to_owned() }
     }
 
-    /// What is `http://` passes through this proxy.
+    /// The proxy of `http://` URLs.
     pub(crate) fn http(url: &Secret) -> Self {
         Self { scheme: ProxiedScheme::Http, url: url.expose().to_owned() }
     }
@@ -103,13 +104,14 @@ impl ProxyRule {
 }
 
 /// A request that may have to be sent twice.
-pub(crate) struct HttpRequest {
+pub(crate) struct HttpRequest<'e> {
     pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
+    /// Those of the endpoint as they are, unless the request adds some.
+    pub(crate) headers: Cow<'e, HeaderMap>,
     pub(crate) body: Bytes,
 }
 
-impl HttpRequest {
+impl HttpRequest<'_> {
     fn post(&self) -> reqwest::Request {
         let mut request = reqwest::Request::new(Method::POST, self.url.clone());
         request.headers_mut().clone_from(&self.headers);
@@ -134,7 +136,10 @@ impl Connections {
     ///
     /// A request that met the end of a kept connection was not read, and is made and sent once more
     /// on a new one.
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<http::Response<reqwest::Body>> {
+    pub(crate) async fn send(
+        &self,
+        request: HttpRequest<'_>,
+    ) -> Result<http::Response<reqwest::Body>> {
         let sent_at = Instant::now();
         let (opened, outcome) = send_once(&self.0.client, request.post()).await;
         let outcome = match outcome {
@@ -144,6 +149,19 @@ impl Connections {
             }
             outcome => outcome,
         };
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
+    /// Sends any request once, and waits for the head of the answer.
+    pub(crate) async fn send_as_it_is(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Error::new(ErrorKind::Internal, "has an address that is not a URL")
+                .caused_by(error.without_url())
+        })?;
+        let (_, outcome) = send_once(&self.0.client, request).await;
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
@@ -257,7 +275,7 @@ fn bad_proxy(_quotes_the_url: reqwest::Error) -> Error {
 #[derive(Clone, Copy)]
 struct NoteOpened;
 
-/// What opens connections, watched.
+/// A connector that counts the connections that it opens.
 #[derive(Clone)]
 struct NotingConnector<S>(S);
 
@@ -279,7 +297,7 @@ impl<S: Service<R>, R> Service<R> for NotingConnector<S> {
     }
 
     fn call(&mut self, request: R) -> S::Future {
-        // A connection that is opened outside of a request has nobody to tell.
+        // A connection that is opened outside of a request is noted nowhere.
         OPENED.try_with(|opened| opened.set(true)).unwrap_or_default();
         self.0.call(request)
     }

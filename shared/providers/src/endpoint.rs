@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use canonical::{Error, ErrorKind, Field, KeyFingerprint, Result, Task};
+use canonical::{Error, ErrorKind, Field, KeyFingerprint, ModelFacts, Result, Task};
 use formats::{ChatCompatibility, GatewayRequest, StreamEnd};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use reqwest::Url;
@@ -26,13 +26,13 @@ pub(crate) struct Endpoint {
     apis: Vec<ApiAddress>,
     /// How the provider's OpenAI chat differs from OpenAI's own, where it has chat.
     pub(crate) compatibility: ChatCompatibility,
-    /// What shows that a stream is whole.
+    /// The event that shows that a stream is complete.
     pub(crate) stream_end: StreamEnd,
     /// The headers of a request under each usable key; one set where none is configured.
     headers: Vec<(KeyFingerprint, HeaderMap)>,
     /// Why keys are missing, for operators.
     unreadable_keys: Option<String>,
-    /// What signs calls that carry no key.
+    /// The signer of calls without a key.
     pub(crate) signing: Option<Signing>,
     /// Values that no message may quote.
     pub(crate) secrets: Arc<[Secret]>,
@@ -138,33 +138,33 @@ impl Endpoint {
     pub(crate) fn api(
         &self,
         request: &GatewayRequest,
-        model: &str,
+        facts: &ModelFacts,
         rejected: &[Field],
     ) -> Result<&ApiAddress> {
         let has_rejected = request.task == Task::Compact && rejected.contains(&Field::Compaction);
-        let own = self.api_of_task(request.task, request, model);
+        let own = self.api_of_task(request.task, request, facts);
         if let Some(api) = own.filter(|_| !has_rejected) {
             return Ok(api);
         }
         let chat = request.task.writes_text().then_some(Task::Chat);
-        let found = chat.and_then(|task| self.api_of_task(task, request, model));
+        let found = chat.and_then(|task| self.api_of_task(task, request, facts));
         found.ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))
     }
 
-    /// The API of a task: the one that is for models of this name, else one in the client's own
+    /// The API of a task: the one that the model has and others lack, else one in the client's own
     /// format, else the provider's first that is for every model.
     fn api_of_task(
         &self,
         task: Task,
         request: &GatewayRequest,
-        model: &str,
+        facts: &ModelFacts,
     ) -> Option<&ApiAddress> {
         let able = || self.apis.iter().filter(|it| it.api.format.task() == task);
         let for_model =
-            |it: &&ApiAddress| it.api.only_for.iter().any(|start| model.starts_with(start));
+            |it: &&ApiAddress| it.api.only_with.is_some_and(|api| facts.apis.contains(&api));
         let same = |it: &&ApiAddress| it.api.format.outbound().name() == request.format.name;
         // What is only for some models is so because others lack it, or have something better.
-        let for_all = |it: &&ApiAddress| it.api.only_for.is_empty() || task == Task::Chat;
+        let for_all = |it: &&ApiAddress| it.api.only_with.is_none() || task == Task::Chat;
         let able_for_all = || able().filter(for_all);
         able()
             .find(for_model)

@@ -1,5 +1,7 @@
 //! Exports to collectors of telemetry, over the connections that providers share.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use config::{ConnectionOptions, PoolOptions};
@@ -42,7 +44,7 @@ impl Client {
                 headers.insert(name, value);
             }
         }
-        let request = HttpRequest { url, headers, body: request.body };
+        let request = HttpRequest { url, headers: Cow::Owned(headers), body: request.body };
         let response = connections.send(request).await?;
         let status = response.status();
         if !status.is_success() {

@@ -22,7 +22,8 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use canonical::{
-    Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, Part, Result, Role,
+    Content, Conversation, Error, ErrorKind, Field, Media, MediaSource, ModelFacts, Part, Result,
+    Role,
 };
 use formats::OutboundConversation;
 use futures_util::future::join_all;
@@ -43,7 +44,7 @@ pub(crate) struct Fetch {
     network: Box<dyn Network>,
 }
 
-/// What one call has fetched, for all of its steps. Failures are kept too.
+/// The media that one call has fetched, for all of its attempts. Failures are kept too.
 #[derive(Default)]
 pub struct FetchedMedia {
     found: Mutex<HashMap<String, FetchResult>>,
@@ -51,18 +52,18 @@ pub struct FetchedMedia {
     bytes: AtomicU64,
 }
 
-/// What came of a URL: bytes in base64 and their media type, or why there are none.
+/// The result of fetching a URL: bytes in base64 and their media type, or why there are none.
 type FetchResult = Result<(String, &'static str), String>;
 
 /// For which request, provider and model something is fetched.
 pub(crate) struct FetchContext<'a> {
     /// The provider's format.
     pub(crate) format: &'a dyn OutboundConversation,
-    /// The provider's name for the model.
-    pub(crate) model: &'a str,
+    /// Facts about the model.
+    pub(crate) facts: &'a ModelFacts,
     /// The client's names of fields.
     pub(crate) word: fn(&Field) -> Cow<'static, str>,
-    /// What earlier attempts of the call have fetched.
+    /// The media that earlier attempts of the call have fetched.
     pub(crate) fetched: &'a FetchedMedia,
     /// How long the whole attempt may take.
     pub(crate) limit: Duration,
@@ -130,7 +131,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// What a URL names, if it may be fetched.
+    /// The parsed URL, if it may be fetched.
     fn allowed_url(&self, url: &str) -> Result<MediaUrl, String> {
         let url = MediaUrl::parse(url)?;
         if url.is_among(&self.hosts) {
@@ -190,7 +191,7 @@ fn collect(parts: &[Part], context: &FetchContext<'_>, wanted: &mut Vec<(Field, 
             collect(&result.parts, context, wanted);
         } else if let Some((field, media)) = media(&part.content)
             && let MediaSource::Url(url) = &media.source
-            && !context.format.accepts_url(&part.content, url, context.model)
+            && !context.format.accepts_url(&part.content, url, context.facts)
         {
             wanted.push((field, url.clone()));
         }
@@ -206,7 +207,7 @@ fn fill(parts: &mut [Part], context: &FetchContext<'_>) -> Result<()> {
         }
         let Some((field, media)) = media(&part.content) else { continue };
         let MediaSource::Url(url) = &media.source else { continue };
-        if context.format.accepts_url(&part.content, url, context.model) {
+        if context.format.accepts_url(&part.content, url, context.facts) {
             continue;
         }
         let found = context.fetched.found().get(url).cloned();

@@ -16,6 +16,7 @@ use crate::{Auth, CHAT, OPENAI_COMPATIBLE, Provider, ProviderApi, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
+    key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     base_url: "https://generativelanguage.googleapis.com/v1beta",
     version: "/v1beta",
     apis: &[

@@ -12,6 +12,7 @@ mod memory;
 mod model_list;
 mod reassembly;
 mod redaction;
+mod remote;
 mod request;
 mod response;
 mod response_headers;
@@ -45,6 +46,7 @@ mod together;
 mod vllm;
 mod xai;
 
+use canonical::ModelApi;
 use formats::{
     ChatCompatibility, MaxTokensName, ProviderFormat,
     openai::chat::OpenAiChat,
@@ -64,10 +66,10 @@ pub use redaction::redact_stream_error;
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
-/// What the gateway calls itself where it calls others.
+/// The gateway's `User-Agent` at providers.
 pub(crate) const USER_AGENT: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
-/// Every provider, by the word for `type` in the configuration.
+/// Every provider, by its `type` in the configuration.
 pub const CATALOG: &[&Provider] = &[
     &anthropic::PROVIDER,
     &azure_openai::PROVIDER,
@@ -98,7 +100,7 @@ pub const CATALOG: &[&Provider] = &[
 /// How a provider is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Provider {
-    /// The word for `type` in the configuration.
+    /// The `type` in the configuration.
     pub name: &'static str,
     /// The base URL, with its version segment; `{region}` is filled in. Empty where only the operator
     /// knows.
@@ -111,6 +113,9 @@ pub struct Provider {
     pub auth: Auth,
     /// Whether calls without a key make sense.
     pub key: Key,
+    /// The variables that usually hold a key of the provider, the usual one first. Empty where a key
+    /// alone is not enough to call the provider, or none is needed.
+    pub key_variables: &'static [&'static str],
     /// The APIs of the provider, that in its own format first. At an address that is not its own, only
     /// the first of each task counts: servers that imitate a company rarely imitate all of it.
     pub apis: &'static [ProviderApi],
@@ -134,9 +139,9 @@ pub struct ProviderApi {
     pub path: &'static str,
     /// The endpoint for streams, where that is another one.
     pub stream_path: Option<&'static str>,
-    /// How the names of those models begin that the API is for: in a chat they have no other, and for
-    /// other tasks nobody else has it. Empty where it is for every model.
-    pub only_for: &'static [&'static str],
+    /// What the facts about a model must name for the API to be the model's: in a chat such a model has
+    /// no other API, and for other tasks no other model has this one. None where it is for every model.
+    pub only_with: Option<ModelApi>,
     /// Where the API is called.
     pub offered: Offered,
 }
@@ -190,7 +195,7 @@ pub(crate) const CHAT: ProviderApi = ProviderApi {
     format: ProviderFormat::Chat(&OpenAiChat),
     path: "/chat/completions",
     stream_path: None,
-    only_for: &[],
+    only_with: None,
     offered: Offered::Anywhere,
 };
 
@@ -246,6 +251,7 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     api_version: "",
     auth: Auth::Bearer,
     key: Key::Required,
+    key_variables: &[],
     stream_usage: StreamUsage::OnRequest,
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,

@@ -1,4 +1,4 @@
-//! LM Studio, a server of one's own that speaks OpenAI chat.
+//! LM Studio, a server of one's own with OpenAI chat.
 //!
 //! Sources: lmstudio.ai/docs/api/openai-api, and lmstudio-ai/lmstudio-bug-tracker issue 2322,
 //! seen 2026-11. A prompt that is too long, and even an unknown path, may be an error inside a

@@ -1,4 +1,4 @@
-//! A scripted provider, which speaks OpenAI chat and embeddings and needs no key.
+//! A scripted provider with OpenAI chat and embeddings, which needs no key.
 //!
 //! It is a real server on a loopback port, so that what it shows is what a provider would show:
 //! the demo, a first try of one's own routes, and tests all take the same path. It answers what the
@@ -43,7 +43,7 @@ pub(crate) const PROVIDER: Provider =
 pub(crate) const WITHIN: &str = "http://within/v1";
 
 const ANSWER: &str = "This is a scripted answer: no model was asked and nothing was spent.";
-/// What a mock takes before it gives up on a request.
+/// The largest request that a mock reads, in bytes.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 
 /// A scripted provider at work. It stops when this is dropped.
@@ -149,7 +149,7 @@ impl Play {
         whole(StatusCode::OK, &answer)
     }
 
-    /// Counts this call, and says whether it is one that fails.
+    /// Counts this call, and returns the status if it is one that fails.
     fn status_of_failure(&self) -> Option<StatusCode> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         let fails = match self.script.fail_first {
@@ -193,7 +193,7 @@ fn numbers(input: &EmbeddingInput) -> impl Iterator<Item = f32> {
     .map(|it| f32::from((it >> 48) as u16) / 32_768.0 - 1.0)
 }
 
-/// About what a tokenizer would count: a word is a token here.
+/// An estimate of a tokenizer's count: a word is a token.
 fn usage(request: &Value, text: &str) -> Value {
     let read = request["messages"].to_string().split_whitespace().count();
     let written = text.split_whitespace().count();
@@ -225,7 +225,7 @@ fn stream(words: Words) -> UpstreamResponse {
     answer
 }
 
-/// A streamed answer: a role, then word by word, a finish, the usage if asked for, the end.
+/// A streamed response: a role, the words one by one, a finish, the usage if requested, the end.
 struct Words {
     frames: std::vec::IntoIter<String>,
     pause: Option<Duration>,

@@ -19,7 +19,7 @@ const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// How many models of one provider are taken.
 const MAX_MODELS: usize = 5_000;
 
-/// What one provider lists.
+/// The models that one provider lists.
 #[derive(Debug)]
 pub struct ModelListing {
     /// The provider's name in the configuration.

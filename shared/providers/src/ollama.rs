@@ -1,4 +1,4 @@
-//! Ollama, a server of one's own that speaks OpenAI chat.
+//! Ollama, a server of one's own with OpenAI chat.
 //!
 //! Source: docs.ollama.com/api/openai-compatibility and /api/errors, seen 2026-11. It needs no
 //! key, and it cuts a prompt that is too long instead of refusing it.

@@ -1,4 +1,4 @@
-//! Any service that speaks OpenAI Responses at a configured base URL: OpenAI itself, vLLM, LM
+//! Any service with OpenAI Responses at a configured base URL: OpenAI itself, vLLM, LM
 //! Studio, Ollama and others.
 //!
 //! Sources: the API reference of `POST /v1/responses` and the types of the `openai` Python package

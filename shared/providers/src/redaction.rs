@@ -10,7 +10,7 @@ use storage::Secret;
 const QUOTE_BYTES: usize = 12;
 /// How short a text may be that is found when a message repeats all of it.
 const MIN_TEXT_BYTES: usize = 5;
-/// What stands for a quotation.
+/// The text in place of a quotation.
 const QUOTE_MASK: &str = "[from the request]";
 
 /// The same failure, in words that quote none of these secrets.

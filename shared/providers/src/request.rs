@@ -42,23 +42,21 @@ pub(crate) async fn prepare(
     let (target, request) = (attempt.target(), upstream_request.request);
     let mut without = conflicting_fields(target, request).to_vec();
     without.extend_from_slice(&attempt.remedies.fields);
-    let mut options = EncodeOptions {
+    let options = EncodeOptions {
         model: &target.model,
         stream: request.stream,
         stream_usage: endpoint.provider.stream_usage,
         compatibility: endpoint.compatibility,
-        max_output: None,
+        facts: &target.facts,
         drop_fields: &without,
         drop_signatures: attempt.remedies.signatures,
     };
     let is_same_format = format.outbound().name() == request.format.name;
     // Who has no compaction is asked for a summary, which only a translation does.
-    let passes_through =
-        is_same_format && !attempt.remedies.betas && !without.contains(&Field::Compaction);
-    // A limit that passes through is the client's own, so that the model's is not looked up.
-    if !passes_through || without.contains(&Field::MaxTokens) {
-        options.max_output = (upstream_request.max_output)(target);
-    }
+    let passes_through = is_same_format
+        && upstream_request.continued.is_none()
+        && !attempt.remedies.betas
+        && !without.contains(&Field::Compaction);
 
     let mut prepared = if passes_through {
         PreparedRequest::passed_through(format.outbound().passthrough(request, &options)?)
@@ -66,13 +64,16 @@ pub(crate) async fn prepare(
         let translation = Translation { upstream_request, attempt, fetch, options: &options };
         translation.encode(format).await?
     };
-    if is_same_format && !passes_through {
+    if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
         prepared.dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
     }
     prepared.name_dropped(request)?;
     if upstream_request.strict && !prepared.dropped.is_empty() {
         return Err(would_drop(&prepared.dropped));
+    }
+    if upstream_request.decodes && request.stream {
+        prepared.mode = DecodeMode::Translate;
     }
     Ok(prepared)
 }
@@ -114,7 +115,10 @@ struct Translation<'a> {
 impl Translation<'_> {
     /// Encodes the request in the format of its task.
     async fn encode(&self, format: ProviderFormat) -> Result<PreparedRequest> {
-        let canonical = self.upstream_request.request.canonical()?;
+        let canonical = match self.upstream_request.continued {
+            Some(continued) => continued,
+            None => self.upstream_request.request.canonical()?,
+        };
         let (mut encoded, tool_names) = match format {
             ProviderFormat::Chat(format) => self.conversation(canonical, format).await?,
             ProviderFormat::TokenCount(format) => self.conversation(canonical, format).await?,
@@ -147,7 +151,7 @@ impl Translation<'_> {
         let request = self.upstream_request.request;
         let context = FetchContext {
             format,
-            model: self.options.model,
+            facts: self.options.facts,
             word: request.format.word,
             fetched: self.upstream_request.fetched,
             limit: TimeLimit::of(self.attempt, request).duration,
@@ -168,7 +172,7 @@ fn adapt<'a>(conversation: &'a Conversation, options: &EncodeOptions<'_>) -> Cow
         adapted.to_mut().make_call_ids_unique();
     }
     // A limit above the model's own has no effect, but many providers refuse it.
-    if let (Some(requested), Some(max)) = (adapted.max_tokens, options.max_output)
+    if let (Some(requested), Some(max)) = (adapted.max_tokens, options.facts.max_output)
         && max < requested
     {
         adapted.to_mut().max_tokens = Some(max);
@@ -193,7 +197,7 @@ pub(crate) fn add_headers(given: &[(&'static str, String)], headers: &mut Header
     Ok(())
 }
 
-/// What a target's conflict resolution takes out of a request that has both tools and a format.
+/// The fields that a target's conflict resolution removes from a request with both tools and a format.
 fn conflicting_fields(target: &Target, request: &GatewayRequest) -> &'static [Field] {
     if !request.has_tools_and_format {
         return &[];

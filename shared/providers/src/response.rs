@@ -34,7 +34,7 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// How long the body of a failure may take.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What has to be known to decode an answer.
+/// The context in which a response is decoded.
 pub(crate) struct ResponseContext<'a> {
     /// The name of the provider in the configuration.
     pub(crate) provider: &'a str,
@@ -44,11 +44,11 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) format: ProviderFormat,
     pub(crate) request: &'a GatewayRequest,
     pub(crate) mode: DecodeMode,
-    /// What tools are called at the provider.
+    /// The names of tools at the provider.
     pub(crate) tool_names: ToolNames,
     /// Silence that is allowed inside a stream.
     pub(crate) idle_timeout: Duration,
-    /// What a whole answer is held in.
+    /// The memory that a whole response is held in.
     pub(crate) memory: &'a MemoryBudget,
 }
 
@@ -111,7 +111,7 @@ impl ResponseContext<'_> {
         DecodeOptions { mode, end: self.endpoint.stream_end }
     }
 
-    /// Decodes a whole body, which may be a stream that nobody asked for.
+    /// Decodes a whole body, which may be a stream that was not requested.
     fn decode_whole(
         &self,
         body: Bytes,

@@ -29,12 +29,39 @@ pub(crate) fn until(at: u64, now: u64) -> Duration {
     Duration::from_millis(at.saturating_sub(now)).min(MAX_RETRY_AFTER)
 }
 
-/// What a call consumed, where its answer does not say so itself.
+/// The usage of a call by its headers, for responses that do not report it themselves.
 pub(crate) fn usage(headers: &HeaderMap) -> Option<Usage> {
     let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     let input = count("x-amzn-bedrock-input-token-count")?;
     let output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
     Some(Usage { input, output, ..Usage::default() })
+}
+
+/// How long until a limit is free again that a request which succeeded has used up, at `now` in
+/// milliseconds since 1970. Anthropic's headers have dates: `anthropic-ratelimit-requests-reset`.
+pub(crate) fn limit_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
+    let used_up = headers.iter().filter_map(|(name, value)| {
+        let name = name.as_str();
+        let reset = if let Some(kind) = name.strip_prefix("x-ratelimit-remaining") {
+            format!("x-ratelimit-reset{kind}")
+        } else {
+            let kind = name.strip_prefix("anthropic-ratelimit-")?.strip_suffix("-remaining")?;
+            format!("anthropic-ratelimit-{kind}-reset")
+        };
+        let is_used_up = matches!(value.as_bytes(), b"0" | b"0.0");
+        let text = headers.get(reset)?.to_str().ok()?.trim();
+        let wait = reset_in(text, now).filter(|wait| !wait.is_zero() && is_used_up)?;
+        Some(wait.min(MAX_RETRY_AFTER))
+    });
+    used_up.max()
+}
+
+/// The time left until a reset, in any of the forms that providers write.
+fn reset_in(text: &str, now: u64) -> Option<Duration> {
+    reset(text, now).or_else(|| {
+        let at = formats::date(&format!("resets at {text}"))?;
+        Some(Duration::from_millis(at.saturating_sub(now)))
+    })
 }
 
 /// The reset of a limit that is used up.
@@ -49,7 +76,7 @@ fn earliest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
     resets.min().map(|(_, wait)| wait)
 }
 
-/// A duration, seconds left, or a time since 1970 in seconds or milliseconds: size tells.
+/// A duration, seconds left, or a time since 1970 in seconds or milliseconds: the size shows which.
 fn reset(text: &str, now: u64) -> Option<Duration> {
     let Some(number) = seconds(text) else {
         return formats::duration(text);
@@ -120,6 +147,31 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "0"),
         ];
         assert_eq!(waits(&headers), Some(360_000));
+    }
+
+    #[test]
+    fn a_success_may_use_up_a_limit() {
+        let left = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                let name = name.parse::<http::HeaderName>().unwrap();
+                (name, value.parse::<http::HeaderValue>().unwrap())
+            });
+            limit_reset(&headers.collect(), NOW).map(|it| it.as_millis())
+        };
+        let openai = |remaining| {
+            left(&[
+                ("x-ratelimit-remaining-requests", remaining),
+                ("x-ratelimit-reset-requests", "12s"),
+            ])
+        };
+        assert_eq!(openai("0"), Some(12_000));
+        assert_eq!(openai("1"), None);
+        let anthropic = left(&[
+            ("anthropic-ratelimit-requests-remaining", "0"),
+            ("anthropic-ratelimit-requests-reset", "2023-11-14T22:13:50Z"),
+        ]);
+        assert_eq!(anthropic, Some(30_000));
+        assert_eq!(left(&[("x-ratelimit-remaining-requests", "0")]), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use storage::{Signer, UnsignedRequest};
 
 use crate::{Auth, Provider};
 
-/// Who signs the calls to one provider, and for which service and region.
+/// The signer of calls to one provider, with the service and the region.
 #[derive(Debug)]
 pub(crate) struct Signing {
     signer: Signer,
@@ -25,7 +25,8 @@ pub(crate) fn region<'a>(configured: &'a config::Provider, signer: &'a Signer) -
 }
 
 impl Signing {
-    /// What signs the calls to a provider. None where a key or the operator's own header does.
+    /// The signer of calls to a provider; none where a key or the operator's own header
+    /// authenticates them.
     pub(crate) fn of(
         provider: &Provider,
         configured: &config::Provider,

@@ -114,7 +114,7 @@ impl EventStream {
         self.tee.take()?.finish()
     }
 
-    /// What the stream has written so far, passed-through frames included.
+    /// The output of the stream so far, passed-through frames included.
     pub fn estimate(&self) -> &OutputEstimate {
         &self.estimate
     }
@@ -179,6 +179,15 @@ impl EventStream {
                 State::Open => ready!(self.poll_bytes(cx)),
             }
         }
+    }
+
+    /// The events that end a stream whose connection broke when everything was said; none when it
+    /// broke before, or when the decoder cannot tell.
+    pub fn end_early(&mut self) -> Option<Vec<StreamEvent>> {
+        let mut events = vec![];
+        self.decoder.take()?.close(&mut events).ok()?;
+        let is_whole = events.last().is_some_and(|event| event.kind == EventKind::End);
+        if is_whole { Some(events) } else { None }
     }
 
     /// Decodes bytes that arrived, and notes what they lead to.

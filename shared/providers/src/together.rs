@@ -1,4 +1,4 @@
-//! Together, which speaks OpenAI chat.
+//! Together, with OpenAI chat.
 //!
 //! Sources: docs.together.ai, *Serverless rate limits*, and the Python package `together` 3.1.1,
 //! seen 2026-11. Above the pace it grants it answers 429, below it 503; `x-ratelimit-reset` tells
@@ -8,6 +8,7 @@ use crate::{CHAT, COMPLETIONS, EMBEDDINGS, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, P
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "together",
+    key_variables: &["TOGETHER_API_KEY"],
     base_url: "https://api.together.ai/v1",
     apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
     compatibility: MAX_TOKENS_ONLY,

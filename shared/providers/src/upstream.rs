@@ -6,10 +6,11 @@
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
 use canonical::{
-    Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody, Result, Task,
+    CanonicalRequest, Error, ErrorKind, Field, GatewayResponse, Origin, Remedy, ResponseBody,
+    Result, Task,
 };
 use config::{Config, ConnectionOptions, Proxy};
-use formats::{DecodeMode, GatewayRequest};
+use formats::{DecodeMode, GatewayRequest, Prefill};
 use http::{HeaderName, HeaderValue, StatusCode};
 use routing::{Attempt, Target};
 
@@ -23,6 +24,7 @@ use crate::{
     redaction::{redact_error, redact_quotes},
     request::{PreparedRequest, add_headers, is_beta, prepare},
     response::{self, ResponseContext},
+    response_headers,
 };
 
 /// The header by which traces go on (W3C Trace Context).
@@ -46,19 +48,21 @@ pub(crate) struct ReachableProvider {
     pub(crate) connections: Connections,
 }
 
-/// What one call asks of a provider.
+/// The request of one call to a provider.
 #[derive(Clone, Copy)]
 pub struct UpstreamRequest<'a> {
     /// The client's request.
     pub request: &'a GatewayRequest,
     /// Whether it is refused rather than sent with less than it says.
     pub strict: bool,
-    /// The most that a model can write, in tokens, where that is known.
-    pub max_output: &'a (dyn Fn(&Target) -> Option<u64> + Sync),
-    /// What earlier attempts of the same call have fetched.
+    /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
     /// The `traceparent` header by which the provider's spans follow those of the attempt.
     pub traceparent: Option<&'a str>,
+    /// The request that is sent in place of the client's own, to go on with a response.
+    pub continued: Option<&'a CanonicalRequest>,
+    /// Whether a stream is decoded that could pass through, since it may have to be continued.
+    pub decodes: bool,
 }
 
 impl fmt::Debug for UpstreamRequest<'_> {
@@ -67,15 +71,17 @@ impl fmt::Debug for UpstreamRequest<'_> {
     }
 }
 
-/// What a provider answers.
+/// A provider's response.
 #[derive(Debug)]
 pub struct UpstreamResponse {
     /// The HTTP status of the provider.
     pub status: u16,
     /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
-    /// What the provider was not sent, by the client's names.
+    /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
+    /// How long until a limit is free again that this request has used up.
+    pub limit_reset: Option<Duration>,
     /// The answer itself.
     pub body: UpstreamBody,
 }
@@ -109,6 +115,13 @@ impl Upstream {
             memory: client.memory.clone(),
             _mocks: mocks,
         }
+    }
+
+    /// Whether a target's provider has a field for a message of the model that is left open.
+    pub fn takes_prefill(&self, target: &Target) -> bool {
+        let provider = self.providers.get(&target.provider);
+        let endpoint = provider.and_then(|it| it.as_ref().ok()).map(|it| &it.endpoint);
+        endpoint.is_some_and(|it| it.compatibility.prefill != Prefill::None)
     }
 
     /// Why a target could not be attempted at all, such as a key that is missing.
@@ -165,7 +178,7 @@ impl Upstream {
         let endpoint = &provider.endpoint;
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
-        let api = match endpoint.api(request, &target.model, &attempt.remedies.fields) {
+        let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -176,7 +189,7 @@ impl Upstream {
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
         let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
         if let Some(Ok(traceparent)) = traceparent {
-            http_request.headers.insert(TRACEPARENT, traceparent);
+            http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
         }
         let answer = provider.connections.send(http_request).await?;
         let status = answer.status();
@@ -203,12 +216,14 @@ impl Upstream {
             memory: &self.memory,
         };
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
+        let limit_reset = response_headers::limit_reset(&head.headers, now);
         let body = response::decode(context, &head.headers, body).await;
         let body = body.map_err(|error| without_compaction(error, request, mode))?;
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
             dropped: prepared.dropped,
+            limit_reset,
             body,
         })
     }
@@ -253,24 +268,27 @@ fn reachable(
 }
 
 /// The HTTP request of an attempt, signed where that is wanted.
-async fn http_request(
-    endpoint: &Endpoint,
+async fn http_request<'e>(
+    endpoint: &'e Endpoint,
     api: &ApiAddress,
     attempt: &Attempt,
     prepared: &PreparedRequest,
     (stream, now): (bool, u64),
-) -> Result<HttpRequest> {
+) -> Result<HttpRequest<'e>> {
     let url = api.address(&attempt.target().model, stream)?;
-    let mut headers = endpoint.headers(attempt.key)?.clone();
-    add_headers(&prepared.encoded.headers, &mut headers)?;
     let body = prepared.encoded.body.clone();
+    // Copied only where something is added: nearly every call sends the same headers.
+    let mut headers = Cow::Borrowed(endpoint.headers(attempt.key)?);
+    if !prepared.encoded.headers.is_empty() {
+        add_headers(&prepared.encoded.headers, headers.to_mut())?;
+    }
     if let Some(signing) = &endpoint.signing {
-        signing.sign(&url, &mut headers, &body, now).await?;
+        signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
     Ok(HttpRequest { url, headers, body })
 }
 
-/// What a provider refuses. A beta that was never asked for is no reason to ask again without it.
+/// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
 async fn failure(
     answer: http::Response<reqwest::Body>,
     prepared: &PreparedRequest,
@@ -310,6 +328,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
         status: 200,
         request_id: None,
         dropped: vec![],
+        limit_reset: None,
         body: UpstreamBody::Whole(response),
     })
 }
@@ -371,7 +390,7 @@ mod tests {
         let config = config::read(&yaml, &|_| None, &[kind]).unwrap();
         let client = Client::new(storage::Signer::default(), ProxyVariables::default());
         let upstream = Upstream::new(&client, &config, &|_| None);
-        let routes = Routes::new(&config, &|_, _| None, &|_| None);
+        let routes = Routes::new(&config, Arc::new(()), &|_| None);
         let plan = routes.resolve(ModelQuery { model: Some("m"), provider: None }).unwrap();
         let arrived = Instant::now();
         let limits = Limits { arrived, deadline: arrived + Duration::from_secs(60), seed: 0 };
@@ -382,9 +401,10 @@ mod tests {
         let request = UpstreamRequest {
             request: &request,
             strict: true,
-            max_output: &|_| None,
             fetched: &fetched,
             traceparent: None,
+            continued: None,
+            decodes: false,
         };
         upstream.send(&attempt, &request, 0).await
     }

@@ -1,13 +1,13 @@
 //! Conditions of a step: which requests it is for.
 //!
-//! What a request is like is found out by whoever decoded it; here it is compared.
+//! The traits of a request are found where it is decoded; here they are compared.
 
 use std::fmt;
 
-/// What a request is like, as far as conditions and strategies ask.
+/// The traits of a request that conditions and strategies depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestTraits {
-    /// What the request has or wants.
+    /// The features of the request.
     pub features: Vec<Feature>,
     /// How many tokens the request has, about.
     pub input_tokens: u64,

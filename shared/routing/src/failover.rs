@@ -49,6 +49,8 @@ pub struct Failover {
     is_rescuing: bool,
     /// Every attempt so far; an id is the place in this list.
     attempts: Vec<AttemptRecord>,
+    /// The target of each attempt, by its place in the plan.
+    targets: Vec<usize>,
     /// The first error, which says most.
     first_error: Option<Error>,
     kinds: Vec<ErrorKind>,
@@ -91,6 +93,7 @@ impl Failover {
             attempted_while_cooling: false,
             is_rescuing: false,
             attempts: vec![],
+            targets: vec![],
             first_error: None,
             kinds: vec![],
         }
@@ -116,6 +119,11 @@ impl Failover {
     /// One attempt so far.
     pub fn attempt(&self, id: AttemptId) -> &AttemptRecord {
         &self.attempts[id.0]
+    }
+
+    /// The target of an attempt.
+    pub fn target(&self, id: AttemptId) -> &Target {
+        &self.plan.targets[self.targets[id.0]]
     }
 
     /// The next attempt, or the error that the client gets when nothing is left.
@@ -157,6 +165,7 @@ impl Failover {
         let started = now + delay;
         let target = &self.plan.targets[course.target];
         let id = AttemptId(self.attempts.len());
+        self.targets.push(course.target);
         self.attempts.push(AttemptRecord {
             provider: target.provider.clone(),
             model: target.model.clone(),
@@ -391,7 +400,7 @@ impl Failover {
     }
 
     /// Whether a target is left that does not cool down.
-    fn has_next(&self, now: Instant) -> bool {
+    pub fn has_next(&self, now: Instant) -> bool {
         let targets = self.untried.iter().map(|target| &self.plan.targets[*target]);
         let mut left = targets.map(|it| select::remaining(it, &self.health.cooldowns, now));
         left.any(|it| it.is_zero())
@@ -448,7 +457,7 @@ impl Failover {
 }
 
 impl Drop for Failover {
-    /// Attempts that nobody ended are no longer in flight.
+    /// Attempts that were never ended are no longer in flight.
     fn drop(&mut self) {
         for running in &self.running {
             let target = &self.plan.targets[running.course.target];

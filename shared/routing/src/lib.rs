@@ -19,6 +19,6 @@ pub use health::{
     Cooldown, CooldownCause, CooldownChange, CooldownReason, CooldownState, Cooldowns, Health,
     HedgeBudget, MAX_SHARED_COOLDOWN, Sessions, SharedCooldown, TargetHealth,
 };
-pub use resolve::{Breaker, Hedge, MinSpeed, ModelQuery, RoutePlan, Routes, Target};
+pub use resolve::{Hedge, MinSpeed, ModelFactsSource, ModelQuery, RoutePlan, Routes, Target};
 pub use select::{Outlook, Verdict, outlook};
-pub use strategy::{Circumstances, Strategy, order};
+pub use strategy::{Circumstances, order};

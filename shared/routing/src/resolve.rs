@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,15 +10,15 @@ use std::{
     time::Duration,
 };
 
-use canonical::{Error, ErrorKind, KeyFingerprint, Result};
-use config::{self, Config, ConflictResolution, FallbackOn, SecretSource};
+use canonical::{Error, ErrorKind, KeyFingerprint, ModelFacts, Result};
+use config::{
+    self, Breaker, COOLDOWN_MAX, Config, ConflictResolution, FallbackOn, Rescue, SecretSource,
+    Strategy, When,
+};
 
-use crate::{conditions::StepCondition, strategy::Strategy};
+use crate::conditions::{Feature, StepCondition};
 
-/// How long a cooldown may become when nobody says otherwise.
-const COOLDOWN_MAX: Duration = Duration::from_secs(15 * 60);
-
-/// What a client asks for.
+/// A client's query for a model.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModelQuery<'a> {
     /// The name in `model`.
@@ -47,8 +48,8 @@ pub struct RoutePlan {
     pub breaker: Option<Breaker>,
     /// When the next target is attempted beside one that is silent.
     pub hedge: Option<Hedge>,
-    /// Whether another target goes on with a stream that breaks.
-    pub rescues: bool,
+    /// What happens to a stream that breaks after its first token.
+    pub rescue: Rescue,
     /// How many calls were ordered, for [`Strategy::RoundRobin`].
     pub turn: Arc<AtomicU64>,
 }
@@ -65,7 +66,7 @@ impl Default for RoutePlan {
             is_sticky: false,
             breaker: None,
             hedge: None,
-            rescues: false,
+            rescue: Rescue::default(),
             turn: Arc::default(),
         }
     }
@@ -76,15 +77,6 @@ impl RoutePlan {
     pub(crate) fn next_turn(&self) -> u64 {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// How many failures make an outage: of the latest `window` attempts, `failures`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Breaker {
-    /// How many failures.
-    pub failures: u32,
-    /// Of how many attempts, at most 64.
-    pub window: u32,
 }
 
 /// When the next target is attempted beside one that is silent.
@@ -123,6 +115,8 @@ pub struct Target {
     pub first_token_timeout: Option<Duration>,
     /// How often the target is attempted again after a transient failure.
     pub retries: u32,
+    /// Facts about the model.
+    pub facts: Arc<ModelFacts>,
     /// How many tokens the model holds, where that is known.
     pub context_window: Option<u64>,
     /// The share of calls that begin here, for [`Strategy::Weighted`].
@@ -143,6 +137,7 @@ impl Default for Target {
             timeout: config::DEFAULT_TIMEOUT,
             first_token_timeout: None,
             retries: 0,
+            facts: Arc::default(),
             context_window: None,
             weight: 1,
             conditions: Arc::from([]),
@@ -158,47 +153,69 @@ pub struct Routes {
     providers: HashMap<String, ProviderFacts>,
     default_provider: Option<String>,
     default_model: Option<String>,
+    facts: Arc<dyn ModelFactsSource>,
+    condition_headers: Vec<String>,
 }
 
-/// What a target takes from its provider.
+/// The settings that a target has from its provider.
 #[derive(Debug)]
 struct ProviderFacts {
     keys: Arc<[KeyFingerprint]>,
     timeout: Duration,
 }
 
-/// Finds how many tokens a provider's model holds, by the provider's name in the configuration.
-type ContextWindow<'a> = &'a dyn Fn(&str, &str) -> Option<u64>;
+/// A source of facts about models. `()` knows none.
+pub trait ModelFactsSource: fmt::Debug + Send + Sync {
+    /// The facts about a provider's model, by the provider's name in the configuration.
+    fn facts(&self, provider: &str, model: &str) -> ModelFacts;
+}
+
+impl ModelFactsSource for () {
+    fn facts(&self, _provider: &str, _model: &str) -> ModelFacts {
+        ModelFacts::UNKNOWN
+    }
+}
 
 /// Finds the fingerprint of a key; none for a key whose value is missing.
 type Fingerprint<'a> = &'a dyn Fn(&SecretSource) -> Option<KeyFingerprint>;
 
 impl Routes {
-    /// Prepares a configuration. `context_window` knows what models hold when their step does not say.
+    /// Prepares a configuration. The facts about a model are found once for each of its targets.
     pub fn new(
         config: &Config,
-        context_window: ContextWindow<'_>,
+        facts: Arc<dyn ModelFactsSource>,
         fingerprint: Fingerprint<'_>,
     ) -> Self {
-        let facts = |provider: &config::Provider| ProviderFacts {
+        let provider_facts = |provider: &config::Provider| ProviderFacts {
             keys: key_pool(provider, fingerprint),
             timeout: provider.timeout.unwrap_or(config.default_timeout),
         };
         let mut routes = Self {
             plans: HashMap::new(),
-            providers: config.providers.iter().map(|it| (it.name.clone(), facts(it))).collect(),
+            providers: config
+                .providers
+                .iter()
+                .map(|it| (it.name.clone(), provider_facts(it)))
+                .collect(),
             default_provider: config.default_provider.clone(),
             default_model: config.default_model.clone(),
+            facts,
+            condition_headers: condition_headers(config),
         };
         for model in &config.models {
             let plan = routes.plan_of_one(&model.provider, &model.name);
             routes.plans.insert(model.name.clone(), Arc::new(plan));
         }
         for route in &config.routes {
-            let plan = routes.plan_of_route(route, context_window);
+            let plan = routes.plan_of_route(route);
             routes.plans.insert(route.name.clone(), Arc::new(plan));
         }
         routes
+    }
+
+    /// The headers that conditions of steps name, in lower case.
+    pub fn condition_headers(&self) -> &[String] {
+        &self.condition_headers
     }
 
     /// Resolves what a client asks for.
@@ -253,13 +270,32 @@ impl Routes {
             model: model.to_owned(),
             keys: self.keys(provider),
             timeout: self.timeout(provider),
+            facts: Arc::new(self.facts.facts(provider, model)),
             ..Target::default()
         };
         RoutePlan { targets: vec![target], ..RoutePlan::default() }
     }
 
-    fn plan_of_route(&self, route: &config::Route, context_window: ContextWindow<'_>) -> RoutePlan {
-        let target = |step: &config::Step| Target {
+    fn plan_of_route(&self, route: &config::Route) -> RoutePlan {
+        RoutePlan {
+            route: Some(route.name.clone()),
+            targets: route.steps.iter().map(|step| self.target_of_step(step)).collect(),
+            fallback_on: route.fallback_on,
+            cooldown: route.cooldown,
+            cooldown_max: route.cooldown_max,
+            strategy: route.strategy,
+            is_sticky: route.sticky,
+            // One failure of one attempt is today's rule: 5xx alone, and at once.
+            breaker: Some(route.breaker).filter(|breaker| *breaker != Breaker::default()),
+            hedge: route.hedge.map(|after| Hedge { after, budget_percent: route.hedge_budget }),
+            rescue: route.rescue,
+            turn: Arc::default(),
+        }
+    }
+
+    fn target_of_step(&self, step: &config::Step) -> Target {
+        let facts = self.facts.facts(&step.provider, &step.model);
+        Target {
             provider: step.provider.clone(),
             model: step.model.clone(),
             keys: self.keys(&step.provider),
@@ -267,17 +303,13 @@ impl Routes {
             timeout: step.timeout.unwrap_or_else(|| self.timeout(&step.provider)),
             first_token_timeout: step.first_token_timeout,
             retries: step.retries,
-            context_window: step
-                .context_window
-                .or_else(|| context_window(&step.provider, &step.model)),
-            ..Target::default()
-        };
-        RoutePlan {
-            route: Some(route.name.clone()),
-            targets: route.steps.iter().map(target).collect(),
-            fallback_on: route.fallback_on,
-            cooldown: route.cooldown,
-            ..RoutePlan::default()
+            context_window: step.context_window.or(facts.context_window),
+            facts: Arc::new(facts),
+            weight: step.weight,
+            conditions: conditions(&step.when),
+            min_speed: step
+                .min_tokens_per_second
+                .map(|tokens_per_second| MinSpeed { tokens_per_second, window: step.speed_window }),
         }
     }
 
@@ -289,6 +321,39 @@ impl Routes {
     fn timeout(&self, provider: &str) -> Duration {
         self.providers.get(provider).map_or(config::DEFAULT_TIMEOUT, |it| it.timeout)
     }
+}
+
+fn condition_headers(config: &Config) -> Vec<String> {
+    let steps = config.routes.iter().flat_map(|route| &route.steps);
+    let mut names: Vec<String> = steps.flat_map(|step| step.when.headers.keys().cloned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The conditions of a step, one by one.
+fn conditions(when: &When) -> Arc<[StepCondition]> {
+    let features = [
+        (when.stream, Feature::Stream),
+        (when.tools, Feature::Tools),
+        (when.images, Feature::Images),
+        (when.schema, Feature::Schema),
+    ];
+    let features = features.into_iter().filter_map(|(wanted, feature)| {
+        wanted.map(|wanted| match wanted {
+            true => StepCondition::With(feature),
+            false => StepCondition::Without(feature),
+        })
+    });
+    let tags = when.tags.iter().map(|(tag, text)| StepCondition::Tag(tag.clone(), text.clone()));
+    let headers =
+        when.headers.iter().map(|(name, text)| StepCondition::Header(name.clone(), text.clone()));
+    features
+        .chain(when.min_input_tokens.map(StepCondition::MinInputTokens))
+        .chain(when.max_input_tokens.map(StepCondition::MaxInputTokens))
+        .chain(tags)
+        .chain(headers)
+        .collect()
 }
 
 /// The keys of a provider that have a value, without repetition. Where none has, the provider is
@@ -361,7 +426,7 @@ models: [{ name: gpt, provider: b }]
         model: Option<&str>,
         provider: Option<&str>,
     ) -> Result<Vec<String>> {
-        let routes = Routes::new(config, &|_, _| None, &fingerprint_of);
+        let routes = Routes::new(config, Arc::new(()), &fingerprint_of);
         let plan = routes.resolve(ModelQuery { model, provider })?;
         Ok(plan.targets.iter().map(|it| format!("{}:{}", it.provider, it.model)).collect())
     }

@@ -9,18 +9,18 @@ use crate::{
     resolve::{RoutePlan, Target},
 };
 
-/// What would happen to one target of a plan now.
+/// The prospect of one target of a plan.
 #[derive(Clone, Debug)]
 pub struct Outlook {
     /// The target's place in the plan.
     pub target: usize,
-    /// What would happen.
+    /// The verdict.
     pub verdict: Verdict,
     /// Why the target cools down, if it does.
     pub reason: Option<CooldownReason>,
 }
 
-/// What would happen to a target, and why.
+/// The treatment that a target would get now, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The target is attempted, after those before it failed.
@@ -31,7 +31,7 @@ pub enum Verdict {
     AvailableFirst(Duration),
 }
 
-/// What would happen to each target of a plan now, without attempting any.
+/// The prospects of each target of a plan, without attempting any.
 pub fn outlook(plan: &RoutePlan, health: &Health, now: Instant) -> Vec<Outlook> {
     let cooldowns = &health.cooldowns;
     let first = first_available(&plan.targets, cooldowns, now);

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use canonical::{Error, ErrorKind, Result};
+use config::Strategy;
 
 use crate::{
     conditions::RequestTraits,
@@ -16,39 +17,7 @@ use crate::{
 /// so many.
 const EXPLORED_CALLS: u32 = 20;
 
-/// How the targets of a route are ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// As the route names them.
-    #[default]
-    Order,
-    /// At random, by their weights.
-    Weighted,
-    /// Each call begins one target later.
-    RoundRobin,
-    /// By what the call would cost there.
-    Cheapest,
-    /// By the time to the first token that was seen lately.
-    Fastest,
-    /// By the attempts that are running.
-    LeastBusy,
-}
-
-impl Strategy {
-    /// The word of the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::Weighted => "weighted",
-            Self::RoundRobin => "round_robin",
-            Self::Cheapest => "cheapest",
-            Self::Fastest => "fastest",
-            Self::LeastBusy => "least_busy",
-        }
-    }
-}
-
-/// What an order depends on beside the plan.
+/// The circumstances that an order depends on beside the plan.
 pub struct Circumstances<'a> {
     /// The request.
     pub request: &'a RequestTraits,
@@ -56,7 +25,7 @@ pub struct Circumstances<'a> {
     pub health: &'a Health,
     /// What a call would cost at a target, in micro-dollars; none where no price is known.
     pub cost: &'a dyn Fn(&Target) -> Option<u64>,
-    /// What makes random orders of this call differ from those of others.
+    /// The seed that makes random orders of this call differ from those of others.
     pub seed: u64,
     /// The time.
     pub now: Instant,

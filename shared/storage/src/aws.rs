@@ -1,6 +1,6 @@
 //! The AWS account that a process uses, and how long it waits for responses.
 //!
-//! Nothing here reads the environment or a file: whoever starts the process finds region and
+//! Nothing here reads the environment or a file: the start of the process finds region and
 //! credentials.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The credentials that requests to AWS are signed with.
 //!
-//! How credentials are found is for whoever starts the process.
+//! How credentials are found is decided where the process starts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -24,7 +24,7 @@ const MAX_ROW_BYTES: usize = 400 * 1024;
 const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
 const MAX_NAME_BYTES: usize = 255;
 
-/// What a row takes beside its texts: the attributes' names and the number, at their largest.
+/// The size of a row beside its texts: the attributes' names and the number, at their largest.
 const ROW_OVERHEAD_BYTES: usize = 40;
 
 /// The attributes of a row that are no tallies.

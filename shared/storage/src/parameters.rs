@@ -34,7 +34,7 @@ const REFUSALS: [&str; 7] = [
     "ValidationException",
 ];
 
-/// What came of reading several names at once.
+/// The result of reading several names at once.
 enum Batch {
     /// Those of them that exist.
     Read(Vec<Parameter>),

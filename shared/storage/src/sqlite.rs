@@ -48,13 +48,13 @@ const STATEMENTS: usize = 64;
 /// How to keep a file.
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
-    /// What survives a loss of power.
+    /// The durability of writes when power is lost.
     pub synchronous: Synchronous,
     /// How long to wait for another process's write.
     pub busy_timeout: Duration,
 }
 
-/// What survives a loss of power. Whatever was written survives the end of the process.
+/// The durability of writes when power is lost. Every write survives the end of the process.
 ///
 /// Source: <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn open_file(path: &Path, flags: OpenFlags, options: SqliteOptions) -> Result<St
     })
 }
 
-/// What an operator can do about a file that cannot be opened.
+/// Advice to an operator about a file that cannot be opened.
 fn remedy(error: &rusqlite::Error) -> &'static str {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

@@ -20,7 +20,7 @@ pub struct Row {
     pub pk: String,
     /// The key within the partition; rows are ordered by its bytes.
     pub sk: String,
-    /// What the row holds, as JSON text. Empty for a row that only `tally` has written.
+    /// The content of the row, as JSON text. Empty for a row that only `tally` has written.
     pub value: String,
     /// When the row ends, in seconds since 1970. Absent: never.
     pub expires: Option<u64>,
@@ -105,8 +105,8 @@ pub trait Table: fmt::Debug + Send + Sync {
 /// The two tables of a gateway.
 #[derive(Clone, Debug)]
 pub struct Stores {
-    /// What operators decide: read by every process, written by operators only.
+    /// The table of operators' decisions: read by every process, written by operators only.
     pub config: Arc<dyn Table>,
-    /// What calls leave behind; most rows expire.
+    /// The table of what calls leave behind; most rows expire.
     pub state: Arc<dyn Table>,
 }

@@ -16,9 +16,9 @@ pub struct Tally {
     pub pk: String,
     /// The key within the partition.
     pub sk: String,
-    /// What must be true of the row for the change to be made.
+    /// The conditions under which the change is made.
     pub conditions: Vec<Condition>,
-    /// What to add to numbers; a number that is not there is 0.
+    /// The amounts to add to numbers; a number that is not there is 0.
     pub add: Vec<(String, i64)>,
     /// Notes to write, over those of the same name.
     pub set: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub struct Tally {
     pub expires: Option<u64>,
 }
 
-/// What must be true of a row.
+/// A condition on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// There is no number and no note of this name.

@@ -16,6 +16,8 @@ mod homes;
 mod lists;
 #[path = "tidy/lock.rs"]
 mod lock;
+#[path = "tidy/model_names.rs"]
+mod model_names;
 #[path = "tidy/pages.rs"]
 mod pages;
 #[path = "tidy/tree.rs"]

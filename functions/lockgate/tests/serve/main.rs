@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
 
 mod access;
+mod admin;
 mod aws_account;
 mod bedrock;
 mod beta_headers;
@@ -21,20 +22,28 @@ mod embeddings;
 mod endpoints;
 mod exhausted;
 mod failover;
+mod faults;
+mod first_steps;
 mod format;
+mod hedging;
 mod image_fetch;
 mod logs;
 mod metrics;
 mod model_names;
 mod models;
+mod outbound_limits;
 mod output_limit;
+mod provider_health;
 mod reports;
 mod request_bodies;
 mod request_log;
+mod rescue;
 mod response_forms;
 mod secrets;
 mod signatures;
+mod soak;
 mod stopping;
+mod strategies;
 mod stream;
 mod stream_faults;
 mod support;

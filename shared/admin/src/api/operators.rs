@@ -43,7 +43,9 @@ impl Admin {
         let role = fields.role("role");
         let password = fields.text("password").map(Secret::new);
         let change = fields.finish(OperatorChange { role, password })?;
-        let changed = self.update_operator(request.parameter(0), &change, request.author()).await?;
+        let changed = self
+            .update_operator(request.parameter(0), &change, request.author(), request.clock)
+            .await?;
         Ok(ApiResponse::ok(changed.to_json()))
     }
 
@@ -51,7 +53,7 @@ impl Admin {
         &self,
         request: &ApiRequest<'_>,
     ) -> AdminResult<ApiResponse> {
-        self.delete_operator(request.parameter(0), request.author()).await?;
+        self.delete_operator(request.parameter(0), request.author(), request.clock).await?;
         Ok(ApiResponse::empty())
     }
 

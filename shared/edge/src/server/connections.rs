@@ -90,7 +90,7 @@ impl Connections {
     }
 
     /// Admits a new connection; none when there are too many and each has a call in progress.
-    /// `has_left` tells whether the client has closed its side.
+    /// `has_left` is whether the client has closed its side.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: IpAddr,

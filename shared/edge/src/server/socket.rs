@@ -66,7 +66,7 @@ impl ClientSocket {
         Ok(Self { socket, connection, prefix, version, shutdown })
     }
 
-    /// Reads as much as tells the version of HTTP where no TLS has negotiated it.
+    /// Reads as much as shows the version of HTTP where no TLS has negotiated it.
     pub(super) async fn read_version(mut self) -> io::Result<Self> {
         let socket = &self.socket;
         let mut prefix = Vec::with_capacity(HTTP2_PREFACE.len());
@@ -198,7 +198,7 @@ impl AsyncWrite for ClientSocket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.shutdown, ShutdownState::Open) {
-            // A client that has left already is told nothing.
+            // A client that has left already is sent nothing.
             drop(SockRef::from(&*self.socket).shutdown(Shutdown::Write));
             self.shutdown = match self.connection.linger_time() {
                 None => ShutdownState::Closed,

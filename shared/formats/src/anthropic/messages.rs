@@ -32,7 +32,7 @@ pub struct Anthropic;
 #[derive(Clone, Copy, Debug)]
 pub struct AnthropicCount;
 
-/// Who signs reasoning in this format.
+/// The maker of signatures in this format.
 pub(crate) const MAKER: &str = "anthropic";
 
 /// The part of the format that travels with a request.

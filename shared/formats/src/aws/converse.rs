@@ -1,4 +1,4 @@
-//! Amazon Bedrock's Converse and `ConverseStream`, to providers only: no client speaks it to us.
+//! Amazon Bedrock's Converse and `ConverseStream`, for providers only: no client calls in this format.
 //!
 //! Source: the service model `bedrock-runtime/2023-09-30` in botocore 1.44.5, seen 2026-11; what a
 //! model demands beside it, each in the module where it matters. The binary frames of a stream are
@@ -12,7 +12,7 @@ mod stream_decode;
 mod wire;
 
 use bytes::Bytes;
-use canonical::{Content, Conversation, GatewayResponse, Result};
+use canonical::{Content, Conversation, GatewayResponse, ModelFacts, Result};
 
 use crate::{
     DecodeOptions, EncodeOptions, EncodedRequest, Outbound, OutboundChat, OutboundConversation,
@@ -23,9 +23,9 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Bedrock;
 
-/// Whose signatures travel here: Claude's are the same at Anthropic's own address.
+/// The maker of signatures in this format: Claude's are the same at Anthropic's own address.
 const MAKER: &str = "anthropic";
-/// How the signature of reasoning begins that nobody may read.
+/// The start of the signature of reasoning that is encrypted.
 const REDACTED: &str = "redacted:";
 
 impl Outbound for Bedrock {
@@ -51,7 +51,7 @@ impl OutboundConversation for Bedrock {
         tool_names::is_plain(name, 64, b".")
     }
 
-    fn accepts_url(&self, _part: &Content, url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, _part: &Content, url: &str, _facts: &ModelFacts) -> bool {
         url.starts_with("s3://")
     }
 }

@@ -1,14 +1,14 @@
 //! Embeddings of Bedrock's `InvokeModel`, out: Amazon Titan and Cohere Embed. There are no streams.
 //!
 //! Sources: docs.aws.amazon.com/bedrock, *Amazon Titan Embeddings* and *Cohere Embed*, seen 2026-11.
-//! The endpoint is one and the same, so the model's name decides what is written. Titan takes one
+//! The endpoint is one and the same, so the model's family decides what is encoded. Titan takes one
 //! text for each call. Cohere demands a purpose, which is that of documents where the client names
-//! none, and tells its tokens only in the header `x-amzn-bedrock-input-token-count`.
+//! none, and reports its tokens only in the header `x-amzn-bedrock-input-token-count`.
 
 use bytes::Bytes;
 use canonical::{
     EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse, Error, ErrorKind, Field,
-    GatewayResponse, ResponseBody, Result, Usage,
+    GatewayResponse, ModelFacts, ModelFamily, ResponseBody, Result, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -42,7 +42,7 @@ struct Cohere<'a> {
     output_dimension: Option<u64>,
 }
 
-/// What either of them responses.
+/// A response of either model.
 #[derive(Deserialize)]
 struct ChatResponse<'a> {
     /// Titan's.
@@ -98,38 +98,37 @@ impl OutboundEmbeddings for BedrockEmbeddings {
         request: &EmbeddingRequest,
         options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
-        // A region or `global` may stand before the name.
-        if options.model.contains("titan-embed") {
-            titan(request, options.model)
-        } else if options.model.contains("cohere.embed") {
-            cohere(request, options.model)
-        } else {
-            let message = "is known to embed with Titan and Cohere Embed only";
-            Err(Error::new(ErrorKind::Unsupported, message))
+        match options.facts.family {
+            ModelFamily::TitanEmbed => titan(request, options.facts),
+            ModelFamily::CohereEmbed => cohere(request, options.facts),
+            _ => {
+                let message = "is known to embed with Titan and Cohere Embed only";
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
         }
     }
 }
 
-fn titan(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
+fn titan(requested: &EmbeddingRequest, facts: &ModelFacts) -> Result<EncodedRequest> {
     // `base64` is how the client wants its response, whatever the provider sends.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
         requested;
     let mut dropped = vec![];
     dropped.extend(purpose.iter().map(|_| Field::EmbeddingPurpose));
     dropped.extend(user.iter().map(|_| Field::User));
-    let shortens = model.contains("titan-embed-text-v2");
+    let shortens = facts.dimensions;
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
     let dimensions = dimensions.filter(|_| shortens);
     let input_text = texts(inputs, 1)?.first().copied().unwrap_or_default();
     Ok(written(&Titan { input_text, dimensions }, dropped))
 }
 
-fn cohere(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
+fn cohere(requested: &EmbeddingRequest, facts: &ModelFacts) -> Result<EncodedRequest> {
     // `base64` is how the client wants its response, whatever the provider sends.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
         requested;
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
-    let shortens = !model.contains("-v3");
+    let shortens = facts.dimensions;
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
     let question = Cohere {
         texts: texts(inputs, MOST)?,
@@ -140,7 +139,7 @@ fn cohere(requested: &EmbeddingRequest, model: &str) -> Result<EncodedRequest> {
     Ok(written(&question, dropped))
 }
 
-/// Cohere's word for what an embedding is for.
+/// Cohere's name for the purpose of an embedding.
 fn input_type(purpose: EmbeddingPurpose) -> &'static str {
     match purpose {
         EmbeddingPurpose::Document => "search_document",
@@ -168,7 +167,8 @@ mod tests {
         let inputs = vec![EmbeddingInput::Text("a".to_owned())];
         let requested =
             EmbeddingRequest { inputs, dimensions: Some(256), ..EmbeddingRequest::default() };
-        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        let facts = crate::options::facts("bedrock", model);
+        let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
         BedrockEmbeddings.encode(&requested, &target)
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Alternating<'a> {
     pub(crate) messages: Vec<(Side, Vec<&'a Part>)>,
 }
 
-/// What the user says where a conversation begins with the assistant: nobody accepts that.
+/// The user's text where a conversation begins with the assistant, which no provider accepts.
 static OPENING: LazyLock<Part> = LazyLock::new(|| Part::text("Begin."));
 
 /// Separates the system prompt, and joins neighbouring messages of one side.

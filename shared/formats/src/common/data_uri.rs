@@ -4,7 +4,7 @@ use canonical::{Media, MediaSource};
 
 use crate::base64;
 
-/// What is at an address, or within it.
+/// The media of an address, or within it.
 pub(crate) fn at(url: &str) -> Media {
     let within = url.strip_prefix("data:").and_then(|it| it.split_once(";base64,"));
     let Some((kind, data)) = within else {

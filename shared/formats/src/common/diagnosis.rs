@@ -1,4 +1,4 @@
-//! What a provider's failure means: one table of rules, of which the first that matches decides.
+//! Diagnosis of a provider's failure: one table of rules, of which the first that matches decides.
 //!
 //! `error_body` parses the failure, and `routing` decides whether and how to try again.
 
@@ -10,7 +10,7 @@ mod status;
 
 use canonical::{ErrorKind, Field, Remedy};
 
-/// What is known of a failure before its diagnosis.
+/// A failure before its diagnosis.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Symptoms<'a> {
     /// The HTTP status, or the one that an event in a stream stands for.
@@ -23,10 +23,10 @@ pub(crate) struct Symptoms<'a> {
     pub(crate) message: &'a str,
 }
 
-/// What a failure means.
+/// The diagnosis of a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Diagnosis {
-    /// What went wrong.
+    /// The kind of the failure.
     pub(crate) kind: ErrorKind,
     /// The change with which the same target may accept the request.
     pub(crate) remedy: Option<Remedy>,
@@ -45,7 +45,7 @@ struct Rule {
     text: &'static [&'static str],
     kind: ErrorKind,
     remedy: Suggestion,
-    /// Who reports the wording, or the page that documents it; seen in 2026-11.
+    /// The report of the wording, or the page that documents it; seen in 2026-11.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers and the test of every row"))]
     source: &'static str,
     /// A message as a provider sends it.

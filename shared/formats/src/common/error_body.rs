@@ -20,7 +20,7 @@ const MAX_QUOTES: usize = 3;
 /// Members that hold a provider's code, most telling first; AWS writes `__type`.
 const CODES: &[&str] = &["code", "type", "__type", "status"];
 
-/// What a provider reports of a failure.
+/// A provider's report of a failure.
 #[derive(Debug, Default)]
 struct Report {
     message: Option<String>,
@@ -28,7 +28,7 @@ struct Report {
     param: Option<String>,
     status: Option<u16>,
     retry_after: Option<Duration>,
-    /// What the provider adds to its message.
+    /// The provider's own details beside the message.
     details: String,
 }
 

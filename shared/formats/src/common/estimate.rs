@@ -13,15 +13,15 @@ use canonical::{
     Citation, Content, Conversation, Media, MediaSource, Part, ResponseFormat, Tool, ToolResult,
 };
 
-/// What one token is made of.
+/// The weight of one token; characters weigh a part of it each.
 const TOKEN: u64 = 12;
-/// What each message and each tool costs beside its text, in tokens.
+/// The cost of each message and each tool beside its text, in tokens.
 const FRAME: u64 = 4;
-/// What the response's beginning costs.
+/// The cost of the beginning of the response, in tokens.
 const ANSWER: u64 = 3;
-/// A image whose size nobody knows, between what OpenAI and Anthropic take.
+/// The tokens of an image of unknown size, between those of OpenAI and Anthropic.
 const IMAGE_TOKENS: u64 = 1_000;
-/// The same, looked at from afar.
+/// The same for an image of low detail.
 const SMALL_IMAGE_TOKENS: u64 = 85;
 /// A document of which only the address is known: a page.
 const PAGE: u64 = 2_000;

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{Member, RawObject, surrogates};
 
-/// How deep a body may nest. Deeper ones serve nobody but those who want to exhaust a stack.
+/// How deep a body may nest. Deeper ones only exhaust a stack.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Finds the members of a JSON object.
@@ -159,7 +159,7 @@ pub(crate) fn verbatim(json: &str) -> Result<&RawValue> {
     })
 }
 
-/// What is wrong with a JSON text, without a word of what it says: it may be somebody's prompt.
+/// The fault of a JSON text, without quoting the text: it may be a client's prompt.
 pub(crate) fn unquoted(error: &serde_json::Error) -> String {
     if error.is_data() {
         let (line, column) = (error.line(), error.column());
@@ -292,7 +292,7 @@ impl<'a> Edits<'a> {
         self.added.push_str(&format!("\"{name}\":{value}"));
     }
 
-    /// What a member says so far; none where there is none of this name.
+    /// The value of a member so far; none where there is none of this name.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let at = self.position(name)?;
         let changed = self.values.iter().find(|it| it.0 == at).map(|it| it.1.as_ref());

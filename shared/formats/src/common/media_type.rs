@@ -4,7 +4,7 @@
 
 use crate::base64;
 
-/// The media type of bytes in base64, where their beginning tells.
+/// The media type of bytes in base64, where their beginning shows it.
 pub(crate) fn of_base64(data: &str) -> Option<&'static str> {
     Some(match base64::head(data)?.as_slice() {
         [0x89, b'P', b'N', b'G', ..] => "image/png",

@@ -1,4 +1,4 @@
-//! Quotas of a day and credit that is spent, told from rate limits: they last for hours.
+//! Quotas of a day and spent credit, as opposed to rate limits: they last for hours.
 //!
 //! Sources: OpenAI's `insufficient_quota` and `RPD`, Groq's `TPD`, Gemini's
 //! `GenerateRequestsPerDayPerProjectPerModel-FreeTier`, OpenRouter's `free-models-per-day` and 402,
@@ -6,10 +6,10 @@
 
 use canonical::Quota;
 
-/// Codes of accounts that nobody pays for.
+/// Codes of accounts without credit.
 const CREDIT_CODES: &[&str] =
     &["insufficient_quota", "billing_hard_limit_reached", "billing_error", "insufficient_credits"];
-/// Words of accounts that nobody pays for, in lower case.
+/// Phrases about accounts without credit, in lower case.
 const CREDIT_WORDS: &[&str] =
     &["credit balance is too low", "insufficient credit", "insufficient balance", "out of credits"];
 /// Words for a quota of a day, in lower case. Names of quotas are written without spaces.

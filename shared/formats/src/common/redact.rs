@@ -1,4 +1,4 @@
-//! What a provider says, without what a client must not see.
+//! Redaction of provider texts: clients must not see keys, accounts and addresses.
 //!
 //! Providers quote keys, accounts and URLs in their messages. A client gets the sentence only.
 
@@ -7,7 +7,7 @@ use std::{borrow::Cow, net::IpAddr};
 /// How much of a message is passed on, in characters.
 const MAX_LENGTH: usize = 500;
 
-/// What stands where something was taken out.
+/// The text in place of something redacted.
 const MASK: &str = "[removed]";
 
 /// Starts of keys and account names that the large providers hand out.
@@ -122,7 +122,7 @@ fn without_stack_trace(message: &str) -> &str {
     message.get(..end).unwrap_or(message).trim_end()
 }
 
-/// What stands for a sensitive word; a sentence keeps its end.
+/// The text in place of a sensitive word; a sentence keeps its end.
 fn masked(word: &str) -> Cow<'static, str> {
     let end = word.chars().next_back().filter(|it| ".:!?".contains(*it));
     end.map_or(Cow::Borrowed(MASK), |it| format!("{MASK}{it}").into())

@@ -26,7 +26,7 @@ const DATE_MARKERS: &[&str] = &[
 ];
 
 /// The date of a new try that a sentence names, in milliseconds since 1970. Dates are taken for UTC.
-pub(crate) fn date(message: &str) -> Option<u64> {
+pub fn date(message: &str) -> Option<u64> {
     let message = message.to_ascii_lowercase();
     DATE_MARKERS.iter().find_map(|marker| {
         let (_, rest) = message.split_once(marker)?;

@@ -10,7 +10,7 @@ use crate::surrogates;
 
 /// The length of `\u` and four digits.
 const ESCAPE: usize = 6;
-/// What stands for a half without the other.
+/// The escape in place of a half without the other.
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
 /// A body whose lone halves are replaced; the same bytes where there are none.

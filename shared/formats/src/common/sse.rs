@@ -65,7 +65,7 @@ impl Framer {
         }
     }
 
-    /// What is left of a frame that did not end.
+    /// The rest of a frame that did not end.
     pub(crate) fn rest(&self) -> &[u8] {
         &self.pending
     }
@@ -76,7 +76,7 @@ impl Framer {
     }
 }
 
-/// What a frame says: the name of its event, and its data.
+/// The content of a frame: the name of its event, and its data.
 pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
     let mut name: &[u8] = b"";
     let mut data: Option<Cow<'_, [u8]>> = None;

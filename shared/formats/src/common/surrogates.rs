@@ -12,7 +12,7 @@ const REPLACEMENT: &str = "\\ufffd";
 /// How many bytes an escape such as `\ud83d` has.
 const ESCAPE: usize = 6;
 
-/// What an escape in a JSON text stands for, as far as pairs are concerned.
+/// The kinds of escapes in a JSON text, as far as pairs are concerned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Half {
     High,

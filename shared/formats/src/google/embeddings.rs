@@ -149,7 +149,7 @@ fn unfit(message: String) -> Error {
     error
 }
 
-/// Google's word for what an embedding is for.
+/// Google's name for the purpose of an embedding.
 fn task_type(purpose: EmbeddingPurpose) -> &'static str {
     match purpose {
         EmbeddingPurpose::Document => "RETRIEVAL_DOCUMENT",

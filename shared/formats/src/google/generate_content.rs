@@ -33,7 +33,7 @@ pub struct Gemini;
 #[derive(Clone, Copy, Debug)]
 pub struct GeminiCount;
 
-/// Whose signatures are native here.
+/// The maker of signatures in this format.
 const MAKER: &str = "gemini";
 
 /// The part of the format that travels with a request.

@@ -1,9 +1,11 @@
 //! What a case comes to, as a text that a reviewer can read.
 
+use std::sync::LazyLock;
+
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, Origin, Outcome,
-    Result, StreamEvent, Task, Usage,
+    AttemptRecord, CallSummary, Error, EventBody, EventKind, Field, MicroDollars, ModelFacts,
+    Origin, Outcome, Result, StreamEvent, Task, Usage,
 };
 use formats::{
     ChatCompatibility, ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest,
@@ -15,6 +17,9 @@ use super::{inbound, outbound};
 
 /// The provider's name for the model, in every case.
 const MODEL: &str = "provider/model";
+/// The facts about the model, in every case.
+static FACTS: LazyLock<ModelFacts> =
+    LazyLock::new(|| ModelFacts { max_output: Some(4096), ..ModelFacts::UNKNOWN });
 /// The name of every case's call.
 const REQUEST_ID: &str = "req_golden";
 
@@ -97,7 +102,7 @@ impl Pair<'_> {
             model: MODEL,
             stream,
             stream_usage,
-            max_output: Some(4096),
+            facts: &FACTS,
             drop_fields: without,
             compatibility: ChatCompatibility { developer_role: true, ..ChatCompatibility::COMMON },
             ..EncodeOptions::default()

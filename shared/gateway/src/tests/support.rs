@@ -13,8 +13,8 @@ use telemetry::{CallRecord, RecordSink, RequestFacts, SinkFuture};
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
 use crate::{
-    Call, Client, Clock, Configuration, Freshness, Gateway, GatewayReply, GatewayReplyBody,
-    MeteredStream, ProxyVariables, Source, kinds,
+    Call, CallHints, Client, Clock, Configuration, Freshness, Gateway, GatewayReply,
+    GatewayReplyBody, MeteredStream, ProxyVariables, Source, kinds,
 };
 
 /// The key that clients show.
@@ -108,13 +108,16 @@ impl TestGateway {
         let admitted = self.gateway.admit(&[KEY], clock).await.unwrap();
         record.principal = Some(admitted.principal);
         Call {
-            request,
+            request: Arc::new(request),
             only_provider: None,
             strict: false,
+            tenant: admitted.tenant,
+            hints: CallHints::default(),
             snapshot: admitted.snapshot,
             clock,
             platform_deadline: None,
             record,
+            watch: None,
         }
     }
 

@@ -113,6 +113,10 @@ fn the_data_file_has_known_members_only_and_every_entry_has_a_source() {
         let source = entry["source"].as_str().unwrap();
         assert!(file["sources"][source]["seen"].is_string(), "{entry:?}");
     }
+    for family in file["families"].as_array().unwrap() {
+        let source = family["source"].as_str().unwrap();
+        assert!(file["sources"][source]["seen"].is_string(), "{family:?}");
+    }
     for provider in file["same_as"].as_object().unwrap().values() {
         assert!(file["providers"][provider.as_str().unwrap()].is_array(), "{provider}");
     }
@@ -128,17 +132,18 @@ fn no_model_stands_twice_in_the_data_file() {
 #[test]
 fn every_entry_is_plausible() {
     let catalog = Catalog::parse(DATA);
-    for (model, facts) in catalog.providers.values().flat_map(|models| &models.0) {
-        let usual = facts.price.rates;
-        for rates in [Some(usual), facts.price.long.map(|long| long.rates)].into_iter().flatten() {
+    for (model, listing) in catalog.providers.values().flat_map(|models| &models.0) {
+        let usual = listing.price.rates;
+        for rates in [Some(usual), listing.price.long.map(|long| long.rates)].into_iter().flatten()
+        {
             assert!(0 < rates.cached_input && rates.cached_input <= rates.input, "{model}");
             assert!(rates.input <= rates.cache_write && rates.input <= rates.output, "{model}");
             assert!(rates.output < 1_000_000_000, "{model}");
             assert!(usual.input <= rates.input && usual.output <= rates.output, "{model}");
         }
-        assert!(0 < facts.max_output && facts.max_output <= facts.context_window, "{model}");
-        let long = facts.price.long;
-        assert!(long.is_none_or(|long| long.above < facts.context_window), "{model}");
+        assert!(0 < listing.max_output && listing.max_output <= listing.context_window, "{model}");
+        let long = listing.price.long;
+        assert!(long.is_none_or(|long| long.above < listing.context_window), "{model}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Routes and providers.
 
 use pages::{
-    Took, render,
+    Took,
     routes::{
         Change, Conflict, Editor, Explained, Explanation, Line, Message, Preview, Provider, Route,
         Routes, Target, Tested,
@@ -9,7 +9,7 @@ use pages::{
     shell::{Pill, Section, Tone},
 };
 
-use super::{ago, shell, text};
+use super::{ago, html, shell, text};
 
 const YAML: &str = "\
 providers:
@@ -73,7 +73,7 @@ fn diff() -> Vec<Line> {
 
 fn editor(conflict: Option<Conflict>, messages: Vec<Message>) -> String {
     let (yaml, version) = (text(YAML), text("14"));
-    render(&Editor { shell: shell(Section::Routes), yaml, version, messages, conflict }).unwrap()
+    html(&Editor { shell: shell(Section::Routes), yaml, version, messages, conflict })
 }
 
 fn preview() -> Preview {
@@ -116,14 +116,11 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
     let messages = vec![Message { line: Some(7), text: text(wrong) }];
     let conflict = Conflict { who: text("maria"), at: ago(30), is_merged: true, theirs: diff() };
     vec![
-        ("routes", render(&routes()).unwrap()),
-        (
-            "routes-empty",
-            render(&Routes { shell: shell(Section::Routes), ..Routes::default() }).unwrap(),
-        ),
+        ("routes", html(&routes())),
+        ("routes-empty", html(&Routes { shell: shell(Section::Routes), ..Routes::default() })),
         ("routes-edit", editor(None, messages)),
         ("routes-conflict", editor(Some(conflict), vec![])),
-        ("routes-preview", render(&preview()).unwrap()),
-        ("explain", render(&explanation()).unwrap()),
+        ("routes-preview", html(&preview())),
+        ("explain", html(&explanation())),
     ]
 }

@@ -6,7 +6,7 @@ mod money;
 use std::time::Duration;
 
 use pages::{
-    Count, Moment, Money, Share, Took,
+    Count, Moment, Money, Share, Took, View,
     audit::{self, Audit},
     call::{Attempt, Call, ClassCost, End, Fact, Result, Times},
     entry::{ErrorPage, Home, SignIn},
@@ -14,7 +14,6 @@ use pages::{
     health::{Cooldown, Health, Part, Provider},
     overview::{Attention, Failure, Figures, Overview},
     playground::Playground,
-    render,
     requests::{Filter, Hop, Only, Requests, Row, Rows},
     setup::{Setup, Snippet, Values},
     shell::{Link, Notice, Pill, Section, Shell, Theme, Tone},
@@ -23,6 +22,10 @@ use pages::{
 
 pub(crate) const NOON: u64 = 1_795_874_692_118;
 const BASE: &str = "http://127.0.0.1:8080";
+
+pub(crate) fn html(view: &impl View) -> String {
+    view.html().unwrap()
+}
 
 pub(crate) fn text(text: &str) -> String {
     text.to_owned()
@@ -351,8 +354,7 @@ fn health() -> Health {
         state,
         success: Share { part, whole: 214 },
         first_token: Some(Took::ms(390)),
-        last_failure: text("429 rate limited: tokens per day"),
-        failed_at: (part < 214).then(|| ago(40)),
+        failures: if part < 214 { text("83 times rate limit") } else { String::new() },
     };
     let cooldown = Cooldown {
         subject: text("groq/llama-3.3-70b"),
@@ -410,7 +412,7 @@ fn setup() -> Setup {
 
 fn welcome(step: welcome::Step) -> String {
     let shell = Shell { title: text("To a first answer"), ..shell(Section::Overview) };
-    render(&Welcome { shell, step }).unwrap()
+    html(&Welcome { shell, step })
 }
 
 fn outside() -> Vec<(&'static str, String)> {
@@ -436,11 +438,7 @@ fn outside() -> Vec<(&'static str, String)> {
         request_id: text("req_4d22"),
         ..ErrorPage::default()
     };
-    vec![
-        ("home", render(&home).unwrap()),
-        ("sign-in", render(&sign_in).unwrap()),
-        ("error", render(&error).unwrap()),
-    ]
+    vec![("home", html(&home)), ("sign-in", html(&sign_in)), ("error", html(&error))]
 }
 
 fn steps() -> Vec<(&'static str, String)> {
@@ -451,7 +449,8 @@ fn steps() -> Vec<(&'static str, String)> {
         models: vec![text("openai/gpt-oss-120b")],
         error: None,
     };
-    let key = welcome::KeyStep { model: text("fast"), ..welcome::KeyStep::default() };
+    let key =
+        welcome::KeyStep { model: text("fast"), is_priced: true, ..welcome::KeyStep::default() };
     let snippet = Snippet::all(Values { base: BASE, key: "lg-7Qm2x9TnVb4cKd81", model: "fast" });
     let done = welcome::DoneStep {
         key: text("lg-7Qm2x9TnVb4cKd81"),
@@ -473,10 +472,10 @@ fn empty() -> Vec<(&'static str, String)> {
     let health = Health { shell: shell(Section::Health), ..Health::default() };
     let audit = Audit { shell: shell(Section::Audit), ..Audit::default() };
     vec![
-        ("overview-empty", render(&overview).unwrap()),
-        ("requests-empty", render(&requests).unwrap()),
-        ("health-empty", render(&health).unwrap()),
-        ("audit-empty", render(&audit).unwrap()),
+        ("overview-empty", html(&overview)),
+        ("requests-empty", html(&requests)),
+        ("health-empty", html(&health)),
+        ("audit-empty", html(&audit)),
     ]
 }
 
@@ -489,14 +488,14 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
         kept_days: 400,
     };
     let mut pages = vec![
-        ("overview", render(&overview()).unwrap()),
-        ("requests", render(&requests()).unwrap()),
-        ("call", render(&call()).unwrap()),
-        ("call-failed", render(&failed_call()).unwrap()),
-        ("playground", render(&playground()).unwrap()),
-        ("health", render(&health()).unwrap()),
-        ("audit", render(&audit).unwrap()),
-        ("setup", render(&setup()).unwrap()),
+        ("overview", html(&overview())),
+        ("requests", html(&requests())),
+        ("call", html(&call())),
+        ("call-failed", html(&failed_call())),
+        ("playground", html(&playground())),
+        ("health", html(&health())),
+        ("audit", html(&audit)),
+        ("setup", html(&setup())),
     ];
     pages.extend(money::all());
     pages.extend(configuration::all());

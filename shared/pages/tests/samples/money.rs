@@ -5,7 +5,6 @@ use pages::{
     chart::{Columns, Curve, Series, Unit},
     form::Group,
     prices::{self, Prices},
-    render,
     shell::{Pill, Section, Shell, Tone},
     tenants::{
         self, Budget, Key, Limit, ModelSpend, NewKey, NewTenant, Spend, Tab, Tenant, Tenants,
@@ -13,7 +12,7 @@ use pages::{
     usage::{self, Query, Usage},
 };
 
-use super::{NOON, ago, audit_rows, choices, shell, text};
+use super::{NOON, ago, audit_rows, choices, html, shell, text};
 
 const DAY: u64 = 86_400;
 
@@ -223,15 +222,15 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
     let none = Tenants { shell: shell(Section::Tenants), ..Tenants::default() };
     let unused = Usage { shell: shell(Section::Usage), ..Usage::default() };
     vec![
-        ("tenants", render(&tenants()).unwrap()),
-        ("tenants-empty", render(&none).unwrap()),
-        ("tenant-new", render(&new).unwrap()),
-        ("tenant", render(&tenant(Tab::Spend)).unwrap()),
-        ("tenant-keys", render(&tenant(Tab::Keys)).unwrap()),
-        ("tenant-settings", render(&tenant(Tab::Settings)).unwrap()),
-        ("tenant-audit", render(&tenant(Tab::Audit)).unwrap()),
-        ("usage", render(&usage()).unwrap()),
-        ("usage-empty", render(&unused).unwrap()),
-        ("prices", render(&prices()).unwrap()),
+        ("tenants", html(&tenants())),
+        ("tenants-empty", html(&none)),
+        ("tenant-new", html(&new)),
+        ("tenant", html(&tenant(Tab::Spend))),
+        ("tenant-keys", html(&tenant(Tab::Keys))),
+        ("tenant-settings", html(&tenant(Tab::Settings))),
+        ("tenant-audit", html(&tenant(Tab::Audit))),
+        ("usage", html(&usage())),
+        ("usage-empty", html(&unused)),
+        ("prices", html(&prices())),
     ]
 }

@@ -21,10 +21,10 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"\x1a\x45\xdf\xa3", "video/webm"),
 ];
 
-/// What a file of chunks is, by the word behind its length (RIFF).
+/// The media type of a file of chunks, by the word behind its length (RIFF).
 const RIFF: &[(&[u8; 4], &str)] = &[(b"WEBP", "image/webp"), (b"WAVE", "audio/wav")];
 
-/// What a file of boxes is, by its brand (ISO 14496-12); any other brand is a film.
+/// The media type of a file of boxes, by its brand (ISO 14496-12); any other brand is a video.
 const BRANDS: &[(&[u8; 4], &str)] = &[
     (b"avif", "image/avif"),
     (b"avis", "image/avif"),

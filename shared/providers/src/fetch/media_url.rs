@@ -12,7 +12,7 @@ use http::{Uri, uri::PathAndQuery};
 pub(super) struct MediaUrl {
     /// The host's name, in lower case.
     pub(super) host: String,
-    /// What it is asked for. May hold a client's secret, so that no message quotes it.
+    /// The path and query. They may hold a client's secret, so that no message quotes them.
     pub(super) target: PathAndQuery,
 }
 
@@ -62,7 +62,7 @@ impl MediaUrl {
 mod tests {
     use super::*;
 
-    /// What no configuration allows, or this one does not.
+    /// URLs that no configuration allows, or this one does not.
     const OTHERS: &[&str] = &[
         // Other names.
         "https://example.com/",
@@ -139,7 +139,7 @@ mod tests {
         ["images.example.com", "*.example.org", "xn--bcher-kva.example"].map(str::to_owned).into()
     }
 
-    /// Whose it would be, when it is allowed.
+    /// The host that the URL would have if it were allowed.
     fn host(url: &str) -> Option<String> {
         let place = MediaUrl::parse(url).ok()?;
         place.is_among(&hosts()).then_some(place.host)

@@ -18,13 +18,13 @@ use crate::tls;
 /// Where media are served.
 const HTTPS_PORT: u16 = 443;
 
-/// What resolves names and says how their hosts are reached.
+/// A resolver of names that also says how their hosts are reached.
 pub(super) trait Network: fmt::Debug + Send + Sync {
     /// Every address of a name.
     fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
     /// The socket behind an address of a host: port 443 of the address itself.
     fn socket(&self, host: &str, address: IpAddr) -> SocketAddr;
-    /// Whom TLS trusts.
+    /// The roots that TLS trusts.
     fn tls(&self) -> Result<ClientConfig, String>;
 }
 

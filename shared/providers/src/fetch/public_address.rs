@@ -8,7 +8,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What of IPv4 is not public: the beginning of each block, and how many bits it fixes.
+/// The blocks of IPv4 that are not public: the first address of each, and the length of its prefix
+/// in bits.
 const NOT_PUBLIC_V4: &[(Ipv4Addr, u32)] = &[
     // "This" network.
     (Ipv4Addr::new(0, 0, 0, 0), 8),
@@ -48,7 +49,7 @@ const NOT_PUBLIC_V4: &[(Ipv4Addr, u32)] = &[
 /// (metadata services among them), link-local, site-local and multicast.
 const PUBLIC_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What of that is not public after all.
+/// The blocks within that are not public after all.
 const NOT_PUBLIC_V6: &[(Ipv6Addr, u32)] = &[
     // IETF protocols: Teredo, benchmarks, ORCHID and others.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),

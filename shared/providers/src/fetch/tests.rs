@@ -1,5 +1,6 @@
 //! A small internet of names and one real TLS server behind all of its public addresses. What decides
-//! is the product's own: only resolving, the sockets behind addresses and the trusted root are replaced.
+//! is the product's own: only resolving, the sockets behind addresses and the trusted root are
+//! replaced.
 
 use std::{
     io,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{CanonicalRequest, GatewayResponse, Message, ToolResult};
+use canonical::{CanonicalRequest, GatewayResponse, Message, ModelFacts, ToolResult};
 use config::read;
 use formats::{DecodeOptions, EncodeOptions, EncodedRequest, Format, GatewayRequest, Outbound};
 use futures_util::future::BoxFuture;
@@ -75,7 +76,7 @@ impl OutboundConversation for BytesOnly {
         unreachable!("nothing is sent")
     }
 
-    fn accepts_url(&self, _: &Content, url: &str, _: &str) -> bool {
+    fn accepts_url(&self, _: &Content, url: &str, _: &ModelFacts) -> bool {
         url.starts_with("s3://")
     }
 }
@@ -125,7 +126,7 @@ impl World {
         let conversation = conversation(parts);
         let context = FetchContext {
             format: &BytesOnly,
-            model: "m",
+            facts: &ModelFacts::UNKNOWN,
             word: Field::openai_chat_name,
             fetched: &self.fetched,
             limit: self.limit,
@@ -450,7 +451,7 @@ async fn content_of_the_model_is_left_to_the_encoder() {
     conversation.messages[0].role = Role::Assistant;
     let context = FetchContext {
         format: &BytesOnly,
-        model: "m",
+        facts: &ModelFacts::UNKNOWN,
         word: Field::openai_chat_name,
         fetched: &world.fetched,
         limit: world.limit,
@@ -484,7 +485,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let mut upstream = Upstream::new(&client, &config, &|_| None);
     upstream.fetch = fetch;
     let query = ModelQuery { model: Some("r"), provider: None };
-    let plan = Routes::new(&config, &|_, _| None, &|_| None).resolve(query).unwrap();
+    let plan = Routes::new(&config, std::sync::Arc::new(()), &|_| None).resolve(query).unwrap();
     let now = std::time::Instant::now();
     let limits = Limits { arrived: now, deadline: now + Duration::from_secs(600), seed: 0 };
     let mut failover = Failover::new(plan, std::sync::Arc::default(), limits);
@@ -494,9 +495,10 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
     let question = UpstreamRequest {
         request: &request,
         strict: false,
-        max_output: &|_| None,
         fetched: &fetched,
         traceparent: None,
+        continued: None,
+        decodes: false,
     };
     let mut failures = vec![];
     loop {

@@ -11,17 +11,17 @@ const TOKEN: u64 = 12;
 /// The weight of an image or of another file, in tokens: the order of what providers charge.
 const MEDIA_TOKENS: u64 = 1_000;
 
-/// How long the provider's word for the reason to stop may be.
+/// The longest finish reason of a provider, in bytes.
 const MAX_REASON_BYTES: usize = 64;
 
-/// What a stream has written so far.
+/// The output of a stream so far.
 #[derive(Debug, Default)]
 pub struct OutputEstimate {
     weight: u64,
     finish_reason: Option<String>,
 }
 
-/// What the value of a JSON member is, for the estimate.
+/// The kind of a JSON member's value, for the estimate.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Member {
     /// Output: text, reasoning, arguments.

@@ -10,20 +10,27 @@ use canonical::{Error, KeyFingerprint};
 use super::AppliedRemedies;
 use crate::resolve::{RoutePlan, Target};
 
-/// What bounds a call.
+/// The bounds of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// When the call arrived.
     pub arrived: Instant,
     /// When the call has to be over.
     pub deadline: Instant,
-    /// What makes the delays of this call differ from those of others.
+    /// The seed that makes the delays of this call differ from those of others.
     pub seed: u64,
 }
 
 /// The handle of an attempt, within its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptId(pub(super) usize);
+
+impl AttemptId {
+    /// The place of the attempt among those of its call, in the order in which they began.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// One attempt, to be made.
 #[derive(Clone, Debug)]
@@ -34,7 +41,7 @@ pub struct Attempt {
     pub delay: Duration,
     /// Which key of the provider's pool to use.
     pub key: KeyFingerprint,
-    /// What is left out, since the target has rejected it.
+    /// The parts of the request that are left out, because the target has rejected them.
     pub remedies: AppliedRemedies,
     /// Time for a whole response, or for the first token of a stream.
     pub timeout: Duration,

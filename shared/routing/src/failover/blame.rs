@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use canonical::{Error, ErrorKind, Quota};
 
-use super::{Failover, Running};
+use super::{AttemptId, Failover, Running};
 use crate::{
     health::{Cooldown, CooldownCause, CooldownReason},
     resolve::Target,
@@ -19,6 +19,26 @@ const DAY_COOLDOWN: Duration = Duration::from_secs(60 * 60);
 const MIN_DAY_COOLDOWN: Duration = Duration::from_secs(2 * 60);
 
 impl Failover {
+    /// Notes that an attempt has used up a limit of its provider, as the provider's headers say: the
+    /// key is left alone until it is free again, before it refuses.
+    pub fn limit_used_up(&self, id: AttemptId, reset: Duration, now: Instant) {
+        let Some(running) = self.running.iter().find(|it| it.id == id) else { return };
+        if self.plan.cooldown.is_zero() {
+            return;
+        }
+        let target = &self.plan.targets[running.course.target];
+        let cause = CooldownCause {
+            reason: CooldownReason::RateLimit,
+            length: reset,
+            max: reset,
+            is_named: true,
+            sent: running.started,
+        };
+        let (provider, model) = (target.provider.clone(), target.model.clone());
+        let what = Cooldown { provider, model, key: running.course.key };
+        self.health.cooldowns.begin(what, cause, now);
+    }
+
     /// Counts a failure of the target, and begins a cooldown after a 429, an outage, or of a key that
     /// was refused when there are more.
     pub(super) fn note_health(&self, running: &Running, error: &Error, now: Instant) {
@@ -84,7 +104,7 @@ impl Failover {
             return error.kind != ErrorKind::Network && is_server_error;
         };
         let is_counted = is_server_error || error.kind != ErrorKind::Upstream;
-        let failures = self.health.target(provider, model).recent_failures(breaker.window);
+        let failures = self.health.target(provider, model).recent_failures(breaker.of);
         let was_probe = self.health.cooldowns.is_probed(provider, model, running.course.key, now);
         is_counted && (was_probe || breaker.failures <= failures)
     }

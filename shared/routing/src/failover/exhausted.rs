@@ -7,7 +7,7 @@ use canonical::{AttemptRecord, Error, ErrorKind};
 use super::Failover;
 use crate::select;
 
-/// The least time that a client is told to wait when no cooldown says how long.
+/// The least `Retry-After` where no cooldown says how long.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Failover {
@@ -48,7 +48,8 @@ impl Failover {
         format!("{whose}. {}", each.join("; "))
     }
 
-    /// What is common to all failures. Targets that could not be asked count only where none was.
+    /// The kind that all failures have in common. Targets that could not be called count only where
+    /// none was.
     fn common_kind(&self) -> ErrorKind {
         let mut kinds = self.kinds.iter().filter(|kind| **kind != ErrorKind::Unsupported);
         match kinds.next() {

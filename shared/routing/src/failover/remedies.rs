@@ -5,7 +5,7 @@ use canonical::{Error, Field, Remedy};
 /// How many fields a target is asked without.
 const MAX_DROPPED_FIELDS: usize = 4;
 
-/// What a target is asked without.
+/// The parts of a request that a target is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppliedRemedies {
     /// Whether signatures of earlier reasoning are left out.

@@ -22,7 +22,7 @@ const MAX_DOUBLINGS: u32 = 16;
 /// How long an outage that is over is remembered, so that the next failure prolongs it.
 const OUTAGE_MEMORY: Duration = Duration::from_secs(10 * 60);
 
-/// What cools down: a provider's model, under one key.
+/// The subject of a cooldown: a provider's model, under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cooldown {
     /// The provider's name in the configuration.
@@ -42,7 +42,7 @@ pub enum CooldownReason {
     RateLimit,
     /// A quota of the day is used up.
     DayQuota,
-    /// The account's credit is spent, or its quota is used up until somebody pays.
+    /// The account's credit is spent, or its quota is used up.
     Credit,
     /// The key was refused.
     KeyRefused,
@@ -51,6 +51,17 @@ pub enum CooldownReason {
 }
 
 impl CooldownReason {
+    /// The reason's name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::DayQuota => "day_quota",
+            Self::Credit => "credit",
+            Self::KeyRefused => "key_refused",
+            Self::Outage => "outage",
+        }
+    }
+
     /// The reason as a clause, for operators.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +92,7 @@ pub struct CooldownCause {
 /// A cooldown as operators see it.
 #[derive(Clone, Debug)]
 pub struct CooldownState {
-    /// What cools down.
+    /// The provider's model and key that cool down.
     pub what: Cooldown,
     /// Why.
     pub reason: CooldownReason,
@@ -150,7 +161,8 @@ struct Shared {
     /// When that was known. A later read that lacks the cooldown says that another instance's success
     /// has ended it.
     at: Instant,
-    /// When the failure was noted, as the store has it: tells a newer cooldown from the same one.
+    /// When the failure was noted, as the store has it, so that a newer cooldown differs from the
+    /// same one.
     since: u64,
 }
 

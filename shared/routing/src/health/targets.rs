@@ -11,7 +11,7 @@ const MAX_MODELS: usize = 1_000;
 /// How much of the latest latency goes into the mean: a quarter.
 const SMOOTHING: u32 = 4;
 
-/// What attempts have shown about one target.
+/// The health of one target, as attempts have shown it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TargetHealth {
     /// Attempts that have begun and not ended.
@@ -47,6 +47,14 @@ impl TargetTable {
     pub(crate) fn get(&self, provider: &str, model: &str) -> TargetHealth {
         let providers = self.lock();
         providers.get(provider).and_then(|models| models.get(model)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn of(&self, provider: &str) -> Vec<(String, TargetHealth)> {
+        let providers = self.lock();
+        let models = providers.get(provider).into_iter().flatten();
+        let mut models: Vec<_> = models.map(|(model, health)| (model.clone(), *health)).collect();
+        models.sort_by(|one, other| one.0.cmp(&other.0));
+        models
     }
 
     pub(crate) fn began(&self, provider: &str, model: &str) {

@@ -1,6 +1,7 @@
 //! The conditional counter as one `UpdateItem`.
 //!
-//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html>.
+//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpr
+//! essions.html>.
 //! Conditions compare and combine, and do no arithmetic.
 
 use std::collections::HashMap;
@@ -71,7 +72,8 @@ impl Expressions {
     }
 }
 
-/// What stands for names and values in expressions. Every name has one: many words are reserved.
+/// The placeholders of names and values in expressions. Every name has one, because many words are
+/// reserved.
 #[derive(Default)]
 struct Placeholders {
     names: HashMap<String, String>,

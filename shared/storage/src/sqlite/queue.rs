@@ -123,7 +123,7 @@ impl<J: Job> State<J> {
     }
 }
 
-/// Closes a queue when its thread ends, however it ends, and drops the jobs that nobody will do.
+/// Closes a queue when its thread ends, however it ends, and drops the jobs that are left.
 pub(super) struct CloseAtEnd<'q, J: Job>(pub(super) &'q Queue<J>);
 
 impl<J: Job> Drop for CloseAtEnd<'_, J> {

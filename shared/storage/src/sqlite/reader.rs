@@ -11,7 +11,7 @@ use super::queue::{Capacity, CloseAtEnd, Job, Queue};
 /// How many reads can be under way at once.
 pub(super) const THREADS: usize = 2;
 
-/// What may wait for a reader.
+/// The most jobs that wait for a reader.
 pub(super) const CAPACITY: Capacity = Capacity { jobs: 4_096, bytes: usize::MAX };
 
 /// A read that waits for a thread, and passes its outcome on by itself.

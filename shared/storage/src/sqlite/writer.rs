@@ -27,10 +27,10 @@ use crate::{
 /// How many jobs are committed together.
 const MAX_BATCH: usize = 256;
 
-/// What may wait for the writer: about a second of a busy gateway's writes.
+/// The most jobs that wait for the writer: about a second of a busy gateway's writes.
 pub(super) const CAPACITY: Capacity = Capacity { jobs: 4_096, bytes: 64 * 1024 * 1024 };
 
-/// What a job takes in memory beside its texts, roughly.
+/// The memory of a job beside its texts, roughly, in bytes.
 const JOB_OVERHEAD_BYTES: usize = 256;
 
 /// Where the outcome of a job goes. The text says why it failed.
@@ -88,7 +88,7 @@ impl WriteJob {
         }
     }
 
-    /// Sends the outcome to whoever still waits for it.
+    /// Sends the outcome to the caller, if it still waits.
     fn finish(self, outcome: Result<Outcome, String>) {
         match (self, outcome) {
             (Self::Rows { callers, .. }, outcome) => {
@@ -138,7 +138,7 @@ impl Job for WriteJob {
     }
 }
 
-/// What the writer thread works with.
+/// The state of the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) connection: Connection,

@@ -62,7 +62,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "base64",
-        &["formats", "providers", "admin", "edge"],
+        &["formats", "providers", "admin", "edge", "lockgate"],
         "bytes inside JSON: those that formats have, and those that were fetched; hashes of passwords, sessions; HTTP Basic",
     ),
     (
@@ -72,7 +72,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "bytes",
-        &["canonical", "formats", "providers", "gateway", "edge"],
+        &["canonical", "formats", "providers", "gateway", "edge", "lockgate"],
         "an answer travels from the provider's socket to the client's in the buffers it came in",
     ),
     (
@@ -85,7 +85,11 @@ const SHARED: &[(&str, &[&str], &str)] = &[
         &["storage", "providers", "gateway", "edge"],
         "what the standard library does not have yet for futures",
     ),
-    ("http", &["providers", "edge"], "the words of HTTP, on the way in and on the way out"),
+    (
+        "http",
+        &["providers", "edge", "lockgate"],
+        "the words of HTTP, on the way in and on the way out, and from a terminal",
+    ),
     ("http-body", &["providers", "edge"], "bodies, on the way in and on the way out"),
     ("http-body-util", &["providers", "edge"], "bodies, on the way in and on the way out"),
     (
@@ -160,6 +164,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "health",
             "messages",
             "models",
+            "operator",
             "responses",
             "lockgate",
         ],

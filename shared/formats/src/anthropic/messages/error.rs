@@ -29,7 +29,7 @@ struct Fields<'a> {
     attempts: Vec<AttemptJson<'a>>,
 }
 
-/// What Anthropic's clients act on by themselves.
+/// Details that Anthropic's clients act on by themselves.
 #[derive(Serialize)]
 struct Details {
     error_code: &'static str,
@@ -53,7 +53,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_else(|_| b"{\"type\":\"error\"}".to_vec())
 }
 
-/// Anthropic's own word for a failure.
+/// Anthropic's own name for a failure.
 fn type_of(error: &Error) -> &'static str {
     match error.kind {
         ErrorKind::InvalidRequest | ErrorKind::ContextLength if error.status() == 413 => {

@@ -1,4 +1,4 @@
-//! What one of Anthropic's models takes and another does not.
+//! Differences between Anthropic's models.
 
 pub(crate) mod models;
 pub(crate) mod thinking;

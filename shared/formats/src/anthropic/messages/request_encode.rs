@@ -12,10 +12,7 @@ use canonical::{
 use serde_json::value::RawValue;
 
 use super::{
-    quirks::{
-        models::{self, Model},
-        thinking,
-    },
+    quirks::{models::Model, thinking},
     wire::request::{
         Block, Body, JsonFormat, Metadata, OutputConfig, Tool, ToolChoice, WireMessage,
     },
@@ -71,7 +68,7 @@ fn encode_body<'a>(
     conversation: &'a Conversation,
     target: &EncodeOptions<'a>,
 ) -> Result<(Body<'a>, Vec<Field>)> {
-    let model = models::model(target.model);
+    let model = Model::of(target.facts);
     let mut dropped = unsupported_fields(conversation);
     let (system, messages) = messages(conversation, &mut dropped)?;
     check_calls(&messages)?;
@@ -81,8 +78,7 @@ fn encode_body<'a>(
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let budget_forbidden = thinking::forbids_budget(conversation, &messages);
-    let plan =
-        thinking::plan(conversation, model, target.max_output, budget_forbidden, &mut dropped);
+    let plan = thinking::plan(conversation, model, budget_forbidden, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
     let format = format(conversation.response_format.as_ref(), model, &mut dropped)?;
@@ -149,6 +145,7 @@ fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
         stop: _,
         n,
     } = sampling;
+    // A penalty of 0 and one choice are what Anthropic does anyway, so that nothing is lost.
     let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
     let lost = [
         (turns.iter().any(|it| it.name.is_some()), Field::MessageName),
@@ -173,6 +170,7 @@ fn messages<'a>(
 ) -> Result<SystemAndMessages<'a>> {
     let Alternating { system: system_parts, messages: sides } = alternating(conversation);
     let mut system = vec![];
+    // Texts that hold nothing but white space are refused, so that a part may give no block.
     for part in system_parts {
         system.extend(blocks::system_block(part, dropped)?);
     }
@@ -180,6 +178,7 @@ fn messages<'a>(
     for (side, parts) in sides {
         let content = blocks::encode_blocks(side, &parts, dropped)?;
         let role = if side == Side::User { "user" } else { "assistant" };
+        // Neighbours of one side are joined: where a message between them came out empty, they meet.
         match messages.last_mut() {
             _ if content.is_empty() => {}
             Some(last) if last.role == role => last.content.extend(content),
@@ -221,6 +220,7 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
                 return Err(Error::invalid("messages", message));
             }
         }
+        // The least id, so that the same request always gets the same message.
         if let Some(id) = open.iter().min() {
             let message =
                 format!("The tool call `{id}` has no result in the turn behind it; add one.");
@@ -262,6 +262,7 @@ fn tools<'a>(
         Some(Choice::Among(names, _)) => Some(names.iter().collect()),
         _ => None,
     };
+    // Anthropic has no choice among some tools, but a model can only call what it is offered.
     let among = |it: &&Offer| names.as_ref().is_none_or(|names| names.contains(&it.name));
     conversation.tools.iter().filter(among).map(|it| tool(it, model, dropped)).collect()
 }

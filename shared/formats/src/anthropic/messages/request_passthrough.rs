@@ -1,5 +1,5 @@
 //! A request of this very format on its way to a provider: the client's bytes, with only what must
-//! change changed. Signatures of other makers are taken out, because nobody else may judge them.
+//! change changed. Signatures of other makers are taken out, because Anthropic would refuse them.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ mod system_role;
 mod thinking_kind;
 mod tool_ids;
 
-use super::{quirks::models, response_encode::blocks, signature};
+use super::{quirks::models::Model, response_encode::blocks, signature};
 use crate::{
     EncodeOptions, EncodedRequest, GatewayRequest, json,
     lost_reasoning::{MessageShape, lost_reasoning},
@@ -120,10 +120,7 @@ fn drop_field(
         Field::User => edits.remove("metadata"),
         // It has to be there.
         Field::MaxTokens => {
-            edits.set(
-                "max_tokens",
-                target.max_output.unwrap_or(models::model(target.model).max_output).to_string(),
-            );
+            edits.set("max_tokens", Model::of(target.facts).max_output.to_string());
             true
         }
         _ => false,

@@ -29,7 +29,7 @@ pub(super) fn signature(signature: &Signature) -> String {
     if signature.maker == MAKER { signature.data.clone() } else { signature.tagged() }
 }
 
-/// What stands for the signature of reasoning that unsigned signed.
+/// The value in place of the signature of reasoning that no provider signed.
 pub(super) fn unsigned() -> String {
     Signature::new(NOBODY, "").tagged()
 }

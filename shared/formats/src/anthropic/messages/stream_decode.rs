@@ -38,7 +38,7 @@ enum OpenBlock {
     Tool {
         call: usize,
     },
-    /// What only Anthropic's own tools produce.
+    /// Blocks that only Anthropic's own tools produce.
     Other,
 }
 

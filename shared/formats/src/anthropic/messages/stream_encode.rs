@@ -21,7 +21,7 @@ use crate::StreamEncoder;
 /// Writes one stream.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    /// What the client calls the model, where the provider does not say.
+    /// The client's name for the model, for a provider that names none.
     model: Option<String>,
     /// The id of the message, where the provider gives none.
     default_id: String,
@@ -171,7 +171,7 @@ mod tests {
         Delta::Arguments { call, json: json.to_owned() }
     }
 
-    /// The names of what is written, with the index and what is said.
+    /// The names of frames, with the index and the content.
     fn written(deltas: Vec<Delta>) -> Vec<String> {
         let (mut writer, mut out) = (Encoder::new(None, 0), BytesMut::new());
         for delta in deltas {

@@ -1,4 +1,4 @@
-//! What both directions share: usage, and why a response ends.
+//! Wire forms of both directions: usage, and the reason why a response ends.
 
 pub(crate) mod request;
 
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{bound::tokens, finish_reason};
 
-/// What is said about tokens. In a stream it comes in several events, each with what it knows.
+/// A report of usage. In a stream it is spread over several events.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct Counts {
     #[serde(default)]
@@ -32,13 +32,13 @@ struct Details {
 }
 
 impl Counts {
-    /// Reads what is said, if it says anything.
+    /// Decodes a report; none where it is empty.
     pub(super) fn read(json: &RawValue) -> Option<Self> {
         let counts: Self = serde_json::from_str::<Option<_>>(json.get()).ok()??;
         (counts.input_tokens.is_some() || counts.output_tokens.is_some()).then_some(counts)
     }
 
-    /// What is known now: later counts are cumulative, and silent on what did not change.
+    /// The usage so far: later counts are cumulative, and silent on what did not change.
     pub(super) fn updated(self, later: Self) -> Self {
         Self {
             input_tokens: later.input_tokens.or(self.input_tokens),

@@ -1,4 +1,4 @@
-//! What one model on Bedrock takes and another does not.
+//! Differences between the models on Bedrock.
 
 pub(super) mod models;
 pub(super) mod thinking;

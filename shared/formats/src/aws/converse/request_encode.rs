@@ -50,7 +50,7 @@ pub(super) fn encode(
         // The caller names them.
         unmapped_fields: _,
     } = conversation;
-    let family = Family::of(target.model);
+    let family = Family::of(target.facts);
     let EncodedMessages { system, messages, dropped: unsupported_content } =
         blocks::encode_messages(conversation, family)?;
     check_end(&messages, family)?;
@@ -61,7 +61,7 @@ pub(super) fn encode(
         mut additional,
         output: mut form,
         dropped: unsupported_settings,
-    } = thinking::encode_settings(conversation, family, target.max_output, &messages);
+    } = thinking::encode_settings(conversation, family, &messages);
     additional.tool_choice = claude;
 
     let mut dropped: BTreeSet<Field> =

@@ -146,7 +146,7 @@ pub(super) struct Bytes {
     pub(super) bytes: Option<String>,
 }
 
-/// What a response consumed. Tokens of the cache stand beside those of the input, not within them.
+/// The usage of a response. Tokens of the cache stand beside those of the input, not within them.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Tokens {

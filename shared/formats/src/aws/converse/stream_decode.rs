@@ -41,7 +41,7 @@ pub(super) struct Decoder {
 enum State {
     #[default]
     Open,
-    /// The response is said; its usage may follow.
+    /// The response is complete; its usage may follow.
     Finished,
     Ended,
 }
@@ -172,7 +172,7 @@ impl StreamDecoder for Decoder {
     }
 }
 
-/// What one frame is.
+/// The kind of one frame.
 struct Frame {
     exception: bool,
     name: String,

@@ -1,4 +1,4 @@
-//! What is sent: the members of a Converse request that have a canonical word.
+//! The members of a Converse request that have a canonical counterpart.
 
 use std::borrow::Cow;
 
@@ -162,7 +162,7 @@ pub(super) enum ToolChoice<'a> {
     Tool { name: &'a str },
 }
 
-/// What the model's own API has and Converse has not. Each family has its own members.
+/// Members of a model's own API that Converse has not. Each family has its own.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Additional<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use canonical::ErrorKind;
 
 use super::{ANY, REFUSED, Rule, Suggestion};
 
-/// What providers call the limit on output.
+/// The names that providers have for the limit on output.
 pub(super) const MAX_TOKENS: &[&str] = &[
     "max_tokens",
     "max_completion_tokens",

@@ -27,7 +27,7 @@ const REASONING_NAMES: &[&str] = &[
     "thinking",
 ];
 
-/// What providers call parameters, in lower case, and which is meant.
+/// The names that providers have for parameters, in lower case, and the field of each.
 const NAMES: &[(&[&str], Field)] = &[
     (&["temperature"], Field::Temperature),
     (&["top_p", "`topp`", "'topp'", "parameter topp"], Field::TopP),

@@ -1,4 +1,4 @@
-//! What a status alone means, where neither code nor message say more.
+//! Diagnosis by the status alone, where neither code nor message match a rule.
 
 use canonical::ErrorKind;
 

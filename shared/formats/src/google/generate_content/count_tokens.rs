@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use canonical::{
-    CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse, ResponseBody,
-    Result, Task,
+    CanonicalRequest, Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts,
+    ResponseBody, Result, Task,
 };
 use serde::{Deserialize, Serialize};
 
@@ -124,14 +124,14 @@ impl OutboundConversation for GeminiCount {
         options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let mut whole = request_encode::encode_body(conversation, options.model, &mut dropped)?;
+        let mut whole = request_encode::encode_body(conversation, options.facts, &mut dropped)?;
         whole.model = Some(format!("models/{}", models::bare(options.model)));
         let body = json::written(&Body { generate_content_request: whole }).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })
     }
 
-    fn accepts_url(&self, part: &Content, url: &str, model: &str) -> bool {
-        Gemini.accepts_url(part, url, model)
+    fn accepts_url(&self, part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        Gemini.accepts_url(part, url, facts)
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&Body { error: status }).unwrap_or_else(|_| b"{\"error\":{}}".to_vec())
 }
 
-/// Google's word for an HTTP status.
+/// Google's name for an HTTP status.
 fn word(status: u16) -> &'static str {
     match status {
         401 => "UNAUTHENTICATED",

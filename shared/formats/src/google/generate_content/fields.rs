@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use canonical::Field;
 
-/// What a client of this format calls it.
+/// The name of a field in this format.
 pub(super) fn name(field: &Field) -> Cow<'static, str> {
     Cow::Borrowed(match field {
         Field::ReasoningText => "contents[].parts[].thought",

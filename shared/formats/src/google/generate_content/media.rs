@@ -95,7 +95,7 @@ fn refused(path: &str, message: &str) -> Error {
     error
 }
 
-/// What an address holds, by how its path ends.
+/// The media type of a URL, by the end of its path.
 fn media_type_of_path(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next()?;
     let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;

@@ -1,7 +1,9 @@
 //! The format of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
-use canonical::{Content, Conversation, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
+use canonical::{
+    Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts, ResponseBody, Result,
+};
 
 use super::{
     FORMAT, Gemini, media, quirks::models, request_encode, response_decode, stream_decode::Decoder,
@@ -39,12 +41,12 @@ impl OutboundConversation for Gemini {
         options: &EncodeOptions<'_>,
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
-        let body = request_encode::encode_body(conversation, options.model, &mut dropped)?;
+        let body = request_encode::encode_body(conversation, options.facts, &mut dropped)?;
         Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped })
     }
 
-    fn accepts_url(&self, _part: &Content, url: &str, model: &str) -> bool {
-        media::accepts_url(url, models::family(model) == models::Family::Old)
+    fn accepts_url(&self, _part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        media::accepts_url(url, models::Family::of(facts) == models::Family::Old)
     }
 
     fn accepts_tool_name(&self, name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What one of Google's models takes and another does not.
+//! Differences between Google's models.
 
 pub(super) mod models;
 pub(super) mod thinking;

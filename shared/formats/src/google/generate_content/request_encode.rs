@@ -5,15 +5,15 @@ mod json_pointers;
 mod schema;
 
 use canonical::{
-    Conversation, Error, ErrorKind, Field, ResponseFormat, Result, Sampling, Schema, Tool,
-    ToolChoice,
+    Conversation, Error, ErrorKind, Field, ModelFacts, ResponseFormat, Result, Sampling, Schema,
+    Tool, ToolChoice,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
     quirks::{
-        models::{self, Family},
+        models::Family,
         thinking::{self, Thinking},
     },
     wire::parts::Content as WireContent,
@@ -23,7 +23,7 @@ use crate::stop_sequences;
 /// How many texts may end a response (the API reference, `stopSequences`).
 const MAX_STOPS: usize = 5;
 
-/// What is sent.
+/// The body of a request.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Body<'a> {
@@ -107,10 +107,10 @@ fn verbatim<S: serde::Serializer>(json: &Option<String>, out: S) -> Result<S::Ok
     raw.transpose().map_err(serde::ser::Error::custom)?.serialize(out)
 }
 
-/// Writes a conversation; what cannot be said is added to `dropped`.
+/// Encodes a conversation; fields that the format does not support are added to `dropped`.
 pub(super) fn encode_body<'a>(
     conversation: &'a Conversation,
-    model: &str,
+    facts: &ModelFacts,
     dropped: &mut Vec<Field>,
 ) -> Result<Body<'a>> {
     let Conversation {
@@ -131,7 +131,7 @@ pub(super) fn encode_body<'a>(
         // The caller names them.
         unmapped_fields: _,
     } = conversation;
-    let family = models::family(model);
+    let family = Family::of(facts);
     if !tools.is_empty()
         && family != Family::Level
         && !matches!(output, None | Some(ResponseFormat::Text))
@@ -153,7 +153,7 @@ pub(super) fn encode_body<'a>(
     dropped.extend(unsupported.into_iter().filter(|it| it.0).map(|it| it.1));
     let mut config = config(sampling, *max_tokens, dropped);
     form(output.as_ref(), &mut config, dropped);
-    config.thinking_config = reasoning.as_ref().and_then(|it| thinking::encode(it, model, dropped));
+    config.thinking_config = reasoning.as_ref().and_then(|it| thinking::encode(it, facts, dropped));
     let (system_instruction, contents) = contents::encode(conversation, family, dropped)?;
     Ok(Body {
         model: None,
@@ -294,6 +294,7 @@ mod tests {
     use canonical::{Json, Message, Role};
 
     use super::*;
+    use crate::options::facts;
 
     fn asking() -> Conversation {
         let turns = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
@@ -306,7 +307,7 @@ mod tests {
 
     fn encoded(conversation: &Conversation, model: &str) -> (serde_json::Value, Vec<Field>) {
         let mut dropped = vec![];
-        let body = encode_body(conversation, model, &mut dropped).unwrap();
+        let body = encode_body(conversation, facts("gemini", model), &mut dropped).unwrap();
         (serde_json::to_value(&body).unwrap(), dropped)
     }
 
@@ -335,7 +336,7 @@ mod tests {
     fn tools_and_a_response_format_are_for_later_models() {
         let output = Some(ResponseFormat::Json);
         let both = Conversation { tools: vec![tool(None)], response_format: output, ..asking() };
-        let error = encode_body(&both, "gemini-2.5-pro", &mut vec![]).unwrap_err();
+        let error = encode_body(&both, facts("gemini", "gemini-2.5-pro"), &mut vec![]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unsupported);
         let (body, _) = encoded(&both, "gemini-3.5-flash");
         assert_eq!(body["generationConfig"]["responseMimeType"], "application/json");

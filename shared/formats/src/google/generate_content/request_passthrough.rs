@@ -145,7 +145,7 @@ fn redact(part: &json::Object<'_>, content: usize, of_anyone: bool, kept: &mut V
     let is_reasoning = members::either(part, "thought").is_some_and(|it| it.get() == "true");
     let signature = members::either(part, "thoughtSignature");
     let is_foreign = signature.is_some_and(|it| of_anyone || foreign(it).is_some());
-    // Whose call lost its proof.
+    // The call whose signature is lost.
     let is_bare = of_anyone && members::either(part, "functionCall").is_some();
     if is_reasoning && is_foreign {
         while kept.pop_if(|it| it.is_open).is_some() {}

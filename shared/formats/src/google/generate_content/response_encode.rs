@@ -110,7 +110,7 @@ fn modalities(all: u64, audio: u64) -> Vec<Modality> {
 }
 
 impl<'a> Candidate<'a> {
-    /// What a model says, without an end.
+    /// The parts of a response without its end.
     pub(super) fn saying(index: u32, parts: Vec<Part<'a>>) -> Self {
         Self {
             content: parts::Content { role: Some("model"), parts },
@@ -155,7 +155,7 @@ fn source<'a>(text: &CitedText, citation: &'a Citation) -> Source<'a> {
     }
 }
 
-/// Google's word for why a response ends. It has none for tools, and none for a refusal.
+/// Google's name for the reason why a response ends. There is none for tools, and none for a refusal.
 fn reason(finish: &FinishReason) -> &'static str {
     match finish {
         FinishReason::Stop

@@ -11,7 +11,7 @@ use canonical::{Signature, TAG_PREFIX};
 use super::MAKER;
 use crate::base64::decode;
 
-/// What Google takes in place of the signature of a call that another model made. Source:
+/// The value that Google accepts in place of the signature of another model's call. Source:
 /// ai.google.dev/gemini-api/docs/reasoning-signatures, on histories from elsewhere, seen 2026-11.
 pub(super) const SKIP: &str = "skip_thought_signature_validator";
 

@@ -1,6 +1,6 @@
 //! A provider's stream: watched while it passes, or decoded.
 //!
-//! There is no terminator: a stream is whole when it ended after every candidate said why it ends.
+//! There is no terminator: a stream is complete if it ends after every candidate has a finish reason.
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, EventKind, Result, StreamEvent, Usage};
@@ -51,7 +51,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// What a chunk means for the course of the response.
+    /// The kind of event that a chunk is.
     fn watch(&mut self, chunk: &wire::ChatResponse<'_>) -> Result<(EventKind, Option<Usage>)> {
         let usage = chunk.usage_metadata.and_then(wire::usage);
         let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };

@@ -42,7 +42,7 @@ pub(super) struct Candidate<'a> {
     pub(super) grounding_metadata: Option<&'a RawValue>,
 }
 
-/// What a candidate says.
+/// The content of a candidate.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Content<'a> {
@@ -158,7 +158,7 @@ fn finish(reason: &str) -> Result<Option<FinishReason>> {
     }))
 }
 
-/// What a provider says about tokens.
+/// A provider's report of its usage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct UsageMetadata {
@@ -206,7 +206,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let heard = heard.min(prompt - cached);
     let heard_by_tools = audio(&wire.tool_use_prompt_tokens_details).min(tools);
     let spoken = audio(&wire.candidates_tokens_details).min(candidates);
-    // Reasoning are counted beside the candidates. The total tells where they are not.
+    // Reasoning is counted beside the candidates. The total shows where it is not.
     let within = reasoning != 0 && wire.total_token_count == Some(prompt + tools + candidates);
     let within = if within { reasoning } else { 0 };
     Some(Usage {

@@ -2,7 +2,7 @@
 
 use canonical::{Effort, Error, Result};
 
-/// The word for an effort.
+/// The name of an effort.
 pub(crate) fn word(effort: Effort) -> &'static str {
     match effort {
         Effort::None => "none",

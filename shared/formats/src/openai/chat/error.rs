@@ -38,7 +38,7 @@ pub(crate) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_else(|_| b"{\"error\":{}}".to_vec())
 }
 
-/// OpenAI's own word for a kind of failure.
+/// OpenAI's own name for a kind of failure.
 fn type_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidRequest

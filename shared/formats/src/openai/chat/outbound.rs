@@ -1,7 +1,9 @@
 //! OpenAI chat of a provider: requests encoded, responses decoded.
 
 use bytes::Bytes;
-use canonical::{Content, Conversation, Error, ErrorKind, GatewayResponse, ResponseBody, Result};
+use canonical::{
+    Content, Conversation, Error, ErrorKind, GatewayResponse, ModelFacts, ResponseBody, Result,
+};
 
 use super::{
     FORMAT, OpenAiChat, request_encode, response_decode, response_passthrough,
@@ -45,7 +47,7 @@ impl OutboundConversation for OpenAiChat {
         request_encode::encode(conversation, options)
     }
 
-    fn accepts_url(&self, part: &Content, _url: &str, _model: &str) -> bool {
+    fn accepts_url(&self, part: &Content, _url: &str, _facts: &ModelFacts) -> bool {
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 }

@@ -1,3 +1,3 @@
-//! What one provider or family of models wants beside the rules of OpenAI chat.
+//! Rules of one provider or family of models beside those of OpenAI chat.
 
 pub(super) mod mistral;

@@ -1,8 +1,8 @@
-//! Reasoning and its signatures in a format that has no official word for either.
+//! Reasoning and its signatures in a format that has no official member for either.
 //!
 //! The text goes into `reasoning_content`, which most services and clients agree on, and text with
 //! signature into `reasoning_details`, the list that OpenRouter made up for the same purpose.
-//! Clients that keep neither still echo the ids of tool calls, so the thought before a call rides
+//! Clients that keep neither still echo the ids of tool calls, so the reasoning before a call travels
 //! on its id too, as long as it is short.
 
 use canonical::{Content, Part, Result, Signature};
@@ -15,12 +15,12 @@ use crate::{
     signature_tags,
 };
 
-/// How long a thought on an id may be, in bytes.
+/// The longest reasoning on an id, in bytes.
 const MAX_LENGTH: usize = 16 * 1024;
-/// What marks the maker of a thought that rides on an id, text and all.
+/// The mark of the maker of reasoning that is attached to an id, text and all.
 const WITH_TEXT: &str = "thought.";
 
-/// One thought, as clients echo it.
+/// One part of reasoning, as clients echo it.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Detail {
     #[serde(rename = "type", default)]
@@ -34,7 +34,7 @@ pub(super) struct Detail {
 }
 
 impl Detail {
-    /// A thought with what proves it.
+    /// Reasoning with its signature.
     pub(super) fn new(text: &str, signature: &Signature) -> Self {
         Self {
             kind: "reasoning.text".to_owned(),
@@ -45,7 +45,7 @@ impl Detail {
     }
 }
 
-/// The thoughts of an earlier answer.
+/// The reasoning of an earlier response.
 pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
@@ -70,7 +70,7 @@ fn reasoning_part(detail: Detail) -> Part {
     Part { content, cache: None, signature }
 }
 
-/// Takes thoughts off the calls that they ride on; gives those that are not known otherwise.
+/// Detaches reasoning from the ids of calls; returns the parts that are not known otherwise.
 pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
     let mut replay = vec![];
     for call in calls {
@@ -86,12 +86,12 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
     if is_known { vec![] } else { replay }
 }
 
-/// What becomes of the text of earlier thoughts, for which OpenAI itself has no field.
+/// The fate of the text of earlier reasoning, for which OpenAI itself has no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReasoningReplay {
     /// It is left out.
     Left,
-    /// So is the field, whoever sends it: it is refused.
+    /// The field is refused, and left out.
     Refused,
     /// It is given back as `reasoning_content`.
     Given,
@@ -100,7 +100,7 @@ pub(super) enum ReasoningReplay {
 }
 
 impl ReasoningReplay {
-    /// What a provider wants.
+    /// The replay that a provider wants.
     pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
         if target.drop_signatures {
             return Self::Demanded;
@@ -108,27 +108,20 @@ impl ReasoningReplay {
         if !target.compatibility.reasoning_content {
             return Self::Refused;
         }
-        let model = target.model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-        let replays_text = REPLAYS_TEXT.iter().any(|it| model.starts_with(it));
-        if replays_text { Self::Given } else { Self::Left }
+        if target.facts.reasoning.replays_text { Self::Given } else { Self::Left }
     }
 }
 
-/// How the names of those models begin that want their thoughts back as text, by the guides of their
-/// makers (`api-docs.deepseek.com/guides/thinking_mode`, `platform.moonshot.ai`, `docs.z.ai`,
-/// `platform.minimax.io`), seen 2026-11.
-const REPLAYS_TEXT: &[&str] = &["deepseek", "glm-", "kimi-", "minimax-"];
-
-/// How the names begin of those members that hold thoughts.
+/// The start of the names of members that hold reasoning.
 pub(super) const MEMBERS: &str = "\"reasoning_";
 
-/// What stands for a thought that is lost. Kimi takes an empty text for none.
+/// The text in place of reasoning that is lost. Kimi takes an empty text for none.
 pub(super) const NO_REASONING: &str = ".";
 
-/// The same messages without what proves the thoughts that other providers signed, or anyone where
-/// proofs were refused, and without tags on ids.
+/// The same messages without the signatures of other providers, or of any provider where
+/// signatures were refused, and without tags on ids.
 ///
-/// Also whether a thought was lost that is not another provider's: those say nothing here.
+/// Also whether reasoning was lost that is not another provider's, which means nothing here.
 pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result<(String, bool)> {
     let lost_names: &[&str] = match replay {
         ReasoningReplay::Refused => &["reasoning_content", "reasoning_details"],
@@ -173,7 +166,7 @@ fn without_reasoning(message: &Object<'_>, replay: ReasoningReplay) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The id of a call with what has to come back with it: its own signature, or else the thought
+/// The id of a call with what has to come back with it: its own signature, or else the reasoning
 /// before it.
 pub(super) fn attach_to_id(
     id: &str,

@@ -34,7 +34,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     Ok(CanonicalRequest::Conversation(Box::new(conversation)))
 }
 
-/// What is asked. False when the member is not about that.
+/// Decodes a member about the request's settings. False for any other member.
 fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue) -> Result<bool> {
     match name {
         "messages" => {
@@ -303,7 +303,7 @@ fn labels(value: &RawValue) -> Result<Vec<(String, String)>> {
     object.present().map(label).collect()
 }
 
-/// What this provider cannot be told, though another could.
+/// The fields that this provider does not support and another does.
 pub(super) fn unsupported(param: &str, message: impl Into<String>) -> Error {
     let mut error = Error::new(ErrorKind::Unsupported, message);
     error.param = Some(param.to_owned());

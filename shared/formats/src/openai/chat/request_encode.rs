@@ -1,19 +1,20 @@
-//! What was said in another format, written for a provider that speaks OpenAI chat.
+//! Requests of other formats, encoded for a provider of OpenAI chat.
 
 mod messages;
 
 use std::borrow::Cow;
 
 use canonical::{
-    Conversation, Field, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool, ToolChoice,
+    Conversation, Field, ModelFamily, Reasoning, ResponseFormat, Result, Sampling, Schema, Tool,
+    ToolChoice,
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use self::messages::MessageJson;
-use super::{effort, quirks::mistral, reasoning::ReasoningReplay, system_messages};
+use super::{effort, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
+    EncodeOptions, EncodedRequest, Prefill, StreamUsage, json, object_schema::with_properties,
     strict_schema::strict_or_named,
 };
 
@@ -49,6 +50,10 @@ struct Body<'a> {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    add_generation_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continue_final_message: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -143,12 +148,16 @@ pub(super) fn encode(
     let asks_for_usage = target.stream
         && target.stream_usage == StreamUsage::OnRequest
         && !target.drop_fields.contains(&Field::StreamUsage);
+    // A provider that refused one name of the limit gets the other.
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
     let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
-    if mistral::is_mistral(target.model) {
+    if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }
+    let prefill = target.compatibility.prefill;
+    let is_open = prefill != Prefill::None && messages::leave_open(&mut messages, prefill);
+    let continues = is_open && prefill == Prefill::ContinueFinalMessage;
     let body = Body {
         model: target.model,
         messages,
@@ -166,8 +175,11 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
+        add_generation_prompt: continues.then_some(false),
+        continue_final_message: continues.then_some(true),
     };
     let mut body = json::quoted(&body);
+    // Some templates take system messages only in front, which is known once one was refused.
     if target.drop_fields.contains(&Field::LateSystem) {
         body = with_system_first(&body)?;
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use canonical::{Field, Result, Schema};
+use canonical::{Field, ModelFamily, Result, Schema};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -84,6 +84,7 @@ fn fitted(
     let mut messages = Cow::Borrowed(messages);
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
+    // Each rewriting parses all messages, so that each is preceded by a search for what it changes.
     let replay = ReasoningReplay::of(target);
     let refused = replay == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
     if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
@@ -99,7 +100,7 @@ fn fitted(
     if target.drop_fields.contains(&Field::LateSystem) {
         messages = Cow::Owned(system_messages::folded(&messages)?);
     }
-    if mistral::is_mistral(target.model) && has(&messages, "\"tool") {
+    if target.facts.family == ModelFamily::Mistral && has(&messages, "\"tool") {
         messages = Cow::Owned(mistral::fitted(&messages)?);
     }
     Ok(match messages {
@@ -122,6 +123,7 @@ fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let messages = edits.value("messages").unwrap_or("[]");
     let mut list: Vec<&RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let message = json::verbatim(&message)?;
+    // Behind the system messages, since some templates take them only in front.
     let rules = list.iter().take_while(|it| is_rule(it)).count();
     list.insert(rules, message);
     let messages = json::quoted(&list);
@@ -148,7 +150,8 @@ fn is_rule(message: &RawValue) -> bool {
     message.get("role").is_some_and(|it| matches!(it.get(), "\"system\"" | DEVELOPER))
 }
 
-/// Tells the limit by the provider's word for it, or by the other word where that one was refused.
+/// Writes the limit under the provider's name for it, or under the other name where that one was
+/// refused.
 fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName, refused: bool) {
     let (older, newer) = ("max_tokens", "max_completion_tokens");
     let sent_newer = match name {
@@ -159,6 +162,7 @@ fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName, refused: bool) {
     };
     let (word, other) = if sent_newer != refused { (newer, older) } else { (older, newer) };
     let Some(limit) = edits.value(other).map(str::to_owned) else { return };
+    // A limit that stands under both names already keeps the value of the name that is sent.
     if edits.value(word).is_none_or(|it| it == "null") {
         edits.set(word, limit);
     }
@@ -178,7 +182,7 @@ pub(super) fn rewrite_messages<'a>(
     Ok(format!("[{}]", kept.join(",")))
 }
 
-/// A message of the role `developer`, told as `system`, which means the same.
+/// A message of the role `developer` as one of the role `system`, which means the same.
 fn as_system(message: &RawValue) -> Result<Option<String>> {
     if !message.get().contains(DEVELOPER) {
         return Ok(None);

@@ -18,7 +18,7 @@ use crate::{
     surrogates::{self, PairJoiner},
 };
 
-/// What a model wrote: a whole message, or what one chunk adds to it.
+/// A model's message: the whole, or the part that one chunk adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct DecodedMessage<'a> {
@@ -288,7 +288,7 @@ impl DecodedMessage<'_> {
         media
     }
 
-    /// What the audio says.
+    /// The transcript of the audio.
     pub(super) fn transcript(&self) -> Option<String> {
         self.audio().transcript
     }
@@ -481,7 +481,7 @@ fn tool_call(call: &DecodedCall<'_>, at: usize, response_id: &str) -> Result<Par
     })))
 }
 
-/// The error for a call that names no tool: nobody could answer it.
+/// The error for a call that names no tool, which no client could answer.
 pub(super) fn nameless_call() -> Error {
     Error::new(ErrorKind::Upstream, "it called a tool without naming it")
 }

@@ -110,7 +110,7 @@ fn normalize_calls(message: &DecodedMessage<'_>) -> Result<Option<Vec<String>>> 
     Ok(changed.then_some(normalized))
 }
 
-/// What has to change in the texts of a message or a delta: each a string, in well-formed Unicode.
+/// The changes to the texts of a message or a delta: each becomes a string, in well-formed Unicode.
 ///
 /// `pairs` joins what the deltas of a stream split; a half that waits at the end is replaced.
 pub(super) fn normalize_texts(

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
 
-/// How many choices a provider may count: whoever counts further means us no good.
+/// The most choices that a provider may count: more of them would only fill memory.
 const MAX_CHOICES: u32 = 128;
 
 /// Decodes chunks until `data: [DONE]`.
@@ -38,7 +38,7 @@ pub(super) struct ChunkDecoder {
     sources: Vec<Citation>,
 }
 
-/// What is known of one choice.
+/// The state of one choice.
 #[derive(Debug, Default)]
 struct ChoiceState {
     calls: CallTracker,
@@ -109,6 +109,7 @@ impl ChunkDecoder {
             events.push(StreamEvent::delta(0, start));
             self.id = Some(id);
         }
+        // Sources stand beside the choices in some chunks, and are events only once they are complete.
         self.note_sources(data);
         for choice in choices {
             self.choice(&choice, events)?;
@@ -126,12 +127,14 @@ impl ChunkDecoder {
     fn note_sources(&mut self, data: &[u8]) {
         let listed: ListedSources<'_> = serde_json::from_slice(data).unwrap_or_default();
         let sources = listed.decode();
+        // The longest list holds the others: providers repeat it as it grows.
         if self.sources.len() < sources.len() {
             self.sources = sources;
         }
     }
 
     fn choice(&mut self, choice: &ChunkChoice<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
+        // A missing index is the first choice: some servers leave it out.
         let index = choice.index.unwrap_or(0);
         if MAX_CHOICES <= index {
             return Err(error_body::malformed());
@@ -169,6 +172,7 @@ impl ChunkDecoder {
         }
         for (index, state) in &mut self.choices {
             let mut push = |delta| events.push(StreamEvent::delta(*index, delta));
+            // Half of a character that never got its other half, after an escape.
             if state.pairs.content.is_waiting() {
                 push(Delta::Text("\u{fffd}".to_owned()));
             }
@@ -249,7 +253,7 @@ impl ChoiceState {
 
     /// Notes why the choice ends. The first reason counts: some say `stop` again behind it.
     fn finish(&mut self, reason: String) -> Result<()> {
-        // A cut is told at once.
+        // A cut is reported at once.
         self.decode_reason(&reason)?;
         self.finish_reason.get_or_insert(reason);
         Ok(())
@@ -259,7 +263,7 @@ impl ChoiceState {
         finish_reason::decode(reason, 0 < self.calls.len(), self.has_refused)
     }
 
-    /// Why the choice ends; an error where the provider never said so.
+    /// The reason why the choice ends; an error where the provider gave none.
     fn end(&mut self) -> Result<FinishReason> {
         let reason = self.finish_reason.take().ok_or_else(without_finish_reason)?;
         self.decode_reason(&reason)
@@ -298,6 +302,8 @@ impl StreamDecoder for ChunkDecoder {
         if self.has_ended {
             return Ok(());
         }
+        // Where the terminator may be missing, a finish reason shows that the response is complete; half a
+        // frame behind it shows the contrary.
         let has_finished = self.choices.values().any(|it| it.finish_reason.is_some());
         if has_finished && self.end == StreamEnd::FinishReason && self.framer.is_empty() {
             return self.finish(events);

@@ -130,7 +130,7 @@ pub(crate) fn decode_frame(frame: &[u8]) -> Result<Frame<'_>> {
     Ok(Frame::Chunk(data))
 }
 
-/// What one chunk means for the course of the response, and the usage that it reports.
+/// The kind of event that one chunk is, and the usage that it reports.
 fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.clone().unwrap_or_default();
@@ -164,7 +164,7 @@ mod tests {
         events(frame).unwrap_err()
     }
 
-    /// What the client is sent of these frames.
+    /// The frames as the client is sent them.
     fn passed(frames: &str) -> String {
         let frames = events(frames).unwrap().into_iter().map(|it| match it.body {
             EventBody::Frame(frame) => String::from_utf8(frame.to_vec()).unwrap(),

@@ -1,4 +1,4 @@
-//! What responses and chunks amount to, and usage both ways.
+//! Summaries of responses and chunks, and usage both ways.
 //!
 //! Decoding is lenient: a member that is unknown or of an odd shape is an error only where it decides
 //! how the response goes on.
@@ -73,7 +73,7 @@ pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
     }
 }
 
-/// What the choices of a response or a chunk amount to.
+/// A summary of the choices of a response or a chunk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ChoicesSummary<'a> {
     /// How many there are.
@@ -107,7 +107,7 @@ struct ChoiceSummary<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// What the members of a message or a delta amount to, but for its role.
+/// A summary of the members of a message or a delta, but for its role.
 #[derive(Clone, Copy, Default)]
 struct MessageSummary {
     has_content: bool,
@@ -256,7 +256,7 @@ pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
     let input_audio = read.audio_tokens.unwrap_or(0).min(prompt - cached - cache_write);
     let reasoning = tokens(written.reasoning_tokens);
     let output_audio = written.audio_tokens.unwrap_or(0).min(completion);
-    // OpenAI counts reasoning within the completion; xAI counts it beside. The total tells.
+    // OpenAI counts reasoning within the completion, and xAI beside it. The total shows which.
     let beside = wire.total_tokens == Some(prompt + completion + reasoning);
     let within = if beside { 0 } else { reasoning };
     Some(Usage {

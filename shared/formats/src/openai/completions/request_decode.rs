@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{RawObject, bound, json};
 
-/// What `prompt` may be.
+/// The forms of `prompt`.
 const WANTED: &str = "a text, a list of texts, a list of tokens or a list of token lists";
 
 /// Members that are decoded here, or that the gateway itself answers to.

@@ -9,7 +9,7 @@ use crate::{
     openai::chat::{self, UsageJson},
 };
 
-/// What a response holds beside its completions.
+/// The members of a response beside its completions.
 pub(super) struct EncodeContext<'a> {
     pub(super) summary: &'a CallSummary,
     pub(super) usage: Option<&'a Usage>,

@@ -92,7 +92,7 @@ impl CompletionDecoder {
     }
 }
 
-/// What one object means for the course of the response.
+/// The kind of event that one object is.
 fn classify(choices: &[ChoiceJson], usage: Option<Usage>) -> EventKind {
     if choices.iter().any(|it| it.reason().is_some()) {
         return EventKind::Finish;

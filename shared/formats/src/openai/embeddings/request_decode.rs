@@ -1,4 +1,4 @@
-//! What a client's request says: at a glance for those who forward it, in full for the others.
+//! Requests of clients: checked before they pass through, decoded in full for other formats.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::{RawObject, json};
 
-/// What `input` may be.
+/// The forms of `input`.
 const WANTED: &str = "a text, a list of texts, a list of tokens or a list of token lists";
 /// Members that are read here, or say nothing about the texts.
 const KNOWN: &[&str] = &["dimensions", "encoding_format", "input", "input_type", "model", "user"];
@@ -22,7 +22,7 @@ pub(super) fn check(raw: &RawObject) -> Result<()> {
     user(raw).map(drop)
 }
 
-/// Reads a request for a provider that speaks another format.
+/// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let inputs = match items(raw)? {
         Items::One(text) => vec![EmbeddingInput::Text(json::parsed_text(text, "input", "a text")?)],
@@ -61,7 +61,7 @@ enum Items<'a> {
     Many(Vec<&'a RawValue>),
 }
 
-/// What a JSON text is, told by how it begins.
+/// The type of a JSON text, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Shape {
     Text,
@@ -155,7 +155,7 @@ fn user(raw: &RawObject) -> Result<Option<String>> {
     json::read(raw, "user", "a string")
 }
 
-/// What a purpose is called by those who take one in this format.
+/// The name of a purpose at providers that accept one in this format.
 fn purpose(word: &str) -> Option<EmbeddingPurpose> {
     match word {
         "document" | "passage" | "search_document" => Some(EmbeddingPurpose::Document),

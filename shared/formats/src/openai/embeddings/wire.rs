@@ -1,4 +1,4 @@
-//! What travels, as far as the gateway looks at it or writes it.
+//! Wire forms, as far as the gateway decodes or encodes them.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;

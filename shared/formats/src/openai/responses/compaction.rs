@@ -2,7 +2,7 @@
 //!
 //! Source: the API reference of `POST /v1/responses/compact` and of the item `compaction_trigger`, and
 //! the types of the `openai` Python package 3.57. OpenAI's own items are opaque to everybody else.
-//! Where a target has no compaction, the gateway asks it for a summary in words, and the item carries
+//! Where a target has no compaction, the gateway requests a summary in words, and the item carries
 //! the summary itself under the gateway's tag: nothing is stored.
 
 use canonical::{
@@ -18,13 +18,13 @@ use crate::{RawObject, json};
 /// The maker of items that carry a summary in words.
 const MAKER: &str = "lockgate_summary";
 
-/// The item that asks for a compaction in place of a response.
+/// The item that requests a compaction in place of a response.
 const TRIGGER: &str = "compaction_trigger";
 
-/// What introduces a summary to the model that goes on with it.
+/// The text that introduces a summary to the model that continues.
 const INTRODUCTION: &str = "This is a summary of the conversation so far, which it replaces:\n\n";
 
-/// How a model is asked for a summary.
+/// The instruction that requests a summary.
 const INSTRUCTION: &str = "Summarize the conversation so far. Your summary replaces it: whoever goes \
     on sees nothing else. Keep what was asked for and in which words where they matter, what was \
     decided and why, what was done and with what result, names of files, functions, commands and \
@@ -36,7 +36,7 @@ pub(super) fn is_compaction(kind: &str) -> bool {
     matches!(kind, "compaction" | "compaction_summary")
 }
 
-/// Whether a request for a response asks for a compaction in its place.
+/// Whether a request for a response is one for a compaction.
 pub(super) fn is_requested(raw: &RawObject) -> bool {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -87,7 +87,7 @@ pub(super) fn ask_for_summary(conversation: &mut Conversation) {
     conversation.messages.push(Message::new(Role::User, instruction));
 }
 
-/// A call or its result in words; none for what is no call.
+/// A call or its result in words; none for other content.
 fn in_words(content: &Content) -> Option<String> {
     match content {
         Content::ToolCall(ToolCall { id: _, name, arguments }) => {
@@ -112,12 +112,12 @@ pub(super) fn summary(item: &wire::Item<'_>) -> Option<String> {
     (signature.maker == MAKER).then_some(signature.data)
 }
 
-/// The message by which a summary is told to a model.
+/// The message with which a model is given a summary.
 pub(super) fn message(summary: &str) -> Message {
     Message::new(Role::User, vec![Part::text(format!("{INTRODUCTION}{summary}"))])
 }
 
-/// The item of a request that tells a summary to a provider of this format.
+/// The item with which a provider of this format is given a summary.
 pub(super) fn message_json(summary: &str) -> String {
     #[derive(Serialize)]
     struct MessageJson {
@@ -136,7 +136,7 @@ pub(super) fn item(id: String, summary: &str) -> Item {
     Item::Compaction { id, encrypted_content }
 }
 
-/// What a model wrote when asked for a summary.
+/// The summary in a model's response to a request for one.
 pub(super) fn summary_of(chat: &ChatResponse) -> String {
     let parts = chat.choices.first().map_or(&[][..], |it| &it.parts);
     let texts = parts.iter().filter_map(|it| match &it.content {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{FORMAT, wire};
 use crate::{data_uri, json};
 
-/// Between the pieces of a summary, where they become one text.
+/// The separator between the parts of a summary, where they become one text.
 pub(super) const BREAK: &str = "\n\n";
 
 /// Reads what an item holds: a text, or a list of parts. `path` is the client's name for it.
@@ -107,7 +107,8 @@ pub(super) fn citation(json: &RawValue) -> Option<Citation> {
     })
 }
 
-/// Reads a thought; none where nothing is known of it. What is not tagged is this format's own.
+/// Decodes reasoning; none where there is neither text nor signature. A signature without a tag is
+/// this format's own.
 pub(super) fn reasoning(item: &wire::Item<'_>) -> Option<Part> {
     let signature = item.encrypted_content.as_deref().filter(|it| !it.is_empty()).map(|it| {
         Signature::from_tag(it).unwrap_or_else(|| sealed(item.id.as_deref().unwrap_or(""), it))
@@ -117,7 +118,7 @@ pub(super) fn reasoning(item: &wire::Item<'_>) -> Option<Part> {
     (!is_empty).then_some(Part { content: Content::Reasoning(text), cache: None, signature })
 }
 
-/// What is thought: the summary, else the thought itself where the provider shows it.
+/// The text of reasoning: the summary, else the reasoning itself where the provider shows it.
 pub(super) fn reasoning_text(item: &wire::Item<'_>) -> String {
     let joined = |list: &[wire::Part<'_>]| {
         list.iter().filter_map(|it| it.text.as_deref()).collect::<Vec<_>>().join(BREAK)
@@ -130,12 +131,12 @@ pub(super) fn reasoning_text(item: &wire::Item<'_>) -> String {
     shown.as_deref().map(joined).unwrap_or_default()
 }
 
-/// What proves a thought: all that is needed to send its item again.
+/// The signature of reasoning: all that is needed to send its item again.
 pub(super) fn sealed(id: &str, encrypted: &str) -> Signature {
     Signature::new(FORMAT.name, format!("{id}:{encrypted}"))
 }
 
-/// An item's id and its encrypted content; none where somebody else made the proof.
+/// An item's id and its encrypted content; none where another maker's signature is in it.
 pub(super) fn unsealed(signature: &Signature) -> Option<(&str, &str)> {
     (signature.maker == FORMAT.name).then(|| signature.data.split_once(':')).flatten()
 }

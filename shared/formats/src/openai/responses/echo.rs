@@ -50,14 +50,14 @@ pub(super) struct EchoJson<'a> {
 }
 
 impl Default for RequestEcho {
-    /// What responses repeat of a request that names nothing.
+    /// The members that responses repeat of a request without any.
     fn default() -> Self {
         Self::of(RawObject { body: Bytes::new(), members: vec![] })
     }
 }
 
 impl RequestEcho {
-    /// What the responses to a request repeat.
+    /// The members of a request that its responses repeat.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         Self::of(request.raw.clone())
     }

@@ -1,4 +1,4 @@
-//! What a client reads: items, their parts, and the response around them.
+//! Wire forms of a response: items, their parts, and the response around them.
 
 use canonical::{
     CallSummary, Citation, Content, FinishReason, Media, MediaSource, Part as CanonicalPart,
@@ -12,11 +12,11 @@ use super::{
     tool_name::{self, ToolName},
 };
 
-/// One item of an answer.
+/// One item of a response.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item {
-    /// What is said.
+    /// The text.
     Message { id: String, status: Status, role: &'static str, content: Vec<Part> },
     /// A tool is to be called.
     FunctionCall {
@@ -38,16 +38,16 @@ pub(super) enum Item {
         name: String,
         input: String,
     },
-    /// What was thought.
+    /// The reasoning.
     Reasoning {
         id: String,
         summary: Vec<Part>,
         #[serde(skip_serializing_if = "Option::is_none")]
         encrypted_content: Option<String>,
     },
-    /// What stands for the conversation so far.
+    /// The item in place of the conversation so far.
     Compaction { id: String, encrypted_content: String },
-    /// A picture.
+    /// An image.
     ImageGenerationCall { id: String, status: Status, result: String },
 }
 
@@ -57,9 +57,9 @@ pub(super) enum Item {
 pub(super) enum Part {
     /// Text, and where it comes from.
     OutputText { text: String, annotations: Vec<Annotation>, logprobs: [(); 0] },
-    /// What is said in place of an answer.
+    /// The refusal.
     Refusal { refusal: String },
-    /// What was thought.
+    /// The reasoning.
     SummaryText { text: String },
 }
 
@@ -77,7 +77,7 @@ pub(super) enum Annotation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
-    /// It is being written.
+    /// The item is still being generated.
     InProgress,
     /// It is whole.
     Completed,
@@ -87,7 +87,7 @@ pub(super) enum Status {
     Failed,
 }
 
-/// How an answer ends: its status, and why it is not whole.
+/// The end of a response: its status, and why it is incomplete.
 pub(super) fn outcome(finish: &FinishReason, refused: bool) -> (Status, Option<&'static str>) {
     match finish {
         FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => {
@@ -97,7 +97,7 @@ pub(super) fn outcome(finish: &FinishReason, refused: bool) -> (Status, Option<&
         FinishReason::Refusal | FinishReason::Filtered => {
             (Status::Incomplete, Some("content_filter"))
         }
-        // The nearest word for a pause: whoever asks again with this answer lets it go on.
+        // The nearest counterpart of a pause: a request with this response in it lets the model go on.
         FinishReason::Length | FinishReason::ContextFull | FinishReason::Paused => {
             (Status::Incomplete, Some("max_output_tokens"))
         }
@@ -112,7 +112,7 @@ impl Part {
 }
 
 impl Annotation {
-    /// A citation as this format says it.
+    /// A citation in this format.
     pub(super) fn new(citation: &Citation) -> Self {
         let (start_index, end_index) = citation.range.unwrap_or_default();
         let title = citation.title.clone().unwrap_or_default();
@@ -139,7 +139,7 @@ impl Item {
         Self::FunctionCall { id, status, call_id, namespace, name, arguments }
     }
 
-    /// The same item when nothing of it is written yet.
+    /// The same item before anything of it is written.
     pub(super) fn begun(mut self) -> Self {
         match &mut self {
             Self::FunctionCall { status, arguments: text, .. }
@@ -155,7 +155,7 @@ impl Item {
         self
     }
 
-    /// The same thought under the name that it was announced by.
+    /// The same reasoning under the id that it was announced by.
     pub(super) fn named(mut self, name: &str) -> Self {
         if let Self::Reasoning { id, .. } = &mut self {
             name.clone_into(id);
@@ -164,15 +164,15 @@ impl Item {
     }
 }
 
-/// The names of an answer and of its items.
+/// The ids of a response and of its items.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    /// The answer's own.
+    /// The response's own id.
     pub(super) id: String,
 }
 
 impl Names {
-    /// Names that begin with the provider's own for the answer.
+    /// Ids that are made of the provider's own for the response.
     pub(super) fn new(id: &str) -> Self {
         let id = if id.starts_with("resp_") { id.to_owned() } else { format!("resp_{id}") };
         Self { id }
@@ -184,7 +184,8 @@ impl Names {
         format!("{kind}_{plain}_{at}")
     }
 
-    /// The item of a thought. What proves it rides along, even where nobody here can use it.
+    /// The item of reasoning. Its signature is included, even where this client's provider cannot
+    /// use it.
     pub(super) fn reasoning(&self, at: usize, text: &str, signature: Option<&Signature>) -> Item {
         let own = signature.and_then(unsealed);
         let id = own.map(|it| it.0).filter(|it| !it.is_empty());
@@ -200,7 +201,7 @@ impl Names {
         }
     }
 
-    /// Everything that is said, as items.
+    /// All parts of a response, as items.
     pub(super) fn items(&self, parts: &[CanonicalPart], status: Status) -> Vec<Item> {
         let mut items: Vec<Item> = vec![];
         for part in parts {
@@ -230,7 +231,7 @@ impl Names {
                     Ok(item) => items.push(item),
                     Err(url) => self.add_text(&mut items, Part::text(url)),
                 },
-                // An answer of this format holds nothing else.
+                // A response of this format holds no other content.
                 Content::Audio(_)
                 | Content::Video(_)
                 | Content::File(_)
@@ -259,7 +260,7 @@ impl Names {
     }
 }
 
-/// A picture as an item; its address where it has one only.
+/// An image as an item; its URL where there are no bytes.
 pub(super) fn image(id: String, media: &Media) -> Result<Item, String> {
     match &media.source {
         MediaSource::Base64(data) => {
@@ -299,7 +300,7 @@ pub(super) struct ResponseJson<'a> {
     echo: EchoJson<'a>,
 }
 
-/// Why an answer is not whole.
+/// The reason why a response is incomplete.
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
     reason: &'static str,
@@ -344,7 +345,7 @@ impl<'a> ResponseJson<'a> {
     }
 }
 
-/// What an answer consumed, as this format counts it.
+/// The usage of a response, as this format counts it.
 #[derive(Debug, Serialize)]
 pub(super) struct Tokens {
     input_tokens: u64,

@@ -1,4 +1,4 @@
-//! What a client's request says.
+//! Requests of clients, decoded.
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ const KNOWN: &[&str] = &[
     "user",
 ];
 
-/// Reads a request for a provider that speaks another format.
+/// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
@@ -145,7 +145,7 @@ fn message(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -
     Ok(())
 }
 
-/// Adds to what the model answered last: an answer is several items here.
+/// Adds to the model's last message: a response is several items in this format.
 fn add_assistant_parts(conversation: &mut Conversation, parts: impl IntoIterator<Item = Part>) {
     let mut parts = parts.into_iter().peekable();
     if parts.peek().is_none() {
@@ -218,7 +218,7 @@ struct ToolJson<'a> {
     format: Option<Grammar<'a>>,
 }
 
-/// What the text of a tool has to look like.
+/// The form of the text of a tool.
 #[derive(Deserialize)]
 struct Grammar<'a> {
     #[serde(borrow, default)]
@@ -294,7 +294,8 @@ fn tool(
     Ok(())
 }
 
-/// What a tool is for, and what grammar its text has to follow: only OpenAI's models are held to it.
+/// The description of a tool, with the grammar of its text: only OpenAI's models are held to the
+/// grammar.
 fn described(description: Option<String>, format: Option<&Grammar<'_>>) -> Option<String> {
     let Some(Grammar { syntax: Some(syntax), definition: Some(definition) }) = format else {
         return description;
@@ -459,7 +460,7 @@ fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     Ok(())
 }
 
-/// Notes what no other format has a word for.
+/// Notes a member that no other format supports.
 fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
     for wish in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {

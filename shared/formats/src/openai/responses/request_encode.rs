@@ -1,4 +1,4 @@
-//! What was said in another format, as a request of this one.
+//! Requests of other formats, encoded as a request of this one.
 
 mod wire;
 
@@ -22,14 +22,14 @@ use crate::{
     object_schema::with_properties, openai::chat::effort, strict_schema::strict_or_named,
 };
 
-/// The fewest tokens that may be asked for.
+/// The least limit on output tokens that is accepted.
 const MIN_TOKENS: u64 = 16;
 /// How long a call's id may be, in bytes.
 const MAX_ID_LENGTH: usize = 64;
-/// What brings a thought along, so that it can be sent again.
+/// The value of `include` that adds signatures to reasoning, so that it can be sent again.
 pub(super) const SEALED: &str = "reasoning.encrypted_content";
 
-/// Writes a conversation, and says what it could not say.
+/// Encodes a conversation, and names what the format does not support.
 pub(super) fn encode(
     conversation: &Conversation,
     target: &EncodeOptions<'_>,
@@ -49,7 +49,7 @@ pub(super) fn encode(
         service_tier,
         verbosity,
         prompt_cache_key,
-        // Whoever asks us tells the client.
+        // The caller names them to the client.
         unmapped_fields: _,
     } = conversation;
     let mut page = Page::default();
@@ -59,7 +59,7 @@ pub(super) fn encode(
         return Err(no_message());
     }
     let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
-    let thinks = reasoning.as_ref().map_or_else(|| thinks(target.model), |it| !it.is_off());
+    let thinks = reasoning.as_ref().map_or(target.facts.reasoning.unrequested, |it| !it.is_off());
     let format = output.as_ref().map(|it| page.output(it)).transpose()?;
     let verbosity = verbosity.as_deref();
     let (temperature, top_p) = page.sampling(sampling);
@@ -88,14 +88,7 @@ pub(super) fn encode(
     Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
 }
 
-/// Whether a model of OpenAI's thinks even when nobody asks it to.
-pub(super) fn thinks(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let series = ["o1", "o3", "o4", "gpt-5", "gpt-6", "codex"];
-    series.iter().any(|it| name.starts_with(it)) && !name.contains("-chat")
-}
-
-/// A request that is being written.
+/// A request that is being encoded.
 #[derive(Default)]
 struct Page<'a> {
     items: Vec<Item<'a>>,
@@ -133,7 +126,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Adds to the message that stands last if this turn began it, or begins one.
+    /// Adds to the last message if it is of the same turn, or begins one.
     fn add_message(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
             Some(Item::Message { role: last, content: ContentJson::Parts(content) })
@@ -159,7 +152,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What a client says, or what a tool came to.
+    /// Encodes a user's message or a tool's result.
     fn input(&mut self, content: &'a Content) -> Result<PartJson<'a>> {
         Ok(match content {
             Content::Text(text, _) | Content::Refusal(text) | Content::Reasoning(text) => {
@@ -228,7 +221,8 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What the model said before. Its proofs go back to it; those of others stay here.
+    /// Encodes an earlier message of the model. Signatures of this maker are sent, those of others
+    /// are not.
     fn assistant_part(&mut self, part: &'a Part) {
         let own = part.signature.as_ref().and_then(unsealed);
         match &part.content {
@@ -345,8 +339,8 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The plainest form of an item: some services know a part of an answer only by its id, which
-/// nobody else has.
+/// The plainest form of an item: some services accept a part of a response only with its id, which
+/// no other provider knows.
 fn plain(item: Item<'_>) -> Item<'_> {
     match item {
         Item::Message { role: "assistant", content: ContentJson::Parts(parts) } => {
@@ -381,7 +375,7 @@ fn image(media: &Media) -> Result<Place<'_>> {
     })
 }
 
-/// What a picture is by its first bytes, where nobody said.
+/// The media type of an image by its first bytes, where the client names none.
 fn image_type(base64: &str) -> &'static str {
     let known = [("/9j/", "image/jpeg"), ("R0lG", "image/gif"), ("UklG", "image/webp")];
     known.iter().find(|it| base64.starts_with(it.0)).map_or("image/png", |it| it.1)

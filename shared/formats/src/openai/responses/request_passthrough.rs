@@ -3,7 +3,7 @@
 //! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
 //! that only a memory could find are left out.
 
-use canonical::{Error, Field, Result, Signature, TAG_PREFIX};
+use canonical::{Error, Field, ModelFacts, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -37,7 +37,7 @@ pub(super) fn passthrough(
     let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
     if stores {
         edits.set("store", "false");
-        if let Some(include) = included(raw, target.model)? {
+        if let Some(include) = included(raw, target.facts)? {
             edits.set("include", include);
         }
     }
@@ -64,10 +64,11 @@ pub(super) fn passthrough(
     Ok(EncodedRequest { body: edits.apply(), headers: vec![], dropped })
 }
 
-/// What to include so that thoughts travel; none where the client asks for it, or nobody thinks.
-fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
+/// The value of `include` with which reasoning travels; none where the client has it already, or the
+/// model does not reason.
+fn included(raw: &RawObject, facts: &ModelFacts) -> Result<Option<String>> {
     let requested = json::read::<&RawValue>(raw, "reasoning", "an object")?.is_some();
-    if !requested && !request_encode::thinks(model) {
+    if !requested && !facts.reasoning.unrequested {
         return Ok(None);
     }
     let given: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
@@ -79,7 +80,7 @@ fn included(raw: &RawObject, model: &str) -> Result<Option<String>> {
     Ok(Some(json::quoted(&given)))
 }
 
-/// The text options without the form of the answer. False where there is none.
+/// Removes the form of the response from the text options. False where there is none.
 fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
     let Some(member) = json::find(raw, "text")? else { return Ok(false) };
     let text = json::text(&raw.body, &member.value);
@@ -145,7 +146,7 @@ pub(super) fn reference(path: &str) -> Error {
     Error::invalid(path, message)
 }
 
-/// What becomes of an item.
+/// The fate of an item.
 enum Fate {
     Keep,
     Change(String),
@@ -174,7 +175,7 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
                     edits.set("call_id", json::quoted(Signature::split_id(id).0));
                 }
                 if named {
-                    // Its maker would look for the thought that it came with.
+                    // The provider would look for the reasoning that the item came with.
                     edits.remove("id");
                 }
             });
@@ -207,7 +208,8 @@ mod tests {
 
     fn forwarded(model: &str, body: &'static str) -> String {
         let request = OpenAiResponses.decode(bytes::Bytes::from_static(body.as_bytes())).unwrap();
-        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        let facts = crate::options::facts("openai", model);
+        let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
         let encoded = request.passthrough(&target).unwrap();
         String::from_utf8(encoded.body.to_vec()).unwrap()
     }

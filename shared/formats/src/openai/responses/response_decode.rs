@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{content, output::whole, wire};
 use crate::{DecodeMode, error_body, json};
 
-/// Reads a provider's whole answer.
+/// Decodes a provider's whole response.
 pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
         Error::new(ErrorKind::Upstream, "it answered what is not a response")
@@ -33,7 +33,7 @@ pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     Ok(GatewayResponse { body, usage })
 }
 
-/// Refuses an answer that is none.
+/// Refuses a response that reports a failure.
 pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
     if let Some(error) = wire.error {
         return Err(error_body::inside_success(error));
@@ -67,7 +67,7 @@ fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
     })
 }
 
-/// Why an answer ends: OpenAI has no word for it but where it is cut.
+/// The reason why a response ends, which OpenAI reports only for one that is cut.
 pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> FinishReason {
     if wire.status.as_deref() == Some("incomplete") {
         let details = wire.incomplete_details.as_ref();
@@ -85,7 +85,7 @@ pub(super) fn finish(wire: &wire::Response<'_>, calls: bool, refuses: bool) -> F
     }
 }
 
-/// Reads a provider's item; none where it is of a kind that says nothing of its own, such as the
+/// Decodes a provider's item; none for a kind without content of its own, such as the
 /// work of a tool that runs at the provider.
 pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
     #[derive(Deserialize)]
@@ -106,7 +106,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
     }
 }
 
-/// What a provider's item says. Calls are counted, for those who give them no id.
+/// The parts of a provider's item. Calls are counted, for providers that give them no id.
 fn item_parts(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     let Some(item) = item(json)? else { return Ok(vec![]) };
     Ok(match item.kind.as_deref() {
@@ -116,7 +116,7 @@ fn item_parts(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     })
 }
 
-/// What a message or a picture says.
+/// The parts of a message or an image.
 pub(super) fn spoken(item: &wire::Item<'_>) -> Vec<Part> {
     match item.kind.as_deref() {
         Some("message") => message(item),
@@ -141,7 +141,7 @@ fn message(item: &wire::Item<'_>) -> Vec<Part> {
     parts.map(Part::new).collect()
 }
 
-/// What a tool is called with; its id made of the number of calls before it, where it has none.
+/// A tool call. Its id is made of the number of calls before, where the provider gives none.
 pub(super) fn call(item: &wire::Item<'_>, calls: usize) -> ToolCall {
     let id = item.call_id.as_deref().filter(|it| !it.is_empty()).or(item.id.as_deref());
     let name = item.name.as_deref().unwrap_or_default();
@@ -152,7 +152,7 @@ pub(super) fn call(item: &wire::Item<'_>, calls: usize) -> ToolCall {
     }
 }
 
-/// Arguments: JSON text within a string, or the object itself where somebody imitates badly.
+/// Arguments: JSON text within a string, or the object itself from servers that imitate OpenAI badly.
 pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
     let Some(json) = item.arguments else { return Cow::Borrowed("") };
     wire::string(Some(json)).unwrap_or(Cow::Borrowed(json.get()))

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::json;
 
-/// What a whole response is made of beside its content.
+/// The parts of a whole response beside its content.
 #[derive(Debug)]
 pub(super) struct ResponseContext<'a> {
     pub(super) usage: Option<&'a Usage>,

@@ -42,13 +42,13 @@ struct EventJson<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Reads events until the answer is told to be complete, or incomplete.
+/// Decodes events until the response is reported as complete or incomplete.
 #[derive(Debug)]
 pub(super) struct EventDecoder {
     framer: Framer,
     mode: DecodeMode,
     ended: bool,
-    /// Whether anything was said that a client can use.
+    /// Whether there was any content.
     answered: bool,
     state: StreamState,
 }
@@ -97,7 +97,7 @@ impl EventDecoder {
         }
     }
 
-    /// Reads the last event, which tells everything again.
+    /// Decodes the last event, which repeats the whole response.
     fn end(
         &mut self,
         event: &EventJson<'_>,
@@ -200,7 +200,7 @@ const KNOWN: &[&str] = &[
     "refusal.",
 ];
 
-/// What an event means for the course of the answer.
+/// The kind of event that an event of this format is.
 fn kind(event: &EventJson<'_>) -> EventKind {
     match event.kind.as_ref() {
         "response.created"
@@ -225,7 +225,7 @@ fn kind(event: &EventJson<'_>) -> EventKind {
     }
 }
 
-/// What was heard of an answer so far: deltas and what is said again when a part is done.
+/// The response so far: deltas, and the parts that are repeated when they are done.
 #[derive(Debug, Default)]
 struct StreamState {
     items: BTreeMap<u64, ItemState>,
@@ -237,7 +237,7 @@ struct StreamState {
 /// An item, and a part of it.
 type Place = (u64, u64);
 
-/// What was heard of one item.
+/// The deltas of one item so far.
 #[derive(Debug, Default)]
 struct ItemState {
     /// How many bytes of each part.
@@ -301,7 +301,7 @@ impl StreamState {
         Ok(())
     }
 
-    /// Where a summary is told, the thought itself would be the same again.
+    /// Where there is a summary, the reasoning itself would be the same again.
     fn shows_reasoning(&self, at: u64) -> bool {
         self.items.get(&at).is_none_or(|it| it.summary.is_none())
     }
@@ -356,7 +356,7 @@ impl StreamState {
         events.push(StreamEvent::delta(0, delta));
     }
 
-    /// Passes on what deltas did not bring of a part that is told whole.
+    /// Adds what the deltas lacked of a part that is repeated whole.
     fn rest(
         &mut self,
         (at, part): Place,
@@ -370,7 +370,7 @@ impl StreamState {
         }
     }
 
-    /// Sets the pieces of a summary apart.
+    /// Separates the parts of a summary.
     fn summary(&mut self, at: u64, part: u64, events: &mut Vec<StreamEvent>) {
         let last = self.items.entry(at).or_default().summary.replace(part);
         if last.is_some_and(|it| it != part) {
@@ -385,7 +385,7 @@ impl StreamState {
         }
     }
 
-    /// Passes on what nothing before brought of an item that is told whole.
+    /// Adds what earlier events lacked of an item that is repeated whole.
     fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<StreamEvent>) -> Result<()> {
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
             return Ok(());
@@ -448,7 +448,7 @@ impl StreamState {
     }
 }
 
-/// What a part is.
+/// The kind of a part.
 #[derive(Clone, Copy, Debug)]
 enum TextKind {
     Text,

@@ -41,11 +41,11 @@ pub(super) struct EventEncoder {
     usage: Option<Usage>,
     /// The summary so far, where the response is a compaction.
     summary: Option<String>,
-    /// The first frame of an answer that is passed on: it names the answer, should it fail.
+    /// The first frame of a response that passes through: it has the id for an error event.
     first: Option<Bytes>,
 }
 
-/// What is being written.
+/// The item that is being encoded.
 #[derive(Debug)]
 enum Open {
     Nothing,
@@ -55,7 +55,7 @@ enum Open {
 }
 
 impl EventEncoder {
-    /// A writer for the answer to this question.
+    /// An encoder for the response to a request.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
             names: Names::new("0"),
@@ -195,7 +195,7 @@ impl EventEncoder {
         self.stream.send("response.reasoning_summary_text.delta", within, out);
     }
 
-    /// Ends the thought that is open with what proves it; without one, the proof stands alone.
+    /// Ends the open reasoning with its signature; without open reasoning, the signature stands alone.
     fn add_signature(&mut self, signature: &Signature, out: &mut BytesMut) {
         if let Open::Reasoning { .. } = self.open {
             self.end_reasoning(Some(signature), out);
@@ -355,7 +355,7 @@ impl EventEncoder {
         self.open = Open::Nothing;
     }
 
-    /// The name and the model of an answer that was passed on.
+    /// The id and the model of a response that passed through.
     fn named(&mut self) {
         let Some(first) = self.first.take() else { return };
         #[derive(serde::Deserialize)]
@@ -386,7 +386,7 @@ impl StreamEncoder for EventEncoder {
                 out.put(frame);
             }
             EventBody::Delta(0, delta) => self.delta(*delta, out),
-            // Nobody who speaks this format can ask for more than one answer.
+            // A request of this format has no `n`, so that there is one choice only.
             EventBody::Delta(..) => {}
         }
     }
@@ -463,7 +463,7 @@ impl StreamEncoder for EventEncoder {
     }
 }
 
-/// The word for a failure among those that an answer of this format may have.
+/// The code of a failure, among those that a response of this format may have.
 fn failure(error: &Error) -> &'static str {
     match error.kind {
         ErrorKind::RateLimited => "rate_limit_exceeded",

@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// Behind the name of a tool that takes any text.
 const CUSTOM: &str = ":custom";
 
-/// What arguments such a tool has elsewhere.
+/// The arguments of such a tool in other formats.
 pub(super) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
 /// A tool's name, taken apart.

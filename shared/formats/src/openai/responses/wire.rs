@@ -1,4 +1,5 @@
-//! What travels towards us, as far as the gateway looks at it: items, their parts, and usage.
+//! Wire forms of requests and responses, as far as the gateway decodes them: items, their parts,
+//! and usage.
 //!
 //! Clients and providers write the same items. Readers are lenient: an unknown member is nobody's
 //! fault.
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::bound::tokens;
 
-/// A whole answer, also within the events that carry one.
+/// A whole response, also within the events that carry one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Response<'a> {
@@ -29,7 +30,7 @@ pub(super) struct Response<'a> {
     pub(super) usage: Option<&'a RawValue>,
 }
 
-/// Why an answer is not whole.
+/// The reason why a response is incomplete.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Incomplete<'a> {
@@ -37,7 +38,7 @@ pub(super) struct Incomplete<'a> {
     pub(super) reason: Option<Cow<'a, str>>,
 }
 
-/// One item, of a request or of an answer.
+/// One item, of a request or of a response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Item<'a> {
@@ -55,7 +56,7 @@ pub(super) struct Item<'a> {
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) namespace: Option<Cow<'a, str>>,
-    /// What a tool gets that takes any text.
+    /// The argument of a tool that takes any text.
     #[serde(borrow)]
     pub(super) input: Option<Cow<'a, str>>,
     /// Tools that are added on the way.
@@ -69,10 +70,10 @@ pub(super) struct Item<'a> {
     pub(super) summary: Option<Vec<Part<'a>>>,
     #[serde(borrow)]
     pub(super) encrypted_content: Option<Cow<'a, str>>,
-    /// Whether a message is a commentary on the way or the final answer.
+    /// Whether a message is a commentary or the final answer.
     #[serde(borrow)]
     pub(super) phase: Option<&'a RawValue>,
-    /// What an image generation came to, in base64.
+    /// The image of an image generation, in base64.
     #[serde(borrow)]
     pub(super) result: Option<&'a RawValue>,
 }
@@ -139,14 +140,14 @@ pub(super) struct Annotation<'a> {
     pub(super) end_index: Option<u64>,
 }
 
-/// A text that may be anything else too: what is no string says nothing.
+/// A text where some providers send other types, which are ignored.
 pub(super) fn string(json: Option<&RawValue>) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str::<Text<'_>>(json?.get()).ok().map(|it| it.0)
 }
 
-/// What a provider says about tokens.
+/// A provider's report of its usage.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireUsage {
@@ -171,7 +172,7 @@ struct Written {
     audio_tokens: Option<u64>,
 }
 
-/// Reads a usage object into disjoint classes; none when it says nothing.
+/// Decodes a usage object into classes that do not overlap; none where it is empty.
 pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let wire: WireUsage = serde_json::from_str::<Option<_>>(json.get()).ok()??;
     if wire.input_tokens.is_none() && wire.output_tokens.is_none() {

@@ -1,15 +1,12 @@
 //! Outages, quotas, probes, hedges and rescues, one example each.
 
 use canonical::Quota;
+use config::Breaker;
 
 use super::*;
-use crate::resolve::Breaker;
 
-fn with_breaker(failures: u32, window: u32) -> RoutePlan {
-    RoutePlan {
-        breaker: Some(Breaker { failures, window }),
-        ..plan(vec![target("a"), target("b")])
-    }
+fn with_breaker(failures: u32, of: u32) -> RoutePlan {
+    RoutePlan { breaker: Some(Breaker { failures, of }), ..plan(vec![target("a"), target("b")]) }
 }
 
 fn is_cooling(world: &World) -> bool {

@@ -1,4 +1,4 @@
-//! Whether and how a model is asked to think, and what must be left out for it.
+//! Whether and how reasoning is requested, and what must be left out for it.
 //!
 //! Rules, seen 2026-11 on platform.claude.com (*Thinking*, *Extended thinking*): a budget is at
 //! least 1024 tokens and less than `max_tokens`; with a budget there is no forced tool, and a message
@@ -6,9 +6,11 @@
 //! thinking goes with `temperature`, `top_k` or a `top_p` below 0.95. The newest models never stop
 //! thinking.
 
-use canonical::{Conversation, Effort, Field, Reasoning, Sampling, ToolChoice};
+use canonical::{
+    Conversation, Effort, Field, Reasoning, ReasoningOff, Sampling, SamplingSupport, ToolChoice,
+};
 
-use super::models::{EffortWords, Model, Sampling as Accepted, SwitchOff, Thinking as Way};
+use super::models::{EffortWords, Model, Thinking as Way};
 use crate::{
     anthropic::messages::wire::request::{Block, OutputConfig, Thinking, WireMessage},
     lost_reasoning::{MessageShape, lost_reasoning},
@@ -19,7 +21,7 @@ const MIN_BUDGET: u64 = 1024;
 /// The budget of a model that is asked to decide for itself and cannot, in tokens.
 const DEFAULT_BUDGET: u64 = 8192;
 
-/// What is sent about thinking.
+/// The members of a request about reasoning.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) max_tokens: u64,
@@ -31,11 +33,10 @@ pub(crate) struct Plan {
 pub(crate) fn plan(
     conversation: &Conversation,
     model: Model,
-    max_output: Option<u64>,
     budget_forbidden: bool,
     dropped: &mut Vec<Field>,
 ) -> Plan {
-    let most = max_output.unwrap_or(model.max_output);
+    let most = model.max_output;
     let max_tokens = conversation.max_tokens.unwrap_or(most);
     let mut plan = Plan { max_tokens, ..Plan::default() };
     let Some(reasoning) = &conversation.reasoning else {
@@ -63,13 +64,13 @@ pub(crate) fn plan(
 
 fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
     let kind = match model.off {
-        SwitchOff::Already => return,
-        SwitchOff::Disabled => "disabled",
-        SwitchOff::BetweenTools => {
+        ReasoningOff::Unrequested => return,
+        ReasoningOff::Disabled => "disabled",
+        ReasoningOff::BetweenTools => {
             dropped.push(Field::Reasoning);
             "between_tools"
         }
-        SwitchOff::Never => {
+        ReasoningOff::Never => {
             dropped.push(Field::Reasoning);
             plan.output_config = Some(OutputConfig { effort: Some("low"), format: None });
             return;
@@ -86,7 +87,8 @@ pub(crate) fn adaptive(reasoning: &Reasoning) -> Thinking {
 
 /// The limit on output and the budget within it, in tokens.
 ///
-/// The budget counts towards the limit, while clients of other formats set a limit on the response alone:
+/// The budget counts towards the limit, while clients of other formats set a limit on the response
+/// alone:
 /// so the limit is raised by the budget, up to the model's own (`most`). Where there is no room the
 /// budget shrinks: one that the client named to a token below the limit, one that a word stands for to
 /// half of it. Below the least budget there is none.
@@ -158,7 +160,7 @@ pub(crate) fn sampling(
     dropped: &mut Vec<Field>,
 ) -> (Option<f64>, Option<f64>, Option<u64>) {
     let on = thinking.is_some_and(|it| matches!(it.kind, "enabled" | "adaptive"));
-    let none = model.sampling == Accepted::None;
+    let none = model.sampling == SamplingSupport::None;
     let (mut temperature, mut top_p, mut top_k) =
         (sampling.temperature, sampling.top_p, sampling.top_k);
     if temperature.is_some_and(|it| 1.0 < it) {
@@ -172,7 +174,7 @@ pub(crate) fn sampling(
         dropped.push(Field::TopK);
     }
     let allowed = |it: f64| !none && (!on || 0.95 <= it);
-    let beside = temperature.is_some() && model.sampling == Accepted::OneOf;
+    let beside = temperature.is_some() && model.sampling == SamplingSupport::OneOf;
     if top_p.is_some_and(|it| beside || !allowed(it)) && top_p.take().is_some_and(|it| it < 1.0) {
         dropped.push(Field::TopP);
     }

@@ -190,7 +190,7 @@ fn media(
     Ok(Media { source, media_type: place.media_type, ..Media::default() })
 }
 
-/// What was found elsewhere, as the text that it is: others have no word for it.
+/// A search result as text: no other format has a part for it.
 fn search_result(block: &Block<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> {
     if block.citations.is_some_and(|it| !it.get().contains("false")) {
         other.push("messages[].content[].citations".to_owned());

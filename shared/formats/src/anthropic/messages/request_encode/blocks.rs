@@ -56,6 +56,7 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
         }
         Content::Refusal(text) => return Ok(text_block(text, cache_control)),
         Content::Reasoning(text) => return Ok(reasoning_block(part, text, dropped)),
+        // A model's own media of earlier messages have no block: only users send any.
         Content::Image(_) if assistant => return Ok(drop_part(Field::Image, dropped)),
         Content::File(_) if assistant => return Ok(drop_part(Field::File, dropped)),
         Content::Audio(_) if assistant => return Ok(drop_part(Field::Audio, dropped)),

@@ -1,8 +1,8 @@
 //! What is sent to which model.
 
 use canonical::{
-    Content, Effort, Json, Message, Part, Reasoning, Role, Sampling, Schema, Signature, ToolCall,
-    ToolResult,
+    Content, Effort, Json, Message, ModelFacts, Part, Reasoning, Role, Sampling, Schema, Signature,
+    ToolCall, ToolResult,
 };
 use serde_json::{Value, json};
 
@@ -12,7 +12,9 @@ const OLD: &str = "claude-sonnet-4-5-20250929";
 const NEW: &str = "claude-opus-5-5";
 
 fn target(model: &str) -> EncodeOptions<'_> {
-    EncodeOptions { model, max_output: Some(64_000), ..EncodeOptions::default() }
+    let facts = crate::options::facts("anthropic", model).clone();
+    let facts = Box::leak(Box::new(ModelFacts { max_output: Some(64_000), ..facts }));
+    EncodeOptions { model, facts, ..EncodeOptions::default() }
 }
 
 fn requested(text: &str) -> Conversation {

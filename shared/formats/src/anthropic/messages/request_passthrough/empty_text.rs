@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::parsed;
 use crate::json;
 
-/// What stands in every body that has such a text.
+/// The bytes that every body with such a text contains.
 const EMPTY: &str = "\"\"";
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct WireMessage<'a> {
     content: Option<&'a RawValue>,
 }
 
-/// Whether there may be any, told without reading the body again.
+/// Whether there may be an empty text, without parsing the body again.
 pub(crate) fn may_be(body: &[u8]) -> bool {
     memchr::memmem::find(body, EMPTY.as_bytes()).is_some()
 }

@@ -5,14 +5,14 @@
 
 use std::borrow::Cow;
 
-use canonical::{Effort, Field, Reasoning, Result};
+use canonical::{Effort, Field, ModelFamily, Reasoning, Result, SamplingSupport};
 use serde::Deserialize;
 
 use super::{lacks_reasoning, parsed};
 use crate::{
     EncodeOptions,
     anthropic::messages::quirks::{
-        models::{self, EffortWords, Model, Sampling, Thinking as Way},
+        models::{EffortWords, Model, Thinking as Way},
         thinking,
     },
     json,
@@ -44,10 +44,10 @@ pub(super) fn fit(
     edits: &mut json::Edits<'_>,
     dropped: &mut Vec<Field>,
 ) -> Result<()> {
-    if !models::is_claude(target.model) {
+    if target.facts.family != ModelFamily::Claude {
         return Ok(());
     }
-    let model = models::model(target.model);
+    let model = Model::of(target.facts);
     let effort = match edits.value("output_config") {
         Some(config) => parsed::<EffortJson<'_>>(config)?.effort.map(Cow::into_owned),
         None => None,
@@ -59,13 +59,13 @@ pub(super) fn fit(
             ("adaptive", Way::Budget) => {
                 let reasoning =
                     Reasoning { effort: effort.as_deref().and_then(known), budget: None, visible };
-                set_budget(&reasoning, model, target, edits, dropped)?;
+                set_budget(&reasoning, model, edits, dropped)?;
             }
             ("adaptive" | "enabled", Way::Never) => {
                 edits.remove("thinking");
                 dropped.push(Field::Reasoning);
             }
-            ("enabled", Way::Adaptive) if model.sampling == Sampling::None => {
+            ("enabled", Way::Adaptive) if model.sampling == SamplingSupport::None => {
                 let reasoning = Reasoning { effort: None, budget: None, visible };
                 edits.set("thinking", json::quoted(&thinking::adaptive(&reasoning)));
             }
@@ -81,7 +81,6 @@ pub(super) fn fit(
 fn set_budget(
     reasoning: &Reasoning,
     model: Model,
-    target: &EncodeOptions<'_>,
     edits: &mut json::Edits<'_>,
     dropped: &mut Vec<Field>,
 ) -> Result<()> {
@@ -95,8 +94,7 @@ fn set_budget(
     };
     let is_lost = edits.value("messages").map_or(Ok(false), lacks_reasoning)?;
 
-    let most = target.max_output.unwrap_or(model.max_output);
-    let (limit, budget) = thinking::budget_within(reasoning, named, most);
+    let (limit, budget) = thinking::budget_within(reasoning, named, model.max_output);
     match budget.filter(|_| !forced && !is_lost) {
         Some(budget) => {
             edits.set("thinking", json::quoted(&budget));
@@ -140,7 +138,8 @@ mod tests {
         let raw = json::members(bytes::Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let mut edits = json::Edits::new(&raw);
         let mut dropped = vec![];
-        let target = EncodeOptions { model, ..EncodeOptions::default() };
+        let facts = crate::options::facts("anthropic", model);
+        let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
         fit(&target, &mut edits, &mut dropped).unwrap();
         (serde_json::from_slice(&edits.apply()).unwrap(), dropped)
     }

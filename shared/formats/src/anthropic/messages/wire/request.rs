@@ -38,7 +38,7 @@ pub(crate) struct Body<'a> {
     pub(crate) stream: Option<bool>,
 }
 
-/// What one side said at once.
+/// One message.
 #[derive(Debug, Serialize)]
 pub(crate) struct WireMessage<'a> {
     pub(crate) role: &'static str,
@@ -139,7 +139,7 @@ pub(crate) struct ToolChoice<'a> {
     pub(crate) disable_parallel_tool_use: Option<bool>,
 }
 
-/// Whether and how the model thinks.
+/// Whether and how the model reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Thinking {
     #[serde(rename = "type")]
@@ -166,7 +166,7 @@ pub(crate) struct JsonFormat {
     pub(crate) schema: Box<RawValue>,
 }
 
-/// Who asks.
+/// The end user of the client.
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata<'a> {
     pub(crate) user_id: Cow<'a, str>,

@@ -1,4 +1,4 @@
-//! How hard a model thinks, and how it chooses its tokens.
+//! How much a model reasons, and how it samples tokens.
 //!
 //! What Claude takes is known to Anthropic's own format. Nova's words: the Nova User Guide,
 //! *Extended thinking*, seen 2026-11.
@@ -18,7 +18,7 @@ use crate::{
 /// How many texts may end a response (the service model, `InferenceConfiguration`).
 const MAX_STOPS: usize = 2500;
 
-/// What a request says about sampling and thinking, in Bedrock's words.
+/// The members of a request about sampling and reasoning.
 #[derive(Default)]
 pub(crate) struct ModelSettings<'a> {
     pub(crate) inference: Inference<'a>,
@@ -27,11 +27,10 @@ pub(crate) struct ModelSettings<'a> {
     pub(crate) dropped: Vec<Field>,
 }
 
-/// Says how a model chooses its tokens and how hard it thinks.
+/// Encodes how a model samples tokens and how much it reasons.
 pub(crate) fn encode_settings<'a>(
     conversation: &'a Conversation,
     family: Family,
-    max_output: Option<u64>,
     messages: &[WireMessage<'_>],
 ) -> ModelSettings<'a> {
     let mut settings = ModelSettings::default();
@@ -39,13 +38,7 @@ pub(crate) fn encode_settings<'a>(
     settings.inference.max_tokens = conversation.max_tokens;
     if let Family::Claude(model) = family {
         let budget_forbidden = forbids_budget(conversation, messages);
-        let plan = thinking::plan(
-            conversation,
-            model,
-            max_output,
-            budget_forbidden,
-            &mut settings.dropped,
-        );
+        let plan = thinking::plan(conversation, model, budget_forbidden, &mut settings.dropped);
         settings.claude(&conversation.sampling, model, plan);
         return settings;
     }
@@ -57,7 +50,7 @@ pub(crate) fn encode_settings<'a>(
 }
 
 impl<'a> ModelSettings<'a> {
-    /// What holds for every model.
+    /// Sets the members that every model has.
     fn base(&mut self, wanted: &'a Sampling) {
         let Sampling {
             temperature: _,
@@ -83,7 +76,7 @@ impl<'a> ModelSettings<'a> {
     fn claude(&mut self, wanted: &Sampling, model: Model, plan: thinking::Plan) {
         let (temperature, top_p, top_k) =
             thinking::sampling(wanted, model, plan.thinking, &mut self.dropped);
-        // Converse gives Claude about 4,096 tokens where nothing is said, which cuts long tool calls.
+        // Converse gives Claude about 4,096 tokens where no limit is named, which cuts long tool calls.
         self.inference.max_tokens = Some(plan.max_tokens);
         self.inference.temperature = temperature;
         self.inference.top_p = top_p;

@@ -31,7 +31,7 @@ const MAX_ID_LENGTH: usize = 64;
 /// (aws-samples/sample-multi-agent-orchestration-chat-on-agentcore #15, seen 2026-11).
 const FAILED: &str = "The tool failed.";
 
-/// What stands before documents that come without a text.
+/// The text before documents that come without one.
 const DOCUMENTS: &str = "These documents belong to the conversation.";
 
 /// The system prompt and the messages as Converse has them.

@@ -12,7 +12,8 @@ const CLAUDE: &str = "eu.anthropic.claude-haiku-4-5-20251001-v1:0";
 const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 
 fn encoded(conversation: &Conversation, model: &str) -> Result<EncodedRequest> {
-    let target = EncodeOptions { model, ..EncodeOptions::default() };
+    let facts = crate::options::facts("bedrock", model);
+    let target = EncodeOptions { model, facts, ..EncodeOptions::default() };
     encode(conversation, &target)
 }
 

@@ -23,7 +23,7 @@ use crate::aws::converse::{
 /// The schema of a tool that takes nothing, or of which nothing is known.
 const ANYTHING: &str = r#"{"type":"object","properties":{}}"#;
 
-/// What a request says about tools, in Bedrock's words.
+/// The members of a request about tools.
 #[derive(Default)]
 pub(crate) struct EncodedTools<'a> {
     pub(crate) config: Option<ToolConfig<'a>>,

@@ -80,10 +80,15 @@ fn an_exception_is_a_fault_of_its_kind() {
 fn what_is_newer_than_this_breaks_nothing() {
     let unknown = Frame::Event("contentBlockSmell", r#"{"smell":"rose"}"#);
     let delta = r#"{"contentBlockIndex":0,"delta":{"smell":"rose"},"p":"abc"}"#;
-    let stop = Frame::Event("messageStop", r#"{"stopReason":"bored"}"#);
-    let (events, fault) = read(&[unknown, Frame::Event("contentBlockDelta", delta), stop]);
+    let (events, fault) = read(&[unknown, Frame::Event("contentBlockDelta", delta), STOP]);
     assert!(fault.is_none());
     assert_eq!(events[0], StreamEvent::delta(0, Delta::Finish(FinishReason::Stop)));
+}
+
+#[test]
+fn a_stop_reason_that_is_not_known_is_a_failure() {
+    let stop = Frame::Event("messageStop", r#"{"stopReason":"bored"}"#);
+    assert_eq!(read(&[stop]).1.unwrap().kind, ErrorKind::Upstream);
 }
 
 #[test]

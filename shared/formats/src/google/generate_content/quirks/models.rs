@@ -1,35 +1,34 @@
-//! What a model can be told, by its name.
+//! The generations of Gemini, which differ in what they accept.
 //!
-//! Source: the guides on thinking, reasoning signatures and file input, seen 2026-11. A name that says
-//! nothing of its age is taken for a new one.
+//! Source: the guides on thinking, reasoning signatures and file input, seen 2026-11. A model of which
+//! nothing is known counts as a new one.
 
-/// How a family of models differs from its elders.
+use canonical::{ModelFacts, ModelFamily, ReasoningControl};
+
+/// How a generation of models differs from its elders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Up to 2.0, and the open ones: no thinking, nothing fetched from the web.
+    /// Up to 2.0, and the open ones: no reasoning, nothing fetched from the web.
     Old,
-    /// 2.5: thinks within a budget.
+    /// 2.5: reasoning within a budget.
     Budget,
-    /// From 3 on: thinks at a level, demands signatures, takes tools beside a response format.
+    /// From 3 on: reasoning at a level, signatures demanded, tools beside a response format.
     Level,
 }
 
-/// The family of a model.
-pub(crate) fn family(model: &str) -> Family {
-    let name = bare(model);
-    if name.starts_with("gemma") || name.starts_with("learnlm") {
-        return Family::Old;
-    }
-    match name.strip_prefix("gemini-").unwrap_or_default() {
-        it if it.starts_with("1.") || it.starts_with("2.0") || it.starts_with("pro-vision") => {
-            Family::Old
+impl Family {
+    /// The generation of a model.
+    pub(crate) fn of(facts: &ModelFacts) -> Self {
+        match facts.reasoning.control {
+            _ if facts.family != ModelFamily::Gemini => Self::Level,
+            Some(ReasoningControl::None) => Self::Old,
+            Some(ReasoningControl::Budget) => Self::Budget,
+            Some(ReasoningControl::Effort | ReasoningControl::Adaptive) | None => Self::Level,
         }
-        it if it.starts_with("2.5") => Family::Budget,
-        _ => Family::Level,
     }
 }
 
-/// A model's name without the collection that it is in.
+/// A model's name without its collection.
 pub(crate) fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
 }
@@ -37,9 +36,11 @@ pub(crate) fn bare(model: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::facts;
 
     #[test]
-    fn a_name_tells_the_family() {
+    fn a_generation_follows_from_the_facts() {
+        let family = |name: &str| Family::of(facts("gemini", name));
         assert_eq!(family("models/gemini-1.5-pro-002"), Family::Old);
         assert_eq!(family("gemini-2.0-flash"), Family::Old);
         assert_eq!(family("gemma-3-27b-it"), Family::Old);

@@ -1,15 +1,15 @@
-//! How hard a model thinks, in the words of its family.
+//! How much a model reasons, in the words of its generation.
 //!
 //! Source: ai.google.dev/gemini-api/docs/thinking, seen 2026-11. 2.5 Pro takes 128 to 32,768 tokens
 //! and cannot be stopped from thinking, 2.5 Flash 0 to 24,576, 2.5 Flash-Lite 0 or 512 to 24,576. From
 //! 3 on it is a level; Pro has no `minimal`, and the first Pro no `medium`.
 
-use canonical::{Effort, Field, Reasoning};
+use canonical::{Effort, Field, ModelFacts, Reasoning, ReasoningOff, nearest_effort};
 use serde::Serialize;
 
-use super::models::{self, Family};
+use super::models::Family;
 
-/// How hard to think.
+/// How much to reason.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Thinking {
@@ -21,58 +21,62 @@ pub(crate) struct Thinking {
     thinking_level: Option<&'static str>,
 }
 
-/// What a model is sent of thinking.
+/// The efforts of a model whose own are not known.
+const LEVELS: &[Effort] = &[Effort::Minimal, Effort::Low, Effort::Medium, Effort::High];
+/// The least and the largest budget of a model whose own are not known, in tokens.
+const BUDGETS: (u64, u64) = (1, 24_576);
+
+/// Encodes how much a model reasons.
 pub(crate) fn encode(
     reasoning: &Reasoning,
-    model: &str,
+    facts: &ModelFacts,
     dropped: &mut Vec<Field>,
 ) -> Option<Thinking> {
-    // Who asks for reasoning reads it, unless they say otherwise; Gemini shows none unasked.
+    // A client that requests reasoning reads it, unless the request says otherwise; Gemini shows none
+    // unrequested.
     let visible = reasoning.visible.or((!reasoning.is_off()).then_some(true));
     let mut thinking = Thinking { include_thoughts: visible, ..Thinking::default() };
-    match models::family(model) {
+    match Family::of(facts) {
         Family::Old => {
             if !reasoning.is_off() {
                 dropped.push(Field::Reasoning);
             }
             return None;
         }
-        Family::Budget => thinking.thinking_budget = Some(budget(reasoning, model, dropped)),
-        Family::Level => thinking.thinking_level = level(reasoning, model, dropped),
+        Family::Budget => thinking.thinking_budget = Some(budget(reasoning, facts, dropped)),
+        Family::Level => thinking.thinking_level = level(reasoning, facts, dropped),
     }
     (thinking != Thinking::default()).then_some(thinking)
 }
 
-/// The budget of a 2.5 model; -1 is its own choice.
-fn budget(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> i64 {
+/// The budget of a 2.5 model; -1 is the model's own choice.
+fn budget(reasoning: &Reasoning, facts: &ModelFacts, dropped: &mut Vec<Field>) -> i64 {
     let Some(wanted) = reasoning.as_budget() else { return -1 };
-    let is_pro = model.contains("-pro");
-    let (least, most) = match () {
-        () if is_pro => (128, 32_768),
-        () if model.contains("-lite") => (512, 24_576),
-        () => (1, 24_576),
-    };
-    if wanted == 0 && !is_pro {
-        return 0;
-    }
+    let (min, max) = facts.reasoning.budget.unwrap_or(BUDGETS);
     if wanted == 0 {
+        if facts.reasoning.off != ReasoningOff::Never {
+            return 0;
+        }
         dropped.push(Field::Reasoning);
     }
-    i64::try_from(wanted.clamp(least, most)).unwrap_or(-1)
+    i64::try_from(wanted.clamp(min, max)).unwrap_or(-1)
 }
 
-/// The level of a later model; none is its own choice.
-fn level(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> Option<&'static str> {
-    let is_pro = model.contains("-pro");
+/// The level of a later model; none is the model's own choice.
+fn level(
+    reasoning: &Reasoning,
+    facts: &ModelFacts,
+    dropped: &mut Vec<Field>,
+) -> Option<&'static str> {
     if reasoning.is_off() {
-        // The least that there is; none at all cannot be had.
+        // No later model can be kept from reasoning, so that the least level is sent.
         dropped.push(Field::Reasoning);
     }
-    Some(match reasoning.as_effort()? {
-        Effort::None | Effort::Minimal if is_pro => "low",
+    let efforts = &facts.reasoning.efforts;
+    let accepted = if efforts.is_empty() { LEVELS } else { efforts };
+    Some(match nearest_effort(accepted, reasoning.as_effort()?)? {
         Effort::None | Effort::Minimal => "minimal",
         Effort::Low => "low",
-        Effort::Medium if models::bare(model).starts_with("gemini-3-pro") => "high",
         Effort::Medium => "medium",
         Effort::High | Effort::Highest => "high",
     })
@@ -81,10 +85,11 @@ fn level(reasoning: &Reasoning, model: &str, dropped: &mut Vec<Field>) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::facts;
 
     fn encoded(model: &str, reasoning: &Reasoning) -> (String, Vec<Field>) {
         let mut dropped = vec![];
-        let thinking = encode(reasoning, model, &mut dropped);
+        let thinking = encode(reasoning, facts("gemini", model), &mut dropped);
         (serde_json::to_string(&thinking).unwrap(), dropped)
     }
 

@@ -67,6 +67,7 @@ impl<'a> ContentsEncoder<'a, '_> {
                 Side::User => "user",
                 Side::Assistant => "model",
             };
+            // Neighbours of one side are joined: Google refuses two in a row, and empty ones.
             match contents.last_mut() {
                 _ if parts.is_empty() => {}
                 Some(last) if last.role == Some(role) => last.parts.append(&mut parts),
@@ -89,6 +90,7 @@ impl<'a> ContentsEncoder<'a, '_> {
         if cache.is_some() {
             self.drop(Field::Cache);
         }
+        // Google refuses a signature that another maker gave.
         let signature = signature.as_ref().filter(|it| it.maker == MAKER);
         let written = match content {
             Content::Text(text, citations) => {
@@ -149,6 +151,7 @@ impl<'a> ContentsEncoder<'a, '_> {
     /// Writes a result. Models before 3 take media beside it, later ones within.
     fn result(&mut self, result: &'a ToolResult, out: &mut Vec<WirePart<'a>>) -> Result<()> {
         let ToolResult { id, name, parts, is_error } = result;
+        // Google finds the call of a result by the tool's name, which other formats do not repeat.
         let named =
             name.as_deref().or_else(|| self.tools.get(id.as_str()).copied()).ok_or_else(|| {
                 let message = format!(
@@ -216,6 +219,7 @@ fn fill_missing_signatures(contents: &mut [WireContent<'_>]) {
     let asks = |it: &WireContent<'_>| {
         it.role == Some("user") && it.parts.iter().all(|it| it.function_response.is_none())
     };
+    // Signatures of earlier messages are not checked, only those behind the last question.
     let start = contents.iter().rposition(asks).unwrap_or(0);
     for content in contents.iter_mut().skip(start).filter(|it| it.role == Some("model")) {
         let first = content.parts.iter_mut().find(|it| it.function_call.is_some());

@@ -10,7 +10,7 @@ use crate::json::Object;
 #[derive(Debug)]
 pub(crate) struct Pointers<'a> {
     root: &'a RawValue,
-    /// What each value holds, by where its text begins.
+    /// The members of each value, by the offset at which its text begins.
     within: HashMap<*const u8, HashMap<String, &'a RawValue>>,
 }
 
@@ -20,7 +20,7 @@ impl<'a> Pointers<'a> {
         Self { root, within: HashMap::new() }
     }
 
-    /// What a pointer within the document points to.
+    /// The value at a pointer within the document.
     pub(crate) fn resolved(&mut self, pointer: &str) -> Option<&'a RawValue> {
         let mut found = self.root;
         for step in pointer.strip_prefix('#')?.split('/').skip(1) {
@@ -34,7 +34,7 @@ impl<'a> Pointers<'a> {
     }
 }
 
-/// What a value holds, by name or number.
+/// The member of a value by its name or number.
 fn members(value: &RawValue) -> HashMap<String, &RawValue> {
     if value.get().starts_with('[') {
         let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();

@@ -101,7 +101,7 @@ struct SchemaEncoder<'a> {
     failed: bool,
 }
 
-/// What a schema says, while its keywords are gathered.
+/// A schema while its keywords are collected.
 type Members<'a> = Vec<(String, KeywordValue<'a>)>;
 
 /// The value of a keyword.
@@ -161,7 +161,7 @@ impl<'a> SchemaEncoder<'a> {
         members
     }
 
-    /// What becomes of a keyword.
+    /// The fate of a keyword.
     fn keyword(
         &mut self,
         name: &str,
@@ -252,7 +252,7 @@ impl<'a> SchemaEncoder<'a> {
         }
     }
 
-    /// Joins what must hold at once into one schema, as far as nothing is said twice.
+    /// Joins schemas that must hold at once into one, as far as no keyword occurs twice.
     fn all_of(&mut self, value: &'a RawValue, members: &mut Members<'a>) {
         let all: Vec<Object<'a>> = serde_json::from_str(value.get()).unwrap_or_default();
         if MOST_JOINED < all.len() {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::google::generate_content::signature;
 
-/// What one side says.
+/// The content of one message.
 #[derive(Debug, Serialize)]
 pub(crate) struct Content<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub(crate) struct FunctionCall<'a> {
     pub(crate) args: Cow<'a, RawValue>,
 }
 
-/// What came of it.
+/// The result of a call.
 #[derive(Debug, Serialize)]
 pub(crate) struct FunctionResponse<'a> {
     pub(crate) id: Cow<'a, str>,

@@ -1,4 +1,4 @@
-//! What Mistral's models want of a conversation beside OpenAI chat's rules, wherever they are served.
+//! Rules of Mistral's models for a conversation, wherever they are served.
 //!
 //! Ids of calls are nine letters or digits, and behind a tool's result it is the model's turn.
 //! Conversations that another model began break the first, and clients that add a reminder to a
@@ -18,17 +18,10 @@ use crate::{
     json::{self, Edits, Object, parsed},
 };
 
-/// What the model is told to have said where it has not had its turn.
+/// The assistant's message where the model has missed its turn.
 pub(in super::super) const TURN: &str = "OK.";
 const ID_LENGTH: usize = 9;
 const ID_LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// Whether a model is one of Mistral's: Mistral, Ministral, Magistral, Codestral, Devstral, Pixtral,
-/// Mixtral, Voxtral.
-pub(in super::super) fn is_mistral(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    ["stral", "xtral"].iter().any(|it| name.contains(it))
-}
 
 /// The id of a call as these models take it: the same for the same id in every turn, so that a
 /// cached prompt stays one.
@@ -98,16 +91,6 @@ fn text(json: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn its_models_are_known_by_their_names() {
-        for name in ["mistral-large-latest", "mistralai/Devstral-Small-2", "open-mixtral-8x22b"] {
-            assert!(is_mistral(name), "{name}");
-        }
-        for name in ["gpt-4o", "mistralai/gpt", "llama-3.1-70b", ""] {
-            assert!(!is_mistral(name), "{name}");
-        }
-    }
 
     #[test]
     fn an_id_is_nine_letters_and_always_the_same() {

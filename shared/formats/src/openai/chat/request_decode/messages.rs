@@ -71,7 +71,7 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
     Ok(decoded)
 }
 
-/// What came of a tool call: a part of the user's turn everywhere else.
+/// The result of a tool call, which is a part of a user's message in every other format.
 fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Message> {
     let mut result = ToolResult::default();
     let mut cache = None;
@@ -245,7 +245,7 @@ struct File {
     filename: Option<String>,
 }
 
-/// What a part of this kind says.
+/// The value of a part of this kind.
 fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
     Ok(match kind {
         "text" => Content::Text(parsed(value, path, "a string")?, vec![]),

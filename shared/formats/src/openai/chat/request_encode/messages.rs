@@ -1,4 +1,4 @@
-//! What was said, written as messages.
+//! Messages of a conversation, encoded.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::super::{
     reasoning::{NO_REASONING, ReasoningReplay},
     request_decode::unsupported,
 };
-use crate::bound::note;
+use crate::{Prefill, bound::note};
 
 /// One message of a request.
 #[derive(Serialize)]
@@ -31,6 +31,8 @@ pub(super) struct MessageJson<'a> {
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +88,7 @@ struct Function<'a> {
     arguments: &'a str,
 }
 
-/// Writes every turn. What has no word is added to `dropped`.
+/// Encodes every message. Content that the format does not support is added to `dropped`.
 pub(super) fn encode<'a>(
     turns: &'a [Message],
     replay: ReasoningReplay,
@@ -104,6 +106,16 @@ pub(super) fn encode<'a>(
         }
     }
     Ok(messages)
+}
+
+/// Leaves the last message open, if it is a text of the model. False where it is none.
+pub(super) fn leave_open(messages: &mut [MessageJson<'_>], prefill: Prefill) -> bool {
+    let Some(last) = messages.last_mut() else { return false };
+    let is_open = last.role == "assistant" && last.tool_calls.is_empty() && last.content.is_some();
+    if is_open && prefill == Prefill::Prefix {
+        last.prefix = Some(true);
+    }
+    is_open
 }
 
 /// The same messages with what Mistral's models want besides.
@@ -136,6 +148,7 @@ fn message<'a>(
         reasoning_content: None,
         tool_calls: vec![],
         tool_call_id: None,
+        prefix: None,
     }
 }
 
@@ -302,7 +315,7 @@ fn part_json<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Part
     }))
 }
 
-/// Where a picture is: an address, or a data URI.
+/// The URL of an image, or its data URI.
 fn address(media: &Media) -> Result<Cow<'_, str>> {
     let Media { source, media_type, name: _, detail: _ } = media;
     match (source, media_type) {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::super::response_decode::DecodedCall;
 
-/// What one delta says of a call.
+/// The part of a call that one delta adds.
 #[derive(Debug, Default)]
 pub(in super::super) struct CallDelta {
     pub(in super::super) index: Option<u64>,
@@ -24,7 +24,7 @@ impl From<&DecodedCall<'_>> for CallDelta {
     }
 }
 
-/// One call, as far as its deltas have told.
+/// One call, as far as its deltas have arrived.
 #[derive(Debug, Default)]
 pub(in super::super) struct TrackedCall {
     /// The first id that was given; empty before.

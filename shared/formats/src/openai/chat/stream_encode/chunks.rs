@@ -25,22 +25,22 @@ pub(super) struct ChunkEncoder {
     choices: Vec<Choice>,
 }
 
-/// What was written of one choice.
+/// The parts of one choice that are encoded so far.
 #[derive(Debug, Default)]
 struct Choice {
     has_begun: bool,
     /// Whether each call has arguments yet.
     calls: Vec<bool>,
-    /// The thought that is being written.
+    /// The reasoning that is being encoded.
     reasoning: String,
-    /// The first thought that was proven, and not yet given to a call.
+    /// The first signed reasoning, until it is attached to a call.
     signed: Option<(String, Signature)>,
     signatures: usize,
     sources: usize,
     images: usize,
 }
 
-/// What a list goes on with. OpenAI's SDK tells by the index what is new, and fails without one.
+/// The next item of a list. OpenAI's SDK recognizes by the index what is new, and fails without one.
 #[derive(Serialize)]
 struct Numbered<T> {
     index: usize,
@@ -106,7 +106,7 @@ impl ChunkEncoder {
         }
     }
 
-    /// Writes one piece, as none, one or more frames.
+    /// Encodes one event, as none, one or more frames.
     pub(super) fn write(
         &mut self,
         choice: u32,
@@ -185,7 +185,7 @@ impl ChunkEncoder {
 }
 
 impl Choice {
-    /// What a client reads of a piece; none where the format has no word for it.
+    /// The delta of a chunk for an event; none where the format does not support the event.
     fn delta<'a>(&mut self, delta: &'a Delta) -> Option<DeltaJson<'a>> {
         let mut json = DeltaJson::default();
         match delta {
@@ -239,7 +239,7 @@ impl Choice {
         Some(json)
     }
 
-    /// What calls without arguments still need: clients parse an empty text as a fault.
+    /// The arguments of calls without any: clients fail on an empty text.
     fn without_arguments(&self) -> Vec<CallJson> {
         let calls = self.calls.iter().enumerate().filter(|it| !it.1);
         calls.map(|(call, _)| arguments(call, "{}".to_owned())).collect()

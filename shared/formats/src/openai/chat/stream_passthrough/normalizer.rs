@@ -24,14 +24,14 @@ pub(super) struct ChunkNormalizer {
     choices: BTreeMap<u32, ChoiceNormalizer>,
 }
 
-/// What is known of one choice.
+/// The state of one choice.
 #[derive(Debug, Default)]
 struct ChoiceNormalizer {
     calls: CallTracker,
     pairs: SplitPairs,
 }
 
-/// What becomes of one delta of a call.
+/// The fate of one delta of a call.
 enum NormalizedCall {
     Same,
     Changed(String),
@@ -265,7 +265,7 @@ fn text_of(chunk: &[u8]) -> Result<&str> {
 mod tests {
     use super::*;
 
-    /// What becomes of the chunks of a stream, each told by its delta.
+    /// Chunks of a stream before and after, each written as its delta.
     fn normalized(deltas: &[&str]) -> Vec<String> {
         let mut normalizer = ChunkNormalizer::default();
         let chunks = deltas.iter().map(|delta| {

@@ -1,4 +1,4 @@
-//! What travels towards providers: a request, and the items of its input.
+//! Wire forms of a request to a provider, and of the items of its input.
 
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub(super) enum Item<'a> {
     Reasoning { id: &'a str, summary: Vec<PartJson<'a>>, encrypted_content: &'a str },
 }
 
-/// What is said, or what came of a tool call.
+/// The text of a message, or the result of a tool call.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum ContentJson<'a> {

@@ -1,8 +1,8 @@
-//! A call that is being written, or waits for it.
+//! A call that is being encoded, or waits for that.
 
 use super::super::{output::Item, tool_name::ToolName};
 
-/// What is known of it so far.
+/// The call so far.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) call: usize,

@@ -17,7 +17,7 @@ pub(super) struct Stream {
     pub(super) model: String,
     /// When the request arrived, in seconds since 1970.
     pub(super) created: u64,
-    /// What the response repeats of its request.
+    /// The members of the request that the response repeats.
     pub(super) echo: Arc<RequestEcho>,
     pub(super) started: bool,
     pub(super) sequence: u64,
@@ -89,7 +89,7 @@ impl Stream {
         self.sequence += 1;
     }
 
-    /// Says that the answer has begun, once.
+    /// Announces the response, once.
     pub(super) fn start(&mut self, out: &mut BytesMut) {
         if std::mem::replace(&mut self.started, true) {
             return;

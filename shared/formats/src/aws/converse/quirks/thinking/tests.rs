@@ -16,10 +16,10 @@ fn requested(effort: Effort) -> Conversation {
 
 /// The base set, what is sent beside it, the effort, and what is dropped.
 fn encoded(conversation: &Conversation, model: &str) -> (String, Vec<Field>) {
-    let family = Family::of(model);
+    let family = Family::of(crate::options::facts("bedrock", model));
     let messages = blocks::encode_messages(conversation, family).unwrap().messages;
     let ModelSettings { inference, additional, output, dropped } =
-        encode_settings(conversation, family, None, &messages);
+        encode_settings(conversation, family, &messages);
     (serde_json::to_string(&(inference, additional, output.effort)).unwrap(), dropped)
 }
 

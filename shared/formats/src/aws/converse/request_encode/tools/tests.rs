@@ -27,7 +27,7 @@ fn called(mut conversation: Conversation) -> Conversation {
 /// What is sent in `toolConfig` and to Claude, and what is dropped.
 fn encoded(conversation: &Conversation, model: &str) -> (String, String, Vec<Field>) {
     let EncodedTools { config, claude, dropped } =
-        encode_tools(conversation, Family::of(model)).unwrap();
+        encode_tools(conversation, Family::of(crate::options::facts("bedrock", model))).unwrap();
     let json = |it: serde_json::Result<String>| it.unwrap();
     (json(serde_json::to_string(&config)), json(serde_json::to_string(&claude)), dropped)
 }

@@ -1,0 +1,301 @@
+//! The admin API from a terminal: of the local data file, of a gateway at a URL, or of a stack in AWS.
+//!
+//! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
+
+use admin::{Admin, ApiBody, ApiRequest, ConfigRows, ConfigSource, Operation, Operator, Role};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use clap::Args;
+use edge::settings::{Environment, now_ms};
+use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
+use serde_json::Value;
+use storage::{Parameters, Signer, Stores, sqlite};
+
+use crate::{
+    account,
+    commands::{Failure, Stack, StackOptions},
+    root_secret, serve,
+    settings::{self, Sources},
+};
+
+/// Which gateway is meant, and how the answer is printed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// The gateway at this address, in place of the local data file [default: $LOCKGATE_URL]
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// NAME:PASSWORD to sign in with there [default: $LOCKGATE_USER, or the token $LOCKGATE_TOKEN]
+    #[arg(long, global = true)]
+    user: Option<String>,
+    /// The stack in AWS, in place of the local data file (see --stack)
+    #[arg(long, global = true)]
+    aws: bool,
+    #[command(flatten)]
+    stack: StackOptions,
+    /// The embedded database's file
+    #[arg(long, global = true, value_name = "FILE", default_value = "lockgate.db")]
+    data: PathBuf,
+    /// The configuration, as `serve` would find it
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// A gateway whose admin API can be called.
+pub(crate) enum AdminClient {
+    /// In this process.
+    Local(Box<Admin>),
+    /// At an address.
+    Remote(Box<Remote>),
+}
+
+/// A gateway at an address.
+pub(crate) struct Remote {
+    client: Client,
+    url: String,
+    authorization: String,
+}
+
+/// What is asked of the admin API.
+#[derive(Default)]
+pub(crate) struct Call<'a> {
+    /// What stands in the path in place of its parameters.
+    pub(crate) parameters: &'a [&'a str],
+    /// The parameters of the query.
+    pub(crate) query: &'a [(&'a str, &'a str)],
+    /// The body.
+    pub(crate) body: Option<Value>,
+}
+
+impl Target {
+    /// Opens the gateway that is meant.
+    pub(crate) async fn open(&self) -> Result<AdminClient, Failure> {
+        let environment = self.sources.environment()?;
+        if let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) {
+            let authorization = self.authorization(&environment)?;
+            let client = Client::new(Signer::new(None, None), environment.proxies());
+            let url = url.trim_end_matches('/').to_owned();
+            return Ok(AdminClient::Remote(Box::new(Remote { client, url, authorization })));
+        }
+        let admin = if self.aws {
+            self.open_stack(&environment).await?
+        } else {
+            self.open_file(environment).await?
+        };
+        Ok(AdminClient::Local(Box::new(admin)))
+    }
+
+    /// The tables alone, for what needs no more.
+    pub(crate) async fn stores(&self) -> Result<Stores, Failure> {
+        if self.aws {
+            let environment = self.sources.environment()?;
+            return Ok(Stack::open(&self.stack, &environment).await?.stores);
+        }
+        sqlite::open(&self.data).map_err(|error| Failure::data_file(&error))
+    }
+
+    async fn open_file(&self, environment: Environment) -> Result<Admin, Failure> {
+        let found = settings::found(self.config.clone(), &environment)?;
+        let config = found.config.clone();
+        let aws = account::find_for(&config, &environment).await?;
+        let signer = account::signer(aws.as_ref(), &environment);
+        let source = Source::Config(Box::new(config), aws.as_ref().map(Parameters::new));
+        let stores = self.stores().await?;
+        let root = root_secret::find(&self.data, &environment)?;
+        let client = Client::new(signer, environment.proxies());
+        let local = (Ipv4Addr::LOCALHOST, 0).into();
+        let file = serve::config_source(found, environment, local);
+        administration(source, stores, client, file, &root).await
+    }
+
+    async fn open_stack(&self, environment: &Environment) -> Result<Admin, Failure> {
+        let Stack { stores, parameters, signer, prefix } =
+            Stack::open(&self.stack, environment).await?;
+        let name = format!("{prefix}/admin-secret");
+        let found = parameters.get(std::slice::from_ref(&name)).await;
+        let found = found.map_err(|error| Failure::Other(error.to_string()))?;
+        let root = found.get(&name).and_then(|it| admin::parse_root_secret(it.expose()));
+        let root = root.ok_or_else(|| {
+            Failure::Other(format!("the parameter {name} is missing or may not be read"))
+        })?;
+        let client = Client::new(signer, environment.proxies());
+        let rows = ConfigRows { parameters: parameters.clone(), prefix };
+        let source = Source::Store(parameters);
+        administration(source, stores, client, ConfigSource::Rows(rows), &root).await
+    }
+
+    fn authorization(&self, environment: &Environment) -> Result<String, Failure> {
+        if let Some(user) = self.user.clone().or_else(|| environment.get("LOCKGATE_USER")) {
+            return Ok(format!("Basic {}", BASE64_STANDARD.encode(user)));
+        }
+        if let Some(token) = environment.get("LOCKGATE_TOKEN") {
+            return Ok(format!("Bearer {token}"));
+        }
+        let message = "name an operator with --user NAME:PASSWORD, or set LOCKGATE_TOKEN";
+        Err(Failure::Usage(message.to_owned()))
+    }
+}
+
+async fn administration(
+    source: Source,
+    stores: Stores,
+    client: Client,
+    config_source: ConfigSource,
+    root: &admin::RootSecret,
+) -> Result<Admin, Failure> {
+    let configuration = Configuration::new(source, stores, client, Freshness::default());
+    let loaded = configuration.load(Clock::starting(now_ms())).await;
+    loaded.map_err(|error| Failure::Other(error.message().to_owned()))?;
+    let gateway = Arc::new(Gateway::new(configuration, vec![]));
+    let admin = Admin::new(gateway, config_source, root);
+    admin.ok_or_else(|| Failure::Other("the system has no randomness".to_owned()))
+}
+
+impl AdminClient {
+    /// Does what is asked and gives the response: JSON, or a configuration's text.
+    pub(crate) async fn call(
+        &self,
+        operation: Operation,
+        call: Call<'_>,
+    ) -> Result<Value, Failure> {
+        match self {
+            Self::Local(admin) => call_here(admin, operation, &call).await,
+            Self::Remote(remote) => remote.call(operation, &call).await,
+        }
+    }
+
+    /// Every item of a list, page after page.
+    pub(crate) async fn list(
+        &self,
+        operation: Operation,
+        items: &str,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut all = vec![];
+        let mut cursor = String::new();
+        loop {
+            let query = [("cursor", cursor.as_str()), ("limit", "100")];
+            let mut page = self.call(operation, Call { query: &query, ..Call::default() }).await?;
+            if let Value::Array(found) = page[items].take() {
+                all.extend(found);
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+async fn call_here(admin: &Admin, operation: Operation, call: &Call<'_>) -> Result<Value, Failure> {
+    let operator = Operator { name: "terminal".to_owned(), role: Role::Admin };
+    let parameters: Vec<String> = call.parameters.iter().map(|it| (*it).to_owned()).collect();
+    let query = call.query.iter().filter(|(_, value)| !value.is_empty());
+    let query: BTreeMap<String, String> =
+        query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
+    let request = ApiRequest {
+        operator: &operator,
+        parameters: &parameters,
+        query: &query,
+        content_type: None,
+        if_match: None,
+        idempotency_key: None,
+        body: body.as_bytes(),
+        clock: Clock::starting(now_ms()),
+    };
+    match admin.respond(operation, &request).await {
+        Ok(response) => Ok(match response.body {
+            ApiBody::Json(body) => body,
+            ApiBody::Yaml(text) => Value::String(text),
+            ApiBody::Empty => Value::Null,
+        }),
+        Err(problem) => {
+            let cause = problem.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            Err(Failure::Other(format!("{problem}{cause}")))
+        }
+    }
+}
+
+impl Remote {
+    async fn call(&self, operation: Operation, call: &Call<'_>) -> Result<Value, Failure> {
+        let endpoint = edge::ENDPOINTS.iter().find(|it| it.operation() == Some(operation));
+        let endpoint = endpoint.ok_or_else(|| Failure::Other("no such operation".to_owned()))?;
+        let url = format!("{}{}", self.url, path(endpoint.paths[0], call));
+        let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let request = http::Request::builder()
+            .method(endpoint.method.clone())
+            .uri(&url)
+            .header("authorization", &self.authorization)
+            .header("content-type", "application/json")
+            .body(Bytes::from(body))
+            .map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+        let response = self.client.request(request).await;
+        let response = response.map_err(|error| {
+            let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            Failure::Other(format!("{} {}{cause}", self.url, error.message()))
+        })?;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if response.status().is_success() {
+            return Ok(body);
+        }
+        let detail = body["detail"].as_str().unwrap_or("It gave no reason.").to_owned();
+        Err(Failure::Other(format!("{} answered {}: {detail}", self.url, response.status())))
+    }
+}
+
+/// The path and query of a call.
+fn path(pattern: &str, call: &Call<'_>) -> String {
+    let mut parameters = call.parameters.iter();
+    let segments = pattern.split('/').map(|segment| {
+        if segment.starts_with('{') {
+            encoded(parameters.next().copied().unwrap_or_default())
+        } else {
+            segment.to_owned()
+        }
+    });
+    let mut path = segments.collect::<Vec<_>>().join("/");
+    let pairs = call.query.iter().filter(|(_, value)| !value.is_empty());
+    for (index, (name, value)) in pairs.enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(&format!("{name}={}", encoded(value)));
+    }
+    path
+}
+
+/// Percent-encodes everything that is not unreserved (RFC 3986 section 2.3).
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_holds_its_parameters_encoded() {
+        let call = Call {
+            parameters: &["a/b c", "key_1"],
+            query: &[("cursor", ""), ("model", "x&y")],
+            body: None,
+        };
+        assert_eq!(
+            path("/admin/tenants/{id}/keys/{key}", &call),
+            "/admin/tenants/a%2Fb%20c/keys/key_1?model=x%26y"
+        );
+    }
+}

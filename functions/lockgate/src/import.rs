@@ -1,0 +1,86 @@
+//! `lockgate import`: the files of another gateway as a configuration, and what it could not carry
+//! over.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use import::{SourceFile, import};
+
+use crate::{
+    commands::{Failure, note},
+    private_file::{append_variables, write_new},
+};
+
+/// What to import.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Files of LiteLLM, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where the configuration goes [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// A file of variables that keys which stand in the files are added to
+    #[arg(long, value_name = "FILE", default_value = ".env")]
+    secrets: PathBuf,
+    /// Replace the output
+    #[arg(long)]
+    force: bool,
+}
+
+/// Imports files. What is not as it was goes to the standard error output, a line each.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let mut texts = vec![];
+    for path in &options.files {
+        let text = fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+        texts.push((path.display().to_string(), text));
+    }
+    let files: Vec<SourceFile<'_>> =
+        texts.iter().map(|(name, text)| SourceFile { name, text }).collect();
+    let imported = import(&files).map_err(|error| Failure::Usage(error.to_string()))?;
+
+    // What was imported has to be a configuration, whatever its variables hold.
+    let variables = |name: &str| Some(format!("https://{}.example", name.replace('_', "-")));
+    if let Err(faults) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
+        note(&format!("What was imported still has faults; mend them:\n{faults}"));
+    }
+    match &options.output {
+        Some(path) => write_new(path, &imported.yaml, options.force)?,
+        None => io::stdout().write_all(imported.yaml.as_bytes())?,
+    }
+    keep_secrets(&imported.secrets, options)?;
+    let mut errors = io::stderr().lock();
+    for note in &imported.notes {
+        writeln!(errors, "{note}")?;
+    }
+    Ok(())
+}
+
+/// Adds keys to the file of variables, if there is a configuration that they are for.
+fn keep_secrets(secrets: &[(String, String)], options: &Options) -> Result<(), Failure> {
+    let Some(first) = secrets.first() else { return Ok(()) };
+    let path: &Path = &options.secrets;
+    if options.output.is_none() {
+        let message = format!(
+            "{} key(s) stand in the files themselves, such as the one that is {} now; with \
+             --output they are added to {}",
+            secrets.len(),
+            first.0,
+            path.display()
+        );
+        note(&message);
+        return Ok(());
+    }
+    let kept = append_variables(path, secrets)?;
+    for name in &kept {
+        note(&format!("{name} is in {} already and stays as it is", path.display()));
+    }
+    let added = secrets.len() - kept.len();
+    note(&format!("{added} key(s) were added to {}", path.display()));
+    Ok(())
+}

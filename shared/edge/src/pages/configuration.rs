@@ -1,0 +1,356 @@
+//! Routes and providers: what is configured, and how it is changed.
+
+use admin::{AdminResult, ConfigMode, PageRequest, Problem, ProblemKind, author};
+use config::{Config, Provider as ConfigProvider, Step};
+use http::StatusCode;
+use pages::{
+    Moment, Took,
+    routes::{
+        Conflict, Editor, Explained, Explanation, Message, Preview, Provider, Route, Routes,
+        Target, Tested,
+    },
+    shell::{Pill, Section, Tone},
+};
+use routing::CooldownState;
+use tenants::{Author, policy};
+
+use super::{
+    desk::{Desk, page, page_with, see_other},
+    merge,
+    table::{PageFuture, PageResult},
+};
+
+fn target(step: &Step) -> String {
+    format!("{}/{}", step.provider, step.model)
+}
+
+fn routes(config: &Config) -> Vec<Route> {
+    let routes = config.routes.iter().map(|route| Route {
+        name: route.name.clone(),
+        description: route.description.clone().unwrap_or_default(),
+        steps: route.steps.iter().map(target).collect(),
+        strategy: "in order".to_owned(),
+    });
+    let models = config.models.iter().map(|model| Route {
+        name: model.name.clone(),
+        description: model.description.clone().unwrap_or_default(),
+        steps: vec![format!("{}/{}", model.provider, model.name)],
+        strategy: "one target".to_owned(),
+    });
+    routes.chain(models).collect()
+}
+
+/// A provider as the page shows it; `tested` is what a test gave just now.
+fn provider(
+    provider: &ConfigProvider,
+    snapshot: &gateway::Snapshot,
+    cooling: &[CooldownState],
+    tested: Option<&Tested>,
+) -> Provider {
+    let secrets: Vec<_> = provider.keys.iter().map(|key| snapshot.secret(key)).collect();
+    let is_cooling = cooling.iter().any(|state| state.what.provider == provider.name);
+    let state = match () {
+        () if secrets.iter().any(Option::is_none) => Pill::new(Tone::Err, "key unreadable"),
+        () if is_cooling => Pill::new(Tone::Warn, "cooldown"),
+        () => Pill::new(Tone::Ok, "ready"),
+    };
+    let hint = |secret: &storage::Secret| {
+        let fingerprint = routing::fingerprint(secret.expose()).to_string();
+        format!("…{}", fingerprint.get(fingerprint.len().saturating_sub(4)..).unwrap_or_default())
+    };
+    Provider {
+        name: provider.name.clone(),
+        kind: provider.kind.clone(),
+        base_url: provider.base_url.clone().unwrap_or_default(),
+        keys: secrets.iter().flatten().map(hint).collect(),
+        state,
+        tested: tested.cloned(),
+    }
+}
+
+/// The version, and who saved it.
+async fn version(desk: &Desk) -> AdminResult<String> {
+    let admin = desk.admin()?;
+    let document = admin.config_document(desk.clock()).await?;
+    let page = PageRequest { limit: 1, ..PageRequest::default() };
+    let latest = admin.config_versions(&page, desk.clock()).await?.items.into_iter().next();
+    Ok(match latest.filter(|it| it.version == document.version) {
+        Some(saved) => {
+            let at = Moment(saved.at * 1000);
+            format!("Version {}, saved by {} on {}.", saved.version, saved.actor, at.day_text())
+        }
+        None => format!("Version {}, as the file has it.", document.version),
+    })
+}
+
+async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
+    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+    let cooling = desk.app.gateway.cooldown_states(desk.clock()).await;
+    let of =
+        |name: &str| tested.as_ref().filter(|(known, _)| *known == name).map(|(_, tested)| tested);
+    let providers = snapshot.config.providers.iter();
+    let mut shell = desk.shell(Section::Routes, "Routes and providers").await?;
+    "/admin/routes".clone_into(&mut shell.path);
+    page(&Routes {
+        shell,
+        version: version(desk).await?,
+        fixed: None,
+        routes: routes(&snapshot.config),
+        providers: providers.map(|it| provider(it, &snapshot, &cooling, of(&it.name))).collect(),
+    })
+}
+
+pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async { overview(desk, None).await })
+}
+
+/// Asks a provider for its models.
+pub(super) async fn tested(desk: &Desk, provider: &str) -> AdminResult<Tested> {
+    let listings = desk.app.gateway.list_upstream_models(desk.clock()).await?;
+    let listing = listings.into_iter().find(|it| it.provider == provider);
+    let listing = listing.ok_or_else(|| Problem::not_found("provider"))?;
+    let took = Took(listing.duration);
+    Ok(match listing.models {
+        Ok(models) => Tested {
+            tone: Tone::Ok,
+            text: format!("It answered in {took} and lists {} models.", models.len()),
+            models,
+            took,
+        },
+        Err(error) => Tested {
+            tone: Tone::Err,
+            text: format!("It {} ({took}).", error.message()),
+            models: vec![],
+            took,
+        },
+    })
+}
+
+pub(super) fn test(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let mut found = tested(desk, desk.parameter()).await?;
+        found.models.clear();
+        overview(desk, Some((desk.parameter(), found))).await
+    })
+}
+
+pub(super) fn list_models(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let found = tested(desk, desk.parameter()).await?;
+        overview(desk, Some((desk.parameter(), found))).await
+    })
+}
+
+async fn editor(desk: &Desk, editor: Editor, status: StatusCode) -> PageResult {
+    let mut shell = desk.shell(Section::Routes, "Edit").await?;
+    "/admin/routes/edit".clone_into(&mut shell.path);
+    page_with(status, &Editor { shell, ..editor })
+}
+
+pub(super) fn edit(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let document = desk.admin()?.config_document(desk.clock()).await?;
+        let (yaml, version) = (document.text, document.version);
+        editor(desk, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
+    })
+}
+
+pub(super) fn edit_more(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
+        editor(desk, Editor { yaml, version, ..Editor::default() }, StatusCode::OK).await
+    })
+}
+
+/// The text in the editor with what somebody else has saved, merged as far as that goes.
+async fn conflict(desk: &Desk) -> PageResult {
+    let (admin, clock) = (desk.admin()?, desk.clock());
+    let theirs = admin.config_document(clock).await?;
+    let base = admin.config_version(desk.form.get("version"), clock).await;
+    let base = base.map_or_else(|_unknown| theirs.text.clone(), |it| it.text);
+    let merged = merge::merge(&base, &desk.form.text("yaml"), &theirs.text);
+    let page = PageRequest { limit: 1, ..PageRequest::default() };
+    let saved = admin.config_versions(&page, clock).await?.items.into_iter().next();
+    let (who, at) = saved.map_or(("somebody".to_owned(), 0), |it| (it.actor, it.at));
+    let conflict = Conflict {
+        who,
+        at: Moment(at * 1000),
+        is_merged: merged.is_clean,
+        theirs: merge::difference(&base, &theirs.text),
+    };
+    let text = Editor {
+        yaml: merged.text,
+        version: theirs.version,
+        conflict: Some(conflict),
+        ..Editor::default()
+    };
+    editor(desk, text, StatusCode::CONFLICT).await
+}
+
+/// Says what is wrong with a text, at its lines; or that somebody else has saved another one.
+async fn refused(desk: &Desk, problem: Problem) -> PageResult {
+    match problem.kind {
+        ProblemKind::PreconditionFailed => return conflict(desk).await,
+        _ if 500 <= problem.kind.status() => return Err(problem),
+        _ => {}
+    }
+    let message = |it: &admin::ProblemField| Message {
+        line: it.line,
+        text: if it.field.is_empty() {
+            it.message.clone()
+        } else {
+            format!("{}: {}", it.field, it.message)
+        },
+    };
+    let mut messages: Vec<Message> = problem.fields.iter().map(message).collect();
+    if messages.is_empty() {
+        messages.push(Message { line: None, text: problem.detail.clone() });
+    }
+    let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
+    let status = StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    editor(desk, Editor { yaml, version, messages, ..Editor::default() }, status).await
+}
+
+/// The names of routes and models with their targets.
+fn plans(config: &Config) -> std::collections::BTreeMap<String, Vec<String>> {
+    routes(config).into_iter().map(|route| (route.name, route.steps)).collect()
+}
+
+fn in_words(targets: Option<&Vec<String>>, cooling: &[CooldownState]) -> Vec<String> {
+    let words = |(place, target): (usize, &String)| {
+        let found = cooling.iter().find(|state| {
+            let what = &state.what;
+            let is_provider = target.starts_with(&format!("{}/", what.provider));
+            is_provider && (what.model.is_empty() || target.ends_with(&format!("/{}", what.model)))
+        });
+        let state = match (found, place) {
+            (Some(state), _) => format!("cools down for {} more", Took(state.left)),
+            (None, 0) => "attempted first".to_owned(),
+            (None, _) => "attempted when those before it fail".to_owned(),
+        };
+        format!("{}. {target}: {state}", place + 1)
+    };
+    targets.into_iter().flatten().enumerate().map(words).collect()
+}
+
+/// What calls do before and after a change, for each name whose targets change.
+async fn explained(desk: &Desk, after: &Config) -> AdminResult<Vec<Explained>> {
+    let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
+    let cooling = desk.app.gateway.cooldown_states(desk.clock()).await;
+    let (before, after) = (plans(&snapshot.config), plans(after));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let explained = changed.map(|name| Explained {
+        model: name.clone(),
+        before: in_words(before.get(name), &cooling),
+        after: in_words(after.get(name), &cooling),
+    });
+    Ok(explained.collect())
+}
+
+/// The names of tenants that may use a name whose targets change.
+async fn affected(desk: &Desk, explained: &[Explained]) -> AdminResult<Vec<String>> {
+    let tenants = desk.tenants().await?.into_iter().map(|view| view.tenant);
+    let uses = |tenant: &tenants::Tenant| {
+        explained.iter().any(|it| policy::authorize_model(tenant, &it.model).is_ok())
+    };
+    Ok(tenants.filter(uses).map(|tenant| tenant.settings.name).collect())
+}
+
+fn writer(desk: &Desk) -> AdminResult<Author<'_>> {
+    Ok(author(&desk.operator()?.name, desk.clock()))
+}
+
+pub(super) fn preview(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
+        let (admin, clock) = (desk.admin()?, desk.clock());
+        let mode = ConfigMode::DryRun;
+        let checked = admin.replace_config(&yaml, Some(&version), mode, writer(desk)?, clock).await;
+        let change = match checked {
+            Ok(change) => change,
+            Err(problem) => return refused(desk, problem).await,
+        };
+        let after = admin.check_config(&yaml, clock).await?;
+        let explained = explained(desk, &after).await?;
+        let mut shell = desk.shell(Section::Routes, "Before it is saved").await?;
+        "/admin/routes".clone_into(&mut shell.path);
+        page(&Preview {
+            shell,
+            diff: merge::lines_of(&change.diff),
+            tenants: affected(desk, &explained).await?,
+            explained,
+            yaml,
+            version,
+        })
+    })
+}
+
+pub(super) fn save(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version"));
+        let (admin, clock) = (desk.admin()?, desk.clock());
+        let mode = ConfigMode::Write;
+        let saved = admin.replace_config(&yaml, Some(version), mode, writer(desk)?, clock).await;
+        match saved {
+            Ok(_) => see_other("/admin/routes?done=saved"),
+            Err(problem) => refused(desk, problem).await,
+        }
+    })
+}
+
+/// Replaces the configuration by one that a function makes of its text.
+pub(super) async fn change(desk: &Desk, change: impl FnOnce(&str) -> String) -> AdminResult<()> {
+    let (admin, clock) = (desk.admin()?, desk.clock());
+    let document = admin.config_document(clock).await?;
+    let (text, version) = (change(&document.text), document.version);
+    admin.replace_config(&text, Some(&version), ConfigMode::Write, writer(desk)?, clock).await?;
+    Ok(())
+}
+
+pub(super) fn explain(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let model = desk.query.get("model").to_owned();
+        let mut view = Explanation {
+            shell: desk.shell(Section::Routes, "Explain").await?,
+            models: desk.models().await?,
+            found: "What a call would attempt now, and why.".to_owned(),
+            ..Explanation::default()
+        };
+        if !model.is_empty() {
+            match desk.admin()?.explain(&model, None, desk.clock()).await {
+                Ok(explanation) => {
+                    let json = explanation.to_json();
+                    view.targets =
+                        json["steps"].as_array().into_iter().flatten().map(step).collect();
+                    if let Some(route) = json["route"].as_str() {
+                        view.found = format!("The route {route}, as a call would take it now.");
+                    }
+                }
+                Err(problem) => view.found = problem.detail,
+            }
+        }
+        view.model = model;
+        page(&view)
+    })
+}
+
+/// One step of an explanation, as the API tells it.
+fn step(step: &serde_json::Value) -> Target {
+    let text = |name: &str| step[name].as_str().unwrap_or_default();
+    let decision = text("decision");
+    let tone = match decision {
+        "attempted" | "available_first" => Tone::Ok,
+        "cooling_down" => Tone::Warn,
+        _ => Tone::Err,
+    };
+    let left = step["cooldown_seconds"].as_f64().filter(|it| 0.0 < *it);
+    let left = left.map(|it| format!(" {} more.", Took(std::time::Duration::from_secs_f64(it))));
+    Target {
+        name: format!("{}/{}", text("provider"), text("model")),
+        state: Pill::new(tone, decision.replace('_', " ")),
+        reason: format!("{}{}", text("reason"), left.unwrap_or_default()),
+    }
+}

@@ -1,0 +1,262 @@
+//! Usage and cost: a month by day, by tenant and by model, with the budget and a forecast.
+
+use std::collections::BTreeMap;
+
+use admin::AdminResult;
+use pages::{
+    Count, Moment, Money,
+    chart::Curve,
+    form::Choice,
+    shell::Section,
+    usage::{Query, Row, Usage},
+};
+use telemetry::{
+    Day,
+    sums::{CallSum, PeriodSums, Sums},
+};
+
+use super::{
+    desk::{Desk, number, page, tenant_choices},
+    sums,
+    table::PageFuture,
+};
+
+/// How many months sums are kept.
+const KEPT_MONTHS: usize = 13;
+/// Over how many days the pace of a forecast is taken.
+const PACE_DAYS: u64 = 7;
+
+/// The first day of a day's month.
+pub(super) fn first_of_month(day: Day) -> Day {
+    let name = day.to_string();
+    let month = name.get(..name.len().saturating_sub(2)).unwrap_or_default();
+    Day::parse(&format!("{month}01")).unwrap_or(day)
+}
+
+/// The last day of a day's month.
+fn last_of_month(day: Day) -> Day {
+    let first = first_of_month(day);
+    let mut last = first;
+    while first_of_month(last.next()) == first {
+        last = last.next();
+    }
+    last
+}
+
+/// The month of a day as a form names it, such as `2026-11`.
+fn month_name(day: Day) -> String {
+    Moment(day.start()).rfc3339().get(..7).unwrap_or_default().to_owned()
+}
+
+/// The first days of the months that can be chosen, latest first.
+fn months(today: Day) -> Vec<Day> {
+    let mut months = vec![first_of_month(today)];
+    while months.len() < KEPT_MONTHS {
+        months.push(first_of_month(months[months.len() - 1].before(1)));
+    }
+    months
+}
+
+/// The month that a query names; this one for any other.
+fn chosen_month(desk: &Desk) -> Day {
+    let today = Day::of(desk.now());
+    let wanted = desk.query.get("month");
+    months(today).into_iter().find(|it| month_name(*it) == wanted).unwrap_or(first_of_month(today))
+}
+
+/// What a month will have cost at its end, at the pace of the last days.
+pub(super) fn forecast(days: &[PeriodSums<Day>], today: Day) -> Option<u64> {
+    let first = days.first()?.period;
+    let last = last_of_month(first);
+    if today < first || last <= today {
+        return None;
+    }
+    let spent = sums::merged(days).total().cost;
+    let recent: Vec<&PeriodSums<Day>> = days
+        .iter()
+        .filter(|it| today.before(PACE_DAYS) < it.period && it.period <= today)
+        .collect();
+    let pace: u64 = recent.iter().map(|it| it.sums.total().cost).sum();
+    let left = days_between(today, last);
+    (0 < pace).then(|| spent + pace * left / number(recent.len()).max(1))
+}
+
+fn days_between(first: Day, last: Day) -> u64 {
+    last.start().saturating_sub(first.start()) / 86_400_000
+}
+
+/// The sum of a month day by day, up to today.
+pub(super) fn curve(days: &[PeriodSums<Day>], today: Day, budget: Option<u64>) -> Curve {
+    let mut sum = 0;
+    let past = days.iter().take_while(|it| it.period <= today);
+    let sums: Vec<u64> = past
+        .map(|it| {
+            sum += it.sums.total().cost;
+            sum
+        })
+        .collect();
+    let forecast = forecast(days, today);
+    let (spent, limit) = (Money(sum), budget.map(Money));
+    let of = limit.map_or_else(String::new, |it| format!(" of {it}"));
+    let expected =
+        forecast.map_or_else(String::new, |it| format!(", {} expected at its end", Money(it)));
+    Curve {
+        label: format!("Cost of the month so far: {spent}{of}{expected}"),
+        labels: (1..=days.len()).map(|it| it.to_string()).collect(),
+        sums,
+        forecast,
+        limit: budget,
+    }
+}
+
+fn row(name: String, href: String, sum: &CallSum, tokens: (u64, u64)) -> Row {
+    Row {
+        name,
+        href,
+        calls: Count(sum.calls),
+        input: Count(tokens.0),
+        output: Count(tokens.1),
+        cost: Money(sum.cost),
+        unpriced: Count(sum.unpriced),
+    }
+}
+
+fn tokens(sum: &CallSum) -> (u64, u64) {
+    let usage = sum.tokens();
+    (usage.all_input(), usage.all_output())
+}
+
+/// Sums by what a function takes of their keys, dearest first.
+fn rows<K: Ord>(
+    sums: &Sums,
+    group: impl Fn(&telemetry::sums::SumKey) -> K,
+    named: impl Fn(&K) -> (String, String),
+) -> Vec<Row> {
+    let groups = sums.grouped(group);
+    let mut rows: Vec<Row> = groups
+        .iter()
+        .map(|(key, sum)| {
+            let (name, href) = named(key);
+            row(name, href, sum, tokens(sum))
+        })
+        .filter(|row| !row.name.is_empty())
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.cost, row.calls)));
+    rows
+}
+
+/// Sums by the provider and its model.
+pub(super) fn by_model(sums: &Sums) -> Vec<Row> {
+    let key = |key: &telemetry::sums::SumKey| (key.provider.clone(), key.model.clone());
+    rows(sums, key, |(provider, model)| match provider.as_str() {
+        "" => {
+            ("not sent to a provider".to_owned(), "/admin/requests?range=30d&failed=1".to_owned())
+        }
+        _ => (format!("{provider}/{model}"), String::new()),
+    })
+}
+
+/// Sums by tenant.
+fn by_tenant(sums: &Sums, names: &BTreeMap<String, String>) -> Vec<Row> {
+    rows(
+        sums,
+        |key| key.tenant.clone(),
+        |id| {
+            let name = names.get(id).map_or_else(|| id.clone(), Clone::clone);
+            (name, format!("/admin/tenants/{id}"))
+        },
+    )
+}
+
+/// What tenants hold and lost in their present periods, and their budgets.
+struct Ledgers {
+    held: u64,
+    lost: u64,
+    budget: Option<u64>,
+}
+
+async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
+    let admin = desk.admin()?;
+    let items = if tenant.is_empty() {
+        admin.usage(&admin::PageRequest::default(), desk.clock()).await?.items
+    } else {
+        vec![admin.tenant_usage(tenant, desk.clock()).await?]
+    };
+    let budgets: Vec<_> = items.iter().map(|it| it.ledger.budget).collect();
+    let known: Vec<_> = budgets.iter().flatten().collect();
+    let is_bounded = !known.is_empty() && known.len() == budgets.len();
+    Ok(Ledgers {
+        held: known.iter().map(|it| it.held).sum(),
+        lost: known.iter().map(|it| it.lost).sum(),
+        budget: is_bounded.then(|| known.iter().map(|it| it.limit).sum()),
+    })
+}
+
+/// The days of a day's month, of one tenant or of all.
+pub(super) async fn month_of(
+    desk: &Desk,
+    day: Day,
+    tenant: Option<&str>,
+) -> AdminResult<Vec<PeriodSums<Day>>> {
+    sums::days(desk, first_of_month(day), last_of_month(day), tenant).await
+}
+
+/// The days of the chosen month, of the chosen tenant or of all.
+pub(super) async fn month(desk: &Desk) -> AdminResult<Vec<PeriodSums<Day>>> {
+    month_of(desk, chosen_month(desk), desk.query.filled("tenant")).await
+}
+
+pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
+    Box::pin(async {
+        let today = Day::of(desk.now());
+        let (days, names) = (month(desk).await?, desk.names().await?);
+        let tenant = desk.query.get("tenant");
+        let ledgers = ledgers(desk, tenant).await?;
+        let past: Vec<PeriodSums<Day>> =
+            days.iter().filter(|it| it.period <= today).cloned().collect();
+        let all = sums::merged(&past);
+        let month = |first: Day| Choice::new(month_name(first), Moment(first.start()).month_text());
+        page(&Usage {
+            shell: desk.shell(Section::Usage, "Usage and cost").await?,
+            query: Query { tenant: tenant.to_owned(), month: month_name(chosen_month(desk)) },
+            tenants: tenant_choices(&names),
+            months: months(today).into_iter().map(month).collect(),
+            until: Moment(desk.now()),
+            days: sums::cost_by_provider(&past),
+            curve: Some(curve(&days, today, ledgers.budget)),
+            settled: Money(all.total().cost),
+            held: Money(ledgers.held),
+            lost: Money(ledgers.lost),
+            forecast: forecast(&days, today).map(Money),
+            budget: ledgers.budget.map(Money),
+            by_tenant: by_tenant(&all, &names),
+            by_model: by_model(&all),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_795_874_692_118; // 28 November 2026
+
+    #[test]
+    fn months_end_where_the_calendar_says() {
+        let today = Day::of(NOW);
+        assert_eq!(first_of_month(today).to_string(), "20261101");
+        assert_eq!(last_of_month(today).to_string(), "20261130");
+        let names: Vec<String> = months(today).into_iter().map(month_name).collect();
+        assert_eq!(names[0], "2026-11");
+        assert_eq!(names[12], "2025-11");
+    }
+
+    #[test]
+    fn nothing_is_forecast_from_nothing() {
+        let day = |day| PeriodSums { period: day, sums: Sums::default() };
+        let today = Day::of(NOW);
+        let days: Vec<_> = [first_of_month(today), today].into_iter().map(day).collect();
+        assert_eq!(forecast(&days, today), None);
+        assert_eq!(curve(&days, today, Some(5)).sums, [0, 0]);
+    }
+}

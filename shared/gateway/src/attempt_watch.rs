@@ -1,0 +1,39 @@
+//! Attempts while a call is on its way, for somebody who watches it.
+
+use canonical::AttemptRecord;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::running_call::RunningCall;
+
+/// What has happened to one attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptNews {
+    /// The attempt's place among those of the call, from zero.
+    pub place: usize,
+    /// The attempt so far; its outcome is canceled as long as it runs.
+    pub attempt: AttemptRecord,
+}
+
+/// Tells somebody of each attempt as it happens.
+#[derive(Clone, Debug)]
+pub struct AttemptWatch(UnboundedSender<AttemptNews>);
+
+impl AttemptWatch {
+    /// A watch, and where its news arrive.
+    pub fn new() -> (Self, UnboundedReceiver<AttemptNews>) {
+        let (sender, receiver) = unbounded_channel();
+        (Self(sender), receiver)
+    }
+}
+
+impl RunningCall {
+    /// Tells who watches the call of its last attempt.
+    pub(crate) fn show_attempt(&self) {
+        let attempts = self.failover.as_ref().map_or(&[][..], |failover| failover.attempts());
+        if let (Some(watch), Some(attempt)) = (&self.call.watch, attempts.last()) {
+            let (place, attempt) = (attempts.len() - 1, attempt.clone());
+            // Nobody has to listen.
+            drop(watch.0.send(AttemptNews { place, attempt }));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a provider allows us: counted before each attempt, in one row for each provider and key that
+//! all instances share, so that a free tier is left before it refuses.
+//!
+//! The row holds the requests of this minute (`m…`) and day (`d…`), the tokens of this minute (`t…`),
+//! how many attempts run (`live`), and each of those with its end (`r…`), so that one whose instance
+//! died stops counting. While the store cannot be reached, nothing is limited.
+
+mod row;
+
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::{BuildHasher, Hasher},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use canonical::{Error, ErrorKind, KeyFingerprint, Origin, Result};
+use config::Provider;
+use storage::{Table, Tallied, Tallies};
+
+use crate::{Clock, Configuration};
+use row::{Demand, Refusal, Windows};
+
+/// The counters of every provider and key that is limited.
+#[derive(Debug)]
+pub(crate) struct OutboundLimits {
+    configuration: Configuration,
+    /// What is known of each row, so that a window that is full is not asked for again.
+    known: Mutex<HashMap<String, Known>>,
+    /// What tells the attempts of this process from those of others.
+    process: u64,
+    next_id: AtomicU64,
+}
+
+/// What one process knows of a row.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Until when every request is refused, in milliseconds since 1970, and by which limit.
+    refused_until: Option<(u64, Refusal)>,
+    /// Names in the row that are over.
+    stale: Vec<String>,
+}
+
+/// What an attempt holds of its provider's limits. Given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    configuration: Configuration,
+    sort_key: String,
+    id: String,
+    windows: Windows,
+    is_counted: bool,
+    /// How many tokens were counted, and how many were used as far as that is known.
+    tokens: Option<(u64, u64)>,
+}
+
+impl OutboundLimits {
+    pub(crate) fn new(configuration: Configuration) -> Self {
+        let process = RandomState::new().build_hasher().finish();
+        Self { configuration, known: Mutex::default(), process, next_id: AtomicU64::new(0) }
+    }
+
+    fn table(&self) -> &Arc<dyn Table> {
+        &self.configuration.stores().state
+    }
+
+    /// Counts an attempt at a provider under a key. The error says that a limit is reached, and when
+    /// it is free again.
+    pub(crate) async fn acquire(
+        &self,
+        (provider, key): (&Provider, KeyFingerprint),
+        tokens: u64,
+        clock: Clock,
+    ) -> Result<Option<Permit>> {
+        let limits = &provider.limits;
+        let now = clock.now();
+        let sort_key = format!("{}\u{1f}{key}", provider.name);
+        let known = self.known(&sort_key);
+        if let Some((until, refusal)) = known.refused_until.filter(|(until, _)| now < *until) {
+            return Err(reached(provider, &refusal, until - now));
+        }
+
+        let demand = Demand {
+            limits,
+            id: self.id(),
+            tokens,
+            until: now.saturating_add(millis(provider_timeout(provider))),
+            now,
+        };
+        let mut change = row::admit(&sort_key, &demand, &known.stale);
+        for _ in 0..2 {
+            let row = match self.table().tally(&change).await {
+                Ok(Tallied::Done(row)) => {
+                    self.learn(&sort_key, None, row::stale(&row, now));
+                    return Ok(Some(self.permit(sort_key, demand)));
+                }
+                Ok(Tallied::Refused(row)) => row,
+                Err(error) => {
+                    tracing::warn!(%error, "failed to count a request against its provider's limits");
+                    return Ok(None);
+                }
+            };
+            match self.refused(&sort_key, &demand, &row).await {
+                Some((until, refusal)) => {
+                    return Err(reached(provider, &refusal, until.saturating_sub(now)));
+                }
+                // What dead instances held is free again.
+                None => change = row::admit(&sort_key, &demand, &[]),
+            }
+        }
+        Err(reached(provider, &Refusal::Concurrent(limits.concurrent.unwrap_or(0)), 1_000))
+    }
+
+    /// Which limit refused a request, and until when; none when a dead instance held it.
+    async fn refused(
+        &self,
+        sort_key: &str,
+        demand: &Demand<'_>,
+        row: &Tallies,
+    ) -> Option<(u64, Refusal)> {
+        let (until, refusal) = row::refusal(row, demand);
+        if let Refusal::Concurrent(_) = refusal {
+            let expired = row::expired(row, demand.now);
+            for id in &expired {
+                let change = row::release(sort_key, id);
+                if let Err(error) = self.table().tally(&change).await {
+                    tracing::warn!(%error, "failed to free what a dead instance held");
+                }
+            }
+            return if expired.is_empty() { Some((until, refusal)) } else { None };
+        }
+        self.learn(sort_key, Some((until, refusal.clone())), row::stale(row, demand.now));
+        Some((until, refusal))
+    }
+
+    fn permit(&self, sort_key: String, demand: Demand<'_>) -> Permit {
+        let limits = demand.limits;
+        Permit {
+            configuration: self.configuration.clone(),
+            sort_key,
+            windows: Windows::at(demand.now),
+            is_counted: limits.concurrent.is_some(),
+            tokens: limits.tokens_per_minute.map(|_| (demand.tokens, demand.tokens)),
+            id: demand.id,
+        }
+    }
+
+    fn known(&self, sort_key: &str) -> Known {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(sort_key).cloned().unwrap_or_default()
+    }
+
+    fn learn(&self, sort_key: &str, refused_until: Option<(u64, Refusal)>, stale: Vec<String>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(sort_key.to_owned(), Known { refused_until, stale });
+    }
+
+    /// An id that no other attempt of any instance has.
+    fn id(&self) -> String {
+        let nth = self.next_id.fetch_add(1, Ordering::Relaxed);
+        format!("r{:x}-{nth:x}", self.process)
+    }
+}
+
+impl Permit {
+    /// Notes how many tokens the attempt used.
+    pub(crate) fn used(&mut self, tokens: u64) {
+        if let Some((_, used)) = &mut self.tokens {
+            *used = tokens;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let release = self.is_counted.then(|| row::release(&self.sort_key, &self.id));
+        let used = self.tokens.filter(|(counted, used)| counted != used);
+        let correct = used.map(|used| row::correct(&self.sort_key, &self.windows, used));
+        let changes: Vec<_> = release.into_iter().chain(correct).collect();
+        self.configuration.tally_behind(changes);
+    }
+}
+
+/// How long an attempt may hold its place: no stream outlives its route's time by much.
+fn provider_timeout(provider: &Provider) -> Duration {
+    provider.timeout.unwrap_or(config::ROUTE_TIMEOUT).max(config::ROUTE_TIMEOUT)
+}
+
+fn reached(provider: &Provider, refusal: &Refusal, left: u64) -> Error {
+    let message = format!("was not asked: {refusal}, which the configuration sets, is reached");
+    let mut error = Error::new(ErrorKind::RateLimited, message)
+        .from_origin(Origin::Provider(provider.name.clone()));
+    error.retry_after = Some(Duration::from_millis(left.max(1_000)));
+    error
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
