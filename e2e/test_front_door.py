@@ -51,6 +51,8 @@ SERVED_BY = {
     "/gemini/v1beta/models": "models",
     "/gemini/v1/models/m": "models",
     "/admin": "operator",
+    "/admin/requests/req_01m8gwzp0k": "operator",
+    "/metrics": "operator",
     "/admin/assets/lockgate-1.css": "operator",
     "/openapi.json": "operator",
     "/admin/tenants/t_1/rotate-key": "operator",

@@ -12,7 +12,8 @@ import stack
 FRONT_DOOR = "infra/front-door.yaml"
 ALARMS = "infra/alarms.yaml"
 BUDGET = "infra/budget.yaml"
-ALL = ["template.yaml", FRONT_DOOR, ALARMS, BUDGET]
+DASHBOARD = "infra/dashboard.yaml"
+ALL = ["template.yaml", FRONT_DOOR, ALARMS, BUDGET, DASHBOARD]
 READ_CONFIG = {"dynamodb:GetItem", "dynamodb:Query"}
 WRITE_ROWS = {"dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 
@@ -355,3 +356,18 @@ def test_tables_have_the_keys_that_storage_uses_and_cost_nothing_at_rest():
 def test_sam_does_not_trust_its_own_cache():
     # It looks at a function's folder only, and would miss a change in shared/.
     assert "cached = false" in (stack.ROOT / "samconfig.toml").read_text()
+
+
+# The dashboard.
+
+
+def test_the_dashboard_reads_what_calls_log():
+    body = stack.resources("AWS::CloudWatch::Dashboard", DASHBOARD)["Dashboard"]["DashboardBody"]
+    widgets = json.loads(body["Fn::Sub"])["widgets"]
+    queries = [it["properties"]["query"] for it in widgets if it["type"] == "log"]
+    logged = (stack.ROOT / "shared/telemetry/src/log.rs").read_text()
+    fields = {field for query in queries for field in re.findall(r"fields\.(\w+)", query)}
+    assert {field for field in fields - {"message"} if f"{field} =" not in logged} == set()
+    assert all("call ended" in query for query in queries) and "call ended" in logged
+    taken = {(it["x"], it["y"]) for it in widgets}
+    assert len(taken) == len(widgets)

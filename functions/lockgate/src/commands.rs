@@ -17,9 +17,9 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, keys, models, online, parameters, prices, serve,
+    import, init, keys, models, online, parameters, prices, requests, serve,
     settings::{self, Sources},
-    tenants, usage,
+    tenants, top, usage,
 };
 
 /// What can be done.
@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Man(ManOptions),
     /// Print the JSON Schema of a configuration, for editors
     Schema,
+    /// List calls from the request log, or follow it
+    Requests(requests::Options),
+    /// Show rates, spend and cooldowns as they are right now
+    Top(top::Options),
     /// Whom the gateway serves, and what each may use and spend
     Tenants(tenants::Options),
     /// The keys of a tenant
@@ -195,6 +199,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
             writeln!(io::stdout(), "{:#}", config::schema(&gateway::kinds()))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Requests(options) => alone(requests::requests(options)),
+        Command::Top(options) => alone(top::top(options)),
         Command::Tenants(options) => alone(tenants::run(options)),
         Command::Keys(options) => alone(keys::run(options)),
         Command::Usage(options) => alone(usage::run(options)),

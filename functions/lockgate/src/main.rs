@@ -21,11 +21,13 @@ mod online;
 mod parameters;
 mod prices;
 mod private_file;
+mod requests;
 mod root_secret;
 mod serve;
 mod settings;
 mod tables;
 mod tenants;
+mod top;
 mod usage;
 mod watch;
 

@@ -80,9 +80,9 @@ impl From<DataSync> for SqliteOptions {
 /// Serves until the process is asked to stop.
 pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let environment = options.sources.environment()?;
-    edge::log(options.verbose, &environment);
     let found = settings::found(options.config, &environment)?;
     let config = found.config.clone();
+    edge::log(&config.log, options.verbose, &environment);
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
@@ -96,6 +96,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
     let root_secret = root_secret::find(&options.data, &environment)?;
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
+    let otlp = environment.otlp().map_err(Failure::Usage)?;
     let is_https = config.tls.is_some();
     let updates = watched(&found, &options.sources, address);
     let greeting = Greeting::of(&found.origin, password);
@@ -108,6 +109,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         proxies,
         aws_endpoint,
         stores,
+        otlp,
         config_source,
         root_secret,
         updates,

@@ -40,6 +40,7 @@ pub use operators::{
     reset_password,
 };
 pub use page::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, PageRequest};
+pub use password::is_password;
 pub use price_text::NewPrice;
 pub use problem::{AdminResult, Problem, ProblemField, ProblemKind};
 pub use session::{

@@ -111,6 +111,8 @@ pub enum Access {
     Client,
     /// Operators of at least this role: by HTTP Basic, a token, or a session's cookie.
     Operator(Role),
+    /// Whoever has the credentials of `metrics`, and every operator.
+    Metrics,
 }
 
 /// The API in whose format an endpoint's errors are written.

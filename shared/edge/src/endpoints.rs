@@ -20,7 +20,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models, openapi, pages, stored_objects,
+    generate_content, health, metrics, models, openapi, pages, requests, stored_objects,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -105,6 +105,18 @@ pub static ENDPOINTS: &[Endpoint] = &[
             "/gemini/v1/models/{*id}",
         ])
         .errors(GEMINI),
+    Endpoint::get("operator", metrics::respond)
+        .at(&["/metrics"])
+        .access(Access::Metrics)
+        .errors(ErrorFormat::Of(Api::Admin)),
+    Endpoint::get("operator", requests::list)
+        .at(&["/admin/requests"])
+        .access(Access::Operator(Role::Viewer))
+        .errors(ErrorFormat::Of(Api::Admin)),
+    Endpoint::get("operator", requests::get)
+        .at(&["/admin/requests/{*id}"])
+        .access(Access::Operator(Role::Viewer))
+        .errors(ErrorFormat::Of(Api::Admin)),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
     Endpoint::get("operator", health::providers)

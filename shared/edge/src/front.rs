@@ -25,9 +25,10 @@ use crate::{
     body::{Body, empty},
     cors,
     endpoint::{Access, Endpoint, Handler, HandlerFuture},
+    in_flight::InFlight,
     limits,
     log_limiter::LogLimiter,
-    model_call, pages,
+    metrics, model_call, pages,
     records::Records,
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
@@ -59,6 +60,8 @@ pub(crate) struct App {
     pub(crate) public_origins: Vec<String>,
     /// What is kept of calls.
     pub(crate) records: Records,
+    /// Calls that have not ended.
+    pub(crate) in_flight: InFlight,
     /// How large a request's body may be, and how long it may be silent.
     pub(crate) body_limits: BodyLimits,
     /// The memory for bodies and buffers in flight.
@@ -189,7 +192,8 @@ impl Front {
 
     /// Answers a request, whatever happens.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
-        let arrival = Arrival::new(request.headers(), origin);
+        let mut arrival = Arrival::new(request.headers(), origin);
+        self.app.records.sample(&arrival.trace_id, &mut arrival.span);
         let found = pages::find(&self.app, &request).unwrap_or_else(|| {
             self.router.find(request.method(), request.uri().path(), request.headers())
         });
@@ -359,6 +363,7 @@ impl Exchange {
             Access::Operator(role) => {
                 self.operator = Some(administration::sign_in(self, role).await?);
             }
+            Access::Metrics => metrics::authorize(self).await?,
             Access::Client => {
                 let in_query = (self.api == Api::Gemini)
                     .then(|| request::query_value(self.request.uri(), "key"))
@@ -368,6 +373,7 @@ impl Exchange {
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
                 let tags = &admitted.tenant.settings.tags;
                 let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                self.app.records.configure(&admitted.snapshot.config);
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
                 if let Some(record) = &mut self.record {

@@ -28,6 +28,7 @@ use crate::{
     endpoint::Access,
     endpoints::ENDPOINTS,
     front::{App, Front},
+    in_flight::InFlight,
     log_limiter::LogLimiter,
     platform::Nodelay,
     records::Records,
@@ -74,14 +75,15 @@ pub async fn run_buffered(function: &'static str) -> Result<(), Error> {
 /// Everything that happens before the first call. A store that fails is no reason not to start.
 async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error> {
     lambda_http::tracing::init_default_subscriber();
-    let settings = LambdaSettings::read(&Environment::of_process())?;
+    let environment = Environment::of_process();
+    let (settings, otlp) = (LambdaSettings::read(&environment)?, environment.otlp()?);
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
     let source = Source::Store(Parameters::new(&settings.aws));
     let memory = MemoryBudget::new(settings.max_memory_bytes);
     let client = Client::new(settings.signer, settings.proxies)
         .with_memory(memory.clone())
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
-    let records = Records::of_lambda(&stores);
+    let records = Records::of_lambda(&stores, otlp, &client);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -95,6 +97,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         public_origins: settings.public_url.into_iter().collect(),
         gateway,
         records,
+        in_flight: InFlight::default(),
         body_limits: BodyLimits {
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,

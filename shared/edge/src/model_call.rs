@@ -103,6 +103,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         request_id: exchange.arrival.request_id.clone(),
         encoder: format.stream_encoder(&request),
         _buffers: buffers,
+        _in_flight: exchange.app.in_flight.begin(request.stream),
     };
     let call = Call {
         request: Arc::new(request),

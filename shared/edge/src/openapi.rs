@@ -59,7 +59,7 @@ mod tests {
                 let operation = &document["paths"][path.replace("{*", "{")][method];
                 let role = match endpoint.access {
                     Access::Operator(role) => Some(role.name()),
-                    Access::Open | Access::Client => None,
+                    Access::Open | Access::Client | Access::Metrics => None,
                 };
                 assert_eq!(operation["x-role"].as_str(), role, "{path}");
                 let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);

@@ -2,42 +2,83 @@
 
 use std::{sync::Arc, time::Duration};
 
+use config::Config;
+use gateway::Client;
 use storage::Stores;
-use telemetry::{LogSink, RecordSink, RequestLog, request_log::RequestLogSink, sums::CallSums};
+use telemetry::{
+    LogSink, RecordSink, RequestLog, SpanContext, request_log::RequestLogSink, sums::CallSums,
+};
+
+use crate::otlp::{OtlpSettings, OtlpSink};
 
 /// How late a row may be written on a server, where it is written at once.
 const SERVER_LAG: Duration = Duration::from_secs(10);
 /// How late a row may be written in Lambda: a process may freeze before its write is through.
 const LAMBDA_LAG: Duration = Duration::from_secs(300);
 
-/// The request log of a gateway, and its sums.
+/// The request log of a gateway, its sums, and who else takes records.
 #[derive(Clone, Debug)]
 pub(crate) struct Records {
     /// One row per call.
     pub(crate) log: RequestLog,
     /// Sums of those rows.
     pub(crate) sums: CallSums,
+    otlp: Option<OtlpSink>,
 }
 
 impl Records {
-    /// The records of a server.
-    pub(crate) fn of_server(stores: &Stores) -> Self {
-        Self::new(stores, SERVER_LAG)
+    /// The records of a server. Must be called within a runtime.
+    pub(crate) fn of_server(stores: &Stores, otlp: Option<OtlpSettings>, client: &Client) -> Self {
+        let otlp = otlp.map(|settings| OtlpSink::of_server(settings, client.clone()));
+        Self::new(stores, SERVER_LAG, otlp)
     }
 
     /// The records of a function.
-    pub(crate) fn of_lambda(stores: &Stores) -> Self {
-        Self::new(stores, LAMBDA_LAG)
+    pub(crate) fn of_lambda(stores: &Stores, otlp: Option<OtlpSettings>, client: &Client) -> Self {
+        let otlp = otlp.map(|settings| OtlpSink::of_lambda(settings, client.clone()));
+        Self::new(stores, LAMBDA_LAG, otlp)
     }
 
-    fn new(stores: &Stores, lag: Duration) -> Self {
+    fn new(stores: &Stores, lag: Duration, otlp: Option<OtlpSink>) -> Self {
         let log = RequestLog::new(stores.state.clone());
-        Self { sums: CallSums::new(stores.state.clone(), log.clone(), lag), log }
+        Self { sums: CallSums::new(stores.state.clone(), log.clone(), lag), log, otlp }
+    }
+
+    /// Takes over what the configuration says of records.
+    pub(crate) fn configure(&self, config: &Config) {
+        self.log.set_retention(config.requests.retention);
+        if let Some(otlp) = &self.otlp {
+            otlp.configure(&config.providers);
+        }
+    }
+
+    /// Decides whether the trace of a call is sampled: by the client where it says so, else by the
+    /// share that is configured. Left open where no trace is exported.
+    pub(crate) fn sample(&self, trace_id: &str, span: &mut SpanContext) {
+        if let Some(otlp) = &self.otlp {
+            span.sampled = Some(span.sampled.unwrap_or_else(|| otlp.samples(trace_id)));
+        }
+    }
+
+    /// How many records could not be exported.
+    pub(crate) fn lost_exports(&self) -> u64 {
+        self.otlp.as_ref().map_or(0, OtlpSink::lost)
+    }
+
+    /// Waits for exports behind calls, within a second.
+    pub(crate) async fn flush(&self) {
+        if let Some(otlp) = &self.otlp {
+            otlp.flush().await;
+        }
     }
 
     /// Who takes finished records, in order.
     pub(crate) fn sinks(&self) -> Vec<Arc<dyn RecordSink>> {
         let kept = RequestLogSink::new(self.log.clone(), self.sums.clone());
-        vec![Arc::new(LogSink), Arc::new(kept)]
+        let mut sinks: Vec<Arc<dyn RecordSink>> = vec![Arc::new(LogSink), Arc::new(kept)];
+        if let Some(otlp) = &self.otlp {
+            sinks.push(Arc::new(otlp.clone()));
+        }
+        sinks
     }
 }

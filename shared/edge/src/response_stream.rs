@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep};
 use crate::{
     body::{Body, GuardedBody, boxed},
     front::App,
+    in_flight::CallInFlight,
     response,
     stopping::{Phase, Stopping, stopping_error},
 };
@@ -40,6 +41,8 @@ pub(crate) struct ClientWriter {
     pub(crate) encoder: Option<Box<dyn StreamEncoder>>,
     /// The memory of the call's buffers, held until the response is over.
     pub(crate) _buffers: Reservation,
+    /// Counts the call as long as its response is not over.
+    pub(crate) _in_flight: CallInFlight,
 }
 
 impl ClientWriter {

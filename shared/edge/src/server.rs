@@ -47,7 +47,9 @@ use crate::{
     body::boxed,
     endpoints::ENDPOINTS,
     front::{App, Front},
+    in_flight::InFlight,
     log_limiter::LogLimiter,
+    otlp::OtlpSettings,
     platform::{StopSignals, raise_descriptor_limit},
     records::Records,
     request::{MAX_HEADERS, Origin},
@@ -97,6 +99,8 @@ pub struct Server {
     pub aws_endpoint: Option<String>,
     /// Memory between calls.
     pub stores: Stores,
+    /// Where telemetry is exported to.
+    pub otlp: Option<OtlpSettings>,
     /// Where operators change the configuration.
     pub config_source: ConfigSource,
     /// The secret that the keys of sessions and of sealed secrets are derived from.
@@ -121,7 +125,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let client = Client::new(server.signer, server.proxies)
         .with_memory(memory.clone())
         .with_aws_endpoint(server.aws_endpoint);
-    let records = Records::of_server(&server.stores);
+    let records = Records::of_server(&server.stores, server.otlp, &client);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
@@ -133,6 +137,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         admin: Some(admin.ok_or_else(|| io::Error::other("the system has no randomness"))?),
         public_origins: vec![],
         records,
+        in_flight: InFlight::default(),
         body_limits: BodyLimits {
             max_bytes: bytes(limits.max_body_bytes),
             silence: limits.body_timeout,
@@ -160,6 +165,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     };
     if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
         app.gateway.drain().await;
+        app.records.flush().await;
     }
     Ok(())
 }

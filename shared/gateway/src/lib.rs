@@ -33,6 +33,7 @@ mod sender;
 mod settlement;
 mod snapshot;
 mod speed;
+mod vitals;
 
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ use outbound_limits::OutboundLimits;
 use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
-    Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
+    Client, ExportRequest, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse,
+    Reservation,
 };
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};

@@ -121,6 +121,7 @@ async fn send(
         request,
         strict: false,
         fetched: &fetched,
+        traceparent: None,
         continued: None,
         decodes: false,
         keep: None,

@@ -7,6 +7,7 @@ use canonical::{CanonicalRequest, Result};
 use formats::GatewayRequest;
 use providers::{FetchedMedia, UpstreamRequest, UpstreamResponse};
 use routing::Attempt;
+use telemetry::{SpanContext, otlp};
 
 use crate::{
     Call, Clock, Snapshot,
@@ -22,6 +23,8 @@ pub(crate) struct Sender {
     clock: Clock,
     fetched: Arc<FetchedMedia>,
     limits: Arc<OutboundLimits>,
+    /// The call's trace, and its place in it.
+    trace: (Arc<str>, SpanContext),
     /// Whether a stream is decoded that could pass through, since it may have to be continued.
     decodes: bool,
     /// How many bytes of a response are kept; none where nobody wants them.
@@ -47,6 +50,7 @@ impl Sender {
             clock: call.clock,
             fetched: Arc::default(),
             limits,
+            trace: (Arc::from(call.record.trace_id.as_str()), call.record.span),
             decodes,
             keep: None,
         }
@@ -88,10 +92,12 @@ impl Sender {
         };
 
         let snapshot = &self.snapshot;
+        let traceparent = self.traceparent(&attempt);
         let request = UpstreamRequest {
             request: &self.request,
             strict: self.strict,
             fetched: &self.fetched,
+            traceparent: traceparent.as_deref(),
             continued: continued.as_ref(),
             decodes: self.decodes,
             keep: self.keep,
@@ -99,6 +105,16 @@ impl Sender {
         let outcome = snapshot.upstream.send(&attempt, &request, self.clock.now()).await;
         Sent::Asked(outcome, permit)
     }
+
+    /// The header by which a provider's spans follow those of an attempt; none where nobody records
+    /// the trace.
+    fn traceparent(&self, attempt: &Attempt) -> Option<String> {
+        let (trace_id, span) = &self.trace;
+        let is_sampled = span.sampled?;
+        let id = otlp::attempt_span_id(span.span_id, attempt.id.index());
+        Some(otlp::traceparent(trace_id, id, is_sampled))
+    }
+
     /// Counts an attempt against the limits of its provider, where the operator set some.
     async fn acquire(&self, attempt: &Attempt) -> Result<Option<Permit>> {
         let name = &attempt.target().provider;

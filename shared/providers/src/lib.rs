@@ -6,6 +6,7 @@
 mod client;
 mod connections;
 mod endpoint;
+mod export;
 mod fetch;
 mod memory;
 mod messages;
@@ -61,6 +62,7 @@ pub use formats::{StreamEnd, StreamUsage};
 
 pub use client::{Client, ProxyVariables};
 pub use endpoint::ResolveSecret;
+pub use export::ExportRequest;
 pub use fetch::FetchedMedia;
 pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
 pub use messages::Message;

@@ -12,7 +12,7 @@ use canonical::{
 };
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{DecodeMode, GatewayRequest, Prefill};
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use routing::{Attempt, Target};
 
 use crate::{
@@ -27,6 +27,9 @@ use crate::{
     response::{self, ResponseContext},
     response_headers,
 };
+
+/// The header by which traces go on (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Every configured provider, ready to be called.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub struct UpstreamRequest<'a> {
     pub fetched: &'a FetchedMedia,
     /// How many bytes of the answer are kept; none where nobody wants them.
     pub keep: Option<usize>,
+    /// The `traceparent` header by which the provider's spans follow those of the attempt.
+    pub traceparent: Option<&'a str>,
     /// The request that is sent in place of the client's own, to go on with a response.
     pub continued: Option<&'a CanonicalRequest>,
     /// Whether a stream is decoded that could pass through, since it may have to be continued.
@@ -223,8 +228,12 @@ impl Upstream {
         let format = api.api.format;
         let prepared = prepare(upstream_request, attempt, endpoint, format, &self.fetch).await?;
 
-        let http_request =
+        let mut http_request =
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+        let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
+        if let Some(Ok(traceparent)) = traceparent {
+            http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
+        }
         let answer = provider.connections.send(http_request).await?;
         let status = answer.status();
         if counts_tokens && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
@@ -445,6 +454,7 @@ mod tests {
             strict: true,
             fetched: &fetched,
             keep: None,
+            traceparent: None,
             continued: None,
             decodes: false,
         };

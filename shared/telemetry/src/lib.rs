@@ -1,8 +1,10 @@
 //! What each call leaves behind: its record, where finished records go, the request log and sums.
 
 mod call_id;
+pub mod conventions;
 mod hour;
 mod log;
+pub mod otlp;
 mod record;
 mod recorder;
 pub mod request_log;

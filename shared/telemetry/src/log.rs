@@ -58,7 +58,7 @@ fn log(record: &CallRecord) {
 }
 
 /// Every attempt in words, such as `first/m rate_limit 429 12ms next_target`.
-fn attempts(attempts: &[AttemptRecord]) -> String {
+pub(crate) fn attempts(attempts: &[AttemptRecord]) -> String {
     let mut text = String::new();
     for attempt in attempts {
         if !text.is_empty() {

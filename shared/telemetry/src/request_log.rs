@@ -18,13 +18,14 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use storage::{Consistency, Order, Query, Row, StoreError, Table};
 
 use crate::{Hour, arrival_of};
 
 pub use content::ContentRow;
 pub use cursor::{Cursor, NoCursor};
-pub use filter::{CallFilter, OutcomeFilter};
+pub use filter::{BadFilter, CallFilter, OutcomeFilter};
 pub(crate) use row::millis;
 pub use row::{AttemptRow, CallRow, UsageRow};
 pub use write::RequestLogSink;
@@ -81,6 +82,28 @@ pub struct CallTail {
     pub rows: Vec<CallRow>,
     /// The place to ask from next time.
     pub cursor: Cursor,
+}
+
+impl CallPage {
+    /// The page as the admin API gives it: rows come whole.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "data": self.rows.iter().map(CallRow::to_json).collect::<Vec<_>>(),
+            "next": self.next.as_ref().map(ToString::to_string),
+            "newest": self.newest.to_string(),
+            "searched_back_to_ms": self.searched_back_to,
+        })
+    }
+}
+
+impl CallTail {
+    /// The tail as the admin API gives it.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "data": self.rows.iter().map(CallRow::to_json).collect::<Vec<_>>(),
+            "newest": self.cursor.to_string(),
+        })
+    }
 }
 
 impl RequestLog {

@@ -498,6 +498,7 @@ async fn send(fetch: Fetch, yaml: &str) -> (Result<()>, Vec<String>) {
         strict: false,
         fetched: &fetched,
         keep: None,
+        traceparent: None,
         continued: None,
         decodes: false,
     };

@@ -25,6 +25,13 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptId(pub(super) usize);
 
+impl AttemptId {
+    /// The place of the attempt among those of its call, in the order in which they began.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// One attempt, to be made.
 #[derive(Clone, Debug)]
 pub struct Attempt {

@@ -36,6 +36,15 @@ pub enum OutcomeFilter {
     Is(String),
 }
 
+/// A filter that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFilter {
+    /// The parameter.
+    pub name: &'static str,
+    /// What the parameter has to be, as a sentence.
+    pub message: String,
+}
+
 impl OutcomeFilter {
     /// The filter with this name: `failed`, or an outcome.
     pub fn named(name: &str) -> Self {
@@ -44,6 +53,49 @@ impl OutcomeFilter {
 }
 
 impl CallFilter {
+    /// The filter that parameters describe, as they stand in a URL or are typed: `since` and `until`
+    /// (milliseconds since 1970, or a time before now such as `90s`, `15m`, `2h`, `3d`), `tenant`,
+    /// `key`, `model`, `provider`, `outcome`, `session`, `min_cost_usd` and `min_latency_ms`.
+    pub fn parse(
+        parameter: &dyn Fn(&str) -> Option<String>,
+        now_ms: u64,
+    ) -> Result<Self, BadFilter> {
+        let text = |name: &str| parameter(name).filter(|it| !it.trim().is_empty());
+        let moment = |name: &'static str| {
+            let moment = text(name).map(|it| {
+                moment(&it, now_ms).ok_or_else(|| BadFilter {
+                    name,
+                    message: format!("`{name}` is a time before now, such as 15m or 2h."),
+                })
+            });
+            moment.transpose()
+        };
+        let cost = text("min_cost_usd").map(|it| {
+            micro_dollars(&it).ok_or_else(|| BadFilter {
+                name: "min_cost_usd",
+                message: "`min_cost_usd` is an amount in US dollars.".to_owned(),
+            })
+        });
+        let latency = text("min_latency_ms").map(|it| {
+            it.parse().map_err(|_| BadFilter {
+                name: "min_latency_ms",
+                message: "`min_latency_ms` is a whole number of milliseconds.".to_owned(),
+            })
+        });
+        Ok(Self {
+            since: moment("since")?,
+            until: moment("until")?,
+            tenant: text("tenant"),
+            key: text("key"),
+            model: text("model"),
+            provider: text("provider"),
+            outcome: text("outcome").map(|it| OutcomeFilter::named(&it)),
+            session: text("session"),
+            min_cost: cost.transpose()?,
+            min_latency: latency.transpose()?,
+        })
+    }
+
     /// Whether a call is to be listed.
     pub fn matches(&self, row: &CallRow) -> bool {
         let ended = row.ended();
@@ -79,6 +131,35 @@ impl CallFilter {
         row.provider.as_ref() == Some(provider)
             || row.attempts.iter().any(|attempt| attempt.provider == *provider)
     }
+}
+
+/// A moment in milliseconds since 1970: given so, or as a time before now.
+fn moment(text: &str, now_ms: u64) -> Option<u64> {
+    let text = text.trim();
+    if let Ok(ms) = text.parse() {
+        return Some(ms);
+    }
+    let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
+    let seconds = match text.strip_prefix(digits)? {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let before = digits.parse::<u64>().ok()?.checked_mul(seconds * 1_000)?;
+    Some(now_ms.saturating_sub(before))
+}
+
+fn micro_dollars(text: &str) -> Option<u64> {
+    let dollars: f64 = text.trim().parse().ok()?;
+    let is_amount = (0.0..=1e9).contains(&dollars);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an amount within these bounds fits"
+    )]
+    is_amount.then(|| (dollars * 1e6).round() as u64)
 }
 
 fn is_or_absent(wanted: Option<&str>, found: Option<&str>) -> bool {
@@ -164,6 +245,45 @@ mod tests {
         for (kept, left_out) in pairs {
             assert!(kept.matches(&row()), "{kept:?}");
             assert!(!left_out.matches(&row()), "{left_out:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_read_from_parameters() {
+        let parse = |parameters: &[(&str, &str)]| {
+            let value = |name: &str| {
+                let found = parameters.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            CallFilter::parse(&value, 1_000_000_000)
+        };
+        let all = parse(&[
+            ("since", "15m"),
+            ("until", "999"),
+            ("tenant", "acme"),
+            ("model", " "),
+            ("outcome", "failed"),
+            ("min_cost_usd", "0.5"),
+            ("min_latency_ms", "20"),
+        ]);
+        let expected = CallFilter {
+            since: Some(1_000_000_000 - 900_000),
+            until: Some(999),
+            tenant: text("acme"),
+            outcome: Some(OutcomeFilter::Failed),
+            min_cost: Some(500_000),
+            min_latency: Some(20),
+            ..CallFilter::default()
+        };
+        assert_eq!(all, Ok(expected));
+        for (name, value) in [
+            ("since", "yesterday"),
+            ("until", "5x"),
+            ("since", "é"),
+            ("min_cost_usd", "-1"),
+            ("min_latency_ms", "1.5"),
+        ] {
+            assert_eq!(parse(&[(name, value)]).unwrap_err().name, name);
         }
     }
 
