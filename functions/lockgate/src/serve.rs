@@ -5,7 +5,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
-    time::Duration,
 };
 
 use admin::{ConfigFile, ConfigSource, Reach, Variables};
@@ -31,9 +30,6 @@ use crate::{
     settings::{self, DEMO, Found, Origin, Sources},
     watch::Watch,
 };
-
-/// How long blocking work may go on once everything else has ended.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to serve.
 #[derive(Debug, Args)]
@@ -83,6 +79,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let found = settings::found(options.config, &environment)?;
     let config = found.config.clone();
     edge::log(&config.log, options.verbose, &environment);
+    let shutdown_timeout = config.server.shutdown_timeout;
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     check_access(&config, address)?;
@@ -121,7 +118,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     };
     let served = runtime.block_on(edge::listen(server, greet));
     // A write that hangs in the store does not hold the exit.
-    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    runtime.shutdown_timeout(shutdown_timeout);
     served.map_err(|error| {
         Failure::Other(format!("cannot listen on {address}: {error} (see --listen)"))
     })?;

@@ -235,14 +235,14 @@ fn choice<T: Copy + Default>(
 }
 
 fn cooldown_max(reader: &mut Reader<'_>, fields: Fields<'_>, cooldown: Duration) -> Duration {
-    let given = reader.optional(fields, "cooldown_max", |reader, node| {
-        let longest = reader.duration(node);
-        if longest < cooldown {
+    let cooldown_max = reader.optional(fields, "cooldown_max", |reader, node| {
+        let given = reader.duration(node);
+        if given < cooldown {
             reader.fault(node.at, "is shorter than cooldown");
         }
-        longest
+        given
     });
-    given.unwrap_or(COOLDOWN_MAX.max(cooldown))
+    cooldown_max.unwrap_or(COOLDOWN_MAX.max(cooldown))
 }
 
 fn breaker(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Breaker> {

@@ -88,7 +88,7 @@ async fn a_file_that_changes_is_in_force_for_new_calls() {
 }
 
 #[tokio::test]
-async fn a_bad_change_is_told_and_the_last_good_file_stays_in_force() {
+async fn a_bad_change_is_reported_and_the_last_good_file_stays_in_force() {
     let first = provider().await;
     let good = yaml(&[("first", &first.url())], "models: [{name: old, provider: first}]");
     let gateway = program().config(&good).start().await;
@@ -156,10 +156,10 @@ async fn an_imported_file_serves_and_says_what_is_missing() {
         .file("litellm.yaml", &LITELLM.replace("PROVIDER", &first.url()))
         .arguments(["import", "litellm.yaml", "--output", "config.yaml"]);
     let output = setup.run().await;
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("litellm.yaml:5: `sagemaker/far` is left out"), "{told}");
-    assert!(!told.contains("sk-literal") && !told.contains("gateway-key"), "{told}");
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{notes}");
+    assert!(notes.contains("litellm.yaml:5: `sagemaker/far` is left out"), "{notes}");
+    assert!(!notes.contains("sk-literal") && !notes.contains("gateway-key"), "{notes}");
 
     let gateway = setup.without_arguments().start().await;
     assert_eq!(text_of(ask(&gateway, &hello("fast")).await).await, "Hi");
@@ -179,7 +179,7 @@ async fn an_import_without_an_output_prints_the_configuration() {
 }
 
 #[tokio::test]
-async fn check_online_says_which_provider_cannot_be_asked() {
+async fn check_online_says_which_provider_cannot_be_called() {
     let good = FakeProvider::start().await;
     let list = json!({"object": "list", "data": [{"id": "small"}, {"id": "large"}]});
     good.respond_with([ScriptedResponse::json(200, &list)]);

@@ -48,9 +48,8 @@ fn an_exported_document_reads_as_the_same_document() {
     }
 }
 
-#[test]
-fn an_export_reads_like_what_people_write() {
-    let text = "api_key: ${GATEWAY_API_KEY}
+/// How the export of the example begins.
+const EXPORTED: &str = "api_key: ${GATEWAY_API_KEY}
 port: 9090
 default_timeout: 2m
 route_timeout: 5m
@@ -161,8 +160,11 @@ providers:
     ca_file: own.pem
     connect_timeout: 1s
 ";
+
+#[test]
+fn an_export_reads_like_what_people_write() {
     let yaml = exported(EXAMPLE);
-    assert!(yaml.starts_with(text), "{yaml}");
+    assert!(yaml.starts_with(EXPORTED), "{yaml}");
     assert!(
         yaml.contains(
             "  - { provider: cerebras, model: gpt-oss-120b, input: 0.35, output: 0.75 }\n"
