@@ -7,6 +7,7 @@ PYTHON ?= python3
 STACK ?= lockgate
 FUZZ_SECONDS ?= 60
 SCHEDULES ?= 1000000
+SOAK_SECONDS ?= 600
 SSH_TARGET ?= x86_64-unknown-linux-musl
 as_root = $(if $(filter-out 0,$(shell id -u)),sudo)
 
@@ -73,6 +74,9 @@ release: .venv/releases ## Archives for Linux, macOS and Windows, with checksums
 
 image: ## The container image `lockgate`
 	docker build --build-arg VERSION="$$(git rev-parse --short HEAD)" --tag lockgate .
+
+soak: ## Mixed traffic with faults for SOAK_SECONDS: memory and descriptors stay flat, every call is counted
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --package lockgate --test serve soak -- --ignored --nocapture
 
 build: .venv/deploys ## Build the functions for Lambda, into .aws-sam/build
 	$(sam_build)

@@ -194,13 +194,17 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
     setup = {
         "origin_secret": SECRET,
         "functions": [
-            function("chat-completions", "RESPONSE_STREAM", "/v1/chat/completions"),
+            function("chat-completions", "RESPONSE_STREAM", "*/completions"),
             function("embeddings", "RESPONSE_STREAM", "/v1/embeddings"),
+            function(
+                "tasks", "RESPONSE_STREAM",
+                "*/audio/*", "*/images/*", "*/moderations", "*/rerank",
+            ),
             function(
                 "messages", "RESPONSE_STREAM",
                 "/v1/messages", "/v1/messages/*", "/anthropic/v1/messages*",
             ),
-            function("responses", "RESPONSE_STREAM", "/v1/responses", "/openai/v1/responses"),
+            function("responses", "RESPONSE_STREAM", "/v1/responses*", "/openai/v1/responses"),
             function(
                 "generate-content", "RESPONSE_STREAM",
                 "*/models/*:generateContent", "*/models/*:streamGenerateContent",

@@ -16,7 +16,7 @@ import stack
 WATCHDOG = '"$@" & read _; kill $!; wait $!'
 NAMES = (
     "lockgate", "chat-completions", "messages", "responses", "generate-content", "embeddings",
-    "models", "operator", "health", "testkit",
+    "tasks", "models", "operator", "health", "testkit",
 )
 
 

@@ -227,6 +227,7 @@ def test_only_model_functions_stream_and_have_long_timeouts(deployed):
         "Responses": ("NONE", "RESPONSE_STREAM", 300),
         "GenerateContent": ("NONE", "RESPONSE_STREAM", 300),
         "Embeddings": ("NONE", "RESPONSE_STREAM", 300),
+        "Tasks": ("NONE", "RESPONSE_STREAM", 300),
         "Models": ("NONE", "BUFFERED", 10),
         "Health": ("NONE", "BUFFERED", 10),
     }

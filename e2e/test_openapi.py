@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
@@ -24,8 +25,12 @@ admin:
     - { name: editor, password: editor-password, role: editor }
     - { name: viewer, password: viewer-password, role: viewer }
 """
-# What schemathesis has for each role, in seconds: enough to reach every operation and follow every link.
-SECONDS = {"admin": 14, "editor": 10, "viewer": 8}
+# What schemathesis has for each role, in seconds: enough to reach every operation and follow links.
+SECONDS = {"admin": 9, "editor": 7, "viewer": 6}
+# Guesses are slowed down with 429, which this check does not expect; the rules for that are tests of
+# the program itself.
+EXCLUDED = "ignored_auth"
+SETTINGS = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +61,12 @@ def test_the_document_is_valid(administrated):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_answer_is_as_documented(administrated, role, tmp_path):
-    settings = tmp_path / "schemathesis.toml"
-    settings.write_text("seed = 7\n")
     done = subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "--config-file", settings, "run",
-            f"{administrated}/openapi.json", "--include-path-regex", "^/(admin|health|openapi)",
-            "--header", f"Authorization: {basic(role)}", "--checks", "all",
+            sys.executable, "-m", "schemathesis.cli", "--config-file", SETTINGS, "run",
+            f"{administrated}/openapi.json", "--include-path-regex", "^/(admin/(?!assets)|health/?|openapi)",
+            "--header", f"Authorization: {basic(role)}",
+            "--checks", "all", "--exclude-checks", EXCLUDED, "--phases", "coverage,stateful",
             "--max-time", str(SECONDS[role]), "--seed", "7", "--max-failures", "10",
         ],
         cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,

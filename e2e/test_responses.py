@@ -240,3 +240,15 @@ def test_a_too_large_request_raises_a_status_error_of_413(client):
     with pytest.raises(openai.APIStatusError) as raised:
         ask(client, ANY, conversation.TOO_LARGE)
     assert raised.value.status_code == 413
+
+
+def test_a_conversation_is_compacted(client, provider):
+    provider.script({"completion": "The parser was read."})
+    items = [{"role": "user", "content": "Mend the parser."}]
+    compacted = client.responses.compact(model="dynamic/n8n", input=items)
+    [item] = compacted.output
+    assert (item.type, bool(item.encrypted_content)) == ("compaction", True)
+    provider.script({"completion": "Done."})
+    again = [item.model_dump(exclude_none=True), {"role": "user", "content": "Go on."}]
+    client.responses.create(model="dynamic/n8n", input=again)
+    assert "The parser was read." in json.dumps(provider.seen()[-1]["json"])

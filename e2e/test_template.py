@@ -282,6 +282,7 @@ def test_each_function_has_least_privilege():
         "Responses": conversation,
         "GenerateContent": conversation,
         "Embeddings": conversation,
+        "Tasks": conversation,
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
         "Operator": {"ReadConfig", "ReadKeys", "ReadState", "WriteState", "WriteConfig"},
         "Health": {"ReadConfig"},

@@ -7,19 +7,19 @@ use config::{Config, ProviderKind, read};
 /// Looks a variable of the environment up.
 pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
-/// Prints every fault of a file, or what is in it. Gives whether it is good.
+/// Prints every fault of a file, or what is in it. Gives the configuration if it is good.
 pub(crate) fn check(
     path: &Path,
     variables: Variables<'_>,
     kinds: &[ProviderKind],
     out: &mut dyn io::Write,
-) -> io::Result<bool> {
-    let Some(config) = load(path, variables, kinds, out)? else { return Ok(false) };
+) -> io::Result<Option<Config>> {
+    let Some(config) = load(path, variables, kinds, out)? else { return Ok(None) };
     for warning in config.warnings() {
         writeln!(out, "{}: warning: {warning}", path.display())?;
     }
     writeln!(out, "{}: {}", path.display(), summary(&config))?;
-    Ok(true)
+    Ok(Some(config))
 }
 
 /// Reads a configuration file. Gives nothing when it is bad, after printing every fault.
@@ -84,7 +84,7 @@ mod tests {
             std::env::temp_dir().join(format!("lockgate-check-{}-{name}", std::process::id()));
         fs::write(&path, text).unwrap();
         let mut out = vec![];
-        let good = check(&path, &|_| None, &KINDS, &mut out).unwrap();
+        let good = check(&path, &|_| None, &KINDS, &mut out).unwrap().is_some();
         fs::remove_file(&path).unwrap();
         let text = String::from_utf8(out).unwrap();
         (good, text.replace(&path.display().to_string(), "config.yaml"))
@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_bad() {
         let mut out = vec![];
-        assert!(!check(Path::new("/nowhere/config.yaml"), &|_| None, &KINDS, &mut out).unwrap());
+        let checked = check(Path::new("/nowhere/config.yaml"), &|_| None, &KINDS, &mut out);
+        assert!(checked.unwrap().is_none());
         assert!(
             String::from_utf8(out).unwrap().starts_with("/nowhere/config.yaml: cannot be read: ")
         );

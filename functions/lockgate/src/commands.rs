@@ -17,7 +17,7 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, keys, models, prices, serve,
+    import, init, keys, models, online, parameters, prices, serve,
     settings::{self, Sources},
     tenants, usage,
 };
@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Serve every endpoint on one port (the default)
     Serve(serve::Options),
     /// Validate a configuration and print every problem at once
-    Check(FileOptions),
+    Check(CheckOptions),
     /// Write a configuration to AWS: keys to SSM, everything else to DynamoDB
     Apply(ApplyArguments),
     /// Print the configuration that is live in AWS as YAML, secrets as ${VAR}
@@ -69,6 +69,16 @@ pub(crate) struct FileOptions {
     file: PathBuf,
     #[command(flatten)]
     sources: Sources,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    #[command(flatten)]
+    from: FileOptions,
+    /// Ask every provider for its models too, which shows whether its key works
+    #[arg(long)]
+    online: bool,
 }
 
 /// The stack in AWS.
@@ -150,11 +160,19 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serve::serve(options),
         Command::Check(options) => {
-            let environment = options.sources.environment()?;
+            let FileOptions { file, sources } = options.from;
+            let environment = sources.environment()?;
             let variables = |name: &str| environment.get(name);
-            let fine =
-                check::check(&options.file, &variables, &gateway::kinds(), &mut io::stdout())?;
-            if fine { Ok(ExitCode::SUCCESS) } else { Err(Failure::Reported) }
+            let mut out = io::stdout();
+            let config = check::check(&file, &variables, &gateway::kinds(), &mut out)?;
+            let config = config.ok_or(Failure::Reported)?;
+            alone(async {
+                parameters::report_unreadable(&file, &config, &environment).await?;
+                if options.online {
+                    return online::check(config, &environment, &mut out).await;
+                }
+                Ok(ExitCode::SUCCESS)
+            })
         }
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {

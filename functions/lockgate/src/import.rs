@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let imported = import(&files).map_err(|error| Failure::Usage(error.to_string()))?;
 
     // What was imported has to be a configuration, whatever its variables hold.
-    let variables = |name: &str| Some(format!("the-value-of-{name}"));
+    let variables = |name: &str| Some(format!("https://{}.example", name.replace('_', "-")));
     if let Err(faults) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
         note(&format!("What was imported still has faults; mend them:\n{faults}"));
     }
@@ -76,7 +76,11 @@ fn keep_secrets(secrets: &[(String, String)], options: &Options) -> Result<(), F
         note(&message);
         return Ok(());
     }
-    append_variables(path, secrets)?;
-    note(&format!("{} key(s) were added to {}", secrets.len(), path.display()));
+    let kept = append_variables(path, secrets)?;
+    for name in &kept {
+        note(&format!("{name} is in {} already and stays as it is", path.display()));
+    }
+    let added = secrets.len() - kept.len();
+    note(&format!("{added} key(s) were added to {}", path.display()));
     Ok(())
 }

@@ -8,13 +8,13 @@ use std::{
 
 use clap::Args;
 use config::document::{Written, document_to_yaml};
-use edge::settings::{Environment, now_ms};
-use gateway::{Client, Clock, Configuration, Freshness, Gateway, KeyedProvider, Source};
-use storage::sqlite;
+use edge::settings::Environment;
+use gateway::KeyedProvider;
 
 use crate::{
     commands::{Failure, note},
     from_environment::{generate_key, mapping, providers, text},
+    online::reach,
     private_file::{append_variables, write_new},
     settings::Sources,
 };
@@ -76,11 +76,20 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let keys = chosen.iter().filter_map(|it| Some((it.variable.to_owned(), it.key.clone()?)));
     let mut variables = vec![(CLIENT_KEY.to_owned(), client_key)];
     variables.extend(keys);
-    append_variables(&at(VARIABLES), &variables)?;
+    for name in append_variables(&at(VARIABLES), &variables)? {
+        note(&format!("{name} is in {VARIABLES} already and stays as it is"));
+    }
     say(&format!("{CONFIG}, {SCHEMA} and {VARIABLES} are written."))?;
 
     let environment = Environment::with_file(&at(VARIABLES), true).map_err(Failure::Usage)?;
-    let model = if options.offline { None } else { test_keys(&yaml, &environment).await? };
+    let variables = |name: &str| environment.get(name);
+    let config = config::read(&yaml, &variables, &gateway::kinds());
+    let config = config.map_err(|faults| Failure::Usage(faults.to_string()))?;
+    let model = if options.offline {
+        None
+    } else {
+        reach(config, &environment, &mut io::stdout()).await?.model
+    };
     print_next(&chosen, model.as_deref(), &options.folder)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -162,33 +171,6 @@ fn document(chosen: &[Chosen]) -> String {
         ("default_provider", text(first)),
         ("providers", Written::List(chosen.iter().map(provider).collect())),
     ]))
-}
-
-/// Asks each provider for its models. Gives one of them, for a first call.
-async fn test_keys(yaml: &str, environment: &Environment) -> Result<Option<String>, Failure> {
-    let failed = |error: canonical::Error| Failure::Other(error.message().to_owned());
-    let config = config::read(yaml, &|name| environment.get(name), &gateway::kinds());
-    let config = config.map_err(|faults| Failure::Usage(faults.to_string()))?;
-    let stores = sqlite::in_memory().map_err(|error| Failure::Other(error.to_string()))?;
-    let client = Client::new(environment.signer(), environment.proxies());
-    let source = Source::Config(Box::new(config), None);
-    let configuration = Configuration::new(source, stores, client, Freshness::default());
-    let clock = Clock::starting(now_ms());
-    configuration.load(clock).await.map_err(failed)?;
-
-    let gateway = Gateway::new(configuration, vec![]);
-    let mut first = None;
-    for listing in gateway.list_upstream_models(clock).await.map_err(failed)? {
-        let (provider, time) = (&listing.provider, listing.duration.as_millis());
-        match listing.models {
-            Ok(models) => {
-                say(&format!("{provider}: the key works, {} models ({time} ms)", models.len()))?;
-                first = first.or_else(|| Some(format!("{provider}/{}", models.first()?)));
-            }
-            Err(error) => note(&format!("{provider} {} ({time} ms)", error.message())),
-        }
-    }
-    Ok(first)
 }
 
 fn print_next(chosen: &[Chosen], model: Option<&str>, folder: &Path) -> Result<(), Failure> {

@@ -17,6 +17,8 @@ mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
+mod online;
+mod parameters;
 mod prices;
 mod private_file;
 mod root_secret;

@@ -19,8 +19,12 @@ pub(crate) fn write_new(path: &Path, text: &str, may_replace: bool) -> Result<()
     write(options, path, text)
 }
 
-/// Adds variables to a file of them. One that the file has already stays as it is.
-pub(crate) fn append_variables(path: &Path, variables: &[(String, String)]) -> Result<(), Failure> {
+/// Adds variables to a file of them. One that the file has already stays as it is; gives the names
+/// of those.
+pub(crate) fn append_variables(
+    path: &Path,
+    variables: &[(String, String)],
+) -> Result<Vec<String>, Failure> {
     let present = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -30,8 +34,9 @@ pub(crate) fn append_variables(path: &Path, variables: &[(String, String)]) -> R
         let mut names = present.lines().filter_map(|line| line.split('=').next());
         names.any(|known| known.trim().trim_start_matches("export ") == name)
     };
+    let (kept, new): (Vec<_>, Vec<_>) = variables.iter().partition(|(name, _)| has(name));
     let mut added = String::new();
-    for (name, value) in variables.iter().filter(|(name, _)| !has(name)) {
+    for (name, value) in new {
         // Single quotes keep every other character of a value as it is.
         let quote = if value.contains('\'') { '"' } else { '\'' };
         added.push_str(&format!("{name}={quote}{value}{quote}\n"));
@@ -41,7 +46,8 @@ pub(crate) fn append_variables(path: &Path, variables: &[(String, String)]) -> R
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    write(options, path, &added)
+    write(options, path, &added)?;
+    Ok(kept.into_iter().map(|(name, _)| name.clone()).collect())
 }
 
 fn write(mut options: OpenOptions, path: &Path, text: &str) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use tenants::{Action, AuditEntry, Author, BudgetPeriod, Listed, Period, audit_mo
 
 use crate::{
     admin::Admin,
-    page::PageRequest,
+    page::{PageRequest, decode_cursor, encode_cursor},
     problem::{AdminResult, Problem},
 };
 
@@ -31,7 +31,9 @@ impl Admin {
         let now = clock.now() / 1000;
         let (mut month, mut cursor) = match &page.cursor {
             Some(text) => {
-                parse_cursor(text).ok_or_else(|| Problem::field("cursor", "This is no cursor."))?
+                let place = decode_cursor(text)?;
+                parse_cursor(&place)
+                    .ok_or_else(|| Problem::field("cursor", "This is no cursor."))?
             }
             None => (audit_month(now), None),
         };
@@ -41,11 +43,14 @@ impl Admin {
             let found = self.tenants.audit(month, cursor.as_deref(), left, now).await?;
             items.extend(found.items);
             if let Some(last) = found.cursor {
-                return Ok(Listed { items, cursor: Some(format!("{month}:{last}")) });
+                return Ok(Listed {
+                    items,
+                    cursor: Some(encode_cursor(&format!("{month}:{last}"))),
+                });
             }
             (month, cursor) = (audit_month(month.start().saturating_sub(1)), None);
             if items.len() == page.limit {
-                return Ok(Listed { items, cursor: Some(format!("{month}:")) });
+                return Ok(Listed { items, cursor: Some(encode_cursor(&format!("{month}:"))) });
             }
         }
         Ok(Listed { items, cursor: None })

@@ -14,7 +14,7 @@ use tenants::{Action, Author, KeyHash, Listed, rfc3339};
 use crate::{
     admin::Admin,
     configuration_source::ReadConfig,
-    page::PageRequest,
+    page::{PageRequest, decode_cursor, encode_cursor},
     price_text::{NewPrice, with_prices},
     problem::{AdminResult, Problem, ProblemKind},
 };
@@ -175,7 +175,8 @@ impl Admin {
         page: &PageRequest,
         clock: Clock,
     ) -> AdminResult<Listed<ConfigVersion>> {
-        let end = page.cursor.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let end = page.cursor.as_deref().map(decode_cursor).transpose()?;
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
         let query = Query {
             end,
             order: Order::Descending,
@@ -183,7 +184,7 @@ impl Admin {
             ..Query::partition(VERSIONS, clock.now() / 1000)
         };
         let found = self.stores.config.query(&query).await?;
-        let last = found.rows.last().map(|row| row.sk.clone());
+        let last = found.rows.last().map(|row| encode_cursor(&row.sk));
         let items = found.rows.iter().map(|row| {
             serde_json::from_str(&row.value)
                 .map_err(|cause| StoreError::new("reading a version of the configuration", cause))

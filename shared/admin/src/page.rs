@@ -1,5 +1,7 @@
 //! Pages of lists: how many items, and after which.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
 use crate::problem::{AdminResult, Problem};
 
 /// How many items a page has when nobody says otherwise.
@@ -36,6 +38,18 @@ impl PageRequest {
         let is_fit = |cursor: &&str| cursor.len() <= 1024 && !cursor.is_empty();
         Ok(Self { cursor: cursor.filter(is_fit).map(str::to_owned), limit })
     }
+}
+
+/// A place in a list as a cursor, which needs no encoding in a URL.
+pub(crate) fn encode_cursor(place: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(place)
+}
+
+/// The place that a cursor names.
+pub(crate) fn decode_cursor(cursor: &str) -> AdminResult<String> {
+    let place = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let place = place.and_then(|bytes| String::from_utf8(bytes).ok());
+    place.ok_or_else(|| Problem::field("cursor", "This is no cursor."))
 }
 
 #[cfg(test)]

@@ -17,6 +17,20 @@ pub enum Task {
     Infill,
     /// An item that stands for a conversation.
     Compact,
+    /// The text of audio.
+    Transcribe,
+    /// The English text of audio.
+    TranslateAudio,
+    /// Audio of a text.
+    Speak,
+    /// Images of a text.
+    GenerateImage,
+    /// Images that are changed.
+    EditImage,
+    /// Whether texts and images are harmful.
+    Moderate,
+    /// The order of documents by how well they answer a query.
+    Rerank,
 }
 
 impl Task {
@@ -25,7 +39,34 @@ impl Task {
     pub fn writes_text(self) -> bool {
         match self {
             Self::Chat | Self::Complete | Self::Infill | Self::Compact => true,
-            Self::Embed | Self::CountTokens => false,
+            Self::Embed
+            | Self::CountTokens
+            | Self::Transcribe
+            | Self::TranslateAudio
+            | Self::Speak
+            | Self::GenerateImage
+            | Self::EditImage
+            | Self::Moderate
+            | Self::Rerank => false,
+        }
+    }
+
+    /// Whether requests and responses only pass through, whatever the response is made of.
+    pub fn is_opaque(self) -> bool {
+        match self {
+            Self::Transcribe
+            | Self::TranslateAudio
+            | Self::Speak
+            | Self::GenerateImage
+            | Self::EditImage
+            | Self::Moderate
+            | Self::Rerank => true,
+            Self::Chat
+            | Self::Embed
+            | Self::CountTokens
+            | Self::Complete
+            | Self::Infill
+            | Self::Compact => false,
         }
     }
 }

@@ -7,6 +7,7 @@ use admin::{Operation, Role};
 use formats::{
     ClientFormat,
     anthropic::messages::{Anthropic, AnthropicCount},
+    opaque,
     openai::{
         chat::OpenAiChat,
         completions::OpenAiCompletions,
@@ -18,8 +19,8 @@ use http::Method;
 
 use crate::{
     api::Api,
-    endpoint::{Access, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, models, openapi, pages,
+    endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
+    generate_content, health, models, openapi, pages, stored_objects,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -30,6 +31,7 @@ const GEMINI: ErrorFormat = ErrorFormat::Of(Api::Gemini);
 pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiChat))
         .at(&["/v1/chat/completions", "/openai/v1/chat/completions"]),
+    // Editors ask for completions about as often as for chats, with the same code: one function.
     Endpoint::model("chat-completions", ClientFormat::Chat(&OpenAiCompletions))
         .at(&["/v1/completions", "/openai/v1/completions"]),
     Endpoint::model("responses", ClientFormat::Chat(&OpenAiResponses))
@@ -38,6 +40,39 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .at(&["/v1/responses/compact", "/openai/v1/responses/compact"]),
     Endpoint::model("embeddings", ClientFormat::Embeddings(&OpenAiEmbeddings))
         .at(&["/v1/embeddings", "/openai/v1/embeddings"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::TRANSCRIPTIONS))
+        .at(&["/v1/audio/transcriptions", "/openai/v1/audio/transcriptions"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::TRANSLATIONS))
+        .at(&["/v1/audio/translations", "/openai/v1/audio/translations"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::SPEECH))
+        .at(&["/v1/audio/speech", "/openai/v1/audio/speech"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::IMAGES))
+        .at(&["/v1/images/generations", "/openai/v1/images/generations"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::IMAGE_EDITS))
+        .at(&["/v1/images/edits", "/openai/v1/images/edits"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::MODERATIONS))
+        .at(&["/v1/moderations", "/openai/v1/moderations"]),
+    Endpoint::model("tasks", ClientFormat::Opaque(&opaque::RERANK)).at(&[
+        "/v1/rerank",
+        "/v2/rerank",
+        "/openai/v1/rerank",
+    ]),
+    Endpoint::get("tasks", stored_objects::files)
+        .at(&["/v1/files", "/v1/files/{*id}", "/openai/v1/files", "/openai/v1/files/{*id}"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::post("tasks", stored_objects::files)
+        .at(&["/v1/files", "/openai/v1/files"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::new(Method::DELETE, "tasks", Handler::Function(stored_objects::files))
+        .at(&["/v1/files/{*id}", "/openai/v1/files/{*id}"])
+        .body(BodyLimit::None)
+        .timeout(TimeoutClass::Route),
+    Endpoint::get("tasks", stored_objects::batches)
+        .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .timeout(TimeoutClass::Route),
+    Endpoint::post("tasks", stored_objects::batches)
+        .at(&["/v1/batches", "/v1/batches/{*id}", "/openai/v1/batches", "/openai/v1/batches/{*id}"])
+        .timeout(TimeoutClass::Route),
     Endpoint::model("messages", ClientFormat::Chat(&Anthropic))
         .at(&["/v1/messages", "/anthropic/v1/messages"])
         .errors(ANTHROPIC),
@@ -72,6 +107,9 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .errors(GEMINI),
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
+    Endpoint::get("operator", health::providers)
+        .at(&["/health/providers"])
+        .access(Access::Operator(Role::Viewer)),
     Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
     Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
     Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),

@@ -1,9 +1,12 @@
 //! Endpoints that name the model and its method in their path, as Google's do.
 
-use canonical::{Error, ErrorKind, Result};
+use canonical::Result;
 use formats::{
     ClientFormat,
-    google::generate_content::{Gemini, GeminiCount},
+    google::{
+        GeminiEmbed, GeminiEmbedBatch,
+        generate_content::{Gemini, GeminiCount},
+    },
 };
 use http::Uri;
 
@@ -30,10 +33,8 @@ fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
         "generateContent" => (ClientFormat::Chat(&Gemini), false),
         "streamGenerateContent" => (ClientFormat::Chat(&Gemini), true),
         "countTokens" => (ClientFormat::TokenCount(&GeminiCount), false),
-        "embedContent" | "batchEmbedContents" => {
-            let message = "Embeddings are not served in this format; use POST /v1/embeddings.";
-            return Err(Error::new(ErrorKind::UnknownPath, message));
-        }
+        "embedContent" => (ClientFormat::Embeddings(&GeminiEmbed), false),
+        "batchEmbedContents" => (ClientFormat::Embeddings(&GeminiEmbedBatch), false),
         _ => return Err(no_such_model_method(uri.path())),
     };
     let alt = query_value(uri, "alt").or_else(|| query_value(uri, "$alt"));

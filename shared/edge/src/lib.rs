@@ -33,6 +33,7 @@ mod server;
 mod session;
 pub mod settings;
 mod stopping;
+mod stored_objects;
 mod text;
 mod wrong_keys;
 

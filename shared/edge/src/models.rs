@@ -14,14 +14,20 @@ struct Model<'a> {
     id: &'a str,
     owned_by: &'a str,
     description: Option<&'a str>,
+    /// The most tokens that it reads, and the most that it writes, where that is known.
+    limits: (Option<u64>, Option<u64>),
 }
 
 /// Answers with the list of models, or with the one that the path names.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
-        let mut models = models(&exchange.snapshot()?.config);
+        let snapshot = exchange.snapshot()?;
+        let mut models = models(&snapshot.config);
         let tenant = exchange.tenant()?;
         models.retain(|model| policy::is_model_allowed(tenant, model.id));
+        for model in &mut models {
+            model.limits = snapshot.model_limits(model.id);
+        }
         let body = match &exchange.id {
             None => lists::encode_list(exchange.api, &models, exchange.request.uri())?,
             Some(id) => {
@@ -35,7 +41,8 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
 }
 
 fn models(config: &Config) -> Vec<Model<'_>> {
-    let model = |id, owned_by, description| Model { id, owned_by, description };
+    let model =
+        |id, owned_by, description| Model { id, owned_by, description, limits: (None, None) };
     let routes = config
         .routes
         .iter()

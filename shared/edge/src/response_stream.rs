@@ -59,6 +59,10 @@ pub(crate) async fn respond(
 ) -> Result<Response<Body>> {
     let settings = app.keep_alive;
     let framing = client.framing;
+    // White space before audio or a plain text would become a part of it.
+    if framing.is_none() && call.request.task.is_opaque() {
+        return Ok(encode(app.gateway.respond(call).await?, client, &app));
+    }
     let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {
         return Ok(encode(app.gateway.respond(call).await?, client, &app));
     };
@@ -82,6 +86,7 @@ pub(crate) async fn respond(
 fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body> {
     let mut headers = http::HeaderMap::with_capacity(16);
     response::add_headers(&reply, client.format, &mut headers);
+    let content_type = reply.content_type.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
     let mut response = match reply.body {
         GatewayReplyBody::Whole(response, summary) => {
             response::json(StatusCode::OK, client.encode(&response, &summary))
@@ -91,8 +96,14 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             let silence = app.keep_alive.stream;
             let keep_alive =
                 silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
+            let keep_alive = if client.framing.is_some() { keep_alive } else { KeepAlive::NONE };
             let state = State::Streaming(events);
-            stream(ResponseStream::new(state, client, keep_alive, &app.stopping))
+            let mut response =
+                stream(ResponseStream::new(state, client, keep_alive, &app.stopping));
+            if let Some(kind) = content_type {
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            response
         }
     };
     // The few headers of the body join the many of the reply, which are not hashed again.

@@ -140,6 +140,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+    tokio::spawn(app.gateway.clone().probe_providers(now_ms));
     if let Some(updates) = server.updates {
         tokio::spawn(follow(updates, app.gateway.clone()));
     }

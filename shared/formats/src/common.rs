@@ -15,6 +15,7 @@ pub(crate) mod lenient;
 pub(crate) mod lost_reasoning;
 pub(crate) mod media_type;
 pub(crate) mod model_name;
+pub(crate) mod multipart;
 pub(crate) mod object_schema;
 pub(crate) mod param_names;
 pub(crate) mod quota;

@@ -11,7 +11,10 @@ use canonical::{
     ResponseBody, Result, StreamEvent, Usage,
 };
 
-use crate::{Format, Framing, GatewayRequest};
+use crate::{
+    Format, Framing, GatewayRequest,
+    opaque::{self, Opaque},
+};
 
 /// A format in which clients send requests: what the formats of every task have.
 pub trait Inbound: fmt::Debug + Send + Sync {
@@ -122,6 +125,8 @@ pub enum ClientFormat {
     TokenCount(&'static dyn InboundTokenCount),
     /// Of requests for one item in place of a conversation.
     Compaction(&'static dyn InboundCompaction),
+    /// Of requests whose responses only pass through.
+    Opaque(&'static Opaque),
 }
 
 impl ClientFormat {
@@ -132,6 +137,7 @@ impl ClientFormat {
             Self::Embeddings(format) => format,
             Self::TokenCount(format) => format,
             Self::Compaction(format) => format,
+            Self::Opaque(format) => format,
         }
     }
 
@@ -164,6 +170,7 @@ impl ClientFormat {
     pub fn stream_encoder(self, request: &GatewayRequest) -> Option<Box<dyn StreamEncoder>> {
         match self {
             Self::Chat(format) => Some(format.stream_encoder(request)),
+            Self::Opaque(_) => Some(opaque::stream_encoder()),
             Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => None,
         }
     }
@@ -172,7 +179,9 @@ impl ClientFormat {
     pub fn unsupported_content(self) -> &'static [ContentKind] {
         match self {
             Self::Chat(format) => format.unsupported_content(),
-            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => &[],
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) | Self::Opaque(_) => {
+                &[]
+            }
         }
     }
 
@@ -180,7 +189,9 @@ impl ClientFormat {
     pub fn keep_alive(self, framing: Framing) -> &'static [u8] {
         match self {
             Self::Chat(format) => format.keep_alive(framing),
-            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => framing.keep_alive(),
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) | Self::Opaque(_) => {
+                framing.keep_alive()
+            }
         }
     }
 }

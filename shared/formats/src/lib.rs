@@ -8,6 +8,7 @@ pub mod aws;
 mod common;
 pub mod google;
 mod inbound;
+pub mod opaque;
 pub mod openai;
 mod options;
 mod outbound;
@@ -15,9 +16,9 @@ mod request;
 
 use common::{
     alternating, arguments, base64, bound, data_uri, diagnosis, error_body, fingerprint,
-    finish_reason, json, lenient, lost_reasoning, media_type, object_schema, param_names, quota,
-    redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences, strict_schema,
-    surrogates, tool_names,
+    finish_reason, json, lenient, lost_reasoning, media_type, multipart, object_schema,
+    param_names, quota, redact, retry_hint, signature_tags, split_surrogates, sse, stop_sequences,
+    strict_schema, surrogates, tool_names,
 };
 
 pub use common::error_body::from_provider;

@@ -9,7 +9,9 @@ use canonical::{
     Content, Conversation, EmbeddingRequest, GatewayResponse, ModelFacts, Result, StreamEvent, Task,
 };
 
-use crate::{DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, tool_names};
+use crate::{
+    DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, opaque::Opaque, tool_names,
+};
 
 /// A format in which providers are called: what the formats of every task have.
 pub trait Outbound: fmt::Debug + Send + Sync {
@@ -100,6 +102,8 @@ pub enum ProviderFormat {
     Infill(&'static dyn OutboundText),
     /// For one item in place of a conversation. Requests only pass through.
     Compaction(&'static dyn Outbound),
+    /// For what only passes through, requests and responses.
+    Opaque(&'static Opaque),
 }
 
 impl ProviderFormat {
@@ -111,6 +115,7 @@ impl ProviderFormat {
             Self::TokenCount(format) => format,
             Self::Completions(format) | Self::Infill(format) => format,
             Self::Compaction(format) => format,
+            Self::Opaque(format) => format,
         }
     }
 
@@ -119,6 +124,7 @@ impl ProviderFormat {
         match self {
             Self::Chat(format) => Some(format),
             Self::Completions(format) | Self::Infill(format) => Some(format),
+            Self::Opaque(format) => Some(format),
             Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) => None,
         }
     }
@@ -132,6 +138,7 @@ impl ProviderFormat {
             Self::Completions(_) => Task::Complete,
             Self::Infill(_) => Task::Infill,
             Self::Compaction(_) => Task::Compact,
+            Self::Opaque(format) => format.task(),
         }
     }
 }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::running_call::RunningCall;
 
-/// What has happened to one attempt.
+/// How one attempt stands.
 #[derive(Clone, Debug)]
 pub struct AttemptNews {
     /// The attempt's place among those of the call, from zero.
@@ -27,11 +27,11 @@ impl AttemptWatch {
 }
 
 impl RunningCall {
-    /// Tells who watches the call of its last attempt.
+    /// Tells who watches the call of its attempts. Several may run at once, so that each is told of.
     pub(crate) fn show_attempt(&self) {
+        let Some(watch) = &self.call.watch else { return };
         let attempts = self.failover.as_ref().map_or(&[][..], |failover| failover.attempts());
-        if let (Some(watch), Some(attempt)) = (&self.call.watch, attempts.last()) {
-            let (place, attempt) = (attempts.len() - 1, attempt.clone());
+        for (place, attempt) in attempts.iter().cloned().enumerate() {
             // Nobody has to listen.
             drop(watch.0.send(AttemptNews { place, attempt }));
         }

@@ -163,6 +163,11 @@ impl Configuration {
         found.is_ok_and(|page| rows::from_rows(&page.rows, &kinds()).is_ok())
     }
 
+    /// The configuration in force, if one was read already.
+    pub(crate) fn known(&self) -> Option<Arc<Snapshot>> {
+        self.0.current.load_full()
+    }
+
     /// The configuration in force; refreshed behind the call when it is old.
     pub(crate) async fn current(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         let Some(snapshot) = self.0.current.load_full() else {

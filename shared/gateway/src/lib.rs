@@ -13,7 +13,10 @@ mod cooldown_store;
 mod hedging;
 mod model_facts;
 mod outbound_limits;
+mod probes;
+mod provider_health;
 mod record_queue;
+mod relay;
 mod reply;
 mod rescue;
 mod running_call;
@@ -37,7 +40,10 @@ pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
-pub use providers::{Client, MemoryBudget, MemoryBuffer, ProxyVariables, Reservation};
+pub use provider_health::{BreakerState, ProviderHealth};
+pub use providers::{
+    Client, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse, Reservation,
+};
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
@@ -119,6 +125,11 @@ impl Gateway {
     /// The configuration in force, for what is decided before the caller is known.
     pub async fn snapshot(&self, clock: Clock) -> Result<Arc<Snapshot>> {
         self.configuration.current(clock).await
+    }
+
+    /// The configuration in force, if one was read already.
+    pub fn known_snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.configuration.known()
     }
 
     /// Whether calls can be made: a configuration is there, or can be read.

@@ -75,9 +75,6 @@ impl OutboundLimits {
         clock: Clock,
     ) -> Result<Option<Permit>> {
         let limits = &provider.limits;
-        if limits.is_unlimited() {
-            return Ok(None);
-        }
         let now = clock.now();
         let sort_key = format!("{}\u{1f}{key}", provider.name);
         let known = self.known(&sort_key);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use canonical::{CallSummary, Error, GatewayResponse, Origin, Result, StreamEvent};
+use canonical::{CallSummary, Error, ErrorKind, GatewayResponse, Origin, Result, StreamEvent};
 use providers::{EventStream, UpstreamBody, UpstreamResponse, redact_stream_error};
 
 use crate::{
@@ -27,6 +27,8 @@ pub struct GatewayReply {
     pub attempts: usize,
     /// The provider's id for the request, where it gave one.
     pub provider_request_id: Option<String>,
+    /// The media type of a body that passes through as it comes.
+    pub content_type: Option<String>,
     /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// The response itself.
@@ -62,6 +64,7 @@ impl GatewayReply {
             model: record.model.clone().unwrap_or_default(),
             attempts: running.failover.as_ref().map_or(0, |it| it.attempts().len()),
             provider_request_id: response.request_id,
+            content_type: response.content_type,
             dropped: response.dropped,
             body: match response.body {
                 UpstreamBody::Whole(whole) => {
@@ -143,10 +146,11 @@ impl MeteredStream {
     }
 
     fn broke(&mut self, error: Error) -> Broken {
-        match &mut self.rescue {
-            Some(rescue) => rescue.broke(error, &mut self.running),
-            None => Broken::Fails(error),
-        }
+        let Some(rescue) = &mut self.rescue else { return Broken::Fails(error) };
+        // What a provider reports is no end, but a connection may break behind everything.
+        let is_silent = matches!(error.kind, ErrorKind::Network | ErrorKind::Timeout);
+        let rest = if is_silent { self.events.end_early() } else { None };
+        rescue.broke(error, rest, &mut self.running)
     }
 
     fn fail(&mut self, error: Error) -> Error {

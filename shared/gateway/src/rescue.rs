@@ -128,8 +128,19 @@ impl Rescue {
         Ok(passed)
     }
 
-    /// Decides what becomes of a stream that broke.
-    pub(crate) fn broke(&mut self, error: Error, running: &mut RunningCall) -> Broken {
+    /// Decides what becomes of a stream that broke. `rest` ends it, if everything was said before.
+    pub(crate) fn broke(
+        &mut self,
+        error: Error,
+        rest: Option<Vec<StreamEvent>>,
+        running: &mut RunningCall,
+    ) -> Broken {
+        if let Some(rest) = rest
+            && let Ok(events) = self.pass(rest, running.carried_usage())
+        {
+            running.attempt_broke(&error);
+            return Broken::Ends(events);
+        }
         match self.transcript.remainder() {
             Remainder::OnlyEnd => Broken::Ends(self.end(&error, None, running)),
             Remainder::OnlyFinish => {

@@ -22,8 +22,6 @@ pub(crate) struct Sender {
     clock: Clock,
     fetched: Arc<FetchedMedia>,
     limits: Arc<OutboundLimits>,
-    /// How many tokens the request has, about.
-    input_tokens: u64,
     /// Whether a stream is decoded that could pass through, since it may have to be continued.
     decodes: bool,
 }
@@ -47,7 +45,6 @@ impl Sender {
             clock: call.clock,
             fetched: Arc::default(),
             limits,
-            input_tokens: crate::choosing::input_tokens(&call.request),
             decodes,
         }
     }
@@ -77,17 +74,9 @@ impl Sender {
         if !attempt.delay.is_zero() {
             tokio::time::sleep(attempt.delay).await;
         }
-        let target = attempt.target();
-        let provider = self.snapshot.config.providers.iter().find(|it| it.name == target.provider);
-        let permit = match provider {
-            Some(provider) => {
-                let limits = (provider, attempt.key);
-                match self.limits.acquire(limits, self.input_tokens, self.clock).await {
-                    Ok(permit) => permit,
-                    Err(error) => return Sent::PassedOver(error),
-                }
-            }
-            None => None,
+        let permit = match self.acquire(&attempt).await {
+            Ok(permit) => permit,
+            Err(error) => return Sent::PassedOver(error),
         };
 
         let snapshot = &self.snapshot;
@@ -100,5 +89,18 @@ impl Sender {
         };
         let outcome = snapshot.upstream.send(&attempt, &request, self.clock.now()).await;
         Sent::Asked(outcome, permit)
+    }
+    /// Counts an attempt against the limits of its provider, where the operator set some.
+    async fn acquire(&self, attempt: &Attempt) -> Result<Option<Permit>> {
+        let name = &attempt.target().provider;
+        let provider = self.snapshot.config.providers.iter().find(|it| it.name == *name);
+        let Some(provider) = provider.filter(|it| !it.limits.is_unlimited()) else {
+            return Ok(None);
+        };
+        let tokens = match provider.limits.tokens_per_minute {
+            Some(_) => crate::choosing::input_tokens(&self.request),
+            None => 0,
+        };
+        self.limits.acquire((provider, attempt.key), tokens, self.clock).await
     }
 }

@@ -6,7 +6,7 @@ use canonical::{MicroDollars, Usage};
 use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
-use routing::{Routes, Target};
+use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash};
 
@@ -55,6 +55,17 @@ impl Snapshot {
             version,
             config,
         }
+    }
+
+    /// The most tokens that a model or route reads, and the most that it writes: of all targets the
+    /// smallest that is known.
+    pub fn model_limits(&self, model: &str) -> (Option<u64>, Option<u64>) {
+        let query = ModelQuery { model: Some(model), provider: None };
+        let Ok(plan) = self.routes.resolve(query) else { return (None, None) };
+        let windows =
+            plan.targets.iter().filter_map(|it| it.context_window.or(it.facts.context_window));
+        let written = plan.targets.iter().filter_map(|it| it.facts.max_output);
+        (windows.min(), written.min())
     }
 
     /// Whether the configuration names a target, as a model or as a step of a route.

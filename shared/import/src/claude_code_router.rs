@@ -70,8 +70,10 @@ fn import_provider(
     // Servers of one's own take any key, and people write their name.
     let key = key.filter(|node| text_in(node).as_deref() != Some(&*name));
     let key = key.and_then(|node| draft.secret(node, &default));
-    let base_url = Some(base_of(&address)).filter(|_| kind_at(&address).is_none());
-    let base_url = base_url.filter(|url| !url.is_empty());
+    let is_home = kind_at(&address).is_some();
+    let key = key.or_else(|| if is_home { draft.usual_key(kind, at) } else { None });
+    let base_url = Some(base_of(&address)).filter(|_| !is_home);
+    let base_url = base_url.filter(|url| !url.is_empty()).map(text);
     let ours = draft.provider(DraftProvider {
         name: name.clone(),
         kind: kind.to_owned(),

@@ -26,7 +26,7 @@ pub(crate) struct Draft {
 pub(crate) struct DraftProvider {
     pub(crate) name: String,
     pub(crate) kind: String,
-    pub(crate) base_url: Option<String>,
+    pub(crate) base_url: Option<Written>,
     /// The variable that holds the key.
     pub(crate) key: Option<Written>,
     /// Everything else.
@@ -44,6 +44,14 @@ pub(crate) struct DraftRoute {
 /// A text, in quotes where YAML needs them.
 pub(crate) fn text(value: impl Into<String>) -> Written {
     Written::Text(value.into())
+}
+
+/// A text, or the variable that LiteLLM (`os.environ/NAME`) reads it from.
+pub(crate) fn text_or_variable(value: &str) -> Written {
+    match value.strip_prefix("os.environ/") {
+        Some(variable) => bare(format!("${{{variable}}}")),
+        None => text(value),
+    }
 }
 
 /// A number, a word or a duration, never in quotes.
@@ -95,9 +103,18 @@ impl Draft {
         if let Some(variable) = variable {
             return Some(bare(format!("${{{variable}}}")));
         }
-        let variable = self.keep_secret(name, &value);
+        // Never a name that the environment may have already: its value would win, and one
+        // company's key would go to another's server.
+        let variable = self.keep_secret(&format!("IMPORTED_{name}"), &value);
         let message = format!("the secret in this line is the variable {variable} now");
         self.note(line(node), message);
+        Some(bare(format!("${{{variable}}}")))
+    }
+
+    /// The variable that usually holds the key of a type, for a provider whose file has none.
+    pub(crate) fn usual_key(&mut self, kind: &str, at: Option<usize>) -> Option<Written> {
+        let variable = crate::kinds::key_variable(kind)?;
+        self.note(at, format!("there is no key in the file: set the variable {variable}"));
         Some(bare(format!("${{{variable}}}")))
     }
 
@@ -177,7 +194,7 @@ impl Draft {
 impl DraftProvider {
     fn entries(self) -> Entries {
         let mut entries = vec![entry("name", text(self.name)), entry("type", text(self.kind))];
-        entries.extend(self.base_url.map(|url| entry("base_url", text(url))));
+        entries.extend(self.base_url.map(|url| entry("base_url", url)));
         entries.extend(self.key.map(|key| entry("api_key", key)));
         entries.extend(self.more);
         entries

@@ -64,7 +64,13 @@ fn provider(name: &str, base_url: Option<String>, draft: &mut Draft) -> Option<S
     let variable = key_variable(&kind).filter(|_| base_url.is_none());
     let key = variable.map(|variable| bare(format!("${{{variable}}}")));
     let name = name.to_owned();
-    Some(draft.provider(DraftProvider { name, kind, base_url, key, more: vec![] }))
+    Some(draft.provider(DraftProvider {
+        name,
+        kind,
+        base_url: base_url.map(text),
+        key,
+        more: vec![],
+    }))
 }
 
 fn router(name: &str, node: &Node<'_>, draft: &mut Draft) {

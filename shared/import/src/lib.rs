@@ -120,7 +120,7 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
         seed_d::import(mapping, draft);
     } else if mapping.is_list("providers") {
         seed_a::import(mapping, draft);
-    } else if has("providers") || has("server_tools") {
+    } else if has("providers") || has("server_tools") || has("gemini") {
         seed_c::import(mapping, draft);
     } else if mapping.is_list("models") || has("provider") || has("model") {
         openrouter::import(mapping, stem(name), draft);

@@ -6,7 +6,7 @@
 use config::document::{Entries, Node, Written};
 
 use crate::{
-    draft::{Draft, DraftProvider, DraftRoute, bare, entry, seconds, step, text},
+    draft::{Draft, DraftProvider, DraftRoute, bare, entry, seconds, step, text, text_or_variable},
     kinds::{key_variable, kind_of, maker_of},
     mapping::{Mapping, line, text as text_in},
 };
@@ -170,7 +170,10 @@ fn router_settings(mut router: Mapping<'_>, shared: &mut Shared, draft: &mut Dra
     }
     for (alias, node) in router.mapping("model_group_alias").into_iter().flat_map(Mapping::rest) {
         let model = Mapping::open(node).and_then(|mut it| it.text("model"));
-        shared.aliases.extend(model.or_else(|| text_in(node)).map(|it| (alias.to_owned(), it)));
+        match model.or_else(|| text_in(node)) {
+            Some(model) => shared.aliases.push((alias.to_owned(), model)),
+            None => draft.note(line(node), format!("the alias {alias} names no single model")),
+        }
     }
     fallbacks(&mut router, shared);
     router.leave("router_settings", &ROUTER, draft);
@@ -226,15 +229,19 @@ fn target(node: &Node<'_>, params: &mut Mapping<'_>, draft: &mut Draft) -> Optio
         }
         (None, None) => (maker_of(&full).unwrap_or("openai"), full.as_str()),
     };
+    if model.is_empty() {
+        draft.note(line(node), format!("`{full}` names no model and is left out"));
+        return None;
+    }
     let kind = kind_of(prefix)?;
     let mut more = Entries::default();
     for (theirs, ours) in [("api_version", "api_version"), ("aws_region_name", "region")] {
-        more.extend(params.text(theirs).map(|value| entry(ours, text(value))));
+        more.extend(params.text(theirs).map(|value| entry(ours, text_or_variable(&value))));
     }
     let limit = params.count("rpm").map(|rpm| vec![entry("requests_per_minute", bare(rpm))]);
     more.extend(limit.map(|limit| entry("limits", Written::Map(limit))));
     let base_url = params.text("api_base").or_else(|| params.text("base_url"));
-    let base_url = base_url.filter(|url| !url.starts_with("os.environ/"));
+    let base_url = base_url.as_deref().map(text_or_variable);
     let default = key_variable(kind).unwrap_or_default();
     let given = params.take("api_key").and_then(|node| draft.secret(node, &default));
     let usual = || Some(bare(format!("${{{}}}", key_variable(kind)?)));

@@ -93,7 +93,7 @@ fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
     let variable = key_variable(kind);
     let key = config.take("api_key");
     let key = key.and_then(|node| draft.secret(node, &variable.clone().unwrap_or_default()));
-    let base_url = config.text("custom_host");
+    let base_url = config.text("custom_host").map(text);
     // A key of the company itself is nothing for a host of somebody else's.
     let variable = variable.filter(|_| base_url.is_none());
     let key = key.or_else(|| variable.map(|variable| bare(format!("${{{variable}}}"))));

@@ -48,6 +48,7 @@ fn provider(node: &Node<'_>, draft: &mut Draft) {
     let key = provider.take("api_key").and_then(|node| draft.secret(node, &variable));
     // Their address has OpenAI's chat behind it, whoever lives there.
     let kind = kind.filter(|kind| *kind != "gemini").unwrap_or("openai").to_owned();
+    let base_url = base_url.map(text);
     draft.provider(DraftProvider { name, kind, base_url, key, more: vec![] });
     let reason = "schemas are made strict where a provider wants that";
     provider.leave("providers", &[("strict_json_schema", reason)], draft);

@@ -69,6 +69,7 @@ fn variable(number: usize, line: &str) -> Option<(usize, &str, String)> {
 
 fn add(draft: &mut Draft, name: &str, base_url: Option<String>, key: Option<Written>) {
     let (name, kind) = (name.to_owned(), name.to_owned());
+    let base_url = base_url.map(text);
     draft.provider(DraftProvider { name, kind, base_url, key, more: vec![] });
 }
 

@@ -8,12 +8,11 @@ use crate::{
     mapping::{Mapping, line},
 };
 
-const REASONS: [(&str, &str); 5] = [
+const REASONS: [(&str, &str); 4] = [
     ("server_tools", "tools run at the client"),
     ("defaults", "limits belong to tenants: give each its own"),
     ("database", "tenants and usage live in a database of the gateway's own (`--data`)"),
     ("logging", "see `log`"),
-    ("gemini", "it was moved into `providers` there, too"),
 ];
 
 pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
@@ -28,7 +27,12 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
     if let Some(metrics) = root.mapping("prometheus") {
         import_metrics(metrics, draft);
     }
-    for (name, node) in root.mapping("providers").into_iter().flat_map(Mapping::rest) {
+    let providers = root.mapping("providers");
+    // Older files have this one section in place of `providers`.
+    if let Some(node) = root.take("gemini").filter(|_| providers.is_none()) {
+        import_provider("gemini", node, draft);
+    }
+    for (name, node) in providers.into_iter().flat_map(Mapping::rest) {
         import_provider(name, node, draft);
     }
     root.leave("", &REASONS, draft);
@@ -71,9 +75,11 @@ fn import_provider(name: &str, node: &Node<'_>, draft: &mut Draft) {
     let theirs = provider.text("type").unwrap_or_else(|| name.to_owned());
     let kind = kind_of(&theirs).unwrap_or("openai");
     // Its own addresses of Ollama ended in /v1 or not; both lead to the same here.
-    let base_url = provider.text("base_url");
+    let base_url = provider.text("base_url").map(text);
     let variable = key_variable(name).unwrap_or_else(|| format!("{name}_API_KEY"));
     let key = provider.take("api_key").and_then(|node| draft.secret(node, &variable));
+    let is_home = base_url.is_none();
+    let key = key.or_else(|| if is_home { draft.usual_key(kind, line(node)) } else { None });
     let timeout = provider.count("timeout_seconds").filter(|it| 0 < *it);
     let more = timeout.map(|it| entry("timeout", bare(format!("{it}s")))).into_iter().collect();
     let (name, kind) = (name.to_owned(), kind.to_owned());

@@ -44,6 +44,9 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
     if let Some(kind) = default {
         draft.set("default_provider", text(kind));
     }
+    let message =
+        "`OPENAI_BASE_URL` and its like are not read here: give a provider its `base_url`";
+    draft.note(None, message);
     root.leave("", &[("timeout", "it was ignored; 300s is the default here, too")], draft);
 }
 

@@ -10,8 +10,8 @@ use canonical::ModelApi;
 use formats::{ChatCompatibility, MaxTokensName, StreamEnd};
 
 use crate::{
-    Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Provider,
-    ProviderApi, RESPONSES,
+    Auth, CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, IMAGE_EDITS, IMAGES, OPENAI_COMPATIBLE,
+    OPENAI_ITSELF, Provider, ProviderApi, RESPONSES, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -38,6 +38,26 @@ pub(crate) const PROVIDER: Provider = Provider {
             only_with: Some(ModelApi::Completions),
             ..COMPLETIONS
         },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/transcriptions?api-version={api_version}",
+            ..TRANSCRIPTIONS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/translations?api-version={api_version}",
+            ..TRANSLATIONS
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/audio/speech?api-version={api_version}",
+            ..SPEECH
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/images/generations?api-version={api_version}",
+            ..IMAGES
+        },
+        ProviderApi {
+            path: "/openai/deployments/{model}/images/edits?api-version={api_version}",
+            ..IMAGE_EDITS
+        },
     ],
     api_version: "2024-10-21",
     auth: Auth::Header("api-key"),
@@ -47,5 +67,6 @@ pub(crate) const PROVIDER: Provider = Provider {
         ..OPENAI_ITSELF
     },
     stream_end: StreamEnd::Terminator,
+    collections: &[("files", "/openai/v1/files"), ("batches", "/openai/v1/batches")],
     ..OPENAI_COMPATIBLE
 };

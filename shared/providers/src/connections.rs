@@ -105,6 +105,7 @@ impl ProxyRule {
 
 /// A request that may have to be sent twice.
 pub(crate) struct HttpRequest<'e> {
+    pub(crate) method: Method,
     pub(crate) url: Url,
     /// Those of the endpoint as they are, unless the request adds some.
     pub(crate) headers: Cow<'e, HeaderMap>,
@@ -112,8 +113,8 @@ pub(crate) struct HttpRequest<'e> {
 }
 
 impl HttpRequest<'_> {
-    fn post(&self) -> reqwest::Request {
-        let mut request = reqwest::Request::new(Method::POST, self.url.clone());
+    fn build(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         request.headers_mut().clone_from(&self.headers);
         *request.body_mut() = Some(self.body.clone().into());
         request
@@ -141,11 +142,11 @@ impl Connections {
         request: HttpRequest<'_>,
     ) -> Result<http::Response<reqwest::Body>> {
         let sent_at = Instant::now();
-        let (opened, outcome) = send_once(&self.0.client, request.post()).await;
+        let (opened, outcome) = send_once(&self.0.client, request.build()).await;
         let outcome = match outcome {
             Err(error) if !opened && has_crossed_the_end(&error, sent_at.elapsed()) => {
                 tracing::debug!(%error, "a kept connection had ended; sending once more");
-                send_once(self.fresh()?, request.post()).await.1
+                send_once(self.fresh()?, request.build()).await.1
             }
             outcome => outcome,
         };

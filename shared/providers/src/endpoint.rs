@@ -131,6 +131,11 @@ impl Endpoint {
         })
     }
 
+    /// The URL of a path under the base.
+    pub(crate) fn url_of(&self, path: &str) -> Result<Url> {
+        parsed(&format!("{}{path}", self.base.trim_end_matches('/')))
+    }
+
     /// The API for a request about a model: that of its task, else a chat where the task is to write
     /// text.
     ///

@@ -5,14 +5,17 @@
 
 use formats::ChatCompatibility;
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
+use crate::{
+    CHAT, FILES_AND_BATCHES, OPENAI_COMPATIBLE, Provider, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "groq",
     key_variables: &["GROQ_API_KEY"],
     base_url: "https://api.groq.com/openai/v1",
     version: "/openai/v1",
-    apis: &[CHAT],
+    apis: &[CHAT, TRANSCRIPTIONS, TRANSLATIONS, SPEECH],
     compatibility: ChatCompatibility { reasoning_content: false, ..ChatCompatibility::COMMON },
+    collections: FILES_AND_BATCHES,
     ..OPENAI_COMPATIBLE
 };

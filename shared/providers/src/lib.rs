@@ -11,6 +11,7 @@ mod memory;
 mod model_list;
 mod reassembly;
 mod redaction;
+mod relay;
 mod remote;
 mod request;
 mod response;
@@ -32,6 +33,7 @@ mod fireworks;
 mod gemini;
 mod github;
 mod groq;
+mod jina;
 mod lmstudio;
 mod mistral;
 mod mock;
@@ -47,7 +49,7 @@ mod xai;
 
 use canonical::ModelApi;
 use formats::{
-    ChatCompatibility, MaxTokensName, ProviderFormat,
+    ChatCompatibility, MaxTokensName, ProviderFormat, opaque,
     openai::chat::OpenAiChat,
     openai::completions::OpenAiCompletions,
     openai::embeddings::OpenAiEmbeddings,
@@ -61,6 +63,7 @@ pub use fetch::FetchedMedia;
 pub use memory::{MemoryBudget, MemoryBuffer, Reservation};
 pub use model_list::ModelListing;
 pub use redaction::redact_stream_error;
+pub use relay::{RelayBody, RelayRequest, RelayResponse};
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 
@@ -81,6 +84,7 @@ pub const CATALOG: &[&Provider] = &[
     &gemini::PROVIDER,
     &github::PROVIDER,
     &groq::PROVIDER,
+    &jina::PROVIDER,
     &lmstudio::PROVIDER,
     &mistral::PROVIDER,
     &mock::PROVIDER,
@@ -126,6 +130,8 @@ pub struct Provider {
     pub stream_end: StreamEnd,
     /// Headers that every call carries.
     pub headers: &'static [(&'static str, &'static str)],
+    /// Collections of objects that the provider keeps, such as `files`, and their paths under the base.
+    pub collections: &'static [(&'static str, &'static str)],
 }
 
 /// One API of a provider: a format, and where it is called.
@@ -226,6 +232,43 @@ pub(crate) const COMPLETIONS: ProviderApi = ProviderApi {
 pub(crate) const INFILL: ProviderApi =
     ProviderApi { format: ProviderFormat::Infill(&OpenAiCompletions), ..COMPLETIONS };
 
+/// OpenAI's audio: its text, its English text, and audio of a text.
+pub(crate) const TRANSCRIPTIONS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Opaque(&opaque::TRANSCRIPTIONS),
+    path: "/audio/transcriptions",
+    ..CHAT
+};
+pub(crate) const TRANSLATIONS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Opaque(&opaque::TRANSLATIONS),
+    path: "/audio/translations",
+    ..CHAT
+};
+pub(crate) const SPEECH: ProviderApi =
+    ProviderApi { format: ProviderFormat::Opaque(&opaque::SPEECH), path: "/audio/speech", ..CHAT };
+
+/// OpenAI's images, made and changed.
+pub(crate) const IMAGES: ProviderApi = ProviderApi {
+    format: ProviderFormat::Opaque(&opaque::IMAGES),
+    path: "/images/generations",
+    ..CHAT
+};
+pub(crate) const IMAGE_EDITS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Opaque(&opaque::IMAGE_EDITS),
+    path: "/images/edits",
+    ..CHAT
+};
+
+/// OpenAI's moderation.
+pub(crate) const MODERATIONS: ProviderApi = ProviderApi {
+    format: ProviderFormat::Opaque(&opaque::MODERATIONS),
+    path: "/moderations",
+    ..CHAT
+};
+
+/// Reranking, at the path that Jina has and others share.
+pub(crate) const RERANK: ProviderApi =
+    ProviderApi { format: ProviderFormat::Opaque(&opaque::RERANK), path: "/rerank", ..CHAT };
+
 /// OpenAI's own chat, with fields that only its own models know.
 pub(crate) const OPENAI_ITSELF: ChatCompatibility = ChatCompatibility {
     max_tokens_name: MaxTokensName::Completion,
@@ -254,4 +297,9 @@ pub(crate) const OPENAI_COMPATIBLE: Provider = Provider {
     compatibility: ChatCompatibility::COMMON,
     stream_end: StreamEnd::FinishReason,
     headers: &[],
+    collections: &[],
 };
+
+/// Files and batches, at OpenAI's paths.
+pub(crate) const FILES_AND_BATCHES: &[(&str, &str)] =
+    &[("files", "/files"), ("batches", "/batches")];

@@ -10,21 +10,22 @@ use canonical::ModelApi;
 use formats::{ChatCompatibility, Prefill, ProviderFormat, openai::completions::MistralFim};
 
 use crate::{
-    CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, ProviderApi,
-    StreamUsage,
+    CHAT, EMBEDDINGS, INFILL, MAX_TOKENS_ONLY, MODERATIONS, OPENAI_COMPATIBLE, Provider,
+    ProviderApi, StreamUsage, TRANSCRIPTIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "mistral",
     key_variables: &["MISTRAL_API_KEY"],
     base_url: "https://api.mistral.ai/v1",
-    apis: &[CHAT, EMBEDDINGS, FIM],
+    apis: &[CHAT, EMBEDDINGS, FIM, TRANSCRIPTIONS, MODERATIONS],
     stream_usage: StreamUsage::Always,
     compatibility: ChatCompatibility {
         reasoning_content: false,
         prefill: Prefill::Prefix,
         ..MAX_TOKENS_ONLY
     },
+    collections: &[("files", "/files")],
     ..OPENAI_COMPATIBLE
 };
 

@@ -5,12 +5,13 @@
 
 use crate::{
     CHAT, COMPLETIONS, EMBEDDINGS, INFILL, Key, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider,
+    SPEECH, TRANSCRIPTIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "ollama",
     base_url: "http://localhost:11434/v1",
-    apis: &[CHAT, EMBEDDINGS, COMPLETIONS, INFILL],
+    apis: &[CHAT, EMBEDDINGS, COMPLETIONS, INFILL, TRANSCRIPTIONS, SPEECH],
     key: Key::Optional,
     compatibility: MAX_TOKENS_ONLY,
     ..OPENAI_COMPATIBLE

@@ -9,8 +9,9 @@ use canonical::ModelApi;
 use formats::StreamEnd;
 
 use crate::{
-    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, INFILL, OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered,
-    Provider, ProviderApi, RESPONSES,
+    CHAT, COMPACTION, COMPLETIONS, EMBEDDINGS, FILES_AND_BATCHES, IMAGE_EDITS, IMAGES, INFILL,
+    MODERATIONS, OPENAI_COMPATIBLE, OPENAI_ITSELF, Offered, Provider, ProviderApi, RERANK,
+    RESPONSES, SPEECH, TRANSCRIPTIONS, TRANSLATIONS,
 };
 
 pub(crate) const PROVIDER: Provider = Provider {
@@ -22,8 +23,16 @@ pub(crate) const PROVIDER: Provider = Provider {
         ProviderApi { offered: Offered::AtHome, ..COMPACTION },
         ProviderApi { only_with: Some(ModelApi::Completions), ..COMPLETIONS },
         ProviderApi { only_with: Some(ModelApi::Infill), ..INFILL },
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
+        SPEECH,
+        IMAGES,
+        IMAGE_EDITS,
+        MODERATIONS,
+        RERANK,
     ],
     compatibility: OPENAI_ITSELF,
     stream_end: StreamEnd::Terminator,
+    collections: FILES_AND_BATCHES,
     ..OPENAI_COMPATIBLE
 };

@@ -5,11 +5,12 @@
 //! 3.54, seen 2026-11. Streams end with `response.completed` and report their usage there; some
 //! imitations add `[DONE]`.
 
-use crate::{COMPACTION, OPENAI_COMPATIBLE, Provider, RESPONSES, StreamUsage};
+use crate::{COMPACTION, FILES_AND_BATCHES, OPENAI_COMPATIBLE, Provider, RESPONSES, StreamUsage};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "openai-responses",
     apis: &[RESPONSES, COMPACTION],
     stream_usage: StreamUsage::Always,
+    collections: FILES_AND_BATCHES,
     ..OPENAI_COMPATIBLE
 };

@@ -127,7 +127,8 @@ impl Translation<'_> {
             }
             ProviderFormat::Completions(_)
             | ProviderFormat::Infill(_)
-            | ProviderFormat::Compaction(_) => {
+            | ProviderFormat::Compaction(_)
+            | ProviderFormat::Opaque(_) => {
                 let message = "takes only requests of its own format here";
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }

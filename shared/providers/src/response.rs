@@ -58,11 +58,16 @@ pub(crate) async fn decode(
     headers: &HeaderMap,
     body: reqwest::Body,
 ) -> Result<UpstreamBody> {
-    if let Some(format) = context.format.text()
-        && context.request.stream
-    {
-        let stream = decode_stream(context, format, headers, body).await?;
-        return Ok(UpstreamBody::Stream(stream));
+    let is_opaque = context.request.task.is_opaque();
+    if let Some(format) = context.format.text() {
+        if is_opaque && !is_json_type(headers) {
+            let stream = pass_stream(context, format, body).await?;
+            return Ok(UpstreamBody::Stream(stream));
+        }
+        if context.request.stream && !is_opaque {
+            let stream = decode_stream(context, format, headers, body).await?;
+            return Ok(UpstreamBody::Stream(stream));
+        }
     }
     let body = read_whole(&[], body, context.memory).await?;
     let mut response = context.decode_whole(body, headers, context.mode)?;
@@ -71,6 +76,27 @@ pub(crate) async fn decode(
         check_compaction(&response)?;
     }
     Ok(UpstreamBody::Whole(response))
+}
+
+/// Whether a body is announced as JSON.
+fn is_json_type(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let essence = kind.unwrap_or("application/json").split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
+}
+
+/// A body that passes through as it comes, up to its first bytes.
+async fn pass_stream(
+    context: ResponseContext<'_>,
+    format: &dyn OutboundText,
+    body: reqwest::Body,
+) -> Result<EventStream> {
+    let secrets = context.endpoint.secrets.clone();
+    let source = Source { provider: context.provider, model: context.model, secrets };
+    let decoder = format.stream_decoder(context.options(context.mode));
+    let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    events.await_first_event().await?;
+    Ok(events)
 }
 
 async fn decode_stream(

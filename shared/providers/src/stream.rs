@@ -181,6 +181,15 @@ impl EventStream {
         }
     }
 
+    /// The events that end a stream whose connection broke when everything was said; none when it
+    /// broke before, or when the decoder cannot tell.
+    pub fn end_early(&mut self) -> Option<Vec<StreamEvent>> {
+        let mut events = vec![];
+        self.decoder.take()?.close(&mut events).ok()?;
+        let is_whole = events.last().is_some_and(|event| event.kind == EventKind::End);
+        if is_whole { Some(events) } else { None }
+    }
+
     /// Decodes bytes that arrived, and notes what they lead to.
     pub(crate) fn push_bytes(&mut self, bytes: Bytes) {
         let Some(decoder) = &mut self.decoder else { return };

@@ -11,7 +11,7 @@ use canonical::{
 };
 use config::{Config, ConnectionOptions, Proxy};
 use formats::{DecodeMode, GatewayRequest, Prefill};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use routing::{Attempt, Target};
 
 use crate::{
@@ -73,6 +73,8 @@ pub struct UpstreamResponse {
     pub status: u16,
     /// The provider's own name for the request, where a header gives one.
     pub request_id: Option<String>,
+    /// The media type of a body that passes through as it comes.
+    pub content_type: Option<String>,
     /// The fields that the provider was not sent, by the client's names.
     pub dropped: Vec<Cow<'static, str>>,
     /// How long until a limit is free again that this request has used up.
@@ -112,6 +114,32 @@ impl Upstream {
         }
     }
 
+    /// What is called at a provider; an error where it cannot be used.
+    pub(crate) fn endpoint_of(&self, name: &str) -> Result<&Endpoint> {
+        self.reachable(name).map(|it| &it.endpoint)
+    }
+
+    /// The connections that lead to a provider.
+    pub(crate) fn connections_of(&self, name: &str) -> Result<&Connections> {
+        self.reachable(name).map(|it| &it.connections)
+    }
+
+    /// Silence that is allowed inside a body.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        self.idle_timeout
+    }
+
+    fn reachable(&self, name: &str) -> Result<&ReachableProvider> {
+        match self.providers.get(name) {
+            Some(Ok(provider)) => Ok(provider),
+            Some(Err(error)) => Err(Error::new(error.kind, error.message())),
+            None => {
+                let message = "is no longer in the configuration";
+                Err(Error::new(ErrorKind::ProviderAccess, message))
+            }
+        }
+    }
+
     /// Whether a target's provider has a field for a message of the model that is left open.
     pub fn takes_prefill(&self, target: &Target) -> bool {
         let provider = self.providers.get(&target.provider);
@@ -142,14 +170,7 @@ impl Upstream {
     ) -> Result<UpstreamResponse> {
         let name = &attempt.target().provider;
         let from_provider = |error: Error| error.from_origin(Origin::Provider(name.clone()));
-        let provider = match self.providers.get(name) {
-            Some(Ok(provider)) => provider,
-            Some(Err(error)) => return Err(from_provider(Error::new(error.kind, error.message()))),
-            None => {
-                let message = "is no longer in the configuration";
-                return Err(from_provider(Error::new(ErrorKind::ProviderAccess, message)));
-            }
-        };
+        let provider = self.reachable(name).map_err(from_provider)?;
 
         let limit = TimeLimit::of(attempt, upstream_request.request);
         let call = self.call(provider, attempt, upstream_request, now);
@@ -206,6 +227,8 @@ impl Upstream {
             idle_timeout: self.idle_timeout,
             memory: &self.memory,
         };
+        let content_type = head.headers.get(http::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
         let limit_reset = response_headers::limit_reset(&head.headers, now);
         let body = response::decode(context, &head.headers, body).await;
@@ -213,6 +236,7 @@ impl Upstream {
         Ok(UpstreamResponse {
             status: status.as_u16(),
             request_id,
+            content_type: content_type.filter(|_| request.task.is_opaque()),
             dropped: prepared.dropped,
             limit_reset,
             body,
@@ -276,7 +300,7 @@ async fn http_request<'e>(
     if let Some(signing) = &endpoint.signing {
         signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
-    Ok(HttpRequest { url, headers, body })
+    Ok(HttpRequest { method: Method::POST, url, headers, body })
 }
 
 /// Decodes a failure. A beta that was not requested is no reason to repeat the request without it.
@@ -318,6 +342,7 @@ fn estimate_tokens(request: &GatewayRequest) -> Result<UpstreamResponse> {
     Ok(UpstreamResponse {
         status: 200,
         request_id: None,
+        content_type: None,
         dropped: vec![],
         limit_reset: None,
         body: UpstreamBody::Whole(response),

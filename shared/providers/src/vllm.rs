@@ -8,12 +8,15 @@
 
 use formats::{ChatCompatibility, Prefill};
 
-use crate::{CHAT, COMPLETIONS, EMBEDDINGS, Key, OPENAI_COMPATIBLE, Provider};
+use crate::{
+    CHAT, COMPLETIONS, EMBEDDINGS, Key, OPENAI_COMPATIBLE, Provider, RERANK, TRANSCRIPTIONS,
+    TRANSLATIONS,
+};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "vllm",
     base_url: "http://localhost:8000/v1",
-    apis: &[CHAT, EMBEDDINGS, COMPLETIONS],
+    apis: &[CHAT, EMBEDDINGS, COMPLETIONS, TRANSCRIPTIONS, TRANSLATIONS, RERANK],
     key: Key::Optional,
     compatibility: ChatCompatibility {
         prefill: Prefill::ContinueFinalMessage,

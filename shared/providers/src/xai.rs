@@ -4,12 +4,12 @@
 //! 447, seen 2026-11. Errors are `{"code": "a sentence", "error": "a sentence"}`, and a wrong key
 //! is a 400, not a 401.
 
-use crate::{CHAT, OPENAI_COMPATIBLE, Provider};
+use crate::{CHAT, IMAGE_EDITS, IMAGES, OPENAI_COMPATIBLE, Provider};
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "xai",
     key_variables: &["XAI_API_KEY"],
     base_url: "https://api.x.ai/v1",
-    apis: &[CHAT],
+    apis: &[CHAT, IMAGES, IMAGE_EDITS],
     ..OPENAI_COMPATIBLE
 };

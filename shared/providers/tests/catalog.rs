@@ -93,7 +93,7 @@ fn models_without_chat_use_responses() {
 fn a_responses_only_provider_has_no_other_api() {
     let formats: Vec<_> =
         named("openai-responses").apis.iter().map(|it| it.format.outbound().name()).collect();
-    assert_eq!(formats, ["openai_responses"]);
+    assert_eq!(formats, ["openai_responses", "openai_responses_compact"]);
 }
 
 #[test]

@@ -34,4 +34,9 @@ impl Health {
     pub fn target(&self, provider: &str, model: &str) -> TargetHealth {
         self.targets.get(provider, model)
     }
+
+    /// What attempts have shown of each of a provider's models, by the model's name.
+    pub fn targets_of(&self, provider: &str) -> Vec<(String, TargetHealth)> {
+        self.targets.of(provider)
+    }
 }

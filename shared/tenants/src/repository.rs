@@ -3,7 +3,14 @@
 //! A tenant is one row whose changes are conditional on its version, so that two operators never
 //! undo each other unseen. Each change leaves an audit entry.
 
-use std::{fmt, ops::Bound, sync::Arc};
+use std::{
+    fmt,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use serde_json::{Map, Value};
 use storage::{Change, Condition, Consistency, Query, Row, StoreError, Table, Tallied, Tally};
@@ -367,9 +374,11 @@ pub enum Enabled {
     No,
 }
 
-/// The row of an audit entry.
+/// The row of an audit entry. Entries that a process makes in one second keep their order.
 pub(crate) fn entry_row(entry: &AuditEntry) -> RepositoryResult<Change> {
-    let unique = random_id("").ok_or_else(no_randomness)?;
+    static ENTRIES: AtomicU32 = AtomicU32::new(0);
+    let number = ENTRIES.fetch_add(1, Ordering::Relaxed);
+    let unique = random_id(&format!("{number:010}-")).ok_or_else(no_randomness)?;
     Ok(Change::Put(entry.row(&unique)?))
 }
 

@@ -110,6 +110,18 @@ impl Setup {
         self
     }
 
+    /// The folder that the program is started in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The same without what the operator typed.
+    #[must_use]
+    pub fn without_arguments(mut self) -> Self {
+        self.arguments.clear();
+        self
+    }
+
     /// Sets a variable of the environment.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -169,6 +181,15 @@ impl Lockgate {
         &self.url
     }
 
+    /// The process that serves.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the program runs")
+    }
+
     /// The folder it was started in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -197,6 +218,11 @@ impl Lockgate {
     pub async fn logged(&self, text: &str) -> String {
         let log = when(&self.log, text).await;
         log.unwrap_or_else(|| panic!("nobody logged {text:?}:\n{}", self.log()))
+    }
+
+    /// The number of its process; none once it has ended.
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Asks it to stop.

@@ -158,3 +158,22 @@ async fn parameters_are_read_with_a_slow_credential_process() {
     assert_eq!(region, "eu-west-3");
     fs::metadata(gateway.folder().join("issued")).unwrap();
 }
+
+#[tokio::test]
+async fn check_names_each_parameter_that_it_cannot_read() {
+    let aws = FakeProvider::start().await;
+    let parameter = json!({"Parameters": [{"Name": "/team/key", "Value": "from-aws"}]});
+    aws.respond_with([ScriptedResponse::json(200, &parameter)]);
+    let yaml = format!(
+        "api_key: {KEY}-that-is-long-enough-for-everybody\nproviders:\n  \
+         - {{ name: first, api_key: \"ssm:/team/key\" }}\n  \
+         - {{ name: second, api_key: \"ssm:/team/other\" }}\n"
+    );
+    let setup = with_profile(&issuing(3600)).variable("AWS_PROFILE", "work").config(&yaml);
+    let setup = setup.variable("AWS_ENDPOINT_URL", &aws.url()).arguments(["check"]);
+    let output = setup.run().await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let warning = "config.yaml: warning: the parameter /team/other is missing or may not be read";
+    assert!(text.contains(warning) && !text.contains("/team/key"), "{text}");
+}

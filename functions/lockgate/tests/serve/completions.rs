@@ -104,9 +104,9 @@ async fn a_stream_passes_through_and_its_usage_only_where_requested() {
             "stream_options": options});
         let text = complete(&gateway, &request).await.text().await.unwrap();
         let objects = objects(&text);
-        let said: String =
+        let written: String =
             objects.iter().filter_map(|it| it["choices"][0]["text"].as_str()).collect();
-        assert_eq!(said, "ab", "{text}");
+        assert_eq!(written, "ab", "{text}");
         assert_eq!(objects.iter().any(|it| it["usage"].is_object()), has_usage, "{text}");
         assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
         assert_eq!(only(&fake).json()["stream_options"], json!({"include_usage": true}));
@@ -127,9 +127,9 @@ async fn every_format_can_fill_a_gap() {
             let text = response.text().await.unwrap();
             let objects =
                 if stream { objects(&text) } else { vec![serde_json::from_str(&text).unwrap()] };
-            let said: String =
+            let written: String =
                 objects.iter().filter_map(|it| it["choices"][0]["text"].as_str()).collect();
-            assert!(said.starts_with("def f(Hi"), "{format:?} {text}");
+            assert!(written.starts_with("def f(Hi"), "{format:?} {text}");
             for object in &objects {
                 assert_eq!(object["object"], "text_completion", "{text}");
                 assert!(object["id"].as_str().unwrap().starts_with("cmpl-"), "{text}");

@@ -158,14 +158,11 @@ async fn an_unknown_path_is_404_in_the_format_of_its_prefix() {
         ("/gemini/v1/files", Format::Gemini),
         ("/v1beta/models/first/m:predict", Format::Gemini),
         ("/v1/models/first/m:predict", Format::Gemini),
-        ("/v1beta/models/first/m:embedContent", Format::Gemini),
-        ("/v1/models/first/m:batchEmbedContents", Format::Gemini),
     ] {
         let response = post(&gateway, path, &json!({})).await;
         let (status, body) = (response.status.as_u16(), response.json().await.unwrap());
         assert_eq!(status, 404, "{path}: {body}");
-        let message = format.failure(&body);
-        assert_eq!(message.contains("/v1/embeddings"), path.contains("mbed"), "{message}");
+        assert!(!format.failure(&body).is_empty(), "{path}");
     }
 }
 

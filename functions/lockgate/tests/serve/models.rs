@@ -197,3 +197,17 @@ async fn the_model_list_needs_a_key() {
         assert_eq!(send(&gateway, "GET", &by_query(path), &[], "").await.status, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_anthropic_client_reads_what_a_route_holds() {
+    let route = "routes: [{ name: r, steps: [{ provider: first, model: m, context_window: 9000 }, \
+                 { provider: first, model: n, context_window: 8000 }] }]";
+    let gateway = serve(&yaml(&[("first", &unused_address())], route)).await;
+    let (_, body) = get(&gateway, "/v1/models/r", &[VERSION]).await;
+    assert_eq!(body["max_input_tokens"], 8000, "{body}");
+    for required in
+        ["capabilities", "lifecycle", "line", "max_tokens", "deprecated_at", "retires_at"]
+    {
+        assert!(body.as_object().unwrap().contains_key(required), "{required}: {body}");
+    }
+}

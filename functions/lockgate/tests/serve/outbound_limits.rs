@@ -98,7 +98,7 @@ async fn instances_share_the_limits() {
 
 #[tokio::test]
 async fn a_limit_without_another_target_is_a_429_that_says_whose() {
-    let (gateway, ..) = gateway("limits: { requests_per_minute: 1 }").await;
+    let (gateway, _first, _second) = gateway("limits: { requests_per_minute: 1 }").await;
     ask(&gateway, &hello("first/m")).await;
     let response = ask(&gateway, &hello("first/m")).await;
     let wait: u64 = response.header("retry-after").parse().unwrap();

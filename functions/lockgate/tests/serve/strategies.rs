@@ -7,8 +7,9 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
+use crate::admin::{USERS, basic};
 use crate::support::{
-    ask, ask_with, error_of, gateway_for_both, hello, hello_streamed, program, provider, yaml,
+    ask, ask_with, error_of, gateway_for_both, hello, hello_streamed, program, provider, send, yaml,
 };
 
 /// A route through both providers with these settings and these settings of its steps.
@@ -40,7 +41,7 @@ async fn providers_of(gateway: &Lockgate, calls: usize, question: &Value) -> Vec
 
 #[tokio::test]
 async fn round_robin_begins_one_step_later_with_each_call() {
-    let (gateway, ..) = gateway(&route("strategy: round_robin", "", "")).await;
+    let (gateway, _first, _second) = gateway(&route("strategy: round_robin", "", "")).await;
     let providers = providers_of(&gateway, 4, &hello("both")).await;
     assert_eq!(providers, ["first", "second", "first", "second"]);
 }
@@ -55,7 +56,7 @@ async fn weights_share_the_calls() {
 
 #[tokio::test]
 async fn a_step_of_weight_nothing_is_still_a_fallback() {
-    let (gateway, _, second) =
+    let (gateway, _first, second) =
         gateway(&route("strategy: weighted", ", weight: 0", ", weight: 5")).await;
     second.respond_with([openai::error(500, "x", "no")]);
     assert_eq!(providers_of(&gateway, 1, &hello("both")).await, ["first"]);
@@ -65,7 +66,8 @@ async fn a_step_of_weight_nothing_is_still_a_fallback() {
 async fn the_cheapest_step_comes_first() {
     let prices = "prices:\n  - { provider: first, model: small, input: 5, output: 20 }\n  \
                   - { provider: second, model: large, input: 1, output: 2 }\n";
-    let (gateway, ..) = gateway(&format!("{}{prices}", route("strategy: cheapest", "", ""))).await;
+    let (gateway, _first, _second) =
+        gateway(&format!("{}{prices}", route("strategy: cheapest", "", ""))).await;
     assert_eq!(providers_of(&gateway, 2, &hello("both")).await, ["second", "second"]);
 }
 
@@ -73,7 +75,8 @@ async fn the_cheapest_step_comes_first() {
 async fn what_is_cheapest_depends_on_the_tokens_of_the_request() {
     let prices = "prices:\n  - { provider: first, model: small, input: 1, output: 900 }\n  \
                   - { provider: second, model: large, input: 9, output: 90 }\n";
-    let (gateway, ..) = gateway(&format!("{}{prices}", route("strategy: cheapest", "", ""))).await;
+    let (gateway, _first, _second) =
+        gateway(&format!("{}{prices}", route("strategy: cheapest", "", ""))).await;
     let mut long = hello("both");
     long["max_tokens"] = 1.into();
     long["messages"][0]["content"] = "word ".repeat(20_000).into();
@@ -83,7 +86,7 @@ async fn what_is_cheapest_depends_on_the_tokens_of_the_request() {
 
 #[tokio::test]
 async fn the_fastest_step_comes_first_once_both_are_known() {
-    let (gateway, first, _) = gateway(&route("strategy: fastest", "", "")).await;
+    let (gateway, first, _second) = gateway(&route("strategy: fastest", "", "")).await;
     let slow = ScriptedResponse::delay(Duration::from_millis(400), openai::completion("Hi"));
     first.respond_with([slow]);
     let providers = providers_of(&gateway, 22, &hello("both")).await;
@@ -126,7 +129,7 @@ async fn a_session_is_told_by_header_user_metadata_or_cache_key() {
     let mut by_key = hello("both");
     by_key["prompt_cache_key"] = "k1".into();
     for (question, headers) in [(hello("both"), vec![("x-session-id", "s1")]), (by_key, vec![])] {
-        let (gateway, ..) =
+        let (gateway, _first, _second) =
             gateway(&route("strategy: round_robin\n    sticky: true", "", "")).await;
         let mut providers = vec![];
         for _ in 0..3 {
@@ -156,7 +159,7 @@ async fn each_condition_keeps_a_step_to_its_requests() {
         ("header: { x-tier: gold }", hello("both"), vec![("x-tier", "gold")]),
     ] {
         let when = format!(", when: {{ {condition} }}");
-        let (gateway, ..) = gateway(&route("fallback_on: default", &when, "")).await;
+        let (gateway, _first, _second) = gateway(&route("fallback_on: default", &when, "")).await;
         let response = ask_with(&gateway, &question, &headers).await;
         assert_eq!(response.header("x-gateway-provider"), "first", "{condition}");
         let response = ask(&gateway, &hello("both")).await;
@@ -176,6 +179,23 @@ async fn a_condition_may_ask_for_streams_only() {
 }
 
 #[tokio::test]
+async fn a_condition_may_ask_for_a_tag_of_the_tenant() {
+    let key = "key-of-a-golden-tenant";
+    let tenants =
+        format!("tenants: [{{ name: gold-co, api_key: \"{key}\", tags: {{ plan: gold }} }}]\n");
+    let when = ", when: { tag: { plan: gold } }";
+    let route = format!("{}{tenants}", route("fallback_on: default", when, ""));
+    let (gateway, _first, _second) = gateway(&route).await;
+    let response = ask(&gateway, &hello("both")).await;
+    assert_eq!(response.header("x-gateway-provider"), "second");
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let body = hello("both").to_string();
+    let response = send(&gateway, "POST", "/v1/chat/completions", &headers, body).await;
+    assert_eq!(response.header("x-gateway-provider"), "first");
+}
+
+#[tokio::test]
 async fn a_request_that_no_step_is_for_is_refused() {
     let tools = ", when: { tools: true }";
     let (gateway, first, second) = gateway(&route("fallback_on: default", tools, tools)).await;
@@ -188,7 +208,7 @@ async fn a_request_that_no_step_is_for_is_refused() {
 #[tokio::test]
 async fn an_outage_is_so_many_failures_of_the_latest_attempts() {
     let breaker = "breaker: { failures: 3, of: 5 }";
-    let (gateway, first, _) = gateway(&route(breaker, "", "")).await;
+    let (gateway, first, _second) = gateway(&route(breaker, "", "")).await;
     first.respond_with([openai::error(503, "x", "no")]);
     for _ in 0..5 {
         assert_eq!(providers_of(&gateway, 1, &hello("both")).await, ["second"]);
@@ -196,19 +216,32 @@ async fn an_outage_is_so_many_failures_of_the_latest_attempts() {
     assert_eq!(first.requests().len(), 3);
 }
 
+/// How many seconds the first provider still cools down.
+async fn seconds_left(gateway: &Lockgate) -> u64 {
+    let authorization = basic("vera", "vera-password");
+    let headers = [("authorization", authorization.as_str())];
+    let response = send(gateway, "GET", "/health/providers", &headers, "").await;
+    let body = response.json().await.unwrap();
+    body["providers"][0]["cooldowns"][0]["seconds_left"].as_u64().unwrap_or(0)
+}
+
 #[tokio::test]
 async fn a_cooldown_grows_while_an_outage_goes_on() {
-    let settings = "cooldown: 200ms\n    cooldown_max: 60s";
-    let (gateway, first, _) = gateway(&route(settings, "", "")).await;
+    let settings = "cooldown: 100ms\n    cooldown_max: 1h";
+    let (gateway, first, _second) = gateway(&format!("{}{USERS}", route(settings, "", ""))).await;
     first.respond_with([openai::error(503, "x", "no")]);
-    // After 200 ms the target is asked again, fails, and cools down for 400 ms.
-    providers_of(&gateway, 1, &hello("both")).await;
-    tokio::time::sleep(Duration::from_millis(230)).await;
-    providers_of(&gateway, 1, &hello("both")).await;
-    assert_eq!(first.requests().len(), 2);
-    tokio::time::sleep(Duration::from_millis(230)).await;
-    providers_of(&gateway, 1, &hello("both")).await;
-    assert_eq!(first.requests().len(), 2);
+    // Each time that the target is asked again it cools down for twice as long: 100 ms at first, and
+    // 12.8 s after eight failures.
+    for _ in 0..2_000 {
+        providers_of(&gateway, 1, &hello("both")).await;
+        let left = seconds_left(&gateway).await;
+        if 5 <= left {
+            assert!((7..=8).contains(&first.requests().len()), "{}", first.requests().len());
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the cooldown does not grow");
 }
 
 #[tokio::test]
@@ -239,7 +272,7 @@ async fn explained(gateway: &Lockgate) -> String {
 
 #[tokio::test]
 async fn a_key_without_credit_cools_down_for_hours_and_explain_says_so() {
-    let (gateway, first, _) = gateway(&route("cooldown: 1ms", "", "")).await;
+    let (gateway, first, _second) = gateway(&route("cooldown: 1ms", "", "")).await;
     first.respond_with([ScriptedResponse::json(
         429,
         &json!({"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}),
@@ -259,7 +292,7 @@ async fn a_key_without_credit_cools_down_for_hours_and_explain_says_so() {
 #[tokio::test]
 async fn a_quota_of_the_day_cools_down_longer_than_its_hint() {
     let message = "Rate limit reached on requests per day (RPD). Please try again in 1ms.";
-    let (gateway, first, _) = gateway(&route("cooldown: 1ms", "", "")).await;
+    let (gateway, first, _second) = gateway(&route("cooldown: 1ms", "", "")).await;
     first.respond_with([openai::error(429, "rate_limit_error", message)]);
     for _ in 0..2 {
         providers_of(&gateway, 1, &hello("both")).await;

@@ -98,7 +98,10 @@ async fn a_repeated_rejection_ends_the_retries() {
 
 /// The same request, with a JSON Schema as response format.
 fn with_schema(client: Format) -> Value {
-    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let schema = json!({
+        "type": "object", "properties": {"a": {"type": "string"}},
+        "required": ["a"], "additionalProperties": false,
+    });
     let mut question = client.request("r", false);
     let named = json!({"type": "json_schema", "name": "n", "schema": schema});
     match client {

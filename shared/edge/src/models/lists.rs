@@ -53,7 +53,7 @@ struct OpenAi<'a> {
 
 impl<'a> From<&Model<'a>> for OpenAi<'a> {
     fn from(model: &Model<'a>) -> Self {
-        let Model { id, owned_by, description } = *model;
+        let Model { id, owned_by, description, limits: _ } = *model;
         Self { id, object: "model", created: 0, owned_by, description }
     }
 }
@@ -77,8 +77,8 @@ struct Anthropic<'a> {
     lifecycle: &'static str,
     capabilities: Option<()>,
     line: Option<()>,
-    max_input_tokens: Option<()>,
-    max_tokens: Option<()>,
+    max_input_tokens: Option<u64>,
+    max_tokens: Option<u64>,
     deprecated_at: Option<()>,
     retires_at: Option<()>,
 }
@@ -93,8 +93,8 @@ impl<'a> From<&Model<'a>> for Anthropic<'a> {
             lifecycle: "active",
             capabilities: None,
             line: None,
-            max_input_tokens: None,
-            max_tokens: None,
+            max_input_tokens: model.limits.0,
+            max_tokens: model.limits.1,
             deprecated_at: None,
             retires_at: None,
         }

@@ -28,6 +28,7 @@ use canonical::Field;
 use crate::Format;
 
 pub use compact::OpenAiCompact;
+pub(crate) use wire::usage;
 
 /// The format.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,8 @@ use canonical::{
 };
 use formats::{
     ChatCompatibility, ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest,
-    GatewayRequest, InboundChat, OutboundChat, RawObject, StreamEnd, StreamUsage, ToolNames,
-    from_provider,
+    GatewayRequest, InboundChat, OutboundChat, OutboundText, RawObject, StreamEnd, StreamUsage,
+    ToolNames, from_provider,
 };
 
 use super::{inbound, outbound};
@@ -132,7 +132,7 @@ impl Pair<'_> {
 }
 
 /// A decoded response, and its encoding for each kind of client.
-pub(crate) fn response(provider: &dyn OutboundChat, input: &[u8]) -> String {
+pub(crate) fn response(provider: &dyn OutboundText, input: &[u8]) -> String {
     let read = |purpose| {
         let reading = DecodeOptions { mode: purpose, ..DecodeOptions::default() };
         provider.response(Bytes::copy_from_slice(input), reading)
@@ -159,7 +159,7 @@ pub(crate) fn response(provider: &dyn OutboundChat, input: &[u8]) -> String {
 }
 
 /// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
-pub(crate) fn stream(provider: &dyn OutboundChat, input: &[u8]) -> String {
+pub(crate) fn stream(provider: &dyn OutboundText, input: &[u8]) -> String {
     let mut text = String::new();
     for (purpose, title) in [(DecodeMode::Passthrough, "events"), (DecodeMode::Translate, "pieces")]
     {
@@ -192,7 +192,7 @@ pub(crate) fn stream(provider: &dyn OutboundChat, input: &[u8]) -> String {
 
 /// What a client gets of a stream.
 fn streamed(
-    (provider, purpose): (&dyn OutboundChat, DecodeMode),
+    (provider, purpose): (&dyn OutboundText, DecodeMode),
     client: &dyn InboundChat,
     wants_usage: bool,
     input: &[u8],
@@ -216,7 +216,7 @@ fn streamed(
 
 /// What was understood of a failure: the first line of the input is its status, the rest after an
 /// empty line its body.
-pub(crate) fn error(provider: &dyn OutboundChat, input: &[u8]) -> String {
+pub(crate) fn error(provider: &dyn OutboundText, input: &[u8]) -> String {
     let text = std::str::from_utf8(input).unwrap();
     let (status, body) = text.split_once("\n\n").unwrap();
     let error = from_provider(status.trim().parse().unwrap(), None, body.as_bytes());
@@ -225,7 +225,7 @@ pub(crate) fn error(provider: &dyn OutboundChat, input: &[u8]) -> String {
 
 /// The events of a stream that arrives in these chunks, and the error that ends it.
 pub(crate) fn events(
-    provider: &dyn OutboundChat,
+    provider: &dyn OutboundText,
     purpose: DecodeMode,
     slices: &[&[u8]],
 ) -> (Vec<StreamEvent>, Option<String>) {
@@ -235,7 +235,7 @@ pub(crate) fn events(
 }
 
 fn read(
-    provider: &dyn OutboundChat,
+    provider: &dyn OutboundText,
     slices: &[&[u8]],
     reading: DecodeOptions,
 ) -> (Vec<StreamEvent>, Option<Error>) {
@@ -266,7 +266,7 @@ fn described(events: &[StreamEvent], fault: Option<&Error>) -> String {
 }
 
 /// What was understood of a provider's failure, and what a client reads of it.
-fn failure(provider: &dyn OutboundChat, error: Error) -> String {
+fn failure(provider: &dyn OutboundText, error: Error) -> String {
     let wait = error.retry_after.map_or("none".to_owned(), |it| format!("{it:?}"));
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {wait}\n",

@@ -9,7 +9,7 @@ const MAX_TAIL_CHARS: usize = 400;
 /// How much of the beginning has to come again for a response to be one that begins anew.
 const MIN_ANEW_CHARS: usize = 40;
 /// The same for a text of which everything is compared.
-const MIN_SHORT_ANEW_CHARS: usize = 24;
+const MIN_SHORT_ANEW_CHARS: usize = 20;
 /// How much a prefilled model has to repeat: it goes on where it stopped, so that a short repetition
 /// is what it means.
 const MIN_PREFILLED_CHARS: usize = 12;
@@ -152,7 +152,7 @@ impl Seam {
             Comparison::Whole(_) => return Anew::No,
         };
         let enough = if self.is_all {
-            MIN_SHORT_ANEW_CHARS.max(self.head.len() / 3)
+            MIN_SHORT_ANEW_CHARS.max(self.head.len() / 4)
         } else {
             MIN_ANEW_CHARS
         };

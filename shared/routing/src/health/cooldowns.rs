@@ -51,6 +51,17 @@ pub enum CooldownReason {
 }
 
 impl CooldownReason {
+    /// The reason's name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::DayQuota => "day_quota",
+            Self::Credit => "credit",
+            Self::KeyRefused => "key_refused",
+            Self::Outage => "outage",
+        }
+    }
+
     /// The reason as a clause, for operators.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -49,6 +49,14 @@ impl TargetTable {
         providers.get(provider).and_then(|models| models.get(model)).copied().unwrap_or_default()
     }
 
+    pub(crate) fn of(&self, provider: &str) -> Vec<(String, TargetHealth)> {
+        let providers = self.lock();
+        let models = providers.get(provider).into_iter().flatten();
+        let mut models: Vec<_> = models.map(|(model, health)| (model.clone(), *health)).collect();
+        models.sort_by(|one, other| one.0.cmp(&other.0));
+        models
+    }
+
     pub(crate) fn began(&self, provider: &str, model: &str) {
         self.change(provider, model, |health| health.in_flight += 1);
     }

@@ -157,6 +157,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "edge",
             "chat-completions",
             "embeddings",
+            "tasks",
             "generate-content",
             "health",
             "messages",

@@ -65,6 +65,9 @@ const KEPT: &[(&str, &str, &str)] = &[
     ("shared/testkit/tests/tidy/words.rs", "", "this list itself"),
     ("shared/formats/src/google/", "thought", "Gemini's own name on the wire"),
     ("shared/formats/src/google/", "thoughts", "Gemini's own name on the wire"),
+    ("shared/formats/src/opaque.rs", "speech", "OpenAI's own name of an endpoint"),
+    ("shared/providers/src/", "speech", "OpenAI's own name of an endpoint"),
+    ("shared/edge/src/endpoints.rs", "speech", "OpenAI's own name of an endpoint"),
 ];
 
 /// One thing that a source file spells out.

@@ -13,8 +13,9 @@ async fn status(gateway: &Lockgate, headers: &[(&str, &str)]) -> u16 {
 #[tokio::test]
 async fn the_first_start_prints_a_password_that_signs_in() {
     let gateway = program().start().await;
-    let line = gateway.printed("with the password ").await;
-    let password = line.rsplit(' ').next().unwrap().to_owned();
+    let printed = gateway.printed("with the password ").await;
+    let (_, password) = printed.split_once("with the password ").unwrap();
+    let password = password.split_whitespace().next().unwrap().to_owned();
     let right = basic("admin", &password);
     let response = send(&gateway, "GET", "/admin/me", &[("authorization", &right)], "").await;
     assert_eq!(response.json().await.unwrap(), json!({"name": "admin", "role": "admin"}));
@@ -28,7 +29,8 @@ async fn the_first_start_prints_a_password_that_signs_in() {
 
 #[tokio::test]
 async fn nobody_enters_without_the_right_credentials() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let right = basic("root", "root-password");
     assert_eq!(status(&gateway, &[("authorization", &right)]).await, 200);
     for wrong in [
@@ -52,7 +54,8 @@ async fn nobody_enters_without_the_right_credentials() {
 
 #[tokio::test]
 async fn guessing_a_password_is_slowed_down_and_the_operator_is_not() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let right = basic("root", "root-password");
     assert_eq!(status(&gateway, &[("authorization", &right)]).await, 200);
     let wrong = basic("root", "guess");
@@ -70,7 +73,8 @@ async fn guessing_a_password_is_slowed_down_and_the_operator_is_not() {
 
 #[tokio::test]
 async fn a_role_may_what_the_table_of_endpoints_says() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let tenant = r#"{"name": "made-by-an-editor"}"#;
     for (name, method, path, body, expected) in [
         ("vera", "GET", "/admin/tenants", "", 200),
@@ -87,7 +91,8 @@ async fn a_role_may_what_the_table_of_endpoints_says() {
 
 #[tokio::test]
 async fn a_page_of_another_origin_changes_nothing() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let make = ("POST", "/admin/tenants");
     let body = r#"{"name": "forged"}"#;
     let own = gateway.url().to_owned();
@@ -108,7 +113,8 @@ async fn a_page_of_another_origin_changes_nothing() {
 
 #[tokio::test]
 async fn a_token_has_its_role_until_it_is_revoked() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let (created, token) =
         ask(&gateway, "POST", "/admin/tokens", r#"{"name": "ci", "role": "editor"}"#).await;
     assert_eq!(created, 201);
@@ -127,7 +133,8 @@ async fn a_token_has_its_role_until_it_is_revoked() {
 
 #[tokio::test]
 async fn operators_are_made_changed_and_removed() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let otto = r#"{"name": "otto", "password": "otto-password", "role": "viewer"}"#;
     let mia = r#"{"name": "mia", "password": "mia-password", "role": "admin"}"#;
     assert_eq!(ask(&gateway, "POST", "/admin/operators", mia).await.0, 201);

@@ -21,7 +21,8 @@ async fn create(gateway: &Lockgate, body: &str) -> (String, String) {
 
 #[tokio::test]
 async fn a_tenant_calls_until_it_is_limited_disabled_or_removed() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let (id, key) = create(&gateway, r#"{"name": "search"}"#).await;
     let path = format!("/admin/tenants/{id}");
     assert_eq!(chat(&gateway, &key).await, 200);
@@ -44,7 +45,8 @@ async fn a_tenant_calls_until_it_is_limited_disabled_or_removed() {
 
 #[tokio::test]
 async fn a_rotated_key_lives_on_for_its_grace_period() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let (id, key) = create(&gateway, r#"{"name": "search", "key_prefix": "gw-"}"#).await;
     assert!(key.starts_with("gw-"));
     let path = format!("/admin/tenants/{id}/rotate-key");
@@ -66,7 +68,8 @@ async fn a_rotated_key_lives_on_for_its_grace_period() {
 
 #[tokio::test]
 async fn two_operators_do_not_undo_each_other() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let (id, _) = create(&gateway, r#"{"name": "search"}"#).await;
     let path = format!("/admin/tenants/{id}");
     let read = ask_with(&gateway, "root", ("GET", &path), &[], "").await;
@@ -85,7 +88,8 @@ async fn two_operators_do_not_undo_each_other() {
 
 #[tokio::test]
 async fn every_wrong_field_is_named() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let body = r#"{"rate_limit_rpm": -1, "colour": "red"}"#;
     let (status, problem) = ask(&gateway, "POST", "/admin/tenants", body).await;
     assert_eq!(status, 400);
@@ -105,7 +109,8 @@ async fn every_wrong_field_is_named() {
 
 #[tokio::test]
 async fn a_repeated_request_makes_one_tenant() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let key = [("idempotency-key", "try-1")];
     let make = ("POST", "/admin/tenants");
     let body = r#"{"name": "once"}"#;
@@ -127,7 +132,8 @@ async fn a_repeated_request_makes_one_tenant() {
 
 #[tokio::test]
 async fn lists_have_pages_and_begin_with_the_configurations_tenants() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     for name in ["a", "b", "c"] {
         create(&gateway, &json!({ "name": name }).to_string()).await;
     }
@@ -154,7 +160,8 @@ async fn lists_have_pages_and_begin_with_the_configurations_tenants() {
 
 #[tokio::test]
 async fn a_correction_is_made_once_and_leaves_an_entry() {
-    let gateway = administrated(&provider().await).await;
+    let first = provider().await;
+    let gateway = administrated(&first).await;
     let (id, _) = create(&gateway, r#"{"name": "search"}"#).await;
     let path = format!("/admin/tenants/{id}/adjust");
     let body = r#"{"amount_usd": -1.5, "id": "refund-7", "reason": "a lost call"}"#;

@@ -6,7 +6,10 @@
 //! `eos_token` of Together's and of text-generation-inference.
 
 use canonical::{Error, FinishReason, Result};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::response_decode;
 use crate::finish_reason as cuts;
 
 /// Decodes a finish reason. A model that has called tools and ends with `stop` waits for their
@@ -31,6 +34,26 @@ pub(super) fn decode(word: &str, has_calls: bool, has_refused: bool) -> Result<F
         _ => return Err(cut(word)),
     };
     Ok(reason)
+}
+
+/// The word for why a choice ends; empty where the choice goes on. Some write an object around it:
+/// `SGLang` its own reasons (`{"type": "length", "length": 128}`), gateways theirs beside the raw one.
+pub(super) fn word_of(json: Option<&RawValue>) -> String {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct ReasonObject<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+        #[serde(borrow)]
+        reason: Option<&'a RawValue>,
+        #[serde(borrow)]
+        unified: Option<&'a RawValue>,
+    }
+    let Some(json) = json.filter(|it| it.get().starts_with('{')) else {
+        return response_decode::text(json);
+    };
+    let object: ReasonObject<'_> = response_decode::lenient(Some(json));
+    response_decode::text(object.kind.or(object.reason).or(object.unified))
 }
 
 /// Decodes the finish reason of a response that can hold text alone.

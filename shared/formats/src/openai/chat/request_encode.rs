@@ -14,7 +14,7 @@ use serde_json::{json, value::RawValue};
 use self::messages::MessageJson;
 use super::{effort, reasoning::ReasoningReplay, system_messages};
 use crate::{
-    EncodeOptions, EncodedRequest, Prefill, StreamUsage, json, object_schema::with_properties,
+    EncodeOptions, EncodedRequest, StreamUsage, json, object_schema::with_properties,
     strict_schema::strict_or_named,
 };
 
@@ -148,9 +148,7 @@ pub(super) fn encode(
     if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }
-    let prefill = target.compatibility.prefill;
-    let is_open = prefill != Prefill::None && messages::leave_open(&mut messages, prefill);
-    let continues = is_open && prefill == Prefill::ContinueFinalMessage;
+    let continues = messages::leave_open(&mut messages, target.compatibility.prefill);
     let body = Body {
         model: target.model,
         messages,

@@ -65,24 +65,6 @@ struct DecodedFunction<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// The word for why a choice ends; empty where the choice goes on. Some write an object around it:
-/// `SGLang` its own reasons (`{"type": "length", "length": 128}`), gateways theirs beside the raw one.
-pub(super) fn reason(json: Option<&RawValue>) -> String {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct ReasonObject<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Option<&'a RawValue>,
-        #[serde(borrow)]
-        reason: Option<&'a RawValue>,
-        #[serde(borrow)]
-        unified: Option<&'a RawValue>,
-    }
-    let Some(json) = json.filter(|it| it.get().starts_with('{')) else { return text(json) };
-    let object: ReasonObject<'_> = lenient(Some(json));
-    text(object.kind.or(object.reason).or(object.unified))
-}
-
 impl DecodedCall<'_> {
     /// The place among the calls that the provider gives; some write it as a string.
     pub(super) fn index(&self) -> Option<u64> {
@@ -350,7 +332,7 @@ fn items<'a, T: Deserialize<'a>>(list: Option<&'a RawValue>) -> Vec<T> {
 }
 
 /// A value, or what is the default where it has another shape.
-fn lenient<'a, T: Deserialize<'a> + Default>(value: Option<&'a RawValue>) -> T {
+pub(super) fn lenient<'a, T: Deserialize<'a> + Default>(value: Option<&'a RawValue>) -> T {
     value.and_then(|it| serde_json::from_str(it.get()).ok()).unwrap_or_default()
 }
 
@@ -463,7 +445,7 @@ fn choice(choice: &WholeChoice<'_>, response_id: &str) -> Result<Choice> {
     for (at, call) in calls.iter().enumerate() {
         parts.push(tool_call(call, at, response_id)?);
     }
-    let reason = reason(choice.finish_reason);
+    let reason = finish_reason::word_of(choice.finish_reason);
     let finish_reason = match reason.as_str() {
         "" if calls.is_empty() => FinishReason::Stop,
         "" => FinishReason::ToolCalls,

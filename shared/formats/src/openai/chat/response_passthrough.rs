@@ -6,7 +6,8 @@ use canonical::Result;
 use serde_json::value::RawValue;
 
 use super::{
-    response_decode::{self, DecodedCall, DecodedMessage, SplitPairs, text},
+    finish_reason,
+    response_decode::{DecodedCall, DecodedMessage, SplitPairs, text},
     wire::ResponseSummary,
 };
 use crate::{
@@ -67,7 +68,7 @@ fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
 pub(super) fn odd_reason(reason: Option<&RawValue>) -> Option<String> {
     let is_word = |it: &&RawValue| it.get().starts_with('"') && it.get() != "\"\"";
     let odd = reason.filter(|it| !is_word(it))?;
-    let word = response_decode::reason(Some(odd));
+    let word = finish_reason::word_of(Some(odd));
     Some(if word.is_empty() { "null".to_owned() } else { json::quoted(&word) })
 }
 

@@ -157,7 +157,7 @@ impl ChunkDecoder {
         for (position, call) in delta.tool_calls().iter().enumerate() {
             state.call(&call.into(), position, response_id, &mut push);
         }
-        let reason = response_decode::reason(choice.finish_reason);
+        let reason = finish_reason::word_of(choice.finish_reason);
         if !reason.is_empty() {
             state.finish(reason)?;
         }

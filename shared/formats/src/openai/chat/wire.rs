@@ -12,7 +12,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{finish_reason, response_decode};
+use super::finish_reason;
 use crate::{bound::tokens, error_body, surrogates};
 
 /// A whole response or one chunk of a stream, as far as both decide how the response goes on.
@@ -128,7 +128,7 @@ impl<'a> ChoicesSummary<'a> {
         self.error = self.error.or(choice.error);
 
         // Some write an empty reason where others write null.
-        let reason = response_decode::reason(choice.finish_reason);
+        let reason = finish_reason::word_of(choice.finish_reason);
         let is_word = |it: &RawValue| it.get().starts_with('"') && !reason.is_empty();
         self.is_odd |= choice.finish_reason.is_some_and(|it| !is_word(it));
         if reason.is_empty() {

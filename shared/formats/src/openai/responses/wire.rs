@@ -173,7 +173,7 @@ struct Written {
 }
 
 /// Decodes a usage object into classes that do not overlap; none where it is empty.
-pub(super) fn usage(json: &RawValue) -> Option<Usage> {
+pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
     let wire: WireUsage = serde_json::from_str::<Option<_>>(json.get()).ok()??;
     if wire.input_tokens.is_none() && wire.output_tokens.is_none() {
         return None;

@@ -108,14 +108,15 @@ pub(super) fn encode<'a>(
     Ok(messages)
 }
 
-/// Leaves the last message open, if it is a text of the model. False where it is none.
+/// Leaves the last message open, if it is a text of the model: in the message itself, or, where this
+/// is true, by a member of the request.
 pub(super) fn leave_open(messages: &mut [MessageJson<'_>], prefill: Prefill) -> bool {
     let Some(last) = messages.last_mut() else { return false };
     let is_open = last.role == "assistant" && last.tool_calls.is_empty() && last.content.is_some();
     if is_open && prefill == Prefill::Prefix {
         last.prefix = Some(true);
     }
-    is_open
+    is_open && prefill == Prefill::ContinueFinalMessage
 }
 
 /// The same messages with what Mistral's models want besides.

@@ -9,6 +9,7 @@ use canonical::Result;
 use serde_json::value::RawValue;
 
 use super::super::{
+    finish_reason,
     response_decode::{self, DecodedCall, DecodedMessage, SplitPairs},
     response_passthrough::{edited, normalize_texts, odd_reason},
     stream_decode::{CallDelta, CallTracker},
@@ -90,7 +91,7 @@ impl ChunkNormalizer {
         let index = response_decode::text(choice.get("index")).parse().unwrap_or(0);
         let delta = choice.get("delta").or_else(|| choice.get("message"));
         let reason = choice.get("finish_reason");
-        let has_finished = !response_decode::reason(reason).is_empty();
+        let has_finished = !finish_reason::word_of(reason).is_empty();
         let reason = odd_reason(reason);
 
         let state = self.choices.entry(index).or_default();

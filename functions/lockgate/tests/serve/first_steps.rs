@@ -1,0 +1,203 @@
+//! The first steps of an operator: nothing but keys in the environment, `init`, `import`, and a
+//! configuration file that changes while the server runs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::lockgate::{Lockgate, Setup};
+use testkit::openai;
+use testkit::provider::{FakeProvider, ScriptedResponse};
+
+use crate::support::{ask, error_of, hello, program, provider, send, text_of, yaml};
+
+/// A server that started without a file, and the key that it printed.
+async fn without_file(setup: Setup) -> (Lockgate, String) {
+    let gateway = setup.start().await;
+    let printed = gateway.printed("The key of your clients is ").await;
+    let (_, key) = printed.split_once("The key of your clients is ").unwrap();
+    let key = key.split_whitespace().next().unwrap().to_owned();
+    (gateway, key)
+}
+
+async fn models(gateway: &Lockgate, key: &str) -> Vec<String> {
+    let bearer = format!("Bearer {key}");
+    let response = send(gateway, "GET", "/v1/models", &[("authorization", &bearer)], "").await;
+    let body: Value = response.json().await.unwrap();
+    let names = body["data"].as_array().unwrap().iter();
+    names.map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn keys_in_the_environment_are_enough_to_serve() {
+    let setup = program()
+        .variable("GROQ_API_KEY", "key-of-groq")
+        .variable("GOOGLE_API_KEY", "key-of-google");
+    let (gateway, key) = without_file(setup).await;
+    let printed = gateway.printed("Try:").await;
+    assert!(printed.contains("gemini (GOOGLE_API_KEY), groq (GROQ_API_KEY)"), "{printed}");
+    assert!(key.starts_with("lg-") && key.len() == 67, "{key}");
+    assert!(!printed.contains("key-of-"), "{printed}");
+    let models = models(&gateway, &key).await;
+    assert!(models.iter().any(|name| name.starts_with("gemini-")), "{models:?}");
+    let refused =
+        send(&gateway, "GET", "/v1/models", &[("authorization", "Bearer demo")], "").await;
+    assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
+async fn the_key_of_clients_may_come_from_the_environment() {
+    let setup = program()
+        .variable("OPENAI_API_KEY", "key-of-openai")
+        .variable("LOCKGATE_API_KEY", "a-key-that-stays-the-same");
+    let (gateway, key) = without_file(setup).await;
+    assert_eq!(key, "a-key-that-stays-the-same");
+    assert!(models(&gateway, &key).await.iter().any(|name| name == "gpt-4o"));
+}
+
+#[tokio::test]
+async fn the_demonstration_is_for_when_there_is_nothing() {
+    let gateway = program().start().await;
+    gateway.printed("this is the demonstration").await;
+}
+
+/// Waits until the gateway answers this model with a status.
+async fn until_status(gateway: &Lockgate, model: &str, status: u16) {
+    for _ in 0..200 {
+        if ask(gateway, &hello(model)).await.status == status {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{model} never answered {status}:\n{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_in_force_for_new_calls() {
+    let first = provider().await;
+    let of = |model: &str| {
+        yaml(&[("first", &first.url())], &format!("models: [{{name: {model}, provider: first}}]"))
+    };
+    let gateway = program().config(&of("old")).start().await;
+    assert_eq!(text_of(ask(&gateway, &hello("old")).await).await, "Hi");
+    assert_eq!(error_of(ask(&gateway, &hello("new")).await).await.0, 404);
+
+    first.respond_with((0..300).map(|_| openai::completion("Hi")));
+    std::fs::write(gateway.folder().join("config.yaml"), of("new")).unwrap();
+    until_status(&gateway, "new", 200).await;
+    assert_eq!(error_of(ask(&gateway, &hello("old")).await).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_bad_change_is_told_and_the_last_good_file_stays_in_force() {
+    let first = provider().await;
+    let good = yaml(&[("first", &first.url())], "models: [{name: old, provider: first}]");
+    let gateway = program().config(&good).start().await;
+    let path = gateway.folder().join("config.yaml");
+    std::fs::write(&path, good.replace("provider: first", "provider: nobody")).unwrap();
+    let log = gateway.logged("The last good configuration stays in force.").await;
+    assert!(log.contains("models[0].provider: names no provider: \"nobody\""), "{log}");
+    assert_eq!(text_of(ask(&gateway, &hello("old")).await).await, "Hi");
+}
+
+#[tokio::test]
+async fn init_writes_private_files_that_serve_at_once() {
+    let arguments = ["init", "--provider", "groq", "--provider-key", "it's-a-key", "--offline"];
+    let setup = program().arguments(arguments);
+    let output = setup.run().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("curl http://127.0.0.1:8080/v1/chat/completions"), "{printed}");
+    assert!(!printed.contains("it's-a-key"), "{printed}");
+
+    let folder = setup.folder();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let config = read("config.yaml");
+    assert!(config.starts_with("# yaml-language-server: $schema=config.schema.json\n"), "{config}");
+    assert!(config.contains("api_key: ${GROQ_API_KEY}"), "{config}");
+    assert!(read(".env").contains("GROQ_API_KEY=\"it's-a-key\""));
+    serde_json::from_str::<Value>(&read("config.schema.json")).unwrap();
+    #[cfg(unix)]
+    for name in ["config.yaml", ".env"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+
+    // A second time it replaces nothing unless it is told to.
+    let again = setup.run().await;
+    assert_eq!(again.status.code(), Some(2));
+    let variables = read(".env");
+    let key = variables.lines().find_map(|line| line.strip_prefix("GATEWAY_API_KEY=")).unwrap();
+    let gateway = setup.without_arguments().start().await;
+    assert_eq!(models(&gateway, key.trim_matches('\'')).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn init_without_a_provider_says_what_it_needs() {
+    let output = program().arguments(["init"]).run().await;
+    assert_eq!(output.status.code(), Some(2));
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("set a variable such as OPENAI_API_KEY"), "{printed}");
+}
+
+const LITELLM: &str = "
+model_list:
+  - model_name: fast
+    litellm_params: { model: openai/small, api_base: PROVIDER, api_key: sk-literal }
+  - model_name: far
+    litellm_params: { model: sagemaker/far }
+general_settings: { master_key: gateway-key }
+";
+
+#[tokio::test]
+async fn an_imported_file_serves_and_says_what_is_missing() {
+    let first = provider().await;
+    let setup = program()
+        .file("litellm.yaml", &LITELLM.replace("PROVIDER", &first.url()))
+        .arguments(["import", "litellm.yaml", "--output", "config.yaml"]);
+    let output = setup.run().await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("litellm.yaml:5: `sagemaker/far` is left out"), "{told}");
+    assert!(!told.contains("sk-literal") && !told.contains("gateway-key"), "{told}");
+
+    let gateway = setup.without_arguments().start().await;
+    assert_eq!(text_of(ask(&gateway, &hello("fast")).await).await, "Hi");
+    let received = first.requests();
+    assert_eq!(received[0].headers["authorization"], "Bearer sk-literal");
+}
+
+#[tokio::test]
+async fn an_import_without_an_output_prints_the_configuration() {
+    let keys = r#"{"model": "a/b", "models": ["a/b", "c/d"]}"#;
+    let output = program().file("preset.json", keys).arguments(["import", "preset.json"]);
+    let output = output.run().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("  - name: preset\n"), "{printed}");
+    let unknown = program().file("x.yaml", "a: 1").arguments(["import", "x.yaml"]).run().await;
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn check_online_says_which_provider_cannot_be_asked() {
+    let good = FakeProvider::start().await;
+    let list = json!({"object": "list", "data": [{"id": "small"}, {"id": "large"}]});
+    good.respond_with([ScriptedResponse::json(200, &list)]);
+    let bad = FakeProvider::start().await;
+    bad.respond_with([ScriptedResponse::json(401, &json!({"error": {"message": "no"}}))]);
+    let yaml = yaml(&[("good", &good.url()), ("bad", &bad.url())], "");
+    let setup = program().config(&yaml).arguments(["check", "--online"]);
+    let output = setup.run().await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("good: answers, 2 models ("), "{printed}");
+    assert!(printed.contains("bad: answered 401 when asked for its models ("), "{printed}");
+}
+
+#[tokio::test]
+async fn the_schema_is_json() {
+    let output = program().arguments(["schema"]).run().await;
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(schema["properties"]["routes"].is_object());
+}

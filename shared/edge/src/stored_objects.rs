@@ -1,0 +1,103 @@
+//! `/v1/files` and `/v1/batches`: what one provider keeps for its account, passed through.
+//!
+//! A batch's file names its models, which nobody here reads, and the account's files are everybody's who
+//! shares its key: so a key that may not use every model may use neither.
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Origin, Result};
+use gateway::RelayRequest;
+use http::{Method, Response, StatusCode, header};
+
+use crate::{
+    body::{Body, GuardedBody, boxed},
+    endpoint::HandlerFuture,
+    front::Exchange,
+    limits, request, request_body, response,
+};
+
+/// Answers a request for files.
+pub(crate) fn files(exchange: &mut Exchange) -> HandlerFuture<'_> {
+    Box::pin(respond(exchange, "files"))
+}
+
+/// Answers a request for batches.
+pub(crate) fn batches(exchange: &mut Exchange) -> HandlerFuture<'_> {
+    Box::pin(respond(exchange, "batches"))
+}
+
+async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Response<Body>> {
+    let tenant = exchange.tenant()?.clone();
+    if tenant.settings.models.allowed.is_some() {
+        let message = format!("This key may not use `{collection}`: it may not use every model.");
+        return Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy));
+    }
+    let only_provider = request::only_provider(exchange.request.headers())?;
+    let rest = rest_of_url(exchange)?;
+    let body = read_body(exchange).await?;
+    limits::count_request(exchange, &tenant).await?;
+
+    let (app, snapshot) = (exchange.app.clone(), exchange.snapshot()?.clone());
+    let provider = app.gateway.provider_of(&snapshot, collection, only_provider.as_deref())?;
+    if let Some(record) = &mut exchange.record {
+        record.request.format = collection;
+        record.provider = Some(provider.to_owned());
+    }
+    let relayed = RelayRequest {
+        method: relayed_method(exchange.request.method()),
+        collection,
+        rest,
+        content_type: exchange.request.headers().get(header::CONTENT_TYPE).cloned(),
+        body,
+        timeout: snapshot.config.default_timeout,
+        now: exchange.arrival.clock.now(),
+    };
+    let relayed = app.gateway.relay(&snapshot, provider, relayed).await?;
+    if exchange.request.method() == Method::HEAD {
+        return Ok(response::json(StatusCode::OK, Bytes::new()));
+    }
+
+    // A body that breaks ends with a line that no JSON parser and no reader of lines takes for whole.
+    let body = boxed(GuardedBody::new(relayed.body, |_| Bytes::from_static(BROKEN)));
+    let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::OK);
+    let mut response = response::json_body(status, body);
+    if let Some(kind) = relayed.content_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    let name = http::HeaderValue::from_str(provider);
+    name.into_iter().for_each(|name| drop(response.headers_mut().insert(PROVIDER, name)));
+    Ok(response)
+}
+
+/// The header that names who answered.
+const PROVIDER: &str = "x-gateway-provider";
+
+/// What ends a body that broke.
+const BROKEN: &[u8] =
+    b"\n{\"error\":{\"message\":\"The response is incomplete.\",\"type\":\"server_error\"}}\n";
+
+fn relayed_method(method: &Method) -> Method {
+    if *method == Method::HEAD { Method::GET } else { method.clone() }
+}
+
+async fn read_body(exchange: &mut Exchange) -> Result<Bytes> {
+    if exchange.request.method() != Method::POST {
+        return Ok(Bytes::new());
+    }
+    let (limits, memory) = (exchange.app.body_limits, exchange.app.memory.clone());
+    request_body::read(&mut exchange.request, limits, &memory).await
+}
+
+/// What follows the collection: an object and what is wanted of it, and the query.
+fn rest_of_url(exchange: &Exchange) -> Result<String> {
+    let id = exchange.id.as_deref().unwrap_or_default();
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '/');
+    if !id.chars().all(is_plain) {
+        return Err(Error::new(ErrorKind::UnknownPath, "No object has such an id."));
+    }
+    let mut rest = if id.is_empty() { String::new() } else { format!("/{id}") };
+    if let Some(query) = exchange.request.uri().query() {
+        rest.push('?');
+        rest.push_str(query);
+    }
+    Ok(rest)
+}

@@ -1,0 +1,140 @@
+//! `multipart/form-data` that is passed on: where its fields lie, and one of them with another value.
+//!
+//! Source: RFC 7578. Files keep their bytes; only a field of text is looked at or written.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Result};
+use memchr::memmem;
+
+/// How many parts a form may have.
+const MAX_PARTS: usize = 128;
+
+/// A form in its own bytes.
+#[derive(Debug)]
+pub(crate) struct Form<'a> {
+    body: &'a [u8],
+    /// The line between two parts, with its dashes.
+    delimiter: &'a [u8],
+    parts: Vec<Part<'a>>,
+}
+
+/// One part of a form.
+#[derive(Debug)]
+struct Part<'a> {
+    name: &'a str,
+    content: Range<usize>,
+}
+
+impl<'a> Form<'a> {
+    /// Finds the parts of a form. Its delimiter is the first line, as every client writes it.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self> {
+        let line_end = memmem::find(body, b"\r\n").ok_or_else(not_a_form)?;
+        let delimiter = body.get(..line_end).unwrap_or_default().trim_ascii_end();
+        if !delimiter.starts_with(b"--") || delimiter.len() < 3 {
+            return Err(not_a_form());
+        }
+        let mut form = Self { body, delimiter, parts: vec![] };
+        let mut at = line_end + 2;
+        while let Some(part) = form.part(at)? {
+            at = part.content.end + 2 + delimiter.len() + 2;
+            form.parts.push(part);
+            if MAX_PARTS < form.parts.len() {
+                return Err(Error::new(ErrorKind::InvalidRequest, "The form has too many parts."));
+            }
+        }
+        Ok(form)
+    }
+
+    /// The part that begins here; none behind the last delimiter.
+    fn part(&self, start: usize) -> Result<Option<Part<'a>>> {
+        let rest = self.body.get(start..).unwrap_or_default();
+        if rest.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let head_end = memmem::find(rest, b"\r\n\r\n").ok_or_else(not_a_form)?;
+        let head = rest.get(..head_end).unwrap_or_default();
+        let content_start = start + head_end + 4;
+        let content = self.body.get(content_start..).unwrap_or_default();
+        let next = [b"\r\n", self.delimiter].concat();
+        let length = memmem::find(content, &next).ok_or_else(not_a_form)?;
+        let content = content_start..content_start + length;
+        Ok(Some(Part { name: field_name(head).unwrap_or_default(), content }))
+    }
+
+    /// The text of a field; none where there is none of this name, or where it is no text.
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
+        let part = self.parts.iter().find(|it| it.name == name)?;
+        std::str::from_utf8(self.body.get(part.content.clone())?).ok()
+    }
+
+    /// The form with another value for one field, which is added where there is none.
+    pub(crate) fn with_text(&self, name: &str, value: &str) -> Bytes {
+        let mut out = Vec::with_capacity(self.body.len() + value.len() + 128);
+        match self.parts.iter().find(|it| it.name == name) {
+            Some(part) => {
+                out.extend_from_slice(self.body.get(..part.content.start).unwrap_or_default());
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(self.body.get(part.content.end..).unwrap_or_default());
+            }
+            None => {
+                out.extend_from_slice(self.delimiter);
+                let head = format!("\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+                out.extend_from_slice(head.as_bytes());
+                out.extend_from_slice(value.as_bytes());
+                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(self.body);
+            }
+        }
+        out.into()
+    }
+}
+
+/// The name of a field in the head of its part.
+fn field_name(head: &[u8]) -> Option<&str> {
+    let head = std::str::from_utf8(head).ok()?;
+    let line = head.lines().find(|it| {
+        it.get(..20).is_some_and(|start| start.eq_ignore_ascii_case("content-disposition:"))
+    })?;
+    let parameters = line.split(';').map(str::trim);
+    let name = parameters.into_iter().find_map(|it| it.strip_prefix("name="))?;
+    Some(name.trim_matches('"'))
+}
+
+fn not_a_form() -> Error {
+    Error::new(ErrorKind::InvalidRequest, "The body is not `multipart/form-data`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &[u8] = b"--xYz\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--xYz\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a; name=b.wav\"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n\r\n\xff--\r\n--xYz--\r\n";
+
+    #[test]
+    fn a_field_is_read_and_written_and_files_keep_their_bytes() {
+        let form = Form::parse(FORM).unwrap();
+        assert_eq!(form.text("model"), Some("whisper-1"));
+        assert_eq!(form.text("file"), None);
+        let changed = form.with_text("model", "large");
+        let at = memmem::find(FORM, b"whisper-1").unwrap();
+        let expected = [&FORM[..at], b"large", &FORM[at + 9..]].concat();
+        assert_eq!(changed, expected);
+        assert_eq!(Form::parse(&changed).unwrap().text("model"), Some("large"));
+    }
+
+    #[test]
+    fn a_missing_field_is_added() {
+        let added = Form::parse(FORM).unwrap().with_text("language", "de");
+        let form = Form::parse(&added).unwrap();
+        assert_eq!((form.text("language"), form.text("model")), (Some("de"), Some("whisper-1")));
+    }
+
+    #[test]
+    fn what_is_no_form_is_refused() {
+        for body in [&b""[..], b"{}", b"--x", b"--x\r\nhead", b"--x\r\na: b\r\n\r\nvalue\r\n"] {
+            assert_eq!(Form::parse(body).unwrap_err().kind, ErrorKind::InvalidRequest);
+        }
+    }
+}

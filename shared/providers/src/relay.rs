@@ -1,0 +1,152 @@
+//! Requests that go to one provider as they are: its files and its batches, which only it knows.
+//!
+//! The key is always the first of the provider's: what was uploaded under one may be unknown to another.
+
+use std::{
+    borrow::Cow,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind, Origin, Result};
+use http::{HeaderValue, Method, header};
+use http_body::{Body, Frame};
+use tokio::time::Sleep;
+
+use crate::{
+    Upstream,
+    connections::HttpRequest,
+    endpoint::Endpoint,
+    redaction::redact_error,
+    response::{self, broken_body},
+    stream::silence_error,
+};
+
+/// A request for one provider.
+#[derive(Clone, Debug)]
+pub struct RelayRequest {
+    /// The method.
+    pub method: Method,
+    /// The collection that is asked for, such as `files`.
+    pub collection: &'static str,
+    /// What follows the collection in the URL: a path and a query, each with its sign.
+    pub rest: String,
+    /// The media type of the body; absent where there is no body.
+    pub content_type: Option<HeaderValue>,
+    /// The body.
+    pub body: Bytes,
+    /// How long the head of the response may take.
+    pub timeout: Duration,
+    /// The time, in milliseconds since 1970.
+    pub now: u64,
+}
+
+/// A provider's response, which passes through.
+#[derive(Debug)]
+pub struct RelayResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type of the body.
+    pub content_type: Option<HeaderValue>,
+    /// The body, as it comes.
+    pub body: RelayBody,
+}
+
+/// The body of a response that passes through. Silence that lasts too long is an error.
+#[derive(Debug)]
+pub struct RelayBody {
+    body: reqwest::Body,
+    idle_timeout: Duration,
+    silence: Pin<Box<Sleep>>,
+}
+
+impl Upstream {
+    /// Whether a provider has a collection.
+    pub fn has_collection(&self, provider: &str, collection: &str) -> bool {
+        self.endpoint_of(provider).is_ok_and(|it| path_of(it, collection).is_some())
+    }
+
+    /// Sends a request to one provider.
+    pub async fn relay(&self, provider: &str, request: RelayRequest) -> Result<RelayResponse> {
+        let from_provider = |error: Error| error.from_origin(Origin::Provider(provider.to_owned()));
+        let endpoint = self.endpoint_of(provider).map_err(from_provider)?;
+        let (limit, now) = (request.timeout, request.now);
+        let sent = tokio::time::timeout(limit, self.send_relay(provider, endpoint, request)).await;
+        let timed_out = |_elapsed| {
+            let message = format!("sent no answer within {} s", limit.as_secs_f32());
+            Error::new(ErrorKind::Timeout, message)
+        };
+        let answer = sent.map_err(timed_out).and_then(|it| it).map_err(from_provider)?;
+        if !answer.status().is_success() {
+            let error = response::decode_error(answer, now).await;
+            return Err(from_provider(redact_error(about_the_object(error), &endpoint.secrets)));
+        }
+
+        let (head, body) = answer.into_parts();
+        let silence = Box::pin(tokio::time::sleep(self.idle_timeout()));
+        Ok(RelayResponse {
+            status: head.status.as_u16(),
+            content_type: head.headers.get(header::CONTENT_TYPE).cloned(),
+            body: RelayBody { body, idle_timeout: self.idle_timeout(), silence },
+        })
+    }
+
+    async fn send_relay(
+        &self,
+        provider: &str,
+        endpoint: &Endpoint,
+        request: RelayRequest,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let path = path_of(endpoint, request.collection)
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "has no endpoint for this"))?;
+        let url = endpoint.url_of(&format!("{path}{}", request.rest))?;
+        let headers = endpoint.first_headers();
+        let without_key = || Error::new(ErrorKind::ProviderAccess, "has no usable key");
+        let mut headers = headers.ok_or_else(without_key)?.clone();
+        match request.content_type {
+            Some(kind) => drop(headers.insert(header::CONTENT_TYPE, kind)),
+            None => drop(headers.remove(header::CONTENT_TYPE)),
+        }
+        let (method, body, headers) = (request.method, request.body, Cow::Owned(headers));
+        self.connections_of(provider)?.send(HttpRequest { method, url, headers, body }).await
+    }
+}
+
+fn path_of(endpoint: &Endpoint, collection: &str) -> Option<&'static str> {
+    let collections = endpoint.provider.collections;
+    collections.iter().find(|(name, _)| *name == collection).map(|(_, path)| *path)
+}
+
+/// An unknown file or batch is the client's mistake, and not the account's.
+fn about_the_object(mut error: Error) -> Error {
+    if error.provider_status == Some(404) {
+        error.kind = ErrorKind::UnknownPath;
+    }
+    error
+}
+
+impl Body for RelayBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => {
+                let next = tokio::time::Instant::now() + this.idle_timeout;
+                this.silence.as_mut().reset(next);
+                Poll::Ready(frame.map(|it| it.map_err(broken_body)))
+            }
+            Poll::Pending => {
+                std::task::ready!(this.silence.as_mut().poll(cx));
+                Poll::Ready(Some(Err(silence_error(this.idle_timeout))))
+            }
+        }
+    }
+}
