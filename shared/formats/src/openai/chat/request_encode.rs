@@ -127,22 +127,15 @@ pub(super) fn encode(
         sampling,
         max_tokens,
         reasoning,
-        cache,
+        cache: _,
         user,
-        metadata,
+        metadata: _,
         service_tier,
         verbosity,
         prompt_cache_key,
         unmapped_fields: _,
     } = conversation;
-    let mut dropped = vec![];
-    if cache.is_some() || tools.iter().any(|it| it.cache.is_some()) {
-        dropped.push(Field::Cache);
-    }
-    if !metadata.is_empty() {
-        // OpenAI takes labels only for answers that it stores.
-        dropped.push(Field::Metadata);
-    }
+    let mut dropped = unsupported_fields(conversation);
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream
@@ -182,6 +175,20 @@ pub(super) fn encode(
         body = with_system_first(&body)?;
     }
     Ok(EncodedRequest { body: body.into(), headers: vec![], dropped })
+}
+
+/// The fields that OpenAI does not have, whatever the provider.
+fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
+    let Conversation { cache, tools, metadata, .. } = conversation;
+    let mut dropped = vec![];
+    if cache.is_some() || tools.iter().any(|it| it.cache.is_some()) {
+        dropped.push(Field::Cache);
+    }
+    if !metadata.is_empty() {
+        // OpenAI takes labels only for responses that it stores.
+        dropped.push(Field::Metadata);
+    }
+    dropped
 }
 
 /// A body whose system texts stand in its first message.
