@@ -30,7 +30,7 @@ pub(crate) struct Sender {
 #[derive(Debug)]
 pub(crate) enum Sent {
     /// The provider was asked; and what is held of its limits until the response is over.
-    Asked(Result<UpstreamResponse>, Option<Permit>),
+    Requested(Result<UpstreamResponse>, Option<Permit>),
     /// The provider was not asked, since a limit of the operator's own is reached.
     PassedOver(canonical::Error),
 }
@@ -88,7 +88,7 @@ impl Sender {
             decodes: self.decodes,
         };
         let outcome = snapshot.upstream.send(&attempt, &request, self.clock.now()).await;
-        Sent::Asked(outcome, permit)
+        Sent::Requested(outcome, permit)
     }
     /// Counts an attempt against the limits of its provider, where the operator set some.
     async fn acquire(&self, attempt: &Attempt) -> Result<Option<Permit>> {
