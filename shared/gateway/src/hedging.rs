@@ -45,7 +45,7 @@ pub(crate) async fn send_next(
         };
         running.note_wait(since);
         match sent {
-            Sent::Asked(outcome, permit) => {
+            Sent::Requested(outcome, permit) => {
                 running.keep_permit(id, permit);
                 return Ok((id, outcome));
             }
@@ -77,11 +77,11 @@ async fn race(
         sent = &mut second.call => (second.id, sent, first),
     };
     match sent {
-        Sent::Asked(Ok(response), permit) => {
+        Sent::Requested(Ok(response), permit) => {
             running.hedge_lost(slower.id);
-            Ok((faster, Sent::Asked(Ok(response), permit)))
+            Ok((faster, Sent::Requested(Ok(response), permit)))
         }
-        Sent::Asked(Err(error), permit) => {
+        Sent::Requested(Err(error), permit) => {
             drop(permit);
             // What would repeat anywhere ends the call; the other attempt ends with it.
             running.attempt_failed(faster, error)?;

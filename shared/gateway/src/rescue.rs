@@ -220,7 +220,7 @@ impl Rescue {
             running.note_wait(pending.since);
             self.pending = None;
             let next = match sent {
-                Sent::Asked(Ok(response), permit) => {
+                Sent::Requested(Ok(response), permit) => {
                     running.attempt_succeeded(id, &response);
                     running.keep_permit(id, permit);
                     if let Some(events) = self.continues(response, form, running) {
@@ -228,7 +228,7 @@ impl Rescue {
                     }
                     self.attempt_next(running)
                 }
-                Sent::Asked(Err(error), _) => self.refused(id, form, error, running),
+                Sent::Requested(Err(error), _) => self.refused(id, form, error, running),
                 Sent::PassedOver(error) => {
                     running.passed_over(id, error);
                     self.attempt_next(running)

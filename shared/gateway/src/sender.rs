@@ -35,7 +35,7 @@ pub(crate) struct Sender {
 #[derive(Debug)]
 pub(crate) enum Sent {
     /// The provider was asked; and what is held of its limits until the response is over.
-    Asked(Result<UpstreamResponse>, Option<Permit>),
+    Requested(Result<UpstreamResponse>, Option<Permit>),
     /// The provider was not asked, since a limit of the operator's own is reached.
     PassedOver(canonical::Error),
 }
@@ -103,7 +103,7 @@ impl Sender {
             keep: self.keep,
         };
         let outcome = snapshot.upstream.send(&attempt, &request, self.clock.now()).await;
-        Sent::Asked(outcome, permit)
+        Sent::Requested(outcome, permit)
     }
 
     /// The header by which a provider's spans follow those of an attempt; none where nobody records

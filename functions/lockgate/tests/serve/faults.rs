@@ -332,7 +332,7 @@ async fn record_faults(stage: &Stage, id: &str, expected: &[&str]) -> Vec<String
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_is_told_alike_to_the_caller_the_providers_and_the_record() {
+async fn each_fault_is_the_same_to_the_caller_the_providers_and_the_record() {
     let stage = Arc::new(stage().await);
     let cases = (0..stage.faults.len()).flat_map(|nth| {
         PLACES.iter().flat_map(move |place| [(nth, *place, false), (nth, *place, true)])
@@ -379,10 +379,10 @@ async fn cut_after(count: usize, rescue: &str) -> (Lockgate, FakeProvider, FakeP
 }
 
 #[tokio::test]
-async fn a_cut_after_any_event_is_failed_over_told_or_rescued() {
+async fn a_cut_after_any_event_is_failed_over_reported_or_rescued() {
     let texts = ["One ", "two ", "three ", "four ", "five."];
     for count in 0..=events().len() {
-        let said = texts.get(..count.saturating_sub(1).min(texts.len())).unwrap().concat();
+        let before = texts.get(..count.saturating_sub(1).min(texts.len())).unwrap().concat();
         let is_whole = events().len() - 2 <= count;
         let has_end = events().len() <= count;
         for rescue in ["off", "continue"] {
@@ -391,14 +391,14 @@ async fn a_cut_after_any_event_is_failed_over_told_or_rescued() {
             let response = ask_with(&gateway, &question, &[("x-request-id", "cut")]).await;
             let stream = response.text().await.unwrap();
             let case = format!("{count} events, rescue {rescue}: {stream}");
-            let goes_on = said.is_empty() || (rescue == "continue" && !is_whole);
-            let succeeds = said.is_empty() || rescue == "continue" || has_end;
-            let text = if goes_on { format!("{said}and so on.") } else { said.clone() };
+            let goes_on = before.is_empty() || (rescue == "continue" && !is_whole);
+            let succeeds = before.is_empty() || rescue == "continue" || has_end;
+            let text = if goes_on { format!("{before}and so on.") } else { before.clone() };
             assert_eq!(text_in(&stream), text, "{case}");
             assert_eq!(stream.ends_with("data: [DONE]\n\n"), succeeds, "{case}");
             assert_eq!(stream.contains("\"error\""), !succeeds, "{case}");
-            let asked = (first.requests().len(), second.requests().len());
-            assert_eq!(asked, (1, usize::from(goes_on)), "{case}");
+            let requested = (first.requests().len(), second.requests().len());
+            assert_eq!(requested, (1, usize::from(goes_on)), "{case}");
             gateway.logged("call ended").await;
             assert_eq!(gateway.log().contains("outcome=\"success\""), succeeds, "{case}");
         }

@@ -95,7 +95,7 @@ async fn another_target_goes_on_whatever_broke_the_stream() {
 }
 
 #[tokio::test]
-async fn the_next_target_is_told_what_was_said() {
+async fn the_next_target_gets_what_was_written() {
     let (_, requests) = rescued(begun(&["Once upon"], [Step::Cut]), whole(&[" a time"])).await;
     let messages = requests[0].json()["messages"].clone();
     assert_eq!(messages[0], json!({"role": "user", "content": "Hello"}));
@@ -120,10 +120,10 @@ async fn what_the_next_target_repeats_is_taken_out() {
 
 #[tokio::test]
 async fn a_response_that_begins_anew_is_an_error() {
-    let said = "Once upon a time there was a king who had three daughters, and ";
+    let before = "Once upon a time there was a king who had three daughters, and ";
     let anew = "Once upon a time there was a queen who lived by the sea.";
-    let (stream, _) = rescued(begun(&[said], [Step::Cut]), whole(&[anew])).await;
-    assert_eq!(text_in(&stream), said);
+    let (stream, _) = rescued(begun(&[before], [Step::Cut]), whole(&[anew])).await;
+    assert_eq!(text_in(&stream), before);
     let message = error_in(&stream)["message"].as_str().unwrap().to_owned();
     assert!(message.contains("Provider first") && message.contains("anew"), "{message}");
 }
@@ -185,7 +185,7 @@ async fn a_header_decides_for_one_call() {
 }
 
 #[tokio::test]
-async fn the_first_failure_is_told_when_nobody_goes_on() {
+async fn the_first_failure_is_reported_when_nobody_goes_on() {
     for refusal in [
         openai::error(500, "x", "down"),
         openai::error(400, "invalid_request_error", "no such field"),
@@ -274,21 +274,22 @@ async fn a_broken_stream_of_text_may_go_on_with_a_tool_call() {
 async fn json_goes_on_only_as_json() {
     let mut question = hello_streamed("both");
     question["response_format"] = json!({"type": "json_object"});
-    for (said, more, whole_text) in [
+    for (before, more, whole_text) in [
         ("{\"a\": [1, ", "2]}", Some("{\"a\": [1, 2]}")),
         ("{\"a\": [1, ", "Sure! ```json", None),
         ("Sure: {\"a\"", ": 1}", None),
     ] {
-        let (gateway, _first, second) = gateway(begun(&[said], [Step::Cut]), whole(&[more])).await;
+        let (gateway, _first, second) =
+            gateway(begun(&[before], [Step::Cut]), whole(&[more])).await;
         let stream = ask(&gateway, &question).await.text().await.unwrap();
         match whole_text {
             Some(text) => assert_eq!(text_in(&stream), text),
             None => {
-                assert_eq!(text_in(&stream), said);
+                assert_eq!(text_in(&stream), before);
                 error_in(&stream);
             }
         }
-        assert_eq!(second.requests().len(), usize::from(!said.starts_with("Sure")), "{said}");
+        assert_eq!(second.requests().len(), usize::from(!before.starts_with("Sure")), "{before}");
     }
 }
 
@@ -345,7 +346,7 @@ async fn a_model_that_takes_a_prefill_gets_its_own_message_left_open() {
 }
 
 #[tokio::test]
-async fn a_target_that_refuses_the_prefill_is_asked_the_other_way() {
+async fn a_target_that_refuses_the_prefill_gets_an_instruction() {
     let second = FakeProvider::start().await;
     let refusal = "This model does not support assistant message prefill.";
     second.respond_with([openai::error(400, "invalid_request_error", refusal), whole(&["a time"])]);

@@ -58,13 +58,13 @@ fn response(nth: u64, seen: &ReceivedRequest) -> ScriptedResponse {
 
 /// A provider, and how often it was asked.
 async fn provider(faulty: bool) -> (FakeProvider, Arc<AtomicU64>) {
-    let asked = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&asked);
+    let requested = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&requested);
     let fake = FakeProvider::responding_with(move |seen| {
         let nth = count.fetch_add(1, Ordering::Relaxed);
         response(if faulty { nth } else { 0 }, seen)
     });
-    (fake.await, asked)
+    (fake.await, requested)
 }
 
 /// One client's calls until the end: whole and streamed, some left early, some refused.
@@ -181,11 +181,11 @@ async fn memory_and_descriptors_stay_flat_and_every_call_is_counted() {
     let (ended, whole) = logged_calls(&log);
     assert_eq!(ended, calls, "each call has one record");
     assert!(truth.read_whole.load(Ordering::Relaxed) <= whole, "what was read whole is a success");
-    for (provider, asked) in [("first", at_first), ("second", at_second)] {
-        let (asked, (attempts, canceled)) =
-            (asked.load(Ordering::Relaxed), logged_attempts(&log, provider));
-        println!("{provider}: {asked} requests, {attempts} attempts, {canceled} canceled");
-        assert!(asked <= attempts, "each request of {provider} is recorded");
-        assert!(attempts - canceled <= asked, "each attempt at {provider} was made");
+    for (provider, requested) in [("first", at_first), ("second", at_second)] {
+        let (requested, (attempts, canceled)) =
+            (requested.load(Ordering::Relaxed), logged_attempts(&log, provider));
+        println!("{provider}: {requested} requests, {attempts} attempts, {canceled} canceled");
+        assert!(requested <= attempts, "each request of {provider} is recorded");
+        assert!(attempts - canceled <= requested, "each attempt at {provider} was made");
     }
 }

@@ -125,7 +125,7 @@ async fn a_session_stays_where_its_prompt_is_cached() {
 }
 
 #[tokio::test]
-async fn a_session_is_told_by_header_user_metadata_or_cache_key() {
+async fn a_session_is_named_by_header_user_or_cache_key() {
     let mut by_key = hello("both");
     by_key["prompt_cache_key"] = "k1".into();
     for (question, headers) in [(hello("both"), vec![("x-session-id", "s1")]), (by_key, vec![])] {

@@ -13,22 +13,22 @@ const INSTRUCTION: &str = "Your message above was cut off by a technical fault. 
 /// The same request, to be continued behind `said`. `written` tokens of its limit are used up.
 pub(crate) fn continued(
     request: &CanonicalRequest,
-    said: &str,
+    before: &str,
     written: u64,
     form: Form,
 ) -> CanonicalRequest {
     let mut request = request.clone();
-    if said.is_empty() {
+    if before.is_empty() {
         return request;
     }
     if let CanonicalRequest::Conversation(conversation) = &mut request {
         let messages = &mut conversation.messages;
         // Anthropic refuses a message of the model that ends in white space.
-        let said = if form == Form::Prefill { said.trim_end() } else { said };
+        let before = if form == Form::Prefill { before.trim_end() } else { before };
         match messages.last_mut().filter(|it| it.role == Role::Assistant) {
             // The client has begun the message itself.
-            Some(begun) => begun.parts.push(text(said)),
-            None => messages.push(message(Role::Assistant, said)),
+            Some(begun) => begun.parts.push(text(before)),
+            None => messages.push(message(Role::Assistant, before)),
         }
         if form == Form::Instruction {
             messages.push(message(Role::User, INSTRUCTION));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_was_said_the_request_is_the_clients_own() {
+    fn where_nothing_was_written_the_request_is_the_clients_own() {
         let original = request(vec![message(Role::User, "Hi")]);
         assert_eq!(continued(&original, "", 10, Form::Instruction), original);
     }

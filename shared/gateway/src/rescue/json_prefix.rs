@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_become_json_is_told() {
+    fn what_can_never_become_json_is_rejected() {
         for text in [
             "Sure",
             "```json",

@@ -62,12 +62,12 @@ enum Comparison {
 
 impl Seam {
     /// A seam behind what was said.
-    pub(crate) fn new(said: &str, form: Form) -> Self {
-        let head: Vec<char> = said.chars().take(MAX_TAIL_CHARS).collect();
-        let mut tail: Vec<char> = said.chars().rev().take(MAX_TAIL_CHARS).collect();
+    pub(crate) fn new(before: &str, form: Form) -> Self {
+        let head: Vec<char> = before.chars().take(MAX_TAIL_CHARS).collect();
+        let mut tail: Vec<char> = before.chars().rev().take(MAX_TAIL_CHARS).collect();
         tail.reverse();
         let is_all = head.len() < MAX_TAIL_CHARS;
-        Self { form, head, tail, is_all, held: String::new(), is_mended: said.is_empty() }
+        Self { form, head, tail, is_all, held: String::new(), is_mended: before.is_empty() }
     }
 
     /// Takes in more text of the continuation.
@@ -218,8 +218,8 @@ mod tests {
     use super::*;
 
     /// What a client reads behind `said`, when the continuation comes letter by letter.
-    fn mended(said: &str, continuation: &str, form: Form) -> Option<String> {
-        let mut seam = Seam::new(said, form);
+    fn mended(before: &str, continuation: &str, form: Form) -> Option<String> {
+        let mut seam = Seam::new(before, form);
         let mut out = String::new();
         let letters = continuation.chars().map(|it| seam.push(&it.to_string())).collect::<Vec<_>>();
         for part in letters.into_iter().chain([seam.finish()]) {
@@ -228,16 +228,16 @@ mod tests {
                 Mended::BegunAnew => return None,
             }
         }
-        Some(format!("{said}{out}"))
+        Some(format!("{before}{out}"))
     }
 
-    fn instructed(said: &str, continuation: &str) -> String {
-        mended(said, continuation, Form::Instruction).unwrap()
+    fn instructed(before: &str, continuation: &str) -> String {
+        mended(before, continuation, Form::Instruction).unwrap()
     }
 
     #[test]
     fn what_is_repeated_is_taken_out() {
-        for (said, continuation, whole) in [
+        for (before, continuation, whole) in [
             ("The quick brown", " fox", "The quick brown fox"),
             ("The quick brown", "brown fox", "The quick brown fox"),
             ("The quick bro", "brown fox", "The quick brown fox"),
@@ -253,13 +253,13 @@ mod tests {
             ("", "anything", "anything"),
             ("一二三四五", "三四五六", "一二三四五六"),
         ] {
-            assert_eq!(instructed(said, continuation), whole, "{said:?} + {continuation:?}");
+            assert_eq!(instructed(before, continuation), whole, "{before:?} + {continuation:?}");
         }
     }
 
     #[test]
     fn a_prefilled_model_means_its_short_repetitions() {
-        let prefilled = |said: &str, more: &str| mended(said, more, Form::Prefill).unwrap();
+        let prefilled = |before: &str, more: &str| mended(before, more, Form::Prefill).unwrap();
         assert_eq!(prefilled("ha", "ha ha"), "haha ha");
         assert_eq!(prefilled("The quick brown ", " fox"), "The quick brown fox");
         let long = "The quick brown fox jumps";
@@ -268,21 +268,21 @@ mod tests {
 
     #[test]
     fn a_long_text_is_compared_by_its_end() {
-        let said = "word after word ".repeat(100) + "and then the end came near";
-        let whole = instructed(&said, "the end came nearer still");
+        let before = "word after word ".repeat(100) + "and then the end came near";
+        let whole = instructed(&before, "the end came nearer still");
         assert!(whole.ends_with("and then the end came nearer still"), "{whole}");
         assert_eq!(whole.matches("the end").count(), 1);
     }
 
     #[test]
-    fn a_response_that_begins_anew_is_told() {
-        let said = "Once upon a time there was a king who had three daughters, and the eldest ";
+    fn a_response_that_begins_anew_is_recognized() {
+        let before = "Once upon a time there was a king who had three daughters, and the eldest ";
         let anew = "Once upon a time there was a queen who lived by the sea.";
-        assert_eq!(mended(said, anew, Form::Instruction), None);
-        let long = format!("{said}{}", "went on and on. ".repeat(60));
-        assert_eq!(mended(&long, said, Form::Instruction), None);
+        assert_eq!(mended(before, anew, Form::Instruction), None);
+        let long = format!("{before}{}", "went on and on. ".repeat(60));
+        assert_eq!(mended(&long, before, Form::Instruction), None);
         // The same words once more are a repetition, and mended.
-        assert_eq!(instructed(said, &format!("{said}left.")), format!("{said}left."));
+        assert_eq!(instructed(before, &format!("{before}left.")), format!("{before}left."));
     }
 
     #[test]

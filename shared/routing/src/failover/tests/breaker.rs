@@ -149,11 +149,11 @@ fn a_rescue_goes_on_whatever_the_next_target_refuses() {
 fn a_target_whose_limit_is_reached_is_passed_over_without_a_cooldown() {
     let world = World::new();
     let mut call = world.call(plan(vec![pool("a", &[1, 2]), target("b")]));
-    let mut asked = vec![];
+    let mut requested = vec![];
     while let Ok(attempt) = call.next(world.now) {
-        asked.push(attempt.target().provider.clone());
+        requested.push(attempt.target().provider.clone());
         call.passed_over(attempt.id, error(ErrorKind::RateLimited, 0), world.now);
     }
-    assert_eq!(asked, ["a", "a", "b"]);
+    assert_eq!(requested, ["a", "a", "b"]);
     assert!(world.left("a", key(1)).is_zero());
 }
