@@ -207,6 +207,7 @@ mod tests {
                 attempts: 1,
                 provider_request_id: None,
                 dropped: vec![],
+                content_type: None,
                 body: GatewayReplyBody::Whole(response, Box::default()),
             };
             let mut headers = HeaderMap::new();

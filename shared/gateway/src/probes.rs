@@ -116,12 +116,10 @@ async fn send(
     request: &GatewayRequest,
     clock: Clock,
 ) -> canonical::Result<providers::UpstreamResponse> {
-    let max_output = |target: &Target| snapshot.max_output(&target.provider, &target.model);
     let fetched = providers::FetchedMedia::default();
     let request = UpstreamRequest {
         request,
         strict: false,
-        max_output: &max_output,
         fetched: &fetched,
         continued: None,
         decodes: false,
