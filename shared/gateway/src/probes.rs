@@ -14,7 +14,7 @@ use canonical::Usage;
 use config::Probe;
 use formats::{GatewayRequest, Inbound, openai::chat::OpenAiChat};
 use providers::{UpstreamBody, UpstreamRequest};
-use routing::{Failover, Limits, ModelQuery, Target};
+use routing::{Failover, Limits, ModelQuery};
 
 use crate::{Clock, Gateway, Snapshot};
 
