@@ -66,7 +66,8 @@ pub const RERANK: Opaque =
     Opaque { format: &named("rerank"), task: Task::Rerank, body: BodyForm::Json };
 
 const fn named(name: &'static str) -> Format {
-    Format { name, decode: only_passed_through, passthrough, word }
+    let apply_policy = crate::common::request_policy::unchanged;
+    Format { name, decode: only_passed_through, apply_policy, passthrough, word }
 }
 
 fn word(field: &Field) -> std::borrow::Cow<'static, str> {

@@ -102,7 +102,8 @@ impl GatewayRequest {
 
     /// Changes the request as a policy of the gateway says.
     pub fn apply_policy(&mut self, policy: &RequestPolicy<'_>) -> Result<()> {
-        if *policy == RequestPolicy::default() {
+        // Forms are no JSON, and hold nothing that a policy is about.
+        if *policy == RequestPolicy::default() || self.task.is_opaque() {
             return Ok(());
         }
         self.raw = json::members((self.format.apply_policy)(&self.raw, policy)?)?;

@@ -28,6 +28,7 @@ pub struct GeminiEmbedBatch;
 const FORMAT: Format = Format {
     name: "gemini_embed_content",
     decode: decode_one,
+    apply_policy: crate::common::request_policy::unchanged,
     passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };
@@ -35,6 +36,7 @@ const FORMAT: Format = Format {
 const BATCH_FORMAT: Format = Format {
     name: "gemini_batch_embed_contents",
     decode: decode_batch,
+    apply_policy: crate::common::request_policy::unchanged,
     passthrough: only_translated,
     word: canonical::Field::openai_chat_name,
 };
