@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -34,7 +34,8 @@ pub(crate) struct CallHold {
     /// The tokens that the hold pays for.
     covered_input: u64,
     covered_output: u64,
-    growth: Option<(Extra, Growth)>,
+    /// Behind a lock, so that a call can be looked at from several threads; it is never contended.
+    growth: Option<(Extra, Mutex<Growth>)>,
 }
 
 /// How much of a response was received so far.
@@ -87,10 +88,12 @@ impl CallHold {
     ) -> Poll<Option<Error>> {
         if self.growth.is_none() {
             let Some(extra) = self.missing(progress, time) else { return Poll::Ready(None) };
-            self.growth = Some((extra, self.grow(extra, time.0.now() / 1000)));
+            let growth = self.grow(extra, time.0.now() / 1000);
+            self.growth = Some((extra, Mutex::new(growth)));
         }
         let Some((extra, growth)) = self.growth.as_mut() else { return Poll::Ready(None) };
         let extra = *extra;
+        let growth = growth.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Poll::Ready(outcome) = growth.as_mut().poll(cx) else {
             let has_room = progress.output() <= self.covered_output;
             return if has_room { Poll::Ready(None) } else { Poll::Pending };
