@@ -63,7 +63,7 @@ pub(crate) async fn respond(
     let settings = app.keep_alive;
     let framing = client.framing;
     // White space before audio or a plain text would become a part of it.
-    if framing.is_none() && call.request.task.is_opaque() {
+    if framing.is_none() && call.task().is_opaque() {
         return Ok(encode(app.gateway.respond(call).await?, client, &app));
     }
     let Some(silence) = (if framing.is_some() { settings.early } else { settings.whole }) else {

@@ -12,7 +12,7 @@ use crate::{
     body::{Body, GuardedBody, boxed},
     endpoint::HandlerFuture,
     front::Exchange,
-    limits, request, request_body, response,
+    request, request_body, response,
 };
 
 /// Answers a request for files.
@@ -34,9 +34,10 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
     let only_provider = request::only_provider(exchange.request.headers())?;
     let rest = rest_of_url(exchange)?;
     let body = read_body(exchange).await?;
-    limits::count_request(exchange, &tenant).await?;
+    let (app, clock) = (exchange.app.clone(), exchange.arrival.clock);
+    app.gateway.count_request(&tenant, clock, &mut exchange.limits).await?;
 
-    let (app, snapshot) = (exchange.app.clone(), exchange.snapshot()?.clone());
+    let snapshot = exchange.snapshot()?.clone();
     let provider = app.gateway.provider_of(&snapshot, collection, only_provider.as_deref())?;
     if let Some(record) = &mut exchange.record {
         record.request.format = collection;

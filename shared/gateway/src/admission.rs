@@ -14,7 +14,7 @@ use tenants::{
 };
 
 use crate::{
-    Call, Gateway,
+    Call, Clock, Gateway,
     cache::{self, CacheHit, CachePlace},
     demand::{CallDemand, demand, input_size},
     hold::CallHold,
@@ -39,6 +39,13 @@ pub struct AdmittedCall {
     pub(crate) plan: Arc<RoutePlan>,
     /// The response, where it was made before.
     pub(crate) hit: Option<Box<CacheHit>>,
+}
+
+impl AdmittedCall {
+    /// What is asked for.
+    pub fn task(&self) -> Task {
+        self.running.call.request.task
+    }
 }
 
 impl Gateway {
@@ -66,7 +73,8 @@ impl Gateway {
         match hit {
             Some(hit) => {
                 // A response that was made before holds and costs nothing, but counts as a request.
-                self.count_request(running, standing).await?;
+                let (tenant, clock) = (running.call.tenant.clone(), running.call.clock);
+                self.count_request(&tenant, clock, standing).await?;
                 Ok((plan, Some(hit)))
             }
             None => {
@@ -95,12 +103,17 @@ impl Gateway {
         Ok(hit.map(Box::new))
     }
 
-    /// Counts a call that costs nothing against the tenant's limits of requests.
-    async fn count_request(&self, running: &RunningCall, standing: &mut CallLimits) -> Result<()> {
-        let call = &running.call;
-        let (limits, now) = (call.tenant.settings.limits(), call.clock.now() / 1000);
+    /// Counts a request that costs nothing against the tenant's limits of requests, with one write; with
+    /// none where there is no such limit. `standing` is filled in whatever the outcome.
+    pub async fn count_request(
+        &self,
+        tenant: &Tenant,
+        clock: Clock,
+        standing: &mut CallLimits,
+    ) -> Result<()> {
+        let (limits, now) = (tenant.settings.limits(), clock.now() / 1000);
         let request = AdmissionRequest {
-            key: &call.tenant.ledger_key(),
+            key: &tenant.ledger_key(),
             limits: &limits,
             demand: Demand { input: 0, output: 0, choices: 1, price: None },
             // Nothing is reserved, so that the name is never looked up.
@@ -108,7 +121,7 @@ impl Gateway {
             deadline: now,
         };
         let decision = self.settlements.ledger.count_request(&request, now).await;
-        self.decided(decision, call, standing).map(drop)
+        self.decided(decision, tenant, clock, standing).map(drop)
     }
 
     async fn reserve(
@@ -119,7 +132,8 @@ impl Gateway {
     ) -> Result<()> {
         if running.call.request.task == Task::CountTokens {
             // Counting costs nothing, so that nothing is held for it.
-            return self.count_request(running, standing).await;
+            let (tenant, clock) = (running.call.tenant.clone(), running.call.clock);
+            return self.count_request(&tenant, clock, standing).await;
         }
         let call = &mut running.call;
         let mut limits = call.tenant.settings.limits();
@@ -145,7 +159,7 @@ impl Gateway {
             deadline: now + call.time_allowed().as_secs() + 1,
         };
         let decision = self.settlements.admit(&request, now).await;
-        let admission = self.decided(decision, call, standing)?;
+        let admission = self.decided(decision, &call.tenant, call.clock, standing)?;
 
         let mut granted = wanted;
         if let Some(capped) = admission.capped_output {
@@ -165,35 +179,36 @@ impl Gateway {
         Ok(())
     }
 
-    /// What a decision of the ledger means for a call.
+    /// What a decision of the ledger means for a request.
     fn decided(
         &self,
         decision: Decision,
-        call: &Call,
+        tenant: &Tenant,
+        clock: Clock,
         standing: &mut CallLimits,
     ) -> Result<Admission> {
         match decision {
             Decision::Admitted(admission) => {
                 if let Some(cause) = &admission.unreachable {
-                    tracing::warn!(%cause, tenant = call.tenant.id, "a call passed uncounted");
+                    tracing::warn!(%cause, tenant = tenant.id, "a call passed uncounted");
                 }
                 standing.quotas.clone_from(&admission.quotas);
                 Ok(admission)
             }
             Decision::Refused { refusal, alert } => {
-                let limits = call.tenant.settings.limits();
-                self.settlements.send_alert(alert.map(|alert| *alert), limits, call.clock);
+                let limits = tenant.settings.limits();
+                self.settlements.send_alert(alert.map(|alert| *alert), limits, clock);
                 standing.quotas.clone_from(&refusal.quotas);
-                Err(refusal.to_error(call.clock.now() / 1000))
+                Err(refusal.to_error(clock.now() / 1000))
             }
-            Decision::Unavailable(unavailable) => Err(self.unavailable(unavailable, call)),
+            Decision::Unavailable(unavailable) => Err(self.unavailable(unavailable, tenant, clock)),
         }
     }
 
     /// The error while the store cannot be reached. The write may have been made all the same.
-    fn unavailable(&self, unavailable: Unavailable, call: &Call) -> Error {
+    fn unavailable(&self, unavailable: Unavailable, tenant: &Tenant, clock: Clock) -> Error {
         if let Some(release) = unavailable.release {
-            self.settlements.settle(release, call.tenant.settings.limits(), call.clock);
+            self.settlements.settle(release, tenant.settings.limits(), clock);
         }
         let message = "Limits cannot be checked at the moment; try again soon.";
         let mut error = Error::new(ErrorKind::Unavailable, message);

@@ -99,7 +99,12 @@ impl CachePlace {
             CacheMode::Usual => is_deterministic(call),
             CacheMode::Always | CacheMode::Refresh | CacheMode::OnlyIfCached => true,
         };
-        if !is_enabled || !may || ttl.is_zero() || call.request.task == Task::CountTokens {
+        if !is_enabled
+            || !may
+            || ttl.is_zero()
+            || call.request.task == Task::CountTokens
+            || call.request.task.is_opaque()
+        {
             return None;
         }
         let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call));

@@ -109,6 +109,7 @@ impl GatewayReply {
             provider,
             model,
             attempts: 0,
+            content_type: None,
             provider_request_id: None,
             dropped: vec![],
             cache: CacheOutcome::Hit,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use config::{ConnectionOptions, PoolOptions};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use storage::Secret;
 
 use crate::{Client, connections::HttpRequest};
@@ -44,7 +44,12 @@ impl Client {
                 headers.insert(name, value);
             }
         }
-        let request = HttpRequest { url, headers: Cow::Owned(headers), body: request.body };
+        let request = HttpRequest {
+            method: Method::POST,
+            url,
+            headers: Cow::Owned(headers),
+            body: request.body,
+        };
         let response = connections.send(request).await?;
         let status = response.status();
         if !status.is_success() {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, future::Future, time::Duration};
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use config::Config;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use reqwest::Url;
 use storage::{Secret, UnsignedRequest};
 
@@ -66,7 +66,12 @@ impl Client {
         }
 
         let body = Bytes::from(message.body.clone());
-        let sent = connections.send(HttpRequest { url, headers: Cow::Owned(headers), body });
+        let sent = connections.send(HttpRequest {
+            method: Method::POST,
+            url,
+            headers: Cow::Owned(headers),
+            body,
+        });
         let answer = tokio::time::timeout(TIMEOUT, sent).await;
         let answer = answer.map_err(|_| refused("it did not answer in time"))??;
         if answer.status().is_success() {

@@ -182,11 +182,6 @@ impl Upstream {
         &self.memory
     }
 
-    /// Silence that is allowed inside a stream.
-    pub(crate) fn idle_timeout(&self) -> Duration {
-        self.idle_timeout
-    }
-
     /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
     /// with a first meaningful event.
     pub async fn send(

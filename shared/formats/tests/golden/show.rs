@@ -336,6 +336,8 @@ fn summary() -> CallSummary {
         arrived: 1_760_000_000_000,
         latency_ms: 12,
         cost: Some(MicroDollars(345)),
+        cache_hit: false,
+        saved: None,
         request_id: REQUEST_ID.to_owned(),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
         attempts: vec![AttemptRecord {
