@@ -48,5 +48,5 @@ pub use session::{
     expired_session_cookie, session_cookie,
 };
 pub use tenant_operations::{DEFAULT_GRACE_SECONDS, KeyView, TenantList, TenantSource, TenantView};
-pub use usage::{NewAdjustment, TenantUsage, parse_period};
+pub use usage::{NewAdjustment, TenantUsage, parse_period, usage_json};
 pub use views::{Decision, Explanation, PriceView, StepOutlook};

@@ -1,7 +1,8 @@
 //! Usage of tenants as the ledger tells it, and corrections of it.
 
 use ::tenants::{
-    Action, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period, rfc3339,
+    Action, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period, Tenant,
+    rfc3339,
 };
 use gateway::Clock;
 use serde_json::{Map, Value, json};
@@ -38,47 +39,49 @@ pub struct NewAdjustment {
 impl TenantUsage {
     /// The usage as JSON, with the names of the second seed.
     pub fn to_json(&self) -> Value {
-        let tenant = &self.tenant.tenant;
-        let mut body = json!({
-            "tenant_id": tenant.id,
-            "name": tenant.settings.name,
-            "in_flight": self.ledger.in_flight,
-            "limits": self.limits(),
-        });
-        if let Some(budget) = &self.ledger.budget {
-            let share = |part: u64| {
-                if budget.limit == 0 {
-                    100.0
-                } else {
-                    dollars(part) / dollars(budget.limit) * 100.0
-                }
-            };
-            body["period_start"] = json!(rfc3339(budget.start));
-            body["period_end"] = json!(rfc3339(budget.reset));
-            body["total_cost_usd"] = json!(dollars(budget.used));
-            body["held_usd"] = json!(dollars(budget.held));
-            body["lost_usd"] = json!(dollars(budget.lost));
-            body["budget_usd"] = json!(dollars(budget.limit));
-            body["remaining_usd"] = json!(dollars(budget.remaining));
-            body["budget_used_pct"] = json!(share(budget.used));
-        }
-        body
+        usage_json(&self.tenant.tenant, &self.ledger)
     }
+}
 
-    /// Every limit but the budget, with what is used of it.
-    fn limits(&self) -> Vec<Value> {
-        let counted = self.ledger.quotas.iter().filter(|it| it.source != LimitSource::Budget);
-        let limits = counted.map(|quota| {
-            json!({
-                "limit": quota.source,
-                "allowed": quota.limit,
-                "used": quota.used,
-                "remaining": quota.remaining(),
-                "resets_at": quota.reset.map(rfc3339),
-            })
-        });
-        limits.collect()
-    }
+/// What the ledger says of a tenant as JSON, with the names of the second seed. Without a budget there
+/// is nothing about money.
+pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
+    let mut body = json!({
+        "tenant_id": tenant.id,
+        "name": tenant.settings.name,
+        "in_flight": ledger.in_flight,
+        "limits": limits_json(ledger),
+    });
+    let Some(budget) = &ledger.budget else { return body };
+    let used_pct = if budget.limit == 0 {
+        100.0
+    } else {
+        dollars(budget.used) / dollars(budget.limit) * 100.0
+    };
+    body["period_start"] = json!(rfc3339(budget.start));
+    body["period_end"] = json!(rfc3339(budget.reset));
+    body["total_cost_usd"] = json!(dollars(budget.used));
+    body["held_usd"] = json!(dollars(budget.held));
+    body["lost_usd"] = json!(dollars(budget.lost));
+    body["budget_usd"] = json!(dollars(budget.limit));
+    body["remaining_usd"] = json!(dollars(budget.remaining));
+    body["budget_used_pct"] = json!(used_pct);
+    body
+}
+
+/// Every limit but the budget, with what is used of it.
+fn limits_json(ledger: &LedgerUsage) -> Vec<Value> {
+    let counted = ledger.quotas.iter().filter(|it| it.source != LimitSource::Budget);
+    let limits = counted.map(|quota| {
+        json!({
+            "limit": quota.source,
+            "allowed": quota.limit,
+            "used": quota.used,
+            "remaining": quota.remaining(),
+            "resets_at": quota.reset.map(rfc3339),
+        })
+    });
+    limits.collect()
 }
 
 impl Admin {

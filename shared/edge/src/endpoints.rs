@@ -20,7 +20,7 @@ use http::Method;
 use crate::{
     api::Api,
     endpoint::{Access, BodyLimit, Endpoint, ErrorFormat, Handler, TimeoutClass},
-    generate_content, health, metrics, models, openapi, pages, requests, stored_objects,
+    generate_content, health, metrics, models, openapi, pages, requests, stored_objects, usage,
 };
 
 const ANTHROPIC: ErrorFormat = ErrorFormat::Of(Api::Anthropic);
@@ -88,6 +88,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
         ])
         .errors(GEMINI)
         .timeout(TimeoutClass::Route),
+    // Asked for about as often as the models, and as cheap: one function.
+    Endpoint::get("models", usage::respond).at(&["/v1/usage", "/openai/v1/usage"]),
     Endpoint::get("models", models::respond)
         .at(&["/v1/models", "/v1/models/{*id}"])
         .errors(ErrorFormat::OfClient),

@@ -17,25 +17,7 @@ pub(crate) const SECRET_FIELDS: [&str; 1] = ["provider_api_key"];
 
 /// Fields of the contract that this version does not act on. A tenant cannot be given them through
 /// the admin API, so that nobody relies on what does not happen.
-pub const UNSUPPORTED_FIELDS: &[&str] = &[
-    "alert_levels",
-    "base_url",
-    "budget_period",
-    "budget_usd",
-    "cache",
-    "daily_input_tokens",
-    "daily_output_tokens",
-    "fallback_models",
-    "max_concurrent",
-    "max_input_tokens",
-    "max_output_tokens",
-    "provider",
-    "provider_api_key",
-    "system_prompt",
-    "system_prompt_mode",
-    "tool_mode",
-    "unpriced",
-];
+pub const UNSUPPORTED_FIELDS: &[&str] = &["base_url", "provider", "provider_api_key", "tool_mode"];
 
 /// How many bytes a tenant's name may have.
 const MAX_NAME_BYTES: usize = 128;

@@ -57,3 +57,4 @@ mod timeouts;
 mod tls;
 mod translated;
 mod unsupported;
+mod usage;
