@@ -211,7 +211,7 @@ def test_a_rotated_key_lets_the_old_one_live_for_a_while(visit, gateway, provide
     page = visit()
     old = new_tenant(page, "rotating")
     page.get_by_role("link", name="I have stored it").click()
-    page.get_by_text("Rotate").click()
+    page.get_by_text("Rotate", exact=True).click()
     page.get_by_role("button", name="Make a second key").click()
     new = page.locator("#new-key").inner_text()
     assert new != old
@@ -219,7 +219,7 @@ def test_a_rotated_key_lets_the_old_one_live_for_a_while(visit, gateway, provide
     expect(page.get_by_text(re.compile("in 2[34] h|in 1 day"))).to_be_visible()
 
     row = page.locator("tr", has_text=f"…{old[-4:]}")
-    row.get_by_text("Revoke").click()
+    row.get_by_text("Revoke", exact=True).click()
     row.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("The key is revoked.")).to_be_visible()
     assert [gateway.call(key=old), gateway.call(key=new)] == [401, 200]
@@ -492,7 +492,7 @@ def test_the_pages_work_without_javascript(visit, gateway, provider):
     expect(page.get_by_text("The playground needs JavaScript.")).to_be_visible()
     page.goto("/admin/tenants")
     page.get_by_role("link", name="no-script").click()
-    page.get_by_text("Disable").click()
+    page.get_by_text("Disable", exact=True).click()
     page.get_by_role("button", name="Disable no-script").click()
     expect(page.get_by_text("disabled").first).to_be_visible()
     assert gateway.call(key=key) == 401

@@ -1,6 +1,6 @@
 //! The wizard: a provider, a model of its list, a key for the first program.
 
-use admin::{AdminResult, Operation, Problem};
+use admin::{Operation, Problem};
 use http::StatusCode;
 use pages::{
     form::Choice,
