@@ -64,7 +64,7 @@ def traffic(gateway, provider):
 def shoot(page, name, path):
     page.goto(path)
     page.wait_for_timeout(150)
-    page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
+    page.screenshot(path=FOLDER / f"{name}.png", full_page="requests" not in name)
 
 
 def main():

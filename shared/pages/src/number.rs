@@ -109,7 +109,7 @@ impl fmt::Display for Took {
             0 => write!(f, "{} ms", micros / 1000),
             1..60 => write!(f, "{}.{} s", seconds, micros % 1_000_000 / 100_000),
             60..3600 => write!(f, "{} min {} s", seconds / 60, seconds % 60),
-            3600..86_400 => write!(f, "{} h {} min", seconds / 3600, seconds % 3600 / 60),
+            3600..172_800 => write!(f, "{} h {} min", seconds / 3600, seconds % 3600 / 60),
             _ => write!(f, "{} days", seconds / 86_400),
         }
     }
@@ -146,11 +146,20 @@ mod tests {
 
     #[test]
     fn durations_take_the_unit_that_fits() {
-        let shown =
-            [0, 3, 103, 2_107, 65_000, 8_000_000, 200_000_000].map(|it| Took::ms(it).to_string());
+        let shown = [0, 3, 103, 2_107, 65_000, 8_000_000, 86_400_000, 200_000_000]
+            .map(|it| Took::ms(it).to_string());
         assert_eq!(
             shown,
-            ["0.0 ms", "3.0 ms", "103 ms", "2.1 s", "1 min 5 s", "2 h 13 min", "2 days"]
+            [
+                "0.0 ms",
+                "3.0 ms",
+                "103 ms",
+                "2.1 s",
+                "1 min 5 s",
+                "2 h 13 min",
+                "24 h 0 min",
+                "2 days"
+            ]
         );
     }
 }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failover_is_told_in_the_order_of_events() {
+    fn a_failover_is_in_the_order_of_events() {
         let attempts = vec![attempt("groq", 429, "rate_limit"), attempt("openrouter", 200, "")];
         let story = text(&call(End::Answered, attempts));
         assert_eq!(

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_broke_is_told_from_one_that_never_began() {
+    fn a_stream_that_broke_is_no_failure_before_it_began() {
         let begun = AttemptRow { first_token_ms: Some(9), ..attempt("groq", "network", Some(200)) };
         let broken = CallRow { stream: true, ..call("network", vec![begun]) };
         assert_eq!(outcome(&broken).text, "interrupted");

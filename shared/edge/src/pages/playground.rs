@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_told_while_it_runs_and_when_it_has_failed() {
+    fn an_attempt_is_shown_while_it_runs_and_when_it_has_failed() {
         let event_of = |outcome, status| {
             let attempt = AttemptRecord {
                 provider: "groq".to_owned(),

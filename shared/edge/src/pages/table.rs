@@ -137,38 +137,38 @@ fn matched(pattern: &str, path: &str) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn found(method: Method, path: &str, accept: &str) -> Option<Vec<String>> {
+    fn found(method: &Method, path: &str, accept: &str) -> Option<Vec<String>> {
         let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
-        find(&method, path, &headers).map(|(_, parameters)| parameters)
+        find(method, path, &headers).map(|(_, parameters)| parameters)
     }
 
     const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
     #[test]
     fn a_browser_gets_the_page_and_anybody_else_the_api() {
-        assert_eq!(found(Method::GET, "/admin/tenants/t%201", BROWSER).unwrap(), ["t 1"]);
-        assert_eq!(found(Method::GET, "/admin/tenants/t1", "*/*"), None);
-        assert_eq!(found(Method::GET, "/admin/tenants/t1", "application/json"), None);
-        assert_eq!(found(Method::PATCH, "/admin/tenants/t1", BROWSER), None);
+        assert_eq!(found(&Method::GET, "/admin/tenants/t%201", BROWSER).unwrap(), ["t 1"]);
+        assert_eq!(found(&Method::GET, "/admin/tenants/t1", "*/*"), None);
+        assert_eq!(found(&Method::GET, "/admin/tenants/t1", "application/json"), None);
+        assert_eq!(found(&Method::PATCH, "/admin/tenants/t1", BROWSER), None);
     }
 
     #[test]
     fn a_new_tenant_is_no_tenant_of_that_name() {
         assert_eq!(
-            found(Method::GET, "/admin/tenants/new", BROWSER).unwrap(),
+            found(&Method::GET, "/admin/tenants/new", BROWSER).unwrap(),
             Vec::<String>::new()
         );
     }
 
     #[test]
     fn a_download_is_one_whatever_is_accepted() {
-        assert!(found(Method::GET, "/admin/usage.csv", "*/*").is_some());
+        assert!(found(&Method::GET, "/admin/usage.csv", "*/*").is_some());
     }
 
     #[test]
     fn nothing_is_changed_by_a_link() {
         let changing = PAGES.iter().filter(|page| page.method == "POST" && page.role.is_some());
         assert!(changing.count() > 10);
-        assert_eq!(found(Method::GET, "/admin/tenants/t1/delete", BROWSER), None);
+        assert_eq!(found(&Method::GET, "/admin/tenants/t1/delete", BROWSER), None);
     }
 }
