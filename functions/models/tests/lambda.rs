@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::{Method, Request, header};
 use testkit::{
-    aws::stack::AwsStack,
+    aws::stack::{AwsRequest, AwsStack},
     client::{self, ClientResponse},
     lambda::{Emulator, Function, Mode},
 };
@@ -120,7 +120,7 @@ async fn an_error_is_json_with_its_status() {
 }
 
 #[tokio::test]
-async fn a_warm_call_sends_no_request_to_aws() {
+async fn a_warm_call_reads_nothing_from_aws() {
     let cloud = AwsStack::new().await;
     apply(&cloud).await;
     let emulator = emulate(&cloud).await;
@@ -129,7 +129,17 @@ async fn a_warm_call_sends_no_request_to_aws() {
     for _ in 0..3 {
         assert_eq!(get(&emulator, "/v1/models").await.status, 200);
     }
-    assert!(cloud.requests().is_empty(), "{:?}", cloud.requests());
+    assert!(reads(&cloud).is_empty(), "{:?}", reads(&cloud));
+}
+
+/// The requests that read what calls need. What is kept of calls is written behind them, and summed by
+/// the first of an hour.
+fn reads(cloud: &AwsStack) -> Vec<AwsRequest> {
+    let is_of_records = |it: &AwsRequest| {
+        let body = it.body.to_string();
+        body.contains("calls#") || body.contains("\"sums\"") || body.contains("\"usage")
+    };
+    cloud.requests().into_iter().filter(|it| !is_of_records(it)).collect()
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ const ALERT_DELAYS: [Duration; 3] =
 
 /// How long an admission waits for a settlement that is under way, where it is refused only because
 /// of what calls in flight hold.
-const PENDING_TIMEOUT: Duration = Duration::from_millis(500);
+const PENDING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The ledger as calls use it, with the settlements that are under way.
 #[derive(Debug)]
@@ -66,14 +66,15 @@ impl Settlements {
         *self.pending().entry(key.clone()).or_default() += 1;
         let this = self.clone();
         self.configuration.start_behind(async move {
-            match this.write(&settlement, &limits, clock).await {
+            let outcome = this.write(&settlement, &limits, clock).await;
+            this.note_ended(&key);
+            match outcome {
                 Ok(settled) => this.announce(settled, &limits, clock).await,
                 Err(cause) => {
                     let tenant = key.partition();
                     tracing::error!(%cause, tenant, "a call was not settled; its hold expires as lost");
                 }
             }
-            this.note_ended(&key);
         });
     }
 

@@ -15,6 +15,9 @@ const MIN_SHORT_ANEW_CHARS: usize = 20;
 const MIN_PREFILLED_CHARS: usize = 12;
 /// How many characters without a letter are told from a coincidence.
 const MIN_PLAIN_CHARS: usize = 4;
+/// How many characters of a script that writes words in one or two must be repeated to be told from
+/// a coincidence.
+const MIN_WIDE_CHARS: usize = 3;
 
 /// How a model was asked to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +143,10 @@ impl Seam {
             Form::Prefill => MIN_PREFILLED_CHARS <= count,
             Form::Instruction => {
                 let is_letter = |it: &&char| it.is_alphabetic() && !is_wide(**it);
-                MIN_PLAIN_CHARS <= count || visible.clone().any(|it| is_letter(&it))
+                let wide = visible.clone().filter(|it| is_wide(**it)).count();
+                MIN_PLAIN_CHARS <= count
+                    || MIN_WIDE_CHARS <= wide
+                    || visible.clone().any(|it| is_letter(&it))
             }
         }
     }
