@@ -23,10 +23,10 @@ use crate::{
 /// Which gateway is meant, and how the answer is printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// The gateway at this address, in place of the local data file [default: $LOCKGATE_URL]
+    /// The gateway at this address, in place of the local data file [default: $`LOCKGATE_URL`]
     #[arg(long, global = true)]
     url: Option<String>,
-    /// NAME:PASSWORD to sign in with there [default: $LOCKGATE_USER, or the token $LOCKGATE_TOKEN]
+    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token $`LOCKGATE_TOKEN`]
     #[arg(long, global = true)]
     user: Option<String>,
     /// The stack in AWS, in place of the local data file (see --stack)

@@ -18,7 +18,7 @@ use crate::{
 /// What to import.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Files of LiteLLM, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway
+    /// Files of `LiteLLM`, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the configuration goes [default: standard output]

@@ -39,7 +39,7 @@ impl FromStr for ListenAddress {
         let takes =
             "takes an address and a port, such as 127.0.0.1:8080, or :8080 for every address";
         if let Some(port) = text.strip_prefix(':') {
-            let port = port.parse().map_err(|_| takes.to_owned())?;
+            let port = port.parse().map_err(|_not_a_port| takes.to_owned())?;
             return Ok(Self((Ipv4Addr::UNSPECIFIED, port).into()));
         }
         if let Ok(address) = text.parse() {

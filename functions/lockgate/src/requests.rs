@@ -164,6 +164,7 @@ async fn follow(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn unreadable(error: storage::StoreError) -> Failure {
     Failure::Other(error.to_string())
 }

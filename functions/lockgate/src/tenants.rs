@@ -43,7 +43,7 @@ enum Action {
     Create {
         /// The name
         name: String,
-        /// Settings, such as rate_limit_rpm=60 or 'allowed_models=["gpt-*"]'
+        /// Settings, such as `rate_limit_rpm=60` or '`allowed_models`=["gpt-*"]'
         #[arg(value_name = "FIELD=VALUE")]
         settings: Vec<String>,
     },
@@ -51,7 +51,7 @@ enum Action {
     Set {
         /// The id or the name
         tenant: String,
-        /// Settings, such as rate_limit_rpm=60
+        /// Settings, such as `rate_limit_rpm=60`
         #[arg(value_name = "FIELD=VALUE", required = true)]
         settings: Vec<String>,
     },

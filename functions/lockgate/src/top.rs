@@ -21,7 +21,7 @@ use crate::{
     requests::{Colors, LogOptions, dollars},
 };
 
-/// How often the picture is drawn anew.
+/// How often the view is drawn anew.
 const POLL: Duration = Duration::from_secs(2);
 /// How far back calls are looked at, in milliseconds.
 const WINDOW_MS: u64 = 60_000;
@@ -53,7 +53,7 @@ struct Rate {
 
 /// The last minute.
 #[derive(Debug, Default)]
-struct Picture {
+struct View {
     total: Rate,
     targets: BTreeMap<String, Rate>,
     tenants: BTreeMap<String, Rate>,
@@ -67,17 +67,17 @@ pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
     let colors = Colors::of_terminal();
     let once = options.once || !(options.json || io::stdout().is_terminal());
     loop {
-        let picture = picture(&stores, now_ms()).await;
-        let picture = picture.map_err(|error| Failure::Other(error.to_string()))?;
+        let view = view(&stores, now_ms()).await;
+        let view = view.map_err(|error| Failure::Other(error.to_string()))?;
         let mut out = io::stdout();
         if options.json {
-            writeln!(out, "{}", picture.to_json())?;
+            writeln!(out, "{}", view.to_json())?;
         } else {
             if !once {
                 // Clears the terminal.
                 write!(out, "\u{1b}[2J\u{1b}[H")?;
             }
-            picture.print(colors, &mut out)?;
+            view.print(colors, &mut out)?;
         }
         out.flush()?;
         if once {
@@ -87,22 +87,22 @@ pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn picture(stores: &Stores, now: u64) -> Result<Picture, StoreError> {
+async fn view(stores: &Stores, now: u64) -> Result<View, StoreError> {
     let log = RequestLog::new(stores.state.clone());
     let filter = CallFilter::default();
-    let mut picture = Picture::default();
+    let mut view = View::default();
     let mut cursor = Cursor::moment(now.saturating_sub(WINDOW_MS));
     loop {
         let tail = log.after(&cursor, &filter, now).await?;
         if tail.rows.is_empty() {
             break;
         }
-        tail.rows.iter().for_each(|row| picture.add(row));
+        tail.rows.iter().for_each(|row| view.add(row));
         cursor = tail.cursor;
     }
     let rows = stores.state.query(&Query::partition(COOLDOWNS, now / 1000)).await?.rows;
-    picture.cooldowns = rows.iter().filter_map(|row| cooldown(&row.value, now)).collect();
-    Ok(picture)
+    view.cooldowns = rows.iter().filter_map(|row| cooldown(&row.value, now)).collect();
+    Ok(view)
 }
 
 /// What cools down by a row of the store, and for how many seconds more.
@@ -134,7 +134,7 @@ impl Rate {
     }
 }
 
-impl Picture {
+impl View {
     fn add(&mut self, row: &CallRow) {
         let target = match (&row.provider, &row.sent_model) {
             (Some(provider), Some(model)) => format!("{provider}/{model}"),

@@ -101,6 +101,10 @@ impl Admin {
 
     /// Puts another configuration in the place of the present one, if that still has the expected
     /// version.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who changes what, to what, on which condition, and when"
+    )]
     pub async fn replace_config(
         &self,
         text: &str,

@@ -82,7 +82,7 @@ impl SessionKey {
         let role = Role::parse(parts.next()?)?;
         let epoch = parts.next()?.parse().ok()?;
         let expires = parts.next()?.parse().ok()?;
-        (now < expires).then(|| Session { operator: Operator { name, role }, epoch, expires })
+        (now < expires).then_some(Session { operator: Operator { name, role }, epoch, expires })
     }
 }
 

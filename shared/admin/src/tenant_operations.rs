@@ -136,6 +136,10 @@ impl Admin {
 
     /// Changes what a patch names (RFC 7396). With an expected version, only if the tenant still
     /// has it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who changes what, to what, on which condition, and when"
+    )]
     pub async fn update_tenant(
         &self,
         id: &str,
@@ -205,6 +209,10 @@ impl Admin {
 
     /// Makes a key in the place of another one, the newest that works if none is named, which lives
     /// on for a grace period in seconds.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "who changes what, to what, on which condition, and when"
+    )]
     pub async fn rotate_key(
         &self,
         id: &str,

@@ -118,6 +118,6 @@ pub(super) fn write(it: &Log) -> Option<Written> {
 }
 
 /// The word for a value of a closed set.
-pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn word<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }

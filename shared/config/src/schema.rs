@@ -70,12 +70,12 @@ impl Schema<'_> {
                 let kinds: Vec<&str> = self.kinds.iter().map(|kind| kind.name).collect();
                 json!({ "enum": kinds })
             }
-            Takes::Flag => or_variable(json!({ "type": "boolean" })),
+            Takes::Flag => or_variable(&json!({ "type": "boolean" })),
             Takes::Whole(lowest, highest) => {
-                or_variable(json!({ "type": "integer", "minimum": lowest, "maximum": highest }))
+                or_variable(&json!({ "type": "integer", "minimum": lowest, "maximum": highest }))
             }
-            Takes::Money => or_variable(json!({ "type": "number", "minimum": 0 })),
-            Takes::Duration => or_variable(json!({ "type": "string", "pattern": DURATION })),
+            Takes::Money => or_variable(&json!({ "type": "number", "minimum": 0 })),
+            Takes::Duration => or_variable(&json!({ "type": "string", "pattern": DURATION })),
             Takes::List(takes) => json!({ "type": "array", "items": self.value(takes) }),
             Takes::Mapping(keys) => self.reference(keys),
             Takes::Texts => {
@@ -98,6 +98,6 @@ impl Schema<'_> {
     }
 }
 
-fn or_variable(schema: Value) -> Value {
+fn or_variable(schema: &Value) -> Value {
     json!({ "anyOf": [schema, { "type": "string", "pattern": VARIABLE }] })
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document: written by hand, served as it is, and held to the table of endpoints.
+//! The `OpenAPI` document: written by hand, served as it is, and held to the table of endpoints.
 
 use http::StatusCode;
 

@@ -179,9 +179,9 @@ mod tests {
         for endpoint in ENDPOINTS {
             assert!(!endpoint.paths.is_empty(), "{endpoint:?}");
             for path in endpoint.paths {
-                let asked = path.replace("{*id}", "some/model");
-                let asked = asked.replace("{id}", "t%5F1").replace("{key}", "key_1");
-                let found = find(&endpoint.method, &asked);
+                let requested = path.replace("{*id}", "some/model");
+                let requested = requested.replace("{id}", "t%5F1").replace("{key}", "key_1");
+                let found = find(&endpoint.method, &requested);
                 assert!(std::ptr::eq(found.endpoint.unwrap(), endpoint), "{path}");
                 assert_eq!(found.id.is_some(), path.contains("id}"), "{path}");
                 assert_eq!(found.parameters.len(), path.matches('{').count(), "{path}");

@@ -98,8 +98,8 @@ impl Opaque {
         Ok(request)
     }
 
-    fn read_form(&self, body: Bytes) -> Result<GatewayRequest> {
-        let form = Form::parse(&body)?;
+    fn read_form(&self, body: &Bytes) -> Result<GatewayRequest> {
+        let form = Form::parse(body)?;
         let model = form.text("model").map(str::to_owned);
         let stream = form.text("stream") == Some("true");
         let raw = RawObject { body: body.clone(), members: vec![] };
@@ -120,7 +120,7 @@ impl Inbound for Opaque {
             BodyForm::Json => self.read_json(body),
             // Images may be edited by their address, in JSON.
             BodyForm::Form if body.trim_ascii_start().starts_with(b"{") => self.read_json(body),
-            BodyForm::Form => self.read_form(body),
+            BodyForm::Form => self.read_form(&body),
         }
     }
 

@@ -54,6 +54,7 @@ impl Framing {
 }
 
 /// A client's request, as far as the gateway has to know of it.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read alone")]
 #[derive(Debug)]
 pub struct GatewayRequest {
     /// The format of the request.

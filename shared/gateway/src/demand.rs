@@ -28,7 +28,7 @@ pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDema
     let input = input_size(&call.request).upper_estimate();
     let (output, choices, is_bounded) = output(call, plan);
     let unpriced = limits.budget.as_ref().map(|it| it.unpriced).unwrap_or_default();
-    let price = dearest_price(call, plan, input, unpriced);
+    let price = max_price(call, plan, input, unpriced);
     CallDemand { demand: Demand { input, output, choices, price }, is_bounded }
 }
 
@@ -69,13 +69,8 @@ fn output(call: &Call, plan: &RoutePlan) -> (u64, u64, bool) {
     (max_output_tokens(&bounds), choices, is_bounded)
 }
 
-/// The dearest rates of all targets; none where one is unknown, unless such calls are allowed.
-fn dearest_price(
-    call: &Call,
-    plan: &RoutePlan,
-    input: u64,
-    unpriced: Unpriced,
-) -> Option<WorstPrice> {
+/// The highest rates of all targets; none where one is unknown, unless such calls are allowed.
+fn max_price(call: &Call, plan: &RoutePlan, input: u64, unpriced: Unpriced) -> Option<WorstPrice> {
     let price = |target: &routing::Target| {
         call.snapshot.worst_price(&target.provider, &target.model, input)
     };

@@ -33,6 +33,10 @@ pub(crate) struct Sender {
 
 /// What an attempt led to.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every attempt is made; a box would cost each one"
+)]
 pub(crate) enum Sent {
     /// The provider was asked; and what is held of its limits until the response is over.
     Requested(Result<UpstreamResponse>, Option<Permit>),

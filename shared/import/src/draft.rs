@@ -46,7 +46,7 @@ pub(crate) fn text(value: impl Into<String>) -> Written {
     Written::Text(value.into())
 }
 
-/// A text, or the variable that LiteLLM (`os.environ/NAME`) reads it from.
+/// A text, or the variable that `LiteLLM` (`os.environ/NAME`) reads it from.
 pub(crate) fn text_or_variable(value: &str) -> Written {
     match value.strip_prefix("os.environ/") {
         Some(variable) => bare(format!("${{{variable}}}")),
@@ -55,6 +55,7 @@ pub(crate) fn text_or_variable(value: &str) -> Written {
 }
 
 /// A number, a word or a duration, never in quotes.
+#[expect(clippy::needless_pass_by_value, reason = "numbers and words are written where they arise")]
 pub(crate) fn bare(value: impl ToString) -> Written {
     Written::Bare(value.to_string())
 }

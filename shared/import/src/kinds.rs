@@ -1,6 +1,6 @@
 //! What other gateways call a provider, and the type that it has here.
 
-/// Prefixes of LiteLLM's model names, names of Portkey and Helicone, and our types.
+/// Prefixes of `LiteLLM`'s model names, names of Portkey and Helicone, and our types.
 const KINDS: [(&str, &str); 38] = [
     ("anthropic", "anthropic"),
     ("azure", "azure-openai"),

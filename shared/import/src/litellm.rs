@@ -1,6 +1,6 @@
-//! LiteLLM's `config.yaml`.
+//! `LiteLLM`'s `config.yaml`.
 //!
-//! Sources: docs.litellm.ai/docs/proxy/configs, /config_settings, /reliability and /load_balancing,
+//! Sources: docs.litellm.ai/docs/proxy/configs, /`config_settings`, /reliability and /`load_balancing`,
 //! seen 2026-11.
 
 use config::document::{Entries, Node, Written};
@@ -275,7 +275,7 @@ fn step_settings(entries: &mut Entries, params: &mut Mapping<'_>, shared: &Share
     entries.extend(retries.map(|retries| entry("retries", bare(retries.min(10)))));
 }
 
-/// Prices, which LiteLLM has for one token.
+/// Prices, which `LiteLLM` has for one token.
 fn prices(target: &Target, params: &mut Mapping<'_>, draft: &mut Draft) {
     let mut million = |key| params.number(key).map(|price| dollars(price * 1_000_000.0));
     let (input, output) = (million("input_cost_per_token"), million("output_cost_per_token"));

@@ -1,6 +1,6 @@
-//! LiteLLM's virtual keys, as `/key/list?return_full_object=true` gives them.
+//! `LiteLLM`'s virtual keys, as `/key/list?return_full_object=true` gives them.
 //!
-//! LiteLLM stores the SHA-256 of a key, and so do we: clients keep their keys.
+//! `LiteLLM` stores the SHA-256 of a key, and so do we: clients keep their keys.
 
 use config::document::{Entries, Node, Value, Written};
 

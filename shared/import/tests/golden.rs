@@ -103,7 +103,7 @@ fn each_gateways_file_becomes_a_configuration() {
     }
 }
 
-/// The keys of LiteLLM alone are no configuration: they come with its models.
+/// The keys of `LiteLLM` alone are no configuration: they come with its models.
 #[test]
 fn exported_keys_become_tenants_with_the_hashes_of_their_keys() {
     check("litellm-keys");

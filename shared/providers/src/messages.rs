@@ -48,7 +48,7 @@ impl Client {
 
     async fn send_over(&self, connections: Connections, message: &Message, now: u64) -> Result<()> {
         let address = self.receiver_url(message);
-        let url = Url::parse(&address).map_err(|_| refused("its URL is not one"))?;
+        let url = Url::parse(&address).map_err(|_not_a_url| refused("its URL is not one"))?;
         let mut headers = message_headers(message);
         if let Some((service, region)) = &message.service {
             let unsigned = UnsignedRequest {
@@ -73,7 +73,7 @@ impl Client {
             body,
         });
         let answer = tokio::time::timeout(TIMEOUT, sent).await;
-        let answer = answer.map_err(|_| refused("it did not answer in time"))??;
+        let answer = answer.map_err(|_elapsed| refused("it did not answer in time"))??;
         if answer.status().is_success() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 //! Sources: docs.mistral.ai, *Error glossary*, seen 2026-11, and openai/openai-agents-python
 //! issue 442. Errors are flat (`object`, `message`, `type`, `code`); `stream_options` is refused
 //! with a 422, and the last chunk carries the usage unasked. A message that is left open carries
-//! `prefix` (*AssistantMessage* in its `OpenAPI` document).
+//! `prefix` (*`AssistantMessage`* in its `OpenAPI` document).
 //! Gaps are filled by Codestral, at an endpoint of its own.
 
 use canonical::ModelApi;

@@ -91,7 +91,7 @@ async fn an_answer_is_shortened_to_the_budget_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_call_larger_than_the_whole_budget_is_told_so() {
+async fn a_call_larger_than_the_whole_budget_is_refused_as_such() {
     let first = provider().await;
     let gateway = gateway_for(&first, &rest("budget_usd: 0.1")).await;
     let refused = ask(&gateway, "/v1/chat/completions", &question(5_000)).await;

@@ -78,7 +78,7 @@ async fn a_provider_with_compaction_gets_the_request() {
 }
 
 #[tokio::test]
-async fn a_provider_without_compaction_is_asked_for_a_summary_without_tools() {
+async fn a_provider_without_compaction_writes_a_summary_without_tools() {
     for format in format::ALL {
         let fake = FakeProvider::responding_with(move |seen| {
             if seen.target.ends_with("/compact") {

@@ -78,7 +78,7 @@ impl Certificate {
                 tracing::info!("the certificate was read again");
             }
             Err(error) => {
-                tracing::warn!(%error, "failed to read the certificate again; kept the last one")
+                tracing::warn!(%error, "failed to read the certificate again; kept the last one");
             }
         }
     }

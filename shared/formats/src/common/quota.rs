@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_of_a_day_is_told_from_a_rate_limit() {
+    fn a_quota_of_a_day_is_no_rate_limit() {
         let of = |message: &str, details: &str| used_up(429, &[], message, details);
         for message in [
             "Rate limit reached for gpt-4o on requests per day (RPD): Limit 200, Used 200.",
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_that_is_spent_is_told_by_status_code_and_words() {
+    fn spent_credit_shows_in_status_code_and_words() {
         let codes = ["insufficient_quota".to_owned()];
         assert_eq!(
             used_up(429, &codes, "You exceeded your current quota", ""),

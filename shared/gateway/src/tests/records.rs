@@ -18,7 +18,7 @@ async fn a_record_holds_who_called_and_what_that_cost() {
     assert_eq!((record.id.as_str(), record.arrived), ("call-0", WALL));
     let principal = record.principal.as_ref().unwrap();
     assert_eq!(&*principal.tenant, "default");
-    assert_eq!(*principal.key_id, KeyHash::of(KEY).as_str()[..12]);
+    assert_eq!(*principal.key_id, *KeyHash::of(KEY).as_str().get(..12).unwrap());
     assert_eq!(record.end.outcome, Outcome::Success);
     assert_eq!(record.provider_request_id.as_deref(), Some("upstream-1"));
     assert_eq!(record.finish_reason.as_deref(), Some("stop"));
@@ -72,5 +72,5 @@ async fn a_refusal_is_recorded_too() {
 async fn the_valid_one_of_several_keys_names_the_caller() {
     let gateway = TestGateway::start(UNREACHABLE).await;
     let admitted = gateway.gateway.admit(&["wrong", KEY], gateway.clock()).await.unwrap();
-    assert_eq!(*admitted.principal.key_id, KeyHash::of(KEY).as_str()[..12]);
+    assert_eq!(*admitted.principal.key_id, *KeyHash::of(KEY).as_str().get(..12).unwrap());
 }

@@ -1,6 +1,6 @@
 //! The conditional counter as one `UpdateItem`.
 //!
-//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpr
+//! Source: <<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpr>
 //! essions.html>.
 //! Conditions compare and combine, and do no arithmetic.
 

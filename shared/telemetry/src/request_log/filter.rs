@@ -77,7 +77,7 @@ impl CallFilter {
             })
         });
         let latency = text("min_latency_ms").map(|it| {
-            it.parse().map_err(|_| BadFilter {
+            it.parse().map_err(|_not_a_number| BadFilter {
                 name: "min_latency_ms",
                 message: "`min_latency_ms` is a whole number of milliseconds.".to_owned(),
             })

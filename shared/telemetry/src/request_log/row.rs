@@ -22,6 +22,7 @@ const MAX_NAME_CHARS: usize = 100;
 const MIN_ATTEMPTS: usize = 3;
 
 /// What is kept of one call.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read alone")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRow {
     /// The call's id.

@@ -12,7 +12,6 @@ use super::{
 
 /// Outside crates that one crate of ours alone may use.
 const HOMES: &[(&str, &str)] = &[
-    ("arc-swap", "gateway"),
     ("argon2", "admin"),
     ("askama", "pages"),
     ("aws-config", "lockgate"),

@@ -147,6 +147,6 @@ async fn providers_list_their_models_and_a_failure_names_no_key() {
     let (status, models) = ask(&gateway, "GET", "/admin/upstream-models", "").await;
     assert_eq!(status, 200);
     assert_eq!(models["providers"][0]["models"], json!(["a", "b"]), "{models}");
-    let asked = &listing.requests()[0];
-    assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/v1/models"));
+    let request = &listing.requests()[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/v1/models"));
 }

@@ -29,8 +29,8 @@ impl Decoder {
         Self { purpose, ..Self::default() }
     }
 
-    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let (kind, usage) = match sse::fields(&frame).1.filter(|it| !it.is_empty()) {
+    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let (kind, usage) = match sse::fields(frame).1.filter(|it| !it.is_empty()) {
             Some(data) => {
                 let chunk = chunk(&data)?;
                 if self.purpose == DecodeMode::Translate {
@@ -40,12 +40,12 @@ impl Decoder {
             }
             // Failures may come as bare JSON.
             None if frame.trim_ascii_start().starts_with(b"{") => {
-                return Err(error_body::from_event(&frame));
+                return Err(error_body::from_event(frame));
             }
             None if self.purpose == DecodeMode::Translate => return Ok(()),
             None => (EventKind::Comment, None),
         };
-        if let Some(frame) = sse::event_alone(&frame) {
+        if let Some(frame) = sse::event_alone(frame) {
             events.push(StreamEvent::frame(kind, usage, frame));
         }
         Ok(())
@@ -90,7 +90,7 @@ impl StreamDecoder for Decoder {
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
             let frame = self.joiner.join(frame);
-            self.frame(frame, events)?;
+            self.frame(&frame, events)?;
         }
         Ok(())
     }

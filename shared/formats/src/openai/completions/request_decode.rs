@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_of_a_gap_are_told_apart() {
+    fn both_sides_of_a_gap_are_distinct() {
         let conversation = conversation(r#"{"prompt":"def f(","suffix":"return 1"}"#);
         let text = "<prefix>def f(</prefix>\n<suffix>return 1</suffix>";
         assert_eq!(conversation.messages[1], Message::new(Role::User, vec![Part::text(text)]));

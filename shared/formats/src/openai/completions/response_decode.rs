@@ -55,6 +55,7 @@ fn choice(choice: ChoiceJson) -> Result<Choice> {
     Ok(Choice { parts, finish_reason })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn unreadable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Upstream, "it answered what is not a completion")
         .caused_by(json::unquoted(&error))

@@ -26,7 +26,7 @@ const INTRODUCTION: &str = "This is a summary of the conversation so far, which 
 
 /// The instruction that requests a summary.
 const INSTRUCTION: &str = "Summarize the conversation so far. Your summary replaces it: whoever goes \
-    on sees nothing else. Keep what was asked for and in which words where they matter, what was \
+    on sees nothing else. Keep what was requested and in which words where they matter, what was \
     decided and why, what was done and with what result, names of files, functions, commands and \
     values that are still needed, what failed, and what is left to do. Do not go on with the task \
     itself. Answer with the summary alone.";
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_is_asked_for_without_tools_and_calls() {
+    fn a_summary_is_requested_without_tools_and_calls() {
         let body = r#"{"instructions":"Be brief.","tools":[{"type":"function","name":"f"}],
             "tool_choice":"required","input":[{"role":"user","content":"x"},
             {"type":"additional_tools","tools":[{"type":"function","name":"g"}]},
