@@ -64,10 +64,13 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, which shows that it
-/// runs; whether it is ready is not asked then, since no name is known under which its certificate holds.
+/// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset that
+/// overtakes the alert, which shows that it runs; whether it is ready is not asked then, since no name is known under which its certificate holds.
 fn ask(address: SocketAddr) -> Result<(), String> {
-    let answer = exchange(address).map_err(|error| error.to_string())?;
+    let answer = match exchange(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+        outcome => outcome.map_err(|error| error.to_string())?,
+    };
     if answer.first() == Some(&TLS_ALERT) {
         return Ok(());
     }

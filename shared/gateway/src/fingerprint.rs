@@ -9,16 +9,16 @@ use crate::Call;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The fingerprint of a call's request, as hexadecimal digits: its tenant, its model, and everything
-/// that it says. Whether it is streamed, and in which format it is said, makes no difference, as long
-/// as nothing is said that only one format has words for.
+/// that it says. Whether it is streamed, and in which format it is keyed, makes no difference, as long
+/// as nothing is keyed that only one format has words for.
 pub(crate) fn fingerprint(call: &Call) -> String {
     let request = &call.request;
-    let mut said = String::with_capacity(request.raw.body.len() + 256);
+    let mut keyed = String::with_capacity(request.raw.body.len() + 256);
     let mut add = |text: &str| {
         // The length keeps texts apart that stand side by side.
-        said.push_str(&text.len().to_string());
-        said.push(':');
-        said.push_str(text);
+        keyed.push_str(&text.len().to_string());
+        keyed.push(':');
+        keyed.push_str(text);
     };
     add(VERSION);
     add(&call.tenant.id);
@@ -43,7 +43,7 @@ pub(crate) fn fingerprint(call: &Call) -> String {
             }
         }
     }
-    digest(&said)
+    digest(&keyed)
 }
 
 fn described(canonical: &CanonicalRequest) -> String {

@@ -76,7 +76,7 @@ impl Snapshot {
         models.chain(steps).any(|target| target == (provider, model))
     }
 
-    /// The dearest rates that a call with this much input may be charged; none where no price is
+    /// The max_input rates that a call with this much input may be charged; none where no price is
     /// known.
     pub(crate) fn worst_price(
         &self,
@@ -86,8 +86,8 @@ impl Snapshot {
     ) -> Option<WorstPrice> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         let rates = self.prices.find(kind, provider, model)?.rates_for(input);
-        let dearest = rates.input.max(rates.cached_input).max(rates.cache_write);
-        Some(WorstPrice { input: dearest, output: rates.output })
+        let max_input = rates.input.max(rates.cached_input).max(rates.cache_write);
+        Some(WorstPrice { input: max_input, output: rates.output })
     }
 
     /// Whether a target continues a last message of the model.

@@ -33,7 +33,7 @@ pub struct ModelListing {
 impl Upstream {
     /// Asks every provider for its models, all at once, in order of their names.
     pub async fn list_models(&self) -> Vec<ModelListing> {
-        let asked = self.providers.iter().map(|(name, provider)| async move {
+        let listed = self.providers.iter().map(|(name, provider)| async move {
             let started = Instant::now();
             let models = match provider {
                 Ok(provider) => list_models_in_time(provider).await,
@@ -41,7 +41,7 @@ impl Upstream {
             };
             ModelListing { provider: name.clone(), models, duration: started.elapsed() }
         });
-        let mut listings = join_all(asked).await;
+        let mut listings = join_all(listed).await;
         listings.sort_by(|one, other| one.provider.cmp(&other.provider));
         listings
     }
@@ -76,7 +76,7 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
     let response = provider.connections.get(url, headers).await?;
     let status = response.status();
     if !status.is_success() {
-        let message = format!("answered {} when asked for its models", status.as_u16());
+        let message = format!("answered {} to a request for its models", status.as_u16());
         let mut error = Error::new(ErrorKind::Upstream, message);
         error.provider_status = Some(status.as_u16());
         return Err(error);

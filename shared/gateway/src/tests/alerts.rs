@@ -70,13 +70,14 @@ async fn each_level_is_sent_once_to_a_webhook_that_can_check_whose_it_is() {
     assert_eq!(body["budget_usd"].to_string(), "0.04");
     let text = std::str::from_utf8(&alert.body).unwrap();
     let signature = alert.header("x-gateway-signature");
-    let time: u64 = signature.strip_prefix("t=").unwrap().split(',').next().unwrap().parse().unwrap();
+    let time: u64 =
+        signature.strip_prefix("t=").unwrap().split(',').next().unwrap().parse().unwrap();
     assert_eq!(signature, webhook::signature(&Secret::new("webhook-secret"), text, time));
     assert!(alert.header("x-gateway-alert-id").starts_with("search/"));
 }
 
 #[tokio::test]
-async fn a_receiver_that_fails_is_told_again() {
+async fn a_receiver_that_fails_is_notified_again() {
     let receiver = receiver([ScriptedResponse::raw(500, "text/plain", ""), accepted()]).await;
     let alerts = format!("{{ webhook: {{ url: '{}' }} }}", receiver.url());
     let sent = after_calls(3, &alerts, &receiver).await;

@@ -40,7 +40,7 @@ async fn a_repeated_request_gets_the_first_response() {
 }
 
 #[tokio::test]
-async fn while_the_first_runs_others_are_told_to_wait() {
+async fn while_the_first_runs_others_have_to_wait() {
     let latch = Latch::new();
     let steps = [openai::role(), openai::chunk("Hi"), Step::Latch(latch.clone())];
     let end = [openai::finish("stop"), openai::done()];

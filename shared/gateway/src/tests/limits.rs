@@ -75,7 +75,7 @@ async fn a_client_that_waits_for_each_answer_has_one_call_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_call_too_many_at_a_time_is_told_to_wait() {
+async fn a_call_too_many_at_a_time_has_to_wait() {
     let (gateway, _) = counted(ScriptedResponse::stream([
         openai::role(),
         openai::chunk("Hi"),
@@ -148,7 +148,7 @@ async fn passes(rest: &str, tenant: &Arc<Tenant>) -> Result<(), (u16, bool)> {
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_limits_are_open_and_budgets_closed_unless_told_otherwise() {
+async fn while_the_store_is_down_limits_are_open_and_budgets_closed_unless_configured_otherwise() {
     let limited = tenant(|it| it.limits.requests_per_minute = Some(1));
     let budgeted = tenant(|it| it.budget.amount = Some(canonical::MicroDollars(900_000_000)));
     assert_eq!(passes("", &limited).await, Ok(()));
