@@ -198,7 +198,7 @@ def lambda_(executables, cloud, config, operator, tmp_path_factory):
             function("embeddings", "RESPONSE_STREAM", "/v1/embeddings"),
             function(
                 "tasks", "RESPONSE_STREAM",
-                "*/audio/*", "*/images/*", "*/moderations", "*/rerank",
+                "*/audio/*", "*/images/*", "*/moderations", "*/rerank", "*/files*", "*/batches*",
             ),
             function(
                 "messages", "RESPONSE_STREAM",

@@ -14,6 +14,8 @@ providers:
   - { name: ollama, type: mock, script: { answer: Hello } }
 models:
   - { name: llama3.2, provider: ollama }
+prices:
+  - { provider: ollama, model: llama3.2, input: 0, output: 0 }
 """
 JSON = "-H 'Content-Type: application/json'"
 CHAT = (

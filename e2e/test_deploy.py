@@ -206,6 +206,9 @@ def test_a_function_gets_its_settings(deployed, name):
     secrets = {variables.pop("ORIGIN_SECRET"), variables.pop("ORIGIN_SECRET_PREVIOUS")}
     assert len(secrets) == 2
     assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets)
+    if name == "Operator":
+        assert variables.pop("ADMIN_PARAMETERS") == f"/lockgate/{NAME}"
+        assert variables.pop("PUBLIC_URL") == ""
     assert variables == {
         "CONFIG_TABLE": deployed.outputs["ConfigTable"],
         "STATE_TABLE": deployed.outputs["StateTable"],
@@ -230,6 +233,7 @@ def test_only_model_functions_stream_and_have_long_timeouts(deployed):
         "Tasks": ("NONE", "RESPONSE_STREAM", 300),
         "Models": ("NONE", "BUFFERED", 10),
         "Health": ("NONE", "BUFFERED", 10),
+        "Operator": ("NONE", "BUFFERED", 10),
     }
 
 

@@ -76,7 +76,7 @@ impl Snapshot {
         models.chain(steps).any(|target| target == (provider, model))
     }
 
-    /// The max_input rates that a call with this much input may be charged; none where no price is
+    /// The highest rates that a call with this much input may be charged; none where no price is
     /// known.
     pub(crate) fn worst_price(
         &self,

@@ -351,10 +351,9 @@ fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMo
     let is_refusal = match error.kind {
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => true,
         ErrorKind::Rejected => error.remedy.is_none(),
-        ErrorKind::ProviderAccess | ErrorKind::Upstream => {
-            matches!(error.provider_status, None | Some(404 | 405 | 501))
-        }
-        _ => false,
+        ErrorKind::ProviderAccess | ErrorKind::Upstream if error.provider_status.is_none() => true,
+        // Whatever the words: who does not have the path has no compaction.
+        _ => matches!(error.provider_status, Some(404 | 405 | 501)),
     };
     if request.compacts && mode == DecodeMode::Passthrough && is_refusal {
         error.kind = ErrorKind::Rejected;
