@@ -157,7 +157,7 @@ FREE_AT_REST = {
     "Custom::OriginSecret",
 }
 # What each nested stack depends on.
-CONDITIONS = {"CloudFront": "HasFrontDoor", "Alarms": "HasEmail", "Budget": "HasBudget", "Dashboard": "HasDashboard"}
+CONDITIONS = {"CloudFront": "HasFrontDoor", "Alarms": "HasEmail", "Budget": "HasBudget", "CloudWatchDashboard": "HasDashboard"}
 
 
 def test_an_idle_stack_costs_nothing():
@@ -170,7 +170,7 @@ def test_an_idle_stack_costs_nothing():
 
 
 def test_nested_stacks_are_there_only_when_wanted():
-    assert stack.nested() == {"CloudFront": FRONT_DOOR, "Alarms": ALARMS, "Budget": BUDGET, "Dashboard": DASHBOARD}
+    assert stack.nested() == {"CloudFront": FRONT_DOOR, "Alarms": ALARMS, "Budget": BUDGET, "CloudWatchDashboard": DASHBOARD}
     whole = stack.template()
     for name, condition in CONDITIONS.items():
         assert whole["Resources"][name]["Condition"] == condition
