@@ -94,17 +94,17 @@ impl CachePlace {
         let settings = call.tenant.settings.cache;
         let is_enabled = settings.map_or(usual.enabled, |it| it.enabled);
         let ttl = settings.and_then(|it| it.ttl).map_or(usual.ttl, Duration::from_secs);
+        let task = call.request.task;
+        if !is_enabled || ttl.is_zero() || task == Task::CountTokens || task.is_opaque() {
+            return None;
+        }
+        // Asked last, since it decodes a request that may otherwise pass through as bytes.
         let may = match call.cache.mode {
             CacheMode::NoStore => false,
             CacheMode::Usual => is_deterministic(call),
             CacheMode::Always | CacheMode::Refresh | CacheMode::OnlyIfCached => true,
         };
-        if !is_enabled
-            || !may
-            || ttl.is_zero()
-            || call.request.task == Task::CountTokens
-            || call.request.task.is_opaque()
-        {
+        if !may {
             return None;
         }
         let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call));
