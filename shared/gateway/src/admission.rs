@@ -16,7 +16,7 @@ use tenants::{
 use crate::{
     Call, Clock, Gateway,
     cache::{self, CacheHit, CachePlace},
-    demand::{CallDemand, demand, input_size},
+    demand::{CallDemand, demand, input_tokens},
     hold::CallHold,
     idempotency::{Claim, Claimed},
     plan::resolve,
@@ -73,8 +73,7 @@ impl Gateway {
         match hit {
             Some(hit) => {
                 // A response that was made before holds and costs nothing, but counts as a request.
-                let (tenant, clock) = (running.call.tenant.clone(), running.call.clock);
-                self.count_request(&tenant, clock, standing).await?;
+                self.count_request(&running.call.tenant, running.call.clock, standing).await?;
                 Ok((plan, Some(hit)))
             }
             None => {
@@ -132,8 +131,7 @@ impl Gateway {
     ) -> Result<()> {
         if running.call.request.task == Task::CountTokens {
             // Counting costs nothing, so that nothing is held for it.
-            let (tenant, clock) = (running.call.tenant.clone(), running.call.clock);
-            return self.count_request(&tenant, clock, standing).await;
+            return self.count_request(&running.call.tenant, running.call.clock, standing).await;
         }
         let call = &mut running.call;
         let mut limits = call.tenant.settings.limits();
@@ -246,8 +244,7 @@ fn check_input(tenant: &Tenant, request: &formats::GatewayRequest) -> Result<()>
     if tenant.settings.requests.max_input_tokens.is_none() {
         return Ok(());
     }
-    let size = input_size(request);
-    policy::authorize_input(tenant, size.estimated_tokens + size.media_tokens)
+    policy::authorize_input(tenant, input_tokens(request))
 }
 
 pub(crate) fn no_randomness() -> Error {

@@ -10,12 +10,10 @@ use config::Strategy;
 use formats::GatewayRequest;
 use routing::{Circumstances, Feature, Health, RequestTraits, RoutePlan, Target};
 
-use crate::Call;
+use crate::{Call, demand::input_tokens};
 
 /// How many tokens a response has when nobody says: what `cheapest` compares.
 const USUAL_OUTPUT_TOKENS: u64 = 1_000;
-/// About how many bytes of a request's JSON make one token, where the request cannot be decoded.
-const BYTES_PER_TOKEN: u64 = 4;
 
 /// The targets that a call may take, in the order in which they are attempted; and the session that
 /// the order should be remembered for.
@@ -43,12 +41,6 @@ pub(crate) fn order(
     let now = call.clock.instant();
     let circumstances = Circumstances { request: &request, health, cost: &cost, seed, now };
     Ok((routing::order(plan, &circumstances)?, request.session))
-}
-
-/// How many tokens a request has, about.
-pub(crate) fn input_tokens(request: &GatewayRequest) -> u64 {
-    let bytes = request.raw.body.len() as u64;
-    conversation(request).map_or(bytes / BYTES_PER_TOKEN, formats::estimated_tokens)
 }
 
 fn output_tokens(request: &GatewayRequest) -> u64 {

@@ -33,7 +33,7 @@ pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDema
 }
 
 /// What a request says about its size.
-pub(crate) fn input_size(request: &GatewayRequest) -> InputSize {
+fn input_size(request: &GatewayRequest) -> InputSize {
     let bytes = request.raw.body.len() as u64;
     match request.canonical() {
         Ok(CanonicalRequest::Conversation(conversation)) => {
@@ -51,6 +51,13 @@ pub(crate) fn input_size(request: &GatewayRequest) -> InputSize {
             media_tokens: 0,
         },
     }
+}
+
+/// How many tokens a request has, about: by its text and media, or by its bytes where it cannot be
+/// decoded.
+pub(crate) fn input_tokens(request: &GatewayRequest) -> u64 {
+    let size = input_size(request);
+    size.estimated_tokens + size.media_tokens
 }
 
 /// The output tokens of one choice, how many choices there are, and whether anything bounds them.

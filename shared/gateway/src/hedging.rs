@@ -117,7 +117,7 @@ impl RunningCall {
         failover.ended(id, AttemptEnd::Canceled, now);
         let attempt = failover.attempt(id);
         let target = (attempt.provider.clone(), attempt.model.clone());
-        let input = crate::choosing::input_tokens(&self.call.request);
+        let input = crate::demand::input_tokens(&self.call.request);
         let usage = canonical::Usage { input, ..canonical::Usage::default() };
         self.carry(target, usage);
     }

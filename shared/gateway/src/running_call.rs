@@ -1,6 +1,7 @@
 //! A call with its attempts: closed exactly once, with everything that its record has to hold.
 
 use std::{
+    cell::LazyCell,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -15,7 +16,7 @@ use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 use crate::{
     Call, Configuration,
     cache::CacheHit,
-    demand::input_size,
+    demand::input_tokens,
     hold::{CallHold, Progress},
     keeping::{Keeping, Whole},
     outbound_limits::Permit,
@@ -316,7 +317,11 @@ impl RunningCall {
         if unanswered == MicroDollars(0) {
             return tenants::Usage::Nothing;
         }
-        tenants::Usage::Used { cost: unanswered.0, input: self.estimated_input(), output: 0 }
+        tenants::Usage::Used {
+            cost: unanswered.0,
+            input: input_tokens(&self.call.request),
+            output: 0,
+        }
     }
 
     /// What the input costs of attempts that got no response in time: their providers may have read
@@ -324,9 +329,9 @@ impl RunningCall {
     fn cost_of_timeouts(&self) -> MicroDollars {
         let timeout = Outcome::Failed(ErrorKind::Timeout.code());
         let attempts = self.call.record.attempts.iter().filter(|it| it.outcome == timeout);
-        let usage = |input| Usage { input, ..Usage::default() };
+        let input = LazyCell::new(|| input_tokens(&self.call.request));
         let costs = attempts.filter_map(|it| {
-            let usage = usage(self.estimated_input());
+            let usage = Usage { input: *input, ..Usage::default() };
             self.call.snapshot.cost(&it.provider, &it.model, &usage)
         });
         MicroDollars(costs.map(|cost| cost.0).fold(0, u64::saturating_add))
@@ -341,16 +346,12 @@ impl RunningCall {
         if self.call.record.provider.is_none() || !self.call.request.task.writes_text() {
             return None;
         }
-        let mut tokens = self
-            .usage
-            .unwrap_or_else(|| Usage { input: self.estimated_input(), ..Usage::default() });
+        let mut tokens = self.usage.unwrap_or_else(|| Usage {
+            input: input_tokens(&self.call.request),
+            ..Usage::default()
+        });
         tokens.output += self.written_tokens.saturating_sub(tokens.all_output());
         Some(UsageRecord { tokens, source: UsageSource::Estimated })
-    }
-
-    fn estimated_input(&self) -> u64 {
-        let size = input_size(&self.call.request);
-        size.estimated_tokens + size.media_tokens
     }
 
     /// How fast the target has to write that responded, where its step says so.

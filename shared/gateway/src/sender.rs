@@ -127,7 +127,7 @@ impl Sender {
             return Ok(None);
         };
         let tokens = match provider.limits.tokens_per_minute {
-            Some(_) => crate::choosing::input_tokens(&self.request),
+            Some(_) => crate::demand::input_tokens(&self.request),
             None => 0,
         };
         self.limits.acquire((provider, attempt.key), tokens, self.clock).await
