@@ -170,6 +170,17 @@ impl AdminClient {
         }
     }
 
+    /// The items of a list that comes whole.
+    pub(crate) async fn items(
+        &self,
+        operation: Operation,
+        call: Call<'_>,
+        items: &str,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut listed = self.call(operation, call).await?;
+        Ok(taken(&mut listed, items))
+    }
+
     /// Every item of a list, page after page.
     pub(crate) async fn list(
         &self,
@@ -181,14 +192,20 @@ impl AdminClient {
         loop {
             let query = [("cursor", cursor.as_str()), ("limit", "100")];
             let mut page = self.call(operation, Call { query: &query, ..Call::default() }).await?;
-            if let Value::Array(found) = page[items].take() {
-                all.extend(found);
-            }
+            all.extend(taken(&mut page, items));
             match page["next_cursor"].as_str() {
                 Some(next) => cursor = next.to_owned(),
                 None => return Ok(all),
             }
         }
+    }
+}
+
+/// The list under a name of a JSON object; empty where there is none.
+fn taken(object: &mut Value, items: &str) -> Vec<Value> {
+    match object[items].take() {
+        Value::Array(found) => found,
+        _ => vec![],
     }
 }
 

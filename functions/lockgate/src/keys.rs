@@ -4,7 +4,7 @@ use std::{io, process::ExitCode};
 
 use admin::Operation;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     admin_client::{Call, Target},
@@ -69,11 +69,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     match &options.action {
         Action::List { tenant } => {
             let call = Call { parameters: &[tenant], ..Call::default() };
-            let mut listed = client.call(Operation::ListKeys, call).await?;
-            let keys: Vec<Value> = match listed["keys"].take() {
-                Value::Array(keys) => keys,
-                _ => vec![],
-            };
+            let keys = client.items(Operation::ListKeys, call, "keys").await?;
             print_items(&keys, &COLUMNS, output, &mut out)?;
         }
         Action::Create { tenant, name, prefix, expires_in_seconds } => {

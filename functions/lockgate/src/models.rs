@@ -26,11 +26,7 @@ pub(crate) struct Options {
 /// Lists models; fails if a provider did.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let client = options.target.open().await?;
-    let mut listed = client.call(Operation::ListUpstreamModels, Call::default()).await?;
-    let listed: Vec<Value> = match listed["providers"].take() {
-        Value::Array(providers) => providers,
-        _ => vec![],
-    };
+    let listed = client.items(Operation::ListUpstreamModels, Call::default(), "providers").await?;
     let is_wanted =
         |it: &&Value| options.provider.as_deref().is_none_or(|provider| it["provider"] == provider);
     let wanted: Vec<&Value> = listed.iter().filter(is_wanted).collect();

@@ -92,11 +92,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
 }
 
 async fn prices(client: &AdminClient) -> Result<Vec<Value>, Failure> {
-    let mut listed = client.call(Operation::ListPrices, Call::default()).await?;
-    match listed["prices"].take() {
-        Value::Array(prices) => Ok(prices),
-        _ => Ok(vec![]),
-    }
+    client.items(Operation::ListPrices, Call::default(), "prices").await
 }
 
 async fn unpriced(client: &AdminClient) -> Result<Vec<Value>, Failure> {
