@@ -132,6 +132,16 @@ impl AwsStack {
         self.proxy.requests.borrow().clone()
     }
 
+    /// The requests so far that read what calls need. What is kept of calls is written behind them, and
+    /// summed by the first of an hour.
+    pub fn requests_for_calls(&self) -> Vec<AwsRequest> {
+        let is_of_records = |it: &AwsRequest| {
+            let body = it.body.to_string();
+            body.contains("calls#") || body.contains("\"sums\"") || body.contains("\"usage")
+        };
+        self.requests().into_iter().filter(|it| !is_of_records(it)).collect()
+    }
+
     /// The number of requests whose operation contains `what`.
     pub fn count(&self, what: &str) -> usize {
         self.proxy.requests.borrow().iter().filter(|it| it.target.contains(what)).count()
