@@ -4,6 +4,7 @@ use ::tenants::{
     Action, Adjustment, AuditEntry, Author, LedgerUsage, LimitSource, Listed, Period, Tenant,
     rfc3339,
 };
+use canonical::MicroDollars;
 use gateway::Clock;
 use serde_json::{Map, Value, json};
 
@@ -56,15 +57,15 @@ pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
     let used_pct = if budget.limit == 0 {
         100.0
     } else {
-        dollars(budget.used) / dollars(budget.limit) * 100.0
+        MicroDollars(budget.used).dollars() / MicroDollars(budget.limit).dollars() * 100.0
     };
     body["period_start"] = json!(rfc3339(budget.start));
     body["period_end"] = json!(rfc3339(budget.reset));
-    body["total_cost_usd"] = json!(dollars(budget.used));
-    body["held_usd"] = json!(dollars(budget.held));
-    body["lost_usd"] = json!(dollars(budget.lost));
-    body["budget_usd"] = json!(dollars(budget.limit));
-    body["remaining_usd"] = json!(dollars(budget.remaining));
+    body["total_cost_usd"] = json!(MicroDollars(budget.used).dollars());
+    body["held_usd"] = json!(MicroDollars(budget.held).dollars());
+    body["lost_usd"] = json!(MicroDollars(budget.lost).dollars());
+    body["budget_usd"] = json!(MicroDollars(budget.limit).dollars());
+    body["remaining_usd"] = json!(MicroDollars(budget.remaining).dollars());
     body["budget_used_pct"] = json!(used_pct);
     body
 }
@@ -130,7 +131,7 @@ impl Admin {
         let after = |value: Value| json!({ "before": null, "after": value });
         let mut changes = Map::new();
         changes.insert("amount_usd".to_owned(), after(json!(signed_dollars(amount))));
-        changes.insert("of_lost_usd".to_owned(), after(json!(dollars(of_lost))));
+        changes.insert("of_lost_usd".to_owned(), after(json!(MicroDollars(of_lost).dollars())));
         changes.insert("period".to_owned(), after(json!(period.to_string())));
         changes.insert("reason".to_owned(), after(json!(new.reason)));
         let entry = AuditEntry {
@@ -151,12 +152,6 @@ pub fn parse_period(text: &str) -> Option<Period> {
     let digits: String = text.chars().filter(|it| *it != '-').collect();
     let is_plain = text.chars().all(|it| it.is_ascii_digit() || it == '-');
     Period::parse(&digits).filter(|_| is_plain)
-}
-
-/// Micro-dollars as dollars, for JSON.
-#[expect(clippy::cast_precision_loss, reason = "exact up to nine thousand million dollars")]
-fn dollars(micros: u64) -> f64 {
-    micros as f64 / 1_000_000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to nine thousand million dollars")]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use canonical::MicroDollars;
 use config::{Config, Provider, Route, Step};
 use gateway::{Clock, Snapshot};
 use model_catalog::Price;
@@ -39,10 +40,10 @@ impl PriceView {
             "provider": self.provider,
             "model": self.model,
             "source": source,
-            "input": rates.map(|rates| dollars(rates.input)),
-            "output": rates.map(|rates| dollars(rates.output)),
-            "cached_input": rates.map(|rates| dollars(rates.cached_input)),
-            "cache_write": rates.map(|rates| dollars(rates.cache_write)),
+            "input": rates.map(|rates| MicroDollars(rates.input).dollars()),
+            "output": rates.map(|rates| MicroDollars(rates.output).dollars()),
+            "cached_input": rates.map(|rates| MicroDollars(rates.cached_input).dollars()),
+            "cache_write": rates.map(|rates| MicroDollars(rates.cache_write).dollars()),
         })
     }
 }
@@ -251,10 +252,4 @@ fn step_json(step: &Step) -> Value {
         "first_token_timeout_seconds": step.first_token_timeout.map(|it| it.as_secs_f64()),
         "retries": step.retries,
     })
-}
-
-/// Micro-dollars as dollars, for JSON.
-#[expect(clippy::cast_precision_loss, reason = "prices are far below what a float holds exactly")]
-fn dollars(micros: u64) -> f64 {
-    micros as f64 / 1_000_000.0
 }

@@ -51,6 +51,14 @@ impl Usage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MicroDollars(pub u64);
 
+impl MicroDollars {
+    /// The amount in dollars, exact below nine thousand million of them.
+    #[expect(clippy::cast_precision_loss, reason = "no account spends that much")]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1_000_000.0
+    }
+}
+
 impl fmt::Display for MicroDollars {
     /// Dollars as a decimal number, such as `0.000123`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,7 @@
 //! `GET /v1/usage`: what the caller's tenant used and spent, and what its limits leave.
 
-use std::collections::BTreeMap;
-
 use admin::usage_json;
-use canonical::{Error, ErrorKind};
+use canonical::{Error, ErrorKind, MicroDollars};
 use http::StatusCode;
 use serde_json::{Value, json};
 use storage::StoreError;
@@ -41,14 +39,13 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
     if body.get("total_cost_usd").is_none() {
         body["period_start"] = json!(rfc3339(period.start()));
         body["period_end"] = json!(rfc3339(period.end()));
-        body["total_cost_usd"] = json!(dollars(total.cost));
+        body["total_cost_usd"] = json!(MicroDollars(total.cost).dollars());
         body["budget_usd"] = Value::Null;
         body["budget_used_pct"] = Value::Null;
     }
     body["request_count"] = json!(total.calls);
     body["unpriced_count"] = json!(total.unpriced);
-    let by_model: BTreeMap<_, _> =
-        all.grouped(|key| (key.provider.clone(), key.model.clone())).into_iter().collect();
+    let by_model = all.grouped(|key| (key.provider.clone(), key.model.clone()));
     let by_model = by_model.iter().filter(|((provider, _), _)| !provider.is_empty());
     body["by_model"] = by_model
         .map(|((provider, model), sum)| {
@@ -75,14 +72,8 @@ fn sum_json(sum: &CallSum) -> Value {
         "requests": sum.calls,
         "input_tokens": tokens.all_input(),
         "output_tokens": tokens.all_output(),
-        "cost_usd": dollars(sum.cost),
+        "cost_usd": MicroDollars(sum.cost).dollars(),
     })
-}
-
-/// Micro-dollars as dollars, for JSON.
-#[expect(clippy::cast_precision_loss, reason = "exact up to nine thousand million dollars")]
-fn dollars(micros: u64) -> f64 {
-    micros as f64 / 1_000_000.0
 }
 
 fn unreadable(error: StoreError) -> Error {

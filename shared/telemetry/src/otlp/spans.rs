@@ -131,8 +131,7 @@ fn usage(exported: &Exported, record: &CallRecord) -> Vec<KeyValue> {
             flag("lockgate.usage.estimated", usage.source == UsageSource::Estimated),
         ]);
     }
-    #[expect(clippy::cast_precision_loss, reason = "money of one call is far below 2^53")]
-    all.extend(record.cost.map(|it| decimal("lockgate.cost_usd", it.0 as f64 / 1e6)));
+    all.extend(record.cost.map(|it| decimal("lockgate.cost_usd", it.dollars())));
     let first_token = record.timings.first_token;
     all.extend(first_token.map(|it| number("lockgate.first_token_ms", millis(it))));
     all

@@ -3,7 +3,7 @@
 //! The stored form has one or two letters for each field; [`CallRow::to_json`] has the names that
 //! people read.
 
-use canonical::{AttemptRecord, Usage};
+use canonical::{AttemptRecord, MicroDollars, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -354,13 +354,13 @@ impl CallRow {
             "attempts": self.attempts.iter().map(AttemptRow::to_json).collect::<Vec<_>>(),
             "attempts_left_out": self.attempts_left_out,
             "usage": usage,
-            "cost_usd": self.cost.map(dollars),
+            "cost_usd": self.cost.map(|it| MicroDollars(it).dollars()),
             "is_priced": self.cost.is_some(),
             "cache": self.cache,
             "dropped": self.dropped,
             "dropped_count": self.dropped_count,
-            "hold_usd": self.hold.map(dollars),
-            "settled_usd": self.settled.map(dollars),
+            "hold_usd": self.hold.map(|it| MicroDollars(it).dollars()),
+            "settled_usd": self.settled.map(|it| MicroDollars(it).dollars()),
             "timings": {
                 "queue_ms": self.queue_ms,
                 "admit_ms": self.admit_ms,
@@ -405,14 +405,6 @@ impl AttemptRow {
             "next": self.next,
         })
     }
-}
-
-/// Dollars of micro-dollars, as a number of JSON.
-fn dollars(micro: u64) -> Value {
-    // Every amount below nine billion dollars is exact to a micro-dollar.
-    #[expect(clippy::cast_precision_loss, reason = "money of one call is far below 2^53")]
-    let dollars = micro as f64 / 1e6;
-    dollars.into()
 }
 
 /// The first characters of a text.
