@@ -196,7 +196,10 @@ async fn a_second_signal_ends_the_server_at_once() {
     gateway.terminate().unwrap();
     let (_, log) = gateway.ended().await;
     assert!(log.contains("second signal"), "{log}");
-    assert!(call.await.unwrap().is_err());
+    // The process may end between the call's end and its error response.
+    if let Ok(response) = call.await.unwrap() {
+        assert_eq!(response.status, 503);
+    }
 }
 
 #[tokio::test]
