@@ -20,7 +20,7 @@ use std::{
 use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
 use gateway::{
-    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Sealing, Source,
 };
 use hyper::{
     Request, Response,
@@ -30,6 +30,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
+use tenants::SealingKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -130,7 +131,10 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let sealing = SealingKey::new(&server.root_secret).map(Box::new);
+    let sealing = sealing.map_or(Sealing::None, Sealing::Key);
+    let gateway = Gateway::new(configuration, records.sinks()).with_sealing(sealing);
+    let gateway = Arc::new(gateway);
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
         gateway,

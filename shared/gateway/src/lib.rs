@@ -21,6 +21,7 @@ mod idempotency;
 mod keeping;
 mod model_facts;
 mod outbound_limits;
+mod own_provider;
 mod plan;
 mod probes;
 mod provider_health;
@@ -50,6 +51,8 @@ pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
+use own_provider::OwnProviders;
+pub use own_provider::Sealing;
 use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
@@ -71,6 +74,7 @@ pub struct Gateway {
     settlements: Arc<Settlements>,
     records: Arc<RecordQueue>,
     outbound: Arc<OutboundLimits>,
+    own_providers: OwnProviders,
 }
 
 /// The outcome of an admission.
@@ -95,7 +99,14 @@ impl Gateway {
         let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
         let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
         let records = RecordQueue::start(sinks);
-        Self { configuration, keys, settlements, records, outbound }
+        let own_providers = OwnProviders::default();
+        Self { configuration, keys, settlements, records, outbound, own_providers }
+    }
+
+    /// The same, with what opens the keys of tenants' own providers.
+    #[must_use]
+    pub fn with_sealing(self, sealing: Sealing) -> Self {
+        Self { own_providers: OwnProviders::new(sealing), ..self }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -119,7 +130,17 @@ impl Gateway {
 
         let tenant = Arc::from(found.tenant.id.as_str());
         let principal = Principal { tenant, key_id: Arc::from(found.key_id()) };
+        let snapshot = self.snapshot_for(&found.tenant, snapshot).await?;
         Ok(Admitted { snapshot, principal, tenant: found.tenant })
+    }
+
+    /// The configuration as a tenant's calls see it, which may have a provider of its own.
+    pub async fn snapshot_for(
+        &self,
+        tenant: &Tenant,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Arc<Snapshot>> {
+        self.own_providers.snapshot_for(tenant, snapshot, &self.configuration).await
     }
 
     /// The configuration in force, for what is decided before the caller is known.
@@ -205,7 +226,10 @@ impl Gateway {
     async fn renew_keys(&self, running: &mut RunningCall, id: AttemptId, error: &Error) -> bool {
         let clock = running.call.clock;
         let renewed = self.configuration.renew_keys(&running.call.snapshot, clock).await;
-        let Some(snapshot) = renewed else {
+        let Some(renewed) = renewed else {
+            return false;
+        };
+        let Ok(snapshot) = self.snapshot_for(&running.call.tenant, renewed).await else {
             return false;
         };
         let before = std::mem::replace(&mut running.call.snapshot, snapshot);
