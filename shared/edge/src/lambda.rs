@@ -85,6 +85,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
     let records = Records::of_lambda(&stores, otlp, &client);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
+    let records = records.with_usage_events(&configuration);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
     if is_configured && let Err(error) = configuration.load(Clock::starting(now_ms())).await {

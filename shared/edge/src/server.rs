@@ -128,13 +128,12 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         .with_aws_endpoint(server.aws_endpoint);
     let records = Records::of_server(&server.stores, server.otlp, &client);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
+    let records = records.with_usage_events(&configuration);
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let sealing = SealingKey::new(&server.root_secret).map(Box::new);
-    let sealing = sealing.map_or(Sealing::None, Sealing::Key);
-    let gateway = Gateway::new(configuration, records.sinks()).with_sealing(sealing);
-    let gateway = Arc::new(gateway);
+    let gateway = Gateway::new(configuration, records.sinks());
+    let gateway = Arc::new(gateway.with_sealing(sealing(&server.root_secret)));
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
         gateway,
@@ -172,6 +171,12 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         app.records.flush().await;
     }
     Ok(())
+}
+
+/// What opens the keys of tenants' own providers.
+fn sealing(root_secret: &RootSecret) -> Sealing {
+    let key = SealingKey::new(root_secret).map(Box::new);
+    key.map_or(Sealing::None, Sealing::Key)
 }
 
 /// Puts each configuration in force as it comes.

@@ -34,6 +34,7 @@ mod sender;
 mod settlement;
 mod snapshot;
 mod speed;
+mod usage_events;
 mod vitals;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ use running_call::RunningCall;
 use sender::Sender;
 use settlement::Settlements;
 pub use snapshot::Snapshot;
+pub use usage_events::UsageEventSink;
 
 /// Everything that calls share.
 #[derive(Debug)]
@@ -264,6 +266,8 @@ impl Gateway {
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
         tokio::join!(self.configuration.drain(), self.records.drain());
+        // Sinks start work of their own.
+        self.configuration.drain().await;
     }
 }
 

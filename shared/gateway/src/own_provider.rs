@@ -53,8 +53,8 @@ struct Prepared {
 /// The own provider of the tenant that a configuration was made for.
 #[derive(Debug)]
 pub(crate) struct OwnProvider {
-    /// What the tenant's settings call the provider.
-    pub(crate) alias: String,
+    /// What the tenant's settings call the provider; none where they give its address alone.
+    pub(crate) alias: Option<String>,
     /// What the configuration calls the provider.
     pub(crate) name: String,
 }
@@ -163,7 +163,7 @@ fn config_of(
     let alias = settings.name.as_deref().unwrap_or(DEFAULT_KIND);
     let configured = base.providers.iter().find(|it| it.name == alias);
     let provider = own_provider(configured, tenant, alias, key)?;
-    let own = OwnProvider { alias: alias.to_owned(), name: provider.name.clone() };
+    let own = OwnProvider { alias: settings.name.clone(), name: provider.name.clone() };
 
     let is_there = |name: &str| {
         name == alias

@@ -34,7 +34,7 @@ pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
 fn query<'a>(call: &'a Call, model: Option<&'a str>) -> ModelQuery<'a> {
     let provider = call.only_provider.as_deref();
     let Some(own) = &call.snapshot.own else { return ModelQuery { model, provider } };
-    let is_own = |name: &str| name == own.alias;
+    let is_own = |name: &str| own.alias.as_deref() == Some(name);
     let provider = provider.map(|name| if is_own(name) { own.name.as_str() } else { name });
     let own_model = |name: &'a str| name.split_once('/').filter(|(prefix, _)| is_own(prefix));
     match model.and_then(own_model) {
