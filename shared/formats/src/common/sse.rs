@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, Result, StreamEvent};
 
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -73,6 +73,34 @@ impl Framer {
     /// Whether the bytes so far end between frames.
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.iter().all(|it| matches!(it, b'\r' | b'\n'))
+    }
+}
+
+/// A decoder of a stream whose frames tell where it ends.
+pub(crate) trait FrameDecoder {
+    /// The framer of the stream.
+    fn framer(&mut self) -> &mut Framer;
+
+    /// Whether the stream has ended.
+    fn has_ended(&self) -> bool;
+
+    /// Decodes one whole frame, and adds the events that it completes.
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()>;
+
+    /// Decodes every frame that `bytes` complete, up to the end of the stream.
+    fn read_frames(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
+        // The client has the whole response once the stream has ended: what follows must neither
+        // become an event nor an error.
+        if self.has_ended() {
+            return Ok(());
+        }
+        self.framer().push(bytes)?;
+        while !self.has_ended()
+            && let Some(frame) = self.framer().frame()
+        {
+            self.frame(frame, events)?;
+        }
+        Ok(())
     }
 }
 

@@ -18,7 +18,10 @@ use super::{
     stream_passthrough::{Frame, decode_frame, early_end},
     wire,
 };
-use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
+use crate::{
+    StreamDecoder, StreamEnd, error_body,
+    sse::{FrameDecoder, Framer},
+};
 
 /// The most choices that a provider may count: more of them would only fill memory.
 const MAX_CHOICES: u32 = 128;
@@ -82,18 +85,6 @@ impl ChunkDecoder {
             id: None,
             choices: BTreeMap::new(),
             sources: vec![],
-        }
-    }
-
-    fn frame(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
-        match decode_frame(bytes)? {
-            Frame::Comment => Ok(()),
-            Frame::Done => self.finish(events),
-            Frame::Chunk(data) => {
-                let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
-                wire::check(&summary, &data)?;
-                self.chunk(&data, events)
-            }
         }
     }
 
@@ -284,18 +275,31 @@ fn report(usage: Option<Usage>) -> StreamEvent {
     StreamEvent::delta(0, Delta::Usage).with_usage(usage)
 }
 
+impl FrameDecoder for ChunkDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        match decode_frame(&frame)? {
+            Frame::Comment => Ok(()),
+            Frame::Done => self.finish(events),
+            Frame::Chunk(data) => {
+                let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
+                wire::check(&summary, &data)?;
+                self.chunk(&data, events)
+            }
+        }
+    }
+}
+
 impl StreamDecoder for ChunkDecoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.framer.push(&bytes)?;
-        while !self.has_ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(&frame, events)?;
-        }
-        Ok(())
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {

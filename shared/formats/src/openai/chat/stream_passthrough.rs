@@ -12,7 +12,7 @@ use self::normalizer::ChunkNormalizer;
 use super::wire;
 use crate::{
     StreamDecoder, StreamEnd, error_body,
-    sse::{self, Framer},
+    sse::{self, FrameDecoder, Framer},
 };
 
 /// The terminator, for providers that leave it out.
@@ -31,6 +31,23 @@ pub(super) struct PassthroughDecoder {
 impl PassthroughDecoder {
     pub(super) fn new(end: StreamEnd) -> Self {
         Self { end, ..Self::default() }
+    }
+
+    fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.normalizer.finish()?;
+        self.has_ended = true;
+        events.push(StreamEvent::frame(EventKind::End, None, terminator));
+        Ok(())
+    }
+}
+
+impl FrameDecoder for PassthroughDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
@@ -55,27 +72,11 @@ impl PassthroughDecoder {
         events.push(StreamEvent::frame(kind, usage, frame));
         Ok(())
     }
-
-    fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        self.normalizer.finish()?;
-        self.has_ended = true;
-        events.push(StreamEvent::frame(EventKind::End, None, terminator));
-        Ok(())
-    }
 }
 
 impl StreamDecoder for PassthroughDecoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.framer.push(&bytes)?;
-        while !self.has_ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(frame, events)?;
-        }
-        Ok(())
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{content, response_decode, wire};
 use crate::{
     DecodeMode, StreamDecoder, error_body,
-    sse::{self, Framer},
+    sse::{self, FrameDecoder, Framer},
 };
 
 /// One event, as far as it is looked at.
@@ -64,30 +64,6 @@ impl EventDecoder {
         }
     }
 
-    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let (name, data) = sse::fields(frame);
-        let data = data.filter(|it| !it.is_empty());
-        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
-            self.pass(EventKind::Comment, frame, events);
-            return Ok(());
-        };
-        let event = decode_event(name, &data)?;
-        match event.kind.as_ref() {
-            "error" => return Err(error_body::from_event(&data)),
-            "response.completed" | "response.incomplete" | "response.failed" => {
-                return self.end(&event, frame, events);
-            }
-            _ => {}
-        }
-        let kind = kind(&event);
-        self.answered |= kind.is_meaningful();
-        match self.mode {
-            DecodeMode::Passthrough => self.pass(kind, frame, events),
-            DecodeMode::Translate => self.state.event(&event, events)?,
-        }
-        Ok(())
-    }
-
     /// Keeps a frame for a client of the same format.
     fn pass(&self, kind: EventKind, frame: &Bytes, events: &mut Vec<StreamEvent>) {
         if self.mode == DecodeMode::Passthrough
@@ -128,18 +104,43 @@ impl EventDecoder {
     }
 }
 
-impl StreamDecoder for EventDecoder {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.ended {
+impl FrameDecoder for EventDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let (name, data) = sse::fields(&frame);
+        let data = data.filter(|it| !it.is_empty());
+        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
+            self.pass(EventKind::Comment, &frame, events);
             return Ok(());
+        };
+        let event = decode_event(name, &data)?;
+        match event.kind.as_ref() {
+            "error" => return Err(error_body::from_event(&data)),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                return self.end(&event, &frame, events);
+            }
+            _ => {}
         }
-        self.framer.push(&bytes)?;
-        while !self.ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(&frame, events)?;
+        let kind = kind(&event);
+        self.answered |= kind.is_meaningful();
+        match self.mode {
+            DecodeMode::Passthrough => self.pass(kind, &frame, events),
+            DecodeMode::Translate => self.state.event(&event, events)?,
         }
         Ok(())
+    }
+}
+
+impl StreamDecoder for EventDecoder {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
