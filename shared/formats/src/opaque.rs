@@ -94,6 +94,7 @@ impl Opaque {
         let framing: Option<String> = json::read(&raw, "stream_format", "a string")?;
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
+        // Speech has no `stream`: its reference names the same wish `stream_format`.
         request.stream = stream == Some(true) || framing.as_deref() == Some("sse");
         Ok(request)
     }
@@ -102,6 +103,7 @@ impl Opaque {
         let form = Form::parse(body)?;
         let model = form.text("model").map(str::to_owned);
         let stream = form.text("stream") == Some("true");
+        // A form has no members of JSON. That there are none is how `passthrough` tells a form.
         let raw = RawObject { body: body.clone(), members: vec![] };
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
@@ -155,6 +157,7 @@ impl Outbound for Opaque {
             Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
                 .caused_by(json::unquoted(&error))
         })?;
+        // Some servers write an empty error into every response; it is as good as none.
         if let Some(error) = response.error.filter(|it| !matches!(it.get(), "{}" | "\"\"")) {
             return Err(error_body::inside_success(error));
         }

@@ -51,15 +51,21 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
             _ => whole.messages.push((side, message.parts.iter().collect())),
         }
     }
+
+    // Anthropic, Gemini and Bedrock refuse a request of a system prompt alone, which OpenAI
+    // accepts. A blank message of the user counts as none, because its text is dropped as empty
+    // later.
     if !whole.system.is_empty()
         && whole.messages.iter().all(|it| it.1.iter().all(|it| is_blank(it)))
     {
         whole.messages = vec![(Side::User, std::mem::take(&mut whole.system))];
     }
+
     match whole.messages.first() {
         Some((Side::Assistant, _)) => whole.messages.insert(0, (Side::User, vec![&OPENING])),
         None | Some((Side::User, _)) => {}
     }
+
     for (side, parts) in &mut whole.messages {
         if *side == Side::User {
             // Stable: results stay in their order, and so does the rest.

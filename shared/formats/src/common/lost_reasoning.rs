@@ -21,6 +21,7 @@ pub(crate) fn lost_reasoning(messages: impl DoubleEndedIterator<Item = MessageSh
             }
             is_lost = true;
         } else if !message.has_tool_result {
+            // The user's last question: Anthropic does not check what stands before it.
             return is_lost;
         }
     }

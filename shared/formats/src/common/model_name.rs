@@ -31,6 +31,8 @@ impl Named {
 impl StreamDecoder for Named {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let before = events.len();
+        // Events before an error reach the client too, so they are named before the error is
+        // returned.
         let outcome = self.decoder.read(bytes, events);
         self.name(events.get_mut(before..).unwrap_or_default());
         outcome

@@ -11,6 +11,7 @@ pub(crate) fn has(body: &[u8]) -> bool {
 pub(crate) fn off(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    // The text is not parsed: a tag has no character that JSON escapes, wherever it stands.
     while let Some((before, behind)) = rest.split_once(TAG_PREFIX) {
         out.push_str(before);
         rest = behind

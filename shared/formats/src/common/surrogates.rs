@@ -57,6 +57,8 @@ impl PairJoiner {
 
         // A high half at the end may still be completed.
         let last = text.len().saturating_sub(ESCAPE);
+        // Six bytes that look like an escape may follow a backslash that is escaped itself; only a
+        // walk from the start tells.
         if half_at(&text, last) == Some(Half::High) && lone(&text).last() == Some(last) {
             self.held = Some(text.split_off(last));
         }

@@ -15,7 +15,8 @@ use crate::{
     OutboundConversation, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames,
 };
 
-/// How much of a name is kept before what tells it from others, in bytes.
+/// How much of a name is kept before what tells it from others, in bytes: with `_` and eight digits behind
+/// it 64 in all, the least that any provider takes.
 const KEPT: usize = 55;
 
 /// The names of tools and parameters that a provider is sent in place of the client's.
@@ -52,6 +53,7 @@ impl ToolNames {
     /// The conversation with the names that the provider is sent.
     #[must_use]
     pub fn rename(&self, mut conversation: Conversation) -> Conversation {
+        // Parameters first: they are found by the client's name of their tool.
         self.rename_params(&mut conversation);
         each_mut(&mut conversation, &mut |name| {
             if let Some(sent) = self.sent.get(name) {
@@ -80,6 +82,7 @@ impl ToolNames {
                 if let Some(name) = self.original.get(&call.name) {
                     name.clone_into(&mut call.name);
                 }
+                // Behind the name, because parameters are known by the client's name of their tool.
                 let arguments = std::mem::take(&mut call.arguments);
                 call.arguments = self.params.restored(&call.name, arguments);
             }
@@ -127,6 +130,8 @@ impl Restored {
                 }
                 Delta::Arguments { call, json } => {
                     if let Some((_, so_far)) = self.held.get_mut(&(choice, *call)) {
+                        // A key may be split over two deltas, so that nothing can be renamed before
+                        // all of it is there.
                         so_far.push_str(json);
                         continue;
                     }
@@ -172,9 +177,12 @@ pub(crate) fn is_plain(name: &str, max: usize, beside: &[u8]) -> bool {
 /// A name that every provider takes.
 fn fitting(name: &str) -> String {
     let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
+    // Gemini wants a letter or `_` in front.
     let first = name.chars().next().filter(|it| !it.is_ascii_alphabetic() && *it != '_');
     let whole = first.map(|_| '_').into_iter().chain(name.chars().map(plain));
     let kept: String = whole.take(KEPT).collect();
+    // Always with the fingerprint, also where the name would be short enough: two names may differ
+    // only in what is replaced.
     format!("{kept}_{:08x}", fingerprint(name) & 0xffff_ffff)
 }
 
