@@ -58,6 +58,8 @@ pub(super) fn encode_count(
 }
 
 fn serialize(body: &Body<'_>, dropped: &mut Vec<Field>) -> EncodedRequest {
+    // Several steps may drop the same field, and the header should name it once and in a stable
+    // order.
     dropped.sort_unstable();
     dropped.dedup();
     let body = json::written(body).into();
@@ -71,16 +73,21 @@ fn encode_body<'a>(
     let model = Model::of(target.facts);
     let mut dropped = unsupported_fields(conversation);
     let (system, messages) = messages(conversation, &mut dropped)?;
+
+    // Here rather than at the provider: its refusal names places that the client of another format
+    // does not know.
     check_calls(&messages)?;
     if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
         let message =
             "does not continue an assistant's message; end the conversation with a user's";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
+
     let budget_forbidden = thinking::forbids_budget(conversation, &messages);
     let plan = thinking::plan(conversation, model, budget_forbidden, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
+
     let format = format(conversation.response_format.as_ref(), model, &mut dropped)?;
     let output_config = match format {
         None => plan.output_config,
@@ -89,8 +96,10 @@ fn encode_body<'a>(
             Some(OutputConfig { effort, format })
         }
     };
+
     let tools = tools(conversation, model, &mut dropped)?;
     let tool_choice =
+        // A choice without tools is refused.
         if tools.is_empty() { None } else { tool_choice(conversation, model, &mut dropped) };
     let body = Body {
         model: target.model,
@@ -226,6 +235,7 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
                 format!("The tool call `{id}` has no result in the turn behind it; add one.");
             return Err(Error::invalid("messages", message));
         }
+        // Behind the results: a message's calls are answered by the next one.
         open.extend(message.content.iter().filter_map(|it| match it {
             Block::ToolUse { id, .. } => Some(id.as_str()),
             _ => None,
@@ -293,7 +303,9 @@ fn tool_choice<'a>(
     let disable_parallel_tool_use = single.then_some(true);
     let (kind, name) = match &conversation.tool_choice {
         None if !single => return None,
+        // The wish for one call at a time needs a choice to stand in, and `auto` is the default.
         None | Some(Choice::Auto | Choice::Among(_, false)) => ("auto", None),
+        // `none` takes no `disable_parallel_tool_use`.
         Some(Choice::None) => {
             return Some(ToolChoice { kind: "none", name: None, disable_parallel_tool_use: None });
         }

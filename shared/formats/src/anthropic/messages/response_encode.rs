@@ -51,6 +51,7 @@ pub(super) fn encode(
     summary: &CallSummary,
 ) -> Vec<u8> {
     let usage = usage.copied().unwrap_or_default();
+    // The reference requires both, and the types of the SDKs have no null there.
     let model = answer.model.as_deref().filter(|it| !it.is_empty()).or(Some(&summary.model));
     let own_id = message_id(summary.arrived);
     let id = answer.id.as_deref().filter(|it| !it.is_empty()).unwrap_or(&own_id);
@@ -75,6 +76,7 @@ pub(super) fn message_id(arrived: u64) -> String {
 fn ending(choice: &Choice) -> &FinishReason {
     let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));
     match &choice.finish_reason {
+        // Gemini and others end with `stop` also where tools are to be called.
         FinishReason::Stop if has(|it| matches!(it, Content::ToolCall(_))) => {
             &FinishReason::ToolCalls
         }

@@ -109,6 +109,8 @@ impl Blocks {
             self.begin(Kind::Redacted(data.to_owned()));
             return self.flow(out);
         }
+        // A signature may come without text, where the provider hides it: it gets an empty block of
+        // its own.
         let last = self.waiting.back_mut().map(|it| &mut it.kind);
         if let Some(Kind::Thinking { signed: signed @ false }) = last {
             *signed = true;
@@ -130,6 +132,8 @@ impl Blocks {
     /// A tool is to be called.
     pub(crate) fn call(&mut self, call: usize, id: String, name: String, out: &mut BytesMut) {
         self.called = true;
+        // Arguments come by the number of the call, in any order; a look through all blocks for
+        // each would grow with their square.
         self.places.insert(call, self.index + self.waiting.len() as u64);
         self.begin(Kind::Tool { id, name, depth: Depth::default() });
         self.flow(out);
@@ -144,6 +148,8 @@ impl Blocks {
         };
         if let Kind::Tool { depth, .. } = &mut block.kind {
             depth.read(&json);
+            // The next block can open as soon as the object is closed, instead of with the end of
+            // the stream.
             block.done = depth.is_whole();
         }
         block.deltas.push(WireDelta::Json(json));
@@ -186,6 +192,7 @@ impl Blocks {
             for delta in first.deltas.drain(..) {
                 put("content_block_delta", &delta.event(index), out);
             }
+            // The last block stays open even if it is done: more text may follow.
             if !first.done || self.waiting.len() == 1 {
                 return;
             }
@@ -199,6 +206,7 @@ impl Blocks {
             return;
         };
         let index = self.index;
+        // The SDKs require a signature of every thinking block.
         if matches!(first.kind, Kind::Thinking { signed: false }) {
             let signature = WireDelta::Signature(signature::unsigned());
             put("content_block_delta", &signature.event(index), out);
