@@ -93,6 +93,8 @@ impl ChunkDecoder {
         let usage = chunk.usage.and_then(wire::usage);
         let choices = chunk.choices.unwrap_or_default();
         let before = events.len();
+        // Azure begins with a chunk of its content filter, without choices, and with an empty id
+        // and model.
         if self.id.is_none() && !choices.is_empty() {
             let id = response_decode::text(chunk.id);
             let model = response_decode::text(chunk.model);
@@ -244,7 +246,8 @@ impl ChoiceState {
 
     /// Notes why the choice ends. The first reason counts: some say `stop` again behind it.
     fn finish(&mut self, reason: String) -> Result<()> {
-        // A cut is reported at once.
+        // A cut is reported at once; everything else waits for the end, where it is known whether
+        // tools were called.
         self.decode_reason(&reason)?;
         self.finish_reason.get_or_insert(reason);
         Ok(())

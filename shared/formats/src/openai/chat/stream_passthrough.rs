@@ -54,11 +54,14 @@ impl FrameDecoder for PassthroughDecoder {
         let data = match decode_frame(&frame)? {
             // The gateway fills silence itself, and SDKs stumble over `id:` and `retry:`.
             Frame::Comment => return Ok(()),
+            // Its own bytes, where it has nothing else in it.
             Frame::Done if sse::is_data_alone(&frame) => return self.finish(frame.clone(), events),
             Frame::Done => return self.finish(Bytes::from_static(DONE), events),
             Frame::Chunk(data) => data,
         };
         let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
+        // An error within a stream ends it here, so that it is recorded and may still be failed
+        // over.
         wire::check(&summary, &data)?;
         let (kind, usage) = classify(&summary);
         self.has_finished |= kind == EventKind::Finish;
@@ -136,8 +139,11 @@ fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.clone().unwrap_or_default();
     let kind = match choices {
+        // The finish before the content: one chunk may hold both, and from then on the encoder
+        // holds back.
         _ if 0 < choices.finished => EventKind::Finish,
         _ if choices.has_content => EventKind::Content,
+        // A role alone is nothing that a client could use: another target may still take over.
         _ if 0 < choices.count => EventKind::Prelude,
         _ if usage.is_some() => EventKind::Usage,
         _ => EventKind::Comment,

@@ -47,12 +47,14 @@ impl Outbound for MistralFim {
         let raw = &request.raw;
         let mut edits = json::Edits::new(raw);
         edits.set("model", json::quoted(target.model));
+        // The endpoint takes one text, and clients may send a list of one.
         edits.set("prompt", json::quoted(&request_decode::prompt(raw)?));
         if let Some(seed) = json::read::<i64>(raw, "seed", "a whole number")? {
             edits.set("random_seed", seed.to_string());
         }
         let mut dropped = vec![];
         for name in request_decode::others(raw, TAKEN)? {
+            // Members that the endpoint does not know are refused with a 422, null ones not.
             edits.remove(&name);
             if !SILENT.contains(&name.as_ref()) {
                 dropped.push(Field::Named(name.into_owned()));
@@ -67,6 +69,7 @@ impl Outbound for MistralFim {
     }
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        // Always translated: the client wants a completion, and the bytes are those of a chat.
         OpenAiChat.response(body, DecodeOptions { mode: DecodeMode::Translate, ..options })
     }
 }

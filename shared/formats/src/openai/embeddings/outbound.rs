@@ -22,6 +22,8 @@ impl Outbound for OpenAiEmbeddings {
         }
         let without = || Error::new(ErrorKind::Upstream, "it answered without any embedding");
         let data = response.data.ok_or_else(without)?;
+        // Counted without parsing the numbers: a response that passes through may have millions of
+        // them.
         if wire::count(data)? == 0 {
             return Err(without());
         }

@@ -43,6 +43,7 @@ pub(super) fn count(data: &RawValue) -> Result<usize> {
 /// The numbers of each text, in the order of the texts.
 pub(super) fn vectors(data: &RawValue) -> Result<EmbeddingResponse> {
     let mut items: Vec<Item> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
+    // Each vector names its text by its index; nothing promises their order.
     items.sort_by_key(|it| it.index);
     let vectors = items.into_iter().map(|it| it.embedding).collect();
     Ok(EmbeddingResponse { vectors, ..EmbeddingResponse::default() })
@@ -75,6 +76,7 @@ pub(super) fn encode_response(
         out.extend_from_slice(head.as_bytes());
         if vectors.base64 {
             out.push(b'"');
+            // Little-endian, as OpenAI's SDK decodes them (`numpy.frombuffer` with `float32`).
             let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
             out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
             out.push(b'"');
@@ -132,6 +134,7 @@ pub(super) fn encode<'a>(
         model,
         input: inputs.iter().map(input).collect(),
         dimensions: *dimensions,
+        // Numbers, because not every provider of this format knows base64.
         encoding_format: "float",
         user: user.as_deref(),
     };

@@ -52,10 +52,13 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
         conversation.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
     }
+
+    // Behind the instructions, which are the beginning of the prompt wherever the member stands.
     input(raw, &mut conversation)?;
     tools(raw, &mut conversation)?;
     form(raw, &mut conversation)?;
     thinking(raw, &mut conversation)?;
+
     conversation.max_tokens = json::read(raw, "max_output_tokens", "a whole number")?;
     conversation.sampling.temperature = json::read(raw, "temperature", "a number")?;
     conversation.sampling.top_p = json::read(raw, "top_p", "a number")?;
@@ -64,6 +67,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     conversation.metadata = metadata(raw)?;
     user(raw, &mut conversation)?;
     others(raw, &mut conversation)?;
+
     if compaction::is_requested(raw) {
         compaction::ask_for_summary(&mut conversation);
     }
@@ -91,6 +95,7 @@ fn input(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 
 fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let is_message = item.role.is_some() && item.content.is_some();
+    // The reference lets messages and references leave out their type.
     match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
         "message" => message(item, path, conversation)?,
         "reasoning" => add_assistant_parts(conversation, content::reasoning(item)),
@@ -99,6 +104,8 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
             match conversation.messages.last_mut() {
+                // Results of parallel calls are one message in other formats: Anthropic and Bedrock
+                // refuse them in several.
                 Some(last) if is_of_results(last) => last.parts.push(result),
                 _ => conversation.messages.push(Message::new(Role::User, vec![result])),
             }
@@ -259,6 +266,7 @@ fn tool(
         let message = format!("`{path}` is missing; here it stands beside `type`.");
         Error::invalid(&path, message)
     };
+    // Namespaces do not nest in the reference.
     if tool.kind == "namespace" && within.is_none() {
         let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
         return tool.tools.unwrap_or_default().into_iter().enumerate().try_for_each(
@@ -280,6 +288,7 @@ fn tool(
     }
     let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
     let schema = if custom {
+        // Elsewhere a tool has arguments: one string stands for the text.
         Some(Json(tool_name::CUSTOM_SCHEMA.to_owned()))
     } else {
         tool.parameters.map(|it| Json(it.get().to_owned()))
@@ -352,6 +361,7 @@ fn choice(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
             let must = choice.mode.as_deref() == Some("required");
             conversation.tool_choice = Some(ToolChoice::Among(names, must));
         }
+        // The choice of a tool that runs at OpenAI: without that tool the model decides.
         (kind, _) => other(conversation, format!("tool_choice.type={kind}")),
     }
     Ok(())
@@ -425,6 +435,8 @@ fn thinking(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let Some(thinking) = thinking else { return Ok(()) };
     let word = thinking.effort.as_deref();
     let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
+    // Any summary is a wish to see the reasoning; its length is OpenAI's affair. `generate_summary`
+    // is the older name.
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
     conversation.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
     if thinking.context.is_some() {
@@ -453,6 +465,7 @@ fn metadata(raw: &RawObject) -> Result<Vec<(String, String)>> {
 fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let user: Option<String> = json::read(raw, "user", "a text")?;
     let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
+    // Only one of them can travel; `user` is the one that other formats know.
     if user.is_some() && safety.is_some() && user != safety {
         other(conversation, "safety_identifier".to_owned());
     }
@@ -463,6 +476,7 @@ fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 /// Notes a member that no other format supports.
 fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
+    // Signatures travel by themselves, with every provider that gives any.
     for wish in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
         other(conversation, format!("include[]={wish}"));
     }

@@ -52,17 +52,22 @@ pub(super) fn encode(
         // The caller names them to the client.
         unmapped_fields: _,
     } = conversation;
+
     let mut page = Page::default();
     page.cache(cache.as_ref());
     turns.iter().try_for_each(|it| page.turn(it))?;
     if page.items.is_empty() {
         return Err(no_message());
     }
+
     let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
+    // Encrypted reasoning is refused for models without reasoning, and needed by those that reason
+    // unasked.
     let thinks = reasoning.as_ref().map_or(target.facts.reasoning.unrequested, |it| !it.is_off());
     let format = output.as_ref().map(|it| page.output(it)).transpose()?;
     let verbosity = verbosity.as_deref();
     let (temperature, top_p) = page.sampling(sampling);
+
     let body = Body {
         model: target.model,
         tool_choice: tool_choice.as_ref().filter(|_| !tools.is_empty()).map(choice),
@@ -155,11 +160,13 @@ impl<'a> Page<'a> {
     /// Encodes a user's message or a tool's result.
     fn input(&mut self, content: &'a Content) -> Result<PartJson<'a>> {
         Ok(match content {
+            // What another model has said may stand in a result; here it is only a text.
             Content::Text(text, _) | Content::Refusal(text) | Content::Reasoning(text) => {
                 PartJson::InputText { text }
             }
             Content::Image(media) => PartJson::InputImage {
                 place: image(media)?,
+                // The reference requires it, unlike that of chat.
                 detail: media.detail.as_deref().unwrap_or("auto"),
             },
             Content::File(media) => self.file(media),
@@ -199,6 +206,7 @@ impl<'a> Page<'a> {
             self.drop(Field::ToolError);
         }
         let output = match parts.as_slice() {
+            // `output` is required, and a tool may return nothing.
             [] => ContentJson::Text(""),
             [Part { content: Content::Text(text, _), cache, .. }] => {
                 self.cache(cache.as_ref());
@@ -235,10 +243,12 @@ impl<'a> Page<'a> {
             }
             Content::Reasoning(text) => match own {
                 Some(own) => self.reasoning_item(own, text),
+                // Another maker's reasoning means nothing here, so that nothing is lost with it.
                 None if part.signature.is_none() => self.drop(Field::ReasoningText),
                 None => {}
             },
             Content::ToolCall(ToolCall { id, name, arguments }) => {
+                // OpenAI wants the reasoning before the call that came of it.
                 if let Some(own) = own {
                     self.reasoning_item(own, "");
                 }
@@ -260,6 +270,7 @@ impl<'a> Page<'a> {
     }
 
     fn annotations(&mut self, citations: &[Citation]) -> Vec<Annotation> {
+        // An annotation has a URL and no quote.
         if citations.iter().any(|it| it.url.is_none() || it.quote.is_some()) {
             self.drop(Field::Citations);
         }

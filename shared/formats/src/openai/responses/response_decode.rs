@@ -20,6 +20,7 @@ pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
             .caused_by(json::unquoted(&error))
     })?;
     check(&wire)?;
+    // An incomplete response may be empty: reasoning may take all of the limit.
     if wire.status.as_deref().unwrap_or("completed") == "completed"
         && wire.output.as_ref().is_none_or(Vec::is_empty)
     {
@@ -39,6 +40,7 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
         return Err(error_body::inside_success(error));
     }
     match wire.status.as_deref() {
+        // `queued` and `in_progress` belong to background responses, which are never asked for.
         None | Some("completed" | "incomplete") => Ok(()),
         Some(status) => {
             let status = crate::redact(status);
@@ -102,6 +104,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
         "message" | "reasoning" | "function_call" | "image_generation_call" => {
             serde_json::from_str(json.get()).map(Some).map_err(broken)
         }
+        // Read by its type first: an item that is not known may have members of any shape.
         _ => Ok(None),
     }
 }
@@ -161,6 +164,7 @@ pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
 pub(super) fn image(item: &wire::Item<'_>) -> Option<Part> {
     let data = wire::string(item.result)?;
     let source = MediaSource::Base64(data.into_owned());
+    // The item does not name it; PNG is the default of OpenAI's image generation.
     let media_type = Some("image/png".to_owned());
     Some(Part::new(Content::Image(Media { source, media_type, ..Media::default() })))
 }

@@ -87,6 +87,8 @@ impl EventDecoder {
             return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
         }
         let empty = response.output.as_ref().is_none_or(Vec::is_empty);
+        // A success without anything is a failure that another target may not have; the last event
+        // alone may hold all of it.
         if event.kind == "response.completed" && !self.answered && empty {
             return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
         }
@@ -95,6 +97,8 @@ impl EventDecoder {
             DecodeMode::Passthrough => {
                 let frame = sse::event_alone(frame).unwrap_or_default();
                 events.push(StreamEvent::frame(EventKind::Finish, usage, frame));
+                // The format has no terminator behind its last event; the course of a stream needs
+                // an end.
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
             DecodeMode::Translate => self.state.end(&response, usage, events)?,
@@ -180,6 +184,7 @@ fn unknown_event(data: &[u8]) -> Option<EventJson<'_>> {
     }
     let kind = serde_json::from_slice::<Named<'_>>(data).ok()?.kind;
     let event_name = kind.strip_prefix("response.")?;
+    // An event that is known and cannot be read would be lost content, and is an error.
     (!KNOWN.iter().any(|it| event_name.starts_with(it)))
         .then(|| EventJson { kind, ..EventJson::default() })
 }
@@ -213,6 +218,7 @@ fn kind(event: &EventJson<'_>) -> EventKind {
             let item =
                 event.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
             match item.and_then(|it| it.kind).as_deref() {
+                // These two begin empty. Any other item is something that a client shows at once.
                 None | Some("message" | "reasoning") => EventKind::Prelude,
                 Some(_) => EventKind::Content,
             }
@@ -221,6 +227,7 @@ fn kind(event: &EventJson<'_>) -> EventKind {
             None | Some("null" | "\"\"") => EventKind::Prelude,
             Some(_) => EventKind::Content,
         },
+        // Events that end a part, and those of the future: a client may have acted on them.
         kind if kind.starts_with("response.") => EventKind::Content,
         _ => EventKind::Comment,
     }
@@ -316,6 +323,7 @@ impl StreamState {
 
     fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let item_state = self.items.entry(at).or_default();
+        // Announced with the item, or only when it is done: the first of the two counts.
         if item_state.call.is_some() {
             return;
         }
@@ -353,6 +361,7 @@ impl StreamState {
             // Arguments of a tool that runs at the provider.
             (TextKind::Arguments, None) => return,
         };
+        // Only the length is kept: the text that is repeated at the end need not be held twice.
         *item_state.parts.entry(part).or_default() += text.len();
         events.push(StreamEvent::delta(0, delta));
     }
@@ -366,6 +375,8 @@ impl StreamState {
         events: &mut Vec<StreamEvent>,
     ) {
         let state = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
+        // None where the whole is shorter than its deltas, or cut within a character: what was sent
+        // stays.
         if let Some(rest) = whole.get(state..) {
             self.more((at, part), say, rest, events);
         }
@@ -388,6 +399,7 @@ impl StreamState {
 
     /// Adds what earlier events lacked of an item that is repeated whole.
     fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<StreamEvent>) -> Result<()> {
+        // The last event repeats every item of the response.
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
             return Ok(());
         }
@@ -404,6 +416,8 @@ impl StreamState {
     }
 
     fn reasoning_item(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+        // Joined summaries have separators that the deltas have not, so that their lengths cannot
+        // be compared.
         if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
             self.more((at, 0), TextKind::Reasoning, &content::reasoning_text(item), events);
         }

@@ -58,6 +58,7 @@ impl EventEncoder {
     /// An encoder for the response to a request.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
+            // Until the provider names the response; encoders must not fail where it never does.
             names: Names::new("0"),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
@@ -80,6 +81,7 @@ impl EventEncoder {
 
     fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
         if let Delta::Start { id, model } = delta {
+            // The ids of items are made of it, and clients have read them.
             if let Some(id) = id.filter(|_| !self.stream.started) {
                 self.stream.names = Names::new(&id);
             }
@@ -218,6 +220,8 @@ impl EventEncoder {
         let done = Within { part: Some(&part), ..at(&self.stream) };
         self.stream.send("response.reasoning_summary_part.done", done, out);
         let item = self.stream.names.reasoning(self.stream.items.len(), &text, signature);
+        // The client knows the item by the id of its announcement; OpenAI's own id came only with
+        // the signature.
         let item = item.named(&id);
         self.stream.done(item, out);
     }
@@ -241,6 +245,7 @@ impl EventEncoder {
     /// Opens a call, unless another may still get arguments.
     fn call(&mut self, call: Call, out: &mut BytesMut) {
         if let Open::Call(open) = &self.open
+            // In order: a call must not pass those that wait.
             && (!self.waiting.is_empty() || !open.is_whole())
         {
             self.waiting.push(call);
@@ -269,6 +274,7 @@ impl EventEncoder {
         if json.is_empty() {
             return;
         }
+        // So that a call is found without a look at each of those that wait.
         // Calls are numbered in their order.
         let place = self.waiting.binary_search_by_key(&call, |it| it.call).ok();
         if let Some(waiting) = place.and_then(|it| self.waiting.get_mut(it)) {
@@ -299,6 +305,7 @@ impl EventEncoder {
                 self.stream.send("response.custom_tool_call_input.done", done, out);
             }
             Item::FunctionCall { name, arguments, .. } => {
+                // Clients parse the deltas, and an empty text is no JSON.
                 if call.arguments.trim().is_empty() {
                     self.send_arguments(arguments, out);
                 }
@@ -403,6 +410,8 @@ impl StreamEncoder for EventEncoder {
     }
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
+        // Without a finish reason the response was cut, and its stream must not end as a success. A
+        // response that passed through has its end already.
         let Some(finish) = self.finish.take() else { return };
         if let Some(written) = self.summary.take() {
             if written.trim().is_empty() {
@@ -442,6 +451,7 @@ impl StreamEncoder for EventEncoder {
             #[serde(borrow)]
             error: &'a serde_json::value::RawValue,
         }
+        // The error event needs the id of the response that the client has begun to read.
         self.named();
         let message = error.to_string();
         let body = chat::error::to_client(error, request_id);
@@ -451,6 +461,7 @@ impl StreamEncoder for EventEncoder {
             let fault = Fault { code, message: &message, param, error: object };
             self.stream.send("error", fault, out);
         }
+        // No response was announced that could fail.
         if !self.stream.started {
             return;
         }

@@ -26,6 +26,7 @@ impl<'a> ToolName<'a> {
     /// Takes a name apart.
     pub(super) fn of(whole: &'a str) -> Self {
         let (rest, custom) = match whole.strip_suffix(CUSTOM) {
+            // A tool may be named like the mark itself.
             Some(rest) if !rest.is_empty() => (rest, true),
             _ => (whole, false),
         };

@@ -29,6 +29,8 @@ pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
     if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
         return id;
     }
+    // 62 to the power of 9 is less than 64 bits hold, so that one number is enough for nine
+    // letters.
     let mut rest = fingerprint(&id);
     let letters = std::iter::repeat_with(|| {
         let [letter, left] = [rest % 62, rest / 62];
@@ -40,6 +42,7 @@ pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
 
 /// Whether the model has missed its turn between two messages.
 pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
+    // Several results may follow each other: they answer the calls of one message.
     before == "tool" && !matches!(role, "tool" | "assistant")
 }
 
@@ -51,6 +54,7 @@ pub(in super::super) fn fitted(messages: &str) -> Result<String> {
         let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
         let missing = misses_turn(&before, &role);
         before = role;
+        // `tool_calls` and `tool_call_id` begin alike.
         let has_ids = json.get().contains("\"tool_call");
         if !missing && !has_ids {
             return Ok(None);

@@ -100,6 +100,8 @@ pub(super) fn encode<'a>(
             note(dropped, Field::Cache);
         }
         match turn.role {
+            // Every provider takes `system`; only OpenAI's own and Azure's take `developer`, and
+            // mean the same by it.
             Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
             Role::Assistant => messages.push(assistant_message(turn, replay, dropped)?),
             Role::User => user_messages(turn, dropped, &mut messages)?,
@@ -197,6 +199,7 @@ fn user_messages<'a>(
     }
     let rest: Vec<&Part> =
         turn.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
+    // Results may be all that the message holds; then there is no message of the user's besides.
     let has_results = messages.last().is_some_and(|it| it.tool_call_id.is_some());
     if !besides.is_empty() {
         for part in rest {
@@ -225,12 +228,14 @@ fn tool_message<'a>(
     let (texts, media): (Vec<&Part>, Vec<&Part>) =
         parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
     if !media.is_empty() {
+        // The model would not know whose image it is: it stands in a message of the user.
         besides.push(PartJson::Text { text: format!("What tool call {id} returned:").into() });
     }
     for part in media {
         besides.extend(part_json(part, dropped)?);
     }
     let mut message = if texts.is_empty() {
+        // A result without a text must still be there: each call needs one.
         message("tool", vec![], Some(""))
     } else {
         content_message("tool", &texts, dropped)?
@@ -260,6 +265,7 @@ fn assistant_message<'a>(
                 reasoning.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
             }
             Content::Reasoning(_) => {
+                // Another maker's reasoning means nothing here, so that nothing is lost with it.
                 let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
                 if native {
                     note(dropped, Field::ReasoningText);
@@ -272,6 +278,8 @@ fn assistant_message<'a>(
     }
     let mut message = content_message("assistant", &texts, dropped)?;
     if texts.is_empty() {
+        // An empty list of parts is refused; null is accepted beside calls, an empty text without
+        // any.
         message.content = tool_calls.is_empty().then_some(ContentJson::Text(""));
     }
     message.name = turn.name.as_deref();
@@ -337,6 +345,7 @@ fn audio(media: &Media) -> Result<AudioJson<'_>> {
         (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => {
             Ok(AudioJson { data, format })
         }
+        // Media types of WAV that browsers and operating systems give; OpenAI knows two words only.
         (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
             Ok(AudioJson { data, format: "wav" })
         }
@@ -350,6 +359,7 @@ fn file(media: &Media) -> Result<PartJson<'_>> {
     let filename = name.as_deref();
     let empty = File { filename, file_data: None, file_id: None };
     Ok(match source {
+        // `file` takes base64 of PDF; a text is a text.
         MediaSource::Text(text) => PartJson::Text { text: text.into() },
         MediaSource::Id(id) => PartJson::File { file: File { file_id: Some(id), ..empty } },
         MediaSource::Base64(data) => {

@@ -14,6 +14,8 @@ pub(super) struct Call {
 impl Call {
     /// Whether its arguments are a whole JSON object: nothing can follow.
     pub(super) fn is_whole(&self) -> bool {
+        // A look at the last byte, because this is asked for each call that begins, and parsing
+        // takes all of the arguments.
         self.arguments.ends_with('}')
             && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
     }

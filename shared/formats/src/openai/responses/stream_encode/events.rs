@@ -96,6 +96,7 @@ impl Stream {
         }
         let (names, model) = (self.names.clone(), self.model.clone());
         let echo = Arc::clone(&self.echo);
+        // Both, as OpenAI sends them.
         for kind in ["response.created", "response.in_progress"] {
             let response = ResponseJson::new(&names.id, &model, self.created, &echo);
             self.send(kind, OfAnswer { response }, out);
