@@ -14,6 +14,7 @@ pub(super) fn content(media: Media) -> Content {
         "image" => Content::Image(media),
         "audio" => Content::Audio(media),
         "video" => Content::Video(media),
+        // A page of YouTube may be given without a type (ai.google.dev, *Video understanding*).
         _ if matches!(&media.source, MediaSource::Url(url) if is_video_page(url)) => {
             Content::Video(media)
         }
@@ -67,6 +68,7 @@ pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<Enco
         MediaSource::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
             EncodedMedia::Uri(id.clone(), named)
         }
+        // The name of an upload without its address, as clients of the Files API keep it.
         MediaSource::Id(id) if id.starts_with("files/") => {
             EncodedMedia::Uri(format!("{FILES}v1beta/{id}"), named)
         }

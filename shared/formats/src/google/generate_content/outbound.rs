@@ -46,6 +46,7 @@ impl OutboundConversation for Gemini {
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        // Elsewhere the gateway has to fetch the bytes itself.
         media::accepts_url(url, models::Family::of(facts) == models::Family::Old)
     }
 

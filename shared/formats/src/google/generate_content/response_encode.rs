@@ -102,6 +102,7 @@ impl From<&Usage> for UsageMetadata {
 }
 
 fn modalities(all: u64, audio: u64) -> Vec<Modality> {
+    // The details only say something where there are two kinds.
     if audio == 0 {
         return vec![];
     }
@@ -123,6 +124,8 @@ impl<'a> Candidate<'a> {
 
     /// The same with why it ends.
     pub(super) fn ending(mut self, finish: &FinishReason, broken: bool) -> Self {
+        // `args` is an object in this format, so that broken arguments cannot be passed on; this is
+        // Google's own reason for them.
         self.finish_reason = Some(if broken { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
         self.finish_message =
             broken.then_some("The model called a tool with arguments that are no JSON object.");

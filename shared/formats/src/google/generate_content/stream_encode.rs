@@ -67,6 +67,7 @@ impl Encoder {
     /// Writes one delta.
     fn delta(&mut self, index: u32, delta: Delta, out: &mut BytesMut) {
         let choice = self.choices.entry(index).or_default();
+        // A client has read why the candidate ends.
         if choice.finish.is_some() {
             return;
         }
@@ -160,6 +161,7 @@ impl Encoder {
             Framing::Events => {
                 out.put_slice(b"data: ");
                 out.put_slice(json);
+                // As Google writes them.
                 out.put_slice(b"\r\n\r\n");
             }
             Framing::Array => {
@@ -195,6 +197,7 @@ impl StreamEncoder for Encoder {
                         self.begun = true;
                         out.put_slice(&frame);
                     }
+                    // The provider is always asked for events, so that one decoder reads both.
                     Framing::Array => self.framed(&data, out),
                 }
             }
@@ -205,6 +208,8 @@ impl StreamEncoder for Encoder {
         let choices = std::mem::take(&mut self.choices);
         let ended = choices.iter().filter_map(|(index, choice)| {
             let candidate = Candidate::saying(*index, vec![Part::text("")]);
+            // Held until now, because the usage belongs into the chunk that ends the response, and
+            // others report it last.
             Some(candidate.ending(choice.finish.as_ref()?, choice.broken))
         });
         let ended: Vec<_> = ended.collect();

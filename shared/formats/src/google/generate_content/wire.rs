@@ -137,6 +137,7 @@ fn finish(reason: &str) -> Result<Option<FinishReason>> {
         "" | "FINISH_REASON_UNSPECIFIED" => return Ok(None),
         "STOP" => FinishReason::Stop,
         "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
+        // A fault of the account, not of the model: other targets may respond.
         "PUP_LIMITED_DISABLED" => {
             let message = "has limited or disabled the account";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
