@@ -202,6 +202,8 @@ impl Block<'_> {
             let arguments = call.input.map_or("{}", RawValue::get).to_owned();
             let id = id(call.tool_use_id, at);
             let call_it = ToolCall { id, name: call.name, arguments };
+            // A client has no tool of that name, and would have to give a result that is there
+            // already.
             return call.kind.is_none().then(|| Part::new(Content::ToolCall(call_it)));
         }
         if let Some(reasoning) = self.reasoning_content {

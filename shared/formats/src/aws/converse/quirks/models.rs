@@ -49,6 +49,7 @@ impl Family {
 
     /// Whether the model accepts reasoning that Claude signed.
     pub(crate) fn reads_signatures(self) -> bool {
+        // An ARN may be that of a Claude, whose loop of tools would end without them.
         matches!(self, Self::Claude(_) | Self::Unknown)
     }
 
