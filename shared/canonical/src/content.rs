@@ -295,6 +295,8 @@ impl Reasoning {
         self.effort.or_else(|| {
             self.budget.map(|it| match it {
                 0 => Effort::None,
+                // The table of `as_budget` read backwards; 1024 is also the least budget that
+                // Claude takes, so that nothing below it can mean less.
                 1..=1024 => Effort::Low,
                 1025..=8192 => Effort::Medium,
                 _ => Effort::High,
@@ -318,6 +320,8 @@ impl Reasoning {
 
     /// Whether the client wants no reasoning.
     pub fn is_off(&self) -> bool {
+        // The budget counts more than the effort, as in `as_budget`: a client that names both means
+        // the number.
         self.budget == Some(0) || (self.budget.is_none() && self.effort == Some(Effort::None))
     }
 }
@@ -348,8 +352,11 @@ impl Conversation {
         if let Some(ResponseFormat::Schema(schema)) = self.response_format.take() {
             let instruction = Part::text(Schema::as_instruction(&schema.schema.0));
             let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
+            // Behind the client's own prompt, so that a cached prompt keeps its beginning; and not
+            // at the end, where some templates refuse system messages.
             let behind = self.messages.iter().take_while(rules).count();
             self.messages.insert(behind, Message::new(Role::System, vec![instruction]));
+            // Still JSON mode: models follow an instruction better with it.
             self.response_format = Some(ResponseFormat::Json);
         }
     }
@@ -373,11 +380,15 @@ impl Conversation {
             match &mut part.content {
                 Content::ToolCall(call) => {
                     let mut id = call.id.clone();
+                    // The new id may be the client's own id of another call.
                     while !used.insert(id.clone()) {
+                        // Counted on from the last one: to begin anew would make the work grow with
+                        // the square of the calls.
                         let times = times.entry(call.id.clone()).or_insert(1);
                         *times += 1;
                         id = format!("{}_{times}", call.id);
                     }
+                    // The latest call of an id is the one that the next result belongs to.
                     current.insert(std::mem::replace(&mut call.id, id.clone()), id);
                 }
                 Content::ToolResult(result) => {

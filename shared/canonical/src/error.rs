@@ -77,6 +77,8 @@ impl ErrorKind {
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
+            // Also where a provider refuses its key: a 401 would send the client to look at its
+            // own.
             Self::Network | Self::Upstream | Self::ProviderAccess => 502,
             Self::Unavailable => 503,
             Self::Timeout => 504,
@@ -113,6 +115,7 @@ impl ErrorKind {
     /// Whether the same candidate might do better a moment later.
     pub fn is_transient(self) -> bool {
         let is_permanent =
+            // None of these goes away by itself, however long one waits.
             matches!(self, Self::ProviderAccess | Self::Unsupported | Self::Rejected);
         self.advances() && !is_permanent
     }
@@ -313,6 +316,8 @@ impl Error {
         match (self.kind, self.provider_status) {
             (
                 ErrorKind::InvalidRequest | ErrorKind::Rejected | ErrorKind::ContextLength,
+                // SDKs raise another exception for each of them, and all say that the request is at
+                // fault.
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),

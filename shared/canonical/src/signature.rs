@@ -43,6 +43,7 @@ impl Signature {
     /// Splits an id into the plain id and the signature that is attached to it.
     pub fn split_id(id: &str) -> (&str, Option<Self>) {
         match id.find(TAG_PREFIX) {
+            // From the first tag on: ids of providers never hold one.
             Some(at) => {
                 let (plain, tag) = id.split_at(at);
                 (plain, Self::from_tag(tag))
@@ -58,6 +59,8 @@ fn encoded(bytes: &[u8]) -> String {
     for byte in bytes {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(*byte)),
+            // The other letters of base64, and those of ids, in two letters each; anything else
+            // takes four.
             b'+' => out.push_str("-p"),
             b'/' => out.push_str("-s"),
             b'=' => out.push_str("-e"),
