@@ -198,13 +198,13 @@ pub struct Tool {
 pub enum ToolChoice {
     /// The model decides.
     Auto,
-    /// It calls none.
+    /// The model calls none.
     None,
-    /// It calls at least one.
+    /// The model calls at least one.
     Required,
-    /// It calls the tool of this name.
+    /// The model calls the tool of this name.
     Named(String),
-    /// It calls one of these, if any; and whether it must call one.
+    /// The model calls one of these, if any; and whether it must call one.
     Among(Vec<String>, bool),
 }
 
@@ -407,7 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_budgets_mean_each_other() {
+    fn efforts_and_budgets_convert_to_each_other() {
         let budget = |budget| Reasoning { budget: Some(budget), ..Reasoning::default() };
         let effort = |effort| Reasoning { effort: Some(effort), ..Reasoning::default() };
         for word in [Effort::None, Effort::Low, Effort::Medium, Effort::High] {
@@ -429,7 +429,7 @@ mod tests {
             let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
             Message::new(Role::User, vec![Part::new(Content::ToolResult(result))])
         };
-        let turns = vec![
+        let messages = vec![
             call("c", "f"),
             result("c"),
             call("c_2", "g"),
@@ -437,7 +437,7 @@ mod tests {
             result("c"),
             result("c_2"),
         ];
-        let mut conversation = Conversation { messages: turns, ..Conversation::default() };
+        let mut conversation = Conversation { messages, ..Conversation::default() };
         assert!(!conversation.has_unique_call_ids());
         conversation.make_call_ids_unique();
         assert!(conversation.has_unique_call_ids());

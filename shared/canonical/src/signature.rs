@@ -1,10 +1,11 @@
-//! What proves a thought to the provider that made it, and how it travels through other formats.
+//! The signature with which a provider recognizes its own reasoning, and how it travels through
+//! other formats.
 //!
-//! Providers sign reasoning and demand the signature back in the next turn. Clients of another
+//! Providers sign reasoning and demand the signature back with the next request. Clients of another
 //! format have no field for it, so it rides inside one that they echo, tagged with its maker. The
 //! tag is also how a foreign signature is known, and kept from a provider that did not make it.
 
-/// What proves a part to its maker. Opaque.
+/// The signature with which its maker recognizes a part. Opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// The wire format of the maker, such as `anthropic`; only its providers are shown the data.

@@ -67,7 +67,7 @@ impl StreamEvent {
         }
     }
 
-    /// The same event with the usage so far.
+    /// The event with the usage so far.
     #[must_use]
     pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage;

@@ -94,7 +94,7 @@ impl Opaque {
         let framing: Option<String> = json::read(&raw, "stream_format", "a string")?;
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
-        // Speech has no `stream`: its reference names the same wish `stream_format`.
+        // Speech has no `stream`: its reference has `stream_format` for the same.
         request.stream = stream == Some(true) || framing.as_deref() == Some("sse");
         Ok(request)
     }
@@ -154,7 +154,7 @@ impl Outbound for Opaque {
             usage: Option<&'a RawValue>,
         }
         let response: AnyResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
+            Error::new(ErrorKind::Upstream, "returned a body that is not a JSON object")
                 .caused_by(json::unquoted(&error))
         })?;
         // Some servers write an empty error into every response; it is as good as none.
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usage_has_three_dialects() {
+    fn usage_has_three_forms() {
         for (json, input, output) in [
             (r#"{"prompt_tokens":3,"completion_tokens":2}"#, 3, 2),
             (r#"{"input_tokens":3,"output_tokens":2,"total_tokens":5}"#, 3, 2),

@@ -63,7 +63,7 @@ pub struct ChatCompatibility {
 /// How a last message of the model is left open in OpenAI chat, for the model to go on with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prefill {
-    /// Not at all: the model answers it with another message.
+    /// Not at all: the model writes another message.
     #[default]
     None,
     /// By `prefix` in the message.
@@ -83,8 +83,8 @@ impl ChatCompatibility {
         prefill: Prefill::None,
     };
 
-    /// The same at an address that is not the provider's own: servers that imitate OpenAI lack its
-    /// newer fields.
+    /// The compatibility at an address that is not the provider's own: servers that imitate OpenAI
+    /// lack its newer fields.
     #[must_use]
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {

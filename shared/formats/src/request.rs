@@ -111,7 +111,7 @@ impl GatewayRequest {
             return Ok(());
         }
         self.raw = json::members((self.format.apply_policy)(&self.raw, policy)?)?;
-        // The decoded request would still say what the client said before the policy.
+        // The decoded request is the one before the policy.
         self.decoded = OnceLock::new();
         Ok(())
     }

@@ -18,7 +18,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     PLAIN.decode(text).or_else(|_| URL.decode(text)).ok()
 }
 
-/// The same bytes in the standard alphabet and padded, which is all that most providers accept.
+/// Base64 rewritten to the standard alphabet and padded, which is all that most providers accept.
 /// Google's Python SDK sends the URL-safe one (RFC 4648, section 5).
 pub(crate) fn standard(mut text: String) -> String {
     let is_standard = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=');

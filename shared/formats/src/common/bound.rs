@@ -23,7 +23,7 @@ pub(crate) struct Bounded<R> {
 }
 
 impl<R> Bounded<R> {
-    /// The same reader with a limit.
+    /// A decoder that gives up on a response of more than 128 MiB.
     pub(crate) fn new(reader: R) -> Self {
         Self { reader, left: MAX_STREAM_BYTES }
     }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_is_cut() {
+    fn a_response_without_end_is_cut() {
         let mut reader = Bounded::new(Nothing);
         let delta = Bytes::from(vec![b'x'; MAX_STREAM_BYTES / 2]);
         reader.read(delta.clone(), &mut vec![]).unwrap();

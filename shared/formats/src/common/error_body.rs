@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_decides_where_the_body_says_nothing() {
+    fn a_status_decides_where_the_body_is_silent() {
         assert_eq!(read(401, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(404, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(429, "{}").0, ErrorKind::RateLimited);

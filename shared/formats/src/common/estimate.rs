@@ -22,7 +22,7 @@ const FRAME: u64 = 4;
 const ANSWER: u64 = 3;
 /// The tokens of an image of unknown size, between those of OpenAI and Anthropic.
 const IMAGE_TOKENS: u64 = 1_000;
-/// The same for an image of low detail.
+/// The tokens of an image of low detail.
 const SMALL_IMAGE_TOKENS: u64 = 85;
 /// A document of which only the address is known: a page.
 const PAGE: u64 = 2_000;
@@ -172,10 +172,8 @@ mod tests {
     use super::*;
 
     fn of(parts: Vec<Part>) -> u64 {
-        let turns = vec![Message::new(Role::User, parts)];
-        estimated_tokens(&Conversation { messages: turns, ..Conversation::default() })
-            - ANSWER
-            - FRAME
+        let messages = vec![Message::new(Role::User, parts)];
+        estimated_tokens(&Conversation { messages, ..Conversation::default() }) - ANSWER - FRAME
     }
 
     fn media(source: MediaSource, media_type: &str) -> Media {
@@ -199,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_tells_text_from_media() {
+    fn a_size_counts_text_and_media_apart() {
         let parts = vec![Part::text("abcdefgh"), Part::new(Content::Image(Media::default()))];
         let messages = vec![Message::new(Role::User, parts)];
         let conversation = Conversation { messages, ..Conversation::default() };

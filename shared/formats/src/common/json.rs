@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::{Member, RawObject, surrogates};
 
-/// How deep a body may nest: deeper ones only exhaust a stack. The limit of serde_json itself is the
+/// How deep a body may nest: deeper ones only exhaust a stack. The limit of `serde_json` itself is the
 /// same, but does not hold for values that are kept as text.
 pub(crate) const MAX_DEPTH: usize = 128;
 
@@ -126,7 +126,7 @@ pub(crate) fn parsed<'a, T: Deserialize<'a>>(
     parsed_text(value.get(), path, wanted)
 }
 
-/// The same for a text that is known to be JSON.
+/// Parses a text that is known to be JSON as a value of a type, or says which field is wrong.
 pub(crate) fn parsed_text<'a, T: Deserialize<'a>>(
     json: &'a str,
     path: &str,
@@ -145,12 +145,12 @@ pub(crate) fn object(raw: &RawObject) -> Result<Object<'_>> {
     })
 }
 
-/// Writes what is made of strings, numbers and lists, which cannot fail.
+/// Serializes what is made of strings, numbers and lists, which cannot fail.
 pub(crate) fn written(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// The same as text.
+/// Serializes what cannot fail to be JSON, as text.
 pub(crate) fn quoted(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }

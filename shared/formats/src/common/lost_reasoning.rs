@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_since_the_last_question_decides() {
+    fn a_loop_since_the_users_last_message_decides() {
         let shape = |is_assistant, begins_with_reasoning, has_tool_result| MessageShape {
             is_assistant,
             begins_with_reasoning,

@@ -5,7 +5,7 @@ use canonical::{Delta, EventBody, Result, StreamEvent};
 
 use crate::StreamDecoder;
 
-/// The same decoder, whose responses name this model where the provider names none.
+/// A decoder whose responses name this model where the provider names none.
 pub fn with_model_name(decoder: Box<dyn StreamDecoder>, model: &str) -> Box<dyn StreamDecoder> {
     Box::new(Named { decoder, model: model.to_owned() })
 }

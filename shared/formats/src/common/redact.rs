@@ -131,7 +131,7 @@ fn masked(word: &str) -> Cow<'static, str> {
     end.map_or(Cow::Borrowed(MASK), |it| format!("{MASK}{it}").into())
 }
 
-/// The same text with every given secret taken out.
+/// A text with every given secret taken out.
 pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     secrets
         .into_iter()

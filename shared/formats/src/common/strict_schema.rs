@@ -22,7 +22,8 @@ fn strict_if_accepted(strict: Option<bool>, schema: &str) -> Option<bool> {
     Some(is_accepted(&schema))
 }
 
-/// The same, with the field that says so named where strict mode was turned off.
+/// Strict mode as it was requested, but off where a schema is rejected in it; `field` is added to
+/// `dropped` then.
 pub(crate) fn strict_or_named(
     strict: Option<bool>,
     schema: &str,

@@ -65,7 +65,8 @@ impl PairJoiner {
         Cow::Owned(format!("\"{}\"", replace_lone(&text)))
     }
 
-    /// The same for a value of JSON; none where it is no string, or says all of its own.
+    /// The next value of the stream with the half that was held before it; none where the value is
+    /// no string, or needs no change.
     pub(crate) fn join_value(&mut self, value: &RawValue) -> Option<String> {
         if !value.get().starts_with('"') {
             return None;

@@ -76,8 +76,8 @@ impl ToolNames {
     }
 
     /// Gives the tools of a response the names that the client knows.
-    pub fn restore(&self, answer: &mut ChatResponse) {
-        for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
+    pub fn restore(&self, response: &mut ChatResponse) {
+        for part in response.choices.iter_mut().flat_map(|it| &mut it.parts) {
             if let Content::ToolCall(call) = &mut part.content {
                 if let Some(name) = self.original.get(&call.name) {
                     name.clone_into(&mut call.name);
@@ -89,7 +89,7 @@ impl ToolNames {
         }
     }
 
-    /// The same for a stream.
+    /// A decoder whose events have the names that the client knows.
     pub fn restored(self, reader: Box<dyn StreamDecoder>) -> Box<dyn StreamDecoder> {
         if self.is_empty() {
             return reader;
@@ -187,14 +187,14 @@ fn fitting(name: &str) -> String {
 }
 
 fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
-    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages, .. } = conversation;
     tools.iter().for_each(|it| visit(&it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
         Some(ToolChoice::Among(names, _)) => names.iter().for_each(|it| visit(it)),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
     }
-    for part in turns.iter().flat_map(|it| &it.parts) {
+    for part in messages.iter().flat_map(|it| &it.parts) {
         match &part.content {
             Content::ToolCall(call) => visit(&call.name),
             Content::ToolResult(result) => result.name.iter().for_each(|it| visit(it)),
@@ -204,14 +204,14 @@ fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
 }
 
 fn each_mut(conversation: &mut Conversation, visit: &mut dyn FnMut(&mut String)) {
-    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages, .. } = conversation;
     tools.iter_mut().for_each(|it| visit(&mut it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
         Some(ToolChoice::Among(names, _)) => names.iter_mut().for_each(&mut *visit),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
     }
-    for part in turns.iter_mut().flat_map(|it| &mut it.parts) {
+    for part in messages.iter_mut().flat_map(|it| &mut it.parts) {
         match &mut part.content {
             Content::ToolCall(call) => visit(&mut call.name),
             Content::ToolResult(result) => result.name.iter_mut().for_each(&mut *visit),

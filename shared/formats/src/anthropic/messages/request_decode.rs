@@ -177,7 +177,7 @@ fn tool_choice(value: &RawValue, conversation: &mut Conversation) -> Result<()> 
             return Err(Error::invalid("tool_choice.type", message));
         }
     });
-    // The same wish as OpenAI's, the other way round.
+    // OpenAI's member of this is the opposite.
     conversation.parallel_tool_calls = choice.disable_parallel_tool_use.map(|it| !it);
     Ok(())
 }

@@ -127,7 +127,7 @@ fn encode_body<'a>(
 /// Fields that Anthropic does not have, whatever the model.
 fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
-        messages: turns,
+        messages,
         tools: _,
         tool_choice: _,
         parallel_tool_calls: _,
@@ -157,7 +157,7 @@ fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     // A penalty of 0 and one choice are what Anthropic does anyway, so that nothing is lost.
     let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
     let lost = [
-        (turns.iter().any(|it| it.name.is_some()), Field::MessageName),
+        (messages.iter().any(|it| it.name.is_some()), Field::MessageName),
         (weighs(frequency_penalty), Field::FrequencyPenalty),
         (weighs(presence_penalty), Field::PresencePenalty),
         (seed.is_some(), Field::Seed),
@@ -224,7 +224,7 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
             };
             if !open.remove(tool_use_id.as_str()) {
                 let message = format!(
-                    "The result of the tool call `{tool_use_id}` has no such call in the turn before it."
+                    "The result of the tool call `{tool_use_id}` has no such call in the message before it."
                 );
                 return Err(Error::invalid("messages", message));
             }
@@ -232,7 +232,7 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
         // The least id, so that the same request always gets the same message.
         if let Some(id) = open.iter().min() {
             let message =
-                format!("The tool call `{id}` has no result in the turn behind it; add one.");
+                format!("The tool call `{id}` has no result in the message behind it; add one.");
             return Err(Error::invalid("messages", message));
         }
         // Behind the results: a message's calls are answered by the next one.
@@ -252,7 +252,7 @@ fn format(
     match output {
         None | Some(ResponseFormat::Text) => Ok(None),
         Some(ResponseFormat::Schema(schema)) if model.schemas => {
-            Ok(Some(JsonFormat { schema: schema::of_answer(schema, dropped)? }))
+            Ok(Some(JsonFormat { schema: schema::of_response(schema, dropped)? }))
         }
         // There is no JSON without a schema here.
         Some(ResponseFormat::Json | ResponseFormat::Schema(_)) => {
@@ -303,7 +303,7 @@ fn tool_choice<'a>(
     let disable_parallel_tool_use = single.then_some(true);
     let (kind, name) = match &conversation.tool_choice {
         None if !single => return None,
-        // The wish for one call at a time needs a choice to stand in, and `auto` is the default.
+        // One call at a time is a member of the choice, of which `auto` is the default.
         None | Some(Choice::Auto | Choice::Among(_, false)) => ("auto", None),
         // `none` takes no `disable_parallel_tool_use`.
         Some(Choice::None) => {

@@ -85,8 +85,8 @@ fn without_empty(edits: &mut json::Edits<'_>) -> Result<()> {
     }
     match edits.value("system").map(empty_text::out_of_blocks).transpose()?.flatten() {
         // An empty list of system blocks is refused like an empty text.
-        Some(rules) if rules == "[]" => _ = edits.remove("system"),
-        Some(rules) => edits.set("system", rules),
+        Some(system) if system == "[]" => _ = edits.remove("system"),
+        Some(system) => edits.set("system", system),
         None => {}
     }
     Ok(())

@@ -92,8 +92,8 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     };
 
     let choices = vec![Choice { parts, finish_reason: finish }];
-    let answer = ChatResponse { id: message.id, model: message.model, choices };
-    Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
+    let response = ChatResponse { id: message.id, model: message.model, choices };
+    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
 }
 
 /// Gives each citation the range of its block's text, in characters.

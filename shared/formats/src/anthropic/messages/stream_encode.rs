@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_anything_is_whole_too() {
+    fn a_response_without_content_is_whole_too() {
         assert_eq!(written(vec![]), ["message_start", "message_delta end_turn", "message_stop"]);
     }
 

@@ -52,7 +52,7 @@ impl Counts {
         }
     }
 
-    /// The same in classes that do not overlap: `input_tokens` leaves the cache out already, and
+    /// The usage in classes that do not overlap: `input_tokens` leaves the cache out already, and
     /// `output_tokens` includes thinking.
     pub(super) fn usage(self) -> Usage {
         let output = tokens(self.output_tokens);

@@ -139,7 +139,7 @@ fn text_format<'a>(
     // Claude is held to the same few keywords here as at Anthropic.
     let json = if family.claude().is_some() {
         let mut lost = vec![];
-        let json = schema::of_answer(schema, &mut lost)?;
+        let json = schema::of_response(schema, &mut lost)?;
         dropped.extend(lost);
         Cow::Owned(json.get().to_owned())
     } else {

@@ -61,7 +61,7 @@ pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<Enco
             let label = named.as_deref();
             let kind = media_type::of_image(data, label).or(media_type::of_base64(data)).or(label);
             let kind = kind.map(str::to_owned).ok_or_else(|| {
-                refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
+                refused(path, "Gemini needs the media type of these bytes, which is not given.")
             })?;
             EncodedMedia::Inline(data, kind)
         }

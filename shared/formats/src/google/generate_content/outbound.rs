@@ -25,10 +25,10 @@ impl Outbound for Gemini {
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // A response that passes through is decoded too, because a failed one is an error.
-        let answer = response_decode::decode(wire, &body)?;
+        let response = response_decode::decode(wire, &body)?;
         let body = match options.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
-            DecodeMode::Translate => ResponseBody::Chat(answer),
+            DecodeMode::Translate => ResponseBody::Chat(response),
         };
         Ok(GatewayResponse { body, usage })
     }

@@ -304,8 +304,8 @@ mod tests {
     use crate::options::facts;
 
     fn asking() -> Conversation {
-        let turns = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
-        Conversation { messages: turns, ..Conversation::default() }
+        let messages = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
+        Conversation { messages, ..Conversation::default() }
     }
 
     fn tool(strict: Option<bool>) -> Tool {

@@ -140,7 +140,7 @@ struct Kept {
     /// Which content it is a part of.
     content: usize,
     text: String,
-    /// Whether it is reasoning that nothing proves so far.
+    /// Whether the part is reasoning without a signature so far.
     is_open: bool,
 }
 

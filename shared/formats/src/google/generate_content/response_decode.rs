@@ -167,7 +167,7 @@ struct CandidateDecoder {
     /// How the ids of its calls begin.
     prefix: String,
     calls: usize,
-    /// Its text so far: citations point into it.
+    /// The candidate's text so far, into which citations point.
     text: CitedText,
 }
 
@@ -238,7 +238,8 @@ impl CandidateDecoder {
         ToolCall { id, name: call.name.unwrap_or_default(), arguments }
     }
 
-    /// The same reason, unless tools are to be called: Google has no reason for that.
+    /// The finish reason, or `ToolCalls` where tools are to be called: Google has no reason for
+    /// that.
     fn ending(&self, finish: FinishReason) -> FinishReason {
         if finish == FinishReason::Stop && 0 < self.calls {
             FinishReason::ToolCalls

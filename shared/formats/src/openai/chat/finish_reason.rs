@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn imitators_have_words_of_their_own() {
+    fn imitators_have_reasons_of_their_own() {
         assert_eq!(decode("eos", false, false).unwrap(), FinishReason::Stop);
         assert_eq!(decode("eos", true, false).unwrap(), FinishReason::ToolCalls);
         assert_eq!(decode("MAX_TOKENS", false, false).unwrap(), FinishReason::Length);

@@ -26,7 +26,7 @@ impl Outbound for OpenAiChat {
         // A success without a message is a failure that another target may not have; to a client it
         // would be an index out of range.
         if summary.choices.as_ref().is_none_or(|it| it.messages == 0) {
-            return Err(Error::new(ErrorKind::Upstream, "it answered without any choice"));
+            return Err(Error::new(ErrorKind::Upstream, "returned a response without choices"));
         }
         let usage = summary.usage.and_then(wire::usage);
         let body = match options.mode {

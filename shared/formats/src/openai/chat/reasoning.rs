@@ -50,7 +50,7 @@ pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
     // First, because the signature is only there; the other members hold the same text.
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
-        let details: Vec<Detail> = parsed(details, &path, "a list of thoughts")?;
+        let details: Vec<Detail> = parsed(details, &path, "a list of reasoning details")?;
         return Ok(details.into_iter().map(reasoning_part).collect());
     }
     for name in ["reasoning_content", "reasoning"] {
@@ -94,13 +94,14 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
 /// The fate of the text of earlier reasoning, for which OpenAI itself has no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReasoningReplay {
-    /// It is left out.
+    /// The text is left out.
     Left,
     /// The field is refused, and left out.
     Refused,
-    /// It is given back as `reasoning_content`.
+    /// The text is given back as `reasoning_content`.
     Given,
-    /// So it is, and every message that calls tools has one: the provider missed it.
+    /// The text is given back, and every message that calls tools has one, because the provider
+    /// missed it.
     Demanded,
 }
 
@@ -125,8 +126,8 @@ pub(super) const MEMBERS: &str = "\"reasoning_";
 /// The text in place of reasoning that is lost. Kimi takes an empty text for none.
 pub(super) const NO_REASONING: &str = ".";
 
-/// The same messages without the signatures of other providers, or of any provider where
-/// signatures were refused, and without tags on ids.
+/// Messages without the signatures of other providers, or of any provider where signatures were
+/// refused, and without tags on ids.
 ///
 /// Also whether reasoning was lost that is not another provider's, which means nothing here.
 pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result<(String, bool)> {

@@ -239,7 +239,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
         }
         Choice { kind, .. } => {
             let message = format!(
-                "a `{path}` of type `{kind}` means nothing to this model's provider; name a function instead"
+                "a `{path}` of type `{kind}` is not supported by this model's provider; name a function instead"
             );
             Err(unsupported(path, message))
         }

@@ -119,7 +119,7 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        messages: turns,
+        messages,
         tools,
         tool_choice,
         parallel_tool_calls,
@@ -146,7 +146,7 @@ pub(super) fn encode(
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
 
-    let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
+    let mut messages = messages::encode(messages, ReasoningReplay::of(target), &mut dropped)?;
     if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }

@@ -118,8 +118,8 @@ fn fitted(
     })
 }
 
-/// Tells the schema of the answer in words, and asks for any JSON; or for nothing where it was that.
-/// False when there is none of either.
+/// Describes the schema of the response in the prompt and requests any JSON; or no form, where JSON
+/// was requested. False when the request has no form.
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
     let format: RequestedFormat<'_> =
@@ -134,15 +134,15 @@ fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let mut list: Vec<&RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let message = json::verbatim(&message)?;
     // Behind the system messages, since some templates take them only in front.
-    let rules = list.iter().take_while(|it| is_rule(it)).count();
-    list.insert(rules, message);
+    let behind = list.iter().take_while(|it| is_system(it)).count();
+    list.insert(behind, message);
     let messages = json::quoted(&list);
     edits.set("messages", messages);
     edits.set("response_format", r#"{"type":"json_object"}"#);
     Ok(true)
 }
 
-/// The form that is asked for.
+/// The form of the response that is requested.
 #[derive(Deserialize)]
 struct RequestedFormat<'a> {
     #[serde(borrow)]
@@ -155,7 +155,7 @@ struct RequestedSchema<'a> {
     schema: Option<&'a RawValue>,
 }
 
-fn is_rule(message: &RawValue) -> bool {
+fn is_system(message: &RawValue) -> bool {
     let Ok(message) = serde_json::from_str::<Object<'_>>(message.get()) else { return false };
     message.get("role").is_some_and(|it| matches!(it.get(), "\"system\"" | DEVELOPER))
 }

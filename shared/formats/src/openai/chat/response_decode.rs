@@ -28,7 +28,7 @@ pub(super) struct DecodedMessage<'a> {
     pub(super) refusal: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) reasoning_content: Option<&'a RawValue>,
-    /// The same at `OpenRouter`, Groq and others.
+    /// The text of the reasoning at `OpenRouter`, Groq and others.
     #[serde(borrow)]
     pub(super) reasoning: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -425,7 +425,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse> {
 /// The error for a body that is no response of this format.
 #[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
 pub(super) fn not_a_response(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a chat completion")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a chat completion")
         .caused_by(json::unquoted(&error))
 }
 
@@ -475,7 +475,7 @@ fn tool_call(call: &DecodedCall<'_>, at: usize, response_id: &str) -> Result<Par
 
 /// The error for a call that names no tool, which no client could answer.
 pub(super) fn nameless_call() -> Error {
-    Error::new(ErrorKind::Upstream, "it called a tool without naming it")
+    Error::new(ErrorKind::Upstream, "called a tool without naming it")
 }
 
 /// An id for a call that has none, made of the response's own.

@@ -266,7 +266,7 @@ impl ChoiceState {
 
 /// The error for a stream whose terminator came before any finish reason.
 fn without_finish_reason() -> Error {
-    let message = "its stream ended without a finish reason: the response is cut";
+    let message = "ended its stream without a finish reason: the response is cut";
     Error::new(ErrorKind::Upstream, message)
 }
 

@@ -78,7 +78,7 @@ impl StreamEncoder for ChatStreamEncoder {
     }
 }
 
-/// Writes a frame as it came. Pieces are another writer's.
+/// Writes a frame as it came. Deltas never get here: the encoder of chunks has made frames of them.
 fn put(event: StreamEvent, out: &mut BytesMut) {
     if let EventBody::Frame(frame) = event.body {
         out.put(frame);

@@ -102,9 +102,9 @@ pub(crate) fn data_frame(json: &[u8]) -> Bytes {
 /// The error for a stream that ended too early.
 pub(crate) fn early_end(framer: &Framer) -> Error {
     let message = if framer.is_empty() {
-        "its stream ended without `[DONE]`: the response is cut"
+        "ended its stream without `[DONE]`: the response is cut"
     } else {
-        "its stream ended within an event: the response is cut"
+        "ended its stream within an event: the response is cut"
     };
     Error::new(ErrorKind::Upstream, message)
 }

@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_says_nothing_is_none() {
+    fn a_usage_without_counts_is_none() {
         let none = |json: &str| usage(serde_json::from_str(json).unwrap()).is_none();
         assert!(none("null"));
         assert!(none("{}"));

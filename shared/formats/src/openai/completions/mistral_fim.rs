@@ -26,7 +26,8 @@ const TAKEN: &[&str] = &[
     "top_p",
 ];
 
-/// Members without which a request means the same: the first three are answered to by the gateway.
+/// Members without which a request means the same: the gateway itself echoes the prompt and reports
+/// usage, and the seed has another name here.
 const SILENT: &[&str] = &["echo", "stream_options", "seed"];
 
 /// Mistral's `POST /v1/fim/completions`.

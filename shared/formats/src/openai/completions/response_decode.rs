@@ -43,7 +43,7 @@ pub(super) fn decode(body: &[u8]) -> Result<(ChatResponse, Option<Usage>)> {
     // A chat's response has choices too, but no texts: some servers respond on every path with a
     // chat.
     if completion.choices.iter().all(|it| it.text.is_none()) {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without any completion"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without completions"));
     }
     let mut choices = completion.choices;
     // Nothing promises their order; each has its index.
@@ -61,7 +61,7 @@ fn choice(choice: ChoiceJson) -> Result<Choice> {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a completion")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a completion")
         .caused_by(json::unquoted(&error))
 }
 

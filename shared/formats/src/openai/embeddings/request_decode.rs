@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_wish_is_refused_by_its_name() {
-        for (wish, param) in [
+    fn a_wrong_member_is_refused_by_its_name() {
+        for (member, param) in [
             (r#""dimensions":0"#, "dimensions"),
             (r#""dimensions":"256""#, "dimensions"),
             (r#""encoding_format":"int8""#, "encoding_format"),
             (r#""user":5"#, "user"),
         ] {
-            let error = refused(&format!("{{\"input\":\"a\",{wish}}}"));
+            let error = refused(&format!("{{\"input\":\"a\",{member}}}"));
             assert_eq!(error.param.as_deref(), Some(param));
         }
     }

@@ -124,5 +124,5 @@ impl Outbound for OpenAiCompact {
 }
 
 fn no_compaction() -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a compaction")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a compaction")
 }

@@ -73,17 +73,17 @@ pub(super) enum Annotation {
     FileCitation { file_id: String, filename: String, index: u64 },
 }
 
-/// How far something is.
+/// The status of a response or an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     /// The item is still being generated.
     InProgress,
-    /// It is whole.
+    /// The response or item is whole.
     Completed,
-    /// It is cut by a limit or a filter.
+    /// The response or item is cut by a limit or a filter.
     Incomplete,
-    /// It broke.
+    /// The response failed.
     Failed,
 }
 
@@ -144,7 +144,7 @@ impl Item {
         Self::FunctionCall { id, status, call_id, namespace, name, arguments }
     }
 
-    /// The same item before anything of it is written.
+    /// The item as it is announced, before any of its content.
     pub(super) fn begun(mut self) -> Self {
         match &mut self {
             Self::FunctionCall { status, arguments: text, .. }
@@ -161,7 +161,7 @@ impl Item {
         self
     }
 
-    /// The same reasoning under the id that it was announced by.
+    /// The item of reasoning under the id by which it was announced.
     pub(super) fn named(mut self, name: &str) -> Self {
         if let Self::Reasoning { id, .. } = &mut self {
             name.clone_into(id);
@@ -284,7 +284,7 @@ pub(super) fn image(id: String, media: &Media) -> Result<Item, String> {
     }
 }
 
-/// A call's id with what proves the call.
+/// A call's id with the signature of the call.
 pub(super) fn signed(id: &str, signature: Option<&Signature>) -> String {
     signature.map_or_else(|| id.to_owned(), |it| it.attach_to_id(id))
 }
@@ -317,7 +317,7 @@ pub(super) struct Reason {
     reason: &'static str,
 }
 
-/// Why there is none.
+/// The failure of a response.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure<'a> {
     pub(super) code: &'static str,

@@ -49,8 +49,8 @@ const KNOWN: &[&str] = &[
 /// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
-    if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
-        conversation.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
+    if let Some(instructions) = json::read::<String>(raw, "instructions", "a text")? {
+        conversation.messages.push(Message::new(Role::System, vec![Part::text(instructions)]));
     }
 
     // Behind the instructions, which are the beginning of the prompt wherever the member stands.
@@ -104,8 +104,7 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
             match conversation.messages.last_mut() {
-                // Results of parallel calls are one message in other formats: Anthropic and Bedrock
-                // refuse them in several.
+                // Results of parallel calls are one message in other formats.
                 Some(last) if is_of_results(last) => last.parts.push(result),
                 _ => conversation.messages.push(Message::new(Role::User, vec![result])),
             }
@@ -164,9 +163,9 @@ fn add_assistant_parts(conversation: &mut Conversation, parts: impl IntoIterator
     }
 }
 
-fn is_of_results(turn: &Message) -> bool {
+fn is_of_results(message: &Message) -> bool {
     let is_result = |it: &Part| matches!(it.content, Content::ToolResult(_));
-    turn.role == Role::User && turn.parts.iter().all(is_result)
+    message.role == Role::User && message.parts.iter().all(is_result)
 }
 
 fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signature>)> {
@@ -266,7 +265,6 @@ fn tool(
         let message = format!("`{path}` is missing; here it stands beside `type`.");
         Error::invalid(&path, message)
     };
-    // Namespaces do not nest in the reference.
     if tool.kind == "namespace" && within.is_none() {
         let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
         return tool.tools.unwrap_or_default().into_iter().enumerate().try_for_each(
@@ -361,7 +359,6 @@ fn choice(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
             let must = choice.mode.as_deref() == Some("required");
             conversation.tool_choice = Some(ToolChoice::Among(names, must));
         }
-        // The choice of a tool that runs at OpenAI: without that tool the model decides.
         (kind, _) => other(conversation, format!("tool_choice.type={kind}")),
     }
     Ok(())
@@ -435,8 +432,7 @@ fn thinking(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let Some(thinking) = thinking else { return Ok(()) };
     let word = thinking.effort.as_deref();
     let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
-    // Any summary is a wish to see the reasoning; its length is OpenAI's affair. `generate_summary`
-    // is the older name.
+    // Who requests a summary wants to see it. `generate_summary` is the older name.
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
     conversation.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
     if thinking.context.is_some() {
@@ -477,8 +473,8 @@ fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
     // Signatures travel by themselves, with every provider that gives any.
-    for wish in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
-        other(conversation, format!("include[]={wish}"));
+    for name in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
+        other(conversation, format!("include[]={name}"));
     }
     if json::read::<u64>(raw, "top_logprobs", "a whole number")?.is_some_and(|it| 0 < it) {
         other(conversation, "top_logprobs".to_owned());
@@ -514,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_one_answer_are_one_turn() {
+    fn the_items_of_one_response_are_one_message() {
         let conversation = parsed(
             r#"{"input":[{"role":"user","content":"x"},
             {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"},

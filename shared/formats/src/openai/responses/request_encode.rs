@@ -35,7 +35,7 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        messages: turns,
+        messages,
         tools,
         tool_choice,
         parallel_tool_calls,
@@ -53,20 +53,20 @@ pub(super) fn encode(
         unmapped_fields: _,
     } = conversation;
 
-    let mut page = Page::default();
-    page.cache(cache.as_ref());
-    turns.iter().try_for_each(|it| page.turn(it))?;
-    if page.items.is_empty() {
+    let mut encoder = InputEncoder::default();
+    encoder.cache(cache.as_ref());
+    messages.iter().try_for_each(|it| encoder.message(it))?;
+    if encoder.items.is_empty() {
         return Err(no_message());
     }
 
-    let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
+    let tools = tools.iter().map(|it| encoder.tool(it)).collect::<Result<Vec<_>>>()?;
     // Encrypted reasoning is refused for models without reasoning, and needed by those that reason
     // unasked.
     let thinks = reasoning.as_ref().map_or(target.facts.reasoning.unrequested, |it| !it.is_off());
-    let format = output.as_ref().map(|it| page.output(it)).transpose()?;
+    let format = output.as_ref().map(|it| encoder.output(it)).transpose()?;
     let verbosity = verbosity.as_deref();
-    let (temperature, top_p) = page.sampling(sampling);
+    let (temperature, top_p) = encoder.sampling(sampling);
 
     let body = Body {
         model: target.model,
@@ -79,7 +79,7 @@ pub(super) fn encode(
             summary: (it.visible == Some(true)).then_some("auto"),
         }),
         include: if thinks { vec![SEALED] } else { vec![] },
-        max_output_tokens: max_tokens.map(|it| page.max_tokens(it)),
+        max_output_tokens: max_tokens.map(|it| encoder.max_tokens(it)),
         temperature,
         top_p,
         user: user.as_deref(),
@@ -88,19 +88,23 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         store: false,
         stream: target.stream,
-        input: page.items.into_iter().map(plain).collect(),
+        input: encoder.items.into_iter().map(plain).collect(),
     };
-    Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
+    Ok(EncodedRequest {
+        body: json::written(&body).into(),
+        headers: vec![],
+        dropped: encoder.dropped,
+    })
 }
 
-/// A request that is being encoded.
+/// The input of a request that is being encoded.
 #[derive(Default)]
-struct Page<'a> {
+struct InputEncoder<'a> {
     items: Vec<Item<'a>>,
     dropped: Vec<Field>,
 }
 
-impl<'a> Page<'a> {
+impl<'a> InputEncoder<'a> {
     fn drop(&mut self, field: Field) {
         bound::note(&mut self.dropped, field);
     }
@@ -112,8 +116,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn turn(&mut self, turn: &'a Message) -> Result<()> {
-        let Message { role, name, parts } = turn;
+    fn message(&mut self, message: &'a Message) -> Result<()> {
+        let Message { role, name, parts } = message;
         if name.is_some() {
             self.drop(Field::MessageName);
         }
@@ -131,7 +135,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Adds to the last message if it is of the same turn, or begins one.
+    /// Adds to the last message if it is of the same author, or begins one.
     fn add_message(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
             Some(Item::Message { role: last, content: ContentJson::Parts(content) })
@@ -160,7 +164,7 @@ impl<'a> Page<'a> {
     /// Encodes a user's message or a tool's result.
     fn input(&mut self, content: &'a Content) -> Result<PartJson<'a>> {
         Ok(match content {
-            // What another model has said may stand in a result; here it is only a text.
+            // Text of another model may stand in a result; here it is only a text.
             Content::Text(text, _) | Content::Refusal(text) | Content::Reasoning(text) => {
                 PartJson::InputText { text }
             }
@@ -170,10 +174,10 @@ impl<'a> Page<'a> {
                 detail: media.detail.as_deref().unwrap_or("auto"),
             },
             Content::File(media) => self.file(media),
-            Content::Audio(_) => return Err(unknown(&Field::Audio, "no sound")),
-            Content::Video(_) => return Err(unknown(&Field::Video, "no moving pictures")),
+            Content::Audio(_) => return Err(unknown(&Field::Audio, "no audio")),
+            Content::Video(_) => return Err(unknown(&Field::Video, "no video")),
             Content::ToolCall(_) | Content::ToolResult(_) => {
-                return Err(unknown(&Field::Tools, "no tool call within a user's turn"));
+                return Err(unknown(&Field::Tools, "no tool call within a user's message"));
             }
         })
     }
@@ -382,7 +386,7 @@ fn image(media: &Media) -> Result<Place<'_>> {
             let kind = media.media_type.as_deref().unwrap_or_else(|| image_type(data));
             Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))
         }
-        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
+        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no image made of text")),
     })
 }
 
@@ -433,8 +437,8 @@ mod tests {
     }
 
     fn answered(parts: Vec<Part>) -> Conversation {
-        let turns = vec![user("Hi"), Message::new(Role::Assistant, parts)];
-        Conversation { messages: turns, ..Conversation::default() }
+        let messages = vec![user("Hi"), Message::new(Role::Assistant, parts)];
+        Conversation { messages, ..Conversation::default() }
     }
 
     fn user(text: &str) -> Message {
@@ -443,8 +447,8 @@ mod tests {
 
     #[test]
     fn a_request_has_a_message() {
-        for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
-            let conversation = Conversation { messages: turns, ..Conversation::default() };
+        for messages in [vec![], vec![Message::new(Role::User, vec![])]] {
+            let conversation = Conversation { messages, ..Conversation::default() };
             let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unsupported);
         }
@@ -461,13 +465,9 @@ mod tests {
             presence_penalty: Some(0.0),
             ..Sampling::default()
         };
-        let turns = vec![user("Hi")];
-        let conversation = Conversation {
-            messages: turns,
-            sampling,
-            max_tokens: Some(5),
-            ..Conversation::default()
-        };
+        let messages = vec![user("Hi")];
+        let conversation =
+            Conversation { messages, sampling, max_tokens: Some(5), ..Conversation::default() };
         let (body, dropped) = encoded(&conversation);
         assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
         assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
@@ -503,8 +503,8 @@ mod tests {
     #[test]
     fn audio_is_unsupported() {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
-        let turns = vec![Message::new(Role::User, parts)];
-        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let messages = vec![Message::new(Role::User, parts)];
+        let conversation = Conversation { messages, ..Conversation::default() };
         let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
         assert_eq!(encode(&conversation, &target).unwrap_err().kind, ErrorKind::Unsupported);
     }

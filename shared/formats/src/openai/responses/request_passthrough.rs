@@ -1,7 +1,7 @@
 //! A client's own request for a provider of the same format, with only what must change changed.
 //!
-//! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
-//! that only a memory could find are left out.
+//! Nothing is stored, so that reasoning has to travel: it is requested in encrypted form, and what
+//! only a store could find is left out.
 
 use canonical::{Error, Field, ModelFacts, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
@@ -192,8 +192,8 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
     }
 }
 
-/// A thought stays if its maker is this format's own and its proof travels with it, or if it is told
-/// in full, as open models do.
+/// Reasoning stays if its maker is this format's own and its signature travels with it, or if its
+/// text is given in full, as open models do.
 fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
     let Some(encrypted) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
         return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });

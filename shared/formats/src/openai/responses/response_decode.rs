@@ -16,7 +16,7 @@ use crate::{DecodeMode, error_body, json};
 /// Decodes a provider's whole response.
 pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(ErrorKind::Upstream, "it answered what is not a response")
+        Error::new(ErrorKind::Upstream, "returned a body that is not a response")
             .caused_by(json::unquoted(&error))
     })?;
     check(&wire)?;
@@ -24,12 +24,12 @@ pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     if wire.status.as_deref().unwrap_or("completed") == "completed"
         && wire.output.as_ref().is_none_or(Vec::is_empty)
     {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without output"));
     }
     let usage = wire.usage.and_then(wire::usage);
     let body = match mode {
         DecodeMode::Passthrough => ResponseBody::Raw(body),
-        DecodeMode::Translate => ResponseBody::Chat(answer(wire)?),
+        DecodeMode::Translate => ResponseBody::Chat(chat_response(wire)?),
     };
     Ok(GatewayResponse { body, usage })
 }
@@ -44,12 +44,12 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
         None | Some("completed" | "incomplete") => Ok(()),
         Some(status) => {
             let status = crate::redact(status);
-            Err(Error::new(ErrorKind::Upstream, format!("it gave up: status `{status}`")))
+            Err(Error::new(ErrorKind::Upstream, format!("failed: status `{status}`")))
         }
     }
 }
 
-fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
+fn chat_response(wire: wire::Response<'_>) -> Result<ChatResponse> {
     let items = wire.output.as_deref().unwrap_or_default();
     let mut parts: Vec<Part> = vec![];
     for json in items {
@@ -96,7 +96,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
         kind: Cow<'a, str>,
     }
     let broken = |error: serde_json::Error| {
-        Error::new(ErrorKind::Upstream, "it answered an item that nobody can read")
+        Error::new(ErrorKind::Upstream, "returned a malformed item")
             .caused_by(json::unquoted(&error))
     };
     let kind = serde_json::from_str::<ItemKind<'_>>(json.get()).map_err(broken)?.kind;
@@ -115,12 +115,12 @@ fn item_parts(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     Ok(match item.kind.as_deref() {
         Some("reasoning") => content::reasoning(&item).into_iter().collect(),
         Some("function_call") => vec![Part::new(Content::ToolCall(call(&item, calls)))],
-        _ => spoken(&item),
+        _ => output_parts(&item),
     })
 }
 
 /// The parts of a message or an image.
-pub(super) fn spoken(item: &wire::Item<'_>) -> Vec<Part> {
+pub(super) fn output_parts(item: &wire::Item<'_>) -> Vec<Part> {
     match item.kind.as_deref() {
         Some("message") => message(item),
         _ => image(item).into_iter().collect(),

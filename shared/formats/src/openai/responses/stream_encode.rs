@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::{
     call::Call,
-    events::{OfAnswer, Stream, Within, within},
+    events::{OfResponse, Stream, Within, within},
     message::{TextKind, end_part, message},
 };
 use super::{
@@ -220,8 +220,7 @@ impl EventEncoder {
         let done = Within { part: Some(&part), ..at(&self.stream) };
         self.stream.send("response.reasoning_summary_part.done", done, out);
         let item = self.stream.names.reasoning(self.stream.items.len(), &text, signature);
-        // The client knows the item by the id of its announcement; OpenAI's own id came only with
-        // the signature.
+        // The client knows the item by the id of its announcement.
         let item = item.named(&id);
         self.stream.done(item, out);
     }
@@ -274,7 +273,6 @@ impl EventEncoder {
         if json.is_empty() {
             return;
         }
-        // So that a call is found without a look at each of those that wait.
         // Calls are numbered in their order.
         let place = self.waiting.binary_search_by_key(&call, |it| it.call).ok();
         if let Some(waiting) = place.and_then(|it| self.waiting.get_mut(it)) {
@@ -415,7 +413,8 @@ impl StreamEncoder for EventEncoder {
         let Some(finish) = self.finish.take() else { return };
         if let Some(written) = self.summary.take() {
             if written.trim().is_empty() {
-                let error = Error::new(ErrorKind::Upstream, "answered without a summary");
+                let error =
+                    Error::new(ErrorKind::Upstream, "returned a response without a summary");
                 return self.fail(&error, &summary.request_id, out);
             }
             let item = compaction::item(self.stream.names.item("cmp", 0), &written);
@@ -435,12 +434,12 @@ impl StreamEncoder for EventEncoder {
             Status::Incomplete => "response.incomplete",
             Status::Completed | Status::InProgress | Status::Failed => "response.completed",
         };
-        self.stream.send(kind, OfAnswer { response }, out);
+        self.stream.send(kind, OfResponse { response }, out);
     }
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
         #[derive(Serialize)]
-        struct Fault<'a> {
+        struct ErrorJson<'a> {
             code: &'a str,
             message: &'a str,
             param: Option<&'a str>,
@@ -458,10 +457,9 @@ impl StreamEncoder for EventEncoder {
         if let Ok(Body { error: object }) = serde_json::from_slice(&body) {
             // The members beside are the documented ones; the object is what SDKs raise on.
             let (code, param) = (error.kind.code(), error.param.as_deref());
-            let fault = Fault { code, message: &message, param, error: object };
-            self.stream.send("error", fault, out);
+            let event = ErrorJson { code, message: &message, param, error: object };
+            self.stream.send("error", event, out);
         }
-        // No response was announced that could fail.
         if !self.stream.started {
             return;
         }
@@ -470,7 +468,7 @@ impl StreamEncoder for EventEncoder {
         let mut response = ResponseJson::new(&names.id, &model, self.stream.created, &echo);
         response.status = Status::Failed;
         response.error = Some(Failure { code: failure(error), message: &message });
-        self.stream.send("response.failed", OfAnswer { response }, out);
+        self.stream.send("response.failed", OfResponse { response }, out);
     }
 }
 

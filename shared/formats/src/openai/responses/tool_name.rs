@@ -18,7 +18,7 @@ pub(super) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input"
 pub(super) struct ToolName<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) name: &'a str,
-    /// Whether it takes any text.
+    /// Whether the tool takes any text.
     pub(super) custom: bool,
 }
 

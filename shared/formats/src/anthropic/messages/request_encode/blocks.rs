@@ -54,7 +54,7 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
             }
             return Ok(text_block(text, cache_control));
         }
-        // A refusal is what the model said; Anthropic has no block of its own for it.
+        // A refusal is text of the model; Anthropic has no block of its own for it.
         Content::Refusal(text) => return Ok(text_block(text, cache_control)),
         Content::Reasoning(text) => return Ok(reasoning_block(part, text, dropped)),
         // A model's own media of earlier messages have no block: only users send any.
@@ -184,7 +184,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     }
     let text = base64::decode(data).and_then(|it| String::from_utf8(it).ok());
     let text = text.ok_or_else(|| {
-        let message = "A document that is said to be text is not UTF-8 in base64.";
+        let message = "A document whose media type is text is not UTF-8 in base64.";
         Error::invalid(&Field::File.openai_chat_name(), message)
     })?;
     Ok(Source::Text { media_type: "text/plain", data: text.into() })
@@ -240,7 +240,7 @@ mod tests {
         let Block::Image { source: Source::Base64 { media_type, .. }, .. } =
             image_block(&media, None, &mut vec![]).unwrap()
         else {
-            panic!("no picture");
+            panic!("no image");
         };
         assert_eq!(media_type, "image/png");
     }

@@ -65,7 +65,7 @@ pub(crate) fn of_tool(
 }
 
 /// The schema of a response, its name and description within.
-pub(crate) fn of_answer(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
+pub(crate) fn of_response(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
     let members = object(&schema.schema.0)?;
     let mut out = String::with_capacity(schema.schema.0.len() + 64);
     strictly(&members, Some(schema), &mut out, dropped);
@@ -262,7 +262,7 @@ mod tests {
             schema: Json(schema.to_owned()),
             strict: Some(true),
         };
-        let out = of_answer(&schema, &mut dropped).unwrap();
+        let out = of_response(&schema, &mut dropped).unwrap();
         (out.get().to_owned(), dropped)
     }
 

@@ -91,7 +91,7 @@ impl Blocks {
         if !matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
             self.begin(Kind::Text);
         }
-        self.say(WireDelta::Text(text), out);
+        self.add(WireDelta::Text(text), out);
     }
 
     /// More of reasoning.
@@ -100,7 +100,7 @@ impl Blocks {
         if !matches!(last, Some(Kind::Thinking { signed: false })) {
             self.begin(Kind::Thinking { signed: false });
         }
-        self.say(WireDelta::Thinking(text), out);
+        self.add(WireDelta::Thinking(text), out);
     }
 
     /// The signature of the last reasoning, or redacted reasoning.
@@ -117,7 +117,7 @@ impl Blocks {
         } else {
             self.begin(Kind::Thinking { signed: true });
         }
-        self.say(WireDelta::Signature(signature::signature(signature)), out);
+        self.add(WireDelta::Signature(signature::signature(signature)), out);
     }
 
     /// A source of the last text.
@@ -125,7 +125,7 @@ impl Blocks {
         // An address is the only source that this format's clients know without a document.
         let cited = citation.url.is_some();
         if cited && matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
-            self.say(WireDelta::Citation(citation), out);
+            self.add(WireDelta::Citation(citation), out);
         }
     }
 
@@ -172,7 +172,7 @@ impl Blocks {
         self.waiting.push_back(Waiting { kind, deltas: vec![], done: false });
     }
 
-    fn say(&mut self, delta: WireDelta, out: &mut BytesMut) {
+    fn add(&mut self, delta: WireDelta, out: &mut BytesMut) {
         if let Some(last) = self.waiting.back_mut() {
             last.deltas.push(delta);
         }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_whose_model_it_is() {
+    fn an_id_names_the_family_of_its_model() {
         let sonnet = family("anthropic.claude-sonnet-4-6");
         assert!(matches!(sonnet, Family::Claude(_)));
         for same in [

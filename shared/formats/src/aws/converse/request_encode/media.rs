@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_a_name_or_the_first_bytes_tell_the_format() {
+    fn a_type_a_name_or_the_first_bytes_show_the_format() {
         let format = |it: &Media| image(it).unwrap().format;
         assert_eq!(format(&media(base64("x"), Some("image/jpg; q=1"), None)), "jpeg");
         assert_eq!(format(&media(base64("UklGRgAAAABXRUJQ"), None, None)), "webp");

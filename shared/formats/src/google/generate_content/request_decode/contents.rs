@@ -75,7 +75,7 @@ impl ContentsDecoder {
             Some(_) => {
                 let path = format!("{path}.role");
                 let message = format!(
-                    "`{path}` must be `user` or `model`; rules belong in `systemInstruction`."
+                    "`{path}` must be `user` or `model`; a system prompt belongs in `systemInstruction`."
                 );
                 return Err(Error::invalid(&path, message));
             }
@@ -182,7 +182,7 @@ impl ContentsDecoder {
         let wanted = "an object with `name` and `response`";
         let result: FunctionResponse<'_> = json::parsed(value, path, wanted)?;
         let id = self.calls.take(result.id.as_deref(), result.name.as_deref()).ok_or_else(|| {
-            let message = format!("`{path}` answers no `functionCall` before it: neither its id nor its name is that of an open one.");
+            let message = format!("`{path}` is the result of no `functionCall` before it: neither its id nor its name is that of an open one.");
             Error::invalid(path, message)
         })?;
         let outcome = result.response.map_or("{}", RawValue::get);

@@ -177,13 +177,13 @@ impl<'a> ContentsEncoder<'a, '_> {
             _ => Outcome { output: Some(value(text)), error: None },
         };
         let within = if self.family == Family::Level { std::mem::take(&mut media) } else { vec![] };
-        let answer = FunctionResponse {
+        let function_response = FunctionResponse {
             id: id.as_str().into(),
             name: named.into(),
             response,
             parts: within,
         };
-        out.push(WirePart { function_response: Some(answer), ..WirePart::default() });
+        out.push(WirePart { function_response: Some(function_response), ..WirePart::default() });
         out.append(&mut media);
         Ok(())
     }
@@ -221,11 +221,11 @@ fn value(text: Cow<'_, str>) -> Value<'_> {
 /// Gives the first call of every step of the current message, where it has no signature, the one that
 /// stands for none: without it Gemini 3 refuses the request.
 fn fill_missing_signatures(contents: &mut [WireContent<'_>]) {
-    let asks = |it: &WireContent<'_>| {
+    let is_of_user = |it: &WireContent<'_>| {
         it.role == Some("user") && it.parts.iter().all(|it| it.function_response.is_none())
     };
     // Signatures of earlier messages are not checked, only those behind the last question.
-    let start = contents.iter().rposition(asks).unwrap_or(0);
+    let start = contents.iter().rposition(is_of_user).unwrap_or(0);
     for content in contents.iter_mut().skip(start).filter(|it| it.role == Some("model")) {
         let first = content.parts.iter_mut().find(|it| it.function_call.is_some());
         if let Some(part) = first {

@@ -104,7 +104,8 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
     // Without it no other format could tell which call the result belongs to.
     if result.id.is_empty() {
         let path = format!("{path}.tool_call_id");
-        let message = format!("`{path}` is missing; it must be the id of the call it answers.");
+        let message =
+            format!("`{path}` is missing; it must be the id of the call whose result it is.");
         return Err(Error::invalid(&path, message));
     }
     let mut part = Part::new(Content::ToolResult(result));
@@ -155,7 +156,7 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
 fn tool_call(call: Call<'_>, path: &str) -> Result<Part> {
     let Some(function) = call.function else {
         let message =
-            "a call of another type than `function` means nothing to this model's provider";
+            "a call of another type than `function` is not supported by this model's provider";
         return Err(unsupported(path, message));
     };
     let id = text(call.id);
@@ -287,7 +288,8 @@ fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
             Content::File(media)
         }
         _ => {
-            let message = format!("a part of type `{kind}` means nothing to this model's provider");
+            let message =
+                format!("a part of type `{kind}` is not supported by this model's provider");
             return Err(unsupported(path, message));
         }
     })

@@ -36,7 +36,7 @@ struct Envelope<'a, T> {
 }
 
 #[derive(Serialize)]
-pub(super) struct OfAnswer<'a> {
+pub(super) struct OfResponse<'a> {
     pub(super) response: ResponseJson<'a>,
 }
 
@@ -99,7 +99,7 @@ impl Stream {
         // Both, as OpenAI sends them.
         for kind in ["response.created", "response.in_progress"] {
             let response = ResponseJson::new(&names.id, &model, self.created, &echo);
-            self.send(kind, OfAnswer { response }, out);
+            self.send(kind, OfResponse { response }, out);
         }
     }
 
