@@ -90,6 +90,7 @@ impl Admin {
     pub async fn list_tenants(&self, page: &PageRequest, clock: Clock) -> AdminResult<TenantList> {
         let now = clock.now() / 1000;
         let mut tenants = vec![];
+        // They are few and have no order among the ids, so that they need no place in cursors.
         if page.cursor.is_none() {
             tenants = self.declared_tenants(clock).await?;
         }
@@ -102,6 +103,7 @@ impl Admin {
     /// Reads a tenant by its id, or by its name.
     pub async fn tenant(&self, id: &str, clock: Clock) -> AdminResult<TenantView> {
         let declared = self.declared_tenants(clock).await?;
+
         if let Some(found) = declared.into_iter().find(|view| view.tenant.id == id) {
             return Ok(found);
         }
@@ -118,6 +120,7 @@ impl Admin {
     ) -> AdminResult<(Tenant, IssuedKey)> {
         if let Some(name) = fields.get("name").and_then(Value::as_str) {
             let declared = self.declared_tenants(clock).await?;
+            // Records name tenants by these, so that two of one name would share their usage.
             if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
                 return Err(tenants::RepositoryError::NameTaken.into());
             }
@@ -130,6 +133,7 @@ impl Admin {
             let patch = self.sealed(&tenant.id, patch)?;
             tenant = self.tenants.update(&tenant.id, &patch, None, author).await?;
         }
+
         let key = self.tenants.create_key(&tenant.id, &NewKey::default(), author).await?;
         Ok((tenant, key))
     }
@@ -149,8 +153,10 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Tenant> {
         let id = self.stored_tenant(id, clock).await?.id;
+
         let patch = self.sealed(&id, patch)?;
         let tenant = self.tenants.update(&id, &patch, expected, author).await?;
+        // Only in this process. Others see the change when their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(tenant)
     }
@@ -179,6 +185,7 @@ impl Admin {
     ) -> AdminResult<()> {
         let id = self.stored_tenant(id, clock).await?.id;
         self.tenants.delete(&id, expected, author).await?;
+        // In other processes its keys work until their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(())
     }
@@ -186,7 +193,9 @@ impl Admin {
     /// The keys of a tenant, oldest first, expired ones included.
     pub async fn keys(&self, id: &str, clock: Clock) -> AdminResult<Vec<KeyView>> {
         let (id, now) = (self.stored_tenant(id, clock).await?.id, clock.now() / 1000);
+
         let keys = self.tenants.keys(&id, now).await?;
+        // In the other table, which every call may write without touching the key's row.
         let uses = self.tenants.last_uses(&*self.stores.state, &id, now).await?;
         let view = |key: ApiKey| {
             let used = uses.iter().find(|(used, _)| *used == key.id).map(|(_, at)| *at);
@@ -226,6 +235,7 @@ impl Admin {
         }
         let id = self.stored_tenant(id, clock).await?.id;
         let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await?;
+
         self.gateway.forget_tenant(&id);
         Ok(issued)
     }
@@ -276,11 +286,13 @@ impl Admin {
         mut patch: Map<String, Value>,
     ) -> AdminResult<Map<String, Value>> {
         if let Some(value) = patch.get_mut(PROVIDER_KEY)
+            // Null removes the key, as RFC 7396 has it.
             && !value.is_null()
         {
             let text = value.as_str().filter(|text| !text.is_empty());
             let message = "This must be a text that is not empty.";
             let text = text.ok_or_else(|| Problem::field(PROVIDER_KEY, message))?;
+            // Sealed under the tenant's id: a row that is copied to another tenant does not open.
             *value = Value::String(self.seal(tenant, &Secret::new(text))?);
         }
         Ok(patch)

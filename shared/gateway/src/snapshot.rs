@@ -40,6 +40,7 @@ impl Snapshot {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
+
         let price_kinds = price_kinds(&config);
         let facts = CatalogFacts::new(&config, &price_kinds);
         let fingerprint = |source: &SecretSource| {
@@ -86,6 +87,8 @@ impl Snapshot {
     ) -> Option<WorstPrice> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         let rates = self.prices.find(kind, provider, model)?.rates_for(input);
+        // How much of a prompt is cached is not known before the call, so that the highest class
+        // counts.
         let max_input = rates.input.max(rates.cached_input).max(rates.cache_write);
         Some(WorstPrice { input: max_input, output: rates.output })
     }
@@ -111,6 +114,8 @@ fn client_keys(
     let mut keys: Vec<ConfiguredKey> =
         default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
     for DeclaredTenant { settings, keys: declared, .. } in &config.tenants {
+        // A key whose parameter cannot be read is left out: its tenant gets 401, and all others go
+        // on.
         let hashes = declared.iter().filter_map(|key| match &key.source {
             KeySource::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
             KeySource::Hash(hash) => Some(hash.clone()),
@@ -124,6 +129,7 @@ fn client_keys(
 fn price_kinds(config: &Config) -> HashMap<String, String> {
     let at_home = config.providers.iter().filter(|it| {
         let home = providers::find(&it.kind).map_or("", |it| it.base_url);
+        // A server of one's own that imitates a company does not cost what the company does.
         it.base_url.as_deref().is_none_or(|it| home.is_empty() || it.trim_end_matches('/') == home)
     });
     at_home.map(|it| (it.name.clone(), it.kind.clone())).collect()
