@@ -92,6 +92,7 @@ impl Admin {
     pub async fn list_tenants(&self, page: &PageRequest, clock: Clock) -> AdminResult<TenantList> {
         let now = clock.now() / 1000;
         let mut tenants = vec![];
+        // They are few and have no order among the ids, so that they need no place in cursors.
         if page.cursor.is_none() {
             tenants = self.declared_tenants(clock).await?;
         }
@@ -104,6 +105,7 @@ impl Admin {
     /// Reads a tenant by its id, or by its name.
     pub async fn tenant(&self, id: &str, clock: Clock) -> AdminResult<TenantView> {
         let declared = self.declared_tenants(clock).await?;
+
         if let Some(found) = declared.into_iter().find(|view| view.tenant.id == id) {
             return Ok(found);
         }
@@ -120,6 +122,7 @@ impl Admin {
     ) -> AdminResult<(Tenant, IssuedKey)> {
         if let Some(name) = fields.get("name").and_then(Value::as_str) {
             let declared = self.declared_tenants(clock).await?;
+            // Records name tenants by these, so that two of one name would share their usage.
             if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
                 return Err(tenants::RepositoryError::NameTaken.into());
             }
@@ -139,6 +142,7 @@ impl Admin {
             let patch = self.sealed(&tenant.id, patch)?;
             tenant = self.tenants.update(&tenant.id, &patch, None, author).await?;
         }
+
         let key = self.tenants.create_key(&tenant.id, &NewKey::default(), author).await?;
         Ok((tenant, key))
     }
@@ -161,8 +165,10 @@ impl Admin {
         self.check_provider(&patch, clock).await?;
         check_moved_key(&tenant, &patch)?;
         let id = tenant.id;
+
         let patch = self.sealed(&id, patch)?;
         let tenant = self.tenants.update(&id, &patch, expected, author).await?;
+        // Only in this process. Others see the change when their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(tenant)
     }
@@ -191,6 +197,7 @@ impl Admin {
     ) -> AdminResult<()> {
         let id = self.stored_tenant(id, clock).await?.id;
         self.tenants.delete(&id, expected, author).await?;
+        // In other processes its keys work until their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(())
     }
@@ -198,7 +205,9 @@ impl Admin {
     /// The keys of a tenant, oldest first, expired ones included.
     pub async fn keys(&self, id: &str, clock: Clock) -> AdminResult<Vec<KeyView>> {
         let (id, now) = (self.stored_tenant(id, clock).await?.id, clock.now() / 1000);
+
         let keys = self.tenants.keys(&id, now).await?;
+        // In the other table, which every call may write without touching the key's row.
         let uses = self.tenants.last_uses(&*self.stores.state, &id, now).await?;
         let view = |key: ApiKey| {
             let used = uses.iter().find(|(used, _)| *used == key.id).map(|(_, at)| *at);
@@ -238,6 +247,7 @@ impl Admin {
         }
         let id = self.stored_tenant(id, clock).await?.id;
         let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await?;
+
         self.gateway.forget_tenant(&id);
         Ok(issued)
     }
@@ -302,11 +312,13 @@ impl Admin {
         mut patch: Map<String, Value>,
     ) -> AdminResult<Map<String, Value>> {
         if let Some(value) = patch.get_mut(PROVIDER_KEY)
+            // Null removes the key, as RFC 7396 has it.
             && !value.is_null()
         {
             let text = value.as_str().filter(|text| !text.is_empty());
             let message = "This must be a text that is not empty.";
             let text = text.ok_or_else(|| Problem::field(PROVIDER_KEY, message))?;
+            // Sealed under the tenant's id: a row that is copied to another tenant does not open.
             *value = Value::String(self.seal(tenant, &Secret::new(text))?);
         }
         Ok(patch)

@@ -87,6 +87,7 @@ impl Records {
     /// Who takes finished records, in order.
     pub(crate) fn sinks(&self) -> Vec<Arc<dyn RecordSink>> {
         let kept = RequestLogSink::new(self.log.clone(), self.sums.clone());
+        // The log first: it cannot fail, and the others may take time.
         let mut sinks: Vec<Arc<dyn RecordSink>> = vec![Arc::new(LogSink), Arc::new(kept)];
         if let Some(otlp) = &self.otlp {
             sinks.push(Arc::new(otlp.clone()));

@@ -196,6 +196,7 @@ impl Gateway {
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
         let health = self.configuration.health();
+
         let (order, session) = choosing::order(&running.call, &plan, health, limits.seed)?;
         let decodes = rescue::is_wanted(&running.call, &plan);
         running.session = session;
@@ -212,6 +213,7 @@ impl Gateway {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
             };
+            // Once per call: keys that were just read again and are refused are wrong.
             if is_about_the_key(&error) && !are_keys_renewed {
                 are_keys_renewed = true;
                 if self.renew_keys(running, id, &error).await {
@@ -239,6 +241,7 @@ impl Gateway {
             (Ok(plan), Some(failover)) => failover.keys_replaced(id, error, plan, clock.instant()),
             _ => false,
         };
+        // The call must not resolve by one configuration and send by another.
         if !is_replaced {
             running.call.snapshot = before;
         }

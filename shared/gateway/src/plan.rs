@@ -24,6 +24,7 @@ pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
             tracing::debug!(tenant = call.tenant.id, model, "a fallback model is not served");
             continue;
         };
+        // A target that is in the plan already would be attempted twice for the same failure.
         let new = fallback.targets.iter().filter(|target| !has_target(&plan, target));
         whole.targets.extend(new.cloned());
     }

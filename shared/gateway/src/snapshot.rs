@@ -42,6 +42,7 @@ impl Snapshot {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
+
         let price_kinds = price_kinds(&config);
         let facts = CatalogFacts::new(&config, &price_kinds);
         let fingerprint = |source: &SecretSource| {
@@ -100,6 +101,8 @@ impl Snapshot {
     ) -> Option<WorstPrice> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         let rates = self.prices.find(kind, provider, model)?.rates_for(input);
+        // How much of a prompt is cached is not known before the call, so that the highest class
+        // counts.
         let max_input = rates.input.max(rates.cached_input).max(rates.cache_write);
         Some(WorstPrice { input: max_input, output: rates.output })
     }
@@ -125,6 +128,8 @@ fn client_keys(
     let mut keys: Vec<ConfiguredKey> =
         default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
     for DeclaredTenant { settings, keys: declared, .. } in &config.tenants {
+        // A key whose parameter cannot be read is left out: its tenant gets 401, and all others go
+        // on.
         let declared = declared.iter().filter_map(|key| {
             let hash = match &key.source {
                 KeySource::Secret(source) => KeyHash::of(resolve(source)?.expose()),

@@ -221,6 +221,7 @@ impl Tenant {
 
     fn download(&self) -> String {
         let key = self.new_key.as_ref().map_or("", |it| it.key.as_str());
+        // No request: the key is in this page alone and on no server's disk.
         format!("data:text/plain,{}%0A", crate::requests::query_value(key))
     }
 

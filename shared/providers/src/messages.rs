@@ -46,6 +46,7 @@ impl Client {
         resolve: ResolveSecret<'_>,
         now: u64,
     ) -> impl Future<Output = Result<Bytes>> + Send + use<'a> {
+        // Before the future, which then borrows nothing of the configuration and may outlive it.
         let connections = self.connections(&config.connection, &config.pool, resolve);
         async move { self.send_over(connections?, message, now).await }
     }

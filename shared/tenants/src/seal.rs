@@ -52,7 +52,9 @@ impl SealingKey {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
         let mut sealed = secret.expose().as_bytes().to_vec();
+        // The tenant is sealed along, so that a row that is copied to another tenant does not open.
         let tenant = Aad::from(tenant_id.as_bytes());
+        // Ninety-six random bits: the same nonce twice needs billions of seals under one key.
         let unique = Nonce::assume_unique_for_key(nonce);
         self.0.seal_in_place_append_tag(unique, tenant, &mut sealed).ok()?;
         Some(format!("{VERSION}{}{}", hexadecimal(&nonce), hexadecimal(&sealed)))

@@ -60,6 +60,7 @@ impl TenantSettings {
             cache: read_cache(&mut fields),
             tags: fields.labels("tags").unwrap_or_default(),
         };
+        // Last: fields that nobody has read by now are unknown.
         fields.finish(settings)
     }
 
@@ -102,6 +103,8 @@ impl TenantSettings {
             ("cache", self.cache.map_or(Value::Null, cache_as_json)),
             ("tags", json!(self.tags)),
         ];
+        // Absent members stay absent, so that a merge patch and the audit show what was set and
+        // nothing else.
         let present = fields.into_iter().filter(|(_, value)| !value.is_null());
         present.map(|(field, value)| (field.to_owned(), value)).collect()
     }

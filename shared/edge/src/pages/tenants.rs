@@ -40,6 +40,7 @@ pub(super) fn settings(form: &Form) -> Map<String, Value> {
     let mut settings = Map::new();
     for field in fields().iter().flat_map(|group| &group.fields).map(|field| field.name) {
         let is_secret = field == "provider_api_key";
+        // An empty field for the secret means that it stays as it is, for a form never shows it.
         if form.has(field) && !(is_secret && form.get(field).is_empty()) {
             settings.insert(field.to_owned(), value(field, form));
         }
@@ -52,6 +53,7 @@ fn value(field: &str, form: &Form) -> Value {
     if text.is_empty() {
         return Value::Null;
     }
+    // What is no number goes to the API as it was typed, which names the field in its error.
     let number = || serde_json::from_str(text).unwrap_or_else(|_wrong| json!(text));
     match field {
         "budget_usd" => number(),
@@ -210,6 +212,7 @@ pub(super) fn new(desk: &mut Desk) -> PageFuture<'_> {
 pub(super) fn create(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let mut fields = settings(&desk.form);
+        // In an update null clears a field; in a new tenant there is nothing to clear.
         fields.retain(|_, value| !value.is_null());
         match desk.api(Operation::CreateTenant, &[], &Value::Object(fields)).await {
             Ok(made) => {
