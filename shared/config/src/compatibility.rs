@@ -93,7 +93,8 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Compatibi
 fn base_path(text: &str) -> Result<(), &'static str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
     let reserved = ["/admin", "/health", "/metrics"];
-    if !text.starts_with('/') || text.trim_matches('/').is_empty() || !text.bytes().all(fits) {
+    let is_path = text.starts_with('/') && !text.contains("//") && text.bytes().all(fits);
+    if !is_path || text.trim_matches('/').is_empty() {
         return Err("is no path: write it as /api");
     }
     if reserved.iter().any(|path| text.starts_with(path)) {
