@@ -11,8 +11,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
-    StreamEvent,
+    CallSummary, ContentKind, Error, ErrorKind, ErrorWords, EventBody, EventKind, GatewayResponse,
+    Result, StreamEvent,
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
 use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
@@ -37,6 +37,8 @@ pub(crate) struct ClientWriter {
     /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
+    /// Whose words the client reads in errors.
+    pub(crate) error_words: Option<ErrorWords>,
     /// None for a task without streams.
     pub(crate) encoder: Option<Box<dyn StreamEncoder>>,
     /// The memory of the call's buffers, held until the response is over.
@@ -213,7 +215,7 @@ impl ResponseStream {
     /// Writes the end of a stream that cannot go on, in place of half a frame.
     fn write_end(&mut self) -> Bytes {
         self.out.truncate(self.whole);
-        self.fail(&response::internal_error());
+        self.fail(response::internal_error());
         self.out.split().freeze()
     }
 
@@ -241,7 +243,7 @@ impl ResponseStream {
                     self.write_note(note);
                     self.write(batch);
                 }
-                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(Some(Err(error))) => self.fail(error),
                 Poll::Ready(None) => self.state = State::Over,
             },
             State::Ending(events) => match events.poll_next(cx) {
@@ -264,7 +266,7 @@ impl ResponseStream {
                 self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(error),
         }
     }
 
@@ -312,11 +314,13 @@ impl ResponseStream {
         }
     }
 
-    fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, encoder, .. } = &mut self.client;
+    fn fail(&mut self, mut error: Error) {
+        let ClientWriter { format, framing, request_id, error_words, encoder, .. } =
+            &mut self.client;
+        error.words = *error_words;
         match encoder {
-            Some(encoder) if framing.is_some() => encoder.fail(error, request_id, &mut self.out),
-            _ => self.out.extend_from_slice(&format.inbound().error(error, request_id)),
+            Some(encoder) if framing.is_some() => encoder.fail(&error, request_id, &mut self.out),
+            _ => self.out.extend_from_slice(&format.inbound().error(&error, request_id)),
         }
         self.state = State::Over;
     }
@@ -341,7 +345,7 @@ impl ResponseStream {
                 return true;
             }
         }
-        self.fail(&error);
+        self.fail(error);
         true
     }
 

@@ -21,6 +21,7 @@ mod completions;
 mod configuration;
 mod connections;
 mod cooldown;
+mod earlier_gateways;
 mod embeddings;
 mod endpoints;
 mod exhausted;
