@@ -4,6 +4,7 @@
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
 mod limits;
+mod races;
 mod responses;
 mod state;
 mod streams;

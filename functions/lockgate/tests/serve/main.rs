@@ -59,6 +59,7 @@ mod tasks;
 mod tenants;
 mod timeouts;
 mod tls;
+mod token_classes;
 mod translated;
 mod unsupported;
 mod usage;
