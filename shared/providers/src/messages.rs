@@ -74,11 +74,11 @@ impl Client {
             body,
         });
         let answer = tokio::time::timeout(TIMEOUT, sent).await;
-        let answer = answer.map_err(|_elapsed| refused("it did not answer in time"))??;
+        let answer = answer.map_err(|_elapsed| refused("it did not respond in time"))??;
         if answer.status().is_success() {
             return Ok(());
         }
-        Err(refused(&format!("it answered with status {}", answer.status().as_u16())))
+        Err(refused(&format!("it returned status {}", answer.status().as_u16())))
     }
 
     /// Where a message goes: services of AWS may be played by somebody else.

@@ -1,8 +1,8 @@
 //! A scripted provider with OpenAI chat and embeddings, which needs no key.
 //!
-//! It is a real server on a loopback port, so that what it shows is what a provider would show:
-//! the demo, a first try of one's own routes, and tests all take the same path. It answers what the
-//! configuration says (`script`), word by word when a stream is asked for; numbers it makes up.
+//! It is a real server on a loopback port, so that what it shows is what a provider would show: the
+//! demo, a first try of one's own routes, and tests all take the same path. It responds with what
+//! the configuration says (`script`), word by word when a stream is asked for; numbers it makes up.
 
 use std::{
     convert::Infallible,
@@ -42,7 +42,7 @@ pub(crate) const PROVIDER: Provider =
 /// Where a scripted provider lives: within this process.
 pub(crate) const WITHIN: &str = "http://within/v1";
 
-const ANSWER: &str = "This is a scripted answer: no model was asked and nothing was spent.";
+const ANSWER: &str = "This is a scripted response: no model was called and nothing was spent.";
 /// The largest request that a mock reads, in bytes.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 

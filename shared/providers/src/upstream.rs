@@ -1,7 +1,7 @@
-//! One call to one provider, which succeeds with a whole answer or with a first meaningful event.
+//! One call to one provider, which succeeds with a whole response or with a first meaningful event.
 //!
-//! What is sent is prepared in `request`, what comes back is decoded in `response`; whom to call next
-//! is decided by `routing`.
+//! What is sent is prepared in `request`, what comes back is decoded in `response`; whom to call
+//! next is decided by `routing`.
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
@@ -58,7 +58,7 @@ pub struct UpstreamRequest<'a> {
     pub strict: bool,
     /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
-    /// How many bytes of the answer are kept; none where nobody wants them.
+    /// How many bytes of the response are kept; none where nobody wants them.
     pub keep: Option<usize>,
     /// The `traceparent` header by which the provider's spans follow those of the attempt.
     pub traceparent: Option<&'a str>,
@@ -87,15 +87,15 @@ pub struct UpstreamResponse {
     pub dropped: Vec<Cow<'static, str>>,
     /// The name of the wire format.
     pub format: &'static str,
-    /// The bytes of a whole answer, where they are kept.
+    /// The bytes of a whole response, where they are kept.
     pub kept: Option<Bytes>,
     /// How long until a limit is free again that this request has used up.
     pub limit_reset: Option<Duration>,
-    /// The answer itself.
+    /// The response itself.
     pub body: UpstreamBody,
 }
 
-/// An answer in the form that the client asked for.
+/// A response in the form that the client asked for.
 #[derive(Debug)]
 pub enum UpstreamBody {
     /// All of it.
@@ -184,7 +184,7 @@ impl Upstream {
         &self.memory
     }
 
-    /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
+    /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole response, or
     /// with a first meaningful event.
     pub async fn send(
         &self,
@@ -353,7 +353,8 @@ async fn failure(
     error
 }
 
-/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a summary.
+/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a
+/// summary.
 fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMode) -> Error {
     let is_refusal = match error.kind {
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => true,
@@ -411,7 +412,7 @@ impl TimeLimit {
         let seconds = self.duration.as_secs_f32();
         match self.awaits {
             Awaited::FirstToken => format!("sent no first token within {seconds} s"),
-            Awaited::WholeAnswer => format!("sent no answer within {seconds} s"),
+            Awaited::WholeAnswer => format!("sent no response within {seconds} s"),
         }
     }
 }

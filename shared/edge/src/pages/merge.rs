@@ -1,4 +1,5 @@
-//! Changes of a text by lines: the difference of two texts, and the merge of two changes of one text.
+//! Changes of a text by lines: the difference of two texts, and the merge of two changes of one
+//! text.
 
 use pages::routes::{Change, Line};
 
@@ -58,7 +59,7 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
     Merged { text: lines.join("\n"), is_clean }
 }
 
-/// The difference that a unified diff tells, line by line.
+/// The difference that a unified diff shows, line by line.
 pub(super) fn lines_of(unified: &str) -> Vec<Line> {
     let (mut before, mut after) = (0, 0);
     let mut lines = vec![];

@@ -126,7 +126,7 @@ fn tokens(sum: &CallSum) -> (u64, u64) {
     (usage.all_input(), usage.all_output())
 }
 
-/// Sums by what a function takes of their keys, dearest first.
+/// Sums by what a function takes of their keys, most expensive first.
 fn rows<K: Ord>(
     sums: &Sums,
     group: impl Fn(&telemetry::sums::SumKey) -> K,
