@@ -14,6 +14,8 @@ use crate::{
 
 /// The field of a tenant that is sealed before it is stored.
 const PROVIDER_KEY: &str = "provider_api_key";
+/// The fields of a tenant that say where its provider's key goes.
+const PROVIDER_PLACE: [&str; 2] = ["provider", "base_url"];
 /// How long a rotated key lives on when nobody says otherwise, in seconds.
 pub const DEFAULT_GRACE_SECONDS: u64 = 24 * 60 * 60;
 /// How long a rotated key may live on, in seconds.
@@ -125,7 +127,14 @@ impl Admin {
                 return Err(tenants::RepositoryError::NameTaken.into());
             }
         }
+        self.check_provider(&fields, clock).await?;
         let provider_key = fields.remove(PROVIDER_KEY);
+        if provider_key.as_ref().is_some_and(|it| !it.is_null())
+            && PROVIDER_PLACE.iter().all(|field| !is_given(&fields, field))
+        {
+            let message = "A key needs a `provider` or a `base_url` that it is for.";
+            return Err(Problem::field(PROVIDER_KEY, message));
+        }
         let mut tenant = self.tenants.create(fields, author).await?;
         if let Some(provider_key) = provider_key {
             // A seal opens for one tenant alone, so that the tenant has to be there first.
@@ -152,7 +161,10 @@ impl Admin {
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<Tenant> {
-        let id = self.stored_tenant(id, clock).await?.id;
+        let tenant = self.stored_tenant(id, clock).await?;
+        self.check_provider(&patch, clock).await?;
+        check_moved_key(&tenant, &patch)?;
+        let id = tenant.id;
 
         let patch = self.sealed(&id, patch)?;
         let tenant = self.tenants.update(&id, &patch, expected, author).await?;
@@ -279,6 +291,20 @@ impl Admin {
         }
     }
 
+    /// Whether a tenant's own provider is one of the configuration, or a type.
+    async fn check_provider(&self, fields: &Map<String, Value>, clock: Clock) -> AdminResult<()> {
+        let Some(name) = fields.get("provider").and_then(Value::as_str) else { return Ok(()) };
+        let is_type = gateway::kinds().iter().any(|kind| kind.name == name);
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        let is_configured =
+            snapshot.is_some_and(|it| it.config.providers.iter().any(|it| it.name == name));
+        if is_type || is_configured {
+            return Ok(());
+        }
+        let message = "This is neither a provider of the configuration nor a type of provider.";
+        Err(Problem::field("provider", message))
+    }
+
     /// The patch with the provider's key sealed for its tenant.
     fn sealed(
         &self,
@@ -297,4 +323,25 @@ impl Admin {
         }
         Ok(patch)
     }
+}
+
+fn is_given(fields: &Map<String, Value>, field: &str) -> bool {
+    fields.get(field).is_some_and(|value| !value.is_null())
+}
+
+/// Refuses to send a stored key elsewhere: whoever names another place for it has to know it.
+fn check_moved_key(tenant: &Tenant, patch: &Map<String, Value>) -> AdminResult<()> {
+    let provider = &tenant.settings.provider;
+    if provider.sealed_api_key.is_none() || patch.contains_key(PROVIDER_KEY) {
+        return Ok(());
+    }
+    let stored = [provider.name.as_deref(), provider.base_url.as_deref()];
+    let mut places = PROVIDER_PLACE.iter().zip(stored);
+    let is_moved = places
+        .any(|(field, stored)| patch.get(*field).is_some_and(|value| value.as_str() != stored));
+    if is_moved {
+        let message = "The key has to be given again where `provider` or `base_url` changes.";
+        return Err(Problem::field(PROVIDER_KEY, message));
+    }
+    Ok(())
 }

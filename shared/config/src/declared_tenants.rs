@@ -134,15 +134,15 @@ pub(super) const TENANT: Keys = Keys {
             "provider",
             Takes::Text,
             "",
-            "a provider of its own: the name of one below, or a type with `provider_api_key` or `base_url`",
+            "the only provider of its calls: the name of one below, or a type with `provider_api_key` or `base_url`",
         ),
         Key::new("provider_api_key", Takes::Text, "", "the key of that provider"),
         Key::new("base_url", Takes::Text, "the provider's", "where that provider is reached"),
         Key::new(
             "tool_mode",
-            Takes::Words(&["pass-through", "gateway"]),
+            Takes::Words(&["pass-through"]),
             "`pass-through`",
-            "who runs tools: the client (`pass-through`), or the `gateway`",
+            "who runs tools: the client. The gateway has none of its own",
         ),
         Key::new(
             "cache",
@@ -268,7 +268,15 @@ fn check_models(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) 
 /// Whether a tenant's own provider is one of the document, or a type that the tenant has a key or
 /// an address for.
 fn check_provider(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) {
-    let is_own = ["provider_api_key", "base_url"].iter().any(|key| fields.get(key).is_some());
+    let is_given = |key: &str| fields.get(key).is_some();
+    let is_own = is_given("provider_api_key") || is_given("base_url");
+    if let Some(node) = fields.get("provider_api_key")
+        && !is_given("provider")
+        && !is_given("base_url")
+    {
+        let message = "needs a provider or a base_url that it is for";
+        reader.inside("provider_api_key", |reader| reader.fault(node.at, message));
+    }
     let is_type = |text: &str| rules.kinds.iter().any(|kind| kind.name == text);
     // A preset's name with a key is a provider that only this tenant has; without one it must be
     // declared, for its key would be the gateway's.

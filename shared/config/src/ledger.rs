@@ -52,7 +52,12 @@ pub(super) const WEBHOOK: Keys = Keys {
 };
 pub(super) const USAGE_EVENTS: Keys = Keys {
     of: "usage_events",
-    keys: &[Key::new("sqs_queue", Takes::Text, "none", "the URL of a queue of Amazon SQS")],
+    keys: &[Key::new(
+        "sqs_queue",
+        Takes::Text,
+        "none",
+        "the URL of a standard queue of Amazon SQS: a message per call with usage, as `GET /admin/requests` gives calls",
+    )],
 };
 const UNPRICED: [(&str, Unpriced); 2] = [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
 const WHEN_DOWN: [(&str, WhenUnreachable); 2] =

@@ -67,6 +67,7 @@ pub use schema::schema;
 pub use server::ServerLimits;
 pub use step::{ConflictResolution, SPEED_WINDOW, Step};
 pub use tls::Tls;
+pub use values::is_key_header;
 pub use when::When;
 
 /// How long one step may take when nobody says otherwise.
@@ -237,7 +238,7 @@ pub enum SecretSource {
 }
 
 /// One company, or one server of one's own, that we call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Provider {
     /// What routes call it.
     pub name: String,

@@ -172,7 +172,7 @@ pub(super) fn header_name(text: &str) -> Result<(), &'static str> {
 }
 
 /// Whether a header carries a key.
-pub(super) fn is_key_header(name: &str) -> bool {
+pub fn is_key_header(name: &str) -> bool {
     KEY_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 

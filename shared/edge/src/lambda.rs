@@ -13,7 +13,7 @@ use std::{
 };
 
 use admin::{Admin, ConfigRows, ConfigSource};
-use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
+use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Sealing, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -87,6 +87,7 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
     let records = Records::of_lambda(&stores, otlp, &client);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
+    let records = records.with_usage_events(&configuration);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
     // The function of `/health` alone needs no configuration and starts without a read.
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
@@ -95,7 +96,9 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
-    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let sealing = settings.root_secret_parameter.map_or(Sealing::None, Sealing::Parameter);
+    let gateway = Gateway::new(configuration, records.sinks()).with_sealing(sealing);
+    let gateway = Arc::new(gateway);
     let app = Arc::new(App {
         admin: administration(&settings.aws, settings.admin_parameters, &gateway).await?,
         public_origins: settings.public_url.into_iter().collect(),

@@ -21,7 +21,7 @@ use std::{
 use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
 use gateway::{
-    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Sealing, Source,
 };
 use hyper::{
     Request, Response,
@@ -31,6 +31,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
+use tenants::SealingKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -130,11 +131,13 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         .with_aws_endpoint(server.aws_endpoint);
     let records = Records::of_server(&server.stores, server.otlp, &client);
     let configuration = Configuration::new(source, server.stores, client, Freshness::default());
+    let records = records.with_usage_events(&configuration);
     // Loaded before the port is announced: whoever waits for the port may call at once.
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let gateway = Gateway::new(configuration, records.sinks());
+    let gateway = Arc::new(gateway.with_sealing(sealing(&server.root_secret)));
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
         gateway,
@@ -174,6 +177,12 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         app.records.flush().await;
     }
     Ok(())
+}
+
+/// What opens the keys of tenants' own providers.
+fn sealing(root_secret: &RootSecret) -> Sealing {
+    let key = SealingKey::new(root_secret).map(Box::new);
+    key.map_or(Sealing::None, Sealing::Key)
 }
 
 /// Puts each configuration in force as it comes.

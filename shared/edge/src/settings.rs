@@ -138,7 +138,8 @@ impl std::fmt::Debug for Environment {
 /// `ORIGIN_READ_TIMEOUT_SECONDS` how long the front door bears silence, which is filled at half of
 /// that, and `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when else, 0 never.
 /// `MAX_BODY_BYTES` is how large a body may be. `ADMIN_PARAMETERS` begins the names of the
-/// administration's parameters, and `PUBLIC_URL` is the origin under which browsers come.
+/// administration's parameters, `ROOT_SECRET_PARAMETER` names the one that opens the keys of tenants'
+/// own providers, and `PUBLIC_URL` is the origin under which browsers come.
 #[derive(Clone, Debug)]
 pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
@@ -158,6 +159,8 @@ pub(crate) struct LambdaSettings {
     pub(crate) runtime_api: Option<String>,
     /// How the names of the administration's parameters begin, in the function that serves it.
     pub(crate) admin_parameters: Option<String>,
+    /// The name of the parameter with the secret that opens the keys of tenants' own providers.
+    pub(crate) root_secret_parameter: Option<String>,
     /// The origin under which browsers reach the gateway.
     pub(crate) public_url: Option<String>,
 }
@@ -210,6 +213,7 @@ impl LambdaSettings {
             },
             runtime_api: environment.get("AWS_LAMBDA_RUNTIME_API"),
             admin_parameters: environment.get("ADMIN_PARAMETERS"),
+            root_secret_parameter: environment.get("ROOT_SECRET_PARAMETER"),
             public_url: environment.get("PUBLIC_URL"),
         })
     }

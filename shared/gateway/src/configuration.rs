@@ -118,6 +118,11 @@ impl Configuration {
         &self.0.stores
     }
 
+    /// Where secrets are kept, if they are kept outside of the configuration.
+    pub(crate) fn parameters(&self) -> Option<&Parameters> {
+        self.0.parameters.as_ref()
+    }
+
     /// What calls others over HTTP.
     pub(crate) fn client(&self) -> &Client {
         &self.0.client

@@ -69,6 +69,11 @@ impl Client {
     }
 
     /// The connections for these options: those at hand, where some provider connects alike.
+    /// The region that the process runs in, where that is known.
+    pub fn region(&self) -> Option<&str> {
+        self.signer.region()
+    }
+
     pub(crate) fn connections(
         &self,
         options: &ConnectionOptions,

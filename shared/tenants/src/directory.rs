@@ -222,9 +222,9 @@ fn configured_principal(configured: &[ConfiguredKey], hashes: &[KeyHash]) -> Opt
     let pairs = configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
     let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
     let matching: Vec<(&ConfiguredKey, &KeyHash)> = matching.collect();
-    let (key, hash) = matching.first()?;
+    let (key, _) = matching.first()?;
     let tenant = Arc::clone(&key.tenant);
-    Some(Principal { tenant, credential: Credential::Configured((*hash).clone()) })
+    Some(Principal { tenant, credential: Credential::Configured((*key).clone()) })
 }
 
 fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
@@ -235,7 +235,8 @@ fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
 fn usable(principal: Principal, now: u64) -> Result<Principal> {
     let works = match &principal.credential {
         Credential::Issued(key) => key.works(now),
-        Credential::Configured(_) | Credential::Open => true,
+        Credential::Configured(key) => key.works(now),
+        Credential::Open => true,
     };
     // One answer for all three: an expired key must not be told from one that never was.
     if works && principal.tenant.settings.enabled { Ok(principal) } else { Err(wrong_key()) }

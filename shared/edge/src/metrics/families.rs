@@ -139,7 +139,7 @@ fn own(reading: &Reading) -> Vec<Family> {
         ),
         counter(
             "lockgate_export_lost",
-            "Spans and log events that could not be exported, of this process since its start.",
+            "Spans, log events and usage events that could not be exported, of this process since its start.",
             single(reading.lost_exports),
         ),
     ]

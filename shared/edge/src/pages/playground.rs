@@ -88,6 +88,7 @@ async fn tenant(desk: &Desk, id: &str) -> AdminResult<Admitted> {
     let view: TenantView = desk.admin()?.tenant(id, desk.clock()).await?;
     let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
     let tenant = Arc::new(view.tenant);
+    let snapshot = desk.app.gateway.snapshot_for(&tenant, snapshot).await?;
     let principal = Principal { tenant: tenant.id.as_str().into(), key_id: Arc::from(KEY_ID) };
     Ok(Admitted { snapshot, principal, tenant })
 }

@@ -10,7 +10,7 @@ use pages::{
     tenants::{Budget, NewTenant, Row, Tenants, fields},
 };
 use serde_json::{Map, Value, json};
-use tenants::{BudgetPeriod, TenantSettings, UNSUPPORTED_FIELDS};
+use tenants::{BudgetPeriod, TenantSettings};
 
 use super::{
     desk::{Desk, fresh_key, number, page, page_with},
@@ -97,14 +97,9 @@ fn shown(settings: &Map<String, Value>, field: &str) -> String {
     }
 }
 
-/// The form's fields with values, and with what a problem says of them. Fields that this version does
-/// not act on are left out.
+/// The form's fields with values, and with what a problem says of them.
 pub(super) fn filled(settings: &Map<String, Value>, problem: Option<&Problem>) -> Vec<Group> {
     let mut groups = fields();
-    for group in &mut groups {
-        group.fields.retain(|field| !UNSUPPORTED_FIELDS.contains(&field.name));
-    }
-    groups.retain(|group| !group.fields.is_empty());
     let error = |name: &str| {
         let fields = problem.map(|problem| problem.fields.iter()).into_iter().flatten();
         let mut fields =
