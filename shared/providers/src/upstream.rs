@@ -221,6 +221,8 @@ impl Upstream {
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
         let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
+            // A client that plans its context by the count is served better by an estimate than by
+            // an error.
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -231,6 +233,7 @@ impl Upstream {
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
 
         let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
+
         if let Some(Ok(traceparent)) = traceparent {
             http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
         }
@@ -240,6 +243,7 @@ impl Upstream {
         {
             return estimate_tokens(request);
         }
+
         if !status.is_success() {
             let error = failure(answer, &prepared, now).await;
             return Err(without_compaction(error, request, prepared.mode));
@@ -259,6 +263,7 @@ impl Upstream {
             memory: &self.memory,
             keep: upstream_request.keep,
         };
+
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         // Read before the body, which takes the response apart.
@@ -405,6 +410,7 @@ impl TimeLimit {
             return Self { duration: attempt.timeout, awaits: Awaited::WholeAnswer };
         }
         let first_token = attempt.target().first_token_timeout.unwrap_or(attempt.timeout);
+        // A first token after the whole time would be no use.
         Self { duration: first_token.min(attempt.timeout), awaits: Awaited::FirstToken }
     }
 

@@ -25,6 +25,7 @@ fn hunk(before: &[&str], after: &[&str]) -> Hunk {
     let start = before.iter().zip(after).take_while(|(one, other)| one == other).count();
     let (rest_before, rest_after) = (&before[start..], &after[start..]);
     let same = rest_before.iter().rev().zip(rest_after.iter().rev());
+
     let tail = same.take_while(|(one, other)| one == other).count();
     Hunk { start, before_end: before.len() - tail, after_end: after.len() - tail }
 }
@@ -51,6 +52,7 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
         let both = hunk(&mine, &theirs);
         let (my_part, their_part) =
             (&mine[both.start..both.before_end], &theirs[both.start..both.after_end]);
+        // The marks of Git and `diff3`, which editors know.
         let marked = [&["<<<<<<< yours"], my_part, &["======="], their_part, &[">>>>>>> theirs"]];
         ([&mine[..both.start], &marked.concat(), &mine[both.before_end..]].concat(), false)
     };
@@ -102,6 +104,7 @@ fn starts(head: &str) -> (usize, usize) {
 pub(super) fn difference(before: &str, after: &str) -> Vec<Line> {
     let (before, after): (Vec<&str>, Vec<&str>) =
         (before.lines().collect(), after.lines().collect());
+
     let hunk = hunk(&before, &after);
     let line = |change, index: usize, text: &str| Line {
         change,
