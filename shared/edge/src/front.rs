@@ -1,7 +1,7 @@
 //! The front: what happens to every request before and after its handler.
 //!
 //! The front finds the endpoint, authenticates the caller, keeps the time, records the call and
-//! writes errors. Handlers only answer.
+//! writes errors. Handlers only make responses.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -96,7 +96,7 @@ pub(crate) struct Exchange {
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits.
     pub(crate) limits: CallLimits,
-    /// Who is told of each attempt of the call.
+    /// Who is notified of each attempt of the call.
     pub(crate) watch: Option<AttemptWatch>,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
@@ -122,8 +122,8 @@ impl Exchange {
         }
     }
 
-    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and tells
-    /// `watch` of its attempts.
+    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and
+    /// shows its attempts to `watch`.
     pub(crate) async fn call_for(
         app: Arc<App>,
         request: Request<Body>,
@@ -160,7 +160,7 @@ impl Exchange {
         })
     }
 
-    /// The configuration under which an authenticated client's request is answered.
+    /// The configuration under which an authenticated client's request is served.
     pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
         self.snapshot.as_ref().ok_or_else(|| {
             response::internal_error().caused_by("the endpoint takes requests without a key")
@@ -174,7 +174,7 @@ impl Exchange {
         response::error_words(&snapshot.config)
     }
 
-    /// The tenant that an authenticated client's request is answered for.
+    /// The tenant that an authenticated client's request is served for.
     pub(crate) fn tenant(&self) -> Result<&Arc<Tenant>> {
         self.tenant.as_ref().ok_or_else(|| {
             response::internal_error().caused_by("the endpoint takes requests without a key")
@@ -198,7 +198,7 @@ impl Front {
         Self { app, router: Arc::new(Router::new(endpoints)) }
     }
 
-    /// Answers a request, whatever happens.
+    /// Responds to a request, with an error where handling it fails or panics.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
         // The clock is read here and nowhere later, so that every part of the call agrees on the
         // time.
@@ -217,7 +217,8 @@ impl Front {
         let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
         let Found { endpoint, api, allowed, .. } = found;
 
-        // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
+        // A path that no endpoint has is nobody's to call, and operators' paths are no other
+        // page's.
         let origin = if allowed.is_empty() || api == Api::Admin {
             None
         } else {

@@ -60,7 +60,7 @@ impl PathFields {
     }
 }
 
-/// Reads a request and answers with what the gateway gives.
+/// Reads a request and responds with what the gateway gives.
 pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
     let (format, inbound) = (dictated.format, dictated.format.inbound());
     if let Some(record) = &mut exchange.record {

@@ -27,7 +27,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 /// How long a list of names in a header may be, in bytes: proxies refuse large headers.
 const MAX_LIST_BYTES: usize = 4096;
 
-/// The headers of a model's response: who answered, after how many attempts, and what was dropped.
+/// The headers of a model's response: who responded, after how many attempts, and what was dropped.
 pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut add = |name: HeaderName, value: &str| {
@@ -196,7 +196,7 @@ pub(crate) fn internal_error() -> Error {
     Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
 }
 
-/// The error while there is no configuration to answer by.
+/// The error while there is no configuration to serve with.
 pub(crate) fn not_ready() -> Error {
     let mut error =
         Error::new(ErrorKind::Unavailable, "There is no configuration to answer by yet.");

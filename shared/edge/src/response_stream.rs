@@ -53,10 +53,10 @@ impl ClientWriter {
     }
 }
 
-/// A reply that is still being made.
+/// A response that is still being made.
 type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 
-/// Answers a call.
+/// Responds to a call.
 pub(crate) async fn respond(
     app: Arc<App>,
     client: ClientWriter,
@@ -115,7 +115,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
         }
     };
 
-    // The few headers of the body join the many of the reply, which are not hashed again.
+    // The few headers of the body join the many of the response, which are not hashed again.
     let of_body = std::mem::replace(response.headers_mut(), headers);
     response.headers_mut().extend(of_body);
     response

@@ -126,6 +126,7 @@ impl Gateway {
             Auth::None => tenants::Principal::open(),
             Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, now).await?,
         };
+
         if let Some(row) = self.keys.note_use(&found, now) {
             self.configuration.write_behind(row);
         }
@@ -189,10 +190,13 @@ impl Gateway {
         plan: Arc<RoutePlan>,
     ) -> Result<(AttemptId, UpstreamResponse)> {
         let clock = running.call.clock;
+
         self.configuration.refresh_cooldowns(clock).await;
         let limits = Limits {
             arrived: clock.started,
             deadline: running.call.deadline(),
+            // The wall clock alone is the same for calls that arrive together, which would all pick
+            // one target.
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
         let health = self.configuration.health();
@@ -209,6 +213,7 @@ impl Gateway {
         loop {
             running.sender = Some(sender.clone());
             let (id, outcome) = hedging::send_next(running, &sender).await?;
+
             let error = match outcome {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
@@ -262,6 +267,7 @@ impl Gateway {
             let fault = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
             (outlook, fault)
         };
+
         let outlook = outlook.into_iter().map(with_fault).collect();
         Ok((plan, outlook))
     }
