@@ -154,7 +154,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         tokio::spawn(follow(updates, app.gateway.clone()));
     }
     // Listened for before anybody knows that there is something to stop.
-    let signals = StopSignals::listen()?;
+    let mut signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
     let front = Front::new(app.clone(), ENDPOINTS);
     let acceptor = Acceptor {
@@ -163,11 +163,22 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         tls,
         refused: LogLimiter::default(),
     };
-    if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
-        app.gateway.drain().await;
-        app.records.flush().await;
+    if acceptor.serve(listener, stopper, &mut signals, limits.drain_timeout).await == End::Drained {
+        finish(&app, signals, limits.shutdown_timeout).await;
     }
     Ok(())
+}
+
+/// Waits until what ended calls left behind is written, for a time or until another signal.
+async fn finish(app: &App, mut signals: StopSignals, within: Duration) {
+    let written = async {
+        app.gateway.drain_within(within).await;
+        app.records.flush().await;
+    };
+    tokio::select! {
+        () = written => {}
+        () = signals.next() => tracing::warn!("stopping before all records are written, on a second signal"),
+    }
 }
 
 /// Puts each configuration in force as it comes.
@@ -213,7 +224,7 @@ impl Acceptor {
         self,
         listener: TcpListener,
         stopper: Stopper,
-        mut signals: StopSignals,
+        signals: &mut StopSignals,
         drain_timeout: Duration,
     ) -> End {
         tokio::select! {

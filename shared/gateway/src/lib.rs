@@ -35,7 +35,10 @@ mod snapshot;
 mod speed;
 mod vitals;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use canonical::{Error, Result};
 use config::Auth;
@@ -239,7 +242,19 @@ impl Gateway {
 
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
-        tokio::join!(self.configuration.drain(), self.records.drain());
+        self.drain_within(background::DRAIN_TIMEOUT).await;
+    }
+
+    /// The same, within another time.
+    pub async fn drain_within(&self, within: Duration) {
+        let started = Instant::now();
+        tokio::join!(self.configuration.drain(within), self.records.drain(within));
+
+        // Work that ended meanwhile may have left records.
+        let left = within.saturating_sub(started.elapsed());
+        if !left.is_zero() {
+            self.records.drain(left).await;
+        }
     }
 }
 
