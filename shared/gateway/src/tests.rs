@@ -11,5 +11,6 @@ mod idempotency;
 mod limits;
 mod policies;
 mod records;
+mod simulation;
 mod streams;
 mod support;

@@ -39,6 +39,13 @@ pub(crate) struct TestGateway {
 #[derive(Debug, Default)]
 pub(crate) struct Collected(Mutex<Vec<Arc<CallRecord>>>);
 
+impl Collected {
+    /// What was taken so far.
+    pub(crate) fn taken(&self) -> Vec<Arc<CallRecord>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl RecordSink for Collected {
     fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a> {
         self.0.lock().unwrap().extend(records.iter().cloned());
@@ -60,6 +67,16 @@ impl TestGateway {
 
     /// A gateway that calls others over this client.
     pub(crate) async fn calling(config: &str, stores: Stores, client: Client) -> Self {
+        Self::recorded_by(config, stores, client, vec![]).await
+    }
+
+    /// A gateway that gives its records to these sinks too.
+    pub(crate) async fn recorded_by(
+        config: &str,
+        stores: Stores,
+        client: Client,
+        sinks: Vec<Arc<dyn RecordSink>>,
+    ) -> Self {
         let yaml = format!("api_key: {KEY}\n{config}");
         let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
         let source = Source::Config(Box::new(config), None);
@@ -69,12 +86,18 @@ impl TestGateway {
         let clock = Clock { arrived: WALL, started };
         configuration.load(clock).await.unwrap();
         let records = Arc::new(Collected::default());
+        let all = [vec![records.clone() as Arc<dyn RecordSink>], sinks].concat();
         Self {
-            gateway: Gateway::new(configuration, vec![records.clone()]),
+            gateway: Gateway::new(configuration, all),
             records,
             clock: Mutex::new(clock),
             next_id: AtomicUsize::new(0),
         }
+    }
+
+    /// Lets the ids of calls begin at a number, so that they differ from those of other gateways.
+    pub(crate) fn begin_ids_at(&self, number: usize) {
+        self.next_id.store(number, std::sync::atomic::Ordering::Relaxed);
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -95,9 +118,14 @@ impl TestGateway {
 
     /// A call for a model, as `edge` makes it.
     pub(crate) async fn call(&self, model: &str, stream: bool) -> Call {
+        self.call_about(model, stream, "Hello there, how are you?").await
+    }
+
+    /// A call with this message.
+    pub(crate) async fn call_about(&self, model: &str, stream: bool, content: &str) -> Call {
         let clock = self.clock();
         let body = format!(
-            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello there, how are you?"}}]}}"#
+            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"{content}"}}]}}"#
         );
         let request = OpenAiChat.decode(Bytes::from(body)).unwrap();
         let nth = self.next_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
