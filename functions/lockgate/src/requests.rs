@@ -81,6 +81,7 @@ impl LogOptions {
             let environment: Environment = self.sources.environment()?;
             return Ok(Stack::open(&self.stack, &environment).await?.stores);
         }
+        // `sqlite::open` would make an empty file, which looks like a log without calls.
         if !self.data.exists() {
             let file = self.data.display();
             let message = format!("{file} is not there. Name the gateway's file with --data.");
@@ -121,6 +122,7 @@ pub(crate) async fn requests(options: Options) -> Result<ExitCode, Failure> {
 
     let filter = options.filter(now)?;
     let (mut rows, newest) = newest(&log, &filter, options.limit, now).await?;
+    // Newest last, next to the prompt, and in the order in which following goes on.
     rows.reverse();
     out.rows(&rows, &mut io::stdout())?;
     if options.follow {
@@ -141,6 +143,7 @@ async fn newest(
         let wanted = (limit - rows.len()).min(MAX_HITS);
         let page = log.list(filter, cursor.as_ref(), wanted, now).await.map_err(unreadable)?;
         rows.extend(page.rows);
+        // Only the first page knows what is newest; the others lie further back.
         if cursor.is_none() {
             newest = page.newest;
         }
@@ -184,6 +187,7 @@ impl Output {
                 writeln!(out, "{}", line(row, &self.colors))?;
             }
         }
+
         out.flush()
     }
 
@@ -205,6 +209,7 @@ pub(crate) struct Colors {
 impl Colors {
     /// Colours where standard output is a terminal.
     pub(crate) fn of_terminal() -> Self {
+        // Escapes in a file or a pipe are noise to what reads it.
         Self { are_on: io::stdout().is_terminal() }
     }
 

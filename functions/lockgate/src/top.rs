@@ -65,6 +65,7 @@ struct View {
 pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
     let stores = options.log.stores().await?;
     let colors = Colors::of_terminal();
+    // In a pipe, a view that is drawn anew for ever has no reader.
     let once = options.once || !(options.json || io::stdout().is_terminal());
     loop {
         let view = view(&stores, now_ms()).await;
@@ -91,6 +92,7 @@ async fn view(stores: &Stores, now: u64) -> Result<View, StoreError> {
     let log = RequestLog::new(stores.state.clone());
     let filter = CallFilter::default();
     let mut view = View::default();
+
     let mut cursor = Cursor::moment(now.saturating_sub(WINDOW_MS));
     loop {
         let tail = log.after(&cursor, &filter, now).await?;
@@ -100,6 +102,7 @@ async fn view(stores: &Stores, now: u64) -> Result<View, StoreError> {
         tail.rows.iter().for_each(|row| view.add(row));
         cursor = tail.cursor;
     }
+
     let rows = stores.state.query(&Query::partition(COOLDOWNS, now / 1000)).await?.rows;
     view.cooldowns = rows.iter().filter_map(|row| cooldown(&row.value, now)).collect();
     Ok(view)
@@ -141,6 +144,7 @@ impl View {
             _ => "none".to_owned(),
         };
         let tenant = row.tenant.clone().unwrap_or_else(|| "none".to_owned());
+
         self.total.add(row);
         self.targets.entry(target).or_default().add(row);
         self.tenants.entry(tenant).or_default().add(row);
@@ -167,6 +171,7 @@ impl View {
         let head = ["calls", "failed", "tokens", "spend", "slowest"]
             .map(|it| format!("{it:>10}"))
             .concat();
+
         for (title, rates) in [("TARGET", &self.targets), ("TENANT", &self.tenants)] {
             writeln!(out, "\n{title:<40}{head}")?;
             for (name, rate) in rates {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use config::Config;
-use gateway::Client;
+use gateway::{Client, Configuration, UsageEventSink};
 use storage::Stores;
 use telemetry::{
     LogSink, RecordSink, RequestLog, SpanContext, request_log::RequestLogSink, sums::CallSums,
@@ -24,6 +24,7 @@ pub(crate) struct Records {
     /// Sums of those rows.
     pub(crate) sums: CallSums,
     otlp: Option<OtlpSink>,
+    usage_events: Option<UsageEventSink>,
 }
 
 impl Records {
@@ -41,7 +42,17 @@ impl Records {
 
     fn new(stores: &Stores, lag: Duration, otlp: Option<OtlpSink>) -> Self {
         let log = RequestLog::new(stores.state.clone());
-        Self { sums: CallSums::new(stores.state.clone(), log.clone(), lag), log, otlp }
+        Self {
+            sums: CallSums::new(stores.state.clone(), log.clone(), lag),
+            log,
+            otlp,
+            usage_events: None,
+        }
+    }
+
+    /// The same, with events for the queue that a configuration names.
+    pub(crate) fn with_usage_events(self, configuration: &Configuration) -> Self {
+        Self { usage_events: Some(UsageEventSink::new(configuration.clone())), ..self }
     }
 
     /// Takes over what the configuration says of records.
@@ -62,7 +73,8 @@ impl Records {
 
     /// How many records could not be exported.
     pub(crate) fn lost_exports(&self) -> u64 {
-        self.otlp.as_ref().map_or(0, OtlpSink::lost)
+        let of_otlp = self.otlp.as_ref().map_or(0, OtlpSink::lost);
+        of_otlp + self.usage_events.as_ref().map_or(0, UsageEventSink::lost)
     }
 
     /// Waits for exports behind calls, within a second.
@@ -75,9 +87,13 @@ impl Records {
     /// Who takes finished records, in order.
     pub(crate) fn sinks(&self) -> Vec<Arc<dyn RecordSink>> {
         let kept = RequestLogSink::new(self.log.clone(), self.sums.clone());
+        // The log first: it cannot fail, and the others may take time.
         let mut sinks: Vec<Arc<dyn RecordSink>> = vec![Arc::new(LogSink), Arc::new(kept)];
         if let Some(otlp) = &self.otlp {
             sinks.push(Arc::new(otlp.clone()));
+        }
+        if let Some(usage_events) = &self.usage_events {
+            sinks.push(Arc::new(usage_events.clone()));
         }
         sinks
     }

@@ -50,6 +50,8 @@ impl Background {
             return;
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Finished tasks would otherwise be kept until the next drain, which a server has only at
+        // its end.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
@@ -57,6 +59,7 @@ impl Background {
     /// Waits for every task that was started, and for those that these start, within a time; what
     /// takes longer goes on.
     pub(crate) async fn drain(&self, within: Duration) {
+        // Taken out of the lock, which must not be held over an await.
         let mut tasks = self.take();
         let all = async {
             while !tasks.is_empty() {
@@ -66,6 +69,7 @@ impl Background {
         };
         if tokio::time::timeout(within, all).await.is_err() {
             tracing::warn!("background work takes longer than {within:?}");
+            // A set that is dropped would abort its tasks in the middle of their writes.
             tasks.detach_all();
         }
     }

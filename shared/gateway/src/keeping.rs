@@ -51,6 +51,7 @@ impl Keeping {
         let stores = configuration.stores().clone();
         configuration.start_behind(async move {
             let has_claimed = claimed.is_some();
+            // The response before the word that it is there: whoever reads `done` must find it.
             let is_written = write(&stores, cached.into_iter().chain(claimed).collect()).await;
             if let Some(claim) = claim {
                 end_claim(&claim, has_claimed && is_written, &stores).await;

@@ -14,3 +14,4 @@ mod records;
 mod simulation;
 mod streams;
 mod support;
+mod usage_events;

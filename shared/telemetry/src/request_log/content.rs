@@ -34,9 +34,11 @@ pub(super) fn row(call: &CallRow, content: &CallContent, expires: u64) -> Row {
     let content = ContentRow { request: request.clone(), response: response.clone() };
     let value = serde_json::to_string(&content).unwrap_or_default();
     let (pk, sk) = keys(call);
+
     Row { pk, sk, value, expires: Some(expires) }
 }
 
 fn keys(call: &CallRow) -> (String, String) {
+    // The same order as rows of calls, and the hour bounds the size of a partition.
     (format!("content#{}", call.hour()), format!("{}#{}", call.ended(), call.id))
 }

@@ -124,7 +124,7 @@ impl World {
         let sums = CallSums::new(state.clone(), log.clone(), Duration::from_secs(10));
         let sink = Arc::new(RequestLogSink::new(log, sums));
         let client = Client::new(Signer::default(), ProxyVariables::default());
-        let gateway = TestGateway::recorded_by(&self.config, stores, client, vec![sink]).await;
+        let (gateway, _) = TestGateway::with_sink(&self.config, stores, client, |_| sink).await;
         gateway.advance(self.truth.seconds);
         self.started += 1;
         gateway.begin_ids_at(1_000 * self.started);
