@@ -240,7 +240,9 @@ impl ResponseStream {
                 Poll::Ready(Some(Ok(batch))) => {
                     // Before the events of the batch: the note is about what they continue.
                     let note = events.take_note();
-                    self.write_note(note);
+                    if let Some(note) = note {
+                        self.write_comment(&note);
+                    }
                     self.write(batch);
                 }
                 Poll::Ready(Some(Err(error))) => self.fail(error),
@@ -280,14 +282,15 @@ impl ResponseStream {
             && !self.dropped.contains(&extra)
         {
             self.dropped.push(extra);
-            self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+            self.write_comment(&format!("dropped {}", extra.name()));
         }
     }
 
     /// Tells a client in a comment what no event of its format can say.
-    fn write_note(&mut self, note: Option<String>) {
-        if let (Some(note), Some(Framing::Events)) = (note, self.client.framing) {
-            self.out.extend_from_slice(format!(": {note}\n\n").as_bytes());
+    fn write_comment(&mut self, text: &str) {
+        let has_events = self.client.framing == Some(Framing::Events);
+        if has_events && self.client.format.takes_comments() {
+            self.out.extend_from_slice(format!(": {text}\n\n").as_bytes());
         }
     }
 
