@@ -7,8 +7,11 @@ mod formats;
 mod hostile;
 mod lambda;
 mod load;
+mod pages;
 mod process;
 mod provider;
+#[path = "../../shared/testkit/deployed/records.rs"]
+mod records;
 mod server;
 
 use std::io::{self, Write};
@@ -23,6 +26,9 @@ async fn main() -> io::Result<()> {
     }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;
+    }
+    if wanted("pages") {
+        pages::measure(&mut out).await?;
     }
     if wanted("formats") {
         formats::measure(&mut out)?;

@@ -255,6 +255,7 @@ impl ConfigRows {
             parameters: &self.parameters,
             prefix: &self.prefix,
             kinds: &kinds,
+            observer: None,
         };
         let options = ApplyOptions { dry_run: false, prune: true };
         let done = apply(config, to, options, &mut io::sink()).await;

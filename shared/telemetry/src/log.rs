@@ -34,6 +34,7 @@ fn log(record: &CallRecord) {
         route = record.route,
         provider = record.provider,
         model = record.model,
+        response_model = record.answered_model,
         provider_request_id = record.provider_request_id,
         stream = request.stream,
         outcome = end.outcome.as_str(),
@@ -51,6 +52,8 @@ fn log(record: &CallRecord) {
         first_token_ms = timings.first_token.map(millis),
         overhead_us = timings.overhead.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
         total_ms = millis(timings.total),
+        request_excerpt = record.excerpt.as_ref().map(|it| &*it.request),
+        response_excerpt = record.excerpt.as_ref().map(|it| &*it.response),
         failure = end.message,
         cause = end.cause,
         "call ended"

@@ -3,6 +3,7 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
+mod contents;
 mod limits;
 mod responses;
 mod state;
