@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the seeds out of the golden cases: the first byte chooses the format, as in src/lib.rs, the
+# Makes the seeds out of the golden cases: the first byte chooses the format, as in checks/src/lib.rs, the
 # second says how.
 set -eu
 cd "$(dirname "$0")"
 golden=../shared/formats/tests/golden
 
-# seeds TARGET KIND HOW FORMAT...: the formats in the order of their list in src/lib.rs.
+# seeds TARGET KIND HOW FORMAT...: the formats in the order of their list in checks/src/lib.rs.
 seeds() {
 	target=$1 kind=$2 how=$3
 	shift 3

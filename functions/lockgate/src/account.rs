@@ -26,11 +26,15 @@ pub(crate) struct Choice {
 /// Finds an account that has credentials.
 pub(crate) async fn find(choice: &Choice, environment: &Environment) -> Result<Aws, Failure> {
     let region = choice.region.clone().or_else(|| environment.region());
+    // A profile that was named means its own credentials, not those that happen to be exported.
     let keys = environment.credentials().filter(|_| choice.profile.is_none());
+
     let mut aws = match (keys, region) {
         (Some(keys), Some(region)) => Aws::new(region, keys),
         (Some(keys), None) => {
             let config = load(choice, environment, None).await;
+            // The region alone is `aws-config`'s: it knows profiles, which the environment does
+            // not.
             Aws::new(region_of(&config)?, keys)
         }
         (None, region) => {
@@ -40,6 +44,7 @@ pub(crate) async fn find(choice: &Choice, environment: &Environment) -> Result<A
             aws
         }
     };
+    // The variable wins over the profile: tests and local stacks set it.
     aws.endpoint_url = environment.get("AWS_ENDPOINT_URL").or(aws.endpoint_url);
     Ok(aws)
 }
@@ -61,6 +66,7 @@ pub(crate) async fn find_for(
         choice.region = environment.region().or_else(|| signed[0].region.clone());
     }
     match find(&choice, environment).await {
+        // Parameters may hold the gateway's own key, without which nothing works.
         Err(Failure::Usage(cause)) if names_parameters => Err(Failure::Usage(format!(
             "The configuration names parameters (`ssm:...`), which cannot be read: {cause}."
         ))),
@@ -127,6 +133,7 @@ async fn provider_of(config: &SdkConfig) -> Result<CredentialsProvider, Failure>
         return Err(Failure::Usage(format!("there are no AWS credentials: {advice}")));
     };
     let provider = CredentialsProvider::from(provider);
+    // Now, so that a command fails before it has changed anything.
     provider.check().await.map_err(|error| Failure::Usage(format!("{error}; {advice}")))?;
     Ok(provider)
 }

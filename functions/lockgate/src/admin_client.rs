@@ -128,8 +128,10 @@ impl Target {
         let signer = account::signer(aws.as_ref(), &environment);
         let source = Source::Config(Box::new(config), aws.as_ref().map(Parameters::new));
         let stores = self.stores().await?;
+
         let root = root_secret::find(&self.data, &environment)?;
         let client = Client::new(signer, environment.proxies());
+        // Not served from here, so that `auth: none` in the file is no fault.
         let local = (Ipv4Addr::LOCALHOST, 0).into();
         let file = serve::config_source(found, environment, local);
         administration(source, stores, client, file, &root).await
@@ -138,6 +140,7 @@ impl Target {
     async fn open_stack(&self, environment: &Environment) -> Result<Admin, Failure> {
         let Stack { stores, parameters, signer, prefix } =
             Stack::open(&self.stack, environment).await?;
+
         let name = format!("{prefix}/admin-secret");
         let found = parameters.get(std::slice::from_ref(&name)).await;
         let found = found.map_err(|error| Failure::Other(error.to_string()))?;
@@ -171,6 +174,7 @@ async fn administration(
     root: &admin::RootSecret,
 ) -> Result<Admin, Failure> {
     let configuration = Configuration::new(source, stores, client, Freshness::default());
+    // Loaded now, so that a wrong configuration is named before the command is carried out.
     let loaded = configuration.load(Clock::starting(now_ms())).await;
     loaded.map_err(|error| Failure::Other(error.message().to_owned()))?;
     let gateway = Arc::new(Gateway::new(configuration, vec![]));
@@ -231,6 +235,7 @@ fn taken(object: &mut Value, items: &str) -> Vec<Value> {
 }
 
 async fn call_here(admin: &Admin, operation: Operation, call: &Call<'_>) -> Result<Value, Failure> {
+    // Whoever can open the store can do everything; the name is for the audit.
     let operator = Operator { name: "terminal".to_owned(), role: Role::Admin };
     let parameters: Vec<String> = call.parameters.iter().map(|it| (*it).to_owned()).collect();
     let query = call.query.iter().filter(|(_, value)| !value.is_empty());
@@ -254,6 +259,7 @@ async fn call_here(admin: &Admin, operation: Operation, call: &Call<'_>) -> Resu
             ApiBody::Empty => Value::Null,
         }),
         Err(problem) => {
+            // The operator's own machine: the cause is no secret here.
             let cause = problem.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
             Err(Failure::Other(format!("{problem}{cause}")))
         }
@@ -303,7 +309,9 @@ impl Remote {
             let cause = error.cause().map(|cause| format!(" ({cause})")).unwrap_or_default();
             Failure::Other(format!("{} {}{cause}", self.url, error.message()))
         })?;
+
         let text = String::from_utf8_lossy(response.body()).into_owned();
+        // A proxy in between responds with HTML.
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if response.status().is_success() {
             return Ok(body);
@@ -325,6 +333,7 @@ fn path(pattern: &str, call: &Call<'_>) -> String {
     });
     let mut path = segments.collect::<Vec<_>>().join("/");
     let pairs = call.query.iter().filter(|(_, value)| !value.is_empty());
+
     for (index, (name, value)) in pairs.enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
         path.push_str(&format!("{name}={}", encoded(value)));

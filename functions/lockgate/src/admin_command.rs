@@ -33,6 +33,7 @@ enum Action {
 /// Does what was asked.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let Action::ResetPassword { name } = &options.action;
+    // The tables alone: a configuration that is wrong must not keep an operator out.
     let stores = options.target.stores().await?;
     let made = admin::reset_password(stores.config, name, now_ms() / 1000).await;
     let password = made.map_err(|problem| Failure::Other(problem.to_string()))?;

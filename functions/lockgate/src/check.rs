@@ -37,11 +37,13 @@ pub(crate) fn load(
             return Ok(None);
         }
     };
+
     let faults = match read(&text, variables, kinds) {
         Ok(config) => return Ok(Some(config)),
         Err(faults) => faults,
     };
     for fault in &faults {
+        // `file:line:column:` is what editors jump to.
         let gap = if fault.position.is_some() { "" } else { " " };
         writeln!(out, "{file}:{gap}{fault}")?;
     }

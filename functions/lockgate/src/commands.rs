@@ -130,6 +130,8 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         match self {
+            // Shells and CI tell a mistake of the caller (2) from everything else (1), as `clap`
+            // does.
             Self::Usage(_) | Self::Reported => ExitCode::from(2),
             Self::Other(_) => ExitCode::from(1),
         }
@@ -165,6 +167,7 @@ impl From<io::Error> for Failure {
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serve::serve(options),
+
         Command::Check(options) => {
             let FileOptions { file, sources } = options.from;
             let environment = sources.environment()?;
@@ -216,6 +219,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
 async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
     let environment = arguments.from.sources.environment()?;
     let config = settings::config(&arguments.from.file, &environment)?;
+
     if config.auth == config::Auth::None {
         let message = "`auth: none` is for loopback addresses, which a stack in AWS has not.";
         return Err(Failure::Usage(message.to_owned()));

@@ -59,6 +59,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
         let stores = stores.map_err(|error| Failure::data_file(&error))?;
         (Source::Config(Box::new(config), parameters), stores, signer)
     };
+
     let client = Client::new(signer, environment.proxies());
     let configuration = Configuration::new(source, stores, client, Freshness::default());
     let clock = Clock::starting(edge::settings::now_ms());
@@ -67,6 +68,7 @@ pub(crate) async fn explain(options: Options) -> Result<ExitCode, Failure> {
     let query = ModelQuery { model: Some(&options.model), provider: options.provider.as_deref() };
     let gateway = Gateway::new(configuration, vec![]);
     let (plan, outlook) = gateway.outlook(query, clock).await.map_err(failed)?;
+
     print(&options.model, &plan, &outlook, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -84,6 +86,7 @@ fn print(
     for line in rules(plan) {
         writeln!(out, "   {line}")?;
     }
+
     let mut first = true;
     for (outlook, fault) in outlook {
         let target = &plan.targets[outlook.target];

@@ -25,6 +25,7 @@ async fn live(table: &dyn Table, kinds: &[ProviderKind]) -> Result<Config, Box<d
     // Rows of the configuration do not expire, so any time will do.
     let query = Query::partition(PARTITION, 0);
     match from_rows(&table.query(&query).await?.rows, kinds) {
+        // Rows were being written: a moment later they are whole.
         Err(Unreadable::Torn) => Ok(from_rows(&table.query(&query).await?.rows, kinds)?),
         known => Ok(known?),
     }

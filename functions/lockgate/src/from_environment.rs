@@ -44,6 +44,7 @@ pub(crate) fn providers(environment: &Environment) -> Vec<FoundProvider> {
 pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
     let providers = providers(environment);
     let first = providers.first()?;
+
     let client_key = match environment.get(KEY_VARIABLE) {
         Some(key) => Secret::new(key),
         None => generate_key()?,
@@ -61,6 +62,7 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
             }
         }
     }
+
     let provider = |found: &FoundProvider| {
         let key = Written::Bare(format!("${{{}}}", found.variable));
         let name = found.kind.name;
@@ -68,6 +70,7 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
     };
     let document = mapping([
         ("api_key", Written::Bare(format!("${{{KEY_VARIABLE}}}"))),
+        // For names that no list knows yet: providers publish models daily.
         ("default_provider", text(first.kind.name)),
         ("providers", Written::List(providers.iter().map(provider).collect())),
         ("models", Written::List(models)),

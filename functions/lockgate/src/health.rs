@@ -46,6 +46,7 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     let address = match options.listen {
         Some(listen) => listen.local(),
         None => {
+            // The same search as that of `serve`, in whose container this runs.
             let environment = options.sources.environment()?;
             let config = settings::found(options.config, &environment)?.config;
             (Ipv4Addr::LOCALHOST, config.port).into()
@@ -74,6 +75,7 @@ fn ask(address: SocketAddr) -> Result<(), String> {
     if answer.first() == Some(&TLS_ALERT) {
         return Ok(());
     }
+
     let line =
         String::from_utf8_lossy(answer.split(|byte| *byte == b'\r').next().unwrap_or_default());
     if line.split(' ').nth(1) == Some("200") {
@@ -88,6 +90,7 @@ fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     socket.set_write_timeout(Some(TIMEOUT))?;
+    // Without this the read below would wait for the server's keep-alive to end.
     write!(socket, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = vec![];
     // A server that resets the connection behind its answer has answered.

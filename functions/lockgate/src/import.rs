@@ -48,14 +48,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     drop(progress);
 
     // What was imported has to be a configuration, whatever its variables hold.
+    // Values are not known here; a URL fits every place that a variable may have.
     let variables = |name: &str| Some(format!("https://{}.example", name.replace('_', "-")));
     if let Err(faults) = config::read(&imported.yaml, &variables, &gateway::kinds()) {
         note(&format!("What was imported still has faults; mend them:\n{faults}"));
     }
+
     match &options.output {
         Some(path) => write_new(path, &imported.yaml, options.force)?,
         None => io::stdout().write_all(imported.yaml.as_bytes())?,
     }
+    // After the configuration, which may be there already and must not be replaced.
     keep_secrets(&imported.secrets, options)?;
     let mut errors = io::stderr().lock();
     for note in &imported.notes {
@@ -68,6 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 fn keep_secrets(secrets: &[(String, String)], options: &Options) -> Result<(), Failure> {
     let Some(first) = secrets.first() else { return Ok(()) };
     let path: &Path = &options.secrets;
+    // Printed to a pipe, the configuration has no folder in which a file of keys belongs.
     if options.output.is_none() {
         let message = format!(
             "{} key(s) stand in the files themselves, such as the one that is {} now; with \
@@ -79,6 +83,7 @@ fn keep_secrets(secrets: &[(String, String)], options: &Options) -> Result<(), F
         note(&message);
         return Ok(());
     }
+
     let kept = append_variables(path, secrets)?;
     for name in &kept {
         note(&format!("{name} is in {} already and stays as it is", path.display()));

@@ -70,9 +70,11 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     let yaml = document(&chosen);
     let comment = format!("# yaml-language-server: $schema={SCHEMA}\n");
     let at = |name: &str| options.folder.join(name);
+    // First, since it refuses when there is a configuration: nothing else is touched then.
     write_new(&at(CONFIG), &format!("{comment}{yaml}"), options.force)?;
     let schema = format!("{:#}\n", config::schema(&gateway::kinds()));
     std::fs::write(at(SCHEMA), schema)?;
+
     let keys = chosen.iter().filter_map(|it| Some((it.variable.to_owned(), it.key.clone()?)));
     let mut variables = vec![(CLIENT_KEY.to_owned(), client_key)];
     variables.extend(keys);
@@ -81,6 +83,7 @@ pub(crate) async fn init(options: Options) -> Result<ExitCode, Failure> {
     }
     say(&format!("{CONFIG}, {SCHEMA} and {VARIABLES} are written."))?;
 
+    // Read back from the files, so that what is tested is what `serve` will find.
     let environment = Environment::with_file(&at(VARIABLES), true).map_err(Failure::Usage)?;
     let variables = |name: &str| environment.get(name);
     let config = config::read(&yaml, &variables, &gateway::kinds());
@@ -113,6 +116,7 @@ fn choose(options: &Options, environment: &Environment) -> Result<Vec<Chosen>, F
                        OPENAI_API_KEY";
         return Err(Failure::Usage(message.to_owned()));
     }
+
     let mut chosen = vec![];
     for (index, name) in names.iter().enumerate() {
         let Some(kind) = KeyedProvider::all().find(|kind| kind.name == name) else {
@@ -154,6 +158,7 @@ fn ask_client_key() -> Result<String, Failure> {
             return Ok(key);
         }
     }
+
     let key = generate_key();
     let key = key.ok_or_else(|| Failure::Other("the system has no randomness".to_owned()))?;
     Ok(key.expose().to_owned())

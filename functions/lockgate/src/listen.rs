@@ -45,9 +45,11 @@ impl FromStr for ListenAddress {
         if let Ok(address) = text.parse() {
             return Ok(Self(address));
         }
+        // `to_socket_addrs` would take the whole text for a name and ask DNS.
         if !text.contains(':') {
             return Err(takes.to_owned());
         }
+
         let mut found = text.to_socket_addrs().map_err(|error| format!("{takes}: {error}"))?;
         found.next().map(Self).ok_or_else(|| "is a name without an address".to_owned())
     }

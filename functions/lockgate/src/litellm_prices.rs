@@ -20,6 +20,7 @@ pub(crate) fn find(list: &Value, provider: &str, model: &str) -> Option<Value> {
     Some(json!({
         "provider": provider,
         "model": model,
+        // Without both there is no price: half of one would bill half of each call.
         "input": rate("input_cost_per_token")?,
         "output": rate("output_cost_per_token")?,
         "cached_input": rate("cache_read_input_token_cost"),

@@ -30,10 +30,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let is_wanted =
         |it: &&Value| options.provider.as_deref().is_none_or(|provider| it["provider"] == provider);
     let wanted: Vec<&Value> = listed.iter().filter(is_wanted).collect();
+
     let mut rows = vec![];
     for provider in &wanted {
         if let Some(error) = provider["error"].as_str() {
             let name = provider["provider"].as_str().unwrap_or_default();
+            // To standard error, so that a list in a pipe stays one.
             note(&format!("{name}: {error}"));
         }
         let models = provider["models"].as_array().into_iter().flatten();
@@ -41,6 +43,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
             models.map(|model| json!({ "provider": provider["provider"], "model": model })),
         );
     }
+
     print_items(&rows, &COLUMNS, Output::from(options.target.json), &mut io::stdout())?;
     let has_failed = wanted.iter().any(|it| it["status"] == "failed");
     Ok(if has_failed { ExitCode::from(1) } else { ExitCode::SUCCESS })

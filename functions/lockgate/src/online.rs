@@ -32,6 +32,7 @@ pub(crate) async fn reach(
     let source = Source::Config(Box::new(config), parameters);
     let configuration = Configuration::new(source, stores, client, Freshness::default());
     let clock = Clock::starting(now_ms());
+
     configuration.load(clock).await.map_err(failed)?;
 
     let gateway = Gateway::new(configuration, vec![]);

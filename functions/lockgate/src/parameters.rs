@@ -29,9 +29,11 @@ pub(crate) async fn report_unreadable(
     if names.is_empty() {
         return Ok(());
     }
+
     let aws = match account::find_for(config, environment).await {
         Ok(Some(aws)) => aws,
         Ok(None) => return Ok(()),
+        // `check` also runs in CI, where nobody has credentials.
         Err(failure) => {
             failure.print();
             return Ok(());

@@ -110,6 +110,7 @@ async fn import(client: &AdminClient, file: &PathBuf) -> Result<(), Failure> {
         |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", file.display()));
     let text = fs::read_to_string(file).map_err(|error| unreadable(&error))?;
     let list: Value = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
+
     for wanted in unpriced(client).await? {
         let name = |field: &str| wanted[field].as_str().unwrap_or_default().to_owned();
         let (provider, model) = (name("provider"), name("model"));

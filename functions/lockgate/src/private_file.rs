@@ -14,6 +14,7 @@ pub(crate) fn write_new(path: &Path, text: &str, may_replace: bool) -> Result<()
         let message = format!("{} is there already; --force replaces it", path.display());
         return Err(Failure::Usage(message));
     }
+
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     write(options, path, text)
@@ -36,14 +37,17 @@ pub(crate) fn append_variables(
     };
     let (kept, new): (Vec<_>, Vec<_>) = variables.iter().partition(|(name, _)| has(name));
     let mut added = String::new();
+
     for (name, value) in new {
         // Single quotes keep every other character of a value as it is.
         let quote = if value.contains('\'') { '"' } else { '\'' };
         added.push_str(&format!("{name}={quote}{value}{quote}\n"));
     }
+    // Or the first new variable would become part of the last line.
     if !present.is_empty() && !present.ends_with('\n') {
         added.insert(0, '\n');
     }
+
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     write(options, path, &added)?;
@@ -52,6 +56,7 @@ pub(crate) fn append_variables(
 
 fn write(mut options: OpenOptions, path: &Path, text: &str) -> Result<(), Failure> {
     #[cfg(unix)]
+    // Set when the file is made: between making and changing it somebody could open it.
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let opened = options.open(path);
     opened

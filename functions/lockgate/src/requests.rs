@@ -139,6 +139,7 @@ impl Output {
                 writeln!(out, "{}", line(call, &self.colors))?;
             }
         }
+
         out.flush()
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn find(data: &Path, environment: &Environment) -> Result<RootSecret,
     let failed = |error: &dyn std::fmt::Display| {
         Failure::Other(format!("{}: {error}. Set {VARIABLE} instead.", path.display()))
     };
+
     match fs::read_to_string(&path) {
         Ok(text) => admin::parse_root_secret(text.trim())
             .ok_or_else(|| failed(&"it does not hold a secret")),
@@ -49,6 +50,8 @@ fn make(path: &Path) -> io::Result<RootSecret> {
         .ok_or_else(|| io::Error::other("the system has no randomness"))?;
     let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut options = fs::OpenOptions::new();
+    // Fails if another process was first, whose secret must not be replaced: it may have sealed
+    // keys already.
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -82,22 +82,26 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let shutdown_timeout = config.server.shutdown_timeout;
     let port = options.port.unwrap_or(config.port);
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
+    // Before the data file is made and before anything listens.
     check_access(&config, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+
     let aws = runtime.block_on(account::find_for(&config, &environment))?;
     let parameters = aws.as_ref().map(Parameters::new);
     let signer = account::signer(aws.as_ref(), &environment);
     let proxies = environment.proxies();
     let aws_endpoint = environment.get("AWS_ENDPOINT_URL");
     let root_secret = root_secret::find(&options.data, &environment)?;
+
     let password = runtime.block_on(make_first_operator(&config, &stores))?;
     let otlp = environment.otlp().map_err(Failure::Usage)?;
     let is_https = config.tls.is_some();
     let updates = watched(&found, &options.sources, address);
     let greeting = Greeting::of(&found.origin, password);
     let config_source = config_source(found, environment, address);
+
     let server = Server {
         address,
         config,
@@ -111,6 +115,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
         root_secret,
         updates,
     };
+
     let scheme = if is_https { "https" } else { "http" };
     let greet = move |address: SocketAddr| {
         // A closed standard output is no reason not to serve.
@@ -173,6 +178,7 @@ pub(crate) fn check_access(config: &Config, address: SocketAddr) -> Result<(), F
 
 /// Makes the first operator where nobody could sign in, and gives its password.
 async fn make_first_operator(config: &Config, stores: &Stores) -> Result<Option<Secret>, Failure> {
+    // Whoever declares users has a way in; this one would be another that nobody expects.
     if !config.admin.users.is_empty() {
         return Ok(None);
     }

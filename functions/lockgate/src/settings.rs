@@ -91,6 +91,7 @@ pub(crate) fn found(named: Option<PathBuf>, environment: &Environment) -> Result
         return Ok(Found { config, origin: Origin::File(path) });
     }
     let failed = |faults: ConfigErrors| Failure::Other(faults.to_string());
+
     let Some(found) = from_environment::find(environment) else {
         let config = config::read(DEMO, &|_| None, &gateway::kinds()).map_err(failed)?;
         return Ok(Found { config, origin: Origin::Demonstration });

@@ -66,9 +66,11 @@ fn table(items: &[Value], columns: &[Column]) -> String {
             columns.iter().map(|(_, field)| cell(&item[*field])).collect::<Vec<String>>()
         }),
     );
+
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+
     let mut text = String::new();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));

@@ -124,6 +124,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
             (Operation::AdjustTenant, Some(tenant), Some(body))
         }
     };
+
     let parameters: Vec<&str> = tenant.map(String::as_str).into_iter().collect();
     let call = Call { parameters: &parameters, body, ..Call::default() };
     print_item(&client.call(operation, call).await?, output, &mut out)?;
@@ -139,6 +140,7 @@ fn fields(settings: &[String]) -> Result<Map<String, Value>, Failure> {
         };
         let value = match value {
             "" => Value::Null,
+            // `true` and `60` are JSON; a name needs no quotes in a shell.
             text => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         };
         fields.insert(field.to_owned(), value);

@@ -155,6 +155,7 @@ impl View {
         let head = ["calls", "failed", "tokens", "spend", "slowest"]
             .map(|it| format!("{it:>10}"))
             .concat();
+
         for (title, rates) in [("TARGET", &self.targets), ("TENANT", &self.tenants)] {
             writeln!(out, "\n{title:<40}{head}")?;
             for (name, rate) in rates {

@@ -41,6 +41,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         print_item(&usage, output, &mut out)?;
         return Ok(ExitCode::SUCCESS);
     }
+
     let usage = client.list(Operation::ReadUsage, "tenants").await?;
     print_items(&usage, &COLUMNS, output, &mut out)?;
     Ok(ExitCode::SUCCESS)

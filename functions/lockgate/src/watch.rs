@@ -41,14 +41,18 @@ type Stamp = Option<(SystemTime, u64)>;
 impl Watch {
     /// Watches from a thread of its own for as long as anybody takes the changes.
     pub(crate) fn start(self) -> mpsc::Receiver<Config> {
+        // One place: a change that is not taken up yet holds the next one back.
         let (sender, receiver) = mpsc::channel(1);
+        // Taken before the thread begins, so that no change falls in between.
         let seen = self.stamps();
+        // A thread, since reading files would stall the calls on the runtime's threads.
         thread::spawn(move || self.run(seen, &sender));
         receiver
     }
 
     fn run(mut self, mut seen: [Stamp; 2], sender: &mpsc::Sender<Config>) {
         let mut before = seen;
+
         while !sender.is_closed() {
             thread::sleep(PERIOD);
             let now = self.stamps();
@@ -57,10 +61,12 @@ impl Watch {
             if !is_settled || now == seen {
                 continue;
             }
+            // Also for a bad file: its faults are printed once, not twice a second.
             seen = now;
             match self.read() {
                 Ok(config) => {
                     self.note_restarts(&config);
+
                     self.config = config.clone();
                     if sender.blocking_send(config).is_err() {
                         return;
@@ -75,12 +81,14 @@ impl Watch {
     }
 
     fn stamps(&self) -> [Stamp; 2] {
+        // The file of variables is part of the configuration: a rotated key is taken up, too.
         [stamp(&self.path), stamp(self.sources.env_file())]
     }
 
     fn read(&self) -> Result<Config, Failure> {
         let environment = self.sources.environment()?;
         let config = settings::config(&self.path, &environment)?;
+        // The same rule as at the start, or a saved file could open the gateway to the network.
         check_access(&config, self.address)?;
         Ok(config)
     }

@@ -51,6 +51,7 @@ impl Admin {
             books: OperatorBooks::new(stores.config.clone()),
             source,
             initial_password: None,
+            // Derived, so that instances agree on them and one parameter is all that a stack keeps.
             session_key: SessionKey::derive(root),
             sealing: SealingKey::new(root)?,
             remembered: Remembered::new()?,
@@ -80,6 +81,7 @@ impl Admin {
 
     /// The book of operators, as it was at most some seconds ago.
     pub(crate) async fn book(&self, now: u64) -> AdminResult<Arc<Book>> {
+        // Bound to a name, so that the lock is free before the store is awaited.
         let known = self.book.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((read_at, book)) = known
             && now < read_at + BOOK_SECONDS
@@ -98,6 +100,7 @@ impl Admin {
         change: impl Fn(&mut Book) -> AdminResult<T>,
     ) -> AdminResult<T> {
         let changed = self.books.change(now, change).await;
+        // Forgotten even if the change failed: a write whose response was lost may have been made.
         *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
         changed
     }
@@ -117,6 +120,7 @@ pub fn generate_root_secret() -> Option<RootSecret> {
 /// The root secret that 64 hexadecimal digits name; nothing where they name none.
 pub fn parse_root_secret(text: &str) -> Option<RootSecret> {
     let mut secret = RootSecret::default();
+    // `from_str_radix` alone would accept a sign.
     let is_hexadecimal = text.bytes().all(|digit| digit.is_ascii_hexdigit());
     if text.len() != 2 * secret.len() || !is_hexadecimal {
         return None;

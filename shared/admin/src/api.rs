@@ -155,6 +155,7 @@ impl<'a> ApiRequest<'a> {
     /// The version that `If-Match` names; absent for `*` and without the header.
     fn expected_version(&self) -> Option<&'a str> {
         let tag = self.if_match?.trim();
+        // Proxies that compress a response make its tag weak.
         let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
         (tag != "*").then_some(tag)
     }
@@ -199,6 +200,7 @@ impl Admin {
             Operation::DisableTenant => self.api_enable(request, ::tenants::Enabled::No).await,
             Operation::ListKeys => self.api_list_keys(request).await,
             Operation::RevokeKey => self.api_revoke_key(request).await,
+            // These show a secret once: a client whose connection broke can only repeat them.
             Operation::CreateTenant
             | Operation::RotateKey
             | Operation::CreateKey

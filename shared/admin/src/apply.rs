@@ -53,7 +53,9 @@ pub async fn apply(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (rows, secrets) = to_rows(config, to.prefix);
     let now = look(&secrets, to).await?;
+
     let wanted = Wanted { rows, secrets, prune: options.prune };
+    // Everything is decided before the first write, so that a wrong file changes nothing.
     let plan = Plan::new(wanted, &now, to.kinds)?;
     plan.show(out)?;
     show_unreadable(config, to, out).await?;
@@ -79,6 +81,7 @@ pub async fn apply(
     if !plan.stale.is_empty() {
         to.parameters.delete(&plan.stale).await?;
     }
+
     writeln!(out, "applied")?;
     Ok(())
 }
@@ -113,10 +116,12 @@ async fn look(
     // Rows of the configuration do not expire, so any time will do.
     let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');
+    // These two lie beside the folders that are listed, and are looked up by name.
     let at_the_top = [format!("{prefix}/api_key"), format!("{prefix}/proxy")];
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     names.extend(at_the_top.iter().cloned());
     let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
+
     let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
     parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
     parameters.extend(at_the_top.into_iter().filter(|name| values.contains_key(name)));

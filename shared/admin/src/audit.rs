@@ -29,6 +29,7 @@ impl Admin {
     /// Reads audit entries, newest first.
     pub async fn audit(&self, page: &PageRequest, clock: Clock) -> AdminResult<Listed<AuditEntry>> {
         let now = clock.now() / 1000;
+
         let (mut month, mut cursor) = match &page.cursor {
             Some(text) => {
                 let place = decode_cursor(text)?;
@@ -38,6 +39,7 @@ impl Admin {
             None => (audit_month(now), None),
         };
         let mut items = vec![];
+        // Bounded: a gateway without any entry would search back for ever.
         for _ in 0..MONTHS {
             let left = page.limit - items.len();
             let found = self.tenants.audit(month, cursor.as_deref(), left, now).await?;
@@ -48,7 +50,9 @@ impl Admin {
                     cursor: Some(encode_cursor(&format!("{month}:{last}"))),
                 });
             }
+            // The partition of the month before is continued from its newest entry.
             (month, cursor) = (audit_month(month.start().saturating_sub(1)), None);
+            // A page that is full exactly at the end of a month still has months before it.
             if items.len() == page.limit {
                 return Ok(Listed { items, cursor: Some(encode_cursor(&format!("{month}:"))) });
             }
@@ -78,6 +82,7 @@ impl Admin {
 
 fn parse_cursor(text: &str) -> Option<(Period, Option<String>)> {
     let (month, place) = text.split_once(':')?;
+    // Days are periods too, but no partitions of the audit.
     let month = Period::parse(month).filter(|it| it.length() == BudgetPeriod::Month)?;
     Some((month, Some(place.to_owned()).filter(|place| !place.is_empty())))
 }

@@ -73,7 +73,10 @@ impl Remembered {
     /// The hash of a name, a password and what the password is checked against.
     fn tag(&self, name: &str, password: &Secret, expected: &str) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.key);
+        // With what the password is checked against, so that a changed password forgets the old one
+        // at once.
         for part in [name, password.expose(), expected] {
+            // Lengths keep `ab` and `c` apart from `a` and `bc`.
             context.update(&part.len().to_le_bytes());
             context.update(part.as_bytes());
         }
@@ -89,6 +92,7 @@ impl Remembered {
         if MAX_REMEMBERED <= until.len() {
             until.retain(|_, until| now < *until);
         }
+        // Full: the next request is hashed again, which is slow and not wrong.
         if until.len() < MAX_REMEMBERED {
             until.insert(tag, now + REMEMBERED_SECONDS);
         }
@@ -131,6 +135,7 @@ impl Admin {
     ) -> AdminResult<Session> {
         let operator = self.check_password(name, password, address, clock).await?;
         let now = clock.now() / 1000;
+
         let epoch = self.book(now).await?.epoch(name);
         Ok(Session::starting(operator, epoch, now))
     }
@@ -144,6 +149,7 @@ impl Admin {
         // A stack that has no configuration yet has stored operators all the same.
         let snapshot = self.gateway.snapshot(clock).await.ok();
         let name = &session.operator.name;
+        // The cookie's role is not believed: an operator may have been demoted since.
         let account = self.account(name, &book, snapshot.as_deref()).ok_or_else(over)?;
         if book.epoch(name) != session.epoch {
             return Err(over());
@@ -163,15 +169,19 @@ impl Admin {
         let book = self.book(now).await?;
         // A stack that has no configuration yet has stored operators all the same.
         let snapshot = self.gateway.snapshot(clock).await.ok();
+
         let account = self.account(name, &book, snapshot.as_deref());
         let tag =
             account.as_ref().map(|account| self.remembered.tag(name, password, account.expected()));
+        // Before the throttle: a program that sends Basic credentials with each request is no
+        // attack, and a hash costs tens of milliseconds.
         if let (Some(account), Some(tag)) = (&account, &tag)
             && self.remembered.knows(tag, now)
         {
             return Ok(Operator { name: name.to_owned(), role: account.role() });
         }
 
+        // Before the hash, which is what an attacker would have us compute.
         if let Some(seconds) = self.throttle.count(name, address, now).await? {
             let detail = format!("Too many attempts to sign in; try again in {seconds} s.");
             return Err(Problem::new(ProblemKind::TooManyRequests, detail).retry_after(seconds));
@@ -184,7 +194,9 @@ impl Admin {
             let detail = "This name or password is wrong.";
             return Err(Problem::new(ProblemKind::Unauthenticated, detail));
         };
+
         self.remembered.remember(tag, now);
+        // Or an operator who mistyped would be locked out later by right attempts.
         self.throttle.succeeded(name, now).await?;
         Ok(Operator { name: name.to_owned(), role: account.role() })
     }
@@ -196,6 +208,7 @@ impl Admin {
         clock: Clock,
     ) -> AdminResult<Operator> {
         let now = clock.now() / 1000;
+
         let hash = KeyHash::of(token.expose());
         let book = self.book(now).await?;
         // Every token is compared, so that the place of the right one does not show.
@@ -208,7 +221,7 @@ impl Admin {
                 Ok(Operator { name: format!("token:{}", token.name), role: token.role })
             }
             _ => {
-                // 256 random bits cannot be guessed: counted to slow floods, not guesses.
+                // 256 random bits cannot be guessed, so that attempts are not throttled.
                 tracing::warn!(
                     address = address.map(tracing::field::display),
                     "a wrong admin token was sent"
@@ -231,6 +244,7 @@ impl Admin {
         if let Some(stored) = book.operators.get(name) {
             return Some(Account::Hashed(stored.password.clone(), stored.role));
         }
+        // Only as long as no stored operator has the name, so that a changed password ends it.
         let initial = self.initial_password.clone().filter(|_| name == FIRST_OPERATOR)?;
         Some(Account::Configured(initial, Role::Admin))
     }
@@ -261,6 +275,7 @@ pub(crate) fn configured_names(snapshot: &Snapshot) -> Vec<(String, Role)> {
 /// The password and the role of a user in the configuration; none whose password cannot be read.
 fn configured(name: &str, snapshot: &Snapshot) -> Option<(Secret, Role)> {
     let user = snapshot.config.admin.users.iter().find(|user| user.name == name)?;
+    // A parameter that is missing must not be the empty password.
     let password = snapshot.secret(&user.password).filter(|it| !it.expose().is_empty())?;
     Some((password, user.role.into()))
 }
@@ -271,7 +286,9 @@ async fn is_right(account: Option<Account>, sent: &Secret) -> AdminResult<Option
         Some(Account::Hashed(hash, _)) => Some(hash.as_str()),
         Some(Account::Configured(..)) | None => None,
     };
+    // Also for a plain password and for an unknown name, so that the time tells nothing apart.
     let matches_hash = password::verify(sent, hash).await?;
+
     let matches_text = match &account {
         Some(Account::Configured(expected, _)) => {
             bool::from(expected.expose().as_bytes().ct_eq(sent.expose().as_bytes()))

@@ -119,12 +119,14 @@ impl Admin {
         }
         // Two changes at once would each miss the other.
         let _changing = self.config_lock.lock().await;
+        // Read under the lock, so that the version that is compared is the one that is replaced.
         let present = self.read_config(clock).await?;
         let before = version_of(&present.hidden.text);
         if expected.is_some_and(|expected| expected != before) {
             let detail = "The configuration was changed since it was read.";
             return Err(Problem::new(ProblemKind::PreconditionFailed, detail));
         }
+
         let config = self.source.check(text, &present).await?;
         let change = ConfigChange {
             version: version_of(text),
@@ -132,14 +134,20 @@ impl Admin {
             warnings: config.warnings(),
             restart: restart_keys(&present.config, &config),
         };
+        // A text that changes nothing would only fill the list of versions.
         if mode == ConfigMode::DryRun || change.diff.is_empty() {
             return Ok(change);
         }
+        // Kept first: if the process dies before it takes effect, the next start reads it.
         self.source.write(text, &config, &present, &self.stores).await?;
+        // At once in this process; others see it when they next look.
         self.gateway.replace_config(config, clock).await?;
 
+        // Read back: the source may write another text than it was given, such as rows without
+        // comments.
         let after = self.read_config(clock).await?.hidden.text;
         let change = ConfigChange { version: version_of(&after), ..change };
+
         self.keep_versions((&before, &present.hidden.text), &after, author).await?;
         let versions = json!({ "before": before, "after": change.version });
         let changes = Map::from_iter([("version".to_owned(), versions)]);
@@ -156,10 +164,12 @@ impl Admin {
     ) -> AdminResult<ConfigChange> {
         let present = self.read_config(clock).await?;
         let text = &present.hidden.text;
+        // The version stands for the lock, which `replace_config` takes only later.
         let expected = version_of(text);
         let is_replaced = |old: &config::Price| {
             prices.iter().any(|new| new.provider == old.provider && new.model == old.model)
         };
+        // Lines put into the text keep the operator's comments, which writing it anew would lose.
         let mut changed = with_prices(text, prices);
         let is_new = !present.config.prices.iter().any(is_replaced);
         if !is_new || self.source.check(&changed, &present).await.is_err() {
@@ -202,6 +212,7 @@ impl Admin {
         let mut page = PageRequest { limit: crate::MAX_PAGE_ITEMS, ..PageRequest::default() };
         loop {
             let found = self.config_versions(&page, clock).await?;
+            // The newest, since a text that was restored has the version that it had before.
             if let Some(found) = found.items.into_iter().find(|it| it.version == version) {
                 return Ok(found);
             }
@@ -218,6 +229,7 @@ impl Admin {
     pub(crate) async fn read_config(&self, clock: Clock) -> AdminResult<ReadConfig> {
         match self.gateway.snapshot(clock).await {
             Ok(snapshot) => self.source.read(&snapshot.config).await,
+            // A stack that was just made has pages and operators, but no configuration to read.
             Err(error) => self.source.read_first(error),
         }
     }
@@ -230,7 +242,10 @@ impl Admin {
         author: Author<'_>,
     ) -> AdminResult<()> {
         let now = author.at;
+
         let query = Query { limit: Some(1), ..Query::partition(VERSIONS, now) };
+        // The text that stood before the first change was written by hand, and is in no version
+        // yet.
         if self.stores.config.query(&query).await?.rows.is_empty() {
             let first = ConfigVersion {
                 version: before.to_owned(),
@@ -257,6 +272,7 @@ fn version_row(version: &ConfigVersion, order: u8) -> Result<Row, StoreError> {
         .map_err(|cause| StoreError::new("writing a version of the configuration", cause))?;
     Ok(Row {
         pk: VERSIONS.to_owned(),
+        // Padded, so that the order of texts is that of seconds.
         sk: format!("{:011}#{order}#{}", version.at, version.version),
         value,
         expires: Some(version.at + KEPT_SECONDS),
@@ -276,6 +292,7 @@ fn diff(before: &str, after: &str) -> String {
 
 /// The keys that differ and that a running server does not take up.
 fn restart_keys(before: &Config, after: &Config) -> Vec<&'static str> {
+    // Sockets and limits of the server are made once, when it starts.
     let keys = [("port", before.port != after.port), ("server", before.server != after.server)];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

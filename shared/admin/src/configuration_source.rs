@@ -92,14 +92,18 @@ impl ConfigSource {
         match self {
             Self::File(file) => {
                 let text = file.text().await?;
+
                 let variables = |name: &str| file.variables.get(name);
                 let config = config::read(&text, &variables, &gateway::kinds());
                 let detail = "The configuration file was changed and is wrong; mend it there.";
+                // Not replaced by the live one: the operator would overwrite a change that somebody
+                // else is making by hand.
                 let config = config.map_err(|errors| wrong_file(detail, &errors))?;
                 let hidden = hide(&text, &config, &variables);
                 Ok(ReadConfig { config, hidden })
             }
             Self::Rows(_) => {
+                // Rows hold no text, and secrets are in parameters already.
                 let hidden = HiddenText { text: to_yaml(live), secrets: vec![] };
                 Ok(ReadConfig { config: live.clone(), hidden })
             }
@@ -110,6 +114,7 @@ impl ConfigSource {
     pub(crate) fn read_first(&self, error: canonical::Error) -> AdminResult<ReadConfig> {
         let first = config::read(FIRST_CONFIG, &|_| None, &gateway::kinds());
         match (self, first) {
+            // A server has read a file, or it would not run.
             (Self::Rows(_), Ok(config)) => {
                 let hidden = HiddenText { text: FIRST_CONFIG.to_owned(), secrets: vec![] };
                 Ok(ReadConfig { config, hidden })
@@ -127,6 +132,7 @@ impl ConfigSource {
         };
         let checked = match self {
             Self::File(file) => {
+                // The process's own come first: they are what the next start will have.
                 let variables = |name: &str| file.variables.get(name).or_else(|| kept(name));
                 config::read(text, &variables, &gateway::kinds())
             }
@@ -140,12 +146,14 @@ impl ConfigSource {
             }
         };
         let config = checked.map_err(|errors| Problem::fields(fields(&errors)))?;
+
         self.check_reach(&config)?;
         Ok(config)
     }
 
     /// Refuses to open a gateway that other machines can reach.
     fn check_reach(&self, config: &Config) -> AdminResult<()> {
+        // A function in AWS is always reachable from the internet.
         let may_be_open = matches!(self, Self::File(file) if file.reach == Reach::Loopback);
         if config.auth == Auth::None && !may_be_open {
             let message = "`none` is for servers on loopback addresses only.";
@@ -165,7 +173,9 @@ impl ConfigSource {
         match self {
             Self::File(file) => {
                 let variables = |name: &str| file.variables.get(name);
+
                 let shown = present.hidden.show(text, &variables);
+
                 // What is written has to read back without the secrets that were kept aside.
                 config::read(&shown, &variables, &gateway::kinds())
                     .map_err(|errors| Problem::fields(fields(&errors)))?;
@@ -191,13 +201,17 @@ impl ConfigFile {
     async fn write(&self, text: String) -> AdminResult<()> {
         let path = self.path.clone();
         blocking(move || {
+            // In the same folder, so that the rename does not cross file systems, which cannot be
+            // done in one step.
             let mut name = path.file_name().unwrap_or_default().to_owned();
             name.push(".new");
             let new = path.with_file_name(name);
             write_private(&new, &text)?;
+            // The operator may have made the file readable to a group.
             if let Ok(before) = fs::metadata(&path) {
                 fs::set_permissions(&new, before.permissions())?;
             }
+
             if fs::rename(&new, &path).is_err() {
                 fs::remove_file(&new)?;
                 fs::write(&path, &text)?;
@@ -212,10 +226,12 @@ impl ConfigFile {
 fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
+    // Set when the file is made: between making and changing it somebody could open it.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     io::Write::write_all(&mut file, text.as_bytes())?;
+    // Without this a rename can survive a power failure that the content does not.
     file.sync_all()
 }
 
@@ -226,6 +242,7 @@ async fn blocking<T: Send + 'static>(
     let failed = |cause: Box<dyn std::error::Error + Send + Sync>| {
         Problem::new(ProblemKind::Unavailable, detail).caused_by(cause)
     };
+    // A file on a network drive may take seconds.
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| failed(error.into()))?;
     done.map_err(|error| failed(error.into()))
 }
@@ -241,6 +258,7 @@ impl ConfigRows {
         });
         let named: Vec<(String, String)> = named.collect();
         let names: Vec<String> = named.iter().map(|(_, name)| name.clone()).collect();
+
         let values = self.parameters.get(&names).await?;
         let value = |(variable, name): (String, String)| {
             Some((variable, values.get(&name)?.expose().to_owned()))
@@ -257,7 +275,9 @@ impl ConfigRows {
             kinds: &kinds,
             observer: None,
         };
+        // The operator sent the whole document, so that what is not in it is to go.
         let options = ApplyOptions { dry_run: false, prune: true };
+
         let done = apply(config, to, options, &mut io::sink()).await;
         done.map_err(|cause| {
             let detail = "The configuration cannot be written.";

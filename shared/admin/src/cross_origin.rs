@@ -19,7 +19,9 @@ pub struct PageHeaders<'a> {
 pub fn is_same_origin(headers: PageHeaders<'_>, public_origins: &[String]) -> bool {
     let is_public = |origin: &str| public_origins.iter().any(|known| known == origin);
     match (headers.fetch_site, headers.origin) {
+        // `none` is a page that the operator opened by typing its address or from a bookmark.
         (Some("same-origin" | "none"), _) | (None, None) => true,
+        // Pages under one of the public origins may send to another of them.
         (Some(_), origin) => origin.is_some_and(is_public),
         (None, Some(origin)) => is_public(origin),
     }

@@ -33,6 +33,7 @@ pub(crate) fn hide(
     let literals = literal_secrets(config);
     let secrets: Vec<(String, Secret)> =
         literals.iter().map(|(name, secret)| (free(name), secret.clone())).collect();
+
     let mut hidden = text.to_owned();
     for (name, secret) in &secrets {
         hidden = replace_scalar(&hidden, secret.expose(), &format!("${{{name}}}"));
@@ -41,6 +42,8 @@ pub(crate) fn hide(
         let kept = secrets.iter().find(|(known, _)| known == name);
         kept.map(|(_, secret)| secret.expose().to_owned()).or_else(|| variables(name))
     };
+    // Reading it back is the proof: a secret that is still in the text in some spelling would be
+    // shown.
     let read_back = config::read(&hidden, &find, &gateway::kinds());
     let is_whole = read_back.is_ok_and(|read| literal_secrets(&read).is_empty());
     if is_whole {
@@ -53,10 +56,12 @@ impl HiddenText {
     /// A text with the secrets back in their places.
     pub(crate) fn show(&self, text: &str, variables: &dyn Fn(&str) -> Option<String>) -> String {
         let mut shown = text.to_owned();
+        // The process's variable wins when the file is read, so that its name stays in the text.
         let kept = self.secrets.iter().filter(|(name, _)| variables(name).is_none());
         for (name, secret) in kept {
             let variable = format!("${{{name}}}");
             let quoted = quoted(secret.expose());
+            // With its quotes, which the value brings along itself.
             for written in [format!("\"{variable}\""), format!("'{variable}'"), variable.clone()] {
                 shown = shown.replace(&written, &quoted);
             }
@@ -68,10 +73,12 @@ impl HiddenText {
 /// Replaces a value where it is all of a scalar, bare or in quotes.
 fn replace_scalar(text: &str, value: &str, by: &str) -> String {
     let mut replaced = String::with_capacity(text.len());
+
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(value) {
         let last = replaced.chars().chain(before.chars()).next_back();
         let is_quoted = last.is_some_and(|it| it == '"' || it == '\'');
+        // A short secret, such as `a`, is part of many words.
         let begins = is_quoted || last.is_none_or(|it| it.is_whitespace() || "[{,".contains(it));
         let next = after.chars().next();
         let ends = next.is_none_or(|it| it.is_whitespace() || "\"']},".contains(it));

@@ -32,6 +32,7 @@ impl LoginThrottle {
         address: Option<IpAddr>,
         now: u64,
     ) -> Result<Option<u64>, StoreError> {
+        // The address first: one that is blocked must not use up the attempts of somebody's name.
         if let Some(address) = address {
             let pk = format!("login-address#{address}");
             if !self.take(pk, MAX_ATTEMPTS_OF_ADDRESS, now).await? {
@@ -53,6 +54,7 @@ impl LoginThrottle {
         let count = Tally {
             pk,
             sk: window(now),
+            // Checked and counted in one step, or many attempts at once would all find room.
             conditions: vec![Condition::AtMost(COUNT.to_owned(), most - 1)],
             add: vec![(COUNT.to_owned(), 1)],
             expires: Some(now + 2 * WINDOW_SECONDS),

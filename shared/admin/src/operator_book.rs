@@ -91,8 +91,10 @@ impl OperatorBooks {
     ) -> AdminResult<T> {
         for _ in 0..MAX_WRITES {
             let (before, version) = self.read_versioned(now).await?;
+
             let mut after = before.clone();
             let outcome = change(&mut after)?;
+            // A change that changes nothing needs no version, and wakes no other writer.
             if after == before || self.write(&after, version).await? {
                 return Ok(outcome);
             }
@@ -101,8 +103,10 @@ impl OperatorBooks {
     }
 
     async fn read_versioned(&self, now: u64) -> Result<(Book, i64), StoreError> {
+        // An old book would let a revoked token in, and would fail the conditional write below.
         let found = self.table.get_tallies(PARTITION, KEY, Consistency::Strong, now).await?;
         let Some(row) = found else { return Ok((Book::default(), 0)) };
+
         let text = row.note(JSON).unwrap_or("{}");
         let book = serde_json::from_str(text)
             .map_err(|cause| StoreError::new("reading the operators", cause))?;

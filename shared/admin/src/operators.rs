@@ -120,6 +120,7 @@ impl Admin {
     pub async fn operators(&self, clock: Clock) -> AdminResult<Vec<OperatorView>> {
         let book = self.book(clock.now() / 1000).await?;
         let configured = self.configured_operators(clock).await;
+        // Shown once, as the one that authentication uses.
         let is_shadowed = |name: &String| configured.iter().any(|(known, _)| known == name);
         let stored = book.operators.iter().filter(|(name, _)| !is_shadowed(name));
         let stored = stored.map(|(name, it)| OperatorView {
@@ -149,6 +150,7 @@ impl Admin {
     ) -> AdminResult<OperatorView> {
         check_name(name)?;
         password::check(password)?;
+        // Hashed before the book is changed: the change may be repeated, and must not take long.
         let hash = password::hash(password).await?;
         let now = author.at;
         let made = StoredOperator { role, password: hash, created: now, updated: now };
@@ -164,6 +166,7 @@ impl Admin {
             Ok(())
         })
         .await?;
+
         let changes = changes([("role", Value::Null, json!(role))]);
         self.record(author, Action::CreateOperator, name, changes).await?;
         Ok(OperatorView { name: name.to_owned(), role, created: Some(now) })
@@ -199,10 +202,12 @@ impl Admin {
                 if hash.is_some() {
                     *book.epochs.entry(name.to_owned()).or_default() += 1;
                 }
+
                 keep_an_admin(book, &configured)?;
                 Ok((before, after))
             })
             .await?;
+        // The audit says that a password was changed, never to what.
         let password = |is_new: bool| if is_new { json!("[secret]") } else { Value::Null };
         let changed = changes([
             ("role", json!(before.role), json!(after.role)),
@@ -224,6 +229,8 @@ impl Admin {
         let gone = self.change_book(author.at, |book| {
             let gone = book.operators.remove(name);
             let gone = gone.ok_or_else(|| Problem::not_found("operator"))?;
+            // Kept after the operator is gone: one that is made anew under the name must not revive
+            // old cookies.
             *book.epochs.entry(name.to_owned()).or_default() += 1;
             keep_an_admin(book, &configured)?;
             Ok(gone)
@@ -258,8 +265,10 @@ impl Admin {
         author: Author<'_>,
     ) -> AdminResult<(TokenView, Secret)> {
         check_name(&new.name)?;
+
         let (id, text) = (random_text(8)?, format!("{TOKEN_PREFIX}{}", random_text(32)?));
         let id = format!("token_{id}");
+
         let token = StoredToken {
             name: new.name.clone(),
             role: new.role,
@@ -302,6 +311,7 @@ pub async fn make_first_operator(
     now: u64,
 ) -> AdminResult<Option<Secret>> {
     let books = OperatorBooks::new(config_table);
+    // Before the hash: every cold start comes here, and a hash takes long.
     if !books.read(now).await?.operators.is_empty() {
         return Ok(None);
     }
@@ -309,12 +319,14 @@ pub async fn make_first_operator(
     let hash = password::hash(&password).await?;
     let first = StoredOperator { role: Role::Admin, password: hash, created: now, updated: now };
     let is_made = books.change(now, |book| {
+        // Once more, under the version: another instance may have been faster.
         if !book.operators.is_empty() {
             return Ok(false);
         }
         book.operators.insert(FIRST_OPERATOR.to_owned(), first.clone());
         Ok(true)
     });
+    // The password of the one that lost the race is of no operator, and must not be shown.
     Ok(is_made.await?.then_some(password))
 }
 
@@ -336,10 +348,12 @@ pub async fn reset_password(
             let stored = book.operators.entry(name.to_owned()).or_insert_with(|| made.clone());
             stored.password.clone_from(&hash);
             stored.updated = now;
+            // Whoever was signed in with the lost password is signed out.
             *book.epochs.entry(name.to_owned()).or_default() += 1;
             Ok(())
         })
         .await?;
+
     let entry = tenants::AuditEntry {
         at: now,
         actor: "terminal".to_owned(),
@@ -355,6 +369,7 @@ pub async fn reset_password(
 /// Refuses a change that leaves nobody who may change operators.
 fn keep_an_admin(book: &Book, configured: &[(String, Role)]) -> AdminResult<()> {
     let stored = book.operators.values().map(|it| it.role);
+
     let mut roles = stored.chain(configured.iter().map(|(_, role)| *role));
     if roles.any(|role| role == Role::Admin) {
         return Ok(());

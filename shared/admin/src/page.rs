@@ -35,6 +35,7 @@ impl PageRequest {
                 number.ok_or_else(|| Problem::field("limit", message))?
             }
         };
+        // Empty: what a form without a cursor sends.
         let is_fit = |cursor: &&str| cursor.len() <= 1024 && !cursor.is_empty();
         Ok(Self { cursor: cursor.filter(is_fit).map(str::to_owned), limit })
     }

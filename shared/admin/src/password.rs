@@ -60,6 +60,7 @@ pub(crate) fn generate() -> AdminResult<Secret> {
 /// Refuses a password that is too short or too long.
 pub(crate) fn check(password: &Secret) -> AdminResult<()> {
     let text = password.expose();
+    // Blake2 hashes the whole text, however long a client makes it.
     if text.chars().count() < MIN_PASSWORD_CHARS || MAX_PASSWORD_BYTES < text.len() {
         let rule = format!("A password has at least {MIN_PASSWORD_CHARS} characters.");
         return Err(Problem::field("password", rule));
@@ -73,6 +74,7 @@ async fn compute(
     (memory, passes, lanes): (u32, u32, u32),
 ) -> AdminResult<Vec<u8>> {
     let _permit = ONE_AT_A_TIME.acquire().await.map_err(|error| unhashable(error.to_string()))?;
+    // Tens of milliseconds of work would stall the calls on this thread.
     let computing = tokio::task::spawn_blocking(move || {
         let parameters = Params::new(memory, passes, lanes, Some(HASH_BYTES))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);

@@ -20,6 +20,8 @@ pub struct NewPrice {
 impl NewPrice {
     /// The price as one line of a list.
     fn line(&self) -> String {
+        // A JSON string is a YAML scalar in double quotes, and `${` in it would be read as a
+        // variable.
         let text = |text: &str| serde_json::Value::from(text.replace("${", "$${")).to_string();
         let mut line = format!(
             "{{ provider: {}, model: {}, input: {}, output: {}",
@@ -44,8 +46,10 @@ pub(crate) fn with_prices(text: &str, prices: &[NewPrice]) -> String {
     let lines: String = prices.iter().map(|price| format!("  - {}\n", price.line())).collect();
     let mut out = String::with_capacity(text.len() + lines.len());
     let mut is_placed = false;
+
     for line in text.split_inclusive('\n') {
         let head = line.split('#').next().unwrap_or_default().trim_end();
+        // Only at the first column: a provider may have a key of that name.
         if head == "prices:" && !is_placed {
             is_placed = true;
             out.push_str(line.trim_end_matches('\n'));
@@ -55,6 +59,7 @@ pub(crate) fn with_prices(text: &str, prices: &[NewPrice]) -> String {
             out.push_str(line);
         }
     }
+
     if !is_placed {
         if !out.ends_with('\n') {
             out.push('\n');

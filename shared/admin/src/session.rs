@@ -51,6 +51,7 @@ pub struct SessionKey(hmac::Key);
 impl SessionKey {
     /// The key that belongs to a root secret.
     pub fn derive(root: &[u8]) -> Self {
+        // Derived with a purpose, so that no signature of one use is good for another.
         let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, root), b"lockgate session v1");
         Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
     }
@@ -58,6 +59,7 @@ impl SessionKey {
     /// The value of the cookie for a session; nothing without randomness.
     pub fn sign(&self, session: &Session) -> Option<String> {
         let mut random = [0; 12];
+        // So that two sessions of one second differ.
         SystemRandom::new().fill(&mut random).ok()?;
         let Session { operator, epoch, expires } = session;
         let text = format!(
@@ -75,6 +77,7 @@ impl SessionKey {
     pub fn verify(&self, cookie: &str, now: u64) -> Option<Session> {
         let (text, signature) = cookie.rsplit_once('|')?;
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        // Before anything in it is read. The comparison takes the same time whatever differs.
         hmac::verify(&self.0, text.as_bytes(), &signature).ok()?;
         let mut parts = text.split('|');
         let name = BASE64_URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
@@ -101,6 +104,7 @@ pub fn session_cookie(value: &str, scope: CookieScope) -> String {
         CookieScope::Secure => (SESSION_COOKIE, "; Secure"),
         CookieScope::Loopback => (PLAIN_SESSION_COOKIE, ""),
     };
+    // Strict: even a link from elsewhere to a page that shows a secret comes without the cookie.
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION_SECONDS}{secure}")
 }
 

@@ -14,6 +14,8 @@ use crate::{
 
 /// The field of a tenant that is sealed before it is stored.
 const PROVIDER_KEY: &str = "provider_api_key";
+/// The fields of a tenant that say where its provider's key goes.
+const PROVIDER_PLACE: [&str; 2] = ["provider", "base_url"];
 /// How long a rotated key lives on when nobody says otherwise, in seconds.
 pub const DEFAULT_GRACE_SECONDS: u64 = 24 * 60 * 60;
 /// How long a rotated key may live on, in seconds.
@@ -90,6 +92,7 @@ impl Admin {
     pub async fn list_tenants(&self, page: &PageRequest, clock: Clock) -> AdminResult<TenantList> {
         let now = clock.now() / 1000;
         let mut tenants = vec![];
+        // They are few and have no order among the ids, so that they need no place in cursors.
         if page.cursor.is_none() {
             tenants = self.declared_tenants(clock).await?;
         }
@@ -102,6 +105,7 @@ impl Admin {
     /// Reads a tenant by its id, or by its name.
     pub async fn tenant(&self, id: &str, clock: Clock) -> AdminResult<TenantView> {
         let declared = self.declared_tenants(clock).await?;
+
         if let Some(found) = declared.into_iter().find(|view| view.tenant.id == id) {
             return Ok(found);
         }
@@ -118,11 +122,19 @@ impl Admin {
     ) -> AdminResult<(Tenant, IssuedKey)> {
         if let Some(name) = fields.get("name").and_then(Value::as_str) {
             let declared = self.declared_tenants(clock).await?;
+            // Records name tenants by these, so that two of one name would share their usage.
             if name == DEFAULT_TENANT || declared.iter().any(|view| view.tenant.id == name) {
                 return Err(tenants::RepositoryError::NameTaken.into());
             }
         }
+        self.check_provider(&fields, clock).await?;
         let provider_key = fields.remove(PROVIDER_KEY);
+        if provider_key.as_ref().is_some_and(|it| !it.is_null())
+            && PROVIDER_PLACE.iter().all(|field| !is_given(&fields, field))
+        {
+            let message = "A key needs a `provider` or a `base_url` that it is for.";
+            return Err(Problem::field(PROVIDER_KEY, message));
+        }
         let mut tenant = self.tenants.create(fields, author).await?;
         if let Some(provider_key) = provider_key {
             // A seal opens for one tenant alone, so that the tenant has to be there first.
@@ -130,6 +142,7 @@ impl Admin {
             let patch = self.sealed(&tenant.id, patch)?;
             tenant = self.tenants.update(&tenant.id, &patch, None, author).await?;
         }
+
         let key = self.tenants.create_key(&tenant.id, &NewKey::default(), author).await?;
         Ok((tenant, key))
     }
@@ -148,9 +161,14 @@ impl Admin {
         author: Author<'_>,
         clock: Clock,
     ) -> AdminResult<Tenant> {
-        let id = self.stored_tenant(id, clock).await?.id;
+        let tenant = self.stored_tenant(id, clock).await?;
+        self.check_provider(&patch, clock).await?;
+        check_moved_key(&tenant, &patch)?;
+        let id = tenant.id;
+
         let patch = self.sealed(&id, patch)?;
         let tenant = self.tenants.update(&id, &patch, expected, author).await?;
+        // Only in this process. Others see the change when their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(tenant)
     }
@@ -179,6 +197,7 @@ impl Admin {
     ) -> AdminResult<()> {
         let id = self.stored_tenant(id, clock).await?.id;
         self.tenants.delete(&id, expected, author).await?;
+        // In other processes its keys work until their own copy has aged.
         self.gateway.forget_tenant(&id);
         Ok(())
     }
@@ -186,7 +205,9 @@ impl Admin {
     /// The keys of a tenant, oldest first, expired ones included.
     pub async fn keys(&self, id: &str, clock: Clock) -> AdminResult<Vec<KeyView>> {
         let (id, now) = (self.stored_tenant(id, clock).await?.id, clock.now() / 1000);
+
         let keys = self.tenants.keys(&id, now).await?;
+        // In the other table, which every call may write without touching the key's row.
         let uses = self.tenants.last_uses(&*self.stores.state, &id, now).await?;
         let view = |key: ApiKey| {
             let used = uses.iter().find(|(used, _)| *used == key.id).map(|(_, at)| *at);
@@ -226,6 +247,7 @@ impl Admin {
         }
         let id = self.stored_tenant(id, clock).await?.id;
         let issued = self.tenants.rotate_key(&id, key, grace_seconds, author).await?;
+
         self.gateway.forget_tenant(&id);
         Ok(issued)
     }
@@ -269,6 +291,20 @@ impl Admin {
         }
     }
 
+    /// Whether a tenant's own provider is one of the configuration, or a type.
+    async fn check_provider(&self, fields: &Map<String, Value>, clock: Clock) -> AdminResult<()> {
+        let Some(name) = fields.get("provider").and_then(Value::as_str) else { return Ok(()) };
+        let is_type = gateway::kinds().iter().any(|kind| kind.name == name);
+        let snapshot = self.gateway.snapshot(clock).await.ok();
+        let is_configured =
+            snapshot.is_some_and(|it| it.config.providers.iter().any(|it| it.name == name));
+        if is_type || is_configured {
+            return Ok(());
+        }
+        let message = "This is neither a provider of the configuration nor a type of provider.";
+        Err(Problem::field("provider", message))
+    }
+
     /// The patch with the provider's key sealed for its tenant.
     fn sealed(
         &self,
@@ -276,13 +312,36 @@ impl Admin {
         mut patch: Map<String, Value>,
     ) -> AdminResult<Map<String, Value>> {
         if let Some(value) = patch.get_mut(PROVIDER_KEY)
+            // Null removes the key, as RFC 7396 has it.
             && !value.is_null()
         {
             let text = value.as_str().filter(|text| !text.is_empty());
             let message = "This must be a text that is not empty.";
             let text = text.ok_or_else(|| Problem::field(PROVIDER_KEY, message))?;
+            // Sealed under the tenant's id: a row that is copied to another tenant does not open.
             *value = Value::String(self.seal(tenant, &Secret::new(text))?);
         }
         Ok(patch)
     }
+}
+
+fn is_given(fields: &Map<String, Value>, field: &str) -> bool {
+    fields.get(field).is_some_and(|value| !value.is_null())
+}
+
+/// Refuses to send a stored key elsewhere: whoever names another place for it has to know it.
+fn check_moved_key(tenant: &Tenant, patch: &Map<String, Value>) -> AdminResult<()> {
+    let provider = &tenant.settings.provider;
+    if provider.sealed_api_key.is_none() || patch.contains_key(PROVIDER_KEY) {
+        return Ok(());
+    }
+    let stored = [provider.name.as_deref(), provider.base_url.as_deref()];
+    let mut places = PROVIDER_PLACE.iter().zip(stored);
+    let is_moved = places
+        .any(|(field, stored)| patch.get(*field).is_some_and(|value| value.as_str() != stored));
+    if is_moved {
+        let message = "The key has to be given again where `provider` or `base_url` changes.";
+        return Err(Problem::field(PROVIDER_KEY, message));
+    }
+    Ok(())
 }

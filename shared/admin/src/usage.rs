@@ -54,11 +54,13 @@ pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
         "limits": limits_json(ledger),
     });
     let Some(budget) = &ledger.budget else { return body };
+    // A budget of nothing is used up; the division would give no number.
     let used_pct = if budget.limit == 0 {
         100.0
     } else {
         MicroDollars(budget.used).dollars() / MicroDollars(budget.limit).dollars() * 100.0
     };
+
     body["period_start"] = json!(rfc3339(budget.start));
     body["period_end"] = json!(rfc3339(budget.reset));
     body["total_cost_usd"] = json!(MicroDollars(budget.used).dollars());
@@ -72,6 +74,7 @@ pub fn usage_json(tenant: &Tenant, ledger: &LedgerUsage) -> Value {
 
 /// Every limit but the budget, with what is used of it.
 fn limits_json(ledger: &LedgerUsage) -> Vec<Value> {
+    // The budget stands beside, in dollars.
     let counted = ledger.quotas.iter().filter(|it| it.source != LimitSource::Budget);
     let limits = counted.map(|quota| {
         json!({
@@ -94,6 +97,7 @@ impl Admin {
     ) -> AdminResult<Listed<TenantUsage>> {
         let list = self.list_tenants(page, clock).await?;
         let mut items = vec![];
+
         for tenant in list.tenants {
             let ledger = self.gateway.ledger_usage(&tenant.tenant, clock).await?;
             items.push(TenantUsage { tenant, ledger });
@@ -118,16 +122,22 @@ impl Admin {
     ) -> AdminResult<bool> {
         let tenant = self.tenant(id, clock).await?.tenant;
         let present = Period::containing(author.at, tenant.settings.budget.period);
+
         let name = match new.id {
+            // The name becomes part of an attribute of the ledger's row, which has to stay short
+            // whatever clients send.
             Some(name) => ::tenants::KeyHash::of(&name).as_str().chars().take(32).collect(),
             None => random_text(16)?,
         };
         let NewAdjustment { amount, of_lost, .. } = new;
         let period = new.period.unwrap_or(present);
         let adjustment = Adjustment { id: name, period, amount, of_lost };
+        // The ledger first: an entry about a correction that was never made would be worse than
+        // none.
         if !self.gateway.adjust_ledger(&tenant, &adjustment, clock).await? {
             return Ok(false);
         }
+
         let after = |value: Value| json!({ "before": null, "after": value });
         let mut changes = Map::new();
         changes.insert("amount_usd".to_owned(), after(json!(signed_dollars(amount))));

@@ -141,10 +141,12 @@ impl Admin {
     ) -> AdminResult<Explanation> {
         let query = ModelQuery { model: Some(model), provider };
         let (plan, outlook) = self.gateway.outlook(query, clock).await?;
+
         let mut is_first = true;
         let mut steps = vec![];
         for (Outlook { target, verdict, .. }, fault) in outlook {
             let decision = match (fault, verdict) {
+                // A key that cannot be read makes a target unusable whatever its health is.
                 (Some(fault), _) => Decision::Unusable(fault),
                 (None, Verdict::Attempted) if std::mem::take(&mut is_first) => Decision::First,
                 (None, Verdict::Attempted) => Decision::Later,
@@ -161,8 +163,11 @@ impl Admin {
         let snapshot = self.gateway.snapshot(clock).await?;
         let config = &snapshot.config;
         let configured = config.prices.iter();
+
         let configured: BTreeSet<(&str, &str)> =
             configured.map(|it| (it.provider.as_str(), it.model.as_str())).collect();
+        // Prices of models that no route names are used by clients that name a provider's model
+        // themselves.
         let names: BTreeSet<(&str, &str)> =
             models_in_use(config).chain(configured.iter().copied()).collect();
         let view = |(provider, model): (&str, &str)| PriceView {
@@ -216,11 +221,13 @@ impl Admin {
 fn models_in_use(config: &Config) -> impl Iterator<Item = (&str, &str)> {
     let steps = config.routes.iter().flat_map(|route| &route.steps);
     let steps = steps.map(|step| (step.provider.as_str(), step.model.as_str()));
+    // Under `models`, the client's name is the provider's own.
     let models = config.models.iter().map(|it| (it.provider.as_str(), it.name.as_str()));
     steps.chain(models)
 }
 
 fn provider_json(provider: &Provider, snapshot: &Snapshot) -> Value {
+    // A parameter that is missing shows here first, before a call fails.
     let readable = provider.keys.iter().filter(|key| snapshot.secret(key).is_some()).count();
     json!({
         "name": provider.name,
@@ -228,6 +235,7 @@ fn provider_json(provider: &Provider, snapshot: &Snapshot) -> Value {
         "base_url": provider.base_url,
         "keys": provider.keys.len(),
         "readable_keys": readable,
+        // Names only: values may be credentials.
         "headers": provider.headers.keys().collect::<Vec<_>>(),
         "region": provider.region,
         "api_version": provider.api_version,

@@ -42,6 +42,8 @@ pub enum Outcome {
     /// The attempt failed with this error code.
     Failed(&'static str),
     /// The client left, or another attempt was faster.
+    // An attempt that is dropped before it ends was canceled: nobody is left to write another
+    // outcome.
     #[default]
     Canceled,
 }
@@ -91,11 +93,13 @@ impl FromStr for KeyFingerprint {
         if text == "none" {
             return Ok(Self::NONE);
         }
+        // `from_str_radix` takes a sign as well.
         let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u64::from_str_radix(text, 16).ok().ok_or(NoFingerprint)?;
         if text.len() != 2 * Self::BYTES || !is_hexadecimal {
             return Err(NoFingerprint);
         }
+        // Twelve digits fill six of the eight bytes.
         let [_, _, bytes @ ..] = number.to_be_bytes();
         Ok(Self(bytes))
     }

@@ -198,13 +198,13 @@ pub struct Tool {
 pub enum ToolChoice {
     /// The model decides.
     Auto,
-    /// It calls none.
+    /// The model calls none.
     None,
-    /// It calls at least one.
+    /// The model calls at least one.
     Required,
-    /// It calls the tool of this name.
+    /// The model calls the tool of this name.
     Named(String),
-    /// It calls one of these, if any; and whether it must call one.
+    /// The model calls one of these, if any; and whether it must call one.
     Among(Vec<String>, bool),
 }
 
@@ -295,6 +295,8 @@ impl Reasoning {
         self.effort.or_else(|| {
             self.budget.map(|it| match it {
                 0 => Effort::None,
+                // The table of `as_budget` read backwards; 1024 is also the least budget that
+                // Claude takes, so that nothing below it can mean less.
                 1..=1024 => Effort::Low,
                 1025..=8192 => Effort::Medium,
                 _ => Effort::High,
@@ -318,6 +320,8 @@ impl Reasoning {
 
     /// Whether the client wants no reasoning.
     pub fn is_off(&self) -> bool {
+        // The budget counts more than the effort, as in `as_budget`: a client that names both means
+        // the number.
         self.budget == Some(0) || (self.budget.is_none() && self.effort == Some(Effort::None))
     }
 }
@@ -348,8 +352,11 @@ impl Conversation {
         if let Some(ResponseFormat::Schema(schema)) = self.response_format.take() {
             let instruction = Part::text(Schema::as_instruction(&schema.schema.0));
             let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
+            // Behind the client's own prompt, so that a cached prompt keeps its beginning; and not
+            // at the end, where some templates refuse system messages.
             let behind = self.messages.iter().take_while(rules).count();
             self.messages.insert(behind, Message::new(Role::System, vec![instruction]));
+            // Still JSON mode: models follow an instruction better with it.
             self.response_format = Some(ResponseFormat::Json);
         }
     }
@@ -373,11 +380,15 @@ impl Conversation {
             match &mut part.content {
                 Content::ToolCall(call) => {
                     let mut id = call.id.clone();
+                    // The new id may be the client's own id of another call.
                     while !used.insert(id.clone()) {
+                        // Counted on from the last one: to begin anew would make the work grow with
+                        // the square of the calls.
                         let times = times.entry(call.id.clone()).or_insert(1);
                         *times += 1;
                         id = format!("{}_{times}", call.id);
                     }
+                    // The latest call of an id is the one that the next result belongs to.
                     current.insert(std::mem::replace(&mut call.id, id.clone()), id);
                 }
                 Content::ToolResult(result) => {
@@ -396,7 +407,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_budgets_mean_each_other() {
+    fn efforts_and_budgets_convert_to_each_other() {
         let budget = |budget| Reasoning { budget: Some(budget), ..Reasoning::default() };
         let effort = |effort| Reasoning { effort: Some(effort), ..Reasoning::default() };
         for word in [Effort::None, Effort::Low, Effort::Medium, Effort::High] {
@@ -418,7 +429,7 @@ mod tests {
             let result = ToolResult { id: id.to_owned(), ..ToolResult::default() };
             Message::new(Role::User, vec![Part::new(Content::ToolResult(result))])
         };
-        let turns = vec![
+        let messages = vec![
             call("c", "f"),
             result("c"),
             call("c_2", "g"),
@@ -426,7 +437,7 @@ mod tests {
             result("c"),
             result("c_2"),
         ];
-        let mut conversation = Conversation { messages: turns, ..Conversation::default() };
+        let mut conversation = Conversation { messages, ..Conversation::default() };
         assert!(!conversation.has_unique_call_ids());
         conversation.make_call_ids_unique();
         assert!(conversation.has_unique_call_ids());

@@ -11,6 +11,7 @@ impl Conversation {
         if fields.is_empty() {
             return Cow::Borrowed(self);
         }
+        // A copy, because other targets of the route may take the whole conversation.
         let mut less = self.clone();
         for field in fields {
             less.remove(field);

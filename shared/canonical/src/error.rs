@@ -1,6 +1,6 @@
 //! Failures: one type, two questions.
 //!
-//! Which status does the client get? Is the next candidate worth trying? Both are answered here.
+//! Which status does the client get? Is the next target worth an attempt? Both are decided here.
 
 use std::{
     fmt,
@@ -18,7 +18,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The request itself is wrong and would be anywhere.
     InvalidRequest,
-    /// This candidate's API has no words for what the request says; another's may have.
+    /// This target's API does not support a part of the request; another's may.
     Unsupported,
     /// The target refuses a part of the request, which another may take. The error's `remedy` says
     /// what the same target may accept instead.
@@ -51,11 +51,11 @@ pub enum ErrorKind {
     Timeout,
     /// The provider could not be reached, or the connection broke.
     Network,
-    /// The provider failed, or answered what nobody can read.
+    /// The provider failed, or returned what cannot be decoded.
     Upstream,
     /// The provider refuses our credentials, our account, or does not have the model.
     ProviderAccess,
-    /// What we need to answer is down for now.
+    /// A part that the gateway needs to respond is down for now.
     Unavailable,
     /// A fault of ours.
     Internal,
@@ -77,13 +77,15 @@ impl ErrorKind {
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
+            // Also where a provider refuses its key: a 401 would send the client to look at its
+            // own.
             Self::Network | Self::Upstream | Self::ProviderAccess => 502,
             Self::Unavailable => 503,
             Self::Timeout => 504,
         }
     }
 
-    /// Whether the next candidate might do better.
+    /// Whether the next target might do better.
     pub fn advances(self) -> bool {
         match self {
             Self::RateLimited
@@ -110,14 +112,15 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the same candidate might do better a moment later.
+    /// Whether the same target might do better a moment later.
     pub fn is_transient(self) -> bool {
         let is_permanent =
+            // None of these goes away by itself, however long one waits.
             matches!(self, Self::ProviderAccess | Self::Unsupported | Self::Rejected);
         self.advances() && !is_permanent
     }
 
-    /// The word for it in `error.code`, in attempts and in logs.
+    /// The kind's word in `error.code`, in attempts and in logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest
@@ -178,7 +181,7 @@ pub enum Quota {
     Credit,
 }
 
-/// Who says so.
+/// Who reports a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The gateway itself.
@@ -200,7 +203,7 @@ pub struct Error(Box<ErrorDetails>);
 pub struct ErrorDetails {
     /// What went wrong.
     pub kind: ErrorKind,
-    /// Who says so.
+    /// Who reports a failure.
     pub origin: Origin,
     /// The provider's own status, when there is one.
     pub provider_status: Option<u16>,
@@ -218,7 +221,7 @@ pub struct ErrorDetails {
     pub quota: Option<Quota>,
     /// The methods that the path does have.
     pub allow: Option<&'static str>,
-    /// Whom the call tried before it gave up.
+    /// The attempts that the call made before it gave up.
     pub attempts: Vec<AttemptRecord>,
     message: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -277,21 +280,21 @@ impl Error {
         error
     }
 
-    /// The same failure, said by another.
+    /// The failure with another origin.
     #[must_use]
     pub fn from_origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
     }
 
-    /// The same failure with what caused it, for our log.
+    /// The failure with what caused it, for our log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// The same failure in other words.
+    /// The failure with another message.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
@@ -303,7 +306,7 @@ impl Error {
         &self.message
     }
 
-    /// What caused it, for our log.
+    /// The cause of the failure, for our log.
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
         self.cause.as_deref()
     }
@@ -313,6 +316,8 @@ impl Error {
         match (self.kind, self.provider_status) {
             (
                 ErrorKind::InvalidRequest | ErrorKind::Rejected | ErrorKind::ContextLength,
+                // SDKs raise another exception for each of them, and all say that the request is at
+                // fault.
                 Some(status @ (400 | 413 | 422)),
             ) => status,
             (kind, _) => kind.status(),
@@ -349,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_providers_word_about_the_request_keeps_its_status() {
+    fn a_providers_error_about_the_request_keeps_its_status() {
         let mut error = Error::new(ErrorKind::InvalidRequest, "no such field");
         error.provider_status = Some(422);
         assert_eq!(error.status(), 422);

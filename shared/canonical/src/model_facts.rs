@@ -148,6 +148,8 @@ impl ModelFacts {
             replays_text: false,
         },
         sampling: SamplingSupport::All,
+        // The four below are what most models take: what is wrongly sent is refused with a remedy,
+        // what is wrongly left out is lost in silence.
         forced_tools: true,
         schemas: false,
         prefill: None,
@@ -163,6 +165,7 @@ impl Default for ModelFacts {
 
 impl Default for &ModelFacts {
     fn default() -> Self {
+        // So that options for encoding have a default that borrows.
         const { &ModelFacts::UNKNOWN }
     }
 }
@@ -170,6 +173,7 @@ impl Default for &ModelFacts {
 /// The least accepted effort that is at least the wanted one, else the largest accepted one. None where
 /// no effort is accepted.
 pub fn nearest_effort(accepted: &[Effort], wanted: Effort) -> Option<Effort> {
+    // Rounded up, because too little reasoning costs an answer and too much only tokens.
     accepted.iter().find(|it| wanted <= **it).or(accepted.last()).copied()
 }
 

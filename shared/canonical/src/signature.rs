@@ -1,10 +1,11 @@
-//! What proves a thought to the provider that made it, and how it travels through other formats.
+//! The signature with which a provider recognizes its own reasoning, and how it travels through
+//! other formats.
 //!
-//! Providers sign reasoning and demand the signature back in the next turn. Clients of another
+//! Providers sign reasoning and demand the signature back with the next request. Clients of another
 //! format have no field for it, so it rides inside one that they echo, tagged with its maker. The
 //! tag is also how a foreign signature is known, and kept from a provider that did not make it.
 
-/// What proves a part to its maker. Opaque.
+/// The signature with which its maker recognizes a part. Opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// The wire format of the maker, such as `anthropic`; only its providers are shown the data.
@@ -43,6 +44,7 @@ impl Signature {
     /// Splits an id into the plain id and the signature that is attached to it.
     pub fn split_id(id: &str) -> (&str, Option<Self>) {
         match id.find(TAG_PREFIX) {
+            // From the first tag on: ids of providers never hold one.
             Some(at) => {
                 let (plain, tag) = id.split_at(at);
                 (plain, Self::from_tag(tag))
@@ -58,6 +60,8 @@ fn encoded(bytes: &[u8]) -> String {
     for byte in bytes {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(char::from(*byte)),
+            // The other letters of base64, and those of ids, in two letters each; anything else
+            // takes four.
             b'+' => out.push_str("-p"),
             b'/' => out.push_str("-s"),
             b'=' => out.push_str("-e"),

@@ -67,7 +67,7 @@ impl StreamEvent {
         }
     }
 
-    /// The same event with the usage so far.
+    /// The event with the usage so far.
     #[must_use]
     pub fn with_usage(mut self, usage: Option<Usage>) -> Self {
         self.usage = usage;
@@ -122,7 +122,9 @@ impl EventKind {
     /// Whether a provider that got this far is responding.
     pub fn is_meaningful(self) -> bool {
         match self {
+            // A finish without content is a response too: a model may have nothing to add.
             Self::Content | Self::Finish => true,
+            // Until then the call can still fail over. Usage and the end alone show no response.
             Self::Comment | Self::Prelude | Self::Usage | Self::End => false,
         }
     }

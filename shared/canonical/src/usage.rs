@@ -62,6 +62,7 @@ impl MicroDollars {
 impl fmt::Display for MicroDollars {
     /// Dollars as a decimal number, such as `0.000123`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // From whole numbers: a float would not write every amount exactly.
         write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
     }
 }

@@ -93,9 +93,12 @@ pub fn is_password_hash(password: &str) -> bool {
 
 pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Admin> {
     let fields = reader.fields(node, &ADMIN)?;
+    // Names are compared with each other here alone: users share no name space with anything else.
     let mut names = vec![];
     let users = reader.list(fields, "users", |it, node| user(&mut names, it, node));
     let public_url = reader.optional(fields, "public_url", |it, node| {
+        // Browsers send origins without a slash at the end and in lower case, and are compared by
+        // text.
         it.checked_text(node, public_origin).trim_end_matches('/').to_ascii_lowercase()
     });
     Some(Admin { users, public_url })
@@ -110,11 +113,14 @@ fn user(names: &mut Vec<Named>, reader: &mut Reader<'_>, node: &Node<'_>) -> Opt
     });
     let role = reader.optional(fields, "role", |it, node| it.word(node, &ROLES)).flatten();
     let password = reader.required(fields, "password", password);
+    // A user without a readable password is left out; the error about it refuses the whole anyway.
     Some(AdminUser { name, password: password?, role: role.unwrap_or_default() })
 }
 
 fn password(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretSource> {
     let source = secret(reader, node)?;
+    // A hash that lost a part, such as to a shell that expanded `$v`, would lock its user out for
+    // ever. What a parameter holds is not known here.
     if let SecretSource::Value { value, .. } = &source
         && is_password_hash(value.expose())
         && value.expose().split('$').filter(|part| !part.is_empty()).count() != 5
@@ -135,6 +141,8 @@ fn user_name(text: &str) -> Result<(), &'static str> {
 
 fn public_origin(text: &str) -> Result<(), &'static str> {
     if text.starts_with("https://") || text.starts_with("http://") {
+        // An origin has no path: behind one, neither cookies nor redirects of `/admin` would be
+        // right.
         return origin(text);
     }
     Err("begins with neither http:// nor https://")

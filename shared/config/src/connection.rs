@@ -41,6 +41,7 @@ pub(super) fn connection(reader: &mut Reader<'_>, fields: Fields<'_>) -> Connect
 /// Reads a proxy's URL, which may hold a password and is therefore kept like a key, or `none`.
 fn proxy(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Proxy> {
     let source = secret(reader, node)?;
+    // What a parameter holds is checked when it is loaded, by the client that uses it.
     let SecretSource::Value { value, .. } = &source else { return Some(Proxy::Url(source)) };
     if value.expose() == NO_PROXY {
         return Some(Proxy::None);
@@ -54,6 +55,7 @@ fn proxy(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Proxy> {
 /// Reads how many unused connections are kept, and for how long.
 pub(super) fn pool(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<PoolOptions> {
     let fields = reader.fields(node, &POOL)?;
+    // Zero is allowed: it keeps no unused connection at all.
     let idle_timeout = reader.optional(fields, "idle_timeout", Reader::duration);
     let max_idle = reader.count(fields, "max_idle_per_host");
     Some(PoolOptions {

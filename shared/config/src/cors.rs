@@ -28,9 +28,11 @@ pub struct Cors {
 pub(super) fn cors(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Cors> {
     let fields = reader.fields(node, &CORS)?;
     if fields.get("origins").is_none() {
+        // An absent list and an empty one differ: pages of this machine, or none.
         return Some(Cors::default());
     }
     let origins = reader.list(fields, "origins", |reader, node| {
+        // Browsers send `Origin` without a slash and in lower case, and the front compares texts.
         Some(reader.checked_text(node, origin).trim_end_matches('/').to_ascii_lowercase())
     });
     Some(Cors { origins: Some(origins) })
@@ -47,6 +49,7 @@ pub(super) fn origin(text: &str) -> Result<(), &'static str> {
     if scheme.is_empty() || host.trim_end_matches('/').is_empty() {
         return Err("is no origin: write it as browsers do, such as https://app.example.com");
     }
+    // A pattern or a path would match no `Origin` that a browser sends, and fail without a word.
     if host.trim_end_matches('/').contains(['/', '?', '#', '@', '*', ' ']) {
         return Err("is more than an origin: give the scheme, the host and perhaps the port");
     }

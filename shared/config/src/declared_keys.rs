@@ -65,6 +65,7 @@ impl DeclaredKey {
             KeySource::Secret(source) => secret(place, source),
             KeySource::Hash(hash) => Written::Text(format!("{HASH_PREFIX}{}", hash.as_str())),
         };
+        // The short form keeps a file that was exported as short as its operator wrote it.
         if self.name.is_none() && self.expires.is_none() {
             return key;
         }
@@ -93,6 +94,7 @@ pub(super) fn keys(
     reader: &mut Reader<'_>,
     fields: Fields<'_>,
 ) -> Vec<DeclaredKey> {
+    // Both forms are read before they are judged, so that errors within either are listed too.
     let one = reader.optional(fields, "api_key", |it, node| declared_key(rules, it, node));
     let several = reader.list(fields, "api_keys", |it, node| declared_key(rules, it, node));
     let (has_one, node) = (fields.get("api_key").is_some(), fields.get("api_keys"));
@@ -131,10 +133,13 @@ fn key_source(
     node: &Node<'_>,
 ) -> Option<KeySource> {
     let source = secret(reader, node)?;
+    // A hash may not come from a parameter: whether it is one decides how it is kept, before
+    // loading.
     let SecretSource::Value { value, .. } = &source else {
         return Some(KeySource::Secret(source));
     };
     let Some(digits) = value.expose().strip_prefix(HASH_PREFIX) else {
+        // Keys are compared as hashes, so that a key and the hash of the same key collide.
         claim_key(rules, reader, node, &source);
         return Some(KeySource::Secret(source));
     };
@@ -142,6 +147,7 @@ fn key_source(
         reader.fault(node.at, "after `sha256:` come the 64 hexadecimal digits of a hash");
         return None;
     };
+    // Two tenants with one key could not be told apart when a client shows it.
     claim(&mut rules.keys, reader, hash.as_str(), node.at);
     Some(KeySource::Hash(hash))
 }
@@ -162,6 +168,7 @@ fn claim_key(
 /// A date (its first second, UTC) or a date and time, in seconds since 1970.
 fn moment(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u64> {
     let text = reader.text(node);
+    // Shorter than RFC 3339, and what people write; the first second of the day, in UTC.
     let whole = if text.len() == "2027-01-31".len() { format!("{text}T00:00:00Z") } else { text };
     let moment = OffsetDateTime::parse(&whole, &Rfc3339).ok();
     let seconds = moment.and_then(|it| u64::try_from(it.unix_timestamp()).ok());
@@ -174,5 +181,6 @@ fn moment(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<u64> {
 fn write_moment(seconds: u64) -> Option<Written> {
     let moment = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
     let written = moment.format(&Rfc3339).ok()?;
+    // Written as it may have been read; both forms mean the same second.
     Some(text(&written.strip_suffix("T00:00:00Z").unwrap_or(&written)))
 }

@@ -73,7 +73,7 @@ pub(super) const TENANT: Keys = Keys {
             "max_output_tokens",
             Takes::Whole(0, MAX_COUNT),
             "unlimited",
-            "how many tokens one answer may have",
+            "how many tokens one response may have",
         ),
         Key::new(
             "max_concurrent",
@@ -121,7 +121,7 @@ pub(super) const TENANT: Keys = Keys {
             "fallback_models",
             Takes::List(&Takes::Text),
             "none",
-            "what is tried, in order, when the requested model fails",
+            "what is attempted, in order, when the requested model fails",
         ),
         Key::new("system_prompt", Takes::Text, "none", "a system prompt for its requests"),
         Key::new(
@@ -134,15 +134,15 @@ pub(super) const TENANT: Keys = Keys {
             "provider",
             Takes::Text,
             "",
-            "a provider of its own: the name of one below, or a type with `provider_api_key` or `base_url`",
+            "the only provider of its calls: the name of one below, or a type with `provider_api_key` or `base_url`",
         ),
         Key::new("provider_api_key", Takes::Text, "", "the key of that provider"),
         Key::new("base_url", Takes::Text, "the provider's", "where that provider is reached"),
         Key::new(
             "tool_mode",
-            Takes::Words(&["pass-through", "gateway"]),
+            Takes::Words(&["pass-through"]),
             "`pass-through`",
-            "who runs tools: the client (`pass-through`), or the `gateway`",
+            "who runs tools: the client. The gateway has none of its own",
         ),
         Key::new(
             "cache",
@@ -201,6 +201,7 @@ pub(super) fn tenant(
         claim(&mut rules.tenants, reader, &name, node.at);
         name
     });
+    // Secrets are read first and apart from settings, which are kept and shown as they are.
     let keys = keys(rules, reader, fields);
     let provider_api_key = reader.optional(fields, "provider_api_key", secret).flatten();
     check_models(rules, reader, fields);
@@ -212,10 +213,12 @@ pub(super) fn tenant(
         let value = reader.inside(&key.text, |reader| json(reader, &key.text, node));
         object.extend(value.map(|value| (key.text.to_string(), value)));
     }
+
     // A name that cannot be one is complained of already.
     let is_named = !name.is_empty();
     object.insert("name".to_owned(), Json::from(if is_named { &*name } else { "unnamed" }));
 
+    // The admin API reads tenants with the same function, so no rule can differ between the two.
     match TenantSettings::from_json(object) {
         Ok(settings) => Some(DeclaredTenant { settings, keys, provider_api_key }),
         Err(errors) => {
@@ -231,6 +234,7 @@ pub(super) fn tenant(
 fn complain(reader: &mut Reader<'_>, fields: Fields<'_>, error: &FieldError) {
     let message = error.message.trim_end_matches('.');
     let message = message.strip_prefix("This ").unwrap_or(message);
+    // A rule over several fields may name one that is absent, which stands nowhere.
     let at = place_of(fields, &error.field).or(fields.at);
     reader.inside(&error.field, |reader| reader.fault(at, message));
 }
@@ -248,6 +252,7 @@ fn place_of(fields: Fields<'_>, field: &str) -> Option<Position> {
 }
 
 fn tenant_name(text: &str) -> Result<(), &'static str> {
+    // Its key stands at the top; two sources for one tenant would have to be merged.
     if text == DEFAULT_TENANT {
         return Err("is the tenant of the gateway's own api_key; choose another name");
     }
@@ -263,8 +268,18 @@ fn check_models(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) 
 /// Whether a tenant's own provider is one of the document, or a type that the tenant has a key or
 /// an address for.
 fn check_provider(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>) {
-    let is_own = ["provider_api_key", "base_url"].iter().any(|key| fields.get(key).is_some());
+    let is_given = |key: &str| fields.get(key).is_some();
+    let is_own = is_given("provider_api_key") || is_given("base_url");
+    if let Some(node) = fields.get("provider_api_key")
+        && !is_given("provider")
+        && !is_given("base_url")
+    {
+        let message = "needs a provider or a base_url that it is for";
+        reader.inside("provider_api_key", |reader| reader.fault(node.at, message));
+    }
     let is_type = |text: &str| rules.kinds.iter().any(|kind| kind.name == text);
+    // A preset's name with a key is a provider that only this tenant has; without one it must be
+    // declared, for its key would be the gateway's.
     reader.optional(fields, "provider", |reader, node| match &node.value {
         Value::Scalar { text, .. } if is_own && is_type(text) => text.to_string(),
         Value::Scalar { .. } | Value::List(_) | Value::Map(_) => rules.provider_of(reader, node),
@@ -292,10 +307,14 @@ fn json(reader: &mut Reader<'_>, field: &str, node: &Node<'_>) -> Option<Json> {
         Value::Scalar { .. } => {
             let scalar = reader.present(node, |reader, node| reader.scalar(node)).flatten()?;
             let text = || Some(Json::from(&*scalar.text));
+            // YAML says that what stands in quotes is a text; the rules of the tenant then refuse
+            // it with a sentence about numbers.
             if scalar.style == Style::Quoted {
                 return text();
             }
             if NUMBERS.contains(&field) {
+                // What is no number stays a text, for the tenant's rules name the field and its
+                // bounds.
                 return serde_json::from_str(&scalar.text).ok().map(Json::Number).or_else(text);
             }
             match &*scalar.text {
@@ -321,6 +340,7 @@ pub(super) fn write(it: &DeclaredTenant, secret: WriteSecret<'_>) -> Entries {
         _ => map.put("api_keys", Written::List(keys)),
     }
 
+    // Compared with an untouched tenant, so that a new setting with a default needs no line here.
     let usual = TenantSettings::named(&settings.name).to_json();
     let fields = settings.to_json();
     for (field, value) in fields.iter().filter(|(field, value)| usual.get(*field) != Some(value)) {
@@ -353,6 +373,7 @@ pub(super) fn key_warnings(config: &super::Config) -> Vec<String> {
     });
     let mut warnings = vec![];
     for (place, source) in gateway.chain(declared) {
+        // Parameters are not loaded yet, and a warning must not cost a call to AWS.
         let SecretSource::Value { value, .. } = source else { continue };
         let chars = value.expose().chars().count();
         if chars < MIN_KEY_CHARS {

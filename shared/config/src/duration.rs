@@ -77,6 +77,7 @@ fn milliseconds(number: &str, size: u64) -> Option<u64> {
     if !fraction.is_multiple_of(scale) {
         return None;
     }
+    // Too many digits mean a time beyond every bound, so that the error is about the bound.
     let whole = whole.parse::<u64>().unwrap_or(u64::MAX);
     Some(whole.saturating_mul(size).saturating_add(fraction / scale))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every fault at once, each with its place.
+//! What is wrong with a configuration: every error at once, each with its place.
 
 use std::fmt;
 
@@ -27,8 +27,9 @@ pub struct ConfigError {
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The faults, of which there is at least one, in order of place.
+    /// The errors, of which there is at least one, in order of place.
     pub(super) fn in_order(mut faults: Vec<ConfigError>) -> Self {
+        // A stable sort: errors without a place keep the order in which they were found.
         faults.sort_by_key(|fault| fault.position);
         Self(faults)
     }

@@ -15,7 +15,10 @@ pub fn to_yaml(config: &Config) -> String {
     let variables = variables(config);
     let secret = |place: &_, source: &SecretSource| match (variables.get(place), source) {
         (Some(variable), _) => Written::Bare(format!("${{{variable}}}")),
+        // A reference is no secret, and the operator wrote it himself.
         (None, SecretSource::Parameter { name, .. }) => Written::Bare(format!("ssm:{name}")),
+        // Every value has a variable; should one have none, the file must not read as if it were
+        // complete.
         (None, SecretSource::Value { .. }) => Written::Bare("~".to_owned()),
     };
     let mut yaml = String::new();
@@ -26,6 +29,7 @@ pub fn to_yaml(config: &Config) -> String {
     section(&mut yaml, "models", config.models.iter().map(write::model).collect());
     let tenants = config.tenants.iter().map(|it| declared_tenants::write(it, &secret));
     section(&mut yaml, "tenants", tenants.collect());
+    // Prices stand on one line each: a table of forty would fill pages otherwise.
     let prices: Vec<_> = config.prices.iter().map(write::price).collect();
     if !prices.is_empty() {
         start_section(&mut yaml, "prices");
@@ -88,6 +92,7 @@ fn map(yaml: &mut String, entries: &write::Entries, indent: usize) {
                 yaml.push('\n');
                 list(yaml, items, indent + 2);
             }
+            // An empty mapping in the block style would read as null.
             Written::Map(entries) if entries.is_empty() => yaml.push_str(" {}\n"),
             Written::Map(entries) => {
                 yaml.push('\n');
@@ -139,6 +144,7 @@ fn quoted(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
+            // Some readers take these for a byte order mark or for line breaks.
             '\u{feff}' | '\u{2028}' | '\u{2029}' => {
                 quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
             }

@@ -40,6 +40,7 @@ pub(super) fn fetch(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Fetch> {
     let mut hosts: Vec<String> = vec![];
     reader.list(fields, "hosts", |reader, node| {
         let host = reader.checked_text(node, host).to_ascii_lowercase();
+        // Two entries for one host would hide which of them an operator has to remove.
         if hosts.contains(&host) {
             reader.fault(node.at, "is given twice; remove one");
         } else if !host.is_empty() {
@@ -64,9 +65,11 @@ fn host(text: &str) -> Result<(), &'static str> {
     }
     let name = text.strip_prefix("*.").unwrap_or(text);
     let last = name.rsplit('.').next().unwrap_or_default();
+    // Addresses by number would pass by DNS, and with it by the rule that every address is public.
     if name.starts_with('[') || name.matches(':').count() > 1 || is_number(last) {
         return Err("is an address by number; media are fetched by name only");
     }
+    // Only port 443 is ever fetched from, so a port here could not take effect.
     if name.contains(':') {
         return Err("holds a port; media are fetched from the usual port only");
     }
@@ -76,15 +79,18 @@ fn host(text: &str) -> Result<(), &'static str> {
     if name.contains('*') {
         return Err("has a `*` that is not `*.` at its beginning");
     }
+    // Certificates and resolvers know the ASCII form; converting it would need the tables of IDNA.
     if !name.is_ascii() {
         return Err("holds letters beyond ASCII; write it as DNS does, with `xn--`");
     }
+    // The same host would have two spellings, and only one would be on the list.
     if name.ends_with('.') {
         return Err("ends with a dot; leave it out");
     }
     if !name.split('.').all(is_label) || name.len() > 253 {
         return Err("is not a host's name");
     }
+    // Anybody can register a name there, which makes the list no list.
     if name.len() < text.len() && !name.contains('.') {
         return Err("covers a whole top-level domain; name at least two parts behind `*.`");
     }

@@ -1,4 +1,4 @@
-//! What the ledger does where a price or the store is missing, and whom it tells.
+//! What the ledger does where a price or the store is missing, and where alerts and usage are sent.
 
 use tenants::{Unpriced, UnreachablePolicy, WhenUnreachable};
 
@@ -21,7 +21,7 @@ pub(super) const STORE_DOWN: Keys = Keys {
             "rate_limits",
             Takes::Words(&words(&WHEN_DOWN)),
             "`open`",
-            "for tenants with limits but no budget: `open` lets them call, `closed` answers 503",
+            "for tenants with limits but no budget: `open` lets them call, `closed` returns 503",
         ),
         Key::new(
             "budgets",
@@ -52,7 +52,12 @@ pub(super) const WEBHOOK: Keys = Keys {
 };
 pub(super) const USAGE_EVENTS: Keys = Keys {
     of: "usage_events",
-    keys: &[Key::new("sqs_queue", Takes::Text, "none", "the URL of a queue of Amazon SQS")],
+    keys: &[Key::new(
+        "sqs_queue",
+        Takes::Text,
+        "none",
+        "the URL of a standard queue of Amazon SQS: a message per call with usage, as `GET /admin/requests` gives calls",
+    )],
 };
 const UNPRICED: [(&str, Unpriced); 2] = [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
 const WHEN_DOWN: [(&str, WhenUnreachable); 2] =
@@ -114,6 +119,7 @@ fn webhook(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Webhook> {
 
 fn url(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretSource> {
     let source = secret(reader, node)?;
+    // A webhook's path is its password at most services, so the sentence never shows the address.
     if let SecretSource::Value { value, .. } = &source
         && let Err(message) = values::http_url(value.expose())
     {

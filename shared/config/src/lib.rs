@@ -67,6 +67,7 @@ pub use schema::schema;
 pub use server::ServerLimits;
 pub use step::{ConflictResolution, SPEED_WINDOW, Step};
 pub use tls::Tls;
+pub use values::is_key_header;
 pub use when::When;
 
 /// How long one step may take when nobody says otherwise.
@@ -75,7 +76,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a stream may be silent when nobody says otherwise.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a provider's model rests after a failure when nobody says otherwise.
+/// How long a provider's model cools down after a failure when nobody says otherwise.
 pub const COOLDOWN: Duration = Duration::from_secs(60);
 /// How long all media of one request may take to fetch when nobody says otherwise.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,7 +100,7 @@ pub struct Config {
     pub auth: Auth,
     /// Where the local server listens.
     pub port: u16,
-    /// Time for one step: the whole answer, or the first token of a stream.
+    /// Time for one step: the whole response, or the first token of a stream.
     pub default_timeout: Duration,
     /// Time for all steps together.
     pub route_timeout: Duration,
@@ -131,7 +132,7 @@ pub struct Config {
     pub requests: RequestLog,
     /// Whether responses are given again.
     pub cache: Cache,
-    /// How repeated requests with one `Idempotency-Key` are answered.
+    /// How repeated requests with one `Idempotency-Key` are handled.
     pub idempotency: Idempotency,
     /// What happens to a call of unknown price of a tenant with a budget.
     pub unpriced: Unpriced,
@@ -177,7 +178,7 @@ pub enum Auth {
     None,
 }
 
-/// How connections to providers are made. What is absent is said elsewhere, or the default.
+/// How connections to providers are made. What is absent is taken from the level above, else from the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionOptions {
     /// The proxy that connections pass through. Absent: the one that the environment names.
@@ -206,7 +207,7 @@ pub struct PoolOptions {
     pub max_idle_per_host: Option<usize>,
 }
 
-/// What the gateway may fetch for providers that take pictures and documents only as bytes.
+/// What the gateway may fetch for providers that take images and documents only as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     /// From whom: names, or `*.` and the end of names. In lower case; at least one.
@@ -237,7 +238,7 @@ pub enum SecretSource {
 }
 
 /// One company, or one server of one's own, that we call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Provider {
     /// What routes call it.
     pub name: String,
@@ -251,9 +252,9 @@ pub struct Provider {
     pub headers: BTreeMap<String, SecretSource>,
     /// The version of its API, for providers that date theirs.
     pub api_version: Option<String>,
-    /// The region of AWS that it is asked in, for providers that live there.
+    /// The region of AWS that it is called in, for providers that live there.
     pub region: Option<String>,
-    /// Time for one step at this provider, between the step's own and the document's.
+    /// Time for one step at this provider, between the step's own and that of the whole configuration.
     pub timeout: Option<Duration>,
     /// What the provider allows each key.
     pub limits: ProviderLimits,
@@ -261,7 +262,7 @@ pub struct Provider {
     pub probe: Option<Probe>,
     /// How connections to it are made, where that differs from the other providers.
     pub connection: ConnectionOptions,
-    /// What a scripted provider answers (`type: mock`).
+    /// What a scripted provider returns (`type: mock`).
     pub script: Option<Script>,
 }
 
@@ -272,14 +273,14 @@ impl Provider {
     }
 }
 
-/// What the scripted provider answers.
+/// What the scripted provider returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// The text of its answers.
+    /// The text of its responses.
     pub answer: Option<String>,
     /// The status of its failures. Without `fail_first`, every call fails with it.
     pub status: Option<u16>,
-    /// How long it waits before it answers at all.
+    /// How long it waits before it responds at all.
     pub delay: Option<Duration>,
     /// How long it waits between the words of a stream.
     pub pause: Option<Duration>,
@@ -294,16 +295,16 @@ pub struct Script {
 pub struct Model {
     /// What clients call it, and the provider too.
     pub name: String,
-    /// The name of a provider in the same document.
+    /// The name of a provider in the same configuration.
     pub provider: String,
-    /// What a reader of the model list is told.
+    /// What the list of models shows beside the name.
     pub description: Option<String>,
 }
 
 /// A price that overrides the shipped table, in micro-dollars per million tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
-    /// The name of a provider in the same document.
+    /// The name of a provider in the same configuration.
     pub provider: String,
     /// The provider's name for the model.
     pub model: String,

@@ -48,7 +48,7 @@ pub struct Log {
     pub format: LogFormat,
     /// The least severe events that are logged.
     pub level: LogLevel,
-    /// What the line of a call tells of the request and the response.
+    /// What the line of a call shows of the request and the response.
     pub contents: LogContents,
 }
 
@@ -78,7 +78,7 @@ pub enum LogLevel {
     Trace,
 }
 
-/// What the line of a call tells of the request and the response.
+/// What the line of a call shows of the request and the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogContents {
     /// Nothing.

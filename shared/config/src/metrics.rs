@@ -75,6 +75,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Metrics> 
     let fields = reader.fields(node, &METRICS)?;
     let username = reader.optional(fields, "username", Reader::text);
     let password = reader.optional(fields, "password", secret).flatten();
+    // Half of the credentials must not open `/metrics`, nor be ignored by mistake.
     for (key, other) in [("username", "password"), ("password", "username")] {
         if fields.get(key).is_some() && fields.get(other).is_none() {
             let message = format!("is missing; it belongs to {key}");
@@ -87,6 +88,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Metrics> 
     Some(Metrics {
         credentials: credentials
             .map(|(username, password)| MetricsCredentials { username, password }),
+        // An empty list is a decision, unlike an absent one: no earlier gateway's names at all.
         seeds: if fields.get("seeds").is_some() { seeds } else { Metrics::default().seeds },
     })
 }

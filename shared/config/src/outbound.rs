@@ -34,7 +34,7 @@ pub(super) const PROBE: Keys = Keys {
     of: "probe",
     keys: &[
         Key::new("every", Takes::Duration, "1m", "how long after one probe the next begins"),
-        Key::required("model", Takes::Text, "the provider's name for the model that is asked"),
+        Key::required("model", Takes::Text, "the provider's name for the model that is called"),
         Key::new(
             "max_cost",
             Takes::Money,
@@ -67,7 +67,7 @@ pub struct ProviderLimits {
 pub struct Probe {
     /// How long after one probe the next begins.
     pub every: Duration,
-    /// The provider's name for the model that is asked.
+    /// The provider's name for the model that is called.
     pub model: String,
     /// What all probes of a day may cost together, in micro-dollars.
     pub max_cost: u64,
@@ -96,6 +96,7 @@ pub(super) fn probe(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Probe> {
     let every = reader.optional(fields, "every", |reader, node| {
         let every = reader.time_limit(node);
         if !every.is_zero() && every < Duration::from_secs(1) {
+            // Every probe is a call that the provider counts and charges.
             reader.fault(node.at, "is less than a second");
         }
         every

@@ -49,7 +49,7 @@ pub(super) const PROVIDER: Keys = Keys {
             "api_keys",
             Takes::List(&Takes::Text),
             "",
-            "or a pool of keys: the next one is tried when one is refused or rate limited",
+            "or a pool of keys: the next one is used when one is rejected or rate limited",
         ),
         Key::new(
             "headers",
@@ -96,7 +96,7 @@ pub(super) const PROVIDER: Keys = Keys {
 pub(super) const SCRIPT: Keys = Keys {
     of: "a script",
     keys: &[
-        Key::new("answer", Takes::Text, "a sentence", "the text of its answers"),
+        Key::new("answer", Takes::Text, "a sentence", "the text of its responses"),
         Key::new(
             "status",
             Takes::Whole(400, 599),
@@ -152,6 +152,7 @@ pub(super) fn provider(
         connection: connection(reader, fields),
         script: reader.optional(fields, "script", script).flatten(),
     };
+    // Last, for these rules are about several keys together.
     check_kind(rules, reader, fields, &provider);
     Some(provider)
 }
@@ -159,6 +160,7 @@ pub(super) fn provider(
 fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
     let kind = reader.text(node);
     let known: Vec<&str> = rules.kinds.iter().map(|kind| kind.name).collect();
+    // An empty kind was complained of already.
     if kind.is_empty() || known.contains(&&*kind) {
         return kind;
     }
@@ -174,10 +176,12 @@ fn kind(rules: &Rules<'_>, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
 
 /// Whether a provider has what its type needs, and nothing that its type has no use for.
 fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, provider: &Provider) {
+    // A script at a real provider would look as if responses came from it.
     if let Some(node) = fields.get("script").filter(|_| provider.kind != SCRIPTED) {
         let message = format!("is for `type: {SCRIPTED}` only; remove it");
         reader.inside("script", |reader| reader.fault(node.at, message));
     }
+    // An unknown type has its error already, and what it needs is not known.
     let Some(kind) = rules.kinds.iter().find(|kind| kind.name == provider.kind) else { return };
     if let Some(node) = fields.get("region").filter(|_| !kind.takes_region) {
         let message = format!("is nothing that a provider of type {} has; remove it", kind.name);
@@ -192,6 +196,7 @@ fn check_kind(rules: &Rules<'_>, reader: &mut Reader<'_>, fields: Fields<'_>, pr
     }
     let name = &provider.name;
     let is_preset = rules.kinds.iter().any(|kind| kind.name == name);
+    // A provider named `groq` without a type would send Groq's key to OpenAI's default address.
     if is_preset && name != DEFAULT_KIND && fields.get("type").is_none() && !has_address {
         let message = format!(
             "is missing, so {name} and its key would go to {DEFAULT_KIND}; add `type: {name}`, \
@@ -252,6 +257,7 @@ fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, SecretS
             if let Err(message) = values::header_name(&name) {
                 reader.fault(key.at, message);
             }
+            // In another case it is still the same header on the wire.
             let twin = headers.keys().find(|it: &&String| it.eq_ignore_ascii_case(&name));
             if let Some(twin) = twin.filter(|twin| **twin != name) {
                 reader.fault(key.at, format!("is the same header as {twin}; remove one"));
@@ -286,6 +292,7 @@ pub(super) fn secret(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<SecretS
     if remembered.is_some_and(|variable| !variables::is_name(variable)) {
         reader.fault(node.at, "after `#` comes the name of a variable");
     }
+    // What a row remembers wins: the reference itself may have come from a variable as well.
     let variable = remembered.map(str::to_owned).or(scalar.variable);
     Some(SecretSource::Parameter { name: name.to_owned(), variable })
 }

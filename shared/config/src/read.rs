@@ -44,7 +44,7 @@ pub(super) const DOCUMENT: Keys = Keys {
             "default_timeout",
             Takes::Duration,
             "300s",
-            "time for one step: the whole answer, or the first token of a stream",
+            "time for one step: the whole response, or the first token of a stream",
         ),
         Key::new("route_timeout", Takes::Duration, "600s", "time for all steps together"),
         Key::new("idle_timeout", Takes::Duration, "60s", "silence allowed inside a stream"),
@@ -204,7 +204,7 @@ pub(super) const PRICE: Keys = Keys {
         Key::required("provider", Takes::Text, "the name of a provider"),
         Key::required("model", Takes::Text, "the provider's name for the model"),
         Key::required("input", Takes::Money, "for a million tokens of the prompt"),
-        Key::required("output", Takes::Money, "for a million tokens of the answer"),
+        Key::required("output", Takes::Money, "for a million tokens of the response"),
         Key::new(
             "cached_input",
             Takes::Money,
@@ -280,12 +280,14 @@ impl Rules<'_> {
     fn config(&mut self, reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Config> {
         let fields = reader.fields(node, &DOCUMENT)?;
         need_entries(reader, fields, "providers", "a gateway calls at least one provider");
+
         // Providers first and defaults last, so that each name is known before it is used.
         let providers = reader.list(fields, "providers", |it, node| provider(self, it, node));
         let routes = reader.list(fields, "routes", |it, node| route::read(self, it, node));
         let models = reader.list(fields, "models", |it, node| self.model(it, node));
         let api_key = reader.optional(fields, "api_key", |it, node| gateway_key(self, it, node));
         let tenants = reader.list(fields, "tenants", |it, node| tenant(self, it, node));
+
         let timeout = |reader: &mut Reader<'_>, key: &str, usual| {
             reader.optional(fields, key, Reader::time_limit).unwrap_or(usual)
         };
@@ -344,6 +346,7 @@ impl Rules<'_> {
             cached_input: reader.optional(fields, "cached_input", Reader::money),
             cache_write: reader.optional(fields, "cache_write", Reader::money),
         };
+        // Names that are wrong are empty and would collide with each other.
         if !price.provider.is_empty() && !price.model.is_empty() {
             let name = format!("{}/{}", price.provider, price.model);
             claim(&mut self.prices, reader, &name, node.at);
@@ -367,11 +370,14 @@ impl Rules<'_> {
         let known: Vec<&str> = self.providers.iter().map(|it| &*it.name).collect();
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         reader.fault(node.at, format!("names no provider: {} (known: {list})", shown(node)));
+        // Empty, so that what refers to it is not complained of a second time.
         String::new()
     }
 
     /// The name of a route or model, or `provider/model`.
     pub(super) fn served_model(&self, reader: &mut Reader<'_>, node: &Node<'_>) -> String {
+        // Unknown models under a known provider pass, for `default_provider` and `provider/model`
+        // reach models that no file lists.
         let name = reader.text(node);
         let is_served = self.served.iter().any(|known| known.name == name);
         let provider = name.split_once('/').map(|(provider, _)| provider);

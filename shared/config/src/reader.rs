@@ -1,7 +1,7 @@
-//! Reads nodes field by field and collects every fault on the way.
+//! Reads nodes field by field and collects every config error on the way.
 //!
 //! A faulty value is noted and stands in as an empty one, so that reading goes on; nobody sees it,
-//! because one fault refuses the document. What the fields are is said in `read`.
+//! because one error rejects the configuration. The fields themselves stand in `read`.
 
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
@@ -59,18 +59,19 @@ impl<'v> Reader<'v> {
         self.faults.push(fault);
     }
 
-    /// The value being read, as faults call it.
+    /// The path of the value being read, as errors show it.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Opens a mapping. Keys that it may not have, or has twice, are faults.
+    /// Opens a mapping. Keys that it may not have, or has twice, are errors.
     pub(super) fn fields<'n>(
         &mut self,
         node: &'n Node<'n>,
         keys: &'static Keys,
     ) -> Option<Fields<'n>> {
         let fields = self.map(node)?;
+        // Unknown keys are refused: a misspelled limit would otherwise be no limit, without a word.
         for (key, _) in fields.entries {
             if keys.find(&key.text).is_some() {
                 continue;
@@ -85,12 +86,14 @@ impl<'v> Reader<'v> {
         Some(Fields { keys: Some(keys.keys), ..fields })
     }
 
-    /// Opens a mapping whose keys are the operator's own. A key that it has twice is a fault.
+    /// Opens a mapping whose keys are the operator's own. A key that it has twice is an error.
     pub(super) fn map<'n>(&mut self, node: &'n Node<'n>) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             self.fault(node.at, "takes `key: value` lines, not a list or a single value");
             return None;
         };
+        // YAML keeps the last of two silently, which people notice when the first one had the
+        // limit.
         for (index, (key, _)) in entries.iter().enumerate() {
             let first = entries.iter().take(index).find(|(known, _)| known.text == key.text);
             if let Some((first, _)) = first {
@@ -170,16 +173,18 @@ impl<'v> Reader<'v> {
         }
         self.path.push_str(step);
         let result = read(self);
+        // One buffer for all paths; errors copy it, and a file without errors never does.
         self.path.truncate(length);
         result
     }
 
-    /// Reads a value unless it is empty, which is a fault.
+    /// Reads a value unless it is empty, which is an error.
     pub(super) fn present<'n, T>(
         &mut self,
         node: &'n Node<'n>,
         read: impl FnOnce(&mut Self, &'n Node<'n>) -> T,
     ) -> Option<T> {
+        // A key with nothing behind it is most often a value that was forgotten or a wrong indent.
         if node.is_null() {
             self.fault(node.at, "has no value; give one, or remove the line");
             return None;
@@ -194,6 +199,8 @@ impl<'v> Reader<'v> {
             return None;
         };
         let as_it_is = || Scalar { text: Cow::Borrowed(text), variable: None, style: *style };
+        // Rows are never expanded: whoever may write to the table could read the environment
+        // otherwise.
         let Some(variables) = self.variables.filter(|_| text.contains("${")) else {
             return Some(as_it_is());
         };
@@ -201,6 +208,7 @@ impl<'v> Reader<'v> {
             Ok(expanded) => Some(Scalar {
                 text: Cow::Owned(expanded.text),
                 variable: expanded.variable,
+                // A variable has no quotes, so the field decides which type its text has.
                 style: Style::Open,
             }),
             Err(wrong) => {
@@ -215,6 +223,7 @@ impl<'v> Reader<'v> {
     /// Reads a single value that is a text and not a number or truth value.
     pub(super) fn text_scalar<'n>(&mut self, node: &'n Node<'n>) -> Option<Scalar<'n>> {
         let scalar = self.scalar(node)?;
+        // `model: 1e3` or a key of digits would lose its spelling if it were taken for a number.
         if scalar.style == Style::Plain && values::is_no_text(&scalar.text) {
             self.fault(
                 node.at,
@@ -271,6 +280,7 @@ impl<'v> Reader<'v> {
     /// Reads a whole number within bounds.
     fn whole(&mut self, node: &Node<'_>, bounds: RangeInclusive<u64>) -> u64 {
         let (lowest, highest) = (*bounds.start(), *bounds.end());
+        // The lowest allowed value stands in, so that what is derived from it stays within bounds.
         let Some(text) = self.number(node) else { return lowest };
         let is_whole = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| is_whole && bounds.contains(number));
@@ -303,6 +313,7 @@ impl<'v> Reader<'v> {
         let Some(scalar) = self.scalar(node) else { return Duration::ZERO };
         let kept = retention(&scalar.text).unwrap_or_else(|message| {
             self.fault(node.at, message);
+            // Not zero, which would bring a second complaint about the same value.
             Duration::MAX
         });
         if kept.is_zero() {
@@ -315,6 +326,8 @@ impl<'v> Reader<'v> {
     pub(super) fn flag(&mut self, node: &Node<'_>) -> bool {
         let Some(scalar) = self.scalar(node) else { return false };
         match (&*scalar.text, scalar.style) {
+            // Only these two: `yes`, `no`, `on` and `off` are texts in YAML 1.2, and truth values
+            // in 1.1.
             ("true", Style::Plain | Style::Open) => true,
             ("false", Style::Plain | Style::Open) => false,
             _ => {
@@ -326,10 +339,11 @@ impl<'v> Reader<'v> {
 
     /// Reads a duration that allows something to happen.
     pub(super) fn time_limit(&mut self, node: &Node<'_>) -> Duration {
+        // A text that is no duration stands in as zero and has its error already.
         let before = self.faults.len();
         let duration = self.duration(node);
         if duration.is_zero() && self.faults.len() == before {
-            self.fault(node.at, "is zero, so that nothing could ever answer; give it some time");
+            self.fault(node.at, "is zero, so that nothing could ever respond; give it some time");
         }
         duration
     }
@@ -358,6 +372,8 @@ impl<'v> Reader<'v> {
 impl<'n> Fields<'n> {
     /// The value under a key, which has to be one that the mapping may hold.
     pub(super) fn get(&self, key: &str) -> Option<&'n Node<'n>> {
+        // A key that is read without a descriptor would be missing from the schema and from the
+        // docs.
         debug_assert!(
             self.keys.is_none_or(|keys| keys.iter().any(|known| known.name == key)),
             "{key} is read and not described"
@@ -375,7 +391,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// A text as faults show it: as it was written, so without what variables hold.
+/// A text as errors show it: as it was written, so without what variables hold.
 pub(super) fn shown(node: &Node<'_>) -> String {
     match &node.value {
         Value::Scalar { text, .. } => format!("{text:?}"),

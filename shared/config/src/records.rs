@@ -13,19 +13,24 @@ pub(super) const REQUESTS: Keys = Keys {
     of: "requests",
     keys: &[
         Key::new("retention", Takes::Duration, "30d", "how long the record of a call is kept"),
-        Key::new("prompts", Takes::Mapping(&PROMPTS), "not kept", "prompts and answers beside it"),
+        Key::new(
+            "prompts",
+            Takes::Mapping(&PROMPTS),
+            "not kept",
+            "prompts and responses beside it",
+        ),
     ],
 };
 pub(super) const PROMPTS: Keys = Keys {
     of: "prompts",
     keys: &[
-        Key::new("enabled", Takes::Flag, "`false`", "whether prompts and answers are kept"),
+        Key::new("enabled", Takes::Flag, "`false`", "whether prompts and responses are kept"),
         Key::new("retention", Takes::Duration, "3d", "how long"),
         Key::new(
             "max_bytes",
             Takes::Whole(1, MAX_PROMPT_BYTES),
             "65536",
-            "how many bytes of the prompt and of the answer, each",
+            "how many bytes of the prompt and of the response, each",
         ),
     ],
 };
@@ -37,18 +42,18 @@ const MAX_PROMPT_BYTES: u64 = 190_000;
 pub struct RequestLog {
     /// How long the record of a call is kept.
     pub retention: Duration,
-    /// Whether prompts and answers are kept beside it.
+    /// Whether prompts and responses are kept beside it.
     pub prompts: PromptLog,
 }
 
-/// Whether prompts and answers are kept.
+/// Whether prompts and responses are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptLog {
     /// Whether they are.
     pub enabled: bool,
     /// How long.
     pub retention: Duration,
-    /// How many bytes of the prompt and of the answer are kept, each.
+    /// How many bytes of the prompt and of the response are kept, each.
     pub max_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Routes: names that clients use, and whom to ask for each.
+//! Routes: names that clients use, and the targets behind each.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub(super) const ROUTE: Keys = Keys {
             "hedge",
             Takes::Duration,
             "off",
-            "after how long without a first token the next target is asked too",
+            "after how long without a first token the next target is called too",
         ),
         Key::new(
             "hedge_budget",
@@ -75,7 +75,7 @@ pub(super) const ROUTE: Keys = Keys {
             "sticky",
             Takes::Flag,
             "`false`",
-            "whether the requests of one session prefer the target that answered before",
+            "whether the requests of one session prefer the target that responded before",
         ),
     ],
 };
@@ -110,18 +110,18 @@ const STRATEGIES: [(&str, Strategy); 6] = [
 ];
 const RESCUES: [(&str, Rescue); 2] = [("off", Rescue::Off), ("continue", Rescue::Continue)];
 
-/// A name that clients put in `model`, and whom to try for it.
+/// A name that clients put in `model`, and the targets to attempt for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The name: exact, case-sensitive.
     pub name: String,
-    /// What a reader of the model list is told.
+    /// What the list of models shows beside the name.
     pub description: Option<String>,
     /// Which failures advance to the next step.
     pub fallback_on: FallbackOn,
     /// Which step comes first.
     pub strategy: Strategy,
-    /// Whom to try; at least one.
+    /// The targets to attempt, in order; at least one.
     pub steps: Vec<Step>,
     /// How long a target cools down after a failure that names no time. Zero: it never does.
     pub cooldown: Duration,
@@ -131,11 +131,11 @@ pub struct Route {
     pub breaker: Breaker,
     /// What happens to a stream that breaks after its first token.
     pub rescue: Rescue,
-    /// After how long without a first token the next target is asked too.
+    /// After how long without a first token the next target is called too.
     pub hedge: Option<Duration>,
     /// How many calls in a hundred may be hedged.
     pub hedge_budget: u32,
-    /// Whether the requests of one session prefer the target that answered before.
+    /// Whether the requests of one session prefer the target that responded before.
     pub sticky: bool,
 }
 
@@ -205,6 +205,7 @@ pub(super) fn read(
     node: &Node<'_>,
 ) -> Option<Route> {
     let fields = reader.fields(node, &ROUTE)?;
+    // First, because `cooldown_max` must not be less.
     let cooldown = reader.optional(fields, "cooldown", Reader::duration).unwrap_or(COOLDOWN);
     let hedge_budget = reader.small_count(fields, "hedge_budget");
     let route = Route {
@@ -242,13 +243,16 @@ fn cooldown_max(reader: &mut Reader<'_>, fields: Fields<'_>, cooldown: Duration)
         }
         given
     });
+    // A cooldown above the usual maximum is meant, so the maximum follows it.
     cooldown_max.unwrap_or(COOLDOWN_MAX.max(cooldown))
 }
 
 fn breaker(reader: &mut Reader<'_>, node: &Node<'_>) -> Option<Breaker> {
     let fields = reader.fields(node, &BREAKER)?;
+
     let failures = reader.small_count(fields, "failures").unwrap_or(1);
     let of = reader.small_count(fields, "of");
+
     if let (Some(node), Some(of)) = (fields.get("of"), of)
         && of < failures
     {

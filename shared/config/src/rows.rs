@@ -75,6 +75,7 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
             SecretSource::Value { .. } => format!("{prefix}/{}", place.parameter()),
             SecretSource::Parameter { name, .. } => name.clone(),
         };
+        // The name stays with the reference, so that an export gives the operator's own file back.
         let variable = variables.get(place).map_or(String::new(), |it| format!("#{it}"));
         Written::Text(format!("ssm:{name}{variable}"))
     };
@@ -97,6 +98,7 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
         rows.push(row(sk, position, declared_tenants::write(it, &secret)));
     }
     rows.push(version_row(&rows));
+    // Stores give rows in this order, and a plan compares the two lists.
     rows.sort_by(|one, other| one.sk.cmp(&other.sk));
     let parameters = places(config).into_iter().filter_map(|(place, source)| match source {
         SecretSource::Value { value, .. } => {
@@ -109,9 +111,12 @@ pub fn to_rows(config: &Config, prefix: &str) -> (Vec<Row>, Vec<(String, Secret)
 
 /// Reads all rows of the partition.
 pub fn from_rows(rows: &[Row], kinds: &[ProviderKind]) -> Result<Config, Unreadable> {
+    // Rows without a digest are a first write that has not ended; without rows there was none.
     let Some(version) = rows.iter().find(|row| is_version(row)) else {
         return Err(if rows.is_empty() { Unreadable::Absent } else { Unreadable::Torn });
     };
+    // Checked before anything is parsed: half of a change may be invalid, and would be blamed on
+    // the operator.
     if version.value != version_row(rows).value {
         return Err(Unreadable::Torn);
     }
@@ -126,10 +131,13 @@ pub fn from_rows(rows: &[Row], kinds: &[ProviderKind]) -> Result<Config, Unreada
         match (list, placed.entry.value) {
             (Some((_, list)), value) => list.push((placed.position, &row.sk, Node::stored(value))),
             (None, Value::Map(entries)) if row.sk == SETTINGS => settings = entries,
+            // Guessing would drop a row that a newer version needs, and serve without it.
             (None, _) => return Err(unreadable("this version knows no such row".to_owned())),
         }
     }
     for ((_, key), mut list) in LISTS.into_iter().zip(lists) {
+        // A store orders rows by name; the order in the file decides the order of lists that
+        // clients see. The name breaks ties between rows that a person edited.
         list.sort_by(|one, other| (one.0, one.1).cmp(&(other.0, other.1)));
         let items = list.into_iter().map(|(_, _, node)| node).collect();
         settings.push((Key { at: None, text: key.into() }, Node::stored(Value::List(items))));
@@ -140,6 +148,7 @@ pub fn from_rows(rows: &[Row], kinds: &[ProviderKind]) -> Result<Config, Unreada
 /// The row that holds the digest of all `rows`, whether or not one of them is such a row already.
 pub fn version_row(rows: &[Row]) -> Row {
     let mut rows: Vec<&Row> = rows.iter().filter(|row| !is_version(row)).collect();
+    // The digest must not depend on the order in which a store gives the rows.
     rows.sort_by(|one, other| one.sk.cmp(&other.sk));
     let mut digest = Fnv::default();
     for row in rows {
@@ -180,6 +189,7 @@ impl Default for Fnv {
 
 impl Fnv {
     fn add(&mut self, text: &str) {
+        // Lengths separate the texts, so that no two lists of rows run together to the same bytes.
         let length = (text.len() as u64).to_be_bytes();
         for byte in length.iter().chain(text.as_bytes()) {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);

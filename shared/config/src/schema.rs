@@ -63,6 +63,8 @@ impl Schema<'_> {
         match takes {
             Takes::Text => json!({ "type": "string" }),
             Takes::Words(words) => {
+                // A word is never put together from parts, but a number or a time may be:
+                // `${SECONDS}s`.
                 let variable = format!("^{VARIABLE}$");
                 json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": variable }] })
             }
@@ -90,6 +92,8 @@ impl Schema<'_> {
 
     fn reference(&mut self, keys: &'static Keys) -> Value {
         let name = keys.of.trim_start_matches("a ");
+        // Each mapping once: a cache stands at the top and in a tenant, and editors show both
+        // alike.
         if !self.definitions.contains_key(name) {
             let mapping = self.mapping(keys);
             self.definitions.insert(name.to_owned(), mapping);

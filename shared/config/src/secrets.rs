@@ -77,6 +77,7 @@ impl Place {
         let fits =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
         let name: String = name.chars().map(fits).collect();
+        // A shell knows no variable that begins with a digit.
         if name.starts_with(|first: char| first.is_ascii_digit()) {
             format!("_{name}")
         } else {
@@ -129,6 +130,7 @@ fn operator_places(config: &Config) -> Vec<(Place, &SecretSource)> {
 
 /// The place of one of a tenant's keys.
 pub(super) fn tenant_key_place(tenant: &str, index: usize, keys: usize) -> Place {
+    // A tenant with one key keeps its parameter's name when the file writes the key as a list.
     let number = (keys != 1).then_some(index + 1);
     Place::TenantKey { tenant: tenant.to_owned(), number }
 }
@@ -166,8 +168,10 @@ pub(super) fn variables(config: &Config) -> BTreeMap<Place, String> {
             SecretSource::Parameter { variable: None, .. } => {}
         }
     }
+    // Second, because names that operators chose must not be taken by names that are made up.
     for place in unnamed {
         let name = place.variable();
+        // Two providers such as `a-b` and `a_b` make the same name.
         let is_free = |name: &String| !named.values().any(|taken| taken == name);
         let numbered = (2..).map(|number| format!("{name}_{number}"));
         let free = std::iter::once(name.clone()).chain(numbered).find(is_free);

@@ -58,7 +58,7 @@ pub(super) const SERVER: Keys = Keys {
             "drain_timeout",
             Takes::Duration,
             "30s",
-            "how long calls may go on once the server was asked to stop",
+            "how long calls may go on once the server is stopping",
         ),
         Key::new(
             "shutdown_timeout",
@@ -90,7 +90,7 @@ pub struct ServerLimits {
     pub write_timeout: Duration,
     /// Time for which a connection without a call is kept.
     pub keep_alive_timeout: Duration,
-    /// Time that calls have to end once the server was asked to stop.
+    /// Time that calls have to end once the server is stopping.
     pub drain_timeout: Duration,
     /// Time that records have to be written, once calls have ended.
     pub shutdown_timeout: Duration,

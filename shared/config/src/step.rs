@@ -34,7 +34,7 @@ pub(super) const STEP: Keys = Keys {
             "timeout",
             Takes::Duration,
             "the provider's",
-            "time for this step: the whole answer, or the first token of a stream",
+            "time for this step: the whole response, or the first token of a stream",
         ),
         Key::new(
             "first_token_timeout",
@@ -71,7 +71,7 @@ const CONFLICT_RESOLUTIONS: [(&str, ConflictResolution); 2] =
 /// One provider and its name for the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The name of a provider in the same document.
+    /// The name of a provider in the same configuration.
     pub provider: String,
     /// The provider's name for the model.
     pub model: String,
@@ -81,7 +81,7 @@ pub struct Step {
     pub weight: u32,
     /// What to do when a request has both tools and a response format.
     pub conflict_resolution: Option<ConflictResolution>,
-    /// Time for this step: the whole answer, or the first token of a stream.
+    /// Time for this step: the whole response, or the first token of a stream.
     pub timeout: Option<Duration>,
     /// Time until the first token of a stream, within `timeout`.
     pub first_token_timeout: Option<Duration>,
@@ -89,7 +89,7 @@ pub struct Step {
     pub min_tokens_per_second: Option<u32>,
     /// Over how long that speed is measured.
     pub speed_window: Duration,
-    /// How often the same step is tried again after a failure that may pass.
+    /// How often the same step is retried after a transient failure.
     pub retries: u32,
     /// How many tokens the model can hold, when the shipped table does not know.
     pub context_window: Option<u64>,

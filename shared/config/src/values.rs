@@ -28,6 +28,7 @@ pub(super) fn money(text: &str) -> Result<u64, String> {
         return Err("has more than 6 decimals; a price is exact to a millionth of a dollar".into());
     }
     let too_dear = || "is more than a million dollars per million tokens".to_owned();
+    // Digits, not floating point: 0.1 has no exact double, and prices are multiplied by millions.
     let micros: u64 = format!("{decimals:0<6}").parse().map_err(|_not_in_range| too_dear())?;
     let dollars: u64 = dollars.parse().map_err(|_not_in_range| too_dear())?;
     let total = dollars.checked_mul(MICROS).and_then(|it| it.checked_add(micros));
@@ -49,11 +50,14 @@ pub(super) fn base_url(text: &str) -> Result<(), &'static str> {
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err("begins with neither http:// nor https://");
     }
+    // The URL parser would encode some of these by itself, and the configuration would show another
+    // address than the one that is called.
     if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
         return Err("holds a character that a URL cannot hold; encode it with %");
     }
     let rest = rest.trim_start_matches("://");
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // Addresses are logged and shown in errors; keys are not.
     if authority.contains('@') {
         return Err("holds credentials; a key belongs in api_key");
     }
@@ -86,6 +90,7 @@ pub(super) fn proxy_url(text: &str) -> Result<(), &'static str> {
     if authority.contains(['/', '?', '#']) {
         return Err("has a path; a proxy is a host and a port");
     }
+    // The password of a proxy stands before the last `@`.
     check_authority(authority.rsplit_once('@').map_or(authority, |(_, host)| host))
 }
 
@@ -95,6 +100,7 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
             let (address, port) = address.split_once(']').ok_or("has a host without its `]`")?;
             let known = address.parse::<std::net::Ipv6Addr>();
             known.map_err(|_not_an_address| "has a bad IPv6 address between `[` and `]`")?;
+            // The address was parsed as one already and has colons, which no host's name has.
             ("known", port.strip_prefix(':').or(if port.is_empty() { None } else { Some("bad") }))
         }
         None => match authority.split_once(':') {
@@ -114,6 +120,7 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
 
 /// Such as `eu-west-1`. It becomes part of a host's name.
 pub(super) fn region(text: &str) -> Result<(), &'static str> {
+    // Nothing else may pass: a dot or a slash would send signed requests to another host.
     let allowed = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
     if text.len() <= 32 && text.bytes().all(allowed) && !text.starts_with('-') {
         return Ok(());
@@ -132,6 +139,7 @@ pub(super) fn provider_name(text: &str) -> Result<(), &'static str> {
 
 /// Whether a model or route may be called this.
 pub(super) fn model_name(text: &str) -> Result<(), &'static str> {
+    // Names of models stand in headers and log lines.
     if text.chars().any(char::is_control) {
         return Err("holds a line break or another control character");
     }
@@ -154,6 +162,8 @@ pub(super) fn header_name(text: &str) -> Result<(), &'static str> {
         "transfer-encoding",
         "upgrade",
     ];
+    // The HTTP client derives these from the request; a second one makes two readings of one
+    // message.
     if ours.iter().any(|it| text.eq_ignore_ascii_case(it)) {
         return Err("is a header that the gateway itself sets; remove it");
     }
@@ -162,7 +172,7 @@ pub(super) fn header_name(text: &str) -> Result<(), &'static str> {
 }
 
 /// Whether a header carries a key.
-pub(super) fn is_key_header(name: &str) -> bool {
+pub fn is_key_header(name: &str) -> bool {
     KEY_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
@@ -171,6 +181,7 @@ pub(super) fn secret(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("is empty; give a value, or remove the line");
     }
+    // The usual cause is a file whose last line break was pasted along.
     if text.trim() != text {
         return Err("begins or ends with a space or line break; remove it");
     }
@@ -207,6 +218,7 @@ pub(super) fn is_no_text(text: &str) -> bool {
 /// The candidate that was probably meant.
 pub(super) fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let length = word.chars().count();
+    // In short words two changes reach nearly anything.
     let allowed = if length < 4 { 1 } else { 2.max(length / 3) };
     let ranked = candidates.iter().map(|candidate| (distance(word, candidate), *candidate));
     ranked.filter(|(away, _)| *away <= allowed).min().map(|(_, candidate)| candidate)
@@ -217,6 +229,7 @@ fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.to_lowercase().chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (above, character) in from.to_lowercase().chars().enumerate() {
+        // One row of the table is enough, if the value up and to the left is kept aside.
         let mut corner = above;
         row[0] = above + 1;
         for (index, other) in to.iter().enumerate() {

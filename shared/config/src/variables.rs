@@ -34,10 +34,13 @@ pub(super) fn expand(
                  or $${ for these two characters themselves"
                     .to_owned(),
             );
+            // Reading goes on behind the mark, so that every bad variable is listed at once.
             rest = after;
             continue;
         };
         match lookup(name) {
+            // An empty variable is most often an unset one in a shell's `export`, and an empty key
+            // would be sent.
             Some(value) if !value.is_empty() => text.push_str(&value),
             Some(_) => wrong.push(format!("the variable {name} is empty")),
             None => wrong.push(format!("the variable {name} is not set")),

@@ -119,11 +119,13 @@ fn headers(reader: &mut Reader<'_>, node: &Node<'_>) -> BTreeMap<String, String>
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if key.text.is_empty() || !key.text.bytes().all(fits) {
             reader.inside(&key.text, |reader| reader.fault(key.at, "is not a header's name"));
+        // Conditions are kept and shown in the clear, which no key may be.
         } else if values::is_key_header(&key.text) {
             let message = "carries a key, which decides nothing here; use another header";
             reader.inside(&key.text, |reader| reader.fault(key.at, message));
         }
     }
+    // Header names arrive in lower case.
     let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
     texts(reader, node).into_iter().map(lower).collect()
 }

@@ -149,12 +149,14 @@ pub(super) fn provider(it: &Provider, secret: WriteSecret<'_>) -> Entries {
     map.unless("type", it.kind == DEFAULT_KIND && !is_ambiguous(it), text(&it.kind));
     map.some("base_url", it.base_url.as_ref().map(text));
     let place = |index| key_place(&it.name, index, it.keys.len());
+
     let keys = it.keys.iter().enumerate().map(|(index, key)| secret(&place(index), key));
     let mut keys: Vec<Written> = keys.collect();
     if keys.len() == 1 {
         map.some("api_key", keys.pop());
     }
     map.unless("api_keys", keys.is_empty(), Written::List(keys));
+
     let header = |(name, value): (&String, &SecretSource)| {
         (name.clone(), secret(&header_place(&it.name, name), value))
     };

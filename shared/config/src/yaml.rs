@@ -18,6 +18,7 @@ const SIZE: usize = 50_000;
 
 /// Reads one document; an empty text is an empty mapping.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
+    // Editors on Windows write a byte order mark, which would become part of the first key.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = Parser::new_from_str(text);
     let mut builder = Builder::default();
@@ -31,6 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, ConfigErrors> {
     }
     let start = Position { line: 1, column: 1 };
     let empty = Node { at: Some(start), value: Value::Map(vec![]) };
+    // For an empty file the error is what a configuration needs, not what a mapping is.
     Ok(builder.root.filter(|root| !root.is_null()).unwrap_or(empty))
 }
 
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
 
     fn start_document(&mut self, at: Position) -> Result<(), Stop> {
         self.configs += 1;
+        // A second document would be dropped without a word.
         if self.configs > 1 {
             return Err(stop(at, "a second document begins here; a file holds one configuration"));
         }
@@ -102,6 +105,8 @@ impl<'a> Builder<'a> {
     }
 
     fn open(&mut self, open: Open<'a>) -> Result<(), Stop> {
+        // The reader and the encoders recurse over nodes; the bound keeps them within any thread's
+        // stack.
         if self.open.len() >= DEPTH {
             return Err(stop(open.at, format!("values stand more than {DEPTH} deep")));
         }
@@ -135,16 +140,19 @@ impl<'a> Builder<'a> {
     }
 
     fn alias(&mut self, anchor: usize, at: Position) -> Result<(), Stop> {
+        // A value is known when it has ended, so that no alias can make a circle.
         let Some(node) = self.anchors.get(&anchor) else {
             return Err(stop(at, "this alias stands inside the value that it names"));
         };
         if self.open.len() + node.depth() > DEPTH + 1 {
             return Err(stop(at, format!("with this alias, values stand more than {DEPTH} deep")));
         }
+        // Nine aliases of nine aliases and so on make billions of values of one kilobyte of text.
         self.size += node.size();
         if self.size > SIZE {
             return Err(stop(at, format!("with this alias, there are more than {SIZE} values")));
         }
+        // Errors point to the alias, where the value is used, not to the anchor.
         let node = Node { at: Some(at), ..node.clone() };
         self.put(node, 0)
     }
@@ -153,6 +161,8 @@ impl<'a> Builder<'a> {
     fn entries(&mut self, pairs: Vec<(Node<'a>, Node<'a>)>) -> Vec<Entry<'a>> {
         let mut entries = vec![];
         let mut merged = vec![];
+        // Merges come last wherever they stand: what is given outright wins over what is brought in
+        // (YAML's merge key).
         for (key, value) in pairs {
             match key.value {
                 Value::Scalar { text, style: Style::Plain } if text == "<<" => merged.push(value),
@@ -172,6 +182,8 @@ impl<'a> Builder<'a> {
         match node.value {
             Value::Map(more) => {
                 for (key, value) in more {
+                    // Of several merged mappings the first one wins, as the merge key's definition
+                    // says.
                     if !entries.iter().any(|(known, _)| known.text == key.text) {
                         entries.push((key, value));
                     }
@@ -189,10 +201,12 @@ impl<'a> Builder<'a> {
     }
 
     fn style(&mut self, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Style {
+        // `!!str` is the one tag with a meaning here: it is another way to write quotes.
         let says_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
         if says_text {
             return Style::Quoted;
         }
+        // Other tags make some parsers construct objects; refusing them keeps files plain.
         self.refuse_tag(tag, at);
         if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted }
     }
@@ -210,6 +224,7 @@ impl<'a> Builder<'a> {
 }
 
 fn position(marker: &Marker) -> Position {
+    // The parser counts columns from 0, editors from 1.
     Position { line: marker.line(), column: marker.col() + 1 }
 }
 

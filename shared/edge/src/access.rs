@@ -8,6 +8,8 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The credentials of a request: HTTP Basic (RFC 7617), a bearer token, or a session's cookie.
 pub(crate) fn credentials(headers: &HeaderMap) -> Credentials {
+    // A header wins over the cookie: programs send one on purpose, browsers send the cookie
+    // unasked.
     if let Some((scheme, value)) = text(headers, header::AUTHORIZATION).and_then(split_scheme) {
         if scheme.eq_ignore_ascii_case("basic")
             && let Some((name, password)) = basic(value)
@@ -31,6 +33,7 @@ pub(crate) fn is_from_own_page(
         fetch_site: text(headers, FETCH_SITE),
         origin: text(headers, header::ORIGIN),
     };
+    // A link or an image of another site only reads, and sees nothing of what is read.
     method.is_safe() || admin::is_same_origin(page, public_origins)
 }
 
@@ -41,6 +44,7 @@ fn split_scheme(value: &str) -> Option<(&str, &str)> {
 
 /// The name and the password of HTTP Basic.
 fn basic(encoded: &str) -> Option<(String, String)> {
+    // The password may hold colons; the name ends at the first (RFC 7617, section 2).
     let decoded = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, encoded).ok()?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))

@@ -26,10 +26,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) async fn sign_in(exchange: &mut Exchange, needed: Role) -> Result<Operator> {
     let mut origins = public_origins(exchange);
     let snapshot = exchange.app.gateway.snapshot(exchange.arrival.clock).await.ok();
+    // A configuration that cannot be read must not lock out whoever comes to mend it.
     origins.extend(snapshot.and_then(|it| it.config.admin.public_url.clone()));
     let admin = administration(exchange)?;
     let (request, arrival) = (&exchange.request, &exchange.arrival);
     let headers = request.headers();
+    // Before the credentials: a page of another site brings the operator's cookie with it.
     if !access::is_from_own_page(request.method(), headers, &origins) {
         let message = "A page of another origin must not change anything here.";
         return Err(Error::new(ErrorKind::Forbidden, message));
@@ -50,6 +52,7 @@ pub(crate) fn respond(exchange: &mut Exchange, operation: Operation) -> HandlerF
     Box::pin(async move {
         let app = exchange.app.clone();
         let limits = BodyLimits {
+            // A stack may allow less than that: what its events hold.
             max_bytes: MAX_ADMIN_BODY_BYTES.min(app.body_limits.max_bytes),
             ..app.body_limits
         };
@@ -102,6 +105,7 @@ fn administration(exchange: &Exchange) -> Result<&Admin> {
 /// clients connect to it themselves, the host that they name.
 pub(crate) fn public_origins(exchange: &Exchange) -> Vec<String> {
     let mut origins = exchange.app.public_origins.clone();
+    // Behind CloudFront the header names the function's own address, which no browser shows.
     if exchange.arrival.connection.is_some()
         && let Some(host) = text(exchange.request.headers(), &header::HOST)
     {
@@ -114,6 +118,7 @@ fn query(exchange: &Exchange) -> BTreeMap<String, String> {
     let uri = exchange.request.uri();
     let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let names = pairs.map(|pair| pair.split('=').next().unwrap_or_default());
+    // Repeated parameters count once, with their last value, as everywhere in the gateway.
     let value = |name: &str| Some((name.to_owned(), request::query_value(uri, name)?));
     names.filter_map(value).collect()
 }

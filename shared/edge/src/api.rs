@@ -24,6 +24,7 @@ impl Api {
     /// The API that has a path. All three have `/v1/models`: there, the headers that only the
     /// vendors' own SDKs send tell the APIs apart.
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
+        // The version may be left out by clients, and what stands behind it decides.
         let path = path.strip_prefix("/v1/").unwrap_or(path);
         let mut segments = path.trim_start_matches('/').split('/');
         match segments.next() {

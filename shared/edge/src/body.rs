@@ -79,6 +79,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // The inner body need not bear being polled after its end.
         if self.is_over {
             return Poll::Ready(None);
         }
@@ -86,6 +87,8 @@ where
         let span = this.span.clone();
         let _inside = span.enter();
 
+        // A panic here would reach hyper or the Lambda runtime, and close the connection in the
+        // middle.
         let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll_frame(cx)));
         let frame = match polled {
             Ok(poll) => match ready!(poll) {
@@ -96,6 +99,8 @@ where
                     if this.has_sent {
                         return Poll::Ready(None);
                     }
+                    // Lambda's stream hangs on a body without bytes; white space is allowed around
+                    // any JSON.
                     Frame::data(Bytes::from_static(b"\n"))
                 }
             },
@@ -109,8 +114,10 @@ where
 impl<B> GuardedBody<B> {
     fn break_off(&mut self, cause: &dyn fmt::Display) -> Frame<Bytes> {
         tracing::error!("a response body broke off: {cause}");
+        // Set before the end is written, so that a second failure cannot bring a second end.
         self.is_over = true;
         let end_writer = self.end_writer.take();
+        // The writer looks into the very state that just panicked, so it may panic too.
         let end = end_writer
             .and_then(|write| catch_unwind(AssertUnwindSafe(|| write(&mut self.inner))).ok());
         Frame::data(end.filter(|end| !end.is_empty()).unwrap_or(Bytes::from_static(b"\n")))

@@ -39,6 +39,7 @@ pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>> {
     if MAX_CODINGS < codings.len() {
         return Err(refused("has too many codings"));
     }
+    // The header lists codings in the order in which they were applied (RFC 9110, section 8.4).
     codings.reverse();
     Ok(codings)
 }
@@ -61,6 +62,7 @@ pub(crate) fn decompress(
 
 fn reader<'a>(coding: Coding, compressed: &'a [u8]) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match coding {
+        // Several gzip members in a row are one body (RFC 1952, section 2.2).
         Coding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(compressed)),
         // RFC 9110 means zlib; some clients send the bare stream, which cannot begin like zlib.
         Coding::Deflate if compressed.first().is_some_and(|first| first & 0x0f == 8) => {
@@ -70,6 +72,7 @@ fn reader<'a>(coding: Coding, compressed: &'a [u8]) -> io::Result<Box<dyn Read +
         Coding::Brotli => Box::new(brotli_decompressor::Decompressor::new(compressed, 4096)),
         Coding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+            // A frame names its own window; without a bound a few bytes could ask for gigabytes.
             decoder.window_log_max(ZSTD_WINDOW_LOG)?;
             Box::new(decoder)
         }

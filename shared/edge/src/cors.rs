@@ -37,6 +37,8 @@ pub(crate) fn allowed_origin(cors: &Cors, headers: &HeaderMap) -> Option<HeaderV
     match &cors.origins {
         None => is_local(&text).then(|| origin.clone()),
         Some(origins) if origins.iter().any(|allowed| allowed == "*") => {
+            // The star itself, not the origin: the response is then the same for every page and may
+            // be cached.
             Some(HeaderValue::from_static("*"))
         }
         Some(origins) => origins.contains(&text).then(|| origin.clone()),
@@ -59,6 +61,7 @@ pub(crate) fn preflight(
     methods: &[Method],
     request: &HeaderMap,
 ) -> Result<Response<Body>> {
+    // A preflight without the headers fails as well; the status lets its developer find the reason.
     if allowed_origin.is_none() {
         let message = "Pages of this origin may not call the gateway; `cors.origins` in its \
                        configuration lists those that may.";
@@ -66,6 +69,7 @@ pub(crate) fn preflight(
     }
     let mut response = Response::new(empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
+
     let headers = response.headers_mut();
     let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
     if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
@@ -75,6 +79,7 @@ pub(crate) fn preflight(
     if let Some(wanted) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
     }
+    // Chromium asks this before a public page may reach a private address (Private Network Access).
     if request.contains_key(REQUEST_PRIVATE_NETWORK) {
         headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
     }
@@ -84,6 +89,7 @@ pub(crate) fn preflight(
 
 /// Lets the page read a response.
 pub(crate) fn add_headers(headers: &mut HeaderMap, allowed_origin: HeaderValue) {
+    // A cache that keeps one response for all origins would show another page's permission.
     if allowed_origin != "*" {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }

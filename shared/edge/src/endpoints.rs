@@ -57,6 +57,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         "/v2/rerank",
         "/openai/v1/rerank",
     ]),
+    // Files and batches may take as long as their provider does: uploads and downloads are large.
     Endpoint::get("tasks", stored_objects::files)
         .at(&["/v1/files", "/v1/files/{*id}", "/openai/v1/files", "/openai/v1/files/{*id}"])
         .timeout(TimeoutClass::Route),
@@ -90,6 +91,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .timeout(TimeoutClass::Route),
     // Asked for about as often as the models, and as cheap: one function.
     Endpoint::get("models", usage::respond).at(&["/v1/usage", "/openai/v1/usage"]),
+    // OpenAI's, Anthropic's and newer Google SDKs ask for the same path; headers tell them apart.
     Endpoint::get("models", models::respond)
         .at(&["/v1/models", "/v1/models/{*id}"])
         .errors(ErrorFormat::OfClient),
@@ -119,12 +121,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
         .at(&["/admin/requests/{*id}"])
         .access(Access::Operator(Role::Viewer))
         .errors(ErrorFormat::Of(Api::Admin)),
+    // Open, because load balancers and container runtimes send no key.
     Endpoint::get("health", health::live).at(&["/health", "/health/live"]).access(Access::Open),
     Endpoint::get("health", health::ready).at(&["/health/ready"]).access(Access::Open),
     Endpoint::get("operator", health::providers)
         .at(&["/health/providers"])
         .access(Access::Operator(Role::Viewer)),
     Endpoint::get("health", pages::home).at(&["/"]).access(Access::Open),
+    // The page for signing in loads these too, before anybody has signed in.
     Endpoint::get("operator", pages::asset).at(&["/admin/assets/{*id}"]).access(Access::Open),
     Endpoint::get("operator", openapi::respond).at(&["/openapi.json"]).access(Access::Open),
     admin(Method::GET, &["/admin/me"], Role::Viewer, Operation::ReadOperator),
@@ -133,6 +137,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     admin(Method::POST, &["/admin/tenants"], Role::Editor, Operation::CreateTenant),
     admin(Method::GET, &["/admin/tenants/{id}"], Role::Viewer, Operation::ReadTenant),
     admin(Method::PATCH, &["/admin/tenants/{id}"], Role::Editor, Operation::UpdateTenant),
+    // Earlier gateways' scripts update by PUT.
     admin(Method::PUT, &["/admin/tenants/{id}"], Role::Editor, Operation::UpdateTenant),
     admin(Method::DELETE, &["/admin/tenants/{id}"], Role::Editor, Operation::DeleteTenant),
     admin(Method::POST, &["/admin/tenants/{id}/enable"], Role::Editor, Operation::EnableTenant),

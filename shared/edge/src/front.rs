@@ -135,6 +135,7 @@ impl Exchange {
         exchange.watch = Some(watch);
         exchange.snapshot = Some(admitted.snapshot);
         exchange.tenant = Some(admitted.tenant);
+        // A call of the playground is charged and kept like any other; only the key is not checked.
         exchange.begin_record();
         if let Some(record) = &mut exchange.record {
             record.principal = Some(admitted.principal);
@@ -192,8 +193,11 @@ impl Front {
 
     /// Answers a request, whatever happens.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
+        // The clock is read here and nowhere later, so that every part of the call agrees on the
+        // time.
         let mut arrival = Arrival::new(request.headers(), origin);
         self.app.records.sample(&arrival.trace_id, &mut arrival.span);
+        // Pages first: they share paths with the JSON API, and only a browser asks for HTML.
         let found = pages::find(&self.app, &request).unwrap_or_else(|| {
             self.router.find(request.method(), request.uri().path(), request.headers())
         });
@@ -201,6 +205,7 @@ impl Front {
 
         let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
         let Found { endpoint, api, allowed, .. } = found;
+
         // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
         let origin = if allowed.is_empty() || api == Api::Admin {
             None
@@ -222,11 +227,15 @@ impl Front {
         };
 
         add_headers(&mut response, api, &exchange.arrival.request_id);
+
         let now = exchange.arrival.clock.now() / 1000;
+        // Also on errors: a client that was limited needs the figures most.
         limits::add_headers(&exchange.limits, api, now, response.headers_mut());
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }
+        // Last, so that the headers are those that GET would have brought (RFC 9110, section
+        // 9.3.2).
         if is_head {
             *response.body_mut() = empty();
         }
@@ -242,11 +251,14 @@ impl Exchange {
         allowed: &[Method],
         origin: Option<&HeaderValue>,
     ) -> Result<Response<Body>> {
+        // First of all: what came around the front door learns nothing of paths and keys.
         self.check_head()?;
+        // Browsers send preflights without a key, so they are decided before authentication.
         if cors::is_preflight(self.request.method(), self.request.headers()) && !allowed.is_empty()
         {
             return cors::preflight(origin, allowed, self.request.headers());
         }
+
         // Probes of `/health` come every second and are nobody's call; what operators change is in
         // the audit.
         let is_recorded = match &endpoint {
@@ -265,6 +277,7 @@ impl Exchange {
         let Arrival { request_id, trace_id, span, clock, .. } = &self.arrival;
         let request = RequestFacts {
             method: self.request.method().to_string(),
+            // A path is the client's text, and stands in a row of the store and in the log.
             path: shorten(self.request.uri().path()).into_owned(),
             ..RequestFacts::default()
         };
@@ -281,6 +294,8 @@ impl Exchange {
 
     fn end_record(&mut self, outcome: &Result<Response<Body>>) {
         match (&mut self.record, outcome) {
+            // A record that went on with its call is finished there; what is left here made no
+            // call.
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
             (None, _) => {}
@@ -290,6 +305,7 @@ impl Exchange {
     /// Refuses a head that no client of the gateway sends.
     fn check_head(&self) -> Result<()> {
         self.check_origin()?;
+        // In Lambda the platform has checked the host, and shows the function's own.
         if self.arrival.connection.is_some() {
             request::check_host(&self.request)?;
         }
@@ -298,6 +314,7 @@ impl Exchange {
 
     async fn answer(&mut self, endpoint: Result<&'static Endpoint>) -> Result<Response<Body>> {
         let endpoint = endpoint?;
+
         self.authenticate(endpoint.access).await?;
 
         let stopped = self.app.stopping.clone().reached(Phase::Ending);
@@ -311,10 +328,13 @@ impl Exchange {
             }
         };
         let answered = tokio::select! {
+            // A response that is ready counts even if the server came to its end in the same
+            // moment.
             biased;
             answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
         };
+        // A panic ends this request alone; its connection and all others go on.
         answered.unwrap_or_else(|_| {
             tracing::error!(request_id = self.arrival.request_id, "an endpoint panicked");
             Err(response::internal_error())
@@ -332,7 +352,11 @@ impl Exchange {
     /// Lets a client that is still sending a refused body come to read why.
     fn end_refused_body(&self, response: &mut Response<Body>) {
         let Some(connection) = &self.arrival.connection else { return };
+        // HTTP/2 can reset one stream; in HTTP/1 a close with bytes unread becomes a reset that
+        // takes the response with it.
         if self.request.version() < Version::HTTP_2 && has_unread_body(&self.request) {
+            // A client with a key may be sending ten megabytes; a stranger shall not hold a
+            // connection for long.
             let (known, stranger) = LINGER_TIMES;
             connection.linger(if self.snapshot.is_some() { known } else { stranger });
             let close = HeaderValue::from_static("close");
@@ -348,6 +372,8 @@ impl Exchange {
         }
         let sent = self.request.headers().get(&ORIGIN_SECRET);
         let sent = sent.map_or(&b""[..], HeaderValue::as_bytes);
+        // Compared in constant time: the secret is all that keeps strangers from the function's
+        // address.
         let is_sent = |secret: &&Secret| bool::from(secret.expose().as_bytes().ct_eq(sent));
         // Every secret is compared, so that the place of the right one does not show.
         if secrets.iter().filter(is_sent).count() == 0 {
@@ -365,14 +391,18 @@ impl Exchange {
             }
             Access::Metrics => metrics::authorize(self).await?,
             Access::Client => {
+                // Google's clients may send the key as `?key=`; elsewhere a key in a URL would end
+                // up in logs of proxies.
                 let in_query = (self.api == Api::Gemini)
                     .then(|| request::query_value(self.request.uri(), "key"))
                     .flatten();
                 let mut keys = request::keys(self.request.headers());
                 keys.extend(in_query.as_deref());
+
                 let admitted = admit(&self.app, &self.arrival, &keys).await?;
                 let tags = &admitted.tenant.settings.tags;
                 let tags = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                // Here, because a configuration may have come into force since the request before.
                 self.app.records.configure(&admitted.snapshot.config);
                 self.snapshot = Some(admitted.snapshot);
                 self.tenant = Some(admitted.tenant);
@@ -393,18 +423,22 @@ fn too_late(elapsed: tokio::time::error::Elapsed) -> Error {
 
 /// Admits a client whose key is right. An address that guesses keys has to wait.
 async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Admitted> {
+    // In Lambda an instance sees one call at a time, so that counting here would stop nobody.
     let Some(connection) = &arrival.connection else {
         return app.gateway.admit(keys, arrival.clock).await;
     };
     let (address, now) = (connection.address(), arrival.clock.now());
     let wrong_keys = || app.wrong_keys.lock().unwrap_or_else(PoisonError::into_inner);
+    // The lock is not held over the await below: the store may take its time.
     wrong_keys().check(address, keys, now)?;
 
     let admitted = app.gateway.admit(keys, arrival.clock).await;
     match &admitted {
         Ok(_) => wrong_keys().note_right(address, keys, now),
+        // A client without any key is misconfigured and guesses nothing.
         Err(error) if error.kind == ErrorKind::Unauthenticated && !keys.is_empty() => {
             wrong_keys().note_wrong(address, now);
+            // Strangers can send wrong keys without end, and each line of a log costs.
             if let Some(times) = app.wrong_key_log.count(now) {
                 tracing::warn!(%address, times, "a wrong API key was sent");
             }
@@ -416,6 +450,7 @@ async fn admit(app: &App, arrival: &Arrival, keys: &[&str]) -> Result<Admitted> 
 
 /// The origin whose page may read the response; none without a page, or for another one.
 async fn allowed_origin(app: &App, clock: Clock, headers: &HeaderMap) -> Option<HeaderValue> {
+    // Programs send no `Origin`, so that the common call takes no look at the configuration here.
     if !headers.contains_key(header::ORIGIN) {
         return None;
     }
@@ -432,7 +467,10 @@ fn add_headers(response: &mut Response<Body>, api: Api, request_id: &str) {
         }
         headers.insert(REQUEST_ID, id);
     }
+    // Responses belong to one key; `no-transform` keeps proxies from compressing streams, which
+    // would hold them back.
     let private = HeaderValue::from_static("private, no-store, no-transform");
+    // Assets have set a value of their own, under which they are kept for good.
     headers.entry(header::CACHE_CONTROL).or_insert(private);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

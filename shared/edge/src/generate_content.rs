@@ -28,6 +28,7 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
 }
 
 fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
+    // From the right: names of tuned models and of Bedrock's hold colons themselves.
     let (model, method) = id.rsplit_once(':').unwrap_or((id, ""));
     let (format, stream) = match method {
         "generateContent" => (ClientFormat::Chat(&Gemini), false),
@@ -37,6 +38,7 @@ fn dictated_by_path(id: &str, uri: &Uri) -> Result<Dictated> {
         "batchEmbedContents" => (ClientFormat::Embeddings(&GeminiEmbedBatch), false),
         _ => return Err(no_such_model_method(uri.path())),
     };
+    // `$alt` is the same parameter in Google's older client libraries.
     let alt = query_value(uri, "alt").or_else(|| query_value(uri, "$alt"));
     Ok(Dictated { format, path: Some(PathFields { model: model.to_owned(), stream, alt }) })
 }

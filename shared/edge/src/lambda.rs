@@ -13,7 +13,7 @@ use std::{
 };
 
 use admin::{Admin, ConfigRows, ConfigSource};
-use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Source};
+use gateway::{Client, Clock, Configuration, Gateway, MemoryBudget, Sealing, Source};
 use http::{Request, Response, header};
 use lambda_http::{
     Adapter, Error, RequestExt, StreamAdapter,
@@ -51,6 +51,8 @@ pub async fn run(function: &'static str) -> Result<(), Error> {
         async move { Ok::<_, Infallible>(guard(front.respond_in_lambda(request).await)) }
     });
     Runtime::new(StreamAdapter::from(service))
+        // The runtime's own service ends when the response is delivered, so that draining comes
+        // after it.
         .layer(AfterDelivery { app, nodelay })
         .layer(TracingLayer::new())
         .run()
@@ -86,13 +88,18 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
     let records = Records::of_lambda((&stores, errors), otlp, &client);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
+    let records = records.with_usage_events(&configuration);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);
+    // The function of `/health` alone needs no configuration and starts without a read.
     let is_configured = endpoints.clone().any(|endpoint| endpoint.access != Access::Open);
+    // Loaded while the function starts, rather than at the first call's expense.
     if is_configured && let Err(error) = configuration.load(Clock::starting(now_ms())).await {
         let cause = error.cause().map(tracing::field::display);
         tracing::error!(cause, "{error} The first call tries again.");
     }
-    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let sealing = settings.root_secret_parameter.map_or(Sealing::None, Sealing::Parameter);
+    let gateway = Gateway::new(configuration, records.sinks()).with_sealing(sealing);
+    let gateway = Arc::new(gateway);
     let app = Arc::new(App {
         admin: administration(&settings.aws, settings.admin_parameters, &gateway).await?,
         public_origins: settings.public_url.into_iter().collect(),
@@ -103,11 +110,13 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
             max_bytes: settings.max_body_bytes,
             silence: LAMBDA_BODY_SILENCE,
         },
+
         memory,
         origin_secrets: settings.origin_secrets,
         keep_alive: settings.keep_alive,
         wrong_keys: Mutex::default(),
         wrong_key_log: LogLimiter::default(),
+        // The platform ends the process, between calls.
         stopping: Stopping::never(),
     });
     let nodelay = Arc::new(Nodelay::new(settings.runtime_api.as_deref()));
@@ -124,12 +133,16 @@ async fn administration(
     let Some(prefix) = prefix else { return Ok(None) };
     let parameters = Parameters::new(aws);
     let names = ["admin-secret", "admin-password"].map(|name| format!("{prefix}/{name}"));
+    // A store that fails must not keep the pages down: operators of the configuration can still
+    // sign in.
     let mut found = parameters.get(&names).await.unwrap_or_else(|error| {
         tracing::error!(%error, "failed to read the secrets of the administration");
         HashMap::new()
     });
     let [secret, password] = names.map(|name| found.remove(&name));
     let root = secret.and_then(|secret| admin::parse_root_secret(secret.expose()));
+    // Sessions that are signed with a random secret end with this instance, which is better than no
+    // signing in.
     let root = root.or_else(admin::generate_root_secret).ok_or("there is no randomness")?;
     let source = ConfigSource::Rows(ConfigRows { parameters, prefix });
     let admin = Admin::new(gateway.clone(), source, &root);
@@ -139,6 +152,8 @@ async fn administration(
 impl Front {
     async fn respond_in_lambda(&self, request: lambda_http::Request) -> Response<Body> {
         let deadline =
+            // The reserve lets the last frame reach the client before the platform cuts the
+            // connection.
             request.lambda_context_ref().map(|it| it.deadline.saturating_sub(RESERVE_MS));
         let request: Request<Body> = request.map(|body| match body {
             lambda_http::Body::Text(text) => full(text),
@@ -207,6 +222,8 @@ where
         let app = self.around.app.clone();
         Box::pin(async move {
             let outcome = delivered.await;
+            // The process may freeze as soon as this returns, with whatever was still to be
+            // written.
             app.gateway.drain().await;
             outcome
         })

@@ -18,6 +18,7 @@ impl LogLimiter {
     pub(crate) fn count(&self, now_ms: u64) -> Option<u64> {
         let next_at = self.next_at.load(Ordering::Relaxed);
         let is_due = next_at <= now_ms;
+        // Of several threads at the same moment one wins the exchange and writes the line.
         let is_first = is_due
             && self
                 .next_at

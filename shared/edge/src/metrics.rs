@@ -50,6 +50,8 @@ pub(crate) async fn authorize(exchange: &mut Exchange) -> Result<()> {
     let snapshot = exchange.app.gateway.snapshot(exchange.arrival.clock).await?;
     let own = snapshot.config.metrics.credentials.as_ref();
     let sent = access::credentials(exchange.request.headers());
+    // Prometheus has a name and a password of its own, so that no operator's stands in its
+    // configuration.
     if let (Some(own), Credentials::Password { name, password }) = (own, sent)
         && name == own.username
         && let Some(expected) = snapshot.secret(&own.password)
@@ -57,6 +59,7 @@ pub(crate) async fn authorize(exchange: &mut Exchange) -> Result<()> {
     {
         return Ok(());
     }
+    // Anything else may still be an operator, whose attempts are counted and slowed down there.
     crate::admin::sign_in(exchange, Role::Viewer).await.map(drop)
 }
 
@@ -65,6 +68,7 @@ async fn is_password(sent: &Secret, expected: &Secret) -> bool {
     if expected.expose().starts_with("$argon2") {
         return admin::is_password(sent, expected).await;
     }
+    // A parameter that turned out empty must not open the metrics to an empty password.
     let matches = expected.expose().as_bytes().ct_eq(sent.expose().as_bytes());
     bool::from(matches) && !sent.expose().is_empty()
 }

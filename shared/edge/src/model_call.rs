@@ -67,6 +67,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         record.request.format = inbound.format().name;
     }
     let headers = exchange.request.headers();
+    // Headers are checked before the body is read: a mistake in them then costs no upload.
     let only_provider = request::only_provider(headers)?;
     let strict = request::flag(headers, "x-gateway-strict")?;
     let passed = passed_headers(inbound, headers)?;
@@ -74,6 +75,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     let (cache, idempotency_key) =
         (repeats::cache_wish(headers)?, repeats::idempotency_key(headers)?);
 
+    // Reserved before the body: a call that could not stream its response shall not take more
+    // memory first.
     let buffers = exchange.app.memory.reserve(STREAM_BUFFER_BYTES)?;
     let (limits, memory) = (exchange.app.body_limits, &exchange.app.memory);
     let body = request_body::read(&mut exchange.request, limits, memory).await?;
@@ -87,6 +90,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     if let Some(record) = &mut exchange.record {
         record.request.model.clone_from(&request.model);
         record.request.stream = request.stream;
+        // A header goes before what the body says: proxies set it where programs cannot.
         let session = record.client.session.take();
         record.client.session = session.or_else(|| session::named_in(&request.raw));
     }
@@ -94,6 +98,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
     authorize_model(&tenant, &exchange.snapshot()?.config, &mut request)?;
 
     let snapshot = exchange.snapshot()?.clone();
+    // The call takes the record along and finishes it, on whatever way out.
     let Some(record) = exchange.record.take() else {
         return Err(crate::response::internal_error());
     };
@@ -119,6 +124,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         watch: exchange.watch.take(),
         record,
     };
+    // Before the response begins, so that a refusal still has its own status and limits stand in
+    // the headers.
     let admitted = exchange.app.gateway.admit_call(call, &mut exchange.limits).await?;
     response_stream::respond(Arc::clone(&exchange.app), client, admitted).await
 }
@@ -127,6 +134,8 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
 fn authorize_model(tenant: &Tenant, config: &Config, request: &mut GatewayRequest) -> Result<()> {
     let default = config.default_model.as_deref();
     let models = policy::requested_models(tenant, request.model.as_deref(), default);
+    // Without any model the call goes on, and resolving fails with a sentence that says what to
+    // configure.
     let Some(model) = models.first().map(|model| (*model).to_owned()) else { return Ok(()) };
     policy::authorize_model(tenant, &model)?;
     request.model = Some(model);
@@ -136,6 +145,7 @@ fn authorize_model(tenant: &Tenant, config: &Config, request: &mut GatewayReques
 /// Refuses a name that no model can have, before it gets into logs and messages.
 fn check_model(request: &GatewayRequest) -> Result<()> {
     let model = request.model.as_deref().unwrap_or_default();
+    // Counted without walking to the end of a name of ten megabytes.
     if model.chars().nth(MAX_NAME_CHARS).is_some() {
         let message = format!("`model` must have at most {MAX_NAME_CHARS} characters.");
         return Err(Error::invalid("model", message));
@@ -150,6 +160,8 @@ fn passed_headers(
 ) -> Result<Vec<(&'static str, String)>> {
     let mut passed = vec![];
     for name in format.passthrough_headers() {
+        // Lines of one header may be joined with commas (RFC 9110, section 5.3), and providers
+        // expect one.
         let lines = headers.get_all(*name).iter().map(|line| line.to_str());
         let lines: Vec<&str> = lines.collect::<Result<_, _>>().map_err(|error| {
             let message = format!("The header `{name}` must be plain text.");

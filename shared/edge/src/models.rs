@@ -24,6 +24,7 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
         let snapshot = exchange.snapshot()?;
         let mut models = models(&snapshot.config);
         let tenant = exchange.tenant()?;
+        // What a key may not use is not listed, so that clients with a menu offer what works.
         models.retain(|model| policy::is_model_allowed(tenant, model.id));
         for model in &mut models {
             model.limits = snapshot.model_limits(model.id);

@@ -83,6 +83,7 @@ impl OtlpSink {
     pub(crate) fn configure(&self, providers: &[Provider]) {
         let mut kinds = self.exporter.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let now = providers.iter().map(|it| (&*it.name, &*it.kind));
+        // Called with every request; the list is copied only when a configuration has changed it.
         if !kinds.iter().map(|(name, kind)| (&**name, &**kind)).eq(now.clone()) {
             *kinds = now.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
         }
@@ -96,6 +97,8 @@ impl OtlpSink {
     /// Whether a trace that begins here is sampled: the same for all who see its id.
     pub(crate) fn samples(&self, trace_id: &str) -> bool {
         let ratio = self.exporter.settings.sample_ratio;
+        // The lower half is what is random in W3C's trace ids, so that other services with the same
+        // share sample the same traces.
         let low = trace_id.get(16..).and_then(|it| u64::from_str_radix(it, 16).ok());
         #[expect(clippy::cast_precision_loss, reason = "a share of traces is no exact number")]
         let share = low.unwrap_or_default() as f64 / u64::MAX as f64;
@@ -123,6 +126,8 @@ impl RecordSink for OtlpSink {
                 return self.exporter.export(records).await;
             };
             for record in records {
+                // The queue of records waits for each sink; a collector that hangs must not delay
+                // the log's sink.
                 if waiting.try_send(Waiting::Record(record.clone())).is_err() {
                     self.exporter.lost.fetch_add(1, Ordering::Relaxed);
                 }
@@ -142,6 +147,7 @@ async fn export_all(mut receiver: mpsc::Receiver<Waiting>, exporter: Arc<Exporte
             }
         }
         exporter.export(&records).await;
+        // Dropping wakes those who flush: everything that was queued before them is through.
         drop(flushed);
     }
 }
@@ -157,9 +163,11 @@ impl Exporter {
             return;
         }
         let exported = &self.settings.exported;
+        // Copied, so that the lock is not held while the collector is waited for.
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let traces = self.settings.traces_url.as_deref().zip(exported.spans(records, &kinds));
         let logs = self.settings.logs_url.as_deref().zip(exported.log_events(records));
+        // Side by side, since in Lambda the client's next call waits for the slower one.
         let (traces, logs) = tokio::join!(self.post(traces), self.post(logs));
         if !(traces && logs) {
             let lost = u64::try_from(records.len()).unwrap_or(u64::MAX);
@@ -176,6 +184,7 @@ impl Exporter {
             headers: &self.settings.headers,
             body: body.into(),
         };
+        // A collector gets a second, not the minutes that a model may take.
         let failure = match tokio::time::timeout(EXPORT_TIMEOUT, self.client.export(request)).await
         {
             Ok(Ok(())) => return true,

@@ -51,6 +51,7 @@ fn url(variables: Variables<'_>, signal: &str, path: &str) -> Option<String> {
     if variables(&format!("OTEL_{signal}_EXPORTER")).is_some_and(|it| it == "none") {
         return None;
     }
+    // A signal's own endpoint is used as it is, without a path added (the specification's rule).
     if let Some(own) = variables(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")) {
         return Some(own);
     }
@@ -64,6 +65,7 @@ fn url(variables: Variables<'_>, signal: &str, path: &str) -> Option<String> {
 
 fn headers(variables: Variables<'_>) -> Vec<(String, Secret)> {
     let mut headers: Vec<(String, Secret)> = vec![];
+
     if let Some(key) = variables("OTLP_API_KEY") {
         let (user, password) = basic(&key);
         let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
@@ -72,6 +74,7 @@ fn headers(variables: Variables<'_>) -> Vec<(String, Secret)> {
     for name in ["OTLP_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"] {
         for (name, value) in pairs(variables(name)) {
             let name = name.to_ascii_lowercase();
+            // OpenTelemetry's own variable is read last and wins over the earlier gateway's.
             headers.retain(|(known, _)| *known != name);
             headers.push((name, Secret::new(value)));
         }
@@ -101,6 +104,7 @@ fn grafana_user(encoded: &str) -> Option<String> {
     let json = BASE64_STANDARD.decode(encoded).ok()?;
     let token: GrafanaToken = serde_json::from_slice(&json).ok()?;
     let is_number = |it: &&str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    // The name is such as `stack-123456-integration-…`, in which the number is the user.
     let stack = token.n.split('-').find(is_number).map(str::to_owned);
     stack.or(Some(token.o)).filter(|it| !it.is_empty())
 }
@@ -110,6 +114,7 @@ fn resource(variables: Variables<'_>) -> Vec<(String, String)> {
     let mut all = pairs(attributes.or_else(|| variables("OTLP_RESOURCE_ATTRIBUTES")));
     let name = variables("OTEL_SERVICE_NAME").or_else(|| variables("OTLP_SERVICE_NAME"));
     let named = all.iter().any(|(key, _)| key == "service.name");
+    // `OTEL_SERVICE_NAME` goes before a name among the attributes, says the specification.
     if let Some(name) = name.or_else(|| (!named).then(|| SERVICE_NAME.to_owned())) {
         all.retain(|(key, _)| key != "service.name");
         all.insert(0, ("service.name".to_owned(), name));
@@ -129,6 +134,7 @@ fn conventions(variables: Variables<'_>) -> Conventions {
 /// What share of traces that begin here are sampled.
 fn sample_ratio(variables: Variables<'_>) -> Result<f64, String> {
     let sampler = variables("OTEL_TRACES_SAMPLER").unwrap_or_default();
+    // Whether a parent was sampled is obeyed anyway, so that the prefix makes no difference here.
     let ratio = match sampler.trim_start_matches("parentbased_") {
         "always_off" => 0.0,
         "always_on" => 1.0,

@@ -57,6 +57,7 @@ static PAGES: Endpoint = Endpoint::post("operator", respond).access(Access::Open
 
 /// The endpoint of the pages, where a request is for one of them.
 pub(crate) fn find(app: &App, request: &Request<Body>) -> Option<Found> {
+    // Processes without an administration have the paths, and no pages.
     app.admin.as_ref()?;
     let (_, parameters) = table::find(request.method(), request.uri().path(), request.headers())?;
     Some(Found { endpoint: Ok(&PAGES), api: Api::Admin, id: None, parameters, allowed: vec![] })
@@ -93,17 +94,22 @@ async fn desk(exchange: &mut Exchange, headers: &HeaderMap) -> canonical::Result
     let app = exchange.app.clone();
     let limits =
         BodyLimits { max_bytes: MAX_FORM_BYTES.min(app.body_limits.max_bytes), ..app.body_limits };
+    // Read before the operator is known, for the form carries the name and password; its size is
+    // bounded.
     let body = match *exchange.request.method() {
         Method::POST => request_body::read(&mut exchange.request, limits, &app.memory).await?,
         _ => bytes::Bytes::new(),
     };
     let uri = exchange.request.uri();
     let arrival = &exchange.arrival;
+    // CloudFront and a proxy end TLS before us: then only the cookie's name or the page's origin
+    // shows it.
     let is_secure = arrival.connection.is_none()
         || session::cookie(headers, SESSION_COOKIE).is_some()
         || text(headers, &header::ORIGIN).is_some_and(|origin| origin.starts_with("https://"));
     let kind = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let is_form = kind.starts_with("application/x-www-form-urlencoded");
+    // A body of another type is for its handler alone, such as the playground's JSON.
     let form = String::from_utf8_lossy(if is_form { &body } else { &[] });
     Ok(Desk {
         base: base(&app, headers, is_secure),
@@ -154,6 +160,7 @@ async fn operator(
     headers: &HeaderMap,
 ) -> Result<(Operator, Option<Session>), Problem> {
     let credentials = access::credentials(headers);
+    // Sessions are renewed with the page; tokens and passwords are not, and make no session.
     if let Credentials::Session(cookie) = &credentials {
         let session = admin.check_session(cookie, desk.clock()).await?;
         return Ok((session.operator.clone(), Some(session)));
@@ -164,6 +171,7 @@ async fn operator(
 
 /// What is shown in place of a page or a response.
 fn refusal(desk: &Desk, headers: &HeaderMap, problem: &Problem) -> PageResult {
+    // A browser gets the form to sign in, a program the status that it can act on.
     if problem.kind == ProblemKind::Unauthenticated && table::prefers_html(headers) {
         return to_sign_in(&desk.path);
     }
@@ -189,6 +197,7 @@ fn refusal(desk: &Desk, headers: &HeaderMap, problem: &Problem) -> PageResult {
 /// The page in place of an error, where a browser follows a link to an operator's path.
 pub(crate) fn error(exchange: &Exchange, error: &Error) -> Option<Response<Body>> {
     let (request, headers) = (&exchange.request, exchange.request.headers());
+    // Only a link that was followed: a form or a script expects the status.
     if exchange.api != Api::Admin
         || request.method() != Method::GET
         || !table::prefers_html(headers)
@@ -267,6 +276,7 @@ pub(crate) fn asset(exchange: &mut Exchange) -> HandlerFuture<'_> {
         let mut response = Response::new(full(asset.content));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+        // The path changes with the content, so that browsers may keep a file for ever.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
         Ok(response)
     })

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use config::Config;
-use gateway::Client;
+use gateway::{Client, Configuration, UsageEventSink};
 use storage::{StoreErrors, Stores};
 use telemetry::{
     LogSink, RecordSink, RequestLog, SpanContext, request_log::RequestLogSink, sums::CallSums,
@@ -25,6 +25,7 @@ pub(crate) struct Records {
     pub(crate) sums: CallSums,
     store_errors: StoreErrors,
     otlp: Option<OtlpSink>,
+    usage_events: Option<UsageEventSink>,
 }
 
 impl Records {
@@ -51,12 +52,17 @@ impl Records {
     fn new(stores: &Stores, errors: StoreErrors, lag: Duration, otlp: Option<OtlpSink>) -> Self {
         let log = RequestLog::new(stores.state.clone());
         let sums = CallSums::new(stores.state.clone(), log.clone(), lag);
-        Self { sums, log, store_errors: errors, otlp }
+        Self { sums, log, store_errors: errors, otlp, usage_events: None }
     }
 
     /// How many operations on the store have failed in this process.
     pub(crate) fn store_errors(&self) -> u64 {
         self.store_errors.count()
+    }
+
+    /// The same, with events for the queue that a configuration names.
+    pub(crate) fn with_usage_events(self, configuration: &Configuration) -> Self {
+        Self { usage_events: Some(UsageEventSink::new(configuration.clone())), ..self }
     }
 
     /// Takes over what the configuration says of records.
@@ -77,7 +83,8 @@ impl Records {
 
     /// How many records could not be exported.
     pub(crate) fn lost_exports(&self) -> u64 {
-        self.otlp.as_ref().map_or(0, OtlpSink::lost)
+        let of_otlp = self.otlp.as_ref().map_or(0, OtlpSink::lost);
+        of_otlp + self.usage_events.as_ref().map_or(0, UsageEventSink::lost)
     }
 
     /// Waits for exports behind calls, within a second.
@@ -90,9 +97,13 @@ impl Records {
     /// Who takes finished records, in order.
     pub(crate) fn sinks(&self) -> Vec<Arc<dyn RecordSink>> {
         let kept = RequestLogSink::new(self.log.clone(), self.sums.clone());
+        // The log first: it cannot fail, and the others may take time.
         let mut sinks: Vec<Arc<dyn RecordSink>> = vec![Arc::new(LogSink), Arc::new(kept)];
         if let Some(otlp) = &self.otlp {
             sinks.push(Arc::new(otlp.clone()));
+        }
+        if let Some(usage_events) = &self.usage_events {
+            sinks.push(Arc::new(usage_events.clone()));
         }
         sinks
     }

@@ -13,6 +13,7 @@ const MAX_KEY_BYTES: usize = 255;
 /// (RFC 9111, section 5.2.1), or with `X-Skip-Cache: true`.
 pub(crate) fn cache_wish(headers: &HeaderMap) -> Result<CacheWish> {
     let mut wish = CacheWish::default();
+    // Our own header comes last and wins: browsers and proxies set `Cache-Control` by themselves.
     for name in [header::CACHE_CONTROL.as_str(), "x-gateway-cache"] {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         for word in lines.flat_map(|line| line.split(',')).map(str::trim) {
@@ -35,6 +36,8 @@ fn note_word(wish: &mut CacheWish, word: &str) {
         _ => {
             let age = word.strip_prefix("max-age=").and_then(|age| age.parse().ok());
             wish.max_age = age.or(wish.max_age);
+            // A response that must be zero seconds old can only be a new one, which may be kept all
+            // the same.
             if wish.max_age == Some(0) && wish.mode == CacheMode::Usual {
                 wish.mode = CacheMode::Refresh;
             }
@@ -46,6 +49,7 @@ fn note_word(wish: &mut CacheWish, word: &str) {
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
+    // The draft of the header has quotes (a structured field), and most clients send none.
     let bare = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
     if bare.is_empty() || MAX_KEY_BYTES < bare.len() {
         let message =

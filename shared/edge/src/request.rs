@@ -64,8 +64,10 @@ impl Arrival {
 /// Refuses a request that names no host or two (RFC 9112, section 3.2).
 pub(crate) fn check_host<B>(request: &Request<B>) -> Result<()> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
+    // Two hosts are how requests are smuggled past a proxy that reads the other one.
     let is_named = hosts == 1
         || hosts == 0
+            // HTTP/2 has the host in `:authority`, and HTTP/1.0 knew none.
             && (request.uri().authority().is_some() || request.version() < Version::HTTP_11);
     if !is_named {
         let message = "A request must have one `Host` header.";
@@ -107,6 +109,7 @@ pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> 
             return Err(Error::invalid("X-Gateway-Log", message));
         }
     };
+    // Only headers that a condition names are kept: every other one may hold a secret.
     let named = named.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
     let session = text("x-session-id").map(str::to_owned);
     Ok(CallHints { rescue, session, headers: named.collect(), is_private })
@@ -128,6 +131,7 @@ fn request_id(headers: &HeaderMap, arrived: u64) -> String {
 /// The trace of a `traceparent` header (W3C Trace Context) and the place of the call in it, else a
 /// new trace.
 fn trace(headers: &HeaderMap) -> (String, SpanContext) {
+    // A span's id of zero is invalid (W3C Trace Context, section 3.2.2.4).
     let span = SpanContext { span_id: fastrand::u64(1..), ..SpanContext::default() };
     let given = headers.get("traceparent").and_then(|it| it.to_str().ok());
     match given.and_then(parse_traceparent) {
@@ -143,11 +147,13 @@ fn parse_traceparent(text: &str) -> Option<(String, u64, bool)> {
     let mut parts = text.split('-');
     let (version, trace, parent, flags) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+
     let is_hex = |it: &str, digits: usize| {
         it.len() == digits && it.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_well_formed =
         is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    // Versions to come may add fields at the end; only `ff` is forbidden.
     if !is_well_formed || version == "ff" || trace.bytes().all(|byte| byte == b'0') {
         return None;
     }
@@ -176,6 +182,7 @@ pub(crate) fn keys(headers: &HeaderMap) -> Vec<&str> {
         let (scheme, key) = it.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
+    // All of them are tried: SDKs differ in the header that they use, and some send two.
     [bearer, text("x-api-key"), text("x-goog-api-key")].into_iter().flatten().collect()
 }
 

@@ -41,11 +41,14 @@ pub(crate) async fn read(
     if length.is_some_and(|length| limits.max_bytes < length) {
         return Err(too_large(limits.max_bytes));
     }
+    // Reserved as a whole where the length is known: a call is refused before its body and not in
+    // the middle.
     let mut buffer = MemoryBuffer::new(length.unwrap_or(FIRST_BYTES), limits.max_bytes, memory)?;
     collect(request.body_mut(), &mut buffer, limits).await?;
 
     for coding in codings {
         let mut decompressed = MemoryBuffer::new(FIRST_BYTES, limits.max_bytes, memory)?;
+        // Every layer is bounded as the body itself, so that a small body cannot grow without end.
         let decompress_into = |chunk: &[u8]| push(&mut decompressed, chunk, limits.max_bytes);
         decompress(coding, buffer.bytes(), decompress_into)?;
         buffer = decompressed;
@@ -65,6 +68,7 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
 async fn collect(body: &mut Body, buffer: &mut MemoryBuffer, limits: BodyLimits) -> Result<()> {
     let silence = limits.silence;
     loop {
+        // A limit on silence, not on the whole: a large body on a slow line is honest work.
         let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|elapsed| {
             let message = format!("No byte of the request body came for {silence:?}.");
             Error::new(ErrorKind::InvalidRequest, message).caused_by(elapsed)

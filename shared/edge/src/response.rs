@@ -151,6 +151,7 @@ pub(crate) fn error(
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
     }
+    // OpenAI's and Anthropic's SDKs retry every 429, which a spent budget makes pointless.
     if let Some(limit) = &error.limit {
         let value = if limit.should_retry { "true" } else { "false" };
         headers.insert(SHOULD_RETRY, HeaderValue::from_static(value));
@@ -175,6 +176,7 @@ pub(crate) fn error(
 }
 
 fn whole_seconds(wait: std::time::Duration) -> u64 {
+    // Rounded up, because a client that comes back a moment early is refused again.
     (wait.as_secs() + u64::from(0 < wait.subsec_nanos())).max(1)
 }
 

@@ -62,6 +62,7 @@ pub(crate) async fn respond(
 ) -> Result<Response<Body>> {
     let settings = app.keep_alive;
     let framing = client.framing;
+
     // White space before audio or a plain text would become a part of it.
     if framing.is_none() && call.task().is_opaque() {
         return Ok(encode(app.gateway.respond(call).await?, client, &app));
@@ -72,6 +73,7 @@ pub(crate) async fn respond(
 
     let gateway = app.clone();
     let mut pending: PendingReply = Box::pin(async move { gateway.gateway.respond(call).await });
+    // By reference: when time is up the call goes on, and only its status is decided.
     match tokio::time::timeout(silence, &mut pending).await {
         Ok(reply) => Ok(encode(reply?, client, &app)),
         Err(_) => {
@@ -99,6 +101,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             let silence = app.keep_alive.stream;
             let keep_alive =
                 silence.map_or(KeepAlive::NONE, |every| KeepAlive::stream(every, bytes));
+            // Bytes without frames, such as audio, have no place for a keep-alive.
             let keep_alive = if client.framing.is_some() { keep_alive } else { KeepAlive::NONE };
             let state = State::Streaming(events);
             let mut response =
@@ -109,6 +112,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
             response
         }
     };
+
     // The few headers of the body join the many of the reply, which are not hashed again.
     let of_body = std::mem::replace(response.headers_mut(), headers);
     response.headers_mut().extend(of_body);
@@ -145,6 +149,8 @@ impl KeepAlive {
     }
 
     fn whole(every: Duration) -> Self {
+        // The first one waits long, since it commits the status; later ones only keep proxies
+        // patient.
         let every = Some(every.min(Duration::from_secs(15)));
         Self { every, bytes: JSON_KEEP_ALIVE, due: true }
     }
@@ -230,6 +236,7 @@ impl ResponseStream {
             State::Streaming(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Some(Ok(batch))) => {
+                    // Before the events of the batch: the note is about what they continue.
                     let note = events.take_note();
                     self.write_note(note);
                     self.write(batch);
@@ -239,6 +246,8 @@ impl ResponseStream {
             },
             State::Ending(events) => match events.poll_next(cx) {
                 Poll::Pending => return false,
+                // The response is over for the client; what follows only lets the connection be
+                // used again.
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_)) | None) => self.state = State::Over,
             },
@@ -264,6 +273,7 @@ impl ResponseStream {
         let EventBody::Delta(_, delta) = &event.body else { return };
         let unsupported =
             delta.content_kind().filter(|it| self.client.format.unsupported_content().contains(it));
+        // Only server-sent events have comments; a JSON array has no room for a remark.
         if let (Some(extra), Some(Framing::Events)) = (unsupported, self.client.framing)
             && !self.dropped.contains(&extra)
         {
@@ -292,6 +302,7 @@ impl ResponseStream {
         if !ended {
             return;
         }
+        // The summary needs the usage, which the provider may have sent with the very last event.
         if let State::Streaming(mut events) = std::mem::replace(&mut self.state, State::Over) {
             let summary = events.finish();
             if let Some(encoder) = &mut self.client.encoder {
@@ -321,8 +332,10 @@ impl ResponseStream {
             return false;
         };
         match &mut self.state {
+            // Noted before the client's frame, so that the record says timeout and not canceled.
             State::Streaming(events) => events.failed(&error),
             State::Waiting(_) => {}
+            // Nothing is missing from the response, which ends as it should.
             State::Ending(_) | State::Over => {
                 self.state = State::Over;
                 return true;
@@ -337,11 +350,13 @@ impl ResponseStream {
         if std::mem::take(&mut self.keep_alive.due) {
             return true;
         }
+        // After its end a stream must bring nothing more, not even a comment.
         !matches!(self.state, State::Ending(_))
             && self.silence.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready())
     }
 
     fn frame(&mut self, bytes: Bytes) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // Any byte counts as a sign of life, so that the next keep-alive is due from here on.
         if let (Some(silence), Some(every)) = (&mut self.silence, self.keep_alive.every) {
             silence.as_mut().reset(Instant::now() + every);
         }
@@ -359,6 +374,8 @@ impl http_body::Body for ResponseStream {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         loop {
             let more = self.advance(cx);
+            // What is ready goes out before anything is polled again, so that no token waits for
+            // the next one.
             if !self.out.is_empty() {
                 let bytes = self.out.split().freeze();
                 self.whole = 0;
@@ -370,6 +387,7 @@ impl http_body::Body for ResponseStream {
             if matches!(self.state, State::Over) {
                 return Poll::Ready(None);
             }
+            // After the stream itself: events that are there already are still delivered.
             if self.end_when_late(cx) {
                 continue;
             }

@@ -76,6 +76,7 @@ impl Router {
         let id = matched.params.get("id").map(decode);
         let parameters = matched.params.iter().map(|(_, value)| decode(value)).collect();
         let endpoint = endpoints.iter().copied().find(|endpoint| takes(endpoint, method));
+        // A wrong method has no row, and its error has the format that the path suggests.
         let api = match endpoint.map(|endpoint| endpoint.errors) {
             Some(ErrorFormat::Of(api)) => api,
             Some(ErrorFormat::OfClient) | None => Api::of(&path, headers),
@@ -88,6 +89,7 @@ impl Router {
 /// The paths of an endpoint, with and without their version.
 fn spellings(endpoint: &Endpoint) -> Vec<String> {
     let mut paths: Vec<String> = endpoint.paths.iter().map(|path| (*path).to_owned()).collect();
+    // SDKs are given base URLs with and without `/v1`, and users take the one for the other.
     for path in endpoint.paths {
         paths.extend(path.contains(VERSION).then(|| path.replacen(VERSION, "/", 1)));
     }
@@ -112,6 +114,7 @@ fn allowed(endpoints: &[&Endpoint]) -> Vec<Method> {
 
 /// A path as the table writes it: no slash twice, none at the end, no version before another.
 fn normalize(path: &str) -> Cow<'_, str> {
+    // Nearly every path is plain, and is not copied.
     let is_plain = !path.contains("//") && (path == "/" || !path.ends_with('/'));
     if is_plain && !path.contains("/v1/v1") {
         return Cow::Borrowed(path);

@@ -20,7 +20,7 @@ use std::{
 use admin::{Admin, ConfigSource, RootSecret};
 use config::{Config, ServerLimits};
 use gateway::{
-    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Source,
+    Client, Clock, Configuration, Freshness, Gateway, MemoryBudget, ProxyVariables, Sealing, Source,
 };
 use hyper::{
     Request, Response,
@@ -30,6 +30,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use storage::{Parameters, Signer, Stores};
+use tenants::SealingKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -112,12 +113,14 @@ pub struct Server {
 /// Serves endpoints until the process is asked to stop. `ready` is called with the address in use.
 pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let limits = fit_descriptors(&server.config.server);
+    // A certificate that cannot be read is an error at the start, not at the first connection.
     let tls = server
         .config
         .tls
         .as_ref()
         .map(|tls| tls::acceptor(Path::new(&tls.cert), Path::new(&tls.key)));
     let tls = tls.transpose().map_err(io::Error::other)?;
+
     let listener = TcpListener::bind(server.address).await?;
     let source = Source::Config(Box::new(server.config), server.parameters);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -128,10 +131,13 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let (stores, errors) = server.stores.counted();
     let records = Records::of_server((&stores, errors), server.otlp, &client);
     let configuration = Configuration::new(source, stores, client, Freshness::default());
+    let records = records.with_usage_events(&configuration);
+    // Loaded before the port is announced: whoever waits for the port may call at once.
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
 
     let (stopper, stopping) = Stopper::new();
-    let gateway = Arc::new(Gateway::new(configuration, records.sinks()));
+    let gateway = Gateway::new(configuration, records.sinks());
+    let gateway = Arc::new(gateway.with_sealing(sealing(&server.root_secret)));
     let admin = Admin::new(gateway.clone(), server.config_source, &server.root_secret);
     let app = Arc::new(App {
         gateway,
@@ -150,6 +156,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         wrong_key_log: LogLimiter::default(),
         stopping,
     });
+
     tokio::spawn(app.gateway.clone().probe_providers(now_ms));
     if let Some(updates) = server.updates {
         tokio::spawn(follow(updates, app.gateway.clone()));
@@ -164,11 +171,18 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         tls,
         refused: LogLimiter::default(),
     };
+    // A second signal means that somebody waits; records may then be lost.
     if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
         app.gateway.drain().await;
         app.records.flush().await;
     }
     Ok(())
+}
+
+/// What opens the keys of tenants' own providers.
+fn sealing(root_secret: &RootSecret) -> Sealing {
+    let key = SealingKey::new(root_secret).map(Box::new);
+    key.map_or(Sealing::None, Sealing::Key)
 }
 
 /// Puts each configuration in force as it comes.
@@ -186,6 +200,7 @@ async fn follow(mut updates: mpsc::Receiver<Config>, gateway: Arc<Gateway>) {
 
 /// Raises the limit of descriptors, and keeps half of them for calls to providers.
 fn fit_descriptors(limits: &ServerLimits) -> ServerLimits {
+    // Every call may need a socket to a provider beside its client's.
     let descriptors = raise_descriptor_limit().unwrap_or(u64::MAX);
     let half = u32::try_from(descriptors / 2).unwrap_or(u32::MAX).max(1);
     ServerLimits { max_connections: limits.max_connections.min(half), ..limits.clone() }
@@ -221,6 +236,7 @@ impl Acceptor {
             () = self.accept(&listener) => {}
             () = signals.next() => {}
         }
+
         // New clients shall go elsewhere rather than wait.
         drop(listener);
         tokio::select! {
@@ -234,7 +250,9 @@ impl Acceptor {
 
     /// Accepts connections, and closes those that are overdue.
     async fn accept(&self, listener: &TcpListener) {
+        // A quarter, so that no limit is exceeded by more than that.
         let mut tick = tokio::time::interval(TICK.min(self.connections.shortest_timeout() / 4));
+        // A machine that slept would otherwise look at all connections once for each missed second.
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -244,7 +262,10 @@ impl Acceptor {
                         if let Some(times) = self.refused.count(now_ms()) {
                             tracing::warn!(%error, times, "failed to accept a connection");
                         }
+                        // The usual failure is that descriptors ran out, of which an idle
+                        // connection holds one.
                         self.connections.close_idlest();
+                        // Accepting fails again at once in that case, and would turn in a loop.
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -255,6 +276,7 @@ impl Acceptor {
 
     /// Lets calls in progress end; after a while, ends them.
     async fn drain(&self, stopper: Stopper, drain_timeout: Duration) {
+        // Connections take no further requests from here on, and say so in responses under way.
         stopper.enter(Phase::Draining);
         let drained = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -266,6 +288,7 @@ impl Acceptor {
             }
         };
         let mut drained = pin!(drained);
+        // By reference, for the same wait goes on after calls were ended.
         if tokio::time::timeout(drain_timeout, &mut drained).await.is_ok() {
             return;
         }
@@ -312,6 +335,8 @@ async fn attend(socket: Arc<TcpStream>, listed: Listed, tls: Option<TlsAcceptor>
             }
         }
     };
+    // The other branch drops the connection with all of its calls, which cancels them at their
+    // providers.
     tokio::select! {
         outcome = served => if let Err(error) = outcome {
             tracing::debug!(%error, "a connection broke");
@@ -343,11 +368,13 @@ async fn serve_http1(
     stopping: Stopping,
 ) -> Outcome {
     let mut builder = http1::Builder::new();
+
     // The time for a head is kept with those of all connections.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder.max_buf_size(HTTP1_BUFFER_BYTES).max_headers(MAX_HEADERS * 2);
     let serving = builder.serve_connection(TokioIo::new(socket), service(connection, front));
     let mut serving = pin!(serving);
+    // A graceful end lets the current response finish and refuses the next request.
     tokio::select! {
         outcome = serving.as_mut() => return Ok(outcome?),
         () = stopping.reached(Phase::Draining) => serving.as_mut().graceful_shutdown(),
@@ -393,11 +420,13 @@ fn service(
     Future: Send + 'static,
 > {
     service_fn(move |request: Request<Incoming>| {
+        // Counted before the first await: the connection must not look idle while its call begins.
         let call = connection.begin_call();
         let (connection, front) = (connection.clone(), front.clone());
         async move {
             let origin = Origin { platform_deadline: None, connection: Some(connection) };
             let response = front.respond(request.map(boxed), origin).await;
+            // The call ends with its body, not with its head: a stream is still a call.
             Ok::<_, Infallible>(response.map(|body| TakenBody::new(body, call)))
         }
     })

@@ -14,6 +14,7 @@ struct Metadata {
 
 /// `metadata.session_id` of a body, else its `user`; none where neither is a text.
 pub(crate) fn named_in(body: &RawObject) -> Option<String> {
+    // Claude Code and others send objects here whose other members may have any type.
     let metadata = member(body, "metadata")
         .and_then(|it| serde_json::from_str::<Metadata>(it.get()).ok()?.session_id);
     let user = || serde_json::from_str::<String>(member(body, "user")?.get()).ok();
@@ -26,6 +27,7 @@ fn member<'a>(body: &'a RawObject, name: &str) -> Option<&'a RawValue> {
     let text =
         |range: &std::ops::Range<usize>| std::str::from_utf8(body.body.get(range.clone())?).ok();
     let is_named = |key: &str| key.trim_matches('"') == name;
+    // Of a member that stands twice the last one counts, as in most JSON parsers.
     let member = body.members.iter().rev().find(|it| text(&it.key).is_some_and(is_named))?;
     serde_json::from_str(text(&member.value)?).ok()
 }

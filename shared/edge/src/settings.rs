@@ -46,6 +46,7 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<String> {
         #[expect(clippy::disallowed_methods, reason = "this is where the environment enters")]
         let set = std::env::var(name).ok();
+        // The process wins over the file, as in every tool that reads such files.
         set.or_else(|| self.file.get(name).cloned()).filter(|it| !it.is_empty())
     }
 
@@ -92,6 +93,7 @@ impl Environment {
 
     /// The proxies for calls to providers, by the variables that `curl` reads: in lower case first.
     pub fn proxies(&self) -> ProxyVariables {
+        // Lower case first, as curl has it; many systems set only the one or the other.
         let either = |name: &str| self.get(&name.to_ascii_lowercase()).or_else(|| self.get(name));
         ProxyVariables {
             https: either("HTTPS_PROXY").map(Secret::new),
@@ -115,6 +117,7 @@ fn unreadable(path: &Path, error: &dotenvy::Error) -> String {
         return format!("{}: {error}", path.display());
     };
     let text = std::fs::read_to_string(path).unwrap_or_default();
+    // The library names the text and not its line, which is found again by comparison.
     let wrong = wrong.lines().next().unwrap_or_default().trim();
     let number = text.lines().position(|line| line.trim() == wrong).map(|index| index + 1);
     let place = number.map_or_else(|| "a line".to_owned(), |number| format!("line {number}"));
@@ -134,7 +137,8 @@ impl std::fmt::Debug for Environment {
 /// `ORIGIN_READ_TIMEOUT_SECONDS` how long the front door bears silence, which is filled at half of
 /// that, and `STREAM_HEARTBEAT_SECONDS` and `BUFFERED_HEARTBEAT_SECONDS` when else, 0 never.
 /// `MAX_BODY_BYTES` is how large a body may be. `ADMIN_PARAMETERS` begins the names of the
-/// administration's parameters, and `PUBLIC_URL` is the origin under which browsers come.
+/// administration's parameters, `ROOT_SECRET_PARAMETER` names the one that opens the keys of tenants'
+/// own providers, and `PUBLIC_URL` is the origin under which browsers come.
 #[derive(Clone, Debug)]
 pub(crate) struct LambdaSettings {
     pub(crate) config_table: String,
@@ -154,6 +158,8 @@ pub(crate) struct LambdaSettings {
     pub(crate) runtime_api: Option<String>,
     /// How the names of the administration's parameters begin, in the function that serves it.
     pub(crate) admin_parameters: Option<String>,
+    /// The name of the parameter with the secret that opens the keys of tenants' own providers.
+    pub(crate) root_secret_parameter: Option<String>,
     /// The origin under which browsers reach the gateway.
     pub(crate) public_url: Option<String>,
 }
@@ -167,6 +173,7 @@ impl LambdaSettings {
         let read_timeout = environment.seconds("ORIGIN_READ_TIMEOUT_SECONDS")?;
         let defaults = read_timeout.map_or(KeepAliveSettings::LAMBDA, KeepAliveSettings::within);
         let fresh = Freshness::default();
+        // 128 MB is the least that a function can have.
         let memory_megabytes = environment.count("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.unwrap_or(128);
         let keep_alive_time = |name: &str, default: Option<Duration>| {
             let time = environment.seconds(name)?.or(default);
@@ -196,6 +203,8 @@ impl LambdaSettings {
             max_body_bytes: environment
                 .count("MAX_BODY_BYTES")?
                 .unwrap_or(request_body::MAX_LAMBDA_BODY_BYTES),
+            // The other half is for the program itself and for what decoded requests take beyond
+            // their bytes.
             max_memory_bytes: memory_megabytes.saturating_mul(1024 * 1024) / 2,
             freshness: Freshness {
                 configuration: refresh("CONFIG_REFRESH_SECONDS", fresh.configuration)?,
@@ -203,6 +212,7 @@ impl LambdaSettings {
             },
             runtime_api: environment.get("AWS_LAMBDA_RUNTIME_API"),
             admin_parameters: environment.get("ADMIN_PARAMETERS"),
+            root_secret_parameter: environment.get("ROOT_SECRET_PARAMETER"),
             public_url: environment.get("PUBLIC_URL"),
         })
     }

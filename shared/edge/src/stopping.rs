@@ -31,6 +31,7 @@ impl Stopper {
 
     /// Enters a phase.
     pub(crate) fn enter(&self, phase: Phase) {
+        // Kept although nobody may be listening: a connection that comes later has to see it.
         self.0.send_replace(phase);
     }
 }
@@ -43,6 +44,7 @@ impl Stopping {
 
     /// Waits until a phase is reached; for ever where it never is.
     pub(crate) async fn reached(mut self, phase: Phase) {
+        // The sender is gone where nobody can stop the process, which is not the same as stopping.
         if self.0.wait_for(|current| phase <= *current).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -32,9 +32,11 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         return Err(Error::new(ErrorKind::Forbidden, message).from_origin(Origin::Policy));
     }
     let only_provider = request::only_provider(exchange.request.headers())?;
+
     let rest = rest_of_url(exchange)?;
     let body = read_body(exchange).await?;
     let (app, clock) = (exchange.app.clone(), exchange.arrival.clock);
+    // After the body: a request that is malformed is not counted against the tenant.
     app.gateway.count_request(&tenant, clock, &mut exchange.limits).await?;
 
     let snapshot = exchange.snapshot()?.clone();
@@ -91,6 +93,8 @@ async fn read_body(exchange: &mut Exchange) -> Result<Bytes> {
 /// What follows the collection: an object and what is wanted of it, and the query.
 fn rest_of_url(exchange: &Exchange) -> Result<String> {
     let id = exchange.id.as_deref().unwrap_or_default();
+    // An id becomes part of the provider's path, so that dots and encoded slashes could lead
+    // elsewhere.
     let is_plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '/');
     if !id.chars().all(is_plain) {
         return Err(Error::new(ErrorKind::UnknownPath, "No object has such an id."));

@@ -17,6 +17,7 @@ use crate::{endpoint::HandlerFuture, front::Exchange, response};
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let (tenant, clock) = (exchange.tenant()?.clone(), exchange.arrival.clock);
+
         let period = Period::containing(clock.now() / 1000, tenant.settings.budget.period);
         let ledger = exchange.app.gateway.ledger_usage(&tenant, clock).await;
         let ledger = ledger.map_err(unreadable)?;
@@ -36,6 +37,8 @@ fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
     let mut all = Sums::default();
     days.iter().for_each(|day| all.merge(&day.sums));
     let total = all.total();
+    // The ledger's figures are what limits obey; those of records stand in where there is no
+    // budget.
     if body.get("total_cost_usd").is_none() {
         body["period_start"] = json!(rfc3339(period.start()));
         body["period_end"] = json!(rfc3339(period.end()));

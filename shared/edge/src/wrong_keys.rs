@@ -47,6 +47,8 @@ impl WrongKeys {
         let Some(known) = self.addresses.get(&network(address)) else { return Ok(()) };
         let debt = known.forgiven_at.saturating_sub(now);
         let allowed = (MAX_WRONG_KEYS - 1) * MS_PER_KEY;
+        // Keys are remembered as hashes under a seed of this process, so that the list holds no
+        // key.
         let was_right = |key: &&str| known.right.contains(&self.hasher.hash_one(key));
         if debt <= allowed || keys.iter().any(was_right) {
             return Ok(());
@@ -77,9 +79,13 @@ impl WrongKeys {
     /// The entry of an address; none when too many others are remembered.
     fn entry(&mut self, address: IpAddr, now: u64) -> Option<&mut Address> {
         let address = network(address);
+        // An attacker with a whole network must not fill the memory; addresses that are forgiven go
+        // first.
         if MAX_ADDRESSES <= self.addresses.len() && !self.addresses.contains_key(&address) {
             self.addresses.retain(|_, known| now < known.forgiven_at);
             if MAX_ADDRESSES <= self.addresses.len() {
+                // Then new addresses are not slowed down, rather than refused: most of them are
+                // honest.
                 return None;
             }
         }

@@ -161,7 +161,8 @@ impl ClientFormat {
                 format.encode(chat, usage, summary)
             }
             (Self::TokenCount(format), ResponseBody::Tokens { count, .. }) => format.encode(*count),
-            // A response of another task holds nothing that the client asked for.
+            // A response of another task holds nothing that the client asked for. Providers are
+            // called by task, so that it does not occur; a body must be JSON nevertheless.
             _ => Bytes::from_static(b"{}"),
         }
     }

@@ -94,6 +94,7 @@ impl Opaque {
         let framing: Option<String> = json::read(&raw, "stream_format", "a string")?;
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
+        // Speech has no `stream`: its reference has `stream_format` for the same.
         request.stream = stream == Some(true) || framing.as_deref() == Some("sse");
         Ok(request)
     }
@@ -102,6 +103,7 @@ impl Opaque {
         let form = Form::parse(body)?;
         let model = form.text("model").map(str::to_owned);
         let stream = form.text("stream") == Some("true");
+        // A form has no members of JSON. That there are none is how `passthrough` tells a form.
         let raw = RawObject { body: body.clone(), members: vec![] };
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
@@ -152,9 +154,10 @@ impl Outbound for Opaque {
             usage: Option<&'a RawValue>,
         }
         let response: AnyResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
-            Error::new(ErrorKind::Upstream, "it answered what is not a JSON object")
+            Error::new(ErrorKind::Upstream, "returned a body that is not a JSON object")
                 .caused_by(json::unquoted(&error))
         })?;
+        // Some servers write an empty error into every response; it is as good as none.
         if let Some(error) = response.error.filter(|it| !matches!(it.get(), "{}" | "\"\"")) {
             return Err(error_body::inside_success(error));
         }
@@ -242,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usage_has_three_dialects() {
+    fn usage_has_three_forms() {
         for (json, input, output) in [
             (r#"{"prompt_tokens":3,"completion_tokens":2}"#, 3, 2),
             (r#"{"input_tokens":3,"output_tokens":2,"total_tokens":5}"#, 3, 2),

@@ -27,6 +27,7 @@ pub enum DecodeMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamUsage {
     /// When the request has `stream_options.include_usage`.
+    // OpenAI's own API reports usage in a stream only when it is asked to.
     #[default]
     OnRequest,
     /// Always; the option is unknown or refused.
@@ -37,6 +38,8 @@ pub enum StreamUsage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamEnd {
     /// The terminator of the format, such as `[DONE]`.
+    // A stream that may end in silence must be known to: half a response would pass for a whole one
+    // (decision 0011).
     #[default]
     Terminator,
     /// A finish reason; the terminator may be missing.
@@ -60,7 +63,7 @@ pub struct ChatCompatibility {
 /// How a last message of the model is left open in OpenAI chat, for the model to go on with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Prefill {
-    /// Not at all: the model answers it with another message.
+    /// Not at all: the model writes another message.
     #[default]
     None,
     /// By `prefix` in the message.
@@ -75,14 +78,18 @@ impl ChatCompatibility {
         max_tokens_name: MaxTokensName::Either,
         developer_role: false,
         reasoning_content: true,
+        // Left open by a provider that knows no prefill, a message is answered with another one,
+        // which may begin anew.
         prefill: Prefill::None,
     };
 
-    /// The same at an address that is not the provider's own: servers that imitate OpenAI lack its
-    /// newer fields.
+    /// The compatibility at an address that is not the provider's own: servers that imitate OpenAI
+    /// lack its newer fields.
     #[must_use]
     pub fn imitated(self) -> Self {
         match self.max_tokens_name {
+            // An imitation passes over a name that it does not know, and with it the limit:
+            // DeepSeek, Ollama and Cohere do so with `max_completion_tokens`.
             MaxTokensName::Completion | MaxTokensName::EitherNewer => Self::COMMON,
             max_tokens_name => Self { max_tokens_name, prefill: self.prefill, ..Self::COMMON },
         }

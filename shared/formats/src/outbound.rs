@@ -42,6 +42,8 @@ pub trait OutboundConversation: Outbound {
 
     /// Whether a tool may have this name.
     fn accepts_tool_name(&self, name: &str) -> bool {
+        // The narrowest of the APIs, that of OpenAI and Bedrock: a new format errs on the safe
+        // side.
         tool_names::is_plain(name, 64, b"")
     }
 

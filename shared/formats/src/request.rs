@@ -79,6 +79,8 @@ pub struct GatewayRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The client's own bytes, for a provider of the same format.
     pub raw: RawObject,
+    // A route may try several providers of other formats; the request is decoded for the first of
+    // them, and never where all of them take the client's bytes.
     decoded: OnceLock<CanonicalRequest>,
 }
 
@@ -103,11 +105,13 @@ impl GatewayRequest {
 
     /// Changes the request as a policy of the gateway says.
     pub fn apply_policy(&mut self, policy: &RequestPolicy<'_>) -> Result<()> {
-        // Forms are no JSON, and hold nothing that a policy is about.
+        // Without a policy a request keeps its bytes and is not parsed twice. Forms are no JSON, and
+        // hold nothing that a policy is about.
         if *policy == RequestPolicy::default() || self.task.is_opaque() {
             return Ok(());
         }
         self.raw = json::members((self.format.apply_policy)(&self.raw, policy)?)?;
+        // The decoded request is the one before the policy.
         self.decoded = OnceLock::new();
         Ok(())
     }
@@ -118,6 +122,7 @@ impl GatewayRequest {
             return Ok(canonical);
         }
         let canonical = (self.format.decode)(&self.raw)?;
+        // Not `get_or_init` alone: its closure cannot fail, and `get_or_try_init` is not stable.
         Ok(self.decoded.get_or_init(|| canonical))
     }
 

@@ -52,6 +52,7 @@ impl Gateway {
     /// Admits a call against every limit of its tenant at once, with one write; with none where there
     /// is no limit. `limits` is filled in whatever the outcome.
     pub async fn admit_call(&self, call: Call, limits: &mut CallLimits) -> Result<AdmittedCall> {
+        // A running call from here on, so that a refusal is recorded and closed like any other end.
         let mut running = RunningCall::new(call, self.configuration.clone());
         match self.admit_running(&mut running, limits).await {
             Ok((plan, hit)) => Ok(AdmittedCall { running, plan, hit }),
@@ -67,8 +68,10 @@ impl Gateway {
         running: &mut RunningCall,
         standing: &mut CallLimits,
     ) -> Result<(Arc<RoutePlan>, Option<Box<CacheHit>>)> {
+        // Resolved first: an unknown model must cost neither a write nor a reservation.
         let plan = resolve(&running.call)?;
         apply_policy(&mut running.call)?;
+        // Before the reservation, since a response that was made before costs nothing.
         let hit = self.find_response(running).await?;
         match hit {
             Some(hit) => {
@@ -87,6 +90,8 @@ impl Gateway {
     /// the response cache.
     async fn find_response(&self, running: &mut RunningCall) -> Result<Option<Box<CacheHit>>> {
         let (call, table) = (&running.call, &*self.configuration.stores().state);
+        // The claim comes before the cache: the same key has to get the same response even if the
+        // cache has a newer one.
         match Claim::take(call, table).await? {
             Some(Claimed::Made(hit)) => {
                 running.call.record.cache = Some(CacheOutcome::Hit);
@@ -95,6 +100,7 @@ impl Gateway {
             Some(Claimed::First(claim)) => running.keeping.claim = Some(claim),
             None => {}
         }
+
         let place = CachePlace::of_call(&running.call);
         let (outcome, hit) = cache::look_up(&running.call, place.as_ref(), table).await?;
         running.call.record.cache = Some(outcome);
@@ -140,6 +146,7 @@ impl Gateway {
         }
         let config = &call.snapshot.config;
         self.settlements.ledger.follow(config.store_down);
+        // The tenant's own word can only allow more; a gateway-wide refusal does not override it.
         if let Some(budget) = &mut limits.budget
             && config.unpriced == Unpriced::Allow
         {
@@ -154,6 +161,7 @@ impl Gateway {
             limits: &limits,
             demand: wanted.demand,
             id: &id,
+            // A second more than the call: clocks are cut to seconds.
             deadline: now + call.time_allowed().as_secs() + 1,
         };
         let decision = self.settlements.admit(&request, now).await;
@@ -195,6 +203,8 @@ impl Gateway {
             }
             Decision::Refused { refusal, alert } => {
                 let limits = tenant.settings.limits();
+                // Sent by refusals as well: the call that passes a level may be the one that no
+                // longer fits.
                 self.settlements.send_alert(alert.map(|alert| *alert), limits, clock);
                 standing.quotas.clone_from(&refusal.quotas);
                 Err(refusal.to_error(clock.now() / 1000))
@@ -205,6 +215,8 @@ impl Gateway {
 
     /// The error while the store cannot be reached. The write may have been made all the same.
     fn unavailable(&self, unavailable: Unavailable, tenant: &Tenant, clock: Clock) -> Error {
+        // The write may have been made although its response was lost, and would then hold for
+        // nothing.
         if let Some(release) = unavailable.release {
             self.settlements.settle(release, tenant.settings.limits(), clock);
         }
@@ -232,6 +244,7 @@ fn apply_policy(call: &mut Call) -> Result<()> {
 
 /// Changes a call's request, which nobody else has yet.
 fn change_request(call: &mut Call, policy: &RequestPolicy<'_>) -> Result<()> {
+    // The attempts of a call share the request, which must not change once one of them has it.
     match Arc::get_mut(&mut call.request) {
         Some(request) => request.apply_policy(policy),
         None => Err(Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")

@@ -26,12 +26,16 @@ impl Background {
             return;
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Finished tasks would otherwise be kept until the next drain, which a server has only at
+        // its end.
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
     /// Waits for every task that was started, within [`DRAIN_TIMEOUT`]; what takes longer goes on.
     pub(crate) async fn drain(&self) {
+        // Taken out of the lock, which must not be held over an await; tasks that start meanwhile
+        // are for the next drain.
         let mut tasks =
             std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         if tasks.is_empty() {
@@ -40,6 +44,7 @@ impl Background {
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
             tracing::warn!("background work takes longer than {} s", DRAIN_TIMEOUT.as_secs());
+            // A set that is dropped would abort its tasks in the middle of their writes.
             tasks.detach_all();
         }
     }

@@ -107,6 +107,8 @@ impl CachePlace {
         if !may {
             return None;
         }
+        // The tenant stands in the key twice, here and in the fingerprint: responses of one are
+        // never another's.
         let pk = format!("cache#{}#{}", call.tenant.id, fingerprint(call));
         Some(Self { pk, ttl })
     }
@@ -129,6 +131,7 @@ impl CachePlace {
             format: kept.format.clone(),
             kept_at: now,
             cost: cost.map(|it| it.0),
+            // Bedrock's binary frames are no text and are not kept.
             body: std::str::from_utf8(&kept.body).ok()?.to_owned(),
         };
         let value = serde_json::to_string(&response).ok()?;
@@ -164,6 +167,8 @@ impl CachedResponse {
             format: self.format,
             body: Bytes::from(self.body),
         };
+        // The decoder that read the response first reads it again, so that a new version may refuse
+        // it.
         match call.snapshot.upstream.replay(&kept, &call.request).await {
             Ok(body) => {
                 let KeptResponse { provider, model, .. } = kept;
@@ -188,6 +193,7 @@ pub(crate) async fn look_up(
         return Ok((CacheOutcome::Miss, None));
     }
     let now = call.clock.now() / 1000;
+    // Eventually consistent: a response that is a second old may be missed, at half the price.
     let found = match place.find(table, Consistency::Eventual, now).await {
         Ok(found) => found,
         Err(cause) => {
@@ -210,6 +216,7 @@ fn missed(call: &Call, outcome: CacheOutcome) -> Result<(CacheOutcome, Option<Ca
         return Ok((outcome, None));
     }
     let message = "There is no response in the cache, and the request forbids to make one.";
+    // RFC 9111, section 5.2.1.7, wants 504.
     Err(Error::new(ErrorKind::Timeout, message))
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn order(
     seed: u64,
 ) -> Result<(Vec<usize>, Option<u64>)> {
     let has_conditions = plan.targets.iter().any(|target| !target.conditions.is_empty());
+    // Nearly every call: its request is not decoded for an order that nothing changes.
     if plan.strategy == Strategy::Order && !plan.is_sticky && !has_conditions {
         return Ok(((0..plan.targets.len()).collect(), None));
     }
@@ -92,6 +93,7 @@ fn session(call: &Call, plan: &RoutePlan, conversation: Option<&Conversation>) -
         user.or(it.prompt_cache_key.as_deref())
     });
     let name = named.or(user).filter(|it| !it.is_empty())?;
+    // A hasher with fixed keys, so that every instance gives a session the same number.
     let mut hasher = DefaultHasher::new();
     (&call.tenant.id, &plan.route, name).hash(&mut hasher);
     Some(hasher.finish())

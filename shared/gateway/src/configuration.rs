@@ -118,6 +118,11 @@ impl Configuration {
         &self.0.stores
     }
 
+    /// Where secrets are kept, if they are kept outside of the configuration.
+    pub(crate) fn parameters(&self) -> Option<&Parameters> {
+        self.0.parameters.as_ref()
+    }
+
     /// What calls others over HTTP.
     pub(crate) fn client(&self) -> &Client {
         &self.0.client
@@ -180,6 +185,7 @@ impl Configuration {
 
     /// The configuration in force; refreshed behind the call when it is old.
     pub(crate) async fn current(&self, clock: Clock) -> Result<Arc<Snapshot>> {
+        // Only the first call waits for a store; later ones take what is there.
         let Some(snapshot) = self.0.current.load_full() else {
             self.0.refresh(clock).await?;
             return self.0.current.load_full().ok_or_else(|| unavailable("nothing was read"));
@@ -187,6 +193,7 @@ impl Configuration {
         let now = self.0.uptime(clock);
         let read_at = self.0.read_at.load(Ordering::Relaxed);
         let due = read_at + millis(self.0.freshness.configuration) <= now;
+        // One call of many takes the refresh upon itself, and does not wait for it.
         if due && claim(&self.0.read_at, read_at, now) {
             let inner = self.0.clone();
             self.0.background.start(async move {
@@ -203,10 +210,12 @@ impl Configuration {
     pub(crate) async fn renew_keys(&self, seen: &Snapshot, clock: Clock) -> Option<Arc<Snapshot>> {
         let now = self.0.uptime(clock);
         let current = self.0.current.load_full()?;
+        // Another call has renewed them meanwhile.
         if !same_keys(&current.keys, &seen.keys) {
             return Some(current);
         }
         let renewed_at = self.0.renewed_at.load(Ordering::Relaxed);
+        // A key that is simply wrong would otherwise cost a read of the store for every call.
         let too_soon = now < renewed_at + MIN_RENEWAL_MS;
         if self.0.parameters.is_none() || too_soon || !claim(&self.0.renewed_at, renewed_at, now) {
             return None;
@@ -228,6 +237,8 @@ impl Configuration {
         if !self.0.cooldowns.claim_read(clock.instant()) {
             return;
         }
+        // Read by a task of its own: a call that gives up waiting, or is canceled, does not stop
+        // the reading.
         let inner = self.0.clone();
         let (done, is_done) = oneshot::channel::<()>();
         self.0.background.start(async move {
@@ -268,12 +279,14 @@ impl Inner {
         let (config, version) = config?;
         let keys = self.keys_for(&config, now).await?;
         let current = self.current.load_full();
+        // A new snapshot resolves every route and opens clients, which most refreshes need not do.
         let unchanged =
             current.is_some_and(|it| it.version == version && same_keys(&it.keys, &keys));
         if !unchanged {
             let snapshot = Snapshot::new(config, version, keys, &self.client);
             self.current.store(Some(Arc::new(snapshot)));
         }
+        // Last: after a failure the next call finds it due again.
         self.read_at.store(now, Ordering::Relaxed);
         Ok(())
     }
@@ -336,6 +349,7 @@ impl Inner {
             .get(&names)
             .await
             .map_err(|error| unavailable("its keys cannot be read").caused_by(error))?;
+        // Once for each reading and not for each call that misses it.
         for missing in names.iter().filter(|it| !keys.contains_key(*it)) {
             tracing::error!(
                 parameter = missing,

@@ -56,12 +56,15 @@ impl CooldownStore {
     /// Learns what other instances know.
     pub(crate) async fn read(&self, clock: Clock) {
         let (read_at, wall) = (clock.instant(), clock.now());
+        // Before the read: a store that hangs is not asked again by every call.
         self.read_at.store(self.uptime(read_at), Ordering::Relaxed);
         let query = Query::partition(PARTITION, wall / 1000);
         match self.stores.state.query(&query).await {
             Ok(page) => {
                 let rows = page.rows.iter();
                 let shared: Vec<SharedCooldown> =
+                    // A row of a newer version that cannot be read is passed over; cooldowns are
+                    // hints.
                     rows.filter_map(|row| serde_json::from_str(&row.value).ok()).collect();
                 self.health.cooldowns.learn(&shared, read_at, wall);
             }
@@ -99,6 +102,7 @@ fn as_row(change: &CooldownChange) -> Change {
 }
 
 fn sort_key(provider: &str, model: &str, key: &str) -> String {
+    // A separator that no name holds, so that no two cooldowns share a row.
     format!("{provider}\u{1f}{model}\u{1f}{key}")
 }
 

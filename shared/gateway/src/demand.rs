@@ -21,6 +21,7 @@ pub(crate) struct CallDemand {
 /// The most that a call may use at any target of its plan.
 pub(crate) fn demand(call: &Call, plan: &RoutePlan, limits: &Limits) -> CallDemand {
     let counts_tokens = limits.daily_input_tokens.is_some() || limits.daily_output_tokens.is_some();
+    // Nothing looks at the estimate then, and the request need not be decoded for it.
     if limits.budget.is_none() && !counts_tokens {
         let demand = Demand { input: 0, output: 0, choices: 1, price: None };
         return CallDemand { demand, is_bounded: true };
@@ -82,6 +83,7 @@ fn max_price(call: &Call, plan: &RoutePlan, input: u64, unpriced: Unpriced) -> O
         call.snapshot.worst_price(&target.provider, &target.model, input)
     };
     let prices: Vec<Option<WorstPrice>> = plan.targets.iter().map(price).collect();
+    // The call may end at any of its targets, so that one unknown price makes its cost unknown.
     if unpriced == Unpriced::Refuse && prices.contains(&None) {
         return None;
     }

@@ -25,6 +25,7 @@ pub(crate) fn fingerprint(call: &Call) -> String {
     add(&format!("{:?}", request.task));
     add(request.model.as_deref().unwrap_or_default());
     add(call.only_provider.as_deref().unwrap_or_default());
+    // Headers that pass through, such as betas, change what a model does.
     for (name, value) in &request.headers {
         add(name);
         add(value);

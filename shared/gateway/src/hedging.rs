@@ -34,6 +34,7 @@ pub(crate) async fn send_next(
         let since = Instant::now();
         let now = running.call.clock.instant();
         let failover = running.failover.as_mut().ok_or_else(no_plan)?;
+        // Only streams: of a whole response nobody knows whether it is slow or long.
         let hedge = failover.plan().hedge.filter(|_| running.call.request.stream);
         let first = Racer::new(sender, failover.next(now)?);
         running.show_attempt();
@@ -99,6 +100,7 @@ fn start_hedge(running: &mut RunningCall, sender: &Sender, hedge: Hedge) -> Opti
     let now = running.call.clock.instant();
     let health = running.health().clone();
     let failover = running.failover.as_mut()?;
+    // The budget is asked last, since asking takes from it.
     if !failover.has_next(now) || !health.hedges.take(hedge.budget_percent) {
         return None;
     }
@@ -132,6 +134,7 @@ impl RunningCall {
 
     /// Keeps what an attempt holds of its provider's limits until its response is over.
     pub(crate) fn keep_permit(&mut self, id: AttemptId, permit: Option<Permit>) {
+        // A retry holds under the same call, and must not give back what it holds itself.
         self.permits.retain(|(held, _)| *held != id);
         self.permits.extend(permit.map(|permit| (id, permit)));
     }

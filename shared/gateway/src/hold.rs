@@ -95,15 +95,19 @@ impl CallHold {
         let extra = *extra;
         let growth = growth.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Poll::Ready(outcome) = growth.as_mut().poll(cx) else {
+            // As long as the hold pays for what has come, the stream goes on while the write is
+            // made.
             let has_room = progress.output() <= self.covered_output;
             return if has_room { Poll::Ready(None) } else { Poll::Pending };
         };
         self.growth = None;
+        // Also after a failed write: a store that fails must not stop a stream at every batch.
         self.covered_output = self.covered_output.saturating_add(extra.output);
         let only_renewed = extra == Extra { until: extra.until, ..Extra::default() };
         match outcome {
             Ok(TopUp::Granted(reservation)) => self.reservation = reservation,
             Ok(TopUp::Refused) if !only_renewed => return Poll::Ready(Some(self.outgrown())),
+            // A renewal alone adds no money, so that its refusal says nothing about a limit.
             Ok(TopUp::Refused) => {}
             Err(cause) => tracing::warn!(%cause, "the hold of a stream could not be grown"),
         }
@@ -119,6 +123,7 @@ impl CallHold {
         let usage = progress.usage.unwrap_or_default();
         let mut extra = Extra::default();
         let now = clock.now() / 1000;
+        // A hold that ends while its stream goes on would be charged as lost.
         if self.reservation.hold.until < now + RENEWAL_MARGIN {
             extra.until = now + allowed.as_secs().max(2 * RENEWAL_MARGIN);
         }
@@ -134,6 +139,7 @@ impl CallHold {
             extra.output = written.saturating_sub(self.covered_output) + MORE_OUTPUT_TOKENS;
         }
         let input = usage.all_input().saturating_sub(self.covered_input);
+        // Some providers report their input late, or more of it than was estimated.
         self.covered_input += input;
         let price = self.demand.demand.price;
         extra.cost = price.map_or(MicroDollars(0), |price| price.cost(input, extra.output));

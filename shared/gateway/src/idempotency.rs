@@ -48,6 +48,7 @@ impl Claim {
         let Some(key) = call.idempotency_key.as_deref().filter(|_| !ttl.is_zero()) else {
             return Ok(None);
         };
+        // A key counts for one tenant and one endpoint, as the draft has it.
         let scope = format!("{}\0{}\0{key}", call.tenant.id, call.record.request.path);
         let pk = format!("idempotency#{}#{}", call.tenant.id, digest(&scope));
         // The claim of a dead owner is taken over by exactly one of several callers.
@@ -64,6 +65,8 @@ impl Claim {
             Tallied::Done(_) => return Ok(Claimed::First(self)),
             Tallied::Refused(row) => row,
         };
+        // The row may be there after its end: DynamoDB removes late, and a condition cannot compare
+        // times.
         let is_over = row.note("over").and_then(number).is_some_and(|at| at <= now);
         if !is_over && row.note("body") != Some(body.as_str()) {
             return Err(other_body());
@@ -81,6 +84,7 @@ impl Claim {
         }
 
         let owner = row.note("owner").unwrap_or_default().to_owned();
+        // On the condition that the owner is still the dead one: of several callers one wins.
         let again = self.claiming(call, &body, Condition::Is("owner".to_owned(), owner));
         // A store may remove a row that is over between the two writes.
         for change in [again, first] {
@@ -124,6 +128,7 @@ impl Claim {
 
     /// Gives the key up: the request failed, or its response cannot be kept.
     pub(crate) async fn release(&self, table: &dyn Table) -> Result<(), StoreError> {
+        // The row stays without its owner, so that the next claim finds the key free.
         let remove = ["owner", "body", "until", "over"].map(str::to_owned).into();
         table.tally(&Tally { remove, ..self.ours() }).await.map(drop)
     }

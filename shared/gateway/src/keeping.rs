@@ -49,6 +49,7 @@ impl Keeping {
         }
         let stores = configuration.stores().clone();
         configuration.start_behind(async move {
+            // The response before the word that it is there: whoever reads `done` must find it.
             write(&stores, cached.into_iter().chain(claimed.clone()).collect()).await;
             if let Some(claim) = claim {
                 end_claim(&claim, claimed.is_some(), &stores).await;

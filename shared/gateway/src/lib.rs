@@ -23,6 +23,7 @@ mod idempotency;
 mod keeping;
 mod model_facts;
 mod outbound_limits;
+mod own_provider;
 mod plan;
 mod probes;
 mod provider_health;
@@ -35,6 +36,7 @@ mod sender;
 mod settlement;
 mod snapshot;
 mod speed;
+mod usage_events;
 mod vitals;
 
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
 use outbound_limits::OutboundLimits;
+use own_provider::OwnProviders;
+pub use own_provider::Sealing;
 use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
@@ -64,6 +68,7 @@ use running_call::RunningCall;
 use sender::Sender;
 use settlement::Settlements;
 pub use snapshot::Snapshot;
+pub use usage_events::UsageEventSink;
 
 /// Everything that calls share.
 #[derive(Debug)]
@@ -73,6 +78,7 @@ pub struct Gateway {
     settlements: Arc<Settlements>,
     records: Arc<RecordQueue>,
     outbound: Arc<OutboundLimits>,
+    own_providers: OwnProviders,
 }
 
 /// The outcome of an admission.
@@ -97,7 +103,14 @@ impl Gateway {
         let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
         let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
         let records = RecordQueue::start(sinks);
-        Self { configuration, keys, settlements, records, outbound }
+        let own_providers = OwnProviders::default();
+        Self { configuration, keys, settlements, records, outbound, own_providers }
+    }
+
+    /// The same, with what opens the keys of tenants' own providers.
+    #[must_use]
+    pub fn with_sealing(self, sealing: Sealing) -> Self {
+        Self { own_providers: OwnProviders::new(sealing), ..self }
     }
 
     /// Starts the record of a request, of whatever kind.
@@ -121,7 +134,17 @@ impl Gateway {
 
         let tenant = Arc::from(found.tenant.id.as_str());
         let principal = Principal { tenant, key_id: Arc::from(found.key_id()) };
+        let snapshot = self.snapshot_for(&found.tenant, snapshot).await?;
         Ok(Admitted { snapshot, principal, tenant: found.tenant })
+    }
+
+    /// The configuration as a tenant's calls see it, which may have a provider of its own.
+    pub async fn snapshot_for(
+        &self,
+        tenant: &Tenant,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Arc<Snapshot>> {
+        self.own_providers.snapshot_for(tenant, snapshot, &self.configuration).await
     }
 
     /// The configuration in force, for what is decided before the caller is known.
@@ -175,6 +198,7 @@ impl Gateway {
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
         let health = self.configuration.health();
+
         let (order, session) = choosing::order(&running.call, &plan, health, limits.seed)?;
         let decodes = rescue::is_wanted(&running.call, &plan);
         running.session = session;
@@ -191,6 +215,7 @@ impl Gateway {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
             };
+            // Once per call: keys that were just read again and are refused are wrong.
             if is_about_the_key(&error) && !are_keys_renewed {
                 are_keys_renewed = true;
                 if self.renew_keys(running, id, &error).await {
@@ -207,7 +232,10 @@ impl Gateway {
     async fn renew_keys(&self, running: &mut RunningCall, id: AttemptId, error: &Error) -> bool {
         let clock = running.call.clock;
         let renewed = self.configuration.renew_keys(&running.call.snapshot, clock).await;
-        let Some(snapshot) = renewed else {
+        let Some(renewed) = renewed else {
+            return false;
+        };
+        let Ok(snapshot) = self.snapshot_for(&running.call.tenant, renewed).await else {
             return false;
         };
         let before = std::mem::replace(&mut running.call.snapshot, snapshot);
@@ -215,6 +243,7 @@ impl Gateway {
             (Ok(plan), Some(failover)) => failover.keys_replaced(id, error, plan, clock.instant()),
             _ => false,
         };
+        // The call must not resolve by one configuration and send by another.
         if !is_replaced {
             running.call.snapshot = before;
         }
@@ -242,6 +271,8 @@ impl Gateway {
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
         tokio::join!(self.configuration.drain(), self.records.drain());
+        // Sinks start work of their own.
+        self.configuration.drain().await;
     }
 }
 

@@ -78,6 +78,7 @@ impl OutboundLimits {
         let now = clock.now();
         let sort_key = format!("{}\u{1f}{key}", provider.name);
         let known = self.known(&sort_key);
+        // A window that is known to be full costs no write until it is over.
         if let Some((until, refusal)) = known.refused_until.filter(|(until, _)| now < *until) {
             return Err(reached(provider, &refusal, until - now));
         }
@@ -99,6 +100,8 @@ impl OutboundLimits {
                 Ok(Tallied::Refused(row)) => row,
                 Err(error) => {
                     tracing::warn!(%error, "failed to count a request against its provider's limits");
+                    // A store that fails must not stop calls; the provider itself still refuses
+                    // what is too much.
                     return Ok(None);
                 }
             };
@@ -160,6 +163,7 @@ impl OutboundLimits {
     /// An id that no other attempt of any instance has.
     fn id(&self) -> String {
         let nth = self.next_id.fetch_add(1, Ordering::Relaxed);
+        // A random number of the process, since instances share no counter.
         format!("r{:x}-{nth:x}", self.process)
     }
 }
@@ -179,6 +183,7 @@ impl Drop for Permit {
         let used = self.tokens.filter(|(counted, used)| counted != used);
         let correct = used.map(|used| row::correct(&self.sort_key, &self.windows, used));
         let changes: Vec<_> = release.into_iter().chain(correct).collect();
+        // Dropping is the only end that a canceled attempt has, so that the release hangs on it.
         self.configuration.tally_behind(changes);
     }
 }

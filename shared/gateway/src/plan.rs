@@ -10,8 +10,8 @@ use crate::Call;
 
 /// The plan for what a call asks for.
 pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
-    let (routes, provider) = (&call.snapshot.routes, call.only_provider.as_deref());
-    let plan = routes.resolve(ModelQuery { model: call.request.model.as_deref(), provider })?;
+    let routes = &call.snapshot.routes;
+    let plan = routes.resolve(query(call, call.request.model.as_deref()))?;
     let fallbacks = &call.tenant.settings.models.fallback;
     if fallbacks.is_empty() {
         return Ok(plan);
@@ -20,14 +20,30 @@ pub(crate) fn resolve(call: &Call) -> Result<Arc<RoutePlan>> {
     let mut whole = RoutePlan::clone(&plan);
     for model in fallbacks {
         // A name that is served no more is no reason to refuse what the client asks for.
-        let Ok(fallback) = routes.resolve(ModelQuery { model: Some(model), provider }) else {
+        let Ok(fallback) = routes.resolve(query(call, Some(model))) else {
             tracing::debug!(tenant = call.tenant.id, model, "a fallback model is not served");
             continue;
         };
+        // A target that is in the plan already would be attempted twice for the same failure.
         let new = fallback.targets.iter().filter(|target| !has_target(&plan, target));
         whole.targets.extend(new.cloned());
     }
     Ok(Arc::new(whole))
+}
+
+/// What is asked for, where a tenant's own provider goes by another name than its settings give it.
+fn query<'a>(call: &'a Call, model: Option<&'a str>) -> ModelQuery<'a> {
+    let provider = call.only_provider.as_deref();
+    let Some(own) = &call.snapshot.own else { return ModelQuery { model, provider } };
+    let is_own = |name: &str| own.alias.as_deref() == Some(name);
+    let provider = provider.map(|name| if is_own(name) { own.name.as_str() } else { name });
+    let own_model = |name: &'a str| name.split_once('/').filter(|(prefix, _)| is_own(prefix));
+    match model.and_then(own_model) {
+        Some((_, model)) if !model.is_empty() => {
+            ModelQuery { model: Some(model), provider: provider.or(Some(&own.name)) }
+        }
+        _ => ModelQuery { model, provider },
+    }
 }
 
 fn has_target(plan: &RoutePlan, target: &Target) -> bool {

@@ -63,9 +63,11 @@ impl RecordQueue {
 
 impl RecordOutlet for RecordQueue {
     fn submit(&self, record: Arc<CallRecord>) {
+        // A response never waits for the log.
         if self.sender.try_send(Entry::Record(record)).is_err()
             && self.lost.fetch_add(1, Ordering::Relaxed) == 0
         {
+            // Once: the number of lost records is a metric.
             tracing::warn!("records are lost: the sinks are too slow");
         }
     }
@@ -81,11 +83,13 @@ async fn write_all(mut receiver: mpsc::Receiver<Entry>, sinks: Vec<Arc<dyn Recor
             }
         }
         if !records.is_empty() {
+            // In turn: the log has a record before the store, whatever the store does.
             for sink in &sinks {
                 sink.write(&records).await;
             }
         }
         records.clear();
+        // Dropping their senders wakes those who drain.
         drained.clear();
     }
 }

@@ -172,6 +172,8 @@ impl MeteredStream {
 impl Drop for MeteredStream {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take()
+            // An `Idempotency-Key` promises the response; without one, reading on would be paid for
+            // by nobody's wish.
             && stream.running.is_promised()
         {
             let configuration = stream.running.configuration().clone();
@@ -184,6 +186,8 @@ impl Metered {
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         loop {
+            // Before the next events, so that a stream that is out of money stops before it
+            // delivers more.
             if let Some(error) = ready!(self.running.poll_hold(cx)) {
                 self.running.stop(&error);
                 return Poll::Ready(Some(Err(error)));
@@ -191,6 +195,8 @@ impl Metered {
             if let Some(rescue) = self.rescue.as_mut().filter(|it| it.is_pending()) {
                 match ready!(rescue.poll(&mut self.running, cx)) {
                     Ok(events) => {
+                        // No single format decodes what several providers wrote, so that it is not
+                        // kept.
                         (self.events, self.format) = (events, None);
                         self.speed = self.running.min_speed().map(SpeedGauge::new);
                     }

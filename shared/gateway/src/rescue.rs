@@ -71,6 +71,7 @@ pub(crate) enum Broken {
 pub(crate) fn is_wanted(call: &Call, plan: &RoutePlan) -> bool {
     let setting = call.hints.rescue.unwrap_or(plan.rescue);
     let is_stream = call.request.stream && call.request.task == Task::Chat;
+    // Several choices break at several places, and no target can go on with all of them.
     setting == Setting::Continue && is_stream && 1 < plan.targets.len() && has_one_choice(call)
 }
 
@@ -178,6 +179,7 @@ impl Rescue {
         let now = running.call.clock.instant();
         let next = running.failover.as_mut().and_then(|failover| failover.next(now).ok());
         let Some(attempt) = next else { return Broken::Fails(self.failure(running)) };
+        // A beginning of the model's own message joins best, where the API takes one.
         let takes_prefill = self.sender.snapshot().takes_prefill(attempt.target());
         let form = if takes_prefill && !self.reasons() { Form::Prefill } else { Form::Instruction };
         self.start(attempt, form, running)
@@ -254,6 +256,8 @@ impl Rescue {
             error.kind,
             ErrorKind::InvalidRequest | ErrorKind::Rejected | ErrorKind::Unsupported
         );
+        // Newer models refuse a prefill with a 400, which would end the rescue for a reason of
+        // form.
         if form == Form::Prefill
             && is_refusal
             && let Some(failover) = &mut running.failover
@@ -320,6 +324,7 @@ impl Rescue {
         };
         if is_kept {
             out.push(event);
+        // Usage counts even where its event is left out.
         } else if usage.is_some() {
             out.push(StreamEvent::delta(0, Delta::Usage).with_usage(usage));
         }

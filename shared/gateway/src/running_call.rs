@@ -113,6 +113,7 @@ impl RunningCall {
 
         let elapsed = self.call.record.elapsed();
         let record = &mut self.call.record;
+        // A rescued stream keeps the time of its real first token.
         if record.timings.first_token.is_none() {
             record.timings.first_token = Some(elapsed);
             record.timings.overhead = Some(elapsed.saturating_sub(self.waited));
@@ -165,6 +166,7 @@ impl RunningCall {
     /// Notes the bytes of the response, where they are kept.
     pub(crate) fn keep(&mut self, format: &str, body: Option<Bytes>) {
         let record = &self.call.record;
+
         let (Some(body), Some(provider), Some(model)) = (body, &record.provider, &record.model)
         else {
             return;
@@ -215,6 +217,8 @@ impl RunningCall {
         self.note_answered_model(estimate);
         self.written_tokens = estimate.tokens();
         let reason = estimate.finish_reason();
+        // The first reason counts: a rescued stream ends with the reason of the target that went
+        // on, which is noted last and means the same.
         if reason.is_some() && self.call.record.finish_reason.is_none() {
             self.call.record.finish_reason = reason.map(str::to_owned);
         }
@@ -258,9 +262,12 @@ impl RunningCall {
     }
 
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
+        // Failing, completing and dropping all lead here; the first of them says how the call
+        // ended.
         if let Some(closed) = &self.closed {
             return closed.clone();
         }
+        // A stream that broke and was not rescued has used what is carried, and nothing more.
         let has_response = self.attempt.is_some() || self.carried.is_empty();
         if let Some(failover) = &mut self.failover {
             let now = self.call.clock.instant();
@@ -283,6 +290,7 @@ impl RunningCall {
         let usage = self.usage_record(is_complete);
         let usage = usage.filter(|_| has_response && !is_served_again);
         if let Some(usage) = usage {
+            // Before the permits are dropped, which correct the counters by it.
             self.note_tokens(&usage.tokens);
         }
         let record = &self.call.record;
@@ -297,6 +305,7 @@ impl RunningCall {
         let record = &mut self.call.record;
         (record.usage, record.cost) = (usage, cost);
         self.permits.clear();
+        // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
         self.end_keeping(is_complete);
         if let Some(contents) = self.contents.take() {
@@ -306,6 +315,7 @@ impl RunningCall {
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
         if let Some((hold, usage)) = charge {
+            // Last: the write runs behind the call, and the record is on its way by then.
             hold.settle(usage, self.call.clock);
         }
         record
@@ -353,6 +363,7 @@ impl RunningCall {
         }
         let was_left = record.attempts.iter().any(|it| it.outcome == Outcome::Canceled);
         if record.provider.is_some() || was_left {
+            // Nobody knows what the provider charges for a response that was not read to its end.
             return tenants::Usage::AsHeld;
         }
         if unanswered == MicroDollars(0) {
@@ -421,6 +432,7 @@ impl RunningCall {
             self.carry((provider, model), usage.tokens);
         }
         self.permits.retain(|(held, _)| *held != id);
+        // The next target begins at zero; what was used so far is carried.
         (self.usage, self.written_tokens) = (None, 0);
     }
 
@@ -472,6 +484,7 @@ impl RunningCall {
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
+        // A dropped call was left by its client, and is charged and recorded all the same.
         self.close(AttemptEnd::Canceled, CallEnd::default());
     }
 }

@@ -90,6 +90,7 @@ impl Sender {
         if !attempt.delay.is_zero() {
             tokio::time::sleep(attempt.delay).await;
         }
+        // After the delay: a place must not be held while nothing is sent.
         let permit = match self.acquire(&attempt).await {
             Ok(permit) => permit,
             Err(error) => return Sent::PassedOver(error),

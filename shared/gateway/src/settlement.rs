@@ -55,6 +55,7 @@ impl Settlements {
         let decision = self.ledger.admit(request, now).await;
         self.count_lost_holds();
         let Decision::Refused { refusal, alert: None } = &decision else { return decision };
+        // Other refusals do not pass with a settlement, so that waiting would only cost time.
         let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
         if !is_held || !self.wait_for_settlement(request.key).await {
             return decision;
@@ -65,10 +66,12 @@ impl Settlements {
     /// Ends a reservation behind the call, and tries again while the store fails.
     pub(crate) fn settle(self: &Arc<Self>, settlement: Settlement, limits: Limits, clock: Clock) {
         let key = settlement.reservation.key.clone();
+        // Counted before the task starts, so that a call which comes next sees it.
         *self.pending().entry(key.clone()).or_default() += 1;
         let this = self.clone();
         self.configuration.start_behind(async move {
             let outcome = this.write(&settlement, &limits, clock).await;
+            // Also after a failure, or calls would wait for a settlement that never comes.
             this.note_ended(&key);
             this.count_lost_holds();
             match outcome {
@@ -108,6 +111,7 @@ impl Settlements {
         limits: &Limits,
         clock: Clock,
     ) -> Result<Settled, StoreError> {
+        // A minute in all: an outage of the store that is longer leaves the hold to expire.
         for delay in RETRY_DELAYS {
             match self.ledger.settle(settlement, limits, clock.now() / 1000).await {
                 Ok(settled) => return Ok(settled),
@@ -142,6 +146,7 @@ impl Settlements {
                     "a level of a budget is reached"
                 );
             }
+            // Not marked as sent, so that another call takes it over after a minute.
             if !self.tell(&alert, clock).await {
                 return;
             }
@@ -170,6 +175,7 @@ impl Settlements {
         let ended = async {
             loop {
                 let mut ended = std::pin::pin!(self.ended.notified());
+                // Registered before the look at the count, or an end in between would be missed.
                 ended.as_mut().enable();
                 if self.pending().get(key).is_none_or(|now| *now < before) {
                     return;

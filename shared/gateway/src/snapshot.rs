@@ -10,7 +10,7 @@ use routing::{ModelQuery, Routes, Target};
 use storage::Secret;
 use tenants::{ConfiguredKey, KeyHash, WorstPrice};
 
-use crate::model_facts::CatalogFacts;
+use crate::{model_facts::CatalogFacts, own_provider::OwnProvider};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub(crate) prices: PriceTable,
     /// Each provider's entry in the price table; none for those who are not who they resemble.
     pub(crate) price_kinds: HashMap<String, String>,
+    /// The provider that all of these calls go to, where their tenant has one of its own.
+    pub(crate) own: Option<OwnProvider>,
 }
 
 impl Snapshot {
@@ -40,6 +42,7 @@ impl Snapshot {
             SecretSource::Value { value, .. } => Some(value.clone()),
             SecretSource::Parameter { name, .. } => keys.get(name).cloned(),
         };
+
         let price_kinds = price_kinds(&config);
         let facts = CatalogFacts::new(&config, &price_kinds);
         let fingerprint = |source: &SecretSource| {
@@ -54,7 +57,19 @@ impl Snapshot {
             keys,
             version,
             config,
+            own: None,
         }
+    }
+
+    /// The same state, with a configuration that one tenant's calls are made under.
+    pub(crate) fn of_tenant(
+        base: &Self,
+        config: Config,
+        own: OwnProvider,
+        client: &Client,
+    ) -> Self {
+        let snapshot = Self::new(config, base.version.clone(), base.keys.clone(), client);
+        Self { own: Some(own), ..snapshot }
     }
 
     /// The most tokens that a model or route reads, and the most that it writes: of all targets the
@@ -86,6 +101,8 @@ impl Snapshot {
     ) -> Option<WorstPrice> {
         let kind = self.price_kinds.get(provider).map_or("", String::as_str);
         let rates = self.prices.find(kind, provider, model)?.rates_for(input);
+        // How much of a prompt is cached is not known before the call, so that the highest class
+        // counts.
         let max_input = rates.input.max(rates.cached_input).max(rates.cache_write);
         Some(WorstPrice { input: max_input, output: rates.output })
     }
@@ -111,22 +128,35 @@ fn client_keys(
     let mut keys: Vec<ConfiguredKey> =
         default.map(|key| ConfiguredKey::default_tenant(key.expose())).collect();
     for DeclaredTenant { settings, keys: declared, .. } in &config.tenants {
-        let hashes = declared.iter().filter_map(|key| match &key.source {
-            KeySource::Secret(source) => resolve(source).map(|key| KeyHash::of(key.expose())),
-            KeySource::Hash(hash) => Some(hash.clone()),
+        // A key whose parameter cannot be read is left out: its tenant gets 401, and all others go
+        // on.
+        let declared = declared.iter().filter_map(|key| {
+            let hash = match &key.source {
+                KeySource::Secret(source) => KeyHash::of(resolve(source)?.expose()),
+                KeySource::Hash(hash) => hash.clone(),
+            };
+            let declared = ConfiguredKey::declared(hash, settings.clone());
+            Some(declared.known_as(key.name.clone(), key.expires))
         });
-        keys.extend(hashes.map(|hash| ConfiguredKey::declared(hash, settings.clone())));
+        keys.extend(declared);
     }
     keys
 }
 
-/// A provider at an address of its own is not the company whose format it speaks.
+/// A provider at an address of its own is not the company whose format it speaks, but the one whose
+/// host that address names.
 fn price_kinds(config: &Config) -> HashMap<String, String> {
-    let at_home = config.providers.iter().filter(|it| {
-        let home = providers::find(&it.kind).map_or("", |it| it.base_url);
-        it.base_url.as_deref().is_none_or(|it| home.is_empty() || it.trim_end_matches('/') == home)
-    });
-    at_home.map(|it| (it.name.clone(), it.kind.clone())).collect()
+    let kind = |it: &config::Provider| {
+        let kind = providers::find(&it.kind)?;
+        match &it.base_url {
+            Some(base_url) if !kind.base_url.is_empty() => {
+                providers::find_by_host(base_url, kind).map(|it| it.name)
+            }
+            _ => Some(kind.name),
+        }
+    };
+    let known = config.providers.iter().filter_map(|it| Some((it.name.clone(), kind(it)?)));
+    known.map(|(name, kind)| (name, kind.to_owned())).collect()
 }
 
 fn overridden(price: &Price) -> PriceOverride {

@@ -49,6 +49,7 @@ impl SpeedGauge {
             ready!(self.timer.as_mut().poll(cx));
             let written = tokens.saturating_sub(self.tokens_before);
             let wanted = f64::from(self.min.tokens_per_second) * self.min.window.as_secs_f64();
+
             // Token counts are far below 2^52.
             #[expect(clippy::cast_precision_loss, reason = "counts of tokens are small")]
             if (written as f64) < wanted {

@@ -13,3 +13,4 @@ mod policies;
 mod records;
 mod streams;
 mod support;
+mod usage_events;

@@ -50,5 +50,6 @@ impl Gateway {
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio is shown with a few digits")]
 fn ratio(used: u64, limit: u64) -> f64 {
+    // A budget of nothing is used up; dividing by it would give no number.
     if limit == 0 { 1.0 } else { used as f64 / limit as f64 }
 }

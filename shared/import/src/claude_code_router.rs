@@ -44,6 +44,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
 
     let key = if root.has("Providers") { "Providers" } else { "providers" };
     let mut names = vec![];
+
     for node in root.list(key) {
         let Some(provider) = Mapping::open(node) else { continue };
         names.extend(import_provider(provider, line(node), draft));
@@ -63,6 +64,7 @@ fn import_provider(
     let name = provider.text("name")?;
     let address = provider.text("api_base_url").or_else(|| provider.text("baseUrl"));
     let address = address.unwrap_or_default();
+    // An address of somebody's own shows its format in its path alone.
     let is_anthropic = address.contains("/v1/messages");
     let kind = kind_at(&address).unwrap_or(if is_anthropic { "anthropic" } else { "openai" });
     let default = key_variable(&name).unwrap_or_else(|| "PROVIDER_API_KEY".to_owned());
@@ -71,6 +73,7 @@ fn import_provider(
     let key = key.filter(|node| text_in(node).as_deref() != Some(&*name));
     let key = key.and_then(|node| draft.secret(node, &default));
     let is_home = kind_at(&address).is_some();
+    // A provider's usual variable only for its own address: another host must not get that key.
     let key = key.or_else(|| if is_home { draft.usual_key(kind, at) } else { None });
     let base_url = Some(base_of(&address)).filter(|_| !is_home);
     let base_url = base_url.filter(|url| !url.is_empty()).map(text);
@@ -81,7 +84,9 @@ fn import_provider(
         key,
         more: vec![],
     });
+
     for model in provider.texts("models") {
+        // A name under `models` has one provider here; there, clients name the provider as well.
         let is_taken = draft.models.iter().any(|known| known[0].1 == text(model.clone()));
         if is_taken {
             draft.note(
@@ -107,6 +112,7 @@ fn base_of(address: &str) -> String {
 
 fn import_router(mut router: Mapping<'_>, names: &[(String, String)], draft: &mut Draft) {
     let threshold = router.count("longContextThreshold").unwrap_or(LONG_CONTEXT);
+
     let mut target = |key: &str| {
         let (provider, model) = target_of(&router.text(key)?, names)?;
         Some(step(&provider, &model))
@@ -120,9 +126,12 @@ fn import_router(mut router: Mapping<'_>, names: &[(String, String)], draft: &mu
         image.push(when("images", "true".to_owned()));
         image
     });
+
     let others = ["background", "think", "webSearch"].map(|name| (name, target(name)));
 
     if let Some(default) = default {
+        // A route takes the first step whose `when` fits: special targets come before the one that
+        // takes everything.
         let steps: Vec<Entries> = image.into_iter().chain(long).chain([default.clone()]).collect();
         draft.route("default").steps = steps;
         draft.set("default_model", text("default"));

@@ -96,6 +96,7 @@ impl Draft {
     pub(crate) fn secret(&mut self, node: &Node<'_>, name: &str) -> Option<Written> {
         let value = crate::mapping::text(node)?;
         let variable = value.strip_prefix("os.environ/").or_else(|| {
+            // Claude Code Router and others expand variables in their own files.
             let inner = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
             inner
                 .or_else(|| value.strip_prefix('$'))
@@ -126,6 +127,7 @@ impl Draft {
         }
         let upper =
             |it: char| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' };
+
         let name: String = name.chars().map(upper).collect();
         let is_free = |name: &String| !self.secrets.iter().any(|(taken, _)| taken == name);
         let numbered = (2..).map(|number| format!("{name}_{number}"));
@@ -138,12 +140,15 @@ impl Draft {
     /// The name of a provider like this one: of one that is there already, or of a new one.
     pub(crate) fn provider(&mut self, mut provider: DraftProvider) -> String {
         let wished = std::mem::take(&mut provider.name);
+        // Entries that differ in their models only share connections, limits and cooldowns when
+        // they are one provider.
         let is_same = |known: &&DraftProvider| {
             DraftProvider { name: String::new(), ..(*known).clone() } == provider
         };
         if let Some(known) = self.providers.iter().find(is_same) {
             return known.name.clone();
         }
+
         let fits =
             |it: char| if it.is_ascii_alphanumeric() || "-_.".contains(it) { it } else { '-' };
         let wished: String = wished.chars().map(fits).collect();
@@ -167,6 +172,7 @@ impl Draft {
     pub(crate) fn finish(mut self) -> Imported {
         let has_key = self.settings.iter().any(|(key, _)| key == "api_key");
         if !has_key && self.tenants.is_empty() {
+            // A configuration without any key lets nobody in.
             self.settings.insert(0, entry("api_key", bare("${GATEWAY_API_KEY}")));
             self.begin_file("config.yaml");
             let message = "no key for clients was found: set the variable GATEWAY_API_KEY to one, \

@@ -45,6 +45,7 @@ fn declared(name: &str, node: &Node<'_>, draft: &mut Draft) {
         draft.note(line(node), format!("{name} is left out: it is no type of provider here"));
         return;
     };
+
     for model in models {
         let is_taken = draft.models.iter().any(|known| known[0].1 == text(model.clone()));
         if !is_taken {
@@ -75,6 +76,7 @@ fn provider(name: &str, base_url: Option<String>, draft: &mut Draft) -> Option<S
 
 fn router(name: &str, node: &Node<'_>, draft: &mut Draft) {
     let Some(mut router) = Mapping::open(node) else { return };
+
     let mut names = vec![];
     for (_, node) in router.mapping("load-balance").into_iter().flat_map(Mapping::rest) {
         let Some(mut balance) = Mapping::open(node) else { continue };
@@ -91,11 +93,13 @@ fn router(name: &str, node: &Node<'_>, draft: &mut Draft) {
         import_cache(cache, draft);
     }
     let chosen = names.join(", ");
+
     let message = format!(
         "the router {name} ({chosen}) becomes no route: a route here serves one model over several \
          providers; `PROVIDER/MODEL` reaches each, and `compatibility.base_paths` keeps its path"
     );
     draft.note(line(node), message);
+    // Clients of that gateway have the router's path in their base URL.
     let path = text(format!("/router/{name}"));
     match draft.settings.iter_mut().find(|(key, _)| key == "compatibility") {
         Some((_, Written::Map(entries))) => {
@@ -127,6 +131,7 @@ fn provider_in(node: &Node<'_>) -> Option<String> {
 fn import_cache(node: &Node<'_>, draft: &mut Draft) {
     let Some(mut cache) = Mapping::open(node) else { return };
     let directive = cache.text("directive").unwrap_or_default();
+    // The value is an HTTP directive, as in `Cache-Control`.
     let age = directive.split("max-age=").nth(1);
     let age = age.and_then(|it| it.split([',', ' ']).next()?.parse::<u64>().ok());
     let mut entries = vec![entry("enabled", bare("true"))];

@@ -87,6 +87,7 @@ pub fn import(files: &[SourceFile<'_>]) -> Result<Imported, ImportError> {
     for file in files {
         draft.begin_file(file.name);
         let failed = |message: String| ImportError { file: file.name.to_owned(), message };
+        // Before it is parsed: lines of `NAME=value` are a scalar to YAML, and no error.
         if is_environment(file.text) {
             seed_b::import(file.text, &mut draft);
             continue;
@@ -106,6 +107,7 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
         return Err("is neither a mapping nor a list".to_owned());
     };
     let has = |key: &str| mapping.has(key);
+    // From the most particular key to the least: several gateways have `models` and `providers`.
     if has("model_list") || has("litellm_settings") || has("router_settings") {
         litellm::import(mapping, draft);
     } else if has("keys") && !has("providers") {

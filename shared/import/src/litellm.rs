@@ -70,6 +70,7 @@ struct Shared {
 pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
     let mut shared = Shared::default();
     if let Some(variables) = root.mapping("environment_variables") {
+        // Set there for its own process; the configuration here names them as `${VAR}`.
         for (name, node) in variables.rest() {
             if let Some(value) = text_in(node).filter(|it| !it.starts_with("os.environ/")) {
                 draft.keep_secret(name, &value);
@@ -85,6 +86,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
     if let Some(router) = root.mapping("router_settings") {
         router_settings(router, &mut shared, draft);
     }
+    // Last, since each deployment takes over what the settings say.
     for node in root.list("model_list") {
         deployment(node, &shared, draft);
     }
@@ -103,6 +105,7 @@ fn general_settings(mut general: Mapping<'_>, draft: &mut Draft) {
 
 fn litellm_settings(mut settings: Mapping<'_>, shared: &mut Shared, draft: &mut Draft) {
     shared.retries = settings.count("num_retries");
+
     if let Some(time) = settings.number("request_timeout") {
         draft.set("default_timeout", seconds(time));
     }
@@ -117,6 +120,7 @@ fn litellm_settings(mut settings: Mapping<'_>, shared: &mut Shared, draft: &mut 
         params.leave("litellm_settings.cache_params", &[("type", reason)], draft);
         ttl
     });
+
     if is_cached {
         let mut cache = vec![entry("enabled", bare("true"))];
         cache.extend(ttl.map(|ttl| entry("ttl", seconds(ttl))));
@@ -142,6 +146,7 @@ fn router_settings(mut router: Mapping<'_>, shared: &mut Shared, draft: &mut Dra
     if let Some(node) = router.take("routing_strategy") {
         let name = text_in(node).unwrap_or_default();
         shared.strategy = match &*name {
+            // Its default picks by weight, rpm or tpm; weights are what we have of that.
             "simple-shuffle" => Some("weighted"),
             "least-busy" | "usage-based-routing" | "usage-based-routing-v2" => Some("least_busy"),
             "latency-based-routing" => Some("fastest"),
@@ -189,7 +194,9 @@ fn deployment(node: &Node<'_>, shared: &Shared, draft: &mut Draft) {
         draft.note(line(node), "a model without `model_name` or `litellm_params` is left out");
         return;
     };
+
     let Some(target) = target(node, &mut params, draft) else { return };
+
     if target.model.contains('*') || name.contains('*') {
         wildcard(node, &name, &target, draft);
     } else {
@@ -218,9 +225,11 @@ fn target(node: &Node<'_>, params: &mut Mapping<'_>, draft: &mut Draft) -> Optio
         draft.note(line(node), "a model without `litellm_params.model` is left out");
         return None;
     };
+
     let own = params.text("custom_llm_provider");
     let (prefix, model) = match (&own, full.split_once('/')) {
         (Some(own), _) => (own.as_str(), full.as_str()),
+        // Names such as `meta-llama/Llama-3` have a slash too, so that only known prefixes are cut.
         (None, Some((prefix, model))) if kind_of(prefix).is_some() => (prefix, model),
         (None, Some((prefix, _))) => {
             let message = format!("`{full}` is left out: {prefix} is no type of provider here");
@@ -234,6 +243,7 @@ fn target(node: &Node<'_>, params: &mut Mapping<'_>, draft: &mut Draft) -> Optio
         return None;
     }
     let kind = kind_of(prefix)?;
+
     let mut more = Entries::default();
     for (theirs, ours) in [("api_version", "api_version"), ("aws_region_name", "region")] {
         more.extend(params.text(theirs).map(|value| entry(ours, text_or_variable(&value))));
@@ -243,9 +253,12 @@ fn target(node: &Node<'_>, params: &mut Mapping<'_>, draft: &mut Draft) -> Optio
     let base_url = params.text("api_base").or_else(|| params.text("base_url"));
     let base_url = base_url.as_deref().map(text_or_variable);
     let default = key_variable(kind).unwrap_or_default();
+
     let given = params.take("api_key").and_then(|node| draft.secret(node, &default));
     let usual = || Some(bare(format!("${{{}}}", key_variable(kind)?)));
+    // A key of the company itself is nothing for a host of somebody else's.
     let key = given.or_else(|| if base_url.is_some() { None } else { usual() });
+
     let provider =
         DraftProvider { name: kind.to_owned(), kind: kind.to_owned(), base_url, key, more };
     Some(Target { provider: draft.provider(provider), model: model.to_owned() })
@@ -272,6 +285,7 @@ fn step_settings(entries: &mut Entries, params: &mut Mapping<'_>, shared: &Share
     let first = params.number("stream_timeout");
     entries.extend(first.map(|time| entry("first_token_timeout", seconds(time))));
     let retries = params.count("max_retries").or(shared.retries).filter(|it| 0 < *it);
+    // The most that a step may have here.
     entries.extend(retries.map(|retries| entry("retries", bare(retries.min(10)))));
 }
 
@@ -279,9 +293,11 @@ fn step_settings(entries: &mut Entries, params: &mut Mapping<'_>, shared: &Share
 fn prices(target: &Target, params: &mut Mapping<'_>, draft: &mut Draft) {
     let mut million = |key| params.number(key).map(|price| dollars(price * 1_000_000.0));
     let (input, output) = (million("input_cost_per_token"), million("output_cost_per_token"));
+    // Half a price would bill half of each call.
     let Some((input, output)) = input.zip(output) else { return };
     let mut price = step(&target.provider, &target.model);
     price.extend([entry("input", bare(input)), entry("output", bare(output))]);
+    // Several deployments of one model repeat its price.
     let is_new = |known: &Entries| known[..2] != price[..2];
     if draft.prices.iter().all(is_new) {
         draft.prices.push(price);
@@ -295,14 +311,17 @@ fn dollars(amount: f64) -> String {
 
 /// Gives each route the steps of its fallbacks, its strategy and its cooldown.
 fn finish_routes(shared: &Shared, draft: &mut Draft) {
+    // Taken before fallbacks are added: fallbacks of a fallback are no fallbacks there either.
     let own: Vec<(String, Vec<Entries>)> =
         draft.routes.iter().map(|route| (route.name.clone(), route.steps.clone())).collect();
     let steps_of = |name: &str| own.iter().find(|(known, _)| known == name).map(|(_, it)| it);
     for route in &mut draft.routes {
+        // Deployments of one name share the load there, even without a strategy.
         let strategy = shared.strategy.or_else(|| (1 < route.steps.len()).then_some("weighted"));
         if 1 < route.steps.len() {
             route.settings.extend(strategy.map(|it| entry("strategy", bare(it))));
         }
+
         let named = shared.fallbacks.iter().filter(|(name, _)| *name == route.name);
         let others = named.flat_map(|(_, others)| others).chain(&shared.default_fallbacks);
         for other in others.filter(|other| **other != route.name) {
@@ -317,6 +336,7 @@ fn finish_routes(shared: &Shared, draft: &mut Draft) {
                 }
             }
         }
+
         let cooldown = shared.cooldown.map(|time| entry("cooldown", seconds(time)));
         route.settings.extend(cooldown);
     }
@@ -325,6 +345,7 @@ fn finish_routes(shared: &Shared, draft: &mut Draft) {
             draft.note(None, format!("the fallback {missing} of {name} is no model of the file"));
         }
     }
+    // Last, so that an alias gets the fallbacks of its model.
     for (alias, model) in &shared.aliases {
         let target = draft.routes.iter().find(|route| route.name == *model).cloned();
         match target {

@@ -26,6 +26,7 @@ const REASONS: [(&str, &str); 12] = [
 
 pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) -> Result<(), String> {
     let keys = root.list("keys");
+    // Of the page, not of the keys.
     for key in ["total_count", "current_page", "total_pages"] {
         root.take(key);
     }
@@ -44,27 +45,32 @@ fn import_key(node: &Node<'_>, draft: &mut Draft) -> Result<(), String> {
                     `/key/list?return_full_object=true`"
             .to_owned());
     };
+
     let is_hash = |hash: &String| hash.len() == 64 && hash.bytes().all(|it| it.is_ascii_hexdigit());
     let Some(hash) = key.text("token").filter(is_hash) else {
         draft.note(line(node), "a key without its hash in `token` is left out");
         return Ok(());
     };
+
     let alias = key.text("key_alias").unwrap_or_else(|| hash.chars().take(12).collect());
     let mut tenant = vec![entry("name", text(tenant_name(&alias, draft)))];
     let mut client_key = vec![entry("key", text(format!("sha256:{hash}")))];
     client_key.push(entry("name", text(alias)));
     client_key.extend(key.text("expires").map(|at| entry("expires", text(moment(&at)))));
     tenant.push(entry("api_keys", Written::List(vec![Written::Map(client_key)])));
+
     if key.flag("blocked") == Some(true) {
         tenant.push(entry("enabled", bare("false")));
     }
     limits(&mut key, &mut tenant, line(node), draft);
+    // Theirs are words; ours have values.
     let tags = key.texts("tags").into_iter().map(|tag| entry(&tag, text("true")));
     let tags: Entries = tags.collect();
     if !tags.is_empty() {
         tenant.push(entry("tags", Written::Map(tags)));
     }
     draft.tenants.push(tenant);
+
     leave_given(key, draft);
     Ok(())
 }
@@ -75,6 +81,7 @@ fn limits(key: &mut Mapping<'_>, tenant: &mut Entries, at: Option<usize>, draft:
     {
         tenant.extend(key.count(theirs).map(|limit| entry(ours, bare(limit))));
     }
+    // As a text, since a number would lose digits as a float.
     tenant.extend(key.text("max_budget").map(|amount| entry("budget_usd", bare(amount))));
     match key.text("budget_duration").as_deref() {
         None | Some("30d" | "1mo" | "31d") => {}
@@ -111,7 +118,9 @@ fn leave_given(key: Mapping<'_>, draft: &mut Draft) {
 /// A name that a tenant may have, and that no other has.
 fn tenant_name(alias: &str, draft: &Draft) -> String {
     let fits = |it: char| if it.is_ascii_alphanumeric() || "-_.".contains(it) { it } else { '-' };
+    // Room for the number that makes it unique.
     let name: String = alias.chars().map(fits).take(60).collect();
+    // That name is the tenant of the gateway's own `api_key`.
     let name = if name.starts_with(|it: char| it.is_ascii_alphanumeric()) && name != "default" {
         name
     } else {
@@ -126,6 +135,7 @@ fn tenant_name(alias: &str, draft: &Draft) -> String {
 /// A moment as Python writes it, in UTC.
 fn moment(text: &str) -> String {
     let text = text.replacen(' ', "T", 1);
+
     let has_zone = text.ends_with('Z') || text.get(10..).is_some_and(|it| it.contains(['+', '-']));
     if has_zone || text.len() <= 10 { text } else { format!("{text}Z") }
 }

@@ -18,6 +18,7 @@ pub(crate) fn line(node: &Node<'_>) -> Option<usize> {
 /// A scalar as a text; empty texts and nulls count as absent.
 pub(crate) fn text(node: &Node<'_>) -> Option<String> {
     match &node.value {
+        // An export writes null for what is not set.
         Value::Scalar { text, .. } if !node.is_null() && !text.trim().is_empty() => {
             Some(text.trim().to_owned())
         }
@@ -82,6 +83,7 @@ impl<'n> Mapping<'n> {
     /// Takes a number that is whole and not negative; a fraction is cut off.
     pub(crate) fn count(&mut self, key: &str) -> Option<u64> {
         let number = self.text(key)?;
+        // Python writes whole numbers as floats.
         let (whole, _) = number.split_once('.').unwrap_or((&number, ""));
         whole.parse().ok()
     }

@@ -18,6 +18,7 @@ const REASONS: [(&str, &str); 5] = [
 pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
     let first = root.text("model");
     let models: Vec<String> = first.into_iter().chain(root.texts("models")).collect();
+
     let provider = draft.provider(DraftProvider {
         name: "openrouter".to_owned(),
         kind: "openrouter".to_owned(),
@@ -25,6 +26,7 @@ pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
         key: Some(bare("${OPENROUTER_API_KEY}")),
         more: vec![],
     });
+
     let mut steps = vec![];
     for model in models {
         let step = step(&provider, &model);
@@ -41,6 +43,7 @@ pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
             ["order", "only", "ignore", "allow_fallbacks", "data_collection", "quantizations"];
         preference.leave("provider", &keys.map(|key| (key, reason)), draft);
     }
+
     draft.route(name).steps = steps;
     draft.set("default_model", text(name));
     root.leave("", &REASONS, draft);

@@ -35,6 +35,7 @@ pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
         draft.set("cache", Written::Map(entries));
         cache.leave("cache", &[], draft);
     }
+
     let mut steps = vec![];
     collect(&mut root, &mut steps, &mut settings, draft);
     draft.set("default_model", text(name));
@@ -65,6 +66,7 @@ fn collect(
         strategy.leave("strategy", &[("on_status_codes", reason)], draft);
     }
     let targets = config.list("targets");
+    // A config without a strategy is itself the target.
     if targets.is_empty() {
         steps.extend(target(config, draft));
     }
@@ -72,6 +74,7 @@ fn collect(
         let Some(mut inner) = Mapping::open(node) else { continue };
         if inner.has("targets") {
             draft.note(line(node), "targets within a target become steps of the same route");
+            // A route has one strategy, that of the outermost config.
             collect(&mut inner, steps, &mut Entries::default(), draft);
         } else {
             steps.extend(target(&mut inner, draft));
@@ -82,6 +85,7 @@ fn collect(
 
 fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
     config.text("name");
+
     let node = config.take("provider").or_else(|| config.take("virtual_key"))?;
     let named = text_in(node)?;
     let named = named.trim_start_matches('@');
@@ -90,6 +94,7 @@ fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
         draft.note(line(node), message);
         return None;
     };
+
     let variable = key_variable(kind);
     let key = config.take("api_key");
     let key = key.and_then(|node| draft.secret(node, &variable.clone().unwrap_or_default()));
@@ -112,6 +117,7 @@ fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
         );
         return None;
     };
+
     let mut entries = step(&provider, &model);
     // Theirs are shares of 1 or any numbers; ours are whole.
     let weight = config.number("weight").filter(|weight| 0.0 <= *weight);

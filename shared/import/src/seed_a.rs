@@ -30,6 +30,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
         }
     }
     let cooldown = root.text("default_step_cooldown");
+
     for node in root.list("providers") {
         provider(node, draft);
     }
@@ -43,6 +44,7 @@ fn provider(node: &Node<'_>, draft: &mut Draft) {
     let Some(mut provider) = Mapping::open(node) else { return };
     let name = provider.text("name").unwrap_or_else(|| "provider".to_owned());
     let base_url = provider.text("base_url");
+    // Anthropic's own format is not what its providers were called in.
     let kind = base_url.as_deref().and_then(kind_at).filter(|kind| *kind != "anthropic");
     let variable = format!("{name}_API_KEY");
     let key = provider.take("api_key").and_then(|node| draft.secret(node, &variable));
@@ -64,12 +66,14 @@ fn route(node: &Node<'_>, cooldown: Option<&str>, draft: &mut Draft) {
         );
         return;
     }
+
     let steps: Vec<Entries> =
         route.list("steps").into_iter().filter_map(|node| import_step(node, draft)).collect();
     // Everything but a 200 advanced there.
     let mut settings = vec![entry("fallback_on", bare("any"))];
     let cooldown = route.text("step_cooldown").or_else(|| cooldown.map(str::to_owned));
     settings.extend(cooldown.map(|time| entry("cooldown", bare(time))));
+
     let ours = draft.route(&name);
     (ours.steps, ours.settings) = (steps, settings);
     let reason = "`route_timeout` at the top is for every route";

@@ -27,6 +27,7 @@ pub(crate) fn import(text_of_file: &str, draft: &mut Draft) {
     for (name, variable) in [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")] {
         let Some(key) = get(variable) else { continue };
         let base_url = get(&format!("{}_BASE_URL", name.to_ascii_uppercase()));
+
         let key = Some(bare(format!("${{{}}}", draft.keep_secret(variable, &key))));
         add(draft, name, base_url, key);
     }
@@ -50,6 +51,7 @@ pub(crate) fn import(text_of_file: &str, draft: &mut Draft) {
         "DRAIN_TIMEOUT",
         "SHUTDOWN_TIMEOUT",
     ];
+
     for (line, name, _) in variables.iter().filter(|(_, name, _)| !known.contains(name)) {
         let reason = REASONS.iter().find(|(known, _)| known == name);
         let reason = reason.map_or("has no counterpart here", |(_, reason)| reason);
@@ -75,6 +77,7 @@ fn add(draft: &mut Draft, name: &str, base_url: Option<String>, key: Option<Writ
 
 fn settings(get: &dyn Fn(&str) -> Option<String>, draft: &mut Draft) {
     let address = get("ADDR");
+    // Go's form of an address: `:8080` or `host:8080`.
     let port = address.as_deref().and_then(|it| it.rsplit(':').next()?.parse::<u16>().ok());
     if let Some(port) = port {
         draft.set("port", bare(port));

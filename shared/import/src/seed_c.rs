@@ -28,6 +28,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
         import_metrics(metrics, draft);
     }
     let providers = root.mapping("providers");
+
     // Older files have this one section in place of `providers`.
     if let Some(node) = root.take("gemini").filter(|_| providers.is_none()) {
         import_provider("gemini", node, draft);
@@ -61,8 +62,10 @@ fn import_server(mut server: Mapping<'_>, draft: &mut Draft) {
 fn import_metrics(mut metrics: Mapping<'_>, draft: &mut Draft) {
     let is_on = metrics.flag("enabled") == Some(true);
     let username = metrics.text("username");
+
     let password = metrics.take("password").and_then(|node| draft.secret(node, "METRICS_PASSWORD"));
     if let Some((username, password)) = username.zip(password).filter(|_| is_on) {
+        // Dashboards made for it know its metrics by these names.
         let seeds = Written::List(vec![bare("c")]);
         let metrics = vec![entry("username", text(username)), entry("password", password)];
         draft.set("metrics", Written::Map([metrics, vec![entry("seeds", seeds)]].concat()));
@@ -78,12 +81,14 @@ fn import_provider(name: &str, node: &Node<'_>, draft: &mut Draft) {
     let base_url = provider.text("base_url").map(text);
     let variable = key_variable(name).unwrap_or_else(|| format!("{name}_API_KEY"));
     let key = provider.take("api_key").and_then(|node| draft.secret(node, &variable));
+    // The usual key only where requests go to the provider itself.
     let is_home = base_url.is_none();
     let key = key.or_else(|| if is_home { draft.usual_key(kind, line(node)) } else { None });
     let timeout = provider.count("timeout_seconds").filter(|it| 0 < *it);
     let more = timeout.map(|it| entry("timeout", bare(format!("{it}s")))).into_iter().collect();
     let (name, kind) = (name.to_owned(), kind.to_owned());
     let ours = draft.provider(DraftProvider { name, kind, base_url, key, more });
+
     let default = provider.text("default_model");
     for model in provider.texts("allowed_models").into_iter().chain(default.clone()) {
         let is_taken = draft.models.iter().any(|known| known[0].1 == text(model.clone()));

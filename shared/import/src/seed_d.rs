@@ -31,6 +31,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
         draft.models.push(entries);
         model.leave("models", &[], draft);
     }
+
     if let Some(model) = root.take("default_model") {
         draft.note(
             line(model),
@@ -41,6 +42,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
             draft.set("default_model", text(name));
         }
     }
+
     if let Some(kind) = default {
         draft.set("default_provider", text(kind));
     }

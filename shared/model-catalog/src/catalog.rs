@@ -118,6 +118,8 @@ impl Catalog {
     /// Parses the data file. A file that does not parse holds no model; a test holds the shipped one.
     fn parse(data: &'static str) -> Self {
         let Ok(file) = serde_json::from_str::<CatalogFile<'static>>(data) else {
+            // Prices that are missing are shown as unknown; a panic here would take every call
+            // down.
             return Self::default();
         };
         let providers = file.providers.into_iter().map(|(provider, entries)| {
@@ -130,6 +132,7 @@ impl Catalog {
     }
 
     fn models(&self, provider_type: &str) -> Option<&ProviderModels> {
+        // Azure and others sell another company's models under its names and prices.
         let provider = self.same_as.get(provider_type).copied().unwrap_or(provider_type);
         self.providers.get(provider)
     }
@@ -137,6 +140,7 @@ impl Catalog {
     fn find(&self, provider_type: &str, model: &str) -> Option<&ModelListing> {
         let models = self.models(provider_type)?;
         models
+            // The plain name first: a date or a vendor may be a part of the name itself.
             .named(model)
             .or_else(|| models.named(without_vendor(model)?))
             .or_else(|| models.dated(model))
@@ -154,6 +158,8 @@ impl ProviderModels {
     fn dated(&self, model: &str) -> Option<&ModelListing> {
         let name = without_date(model)?;
         let listing = self.named(name)?;
+        // A newer date may be a dearer model; better no price than the wrong one, which a budget
+        // would believe.
         let mut dates = self.0.iter().filter(|(other, _)| without_date(other) == Some(name));
         dates.all(|(_, other)| other.price == listing.price).then_some(listing)
     }
@@ -164,6 +170,7 @@ impl Entry<'_> {
         let rates = Rates {
             input: self.input,
             output: self.output.unwrap_or(self.input),
+            // No discount is known, and charging too much is the smaller mistake.
             cached_input: self.cached_input.unwrap_or(self.input),
             cache_write: self.cache_write.unwrap_or(self.input),
         };

@@ -92,6 +92,7 @@ pub(crate) fn find(families: &[Family<'_>], provider_type: &str, model: &str) ->
     for family in families.iter().filter(|it| it.is_of(provider_type)) {
         let Some(rest) = family.name.rest(&name) else { continue };
         family.facts.apply(&mut facts);
+
         let version = version(rest);
         for rule in family.models.iter().filter(|it| it.fits(&name, version)) {
             rule.facts.apply(&mut facts);
@@ -162,6 +163,7 @@ fn version(name: &str) -> Version {
     let is_number =
         |it: &&str| (1..=2).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit());
     let words: Vec<&str> = name.split(|it: char| !it.is_ascii_alphanumeric()).collect();
+    // Aliases such as `claude-opus` follow the newest model, so that its rules fit them.
     let Some(first) = words.iter().position(is_number) else {
         return NEWEST;
     };

@@ -64,6 +64,7 @@ pub struct PriceTable {
 
 /// The cost of one call's tokens, rounded half up to a whole micro-dollar.
 pub fn cost(price: &Price, usage: &Usage) -> MicroDollars {
+    // Whether a prompt is long is decided by all of its tokens, wherever they came from.
     let input_classes = [usage.input, usage.input_audio, usage.cached_input, usage.cache_write];
     let prompt_tokens = input_classes.into_iter().fold(0, u64::saturating_add);
     let rates = price.rates_for(prompt_tokens);
@@ -80,6 +81,7 @@ pub fn cost(price: &Price, usage: &Usage) -> MicroDollars {
     .into_iter()
     .fold(0, u128::saturating_add);
 
+    // Once for the whole call: rounding each class would add up to half a micro-dollar seven times.
     let rounded = total.saturating_add(HALF) / MILLION;
     MicroDollars(u64::try_from(rounded).unwrap_or(u64::MAX))
 }
@@ -122,5 +124,6 @@ impl From<Rates> for Price {
 
 /// The cost of one class of tokens in millionths of a micro-dollar.
 fn class_cost(tokens: u64, rate: u64) -> u128 {
+    // Ten million tokens at a thousand dollars a million do not fit 64 bits before the division.
     u128::from(tokens) * u128::from(rate)
 }

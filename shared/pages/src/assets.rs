@@ -23,8 +23,11 @@ pub const PAGE_HEADERS: [(&str, &str); 6] = [
     ),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
+    // Pages show keys and prompts, which neither a proxy nor the back button of the next user may
+    // keep.
     ("cache-control", "private, no-store"),
     ("cross-origin-opener-policy", "same-origin"),
+    // One path has a page or JSON by `Accept`, and another page once a session ends.
     ("vary", "accept, cookie"),
 ];
 
@@ -77,6 +80,7 @@ pub fn at(path: &str) -> Option<Asset> {
         _ if path == paths.style => ("text/css; charset=utf-8", STYLE),
         _ if path == paths.script => ("text/javascript; charset=utf-8", SCRIPT),
         _ if path == paths.icon => ("image/svg+xml", ICON),
+        // Another hash is another version of the file: a wrong answer would be cached for a year.
         _ => return None,
     };
     Some(Asset { content_type, content })

@@ -209,6 +209,7 @@ impl Attempt {
         let took = Took::ms(self.duration_ms);
         match (self.result, self.first_token_ms) {
             (Result::Success, Some(first)) => {
+                // A whole response in one event has no time in which its tokens arrived.
                 let rate = output_tokens * 1000 / (self.duration_ms.saturating_sub(first)).max(1);
                 let rate = if 0 < rate { format!(", then {rate} tokens/s") } else { String::new() };
                 format!("first token after {}{rate}", Took::ms(first))
@@ -227,6 +228,7 @@ impl Attempt {
             |from, to, spent, title: &str| Stretch { from, to, spent, title: title.to_owned() };
         let stretches = match (self.result, self.first_token_ms) {
             (Result::Success, first) => {
+                // Without a stream the first token came with the whole response.
                 let first = start + float(first.unwrap_or(self.duration_ms));
                 vec![
                     stretch(start, first, Spent::Waiting, "waiting for the response"),
@@ -270,6 +272,7 @@ impl Call {
     fn time_bar(&self) -> Html {
         let total = millis(self.times.total);
         let mut lanes = vec![];
+
         if let Some(admit) = self.times.admit {
             let note = Took(admit).to_string();
             let title = format!("key, limits, budget and route in {note}");
@@ -277,6 +280,7 @@ impl Call {
             lanes.push(Lane { name: "admitted".to_owned(), stretches: vec![stretch], note });
         }
         lanes.extend(self.attempts.iter().map(|it| it.lane(self.times.output_tokens)));
+
         let stretch = Stretch {
             from: total,
             to: total,

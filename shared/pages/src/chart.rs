@@ -107,6 +107,7 @@ fn axis(top: u64, step: u64, unit: Unit) -> (String, String) {
     while value <= top {
         let y = BOTTOM - height_of(value, top);
         let text = unit.text(value);
+        // Whole dollars leave room for larger numbers.
         let text = text.strip_suffix(".00").unwrap_or(&text);
         _ = write!(
             numbers,
@@ -153,6 +154,7 @@ impl Columns {
 
     /// The colour's class of a series, by its place.
     pub fn class(place: &usize) -> String {
+        // More colours could not be told apart.
         format!("s{}", (*place).min(4) + 1)
     }
 
@@ -173,6 +175,7 @@ impl Columns {
 
     fn column(&self, index: usize, top: u64) -> String {
         let count = self.labels.len();
+        // A third of each place stays free, so that columns do not run together.
         let width = percent(1, count) * 0.66;
         let x = percent(index, count) + percent(1, count) * 0.17;
         let mut base = BOTTOM;
@@ -200,6 +203,7 @@ impl Columns {
     pub fn svg(&self) -> Html {
         let max = (0..self.labels.len()).map(|index| self.total(index)).max().unwrap_or_default();
         let step = step_for(max);
+        // Without any value there is still an axis to draw.
         let top = step * max.div_ceil(step).max(1);
         let (numbers, lines) = axis(top, step, self.unit);
         let columns: String = (0..self.labels.len()).map(|it| self.column(it, top)).collect();
@@ -220,6 +224,7 @@ impl Curve {
 
     fn line(class: &str, points: &str) -> String {
         let height = BOTTOM - TOP;
+        // Without `non-scaling-stroke` the line would become as much thicker as the chart is wider.
         format!(
             "<svg x=\"0\" y=\"{TOP}\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 100 100\" \
              preserveAspectRatio=\"none\"><polyline class=\"{class}\" \
@@ -266,6 +271,7 @@ pub fn sparkline(values: &[u64]) -> Html {
     let max = values.iter().max().copied().unwrap_or_default();
     let mut points = String::new();
     for (index, value) in values.iter().enumerate() {
+        // From edge to edge, unlike columns: the last value stands at the right.
         let x = percent(index, values.len().saturating_sub(1));
         _ = write!(points, "{x:.1},{:.1} ", 28.0 - portion(*value, max) * 25.0);
     }

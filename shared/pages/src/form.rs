@@ -60,6 +60,7 @@ pub struct Field {
 impl Field {
     /// The unit of a number's steps.
     pub fn step(&self) -> &'static str {
+        // Money has decimals; browsers refuse them in a field with whole steps.
         if self.name == "budget_usd" || self.name.starts_with("price_") { "any" } else { "1" }
     }
 

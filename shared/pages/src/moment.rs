@@ -60,6 +60,7 @@ impl Moment {
 
     fn element(self, kind: &str, text: &str) -> String {
         let full = self.rfc3339();
+        // The script writes the reader's own zone over the text. Without scripts UTC stays.
         format!("<time datetime=\"{full}\" data-as=\"{kind}\" title=\"{full}\">{text}</time>")
     }
 
@@ -102,6 +103,7 @@ impl askama::filters::HtmlSafe for Html {}
 /// Text with the five letters escaped that mean something in HTML and in its attributes.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
+
     for letter in text.chars() {
         match letter {
             '&' => safe.push_str("&amp;"),

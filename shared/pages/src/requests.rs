@@ -186,6 +186,7 @@ impl Filter {
         ];
         let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
         let texts = texts.map(|(name, text)| (name, text.clone()));
+
         texts.chain(self.only.iter().map(|it| (it.name(), "1".to_owned()))).collect()
     }
 

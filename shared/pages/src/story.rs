@@ -139,12 +139,14 @@ pub(crate) fn names(call: &Call) -> Html {
 /// The story without marks, for a label.
 pub(crate) fn text(call: &Call) -> String {
     let marked = of(call).to_string();
+    // The label is an attribute, in which marks would be read aloud.
     let plain = marked.replace("<b>", "").replace("</b>", "");
     plain
         .replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
+        // Last, or `&amp;lt;` would become `<`.
         .replace("&amp;", "&")
 }
 

@@ -221,6 +221,7 @@ impl Tenant {
 
     fn download(&self) -> String {
         let key = self.new_key.as_ref().map_or("", |it| it.key.as_str());
+        // No request: the key is in this page alone and on no server's disk.
         format!("data:text/plain,{}%0A", crate::requests::query_value(key))
     }
 
@@ -284,12 +285,10 @@ fn behaviour() -> Group {
         ("prepend", "before the client's own"),
         ("locked", "instead of the client's own"),
     ]);
-    let tools = choices(&[("pass-through", "passed on"), ("gateway", "as the route says")]);
     let caching = choices(&[("", "as the gateway's"), ("true", "on"), ("false", "off")]);
     let fields = vec![
         field("system_prompt", "System prompt", Kind::Lines, ""),
         field("system_prompt_mode", "System prompt goes", modes, ""),
-        field("tool_mode", "Tools and a response format", tools, ""),
         field("cache", "Response cache", caching, ""),
         field("tags", "Tags", Kind::Text, "name=value, with commas; for sums and filters."),
     ];
@@ -302,7 +301,7 @@ fn own_provider() -> Group {
             "provider",
             "Provider",
             Kind::Text,
-            "A provider's type, such as openai; empty uses the gateway's.",
+            "A provider of the configuration, or a type such as openai: all calls go there. Empty: as the routes say.",
         ),
         field("base_url", "Base URL", Kind::Text, ""),
         Field {

@@ -96,6 +96,7 @@ fn tick_text(at: f64, tick: f64) -> String {
 
 impl TimeBar {
     fn x(&self, at: f64) -> f64 {
+        // Room at the right for the last tick's label.
         (at / self.total.max(0.1) * 97.0).clamp(0.0, 97.0)
     }
 
@@ -121,6 +122,7 @@ impl TimeBar {
 
     fn rect(&self, stretch: &Stretch, y: usize) -> String {
         let x = self.x(stretch.from);
+        // A stretch of a millisecond in a call of minutes must still be seen.
         let width = (self.x(stretch.to) - x).max(0.25);
         let (class, title) = (stretch.spent.class(), escaped(&stretch.title));
         format!(
@@ -134,6 +136,7 @@ impl TimeBar {
         let Some(last) = lane.stretches.last() else { return String::new() };
         let (from, to) = (self.x(last.from), self.x(last.to));
         let note = escaped(&lane.note);
+
         let is_on_bar = 45.0 < to && 35.0 < to - from;
         let (class, x, dx, anchor) = match () {
             () if is_on_bar => (" on-bar", from, 10, "start"),

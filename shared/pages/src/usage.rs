@@ -101,6 +101,7 @@ pub fn csv_line(fields: &[String]) -> String {
 
 /// One field of a CSV file: quoted where it must be, and never read as a formula by a spreadsheet.
 fn csv_field(text: &str) -> String {
+    // Names are anybody's text, and spreadsheets run cells that begin so.
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if is_formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) {

@@ -69,6 +69,11 @@ impl Client {
     }
 
     /// The connections for these options: those at hand, where some provider connects alike.
+    /// The region that the process runs in, where that is known.
+    pub fn region(&self) -> Option<&str> {
+        self.signer.region()
+    }
+
     pub(crate) fn connections(
         &self,
         options: &ConnectionOptions,
@@ -82,6 +87,7 @@ impl Client {
             connect_timeout: options.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             pool: pool.clone(),
         };
+        // Held while a client is built, so that two calls cannot build the same one.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = clients.iter().find(|it| it.transport() == &transport) {
             return Ok(known.clone());
@@ -112,6 +118,7 @@ impl Client {
 
 impl ProxyVariables {
     fn rules(&self) -> Vec<ProxyRule> {
+        // A scheme's own variable wins over `ALL_PROXY`, as it does for curl.
         let https = self.https.as_ref().or(self.all.as_ref()).map(ProxyRule::https);
         let http = self.http.as_ref().or(self.all.as_ref()).map(ProxyRule::http);
         https.into_iter().chain(http).collect()

@@ -116,6 +116,7 @@ impl HttpRequest<'_> {
     fn build(&self) -> reqwest::Request {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         request.headers_mut().clone_from(&self.headers);
+        // Shares the bytes: a request that is sent twice is not copied.
         *request.body_mut() = Some(self.body.clone().into());
         request
     }
@@ -144,8 +145,12 @@ impl Connections {
         let sent_at = Instant::now();
         let (opened, outcome) = send_once(&self.0.client, request.build()).await;
         let outcome = match outcome {
+            // On a connection that was opened for it, the request may have been read before the
+            // connection broke.
             Err(error) if !opened && has_crossed_the_end(&error, sent_at.elapsed()) => {
                 tracing::debug!(%error, "a kept connection had ended; sending once more");
+                // Another kept connection may have ended in the same moment, so the second goes
+                // over a new one.
                 send_once(self.fresh()?, request.build()).await.1
             }
             outcome => outcome,
@@ -162,6 +167,7 @@ impl Connections {
             Error::new(ErrorKind::Internal, "has an address that is not a URL")
                 .caused_by(error.without_url())
         })?;
+        // Never twice: nothing says that the request may be repeated.
         let (_, outcome) = send_once(&self.0.client, request).await;
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
@@ -182,6 +188,7 @@ impl Connections {
         if let Some(client) = self.0.fresh.get() {
             return Ok(client);
         }
+        // Built twice at worst, where two calls need it at once; the second one is dropped.
         let client = self.0.transport.client(0)?;
         Ok(self.0.fresh.get_or_init(|| client))
     }
@@ -195,6 +202,7 @@ impl Connections {
                 (ErrorKind::Network, "closed the connection before it answered".to_owned())
             }
         };
+        // URLs may hold keys of services that take them as parameters.
         Error::new(kind, message).caused_by(error.without_url())
     }
 }
@@ -207,6 +215,8 @@ async fn send_once(
         let outcome = client.execute(request).await;
         (OPENED.with(Cell::get), outcome)
     };
+    // reqwest does not say whether it used a kept connection; its connector runs within the task
+    // that sends.
     OPENED.scope(Cell::new(false), sending).await
 }
 
@@ -218,6 +228,7 @@ fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
     if CROSSING_TIME < after {
         return false;
     }
+    // The reason lies at the end of reqwest's chain of errors, under one of several types.
     let mut source = error.source();
     while let Some(cause) = source {
         let ended =
@@ -250,7 +261,10 @@ impl Transport {
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(USER_AGENT)
+            // The environment is read in one place; reqwest would read it once more by itself.
             .no_proxy()
+            // A redirect would carry the key to wherever a provider or an attacker in its place
+            // points.
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(self.connect_timeout)

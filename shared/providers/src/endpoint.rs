@@ -70,9 +70,11 @@ impl Endpoint {
         } else {
             base.clone()
         };
+
         let signing = Signing::of(provider, configured, signer)?;
         let version = configured.api_version.as_deref().unwrap_or(provider.api_version);
         let address = |path: &str| {
+            // The version stands in a query and is the operator's text.
             let path = path.replace("{api_version}", &encoded(version));
             Address::new(&format!("{}{path}", host.trim_end_matches('/')))
         };
@@ -81,21 +83,27 @@ impl Endpoint {
             Ok(ApiAddress { api, whole: address(api.path)?, stream })
         };
         let apis = offered_apis(provider, &base).map(prepare_api).collect::<Result<_>>()?;
+
         let common = common_headers(provider, configured, resolve)?;
         let keys: Vec<Option<Secret>> = configured.keys.iter().map(resolve).collect();
         let unreadable_keys = unreadable(configured.keys.iter().zip(&keys));
+
         // Who has no key here needs none: the reader of the configuration sees to that.
         let headers = if keys.is_empty() {
             vec![(KeyFingerprint::NONE, common)]
         } else {
+            // Keys that cannot be read are left out: the pool works as long as one is there.
             let usable = keys.iter().flatten().filter_map(|key| {
                 let headers = with_key(&common, provider.auth, key)?;
                 Some((routing::fingerprint(key.expose()), headers))
             });
             usable.collect()
         };
+
         let hidden = configured.headers.values().filter_map(resolve);
+        // Headers are redacted too, because a key may stand in any of them.
         let secrets = keys.into_iter().flatten().chain(hidden).collect();
+
         let is_home = is_own_address(provider, &base);
         let compatibility =
             if is_home { provider.compatibility } else { provider.compatibility.imitated() };
@@ -197,6 +205,8 @@ impl ApiAddress {
                     }
                     _ => model,
                 };
+                // Dots would walk up the provider's path, and an empty name would call another
+                // endpoint.
                 if matches!(model, "" | "." | "..") {
                     return Err(Error::unknown_model(model));
                 }
@@ -275,10 +285,12 @@ fn common_headers(
     for (name, value) in provider.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    // After the provider's own, so that an operator can replace any of them.
     for (name, source) in &configured.headers {
         let secret = resolve(source).ok_or_else(|| {
             Error::new(ErrorKind::ProviderAccess, format!("has no value for its header `{name}`"))
         })?;
+        // The value is never quoted: it may be a key.
         let bad = |_| {
             Error::new(ErrorKind::Internal, format!("has a header `{name}` that cannot be sent"))
         };
@@ -307,6 +319,7 @@ fn with_key(common: &HeaderMap, auth: Auth, key: &Secret) -> Option<HeaderMap> {
 
 fn hidden(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value).ok()?;
+    // Keeps the value out of debug output and out of HTTP/2's compression tables.
     value.set_sensitive(true);
     Some(value)
 }

@@ -92,6 +92,7 @@ impl Fetch {
         }
         self.fetch(&wanted, context).await?;
         let mut conversation = conversation.into_owned();
+        // What the model itself gave by URL stays as it is; encoders may drop it.
         for message in conversation.messages.iter_mut().filter(|it| it.role != Role::Assistant) {
             fill(&mut message.parts, context)?;
         }
@@ -100,10 +101,13 @@ impl Fetch {
 
     /// Fetches what is not there yet, once every URL is known to be allowed.
     async fn fetch(&self, wanted: &[(Field, String)], context: &FetchContext<'_>) -> Result<()> {
+        // Every URL is checked before the first is fetched: a request that must fail shall cause no
+        // traffic.
         let mut missing: Vec<(&str, MediaUrl)> = vec![];
         for (field, url) in wanted {
             let media_url = self.allowed_url(url).map_err(|why| refused(field, &why, context))?;
             let known = context.fetched.found().contains_key(url);
+            // One URL may stand in a conversation many times, and is fetched once.
             if !known && missing.iter().all(|it| it.0 != url) {
                 missing.push((url, media_url));
             }
@@ -114,9 +118,12 @@ impl Fetch {
             return Err(refused(field, &why, context));
         }
         let budget = Budget { spent: &context.fetched.bytes, max: self.max_bytes };
+        // Together, because each has the same deadline.
         let all = join_all(missing.iter().map(|(url, media_url)| async move {
             let file = download(&*self.network, media_url, budget).await;
             let found = file.map(|it| (STANDARD.encode(it.bytes), it.media_type));
+            // Failures are kept too, or every attempt of the call would wait for the same dead host
+            // again.
             context.fetched.keep(url, found.map_err(|why| format!("`{}` {why}", media_url.host)));
         }));
         // The rest of the attempt's time is the provider's.
@@ -125,6 +132,7 @@ impl Fetch {
             for (url, media_url) in &missing {
                 let seconds = limit.as_secs_f32();
                 let why = format!("`{}` did not give it within {seconds} s", media_url.host);
+                // What arrived before the time was up stays.
                 context.fetched.found().entry((*url).to_owned()).or_insert(Err(why));
             }
         }
@@ -167,6 +175,7 @@ impl Budget<'_> {
 
     /// Takes this much. False when that is too much.
     fn spend(self, bytes: u64) -> bool {
+        // Spent even when it is too much, so that downloads side by side all stop.
         self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.max
     }
 
@@ -214,6 +223,7 @@ fn fill(parts: &mut [Part], context: &FetchContext<'_>) -> Result<()> {
         let (data, kind) = found
             .unwrap_or_else(|| Err("was not fetched".to_owned()))
             .map_err(|why| refused(&field, &why, context))?;
+        // A host that is trusted with images may have returned a document for an image's URL.
         if !is_for(kind, &field) {
             return Err(refused(&field, &format!("what is there is {kind}"), context));
         }

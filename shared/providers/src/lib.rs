@@ -202,6 +202,20 @@ pub fn find(name: &str) -> Option<&'static Provider> {
     CATALOG.iter().copied().find(|it| it.name == name)
 }
 
+/// The provider whose host an address names: of several, `preferred`.
+pub fn find_by_host(base_url: &str, preferred: &'static Provider) -> Option<&'static Provider> {
+    let host = host_of(base_url)?;
+    let is_there = |it: &&'static Provider| host_of(it.base_url).is_some_and(|own| own == host);
+    Some(preferred).filter(is_there).or_else(|| CATALOG.iter().copied().find(is_there))
+}
+
+/// The host and port of an address, in lower case.
+fn host_of(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next().filter(|it| !it.is_empty())?;
+    Some(authority.trim_end_matches(":443").to_ascii_lowercase())
+}
+
 /// OpenAI chat, at the path where nearly every provider has it.
 pub(crate) const CHAT: ProviderApi = ProviderApi {
     format: ProviderFormat::Chat(&OpenAiChat),

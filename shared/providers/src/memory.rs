@@ -65,6 +65,7 @@ impl Reservation {
         let more = bytes.saturating_sub(self.bytes);
         let budget = &self.budget;
         let add = |used: usize| used.checked_add(more).filter(|used| *used <= budget.max_bytes);
+        // Relaxed: the number alone matters, and nothing else is published with it.
         match budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add) {
             Ok(_) => {
                 self.bytes += more;
@@ -136,6 +137,7 @@ impl MemoryBuffer {
 
     /// The whole body.
     pub fn freeze(self) -> Bytes {
+        // The reservation lives with the bytes, whoever still holds a part of them.
         Bytes::from_owner(self)
     }
 }

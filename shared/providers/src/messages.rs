@@ -6,6 +6,7 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
 use config::Config;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body_util::{BodyExt, Limited};
 use reqwest::Url;
 use storage::{Secret, UnsignedRequest};
 
@@ -15,6 +16,8 @@ use crate::{
     endpoint::ResolveSecret,
 };
 
+/// How large a receiver's answer may be to be read, in bytes.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// How long a receiver may take to accept a message.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,27 +37,37 @@ pub struct Message {
 }
 
 impl Client {
-    /// Sends a message at `now` (milliseconds since 1970). Succeeds once the receiver has accepted it.
+    /// Sends a message at `now` (milliseconds since 1970). Succeeds once the receiver has accepted it,
+    /// with its answer.
     pub fn send_message<'a>(
         &'a self,
         message: &'a Message,
         config: &Config,
         resolve: ResolveSecret<'_>,
         now: u64,
-    ) -> impl Future<Output = Result<()>> + Send + use<'a> {
+    ) -> impl Future<Output = Result<Bytes>> + Send + use<'a> {
+        // Before the future, which then borrows nothing of the configuration and may outlive it.
         let connections = self.connections(&config.connection, &config.pool, resolve);
         async move { self.send_over(connections?, message, now).await }
     }
 
-    async fn send_over(&self, connections: Connections, message: &Message, now: u64) -> Result<()> {
+    async fn send_over(
+        &self,
+        connections: Connections,
+        message: &Message,
+        now: u64,
+    ) -> Result<Bytes> {
         let address = self.receiver_url(message);
         let url = Url::parse(&address).map_err(|_not_a_url| refused("its URL is not one"))?;
         let mut headers = message_headers(message);
         if let Some((service, region)) = &message.service {
+            let own = message.headers.iter().map(|(name, value)| (*name, value.as_str()));
+            let signed_headers: Vec<_> =
+                [("content-type", message.content_type)].into_iter().chain(own).collect();
             let unsigned = UnsignedRequest {
                 method: "POST",
                 url: &address,
-                headers: &[("content-type", message.content_type)],
+                headers: &signed_headers,
                 body: message.body.as_bytes(),
                 service,
                 region,
@@ -72,12 +85,18 @@ impl Client {
             headers: Cow::Owned(headers),
             body,
         });
-        let answer = tokio::time::timeout(TIMEOUT, sent).await;
-        let answer = answer.map_err(|_elapsed| refused("it did not answer in time"))??;
-        if answer.status().is_success() {
-            return Ok(());
-        }
-        Err(refused(&format!("it answered with status {}", answer.status().as_u16())))
+        let exchanged = async {
+            let answer = sent.await?;
+            let (head, body) = answer.into_parts();
+            if !head.status.is_success() {
+                return Err(refused(&format!("it answered with status {}", head.status.as_u16())));
+            }
+            let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let read = read.map_err(|error| refused("its answer broke off").caused_by(error))?;
+            Ok(read.to_bytes())
+        };
+        let answer = tokio::time::timeout(TIMEOUT, exchanged).await;
+        answer.map_err(|_elapsed| refused("it did not answer in time"))?
     }
 
     /// Where a message goes: services of AWS may be played by somebody else.

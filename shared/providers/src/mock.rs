@@ -88,10 +88,12 @@ struct Play {
 async fn serve(listener: TcpListener, play: Arc<Play>) {
     let mut clients = tokio::task::JoinSet::new();
     loop {
+        // Descriptors may have run out; without a pause the loop would turn at once.
         let Ok((socket, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // Finished connections would otherwise be remembered as long as the provider plays.
         while clients.try_join_next().is_some() {}
         let play = play.clone();
         clients.spawn(async move {

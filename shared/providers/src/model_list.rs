@@ -37,6 +37,7 @@ impl Upstream {
             let started = Instant::now();
             let models = match provider {
                 Ok(provider) => list_models_in_time(provider).await,
+                // Errors hold causes that cannot be copied; the list shows the message alone.
                 Err(error) => Err(Error::new(error.kind, error.message())),
             };
             ModelListing { provider: name.clone(), models, duration: started.elapsed() }
@@ -94,10 +95,13 @@ fn names(body: &[u8]) -> Result<Vec<String>> {
     let unreadable = || Error::new(ErrorKind::Upstream, "sent something else than its models");
     let list: Value =
         serde_json::from_slice(body).map_err(|error| unreadable().caused_by(error))?;
+    // OpenAI's and Anthropic's lists are in `data`, Google's in `models`, and Together's is the
+    // array itself.
     let items = list.get("data").or_else(|| list.get("models")).unwrap_or(&list);
     let items = items.as_array().ok_or_else(unreadable)?;
     let name = |item: &Value| {
         let name = item.get("id").or_else(|| item.get("name"))?.as_str()?;
+        // Google lists `models/gemini-…`, and takes the name without that.
         Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
     };
     let mut names: Vec<String> = items.iter().take(MAX_MODELS).filter_map(name).collect();

@@ -16,6 +16,7 @@ pub(crate) fn response_from_events(
 ) -> Result<GatewayResponse> {
     let mut answer = Assembly::default();
     for event in events {
+        // Usage may come in several events; the last one has the totals.
         answer.usage = event.usage.or(answer.usage);
         if let EventBody::Delta(choice, delta) = event.body {
             answer.add(choice, *delta);
@@ -44,6 +45,7 @@ impl Assembly {
     fn add(&mut self, choice: u32, delta: Delta) {
         match delta {
             Delta::Start { id, model } => {
+                // Each chunk repeats both in some formats; the first one counts.
                 self.id = self.id.take().or(id);
                 self.model = self.model.take().or(model);
             }
@@ -66,6 +68,8 @@ impl OpenChoice {
     fn add(&mut self, delta: Delta) {
         match delta {
             Delta::Text(text) => match self.last() {
+                // Text behind a citation is a part of its own, or the citation would come to cover
+                // it.
                 Some(Content::Text(open, citations)) if citations.is_empty() => {
                     open.push_str(&text);
                 }
@@ -83,6 +87,7 @@ impl OpenChoice {
                 _ => self.push(Content::Reasoning(text)),
             },
             Delta::Signature(signature) => {
+                // Signatures may come without a text, where a provider hides its model's reasoning.
                 if !matches!(
                     self.parts.last(),
                     Some(Part { content: Content::Reasoning(_), signature: None, .. })
@@ -98,6 +103,7 @@ impl OpenChoice {
                 _ => self.push(Content::Text(String::new(), vec![citation])),
             },
             Delta::ToolCall { call, id, name, signature } => {
+                // Arguments of several calls may come in turns, and name their call by its number.
                 self.calls.insert(call, self.parts.len());
                 let call = ToolCall { id, name, arguments: String::new() };
                 let part = Part::new(Content::ToolCall(call));
@@ -131,6 +137,8 @@ impl OpenChoice {
             if let Content::ToolCall(call) = &mut part.content
                 && call.arguments.is_empty()
             {
+                // A call without arguments has no delta of them, and clients parse the text as
+                // JSON.
                 "{}".clone_into(&mut call.arguments);
             }
         }

@@ -103,6 +103,8 @@ fn quotes(message: &str, texts: &[&str]) -> Vec<Range<usize>> {
     let windows: HashSet<&[u8]> = message.as_bytes().windows(QUOTE_BYTES).collect();
     let starts: HashSet<[u8; 4]> = windows.iter().filter_map(|it| first_four(it)).collect();
     let mut found: HashSet<&[u8]> = HashSet::new();
+    // The request may have megabytes and the message has hundreds of bytes: the small side is
+    // indexed.
     for window in texts.iter().flat_map(|text| text.as_bytes().windows(QUOTE_BYTES)) {
         // Most windows of a long text end here, for the price of a short key.
         if first_four(window).is_some_and(|start| starts.contains(&start))

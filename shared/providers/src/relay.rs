@@ -80,6 +80,8 @@ impl Upstream {
             Error::new(ErrorKind::Timeout, message)
         };
         let answer = sent.map_err(timed_out).and_then(|it| it).map_err(from_provider)?;
+        // Errors are decoded, so that the client reads them in its own API's format and without
+        // secrets.
         if !answer.status().is_success() {
             let error = response::decode_error(answer, now).await;
             return Err(from_provider(redact_error(about_the_object(error), &endpoint.secrets)));
@@ -106,6 +108,7 @@ impl Upstream {
         let headers = endpoint.first_headers();
         let without_key = || Error::new(ErrorKind::ProviderAccess, "has no usable key");
         let mut headers = headers.ok_or_else(without_key)?.clone();
+        // The common headers announce JSON; uploads are forms.
         match request.content_type {
             Some(kind) => drop(headers.insert(header::CONTENT_TYPE, kind)),
             None => drop(headers.remove(header::CONTENT_TYPE)),
@@ -137,6 +140,7 @@ impl Body for RelayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        // The body before the timer: bytes that came in time are not lost to a late wake-up.
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 let next = tokio::time::Instant::now() + this.idle_timeout;

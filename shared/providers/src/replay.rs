@@ -40,6 +40,8 @@ impl Upstream {
         } else {
             let names = match format {
                 ProviderFormat::Chat(format) => {
+                    // Names were shortened for the provider by rules alone, so that they can be
+                    // restored from the request.
                     ToolNames::of(request.canonical()?.conversation()?, format)
                 }
                 _ => ToolNames::default(),

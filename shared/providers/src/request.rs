@@ -64,11 +64,13 @@ pub(crate) async fn prepare(
         let translation = Translation { upstream_request, attempt, fetch, options: &options };
         translation.encode(format).await?
     };
+    // Betas pass along in the same format alone, so that only there something was taken away.
     if is_same_format && attempt.remedies.betas {
         let betas = request.headers.iter().filter(|header| is_beta(header));
         prepared.dropped.extend(betas.map(|header| Cow::Borrowed(header.0)));
     }
     prepared.name_dropped(request)?;
+    // After encoding, which alone knows what the format has no field for.
     if upstream_request.strict && !prepared.dropped.is_empty() {
         return Err(would_drop(&prepared.dropped));
     }
@@ -157,6 +159,7 @@ impl Translation<'_> {
             fetched: self.upstream_request.fetched,
             limit: TimeLimit::of(self.attempt, request).duration,
         };
+        // After renaming and dropping: media of what is not sent need not be fetched.
         let filled = self.fetch.replace_urls(adapted, &context).await?;
         Ok((format.encode(&filled, self.options)?, tool_names))
     }

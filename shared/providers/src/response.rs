@@ -91,6 +91,7 @@ pub(crate) async fn decode(
 /// Whether a body is announced as JSON.
 fn is_json_type(headers: &HeaderMap) -> bool {
     let kind = headers.get(http::header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    // A provider that announces nothing means JSON: only binary tasks announce another type.
     let essence = kind.unwrap_or("application/json").split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json") || essence.ends_with("+json")
 }
@@ -105,6 +106,7 @@ async fn pass_stream(
     let source = Source { provider: context.provider, model: context.model, secrets };
     let decoder = format.stream_decoder(context.options(context.mode));
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
+    // Until then another target can still be attempted.
     events.await_first_event().await?;
     Ok(events)
 }
@@ -124,6 +126,7 @@ async fn decode_stream(
             "returned a whole response to a streaming request"
         );
         let whole = read_whole(&first, body, context.memory).await?;
+        // Decoded even in the client's own format, since its frames have to be made.
         let response = context.decode_whole(whole.clone(), headers, DecodeMode::Translate)?;
         let ResponseBody::Chat(answer) = response.body else {
             let message = "returned a whole response to a streaming request";
@@ -132,6 +135,7 @@ async fn decode_stream(
         let events = events_from_response(answer, response.usage);
         let mut stream = EventStream::from_events(source, events);
         if let Some(most) = context.keep {
+            // The bytes of the whole response are what is kept, not the frames that are made of it.
             stream.tee(most);
             stream.note_received(&whole);
         }
@@ -139,6 +143,7 @@ async fn decode_stream(
     }
 
     let decoder = format.stream_decoder(context.options(context.mode));
+
     let decoder = context.tool_names.restored(decoder);
     let decoder = formats::with_model_name(decoder, context.model);
     let mut events = EventStream::new(source, body, decoder, context.idle_timeout);
@@ -305,6 +310,8 @@ fn check_compaction(response: &GatewayResponse) -> Result<()> {
 pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64) -> Error {
     let (head, body) = answer.into_parts();
     let read = Limited::new(body, MAX_ERROR_BYTES).collect();
+    // The status alone says enough to go on; a body that hangs must not cost the next target's
+    // time.
     let body = match tokio::time::timeout(ERROR_BODY_TIMEOUT, read).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
@@ -315,6 +322,7 @@ pub(crate) async fn decode_error(answer: http::Response<reqwest::Body>, now: u64
     let mut error = formats::from_provider(status, code, &body);
     let until = error.retry_at.map(|at| response_headers::until(at, now));
     let header = response_headers::retry_after(&head.headers, now);
+    // A header is meant for programs and wins over a time in a sentence.
     error.retry_after = header.or(error.retry_after).or(until);
     error
 }

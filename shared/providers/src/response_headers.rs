@@ -17,6 +17,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the provider asks to be left alone, at `now` in milliseconds since 1970.
 pub(crate) fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    // `retry-after-ms` is finer, and sent beside the other one.
     let millis = text("retry-after-ms").and_then(seconds).map(|it| it / 1000);
     let wait = millis
         .or_else(|| text("retry-after").and_then(|it| seconds(it).or_else(|| date(it, now))))
@@ -53,6 +54,7 @@ pub(crate) fn limit_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
         let wait = reset_in(text, now).filter(|wait| !wait.is_zero() && is_used_up)?;
         Some(wait.min(MAX_RETRY_AFTER))
     });
+    // All limits must be free again, the slowest included.
     used_up.max()
 }
 
@@ -71,6 +73,7 @@ fn earliest_reset(headers: &HeaderMap, now: u64) -> Option<Duration> {
         let remaining = headers.get(format!("x-ratelimit-remaining{kind}"));
         let wait = reset(value.to_str().ok()?.trim(), now).filter(|it| !it.is_zero())?;
         let used_up = remaining.is_some_and(|it| matches!(it.as_bytes(), b"0" | b"0.0"));
+        // Limits that are used up come first; without such a hint the soonest of all has to do.
         Some((!used_up, wait))
     });
     resets.min().map(|(_, wait)| wait)

@@ -140,10 +140,13 @@ impl EventStream {
             let batch = std::future::poll_fn(|cx| self.poll_next(cx)).await;
             let ended = || Error::new(ErrorKind::Upstream, "ended its stream without content");
             let events = batch.ok_or_else(ended)??;
+            // Comments and empty deltas could go on for ever and hold the call between two
+            // providers.
             size += events.iter().map(size_of_event).sum::<usize>();
             let has_begun = events.iter().any(|event| event.kind.is_meaningful());
             seen.extend(events);
             if has_begun {
+                // What was read so far belongs to the response and is given out first.
                 self.ready = seen;
                 return Ok(());
             }
@@ -157,6 +160,7 @@ impl EventStream {
     /// The next events. None after a complete stream; a failure is the last thing that is given.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<StreamEvent>>>> {
         loop {
+            // Events that were decoded before a failure are whole, and the client gets them first.
             if !self.ready.is_empty() {
                 return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
             }
@@ -186,12 +190,14 @@ impl EventStream {
         self.note_received(&bytes);
         let Some(decoder) = &mut self.decoder else { return };
         let known = self.ready.len();
+
         self.failure = decoder.read(bytes, &mut self.ready).err();
         self.estimate.add(self.ready.get(known..).unwrap_or_default());
         self.name_model();
         self.note_open_call();
         if self.ready.last().is_some_and(|event| event.kind == EventKind::End) {
             self.state = State::Ended;
+            // A body that is read to its end gives its connection back to the pool.
             self.silence.as_mut().reset(Instant::now() + CONNECTION_END_TIMEOUT);
         }
     }
@@ -208,6 +214,7 @@ impl EventStream {
         let origin = canonical::Origin::Provider(self.provider.clone());
         let error = redact_error(error, &self.secrets).from_origin(origin);
         let Some(tool) = &self.open_call else { return error };
+        // A client must not run a tool with half of its arguments, even if they parse.
         let message = format!("{} (its call of `{tool}` is incomplete)", error.message());
         error.with_message(message)
     }
@@ -228,6 +235,7 @@ impl EventStream {
             }
             Some(Err(error)) => self.failure = Some(broken_body(error)),
             None => {
+                // Only the decoder knows whether an end without a terminator is a whole response.
                 self.state = State::Closed;
                 let ended = self.decoder.as_mut().map(|decoder| decoder.close(&mut self.ready));
                 self.failure = ended.and_then(Result::err);

@@ -35,6 +35,7 @@ fn add_roots(roots: &mut RootCertStore, path: &str) -> Result<(), String> {
     let file = CertificateDer::pem_file_iter(path);
     let certificates: Vec<_> =
         file.and_then(Iterator::collect).map_err(|error| format!("cannot be read: {error}"))?;
+    // Bundles of companies hold certificates that rustls cannot read; one good root is enough.
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 { Err("holds no root certificate".to_owned()) } else { Ok(()) }
 }

@@ -112,6 +112,7 @@ impl Upstream {
         for configured in &config.providers {
             let provider = reachable(client, config, configured, resolve, &mut mocks);
             if let Err(error) = &provider {
+                // A provider that cannot be used must not keep the others from being called.
                 let reason = with_cause(error);
                 tracing::error!(provider = configured.name, reason, "a provider cannot be used");
             }
@@ -167,6 +168,7 @@ impl Upstream {
                 let endpoint = &provider.endpoint;
                 let failures: Option<Vec<Error>> =
                     target.keys.iter().map(|key| endpoint.headers(*key).err()).collect();
+                // One usable key is enough; `collect` gives nothing where any key has no failure.
                 failures?.first().map(with_cause)
             }
         }
@@ -196,6 +198,8 @@ impl Upstream {
 
         let limit = TimeLimit::of(attempt, upstream_request.request);
         let call = self.call(provider, attempt, upstream_request, now);
+        // Dropping the call closes its connection or resets its stream, by which a provider learns
+        // that nobody waits.
         let outcome = match tokio::time::timeout(limit.duration, call).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::new(ErrorKind::Timeout, limit.message())),
@@ -225,6 +229,7 @@ impl Upstream {
 
         let mut http_request =
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
+
         let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
         if let Some(Ok(traceparent)) = traceparent {
             http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
@@ -256,6 +261,7 @@ impl Upstream {
         };
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
+        // Read before the body, which takes the response apart.
         let request_id = response::request_id(&head.headers, &endpoint.secrets);
         let limit_reset = response_headers::limit_reset(&head.headers, now);
         let decoded = response::decode(context, &head.headers, body).await;
@@ -327,6 +333,7 @@ async fn http_request<'e>(
         add_headers(&prepared.encoded.headers, headers.to_mut())?;
     }
     if let Some(signing) = &endpoint.signing {
+        // Last, because the signature covers the body and some headers.
         signing.sign(&url, headers.to_mut(), &body, now).await?;
     }
     Ok(HttpRequest { method: Method::POST, url, headers, body })

@@ -132,6 +132,8 @@ impl Failover {
         if left.is_zero() {
             return Err(self.exhausted(now));
         }
+        // A retry of the same target comes first: a remedy or another key costs less than another
+        // target.
         let retry = self.retry.take().or_else(|| self.next_target(now));
         match retry {
             Some(retry) => Ok(self.start(retry, left, now)),
@@ -142,6 +144,7 @@ impl Failover {
     /// An attempt beside one that is silent, if a target is left that does not cool down.
     pub fn next_hedge(&mut self, now: Instant) -> Option<Attempt> {
         let left = self.limits.deadline.saturating_duration_since(now);
+        // A target that is about to be retried is not silent, and has the better claim.
         if left.is_zero() || self.retry.is_some() || !self.has_next(now) {
             return None;
         }
@@ -158,6 +161,7 @@ impl Failover {
     /// the next target is attempted, and none twice.
     pub fn begin_rescue(&mut self) {
         self.is_rescuing = true;
+        // A retry would begin the response again, of which the client has a part already.
         self.retry = None;
     }
 
@@ -166,6 +170,8 @@ impl Failover {
         let target = &self.plan.targets[course.target];
         let id = AttemptId(self.attempts.len());
         self.targets.push(course.target);
+        // Recorded as it begins: a call that is dropped meanwhile still shows the attempt, as
+        // canceled.
         self.attempts.push(AttemptRecord {
             provider: target.provider.clone(),
             model: target.model.clone(),
@@ -177,6 +183,7 @@ impl Failover {
         let timeout = target.timeout.min(left.saturating_sub(delay));
         let probed_until = started + timeout;
         let cooldowns = &self.health.cooldowns;
+        // Before the attempt is made, so that two calls at once do not both probe.
         cooldowns.claim_probe(&target.provider, &target.model, course.key, probed_until);
         let attempt = Attempt {
             id,
@@ -198,6 +205,8 @@ impl Failover {
         let is_available =
             |target: &usize| select::remaining(&targets[*target], cooldowns, now).is_zero();
         let mut place = self.untried.iter().position(is_available);
+        // Cooldowns are often guesses, so that refusing the call would be worse. Once is enough: a
+        // second target that was to be left alone is not called as well.
         if place.is_none()
             && !self.attempted_while_cooling
             && select::first_available(targets, cooldowns, now).is_some()
@@ -218,12 +227,15 @@ impl Failover {
     /// Notes that an attempt has a response, or its first meaningful event. A cooldown that began
     /// before the attempt is over. The attempt runs on until [`Failover::ended`].
     pub fn succeeded(&mut self, id: AttemptId, status: u16, now: Instant) {
+        // The attempt may be over already: its client left, or a hedge was faster.
         let Some(running) = self.running.iter().find(|it| it.id == id) else {
             return;
         };
         let latency = now.saturating_duration_since(running.started);
         let target = &self.plan.targets[running.course.target];
         let (provider, model) = (&target.provider, &target.model);
+        // By when the request was sent: a slow success says nothing about a failure that came
+        // after.
         self.health.cooldowns.end(provider, model, running.course.key, running.started);
         self.health.targets.succeeded(provider, model, latency);
 
@@ -259,12 +271,14 @@ impl Failover {
             return Err(error);
         };
         self.note_failure(id, &error);
+        // Before the decision, which looks at what cools down.
         self.note_health(&running, &error, now);
         let next = self.decide(running.course, &error, now);
         self.attempts[id.0].next = Some(next);
         if next == NextStep::FailFast {
             return Err(self.with_attempts(error));
         }
+        // A rejected part is no reason for the client: the same target is attempted without it.
         if next != NextStep::ApplyRemedy {
             self.kinds.push(error.kind);
             self.first_error.get_or_insert(error);
@@ -301,6 +315,7 @@ impl Failover {
             course.key = key;
             course.keys_tried = vec![key];
         }
+        // The new plan stays for the rest of the call: its other targets may have new keys, too.
         self.plan = plan;
         self.retry = Some(Retry { course, delay: Duration::ZERO });
         true
@@ -327,6 +342,7 @@ impl Failover {
         let course = running.course;
         let target = &self.plan.targets[course.target];
         let cooldowns = &self.health.cooldowns;
+
         let key = select::next_key(target, &course.keys_tried, cooldowns, now);
         let free = key.filter(|key| select::key_remaining(target, *key, cooldowns, now).is_zero());
         let next = match free {
@@ -358,6 +374,7 @@ impl Failover {
         let target = &self.plan.targets[running.course.target];
         self.health.targets.ended(&target.provider, &target.model);
         let cooldowns = &self.health.cooldowns;
+        // Whatever the outcome: a success has removed the cooldown, a failure begins a new one.
         cooldowns.release_probe(&target.provider, &target.model, running.course.key);
         let elapsed = now.saturating_duration_since(running.started);
         self.attempts[id.0].duration_ms = millis(elapsed);
@@ -373,11 +390,13 @@ impl Failover {
 
     /// Decides what follows a failure, and prepares it.
     fn decide(&mut self, mut course: Course, error: &Error, now: Instant) -> NextStep {
+        // First, because a remedy leads to a response from the target that the operator prefers.
         if course.remedies.add(error) {
             self.retry = Some(Retry { course, delay: Duration::ZERO });
             return NextStep::ApplyRemedy;
         }
         let falls_back_on_any = self.is_rescuing || self.plan.fallback_on == FallbackOn::Any;
+        // A target with the same window would refuse the prompt as well.
         if error.kind == ErrorKind::ContextLength && !falls_back_on_any {
             self.keep_larger_models(course.target);
             return if self.untried.is_empty() { NextStep::FailFast } else { NextStep::NextTarget };
@@ -385,6 +404,7 @@ impl Failover {
         if !error.kind.advances() && !falls_back_on_any {
             return NextStep::FailFast;
         }
+        // Another key before a retry: it needs no waiting, and has limits of its own.
         if let Some(key) = self.other_key(&course, error, now) {
             course.key = key;
             course.keys_tried.push(key);
@@ -410,6 +430,7 @@ impl Failover {
     fn other_key(&self, course: &Course, error: &Error, now: Instant) -> Option<KeyFingerprint> {
         let is_about_the_key = match error.kind {
             ErrorKind::RateLimited => true,
+            // A 404 is about the model, which no other key of the provider has either, as a rule.
             ErrorKind::ProviderAccess => error.provider_status != Some(404),
             _ => false,
         };
@@ -435,8 +456,10 @@ impl Failover {
             return None;
         }
         let max_delay = FIRST_RETRY_DELAY * 2_u32.saturating_pow(course.retried.min(6));
+        // Jitter keeps calls that failed together from coming back together.
         let jittered = max_delay.mul_f64(0.5 + self.random.f64() / 2.0);
         let delay = jittered.max(error.retry_after.unwrap_or_default());
+        // A wait that uses up the rest of the time would end in a timeout without an attempt.
         let fits = delay < self.limits.deadline.saturating_duration_since(now);
         Some(delay).filter(|delay| fits && *delay <= MAX_RETRY_DELAY)
     }
@@ -451,6 +474,8 @@ impl Failover {
                 (Some(held), Some(window)) => held < window,
                 _ => true,
             };
+            // Resellers name the same model with its maker before it, and it has the same window
+            // there.
             holds_more && base_name(&other.model) != base_name(&failed.model)
         });
     }

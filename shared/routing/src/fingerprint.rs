@@ -9,6 +9,8 @@ use ring::digest;
 /// The fingerprint is the beginning of a SHA-256, so a key of usual length cannot be found from it.
 pub fn fingerprint(key: &str) -> KeyFingerprint {
     let mut context = digest::Context::new(&digest::SHA256);
+    // A prefix of our own: the same key hashed elsewhere, such as in a list of leaked keys, looks
+    // different.
     context.update(b"lockgate provider key\0");
     context.update(key.as_bytes());
     let digest = context.finish();

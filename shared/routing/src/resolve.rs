@@ -202,6 +202,7 @@ impl Routes {
             facts,
             condition_headers: condition_headers(config),
         };
+
         for model in &config.models {
             let plan = routes.plan_of_one(&model.provider, &model.name);
             routes.plans.insert(model.name.clone(), Arc::new(plan));
@@ -243,6 +244,8 @@ impl Routes {
         if let Some(plan) = self.plans.get(name) {
             return Ok(plan.clone());
         }
+        // A configured name wins over `provider/model`, since operators may name a route with a
+        // slash.
         if let Some((provider, model)) = self.split_provider(name) {
             return Ok(Arc::new(self.plan_of_one(provider, model)));
         }
@@ -360,6 +363,7 @@ fn conditions(when: &When) -> Arc<[StepCondition]> {
 /// asked without a key, and the attempt says why that fails.
 fn key_pool(provider: &config::Provider, fingerprint: Fingerprint<'_>) -> Arc<[KeyFingerprint]> {
     let mut pool: Vec<KeyFingerprint> = vec![];
+    // A key that stands twice would be attempted twice after the same refusal.
     for key in provider.keys.iter().filter_map(fingerprint) {
         if !pool.contains(&key) {
             pool.push(key);

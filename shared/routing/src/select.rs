@@ -78,6 +78,7 @@ pub(crate) fn next_key(
     now: Instant,
 ) -> Option<KeyFingerprint> {
     let untried = target.keys.iter().copied().filter(|key| !tried.contains(key));
+    // Ties keep the order of the pool, so that the operator's first key is used first.
     untried.min_by_key(|key| key_remaining(target, *key, cooldowns, now))
 }
 

@@ -51,6 +51,7 @@ pub fn order(plan: &RoutePlan, circumstances: &Circumstances<'_>) -> Result<Vec<
 
     // A session that is new begins where every instance would begin it.
     let session = circumstances.request.session.filter(|_| plan.is_sticky);
+    // The same seed for a session gives every instance the same order, without anything shared.
     let mut random = fastrand::Rng::with_seed(session.unwrap_or(circumstances.seed));
     match plan.strategy {
         Strategy::Order => {}
@@ -61,6 +62,8 @@ pub fn order(plan: &RoutePlan, circumstances: &Circumstances<'_>) -> Result<Vec<
             order.rotate_left(usize::try_from(turn % count).unwrap_or(0));
         }
         Strategy::Cheapest => order
+            // A sort that is stable: what costs the same stays in the order of the configuration.
+            // An unknown price comes last.
             .sort_by_key(|target| (circumstances.cost)(&plan.targets[*target]).unwrap_or(u64::MAX)),
         Strategy::Fastest => sort_by_speed(plan, &mut order, circumstances),
         Strategy::LeastBusy => order.sort_by_key(|target| {
@@ -68,6 +71,7 @@ pub fn order(plan: &RoutePlan, circumstances: &Circumstances<'_>) -> Result<Vec<
             circumstances.health.target(&target.provider, &target.model).in_flight
         }),
     }
+    // After the strategy, since a prompt cache that is warm usually outweighs it.
     if let Some(session) = session {
         prefer_last(plan, &mut order, session, circumstances);
     }
@@ -104,6 +108,8 @@ fn sort_by_speed(plan: &RoutePlan, order: &mut [usize], circumstances: &Circumst
         let target = &plan.targets[*target];
         let health = circumstances.health.target(&target.provider, &target.model);
         let is_failing = health.latency.is_none() && 0 < health.consecutive_failures;
+        // A target without any latency counts as the fastest, so that it is tried and becomes
+        // known.
         (is_failing, health.latency.unwrap_or(Duration::ZERO))
     });
     let mut random = fastrand::Rng::with_seed(circumstances.seed);

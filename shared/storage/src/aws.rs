@@ -43,6 +43,8 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// For operations that a client waits for.
+    // Two attempts within what a client bears before its call begins; more would only queue behind
+    // a store that is down.
     pub const CALL: Self = Self {
         attempt: Duration::from_secs(1),
         operation: Duration::from_millis(2_500),

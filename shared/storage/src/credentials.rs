@@ -79,6 +79,7 @@ impl CachedCredentials {
         now: u64,
     ) -> Result<aws_credential_types::Credentials, StoreError> {
         let now = UNIX_EPOCH + Duration::from_millis(now);
+        // Held while credentials are fetched, so that a hundred calls at once ask the source once.
         let mut current = self.current.lock().await;
         if let Some(known) = &*current
             && is_good(known, now + RENEW_BEFORE_END)

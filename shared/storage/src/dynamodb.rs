@@ -106,6 +106,8 @@ impl Table for DynamoTable {
 
     fn write<'a>(&'a self, changes: &'a [Change]) -> Pending<'a, ()> {
         Box::pin(async move {
+            // Groups go one after the other: the last one may be the digest by which the others
+            // count as written.
             for group in limits::groups(changes)? {
                 let done = match group.as_slice() {
                     [change] => self.change(change).await,
@@ -134,6 +136,7 @@ impl DynamoTable {
         let Some(item) = found.item else {
             return Ok(None);
         };
+        // DynamoDB removes expired items up to days late.
         let expires = item::expires(&item)?;
         Ok(expires.is_none_or(|expires| now < expires).then_some(item))
     }

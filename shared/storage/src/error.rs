@@ -26,6 +26,7 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in iter::successors(error.source(), |error| error.source()) {
         let cause = cause.to_string();
+        // Many errors repeat their cause in their own text.
         if !text.ends_with(&cause) {
             text = text + ": " + &cause;
         }

@@ -30,6 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Makes a client. Services that get its clones share connections.
 pub fn http_client() -> SharedHttpClient {
     let mut tcp = Tcp::new();
+    // The TLS layer above makes `https` of it; the connector must not refuse the scheme.
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));

@@ -70,6 +70,7 @@ pub(crate) fn check_query(query: &Query) -> Result<(), StoreError> {
 }
 
 fn last_of_each_row(changes: &[Change]) -> Vec<&Change> {
+    // DynamoDB refuses a transaction that names one item twice.
     let last: HashMap<_, _> =
         changes.iter().enumerate().map(|(at, change)| (change.keys(), at)).collect();
     changes

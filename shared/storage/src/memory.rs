@@ -80,6 +80,7 @@ impl MemoryTable {
             match change {
                 Change::Put(row) => {
                     let (value, expires) = (row.value.clone(), row.expires);
+                    // A put replaces the row with its tallies, as DynamoDB's `PutItem` does.
                     let stored = Stored { value, tallies: Tallies::default(), expires };
                     partition.insert(sk.to_owned(), stored);
                 }
@@ -92,6 +93,7 @@ impl MemoryTable {
         let mut partitions = self.lock();
         let stored = partitions.get(&change.pk).and_then(|partition| partition.get(&change.sk));
         let tallies = stored.map(|stored| stored.tallies.clone()).unwrap_or_default();
+        // The lock is held from the conditions to the change: that is all of a conditional write.
         let tallied = tallies.apply(change)?;
         if let Tallied::Done(after) = &tallied {
             let partition = partitions.entry(change.pk.clone()).or_default();

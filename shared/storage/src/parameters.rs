@@ -59,6 +59,7 @@ impl Parameters {
 
     /// Reads the secrets of these names. A name that does not exist, or may not be read, is left out.
     pub async fn get(&self, names: &[String]) -> Result<HashMap<String, Secret>, StoreError> {
+        // AWS refuses a request that names one parameter twice.
         let names: BTreeSet<&String> = names.iter().collect();
         let names: Vec<&String> = names.into_iter().collect();
         let batches =

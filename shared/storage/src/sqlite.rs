@@ -145,6 +145,7 @@ struct Connections {
 
 impl Connections {
     fn open(path: &Path, flags: OpenFlags, options: SqliteOptions) -> rusqlite::Result<Self> {
+        // The writer first: it makes the tables that readers expect, and switches the log.
         let mut writer = connect(path, flags, options)?;
         prepare(&mut writer, options)?;
         let readers = (0..reader::THREADS).map(|_| connect(path, flags, options));
@@ -166,6 +167,8 @@ impl File {
             latest: Arc::clone(&file.latest),
             path: path.to_owned(),
         };
+        // Threads of their own: SQLite blocks, and the runtime's blocking threads also resolve
+        // names.
         thread::Builder::new().name("sqlite-writer".to_owned()).spawn(|| writer.run())?;
         for connection in connections.readers {
             let queue = Arc::clone(&file.reads);
@@ -190,6 +193,7 @@ impl File {
                 Err(_) => "the thread of the data file has ended",
             },
             Err(Refusal::FirstFull) => {
+                // Once until the queue was empty again: a locked file fails thousands of writes.
                 tracing::warn!(file = %self.path.display(), "{doing} is refused: {full}");
                 full
             }
@@ -227,6 +231,7 @@ fn prepare(connection: &mut Connection, options: SqliteOptions) -> rusqlite::Res
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Several processes may open a new file at once; the lock makes one of them create the tables.
     statements::create_tables(&transaction)?;
     transaction.commit()
 }
@@ -330,12 +335,14 @@ impl FileTable {
         now: u64,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Pending<'_, T> {
+        // The clock is not read here: what callers bring along tells the writer what has expired.
         self.file.latest.fetch_max(now, Ordering::Relaxed);
         let path = self.file.path.clone();
         let job = |caller: oneshot::Sender<Result<T, String>>| {
             ReadJob(Box::new(move |connection| {
                 let outcome = read(connection);
                 let outcome = outcome.map_err(|error| about(&path, &error));
+                // The caller may have been canceled meanwhile.
                 drop(caller.send(outcome));
             }))
         };

@@ -25,6 +25,8 @@ pub fn call_id(arrived: u64, random: u128) -> String {
 /// chose.
 pub fn arrival_of(id: &str) -> Option<u64> {
     let digits = id.strip_prefix(PREFIX)?;
+    // A client may send any `X-Request-ID`, so that the shape is checked whole before the time is
+    // believed.
     if digits.len() != TIME_DIGITS + RANDOM_DIGITS {
         return None;
     }

@@ -25,7 +25,10 @@ pub fn operation(format: &str) -> &'static str {
 
 /// `gen_ai.provider.name` of a type of provider in the configuration.
 pub fn provider(kind: &str) -> &str {
+    // Names on the right are the conventions' well-known values; names that they do not have stay
+    // as they are.
     match kind {
+        // A provider may have been removed from the configuration between the call and the export.
         "" => "_OTHER",
         "bedrock" | "bedrock-anthropic" | "bedrock-openai" => "aws.bedrock",
         "gemini" => "gcp.gemini",

@@ -25,6 +25,7 @@ impl Hour {
     pub fn parse(name: &str) -> Option<Self> {
         let (day, hour) = (Day::parse(name.get(..8)?)?, name.get(8..)?);
         let hour: u64 = (hour.len() == 2).then(|| hour.parse().ok()).flatten()?;
+
         (hour < HOURS_OF_DAY).then(|| Self(day.0 * HOURS_OF_DAY + hour))
     }
 
@@ -67,6 +68,7 @@ impl Day {
         }
         let number: u64 = name.parse().ok()?;
         let day = Self(days_from_civil(number / 10_000, number / 100 % 100, number % 100));
+        // A date that does not exist, such as the 30th of February, comes back as another one.
         (day.to_string() == name).then_some(day)
     }
 
@@ -113,6 +115,8 @@ impl fmt::Display for Day {
 ///
 /// Source: <https://howardhinnant.github.io/date_algorithms.html>.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    // Days from the 1st of March of year 0 to 1970. Years begin with March, so that the leap day is
+    // the last one.
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -15,6 +15,7 @@ impl RecordSink for LogSink {
         for record in records {
             log(record);
         }
+        // `tracing` does not wait, so that everything is written before the future exists.
         Box::pin(std::future::ready(()))
     }
 }
@@ -50,6 +51,7 @@ fn log(record: &CallRecord) {
         settled_usd = record.settled.map(|it| it.to_string()),
         dropped = (!record.dropped.is_empty()).then(|| record.dropped.join(", ")),
         first_token_ms = timings.first_token.map(millis),
+        // The gateway's own time is mostly below a millisecond.
         overhead_us = timings.overhead.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
         total_ms = millis(timings.total),
         request_excerpt = record.excerpt.as_ref().map(|it| &*it.request),

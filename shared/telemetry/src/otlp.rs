@@ -56,11 +56,14 @@ fn provider_name<'a>(kinds: &'a ProviderKinds, provider: &str) -> &'a str {
 
 /// The id of the span of a call's attempt. It is sent to the provider before the span exists.
 pub fn attempt_span_id(call: u64, attempt: usize) -> u64 {
+    // Both the sender, before the attempt, and the export, after the call, work it out from the
+    // call's id, so that nothing has to be carried between them.
     // The finalizer of SplitMix64, which gives each input another output.
     let nth = u64::try_from(attempt).unwrap_or(u64::MAX).wrapping_add(1);
     let mut mixed = call.wrapping_add(nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    // All zeros are an invalid id in W3C Trace Context.
     (mixed ^ (mixed >> 31)).max(1)
 }
 
@@ -91,6 +94,7 @@ fn text(name: &str, value: impl Into<String>) -> KeyValue {
 }
 
 fn number(name: &str, value: u64) -> KeyValue {
+    // OTLP has no unsigned integers.
     attribute(name, Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)))
 }
 

@@ -220,6 +220,8 @@ impl CallEnd {
 impl CallRecord {
     /// What the client is told about how its call went. A cost that was estimated is not told.
     pub fn summary(&self) -> CallSummary {
+        // A client must not take an estimate for a bill. What the cache served cost nothing, which
+        // is certain.
         let is_reported = self.usage.is_some_and(|it| it.source == UsageSource::Reported);
         CallSummary {
             provider: self.provider.clone().unwrap_or_default(),

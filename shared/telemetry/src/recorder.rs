@@ -35,6 +35,8 @@ impl CallRecorder {
 
     /// Finishes the record and hands it over. What is noted later changes nothing.
     pub fn finish(&mut self, end: CallEnd) -> Arc<CallRecord> {
+        // A stream that broke is ended by its pump and once more by its drop. The first end is the
+        // true one, and sinks, which add up, must see the record once.
         if let Some(finished) = &self.finished {
             return finished.clone();
         }
@@ -43,6 +45,7 @@ impl CallRecorder {
         record.end = end;
         let record = Arc::new(record);
         self.finished = Some(record.clone());
+
         self.outlet.submit(record.clone());
         record
     }
@@ -74,6 +77,8 @@ impl DerefMut for CallRecorder {
 
 impl Drop for CallRecorder {
     fn drop(&mut self) {
+        // The client left: its connection's task was dropped together with the recorder, in
+        // whatever state the call was.
         self.finish(CallEnd::default());
     }
 }

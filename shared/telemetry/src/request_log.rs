@@ -143,6 +143,8 @@ impl RequestLog {
     ) -> Result<CallPage, StoreError> {
         let limit = limit.clamp(1, MAX_HITS);
         let oldest = now_ms.saturating_sub(millis(self.retention()));
+        // Rows older than this have expired. Without the bound a filter with `since=0` would read
+        // empty hours back to 1970.
         let oldest = Hour::of(filter.since.unwrap_or(oldest).max(oldest));
         let mut end = match (cursor, filter.until) {
             (Some(cursor), _) => cursor.clone(),
@@ -157,6 +159,8 @@ impl RequestLog {
         };
         let (mut hour, mut hours, mut bytes) = (end.hour(), 0, 0);
         while oldest <= hour {
+            // A filter that matches nothing would read the whole log in one request, and be billed
+            // for it.
             if hours == MAX_HOURS || MAX_READ_BYTES <= bytes {
                 page.next = Some(end);
                 return Ok(page);
@@ -170,6 +174,7 @@ impl RequestLog {
                 end: Bound::Excluded(end.sk().to_owned()),
                 order: Order::Descending,
                 limit: Some(limit),
+                // Costs half, and who lists calls does not notice the second that it may lag.
                 consistency: Consistency::Eventual,
                 ..Query::partition(partition(hour), now_ms / 1000)
             };
@@ -177,6 +182,7 @@ impl RequestLog {
 
             for row in &found.rows {
                 bytes += row.value.len() + ROW_OVERHEAD_BYTES;
+                // Moved on for rows that do not match, too: the next page must not read them again.
                 end = Cursor::row(&row.sk);
                 page.searched_back_to = end.ended();
                 page.rows.extend(decode(row).filter(|it| filter.matches(it)));
@@ -185,10 +191,14 @@ impl RequestLog {
                     return Ok(page);
                 }
             }
+            // The table gave fewer than the hour has: the same hour again, from the new `end`.
             if found.more {
                 continue;
             }
+
             hours += 1;
+            // An hour's end is exclusive, so that this is the place after the last row of the hour
+            // before.
             end = Cursor::moment(hour.start());
             page.searched_back_to = end.ended();
             hour = hour.previous();
@@ -202,6 +212,7 @@ impl RequestLog {
         let Some(arrived) = arrival_of(id) else {
             return self.search(id, now_ms).await;
         };
+        // A row lies in the hour in which its call ended, which the id does not know.
         let mut hour = Hour::of(arrived);
         let mut start = Cursor::moment(arrived);
         for _ in 0..=MAX_CALL_HOURS {
@@ -234,6 +245,8 @@ impl RequestLog {
         let (mut cursor, mut read) = (None, 0);
         while read < MAX_READ_BYTES {
             let page = self.list(&filter, cursor.as_ref(), MAX_HITS, now_ms).await?;
+            // About the size of a row with its keys. A page without rows counts too, so that the
+            // loop ends.
             read += page.rows.len().max(1) * 1024;
             if let Some(row) = page.rows.into_iter().find(|row| row.id == id) {
                 return Ok(Some(row));
@@ -252,13 +265,17 @@ impl RequestLog {
         now_ms: u64,
     ) -> Result<CallTail, StoreError> {
         let end = Cursor::moment(now_ms.saturating_sub(TAIL_LAG_MS));
+        // A cursor that somebody made up may sort before every key.
         let mut tail = CallTail { rows: vec![], cursor: cursor.clone().max(Cursor::moment(0)) };
+        // A page that slept for a week asks for what it missed. It gets the last two days of it.
         let mut hour = cursor.hour().max(Hour::of(end.ended().saturating_sub(MAX_TAIL_MS)));
         while hour <= end.hour() && tail.rows.len() < MAX_HITS {
             let query = Query {
                 start: Bound::Excluded(tail.cursor.sk().to_owned()),
                 end: Bound::Excluded(end.sk().to_owned()),
                 limit: Some(MAX_HITS),
+                // Strong, unlike the list: a row that is skipped once is never shown, for the
+                // cursor has passed it.
                 ..Query::partition(partition(hour), now_ms / 1000)
             };
             let found = self.table.query(&query).await?;
@@ -306,6 +323,7 @@ fn partition(hour: Hour) -> String {
 /// The call of a row; none, with a word in the log, for one that a newer version wrote.
 fn decode(row: &Row) -> Option<CallRow> {
     let decoded = serde_json::from_str(&row.value);
+    // During a deployment, instances of two versions write to one table.
     if let Err(error) = &decoded {
         tracing::debug!(%error, key = row.sk, "a row of the request log cannot be read");
     }

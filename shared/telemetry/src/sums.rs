@@ -88,6 +88,7 @@ impl CallSums {
         }
         let counted = self
             .table
+            // A counter of Prometheus that falls looks like a restart, and its rate would be wrong.
             .get_tallies(PARTITION, UNAUTHENTICATED, Consistency::Strong, now_ms / 1000)
             .await?;
         let number = |name: &str| counted.as_ref().map_or(0, |it| it.number(name));
@@ -108,6 +109,7 @@ impl CallSums {
         tenant: Option<&str>,
         now_ms: u64,
     ) -> Result<Vec<PeriodSums<Day>>, StoreError> {
+        // There are no transactions across reads: the checkpoint is compared before and after.
         for _ in 0..MAX_READS {
             let open = self.open(now_ms).await?;
             let names = (first.to_string(), last.to_string());
@@ -121,6 +123,7 @@ impl CallSums {
                 return Ok(with_open_hours(days.collect(), hours, first, last));
             }
         }
+        // Five moves within five reads do not happen by chance.
         Err(StoreError::new("reading the sums", "they changed while they were read"))
     }
 
@@ -136,11 +139,14 @@ impl CallSums {
         let open = self.open(now_ms).await?;
         let mut hours = vec![];
         let names = (first.to_string(), last.to_string());
+
         for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
             hours.extend(hour_of(&row).map(|period| PeriodSums { period, sums: sums_of(&row) }));
         }
         for open in of_tenant(open.hours(), tenant) {
             let is_wanted = first <= open.period && open.period <= last;
+            // An hour's row is written before the checkpoint moves. In between, the hour is in
+            // both.
             if is_wanted && !hours.iter().any(|it| it.period == open.period) {
                 hours.push(open);
             }
@@ -159,6 +165,7 @@ impl CallSums {
         let query = Query {
             start: std::ops::Bound::Included(format!("{kind}#{first}")),
             end: std::ops::Bound::Included(format!("{kind}#{last}")),
+            // These rows change once an hour.
             consistency: Consistency::Eventual,
             ..Query::partition(partition(tenant), now_ms / 1000)
         };
@@ -189,14 +196,17 @@ impl CallSums {
         let names = (day.first_hour().to_string(), day.last_hour().to_string());
         let mut of_day = Sums::default();
         for row in self.rows(tenant, "h", (&names.0, &names.1), now_ms).await? {
+            // A crash may have left a row of this hour, which is replaced, not added to.
             if hour_of(&row) != Some(hour) {
                 of_day.merge(&sums_of(&row));
             }
         }
+
         of_day.merge(sums);
         let change = |sk: String, sums: &Sums| {
             Change::Put(Row {
                 pk: partition(tenant),
+                // Written whole, never added to: whoever repeats the move writes the same row.
                 sk,
                 value: serde_json::to_string(sums).unwrap_or_default(),
                 expires: Some(hour.end().saturating_add(millis(RETENTION)) / 1000),
@@ -241,6 +251,7 @@ fn partition(tenant: Option<&str>) -> String {
 fn sums_of(row: &Row) -> Sums {
     let sums = serde_json::from_str(&row.value);
     if let Err(error) = &sums {
+        // Unlike a row of one call, this one holds an hour of everybody's.
         tracing::error!(%error, key = row.sk, "sums of calls cannot be read");
     }
     sums.unwrap_or_default()

@@ -62,6 +62,7 @@ impl<'a> Admit<'a> {
     pub(crate) fn new(request: &'a AdmissionRequest<'a>, now: u64) -> Result<Self, Box<Refusal>> {
         let admit = Self { request, demand: request.demand, now };
         let untouched = Tallies::default();
+        // Known without the row, so that the refusal costs no write.
         if let Some(budget) = &request.limits.budget
             && request.demand.price.is_none()
             && budget.unpriced == Unpriced::Refuse
@@ -73,12 +74,15 @@ impl<'a> Admit<'a> {
                 None,
             ));
         }
+        // Against a row that is empty: what no row could admit is refused without a write.
         admit.reconsider(&untouched)
     }
 
     /// The admission that this state of the row allows, shrunk if it must be, or the refusal.
     pub(crate) fn reconsider(&self, tallies: &Tallies) -> Result<Self, Box<Refusal>> {
         let row = LedgerRow(tallies);
+        // From the whole demand each time: a row that another call has freed may have room for it
+        // again.
         let whole = Self { demand: self.request.demand, ..self.clone() };
         if whole.fits(row) {
             return Ok(whole);
@@ -94,6 +98,7 @@ impl<'a> Admit<'a> {
     /// The change to be made. Attributes in `stale` are removed on the way.
     pub(crate) fn tally(&self, stale: Vec<String>) -> Tally {
         let charges = self.charges();
+        // DynamoDB's conditions compare and do no arithmetic, so that the room is computed here.
         let at_most = charges.iter().map(|charge| {
             let most = signed(charge.limit).saturating_sub(signed(charge.amount));
             Condition::AtMost(charge.attribute.clone(), most)
@@ -102,11 +107,14 @@ impl<'a> Admit<'a> {
         let mut set = vec![];
         if self.request.limits.reserves() {
             let attribute = self.request.id.attribute();
+            // An attempt that was repeated by the SDK must not hold twice.
             conditions.push(Condition::Absent(attribute.clone()));
             set.push((attribute, self.hold().to_string()));
         }
         let amounts = charges.into_iter().map(|charge| (charge.attribute, signed(charge.amount)));
         let mut add: Vec<(String, i64)> = amounts.collect();
+        // Calls in flight are counted where nothing limits them, too: a refusal tells how soon one
+        // may end.
         if self.request.limits.reserves() && self.request.limits.max_concurrent.is_none() {
             add.push((LIVE.to_owned(), 1));
         }
@@ -222,9 +230,11 @@ impl<'a> Admit<'a> {
 
     /// The refusal by the limit that frees last.
     fn explain(&self, row: LedgerRow<'_>) -> Box<Refusal> {
+        // With the smallest demand: what only fails because it is large would have been shrunk.
         let smallest = Self { demand: self.request.demand.smallest(), ..self.clone() };
         let failing = smallest.charges().into_iter().filter(|charge| !charge.fits(row));
         let refusals = failing.map(|charge| smallest.refuse(&charge, row));
+        // Waiting for one limit is in vain while another refuses for longer.
         let last = refusals.max_by_key(|refusal| refusal.retry_at.unwrap_or(u64::MAX));
         last.unwrap_or_else(|| self.outrun(row.0))
     }
@@ -241,6 +251,7 @@ impl<'a> Admit<'a> {
             }
             LimitSource::Budget if is_too_large => (RefusalKind::BudgetExceeded, None),
             _ if is_too_large => (RefusalKind::RateLimit, None),
+            // What calls in flight hold comes back; requests of a window do not.
             _ if !source.counts_requests() && fits_when_calls_end => {
                 (RefusalKind::RateLimit, Some(self.now + wait_for_calls(row.in_flight())))
             }

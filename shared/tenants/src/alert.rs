@@ -47,6 +47,7 @@ impl AlertState {
 
     pub(crate) fn pack(self) -> i64 {
         let levels = u64::from(self.sent) << LEVEL_BITS | u64::from(self.claimed);
+        // The time stands in the highest bits, so that a later claim is a larger number.
         signed(self.claimed_at << (2 * LEVEL_BITS) | levels)
     }
 }
@@ -78,6 +79,7 @@ impl Alert {
         let period = Period::containing(now, budget.period);
         let spent = LedgerRow(row).taken(&period.settled_attribute());
         let before = AlertState::unpack(row.number(&period.alert_attribute()));
+
         // One claim at a time: a later one would hide that an earlier one was never sent.
         let is_being_sent = before.sent < before.claimed;
         if is_being_sent && now <= before.claimed_at.saturating_add(CLAIM_SECONDS) {
@@ -117,6 +119,8 @@ impl Alert {
         Tally {
             pk: self.key.partition().to_owned(),
             sk: SORT_KEY.to_owned(),
+            // A number that only grows makes "at most what I read" a compare-and-set, which the
+            // store lacks for numbers.
             conditions: vec![Condition::AtMost(attribute.clone(), before)],
             add: vec![(attribute, after.saturating_sub(before))],
             ..Tally::default()

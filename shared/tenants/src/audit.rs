@@ -110,6 +110,7 @@ impl AuditEntry {
         let month = Period::containing(self.at, BudgetPeriod::Month);
         Ok(Row {
             pk: audit_partition(month),
+            // Eleven digits, so that the order of texts is the order of times.
             sk: format!("{:011}#{unique}", self.at),
             value,
             expires: Some(self.at + KEPT_SECONDS),

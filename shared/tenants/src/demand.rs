@@ -57,6 +57,7 @@ impl InputSize {
     /// An upper estimate of the input: half as much again as estimated, and at least one token
     /// for two characters.
     pub fn upper_estimate(self) -> u64 {
+        // Held too much comes back with the settlement; held too little is spent beyond the budget.
         let generous = self.estimated_tokens.saturating_add(self.estimated_tokens / 2);
         generous.max(self.characters / 2).saturating_add(self.media_tokens)
     }
@@ -102,6 +103,8 @@ impl Demand {
         let choices = self.choices.max(1);
         let mut room = output.unwrap_or(u64::MAX) / choices;
         if let (Some(money), Some(price)) = (money, self.price) {
+            // Output is what can be shrunk; a prompt that alone costs more than what is left
+            // cannot.
             let left = money.checked_sub(price.cost(self.input, 0).0)?;
             room = room.min(price.output_tokens(left) / choices);
         }

@@ -95,6 +95,7 @@ impl KeyDirectory {
         }
         let hashes: Vec<KeyHash> =
             sent.iter().filter(|key| !key.is_empty()).map(|key| KeyHash::of(key)).collect();
+        // The configuration's keys first: they are in memory, and work while the store is down.
         if let Some(principal) = configured_principal(configured, &hashes) {
             return usable(principal, now);
         }
@@ -116,6 +117,7 @@ impl KeyDirectory {
         if now < known.use_noted_at.saturating_add(NOTE_USE_SECONDS) {
             return None;
         }
+        // Before the row is written: of many calls at once one writes.
         known.use_noted_at = now;
         Some(rows::last_use(key, now))
     }
@@ -124,6 +126,7 @@ impl KeyDirectory {
     pub fn forget(&self, tenant_id: &str) {
         let mut memory = self.memory();
         memory.known.retain(|_, known| known.tenant.id != tenant_id);
+        // A key that was just made may have been tried before.
         memory.unknown.clear();
     }
 
@@ -136,6 +139,7 @@ impl KeyDirectory {
         if self.memory().unknown.contains_key(hash) {
             return Ok(None);
         }
+        // A store that is down would otherwise cost every call its timeout.
         if now < self.memory().store_pauses_until {
             return stale.map(Some).ok_or_else(|| unavailable(None));
         }
@@ -162,6 +166,8 @@ impl KeyDirectory {
             return Ok(None);
         };
         let key: ApiKey = rows::read_key(&row)?;
+        // The row was found by its hash; compared once more, so that no defect of the store lets a
+        // key in.
         if !key.hash.matches(hash) {
             return Ok(None);
         }
@@ -189,6 +195,7 @@ impl KeyDirectory {
         let mut memory = self.memory();
         let Some((key, tenant)) = found else {
             memory.known.remove(hash);
+            // Strangers can send any number of wrong keys, so that only so many are remembered.
             if memory.unknown.len() < MAX_KEYS {
                 memory.unknown.insert(hash.clone(), now);
             }
@@ -197,6 +204,7 @@ impl KeyDirectory {
         if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
             memory.known.retain(|_, known| now < known.read_at.saturating_add(KNOWN_SECONDS));
         }
+        // Then the key is looked up with every call, which works and is only slower.
         if MAX_KEYS <= memory.known.len() && !memory.known.contains_key(hash) {
             return;
         }
@@ -214,9 +222,9 @@ fn configured_principal(configured: &[ConfiguredKey], hashes: &[KeyHash]) -> Opt
     let pairs = configured.iter().flat_map(|key| hashes.iter().map(move |hash| (key, hash)));
     let matching = pairs.filter(|(key, hash)| key.hash.matches(hash));
     let matching: Vec<(&ConfiguredKey, &KeyHash)> = matching.collect();
-    let (key, hash) = matching.first()?;
+    let (key, _) = matching.first()?;
     let tenant = Arc::clone(&key.tenant);
-    Some(Principal { tenant, credential: Credential::Configured((*hash).clone()) })
+    Some(Principal { tenant, credential: Credential::Configured((*key).clone()) })
 }
 
 fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
@@ -227,8 +235,10 @@ fn issued(key: Arc<ApiKey>, tenant: Arc<Tenant>) -> Principal {
 fn usable(principal: Principal, now: u64) -> Result<Principal> {
     let works = match &principal.credential {
         Credential::Issued(key) => key.works(now),
-        Credential::Configured(_) | Credential::Open => true,
+        Credential::Configured(key) => key.works(now),
+        Credential::Open => true,
     };
+    // One answer for all three: an expired key must not be told from one that never was.
     if works && principal.tenant.settings.enabled { Ok(principal) } else { Err(wrong_key()) }
 }
 

@@ -41,6 +41,7 @@ impl Fields {
     /// The value, or every problem that was found.
     pub(crate) fn finish<T>(mut self, value: T) -> Result<T, Vec<FieldError>> {
         let unknown: Vec<String> = self.object.keys().cloned().collect();
+        // A misspelled limit would otherwise be no limit.
         for field in unknown {
             self.complain(&field, "There is no such field.");
         }
@@ -111,6 +112,7 @@ impl Fields {
 
     pub(crate) fn dollars(&mut self, field: &str) -> Option<MicroDollars> {
         self.read(field, "an amount of at least 0 with at most 6 decimals", |value| match value {
+            // By its digits: as a float, an amount would be off by a fraction of a micro-dollar.
             Value::Number(number) => dollars(&number.to_string()),
             _ => None,
         })

@@ -186,6 +186,7 @@ impl Ledger {
             return Decision::Admitted(Admission::default());
         }
         let needed = |source| needed(&request.demand, source);
+        // A tenant that keeps calling at its limit would otherwise cost a write for each refusal.
         if let Some(refusal) = self.refusals.find(request.key, request.limits, needed, now) {
             return Decision::Refused { refusal: Box::new(refusal), alert: None };
         }
@@ -198,9 +199,11 @@ impl Ledger {
         for _ in 0..MAX_ADMISSION_WRITES {
             match self.write(request.key, admit.tally(self.stale(request.key, now)), now).await {
                 Ok(Tallied::Done(row)) => return admitted(request, &admit, &row, now),
+                // The same admission, whose response was lost: its hold is there already.
                 Ok(Tallied::Refused(row)) if row.note(&request.id.attribute()).is_some() => {
                     return admitted(request, &admit, &row, now);
                 }
+                // What dead calls hold may be all that stands in the way.
                 Ok(Tallied::Refused(row)) => {
                     seen = self.expire_lost(request.key, row, now).await.0;
                 }
@@ -245,6 +248,7 @@ impl Ledger {
                     None => (row, Ended::Before),
                 },
             };
+            // Room came back, so that what was refused a moment ago may fit.
             self.refusals.forget(key);
             let (row, expired) = self.expire_lost(key, row, now).await;
             let alert = self.claim_alert(key, limits, &row, now).await;
@@ -301,6 +305,7 @@ impl Ledger {
     ) -> Result<Option<Alert>, StoreError> {
         match self.write(&alert.key, alert.sent(), now).await? {
             Tallied::Done(row) => Ok(self.claim_alert(&alert.key, limits, &row, now).await),
+            // Another instance has taken the claim over, and sends the alert once more.
             Tallied::Refused(_) => Ok(None),
         }
     }
@@ -331,6 +336,7 @@ impl Ledger {
     fn unreachable(&self, limits: &Limits, admit: &Admit<'_>, cause: StoreError) -> Decision {
         let policy = *self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         let budget = limits.budget.as_ref().map(|_| policy.budgets);
+
         match budget.unwrap_or(policy.rate_limits) {
             // The write may have been made: the call settles under the same id either way.
             WhenUnreachable::Open => Decision::Admitted(Admission {
@@ -368,6 +374,7 @@ impl Ledger {
         let lost: Vec<(Expired, Tally)> = lost.collect();
         let (mut latest, mut expired) = (row, vec![]);
         for (what, change) in lost {
+            // Each hold on the condition of its own text: two instances that see it charge it once.
             match self.write(key, change, now).await {
                 Ok(Tallied::Done(row)) => {
                     latest = row;
@@ -410,6 +417,7 @@ impl Ledger {
         remove.retain(|name| !add.iter().any(|(added, _)| added == name));
         let written = self.table.tally(&change).await?;
         let (Tallied::Done(row) | Tallied::Refused(row)) = &written;
+        // Windows that are over are removed by the next write, which costs nothing extra.
         let stale = LedgerRow(row).stale(now);
         let mut rows = self.lock_stale();
         if stale.is_empty() {

@@ -59,6 +59,5 @@ pub use tenant::{
     BudgetSettings, CacheSettings, CountLimits, DEFAULT_KEY_PREFIX, DEFAULT_TENANT, ModelSettings,
     ProviderSettings, RequestSettings, SystemPromptMode, Tenant, TenantSettings, ToolMode,
 };
-pub use tenant_json::UNSUPPORTED_FIELDS;
 pub use usage::{BudgetUsage, LedgerUsage};
 pub use window::{BudgetPeriod, Period, Window, rfc3339};

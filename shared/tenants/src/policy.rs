@@ -93,6 +93,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     if parts.peek().is_none() {
         return rest.is_empty();
     }
+
     // Each part is taken where it first occurs, but for the last, which ends the name.
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {

@@ -24,8 +24,8 @@ pub struct Principal {
 pub enum Credential {
     /// By a key that was issued.
     Issued(Arc<ApiKey>),
-    /// By the key in the configuration that has this hash.
-    Configured(KeyHash),
+    /// By a key in the configuration.
+    Configured(ConfiguredKey),
     /// By nothing: the gateway is open.
     Open,
 }
@@ -36,32 +36,55 @@ impl Principal {
         Self { tenant: Arc::new(Tenant::unlimited()), credential: Credential::Open }
     }
 
-    /// The id of the key, for records: the beginning of its hash where none was issued, and empty
-    /// where none was needed.
+    /// The id of the key, for records: of a key in the configuration its name, or else the beginning
+    /// of its hash; empty where none was needed.
     pub fn key_id(&self) -> &str {
         match &self.credential {
             Credential::Issued(key) => &key.id,
-            Credential::Configured(hash) => hash.as_str().get(..KEY_ID_CHARS).unwrap_or_default(),
+            Credential::Configured(key) => key.id(),
             Credential::Open => "",
         }
     }
 }
 
 /// A key in the configuration, and whose it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredKey {
     pub(crate) hash: KeyHash,
     pub(crate) tenant: Arc<Tenant>,
+    name: Option<String>,
+    expires: Option<u64>,
 }
 
 impl ConfiguredKey {
     /// The configuration's own `api_key`: the tenant `default`, without limits.
     pub fn default_tenant(key: &str) -> Self {
-        Self { hash: KeyHash::of(key), tenant: Arc::new(Tenant::unlimited()) }
+        Self::new(KeyHash::of(key), Tenant::unlimited())
     }
 
     /// A key of a tenant under `tenants:`, by its hash.
     pub fn declared(hash: KeyHash, settings: TenantSettings) -> Self {
-        Self { hash, tenant: Arc::new(Tenant::declared(settings)) }
+        Self::new(hash, Tenant::declared(settings))
+    }
+
+    fn new(hash: KeyHash, tenant: Tenant) -> Self {
+        Self { hash, tenant: Arc::new(tenant), name: None, expires: None }
+    }
+
+    /// The same key with a name for records, and with the second since 1970 from which on it does not
+    /// work.
+    #[must_use]
+    pub fn known_as(self, name: Option<String>, expires: Option<u64>) -> Self {
+        Self { name, expires, ..self }
+    }
+
+    /// Whether the key has not expired.
+    pub(crate) fn works(&self, now: u64) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    fn id(&self) -> &str {
+        let digits = || self.hash.as_str().get(..KEY_ID_CHARS).unwrap_or_default();
+        self.name.as_deref().unwrap_or_else(digits)
     }
 }

@@ -90,6 +90,7 @@ pub fn anthropic_headers(quotas: &[Quota]) -> Vec<Header> {
 fn tightest(quotas: &[Quota], is_meant: impl Fn(LimitSource) -> bool) -> Option<&Quota> {
     let meant = quotas.iter().filter(|quota| is_meant(quota.source));
     let share = |quota: &Quota| {
+        // Scaled up before the division, for shares are less than one.
         let remaining = u128::from(quota.remaining()) << 32;
         remaining.checked_div(u128::from(quota.limit)).unwrap_or(0)
     };

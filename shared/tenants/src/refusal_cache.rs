@@ -45,6 +45,7 @@ impl RefusalCache {
         let kept = rows.get(key)?;
         let source = kept.refusal.quota.source;
         let is_current = now < kept.until && kept.limits == *limits;
+        // A smaller call may fit where a larger one was refused.
         (is_current && kept.refusal.needed <= needed(source)).then(|| kept.refusal.clone())
     }
 
@@ -54,9 +55,11 @@ impl RefusalCache {
             Some(at) if refusal.quota.source.counts_requests() => at,
             _ => now + SHORT_SECONDS,
         };
+        // A price may be set at any moment, and the refusal costs no write anyway.
         if refusal.kind == RefusalKind::BudgetUnpriced || until <= now {
             return;
         }
+
         let mut rows = self.lock();
         if MAX_ROWS <= rows.len() && !rows.contains_key(key) {
             rows.retain(|_, kept| now < kept.until);
@@ -70,6 +73,7 @@ impl RefusalCache {
     /// Forgets a refusal that a settlement may have lifted.
     pub(crate) fn forget(&self, key: &LedgerKey) {
         let mut rows = self.lock();
+        // Windows of requests are not given back by a settlement.
         if rows.get(key).is_some_and(|kept| !kept.refusal.quota.source.counts_requests()) {
             rows.remove(key);
         }

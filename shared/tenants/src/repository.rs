@@ -113,6 +113,7 @@ impl Tenants {
         let settings = TenantSettings::from_json(fields).map_err(RepositoryError::Invalid)?;
         let id = random_id("t_").ok_or_else(no_randomness)?;
         let tenant = Tenant { id, settings, created: now, updated: now, version: 1 };
+        // Before anything else: a name that is taken must leave no trace of a tenant.
         self.claim_name(&tenant.settings.name, &tenant.id, now).await?;
 
         let index = Row {
@@ -134,6 +135,7 @@ impl Tenants {
             set: vec![(rows::JSON.to_owned(), rows::tenant_note(&tenant)?)],
             ..tenant_row(&tenant.id)
         };
+
         // The list first: a tenant that is listed and not there is skipped, one that is there and
         // not listed could never be found again.
         self.write(&[Change::Put(index), entry_row(&entry)?]).await?;
@@ -163,6 +165,7 @@ impl Tenants {
             return Ok(None);
         };
         let found = rows::read_tenant(&*self.table, id, strong, now).await?;
+        // The claim may be older than a rename, and names somebody else by now.
         Ok(found.filter(|tenant| tenant.settings.name == id_or_name))
     }
 
@@ -180,6 +183,7 @@ impl Tenants {
         let last = page.rows.last().map(|row| row.sk.clone());
         let mut items = vec![];
         for row in page.rows {
+            // Read one by one: the list holds ids and names only, so that a change writes one row.
             items.extend(rows::read_tenant(&*self.table, &row.sk, Consistency::Strong, now).await?);
         }
         Ok(Listed { items, cursor: last.filter(|_| page.more) })
@@ -202,6 +206,7 @@ impl Tenants {
             let mut fields = before.settings.to_stored_json();
             merge_patch(&mut fields, patch);
             let settings = TenantSettings::from_json(fields).map_err(RepositoryError::Invalid)?;
+            // No new version and no entry in the audit for a change that changes nothing.
             if settings == before.settings {
                 return Ok(before);
             }
@@ -245,6 +250,8 @@ impl Tenants {
             &Map::new(),
         );
         let delete = |pk: String, sk: &str| Change::Delete { pk, sk: sk.to_owned() };
+        // All in one write: a tenant without its keys could never be removed through its pages
+        // again.
         let mut changes = vec![entry_row(&entry)?];
         for key in self.keys(id, author.at).await? {
             let rows = rows::key_rows(&key)?;
@@ -294,6 +301,8 @@ impl Tenants {
         author: Author<'_>,
     ) -> RepositoryResult<bool> {
         let (old_name, name) = (&before.settings.name, &after.settings.name);
+        // The new name is claimed before the change and the old one given up after it: no moment
+        // without a name.
         if old_name != name {
             self.claim_name(name, &after.id, author.at).await?;
         }
@@ -340,6 +349,7 @@ impl Tenants {
             set: vec![(rows::TENANT.to_owned(), id.to_owned())],
             ..Tally::default()
         };
+
         let first = claim(Condition::Absent(rows::TENANT.to_owned()), now_signed);
         let Tallied::Refused(taken) = self.table.tally(&first).await? else { return Ok(()) };
         let owner = taken.note(rows::TENANT).unwrap_or_default().to_owned();
@@ -349,6 +359,7 @@ impl Tenants {
         let since = taken.number(&claimed_at);
         let bearer = rows::read_tenant(&*self.table, &owner, Consistency::Strong, now).await?;
         let is_borne = bearer.is_some_and(|tenant| tenant.settings.name == name);
+        // A claim without its tenant is a creation under way, or one that died.
         if is_borne || now_signed <= since.saturating_add(NAME_CLAIM_SECONDS) {
             return Err(RepositoryError::NameTaken);
         }

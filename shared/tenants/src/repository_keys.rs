@@ -73,6 +73,7 @@ impl Tenants {
         };
         let end = now.saturating_add(grace_seconds);
         let ending =
+            // A rotation never prolongs a key that would have ended sooner.
             ApiKey { expires: Some(old.expires.map_or(end, |at| at.min(end))), ..old.clone() };
         let new =
             NewKey { name: old.name.clone(), prefix: Some(old.prefix.clone()), expires: None };

@@ -99,6 +99,7 @@ impl Hold {
             period: Some(fields.next()?).filter(|name| !name.is_empty()).map(str::to_owned),
             until: fields.next()?.parse().ok()?,
         };
+        // A text with more fields is of a newer version, and must not be settled by half.
         fields.next().is_none().then_some(hold)
     }
 }

@@ -32,6 +32,7 @@ impl<'a> LedgerRow<'a> {
         let notes = self.0.notes.range(PREFIX.to_owned()..);
         let open = notes.take_while(|(attribute, _)| attribute.starts_with(PREFIX));
         open.map(|(attribute, text)| {
+            // Never expired by a version that cannot read it: its owner settles it by the text.
             let hold = Hold::parse(text).unwrap_or(Hold { until: u64::MAX, ..Hold::default() });
             (attribute.as_str(), text.as_str(), hold)
         })

@@ -59,6 +59,8 @@ pub(crate) fn key_rows(key: &ApiKey) -> Result<[Row; 2], StoreError> {
     let (by_hash, place) = key_by_hash(&key.hash);
     let row = |pk, sk, value| Row { pk, sk, value, expires: None };
     Ok([
+        // Two rows: one is found by the key that a client sends, the other by the tenant that lists
+        // it.
         row(by_hash, place.to_owned(), value.clone()),
         row(tenant_partition(&key.tenant), format!("{KEY_PREFIX}{}", key.id), value),
     ])

@@ -34,6 +34,12 @@ impl SealingKey {
         UnboundKey::new(&AES_256_GCM, key).ok().map(|key| Self(LessSafeKey::new(key)))
     }
 
+    /// The key that 64 hexadecimal digits name; nothing where they name none.
+    pub fn from_digits(digits: &Secret) -> Option<Self> {
+        let key: [u8; SEALING_KEY_BYTES] = bytes(digits.expose().trim())?.try_into().ok()?;
+        Self::new(&key)
+    }
+
     /// Random bytes for a key; nothing without randomness.
     pub fn generate() -> Option<[u8; SEALING_KEY_BYTES]> {
         let mut key = [0; SEALING_KEY_BYTES];
@@ -46,7 +52,9 @@ impl SealingKey {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
         let mut sealed = secret.expose().as_bytes().to_vec();
+        // The tenant is sealed along, so that a row that is copied to another tenant does not open.
         let tenant = Aad::from(tenant_id.as_bytes());
+        // Ninety-six random bits: the same nonce twice needs billions of seals under one key.
         let unique = Nonce::assume_unique_for_key(nonce);
         self.0.seal_in_place_append_tag(unique, tenant, &mut sealed).ok()?;
         Some(format!("{VERSION}{}{}", hexadecimal(&nonce), hexadecimal(&sealed)))
@@ -78,6 +86,15 @@ mod tests {
         assert!(key(1).open("t_2", &sealed).is_none());
         assert!(key(2).open("t_1", &sealed).is_none());
         assert!(!sealed.contains("sk-secret") && !sealed.contains(&hexadecimal(b"sk-secret")));
+    }
+
+    #[test]
+    fn digits_name_a_key() {
+        let sealed = key(0x0a).seal("t_1", &Secret::new("sk-secret")).unwrap();
+        let digits = Secret::new(format!("{}\n", "0a".repeat(SEALING_KEY_BYTES)));
+        let same = SealingKey::from_digits(&digits).unwrap();
+        assert_eq!(same.open("t_1", &sealed).unwrap().expose(), "sk-secret");
+        assert!(SealingKey::from_digits(&Secret::new("0a")).is_none());
     }
 
     #[test]

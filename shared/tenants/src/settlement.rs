@@ -52,12 +52,14 @@ impl Settlement {
         };
         let mut add = vec![(LIVE.to_owned(), -1)];
         if let Some(held) = hold.input {
+            // In the day of the admission, whatever the day is now: that is where it was taken.
             add.push((input_attribute(hold.day), difference(input, held)));
         }
         if let Some(held) = hold.output {
             add.push((output_attribute(hold.day), difference(output, held)));
         }
         if let Some(period) = hold.budget_period() {
+            // Committed is settled and held together, so that an admission compares one number.
             add.push((period.committed_attribute(), difference(cost, hold.cost)));
             add.push((period.settled_attribute(), signed(cost)));
         }
@@ -67,6 +69,7 @@ impl Settlement {
 
 /// The write that charges a reservation whose owner is gone: the whole hold, as lost.
 pub(crate) fn expire(key: &LedgerKey, attribute: &str, text: &str, hold: &Hold) -> Tally {
+    // Committed stays as it is: the whole hold moves from held to lost.
     let mut add = vec![(LIVE.to_owned(), -1)];
     if let Some(period) = hold.budget_period() {
         add.push((period.settled_attribute(), signed(hold.cost)));
@@ -162,6 +165,7 @@ impl Adjustment {
         }
         let note = self.attribute();
         Tally {
+            // Under the same name a correction that is repeated changes nothing.
             conditions: vec![Condition::Absent(note.clone())],
             add,
             set: vec![(note, self.amount.to_string())],

@@ -142,22 +142,27 @@ pub enum SystemPromptMode {
 /// Who runs the tools that a model calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ToolMode {
-    /// The client: tool calls are passed through.
+    /// The client: tool calls are passed through. The gateway has no tools of its own.
     #[default]
     PassThrough,
-    /// The gateway, as far as it has the tools.
-    Gateway,
 }
 
-/// A provider of a tenant's own.
+/// A provider of a tenant's own, which all of its calls go to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderSettings {
-    /// The name of a provider in the configuration, or a type.
+    /// The name of a provider in the configuration, or a type; `openai` where only an address is given.
     pub name: Option<String>,
     /// Where it is reached.
     pub base_url: Option<String>,
     /// `provider_api_key`, sealed by the caller: the text is stored as it comes, and never shown.
     pub sealed_api_key: Option<String>,
+}
+
+impl ProviderSettings {
+    /// Whether the tenant has a provider of its own.
+    pub fn is_set(&self) -> bool {
+        self.name.is_some() || self.base_url.is_some()
+    }
 }
 
 /// Whether a tenant's responses are cached.

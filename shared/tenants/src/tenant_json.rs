@@ -15,10 +15,6 @@ use crate::{
 /// Fields whose values are never shown, logged or kept in the audit.
 pub(crate) const SECRET_FIELDS: [&str; 1] = ["provider_api_key"];
 
-/// Fields of the contract that this version does not act on. A tenant cannot be given them through
-/// the admin API, so that nobody relies on what does not happen.
-pub const UNSUPPORTED_FIELDS: &[&str] = &["base_url", "provider", "provider_api_key", "tool_mode"];
-
 /// How many bytes a tenant's name may have.
 const MAX_NAME_BYTES: usize = 128;
 /// How many bytes a key's prefix may have.
@@ -29,8 +25,7 @@ const PERIODS: [(&str, BudgetPeriod); 2] =
 const UNPRICED: [(&str, Unpriced); 2] = [("refuse", Unpriced::Refuse), ("allow", Unpriced::Allow)];
 const PROMPT_MODES: [(&str, SystemPromptMode); 2] =
     [("prepend", SystemPromptMode::Prepend), ("locked", SystemPromptMode::Locked)];
-const TOOL_MODES: [(&str, ToolMode); 2] =
-    [("pass-through", ToolMode::PassThrough), ("gateway", ToolMode::Gateway)];
+const TOOL_MODES: [(&str, ToolMode); 1] = [("pass-through", ToolMode::PassThrough)];
 
 impl TenantSettings {
     /// Reads settings; every problem is found at once and named with its field.
@@ -61,14 +56,11 @@ impl TenantSettings {
                     .unwrap_or_default(),
                 tool_mode: fields.choice("tool_mode", &TOOL_MODES).unwrap_or_default(),
             },
-            provider: ProviderSettings {
-                name: fields.text("provider"),
-                base_url: read_base_url(&mut fields),
-                sealed_api_key: fields.text("provider_api_key"),
-            },
+            provider: read_provider(&mut fields),
             cache: read_cache(&mut fields),
             tags: fields.labels("tags").unwrap_or_default(),
         };
+        // Last: fields that nobody has read by now are unknown.
         fields.finish(settings)
     }
 
@@ -111,6 +103,8 @@ impl TenantSettings {
             ("cache", self.cache.map_or(Value::Null, cache_as_json)),
             ("tags", json!(self.tags)),
         ];
+        // Absent members stay absent, so that a merge patch and the audit show what was set and
+        // nothing else.
         let present = fields.into_iter().filter(|(_, value)| !value.is_null());
         present.map(|(field, value)| (field.to_owned(), value)).collect()
     }
@@ -173,11 +167,28 @@ fn read_limits(fields: &mut Fields) -> CountLimits {
     }
 }
 
+fn read_provider(fields: &mut Fields) -> ProviderSettings {
+    let provider = ProviderSettings {
+        name: fields.text("provider"),
+        base_url: read_base_url(fields),
+        sealed_api_key: fields.text("provider_api_key"),
+    };
+    if provider.sealed_api_key.is_some() && !provider.is_set() {
+        let message = "A key needs a `provider` or a `base_url` that it is for.";
+        fields.complain("provider_api_key", message);
+    }
+    provider
+}
+
 fn read_base_url(fields: &mut Fields) -> Option<String> {
     let url = fields.text("base_url")?;
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    if rest.is_none_or(str::is_empty) {
-        fields.complain("base_url", "This must begin with https:// or http://.");
+    if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
+        fields.complain("base_url", "This must begin with https:// or http:// and a host.");
+    }
+    if url.bytes().any(|byte| !byte.is_ascii_graphic() || b"@?#\"<>\\^`{|}".contains(&byte)) {
+        let message = "This must have no credentials, no query, no fragment and no blanks.";
+        fields.complain("base_url", message);
     }
     Some(url)
 }
@@ -229,7 +240,7 @@ mod tests {
             "alert_levels": [50, 100], "allowed_models": ["gpt-*"], "default_model": "fast",
             "fallback_models": ["slow"], "system_prompt": "Be kind.",
             "system_prompt_mode": "locked", "provider": "openai", "provider_api_key": "sealed",
-            "base_url": "https://example.com/v1", "tool_mode": "gateway", "unpriced": "allow",
+            "base_url": "https://example.com/v1", "tool_mode": "pass-through", "unpriced": "allow",
             "cache": { "enabled": true, "ttl": "300s" }, "tags": { "team": "search" }
         })
     }
@@ -254,6 +265,16 @@ mod tests {
         let limits = read(&json!({ "name": "a", "rate_limit_rpm": 0 })).unwrap().limits();
         assert_eq!(limits.requests_per_minute, Some(0));
         assert!(read(&json!({ "name": "a", "budget_usd": null })).unwrap().limits().is_unlimited());
+    }
+
+    #[test]
+    fn a_key_is_for_a_provider_and_an_address_holds_no_secret() {
+        let error = read(&json!({ "name": "a", "provider_api_key": "k" })).unwrap_err();
+        assert_eq!(error[0].field, "provider_api_key");
+        for url in ["http://", "https:///v1", "https://u:p@h/", "https://h/?k=1", "https://a b"] {
+            let error = read(&json!({ "name": "a", "base_url": url })).unwrap_err();
+            assert_eq!(error[0].field, "base_url", "{url}");
+        }
     }
 
     #[test]

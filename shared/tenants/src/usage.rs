@@ -49,6 +49,8 @@ impl LedgerUsage {
         let budget = limits.budget.as_ref().zip(money).map(|(budget, money)| {
             let period = Period::containing(now, budget.period);
             let name = period.to_string();
+            // Shown as lost already, though the row is only mended with the next call of the
+            // tenant.
             let dead = row.lost(now).filter(|(.., hold)| hold.period.as_ref() == Some(&name));
             let dead = dead.map(|(.., hold)| hold.cost).fold(0, u64::saturating_add);
             BudgetUsage {

@@ -90,10 +90,19 @@ async fn configured_keys_need_no_store() {
     let principal =
         office.directory.authenticate(&["configured"], &office.configured, NOW).await.unwrap();
     let hash = KeyHash::of("configured");
-    assert_eq!(
-        (principal.credential.clone(), principal.key_id()),
-        (Credential::Configured(hash.clone()), hash.as_str().get(..12).unwrap())
-    );
+    assert!(matches!(principal.credential, Credential::Configured(_)));
+    assert_eq!(principal.key_id(), hash.as_str().get(..12).unwrap());
+}
+
+#[tokio::test]
+async fn a_declared_key_goes_by_its_name_and_ends_when_it_expires() {
+    let mut office = Office::new();
+    let key = ConfiguredKey::declared(KeyHash::of("short"), TenantSettings::named("yaml"));
+    office.configured.push(key.known_as(Some("laptop".to_owned()), Some(NOW + 10)));
+    let principal =
+        office.directory.authenticate(&["short"], &office.configured, NOW + 9).await.unwrap();
+    assert_eq!(principal.key_id(), "laptop");
+    assert_eq!(office.opens("short", NOW + 10).await, Err(ErrorKind::Unauthenticated));
 }
 
 #[tokio::test]

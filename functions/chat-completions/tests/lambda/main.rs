@@ -9,6 +9,7 @@ mod responses;
 mod state;
 mod streams;
 mod timeouts;
+mod usage_events;
 
 use http::Method;
 use serde_json::{Value, json};

@@ -32,6 +32,7 @@ impl Admin {
         let text = std::str::from_utf8(request.body).map_err(|error| {
             Problem::new(ProblemKind::Invalid, format!("The body is no text: {error}."))
         })?;
+
         let expected = version_to_replace(request, mode)?;
         let author = request.author();
         let change = self.replace_config(text, expected, mode, author, request.clock).await?;
@@ -45,6 +46,7 @@ impl Admin {
     ) -> AdminResult<ApiResponse> {
         let found = self.config_versions(&request.page()?, request.clock).await?;
         let versions: Vec<Value> = found.items.iter().map(ConfigVersion::to_json).collect();
+
         let count = versions.len();
         Ok(ApiResponse::ok(json!({
             "versions": versions, "count": count, "next_cursor": found.cursor
@@ -63,6 +65,8 @@ impl Admin {
         &self,
         request: &ApiRequest<'_>,
     ) -> AdminResult<ApiResponse> {
+        // Restored by writing it anew: it is validated against what the process knows today, and
+        // becomes the newest version.
         let version = self.config_version(request.parameter(0), request.clock).await?;
         let expected = version_to_replace(request, ConfigMode::Write)?;
         let (author, mode) = (request.author(), ConfigMode::Write);
@@ -92,7 +96,9 @@ impl Admin {
         let mut fields = Fields::new(request.object()?);
         let (provider, model) = (fields.required_text("provider"), fields.required_text("model"));
         let (input, output) = (fields.price("input"), fields.price("output"));
+
         for (name, rate) in [("input", input), ("output", output)] {
+            // A forgotten rate would make calls free, which nobody notices.
             if rate.is_none() {
                 fields.complain(name, "This is required, in dollars per million tokens.");
             }
@@ -158,6 +164,8 @@ fn version_to_replace<'a>(
 ) -> AdminResult<Option<&'a str>> {
     if request.if_match.is_none() && mode == ConfigMode::Write {
         let detail = "Send `If-Match` with the `ETag` of the configuration that you read.";
+        // Without a version, the second of two operators who edit would undo the first one's
+        // change.
         return Err(Problem::new(ProblemKind::PreconditionRequired, detail));
     }
     Ok(request.expected_version())

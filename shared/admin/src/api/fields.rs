@@ -25,6 +25,7 @@ impl Fields {
 
     /// The value, or every problem that was found.
     pub(super) fn finish<T>(mut self, value: T) -> AdminResult<T> {
+        // A misspelt limit must not leave a tenant unlimited.
         let unknown =
             self.object.keys().map(|field| ProblemField::new(field, "There is no such field."));
         self.errors.extend(unknown.collect::<Vec<_>>());
@@ -41,6 +42,7 @@ impl Fields {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
+        // Clients that serialize optional members send null for those that are absent.
         let value = self.object.remove(field).filter(|value| !value.is_null())?;
         let read = read(&value);
         if read.is_none() {
@@ -79,6 +81,7 @@ impl Fields {
         self.read(field, "an amount of dollars", |value| {
             let dollars = value.as_f64().filter(|it| it.abs() <= MAX_DOLLARS)?;
             #[expect(clippy::cast_possible_truncation, reason = "the amount is bounded above")]
+            // Not truncated: 0.29 dollars are 289,999.99… micro-dollars in floating point.
             let micros = (dollars * 1_000_000.0).round() as i64;
             Some(micros)
         })

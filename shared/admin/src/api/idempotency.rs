@@ -44,7 +44,9 @@ impl Admin {
         if key.is_empty() || MAX_KEY_BYTES < key.len() {
             return Err(Problem::field("Idempotency-Key", "A key has 1 to 255 bytes."));
         }
+
         let row = row_of(operation, request, key);
+        // Claimed before anything is made, or two requests at once would both make it.
         if let Claim::Done(response) = self.claim(&row, request).await? {
             return Ok(response);
         }
@@ -57,6 +59,7 @@ impl Admin {
                 return Err(problem);
             }
         };
+        // The state's table holds no secrets in plain text, not even for a day.
         let sealed = self.seal(&row, &Secret::new(to_text(&response)))?;
         let kept = Tally {
             pk: row,
@@ -70,6 +73,7 @@ impl Admin {
 
     async fn claim(&self, row: &str, request: &ApiRequest<'_>) -> AdminResult<Claim> {
         let now = request.now();
+        // As a hash: bodies may hold passwords.
         let body = KeyHash::of(&String::from_utf8_lossy(request.body)).as_str().to_owned();
         let claim = |conditions, add| Tally {
             pk: row.to_owned(),
@@ -80,6 +84,7 @@ impl Admin {
             expires: Some(now + KEPT_SECONDS),
             ..Tally::default()
         };
+
         let at = i64::try_from(now).unwrap_or(i64::MAX);
         let first = claim(vec![Condition::Absent(REQUEST.to_owned())], at);
         let Tallied::Refused(known) = self.stores.state.tally(&first).await? else {
@@ -88,11 +93,14 @@ impl Admin {
 
         let since = u64::try_from(known.number(CLAIMED_AT)).unwrap_or(0);
         let has_response = known.note(RESPONSE).is_some();
+        // A process that died, or a client that left, in the middle never releases its claim.
         let lives = if has_response { KEPT_SECONDS } else { DEAD_SECONDS };
         if now < since.saturating_add(lives) {
             return self.known_response(row, &known, &body);
         }
+        // Of several that find the claim dead, one takes it over: the others see another moment.
         let unchanged = Condition::AtMost(CLAIMED_AT.to_owned(), known.number(CLAIMED_AT));
+        // Numbers are only added to, so that the new moment is written as a difference.
         let mut takeover = claim(vec![unchanged], at - known.number(CLAIMED_AT));
         takeover.remove = vec![RESPONSE.to_owned()];
         match self.stores.state.tally(&takeover).await? {
@@ -102,6 +110,7 @@ impl Admin {
     }
 
     fn known_response(&self, row: &str, known: &Tallies, body: &str) -> AdminResult<Claim> {
+        // A program that reuses a key by mistake must not get another tenant's secret.
         if known.note(REQUEST) != Some(body) {
             let detail = "Another request had this idempotency key.";
             return Err(Problem::new(ProblemKind::Unprocessable, detail));
@@ -120,6 +129,8 @@ fn still_running() -> Problem {
 }
 
 fn row_of(operation: Operation, request: &ApiRequest<'_>, key: &str) -> String {
+    // The operator is part of it, so that nobody reads the response of another's request by
+    // guessing its key.
     let parts = format!(
         "{}\n{operation:?}\n{}\n{key}",
         request.operator.name,

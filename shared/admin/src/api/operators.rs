@@ -29,6 +29,7 @@ impl Admin {
         let mut fields = Fields::new(request.object()?);
         let name = fields.required_text("name");
         let password = Secret::new(fields.required_text("password"));
+        // The least that there is, so that a forgotten role gives nothing away.
         let role = fields.role("role").unwrap_or(Role::Viewer);
         let (name, password, role) = fields.finish((name, password, role))?;
         let made = self.create_operator(&name, role, &password, request.author()).await?;

@@ -108,6 +108,7 @@ impl Admin {
     ) -> AdminResult<ApiResponse> {
         let mut fields = Fields::new(request.object()?);
         let key = fields.text("key_id");
+        // Without a grace, every client fails between the rotation and its own update.
         let grace = fields.seconds("grace_seconds").unwrap_or(DEFAULT_GRACE_SECONDS);
         let (key, grace) = fields.finish((key, grace))?;
         let (id, author) = (request.parameter(0), request.author());
@@ -150,6 +151,7 @@ impl Admin {
         if is_absent.is_none() {
             fields.complain("amount_usd", "This is required: what to add to what is spent.");
         }
+
         let of_lost = fields.dollars("of_lost_usd").unwrap_or(0);
         let of_lost = u64::try_from(of_lost).unwrap_or_else(|_| {
             fields.complain("of_lost_usd", "This must be at least 0.");
@@ -162,11 +164,14 @@ impl Admin {
             }
             period
         });
+        // The ledger keeps its own names of corrections, for as long as the period, and not for a
+        // day.
         let id = fields.text("id").or_else(|| request.idempotency_key.map(str::to_owned));
         let reason = fields.text("reason");
         let adjustment = fields.finish(NewAdjustment { id, period, amount, of_lost, reason })?;
         let (tenant, author) = (request.parameter(0), request.author());
         let applied = self.adjust(tenant, adjustment, author, request.clock).await?;
+
         let usage = self.tenant_usage(tenant, request.clock).await?;
         Ok(ApiResponse::ok(json!({ "applied": applied, "usage": usage.to_json() })))
     }
@@ -202,6 +207,7 @@ fn issued_json(issued: IssuedKey, now: u64) -> Value {
 /// The version that a change of a tenant expects.
 fn tenant_version(request: &ApiRequest<'_>) -> AdminResult<Option<u64>> {
     let Some(text) = request.expected_version() else { return Ok(None) };
+    // A tag that is no number is of no version that the tenant ever had.
     let detail = "The tenant was changed since it was read.";
     let version = text.parse().ok();
     let version = version.ok_or_else(|| Problem::new(ProblemKind::PreconditionFailed, detail))?;
@@ -210,6 +216,7 @@ fn tenant_version(request: &ApiRequest<'_>) -> AdminResult<Option<u64>> {
 
 /// A patch without the members that a client sends back as it read them and that cannot change.
 fn without_readonly(mut patch: Map<String, Value>) -> Map<String, Value> {
+    // Programs change the whole object that they read and send it back.
     for field in ["id", "created_at", "updated_at", "version", "source"] {
         patch.remove(field);
     }

@@ -55,6 +55,8 @@ impl Plan {
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let mut plan = Self::default();
         let after = plan.rows(&wanted, now);
+        // The rows that will be there must be a valid configuration together, or every function
+        // would refuse them.
         let config = from_rows(&after, kinds).map_err(|error| {
             format!(
                 "{error}\nentries that the file does not name stay without --prune, and must fit it"
@@ -82,6 +84,7 @@ impl Plan {
     fn rows(&mut self, wanted: &Wanted, now: &Now) -> Vec<Row> {
         let mut old: BTreeMap<&str, &Row> = now.rows.iter().map(|row| (&*row.sk, row)).collect();
         let mut after = vec![];
+        // The digest is of all other rows, and is computed from what will be there.
         for row in wanted.rows.iter().filter(|row| !is_version(row)) {
             match old.remove(&*row.sk) {
                 Some(old) if old.value == row.value => {}
@@ -90,6 +93,7 @@ impl Plan {
             }
             after.push(row.clone());
         }
+
         for row in old.into_values().filter(|row| !is_version(row)) {
             if wanted.prune {
                 self.lines.push(format!("- {}", row.sk));
@@ -100,7 +104,10 @@ impl Plan {
                 after.push(row.clone());
             }
         }
+
         let version = version_row(&after);
+        // Last in the list: rows without a matching digest are read as half a write, never as a
+        // configuration.
         if !now.rows.contains(&version) {
             if self.changes.is_empty() {
                 self.lines.push("~ version (the rows were right, their digest was not)".to_owned());
@@ -127,6 +134,7 @@ impl Plan {
             self.lines.push(format!("{sign} parameter {name}"));
             self.secrets.push((name, secret));
         }
+
         for name in now.parameters.iter().filter(|name| !named.contains(*name)) {
             if wanted.prune {
                 self.lines.push(format!("- parameter {name}"));

@@ -129,7 +129,7 @@ fn every_error_about_fetching_is_listed() {
             "4:11: fetch.hosts[0]: is an address by number; media are fetched by name only",
             "4:32: fetch.hosts[2]: is given twice; remove one",
             "5:14: fetch.max_bytes: takes a whole number from 1 to 100000000",
-            "6:12: fetch.timeout: is zero, so that nothing could ever answer; give it some time",
+            "6:12: fetch.timeout: is zero, so that nothing could ever respond; give it some time",
             "7:3: fetch.host: is no key of fetch; did you mean hosts?",
         ]
     );
@@ -317,7 +317,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ("routes: [~]", "3:10: routes[0]: has no value; give one, or remove the line"),
         (
             "default_timeout: 0s",
-            "3:18: default_timeout: is zero, so that nothing could ever answer; give it some time",
+            "3:18: default_timeout: is zero, so that nothing could ever respond; give it some time",
         ),
         (
             "default_model: 12",
@@ -452,7 +452,7 @@ fn numbers_of_a_step_are_sensible() {
     for (line, expected) in [
         (
             "timeout: 0ms",
-            "8:14: routes[0].steps[0].timeout: is zero, so that nothing could ever answer; give it some time",
+            "8:14: routes[0].steps[0].timeout: is zero, so that nothing could ever respond; give it some time",
         ),
         (
             "first_token_timeout: soon",

@@ -156,7 +156,7 @@ fn own(reading: &Reading) -> Vec<Family> {
         ),
         counter(
             "lockgate_export_lost",
-            "Spans and log events that could not be exported, of this process since its start.",
+            "Spans, log events and usage events that could not be exported, of this process since its start.",
             single(reading.lost_exports),
         ),
     ]
@@ -260,11 +260,14 @@ fn requests_of_seed_b(reading: &Reading) -> BTreeMap<Labels, u64> {
             ("status", status.to_owned()),
         ]
     };
+    // One sum holds calls that were refused before any attempt and calls that failed after some;
+    // the seed tells them apart.
     let calls = reading.totals.sums.calls.iter().flat_map(|(key, sum)| {
         let attempted = (series(key, status_of(key, Refusal::ByProvider)), sum.calls - sum.refused);
         let refused = (series(key, status_of(key, Refusal::ByGateway)), sum.refused);
         [attempted, refused]
     });
+    // Requests without a right key belong to no tenant and are counted apart.
     let strangers = SumKey::default();
     let unauthorized = (series(&strangers, "unauthorized"), reading.totals.unauthenticated);
     added(calls.chain([unauthorized]).filter(|(_, count)| *count != 0))
@@ -428,6 +431,7 @@ pub(super) fn model(key: &SumKey) -> String {
     match (&*key.model, key.is_configured) {
         ("", _) => NONE.to_owned(),
         (model, true) => model.to_owned(),
+        // Clients choose such names freely: each would be a new time series for ever.
         (_, false) => OTHER.to_owned(),
     }
 }
@@ -460,6 +464,7 @@ pub(super) fn grouped(
     let mut groups: BTreeMap<Labels, telemetry::sums::Histogram> = BTreeMap::new();
     for (key, sum) in &reading.totals.sums.calls {
         let values = histogram(sum);
+        // An empty histogram would make a dozen series of zeros for each set of labels.
         if values.count() != 0 {
             groups.entry(labels(key)).or_default().merge(&values);
         }

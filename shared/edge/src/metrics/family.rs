@@ -58,6 +58,7 @@ impl HistogramScale {
             .iter()
             .map(|bound| {
                 let at_most = histogram.at_most(*bound, self.counted);
+                // Records count up to a bound, and the encoder adds the buckets up again by itself.
                 let count = at_most - before;
                 before = at_most;
                 (float(*bound) / self.unit, count)

@@ -17,6 +17,7 @@ const MAX_PAGE: usize = 1000;
 /// Encodes a list of models, or the page of it that the query names.
 pub(super) fn encode_list(api: Api, models: &[Model<'_>], uri: &Uri) -> Result<Vec<u8>> {
     match api {
+        // OpenAI's list has no pages.
         Api::OpenAi | Api::Admin => {
             let data: Vec<_> = models.iter().map(OpenAi::from).collect();
             encode(&OpenAiList { object: "list", data })
@@ -167,6 +168,7 @@ fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'
 
 /// The page of Gemini's list that the query names. A page's token is the last name before the page.
 fn gemini_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<GeminiPage<'a>> {
+    // Google treats 0 as its default of 50, and what is too large as the maximum.
     let size = number(uri, "pageSize")?.filter(|it| *it != 0).unwrap_or(50).min(MAX_PAGE);
     let after = position(models, uri, "pageToken")?;
     let rest = models.get(after.map_or(0, |it| it + 1)..).unwrap_or_default();

@@ -38,6 +38,7 @@ fn provider(
     };
     let hint = |secret: &storage::Secret| {
         let fingerprint = routing::fingerprint(secret.expose()).to_string();
+        // The end of the fingerprint, not of the key: a page must not show a part of a secret.
         format!("…{}", fingerprint.get(fingerprint.len().saturating_sub(4)..).unwrap_or_default())
     };
     Provider {
@@ -117,6 +118,7 @@ pub(super) async fn tested(desk: &Desk, provider: &str) -> AdminResult<Tested> {
 pub(super) fn test(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let mut found = tested(desk, desk.parameter()).await?;
+        // A test only says whether it worked; the other button shows the list.
         found.models.clear();
         overview(desk, Some((desk.parameter(), found))).await
     })
@@ -155,6 +157,8 @@ async fn conflict(desk: &Desk) -> PageResult {
     let (admin, clock) = (desk.admin()?, desk.clock());
     let theirs = admin.config_document(clock).await?;
     let base = admin.config_version(desk.form.get("version"), clock).await;
+    // A version that is gone leaves nothing to merge with; theirs as the base keeps every line of
+    // ours.
     let base = base.map_or_else(|_unknown| theirs.text.clone(), |it| it.text);
     let merged = merge::merge(&base, &desk.form.text("yaml"), &theirs.text);
     let page = PageRequest { limit: 1, ..PageRequest::default() };
@@ -212,6 +216,7 @@ fn in_words(targets: Option<&Vec<String>>, cooling: &[CooldownState]) -> Vec<Str
         let found = cooling.iter().find(|state| {
             let what = &state.what;
             let is_provider = target.starts_with(&format!("{}/", what.provider));
+            // An empty model stands for a cooldown of the whole provider.
             is_provider && (what.model.is_empty() || target.ends_with(&format!("/{}", what.model)))
         });
         let state = match (found, place) {
@@ -258,6 +263,7 @@ pub(super) fn preview(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let (yaml, version) = (desk.form.text("yaml"), desk.form.get("version").to_owned());
         let (admin, clock) = (desk.admin()?, desk.clock());
+        // The same check that saving makes, so that what a preview shows is what saving does.
         let mode = ConfigMode::DryRun;
         let checked = admin.replace_config(&yaml, Some(&version), mode, writer(desk)?, clock).await;
         let change = match checked {

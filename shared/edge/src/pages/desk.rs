@@ -179,6 +179,7 @@ pub(super) fn tenant_choices(names: &BTreeMap<String, String>) -> Vec<Choice> {
 pub(super) fn fresh_key(desk: &Desk) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // Sent twice, such as by a double click, the form makes one tenant and one key.
     format!("form-{}-{count}", desk.arrival.trace_id)
 }
 
@@ -229,6 +230,7 @@ pub(super) fn csv(name: &str, text: String) -> PageResult {
 pub(super) fn own_path(path: &str) -> String {
     let is_own = (path == "/admin" || path.starts_with("/admin/") || path.starts_with("/admin?"))
         && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        // Signing in would lead back to signing in, or at once to signing out.
         && !path.starts_with("/admin/sign-");
     if is_own { path.to_owned() } else { "/admin".to_owned() }
 }

@@ -37,6 +37,7 @@ impl Form {
 }
 
 fn decode(text: &str) -> String {
+    // The plus comes first: an encoded plus, `%2B`, has to stay one.
     percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 

@@ -70,6 +70,7 @@ fn attempts(sums: &Sums, provider: &str) -> Share {
 
 async fn providers(desk: &Desk, cooling: &[Cooldown]) -> AdminResult<Vec<Provider>> {
     let hour = Hour::of(desk.now());
+    // Two hours: at the full hour the current one would be empty.
     let found = desk.app.records.sums.by_hour(hour.previous(), hour, None, desk.now()).await?;
     let sums = sums::merged(&found);
     let by_provider = sums.grouped(|key| key.provider.clone());

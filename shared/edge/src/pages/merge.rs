@@ -53,6 +53,7 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
         let marked = [&["<<<<<<< yours"], my_part, &["======="], their_part, &[">>>>>>> theirs"]];
         ([&mine[..both.start], &marked.concat(), &mine[both.before_end..]].concat(), false)
     };
+    // The text ends with a line break, as files do.
     lines.push("");
     Merged { text: lines.join("\n"), is_clean }
 }

@@ -43,6 +43,7 @@ async fn hours(desk: &Desk) -> AdminResult<Window> {
         periods.push(periods[periods.len() - 1].previous());
     }
     periods.reverse();
+    // One read for both windows, since the sums of hours lie next to each other.
     let found = desk.app.records.sums.by_hour(periods[0], last, None, desk.now()).await?;
     let mut found: BTreeMap<Hour, Sums> =
         found.into_iter().map(|it| (it.period, it.sums)).collect();
@@ -116,6 +117,7 @@ async fn monthly_budget(desk: &Desk) -> AdminResult<Option<u64>> {
 /// Tenants whose budget is nearly used up.
 async fn budgets_near_their_end(desk: &Desk) -> AdminResult<Vec<Notice>> {
     let page = PageRequest { limit: MAX_BUDGETS, ..PageRequest::default() };
+    // Each tenant's ledger is a read of the store, so that a page looks at a few.
     let usage = desk.admin()?.usage(&page, desk.clock()).await?;
     let near = usage.items.iter().filter_map(|it| {
         let budget = it.ledger.budget?;

@@ -88,6 +88,7 @@ async fn tenant(desk: &Desk, id: &str) -> AdminResult<Admitted> {
     let view: TenantView = desk.admin()?.tenant(id, desk.clock()).await?;
     let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
     let tenant = Arc::new(view.tenant);
+    let snapshot = desk.app.gateway.snapshot_for(&tenant, snapshot).await?;
     let principal = Principal { tenant: tenant.id.as_str().into(), key_id: Arc::from(KEY_ID) };
     Ok(Admitted { snapshot, principal, tenant })
 }
@@ -109,6 +110,8 @@ pub(super) fn call(desk: &mut Desk) -> PageFuture<'_> {
         let wanted = parsed.map_err(|error| wrong("The body is no call.").caused_by(error))?;
         let admitted = tenant(desk, &wanted.tenant).await?;
         let request = request(&wanted.path, wanted.body.get())?;
+        // Only endpoints for clients: a call of the playground must not reach the admin API as
+        // somebody else.
         let found = MODEL_ENDPOINTS.find(&Method::POST, request.uri().path(), request.headers());
         if found.endpoint.is_err() {
             return Err(wrong("The path is none of a model's endpoints."));
@@ -117,12 +120,16 @@ pub(super) fn call(desk: &mut Desk) -> PageFuture<'_> {
             platform_deadline: desk.arrival.platform_deadline,
             connection: desk.arrival.connection.clone(),
         };
+        // Without the browser's headers: its cookie and `traceparent` are no part of a client's
+        // call.
         let arrival = Arrival::new(&HeaderMap::new(), origin);
         let (id, clock) = (arrival.request_id.clone(), arrival.clock);
 
         let (watch, news) = AttemptWatch::new();
         let app = desk.app.clone();
         let (events, received) = mpsc::channel(EVENTS_AHEAD);
+        // The record is read behind the call, so that its cost can be shown where the call was
+        // made.
         tokio::spawn(async move {
             let response =
                 Exchange::call_for(app.clone(), request, (arrival, found), admitted, watch);
@@ -154,12 +161,14 @@ async fn tell(
     tokio::pin!(response);
     let response = loop {
         tokio::select! {
+            // The browser's leave comes first: dropping the response cancels the call and its cost.
             biased;
             () = events.closed() => return None,
             Some(news) = news.recv() => send(events, attempt_event(&news)).await?,
             response = &mut response => break response,
         }
     };
+    // What happened in the same moment as the response stands before its head.
     while let Ok(news) = news.try_recv() {
         send(events, attempt_event(&news)).await?;
     }
@@ -196,6 +205,7 @@ impl PartialText {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             Ok(_) | Err(_) => self.0.len(),
         };
+        // An incomplete letter waits for its other bytes; what can never become one is replaced.
         let rest = self.0.split_off(whole);
         String::from_utf8_lossy(&std::mem::replace(&mut self.0, rest)).into_owned()
     }
@@ -215,6 +225,7 @@ fn attempt_event(news: &AttemptNews) -> Bytes {
     let took = Took::ms(*duration_ms);
     let code = status.map_or_else(|| outcome.as_str().replace('_', " "), |it| it.to_string());
     let (tone, state, text) = match (outcome, first_token_ms) {
+        // An attempt that is still under way is noted as canceled until it ends otherwise.
         (Outcome::Canceled, _) => (Tone::Info, "waiting", "sent".to_owned()),
         (Outcome::Success, Some(first)) => {
             (Tone::Ok, "answering", format!("first token after {}", Took::ms(*first)))
@@ -256,6 +267,7 @@ fn head<B>(response: &Response<B>) -> Value {
 /// The record of a call, which is written behind it.
 async fn record(app: &App, clock: Clock, id: &str) -> Option<CallRow> {
     for _ in 0..RECORD_READS {
+        // Records are written behind the response, through a queue.
         tokio::time::sleep(RECORD_DELAY).await;
         if let Ok(Some(row)) = app.records.log.get(id, clock.now()).await {
             return Some(row);

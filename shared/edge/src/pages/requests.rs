@@ -81,6 +81,7 @@ pub(super) async fn read(desk: &Desk, filter: &Filter, rows: usize) -> AdminResu
     let wanted = call_filter(filter, now);
     let mut cursor = Cursor::parse(desk.query.get("cursor")).ok();
     let mut listed: Option<Listed> = None;
+    // A search that finds nothing would otherwise read the whole log within one request.
     for _ in 0..MAX_READS {
         let found = log.list(&wanted, cursor.as_ref(), rows, now).await?;
         let calls = found.rows.into_iter().filter(|call| is_wanted(call, filter));
@@ -124,6 +125,7 @@ async fn tail(desk: &Desk, filter: &Filter, names: &BTreeMap<String, String>) ->
     let (log, now) = (&desk.app.records.log, desk.now());
     let after = Cursor::parse(desk.query.get("after"));
     let after = after.map_err(|_wrong| Problem::field("after", "This is no place in the list."))?;
+    // A tail begins at its cursor, not a range ago.
     let wanted = CallFilter { since: None, ..call_filter(filter, now) };
     let found = log.after(&after, &wanted, now).await?;
     let calls = found.rows.iter().rev().filter(|call| is_wanted(call, filter));
@@ -138,6 +140,7 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
             return page(&RowsPart { rows: tail(desk, &filter, &names).await? });
         }
         let search = filter.search.as_str();
+        // Nothing shorter is an id of ours, and each look costs a read.
         if search.len() >= 16 && desk.app.records.log.get(search, desk.now()).await?.is_some() {
             return see_other(&format!("/admin/requests/{search}"));
         }
@@ -147,6 +150,7 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
 
         let found = read(desk, &filter, PAGE_ROWS).await?;
         let is_first = !desk.query.has("cursor");
+        // Only the first page grows at its top.
         let live = is_first.then(|| live_href(&filter, &found.newest));
         let rows = found.calls.iter().map(|call| calls::row(call, &names)).collect();
         page(&Requests {
@@ -321,6 +325,7 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
         let model = call.provider.as_deref().zip(call.sent_model.as_deref());
         let price = model.and_then(|(provider, model)| snapshot.price(provider, model));
         let tokens = call.tokens();
+        // A long prompt costs another rate, for all of its tokens, at providers that have one.
         let long = price.and_then(|price| price.long.as_ref());
         let long = long.filter(|it| it.above < tokens.all_input()).map(|it| &it.rates);
         view.classes = classes(&tokens, long.or(price.map(|price| &price.rates)));

@@ -46,6 +46,7 @@ pub(super) fn renew(desk: &Desk, session: &Session, response: &mut Response<Body
     let renewed = session.renewed(desk.now() / 1000);
     let key = desk.admin().ok().map(admin::Admin::session_key);
     let value = renewed.zip(key).and_then(|(session, key)| key.sign(&session));
+    // A handler that ended the session has set the cookie already, and wins.
     let is_ended = response.headers().contains_key(header::SET_COOKIE);
     if let Some(value) = value.filter(|_| !is_ended) {
         set_cookie(response, &session_cookie(&value, scope(desk.is_secure)));
@@ -76,6 +77,7 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
 pub(super) fn sign_in(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let (admin, next) = (desk.admin()?, desk.form.get("next"));
+        // Not trimmed: spaces may belong to a password.
         let password = Secret::new(desk.form.text("password"));
         let name = desk.form.get("name");
         let signed = admin.log_in(name, &password, desk.address(), desk.clock()).await;

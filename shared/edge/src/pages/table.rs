@@ -103,6 +103,7 @@ pub(super) fn find(
     if !path.starts_with("/admin") {
         return None;
     }
+    // Programs that ask for the same paths get the JSON API.
     let pages = if prefers_html(headers) { PAGES } else { &[] };
     let path = if path == "/admin/" { "/admin" } else { path };
     let method = if method == Method::HEAD { "GET" } else { method.as_str() };
@@ -124,6 +125,7 @@ fn matched(pattern: &str, path: &str) -> Option<Vec<String>> {
     let mut parameters = vec![];
     for (wanted, found) in pattern.split('/').zip(path.split('/')) {
         if wanted == "{}" && !found.is_empty() {
+            // Decoded after splitting: an encoded slash belongs to the name and is no border.
             let decoded = percent_encoding::percent_decode_str(found).decode_utf8().ok()?;
             parameters.push(decoded.into_owned());
         } else if wanted != found {

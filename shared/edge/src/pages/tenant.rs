@@ -87,6 +87,7 @@ async fn spend(desk: &Desk, view: &TenantView) -> AdminResult<Spend> {
     let held = ledger.budget.map_or(0, |budget| budget.held);
     Ok(Spend {
         period: Moment(today.start()).month_text(),
+        // The ledger is what limits obey; where it keeps no month, the records say what was spent.
         settled: Money(ledger.budget.filter(|_| is_monthly).map_or(all.total().cost, |it| it.used)),
         held: Money(held),
         holds: Count(ledger.in_flight),
@@ -125,6 +126,7 @@ async fn view(desk: &Desk, tab: Tab) -> AdminResult<Tenant> {
     let (tenant, now) = (&found.tenant, desk.now() / 1000);
     let is_stored = found.source == TenantSource::Store;
     let fixed = "The configuration declares this tenant; change it under Routes and providers.";
+    // Each tab reads only what it shows: keys, audit and sums are reads of the store.
     let keys = match (is_stored, tab) {
         (true, Tab::Keys) => admin.keys(&tenant.id, desk.clock()).await?,
         _ => vec![],

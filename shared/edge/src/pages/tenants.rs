@@ -10,7 +10,7 @@ use pages::{
     tenants::{Budget, NewTenant, Row, Tenants, fields},
 };
 use serde_json::{Map, Value, json};
-use tenants::{BudgetPeriod, TenantSettings, UNSUPPORTED_FIELDS};
+use tenants::{BudgetPeriod, TenantSettings};
 
 use super::{
     desk::{Desk, fresh_key, number, page, page_with},
@@ -40,6 +40,7 @@ pub(super) fn settings(form: &Form) -> Map<String, Value> {
     let mut settings = Map::new();
     for field in fields().iter().flat_map(|group| &group.fields).map(|field| field.name) {
         let is_secret = field == "provider_api_key";
+        // An empty field for the secret means that it stays as it is, for a form never shows it.
         if form.has(field) && !(is_secret && form.get(field).is_empty()) {
             settings.insert(field.to_owned(), value(field, form));
         }
@@ -52,6 +53,7 @@ fn value(field: &str, form: &Form) -> Value {
     if text.is_empty() {
         return Value::Null;
     }
+    // What is no number goes to the API as it was typed, which names the field in its error.
     let number = || serde_json::from_str(text).unwrap_or_else(|_wrong| json!(text));
     match field {
         "budget_usd" => number(),
@@ -95,14 +97,9 @@ fn shown(settings: &Map<String, Value>, field: &str) -> String {
     }
 }
 
-/// The form's fields with values, and with what a problem says of them. Fields that this version does
-/// not act on are left out.
+/// The form's fields with values, and with what a problem says of them.
 pub(super) fn filled(settings: &Map<String, Value>, problem: Option<&Problem>) -> Vec<Group> {
     let mut groups = fields();
-    for group in &mut groups {
-        group.fields.retain(|field| !UNSUPPORTED_FIELDS.contains(&field.name));
-    }
-    groups.retain(|group| !group.fields.is_empty());
     let error = |name: &str| {
         let fields = problem.map(|problem| problem.fields.iter()).into_iter().flatten();
         let mut fields =
@@ -215,6 +212,7 @@ pub(super) fn new(desk: &mut Desk) -> PageFuture<'_> {
 pub(super) fn create(desk: &mut Desk) -> PageFuture<'_> {
     Box::pin(async {
         let mut fields = settings(&desk.form);
+        // In an update null clears a field; in a new tenant there is nothing to clear.
         fields.retain(|_, value| !value.is_null());
         match desk.api(Operation::CreateTenant, &[], &Value::Object(fields)).await {
             Ok(made) => {

@@ -90,6 +90,7 @@ fn quoted(text: &str) -> String {
 fn with_item(document: &str, list: &str, name: &str, fields: &[(&str, String)]) -> String {
     let mut lines: Vec<String> = document.lines().map(str::to_owned).collect();
     let key = format!("{list}:");
+    // Lines instead of a parsed document: comments and variables of the file stay as they are.
     let place = lines.iter().position(|line| line.trim_end() == key);
     let items = place.map_or(&[][..], |at| &lines[at + 1..]);
     let first = items.iter().find(|line| line.trim_start().starts_with('-'));
@@ -138,6 +139,8 @@ pub(super) fn add_provider(desk: &mut Desk) -> PageFuture<'_> {
             }
             return provider_step(desk, Some(failure(&problem)), None).await;
         }
+        // Tested after it was saved: the test takes the way of a call, which knows saved providers
+        // only.
         let tested = configuration::tested(desk, &kind).await?;
         if tested.tone == Tone::Err {
             return provider_step(desk, Some(tested), Some(&kind)).await;

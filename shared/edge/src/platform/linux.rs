@@ -34,6 +34,7 @@ impl Nodelay {
         if known.is_some_and(|it| switch_off(it, address)) {
             return;
         }
+        // The client connected anew, so that every descriptor is looked at once more.
         *known = descriptors().into_iter().find(|it| switch_off(*it, address));
         if known.is_none() {
             tracing::debug!("no connection to the Runtime API was found; first bytes may be late");
@@ -52,6 +53,7 @@ fn switch_off(descriptor: i32, address: SocketAddr) -> bool {
     let Some(socket) = copy(getpid(), descriptor) else {
         return false;
     };
+    // The number may belong to another socket by now.
     socket.peer_addr().is_ok_and(|it| it == address)
         && (socket.nodelay().unwrap_or(false) || socket.set_nodelay(true).is_ok())
 }

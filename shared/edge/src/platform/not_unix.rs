@@ -14,6 +14,7 @@ impl StopSignals {
     /// Waits for the next Ctrl-C; for ever where it cannot be listened for.
     pub(crate) async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
+            // A future that is ready at once would stop the server as it starts.
             std::future::pending::<()>().await;
         }
     }

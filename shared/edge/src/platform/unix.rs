@@ -35,6 +35,7 @@ impl StopSignals {
 /// Raises the soft limit of descriptors to the hard one. Gives the limit in force; none without one.
 pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
+    // macOS refuses an infinite soft limit, although the hard one is.
     for wanted in [limit.maximum, limit.maximum.map(|it| it.min(OPEN_MAX)).or(Some(OPEN_MAX))] {
         let raised = Rlimit { current: wanted, maximum: limit.maximum };
         if setrlimit(Resource::Nofile, raised).is_ok() {

@@ -99,8 +99,11 @@ impl Connection {
     /// Why the connection has to be closed now, if it has to.
     pub(super) fn overdue(&self, limits: &ServerLimits, now_ms: u64) -> Option<CloseReason> {
         let passed = |since: u64, limit: Duration| since.saturating_add(millis(limit)) <= now_ms;
+
         let calls = self.calls.load(Relaxed);
         if 0 < calls {
+            // Several calls share a connection in HTTP/2: as long as one makes progress, none is
+            // stalled.
             let is_stalled = calls <= self.untaken.load(Relaxed)
                 && passed(self.taken_at.load(Relaxed), limits.write_timeout);
             return is_stalled.then_some(CloseReason::Stalled);
@@ -118,6 +121,7 @@ impl Connection {
 
     /// Whether a server that stops may close the connection: no call is left, nor its last bytes.
     pub(super) fn is_drained(&self, now_ms: u64) -> bool {
+        // hyper has written a response when its body ends; the kernel may still be sending it.
         let delivered = self.idle_since.load(Relaxed).saturating_add(FLUSH_MS) <= now_ms;
         self.calls.load(Relaxed) == 0 && (delivered || !self.has_had_request.load(Relaxed))
     }
@@ -144,7 +148,9 @@ impl Connection {
 
     /// Notes bytes of the head of an HTTP/1 request.
     pub(super) fn note_head_bytes(&self) {
+        // Bytes during a call belong to its body, or to a request that is pipelined behind it.
         if self.calls.load(Relaxed) == 0 {
+            // Zero stands for no head, and is the time of the server's first millisecond.
             let now = self.clock.now_ms().max(1);
             let _began = self.head_since.compare_exchange(0, now, Relaxed, Relaxed);
         }
@@ -176,6 +182,8 @@ pub(super) struct CallGuard(Arc<Connection>);
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
+        // Stored before the count falls, so that a connection never looks idle since its call
+        // before.
         self.0.idle_since.store(self.0.clock.now_ms(), Relaxed);
         self.0.calls.fetch_sub(1, Relaxed);
     }
@@ -191,6 +199,7 @@ pub(super) struct TakenBody {
 impl TakenBody {
     pub(super) fn new(inner: Body, call: CallGuard) -> Self {
         let mut body = Self { inner, call, is_untaken: false };
+        // The head is the first thing that a client may refuse to take.
         body.note_untaken();
         body
     }
@@ -225,6 +234,8 @@ impl HttpBody for TakenBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // hyper asks for more only when its buffer has room, that is when the client has taken what
+        // was there.
         self.note_taken();
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if frame.is_some() {

@@ -43,6 +43,7 @@ pub(super) struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let mut open = self.connections.lock();
+        // It may be gone from the list already, where its place was given to another.
         open.remove(self.id);
         if open.connections.is_empty() {
             self.connections.emptied.notify_waiters();
@@ -99,6 +100,8 @@ impl Connections {
         let mut open = self.lock();
         let of_address = open.per_address.get(&address).copied().unwrap_or(0);
         if self.limits.max_connections_per_address <= of_address {
+            // The address pays with a connection of its own, so that one client cannot displace
+            // others.
             let idlest = open.idlest(Some(address))?;
             open.close(idlest);
         }
@@ -135,9 +138,13 @@ impl Connections {
     pub(super) fn close_overdue(&self) {
         let now = self.clock.now_ms();
         for Entry { connection, has_left } in self.lock().connections.values() {
+            // A client that waits for a response and closes its side has gone; without a call it
+            // may only be slow to send.
             let left = (connection.is_busy() && has_left()).then_some(CloseReason::Left);
             if let Some(reason) = left.or_else(|| connection.overdue(&self.limits, now)) {
                 tracing::debug!(address = %connection.address(), ?reason, "closing a connection");
+                // Only asked to close: it stays in the list, and is counted, until its task has
+                // ended.
                 connection.close();
             }
         }
@@ -160,6 +167,8 @@ impl Connections {
     /// Waits until no connection is left.
     pub(super) async fn emptied(&self) {
         loop {
+            // Registered before the look at the list, or a connection that ends in between would
+            // never wake it.
             let emptied = self.emptied.notified();
             if self.lock().connections.is_empty() {
                 return;

@@ -57,9 +57,11 @@ enum ShutdownState {
 impl ClientSocket {
     /// Prepares a socket. What is read is counted as HTTP/1 until another version is known.
     pub(super) fn new(socket: Arc<TcpStream>, connection: Arc<Connection>) -> io::Result<Self> {
+        // A token is a small write, which must not wait for the acknowledgement of the one before.
         socket.set_nodelay(true)?;
         let keep_alive = TcpKeepalive::new().with_time(TCP_KEEP_ALIVE);
         let keep_alive = keep_alive.with_interval(TCP_KEEP_ALIVE_INTERVAL);
+        // A client behind a router that forgot it is found out, although it sends nothing.
         SockRef::from(&*socket).set_tcp_keepalive(&keep_alive)?;
 
         let (prefix, version, shutdown) = (vec![], Version::Http1, ShutdownState::Open);
@@ -70,6 +72,7 @@ impl ClientSocket {
     pub(super) async fn read_version(mut self) -> io::Result<Self> {
         let socket = &self.socket;
         let mut prefix = Vec::with_capacity(HTTP2_PREFACE.len());
+        // One port serves both versions without TLS, and HTTP/1 differs within the first bytes.
         while HTTP2_PREFACE.starts_with(&prefix) && prefix.len() < HTTP2_PREFACE.len() {
             socket.readable().await?;
             let mut rest = [0; HTTP2_PREFACE.len()];
@@ -100,6 +103,7 @@ impl ClientSocket {
     fn poll_receive(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
+            // Readiness may be out of date, in which case the next look registers for a new one.
             match self.socket.try_read_buf(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 outcome => return Poll::Ready(outcome.map(|_| ())),
@@ -136,6 +140,7 @@ impl ClientSocket {
             let ShutdownState::Lingering { bytes, .. } = &mut self.shutdown else {
                 return Poll::Ready(());
             };
+            // Bounded by bytes too: a fast stranger could send gigabytes within the time.
             *bytes += length;
             if outcome.is_err() || length == 0 || MAX_LINGER_BYTES < *bytes {
                 return Poll::Ready(());
@@ -146,6 +151,7 @@ impl ClientSocket {
 
 /// Whether the client has closed its side, also where bytes of it are still unread.
 pub(super) fn has_left(socket: &TcpStream) -> bool {
+    // Asked without waiting: this runs under the lock of all connections.
     let ready = socket.ready(Interest::READABLE).now_or_never();
     ready.is_some_and(|outcome| outcome.is_ok_and(|ready| ready.is_read_closed()))
 }
@@ -164,6 +170,7 @@ impl AsyncRead for ClientSocket {
             let given: Vec<u8> = self.prefix.drain(..length).collect();
             buf.put_slice(&given);
         }
+        // In HTTP/2 any frame would look like the head of a request.
         if before < buf.filled().len() && self.version == Version::Http1 {
             self.connection.note_head_bytes();
         }
@@ -199,6 +206,8 @@ impl AsyncWrite for ClientSocket {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.shutdown, ShutdownState::Open) {
             // A client that has left already is sent nothing.
+            // The write side closes first, so that the client reads the response to its end while
+            // it still sends.
             drop(SockRef::from(&*self.socket).shutdown(Shutdown::Write));
             self.shutdown = match self.connection.linger_time() {
                 None => ShutdownState::Closed,

@@ -62,6 +62,7 @@ impl Certificate {
     /// Reads the files again if they have changed. Until both belong together, the certificate stays.
     fn refresh(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Every handshake comes by here, and each look is two system calls.
         if seen.at.elapsed() < CHECK_INTERVAL {
             return;
         }
@@ -70,6 +71,8 @@ impl Certificate {
         if modified == seen.modified {
             return;
         }
+        // Noted even if reading fails: a broken pair is reported once, and again only when a file
+        // changes.
         seen.modified = modified;
 
         match read(&self.cert, &self.key) {

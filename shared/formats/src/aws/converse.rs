@@ -34,6 +34,7 @@ impl Outbound for Bedrock {
     }
 
     fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
+        // Always decoded: no client speaks this format, so that nothing passes through.
         response_decode::decode(&split_surrogates::replaced(body))
     }
 }
@@ -52,6 +53,7 @@ impl OutboundConversation for Bedrock {
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, _facts: &ModelFacts) -> bool {
+        // Bedrock fetches from S3 alone; other media come as bytes.
         url.starts_with("s3://")
     }
 }

@@ -44,7 +44,7 @@ struct Cohere<'a> {
 
 /// A response of either model.
 #[derive(Deserialize)]
-struct ChatResponse<'a> {
+struct ResponseJson<'a> {
     /// Titan's.
     #[serde(default)]
     embedding: Option<Vec<f32>>,
@@ -67,9 +67,9 @@ impl Outbound for BedrockEmbeddings {
     }
 
     fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
-        let answer: ChatResponse<'_> =
+        let response: ResponseJson<'_> =
             serde_json::from_slice(&body).map_err(|it| unreadable(&it))?;
-        let vectors = match (answer.embedding, answer.embeddings) {
+        let vectors = match (response.embedding, response.embeddings) {
             (Some(vector), _) => vec![vector],
             (None, Some(list)) if list.get().starts_with('[') => {
                 serde_json::from_str(list.get()).map_err(|it| unreadable(&it))?
@@ -87,7 +87,7 @@ impl Outbound for BedrockEmbeddings {
                 vectors,
                 ..EmbeddingResponse::default()
             }),
-            usage: answer.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
+            usage: response.tokens.map(|it| Usage { input: tokens(Some(it)), ..Usage::default() }),
         })
     }
 }
@@ -130,13 +130,13 @@ fn cohere(requested: &EmbeddingRequest, facts: &ModelFacts) -> Result<EncodedReq
     let mut dropped: Vec<Field> = user.iter().map(|_| Field::User).collect();
     let shortens = facts.dimensions;
     dropped.extend(dimensions.iter().filter(|_| !shortens).map(|_| Field::Dimensions));
-    let question = Cohere {
+    let request = Cohere {
         texts: texts(inputs, MOST)?,
         input_type: input_type(purpose.unwrap_or(EmbeddingPurpose::Document)),
         embedding_types: ["float"],
         output_dimension: dimensions.filter(|_| shortens),
     };
-    Ok(written(&question, dropped))
+    Ok(written(&request, dropped))
 }
 
 /// Cohere's name for the purpose of an embedding.
@@ -149,8 +149,8 @@ fn input_type(purpose: EmbeddingPurpose) -> &'static str {
     }
 }
 
-fn written(question: &impl Serialize, dropped: Vec<Field>) -> EncodedRequest {
-    EncodedRequest { body: json::written(question).into(), headers: vec![], dropped }
+fn written(request: &impl Serialize, dropped: Vec<Field>) -> EncodedRequest {
+    EncodedRequest { body: json::written(request).into(), headers: vec![], dropped }
 }
 
 fn unreadable(error: &serde_json::Error) -> Error {

@@ -51,15 +51,21 @@ pub(crate) fn alternating(conversation: &Conversation) -> Alternating<'_> {
             _ => whole.messages.push((side, message.parts.iter().collect())),
         }
     }
+
+    // Anthropic, Gemini and Bedrock refuse a request of a system prompt alone, which OpenAI
+    // accepts. A blank message of the user counts as none, because its text is dropped as empty
+    // later.
     if !whole.system.is_empty()
         && whole.messages.iter().all(|it| it.1.iter().all(|it| is_blank(it)))
     {
         whole.messages = vec![(Side::User, std::mem::take(&mut whole.system))];
     }
+
     match whole.messages.first() {
         Some((Side::Assistant, _)) => whole.messages.insert(0, (Side::User, vec![&OPENING])),
         None | Some((Side::User, _)) => {}
     }
+
     for (side, parts) in &mut whole.messages {
         if *side == Side::User {
             // Stable: results stay in their order, and so does the rest.
@@ -95,14 +101,14 @@ mod tests {
 
     #[test]
     fn the_system_prompt_is_gathered_and_sides_alternate() {
-        let turns = vec![
+        let messages = vec![
             Message::new(Role::System, vec![Part::text("a")]),
             Message::new(Role::User, vec![Part::text("b")]),
             Message::new(Role::Developer, vec![Part::text("c")]),
             Message::new(Role::User, vec![Part::text("d")]),
             Message::new(Role::Assistant, vec![Part::text("e")]),
         ];
-        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let conversation = Conversation { messages, ..Conversation::default() };
         let whole = alternating(&conversation);
         assert_eq!(texts(&whole.system), ["a", "c"]);
         assert_eq!(whole.messages.len(), 2);
@@ -110,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_prompt_alone_is_what_the_user_says() {
+    fn a_system_prompt_alone_is_a_message_of_the_user() {
         let messages = vec![Message::new(Role::System, vec![Part::text("a")])];
         let conversation = Conversation { messages, ..Conversation::default() };
         let whole = alternating(&conversation);
@@ -131,11 +137,11 @@ mod tests {
 
     #[test]
     fn results_stand_right_behind_their_calls() {
-        let turns = vec![
+        let messages = vec![
             Message::new(Role::User, vec![result("1")]),
             Message::new(Role::User, vec![Part::text("also"), result("2")]),
         ];
-        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let conversation = Conversation { messages, ..Conversation::default() };
         assert_eq!(
             texts(&alternating(&conversation).messages[0].1),
             ["result 1", "result 2", "also"]

@@ -7,8 +7,11 @@ use serde_json::value::RawValue;
 /// The object that a text is; none where it is none. Nothing at all is an empty one.
 pub(crate) fn object(text: &str) -> Option<Cow<'_, RawValue>> {
     let text = text.trim();
+    // OpenAI's models write nothing at all for a tool without arguments, and so do their imitators.
     let text = if text.is_empty() { "{}" } else { text };
     let json: &RawValue = serde_json::from_str(text).ok()?;
+    // Anthropic, Gemini and Bedrock take an object alone: a list or a number would end the
+    // conversation there.
     json.get().starts_with('{').then_some(Cow::Borrowed(json))
 }
 

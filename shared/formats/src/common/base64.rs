@@ -13,10 +13,12 @@ const URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 
 /// Decodes base64 of either alphabet, padded or not.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    // The standard alphabet first: nearly everything is in it, and a text without `+`, `/`, `-` and
+    // `_` is the same in both.
     PLAIN.decode(text).or_else(|_| URL.decode(text)).ok()
 }
 
-/// The same bytes in the standard alphabet and padded, which is all that most providers accept.
+/// Base64 rewritten to the standard alphabet and padded, which is all that most providers accept.
 /// Google's Python SDK sends the URL-safe one (RFC 4648, section 5).
 pub(crate) fn standard(mut text: String) -> String {
     let is_standard = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=');
@@ -24,6 +26,7 @@ pub(crate) fn standard(mut text: String) -> String {
         return text;
     }
     if text.bytes().any(|it| !is_standard(it)) {
+        // MIME breaks base64 into lines (RFC 2045), and so do programs that read it from a file.
         let rewritten = text.chars().filter(|it| !it.is_ascii_whitespace()).map(|it| match it {
             '-' => '+',
             '_' => '/',
@@ -39,6 +42,8 @@ pub(crate) fn standard(mut text: String) -> String {
 
 /// Some of the first bytes of base64, for a look at what they are.
 pub(crate) fn head(text: &str) -> Option<Vec<u8>> {
+    // Whole groups of four only: base64 that is cut within one does not decode. 24 of them give 18
+    // bytes, more than any magic number here needs.
     let start = text.get(..24).or_else(|| text.get(..text.len() / 4 * 4))?;
     decode(start)
 }

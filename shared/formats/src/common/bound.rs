@@ -23,7 +23,7 @@ pub(crate) struct Bounded<R> {
 }
 
 impl<R> Bounded<R> {
-    /// The same reader with a limit.
+    /// A decoder that gives up on a response of more than 128 MiB.
     pub(crate) fn new(reader: R) -> Self {
         Self { reader, left: MAX_STREAM_BYTES }
     }
@@ -31,6 +31,8 @@ impl<R> Bounded<R> {
 
 impl<R: StreamDecoder> StreamDecoder for Bounded<R> {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        // What is counted is what came, not what is held: an encoder may keep all of it until the
+        // end.
         self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
             Error::new(
                 ErrorKind::Upstream,
@@ -51,6 +53,7 @@ pub(crate) fn reader(
     purpose: DecodeMode,
 ) -> Box<dyn StreamDecoder> {
     match purpose {
+        // A long stream that passes through costs no memory, and its client wants all of it.
         DecodeMode::Passthrough => Box::new(reader),
         DecodeMode::Translate => Box::new(Bounded::new(reader)),
     }
@@ -70,6 +73,8 @@ pub(crate) fn note<T: PartialEq>(named: &mut Vec<T>, what: T) {
 
 /// The name of a place within another. Clients choose keys, so it does not grow for ever.
 pub(crate) fn within(path: &str, name: &str) -> String {
+    // A schema may nest a hundred keys of any length, and the path is written again at each of
+    // them.
     if MAX_PATH_BYTES < path.len() + name.len() {
         return path.to_owned();
     }
@@ -94,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_is_cut() {
+    fn a_response_without_end_is_cut() {
         let mut reader = Bounded::new(Nothing);
         let delta = Bytes::from(vec![b'x'; MAX_STREAM_BYTES / 2]);
         reader.read(delta.clone(), &mut vec![]).unwrap();

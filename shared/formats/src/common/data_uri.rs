@@ -10,6 +10,8 @@ pub(crate) fn at(url: &str) -> Media {
     let Some((kind, data)) = within else {
         return Media { source: MediaSource::Url(url.to_owned()), ..Media::default() };
     };
+    // Parameters such as `;charset=utf-8` may stand before `;base64`; providers compare the bare
+    // type.
     let kind = kind.split(';').next().unwrap_or(kind);
     Media {
         source: MediaSource::Base64(base64::standard(data.to_owned())),
@@ -20,6 +22,7 @@ pub(crate) fn at(url: &str) -> Media {
 
 /// Bytes in base64, with or without what makes them a data URI.
 pub(crate) fn bytes(data: &str) -> Media {
+    // OpenAI's reference asks for a data URI in `file_data`, and clients send bare base64 as well.
     if data.starts_with("data:") {
         return at(data);
     }

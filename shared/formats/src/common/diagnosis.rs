@@ -110,6 +110,8 @@ fn rule_for(symptoms: &Symptoms<'_>) -> Option<(&'static Rule, Diagnosis)> {
     let param = symptoms.param.unwrap_or_default().to_ascii_lowercase();
 
     let mut rules = TABLE.iter().copied().flatten();
+    // A rule that matches may still give no diagnosis, where it wants a parameter and none is
+    // named: the search goes on then.
     rules.find_map(|rule| rule.diagnose(symptoms, &message, &param).map(|it| (rule, it)))
 }
 
@@ -127,6 +129,8 @@ impl Rule {
         }
         let remedy = match self.remedy {
             Suggestion::None => None,
+            // Without a name there is nothing to leave out, and the same request would be refused
+            // again.
             Suggestion::DropNamedParam => Some(params::named(param, message)?),
             Suggestion::DropMaxTokens => Some(Remedy::DropParam(Field::MaxTokens)),
             Suggestion::RenameMaxTokens => Some(Remedy::DropParam(Field::MaxTokensName)),

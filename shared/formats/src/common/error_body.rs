@@ -39,7 +39,8 @@ pub(crate) fn malformed() -> Error {
 
 /// Parses an event, which is an object.
 pub(crate) fn event<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T> {
-    // A list would pass for an object without any of its members.
+    // A list would pass for an object without any of its members: serde takes one for a struct,
+    // member by member, and `#[serde(default)]` fills the rest.
     if !data.trim_ascii_start().starts_with(b"{") {
         return Err(malformed());
     }
@@ -67,8 +68,11 @@ pub(crate) fn inside_success(error: &RawValue) -> Error {
 pub(crate) fn from_event(data: &[u8]) -> Error {
     let report = report(data);
     let by_code = || report.codes.iter().find_map(|code| status_of_code(code));
+    // An error within a success has no status of its own. 500 makes it worth trying elsewhere,
+    // which a client's fault would not be.
     let status = report.status.or_else(by_code).unwrap_or(500);
     let mut error = diagnosed(status, report);
+    // The provider's HTTP status was 200: to report another one would be to invent it.
     error.provider_status = None;
     error
 }
@@ -84,6 +88,7 @@ fn status_of_code(code: &str) -> Option<u16> {
         // OpenAI Responses has many codes for images that cannot be processed.
         _ if code.contains("image") => 400,
         "timeout_error" => 504,
+        // Anthropic's own status for it (platform.claude.com, *Errors*); it is not in RFC 9110.
         "overloaded_error" => 529,
         _ => return None,
     })
@@ -116,12 +121,15 @@ fn report_within(body: &[u8], quotes: usize) -> Report {
     };
     // Some wrap the object in a list.
     let json = json.get(0).unwrap_or(&json);
+    // Null, because successful responses of OpenAI Responses have `"error": null`.
     let inner = json.get("error").filter(|it| !it.is_null()).unwrap_or(json);
     // A provider that forwards to others quotes them.
     if let Some(quoted) = inner.pointer("/metadata/raw").and_then(|it| quoted(it, quotes)) {
         return Report { status: as_status(inner.get("code").unwrap_or(&Value::Null)), ..quoted };
     }
+    // Imitators put members beside `error` that OpenAI has within.
     let field = |name: &str| inner.get(name).or_else(|| json.get(name));
+
     let message = match inner {
         Value::String(text) => Some(text.clone()),
         _ => ["message", "detail", "error", "title", "msg", "error_msg", "errors"]
@@ -129,11 +137,16 @@ fn report_within(body: &[u8], quotes: usize) -> Report {
             .filter_map(|it| field(it))
             .find_map(as_text),
     };
+
+    // All of them are kept: OpenAI's `type` says less than its `code`, and for other providers it
+    // is the other way round.
     let codes = CODES.iter().filter_map(|name| field(name)?.as_str()).map(bare_code).collect();
+    // Google and OpenRouter write the HTTP status as a number into `code`, where OpenAI has a word.
     let status = ["code", "status", "status_code"].iter().find_map(|name| as_status(field(name)?));
     let places = ["/detail/0", "/message/detail/0"];
     let place = || places.iter().find_map(|it| place(json.pointer(it)?));
     let param = field("param").and_then(Value::as_str).map(str::to_owned).or_else(place);
+
     let retry_after = delay(inner).or_else(|| message.as_deref().and_then(retry_hint::hint));
     let details = inner.get("details").map(Value::to_string).unwrap_or_default();
     Report { message, codes, param, status, retry_after, details }
@@ -152,6 +165,7 @@ fn quoted(raw: &Value, quotes: usize) -> Option<Report> {
     if report.message.is_some() {
         return Some(report);
     }
+    // HTML of a proxy in between begins with `<`, and is nothing for a client to read.
     let is_sentence = text.starts_with(|it: char| it.is_alphanumeric());
     let retry_after = retry_hint::hint(text);
     is_sentence.then(|| Report { message: Some(text.to_owned()), retry_after, ..Report::default() })
@@ -182,6 +196,7 @@ fn as_text(value: &Value) -> Option<String> {
 
 fn as_status(value: &Value) -> Option<u16> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    // `code` may be a number of the provider's own, such as Z.AI's 1113.
     u16::try_from(number).ok().filter(|it| (400..600).contains(it))
 }
 
@@ -223,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_decides_where_the_body_says_nothing() {
+    fn a_status_decides_where_the_body_is_silent() {
         assert_eq!(read(401, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(404, "{}").0, ErrorKind::ProviderAccess);
         assert_eq!(read(429, "{}").0, ErrorKind::RateLimited);

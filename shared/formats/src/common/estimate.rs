@@ -13,7 +13,8 @@ use canonical::{
     Citation, Content, Conversation, Media, MediaSource, Part, ResponseFormat, Tool, ToolResult,
 };
 
-/// The weight of one token; characters weigh a part of it each.
+/// The weight of one token; characters weigh a part of it each. It is divisible by 4, 2 and 1.5, so that
+/// every weight is a whole number and no rounding error adds up.
 const TOKEN: u64 = 12;
 /// The cost of each message and each tool beside its text, in tokens.
 const FRAME: u64 = 4;
@@ -21,7 +22,7 @@ const FRAME: u64 = 4;
 const ANSWER: u64 = 3;
 /// The tokens of an image of unknown size, between those of OpenAI and Anthropic.
 const IMAGE_TOKENS: u64 = 1_000;
-/// The same for an image of low detail.
+/// The tokens of an image of low detail.
 const SMALL_IMAGE_TOKENS: u64 = 85;
 /// A document of which only the address is known: a page.
 const PAGE: u64 = 2_000;
@@ -84,6 +85,8 @@ impl ConversationSize {
             Content::Refusal(content) | Content::Reasoning(content) => self.add_text(content),
             Content::Image(media) => {
                 self.media_tokens += match media.detail.as_deref() {
+                    // OpenAI's `low` is the only detail that makes the cost independent of the
+                    // image's size.
                     Some("low") => SMALL_IMAGE_TOKENS,
                     _ => IMAGE_TOKENS,
                 };
@@ -112,6 +115,8 @@ impl ConversationSize {
         match &media.source {
             MediaSource::Text(content) => self.add_text(content),
             MediaSource::Base64(data) if media.media_type.as_deref().is_some_and(is_text) => {
+                // Four bytes for a token as for Latin text; decoding megabytes for a rule of thumb
+                // would cost more than it tells.
                 self.text_tokens += bytes_of(data).div_ceil(4);
                 self.characters += bytes_of(data);
             }
@@ -146,6 +151,8 @@ fn bytes_of(base64: &str) -> u64 {
 /// those of another alphabet, 1.5 where a character is a word or a syllable.
 fn text(text: &str) -> u64 {
     let weights = text.chars().map(|it| match it {
+        // Up to Latin Extended-B; the next arm has Hangul, the blocks of CJK, full-width forms and
+        // emoji.
         '\0'..='\u{24f}' => TOKEN / 4,
         '\u{1100}'..='\u{11ff}'
         | '\u{2e80}'..='\u{a4cf}'
@@ -165,10 +172,8 @@ mod tests {
     use super::*;
 
     fn of(parts: Vec<Part>) -> u64 {
-        let turns = vec![Message::new(Role::User, parts)];
-        estimated_tokens(&Conversation { messages: turns, ..Conversation::default() })
-            - ANSWER
-            - FRAME
+        let messages = vec![Message::new(Role::User, parts)];
+        estimated_tokens(&Conversation { messages, ..Conversation::default() }) - ANSWER - FRAME
     }
 
     fn media(source: MediaSource, media_type: &str) -> Media {
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_tells_text_from_media() {
+    fn a_size_counts_text_and_media_apart() {
         let parts = vec![Part::text("abcdefgh"), Part::new(Content::Image(Media::default()))];
         let messages = vec![Message::new(Role::User, parts)];
         let conversation = Conversation { messages, ..Conversation::default() };

@@ -15,7 +15,8 @@ use serde_json::value::RawValue;
 
 use crate::{Member, RawObject, surrogates};
 
-/// How deep a body may nest. Deeper ones only exhaust a stack.
+/// How deep a body may nest: deeper ones only exhaust a stack. The limit of `serde_json` itself is the
+/// same, but does not hold for values that are kept as text.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Finds the members of a JSON object.
@@ -26,6 +27,8 @@ pub(crate) fn members(body: Bytes) -> Result<RawObject> {
             format!("The body is not UTF-8 text (byte {}).", error.valid_up_to()),
         )
     })?;
+    // Before the parser: values that are kept as text are skipped without a limit on their depth,
+    // and the decoders that look into them later recurse.
     check_depth(text.as_bytes())?;
     // JavaScript cuts texts within a character. Most providers refuse half a character, and once it
     // stands in a conversation, every later request of it.
@@ -71,6 +74,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 Ok(Key(Cow::Borrowed(text)))
             }
 
+            // A key with escapes is unescaped into a buffer of the parser, and cannot be borrowed.
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
                 Ok(Key(Cow::Owned(text.to_owned())))
             }
@@ -122,7 +126,7 @@ pub(crate) fn parsed<'a, T: Deserialize<'a>>(
     parsed_text(value.get(), path, wanted)
 }
 
-/// The same for a text that is known to be JSON.
+/// Parses a text that is known to be JSON as a value of a type, or says which field is wrong.
 pub(crate) fn parsed_text<'a, T: Deserialize<'a>>(
     json: &'a str,
     path: &str,
@@ -141,12 +145,12 @@ pub(crate) fn object(raw: &RawObject) -> Result<Object<'_>> {
     })
 }
 
-/// Writes what is made of strings, numbers and lists, which cannot fail.
+/// Serializes what is made of strings, numbers and lists, which cannot fail.
 pub(crate) fn written(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|_| b"{}".to_vec())
 }
 
-/// The same as text.
+/// Serializes what cannot fail to be JSON, as text.
 pub(crate) fn quoted(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
@@ -163,6 +167,7 @@ pub(crate) fn verbatim(json: &str) -> Result<&RawValue> {
 pub(crate) fn unquoted(error: &serde_json::Error) -> String {
     if error.is_data() {
         let (line, column) = (error.line(), error.column());
+        // serde quotes the value here, such as `invalid type: string "…"`.
         return format!("a value of the wrong type at line {line} column {column}");
     }
     error.to_string()
@@ -174,6 +179,8 @@ struct Places {
 
 impl Places {
     fn place(&self, value: &RawValue) -> Range<usize> {
+        // A `RawValue` borrows from the text that is parsed, so that the difference of addresses is
+        // its place. serde_json tells no places by itself.
         let start = value.get().as_ptr() as usize - self.start;
         start..start + value.get().len()
     }
@@ -215,6 +222,7 @@ pub(crate) fn find<'a>(raw: &'a RawObject, name: &str) -> Result<Option<&'a Memb
 pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
     let key = text(body, &member.key);
     let plain = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
+    // Nearly no key has escapes, and this is asked for every member of every body.
     if !plain.contains('\\') {
         return plain == name;
     }
@@ -311,6 +319,7 @@ impl<'a> Edits<'a> {
         if self.values.is_empty() && self.removed.is_empty() && self.added.is_empty() {
             return self.raw.body.clone();
         }
+
         let (body, members) = (&self.raw.body, &self.raw.members);
         let mut out = Vec::with_capacity(body.len() + self.added.len() + 64);
         let mut done = 0;
@@ -333,6 +342,8 @@ impl<'a> Edits<'a> {
             out.extend_from_slice(value.map_or(&[], |(_, value)| value.as_bytes()));
             done = member.value.end;
         }
+
+        // An empty object has no member whose end tells where new ones go.
         if members.is_empty() {
             done = memchr::memchr(b'{', body).map_or(0, |it| it + 1);
             out.extend_from_slice(slice(body, 0..done));
@@ -356,6 +367,7 @@ fn check_depth(body: &[u8]) -> Result<()> {
     let mut at = 0;
     while let Some(byte) = body.get(at) {
         match byte {
+            // Braces within strings nest nothing.
             b'"' => at = end_of_string(body, at + 1),
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -378,6 +390,7 @@ fn end_of_string(body: &[u8], mut at: usize) -> usize {
         if body[at + found] == b'"' {
             return at + found;
         }
+        // The escaped character may be a quote.
         at += found + 2;
     }
     body.len()

@@ -21,6 +21,7 @@ pub(crate) fn lost_reasoning(messages: impl DoubleEndedIterator<Item = MessageSh
             }
             is_lost = true;
         } else if !message.has_tool_result {
+            // The user's last question: Anthropic does not check what stands before it.
             return is_lost;
         }
     }
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_since_the_last_question_decides() {
+    fn a_loop_since_the_users_last_message_decides() {
         let shape = |is_assistant, begins_with_reasoning, has_tool_result| MessageShape {
             is_assistant,
             begins_with_reasoning,

@@ -16,6 +16,8 @@ pub(crate) fn of_base64(data: &str) -> Option<&'static str> {
         [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "audio/mpeg",
         [b'O', b'g', b'g', b'S', ..] => "audio/ogg",
         [b'f', b'L', b'a', b'C', ..] => "audio/flac",
+        // HEIC and MP4 are one container (ISO 14496-12): the brand tells them apart, so the
+        // narrower pattern stands first.
         [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e', b'i', ..] => "image/heic",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "video/mp4",
         [0x1a, 0x45, 0xdf, 0xa3, ..] => "video/webm",
@@ -27,7 +29,9 @@ pub(crate) fn of_base64(data: &str) -> Option<&'static str> {
 /// Bedrock compare them and reject what differs.
 pub(crate) fn of_image<'a>(data: &str, label: Option<&'a str>) -> Option<&'a str> {
     let found = of_base64(data).filter(|it| it.starts_with("image/"));
+    // The label of clients that do not know better.
     let label = label.filter(|it| *it != "application/octet-stream");
+    // `image/jpg` is common and no registered type; Anthropic refuses it.
     found.or_else(|| label.map(|it| if it == "image/jpg" { "image/jpeg" } else { it }))
 }
 

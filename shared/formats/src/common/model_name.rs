@@ -5,7 +5,7 @@ use canonical::{Delta, EventBody, Result, StreamEvent};
 
 use crate::StreamDecoder;
 
-/// The same decoder, whose responses name this model where the provider names none.
+/// A decoder whose responses name this model where the provider names none.
 pub fn with_model_name(decoder: Box<dyn StreamDecoder>, model: &str) -> Box<dyn StreamDecoder> {
     Box::new(Named { decoder, model: model.to_owned() })
 }
@@ -31,6 +31,8 @@ impl Named {
 impl StreamDecoder for Named {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let before = events.len();
+        // Events before an error reach the client too, so they are named before the error is
+        // returned.
         let outcome = self.decoder.read(bytes, events);
         self.name(events.get_mut(before..).unwrap_or_default());
         outcome

@@ -31,6 +31,8 @@ impl<'a> Form<'a> {
     /// Finds the parts of a form. Its delimiter is the first line, as every client writes it.
     pub(crate) fn parse(body: &'a [u8]) -> Result<Self> {
         let line_end = memmem::find(body, b"\r\n").ok_or_else(not_a_form)?;
+        // Not the `boundary` of the media type, which may be quoted and escaped in ways of its own.
+        // RFC 2046 allows white space behind a delimiter.
         let delimiter = body.get(..line_end).unwrap_or_default().trim_ascii_end();
         if !delimiter.starts_with(b"--") || delimiter.len() < 3 {
             return Err(not_a_form());
@@ -38,6 +40,8 @@ impl<'a> Form<'a> {
         let mut form = Self { body, delimiter, parts: vec![] };
         let mut at = line_end + 2;
         while let Some(part) = form.part(at)? {
+            // Past the line break before the delimiter, the delimiter, and its own line break or
+            // the two dashes that end the form.
             at = part.content.end + 2 + delimiter.len() + 2;
             form.parts.push(part);
             if MAX_PARTS < form.parts.len() {
@@ -53,6 +57,8 @@ impl<'a> Form<'a> {
         if rest.trim_ascii().is_empty() {
             return Ok(None);
         }
+        // A part without its delimiter was cut on the way; to pass it on would be to pass on half a
+        // file.
         let head_end = memmem::find(rest, b"\r\n\r\n").ok_or_else(not_a_form)?;
         let head = rest.get(..head_end).unwrap_or_default();
         let content_start = start + head_end + 4;
@@ -78,6 +84,7 @@ impl<'a> Form<'a> {
                 out.extend_from_slice(value.as_bytes());
                 out.extend_from_slice(self.body.get(part.content.end..).unwrap_or_default());
             }
+            // The new part stands first: behind the last delimiter it would be outside of the form.
             None => {
                 out.extend_from_slice(self.delimiter);
                 let head = format!("\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");

@@ -34,9 +34,11 @@ pub(crate) fn tools_with_properties(tools: &str, holder: Option<&str>) -> Result
 
 fn tool_with_properties(tool: &RawValue, holder: Option<&str>) -> Result<Option<String>> {
     // Nearly every tool ends here.
+    // A look at the text instead of parsing each tool of each request.
     if tool.get().contains("\"properties\"") {
         return Ok(None);
     }
+    // What is no object is for the provider to refuse: it says best what it wants.
     let Ok(object) = serde_json::from_str::<Object<'_>>(tool.get()) else { return Ok(None) };
     if let Some(holder) = holder {
         let Some(function) = object.get(holder) else { return Ok(None) };

@@ -70,6 +70,8 @@ impl ParamNames {
     /// Arguments of the model with the client's names.
     pub(crate) fn restored(&self, tool: &str, arguments: String) -> String {
         let Some(renamed) = self.0.get(tool) else { return arguments };
+        // Arguments that are no object pass as they are, so that the client sees what the model
+        // wrote.
         with_keys(&arguments, &renamed.to_client).unwrap_or(arguments)
     }
 }
@@ -82,6 +84,8 @@ impl Renamed {
         let Some(properties) = schema.get("properties") else { return renamed };
         let properties: Object<'_> = serde_json::from_str(properties.get()).unwrap_or_default();
 
+        // Names that are sent as they are count as well: a changed name must not become one of
+        // them.
         let taken: HashSet<&str> = properties.0.iter().map(|it| it.0.as_ref()).collect();
         for (name, _) in properties.0.iter().filter(|it| !accepts(&it.0)) {
             let sent = accepted_name(name, &taken);
@@ -101,6 +105,8 @@ impl Renamed {
         let edited = json::edited(schema, |edits| {
             edits.set("properties", renamed);
             if !required.is_empty() {
+                // A name that is required and not among the properties would make the schema
+                // invalid at the provider.
                 edits.set("required", json::quoted(&required));
             }
         });
@@ -115,6 +121,8 @@ fn accepted_name(name: &str, taken: &HashSet<&str>) -> String {
     if !sent.is_empty() && !taken.contains(sent.as_str()) && name.len() <= MAX_LENGTH {
         return sent;
     }
+    // Room for `_` and the 16 digits of a fingerprint, which depends on the name alone: the same in
+    // every request, so that a cached prompt stays one.
     let start: String = sent.chars().take(MAX_LENGTH - 17).collect();
     format!("{start}_{:016x}", fingerprint(name))
 }

@@ -26,10 +26,13 @@ pub(crate) fn used_up(
     let (message, details) = (message.to_ascii_lowercase(), details.to_ascii_lowercase());
     let has_words = |words: &[&str]| words.iter().any(|it| message.contains(it));
     let has_code = codes.iter().any(|it| CREDIT_CODES.contains(&it.to_ascii_lowercase().as_str()));
+    // Credit comes before the quota of a day: OpenAI's `insufficient_quota` is a 429 too, and does
+    // not end at midnight.
     if status == 402 || has_code || has_words(CREDIT_WORDS) {
         return Some(Quota::Credit);
     }
     let is_limit = matches!(status, 400 | 403 | 413 | 429);
+    // Gemini names the quota only in its details.
     let is_daily = has_words(DAY_WORDS) || DAY_WORDS.iter().any(|it| details.contains(it));
     if is_limit && is_daily { Some(Quota::Day) } else { None }
 }

@@ -92,6 +92,8 @@ const FOLDERS: &[&str] = &[
 /// A sentence fit for a client: no keys, accounts, internal hosts, file paths, stack traces or URLs
 /// with credentials, and not too long.
 pub fn redact(message: &str) -> String {
+    // Cut before the words are looked at: a stack trace is full of paths, and what is left of it
+    // says nothing.
     let message = without_stack_trace(message);
     let mut out = String::with_capacity(message.len().min(MAX_LENGTH * 4));
     let mut left = MAX_LENGTH;
@@ -110,6 +112,7 @@ pub fn redact(message: &str) -> String {
         }
         left -= length;
         out.push_str(&shown);
+        // Line breaks would forge lines of a log and break a header.
         out.extend(space.chars().map(|it| if it.is_control() { ' ' } else { it }));
     }
     out
@@ -128,10 +131,11 @@ fn masked(word: &str) -> Cow<'static, str> {
     end.map_or(Cow::Borrowed(MASK), |it| format!("{MASK}{it}").into())
 }
 
-/// The same text with every given secret taken out.
+/// A text with every given secret taken out.
 pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str>) -> String {
     secrets
         .into_iter()
+        // A secret of three letters would be found in every sentence.
         .filter(|it| 4 <= it.len())
         .fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
 }
@@ -140,6 +144,7 @@ pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a str
 /// carries credentials.
 fn is_sensitive(word: &str) -> bool {
     let bare = word.trim_matches(|it: char| ".:!?*{}=".contains(it));
+    // `api_key=sk-…` and `key:sk-…` are one word each.
     let value = bare.rsplit(['=', ':']).next().unwrap_or(bare);
     has_key_prefix(bare)
         || has_key_prefix(value)
@@ -167,6 +172,7 @@ fn is_private_host(word: &str) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         return is_private_address(address);
     }
+    // Also in the middle of a name, as in `model.svc.cluster.local`.
     host == "localhost"
         || PRIVATE_HOSTS.iter().any(|it| host.ends_with(it) || host.contains(&format!("{it}.")))
 }
@@ -190,6 +196,8 @@ fn is_path(word: &str) -> bool {
 }
 
 fn has_key_prefix(word: &str) -> bool {
+    // With four letters behind it, because sentences name the prefix itself: *keys begin with
+    // `sk-`*.
     PREFIXES.iter().any(|it| word.strip_prefix(it).is_some_and(|rest| 4 <= rest.len()))
 }
 
@@ -199,11 +207,13 @@ fn looks_random(word: &str) -> bool {
     20 <= part_length
         && word.chars().any(|it| it.is_ascii_digit())
         && word.chars().any(|it| it.is_ascii_alphabetic())
+        // Addresses of documentation have long parts with digits, and help a client most of all.
         && !word.starts_with("http")
         || word.contains("****")
 }
 
 fn is_account_number(word: &str) -> bool {
+    // AWS account ids have twelve digits.
     word.len() == 12 && word.bytes().all(|it| it.is_ascii_digit())
 }
 

@@ -71,7 +71,8 @@ pub(crate) fn limit_only(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<
 /// Lowers a limit in the member of this name. False where there is none, or it is null.
 pub(crate) fn lower_limit(edits: &mut Edits<'_>, name: &str, limit: u64) -> bool {
     let Some(own) = edits.value(name).filter(|own| *own != "null") else { return false };
-    // What is no number of tokens is for the provider to refuse.
+    // What is no number of tokens is for the provider to refuse. As a float, because `1e3` and
+    // `100.0` are numbers of JSON, too.
     if own.parse::<f64>().is_ok_and(|own| limit.to_string().parse().is_ok_and(|it: f64| it < own)) {
         edits.set(name, limit.to_string());
     }
@@ -100,6 +101,7 @@ pub(crate) fn joined(first: &str, second: &str) -> String {
 /// A JSON list with an element before its own.
 pub(crate) fn with_first(first: &str, list: &str) -> String {
     let rest = list.trim_start().strip_prefix('[').unwrap_or("]");
+    // By text, because a list of messages may be megabytes and is parsed often enough.
     let comma = if rest.trim_start().starts_with(']') { "" } else { "," };
     format!("[{first}{comma}{rest}")
 }

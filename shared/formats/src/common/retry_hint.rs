@@ -9,6 +9,7 @@ pub fn hint(message: &str) -> Option<Duration> {
         let (_, rest) = message.split_once(marker)?;
         let mut words = rest.split_whitespace();
         let first = words.next()?.trim_end_matches(['.', ',', ')', ';']);
+        // `1m30s` is one word, `45 seconds` are two.
         duration(first).or_else(|| worded(first, words.next()?))
     })
 }
@@ -34,6 +35,7 @@ pub fn date(message: &str) -> Option<u64> {
         let mut numbers = day.split('-').map(str::parse::<i64>);
         let (year, month, day) =
             (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+        // Ten letters of any sentence come here; most are no date.
         if !(1970..3000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return None;
         }
@@ -59,6 +61,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
+    // From March on, months of 31 and 30 days follow each other in a pattern of five with 153 days.
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
@@ -101,6 +104,7 @@ fn scaled(number: &str, unit: &str) -> Option<Duration> {
         "d" => 86_400.0,
         _ => return None,
     };
+    // A provider's number may be negative, infinite or beyond any clock; none of these is a delay.
     Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
 }
 

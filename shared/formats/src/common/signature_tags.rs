@@ -7,10 +7,11 @@ pub(crate) fn has(body: &[u8]) -> bool {
     memchr::memmem::find(body, TAG_PREFIX.as_bytes()).is_some()
 }
 
-/// The same text with every tag taken out: of ids, their own text is left.
+/// A text without its tags: of ids, their own text is left.
 pub(crate) fn off(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    // The text is not parsed: a tag has no character that JSON escapes, wherever it stands.
     while let Some((before, behind)) = rest.split_once(TAG_PREFIX) {
         out.push_str(before);
         rest = behind

@@ -36,6 +36,7 @@ impl Joiner {
     }
 
     fn rewritten(&mut self, json: &[u8]) -> Option<Vec<u8>> {
+        // Nearly no event holds any: one search for two bytes keeps it as it came.
         if !may_hold_surrogates(json) {
             return None;
         }
@@ -68,6 +69,7 @@ impl Joiner {
             out.extend_from_slice(json.get(start..end + ESCAPE)?);
             return Some(end + ESCAPE);
         }
+        // Only the end of a string can wait for the next event.
         if json.get(end) == Some(&b'"') {
             self.pending = json.get(start..end)?.try_into().ok();
         } else {
@@ -78,6 +80,7 @@ impl Joiner {
 
     /// Writes a second half behind the first one of an earlier event.
     fn second_half(&mut self, json: &[u8], start: usize, out: &mut Vec<u8>) -> Option<()> {
+        // Only the first character of a string can complete what another string began.
         let begins = start.checked_sub(1).and_then(|it| json.get(it)) == Some(&b'"');
         match self.pending.take_if(|_| begins) {
             Some(first) => {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, Result, StreamEvent};
 
 /// How large one frame may grow before it counts as malformed.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -28,6 +28,7 @@ impl Framer {
             self.at_line_start = true;
         }
         self.pending.extend_from_slice(bytes);
+        // A stream without a blank line would otherwise be buffered until the memory is full.
         if MAX_FRAME < self.pending.len() {
             return Err(Error::new(ErrorKind::Upstream, "sent an event larger than 16 MiB"));
         }
@@ -40,6 +41,7 @@ impl Framer {
             let rest = self.pending.get(self.seen..)?;
             let found = memchr::memchr2(b'\n', b'\r', rest);
             let Some(found) = found else {
+                // Bytes without a line break leave the line that they stand in begun.
                 self.at_line_start &= rest.is_empty();
                 self.seen = self.pending.len();
                 return None;
@@ -48,7 +50,8 @@ impl Framer {
             let blank = self.at_line_start && found == 0;
             let next = match (self.pending[end], self.pending.get(end + 1)) {
                 (b'\r', Some(b'\n')) => end + 2,
-                // Whether this is `\r` or `\r\n` shows with the next byte.
+                // Whether this is `\r` or `\r\n` shows with the next byte. `seen` stays before it,
+                // so that it is looked at again with its neighbour.
                 (b'\r', None) => {
                     self.at_line_start = blank;
                     self.seen = end;
@@ -72,7 +75,36 @@ impl Framer {
 
     /// Whether the bytes so far end between frames.
     pub(crate) fn is_empty(&self) -> bool {
+        // A line break behind the last frame is no frame that was cut.
         self.pending.iter().all(|it| matches!(it, b'\r' | b'\n'))
+    }
+}
+
+/// A decoder of a stream whose frames tell where it ends.
+pub(crate) trait FrameDecoder {
+    /// The framer of the stream.
+    fn framer(&mut self) -> &mut Framer;
+
+    /// Whether the stream has ended.
+    fn has_ended(&self) -> bool;
+
+    /// Decodes one whole frame, and adds the events that it completes.
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()>;
+
+    /// Decodes every frame that `bytes` complete, up to the end of the stream.
+    fn read_frames(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
+        // The client has the whole response once the stream has ended: what follows must neither
+        // become an event nor an error.
+        if self.has_ended() {
+            return Ok(());
+        }
+        self.framer().push(bytes)?;
+        while !self.has_ended()
+            && let Some(frame) = self.framer().frame()
+        {
+            self.frame(frame, events)?;
+        }
+        Ok(())
     }
 }
 
@@ -85,6 +117,8 @@ pub(crate) fn fields(frame: &[u8]) -> (&[u8], Option<Cow<'_, [u8]>>) {
             match &mut data {
                 None => data = Some(Cow::Borrowed(value)),
                 Some(data) => {
+                    // The specification joins the lines of `data:` with a line feed, whatever ended
+                    // them.
                     data.to_mut().push(b'\n');
                     data.to_mut().extend_from_slice(value);
                 }
@@ -122,6 +156,8 @@ pub(crate) fn event_alone(frame: &Bytes) -> Option<Bytes> {
 }
 
 fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // The specification allows a byte order mark at the start of a stream. The framer knows no
+    // start, so it is looked for in every frame.
     let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -140,6 +176,7 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
         return Some(rest);
     }
     let value = rest.strip_prefix(b":")?;
+    // One space, not all of them: the others belong to the value.
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 

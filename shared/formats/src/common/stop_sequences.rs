@@ -12,6 +12,8 @@ pub(crate) fn accepted<'a>(
 ) -> Vec<&'a str> {
     let texts = sampling.stop.iter().map(String::as_str);
     let mut kept: Vec<&str> = texts.filter(|it| !it.trim().is_empty()).collect();
+    // A request with fewer texts is accepted and may go on too long; one with too many is refused
+    // altogether.
     kept.truncate(max);
     if kept.len() < sampling.stop.len() {
         bound::note(dropped, Field::Stop);

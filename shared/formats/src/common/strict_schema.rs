@@ -16,11 +16,14 @@ fn strict_if_accepted(strict: Option<bool>, schema: &str) -> Option<bool> {
     if strict != Some(true) {
         return strict;
     }
+    // A schema that is no JSON becomes null, which is accepted: the provider says best what is
+    // wrong with it.
     let schema = serde_json::from_str::<Value>(schema).unwrap_or_default();
     Some(is_accepted(&schema))
 }
 
-/// The same, with the field that says so named where strict mode was turned off.
+/// Strict mode as it was requested, but off where a schema is rejected in it; `field` is added to
+/// `dropped` then.
 pub(crate) fn strict_or_named(
     strict: Option<bool>,
     schema: &str,
@@ -44,6 +47,7 @@ fn is_accepted(schema: &Value) -> bool {
     let required = members.get("required").and_then(Value::as_array);
     let is_required =
         |name: &String| required.is_some_and(|it| it.iter().any(|other| other == name.as_str()));
+    // A schema may leave `type` out where it has `properties`.
     if members.get("type").is_some_and(|kind| kind == "object") || properties.is_some() {
         let is_closed = members.get("additionalProperties") == Some(&Value::Bool(false));
         if !is_closed || !properties.is_none_or(|it| it.keys().all(is_required)) {

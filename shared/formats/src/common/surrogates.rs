@@ -57,13 +57,16 @@ impl PairJoiner {
 
         // A high half at the end may still be completed.
         let last = text.len().saturating_sub(ESCAPE);
+        // Six bytes that look like an escape may follow a backslash that is escaped itself; only a
+        // walk from the start tells.
         if half_at(&text, last) == Some(Half::High) && lone(&text).last() == Some(last) {
             self.held = Some(text.split_off(last));
         }
         Cow::Owned(format!("\"{}\"", replace_lone(&text)))
     }
 
-    /// The same for a value of JSON; none where it is no string, or says all of its own.
+    /// The next value of the stream with the half that was held before it; none where the value is
+    /// no string, or needs no change.
     pub(crate) fn join_value(&mut self, value: &RawValue) -> Option<String> {
         if !value.get().starts_with('"') {
             return None;

@@ -15,7 +15,8 @@ use crate::{
     OutboundConversation, StreamDecoder, fingerprint::fingerprint, param_names::ParamNames,
 };
 
-/// How much of a name is kept before what tells it from others, in bytes.
+/// How much of a name is kept before what tells it from others, in bytes: with `_` and eight digits behind
+/// it 64 in all, the least that any provider takes.
 const KEPT: usize = 55;
 
 /// The names of tools and parameters that a provider is sent in place of the client's.
@@ -52,6 +53,7 @@ impl ToolNames {
     /// The conversation with the names that the provider is sent.
     #[must_use]
     pub fn rename(&self, mut conversation: Conversation) -> Conversation {
+        // Parameters first: they are found by the client's name of their tool.
         self.rename_params(&mut conversation);
         each_mut(&mut conversation, &mut |name| {
             if let Some(sent) = self.sent.get(name) {
@@ -74,19 +76,20 @@ impl ToolNames {
     }
 
     /// Gives the tools of a response the names that the client knows.
-    pub fn restore(&self, answer: &mut ChatResponse) {
-        for part in answer.choices.iter_mut().flat_map(|it| &mut it.parts) {
+    pub fn restore(&self, response: &mut ChatResponse) {
+        for part in response.choices.iter_mut().flat_map(|it| &mut it.parts) {
             if let Content::ToolCall(call) = &mut part.content {
                 if let Some(name) = self.original.get(&call.name) {
                     name.clone_into(&mut call.name);
                 }
+                // Behind the name, because parameters are known by the client's name of their tool.
                 let arguments = std::mem::take(&mut call.arguments);
                 call.arguments = self.params.restored(&call.name, arguments);
             }
         }
     }
 
-    /// The same for a stream.
+    /// A decoder whose events have the names that the client knows.
     pub fn restored(self, reader: Box<dyn StreamDecoder>) -> Box<dyn StreamDecoder> {
         if self.is_empty() {
             return reader;
@@ -127,6 +130,8 @@ impl Restored {
                 }
                 Delta::Arguments { call, json } => {
                     if let Some((_, so_far)) = self.held.get_mut(&(choice, *call)) {
+                        // A key may be split over two deltas, so that nothing can be renamed before
+                        // all of it is there.
                         so_far.push_str(json);
                         continue;
                     }
@@ -172,21 +177,24 @@ pub(crate) fn is_plain(name: &str, max: usize, beside: &[u8]) -> bool {
 /// A name that every provider takes.
 fn fitting(name: &str) -> String {
     let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
+    // Gemini wants a letter or `_` in front.
     let first = name.chars().next().filter(|it| !it.is_ascii_alphabetic() && *it != '_');
     let whole = first.map(|_| '_').into_iter().chain(name.chars().map(plain));
     let kept: String = whole.take(KEPT).collect();
+    // Always with the fingerprint, also where the name would be short enough: two names may differ
+    // only in what is replaced.
     format!("{kept}_{:08x}", fingerprint(name) & 0xffff_ffff)
 }
 
 fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
-    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages, .. } = conversation;
     tools.iter().for_each(|it| visit(&it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
         Some(ToolChoice::Among(names, _)) => names.iter().for_each(|it| visit(it)),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
     }
-    for part in turns.iter().flat_map(|it| &it.parts) {
+    for part in messages.iter().flat_map(|it| &it.parts) {
         match &part.content {
             Content::ToolCall(call) => visit(&call.name),
             Content::ToolResult(result) => result.name.iter().for_each(|it| visit(it)),
@@ -196,14 +204,14 @@ fn each(conversation: &Conversation, visit: &mut dyn FnMut(&str)) {
 }
 
 fn each_mut(conversation: &mut Conversation, visit: &mut dyn FnMut(&mut String)) {
-    let Conversation { tools, tool_choice, messages: turns, .. } = conversation;
+    let Conversation { tools, tool_choice, messages, .. } = conversation;
     tools.iter_mut().for_each(|it| visit(&mut it.name));
     match tool_choice {
         Some(ToolChoice::Named(name)) => visit(name),
         Some(ToolChoice::Among(names, _)) => names.iter_mut().for_each(&mut *visit),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required) | None => {}
     }
-    for part in turns.iter_mut().flat_map(|it| &mut it.parts) {
+    for part in messages.iter_mut().flat_map(|it| &mut it.parts) {
         match &mut part.content {
             Content::ToolCall(call) => visit(&mut call.name),
             Content::ToolResult(result) => result.name.iter_mut().for_each(&mut *visit),

@@ -106,6 +106,7 @@ fn add(
     let purpose = one.task_type.as_deref().and_then(purpose);
     let is_first = embedding.inputs.is_empty();
     let agrees = embedding.purpose == purpose && embedding.dimensions == one.output_dimensionality;
+    // Other APIs have one purpose and one length for all texts of a request.
     if !is_first && !agrees {
         let message = "takes one `taskType` and one `outputDimensionality` for all texts";
         let mut error = Error::new(ErrorKind::Unsupported, message);
@@ -124,6 +125,8 @@ fn add(
     }
     let texts = one.content.parts.into_iter().map(|it| it.text);
     let texts: Option<Vec<String>> = texts.collect();
+    // A part without a text is an image or the like, which embedding APIs of other formats do not
+    // take.
     let Some(texts) = texts else {
         let mut error = Error::new(ErrorKind::Unsupported, "takes texts alone");
         error.param = Some(format!("{content}.parts"));

@@ -52,7 +52,7 @@ struct Text<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ChatResponse<'a> {
+struct ResponseJson<'a> {
     #[serde(default)]
     embeddings: Vec<Values>,
     #[serde(default)]
@@ -79,18 +79,18 @@ impl Outbound for GeminiEmbeddings {
     }
 
     fn response(&self, body: Bytes, _options: DecodeOptions) -> Result<GatewayResponse> {
-        let answer: ChatResponse<'_> = serde_json::from_slice(&body).map_err(|error| {
+        let response: ResponseJson<'_> = serde_json::from_slice(&body).map_err(|error| {
             Error::new(ErrorKind::Upstream, "returned no batch of embeddings")
                 .caused_by(json::unquoted(&error))
         })?;
-        if let Some(error) = answer.error {
+        if let Some(error) = response.error {
             return Err(error_body::inside_success(error));
         }
-        if answer.embeddings.is_empty() {
+        if response.embeddings.is_empty() {
             return Err(Error::new(ErrorKind::Upstream, "returned a response without embeddings"));
         }
-        let count = answer.usage_metadata.and_then(|it| it.prompt_token_count);
-        let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
+        let count = response.usage_metadata.and_then(|it| it.prompt_token_count);
+        let vectors = response.embeddings.into_iter().map(|it| it.values).collect();
         Ok(GatewayResponse {
             body: ResponseBody::Embedding(EmbeddingResponse {
                 vectors,

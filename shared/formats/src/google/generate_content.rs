@@ -26,11 +26,11 @@ mod wire;
 
 use crate::Format;
 
-/// The format.
+/// The format of generateContent.
 #[derive(Clone, Copy, Debug)]
 pub struct Gemini;
 
-/// The same format, where a conversation is only counted.
+/// The format of requests that count the tokens of a conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct GeminiCount;
 

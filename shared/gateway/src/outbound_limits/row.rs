@@ -84,6 +84,8 @@ pub(super) fn admit(sort_key: &str, demand: &Demand<'_>, stale: &[String]) -> Ta
 /// Gives back the place of an attempt; once, however often it is asked.
 pub(super) fn release(sort_key: &str, id: &str) -> Tally {
     Tally {
+        // The note is the proof that the place is still held; without it the count would go below
+        // zero.
         conditions: vec![Condition::Present(id.to_owned())],
         add: vec![("live".to_owned(), -1)],
         remove: vec![id.to_owned()],
@@ -95,6 +97,7 @@ pub(super) fn release(sort_key: &str, id: &str) -> Tally {
 pub(super) fn correct(sort_key: &str, windows: &Windows, (counted, used): (u64, u64)) -> Tally {
     let name = windows.tokens.clone();
     Tally {
+        // A window that was removed is over, and must not come back with a correction alone.
         conditions: vec![Condition::Present(name.clone())],
         add: vec![(name, whole(used) - whole(counted))],
         ..change(sort_key)
@@ -110,6 +113,7 @@ pub(super) fn refusal(row: &Tallies, demand: &Demand<'_>) -> (u64, Refusal) {
     };
     let end_of_day = (now / DAY_MS + 1) * DAY_MS;
     let end_of_minute = (now / MINUTE_MS + 1) * MINUTE_MS;
+    // The longest window first: waiting for the minute would be in vain while the day is full.
     if let Some(limit) = limits.requests_per_day.filter(|it| is_full(&windows.day, 1, *it)) {
         return (end_of_day, Refusal::RequestsPerDay(limit));
     }

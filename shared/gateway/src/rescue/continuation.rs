@@ -33,6 +33,7 @@ pub(crate) fn continued(
         if form == Form::Instruction {
             messages.push(message(Role::User, INSTRUCTION));
         }
+        // What was written counts against the client's limit, which no provider sees as a whole.
         let limit = conversation.max_tokens.map(|limit| limit.saturating_sub(written).max(1));
         conversation.max_tokens = limit;
     }

@@ -59,6 +59,7 @@ impl JsonPrefix {
             State::Number if character.is_ascii_digit() || "+-.eE".contains(character) => {
                 return true;
             }
+            // A number ends only with the character behind it.
             State::Number => self.state = State::AfterValue,
             _ => {}
         }

@@ -96,6 +96,7 @@ impl Seam {
             return Mended::Text(String::new());
         }
         let mut repeated = 0;
+        // From the longest possible repetition to the shortest.
         for start in (0..self.tail.len()).filter(|start| self.may_begin(*start)) {
             let rest = self.tail.get(start..).unwrap_or_default();
             match compare(rest, &held) {

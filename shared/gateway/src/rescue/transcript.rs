@@ -42,6 +42,7 @@ pub(crate) enum Remainder {
 impl Transcript {
     /// Notes what an event adds.
     pub(crate) fn note(&mut self, event: &StreamEvent) {
+        // A frame that passed through cannot be given to another target, for nobody has read it.
         let EventBody::Delta(choice, delta) = &event.body else {
             self.has_other |= event.kind.is_meaningful();
             return;
@@ -87,6 +88,8 @@ impl Transcript {
         if self.is_finished {
             return Remainder::OnlyEnd;
         }
+        // A call that broke must not be completed by another model: half of its arguments are
+        // decided.
         if let Some(broken) = self.calls.iter().find(|call| !call.is_whole()) {
             return Remainder::BrokenCall(broken.name.clone());
         }

@@ -60,6 +60,28 @@ impl TestGateway {
 
     /// A gateway that calls others over this client.
     pub(crate) async fn calling(config: &str, stores: Stores, client: Client) -> Self {
+        let none = |_: &Configuration| Arc::new(Collected::default());
+        Self::with_sink(config, stores, client, none).await.0
+    }
+
+    /// The same, with one more sink, which follows the configuration.
+    pub(crate) async fn telling<S: RecordSink + Clone + 'static>(
+        config: &str,
+        stores: Stores,
+        client: Client,
+        sink: impl FnOnce(&Configuration) -> S,
+    ) -> (Self, S) {
+        let (gateway, sink) =
+            Self::with_sink(config, stores, client, |it| Arc::new(sink(it))).await;
+        (gateway, S::clone(&*sink))
+    }
+
+    async fn with_sink<S: RecordSink + 'static>(
+        config: &str,
+        stores: Stores,
+        client: Client,
+        sink: impl FnOnce(&Configuration) -> Arc<S>,
+    ) -> (Self, Arc<S>) {
         let yaml = format!("api_key: {KEY}\n{config}");
         let config = config::read(&yaml, &|_| None, &kinds()).unwrap();
         let source = Source::Config(Box::new(config), None);
@@ -69,12 +91,14 @@ impl TestGateway {
         let clock = Clock { arrived: WALL, started };
         configuration.load(clock).await.unwrap();
         let records = Arc::new(Collected::default());
-        Self {
-            gateway: Gateway::new(configuration, vec![records.clone()]),
+        let sink = sink(&configuration);
+        let gateway = Self {
+            gateway: Gateway::new(configuration, vec![records.clone(), sink.clone()]),
             records,
             clock: Mutex::new(clock),
             next_id: AtomicUsize::new(0),
-        }
+        };
+        (gateway, sink)
     }
 
     pub(crate) fn clock(&self) -> Clock {

@@ -43,10 +43,12 @@ pub(super) async fn download(
     let request = client
         .get(target)
         .header(header::ACCEPT, "image/*, application/pdf, audio/*, video/*")
+        // Compressed bytes could grow beyond the budget while they are unpacked.
         .header(header::ACCEPT_ENCODING, "identity")
         .header(header::CONNECTION, "close");
 
     let answer = request.send().await.map_err(|error| unreachable(url, error))?;
+    // A last look at what was really connected to, should the client ever resolve by itself.
     let is_pinned = answer.remote_addr().is_some_and(|it| sockets.contains(&it));
     if !is_pinned {
         return Err("was reached at an address that was not checked".to_owned());
@@ -74,6 +76,7 @@ async fn public_sockets(network: &dyn Network, host: &str) -> Result<Vec<SocketA
 /// The URL as the client's own parser reads it, unless it reads another host than was checked.
 fn parse_again(url: &MediaUrl) -> Result<Url, String> {
     let parsed = format!("https://{}{}", url.host, url.target).parse::<Url>();
+    // Two parsers that disagree about a URL are how such checks are usually passed by.
     let same = parsed.ok().filter(|it| it.host_str() == Some(&url.host) && it.port().is_none());
     same.ok_or_else(|| "is not the name of a host".to_owned())
 }
@@ -86,6 +89,8 @@ fn client_for(
 ) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(network.tls()?)
+        // The client does not resolve the name again: a second answer of DNS could name another
+        // address.
         .resolve_to_addrs(&url.host, sockets)
         .no_proxy()
         .redirect(redirect::Policy::none())
@@ -97,6 +102,7 @@ fn client_for(
         .no_zstd()
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
+        // A kept connection could serve another call, whose client may not use this host.
         .pool_max_idle_per_host(0)
         .build();
     client.map_err(|error| unreachable(url, error))
@@ -117,9 +123,11 @@ async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Resul
     }
 
     let length = answer.content_length().unwrap_or(0);
+    // Refused by its announced length, before any of it is read.
     if !budget.has(length) {
         return Err(budget.exceeded());
     }
+    // A length is only announced; room for all of it would be taken by one line of a header.
     let capacity = usize::try_from(length).map_or(0, |it| it.min(MAX_INITIAL_CAPACITY));
     let mut bytes = Vec::with_capacity(capacity);
     let declared = header_text(&answer, header::CONTENT_TYPE);

@@ -20,6 +20,7 @@ impl Tee {
     pub(crate) fn push(&mut self, chunk: &Bytes) {
         if self.is_full || self.room < chunk.len() {
             self.is_full = true;
+            // Half of a response is of no use to anybody, and its memory is.
             self.chunks = vec![];
             return;
         }

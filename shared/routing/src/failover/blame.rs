@@ -62,6 +62,7 @@ impl Failover {
             is_named: error.retry_after.is_some(),
             sent: running.started,
         };
+
         // An outage is about every key, everything else about the one that was used.
         let used = [course.key];
         let keys = if reason == CooldownReason::Outage { &target.keys[..] } else { &used[..] };
@@ -82,6 +83,8 @@ impl Failover {
         error: &Error,
         now: Instant,
     ) -> Option<CooldownReason> {
+        // The provider's own words go before the status: a 429 may mean an empty account, which
+        // lasts for hours.
         match error.quota {
             Some(Quota::Credit) => return Some(CooldownReason::Credit),
             Some(Quota::Day) => return Some(CooldownReason::DayQuota),
@@ -89,6 +92,8 @@ impl Failover {
         }
         match error.kind {
             ErrorKind::RateLimited => Some(CooldownReason::RateLimit),
+            // With one key alone a cooldown would only hide the provider's error from the next
+            // client.
             ErrorKind::ProviderAccess if 1 < target.keys.len() => Some(CooldownReason::KeyRefused),
             ErrorKind::Upstream | ErrorKind::Timeout | ErrorKind::Network
                 if self.is_outage(running, target, error, now) =>
@@ -105,10 +110,12 @@ impl Failover {
         let (provider, model) = (&target.provider, &target.model);
         let is_server_error = error.provider_status.is_some_and(|status| 500 <= status);
         let Some(breaker) = self.plan.breaker else {
+            // A connection that could not be made may be our own network's trouble.
             return error.kind != ErrorKind::Network && is_server_error;
         };
         let is_counted = is_server_error || error.kind != ErrorKind::Upstream;
         let failures = self.health.target(provider, model).recent_failures(breaker.of);
+        // A probe that failed ends the matter: one failure is enough then.
         let was_probe = self.health.cooldowns.is_probed(provider, model, running.course.key, now);
         is_counted && (was_probe || breaker.failures <= failures)
     }

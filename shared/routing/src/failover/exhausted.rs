@@ -23,6 +23,7 @@ impl Failover {
         let kind = self.common_kind();
         let retry_after = self.retry_after(kind, &first, now);
 
+        // A single failure keeps its own words, parameter and status.
         let mut error = if self.attempts.len() == 1 {
             first
         } else {

@@ -234,6 +234,7 @@ impl Cooldowns {
     ) {
         let mut table = self.lock();
         let entry = table.entries.iter_mut().find(|it| it.what.is(provider, model, key));
+        // Only an outage is probed: a limit that is over is over for all calls at once.
         if let Some(entry) = entry.filter(|it| it.reason == CooldownReason::Outage) {
             entry.probed_until = Some(probed_until);
         }
@@ -283,6 +284,7 @@ impl Cooldowns {
             .position(|entry| entry.what.is(provider, model, key) && entry.since <= sent);
         if let Some(place) = found {
             let what = table.entries.swap_remove(place).what;
+            // Also without a store: what is not taken stays bounded, one change for each cooldown.
             table.set_change(Change { what, began: None });
         }
     }
@@ -314,6 +316,8 @@ impl Cooldowns {
     /// moment, in milliseconds since 1970.
     pub fn learn(&self, shared: &[SharedCooldown], read_at: Instant, wall: u64) {
         let mut table = self.lock();
+        // What another instance's success has removed from the store is over here too, unless the
+        // store had not heard of it yet.
         table.entries.retain(|entry| {
             let is_held = shared.iter().any(|it| it.is_about(&entry.what));
             let is_over = entry.until <= read_at;
@@ -331,6 +335,7 @@ impl Cooldowns {
 
 impl Table {
     fn set(&mut self, entry: Entry, now: Instant) {
+        // Here rather than by a timer: the list is only as long as recent failures.
         self.entries.retain(|it| it.is_remembered(now) && it.what != entry.what);
         if MAX_COOLDOWNS <= self.entries.len() {
             let soonest = (0..self.entries.len()).min_by_key(|it| self.entries[*it].until);
@@ -344,6 +349,7 @@ impl Table {
     fn set_change(&mut self, change: Change) {
         self.changes.retain(|it| it.what != change.what);
         if MAX_COOLDOWNS <= self.changes.len() {
+            // The oldest is closest to its end, so that losing it costs least.
             self.changes.remove(0);
         }
         self.changes.push(change);

@@ -34,6 +34,7 @@ impl HedgeBudget {
     pub fn take(&self, percent: u32) -> bool {
         let mut is_taken = false;
         self.change(|counts| {
+            // Rounded up: a route with few calls could otherwise never hedge.
             let allowed = (counts.calls * u64::from(percent)).div_ceil(100);
             is_taken = counts.hedges < allowed;
             counts.hedges += u64::from(is_taken);

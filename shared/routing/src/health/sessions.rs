@@ -45,6 +45,8 @@ impl Sessions {
         if MAX_SESSIONS <= table.len() && !table.contains_key(&session) {
             table.retain(|_, it| now < it.seen + SESSION_MEMORY);
             if MAX_SESSIONS <= table.len() {
+                // Cheaper than finding the oldest, and costs each session one miss of its prompt
+                // cache.
                 table.clear();
             }
         }

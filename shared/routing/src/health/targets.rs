@@ -27,6 +27,7 @@ pub struct TargetHealth {
 impl TargetHealth {
     /// How many of the latest `window` attempts failed; at most 64 are remembered.
     pub fn recent_failures(&self, window: u32) -> u32 {
+        // Shifting a number by all of its bits is an overflow in Rust.
         let mask = if window < u64::BITS { (1 << window) - 1 } else { u64::MAX };
         (self.recent & mask).count_ones()
     }
@@ -90,12 +91,15 @@ impl TargetTable {
 
     fn change(&self, provider: &str, model: &str, change: impl FnOnce(&mut TargetHealth)) {
         let mut providers = self.lock();
+        // Looked up by borrowed names first: nearly every call finds its target and allocates
+        // nothing.
         if let Some(health) = providers.get_mut(provider).and_then(|it| it.get_mut(model)) {
             change(health);
             return;
         }
         let models = providers.entry(provider.to_owned()).or_default();
         if MAX_MODELS <= models.len() {
+            // Only what is in flight must be kept, or its count would go below zero later.
             models.retain(|_, health| 0 < health.in_flight);
         }
         change(models.entry(model.to_owned()).or_default());

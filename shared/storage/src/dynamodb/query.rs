@@ -32,6 +32,8 @@ impl DynamoTable {
         let mut start_key = None;
         loop {
             let missing = wanted - rows.len();
+            // The first response is most often enough; a later one means that expired rows stand in
+            // between.
             let limit = if start_key.is_none() { missing } else { missing.max(MIN_LATER_LIMIT) };
             let request = self.page_request(query, limit);
             let response = request.set_exclusive_start_key(start_key).send().await;

@@ -20,6 +20,7 @@ impl ClassifyRetry for TransactionConflicts {
     fn classify_retry(&self, attempt: &InterceptorContext) -> RetryAction {
         match attempt.output_or_error() {
             Some(Err(error)) if error.as_operation_error().is_some_and(is_conflict) => {
+                // The other transaction ends within milliseconds, and the write has not been made.
                 RetryAction::transient_error()
             }
             _ => RetryAction::NoActionIndicated,

@@ -33,7 +33,10 @@ impl DynamoTable {
             .set_condition_expression(expressions.condition)
             .set_expression_attribute_names(expressions.names)
             .set_expression_attribute_values(expressions.values)
+            // The numbers after the change decide what follows, and a second read could see
+            // somebody else's.
             .return_values(ReturnValue::AllNew)
+            // A refusal has to say which limit was reached, without one more read.
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -109,6 +112,7 @@ impl Placeholders {
         let add: Vec<_> = add.collect();
         let remove: Vec<_> = change.remove.iter().map(|name| self.name(name)).collect();
 
+        // DynamoDB refuses a clause without actions.
         let clauses = [("SET", set), ("ADD", add), ("REMOVE", remove)];
         let clauses: Vec<_> = clauses
             .iter()

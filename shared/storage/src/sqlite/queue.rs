@@ -76,10 +76,13 @@ impl<J: Job> Queue<J> {
         }
 
         state.bytes = bytes;
+        // Put at the end, not in the older job's place: other writes of the caller may stand
+        // between them.
         if let Some(older) = older.and_then(|place| state.jobs.remove(place)) {
             job.take_callers(older);
         }
         state.jobs.push_back(job);
+        // Released first, or the thread that wakes would wait for the lock at once.
         drop(state);
         self.filled.notify_one();
         Ok(())

@@ -31,7 +31,9 @@ impl Job for ReadJob {
 
 /// Does reads until the queue is closed.
 pub(super) fn run(connection: &Connection, queue: &Arc<Queue<ReadJob>>) {
+    // A thread that panics must not leave callers waiting for ever.
     let _close = CloseAtEnd(queue);
+    // One at a time, so that the other thread gets the next one.
     while let Some(jobs) = queue.take(1) {
         jobs.into_iter().for_each(|ReadJob(read)| read(connection));
     }

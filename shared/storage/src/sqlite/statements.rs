@@ -69,6 +69,7 @@ pub(super) fn read_rows(
          WHERE pk = ?1 AND {after_start} AND {before_end} AND (expires IS NULL OR expires > ?4)
          ORDER BY sk {order} LIMIT ?5"
     ))?;
+
     // SQLite takes a negative limit for none.
     let limit = i64::try_from(query.rows_to_read()).unwrap_or(-1);
     let parameters = params![query.pk, start, end, to_sql(query.now), limit];

@@ -28,6 +28,7 @@ pub(super) fn encode(
     records: &[Arc<CallRecord>],
     kinds: &ProviderKinds,
 ) -> Option<Vec<u8>> {
+    // The edge has decided: as the client's trace says, else by the configured share of traces.
     let sampled = records.iter().filter(|record| record.span.sampled == Some(true));
     let spans: Vec<Span> =
         sampled.flat_map(|record| spans(Scene { exported, kinds, record })).collect();
@@ -61,6 +62,7 @@ fn of_call(scene: Scene<'_>) -> Span {
     let CallRecord { request, end, .. } = record;
     let ended = record.arrived + millis(record.timings.total);
     let name = match request.format {
+        // Before a format is known there is no operation to name the span after.
         "" => format!("{} {}", request.method, request.path),
         format => {
             let model = request.model.as_deref().unwrap_or_default();
@@ -97,6 +99,7 @@ fn call_attributes(scene: Scene<'_>) -> Vec<KeyValue> {
     let principal = record.principal.as_ref();
     all.extend(principal.map(|it| text("lockgate.tenant", &*it.tenant)));
     all.extend(record.route.as_deref().map(|it| text("lockgate.route", it)));
+    // Calls of the admin API and of unknown paths are no operations of a model.
     if request.format.is_empty() {
         return all;
     }
@@ -107,6 +110,8 @@ fn call_attributes(scene: Scene<'_>) -> Vec<KeyValue> {
     all.extend(request.model.as_deref().map(|it| text("gen_ai.request.model", it)));
     let provider = record.provider.as_deref();
     all.extend(provider.map(|it| text("gen_ai.provider.name", provider_name(scene.kinds, it))));
+    // A provider may resolve an alias, such as `gpt-4o`, to a dated model, which the attribute is
+    // for.
     let model = record.answered_model.as_deref().or(record.model.as_deref());
     all.extend(model.map(|it| text("gen_ai.response.model", it)));
     all.extend(record.provider_request_id.as_deref().map(|it| text("gen_ai.response.id", it)));
@@ -114,6 +119,7 @@ fn call_attributes(scene: Scene<'_>) -> Vec<KeyValue> {
     all.extend(reason.map(|it| texts("gen_ai.response.finish_reasons", &[it])));
     let session = record.client.session.as_deref();
     all.extend(session.map(|it| text("gen_ai.conversation.id", it)));
+
     all.extend(usage(scene.exported, record));
     all
 }
@@ -124,6 +130,8 @@ fn usage(exported: &Exported, record: &CallRecord) -> Vec<KeyValue> {
         let tokens = usage.tokens;
         let names = exported.conventions;
         all.extend([
+            // The conventions count cached tokens as part of the input, unlike the classes of a
+            // record.
             number("gen_ai.usage.input_tokens", tokens.all_input()),
             number("gen_ai.usage.output_tokens", tokens.all_output()),
             number(names.cache_read_tokens(), tokens.cached_input),
@@ -139,6 +147,7 @@ fn usage(exported: &Exported, record: &CallRecord) -> Vec<KeyValue> {
 
 fn of_attempt(scene: Scene<'_>, nth: usize, attempt: &AttemptRecord) -> Span {
     let record = scene.record;
+    // Attempts keep offsets of a monotonic clock, so that spans nest even if the wall clock jumps.
     let start = record.arrived + attempt.start_ms;
     let operation = conventions::operation(record.request.format);
     let mut attributes = vec![
@@ -170,6 +179,7 @@ fn of_attempt(scene: Scene<'_>, nth: usize, attempt: &AttemptRecord) -> Span {
 fn error_type(outcome: Outcome) -> Option<KeyValue> {
     match outcome {
         Outcome::Failed(code) => Some(text("error.type", code)),
+        // A client that left is no fault of the service, and would spoil its error rate.
         Outcome::Success | Outcome::Canceled => None,
     }
 }

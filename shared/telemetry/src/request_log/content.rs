@@ -64,6 +64,7 @@ pub(super) fn row(call: &CallRow, content: &CallContent, expires: u64) -> Row {
         value = serialized(&content);
     }
     let (pk, sk) = keys(call);
+
     Row { pk, sk, value, expires: Some(expires) }
 }
 
@@ -78,6 +79,7 @@ fn cut_to_half(text: &mut String) {
 }
 
 fn keys(call: &CallRow) -> (String, String) {
+    // The same order as rows of calls, and the hour bounds the size of a partition.
     (format!("content#{}", call.hour()), format!("{}#{}", call.ended(), call.id))
 }
 

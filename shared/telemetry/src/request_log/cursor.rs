@@ -45,11 +45,13 @@ impl Cursor {
 
     /// The cursor that was shown as this text.
     pub fn parse(text: &str) -> Result<Self, NoCursor> {
+        // Hexadecimal digits need no escapes in a URL, whatever ids clients choose.
         let bytes: Option<Vec<u8>> = (0..text.len())
             .step_by(2)
             .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
             .collect();
         let sk = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(NoCursor)?;
+        // A key of any other shape would make the hour, and with it the partition, meaningless.
         let is_time =
             sk.get(..TIME_DIGITS).is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()));
         let is_key =
@@ -60,6 +62,7 @@ impl Cursor {
 
 /// The text that keys of rows begin with which ended at a moment.
 pub(crate) fn moment(ms: u64) -> String {
+    // Zeros in front make the order of texts that of times, until the year 2286.
     format!("{ms:0TIME_DIGITS$}")
 }
 

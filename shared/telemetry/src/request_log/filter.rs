@@ -60,6 +60,7 @@ impl CallFilter {
         parameter: &dyn Fn(&str) -> Option<String>,
         now_ms: u64,
     ) -> Result<Self, BadFilter> {
+        // A form on a page sends every field, the empty ones too.
         let text = |name: &str| parameter(name).filter(|it| !it.trim().is_empty());
         let moment = |name: &'static str| {
             let moment = text(name).map(|it| {
@@ -104,6 +105,7 @@ impl CallFilter {
             && is_or_absent(self.tenant.as_deref(), row.tenant.as_deref())
             && is_or_absent(self.key.as_deref(), row.key_id.as_deref())
             && is_or_absent(self.session.as_deref(), row.session.as_deref())
+            // A cost that is unknown is not at least anything.
             && self.min_cost.is_none_or(|min| row.cost.is_some_and(|cost| min <= cost))
             && self.min_latency.is_none_or(|min| min <= row.total_ms)
             && self.has_outcome(row)
@@ -121,8 +123,10 @@ impl CallFilter {
 
     fn names_model(&self, row: &CallRow) -> bool {
         let Some(model) = &self.model else { return true };
+        // People look for the name they know: that of the client, of the route or of the provider.
         let names = [&row.requested_model, &row.route, &row.sent_model, &row.answered_model];
         names.into_iter().flatten().any(|name| name == model)
+            // A model that failed and was fallen back from is looked for most of all.
             || row.attempts.iter().any(|attempt| attempt.model == *model)
     }
 
@@ -136,6 +140,7 @@ impl CallFilter {
 /// A moment in milliseconds since 1970: given so, or as a time before now.
 fn moment(text: &str, now_ms: u64) -> Option<u64> {
     let text = text.trim();
+    // Links of pages carry moments, so that a page that is shared shows the same calls.
     if let Ok(ms) = text.parse() {
         return Some(ms);
     }
@@ -147,12 +152,14 @@ fn moment(text: &str, now_ms: u64) -> Option<u64> {
         "d" => 86_400,
         _ => return None,
     };
+    // Typed by people: too many days must be an error, not a panic or a wrong time.
     let before = digits.parse::<u64>().ok()?.checked_mul(seconds * 1_000)?;
     Some(now_ms.saturating_sub(before))
 }
 
 fn micro_dollars(text: &str) -> Option<u64> {
     let dollars: f64 = text.trim().parse().ok()?;
+    // `f64` also parses `NaN`, `inf` and negative numbers.
     let is_amount = (0.0..=1e9).contains(&dollars);
     #[expect(
         clippy::cast_possible_truncation,

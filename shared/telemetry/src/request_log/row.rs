@@ -222,6 +222,7 @@ impl CallRow {
             tenant: record.principal.as_ref().map(|it| it.tenant.to_string()),
             key_id: record.principal.as_ref().map(|it| it.key_id.to_string()),
             method: request.method.clone(),
+            // A client may send a path of many kilobytes, none of which the log has to pay for.
             path: cut(&request.path, MAX_NAME_CHARS),
             format: request.format.to_owned(),
             requested_model: request.model.as_deref().map(|it| cut(it, MAX_NAME_CHARS)),
@@ -257,6 +258,7 @@ impl CallRow {
                 .provider_request_id
                 .as_deref()
                 .map(|it| cut(it, MAX_NAME_CHARS)),
+            // The content itself lies in a row of its own, so that lists do not read it.
             has_content: record.content.is_some(),
         }
     }
@@ -283,6 +285,8 @@ impl CallRow {
 
     /// The stored form, within [`MAX_VALUE_BYTES`]: what matters least is left out first.
     pub(crate) fn to_stored(&self) -> String {
+        // Identifiers by which a provider's support finds the call go first, since the log line has
+        // them, too. Names of models are cut last: filters compare them.
         let cuts: [fn(&mut Self); 6] = [
             |row| row.provider_request_id = None,
             |row| row.dropped.truncate(3),
@@ -317,6 +321,7 @@ impl CallRow {
             return;
         }
         let left_out = self.attempts.len() - MIN_ATTEMPTS;
+        // The first ones show what went wrong, and the last one how it ended.
         self.attempts.drain(MIN_ATTEMPTS - 1..MIN_ATTEMPTS - 1 + left_out);
         self.attempts_left_out += left_out;
     }
@@ -418,6 +423,7 @@ impl AttemptRow {
 
 /// The first characters of a text.
 fn cut(text: &str, chars: usize) -> String {
+    // Characters, not bytes: a cut within a character would not be UTF-8.
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),

@@ -40,16 +40,23 @@ impl RequestLogSink {
     }
 
     async fn write_records(&self, records: &[Arc<CallRecord>]) {
+        // Rows come first: sums are made of rows, and would miss these until the next move.
         self.write_rows(records).await;
         let ended = |record: &Arc<CallRecord>| record.arrived + millis(record.timings.total);
         let now = records.iter().map(ended).max().unwrap_or_default();
         let written = u64::try_from(records.len()).unwrap_or_default();
         let calls = self.calls.fetch_add(written, Ordering::Relaxed) + written;
+
+        // Hours are finished by whoever writes next, since a function has no timer. Many calls move
+        // the sums sooner, so that readers need not sum thousands of rows themselves.
         if now < self.due.load(Ordering::Relaxed) && calls < MAX_CALLS_OF_MOVE {
             return;
         }
+
+        // Set before the move, so that other batches do not make it at the same time.
         self.due.store(Hour::of(now).end(), Ordering::Relaxed);
         self.calls.store(0, Ordering::Relaxed);
+        // A failure loses nothing: the rows are there, and the next move sums them.
         if let Err(error) = self.sums.advance(now).await {
             tracing::warn!(%error, "failed to move the sums of calls on");
         }
@@ -57,6 +64,7 @@ impl RequestLogSink {
 
     async fn write_rows(&self, records: &[Arc<CallRecord>]) {
         let retention = self.log.retention();
+
         let (refused, kept): (Vec<_>, Vec<_>) = records.iter().partition(|it| is_only_counted(it));
         let rows: Vec<(Change, Option<Change>)> =
             kept.iter().map(|it| changes(it, retention)).collect();
@@ -111,6 +119,7 @@ fn is_only_counted(record: &CallRecord) -> bool {
 fn changes(record: &CallRecord, retention: Duration) -> (Change, Option<Change>) {
     let call = CallRow::new(record);
     let ended = call.ended();
+    // Counted from the call's end, so that a repeated write has the same expiry.
     let expires = |kept: Duration| (ended / 1000).saturating_add(kept.as_secs());
     let row = Row {
         pk: partition(call.hour()),
@@ -145,6 +154,7 @@ fn groups(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
 fn key(record: &CallRecord, call: &CallRow) -> String {
     let moment = cursor::moment(call.ended());
     match arrival_of(&call.id) {
+        // The client may send an id that has our shape, too, such as that of an earlier call.
         Some(arrived) if arrived == call.arrived => format!("{moment}#{}", call.id),
         _ => format!("{moment}#{}#{:016x}", call.id, record.span.span_id),
     }

@@ -55,6 +55,7 @@ pub(super) struct Open {
 impl Checkpoint {
     /// The checkpoint of a log whose first row is being written.
     fn first(now_ms: u64) -> Self {
+        // The calls whose rows are being written may have ended in the hour before.
         let start = Hour::of(now_ms).previous();
         Self {
             version: 0,
@@ -73,6 +74,7 @@ impl Checkpoint {
         let name = hour.to_string();
         let found = self.hours.iter_mut().find(|(it, _)| *it == name);
         match found {
+            // Bounded on every step: the checkpoint is one row, which DynamoDB limits to 400 KB.
             Some((_, open)) => open.merge_within(sums, MAX_SERIES),
             None => self.hours.push((name, sums.bounded())),
         }
@@ -101,6 +103,7 @@ impl CallSums {
     /// Moves the checkpoint on, if there is something to sum. Any process may do this at any time;
     /// whoever is second finds it done.
     pub async fn advance(&self, now_ms: u64) -> Result<(), StoreError> {
+        // A log that was not summed for weeks is caught up with in several requests.
         for _ in 0..MAX_MOVES {
             if !self.move_on(now_ms).await? {
                 break;
@@ -116,6 +119,7 @@ impl CallSums {
         let is_far_back = open.checkpoint.through().hour() < Hour::of(self.settled(now_ms));
         if is_far_back || MIN_ROWS_OF_MOVE <= open.settled_rows {
             self.advance(now_ms).await?;
+            // Read again in any case: another process may have made the move.
             open = self.read_open(now_ms).await?;
         }
         Ok(open)
@@ -128,18 +132,22 @@ impl CallSums {
 
     pub(super) async fn load(&self, now_ms: u64) -> Result<Checkpoint, StoreError> {
         let now = now_ms / 1000;
+        // An old checkpoint would make the compare-and-set fail, or count its rows twice.
         let found = self.table.get_tallies(PARTITION, CHECKPOINT, Consistency::Strong, now).await?;
         let state = found.as_ref().and_then(|it| it.note(STATE));
         let checkpoint = state.map(serde_json::from_str).transpose();
         let checkpoint = checkpoint.map_err(|error| {
+            // Starting anew would make totals fall, and would need rows that have expired.
             StoreError::new("reading the sums", format!("their row is damaged: {error}"))
         })?;
+
         Ok(checkpoint.unwrap_or_else(|| Checkpoint::first(now_ms)))
     }
 
     async fn read_open(&self, now_ms: u64) -> Result<Open, StoreError> {
         let checkpoint = self.load(now_ms).await?;
         let (end, settled) = (Cursor::moment(now_ms + 1), Cursor::moment(self.settled(now_ms)));
+        // Not stored: what is younger than the lag may still get rows in front of it.
         let mut open = Open { checkpoint, tail: vec![], settled_rows: 0 };
         let mut after = open.checkpoint.through();
         let mut hour = after.hour();
@@ -152,6 +160,7 @@ impl CallSums {
                     open.settled_rows += usize::from(cursor < settled);
                     after = cursor;
                 }
+
                 if !more {
                     break;
                 }
@@ -167,13 +176,18 @@ impl CallSums {
     /// Makes one move. False when there was nothing to do.
     async fn move_on(&self, now_ms: u64) -> Result<bool, StoreError> {
         let before = self.load(now_ms).await?;
+
         let mut after = before.clone();
         self.sum_rows(&mut after, now_ms).await?;
         let is_anything_final = self.finish_hours(&mut after, now_ms).await?;
+        // The first move is made even without rows, so that the start of the log does not move with
+        // the clock.
         if before.version != 0 && before.through == after.through && !is_anything_final {
             return Ok(false);
         }
         after.version += 1;
+        // Last: hours are in their own rows by then, and a process that dies before this repeats
+        // them.
         self.save(&before, &after).await?;
         Ok(true)
     }
@@ -200,10 +214,13 @@ impl CallSums {
             if 0 < sums.count() {
                 checkpoint.add(hour, &sums);
             }
+            // More in this hour, but no budget: the next move goes on in it.
             if more {
                 break;
             }
             hour = hour.next();
+            // Beyond the lag the place must stay at the last row, or rows that are written late
+            // would be passed.
             if hour <= end.hour() {
                 through = Cursor::moment(hour.start());
             }
@@ -222,13 +239,16 @@ impl CallSums {
         let mut is_any = false;
         while let Some((name, first)) = checkpoint.hours.first().cloned() {
             let hour = Hour::parse(&name).unwrap_or(Hour::of(0));
+            // Rows of the hour are still to be summed by a later move.
             if !is_final(hour) || checkpoint.through().hour() <= hour {
                 break;
             }
+            // Summed anew, since rows that were written late lie before the checkpoint.
             let fresh = self.sum_hour(hour, now_ms).await?;
             // Rows that expired sooner than an hour later were counted all the same.
             let sums = if fresh.count() < first.count() { first.clone() } else { fresh };
             checkpoint.late += sums.count() - first.count();
+
             self.write_hour(hour, &sums, now_ms).await?;
             checkpoint.base.merge_within(&sums, MAX_SERIES);
             checkpoint.hours.remove(0);
@@ -271,6 +291,8 @@ impl CallSums {
         };
         match self.table.tally(&change).await? {
             Tallied::Done(_) => {}
+            // Not an error: both summed the same rows, and hours that were written twice are the
+            // same.
             Tallied::Refused(_) => tracing::debug!("another process moved the sums on"),
         }
         Ok(())

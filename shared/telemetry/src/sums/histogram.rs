@@ -75,6 +75,7 @@ impl Histogram {
     /// Counts one value.
     pub fn add(&mut self, value: u64, bounds: &[u64]) {
         let place = bounds.partition_point(|bound| *bound < value);
+        // Short calls fill only the first places, and zeros would make up most of a row.
         if self.counts.len() <= place {
             self.counts.resize(place + 1, 0);
         }
@@ -87,6 +88,7 @@ impl Histogram {
         if self.counts.len() < other.counts.len() {
             self.counts.resize(other.counts.len(), 0);
         }
+
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count += more;
         }
@@ -118,6 +120,7 @@ impl Histogram {
             reason = "a quantile is an estimate"
         )]
         let wanted = ((count as f64 * share).ceil() as u64).max(1);
+
         let mut seen = 0;
         for (place, counted) in self.counts.iter().enumerate() {
             seen += counted;

@@ -192,8 +192,11 @@ impl CallSum {
         self.duration.add(row.total_ms.saturating_mul(1_000), DURATION_BOUNDS);
         if let Some(first) = row.first_token_ms {
             self.first_token.add(first.saturating_mul(1_000), FIRST_TOKEN_BOUNDS);
+            // The first token has its own histogram. What is between it and the end made the
+            // others.
             let after_first = tokens.all_output().saturating_sub(1);
             let time = row.total_ms.saturating_sub(first).saturating_mul(1_000);
+            // Without a stream the first token arrives with the last.
             if row.stream
                 && let Some(each) = time.checked_div(after_first)
             {
@@ -213,6 +216,8 @@ impl CallSum {
 impl SumKey {
     fn of(row: &CallRow) -> Self {
         let last = row.attempts.last();
+        // A call that failed at every provider counts for the last one, whose failure the client
+        // got.
         let provider = row.provider.as_ref().or(last.map(|it| &it.provider));
         let model = row.sent_model.as_ref().or(last.map(|it| &it.model));
         Self {
@@ -229,6 +234,7 @@ impl SumKey {
     /// The kinds that a call counts under once there are too many: without its model, and once there
     /// are far too many, without its tenant.
     fn folded(&self) -> [Self; 2] {
+        // Model names that clients make up are what fills the sums.
         let model = Self { model: OTHER.to_owned(), is_configured: false, ..self.clone() };
         [model.clone(), Self { tenant: OTHER.to_owned(), ..model }]
     }
@@ -258,6 +264,7 @@ impl Sums {
                 *self.cooldowns.entry(key).or_default() += attempt.cooldown_ms;
             }
 
+            // A step to another key of the same provider is no fallback.
             if let Some(from) = before.filter(|from| *from != attempt.provider) {
                 let key = FallbackKey {
                     route: row.route.clone().unwrap_or_default(),
@@ -283,6 +290,7 @@ impl Sums {
             self.calls.entry(key).or_default().merge(sum);
         }
         for (key, count) in &other.attempts {
+            // Kinds that are known go on to be told apart, so that no counter stops or falls.
             let has_room = self.attempts.contains_key(key) || self.attempts.len() < max;
             let (model, tenant) = (OTHER.to_owned(), OTHER.to_owned());
             let folded = || AttemptKey { model, tenant, is_configured: false, ..key.clone() };
@@ -297,6 +305,7 @@ impl Sums {
             *self.cooldowns.entry(key).or_default() += millis;
         }
         for (key, count) in &other.fallbacks {
+            // Not bounded: routes and providers are only those of the configuration.
             *self.fallbacks.entry(key.clone()).or_default() += count;
         }
     }
@@ -315,6 +324,7 @@ impl Sums {
         Self {
             calls: calls.map(|(key, sum)| (key.clone(), sum.clone())).collect(),
             attempts: attempts.map(|(key, count)| (key.clone(), *count)).collect(),
+            // Fallbacks are of routes, and have no tenant.
             fallbacks: BTreeMap::new(),
             cooldowns: BTreeMap::new(),
         }
@@ -345,6 +355,8 @@ impl Sums {
             return key.clone();
         }
         let [without_model, without_tenant] = key.folded();
+        // Tenants are fewer than models, and their usage is what people look at: they keep the same
+        // room once more.
         let has_room = self.calls.len() < max.saturating_mul(2);
         let fits = has_room || self.calls.contains_key(&without_model);
         if fits { without_model } else { without_tenant }

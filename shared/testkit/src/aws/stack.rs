@@ -157,6 +157,24 @@ impl AwsStack {
         self.do_now("AmazonSSM.PutParameter", &put).await;
     }
 
+    /// Makes a queue, and gives its URL.
+    ///
+    /// # Panics
+    ///
+    /// When the emulator does not make it.
+    pub async fn queue(&self, name: &str) -> String {
+        let made = self.do_now("AmazonSQS.CreateQueue", &json!({ "QueueName": name })).await;
+        made["QueueUrl"].as_str().expect("a queue has a URL").to_owned()
+    }
+
+    /// The bodies of some messages in a queue.
+    pub async fn messages(&self, queue: &str) -> Vec<String> {
+        let receive = json!({ "QueueUrl": queue, "MaxNumberOfMessages": 10 });
+        let found = self.do_now("AmazonSQS.ReceiveMessage", &receive).await;
+        let messages = found["Messages"].as_array().into_iter().flatten();
+        messages.map(|it| it["Body"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// The requests of functions to AWS so far.
     pub fn requests(&self) -> Vec<AwsRequest> {
         self.proxy.requests.borrow().clone()
@@ -223,7 +241,11 @@ impl AwsStack {
 
     /// Sends a request to AWS itself, past the proxy.
     async fn do_now(&self, target: &str, body: &Value) -> Value {
-        let service = if target.starts_with("AmazonSSM") { "ssm" } else { "dynamodb" };
+        let service = match target.split('.').next() {
+            Some("AmazonSSM") => "ssm",
+            Some("AmazonSQS") => "sqs",
+            _ => "dynamodb",
+        };
         let scope = format!("20260101/{}/{service}/aws4_request", self.aws.region);
         let url = if service == "ssm" { self.aws } else { self.dynamodb };
         let request = Request::post(&url.endpoint_url)

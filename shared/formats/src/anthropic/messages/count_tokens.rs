@@ -46,6 +46,7 @@ impl Outbound for AnthropicCount {
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
         let none = || Error::new(ErrorKind::Upstream, "returned no count of tokens");
+        // Before the count is looked for: an error object would only be a response without one.
         response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
             .map_err(|error| none().caused_by(json::unquoted(&error)))?;

@@ -46,6 +46,8 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
             kind: type_of(error),
             message: error.to_string(),
             param: error.param.as_deref(),
+            // The tool runner of Anthropic's SDK begins a thread and then sends only what is new.
+            // On this code it sends the whole conversation again.
             details: is_thread.then_some(Details { error_code: "thread_not_found" }),
             limit: error.limit.as_ref().map(Into::into),
             attempts: error.attempts.iter().map(Into::into).collect(),
@@ -59,6 +61,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
 /// Anthropic's own name for a failure.
 fn type_of(error: &Error) -> &'static str {
     match error.kind {
+        // The client gets the provider's own status, and the word that belongs to it.
         ErrorKind::InvalidRequest | ErrorKind::ContextLength if error.status() == 413 => {
             "request_too_large"
         }

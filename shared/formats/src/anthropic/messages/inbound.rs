@@ -25,6 +25,8 @@ impl Inbound for Anthropic {
         let raw = json::members(body)?;
         let mut request = common(&FORMAT, Task::Chat, raw)?;
         let limit: Option<u64> = json::read(&request.raw, "max_tokens", "a whole number")?;
+        // The API demands it, and so its clients always send it; to invent one would cut responses
+        // of other providers.
         if limit.is_none() {
             let message = "`max_tokens` is missing; it must say how many tokens may be written.";
             return Err(Error::invalid("max_tokens", message));
@@ -111,6 +113,7 @@ pub(super) fn common(
     let model: Option<String> = json::read(&raw, "model", "a string")?;
     let has_tools = json::list(&raw, "tools", "a list of tools")?.unwrap_or(false);
     let config: Option<OutputConfig<'_>> = json::read(&raw, "output_config", "an object")?;
+    // The name of structured outputs while they were a beta; SDKs of that time still send it.
     let older: Option<&RawValue> = json::read(&raw, "output_format", "an object")?;
     let has_format = config.is_some_and(|it| it.format.is_some()) || older.is_some();
     let mut request = GatewayRequest::new(format, task, raw);

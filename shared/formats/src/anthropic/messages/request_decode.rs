@@ -24,9 +24,12 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
         let parts = blocks::parts(system, "system", &mut other)?;
         conversation.messages.push(Message::new(Role::System, parts));
     }
+
     for (key, value) in body.present() {
         member(key, value, &mut conversation, &mut other)?;
     }
+
+    // The same block may be named for each of a thousand messages.
     other.sort_unstable();
     other.dedup();
     conversation.unmapped_fields = other;
@@ -110,6 +113,8 @@ fn tools(value: &RawValue, conversation: &mut Conversation, other: &mut Vec<Stri
         let members: Object<'_> = parsed(tool, &path, "an object")?;
         if let Some(kind) = members.get("type") {
             let kind: String = parsed(kind, &format!("{path}.type"), "a text")?;
+            // Anthropic's own tools, such as `web_search_20250305`, have no schema: its models
+            // alone know them.
             if kind != "custom" {
                 other.push(format!("tools[].type={kind}"));
                 continue;
@@ -129,6 +134,7 @@ fn custom_tool(members: &Object<'_>, path: &str, other: &mut Vec<String>) -> Res
             "name" => tool.name = parsed(value, &path, "a text")?,
             "description" => tool.description = Some(parsed(value, &path, "a text")?),
             "input_schema" => {
+                // Only checked: the schema keeps its text, so that key order and numbers survive.
                 parsed::<Object<'_>>(value, &path, "a JSON Schema")?;
                 tool.schema = Some(Json(value.get().to_owned()));
             }
@@ -171,6 +177,7 @@ fn tool_choice(value: &RawValue, conversation: &mut Conversation) -> Result<()> 
             return Err(Error::invalid("tool_choice.type", message));
         }
     });
+    // OpenAI's member of this is the opposite.
     conversation.parallel_tool_calls = choice.disable_parallel_tool_use.map(|it| !it);
     Ok(())
 }
@@ -191,11 +198,14 @@ fn thinking(value: &RawValue, conversation: &mut Conversation) -> Result<()> {
     let reasoning = conversation.reasoning.get_or_insert_default();
     match thinking.kind.as_str() {
         "disabled" => {
+            // Both, because formats ask for one or the other; an effort beside it must not bring
+            // reasoning back.
             *reasoning = Reasoning { effort: Some(Effort::None), budget: Some(0), visible: None };
             return Ok(());
         }
         "enabled" => reasoning.budget = thinking.budget_tokens,
         "adaptive" => {}
+        // No other format reasons between tool calls only; hardly any reasoning is the nearest.
         "between_tools" => reasoning.effort = Some(Effort::Minimal),
         _ => {
             let message = format!("`thinking` must be {wanted}.");

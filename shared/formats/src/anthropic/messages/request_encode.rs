@@ -58,6 +58,8 @@ pub(super) fn encode_count(
 }
 
 fn serialize(body: &Body<'_>, dropped: &mut Vec<Field>) -> EncodedRequest {
+    // Several steps may drop the same field, and the header should name it once and in a stable
+    // order.
     dropped.sort_unstable();
     dropped.dedup();
     let body = json::written(body).into();
@@ -71,16 +73,21 @@ fn encode_body<'a>(
     let model = Model::of(target.facts);
     let mut dropped = unsupported_fields(conversation);
     let (system, messages) = messages(conversation, &mut dropped)?;
+
+    // Here rather than at the provider: its refusal names places that the client of another format
+    // does not know.
     check_calls(&messages)?;
     if !model.continues && messages.last().is_some_and(|it| it.role == "assistant") {
         let message =
             "does not continue an assistant's message; end the conversation with a user's";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
+
     let budget_forbidden = thinking::forbids_budget(conversation, &messages);
     let plan = thinking::plan(conversation, model, budget_forbidden, &mut dropped);
     let (temperature, top_p, top_k) =
         thinking::sampling(&conversation.sampling, model, plan.thinking, &mut dropped);
+
     let format = format(conversation.response_format.as_ref(), model, &mut dropped)?;
     let output_config = match format {
         None => plan.output_config,
@@ -89,8 +96,10 @@ fn encode_body<'a>(
             Some(OutputConfig { effort, format })
         }
     };
+
     let tools = tools(conversation, model, &mut dropped)?;
     let tool_choice =
+        // A choice without tools is refused.
         if tools.is_empty() { None } else { tool_choice(conversation, model, &mut dropped) };
     let body = Body {
         model: target.model,
@@ -118,7 +127,7 @@ fn encode_body<'a>(
 /// Fields that Anthropic does not have, whatever the model.
 fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     let Conversation {
-        messages: turns,
+        messages,
         tools: _,
         tool_choice: _,
         parallel_tool_calls: _,
@@ -148,7 +157,7 @@ fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
     // A penalty of 0 and one choice are what Anthropic does anyway, so that nothing is lost.
     let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
     let lost = [
-        (turns.iter().any(|it| it.name.is_some()), Field::MessageName),
+        (messages.iter().any(|it| it.name.is_some()), Field::MessageName),
         (weighs(frequency_penalty), Field::FrequencyPenalty),
         (weighs(presence_penalty), Field::PresencePenalty),
         (seed.is_some(), Field::Seed),
@@ -215,7 +224,7 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
             };
             if !open.remove(tool_use_id.as_str()) {
                 let message = format!(
-                    "The result of the tool call `{tool_use_id}` has no such call in the turn before it."
+                    "The result of the tool call `{tool_use_id}` has no such call in the message before it."
                 );
                 return Err(Error::invalid("messages", message));
             }
@@ -223,9 +232,10 @@ fn check_calls(messages: &[WireMessage<'_>]) -> Result<()> {
         // The least id, so that the same request always gets the same message.
         if let Some(id) = open.iter().min() {
             let message =
-                format!("The tool call `{id}` has no result in the turn behind it; add one.");
+                format!("The tool call `{id}` has no result in the message behind it; add one.");
             return Err(Error::invalid("messages", message));
         }
+        // Behind the results: a message's calls are answered by the next one.
         open.extend(message.content.iter().filter_map(|it| match it {
             Block::ToolUse { id, .. } => Some(id.as_str()),
             _ => None,
@@ -242,7 +252,7 @@ fn format(
     match output {
         None | Some(ResponseFormat::Text) => Ok(None),
         Some(ResponseFormat::Schema(schema)) if model.schemas => {
-            Ok(Some(JsonFormat { schema: schema::of_answer(schema, dropped)? }))
+            Ok(Some(JsonFormat { schema: schema::of_response(schema, dropped)? }))
         }
         // There is no JSON without a schema here.
         Some(ResponseFormat::Json | ResponseFormat::Schema(_)) => {
@@ -293,7 +303,9 @@ fn tool_choice<'a>(
     let disable_parallel_tool_use = single.then_some(true);
     let (kind, name) = match &conversation.tool_choice {
         None if !single => return None,
+        // One call at a time is a member of the choice, of which `auto` is the default.
         None | Some(Choice::Auto | Choice::Among(_, false)) => ("auto", None),
+        // `none` takes no `disable_parallel_tool_use`.
         Some(Choice::None) => {
             return Some(ToolChoice { kind: "none", name: None, disable_parallel_tool_use: None });
         }

@@ -33,35 +33,44 @@ pub(super) fn passthrough(
             dropped.push(field.clone());
         }
     }
+    // A search of the bytes first: parsing megabytes of messages for nothing would cost more than
+    // the rest of the call.
     if (target.drop_signatures || signature_tags::has(&request.raw.body))
         && let Some(member) = json::find(&request.raw, "messages")?
     {
         let mut messages =
             messages(json::text(&request.raw.body, &member.value), TAG_PREFIX, &block)?;
         if target.drop_signatures {
+            // All reasoning goes, not its signature alone: a thinking block without one is refused.
             let less = self::messages(&messages, "thinking", &without_reasoning)?;
             if less.len() < messages.len() {
                 dropped.push(Field::ReasoningText);
             }
             messages = less;
         }
+        // With a budget the API demands the reasoning that was just taken out.
         if has_budget(request)? && lacks_reasoning(&messages)? && edits.remove("thinking") {
             dropped.push(Field::Reasoning);
         }
         edits.set("messages", messages);
     }
+
     if target.drop_fields.contains(&Field::LateSystem) {
         system_role::move_to_prompt(&mut edits)?;
     }
+
     if empty_text::may_be(&request.raw.body) {
         without_empty(&mut edits)?;
     }
+
     if tool_ids::may_be(&request.raw.body)
         && let Some(messages) = edits.value("messages")
     {
         let sanitized = self::messages(messages, "tool_", &tool_ids::sanitized)?;
         edits.set("messages", sanitized);
     }
+
+    // Last, because it looks at the messages and limits as they are sent.
     thinking_kind::fit(target, &mut edits, &mut dropped)?;
     let headers = headers::merged(&request.headers);
     Ok(EncodedRequest { body: edits.apply(), headers, dropped })
@@ -75,8 +84,9 @@ fn without_empty(edits: &mut json::Edits<'_>) -> Result<()> {
         edits.set("messages", messages);
     }
     match edits.value("system").map(empty_text::out_of_blocks).transpose()?.flatten() {
-        Some(rules) if rules == "[]" => _ = edits.remove("system"),
-        Some(rules) => edits.set("system", rules),
+        // An empty list of system blocks is refused like an empty text.
+        Some(system) if system == "[]" => _ = edits.remove("system"),
+        Some(system) => edits.set("system", system),
         None => {}
     }
     Ok(())
@@ -90,6 +100,8 @@ fn drop_field(
     edits: &mut json::Edits<'_>,
 ) -> Result<bool> {
     Ok(match field {
+        // The older `output_format` and its successor within `output_config`: a client may send
+        // either.
         Field::ResponseFormat => {
             let older = edits.remove("output_format");
             let Some(member) = json::find(&request.raw, "output_config")? else {
@@ -197,6 +209,7 @@ fn messages(
             .into_iter()
             .filter_map(|it| block(it.get()).transpose())
             .collect::<Result<_>>()?;
+        // A message without content is refused.
         if !blocks.is_empty() {
             let content = format!("[{}]", blocks.join(","));
             kept.push(Cow::Owned(json::edited(message.get(), |it| it.set("content", content))?));
@@ -207,6 +220,7 @@ fn messages(
 
 /// A block without what is another's; none where all of it is.
 fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
+    // What is not another's keeps its bytes: thinking blocks must come back unchanged.
     if !json.contains(TAG_PREFIX) {
         return Ok(Some(Cow::Borrowed(json)));
     }
@@ -223,6 +237,8 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         "tool_result" => block.tool_use_id.map(|it| ("tool_use_id", it)),
         "text" => {
             let all = block.citations.unwrap_or_default();
+            // A citation of another provider has no `encrypted_index` that Anthropic could read;
+            // the mark stands in its place.
             let own = all.iter().map(|it| it.get()).filter(|it| !it.contains(TAG_PREFIX));
             let own = format!("[{}]", own.collect::<Vec<_>>().join(","));
             if all.is_empty() {

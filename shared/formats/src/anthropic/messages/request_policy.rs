@@ -34,6 +34,7 @@ fn apply_system_prompt(edits: &mut Edits<'_>, policy: &RequestPolicy<'_>) -> Res
     let own = edits.value("system").filter(|own| *own != "null").map(str::to_owned);
     let system = match own.filter(|_| policy.system_prompt.keeps_own()) {
         None => json::quoted(prompt),
+        // A block of its own, so that cache breakpoints of the client's blocks stay where they are.
         Some(blocks) if blocks.starts_with('[') => {
             with_first(&json!({"type": "text", "text": prompt}).to_string(), &blocks)
         }
@@ -43,6 +44,8 @@ fn apply_system_prompt(edits: &mut Edits<'_>, policy: &RequestPolicy<'_>) -> Res
         }
     };
     edits.set("system", system);
+    // Newer models take system messages within the conversation, which would be a way around a
+    // locked prompt.
     if !policy.system_prompt.keeps_own()
         && let Some(messages) = edits.value("messages")
     {

@@ -74,21 +74,26 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
         Error::new(ErrorKind::Upstream, "returned no message").caused_by(json::unquoted(&error))
     })?;
     let nothing = || Error::new(ErrorKind::Upstream, "returned a response without content");
+    // An empty list is a response: a model may have nothing to add to a tool's result
+    // (platform.claude.com, *Handling stop reasons*).
     let content = message.content.as_deref().ok_or_else(nothing)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
     if purpose == DecodeMode::Passthrough {
         return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
     }
+
     let mut parts =
         content.iter().filter_map(|it| part(it).transpose()).collect::<Result<Vec<_>>>()?;
     place_citations(&mut parts);
+
     let finish = match message.stop_reason {
         Some(reason) => wire::finish(&reason, message.stop_sequence)?,
         None => FinishReason::Stop,
     };
+
     let choices = vec![Choice { parts, finish_reason: finish }];
-    let answer = ChatResponse { id: message.id, model: message.model, choices };
-    Ok(GatewayResponse { body: ResponseBody::Chat(answer), usage })
+    let response = ChatResponse { id: message.id, model: message.model, choices };
+    Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
 }
 
 /// Gives each citation the range of its block's text, in characters.
@@ -99,6 +104,8 @@ fn place_citations(parts: &mut [Part]) {
             continue;
         };
         let end = start + text.chars().count() as u64;
+        // Anthropic cites by splitting the text into blocks; other formats point into the whole
+        // text.
         citations.iter_mut().for_each(|it| it.range = Some((start, end)));
         start = end;
     }
@@ -140,6 +147,7 @@ fn part(json: &RawValue) -> Result<Option<Part>> {
             Some(part)
         }
         "tool_use" => Some(Part::new(Content::ToolCall(ToolCall {
+            // Other formats find a result by the id of its call, so that it is never empty.
             id: block.id.unwrap_or_else(|| "toolu_0".to_owned()),
             name: block.name.unwrap_or_default(),
             arguments: block.input.map_or("{}", RawValue::get).to_owned(),
@@ -151,6 +159,7 @@ fn part(json: &RawValue) -> Result<Option<Part>> {
 /// Where a text comes from.
 pub(super) fn citation(json: &RawValue) -> Option<Citation> {
     let location: Location = serde_json::from_str(json.get()).ok()?;
+    // The source of a search result is whatever the client named it; only an address is a link.
     let source = location.source.filter(|it| it.contains("://"));
     Some(Citation {
         url: location.url.or(source),

@@ -46,16 +46,17 @@ impl<'a> WireMessage<'a> {
 
 /// Writes a whole response. The format has room for one choice only.
 pub(super) fn encode(
-    answer: &ChatResponse,
+    response: &ChatResponse,
     usage: Option<&Usage>,
     summary: &CallSummary,
 ) -> Vec<u8> {
     let usage = usage.copied().unwrap_or_default();
-    let model = answer.model.as_deref().filter(|it| !it.is_empty()).or(Some(&summary.model));
+    // The reference requires both, and the types of the SDKs have no null there.
+    let model = response.model.as_deref().filter(|it| !it.is_empty()).or(Some(&summary.model));
     let own_id = message_id(summary.arrived);
-    let id = answer.id.as_deref().filter(|it| !it.is_empty()).unwrap_or(&own_id);
+    let id = response.id.as_deref().filter(|it| !it.is_empty()).unwrap_or(&own_id);
     let mut message = WireMessage::begun(id, model, &usage);
-    if let Some(choice) = answer.choices.first() {
+    if let Some(choice) = response.choices.first() {
         message.content = choice.parts.iter().filter_map(block).collect();
         let (reason, sequence) = stop_reason(ending(choice));
         message.stop_reason = Some(reason);
@@ -75,6 +76,7 @@ pub(super) fn message_id(arrived: u64) -> String {
 fn ending(choice: &Choice) -> &FinishReason {
     let has = |wanted: fn(&Content) -> bool| choice.parts.iter().any(|it| wanted(&it.content));
     match &choice.finish_reason {
+        // Gemini and others end with `stop` also where tools are to be called.
         FinishReason::Stop if has(|it| matches!(it, Content::ToolCall(_))) => {
             &FinishReason::ToolCalls
         }

@@ -12,6 +12,7 @@ const NOBODY: &str = "nobody";
 /// The id of a tool call, with the signature that it carries for its maker.
 pub(super) fn tool_id(id: &str, signature: Option<&Signature>) -> String {
     let id = sanitize_id(id);
+    // Behind the sanitized id: a tag has only letters that are allowed, and must not be rewritten.
     signature.map_or_else(|| id.clone(), |it| it.attach_to_id(&id))
 }
 
@@ -39,6 +40,8 @@ pub(super) fn read_signature(text: &str) -> Option<Signature> {
     if text.starts_with(canonical::TAG_PREFIX) {
         return Signature::from_tag(text).filter(|it| it.maker != NOBODY);
     }
+    // Clients of this format keep Anthropic's signatures as they are, whichever account made them
+    // (decision 0022).
     (!text.is_empty()).then(|| Signature::new(MAKER, text))
 }
 

@@ -81,6 +81,7 @@ impl TranslatingDecoder {
             _ => {}
         }
         let usage = self.progress.new_usage.take();
+        // Usage belongs to an event; `ping` and the like add none.
         if usage.is_some() && deltas.is_empty() {
             deltas.push(Delta::Usage);
         }
@@ -106,6 +107,8 @@ impl TranslatingDecoder {
             }
             "thinking" => {
                 deltas.extend(block.thinking.filter(|it| !it.is_empty()).map(Delta::Reasoning));
+                // The signature is collected until the block ends: it may come in several deltas,
+                // and is of use only whole.
                 OpenBlock::Thinking { signature: block.signature.unwrap_or_default() }
             }
             "redacted_thinking" => {
@@ -116,6 +119,7 @@ impl TranslatingDecoder {
             "tool_use" => {
                 let call = self.calls;
                 self.calls += 1;
+                // Unique within the response, which is all that imitators without ids allow.
                 let id = block.id.filter(|it| !it.is_empty());
                 let id = id.unwrap_or_else(|| format!("toolu_{call}"));
                 let name = block.name.unwrap_or_default();
@@ -151,6 +155,8 @@ impl TranslatingDecoder {
                 deltas.extend(json.map(|json| Delta::Arguments { call, json }));
             }
             Some(OpenBlock::Other) => {}
+            // A delta of a block that was never begun: to guess its kind would put reasoning into
+            // the text.
             None => return Err(error_body::malformed()),
         }
         Ok(())

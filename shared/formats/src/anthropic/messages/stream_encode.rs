@@ -83,6 +83,8 @@ impl Encoder {
             Delta::Start { id, model } => {
                 return self.begin(id.as_deref(), model.as_deref(), out);
             }
+            // Neither begins the message: usage may come before anything else, and the client's
+            // error would be a message then.
             Delta::Usage | Delta::End => return,
             _ => self.begin(None, None, out),
         }
@@ -115,6 +117,8 @@ impl StreamEncoder for Encoder {
     fn write(&mut self, event: StreamEvent, out: &mut BytesMut) {
         match event.body {
             EventBody::Frame(frame) => {
+                // A response is frames from its beginning to its end, or deltas: the two are never
+                // mixed.
                 self.passing = true;
                 out.put(frame);
             }
@@ -137,6 +141,7 @@ impl StreamEncoder for Encoder {
         self.begin(None, None, out);
         self.blocks.end(out);
         let finish = match self.finish.take() {
+            // Clients run tools only on `tool_use`, and Gemini and others say `stop`.
             None | Some(FinishReason::Stop) if self.blocks.called => FinishReason::ToolCalls,
             None | Some(FinishReason::Stop) if self.blocks.refused => FinishReason::Refusal,
             finish => finish.unwrap_or(FinishReason::Stop),
@@ -149,6 +154,7 @@ impl StreamEncoder for Encoder {
     }
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
+        // No `message_stop` follows an error: a client must not take the message for whole.
         self.ended = true;
         out.put_slice(b"event: error\ndata: ");
         out.put_slice(&error::to_client(error, request_id));
@@ -257,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_anything_is_whole_too() {
+    fn a_response_without_content_is_whole_too() {
         assert_eq!(written(vec![]), ["message_start", "message_delta end_turn", "message_stop"]);
     }
 

@@ -46,6 +46,7 @@ impl StreamDecoder for PassthroughDecoder {
                     (self.progress.note(&event)?, named(&event.kind, &data, &frame))
                 }
             };
+            // Before the frame may be left out as a comment: the usage counts all the same.
             let usage = self.progress.new_usage.take();
             if let Some(frame) = sse::event_alone(&frame) {
                 events.push(StreamEvent::frame(kind, usage, frame));
@@ -100,6 +101,8 @@ impl Progress {
         }
         let kind = event.event_kind();
         if let Some(reason) = event.ending().stop_reason {
+            // Before the event is passed on: a reason that means a cut must end the stream as an
+            // error, not as a success.
             finish_reason::check(&reason)?;
         }
         self.finished |= kind == EventKind::Finish;
@@ -167,6 +170,8 @@ pub(super) struct Ending<'a> {
 impl EventHead<'_> {
     fn event_kind(&self) -> EventKind {
         match &*self.kind {
+            // Nothing that a client could use: until the first content another target may still
+            // take over.
             "message_start" | "content_block_stop" => EventKind::Prelude,
             "content_block_start" => match self.content_block.map(RawValue::get) {
                 // These two begin empty.
@@ -201,6 +206,7 @@ pub(super) fn data(frame: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
     let Some(data) = data.filter(|it| !it.is_empty()) else {
         return Ok(None);
     };
+    // By the name beside the data, as Anthropic's SDKs do; the object within may have any shape.
     if name == b"error" {
         return Err(error_body::from_event(&data));
     }

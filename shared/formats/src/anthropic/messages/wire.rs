@@ -35,6 +35,7 @@ impl Counts {
     /// Decodes a report; none where it is empty.
     pub(super) fn read(json: &RawValue) -> Option<Self> {
         let counts: Self = serde_json::from_str::<Option<_>>(json.get()).ok()??;
+        // An empty object would set the usage so far to nothing.
         (counts.input_tokens.is_some() || counts.output_tokens.is_some()).then_some(counts)
     }
 
@@ -51,11 +52,13 @@ impl Counts {
         }
     }
 
-    /// The same in classes that do not overlap: `input_tokens` leaves the cache out already, and
+    /// The usage in classes that do not overlap: `input_tokens` leaves the cache out already, and
     /// `output_tokens` includes thinking.
     pub(super) fn usage(self) -> Usage {
         let output = tokens(self.output_tokens);
         let details = self.output_tokens_details.unwrap_or_default();
+        // A part cannot be more than the whole, whatever a provider reports: the rest must not go
+        // below 0.
         let reasoning = details.thinking_tokens.unwrap_or(0).min(output);
         Usage {
             input: tokens(self.input_tokens),
@@ -106,6 +109,7 @@ impl From<&Usage> for UsageJson {
     fn from(usage: &Usage) -> Self {
         let cache_creation = CacheCreation {
             ephemeral_1h_input_tokens: 0,
+            // The default time to live; its price is the lower one.
             ephemeral_5m_input_tokens: usage.cache_write,
         };
         Self {

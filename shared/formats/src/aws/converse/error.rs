@@ -13,11 +13,13 @@ pub(super) fn from_exception(name: &str, payload: &[u8]) -> Error {
         "accessDeniedException" => 403,
         "resourceNotFoundException" => 404,
         "modelTimeoutException" => 408,
+        // The statuses of the service model; within a stream there is only the name.
         "throttlingException" | "modelNotReadyException" | "serviceQuotaExceededException" => 429,
         "serviceUnavailableException" => 503,
         _ => 500,
     };
     let mut error = error_body::from_provider(status, Some(name), payload);
+    // The HTTP status was 200, and this one stands for a name.
     error.provider_status = None;
     if error.message().starts_with("returned status") {
         error = error.with_message(format!("failed: `{}`", crate::redact(name)));

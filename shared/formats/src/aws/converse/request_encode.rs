@@ -53,6 +53,7 @@ pub(super) fn encode(
     let family = Family::of(target.facts);
     let EncodedMessages { system, messages, dropped: unsupported_content } =
         blocks::encode_messages(conversation, family)?;
+    // Behind the encoding, which leaves empty messages out.
     check_end(&messages, family)?;
     let EncodedTools { config, claude, dropped: unsupported_tools } =
         encode_tools(conversation, family)?;
@@ -73,6 +74,7 @@ pub(super) fn encode(
         Some(output) => text_format(output, family, &mut dropped)?,
         None => None,
     };
+
     let request = Converse {
         messages,
         system,
@@ -84,6 +86,7 @@ pub(super) fn encode(
         service_tier: service_tier.as_deref().and_then(|it| tier(it, &mut dropped)),
         output_config: Some(form).filter(|it| it.text_format.is_some() || it.effort.is_some()),
     };
+
     let silent = [
         (user.is_some(), Field::User),
         (verbosity.is_some(), Field::Verbosity),
@@ -133,9 +136,10 @@ fn text_format<'a>(
     };
     // It is always followed to the letter, which suits who does not ask for it too.
     let Schema { name, description, schema: json, strict: _ } = schema;
+    // Claude is held to the same few keywords here as at Anthropic.
     let json = if family.claude().is_some() {
         let mut lost = vec![];
-        let json = schema::of_answer(schema, &mut lost)?;
+        let json = schema::of_response(schema, &mut lost)?;
         dropped.extend(lost);
         Cow::Owned(json.get().to_owned())
     } else {
@@ -167,6 +171,7 @@ fn labels(
     dropped: &mut BTreeSet<Field>,
 ) -> Option<Map<String, Value>> {
     let fits = |it: &str| it.len() <= MAX_LABEL_LENGTH && it.chars().all(is_plain);
+    // One label that does not fit would have the whole request refused.
     let allowed = metadata.iter().filter(|it| !it.0.is_empty() && fits(&it.0) && fits(&it.1));
     let labels: Map<String, Value> = allowed
         .take(MAX_LABELS)

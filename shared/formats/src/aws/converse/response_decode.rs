@@ -130,7 +130,7 @@ struct Web {
     url: Option<String>,
 }
 
-/// Bytes, and what they are.
+/// Media within a response: its format and its bytes.
 #[derive(Deserialize)]
 struct WireMedia {
     #[serde(default)]
@@ -139,7 +139,7 @@ struct WireMedia {
     source: Option<Bytes>,
 }
 
-/// The bytes in base64.
+/// The source of media: bytes in base64.
 #[derive(Deserialize)]
 pub(super) struct Bytes {
     #[serde(default)]
@@ -165,19 +165,19 @@ struct StopSequence {
 /// Decodes a whole response.
 pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
     let foreign = || Error::new(ErrorKind::Upstream, "returned no Converse response");
-    let answer: Converse<'_> = serde_json::from_slice(body)
+    let response_json: Converse<'_> = serde_json::from_slice(body)
         .map_err(|error| foreign().caused_by(json::unquoted(&error)))?;
-    let Some(message) = answer.output.and_then(|it| it.message) else {
-        return Err(if answer.message.is_some() {
+    let Some(message) = response_json.output.and_then(|it| it.message) else {
+        return Err(if response_json.message.is_some() {
             error_body::from_event(body)
         } else {
             foreign()
         });
     };
-    let Some(reason) = answer.stop_reason.as_deref() else {
+    let Some(reason) = response_json.stop_reason.as_deref() else {
         return Err(Error::new(ErrorKind::Upstream, "returned a response without a stop reason"));
     };
-    let finish = finish(reason, answer.additional_model_response_fields)?;
+    let finish = finish(reason, response_json.additional_model_response_fields)?;
     let mut parts = vec![];
     for block in message.content {
         let call = parts.len();
@@ -188,7 +188,7 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
         model: None,
         choices: vec![Choice { parts, finish_reason: finish }],
     };
-    let usage = answer.usage.and_then(|it| it.usage());
+    let usage = response_json.usage.and_then(|it| it.usage());
     Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
 }
 
@@ -202,6 +202,8 @@ impl Block<'_> {
             let arguments = call.input.map_or("{}", RawValue::get).to_owned();
             let id = id(call.tool_use_id, at);
             let call_it = ToolCall { id, name: call.name, arguments };
+            // A client has no tool of that name, and would have to give a result that is there
+            // already.
             return call.kind.is_none().then(|| Part::new(Content::ToolCall(call_it)));
         }
         if let Some(reasoning) = self.reasoning_content {
@@ -301,7 +303,7 @@ pub(super) fn id(given: String, at: usize) -> String {
     if given.is_empty() { format!("call_{at}") } else { given }
 }
 
-/// Bytes of a format.
+/// Media of these bytes; none where the provider gives no bytes.
 pub(super) fn media(what: &str, format: &str, source: Bytes) -> Option<Media> {
     let media_type = (!format.is_empty()).then(|| format!("{what}/{format}"));
     Some(Media { source: MediaSource::Base64(source.bytes?), media_type, ..Media::default() })

@@ -182,6 +182,7 @@ struct Frame {
 impl Decoder {
     /// The next whole frame. Its two checksums are verified by who decodes it.
     fn frame(&mut self) -> Result<Option<Frame>> {
+        // Before the decoder takes it: it would buffer whatever length a broken frame names.
         if !self.begun {
             let Some((length, _)) = self.pending.split_first_chunk::<4>() else {
                 return Ok(None);
@@ -192,6 +193,8 @@ impl Decoder {
         }
         let before = self.pending.len();
         let decoded = self.decoder.decode_frame(&mut self.pending);
+        // The decoder takes the prelude of a frame out of the buffer, so that its length is looked
+        // at only once.
         self.begun |= self.pending.len() < before;
         let message = match decoded.map_err(|error| error_body::malformed().caused_by(error))? {
             DecodedFrame::Incomplete => return Ok(None),
@@ -283,6 +286,8 @@ impl Decoder {
         let WireDelta { text, tool_use, reasoning_content, citation, image } = delta;
         if let Some(bytes) = image.and_then(|it| it.source).and_then(|it| it.bytes) {
             let (_, so_far) = self.image.get_or_insert_default();
+            // Each delta is base64 of its own bytes; padding in the middle would make the whole
+            // undecodable.
             if so_far.ends_with('=') {
                 return Err(error_body::malformed().caused_by("base64 goes on behind its end"));
             }

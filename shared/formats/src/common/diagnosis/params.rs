@@ -10,6 +10,8 @@ const PARAM: Rule = Rule {
     remedy: Suggestion::DropNamedParam,
     ..ANY
 };
+// The two names of the limit come before the rules for any parameter: what is refused is the name,
+// and dropping the field would lose the limit.
 const RENAMED: Rule =
     Rule { names: &["max_completion_tokens"], remedy: Suggestion::RenameMaxTokens, ..PARAM };
 const SCHEMA: Rule = Rule { names: SCHEMA_NAMES, remedy: Suggestion::SchemaAsText, ..PARAM };
@@ -49,6 +51,7 @@ const NAMES: &[(&[&str], Field)] = &[
 /// The remedy for the parameter that a failure names: beside its message, or within.
 pub(super) fn named(param: &str, message: &str) -> Option<Remedy> {
     let is_of = |text: &str, names: &[&str]| names.iter().any(|it| text.contains(it));
+    // Before the table: a schema is not dropped like other fields, but described in the prompt.
     if is_of(param, SCHEMA_NAMES) || is_of(message, SCHEMA_NAMES) {
         return Some(Remedy::SchemaAsText);
     }
@@ -56,6 +59,9 @@ pub(super) fn named(param: &str, message: &str) -> Option<Remedy> {
     if is_of(param, MAX_TOKENS) || is_of(message, MAX_TOKENS) {
         return None;
     }
+    // The field beside the message counts first: messages also mention parameters that are not at
+    // fault. The quotes let it match names that the table knows only in quotes, because they are
+    // everyday words.
     let quoted = format!("'{param}'");
     let found = [quoted.as_str(), message]
         .iter()
@@ -180,6 +186,8 @@ pub(super) const RULES: &[Rule] = &[
         ..SYSTEM
     },
     Rule {
+        // A user's id that is too long is dropped, not cut: half an id may be that of somebody
+        // else.
         code: "string_above_max_length",
         names: &["user", "metadata.user_id"],
         source: "OpenAI: mnfst/llm-gateway #2789, looplj/axonhub #1669",

@@ -19,11 +19,14 @@ pub(super) struct CitedText {
 impl CitedText {
     /// More text.
     pub(super) fn push(&mut self, more: &str) {
+        // For good, even if the next text is short: places behind the gap would be wrong.
         self.full |= MAX_LENGTH < self.text.len() + more.len();
         if self.full {
             return;
         }
         for (at, byte) in (self.text.len()..).zip(more.bytes()) {
+            // A mark for each kilobyte: a citation is found by counting one block, not the text
+            // from its start.
             if at % STEP == 0 {
                 self.marks.push(self.chars);
             }
@@ -34,6 +37,7 @@ impl CitedText {
 
     /// How many characters stand before a byte.
     pub(super) fn chars(&self, byte: usize) -> Option<usize> {
+        // A place within a character is a provider's mistake; none is better than a wrong one.
         if !self.text.is_char_boundary(byte) {
             return None;
         }

@@ -87,6 +87,7 @@ pub(super) fn passthrough(
     };
     let inner = json::text(&request.raw.body, &whole.value);
     let inner = json::members(Bytes::copy_from_slice(inner.as_bytes()))?;
+    // The inner request names the model again, and may hold signatures of other makers.
     let fitted = passthrough_object(&inner, target)?;
     let mut edits = json::Edits::new(&request.raw);
     edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
@@ -125,6 +126,8 @@ impl OutboundConversation for GeminiCount {
     ) -> Result<EncodedRequest> {
         let mut dropped = vec![];
         let mut whole = request_encode::encode_body(conversation, options.facts, &mut dropped)?;
+        // The inner request must name its model, though the path does (the API reference,
+        // `countTokens`).
         whole.model = Some(format!("models/{}", models::bare(options.model)));
         let body = json::written(&Body { generate_content_request: whole }).into();
         Ok(EncodedRequest { body, headers: vec![], dropped })

@@ -63,6 +63,7 @@ pub(super) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
         details.push(Detail::Fields { field_violations: [Violation { field, description }] });
     }
     if let Some(wait) = error.retry_after {
+        // Google's clients read the delay here, not in a header.
         details.push(Detail::Retry { retry_delay: format!("{}s", wait.as_secs_f64()) });
     }
     if !error.attempts.is_empty() {
@@ -84,6 +85,7 @@ fn word(status: u16) -> &'static str {
         405 => "UNIMPLEMENTED",
         409 => "ABORTED",
         408 | 504 => "DEADLINE_EXCEEDED",
+        // google.rpc.Code has nothing for a budget; this is its code for quotas.
         402 | 429 => "RESOURCE_EXHAUSTED",
         400..=499 => "INVALID_ARGUMENT",
         502 | 503 => "UNAVAILABLE",

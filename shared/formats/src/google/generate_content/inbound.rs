@@ -62,6 +62,7 @@ fn check_contents(raw: &RawObject) -> Result<()> {
     };
     let contents = json::text(&raw.body, &contents.value);
     // Google takes a single one without its list.
+    // By the first bytes, because contents may be megabytes.
     let first = contents.trim_start_matches(['[', ' ', '\t', '\r', '\n']).bytes().next();
     match first {
         Some(b'{') => Ok(()),

@@ -14,6 +14,7 @@ pub(super) fn content(media: Media) -> Content {
         "image" => Content::Image(media),
         "audio" => Content::Audio(media),
         "video" => Content::Video(media),
+        // A page of YouTube may be given without a type (ai.google.dev, *Video understanding*).
         _ if matches!(&media.source, MediaSource::Url(url) if is_video_page(url)) => {
             Content::Video(media)
         }
@@ -60,13 +61,14 @@ pub(super) fn encode<'a>(media: &'a Media, path: &str, old: bool) -> Result<Enco
             let label = named.as_deref();
             let kind = media_type::of_image(data, label).or(media_type::of_base64(data)).or(label);
             let kind = kind.map(str::to_owned).ok_or_else(|| {
-                refused(path, "Gemini must be told what bytes are, and nobody says it here; give their media type.")
+                refused(path, "Gemini needs the media type of these bytes, which is not given.")
             })?;
             EncodedMedia::Inline(data, kind)
         }
         MediaSource::Id(id) if id.starts_with(FILES) || id.starts_with("gs://") => {
             EncodedMedia::Uri(id.clone(), named)
         }
+        // The name of an upload without its address, as clients of the Files API keep it.
         MediaSource::Id(id) if id.starts_with("files/") => {
             EncodedMedia::Uri(format!("{FILES}v1beta/{id}"), named)
         }

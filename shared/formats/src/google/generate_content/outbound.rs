@@ -25,10 +25,10 @@ impl Outbound for Gemini {
         let wire = whole(&body)?;
         let usage = wire.usage_metadata.and_then(wire::usage);
         // A response that passes through is decoded too, because a failed one is an error.
-        let answer = response_decode::decode(wire, &body)?;
+        let response = response_decode::decode(wire, &body)?;
         let body = match options.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
-            DecodeMode::Translate => ResponseBody::Chat(answer),
+            DecodeMode::Translate => ResponseBody::Chat(response),
         };
         Ok(GatewayResponse { body, usage })
     }
@@ -46,6 +46,7 @@ impl OutboundConversation for Gemini {
     }
 
     fn accepts_url(&self, _part: &Content, url: &str, facts: &ModelFacts) -> bool {
+        // Elsewhere the gateway has to fetch the bytes itself.
         media::accepts_url(url, models::Family::of(facts) == models::Family::Old)
     }
 

@@ -50,9 +50,11 @@ pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
     }
     conversation.messages = contents_decoder.messages;
     conversation.unmapped_fields.extend(contents_decoder.other);
+    // In front, wherever the member stands in the JSON.
     if let Some(system) = system {
         conversation.messages.insert(0, instruction(system)?);
     }
+    // The same member may be named for each part of each content.
     conversation.unmapped_fields.sort_unstable();
     conversation.unmapped_fields.dedup();
     Ok(conversation)
@@ -116,6 +118,7 @@ impl Config<'_> {
             name: None,
             description: None,
             schema,
+            // Google holds every response to its schema.
             strict: Some(true),
         });
         match (kind.as_deref(), schema) {
@@ -129,6 +132,7 @@ impl Config<'_> {
                 self.conversation.response_format = Some(ResponseFormat::Json);
             }
             (None, None) => {}
+            // Google refuses a schema without its media type.
             // A schema alone, or a type that only Google has.
             (kind, _) => {
                 let name = if kind.is_some() { "responseMimeType" } else { "responseSchema" };
@@ -140,6 +144,7 @@ impl Config<'_> {
 
     /// Decodes a sampling parameter. False where the member is another one.
     fn sampling(&mut self, known: &str, name: &str, value: &RawValue) -> Result<bool> {
+        // Taken out, because `self` is needed for the names of members.
         let mut sampling = std::mem::take(&mut self.conversation.sampling);
         let Sampling {
             temperature,
@@ -155,6 +160,8 @@ impl Config<'_> {
             "temperature" => *temperature = Some(self.number(name, value)?),
             "topP" => *top_p = Some(self.number(name, value)?),
             "topK" => {
+                // An integer in the reference, and a float in the types of `google-genai`, which
+                // writes `40.0`.
                 let number: f64 = self.number(name, value)?;
                 #[expect(
                     clippy::cast_possible_truncation,

@@ -132,6 +132,9 @@ pub(super) fn encode_body<'a>(
         unmapped_fields: _,
     } = conversation;
     let family = Family::of(facts);
+
+    // Refused here, so that a route goes on to a target that takes both, or drops one where its
+    // configuration says so.
     if !tools.is_empty()
         && family != Family::Level
         && !matches!(output, None | Some(ResponseFormat::Text))
@@ -141,6 +144,7 @@ pub(super) fn encode_body<'a>(
         error.param = Some("response_format".to_owned());
         return Err(error);
     }
+
     let unsupported = [
         (*parallel_tool_calls == Some(false) && !tools.is_empty(), Field::ParallelToolCalls),
         (cache.is_some() || tools.iter().any(|it| it.cache.is_some()), Field::Cache),
@@ -151,6 +155,7 @@ pub(super) fn encode_body<'a>(
         (prompt_cache_key.is_some(), Field::PromptCacheKey),
     ];
     dropped.extend(unsupported.into_iter().filter(|it| it.0).map(|it| it.1));
+
     let mut config = config(sampling, *max_tokens, dropped);
     form(output.as_ref(), &mut config, dropped);
     config.thinking_config = reasoning.as_ref().and_then(|it| thinking::encode(it, facts, dropped));
@@ -181,6 +186,7 @@ fn config<'a>(
         stop: _,
         n,
     } = sampling;
+    // Google's seed has 32 bits, OpenAI's 64.
     let small = seed.and_then(|it| i32::try_from(it).ok());
     if small.is_none() && seed.is_some() {
         dropped.push(Field::Seed);
@@ -256,6 +262,7 @@ fn choice<'a>(
     let strict = conversation.tools.iter().any(|it| it.strict == Some(true));
     let validates = family != Family::Old;
     let (mode, names): (_, &[String]) = match conversation.tool_choice.as_ref() {
+        // The mode in which Gemini holds arguments to their schema without demanding a call.
         None | Some(ToolChoice::Auto) if strict && validates => ("VALIDATED", &[]),
         None if !strict => return None,
         None | Some(ToolChoice::Auto) => ("AUTO", &[]),
@@ -297,8 +304,8 @@ mod tests {
     use crate::options::facts;
 
     fn asking() -> Conversation {
-        let turns = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
-        Conversation { messages: turns, ..Conversation::default() }
+        let messages = vec![Message::new(Role::User, vec![canonical::Part::text("Hi")])];
+        Conversation { messages, ..Conversation::default() }
     }
 
     fn tool(strict: Option<bool>) -> Tool {

@@ -23,14 +23,17 @@ pub(super) fn passthrough_object(
     let mut edits = json::Edits::new(raw);
     let mut dropped = vec![];
     let named = members::spelled(raw, "model");
+    // Only where the body names it: the path is what counts.
     if json::find(raw, named)?.is_some() {
         edits.set(named, json::quoted(&format!("models/{}", models::bare(target.model))));
     }
+
     for field in target.drop_fields {
         if drop_field(field, raw, &mut edits)? {
             dropped.push(field.clone());
         }
     }
+
     if let Some(contents) = json::find(raw, "contents")?
         && (target.drop_signatures || is_marked(&raw.body))
     {
@@ -67,6 +70,7 @@ fn drop_field(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Re
     let name = members::spelled(raw, name);
     let Some(value) = edits.value(name) else { return Ok(false) };
     if field == &Field::Tools {
+        // Google's own tools of the list stay: the policy is about those of the client.
         let Some(left) = without_functions(value) else { return Ok(false) };
         if left == "[]" {
             edits.remove(name);
@@ -102,6 +106,7 @@ fn without_functions(tools: &str) -> Option<String> {
 /// Whether a signature of another maker may ride in a body.
 pub(super) fn is_marked(body: &[u8]) -> bool {
     let has = |mark: &str| memchr::memmem::find(body, mark.as_bytes()).is_some();
+    // In base64 on texts and reasoning, as it is on the ids of calls.
     has(signature::MARK_64) || has(TAG_PREFIX)
 }
 
@@ -135,7 +140,7 @@ struct Kept {
     /// Which content it is a part of.
     content: usize,
     text: String,
-    /// Whether it is reasoning that nothing proves so far.
+    /// Whether the part is reasoning without a signature so far.
     is_open: bool,
 }
 
@@ -146,8 +151,10 @@ fn redact(part: &json::Object<'_>, content: usize, of_anyone: bool, kept: &mut V
     let signature = members::either(part, "thoughtSignature");
     let is_foreign = signature.is_some_and(|it| of_anyone || foreign(it).is_some());
     // The call whose signature is lost.
+    // Without any signature Gemini 3 refuses the call; it must say that it has none.
     let is_bare = of_anyone && members::either(part, "functionCall").is_some();
     if is_reasoning && is_foreign {
+        // Chunks of the same reasoning that came before its signature.
         while kept.pop_if(|it| it.is_open).is_some() {}
         return;
     }

@@ -15,6 +15,7 @@ use crate::{
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
     if let Some(limit) = policy.max_output {
+        // In the client's spelling: in the other one the member would stand there twice.
         let name = spelled(raw, "generationConfig");
         let own = edits.value(name).filter(|own| *own != "null").unwrap_or("{}").to_owned();
         edits.set(name, limited(own, limit)?);
@@ -56,6 +57,7 @@ fn prepended(prompt: &str, own: &str) -> Result<String> {
     let first = json!({"text": prompt}).to_string();
     let parts = match edits.value("parts") {
         Some(list) if list.starts_with('[') => with_first(&first, list),
+        // A single part without its list, as Google takes it.
         Some(one) => format!("[{first},{one}]"),
         None => return Ok(format!("{{\"parts\":[{first},{own}]}}")),
     };

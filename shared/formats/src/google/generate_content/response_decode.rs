@@ -30,9 +30,12 @@ pub(super) fn decode(wire: wire::ChatResponse<'_>, body: &Bytes) -> Result<ChatR
         let finish = candidate_decoder.ending(candidate.finish()?.unwrap_or(FinishReason::Stop));
         choices.push(Choice { parts, finish_reason: finish });
     }
+
+    // A response has a choice, if only to say why there is nothing in it.
     if blocked {
         choices.push(Choice { parts: vec![], finish_reason: FinishReason::Filtered });
     }
+
     if choices.is_empty() {
         return Err(Error::new(ErrorKind::Upstream, "returned a response without candidates"));
     }
@@ -64,12 +67,15 @@ impl DeltaDecoder {
             events.push(StreamEvent::delta(0, start));
         }
         for (at, candidate) in wire.candidates.iter().flatten().enumerate() {
+            // Google leaves the index out where it is 0.
             let choice = candidate.index.map_or(at, |it| it as usize);
             let (candidate_decoder, finish) = self.candidate_decoder(choice)?;
             let parts = candidate_decoder.parts(candidate)?;
             let cited = candidate_decoder.citations(candidate);
+            // A chunk behind the finish may bring usage or sources; the reason stays.
             *finish = candidate.finish()?.or(finish.take());
             let choice = u32::try_from(choice).unwrap_or(u32::MAX);
+            // The decoder has counted those of this chunk already.
             let calls = candidate_decoder.calls - parts.iter().filter(|it| is_call(it)).count();
             let mut decoded = vec![];
             parts.into_iter().fold(calls, |call, part| push_deltas(part, call, &mut decoded));
@@ -107,6 +113,7 @@ impl DeltaDecoder {
         &mut self,
         choice: usize,
     ) -> Result<&mut (CandidateDecoder, Option<FinishReason>)> {
+        // One more than there may be, so that a larger index is found missing below.
         while self.candidates.len() <= choice.min(MOST_CANDIDATES) {
             self.candidates.push((CandidateDecoder::new(&self.name, self.candidates.len()), None));
         }
@@ -139,6 +146,7 @@ fn push_deltas(part: Part, call: usize, decoded: &mut Vec<Delta>) -> usize {
         Content::File(media) => Delta::File(media),
         Content::ToolCall(ToolCall { id, name, arguments }) => {
             decoded.push(Delta::ToolCall { call, id, name, signature });
+            // No delta means an empty object, in every encoder.
             if arguments != "{}" {
                 decoded.push(Delta::Arguments { call, json: arguments });
             }
@@ -159,7 +167,7 @@ struct CandidateDecoder {
     /// How the ids of its calls begin.
     prefix: String,
     calls: usize,
-    /// Its text so far: citations point into it.
+    /// The candidate's text so far, into which citations point.
     text: CitedText,
 }
 
@@ -230,7 +238,8 @@ impl CandidateDecoder {
         ToolCall { id, name: call.name.unwrap_or_default(), arguments }
     }
 
-    /// The same reason, unless tools are to be called: Google has no reason for that.
+    /// The finish reason, or `ToolCalls` where tools are to be called: Google has no reason for
+    /// that.
     fn ending(&self, finish: FinishReason) -> FinishReason {
         if finish == FinishReason::Stop && 0 < self.calls {
             FinishReason::ToolCalls
@@ -241,6 +250,7 @@ impl CandidateDecoder {
 
     /// Where the text comes from, as far as this candidate says so.
     fn citations(&self, candidate: &wire::Candidate<'_>) -> Vec<Citation> {
+        // Works that the text repeats, and below the pages that a search has found.
         let quoted: CitationMetadata = read(candidate.citation_metadata);
         let grounded: Grounding = read(candidate.grounding_metadata);
         let mut found = vec![];

@@ -102,6 +102,7 @@ impl From<&Usage> for UsageMetadata {
 }
 
 fn modalities(all: u64, audio: u64) -> Vec<Modality> {
+    // The details only say something where there are two kinds.
     if audio == 0 {
         return vec![];
     }
@@ -110,8 +111,8 @@ fn modalities(all: u64, audio: u64) -> Vec<Modality> {
 }
 
 impl<'a> Candidate<'a> {
-    /// The parts of a response without its end.
-    pub(super) fn saying(index: u32, parts: Vec<Part<'a>>) -> Self {
+    /// A candidate of these parts, which may go on.
+    pub(super) fn with_parts(index: u32, parts: Vec<Part<'a>>) -> Self {
         Self {
             content: parts::Content { role: Some("model"), parts },
             finish_reason: None,
@@ -121,15 +122,17 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The same with why it ends.
+    /// The candidate with its finish reason.
     pub(super) fn ending(mut self, finish: &FinishReason, broken: bool) -> Self {
+        // `args` is an object in this format, so that broken arguments cannot be passed on; this is
+        // Google's own reason for them.
         self.finish_reason = Some(if broken { "MALFORMED_FUNCTION_CALL" } else { reason(finish) });
         self.finish_message =
             broken.then_some("The model called a tool with arguments that are no JSON object.");
         self
     }
 
-    /// The same with where its text comes from.
+    /// The candidate with the sources of its text.
     pub(super) fn citing(
         mut self,
         text: &CitedText,
@@ -169,16 +172,16 @@ fn reason(finish: &FinishReason) -> &'static str {
 
 /// Writes a whole response.
 pub(super) fn encode(
-    answer: &ChatResponse,
+    response: &ChatResponse,
     usage: Option<&Usage>,
     summary: &CallSummary,
 ) -> Vec<u8> {
     let id = response_id(summary.arrived);
     let body = Body {
-        candidates: (0..).zip(&answer.choices).map(|(at, it)| candidate(at, it)).collect(),
+        candidates: (0..).zip(&response.choices).map(|(at, it)| candidate(at, it)).collect(),
         usage_metadata: usage.map(Into::into),
-        model_version: answer.model.as_deref().or(Some(&summary.model)),
-        response_id: answer.id.as_deref().or(Some(&id)),
+        model_version: response.model.as_deref().or(Some(&summary.model)),
+        response_id: response.id.as_deref().or(Some(&id)),
     };
     serialize(&body)
 }
@@ -223,5 +226,7 @@ fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
         };
         parts.push(written.for_client(part.signature.as_ref()));
     }
-    Candidate::saying(index, parts).ending(&choice.finish_reason, broken).citing(&text, citations)
+    Candidate::with_parts(index, parts)
+        .ending(&choice.finish_reason, broken)
+        .citing(&text, citations)
 }

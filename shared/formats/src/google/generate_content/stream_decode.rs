@@ -56,6 +56,7 @@ impl Decoder {
         let usage = chunk.usage_metadata.and_then(wire::usage);
         let mut kind = if usage.is_some() { EventKind::Usage } else { EventKind::Comment };
         if chunk.is_blocked() {
+            // A blocked prompt has no candidates that could end.
             self.ended.push(true);
             return Ok((EventKind::Finish, usage));
         }
@@ -87,6 +88,8 @@ const MOST_CANDIDATES: usize = 128;
 
 impl StreamDecoder for Decoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        // No frame says that the stream has ended: usage may still follow the finish of every
+        // candidate.
         self.framer.push(&bytes)?;
         while let Some(frame) = self.framer.frame() {
             let frame = self.joiner.join(frame);
@@ -101,6 +104,8 @@ impl StreamDecoder for Decoder {
         }
         if !self.framer.is_empty() {
             let rest = self.framer.rest();
+            // A failure in JSON without an event around it ends with the connection, not with a
+            // blank line.
             if rest.trim_ascii_start().starts_with(b"{")
                 && serde_json::from_slice::<wire::ChatResponse<'_>>(rest).is_ok()
             {

@@ -38,7 +38,7 @@ struct Choice {
     calls: Vec<Call>,
     /// Whether a call was no call.
     broken: bool,
-    /// Its text so far: citations point into it.
+    /// The candidate's text so far, into which citations point.
     text: CitedText,
     finish: Option<FinishReason>,
 }
@@ -67,6 +67,7 @@ impl Encoder {
     /// Writes one delta.
     fn delta(&mut self, index: u32, delta: Delta, out: &mut BytesMut) {
         let choice = self.choices.entry(index).or_default();
+        // A client has read why the candidate ends.
         if choice.finish.is_some() {
             return;
         }
@@ -112,7 +113,7 @@ impl Encoder {
     /// Writes a part, behind the calls that came before it.
     fn part(&mut self, index: u32, part: Part<'_>, out: &mut BytesMut) {
         self.calls(index, out);
-        self.chunk(vec![Candidate::saying(index, vec![part])], false, out);
+        self.chunk(vec![Candidate::with_parts(index, vec![part])], false, out);
     }
 
     /// Writes the calls that nothing more can be added to.
@@ -131,13 +132,13 @@ impl Encoder {
         let written: Vec<_> = written.collect();
         choice.broken |= written.len() < calls.len();
         if !written.is_empty() {
-            self.chunk(vec![Candidate::saying(index, written)], false, out);
+            self.chunk(vec![Candidate::with_parts(index, written)], false, out);
         }
     }
 
     fn citation(&mut self, index: u32, citation: &Citation, out: &mut BytesMut) {
         let text = self.choices.get(&index).map(|it| &it.text);
-        let candidate = Candidate::saying(index, vec![Part::text("")]);
+        let candidate = Candidate::with_parts(index, vec![Part::text("")]);
         let candidate = candidate.citing(text.unwrap_or(&CitedText::default()), [citation]);
         self.chunk(vec![candidate], false, out);
     }
@@ -160,6 +161,7 @@ impl Encoder {
             Framing::Events => {
                 out.put_slice(b"data: ");
                 out.put_slice(json);
+                // As Google writes them.
                 out.put_slice(b"\r\n\r\n");
             }
             Framing::Array => {
@@ -195,6 +197,7 @@ impl StreamEncoder for Encoder {
                         self.begun = true;
                         out.put_slice(&frame);
                     }
+                    // The provider is always asked for events, so that one decoder reads both.
                     Framing::Array => self.framed(&data, out),
                 }
             }
@@ -204,7 +207,9 @@ impl StreamEncoder for Encoder {
     fn end(&mut self, _summary: &CallSummary, out: &mut BytesMut) {
         let choices = std::mem::take(&mut self.choices);
         let ended = choices.iter().filter_map(|(index, choice)| {
-            let candidate = Candidate::saying(*index, vec![Part::text("")]);
+            let candidate = Candidate::with_parts(*index, vec![Part::text("")]);
+            // Held until now, because the usage belongs into the chunk that ends the response, and
+            // others report it last.
             Some(candidate.ending(choice.finish.as_ref()?, choice.broken))
         });
         let ended: Vec<_> = ended.collect();

@@ -50,7 +50,7 @@ pub(super) struct Content<'a> {
     pub(super) parts: Option<Vec<Part<'a>>>,
 }
 
-/// One delta of it.
+/// One part of a candidate's content.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Part<'a> {
@@ -63,7 +63,7 @@ pub(super) struct Part<'a> {
     pub(super) function_call: Option<FunctionCall<'a>>,
 }
 
-/// Bytes, here.
+/// Media whose bytes stand in the response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Blob {
@@ -72,7 +72,7 @@ pub(super) struct Blob {
     pub(super) data: String,
 }
 
-/// Bytes, elsewhere.
+/// Media at an address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FileData {
@@ -82,7 +82,7 @@ pub(super) struct FileData {
     pub(super) file_uri: String,
 }
 
-/// The model's wish to have a tool called.
+/// A tool call of the model.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct FunctionCall<'a> {
@@ -100,10 +100,10 @@ struct PromptFeedback {
 }
 
 impl ChatResponse<'_> {
-    /// Whether the prompt was blocked, so that there is nothing but this word of it.
+    /// Whether the prompt was blocked, so that the response holds nothing but that.
     ///
-    /// That is a response, not a fault: Google judged the prompt, says so in a 200 and counts its
-    /// tokens. Asking the next provider would be a way around the judgement.
+    /// A blocked prompt is a response, not a failure: Google judged the prompt, reports that in a
+    /// 200 and counts its tokens. Asking the next provider would be a way around the judgement.
     pub(super) fn is_blocked(&self) -> bool {
         let feedback = self.prompt_feedback.map(|it| serde_json::from_str(it.get()));
         let feedback: Option<PromptFeedback> = feedback.and_then(Result::ok).flatten();
@@ -118,7 +118,7 @@ impl Candidate<'_> {
         self.finish_reason.as_deref().map_or(Ok(None), finish)
     }
 
-    /// Whether it holds something that a client could use.
+    /// Whether the candidate holds something that a client could use.
     pub(super) fn has_content(&self) -> bool {
         #[derive(Deserialize)]
         struct Parts<'a> {
@@ -137,6 +137,7 @@ fn finish(reason: &str) -> Result<Option<FinishReason>> {
         "" | "FINISH_REASON_UNSPECIFIED" => return Ok(None),
         "STOP" => FinishReason::Stop,
         "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
+        // A fault of the account, not of the model: other targets may respond.
         "PUP_LIMITED_DISABLED" => {
             let message = "has limited or disabled the account";
             return Err(Error::new(ErrorKind::ProviderAccess, message));
@@ -201,22 +202,22 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     let reasoning = tokens(wire.thoughts_token_count);
 
     let cached = tokens(wire.cached_content_token_count).min(prompt);
-    let heard =
+    let prompt_audio =
         audio(&wire.prompt_tokens_details).saturating_sub(audio(&wire.cache_tokens_details));
-    let heard = heard.min(prompt - cached);
-    let heard_by_tools = audio(&wire.tool_use_prompt_tokens_details).min(tools);
-    let spoken = audio(&wire.candidates_tokens_details).min(candidates);
+    let prompt_audio = prompt_audio.min(prompt - cached);
+    let tool_audio = audio(&wire.tool_use_prompt_tokens_details).min(tools);
+    let candidate_audio = audio(&wire.candidates_tokens_details).min(candidates);
     // Reasoning is counted beside the candidates. The total shows where it is not.
     let within = reasoning != 0 && wire.total_token_count == Some(prompt + tools + candidates);
     let within = if within { reasoning } else { 0 };
     Some(Usage {
-        input: prompt - cached - heard + tools - heard_by_tools,
+        input: prompt - cached - prompt_audio + tools - tool_audio,
         cached_input: cached,
         cache_write: 0,
-        input_audio: heard + heard_by_tools,
-        output: candidates.saturating_sub(within + spoken),
+        input_audio: prompt_audio + tool_audio,
+        output: candidates.saturating_sub(within + candidate_audio),
         reasoning,
-        output_audio: spoken,
+        output_audio: candidate_audio,
     })
 }
 
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_says_nothing_is_none() {
+    fn a_usage_without_counts_is_none() {
         assert!(usage(serde_json::from_str("{}").unwrap()).is_none());
         assert!(usage(serde_json::from_str("null").unwrap()).is_none());
     }

@@ -22,6 +22,8 @@ pub(crate) fn effort(word: &str, path: &str) -> Result<Effort> {
         "low" => Ok(Effort::Low),
         "medium" => Ok(Effort::Medium),
         "high" => Ok(Effort::High),
+        // Anthropic's word for its highest effort, which clients of several providers send
+        // everywhere.
         "xhigh" | "max" => Ok(Effort::Highest),
         _ => {
             let message = format!(

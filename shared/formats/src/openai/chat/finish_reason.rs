@@ -21,6 +21,7 @@ pub(super) fn decode(word: &str, has_calls: bool, has_refused: bool) -> Result<F
     let reason = match word.to_ascii_lowercase().as_str() {
         "tool_calls" | "tool_call" | "tool_use" | "function_call" => FinishReason::ToolCalls,
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" | "completed" => {
+            // The content decides: imitators end with `stop` whether or not tools are to be called.
             match (has_calls, has_refused) {
                 (true, _) => FinishReason::ToolCalls,
                 (false, true) => FinishReason::Refusal,
@@ -76,8 +77,10 @@ pub(super) fn encode(reason: &FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop
         | FinishReason::StopSequence(_)
+        // OpenAI has no word for a pause. `length` would read as a limit that the client has set.
         | FinishReason::Paused
         | FinishReason::Refusal => "stop",
+        // A full window is a limit, too: half a response must not read as `stop`.
         FinishReason::Length | FinishReason::ContextFull => "length",
         FinishReason::ToolCalls => "tool_calls",
         FinishReason::Filtered => "content_filter",
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn imitators_have_words_of_their_own() {
+    fn imitators_have_reasons_of_their_own() {
         assert_eq!(decode("eos", false, false).unwrap(), FinishReason::Stop);
         assert_eq!(decode("eos", true, false).unwrap(), FinishReason::ToolCalls);
         assert_eq!(decode("MAX_TOKENS", false, false).unwrap(), FinishReason::Length);

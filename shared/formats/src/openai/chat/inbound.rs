@@ -37,6 +37,7 @@ impl Inbound for OpenAiChat {
         let format: Option<ResponseFormat<'_>> =
             json::read(&raw, "response_format", "an object with a `type`")?;
         let has_format =
+            // Plain text is what a response is anyway, and goes with tools at every provider.
             format.is_some_and(|it| it.kind.as_deref().is_some_and(|kind| kind != "text"));
         let mut request = GatewayRequest::new(&FORMAT, Task::Chat, raw);
         request.model = model.filter(|it| !it.is_empty());
@@ -65,6 +66,7 @@ impl InboundChat for OpenAiChat {
         summary: &CallSummary,
     ) -> Bytes {
         let response = response_encode::encode(response, usage, summary).into();
+        // Clients read `x_gateway` whether or not their response was translated.
         self.add_summary(&response, summary)
     }
 

@@ -47,13 +47,16 @@ impl<'a> From<&'a AttemptRecord> for AttemptJson<'a> {
 
 /// Money as a number of dollars.
 fn dollars(money: MicroDollars) -> Option<serde_json::Number> {
+    // By way of its text: micro-dollars have no exact float.
     money.to_string().parse().ok()
 }
 
-/// Copies an answer (or the frame of a chunk) and adds `x_gateway` as the object's last member.
-pub(crate) fn with_metadata(answer: &[u8], summary: &CallSummary, out: &mut BytesMut) {
-    let end = memchr::memrchr(b'}', answer).unwrap_or(answer.len());
-    let (head, tail) = answer.split_at(end);
+/// Copies a response (or the frame of a chunk) and adds `x_gateway` as the object's last member.
+pub(crate) fn with_metadata(response: &[u8], summary: &CallSummary, out: &mut BytesMut) {
+    // The last brace, because a frame ends with line breaks behind its object. The rest keeps its
+    // bytes.
+    let end = memchr::memrchr(b'}', response).unwrap_or(response.len());
+    let (head, tail) = response.split_at(end);
     out.put_slice(head);
     let metadata = Metadata {
         provider: &summary.provider,

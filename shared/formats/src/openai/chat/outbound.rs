@@ -23,8 +23,10 @@ impl Outbound for OpenAiChat {
         let summary: wire::ResponseSummary<'_> =
             serde_json::from_slice(&body).map_err(response_decode::not_a_response)?;
         wire::check(&summary, &body)?;
+        // A success without a message is a failure that another target may not have; to a client it
+        // would be an index out of range.
         if summary.choices.as_ref().is_none_or(|it| it.messages == 0) {
-            return Err(Error::new(ErrorKind::Upstream, "it answered without any choice"));
+            return Err(Error::new(ErrorKind::Upstream, "returned a response without choices"));
         }
         let usage = summary.usage.and_then(wire::usage);
         let body = match options.mode {
@@ -48,6 +50,7 @@ impl OutboundConversation for OpenAiChat {
     }
 
     fn accepts_url(&self, part: &Content, _url: &str, _facts: &ModelFacts) -> bool {
+        // OpenAI's reference has URLs for images alone: `file` and `input_audio` hold bytes.
         !matches!(part, Content::File(_) | Content::Audio(_))
     }
 }

@@ -47,9 +47,10 @@ impl Detail {
 
 /// The reasoning of an earlier response.
 pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
+    // First, because the signature is only there; the other members hold the same text.
     if let Some(details) = message.get("reasoning_details") {
         let path = format!("{path}.reasoning_details");
-        let details: Vec<Detail> = parsed(details, &path, "a list of thoughts")?;
+        let details: Vec<Detail> = parsed(details, &path, "a list of reasoning details")?;
         return Ok(details.into_iter().map(reasoning_part).collect());
     }
     for name in ["reasoning_content", "reasoning"] {
@@ -64,6 +65,8 @@ pub(super) fn decode(message: &Object<'_>, path: &str) -> Result<Vec<Part>> {
 fn reasoning_part(detail: Detail) -> Part {
     let signature = detail
         .signature
+        // OpenRouter puts what is encrypted into `data` (`reasoning.encrypted`), and signatures
+        // beside a text.
         .or(detail.data)
         .map(|it| Signature::from_tag(&it).unwrap_or_else(|| Signature::new(FORMAT.name, it)));
     let content = Content::Reasoning(detail.text.unwrap_or_default());
@@ -82,6 +85,8 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
         replay.push(reasoning_part);
         call.signature = None;
     }
+    // A client that kept `reasoning_details` echoes the id too: the same reasoning must not stand
+    // there twice.
     let is_known = known.iter().any(|it| it.signature.is_some());
     if is_known { vec![] } else { replay }
 }
@@ -89,19 +94,22 @@ pub(super) fn off_calls(known: &[Part], calls: &mut [Part]) -> Vec<Part> {
 /// The fate of the text of earlier reasoning, for which OpenAI itself has no field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReasoningReplay {
-    /// It is left out.
+    /// The text is left out.
     Left,
     /// The field is refused, and left out.
     Refused,
-    /// It is given back as `reasoning_content`.
+    /// The text is given back as `reasoning_content`.
     Given,
-    /// So it is, and every message that calls tools has one: the provider missed it.
+    /// The text is given back, and every message that calls tools has one, because the provider
+    /// missed it.
     Demanded,
 }
 
 impl ReasoningReplay {
     /// The replay that a provider wants.
     pub(super) fn of(target: &EncodeOptions<'_>) -> Self {
+        // DeepSeek and Kimi refuse a request without the text in the same way as others do without
+        // a signature (decision 0024).
         if target.drop_signatures {
             return Self::Demanded;
         }
@@ -118,8 +126,8 @@ pub(super) const MEMBERS: &str = "\"reasoning_";
 /// The text in place of reasoning that is lost. Kimi takes an empty text for none.
 pub(super) const NO_REASONING: &str = ".";
 
-/// The same messages without the signatures of other providers, or of any provider where
-/// signatures were refused, and without tags on ids.
+/// Messages without the signatures of other providers, or of any provider where signatures were
+/// refused, and without tags on ids.
 ///
 /// Also whether reasoning was lost that is not another provider's, which means nothing here.
 pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result<(String, bool)> {
@@ -132,12 +140,14 @@ pub(super) fn without_foreign(messages: &str, replay: ReasoningReplay) -> Result
     let messages = request_passthrough::rewrite_messages(messages, |message| {
         let text = message.get();
         let tagged = signature_tags::has(text.as_bytes());
+        // Most messages have neither tags nor reasoning; they are not parsed.
         if !tagged && replay != ReasoningReplay::Demanded && !text.contains(MEMBERS) {
             return Ok(None);
         }
         let object: Object<'_> = parsed(message, "messages", "a list of messages")?;
         let mut going = object.0.iter().filter(|it| lost_names.contains(&&*it.0)).peekable();
         let concerned = tagged || going.peek().is_some() || replay == ReasoningReplay::Demanded;
+        // An empty member is refused like a full one, but nothing is lost with it.
         lost |= !tagged && going.any(|it| !matches!(it.1.get(), "\"\"" | "[]" | "null"));
         Ok(concerned.then(|| without_reasoning(&object, replay)))
     })?;
@@ -152,6 +162,8 @@ fn without_reasoning(message: &Object<'_>, replay: ReasoningReplay) -> String {
     let leaves = |name: &str| match name {
         "reasoning_details" | "reasoning_content" if replay == ReasoningReplay::Refused => true,
         "reasoning_details" => foreign,
+        // Beside another maker's signature the text is another maker's, too. An empty text counts
+        // as missing at Kimi.
         "reasoning_content" => foreign && replay == ReasoningReplay::Left || text.is_none(),
         _ => false,
     };
@@ -175,7 +187,11 @@ pub(super) fn attach_to_id(
 ) -> String {
     match (own, reasoning_part) {
         (Some(own), _) => own.attach_to_id(id),
+        // The text goes with its signature, because a signature alone proves nothing of a text that
+        // the client has lost.
         (None, Some((text, signature))) if text.len() + signature.data.len() <= MAX_LENGTH => {
+            // The mark keeps it apart from a call's own signature, which stays with the call when
+            // the id comes back.
             let maker = format!("{WITH_TEXT}{}", signature.maker);
             Signature::new(maker, format!("{}\n{text}", signature.data)).attach_to_id(id)
         }

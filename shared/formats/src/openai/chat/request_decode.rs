@@ -63,20 +63,25 @@ fn request_member(conversation: &mut Conversation, name: &str, value: &RawValue)
             }
         }
         "max_completion_tokens" => {
+            // The newer name counts, whichever of the two stands first.
             conversation.max_tokens = Some(parsed(value, name, "a whole number")?);
         }
         "max_tokens" => {
             let tokens = parsed(value, name, "a whole number")?;
+            // The older name for what clients of several providers send twice.
             conversation.max_tokens.get_or_insert(tokens);
         }
         "user" => {
             let user = parsed(value, name, "a string")?;
+            // `safety_identifier` replaces `user` in OpenAI's reference, so that it counts where
+            // both are there.
             conversation.user.get_or_insert(user);
         }
         "safety_identifier" => conversation.user = Some(parsed(value, name, "a string")?),
         "metadata" => conversation.metadata = labels(value)?,
         "service_tier" => {
             let tier: String = parsed(value, name, "a string")?;
+            // `auto` is what happens without a tier, too.
             conversation.service_tier = Some(tier).filter(|it| it != "auto");
         }
         "verbosity" => conversation.verbosity = Some(parsed(value, name, "a string")?),
@@ -119,6 +124,7 @@ fn sampling(conversation: &mut Conversation, name: &str, value: &RawValue) -> Re
 fn passed_by(name: &str, value: &RawValue) -> bool {
     match name {
         "model" | "stream" | "stream_options" => true,
+        // `store: true` is not for others to do, and is named.
         "store" | "logprobs" => value.get() == "false",
         "modalities" => value.get().split_ascii_whitespace().collect::<String>() == r#"["text"]"#,
         "top_logprobs" => value.get() == "0",
@@ -156,6 +162,7 @@ fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
         }
         let mut read = Tool::default();
         let path = format!("tools[{at}].function");
+
         let Some(function) = tool.get("function") else {
             return Err(Error::invalid(&path, format!("`{path}` is missing.")));
         };
@@ -174,6 +181,7 @@ fn tools(value: &RawValue, other: &mut Vec<String>) -> Result<Vec<Tool>> {
                 _ => note(other, format!("tools[].function.{name}")),
             }
         }
+
         if let Some(mark) = tool.get("cache_control") {
             read.cache = Some(messages::cache_mark(mark, &format!("tools[{at}]"))?);
         }
@@ -217,6 +225,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
         return match word.as_ref() {
             "auto" => Ok(ToolChoice::Auto),
             "none" => Ok(ToolChoice::None),
+            // `any` is Mistral's word for it.
             "required" | "any" => Ok(ToolChoice::Required),
             _ => Err(Error::invalid(path, format!("`{path}` must be {wanted}."))),
         };
@@ -230,7 +239,7 @@ fn tool_choice(value: &RawValue) -> Result<ToolChoice> {
         }
         Choice { kind, .. } => {
             let message = format!(
-                "a `{path}` of type `{kind}` means nothing to this model's provider; name a function instead"
+                "a `{path}` of type `{kind}` is not supported by this model's provider; name a function instead"
             );
             Err(unsupported(path, message))
         }
@@ -264,6 +273,7 @@ fn output(value: &RawValue) -> Result<ResponseFormat> {
         ("text", _) => Ok(ResponseFormat::Text),
         ("json_object", _) => Ok(ResponseFormat::Json),
         ("json_schema", Some(JsonSchema { name, description, schema, strict })) => {
+            // OpenAI's reference does not require `schema`; an empty one allows anything.
             let schema = schema.map_or("{}", RawValue::get).to_owned();
             Ok(ResponseFormat::Schema(Schema { name, description, schema: Json(schema), strict }))
         }
@@ -288,6 +298,8 @@ fn reasoning(value: &RawValue) -> Result<Reasoning> {
     let word = read.effort.map(|it| effort(&it, "reasoning.effort")).transpose()?;
     let off = read.enabled == Some(false);
     Ok(Reasoning {
+        // `enabled: false` counts more than an effort beside it (openrouter.ai/docs, *Reasoning
+        // tokens*).
         effort: if off { Some(Effort::None) } else { word },
         budget: read.max_tokens.filter(|_| !off),
         visible: read.exclude.map(|it| !it),

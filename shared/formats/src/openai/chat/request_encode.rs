@@ -119,7 +119,7 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        messages: turns,
+        messages,
         tools,
         tool_choice,
         parallel_tool_calls,
@@ -136,6 +136,7 @@ pub(super) fn encode(
         unmapped_fields: _,
     } = conversation;
     let mut dropped = unsupported_fields(conversation);
+
     // Without tools, words about them are refused.
     let about_tools = !tools.is_empty();
     let asks_for_usage = target.stream
@@ -144,11 +145,14 @@ pub(super) fn encode(
     // A provider that refused one name of the limit gets the other.
     let refused = target.drop_fields.contains(&Field::MaxTokensName);
     let newer = refused != target.compatibility.max_tokens_name.is_newer();
-    let mut messages = messages::encode(turns, ReasoningReplay::of(target), &mut dropped)?;
+
+    let mut messages = messages::encode(messages, ReasoningReplay::of(target), &mut dropped)?;
     if target.facts.family == ModelFamily::Mistral {
         messages = messages::for_mistral(messages);
     }
+    // Behind the fitting for Mistral, which may add a message at the end.
     let continues = messages::leave_open(&mut messages, target.compatibility.prefill);
+
     let body = Body {
         model: target.model,
         messages,
@@ -166,9 +170,12 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         stream: target.stream,
         stream_options: asks_for_usage.then_some(StreamOptions { include_usage: true }),
+        // vLLM refuses the two members together when both are true, and the first is true by
+        // default.
         add_generation_prompt: continues.then_some(false),
         continue_final_message: continues.then_some(true),
     };
+
     let mut body = json::quoted(&body);
     // Some templates take system messages only in front, which is known once one was refused.
     if target.drop_fields.contains(&Field::LateSystem) {
@@ -203,6 +210,8 @@ fn tool<'a>(tool: &'a Tool, dropped: &mut Vec<Field>) -> Result<ToolJson<'a>> {
     let Tool { name, description, schema, strict, cache: _ } = tool;
     let parameters = schema.as_ref().map(|it| with_properties(&it.0)).transpose()?;
     let strict = match schema {
+        // OpenAI refuses the whole request where strict mode does not fit the schema; clients of
+        // other formats know no such rule.
         Some(schema) => strict_or_named(*strict, &schema.0, Field::ToolStrict, dropped),
         None => *strict,
     };
@@ -233,6 +242,7 @@ fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Fo
         ResponseFormat::Schema(Schema { name, description, schema, strict }) => Format {
             r#type: "json_schema",
             json_schema: Some(JsonSchema {
+                // OpenAI demands a name, and other formats have none.
                 name: name.as_deref().unwrap_or("answer"),
                 description: description.as_deref(),
                 schema: json::verbatim(&schema.0)?,
@@ -245,6 +255,7 @@ fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Fo
 fn numbers<'a>(sampling: &'a Sampling, dropped: &mut Vec<Field>) -> Numbers<'a> {
     let Sampling { temperature, top_p, top_k, frequency_penalty, presence_penalty, seed, stop, n } =
         sampling;
+    // OpenAI's reference has none. Some imitators do, and others refuse what they do not know.
     if top_k.is_some() {
         dropped.push(Field::TopK);
     }
@@ -260,6 +271,8 @@ fn numbers<'a>(sampling: &'a Sampling, dropped: &mut Vec<Field>) -> Numbers<'a> 
 }
 
 fn effort(reasoning: &Reasoning, dropped: &mut Vec<Field>) -> Option<&'static str> {
+    // OpenAI's chat never shows reasoning. Hidden is what it is anyway, so that nothing is lost
+    // then.
     if reasoning.visible == Some(true) {
         dropped.push(Field::ReasoningVisibility);
     }

@@ -36,6 +36,8 @@ pub(super) fn passthrough(
                 && !request.wants_usage
                 && !target.drop_fields.contains(&Field::StreamUsage) =>
         {
+            // The gateway counts usage in every stream; the event is left out again for clients
+            // that did not ask (`ChatStreamEncoder`).
             edits.set("stream_options", with_usage(request)?);
         }
         StreamUsage::OnRequest => {}
@@ -44,25 +46,31 @@ pub(super) fn passthrough(
             edits.remove("stream_options");
         }
     }
+
     let messages = edits.value("messages");
     if let Some(messages) =
         messages.map(|it| fitted(it, request, target, &mut dropped)).transpose()?.flatten()
     {
         edits.set("messages", messages);
     }
+
     if let Some(tools) = edits.value("tools")
+        // OpenAI refuses an object without `properties`, which other providers accept.
         && let Some(tools) = object_schema::tools_with_properties(tools, Some("function"))?
     {
         edits.set("tools", tools);
     }
+    // A limit that is dropped needs no other name.
     if !target.drop_fields.contains(&Field::MaxTokens) {
         let refused = target.drop_fields.contains(&Field::MaxTokensName);
         rename_limit(&mut edits, target.compatibility.max_tokens_name, refused);
     }
+
     for field in target.drop_fields {
         let is_lost = match field {
             // Both were mended above.
             Field::MaxTokensName | Field::LateSystem => false,
+            // Not `||`: both names go, where a client sent both.
             Field::MaxTokens => edits.remove("max_tokens") | edits.remove("max_completion_tokens"),
             Field::ResponseSchema => move_schema_into_prompt(&mut edits)?,
             field => edits.remove(&field.openai_chat_name()),
@@ -85,6 +93,7 @@ fn fitted(
     let has =
         |messages: &str, what: &str| memmem::find(messages.as_bytes(), what.as_bytes()).is_some();
     // Each rewriting parses all messages, so that each is preceded by a search for what it changes.
+    // That for Mistral comes last, because it depends on which messages meet.
     let replay = ReasoningReplay::of(target);
     let refused = replay == ReasoningReplay::Refused && has(&messages, reasoning::MEMBERS);
     if target.drop_signatures || refused || signature_tags::has(&request.raw.body) {
@@ -109,13 +118,14 @@ fn fitted(
     })
 }
 
-/// Tells the schema of the answer in words, and asks for any JSON; or for nothing where it was that.
-/// False when there is none of either.
+/// Describes the schema of the response in the prompt and requests any JSON; or no form, where JSON
+/// was requested. False when the request has no form.
 fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let Some(format) = edits.value("response_format") else { return Ok(false) };
     let format: RequestedFormat<'_> =
         json::parsed_text(format, "response_format", "an object with a `type`")?;
     let Some(schema) = format.json_schema.and_then(|it| it.schema) else {
+        // No schema is left to describe: it was JSON mode that the provider refused.
         return Ok(edits.remove("response_format"));
     };
     let message =
@@ -124,15 +134,15 @@ fn move_schema_into_prompt(edits: &mut Edits<'_>) -> Result<bool> {
     let mut list: Vec<&RawValue> = json::parsed_text(messages, "messages", "a list of messages")?;
     let message = json::verbatim(&message)?;
     // Behind the system messages, since some templates take them only in front.
-    let rules = list.iter().take_while(|it| is_rule(it)).count();
-    list.insert(rules, message);
+    let behind = list.iter().take_while(|it| is_system(it)).count();
+    list.insert(behind, message);
     let messages = json::quoted(&list);
     edits.set("messages", messages);
     edits.set("response_format", r#"{"type":"json_object"}"#);
     Ok(true)
 }
 
-/// The form that is asked for.
+/// The form of the response that is requested.
 #[derive(Deserialize)]
 struct RequestedFormat<'a> {
     #[serde(borrow)]
@@ -145,7 +155,7 @@ struct RequestedSchema<'a> {
     schema: Option<&'a RawValue>,
 }
 
-fn is_rule(message: &RawValue) -> bool {
+fn is_system(message: &RawValue) -> bool {
     let Ok(message) = serde_json::from_str::<Object<'_>>(message.get()) else { return false };
     message.get("role").is_some_and(|it| matches!(it.get(), "\"system\"" | DEVELOPER))
 }
@@ -161,6 +171,7 @@ fn rename_limit(edits: &mut Edits<'_>, name: MaxTokensName, refused: bool) {
         MaxTokensName::Completion => true,
     };
     let (word, other) = if sent_newer != refused { (newer, older) } else { (older, newer) };
+    // The client's name is the right one already.
     let Some(limit) = edits.value(other).map(str::to_owned) else { return };
     // A limit that stands under both names already keeps the value of the name that is sent.
     if edits.value(word).is_none_or(|it| it == "null") {

@@ -18,6 +18,7 @@ pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes
     let mut edits = Edits::new(raw);
     if let Some(limit) = policy.max_output {
         let lowered = LIMITS.map(|name| lower_limit(&mut edits, name, limit));
+        // The older name: a provider that wants the newer one gets it from `rename_limit`.
         if !lowered.contains(&true) {
             edits.set("max_tokens", limit.to_string());
         }

@@ -28,7 +28,7 @@ pub(super) struct DecodedMessage<'a> {
     pub(super) refusal: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) reasoning_content: Option<&'a RawValue>,
-    /// The same at `OpenRouter`, Groq and others.
+    /// The text of the reasoning at `OpenRouter`, Groq and others.
     #[serde(borrow)]
     pub(super) reasoning: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -201,6 +201,7 @@ impl DecodedMessage<'_> {
             refusal: text(self.refusal),
             ..Texts::default()
         };
+        // One of the two names: where both are there, they hold the same text.
         if texts.reasoning.is_empty() {
             texts.reasoning = text(self.reasoning);
         }
@@ -230,6 +231,8 @@ impl DecodedMessage<'_> {
     /// The tool calls; the older `function_call` is one of them.
     pub(super) fn tool_calls(&self) -> Vec<DecodedCall<'_>> {
         let mut calls: Vec<DecodedCall<'_>> = items(self.tool_calls);
+        // The older member is read only where the newer one is missing: it would be the same call
+        // again.
         if calls.is_empty()
             && let Some(function) = self.function_call.filter(|it| it.get().starts_with('{'))
         {
@@ -300,6 +303,8 @@ fn add_content(content: Option<&RawValue>, texts: &mut Texts) {
             texts.refusal.push_str(&text(part.refusal));
             match text(part.kind).as_str() {
                 "thinking" | "reasoning" => texts.reasoning.push_str(&text(part.text)),
+                // A type that is not known is taken for text: it costs less than a response without
+                // it.
                 _ => texts.content.push_str(&text(part.text)),
             }
         }
@@ -361,6 +366,8 @@ impl ListedSources<'_> {
     /// Every page of the lists, once; the list that has titles counts first.
     pub(super) fn decode(&self) -> Vec<Citation> {
         let mut sources: Vec<Citation> = vec![];
+        // `citations` of Perplexity are bare addresses, and `search_results` the same pages with
+        // their titles.
         for list in [self.search_results, self.web_search, self.citations] {
             for item in items::<&RawValue>(list) {
                 let source = decode_source(item);
@@ -410,6 +417,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse> {
         choices,
     };
     let sources: ListedSources<'_> = serde_json::from_slice(body).unwrap_or_default();
+    // Beside the choices the provider does not say which text cites them.
     add_sources(&mut response, sources.decode());
     Ok(response)
 }
@@ -417,7 +425,7 @@ pub(super) fn decode(body: &[u8]) -> Result<ChatResponse> {
 /// The error for a body that is no response of this format.
 #[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
 pub(super) fn not_a_response(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a chat completion")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a chat completion")
         .caused_by(json::unquoted(&error))
 }
 
@@ -425,6 +433,7 @@ fn choice(choice: &WholeChoice<'_>, response_id: &str) -> Result<Choice> {
     let message: DecodedMessage<'_> =
         choice.message.map(error_body::part).transpose()?.unwrap_or_default();
     let Texts { reasoning, mut content, refusal } = message.texts();
+    // OpenAI's audio models put their words into the transcript and leave the content null.
     if content.is_empty() {
         content = message.transcript().unwrap_or_default();
     }
@@ -447,6 +456,7 @@ fn choice(choice: &WholeChoice<'_>, response_id: &str) -> Result<Choice> {
     }
     let reason = finish_reason::word_of(choice.finish_reason);
     let finish_reason = match reason.as_str() {
+        // Without a reason nothing shows that a whole response was cut.
         "" if calls.is_empty() => FinishReason::Stop,
         "" => FinishReason::ToolCalls,
         word => finish_reason::decode(word, !calls.is_empty(), has_refused)?,
@@ -465,7 +475,7 @@ fn tool_call(call: &DecodedCall<'_>, at: usize, response_id: &str) -> Result<Par
 
 /// The error for a call that names no tool, which no client could answer.
 pub(super) fn nameless_call() -> Error {
-    Error::new(ErrorKind::Upstream, "it called a tool without naming it")
+    Error::new(ErrorKind::Upstream, "called a tool without naming it")
 }
 
 /// An id for a call that has none, made of the response's own.

@@ -96,6 +96,8 @@ pub(super) fn annotation(citation: &Citation) -> Option<AnnotationJson> {
         url_citation: UrlCitation {
             url: url.clone()?,
             title: title.clone(),
+            // The reference requires both as numbers; a source without a range is one of the whole
+            // text.
             start_index: Some(range.map_or(0, |it| it.0)),
             end_index: Some(range.map_or(0, |it| it.1)),
         },
@@ -107,6 +109,7 @@ pub(super) fn image(media: &Media) -> Option<ImageJson> {
     let url = match &media.source {
         MediaSource::Url(url) => url.clone(),
         MediaSource::Base64(data) => {
+            // Image models make PNG unless they are asked for another type.
             let kind = media.media_type.as_deref().unwrap_or("image/png");
             format!("data:{kind};base64,{data}")
         }
@@ -155,6 +158,8 @@ fn message(parts: &[Part]) -> MessageJson {
                 }
                 if let Some(signature) = &part.signature {
                     message.reasoning_details.push(reasoning::Detail::new(text, signature));
+                    // The first of a message: providers check the reasoning with which a loop of
+                    // tools begins.
                     signed_reasoning = signed_reasoning.or(Some((text, signature)));
                 }
             }
@@ -165,6 +170,7 @@ fn message(parts: &[Part]) -> MessageJson {
                     id: Some(reasoning::attach_to_id(
                         &call.id,
                         part.signature.as_ref(),
+                        // On the first call alone: ids grow by the length of the reasoning.
                         signed_reasoning.take(),
                     )),
                     r#type: Some("function"),

@@ -21,6 +21,8 @@ pub(super) type TextEdits = Vec<(&'static str, Option<String>)>;
 /// The response as OpenAI would write it; the same bytes where it is already so.
 pub(super) fn passthrough(body: &Bytes, summary: &ResponseSummary<'_>) -> Result<Bytes> {
     let needs_look = summary.choices.as_ref().is_some_and(|it| it.is_odd || it.has_calls);
+    // Nearly every response is right as it is, and keeps its bytes. The summary has seen that
+    // without parsing it again.
     if !needs_look {
         return Ok(body.clone());
     }
@@ -51,6 +53,7 @@ fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
         return Ok(None);
     }
     edited(json.get(), |edits| {
+        // OpenAI's SDKs tell choices apart by it, and require it.
         if !has_index {
             edits.set("index", at.to_string());
         }
@@ -128,6 +131,7 @@ pub(super) fn normalize_texts(
         Some(pairs) => {
             let mut texts = message.delta_texts(pairs);
             if has_finished && pairs.content.is_waiting() {
+                // Nothing more comes of this choice, so that the half would wait for ever.
                 *pairs = SplitPairs::default();
                 texts.content.push('\u{fffd}');
             }

@@ -18,7 +18,10 @@ use super::{
     stream_passthrough::{Frame, decode_frame, early_end},
     wire,
 };
-use crate::{StreamDecoder, StreamEnd, error_body, sse::Framer};
+use crate::{
+    StreamDecoder, StreamEnd, error_body,
+    sse::{FrameDecoder, Framer},
+};
 
 /// The most choices that a provider may count: more of them would only fill memory.
 const MAX_CHOICES: u32 = 128;
@@ -85,23 +88,13 @@ impl ChunkDecoder {
         }
     }
 
-    fn frame(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
-        match decode_frame(bytes)? {
-            Frame::Comment => Ok(()),
-            Frame::Done => self.finish(events),
-            Frame::Chunk(data) => {
-                let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
-                wire::check(&summary, &data)?;
-                self.chunk(&data, events)
-            }
-        }
-    }
-
     fn chunk(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<()> {
         let chunk: Chunk<'_> = error_body::event(data)?;
         let usage = chunk.usage.and_then(wire::usage);
         let choices = chunk.choices.unwrap_or_default();
         let before = events.len();
+        // Azure begins with a chunk of its content filter, without choices, and with an empty id
+        // and model.
         if self.id.is_none() && !choices.is_empty() {
             let id = response_decode::text(chunk.id);
             let model = response_decode::text(chunk.model);
@@ -253,7 +246,8 @@ impl ChoiceState {
 
     /// Notes why the choice ends. The first reason counts: some say `stop` again behind it.
     fn finish(&mut self, reason: String) -> Result<()> {
-        // A cut is reported at once.
+        // A cut is reported at once; everything else waits for the end, where it is known whether
+        // tools were called.
         self.decode_reason(&reason)?;
         self.finish_reason.get_or_insert(reason);
         Ok(())
@@ -272,7 +266,7 @@ impl ChoiceState {
 
 /// The error for a stream whose terminator came before any finish reason.
 fn without_finish_reason() -> Error {
-    let message = "its stream ended without a finish reason: the response is cut";
+    let message = "ended its stream without a finish reason: the response is cut";
     Error::new(ErrorKind::Upstream, message)
 }
 
@@ -284,18 +278,31 @@ fn report(usage: Option<Usage>) -> StreamEvent {
     StreamEvent::delta(0, Delta::Usage).with_usage(usage)
 }
 
+impl FrameDecoder for ChunkDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        match decode_frame(&frame)? {
+            Frame::Comment => Ok(()),
+            Frame::Done => self.finish(events),
+            Frame::Chunk(data) => {
+                let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
+                wire::check(&summary, &data)?;
+                self.chunk(&data, events)
+            }
+        }
+    }
+}
+
 impl StreamDecoder for ChunkDecoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.framer.push(&bytes)?;
-        while !self.has_ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(&frame, events)?;
-        }
-        Ok(())
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {

@@ -31,9 +31,11 @@ impl ChatStreamEncoder {
     /// Passes a frame on, or holds it back.
     fn pass(&mut self, event: StreamEvent, out: &mut BytesMut) {
         let holding = !self.held.is_empty();
+        // A keep-alive that waits is none.
         if holding && event.kind == EventKind::Comment {
             return put(event, out);
         }
+        // What was held is not the last chunk with choices, or the provider goes on without any.
         if holding && (event.kind.has_choices() || self.held.len() == MAX_HELD) {
             self.held.drain(..).for_each(|it| put(it, out));
         }
@@ -51,6 +53,8 @@ impl StreamEncoder for ChatStreamEncoder {
             for frame in self.chunks.write(choice, *delta, event.usage) {
                 self.pass(frame, out);
             }
+        // The gateway has asked for the usage itself; a client that did not would fail on a chunk
+        // without choices.
         } else if event.kind != EventKind::Usage || self.wants_usage {
             self.pass(event, out);
         }
@@ -65,6 +69,8 @@ impl StreamEncoder for ChatStreamEncoder {
     }
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
+        // The finish reason among them would tell the client that the response is whole (decision
+        // 0010).
         self.held.clear();
         out.put_slice(b"data: ");
         out.put_slice(&error::to_client(error, request_id));
@@ -72,7 +78,7 @@ impl StreamEncoder for ChatStreamEncoder {
     }
 }
 
-/// Writes a frame as it came. Pieces are another writer's.
+/// Writes a frame as it came. Deltas never get here: the encoder of chunks has made frames of them.
 fn put(event: StreamEvent, out: &mut BytesMut) {
     if let EventBody::Frame(frame) = event.body {
         out.put(frame);

@@ -12,7 +12,7 @@ use self::normalizer::ChunkNormalizer;
 use super::wire;
 use crate::{
     StreamDecoder, StreamEnd, error_body,
-    sse::{self, Framer},
+    sse::{self, FrameDecoder, Framer},
 };
 
 /// The terminator, for providers that leave it out.
@@ -33,15 +33,35 @@ impl PassthroughDecoder {
         Self { end, ..Self::default() }
     }
 
+    fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.normalizer.finish()?;
+        self.has_ended = true;
+        events.push(StreamEvent::frame(EventKind::End, None, terminator));
+        Ok(())
+    }
+}
+
+impl FrameDecoder for PassthroughDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
     fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
         let data = match decode_frame(&frame)? {
             // The gateway fills silence itself, and SDKs stumble over `id:` and `retry:`.
             Frame::Comment => return Ok(()),
+            // Its own bytes, where it has nothing else in it.
             Frame::Done if sse::is_data_alone(&frame) => return self.finish(frame.clone(), events),
             Frame::Done => return self.finish(Bytes::from_static(DONE), events),
             Frame::Chunk(data) => data,
         };
         let summary: wire::ResponseSummary<'_> = error_body::event(&data)?;
+        // An error within a stream ends it here, so that it is recorded and may still be failed
+        // over.
         wire::check(&summary, &data)?;
         let (kind, usage) = classify(&summary);
         self.has_finished |= kind == EventKind::Finish;
@@ -55,27 +75,11 @@ impl PassthroughDecoder {
         events.push(StreamEvent::frame(kind, usage, frame));
         Ok(())
     }
-
-    fn finish(&mut self, terminator: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        self.normalizer.finish()?;
-        self.has_ended = true;
-        events.push(StreamEvent::frame(EventKind::End, None, terminator));
-        Ok(())
-    }
 }
 
 impl StreamDecoder for PassthroughDecoder {
     fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.framer.push(&bytes)?;
-        while !self.has_ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(frame, events)?;
-        }
-        Ok(())
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {
@@ -98,9 +102,9 @@ pub(crate) fn data_frame(json: &[u8]) -> Bytes {
 /// The error for a stream that ended too early.
 pub(crate) fn early_end(framer: &Framer) -> Error {
     let message = if framer.is_empty() {
-        "its stream ended without `[DONE]`: the response is cut"
+        "ended its stream without `[DONE]`: the response is cut"
     } else {
-        "its stream ended within an event: the response is cut"
+        "ended its stream within an event: the response is cut"
     };
     Error::new(ErrorKind::Upstream, message)
 }
@@ -135,8 +139,11 @@ fn classify(chunk: &wire::ResponseSummary<'_>) -> (EventKind, Option<Usage>) {
     let usage = chunk.usage.and_then(wire::usage);
     let choices = chunk.choices.clone().unwrap_or_default();
     let kind = match choices {
+        // The finish before the content: one chunk may hold both, and from then on the encoder
+        // holds back.
         _ if 0 < choices.finished => EventKind::Finish,
         _ if choices.has_content => EventKind::Content,
+        // A role alone is nothing that a client could use: another target may still take over.
         _ if 0 < choices.count => EventKind::Prelude,
         _ if usage.is_some() => EventKind::Usage,
         _ => EventKind::Comment,

@@ -48,6 +48,7 @@ impl ResponseSummary<'_> {
         let names_error = |it: Option<&RawValue>| it.is_some_and(|it| it.get().contains("rror"));
         let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
         self.choices.is_none()
+            // A last chunk with usage alone may lack `choices`, too.
             && self.usage.is_none()
             && (names_error(self.object)
                 || names_error(self.kind)
@@ -182,6 +183,8 @@ impl<'de> Deserialize<'de> for MessageSummary {
             ) -> std::result::Result<Self::Value, A::Error> {
                 let mut summary = MessageSummary::default();
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    // The role alone is not content yet; any other member is, also one that is not
+                    // known.
                     if key == "role" {
                         map.next_value::<IgnoredAny>()?;
                     } else {
@@ -204,6 +207,8 @@ impl MessageSummary {
         match key {
             "tool_calls" => self.has_calls = true,
             "content" | "refusal" | "reasoning_content" | "reasoning" => {
+                // Only marked here, by a look at the bytes: whether half a pair is alone is decided
+                // where the text is parsed.
                 self.is_odd |= !value.starts_with('"') || surrogates::may_have_any(value);
             }
             _ => {}
@@ -251,6 +256,8 @@ pub(crate) fn usage(json: &RawValue) -> Option<Usage> {
     let read = wire.prompt_tokens_details.unwrap_or_default();
     let written = wire.completion_tokens_details.unwrap_or_default();
 
+    // Each part is limited by what is left of the whole, so that no class goes below 0 and their
+    // sum stays the total.
     let cached = read.cached_tokens.or(wire.prompt_cache_hit_tokens).unwrap_or(0).min(prompt);
     let cache_write = read.cache_write_tokens.unwrap_or(0).min(prompt - cached);
     let input_audio = read.audio_tokens.unwrap_or(0).min(prompt - cached - cache_write);
@@ -348,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_says_nothing_is_none() {
+    fn a_usage_without_counts_is_none() {
         let none = |json: &str| usage(serde_json::from_str(json).unwrap()).is_none();
         assert!(none("null"));
         assert!(none("{}"));

@@ -23,6 +23,8 @@ impl Inbound for OpenAiCompletions {
         let wants_usage = chat::wants_usage(&raw)?;
         let has_gap = request_decode::suffix(&raw)?.is_some();
 
+        // Not every model that continues a text can fill a gap, and Mistral has an endpoint of its
+        // own for it.
         let task = if has_gap { Task::Infill } else { Task::Complete };
         let mut request = GatewayRequest::new(&FORMAT, task, raw);
         request.model = model.filter(|it| !it.is_empty());

@@ -26,7 +26,8 @@ const TAKEN: &[&str] = &[
     "top_p",
 ];
 
-/// Members without which a request means the same: the first three are answered to by the gateway.
+/// Members without which a request means the same: the gateway itself echoes the prompt and reports
+/// usage, and the seed has another name here.
 const SILENT: &[&str] = &["echo", "stream_options", "seed"];
 
 /// Mistral's `POST /v1/fim/completions`.
@@ -47,12 +48,14 @@ impl Outbound for MistralFim {
         let raw = &request.raw;
         let mut edits = json::Edits::new(raw);
         edits.set("model", json::quoted(target.model));
+        // The endpoint takes one text, and clients may send a list of one.
         edits.set("prompt", json::quoted(&request_decode::prompt(raw)?));
         if let Some(seed) = json::read::<i64>(raw, "seed", "a whole number")? {
             edits.set("random_seed", seed.to_string());
         }
         let mut dropped = vec![];
         for name in request_decode::others(raw, TAKEN)? {
+            // Members that the endpoint does not know are refused with a 422, null ones not.
             edits.remove(&name);
             if !SILENT.contains(&name.as_ref()) {
                 dropped.push(Field::Named(name.into_owned()));
@@ -67,6 +70,7 @@ impl Outbound for MistralFim {
     }
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        // Always translated: the client wants a completion, and the bytes are those of a chat.
         OpenAiChat.response(body, DecodeOptions { mode: DecodeMode::Translate, ..options })
     }
 }

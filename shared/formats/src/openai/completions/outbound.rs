@@ -12,6 +12,7 @@ impl Outbound for OpenAiCompletions {
     }
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
+        // Decoded for a client of the same format too: a response without completions is a failure.
         let (chat, usage) = response_decode::decode(&body)?;
         let body = match options.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),

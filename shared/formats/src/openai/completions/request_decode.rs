@@ -52,6 +52,7 @@ pub(super) fn check_prompt(raw: &RawObject) -> Result<()> {
     let first = prompt.trim_start_matches(['[', ' ', '\t', '\r', '\n']).as_bytes().first();
     match first {
         Some(b'"') => Ok(()),
+        // Tokens are numbers within a list; a number alone is no prompt.
         Some(b'0'..=b'9') if prompt.starts_with('[') => Ok(()),
         Some(b']') => {
             Err(Error::invalid("prompt", "`prompt` is empty; at least one text is needed."))
@@ -138,7 +139,7 @@ fn note_unmapped(raw: &RawObject, conversation: &mut Conversation) -> Result<()>
     for (name, _) in json::object(raw)?.present().filter(|it| !KNOWN.contains(&it.0)) {
         bound::note(unmapped, name.to_owned());
     }
-    // To choose the best of as many as are returned is no choice.
+    // To choose the best of as many as are returned is no choice. Both numbers are 1 by default.
     let best_of: Option<u64> = json::read(raw, "best_of", "a whole number")?;
     if conversation.sampling.n.unwrap_or(1) < best_of.unwrap_or(1) {
         bound::note(unmapped, "best_of".to_owned());

@@ -40,16 +40,20 @@ pub(super) fn decode(body: &[u8]) -> Result<(ChatResponse, Option<Usage>)> {
     chat::check_response(&summary, body)?;
     let usage = summary.usage.and_then(|it: &RawValue| chat::usage(it));
     let completion: CompletionJson = serde_json::from_slice(body).map_err(unreadable)?;
+    // A chat's response has choices too, but no texts: some servers respond on every path with a
+    // chat.
     if completion.choices.iter().all(|it| it.text.is_none()) {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without any completion"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without completions"));
     }
     let mut choices = completion.choices;
+    // Nothing promises their order; each has its index.
     choices.sort_by_key(|it| it.index);
     let choices = choices.into_iter().map(choice).collect::<Result<_>>()?;
     Ok((ChatResponse { id: completion.id, model: completion.model, choices }, usage))
 }
 
 fn choice(choice: ChoiceJson) -> Result<Choice> {
+    // A whole response without a reason was not cut by a limit: that would have one.
     let finish_reason = chat::finish_reason(choice.reason().unwrap_or("stop"))?;
     let parts = vec![Part::text(choice.text.unwrap_or_default())];
     Ok(Choice { parts, finish_reason })
@@ -57,7 +61,7 @@ fn choice(choice: ChoiceJson) -> Result<Choice> {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a completion")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a completion")
         .caused_by(json::unquoted(&error))
 }
 

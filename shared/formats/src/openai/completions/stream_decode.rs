@@ -8,7 +8,7 @@ use super::response_decode::{ChoiceJson, CompletionJson};
 use crate::{
     DecodeMode, DecodeOptions, StreamDecoder, StreamEnd, error_body,
     openai::chat::{self, DONE, Frame, ResponseSummary, data_frame, decode_frame, early_end},
-    sse::{self, Framer},
+    sse::{self, FrameDecoder, Framer},
 };
 
 /// Decodes objects until `data: [DONE]`.
@@ -30,33 +30,6 @@ impl CompletionDecoder {
             has_finished: false,
             has_ended: false,
         }
-    }
-
-    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let data = match decode_frame(frame)? {
-            Frame::Comment => return Ok(()),
-            Frame::Done => {
-                self.finish(events);
-                return Ok(());
-            }
-            Frame::Chunk(data) => data,
-        };
-        let summary: ResponseSummary<'_> = error_body::event(&data)?;
-        chat::check_response(&summary, &data)?;
-        let usage = summary.usage.and_then(|it: &RawValue| chat::usage(it));
-        let object: CompletionJson = error_body::event(&data)?;
-        self.has_finished |= object.choices.iter().any(|it| it.reason().is_some());
-
-        match self.options.mode {
-            DecodeMode::Passthrough => {
-                let kind = classify(&object.choices, usage);
-                let frame =
-                    if sse::is_data_alone(frame) { frame.clone() } else { data_frame(&data) };
-                events.push(StreamEvent::frame(kind, usage, frame));
-            }
-            DecodeMode::Translate => self.deltas(object, usage, events)?,
-        }
-        Ok(())
     }
 
     fn deltas(
@@ -107,18 +80,46 @@ fn classify(choices: &[ChoiceJson], usage: Option<Usage>) -> EventKind {
     }
 }
 
-impl StreamDecoder for CompletionDecoder {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.framer.push(&bytes)?;
-        while !self.has_ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(&frame, events)?;
+impl FrameDecoder for CompletionDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let data = match decode_frame(&frame)? {
+            Frame::Comment => return Ok(()),
+            Frame::Done => {
+                self.finish(events);
+                return Ok(());
+            }
+            Frame::Chunk(data) => data,
+        };
+        let summary: ResponseSummary<'_> = error_body::event(&data)?;
+        chat::check_response(&summary, &data)?;
+        let usage = summary.usage.and_then(|it: &RawValue| chat::usage(it));
+        let object: CompletionJson = error_body::event(&data)?;
+        self.has_finished |= object.choices.iter().any(|it| it.reason().is_some());
+
+        match self.options.mode {
+            DecodeMode::Passthrough => {
+                let kind = classify(&object.choices, usage);
+                let frame =
+                    if sse::is_data_alone(&frame) { frame.clone() } else { data_frame(&data) };
+                events.push(StreamEvent::frame(kind, usage, frame));
+            }
+            DecodeMode::Translate => self.deltas(object, usage, events)?,
         }
         Ok(())
+    }
+}
+
+impl StreamDecoder for CompletionDecoder {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, events: &mut Vec<StreamEvent>) -> Result<()> {

@@ -75,6 +75,7 @@ impl CompletionStreamEncoder {
         out: &mut BytesMut,
     ) {
         let mut text = text;
+        // Once for each completion, before its first text, as OpenAI repeats a prompt.
         if !self.begun.contains(&index) {
             self.begun.push(index);
             text.insert_str(0, &self.echo);

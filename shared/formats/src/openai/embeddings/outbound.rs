@@ -20,8 +20,10 @@ impl Outbound for OpenAiEmbeddings {
         if let Some(error) = response.error {
             return Err(error_body::inside_success(error));
         }
-        let without = || Error::new(ErrorKind::Upstream, "it answered without any embedding");
+        let without = || Error::new(ErrorKind::Upstream, "returned a response without embeddings");
         let data = response.data.ok_or_else(without)?;
+        // Counted without parsing the numbers: a response that passes through may have millions of
+        // them.
         if wire::count(data)? == 0 {
             return Err(without());
         }

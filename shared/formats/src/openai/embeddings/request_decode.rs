@@ -16,6 +16,8 @@ const KNOWN: &[&str] = &["dimensions", "encoding_format", "input", "input_type",
 
 /// Refuses what no provider could take. The texts themselves are not read.
 pub(super) fn check(raw: &RawObject) -> Result<()> {
+    // Before a provider is called, because each refuses them in other words, or takes an object for
+    // a text.
     items(raw)?;
     dimensions(raw)?;
     wants_base64(raw)?;
@@ -38,6 +40,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut other: Vec<String> = unknown.map(str::to_owned).collect();
     let named: Option<Cow<'_, str>> = json::read(raw, "input_type", "a string")?;
     let purpose = named.as_deref().and_then(purpose);
+    // A word that is not known is named, rather than taken for another purpose.
     if named.is_some() && purpose.is_none() {
         other.push("input_type".to_owned());
     }
@@ -106,6 +109,7 @@ fn items(raw: &RawObject) -> Result<Items<'_>> {
         return Err(Error::invalid(&format!("input[{at}]"), message));
     }
     match first {
+        // Parsed to be checked: `[1.5]` and `[1, "a"]` begin like tokens.
         Shape::Number => tokens(text, "input").map(|_| Items::Tokens(text)),
         _ => Ok(Items::Many(list)),
     }
@@ -230,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_wish_is_refused_by_its_name() {
-        for (wish, param) in [
+    fn a_wrong_member_is_refused_by_its_name() {
+        for (member, param) in [
             (r#""dimensions":0"#, "dimensions"),
             (r#""dimensions":"256""#, "dimensions"),
             (r#""encoding_format":"int8""#, "encoding_format"),
             (r#""user":5"#, "user"),
         ] {
-            let error = refused(&format!("{{\"input\":\"a\",{wish}}}"));
+            let error = refused(&format!("{{\"input\":\"a\",{member}}}"));
             assert_eq!(error.param.as_deref(), Some(param));
         }
     }

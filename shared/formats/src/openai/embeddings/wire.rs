@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::{bound::tokens, json};
 
-/// A whole answer.
+/// A whole response.
 #[derive(Deserialize)]
 pub(super) struct ResponseJson<'a> {
     #[serde(borrow, default)]
@@ -34,7 +34,7 @@ struct Tokens {
     total_tokens: u64,
 }
 
-/// How many texts were answered.
+/// How many vectors there are.
 pub(super) fn count(data: &RawValue) -> Result<usize> {
     let items: Vec<IgnoredAny> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
     Ok(items.len())
@@ -43,13 +43,14 @@ pub(super) fn count(data: &RawValue) -> Result<usize> {
 /// The numbers of each text, in the order of the texts.
 pub(super) fn vectors(data: &RawValue) -> Result<EmbeddingResponse> {
     let mut items: Vec<Item> = serde_json::from_str(data.get()).map_err(|it| unreadable(&it))?;
+    // Each vector names its text by its index; nothing promises their order.
     items.sort_by_key(|it| it.index);
     let vectors = items.into_iter().map(|it| it.embedding).collect();
     Ok(EmbeddingResponse { vectors, ..EmbeddingResponse::default() })
 }
 
 pub(super) fn unreadable(error: &serde_json::Error) -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a list of embeddings")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a list of embeddings")
         .caused_by(json::unquoted(error))
 }
 
@@ -59,7 +60,7 @@ pub(super) fn usage(json: &RawValue) -> Option<Usage> {
     Some(Usage { input: tokens(Some(read.prompt_tokens)), ..Usage::default() })
 }
 
-/// Writes an answer for a client. Numbers are written as they are, without a value in between:
+/// Writes a response for a client. Numbers are written as they are, without a value in between:
 /// there may be millions of them. Unknown usage is 0 here, because the member has to be there.
 pub(super) fn encode_response(
     vectors: &EmbeddingResponse,
@@ -75,6 +76,7 @@ pub(super) fn encode_response(
         out.extend_from_slice(head.as_bytes());
         if vectors.base64 {
             out.push(b'"');
+            // Little-endian, as OpenAI's SDK decodes them (`numpy.frombuffer` with `float32`).
             let bytes: Vec<u8> = vector.iter().flat_map(|it| it.to_le_bytes()).collect();
             out.extend_from_slice(BASE64_STANDARD.encode(bytes).as_bytes());
             out.push(b'"');
@@ -99,7 +101,7 @@ fn put<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
 
 /// A request, as a provider of this format takes it.
 #[derive(Serialize)]
-pub(super) struct Question<'a> {
+pub(super) struct RequestJson<'a> {
     pub(super) model: &'a str,
     input: Vec<Input<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,22 +118,23 @@ enum Input<'a> {
     Tokens(&'a [u64]),
 }
 
-/// The question in this format, and what it cannot say.
+/// The request in this format, and the fields that it does not have.
 pub(super) fn encode<'a>(
     request: &'a EmbeddingRequest,
     model: &'a str,
-) -> (Question<'a>, Vec<Field>) {
-    // Whom `base64` is for is decided where the answer is written.
+) -> (RequestJson<'a>, Vec<Field>) {
+    // Whom `base64` is for is decided where the response is encoded.
     let EmbeddingRequest { inputs, dimensions, base64: _, purpose, user, unmapped_fields: _ } =
         request;
     let input = |it: &'a EmbeddingInput| match it {
         EmbeddingInput::Text(text) => Input::Text(text),
         EmbeddingInput::Tokens(tokens) => Input::Tokens(tokens),
     };
-    let encode = Question {
+    let encode = RequestJson {
         model,
         input: inputs.iter().map(input).collect(),
         dimensions: *dimensions,
+        // Numbers, because not every provider of this format knows base64.
         encoding_format: "float",
         user: user.as_deref(),
     };
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_says_nothing_is_none() {
+    fn a_usage_without_counts_is_none() {
         for json in ["null", "{}", r#"{"prompt_tokens":"many"}"#] {
             assert_eq!(usage(serde_json::from_str(json).unwrap()), None, "{json}");
         }

@@ -37,10 +37,13 @@ impl Inbound for OpenAiCompact {
     fn decode(&self, body: Bytes) -> Result<GatewayRequest> {
         let raw = json::members(body)?;
         inbound::check_input(&raw)?;
+        // The reference allows `previous_response_id` here too; nothing is stored that it could
+        // name.
         inbound::check_memory(&raw)?;
         let model: Option<String> = json::read(&raw, "model", "a string")?;
         let mut request = GatewayRequest::new(&FORMAT, Task::Compact, raw);
         request.model = model.filter(|it| !it.is_empty());
+        // Targets without the endpoint are asked for a summary in a chat, and the encoder wraps it.
         request.compacts = true;
         Ok(request)
     }
@@ -121,5 +124,5 @@ impl Outbound for OpenAiCompact {
 }
 
 fn no_compaction() -> Error {
-    Error::new(ErrorKind::Upstream, "it answered what is not a compaction")
+    Error::new(ErrorKind::Upstream, "returned a body that is not a compaction")
 }

@@ -44,9 +44,12 @@ pub(super) fn is_requested(raw: &RawObject) -> bool {
         #[serde(borrow, rename = "type")]
         kind: Option<std::borrow::Cow<'a, str>>,
     }
+    // Nearly no request has one: a search instead of parsing every item. The word in a message is
+    // not enough.
     if memchr::memmem::find(&raw.body, TRIGGER.as_bytes()).is_none() {
         return false;
     }
+    // An input that is wrong is refused where it is decoded, with the name of its field.
     let items: Result<Option<Vec<&RawValue>>> = json::read(raw, "input", "a list of items");
     let items = items.ok().flatten().unwrap_or_default();
     items.into_iter().any(|it| {
@@ -75,6 +78,8 @@ pub(super) fn ask_for_summary(conversation: &mut Conversation) {
     conversation.parallel_tool_calls = None;
     conversation.response_format = None;
     for message in &mut conversation.messages {
+        // Signatures belong to calls, which become text here, and a summary needs no reasoning of
+        // the past.
         message.parts.retain(|it| !matches!(it.content, Content::Reasoning(_)));
         for part in &mut message.parts {
             if let Some(text) = in_words(&part.content) {
@@ -82,7 +87,9 @@ pub(super) fn ask_for_summary(conversation: &mut Conversation) {
             }
         }
     }
+    // A message of reasoning alone is empty now, and empty messages are refused.
     conversation.messages.retain(|it| !it.parts.is_empty());
+
     let instruction = vec![Part::text(INSTRUCTION)];
     conversation.messages.push(Message::new(Role::User, instruction));
 }
@@ -91,6 +98,8 @@ pub(super) fn ask_for_summary(conversation: &mut Conversation) {
 fn in_words(content: &Content) -> Option<String> {
     match content {
         Content::ToolCall(ToolCall { id: _, name, arguments }) => {
+            // The marks of namespaces and custom tools are the gateway's own, and would puzzle a
+            // reader.
             let name = ToolName::of(name).name;
             Some(format!("[called the tool `{name}` with {arguments}]"))
         }
@@ -109,6 +118,7 @@ fn in_words(content: &Content) -> Option<String> {
 /// The summary that an item of the gateway's own carries; none for an item of anybody else.
 pub(super) fn summary(item: &wire::Item<'_>) -> Option<String> {
     let signature = Signature::from_tag(item.encrypted_content.as_deref()?)?;
+    // An item of OpenAI's own is opaque, and goes back to OpenAI alone.
     (signature.maker == MAKER).then_some(signature.data)
 }
 

@@ -35,6 +35,8 @@ fn part(wire: wire::Part<'_>, path: &str) -> Result<Part> {
         Error::invalid(&path, format!("`{path}` is missing."))
     };
     let content = match wire.kind.as_ref() {
+        // One list for input and output: clients send items of earlier responses back as they got
+        // them.
         "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text" => {
             let text = wire.text.ok_or_else(|| missing("text"))?;
             Content::Text(text.into_owned(), citations(wire.annotations.as_deref()))
@@ -64,6 +66,7 @@ fn part(wire: wire::Part<'_>, path: &str) -> Result<Part> {
 }
 
 fn image(wire: &wire::Part<'_>) -> Option<Media> {
+    // `auto` is the default, and would be reported as dropped elsewhere.
     let detail = wire.detail.as_deref().filter(|it| *it != "auto").map(str::to_owned);
     let media = match (&wire.image_url, &wire.file_id) {
         (Some(url), _) => data_uri::at(url),
@@ -95,6 +98,7 @@ fn citations(annotations: Option<&[&RawValue]>) -> Vec<Citation> {
 /// Reads where a text comes from; none where only the provider could tell.
 pub(super) fn citation(json: &RawValue) -> Option<Citation> {
     let wire: wire::Annotation<'_> = serde_json::from_str(json.get()).ok()?;
+    // `file_path` has an id alone, which nobody else can resolve.
     if wire.url.is_none() && wire.title.is_none() && wire.filename.is_none() {
         return None;
     }
@@ -111,6 +115,7 @@ pub(super) fn citation(json: &RawValue) -> Option<Citation> {
 /// this format's own.
 pub(super) fn reasoning(item: &wire::Item<'_>) -> Option<Part> {
     let signature = item.encrypted_content.as_deref().filter(|it| !it.is_empty()).map(|it| {
+        // The id goes with the encrypted content: the item needs both to be sent again.
         Signature::from_tag(it).unwrap_or_else(|| sealed(item.id.as_deref().unwrap_or(""), it))
     });
     let text = reasoning_text(item);
@@ -127,6 +132,7 @@ pub(super) fn reasoning_text(item: &wire::Item<'_>) -> String {
     if !summary.is_empty() {
         return summary;
     }
+    // Open models show the reasoning itself in `content` (vLLM and others, `reasoning_text`).
     let shown = item.content.and_then(|it| serde_json::from_str::<Vec<_>>(it.get()).ok());
     shown.as_deref().map(joined).unwrap_or_default()
 }

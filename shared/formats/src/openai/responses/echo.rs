@@ -142,6 +142,7 @@ fn tools(raw: &RawObject) -> Box<RawValue> {
 fn tool(json: &RawValue) -> String {
     let object: Object<'_> = serde_json::from_str(json.get()).unwrap_or_default();
     let is_function = object.get("type").is_some_and(|it| it.get() == "\"function\"");
+    // Other tools have members of their own.
     if !is_function {
         return json.get().to_owned();
     }

@@ -103,6 +103,7 @@ pub(super) fn check_input(raw: &RawObject) -> Result<()> {
 /// Refuses what only a server that stores conversations can answer.
 pub(super) fn check_memory(raw: &RawObject) -> Result<()> {
     for (name, instead) in STATEFUL {
+        // Refused rather than dropped: the model would see only the end of a conversation.
         if json::read::<&RawValue>(raw, name, "absent")?.is_some() {
             let message = format!("`{name}` is not known here: nothing is stored; {instead}.");
             return Err(Error::invalid(name, message));

@@ -73,17 +73,17 @@ pub(super) enum Annotation {
     FileCitation { file_id: String, filename: String, index: u64 },
 }
 
-/// How far something is.
+/// The status of a response or an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     /// The item is still being generated.
     InProgress,
-    /// It is whole.
+    /// The response or item is whole.
     Completed,
-    /// It is cut by a limit or a filter.
+    /// The response or item is cut by a limit or a filter.
     Incomplete,
-    /// It broke.
+    /// The response failed.
     Failed,
 }
 
@@ -93,7 +93,9 @@ pub(super) fn outcome(finish: &FinishReason, refused: bool) -> (Status, Option<&
         FinishReason::Stop | FinishReason::StopSequence(_) | FinishReason::ToolCalls => {
             (Status::Completed, None)
         }
+        // A refusal with its words is a whole response, whose content is of the type `refusal`.
         FinishReason::Refusal if refused => (Status::Completed, None),
+        // The reference knows two reasons for a response that is incomplete.
         FinishReason::Refusal | FinishReason::Filtered => {
             (Status::Incomplete, Some("content_filter"))
         }
@@ -119,6 +121,8 @@ impl Annotation {
         match &citation.url {
             Some(url) => Self::UrlCitation { url: url.clone(), title, start_index, end_index },
             None => {
+                // The only annotation without a URL; its id is required, and nobody could look one
+                // up.
                 Self::FileCitation { file_id: String::new(), filename: title, index: start_index }
             }
         }
@@ -131,6 +135,7 @@ impl Item {
         let ToolName { namespace, name, custom } = ToolName::of(name);
         let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
         let status = Status::Completed;
+        // Clients run a custom tool with its text, and never see the arguments that carried it.
         if custom {
             let input = tool_name::input(arguments);
             return Self::CustomToolCall { id, status, call_id, namespace, name, input };
@@ -139,11 +144,12 @@ impl Item {
         Self::FunctionCall { id, status, call_id, namespace, name, arguments }
     }
 
-    /// The same item before anything of it is written.
+    /// The item as it is announced, before any of its content.
     pub(super) fn begun(mut self) -> Self {
         match &mut self {
             Self::FunctionCall { status, arguments: text, .. }
             | Self::CustomToolCall { status, input: text, .. } => {
+                // An item is announced empty, and its deltas fill it.
                 *status = Status::InProgress;
                 text.clear();
             }
@@ -155,7 +161,7 @@ impl Item {
         self
     }
 
-    /// The same reasoning under the id that it was announced by.
+    /// The item of reasoning under the id by which it was announced.
     pub(super) fn named(mut self, name: &str) -> Self {
         if let Self::Reasoning { id, .. } = &mut self {
             name.clone_into(id);
@@ -187,6 +193,8 @@ impl Names {
     /// The item of reasoning. Its signature is included, even where this client's provider cannot
     /// use it.
     pub(super) fn reasoning(&self, at: usize, text: &str, signature: Option<&Signature>) -> Item {
+        // OpenAI's own reasoning goes to the client under its own id, with what OpenAI encrypted:
+        // it may come back to OpenAI untouched.
         let own = signature.and_then(unsealed);
         let id = own.map(|it| it.0).filter(|it| !it.is_empty());
         let encrypted = own.map(|it| it.1.to_owned()).or_else(|| signature.map(Signature::tagged));
@@ -211,6 +219,8 @@ impl Names {
                     let annotations = citations.iter().map(Annotation::new).collect();
                     let text = text.clone();
                     self.add_text(&mut items, Part::OutputText { text, annotations, logprobs: [] });
+                    // This format signs no texts: the signature becomes an item of its own behind
+                    // the text.
                     if part.signature.is_some() {
                         items.push(self.reasoning(items.len(), "", part.signature.as_ref()));
                     }
@@ -243,6 +253,7 @@ impl Names {
             self.add_text(&mut items, Part::text(String::new()));
         }
         if let Some(Item::Message { status: last, .. }) = items.last_mut() {
+            // Only the last item can have been cut.
             *last = status;
         }
         items
@@ -273,7 +284,7 @@ pub(super) fn image(id: String, media: &Media) -> Result<Item, String> {
     }
 }
 
-/// A call's id with what proves the call.
+/// A call's id with the signature of the call.
 pub(super) fn signed(id: &str, signature: Option<&Signature>) -> String {
     signature.map_or_else(|| id.to_owned(), |it| it.attach_to_id(id))
 }
@@ -306,7 +317,7 @@ pub(super) struct Reason {
     reason: &'static str,
 }
 
-/// Why there is none.
+/// The failure of a response.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure<'a> {
     pub(super) code: &'static str,

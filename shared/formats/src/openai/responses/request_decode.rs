@@ -49,13 +49,16 @@ const KNOWN: &[&str] = &[
 /// Decodes a request for a provider of another format.
 pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     let mut conversation = Conversation::default();
-    if let Some(rules) = json::read::<String>(raw, "instructions", "a text")? {
-        conversation.messages.push(Message::new(Role::System, vec![Part::text(rules)]));
+    if let Some(instructions) = json::read::<String>(raw, "instructions", "a text")? {
+        conversation.messages.push(Message::new(Role::System, vec![Part::text(instructions)]));
     }
+
+    // Behind the instructions, which are the beginning of the prompt wherever the member stands.
     input(raw, &mut conversation)?;
     tools(raw, &mut conversation)?;
     form(raw, &mut conversation)?;
     thinking(raw, &mut conversation)?;
+
     conversation.max_tokens = json::read(raw, "max_output_tokens", "a whole number")?;
     conversation.sampling.temperature = json::read(raw, "temperature", "a number")?;
     conversation.sampling.top_p = json::read(raw, "top_p", "a number")?;
@@ -64,6 +67,7 @@ pub(super) fn decode(raw: &RawObject) -> Result<CanonicalRequest> {
     conversation.metadata = metadata(raw)?;
     user(raw, &mut conversation)?;
     others(raw, &mut conversation)?;
+
     if compaction::is_requested(raw) {
         compaction::ask_for_summary(&mut conversation);
     }
@@ -91,6 +95,7 @@ fn input(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 
 fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> Result<()> {
     let is_message = item.role.is_some() && item.content.is_some();
+    // The reference lets messages and references leave out their type.
     match item.kind.as_deref().unwrap_or(if is_message { "message" } else { "item_reference" }) {
         "message" => message(item, path, conversation)?,
         "reasoning" => add_assistant_parts(conversation, content::reasoning(item)),
@@ -99,6 +104,7 @@ fn item(item: &wire::Item<'_>, path: &str, conversation: &mut Conversation) -> R
         "function_call_output" | "custom_tool_call_output" => {
             let result = result(item, path)?;
             match conversation.messages.last_mut() {
+                // Results of parallel calls are one message in other formats.
                 Some(last) if is_of_results(last) => last.parts.push(result),
                 _ => conversation.messages.push(Message::new(Role::User, vec![result])),
             }
@@ -157,9 +163,9 @@ fn add_assistant_parts(conversation: &mut Conversation, parts: impl IntoIterator
     }
 }
 
-fn is_of_results(turn: &Message) -> bool {
+fn is_of_results(message: &Message) -> bool {
     let is_result = |it: &Part| matches!(it.content, Content::ToolResult(_));
-    turn.role == Role::User && turn.parts.iter().all(is_result)
+    message.role == Role::User && message.parts.iter().all(is_result)
 }
 
 fn id<'a>(item: &'a wire::Item<'_>, path: &str) -> Result<(&'a str, Option<Signature>)> {
@@ -280,6 +286,7 @@ fn tool(
     }
     let name = tool.name.filter(|it| !it.is_empty()).ok_or_else(missing)?;
     let schema = if custom {
+        // Elsewhere a tool has arguments: one string stands for the text.
         Some(Json(tool_name::CUSTOM_SCHEMA.to_owned()))
     } else {
         tool.parameters.map(|it| Json(it.get().to_owned()))
@@ -425,6 +432,7 @@ fn thinking(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let Some(thinking) = thinking else { return Ok(()) };
     let word = thinking.effort.as_deref();
     let effort = word.map(|it| effort(it, "reasoning.effort")).transpose()?;
+    // Who requests a summary wants to see it. `generate_summary` is the older name.
     let shown = thinking.summary.or(thinking.generate_summary).map(|_| true);
     conversation.reasoning = Some(Reasoning { effort, budget: None, visible: shown });
     if thinking.context.is_some() {
@@ -453,6 +461,7 @@ fn metadata(raw: &RawObject) -> Result<Vec<(String, String)>> {
 fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let user: Option<String> = json::read(raw, "user", "a text")?;
     let safety: Option<String> = json::read(raw, "safety_identifier", "a text")?;
+    // Only one of them can travel; `user` is the one that other formats know.
     if user.is_some() && safety.is_some() && user != safety {
         other(conversation, "safety_identifier".to_owned());
     }
@@ -463,8 +472,9 @@ fn user(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
 /// Notes a member that no other format supports.
 fn others(raw: &RawObject, conversation: &mut Conversation) -> Result<()> {
     let included: Option<Vec<String>> = json::read(raw, "include", "a list of texts")?;
-    for wish in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
-        other(conversation, format!("include[]={wish}"));
+    // Signatures travel by themselves, with every provider that gives any.
+    for name in included.unwrap_or_default().into_iter().filter(|it| it != request_encode::SEALED) {
+        other(conversation, format!("include[]={name}"));
     }
     if json::read::<u64>(raw, "top_logprobs", "a whole number")?.is_some_and(|it| 0 < it) {
         other(conversation, "top_logprobs".to_owned());
@@ -500,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_one_answer_are_one_turn() {
+    fn the_items_of_one_response_are_one_message() {
         let conversation = parsed(
             r#"{"input":[{"role":"user","content":"x"},
             {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"},

@@ -35,7 +35,7 @@ pub(super) fn encode(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let Conversation {
-        messages: turns,
+        messages,
         tools,
         tool_choice,
         parallel_tool_calls,
@@ -52,17 +52,22 @@ pub(super) fn encode(
         // The caller names them to the client.
         unmapped_fields: _,
     } = conversation;
-    let mut page = Page::default();
-    page.cache(cache.as_ref());
-    turns.iter().try_for_each(|it| page.turn(it))?;
-    if page.items.is_empty() {
+
+    let mut encoder = InputEncoder::default();
+    encoder.cache(cache.as_ref());
+    messages.iter().try_for_each(|it| encoder.message(it))?;
+    if encoder.items.is_empty() {
         return Err(no_message());
     }
-    let tools = tools.iter().map(|it| page.tool(it)).collect::<Result<Vec<_>>>()?;
+
+    let tools = tools.iter().map(|it| encoder.tool(it)).collect::<Result<Vec<_>>>()?;
+    // Encrypted reasoning is refused for models without reasoning, and needed by those that reason
+    // unasked.
     let thinks = reasoning.as_ref().map_or(target.facts.reasoning.unrequested, |it| !it.is_off());
-    let format = output.as_ref().map(|it| page.output(it)).transpose()?;
+    let format = output.as_ref().map(|it| encoder.output(it)).transpose()?;
     let verbosity = verbosity.as_deref();
-    let (temperature, top_p) = page.sampling(sampling);
+    let (temperature, top_p) = encoder.sampling(sampling);
+
     let body = Body {
         model: target.model,
         tool_choice: tool_choice.as_ref().filter(|_| !tools.is_empty()).map(choice),
@@ -74,7 +79,7 @@ pub(super) fn encode(
             summary: (it.visible == Some(true)).then_some("auto"),
         }),
         include: if thinks { vec![SEALED] } else { vec![] },
-        max_output_tokens: max_tokens.map(|it| page.max_tokens(it)),
+        max_output_tokens: max_tokens.map(|it| encoder.max_tokens(it)),
         temperature,
         top_p,
         user: user.as_deref(),
@@ -83,19 +88,23 @@ pub(super) fn encode(
         prompt_cache_key: prompt_cache_key.as_deref(),
         store: false,
         stream: target.stream,
-        input: page.items.into_iter().map(plain).collect(),
+        input: encoder.items.into_iter().map(plain).collect(),
     };
-    Ok(EncodedRequest { body: json::written(&body).into(), headers: vec![], dropped: page.dropped })
+    Ok(EncodedRequest {
+        body: json::written(&body).into(),
+        headers: vec![],
+        dropped: encoder.dropped,
+    })
 }
 
-/// A request that is being encoded.
+/// The input of a request that is being encoded.
 #[derive(Default)]
-struct Page<'a> {
+struct InputEncoder<'a> {
     items: Vec<Item<'a>>,
     dropped: Vec<Field>,
 }
 
-impl<'a> Page<'a> {
+impl<'a> InputEncoder<'a> {
     fn drop(&mut self, field: Field) {
         bound::note(&mut self.dropped, field);
     }
@@ -107,8 +116,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn turn(&mut self, turn: &'a Message) -> Result<()> {
-        let Message { role, name, parts } = turn;
+    fn message(&mut self, message: &'a Message) -> Result<()> {
+        let Message { role, name, parts } = message;
         if name.is_some() {
             self.drop(Field::MessageName);
         }
@@ -126,7 +135,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Adds to the last message if it is of the same turn, or begins one.
+    /// Adds to the last message if it is of the same author, or begins one.
     fn add_message(&mut self, role: &'static str, begins: bool, part: PartJson<'a>) {
         match self.items.last_mut() {
             Some(Item::Message { role: last, content: ContentJson::Parts(content) })
@@ -155,18 +164,20 @@ impl<'a> Page<'a> {
     /// Encodes a user's message or a tool's result.
     fn input(&mut self, content: &'a Content) -> Result<PartJson<'a>> {
         Ok(match content {
+            // Text of another model may stand in a result; here it is only a text.
             Content::Text(text, _) | Content::Refusal(text) | Content::Reasoning(text) => {
                 PartJson::InputText { text }
             }
             Content::Image(media) => PartJson::InputImage {
                 place: image(media)?,
+                // The reference requires it, unlike that of chat.
                 detail: media.detail.as_deref().unwrap_or("auto"),
             },
             Content::File(media) => self.file(media),
-            Content::Audio(_) => return Err(unknown(&Field::Audio, "no sound")),
-            Content::Video(_) => return Err(unknown(&Field::Video, "no moving pictures")),
+            Content::Audio(_) => return Err(unknown(&Field::Audio, "no audio")),
+            Content::Video(_) => return Err(unknown(&Field::Video, "no video")),
             Content::ToolCall(_) | Content::ToolResult(_) => {
-                return Err(unknown(&Field::Tools, "no tool call within a user's turn"));
+                return Err(unknown(&Field::Tools, "no tool call within a user's message"));
             }
         })
     }
@@ -199,6 +210,7 @@ impl<'a> Page<'a> {
             self.drop(Field::ToolError);
         }
         let output = match parts.as_slice() {
+            // `output` is required, and a tool may return nothing.
             [] => ContentJson::Text(""),
             [Part { content: Content::Text(text, _), cache, .. }] => {
                 self.cache(cache.as_ref());
@@ -235,10 +247,12 @@ impl<'a> Page<'a> {
             }
             Content::Reasoning(text) => match own {
                 Some(own) => self.reasoning_item(own, text),
+                // Another maker's reasoning means nothing here, so that nothing is lost with it.
                 None if part.signature.is_none() => self.drop(Field::ReasoningText),
                 None => {}
             },
             Content::ToolCall(ToolCall { id, name, arguments }) => {
+                // OpenAI wants the reasoning before the call that came of it.
                 if let Some(own) = own {
                     self.reasoning_item(own, "");
                 }
@@ -260,6 +274,7 @@ impl<'a> Page<'a> {
     }
 
     fn annotations(&mut self, citations: &[Citation]) -> Vec<Annotation> {
+        // An annotation has a URL and no quote.
         if citations.iter().any(|it| it.url.is_none() || it.quote.is_some()) {
             self.drop(Field::Citations);
         }
@@ -371,7 +386,7 @@ fn image(media: &Media) -> Result<Place<'_>> {
             let kind = media.media_type.as_deref().unwrap_or_else(|| image_type(data));
             Place::ImageUrl(Cow::Owned(format!("data:{kind};base64,{data}")))
         }
-        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no picture made of text")),
+        MediaSource::Text(_) => return Err(unknown(&Field::Image, "no image made of text")),
     })
 }
 
@@ -422,8 +437,8 @@ mod tests {
     }
 
     fn answered(parts: Vec<Part>) -> Conversation {
-        let turns = vec![user("Hi"), Message::new(Role::Assistant, parts)];
-        Conversation { messages: turns, ..Conversation::default() }
+        let messages = vec![user("Hi"), Message::new(Role::Assistant, parts)];
+        Conversation { messages, ..Conversation::default() }
     }
 
     fn user(text: &str) -> Message {
@@ -432,8 +447,8 @@ mod tests {
 
     #[test]
     fn a_request_has_a_message() {
-        for turns in [vec![], vec![Message::new(Role::User, vec![])]] {
-            let conversation = Conversation { messages: turns, ..Conversation::default() };
+        for messages in [vec![], vec![Message::new(Role::User, vec![])]] {
+            let conversation = Conversation { messages, ..Conversation::default() };
             let error = encode(&conversation, &EncodeOptions::default()).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unsupported);
         }
@@ -450,13 +465,9 @@ mod tests {
             presence_penalty: Some(0.0),
             ..Sampling::default()
         };
-        let turns = vec![user("Hi")];
-        let conversation = Conversation {
-            messages: turns,
-            sampling,
-            max_tokens: Some(5),
-            ..Conversation::default()
-        };
+        let messages = vec![user("Hi")];
+        let conversation =
+            Conversation { messages, sampling, max_tokens: Some(5), ..Conversation::default() };
         let (body, dropped) = encoded(&conversation);
         assert_eq!(dropped, [Field::TopK, Field::Seed, Field::Stop, Field::MaxTokens]);
         assert!(body.contains(r#""max_output_tokens":16,"temperature":0.0"#), "{body}");
@@ -492,8 +503,8 @@ mod tests {
     #[test]
     fn audio_is_unsupported() {
         let parts = vec![Part::new(Content::Audio(Media::default()))];
-        let turns = vec![Message::new(Role::User, parts)];
-        let conversation = Conversation { messages: turns, ..Conversation::default() };
+        let messages = vec![Message::new(Role::User, parts)];
+        let conversation = Conversation { messages, ..Conversation::default() };
         let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
         assert_eq!(encode(&conversation, &target).unwrap_err().kind, ErrorKind::Unsupported);
     }

@@ -1,7 +1,7 @@
 //! A client's own request for a provider of the same format, with only what must change changed.
 //!
-//! Nothing is stored, so thoughts have to travel: they are asked for in encrypted form, and those
-//! that only a memory could find are left out.
+//! Nothing is stored, so that reasoning has to travel: it is requested in encrypted form, and what
+//! only a store could find is left out.
 
 use canonical::{Error, Field, ModelFacts, Result, Signature, TAG_PREFIX};
 use serde::Serialize;
@@ -34,6 +34,7 @@ pub(super) fn passthrough(
     let raw = &request.raw;
     let mut edits = json::Edits::new(raw);
     edits.set("model", json::quoted(target.model));
+    // OpenAI stores by default; here nothing is stored, under whichever account.
     let stores = json::read::<bool>(raw, "store", "true or false")? != Some(false);
     if stores {
         edits.set("store", "false");
@@ -41,6 +42,7 @@ pub(super) fn passthrough(
             edits.set("include", include);
         }
     }
+
     let mut dropped = vec![];
     if let Some(input) = cleaned(raw, target.drop_signatures, &mut dropped)? {
         edits.set("input", input);
@@ -50,6 +52,7 @@ pub(super) fn passthrough(
     {
         edits.set("tools", tools);
     }
+
     for field in target.drop_fields {
         let is_gone = match field {
             Field::ResponseFormat => without_format(raw, &mut edits)?,
@@ -103,6 +106,7 @@ pub(super) fn cleaned(
     let holds = |word: &str| memchr::memmem::find(input.as_bytes(), word.as_bytes()).is_some();
     let suspicious =
         [TAG_PREFIX, "item_reference", "\"reasoning\"", "\"compaction"].into_iter().any(holds);
+    // A search of the bytes instead of parsing every item of every request.
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
@@ -110,6 +114,7 @@ pub(super) fn cleaned(
     let mut kept = Vec::with_capacity(items.len());
     let mut changed = false;
     for (at, json) in items.into_iter().enumerate() {
+        // An item that cannot be read has nothing to clean, and is for the provider to judge.
         let item: wire::Item<'_> = serde_json::from_str(json.get()).unwrap_or_default();
         match fate(&item, json, unsigned)? {
             Fate::Keep => kept.push(json.get().to_owned()),
@@ -124,6 +129,8 @@ pub(super) fn cleaned(
                     continue;
                 }
                 let lost = match &item.encrypted_content {
+                    // Another maker's reasoning goes in silence; OpenAI's own is lost where its
+                    // signature was refused.
                     Some(_) => unsigned,
                     None => !content::reasoning_text(&item).is_empty(),
                 };
@@ -156,6 +163,7 @@ enum Fate {
 
 fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> {
     match item.kind.as_deref() {
+        // OpenAI itself could not find it either: nothing of this gateway's is stored there.
         Some("item_reference") => Ok(Fate::Refuse),
         Some(kind) if compaction::is_compaction(kind) => Ok(match compaction::summary(item) {
             Some(summary) => Fate::Change(compaction::message_json(&summary)),
@@ -184,8 +192,8 @@ fn fate(item: &wire::Item<'_>, json: &RawValue, unsigned: bool) -> Result<Fate> 
     }
 }
 
-/// A thought stays if its maker is this format's own and its proof travels with it, or if it is told
-/// in full, as open models do.
+/// Reasoning stays if its maker is this format's own and its signature travels with it, or if its
+/// text is given in full, as open models do.
 fn reasoning_fate(item: &wire::Item<'_>) -> Result<Fate> {
     let Some(encrypted) = item.encrypted_content.as_deref().filter(|it| !it.is_empty()) else {
         return Ok(if item.content.is_some() { Fate::Keep } else { Fate::Leave });

@@ -20,6 +20,7 @@ pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes
     if let Some(prompt) = policy.system_prompt.prompt() {
         let own: Option<String> = json::read(raw, "instructions", "a string")?;
         let own = own.filter(|_| policy.system_prompt.keeps_own()).unwrap_or_default();
+        // Not as an item of the input: the instructions stand before everything else.
         edits.set("instructions", json::quoted(&joined(prompt, &own)));
         if !policy.system_prompt.keeps_own()
             && let Some(input) = edits.value("input").filter(|input| input.starts_with('['))

@@ -16,19 +16,20 @@ use crate::{DecodeMode, error_body, json};
 /// Decodes a provider's whole response.
 pub(super) fn decode(body: Bytes, mode: DecodeMode) -> Result<GatewayResponse> {
     let wire: wire::Response<'_> = serde_json::from_slice(&body).map_err(|error| {
-        Error::new(ErrorKind::Upstream, "it answered what is not a response")
+        Error::new(ErrorKind::Upstream, "returned a body that is not a response")
             .caused_by(json::unquoted(&error))
     })?;
     check(&wire)?;
+    // An incomplete response may be empty: reasoning may take all of the limit.
     if wire.status.as_deref().unwrap_or("completed") == "completed"
         && wire.output.as_ref().is_none_or(Vec::is_empty)
     {
-        return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
+        return Err(Error::new(ErrorKind::Upstream, "returned a response without output"));
     }
     let usage = wire.usage.and_then(wire::usage);
     let body = match mode {
         DecodeMode::Passthrough => ResponseBody::Raw(body),
-        DecodeMode::Translate => ResponseBody::Chat(answer(wire)?),
+        DecodeMode::Translate => ResponseBody::Chat(chat_response(wire)?),
     };
     Ok(GatewayResponse { body, usage })
 }
@@ -39,15 +40,16 @@ pub(super) fn check(wire: &wire::Response<'_>) -> Result<()> {
         return Err(error_body::inside_success(error));
     }
     match wire.status.as_deref() {
+        // `queued` and `in_progress` belong to background responses, which are never asked for.
         None | Some("completed" | "incomplete") => Ok(()),
         Some(status) => {
             let status = crate::redact(status);
-            Err(Error::new(ErrorKind::Upstream, format!("it gave up: status `{status}`")))
+            Err(Error::new(ErrorKind::Upstream, format!("failed: status `{status}`")))
         }
     }
 }
 
-fn answer(wire: wire::Response<'_>) -> Result<ChatResponse> {
+fn chat_response(wire: wire::Response<'_>) -> Result<ChatResponse> {
     let items = wire.output.as_deref().unwrap_or_default();
     let mut parts: Vec<Part> = vec![];
     for json in items {
@@ -94,7 +96,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
         kind: Cow<'a, str>,
     }
     let broken = |error: serde_json::Error| {
-        Error::new(ErrorKind::Upstream, "it answered an item that nobody can read")
+        Error::new(ErrorKind::Upstream, "returned a malformed item")
             .caused_by(json::unquoted(&error))
     };
     let kind = serde_json::from_str::<ItemKind<'_>>(json.get()).map_err(broken)?.kind;
@@ -102,6 +104,7 @@ pub(super) fn item(json: &RawValue) -> Result<Option<wire::Item<'_>>> {
         "message" | "reasoning" | "function_call" | "image_generation_call" => {
             serde_json::from_str(json.get()).map(Some).map_err(broken)
         }
+        // Read by its type first: an item that is not known may have members of any shape.
         _ => Ok(None),
     }
 }
@@ -112,12 +115,12 @@ fn item_parts(json: &RawValue, calls: usize) -> Result<Vec<Part>> {
     Ok(match item.kind.as_deref() {
         Some("reasoning") => content::reasoning(&item).into_iter().collect(),
         Some("function_call") => vec![Part::new(Content::ToolCall(call(&item, calls)))],
-        _ => spoken(&item),
+        _ => output_parts(&item),
     })
 }
 
 /// The parts of a message or an image.
-pub(super) fn spoken(item: &wire::Item<'_>) -> Vec<Part> {
+pub(super) fn output_parts(item: &wire::Item<'_>) -> Vec<Part> {
     match item.kind.as_deref() {
         Some("message") => message(item),
         _ => image(item).into_iter().collect(),
@@ -161,6 +164,7 @@ pub(super) fn arguments<'a>(item: &wire::Item<'a>) -> Cow<'a, str> {
 pub(super) fn image(item: &wire::Item<'_>) -> Option<Part> {
     let data = wire::string(item.result)?;
     let source = MediaSource::Base64(data.into_owned());
+    // The item does not name it; PNG is the default of OpenAI's image generation.
     let media_type = Some("image/png".to_owned());
     Some(Part::new(Content::Image(Media { source, media_type, ..Media::default() })))
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{content, response_decode, wire};
 use crate::{
     DecodeMode, StreamDecoder, error_body,
-    sse::{self, Framer},
+    sse::{self, FrameDecoder, Framer},
 };
 
 /// One event, as far as it is looked at.
@@ -49,7 +49,7 @@ pub(super) struct EventDecoder {
     mode: DecodeMode,
     ended: bool,
     /// Whether there was any content.
-    answered: bool,
+    has_content: bool,
     state: StreamState,
 }
 
@@ -59,33 +59,9 @@ impl EventDecoder {
             framer: Framer::default(),
             mode,
             ended: false,
-            answered: false,
+            has_content: false,
             state: StreamState::default(),
         }
-    }
-
-    fn frame(&mut self, frame: &Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        let (name, data) = sse::fields(frame);
-        let data = data.filter(|it| !it.is_empty());
-        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
-            self.pass(EventKind::Comment, frame, events);
-            return Ok(());
-        };
-        let event = decode_event(name, &data)?;
-        match event.kind.as_ref() {
-            "error" => return Err(error_body::from_event(&data)),
-            "response.completed" | "response.incomplete" | "response.failed" => {
-                return self.end(&event, frame, events);
-            }
-            _ => {}
-        }
-        let kind = kind(&event);
-        self.answered |= kind.is_meaningful();
-        match self.mode {
-            DecodeMode::Passthrough => self.pass(kind, frame, events),
-            DecodeMode::Translate => self.state.event(&event, events)?,
-        }
-        Ok(())
     }
 
     /// Keeps a frame for a client of the same format.
@@ -108,17 +84,21 @@ impl EventDecoder {
             event.response.ok_or_else(error_body::malformed).and_then(error_body::part)?;
         response_decode::check(&response)?;
         if event.kind == "response.failed" {
-            return Err(Error::new(ErrorKind::Upstream, "it gave up without saying why"));
+            return Err(Error::new(ErrorKind::Upstream, "failed without a reason"));
         }
         let empty = response.output.as_ref().is_none_or(Vec::is_empty);
-        if event.kind == "response.completed" && !self.answered && empty {
-            return Err(Error::new(ErrorKind::Upstream, "it answered without any output"));
+        // A success without anything is a failure that another target may not have; the last event
+        // alone may hold all of it.
+        if event.kind == "response.completed" && !self.has_content && empty {
+            return Err(Error::new(ErrorKind::Upstream, "returned a response without output"));
         }
         let usage = response.usage.and_then(wire::usage);
         match self.mode {
             DecodeMode::Passthrough => {
                 let frame = sse::event_alone(frame).unwrap_or_default();
                 events.push(StreamEvent::frame(EventKind::Finish, usage, frame));
+                // The format has no terminator behind its last event; the course of a stream needs
+                // an end.
                 events.push(StreamEvent::frame(EventKind::End, None, Bytes::new()));
             }
             DecodeMode::Translate => self.state.end(&response, usage, events)?,
@@ -128,18 +108,43 @@ impl EventDecoder {
     }
 }
 
-impl StreamDecoder for EventDecoder {
-    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
-        if self.ended {
+impl FrameDecoder for EventDecoder {
+    fn framer(&mut self) -> &mut Framer {
+        &mut self.framer
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn frame(&mut self, frame: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        let (name, data) = sse::fields(&frame);
+        let data = data.filter(|it| !it.is_empty());
+        let Some(data) = data.filter(|it| it.trim_ascii() != b"[DONE]") else {
+            self.pass(EventKind::Comment, &frame, events);
             return Ok(());
+        };
+        let event = decode_event(name, &data)?;
+        match event.kind.as_ref() {
+            "error" => return Err(error_body::from_event(&data)),
+            "response.completed" | "response.incomplete" | "response.failed" => {
+                return self.end(&event, &frame, events);
+            }
+            _ => {}
         }
-        self.framer.push(&bytes)?;
-        while !self.ended
-            && let Some(frame) = self.framer.frame()
-        {
-            self.frame(&frame, events)?;
+        let kind = kind(&event);
+        self.has_content |= kind.is_meaningful();
+        match self.mode {
+            DecodeMode::Passthrough => self.pass(kind, &frame, events),
+            DecodeMode::Translate => self.state.event(&event, events)?,
         }
         Ok(())
+    }
+}
+
+impl StreamDecoder for EventDecoder {
+    fn read(&mut self, bytes: Bytes, events: &mut Vec<StreamEvent>) -> Result<()> {
+        self.read_frames(&bytes, events)
     }
 
     fn close(&mut self, _events: &mut Vec<StreamEvent>) -> Result<()> {
@@ -147,9 +152,9 @@ impl StreamDecoder for EventDecoder {
             return Ok(());
         }
         let what = if self.framer.is_empty() {
-            "its stream ended without `response.completed`: the answer is cut"
+            "ended its stream without `response.completed`: the response is cut"
         } else {
-            "its stream ended within an event: the answer is cut"
+            "ended its stream within an event: the response is cut"
         };
         Err(Error::new(ErrorKind::Upstream, what))
     }
@@ -179,6 +184,7 @@ fn unknown_event(data: &[u8]) -> Option<EventJson<'_>> {
     }
     let kind = serde_json::from_slice::<Named<'_>>(data).ok()?.kind;
     let event_name = kind.strip_prefix("response.")?;
+    // An event that is known and cannot be read would be lost content, and is an error.
     (!KNOWN.iter().any(|it| event_name.starts_with(it)))
         .then(|| EventJson { kind, ..EventJson::default() })
 }
@@ -212,6 +218,7 @@ fn kind(event: &EventJson<'_>) -> EventKind {
             let item =
                 event.item.and_then(|it| serde_json::from_str::<wire::Item<'_>>(it.get()).ok());
             match item.and_then(|it| it.kind).as_deref() {
+                // These two begin empty. Any other item is something that a client shows at once.
                 None | Some("message" | "reasoning") => EventKind::Prelude,
                 Some(_) => EventKind::Content,
             }
@@ -220,6 +227,7 @@ fn kind(event: &EventJson<'_>) -> EventKind {
             None | Some("null" | "\"\"") => EventKind::Prelude,
             Some(_) => EventKind::Content,
         },
+        // Events that end a part, and those of the future: a client may have acted on them.
         kind if kind.starts_with("response.") => EventKind::Content,
         _ => EventKind::Comment,
     }
@@ -244,7 +252,7 @@ struct ItemState {
     parts: BTreeMap<u64, usize>,
     /// Which call it is.
     call: Option<usize>,
-    /// Which part of a summary was heard last.
+    /// The part of a summary of which text came last.
     summary: Option<u64>,
     citations: usize,
     done: bool,
@@ -267,34 +275,34 @@ impl StreamState {
                 self.done(at, event.item.ok_or_else(error_body::malformed)?, events)?;
             }
             "response.output_text.delta" => {
-                self.more((at, part), TextKind::Text, &text(event.delta), events);
+                self.add((at, part), TextKind::Text, &text(event.delta), events);
             }
             "response.output_text.done" => {
-                self.rest((at, part), TextKind::Text, &text(event.text), events);
+                self.add_missing((at, part), TextKind::Text, &text(event.text), events);
             }
             "response.output_text.annotation.added" => self.cited(at, event.annotation, events),
             "response.refusal.delta" => {
-                self.more((at, part), TextKind::Refusal, &text(event.delta), events);
+                self.add((at, part), TextKind::Refusal, &text(event.delta), events);
             }
             "response.refusal.done" => {
-                self.rest((at, part), TextKind::Refusal, &text(event.refusal), events);
+                self.add_missing((at, part), TextKind::Refusal, &text(event.refusal), events);
             }
             "response.reasoning_summary_text.delta" => {
                 self.summary(at, summary, events);
-                self.more((at, summary), TextKind::Reasoning, &text(event.delta), events);
+                self.add((at, summary), TextKind::Reasoning, &text(event.delta), events);
             }
             "response.reasoning_summary_text.done" => {
                 self.summary(at, summary, events);
-                self.rest((at, summary), TextKind::Reasoning, &text(event.text), events);
+                self.add_missing((at, summary), TextKind::Reasoning, &text(event.text), events);
             }
             "response.reasoning_text.delta" if self.shows_reasoning(at) => {
-                self.more((at, part), TextKind::Reasoning, &text(event.delta), events);
+                self.add((at, part), TextKind::Reasoning, &text(event.delta), events);
             }
             "response.function_call_arguments.delta" => {
-                self.more((at, 0), TextKind::Arguments, &text(event.delta), events);
+                self.add((at, 0), TextKind::Arguments, &text(event.delta), events);
             }
             "response.function_call_arguments.done" => {
-                self.rest((at, 0), TextKind::Arguments, &text(event.arguments), events);
+                self.add_missing((at, 0), TextKind::Arguments, &text(event.arguments), events);
             }
             _ => {}
         }
@@ -315,22 +323,24 @@ impl StreamState {
 
     fn call(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let item_state = self.items.entry(at).or_default();
+        // Announced with the item, or only when it is done: the first of the two counts.
         if item_state.call.is_some() {
             return;
         }
         let call = self.calls;
         item_state.call = Some(call);
         self.calls += 1;
-        let wish = response_decode::call(item, call);
-        let delta = Delta::ToolCall { call, id: wish.id, name: wish.name, signature: None };
+        let call_json = response_decode::call(item, call);
+        let delta =
+            Delta::ToolCall { call, id: call_json.id, name: call_json.name, signature: None };
         events.push(StreamEvent::delta(0, delta));
     }
 
-    /// Passes on what is new.
-    fn more(
+    /// Adds text that is new.
+    fn add(
         &mut self,
         (at, part): Place,
-        say: TextKind,
+        kind: TextKind,
         text: &str,
         events: &mut Vec<StreamEvent>,
     ) {
@@ -338,7 +348,7 @@ impl StreamState {
             return;
         }
         let item_state = self.items.entry(at).or_default();
-        let delta = match (say, item_state.call) {
+        let delta = match (kind, item_state.call) {
             (TextKind::Text, _) => {
                 self.texts = true;
                 Delta::Text(text.to_owned())
@@ -352,21 +362,24 @@ impl StreamState {
             // Arguments of a tool that runs at the provider.
             (TextKind::Arguments, None) => return,
         };
+        // Only the length is kept: the text that is repeated at the end need not be held twice.
         *item_state.parts.entry(part).or_default() += text.len();
         events.push(StreamEvent::delta(0, delta));
     }
 
     /// Adds what the deltas lacked of a part that is repeated whole.
-    fn rest(
+    fn add_missing(
         &mut self,
         (at, part): Place,
-        say: TextKind,
+        kind: TextKind,
         whole: &str,
         events: &mut Vec<StreamEvent>,
     ) {
-        let state = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
-        if let Some(rest) = whole.get(state..) {
-            self.more((at, part), say, rest, events);
+        let sent = self.items.get(&at).and_then(|it| it.parts.get(&part)).copied().unwrap_or(0);
+        // None where the whole is shorter than its deltas, or cut within a character: what was sent
+        // stays.
+        if let Some(missing) = whole.get(sent..) {
+            self.add((at, part), kind, missing, events);
         }
     }
 
@@ -387,6 +400,7 @@ impl StreamState {
 
     /// Adds what earlier events lacked of an item that is repeated whole.
     fn done(&mut self, at: u64, json: &RawValue, events: &mut Vec<StreamEvent>) -> Result<()> {
+        // The last event repeats every item of the response.
         if std::mem::replace(&mut self.items.entry(at).or_default().done, true) {
             return Ok(());
         }
@@ -395,7 +409,12 @@ impl StreamState {
             Some("reasoning") => self.reasoning_item(at, &item, events),
             Some("function_call") => {
                 self.call(at, &item, events);
-                self.rest((at, 0), TextKind::Arguments, &response_decode::arguments(&item), events);
+                self.add_missing(
+                    (at, 0),
+                    TextKind::Arguments,
+                    &response_decode::arguments(&item),
+                    events,
+                );
             }
             _ => self.message_item(at, &item, events),
         }
@@ -403,8 +422,10 @@ impl StreamState {
     }
 
     fn reasoning_item(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
+        // Joined summaries have separators that the deltas have not, so that their lengths cannot
+        // be compared.
         if self.items.get(&at).is_none_or(|it| it.parts.is_empty()) {
-            self.more((at, 0), TextKind::Reasoning, &content::reasoning_text(item), events);
+            self.add((at, 0), TextKind::Reasoning, &content::reasoning_text(item), events);
         }
         let signature = content::reasoning(item).and_then(|it| it.signature);
         events.extend(signature.map(|it| StreamEvent::delta(0, Delta::Signature(it))));
@@ -412,14 +433,16 @@ impl StreamState {
 
     fn message_item(&mut self, at: u64, item: &wire::Item<'_>, events: &mut Vec<StreamEvent>) {
         let cited = self.items.get(&at).is_some_and(|it| 0 < it.citations);
-        for (index, part) in (0..).zip(response_decode::spoken(item)) {
+        for (index, part) in (0..).zip(response_decode::output_parts(item)) {
             match part.content {
                 Content::Text(text, citations) => {
-                    self.rest((at, index), TextKind::Text, &text, events);
+                    self.add_missing((at, index), TextKind::Text, &text, events);
                     let citations = citations.into_iter().filter(|_| !cited);
                     events.extend(citations.map(|it| StreamEvent::delta(0, Delta::Citation(it))));
                 }
-                Content::Refusal(text) => self.rest((at, index), TextKind::Refusal, &text, events),
+                Content::Refusal(text) => {
+                    self.add_missing((at, index), TextKind::Refusal, &text, events);
+                }
                 Content::Image(media) => events.push(StreamEvent::delta(0, Delta::Image(media))),
                 _ => {}
             }
@@ -433,7 +456,7 @@ impl StreamState {
         events: &mut Vec<StreamEvent>,
     ) -> Result<()> {
         let items = response.output.as_deref().unwrap_or_default();
-        // Those who count otherwise at the end than before must not be heard twice.
+        // Those who count otherwise at the end than before would give the same items twice.
         let last = self.items.keys().next_back().copied();
         for (at, item) in (0..).zip(items) {
             if self.items.contains_key(&at) || last.is_none_or(|last| last < at) {

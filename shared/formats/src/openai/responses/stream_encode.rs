@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use self::{
     call::Call,
-    events::{OfAnswer, Stream, Within, within},
+    events::{OfResponse, Stream, Within, within},
     message::{TextKind, end_part, message},
 };
 use super::{
@@ -58,6 +58,7 @@ impl EventEncoder {
     /// An encoder for the response to a request.
     pub(super) fn new(request: &GatewayRequest) -> Self {
         let stream = Stream {
+            // Until the provider names the response; encoders must not fail where it never does.
             names: Names::new("0"),
             model: request.model.clone().unwrap_or_default(),
             created: request.arrived / 1000,
@@ -80,6 +81,7 @@ impl EventEncoder {
 
     fn delta(&mut self, delta: Delta, out: &mut BytesMut) {
         if let Delta::Start { id, model } = delta {
+            // The ids of items are made of it, and clients have read them.
             if let Some(id) = id.filter(|_| !self.stream.started) {
                 self.stream.names = Names::new(&id);
             }
@@ -218,6 +220,7 @@ impl EventEncoder {
         let done = Within { part: Some(&part), ..at(&self.stream) };
         self.stream.send("response.reasoning_summary_part.done", done, out);
         let item = self.stream.names.reasoning(self.stream.items.len(), &text, signature);
+        // The client knows the item by the id of its announcement.
         let item = item.named(&id);
         self.stream.done(item, out);
     }
@@ -241,6 +244,7 @@ impl EventEncoder {
     /// Opens a call, unless another may still get arguments.
     fn call(&mut self, call: Call, out: &mut BytesMut) {
         if let Open::Call(open) = &self.open
+            // In order: a call must not pass those that wait.
             && (!self.waiting.is_empty() || !open.is_whole())
         {
             self.waiting.push(call);
@@ -299,6 +303,7 @@ impl EventEncoder {
                 self.stream.send("response.custom_tool_call_input.done", done, out);
             }
             Item::FunctionCall { name, arguments, .. } => {
+                // Clients parse the deltas, and an empty text is no JSON.
                 if call.arguments.trim().is_empty() {
                     self.send_arguments(arguments, out);
                 }
@@ -403,10 +408,13 @@ impl StreamEncoder for EventEncoder {
     }
 
     fn end(&mut self, summary: &CallSummary, out: &mut BytesMut) {
+        // Without a finish reason the response was cut, and its stream must not end as a success. A
+        // response that passed through has its end already.
         let Some(finish) = self.finish.take() else { return };
         if let Some(written) = self.summary.take() {
             if written.trim().is_empty() {
-                let error = Error::new(ErrorKind::Upstream, "answered without a summary");
+                let error =
+                    Error::new(ErrorKind::Upstream, "returned a response without a summary");
                 return self.fail(&error, &summary.request_id, out);
             }
             let item = compaction::item(self.stream.names.item("cmp", 0), &written);
@@ -426,12 +434,12 @@ impl StreamEncoder for EventEncoder {
             Status::Incomplete => "response.incomplete",
             Status::Completed | Status::InProgress | Status::Failed => "response.completed",
         };
-        self.stream.send(kind, OfAnswer { response }, out);
+        self.stream.send(kind, OfResponse { response }, out);
     }
 
     fn fail(&mut self, error: &Error, request_id: &str, out: &mut BytesMut) {
         #[derive(Serialize)]
-        struct Fault<'a> {
+        struct ErrorJson<'a> {
             code: &'a str,
             message: &'a str,
             param: Option<&'a str>,
@@ -442,14 +450,15 @@ impl StreamEncoder for EventEncoder {
             #[serde(borrow)]
             error: &'a serde_json::value::RawValue,
         }
+        // The error event needs the id of the response that the client has begun to read.
         self.named();
         let message = error.to_string();
         let body = chat::error::to_client(error, request_id);
         if let Ok(Body { error: object }) = serde_json::from_slice(&body) {
             // The members beside are the documented ones; the object is what SDKs raise on.
             let (code, param) = (error.kind.code(), error.param.as_deref());
-            let fault = Fault { code, message: &message, param, error: object };
-            self.stream.send("error", fault, out);
+            let event = ErrorJson { code, message: &message, param, error: object };
+            self.stream.send("error", event, out);
         }
         if !self.stream.started {
             return;
@@ -459,7 +468,7 @@ impl StreamEncoder for EventEncoder {
         let mut response = ResponseJson::new(&names.id, &model, self.stream.created, &echo);
         response.status = Status::Failed;
         response.error = Some(Failure { code: failure(error), message: &message });
-        self.stream.send("response.failed", OfAnswer { response }, out);
+        self.stream.send("response.failed", OfResponse { response }, out);
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input"
 pub(super) struct ToolName<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) name: &'a str,
-    /// Whether it takes any text.
+    /// Whether the tool takes any text.
     pub(super) custom: bool,
 }
 
@@ -26,6 +26,7 @@ impl<'a> ToolName<'a> {
     /// Takes a name apart.
     pub(super) fn of(whole: &'a str) -> Self {
         let (rest, custom) = match whole.strip_suffix(CUSTOM) {
+            // A tool may be named like the mark itself.
             Some(rest) if !rest.is_empty() => (rest, true),
             _ => (whole, false),
         };

@@ -108,7 +108,7 @@ pub(super) struct Part<'a> {
     pub(super) prompt_cache_breakpoint: Option<Breakpoint<'a>>,
 }
 
-/// Sound.
+/// Audio in base64, and its format.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Audio<'a> {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_that_says_nothing_is_none() {
+    fn a_usage_without_counts_is_none() {
         for json in ["null", "{}", r#"{"input_tokens":"many"}"#] {
             assert_eq!(usage(serde_json::from_str(json).unwrap()), None, "{json}");
         }

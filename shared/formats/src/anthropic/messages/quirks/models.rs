@@ -56,12 +56,14 @@ impl Model {
     pub(crate) fn of(facts: &ModelFacts) -> Self {
         let usual_max_output = facts.usual_max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
         let max_output = facts.max_output.unwrap_or(usual_max_output);
+        // Read after the limit: that of a foreign model counts here too, its other facts do not.
         let facts =
             if facts.family == ModelFamily::Claude { facts } else { <&ModelFacts>::default() };
         Self {
             thinking: match facts.reasoning.control {
                 Some(ReasoningControl::None) => Thinking::Never,
                 Some(ReasoningControl::Adaptive) => Thinking::Adaptive,
+                // What is not known is asked for as the first models that reasoned were.
                 Some(ReasoningControl::Budget | ReasoningControl::Effort) | None => {
                     Thinking::Budget
                 }
@@ -75,6 +77,8 @@ impl Model {
             sampling: facts.sampling,
             forced: facts.forced_tools,
             schemas: facts.schemas,
+            // Refused before the provider is called only where it is known: an unknown model may
+            // take it.
             continues: facts.prefill != Some(false),
             max_output,
         }

@@ -42,6 +42,8 @@ pub(crate) fn plan(
     let Some(reasoning) = &conversation.reasoning else {
         return plan;
     };
+    // Before the table of models: a client that wants none must not get any by the default of a
+    // newer model.
     if reasoning.is_off() {
         switch_off(model, &mut plan, dropped);
         return plan;
@@ -49,6 +51,8 @@ pub(crate) fn plan(
     match model.thinking {
         Way::Never => dropped.push(Field::Reasoning),
         Way::Adaptive => plan.thinking = Some(adaptive(reasoning)),
+        // A forced tool or a continued message is what the client needs; the reasoning is what it
+        // can do without.
         Way::Budget if budget_forbidden => dropped.push(Field::Reasoning),
         Way::Budget => {
             (plan.max_tokens, plan.thinking) =
@@ -72,6 +76,7 @@ fn switch_off(model: Model, plan: &mut Plan, dropped: &mut Vec<Field>) {
         }
         ReasoningOff::Never => {
             dropped.push(Field::Reasoning);
+            // The nearest to none that a model takes that never stops thinking.
             plan.output_config = Some(OutputConfig { effort: Some("low"), format: None });
             return;
         }
@@ -101,22 +106,28 @@ pub(crate) fn budget_within(
     let wanted = reasoning.as_budget().unwrap_or(DEFAULT_BUDGET).max(MIN_BUDGET);
     let largest = |limit: u64| {
         let below = limit.saturating_sub(1);
+        // A named budget is the client's own division of its limit. An effort says nothing of the
+        // limit, so that half of it is left for the response.
         if reasoning.budget.is_some() { below } else { (limit / 2).max(MIN_BUDGET).min(below) }
     };
+    // Anthropic's own clients name a limit that includes the budget; where it fits, it stays.
     let limit = if wanted <= largest(named_limit) {
         named_limit
     } else {
         named_limit.saturating_add(wanted).min(most.max(named_limit))
     };
     let budget = wanted.min(largest(limit));
+    // The API refuses less, and the client's limit is then for the response alone.
     if budget < MIN_BUDGET {
         return (named_limit, None);
     }
+    // Models with budgets show their reasoning unless they are told not to.
     let display = (reasoning.visible == Some(false)).then_some("omitted");
     (limit, Some(Thinking { kind: "enabled", budget_tokens: Some(budget), display }))
 }
 
 fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
+    // An effort may stand beside a budget: it also decides how much the model writes.
     let word = match (model.effort, reasoning.as_effort()?) {
         (EffortWords::None, _) | (_, Effort::None) => return None,
         (_, Effort::Minimal | Effort::Low) => "low",
@@ -131,6 +142,7 @@ fn effort(reasoning: &Reasoning, model: Model) -> Option<OutputConfig> {
 /// a message that is still calling tools and lost its reasoning.
 pub(crate) fn forbids_budget(conversation: &Conversation, messages: &[WireMessage<'_>]) -> bool {
     is_forced(conversation)
+        // A continued message has begun already, and a budget demands that it begin with reasoning.
         || messages.last().is_some_and(|it| it.role == "assistant")
         || lacks_reasoning(messages)
 }
@@ -163,16 +175,20 @@ pub(crate) fn sampling(
     let none = model.sampling == SamplingSupport::None;
     let (mut temperature, mut top_p, mut top_k) =
         (sampling.temperature, sampling.top_p, sampling.top_k);
+
+    // Other formats go up to 2. The nearest value that is accepted comes closer than the default.
     if temperature.is_some_and(|it| 1.0 < it) {
         dropped.push(Field::Temperature);
         temperature = Some(1.0);
     }
+    // 1 is the only value beside thinking, and the default: it goes in silence.
     if (on || none) && temperature.take().is_some_and(|it| it < 1.0) {
         dropped.push(Field::Temperature);
     }
     if (on || none) && top_k.take().is_some() {
         dropped.push(Field::TopK);
     }
+
     let allowed = |it: f64| !none && (!on || 0.95 <= it);
     let beside = temperature.is_some() && model.sampling == SamplingSupport::OneOf;
     if top_p.is_some_and(|it| beside || !allowed(it)) && top_p.take().is_some_and(|it| it < 1.0) {

@@ -80,6 +80,8 @@ pub(crate) fn parts(value: &RawValue, path: &str, other: &mut Vec<String>) -> Re
         let mark = mark.transpose()?;
         let first = parts.len();
         read(block, &path, &mut parts, other)?;
+        // The mark covers everything up to and including its block, so it belongs to the last part
+        // of it.
         if first < parts.len()
             && let Some(last) = parts.last_mut()
         {
@@ -110,6 +112,8 @@ fn read(
         }
         "redacted_thinking" => {
             let data = needed(block.data, path, "data")?;
+
+            // Encrypted reasoning of another maker travels in this block too, where it has no text.
             let foreign = data.starts_with(canonical::TAG_PREFIX);
             let own = || Some(signature::redact(&data));
             let signature = if foreign { signature::read_signature(&data) } else { own() };
@@ -157,6 +161,7 @@ fn media(
     other: &mut Vec<String>,
 ) -> Result<Media> {
     for (value, name) in [(block.context, "context"), (block.citations, "citations")] {
+        // `{"enabled": false}` asks for what happens anyway.
         if value.is_some_and(|it| !it.get().contains("false")) {
             other.push(format!("messages[].content[].{name}"));
         }
@@ -170,6 +175,8 @@ fn media(
         "text" => MediaSource::Text(needed(place.data, &path, "data")?),
         "url" => MediaSource::Url(needed(place.url, &path, "url")?),
         "file" => MediaSource::Id(needed(place.file_id, &path, "file_id")?),
+        // A document made of blocks: its texts become one document, and its images stand before it,
+        // because no other format nests them.
         "content" => {
             let content = place.content.ok_or_else(|| missing(&path, "content"))?;
             let mut text = vec![];
@@ -211,6 +218,8 @@ fn tool_use(block: Block<'_>, path: &str) -> Result<Part> {
     let id = needed(block.id, path, "id")?;
     let (id, signature) = Signature::split_id(&id);
     let arguments = match block.input {
+        // Checked, but kept as text: a call of the history must not change between requests, or a
+        // cached prompt is lost.
         Some(input) => {
             parsed::<Object<'_>>(input, &format!("{path}.input"), "an object")?;
             input.get()
@@ -229,6 +238,7 @@ fn tool_result(block: Block<'_>, path: &str, other: &mut Vec<String>) -> Result<
     let id = needed(block.tool_use_id, path, "tool_use_id")?;
     let content = block.content.map(|it| parts(it, &format!("{path}.content"), other));
     Ok(Part::new(Content::ToolResult(ToolResult {
+        // The signature rode on the id of the call; it stands there already.
         id: Signature::split_id(&id).0.to_owned(),
         name: None,
         parts: content.transpose()?.unwrap_or_default(),

@@ -54,6 +54,7 @@ fn block<'a>(side: Side, part: &'a Part, dropped: &mut Vec<Field>) -> Result<Opt
             }
             return Ok(text_block(text, cache_control));
         }
+        // A refusal is text of the model; Anthropic has no block of its own for it.
         Content::Refusal(text) => return Ok(text_block(text, cache_control)),
         Content::Reasoning(text) => return Ok(reasoning_block(part, text, dropped)),
         // A model's own media of earlier messages have no block: only users send any.
@@ -101,6 +102,7 @@ fn reasoning_block<'a>(
         }
         return None;
     };
+    // Before the maker is asked: a redacted signature is Anthropic's by what it begins with.
     if let Some(data) = redacted(signature) {
         return Some(Block::RedactedThinking { data });
     }
@@ -133,6 +135,8 @@ fn image_block<'a>(
         Place::Url(url) => Source::Url { url },
         Place::Base64(data) => {
             let media_type = media_type(media, data);
+            // Refused here, so that a route goes on to a target that takes it, instead of ending
+            // with the provider's 400.
             if !IMAGE_TYPES.contains(&media_type) {
                 let error = unsupported("images but GIF, JPEG, PNG and WebP", &Field::Image);
                 return Err(error);
@@ -154,6 +158,7 @@ fn document_block<'a>(
         Place::Text(text) => Source::Text { media_type: "text/plain", data: text.into() },
         Place::Base64(data) => {
             let media_type = media_type(media, data);
+            // Other formats may hold an image as a file, and a document block takes none.
             if IMAGE_TYPES.contains(&media_type) {
                 let source = Source::Base64 { media_type, data };
                 return Ok(Block::Image { source, cache_control });
@@ -171,6 +176,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     if plain == "application/pdf" {
         return Ok(Source::Base64 { media_type: plain, data });
     }
+    // A document in base64 must be PDF; texts have a source of their own, in the clear.
     let is_text = plain.starts_with("text/")
         || matches!(plain, "application/json" | "application/xml" | "application/yaml");
     if !is_text {
@@ -178,7 +184,7 @@ fn base64_document<'a>(media_type: &'a str, data: &'a str) -> Result<Source<'a>>
     }
     let text = base64::decode(data).and_then(|it| String::from_utf8(it).ok());
     let text = text.ok_or_else(|| {
-        let message = "A document that is said to be text is not UTF-8 in base64.";
+        let message = "A document whose media type is text is not UTF-8 in base64.";
         Error::invalid(&Field::File.openai_chat_name(), message)
     })?;
     Ok(Source::Text { media_type: "text/plain", data: text.into() })
@@ -210,6 +216,8 @@ fn tool_result<'a>(
             | Content::Audio(_)
             | Content::Video(_)
             | Content::ToolCall(_)
+            // A result without its audio still tells the model something, where an error would end
+            // the conversation.
             | Content::ToolResult(_) => dropped.push(Field::ToolResultMedia),
         }
     }
@@ -232,7 +240,7 @@ mod tests {
         let Block::Image { source: Source::Base64 { media_type, .. }, .. } =
             image_block(&media, None, &mut vec![]).unwrap()
         else {
-            panic!("no picture");
+            panic!("no image");
         };
         assert_eq!(media_type, "image/png");
     }

@@ -36,6 +36,7 @@ pub(crate) fn of_tool(
     };
     let members = object(&schema.0)?;
     let mut out = String::with_capacity(schema.0.len() + 32);
+    // First, because a choice at the root is refused in strict mode and without.
     if root_choice::has_choice(&members) {
         dropped.extend(root_choice::keywords(&members).map(Field::SchemaKeyword));
         if strict {
@@ -49,6 +50,7 @@ pub(crate) fn of_tool(
         return raw(out);
     }
     let mut writer = Writer::new(&mut out);
+    // `input_schema.type` is required, and schemas of tools without arguments leave it out.
     if members.get("type").is_none() {
         writer.member("type", "\"object\"");
     }
@@ -63,7 +65,7 @@ pub(crate) fn of_tool(
 }
 
 /// The schema of a response, its name and description within.
-pub(crate) fn of_answer(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
+pub(crate) fn of_response(schema: &Schema, dropped: &mut Vec<Field>) -> Result<Box<RawValue>> {
     let members = object(&schema.schema.0)?;
     let mut out = String::with_capacity(schema.schema.0.len() + 64);
     strictly(&members, Some(schema), &mut out, dropped);
@@ -84,9 +86,12 @@ fn strictly(
     for (key, value) in &members.0 {
         let key = key.as_ref();
         match key {
+            // What else stands there goes in silence: before draft 2019-09 it had no meaning.
             // Nothing but definitions may stand beside a reference.
             _ if is_reference && !matches!(key, "$ref" | "$defs" | "definitions") => {}
+            // Both are written at the end, with what else they must say.
             "description" | "additionalProperties" => {}
+            // The nearest that is enforced: a value may match several branches.
             "oneOf" if !has_any => {
                 writer.key("anyOf");
                 list(value, writer.out, dropped);
@@ -94,6 +99,7 @@ fn strictly(
             "format" if FORMATS.iter().any(|it| value.get() == format!("\"{it}\"")) => {
                 writer.member(key, value.get());
             }
+            // Other counts are refused (*Structured outputs*, JSON Schema limitations).
             "minItems" if matches!(value.get(), "0" | "1") => writer.member(key, value.get()),
             _ if PLAIN.contains(&key) => writer.member(key, value.get()),
             _ if ONE.contains(&key) => {
@@ -147,6 +153,7 @@ fn describe(
     writer: &mut Writer<'_>,
 ) {
     if let Some(name) = label.and_then(|it| it.name.as_deref())
+        // The schema's own title is the author's word; the name is only OpenAI's label.
         && members.get("title").is_none()
     {
         writer.text("title", name);
@@ -255,7 +262,7 @@ mod tests {
             schema: Json(schema.to_owned()),
             strict: Some(true),
         };
-        let out = of_answer(&schema, &mut dropped).unwrap();
+        let out = of_response(&schema, &mut dropped).unwrap();
         (out.get().to_owned(), dropped)
     }
 

@@ -18,8 +18,8 @@ fn target(model: &str) -> EncodeOptions<'_> {
 }
 
 fn requested(text: &str) -> Conversation {
-    let turns = vec![Message::new(Role::User, vec![Part::text(text)])];
-    Conversation { messages: turns, ..Conversation::default() }
+    let messages = vec![Message::new(Role::User, vec![Part::text(text)])];
+    Conversation { messages, ..Conversation::default() }
 }
 
 fn sent(conversation: &Conversation, model: &str) -> (Value, Vec<Field>) {
@@ -51,7 +51,7 @@ fn in_a_loop(reasoning: Option<Signature>) -> Conversation {
 }
 
 #[test]
-fn older_models_get_a_budget_and_newer_ones_a_word() {
+fn older_models_get_a_budget_and_newer_ones_an_effort() {
     let mut conversation = requested("Why?");
     conversation.reasoning = effort(Effort::High);
     let (body, dropped) = sent(&conversation, OLD);
@@ -184,7 +184,7 @@ fn a_beginning_is_continued_by_older_models_only() {
 }
 
 #[test]
-fn what_is_counted_says_nothing_of_the_answer() {
+fn a_request_to_count_has_no_members_about_the_response() {
     let mut conversation = requested("Hi");
     conversation.max_tokens = Some(7);
     let body = encode_count(&conversation, &target(OLD)).unwrap().body;

@@ -44,6 +44,7 @@ pub(crate) fn out_of_blocks(json: &str) -> Result<Option<String>> {
     let mut kept = Vec::with_capacity(all.len());
     for block in &all {
         let Block { kind, text } = parsed(block.get())?;
+        // Blank counts as empty, as the API takes it.
         if kind != "text" || text.is_none_or(|it| !it.trim().is_empty()) {
             kept.push(block.get());
         }
@@ -65,6 +66,8 @@ pub(crate) fn out_of_messages(json: &str) -> Result<Option<String>> {
         };
         let is_last = at + 1 == all.len();
         match less.as_deref() {
+            // The message goes as a whole. Neighbours of one role that meet are joined by the API
+            // itself.
             Some("[]") if !is_last => changed = true,
             None | Some("[]") => kept.push(Cow::Borrowed(message.get())),
             Some(less) => {

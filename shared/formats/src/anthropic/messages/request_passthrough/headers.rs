@@ -5,6 +5,7 @@ pub(super) fn merged(headers: &[(&'static str, String)]) -> Vec<(&'static str, S
     let mut merged: Vec<(&'static str, String)> = Vec::with_capacity(headers.len());
     for (name, value) in headers {
         let value = match *name {
+            // One version, because the API refuses a list.
             "anthropic-version" => value.split(',').next().unwrap_or(value).trim(),
             _ => value.trim(),
         };

@@ -21,6 +21,8 @@ pub(super) fn move_to_prompt(edits: &mut Edits<'_>) -> Result<()> {
         }
     }
 
+    // Behind the client's own system prompt, so that the beginning of a cached prompt stays the
+    // same.
     edits.set("messages", format!("[{}]", kept.join(",")));
     edits.set("system", format!("[{}]", blocks.join(",")));
     Ok(())

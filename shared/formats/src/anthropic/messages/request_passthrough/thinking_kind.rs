@@ -44,6 +44,7 @@ pub(super) fn fit(
     edits: &mut json::Edits<'_>,
     dropped: &mut Vec<Field>,
 ) -> Result<()> {
+    // Models of other makers that imitate the API have rules of their own, and nobody knows them.
     if target.facts.family != ModelFamily::Claude {
         return Ok(());
     }
@@ -65,6 +66,8 @@ pub(super) fn fit(
                 edits.remove("thinking");
                 dropped.push(Field::Reasoning);
             }
+            // Models from 4.7 on refuse a budget, and they are the ones without sampling
+            // parameters; 4.6 takes both kinds.
             ("enabled", Way::Adaptive) if model.sampling == SamplingSupport::None => {
                 let reasoning = Reasoning { effort: None, budget: None, visible };
                 edits.set("thinking", json::quoted(&thinking::adaptive(&reasoning)));
@@ -73,6 +76,7 @@ pub(super) fn fit(
         }
     }
     if effort.is_some() && model.effort == EffortWords::None {
+        // Not named as dropped: the budget was made of the effort, or the model has none to choose.
         drop_effort(edits)?;
     }
     Ok(())
@@ -95,6 +99,7 @@ fn set_budget(
     let is_lost = edits.value("messages").map_or(Ok(false), lacks_reasoning)?;
 
     let (limit, budget) = thinking::budget_within(reasoning, named, model.max_output);
+    // The rules that hold for a budget and not for adaptive thinking.
     match budget.filter(|_| !forced && !is_lost) {
         Some(budget) => {
             edits.set("thinking", json::quoted(&budget));

@@ -15,6 +15,8 @@ const KEY_END: &[u8] = b"id\"";
 
 /// Whether a body may hold an id that is refused, without parsing it.
 pub(super) fn may_be(body: &[u8]) -> bool {
+    // `"id"` and `"tool_use_id"` end alike. A hit elsewhere, such as `"file_id"`, only costs a
+    // look.
     memchr::memmem::find_iter(body, KEY_END).any(|at| {
         let rest = body.get(at + KEY_END.len()..).unwrap_or_default().trim_ascii_start();
         let Some(value) = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else {

@@ -58,11 +58,14 @@ pub(crate) fn block(part: &Part) -> Option<Block<'_>> {
         Content::Text(text, citations) => {
             Block::Text { text, citations: citations.iter().map(Into::into).collect() }
         }
+        // Anthropic has no block for a refusal: the text is shown, and the stop reason tells.
         Content::Refusal(text) => Block::Text { text, citations: vec![] },
         Content::Reasoning(text) => match part.signature.as_ref().and_then(redacted) {
             Some(data) => Block::RedactedThinking { data },
             None => Block::Thinking {
                 thinking: text,
+                // The SDKs require a signature. The mark of nobody keeps this reasoning from
+                // Anthropic later.
                 signature: part.signature.as_ref().map_or_else(unsigned, signature),
             },
         },

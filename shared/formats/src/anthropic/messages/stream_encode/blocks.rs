@@ -91,7 +91,7 @@ impl Blocks {
         if !matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
             self.begin(Kind::Text);
         }
-        self.say(WireDelta::Text(text), out);
+        self.add(WireDelta::Text(text), out);
     }
 
     /// More of reasoning.
@@ -100,7 +100,7 @@ impl Blocks {
         if !matches!(last, Some(Kind::Thinking { signed: false })) {
             self.begin(Kind::Thinking { signed: false });
         }
-        self.say(WireDelta::Thinking(text), out);
+        self.add(WireDelta::Thinking(text), out);
     }
 
     /// The signature of the last reasoning, or redacted reasoning.
@@ -109,13 +109,15 @@ impl Blocks {
             self.begin(Kind::Redacted(data.to_owned()));
             return self.flow(out);
         }
+        // A signature may come without text, where the provider hides it: it gets an empty block of
+        // its own.
         let last = self.waiting.back_mut().map(|it| &mut it.kind);
         if let Some(Kind::Thinking { signed: signed @ false }) = last {
             *signed = true;
         } else {
             self.begin(Kind::Thinking { signed: true });
         }
-        self.say(WireDelta::Signature(signature::signature(signature)), out);
+        self.add(WireDelta::Signature(signature::signature(signature)), out);
     }
 
     /// A source of the last text.
@@ -123,13 +125,15 @@ impl Blocks {
         // An address is the only source that this format's clients know without a document.
         let cited = citation.url.is_some();
         if cited && matches!(self.waiting.back(), Some(Waiting { kind: Kind::Text, .. })) {
-            self.say(WireDelta::Citation(citation), out);
+            self.add(WireDelta::Citation(citation), out);
         }
     }
 
     /// A tool is to be called.
     pub(crate) fn call(&mut self, call: usize, id: String, name: String, out: &mut BytesMut) {
         self.called = true;
+        // Arguments come by the number of the call, in any order; a look through all blocks for
+        // each would grow with their square.
         self.places.insert(call, self.index + self.waiting.len() as u64);
         self.begin(Kind::Tool { id, name, depth: Depth::default() });
         self.flow(out);
@@ -144,6 +148,8 @@ impl Blocks {
         };
         if let Kind::Tool { depth, .. } = &mut block.kind {
             depth.read(&json);
+            // The next block can open as soon as the object is closed, instead of with the end of
+            // the stream.
             block.done = depth.is_whole();
         }
         block.deltas.push(WireDelta::Json(json));
@@ -166,7 +172,7 @@ impl Blocks {
         self.waiting.push_back(Waiting { kind, deltas: vec![], done: false });
     }
 
-    fn say(&mut self, delta: WireDelta, out: &mut BytesMut) {
+    fn add(&mut self, delta: WireDelta, out: &mut BytesMut) {
         if let Some(last) = self.waiting.back_mut() {
             last.deltas.push(delta);
         }
@@ -186,6 +192,7 @@ impl Blocks {
             for delta in first.deltas.drain(..) {
                 put("content_block_delta", &delta.event(index), out);
             }
+            // The last block stays open even if it is done: more text may follow.
             if !first.done || self.waiting.len() == 1 {
                 return;
             }
@@ -199,6 +206,7 @@ impl Blocks {
             return;
         };
         let index = self.index;
+        // The SDKs require a signature of every thinking block.
         if matches!(first.kind, Kind::Thinking { signed: false }) {
             let signature = WireDelta::Signature(signature::unsigned());
             put("content_block_delta", &signature.event(index), out);

@@ -92,7 +92,7 @@ pub(crate) enum Block<'a> {
 }
 
 impl Block<'_> {
-    /// Whether it is reasoning.
+    /// Whether the block is reasoning.
     pub(crate) fn is_reasoning(&self) -> bool {
         matches!(self, Self::Thinking { .. } | Self::RedactedThinking { .. })
     }
@@ -115,7 +115,7 @@ pub(crate) struct CacheControl<'a> {
     pub(crate) ttl: Option<&'a str>,
 }
 
-/// Something that the model may call.
+/// A tool that the model may call.
 #[derive(Debug, Serialize)]
 pub(crate) struct Tool<'a> {
     pub(crate) name: &'a str,
@@ -128,7 +128,7 @@ pub(crate) struct Tool<'a> {
     pub(crate) cache_control: Option<CacheControl<'a>>,
 }
 
-/// Whether it does.
+/// Whether the model calls tools.
 #[derive(Debug, Serialize)]
 pub(crate) struct ToolChoice<'a> {
     #[serde(rename = "type")]
@@ -150,7 +150,7 @@ pub(crate) struct Thinking {
     pub(crate) display: Option<&'static str>,
 }
 
-/// How hard it tries, and in what form it responses.
+/// The effort of the model, and the form of its response.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct OutputConfig {
     #[serde(skip_serializing_if = "Option::is_none")]

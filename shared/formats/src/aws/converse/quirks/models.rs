@@ -49,6 +49,7 @@ impl Family {
 
     /// Whether the model accepts reasoning that Claude signed.
     pub(crate) fn reads_signatures(self) -> bool {
+        // An ARN may be that of a Claude, whose loop of tools would end without them.
         matches!(self, Self::Claude(_) | Self::Unknown)
     }
 
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_tells_whose_model_it_is() {
+    fn an_id_names_the_family_of_its_model() {
         let sonnet = family("anthropic.claude-sonnet-4-6");
         assert!(matches!(sonnet, Family::Claude(_)));
         for same in [

@@ -93,6 +93,7 @@ impl<'a> ModelSettings<'a> {
             self.inference.temperature = Some(1.0);
             self.dropped.push(Field::Temperature);
         }
+        // Converse has no `topK`; Nova takes it among its own fields.
         if let Family::Nova(_) = family {
             self.additional.nova = wanted.top_k.map(|top_k| NovaInference { top_k });
         } else if wanted.top_k.is_some() {
@@ -110,6 +111,7 @@ impl<'a> ModelSettings<'a> {
             (_, None) => {}
         }
         if wanted.visible == Some(false) && !wanted.is_off() {
+            // Converse cannot hide reasoning.
             self.dropped.push(Field::ReasoningVisibility);
         }
     }
@@ -126,6 +128,7 @@ impl<'a> ModelSettings<'a> {
             || sampling.temperature.is_some()
             || sampling.top_p.is_some();
         let effort = wanted.as_effort().unwrap_or(Effort::Medium);
+        // The client has named the limits, and only asked for more reasoning: they stay.
         let effort = if limited { effort.min(Effort::Medium) } else { effort };
         let (kind, max_reasoning_effort) = ("enabled", Some(up_to_high(effort)));
         self.additional.nova_reasoning = Some(NovaReasoning { kind, max_reasoning_effort });

@@ -51,11 +51,14 @@ pub(crate) fn encode_messages(
     let mut messages: Vec<WireMessage<'_>> = vec![];
     let mut open = Open::new();
     for (side, parts) in &whole.messages {
+        // By the client's own ids, before they are shortened: the message names them.
         check_results(*side, parts, &mut open)?;
         let content = encoder.side(*side, parts)?;
         let role = if *side == Side::User { "user" } else { "assistant" };
         match messages.last_mut() {
             _ if content.is_empty() => {}
+            // A message between the two came out empty, and Converse refuses two of one side in a
+            // row.
             Some(last) if last.role == role => last.content.extend(content),
             _ => messages.push(WireMessage { role, content }),
         }
@@ -280,6 +283,7 @@ impl MessagesEncoder {
 /// The cache breakpoint of a part, or of the last part of a result that has one.
 fn marks(part: &Part) -> Option<&CacheBreakpoint> {
     let inner = match &part.content {
+        // Converse has no cache point within a result; behind it is the next place.
         Content::ToolResult(result) => result.parts.iter().rev().find_map(|it| it.cache.as_ref()),
         _ => None,
     };
@@ -324,6 +328,7 @@ fn sanitize_id(id: &str) -> Cow<'_, str> {
     if id.len() <= MAX_ID_LENGTH && id.as_bytes().iter().all(&allowed) {
         return Cow::Borrowed(id);
     }
+    // The beginning is kept for whoever reads a log.
     let plain: String = id.bytes().filter(allowed).take(40).map(char::from).collect();
     Cow::Owned(format!("{plain}_{:016x}", fingerprint(id)))
 }

@@ -98,6 +98,7 @@ pub(crate) fn document<'a>(
     let plain = name(media);
     let mut name = plain.clone();
     let mut count = names.get(&plain).copied().unwrap_or(0);
+    // Converse refuses two documents of one name.
     while names.contains_key(&name) {
         count += 1;
         name = format!("{plain} ({count})");
@@ -124,6 +125,7 @@ fn name(media: &Media) -> String {
         |it: char| if it.is_ascii_alphanumeric() || "-()[]".contains(it) { it } else { ' ' };
     let fit: String = given.chars().map(allowed).collect();
     let fit = fit.split_whitespace().collect::<Vec<_>>().join(" ");
+    // The service model allows 200; the number of a second document of that name comes behind it.
     let short: String = fit.chars().take(180).collect();
     if short.is_empty() { "document".to_owned() } else { short.trim_end().to_owned() }
 }
@@ -162,6 +164,7 @@ fn format(media: &Media, field: &Field, formats: Formats) -> Result<&'static str
         (None, MediaSource::Url(url)) => url.as_str(),
         (None, _) => "",
     };
+    // The name before the bytes: documents of Office all begin as ZIP archives.
     let ending = named.rsplit_once('.').map(|it| it.1.to_ascii_lowercase());
     if let Some(format) = ending.as_deref().and_then(find) {
         return Ok(format);
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_a_name_or_the_first_bytes_tell_the_format() {
+    fn a_type_a_name_or_the_first_bytes_show_the_format() {
         let format = |it: &Media| image(it).unwrap().format;
         assert_eq!(format(&media(base64("x"), Some("image/jpg; q=1"), None)), "jpeg");
         assert_eq!(format(&media(base64("UklGRgAAAABXRUJQ"), None, None)), "webp");

@@ -22,12 +22,12 @@ fn sent(conversation: &Conversation, model: &str) -> (Value, Vec<Field>) {
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped)
 }
 
-fn refused(turns: Vec<Message>) -> Error {
-    encoded(&of(turns), CLAUDE).unwrap_err()
+fn refused(messages: Vec<Message>) -> Error {
+    encoded(&of(messages), CLAUDE).unwrap_err()
 }
 
-fn of(turns: Vec<Message>) -> Conversation {
-    Conversation { messages: turns, ..Conversation::default() }
+fn of(messages: Vec<Message>) -> Conversation {
+    Conversation { messages, ..Conversation::default() }
 }
 
 fn user(parts: Vec<Part>) -> Message {
@@ -136,8 +136,8 @@ fn what_is_unsupported_is_named() {
 }
 
 #[test]
-fn results_of_parallel_calls_are_one_turn() {
-    let turns = vec![
+fn results_of_parallel_calls_are_one_message() {
+    let messages = vec![
         user(vec![text("a")]),
         model(vec![call("c1", ""), call("c2", r#"{"b": 1e2}"#)]),
         user(vec![result("c1", "one", None)]),
@@ -146,7 +146,7 @@ fn results_of_parallel_calls_are_one_turn() {
     ];
     let conversation = Conversation {
         tools: vec![Tool { name: "look".to_owned(), ..Tool::default() }],
-        ..of(turns)
+        ..of(messages)
     };
     let encoded = encoded(&conversation, CLAUDE).unwrap();
     let body = std::str::from_utf8(&encoded.body).unwrap();
@@ -185,8 +185,8 @@ fn a_failure_is_never_empty() {
         (None, json!([])),
     ] {
         let result = user(vec![result("c1", " ", is_error)]);
-        let turns = vec![user(vec![text("a")]), model(vec![call("c1", "{}")]), result];
-        let body = sent(&of(turns), CLAUDE).0;
+        let messages = vec![user(vec![text("a")]), model(vec![call("c1", "{}")]), result];
+        let body = sent(&of(messages), CLAUDE).0;
         assert_eq!(body["messages"][2]["content"][0]["toolResult"]["content"], content);
     }
 }
@@ -195,8 +195,8 @@ fn a_failure_is_never_empty() {
 fn arguments_are_an_object() {
     for broken in ["{\"a", "[]", "null"] {
         let result = user(vec![result("c1", "x", None)]);
-        let turns = vec![user(vec![text("a")]), model(vec![call("c1", broken)]), result];
-        let input = &sent(&of(turns), CLAUDE).0["messages"][1]["content"][0]["toolUse"]["input"];
+        let messages = vec![user(vec![text("a")]), model(vec![call("c1", broken)]), result];
+        let input = &sent(&of(messages), CLAUDE).0["messages"][1]["content"][0]["toolUse"]["input"];
         assert_eq!(*input, json!({ "INVALID_JSON": broken }));
     }
 }
@@ -204,12 +204,12 @@ fn arguments_are_an_object() {
 #[test]
 fn ids_are_made_fit_on_both_sides() {
     let long = "call|".repeat(30);
-    let turns = vec![
+    let messages = vec![
         user(vec![text("a")]),
         model(vec![call(&long, "{}"), call("call|", "{}")]),
         user(vec![result(&long, "x", None), result("call|", "y", None)]),
     ];
-    let (body, _) = sent(&of(turns), CLAUDE);
+    let (body, _) = sent(&of(messages), CLAUDE);
     let at = |place: &str| body.pointer(place).and_then(Value::as_str).unwrap().to_owned();
     let first = at("/messages/1/content/0/toolUse/toolUseId");
     assert!(first.len() <= 64 && first.starts_with("callcall"), "{first}");
@@ -222,7 +222,7 @@ fn ids_are_made_fit_on_both_sides() {
 #[test]
 fn reasoning_goes_back_to_its_maker_only() {
     let claude = |data| Some(Signature::new("anthropic", data));
-    let turns = || {
+    let messages = || {
         vec![
             user(vec![text("a")]),
             model(vec![
@@ -234,7 +234,7 @@ fn reasoning_goes_back_to_its_maker_only() {
             user(vec![text("c")]),
         ]
     };
-    let (body, dropped) = sent(&of(turns()), CLAUDE);
+    let (body, dropped) = sent(&of(messages()), CLAUDE);
     assert_eq!(
         body["messages"][1]["content"],
         json!([
@@ -244,7 +244,7 @@ fn reasoning_goes_back_to_its_maker_only() {
         ])
     );
     assert!(dropped.is_empty());
-    let (body, dropped) = sent(&of(turns()), LLAMA);
+    let (body, dropped) = sent(&of(messages()), LLAMA);
     assert_eq!(body["messages"][1]["content"], json!([{"text": "b"}]));
     assert!(dropped.is_empty(), "{dropped:?}");
     let unsigned = vec![user(vec![text("a")]), model(vec![reasoning("hm", None), text("b")])];
@@ -257,14 +257,16 @@ fn marks_stand_behind_what_they_cover() {
     if let Content::ToolResult(result) = &mut inner.content {
         result.parts[0].cache = Some(CacheBreakpoint::default());
     }
-    let turns = vec![
+    let messages = vec![
         Message::new(Role::System, vec![marked(text("rules"), Some("1h")), text("more")]),
         user(vec![marked(text("a"), None), marked(text(" "), None)]),
         model(vec![call("c1", "{}")]),
         user(vec![inner, text("b")]),
     ];
-    let conversation =
-        Conversation { cache: Some(CacheBreakpoint { ttl: Some("2h".to_owned()) }), ..of(turns) };
+    let conversation = Conversation {
+        cache: Some(CacheBreakpoint { ttl: Some("2h".to_owned()) }),
+        ..of(messages)
+    };
     let (body, dropped) = sent(&conversation, CLAUDE);
     let point = json!({"cachePoint": {"type": "default"}});
     let hour = json!({"cachePoint": {"type": "default", "ttl": "1h"}});
@@ -288,14 +290,14 @@ fn what_is_shown_has_a_format() {
             detail: None,
         }))
     };
-    let turns = vec![user(vec![
+    let messages = vec![user(vec![
         text("What is this?"),
         shown(Content::Image, "image/png", None),
         shown(Content::File, "application/pdf", Some("a.pdf")),
         shown(Content::Video, "video/quicktime", None),
         shown(Content::Audio, "audio/wav", None),
     ])];
-    let (body, dropped) = sent(&of(turns), CLAUDE);
+    let (body, dropped) = sent(&of(messages), CLAUDE);
     let source = json!({"bytes": "AAAA"});
     assert_eq!(
         body["messages"][0]["content"],
@@ -324,9 +326,9 @@ fn the_model_shows_nothing_that_it_could_be_reminded_of() {
     let image = Part::new(Content::Image(Media::default()));
     let cited = Part::new(Content::Text("b".to_owned(), vec![Citation::default()]));
     let refusal = Part::new(Content::Refusal("no".to_owned()));
-    let turns =
+    let messages =
         vec![user(vec![text("a")]), model(vec![image, cited, refusal]), user(vec![text("c")])];
-    let (body, dropped) = sent(&of(turns), CLAUDE);
+    let (body, dropped) = sent(&of(messages), CLAUDE);
     assert_eq!(body["messages"][1]["content"], json!([{"text": "b"}, {"text": "no"}]));
     assert_eq!(dropped, [Field::Refusal, Field::Citations, Field::Image]);
 }
@@ -343,9 +345,9 @@ fn a_conversation_begins_with_the_user() {
 }
 
 #[test]
-fn blank_turns_leave_no_gap() {
-    let turns = vec![user(vec![text("a")]), model(vec![text(" ")]), user(vec![text("b")])];
-    let (body, _) = sent(&of(turns), CLAUDE);
+fn blank_messages_leave_no_gap() {
+    let messages = vec![user(vec![text("a")]), model(vec![text(" ")]), user(vec![text("b")])];
+    let (body, _) = sent(&of(messages), CLAUDE);
     assert_eq!(
         body["messages"],
         json!([{"role": "user", "content": [{"text": "a"}, {"text": "b"}]}])
@@ -378,9 +380,9 @@ fn a_schema_is_for_models_that_keep_to_one() {
 
 #[test]
 fn a_beginning_is_for_models_that_go_on_with_it() {
-    let turns = || vec![user(vec![text("a")]), model(vec![text("Once ")])];
-    let (body, _) = sent(&of(turns()), CLAUDE);
+    let messages = || vec![user(vec![text("a")]), model(vec![text("Once ")])];
+    let (body, _) = sent(&of(messages()), CLAUDE);
     assert_eq!(body["messages"][1]["content"], json!([{"text": "Once"}]));
-    let error = encoded(&of(turns()), "anthropic.claude-opus-5").unwrap_err();
+    let error = encoded(&of(messages()), "anthropic.claude-opus-5").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
 }

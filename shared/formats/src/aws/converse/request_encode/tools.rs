@@ -51,6 +51,8 @@ pub(crate) fn encode_tools(
     {
         encoded.tool(tool, family, &mut tools)?;
     }
+
+    // Only what the history calls: its schemas are not known any more, and are never used.
     if tools.is_empty() {
         for name in used {
             let input_schema = InputSchema { json: Cow::Borrowed(anything()?) };
@@ -58,6 +60,7 @@ pub(crate) fn encode_tools(
             tools.push(wire::Tool::ToolSpec(spec));
         }
     }
+
     let tool_choice = encoded.choice(conversation, family);
     encoded.config = Some(ToolConfig { tools, tool_choice });
     Ok(encoded)
@@ -79,6 +82,7 @@ impl<'a> EncodedTools<'a> {
         let json = Cow::Owned(schema::of_tool(schema.as_ref(), is_strict, &mut self.dropped)?);
         tools.push(wire::Tool::ToolSpec(ToolSpec {
             name,
+            // A blank description is refused, unlike none.
             description: description.as_deref().filter(|it| !it.trim().is_empty()),
             input_schema: InputSchema { json },
             strict: is_strict.then_some(true),

@@ -20,6 +20,7 @@ impl Family {
     /// The generation of a model.
     pub(crate) fn of(facts: &ModelFacts) -> Self {
         match facts.reasoning.control {
+            // A name that nobody knows is more likely that of a new model than of an old one.
             _ if facts.family != ModelFamily::Gemini => Self::Level,
             Some(ReasoningControl::None) => Self::Old,
             Some(ReasoningControl::Budget) => Self::Budget,

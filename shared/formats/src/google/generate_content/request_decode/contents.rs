@@ -48,7 +48,9 @@ impl Calls {
     fn take(&mut self, id: Option<&str>, name: Option<&str>) -> Option<String> {
         let by_id = id.and_then(|it| self.by_id.get_mut(it));
         let by_name = name.and_then(|it| self.by_name.get_mut(it));
+        // Clients of older SDKs send results without ids: order and name tell.
         for places in [by_id, by_name].into_iter().flatten() {
+            // A call may have been taken by way of the other list.
             while let Some(at) = places.pop_front() {
                 if let Some(id) = self.ids.get_mut(at).and_then(Option::take) {
                     return Some(id);
@@ -67,12 +69,13 @@ impl ContentsDecoder {
             None => None,
         };
         let role = match role.as_deref() {
+            // `function` was the role of results before they became the user's.
             None | Some("" | "user" | "function" | "tool") => Role::User,
             Some("model") => Role::Assistant,
             Some(_) => {
                 let path = format!("{path}.role");
                 let message = format!(
-                    "`{path}` must be `user` or `model`; rules belong in `systemInstruction`."
+                    "`{path}` must be `user` or `model`; a system prompt belongs in `systemInstruction`."
                 );
                 return Err(Error::invalid(&path, message));
             }
@@ -128,6 +131,8 @@ impl ContentsDecoder {
         }
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
+            // Google signs an empty text at the end of a stream; without a signature it is dropped
+            // below.
             Some(Content::Text(text, _)) if text.is_empty() => Content::Reasoning(text),
             // An intermediate image of a model that reasons in images.
             Some(Content::Image(_)) if thought => {
@@ -145,6 +150,8 @@ impl ContentsDecoder {
             }
         };
         if message.role == Role::Assistant {
+            // Joined as a response is, so that chunks that a client kept one by one are one text
+            // and one reasoning again.
             response_decode::push(&mut message.parts, content, signature);
         } else if content != Content::Reasoning(String::new()) {
             message.parts.push(Part::new(content));
@@ -164,6 +171,7 @@ impl ContentsDecoder {
             let path = format!("{path}.args");
             return Err(Error::invalid(&path, format!("`{path}` must be an object.")));
         }
+        // Gemini's own calls may lack an id, and other formats demand one.
         let made = || format!("call_{}", self.calls.ids.len() + 1);
         let id = call.id.filter(|it| !it.is_empty()).unwrap_or_else(made);
         self.calls.add(&id, &name);
@@ -174,7 +182,7 @@ impl ContentsDecoder {
         let wanted = "an object with `name` and `response`";
         let result: FunctionResponse<'_> = json::parsed(value, path, wanted)?;
         let id = self.calls.take(result.id.as_deref(), result.name.as_deref()).ok_or_else(|| {
-            let message = format!("`{path}` answers no `functionCall` before it: neither its id nor its name is that of an open one.");
+            let message = format!("`{path}` is the result of no `functionCall` before it: neither its id nor its name is that of an open one.");
             Error::invalid(path, message)
         })?;
         let outcome = result.response.map_or("{}", RawValue::get);
@@ -220,6 +228,8 @@ struct FunctionResponse<'a> {
 /// the whole object.
 fn outcome_of(outcome: &Object<'_>, whole: Option<&RawValue>) -> (String, Option<bool>) {
     let whole = whole.map_or("{}", RawValue::get);
+    // An object with more than one member is the tool's own: to take one of them would lose the
+    // others.
     let [(name, value)] = outcome.0.as_slice() else { return (whole.to_owned(), None) };
     let is_error = match name.as_ref() {
         "output" | "result" => None,

@@ -75,6 +75,7 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
                 members.name(if camel(name) == "properties" { "properties" } else { "$defs" });
                 map(value, &path, &order, members.out)?;
             }
+            // Google's `Schema` writes `ref` and `defs`, because protobuf has no `$` in names.
             "ref" => members.raw("$ref", &value.get().replace("#/defs/", "#/$defs/")),
             known => members.raw(known, counted(known, value.get())),
         }
@@ -131,6 +132,8 @@ fn list(value: &RawValue, path: &str, nullable: bool, out: &mut String) -> Resul
 /// Named schemas, those of `order` first and in that order.
 fn map(value: &RawValue, path: &str, order: &Order<'_>, out: &mut String) -> Result<()> {
     let mut members: Object<'_> = json::parsed(value, path, "an object of schemas")?;
+    // Stable, so that properties without a place keep theirs. Models write members in the order of
+    // the schema.
     members.0.sort_by_key(|it| order.get(it.0.as_ref()).copied().unwrap_or(usize::MAX));
     out.push('{');
     for (at, (name, schema)) in members.0.iter().enumerate() {

@@ -85,6 +85,7 @@ fn calling(value: &RawValue, path: &str, conversation: &mut Conversation) -> Res
         "NONE" => ToolChoice::None,
         "ANY" => match names.as_slice() {
             [] => ToolChoice::Required,
+            // Every format can name one tool, and few can choose among several.
             [name] => ToolChoice::Named(name.clone()),
             _ => ToolChoice::Among(names, true),
         },

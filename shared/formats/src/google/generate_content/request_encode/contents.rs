@@ -104,6 +104,7 @@ impl<'a> ContentsEncoder<'a, '_> {
                 WirePart::text(text.as_str())
             }
             Content::Refusal(text) => {
+                // Named, because a refusal reads like any text here.
                 self.drop(Field::Refusal);
                 WirePart::text(text.as_str())
             }
@@ -171,17 +172,18 @@ impl<'a> ContentsEncoder<'a, '_> {
             _ => Cow::Owned(texts.join("\n")),
         };
         let response = match is_error {
+            // `output` and `error` are the names that the reference gives for both outcomes.
             Some(true) => Outcome { error: Some(Value::Text(text)), output: None },
             _ => Outcome { output: Some(value(text)), error: None },
         };
         let within = if self.family == Family::Level { std::mem::take(&mut media) } else { vec![] };
-        let answer = FunctionResponse {
+        let function_response = FunctionResponse {
             id: id.as_str().into(),
             name: named.into(),
             response,
             parts: within,
         };
-        out.push(WirePart { function_response: Some(answer), ..WirePart::default() });
+        out.push(WirePart { function_response: Some(function_response), ..WirePart::default() });
         out.append(&mut media);
         Ok(())
     }
@@ -194,6 +196,7 @@ fn reasoning<'a>(text: &'a str, signature: &'a Signature, out: &mut Vec<WirePart
         text.is_empty()
             && it.thought_signature.is_none()
             && it.function_response.is_none()
+            // A call has a signature of its own, which must not be another part's.
             && it.function_call.is_none()
     });
     match last {
@@ -206,6 +209,8 @@ fn reasoning<'a>(text: &'a str, signature: &'a Signature, out: &mut Vec<WirePart
 /// The text of a result, as the JSON that it is. Google would follow a `$ref` within.
 fn value(text: Cow<'_, str>) -> Value<'_> {
     let Cow::Borrowed(text) = text else { return Value::Text(text) };
+    // Numbers and quoted texts stay text: a tool that returns `5` returns a text, as far as anybody
+    // knows.
     let is_json = text.trim_start().starts_with(['{', '[']) && !text.contains("\"$ref\"");
     match serde_json::from_str::<&RawValue>(text) {
         Ok(json) if is_json => Value::Json(json),
@@ -216,14 +221,16 @@ fn value(text: Cow<'_, str>) -> Value<'_> {
 /// Gives the first call of every step of the current message, where it has no signature, the one that
 /// stands for none: without it Gemini 3 refuses the request.
 fn fill_missing_signatures(contents: &mut [WireContent<'_>]) {
-    let asks = |it: &WireContent<'_>| {
+    let is_of_user = |it: &WireContent<'_>| {
         it.role == Some("user") && it.parts.iter().all(|it| it.function_response.is_none())
     };
     // Signatures of earlier messages are not checked, only those behind the last question.
-    let start = contents.iter().rposition(asks).unwrap_or(0);
+    let start = contents.iter().rposition(is_of_user).unwrap_or(0);
     for content in contents.iter_mut().skip(start).filter(|it| it.role == Some("model")) {
         let first = content.parts.iter_mut().find(|it| it.function_call.is_some());
         if let Some(part) = first {
+            // The first call alone: of parallel calls Gemini signs no other (ai.google.dev,
+            // *Thought signatures*).
             part.thought_signature.get_or_insert(Cow::Borrowed(signature::SKIP));
         }
     }

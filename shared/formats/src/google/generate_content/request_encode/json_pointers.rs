@@ -25,6 +25,8 @@ impl<'a> Pointers<'a> {
         let mut found = self.root;
         for step in pointer.strip_prefix('#')?.split('/').skip(1) {
             let step =
+                // In this order: `~01` is `~1`, not `/` (RFC 6901), and a fragment is
+                // percent-encoded around that.
                 step.replace("%24", "$").replace("%25", "%").replace("~1", "/").replace("~0", "~");
             let start = found.get().as_ptr();
             let within = self.within.entry(start).or_insert_with(|| members(found));

@@ -53,6 +53,8 @@ const SILENT: &[&str] =
 /// A schema as Gemini takes it. What had to go is added to `dropped`.
 pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
     let Ok(root) = serde_json::from_str::<&RawValue>(&schema.0) else { return "{}".to_owned() };
+    // Once with references written out; with the references themselves where that fails, for a
+    // circle or because too much grows of them.
     for inline in [true, false] {
         let mut fit = SchemaEncoder {
             pointers: Pointers::new(root),
@@ -136,6 +138,7 @@ impl<'a> SchemaEncoder<'a> {
         let before = self.refs.len();
         let members = self.members(&object);
         self.object(&members, out);
+        // Only a reference within itself is circular; beside itself it may stand again.
         self.refs.truncate(before);
     }
 
@@ -171,9 +174,11 @@ impl<'a> SchemaEncoder<'a> {
         let text = || KeywordValue::Text(value.get().to_owned());
         let list = || serde_json::from_str(value.get()).ok().map(KeywordValue::List);
         let value = match name {
+            // Branches of `allOf` may each require something, and all of it counts.
             "required" => KeywordValue::Lists(vec![value]),
             _ if KEPT.contains(&name) => text(),
             _ if SILENT.contains(&name) => return None,
+            // Nothing refers to them any more.
             "$defs" | "definitions" if self.inline => return None,
             "$defs" | "definitions" => return Some(("$defs".to_owned(), named(value)?)),
             "properties" => named(value)?,
@@ -225,11 +230,13 @@ impl<'a> SchemaEncoder<'a> {
             let (name, text) =
                 match reference.strip_prefix("{\"$ref\":").and_then(|it| it.strip_suffix('}')) {
                     Some(text) if alone => ("$ref", text.to_owned()),
+                    // A choice of one, because no keyword may stand beside a reference.
                     _ => ("anyOf", format!("[{reference}]")),
                 };
             put(members, name.to_owned(), KeywordValue::Text(text));
             return;
         }
+        // References double at each level: a few lines of them can be thousands of schemas.
         if self.left == 0 || self.refs.contains(&pointer) {
             self.failed = true;
             return;
@@ -246,6 +253,7 @@ impl<'a> SchemaEncoder<'a> {
         let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
         self.refs.push(pointer);
         for (name, value) in self.members(&target) {
+            // What stands beside the reference counts more: it is written for this place.
             if !members.iter().any(|it| it.0 == name) {
                 members.push((name, value));
             }
@@ -270,6 +278,7 @@ impl<'a> SchemaEncoder<'a> {
                     }
                     (Some(KeywordValue::Text(known)), KeywordValue::Text(more))
                         if *known == more => {}
+                    // Words about a part, of which the first is as good as any.
                     _ if matches!(name.as_str(), "title" | "description") => {}
                     _ => self.remove("allOf"),
                 }
@@ -309,6 +318,7 @@ impl<'a> SchemaEncoder<'a> {
     }
 
     fn remove(&mut self, keyword: &str) {
+        // The client chooses it, and it goes into a header.
         let keyword = keyword.get(..MAX_NAME_LENGTH).unwrap_or(keyword);
         let is_room = self.removed.len() < MOST_NAMED;
         if is_room && !self.removed.iter().any(|it| it == keyword) {

@@ -17,7 +17,7 @@ pub(crate) struct Content<'a> {
     pub(crate) parts: Vec<Part<'a>>,
 }
 
-/// One delta of it.
+/// One part of a message.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Part<'a> {
@@ -37,7 +37,7 @@ pub(crate) struct Part<'a> {
     pub(crate) thought_signature: Option<Cow<'a, str>>,
 }
 
-/// Bytes, here.
+/// Media whose bytes stand in the message.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Blob<'a> {
@@ -45,7 +45,7 @@ pub(crate) struct Blob<'a> {
     pub(crate) data: Cow<'a, str>,
 }
 
-/// Bytes, elsewhere.
+/// Media at an address.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileData<'a> {
@@ -54,7 +54,7 @@ pub(crate) struct FileData<'a> {
     pub(crate) file_uri: Cow<'a, str>,
 }
 
-/// The model's wish to have a tool called.
+/// A tool call of the model.
 #[derive(Debug, Serialize)]
 pub(crate) struct FunctionCall<'a> {
     pub(crate) id: Cow<'a, str>,
@@ -85,9 +85,9 @@ pub(crate) struct Outcome<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Value<'a> {
-    /// As it reads.
+    /// Text that is no JSON, or must not be read as JSON.
     Text(Cow<'a, str>),
-    /// As it is.
+    /// JSON in its own text.
     Json(&'a RawValue),
 }
 
@@ -102,7 +102,7 @@ impl<'a> Part<'a> {
         Self { thought: true, ..Self::text(text) }
     }
 
-    /// Bytes, here.
+    /// Media whose bytes stand in the message.
     pub(crate) fn inline(
         mime_type: impl Into<Cow<'a, str>>,
         data: impl Into<Cow<'a, str>>,
@@ -111,7 +111,7 @@ impl<'a> Part<'a> {
         Self { inline_data: Some(blob), ..Self::default() }
     }
 
-    /// Bytes, elsewhere.
+    /// Media at an address.
     pub(crate) fn file(file_uri: impl Into<Cow<'a, str>>, mime_type: Option<Cow<'a, str>>) -> Self {
         let file = FileData { mime_type, file_uri: file_uri.into() };
         Self { file_data: Some(file), ..Self::default() }
@@ -122,14 +122,14 @@ impl<'a> Part<'a> {
         Self { function_call: Some(call), ..Self::default() }
     }
 
-    /// The same part with what proves it.
+    /// The part with its signature.
     pub(crate) fn signed(mut self, signature: Option<&'a Signature>) -> Self {
         self.thought_signature = signature.map(signature::written);
         self
     }
 
-    /// The same part for a client; a call that Google did not sign says so, or Gemini would refuse
-    /// it in a later message.
+    /// The part for a client; a call that Google did not sign says so, or Gemini would refuse it in
+    /// a later message.
     pub(crate) fn for_client(self, signature: Option<&'a Signature>) -> Self {
         let mut part = self.signed(signature);
         if part.function_call.is_some() && part.thought_signature.is_none() {

@@ -1,6 +1,6 @@
 //! Rules of Mistral's models for a conversation, wherever they are served.
 //!
-//! Ids of calls are nine letters or digits, and behind a tool's result it is the model's turn.
+//! Ids of calls are nine letters or digits, and behind a tool's result stands a message of the model.
 //! Conversations that another model began break the first, and clients that add a reminder to a
 //! result the second.
 //!
@@ -18,17 +18,19 @@ use crate::{
     json::{self, Edits, Object, parsed},
 };
 
-/// The assistant's message where the model has missed its turn.
-pub(in super::super) const TURN: &str = "OK.";
+/// The assistant's message where the model has written nothing behind a tool's result.
+pub(in super::super) const PLACEHOLDER: &str = "OK.";
 const ID_LENGTH: usize = 9;
 const ID_LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The id of a call as these models take it: the same for the same id in every turn, so that a
+/// The id of a call as these models take it: the same for the same id in every request, so that a
 /// cached prompt stays one.
 pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
     if id.len() == ID_LENGTH && id.bytes().all(|it| it.is_ascii_alphanumeric()) {
         return id;
     }
+    // 62 to the power of 9 is less than 64 bits hold, so that one number is enough for nine
+    // letters.
     let mut rest = fingerprint(&id);
     let letters = std::iter::repeat_with(|| {
         let [letter, left] = [rest % 62, rest / 62];
@@ -38,8 +40,9 @@ pub(in super::super) fn id(id: Cow<'_, str>) -> Cow<'_, str> {
     letters.take(ID_LENGTH).flatten().collect::<String>().into()
 }
 
-/// Whether the model has missed its turn between two messages.
-pub(in super::super) fn misses_turn(before: &str, role: &str) -> bool {
+/// Whether a message of the model is missing between two messages.
+pub(in super::super) fn lacks_response(before: &str, role: &str) -> bool {
+    // Several results may follow each other: they answer the calls of one message.
     before == "tool" && !matches!(role, "tool" | "assistant")
 }
 
@@ -49,15 +52,17 @@ pub(in super::super) fn fitted(messages: &str) -> Result<String> {
     request_passthrough::rewrite_messages(messages, |json| {
         let message: Object<'_> = parsed(json, "messages", "a list of messages")?;
         let role = message.get("role").map(|it| text(it.get())).unwrap_or_default();
-        let missing = misses_turn(&before, &role);
+        let missing = lacks_response(&before, &role);
         before = role;
+        // `tool_calls` and `tool_call_id` begin alike.
         let has_ids = json.get().contains("\"tool_call");
         if !missing && !has_ids {
             return Ok(None);
         }
         let message = if has_ids { with_ids(&message, json.get())? } else { json.get().to_owned() };
-        let turn = format!("{{\"role\":\"assistant\",\"content\":{}}}", json::quoted(TURN));
-        Ok(Some(if missing { format!("{turn},{message}") } else { message }))
+        let placeholder =
+            format!("{{\"role\":\"assistant\",\"content\":{}}}", json::quoted(PLACEHOLDER));
+        Ok(Some(if missing { format!("{placeholder},{message}") } else { message }))
     })
 }
 

@@ -47,6 +47,7 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
             return Err(Error::invalid(&path, message));
         }
     };
+    // Reasoning comes first in every format that has it: a model reasons before it writes.
     let mut decoded = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
     for (name, value) in message.present() {
@@ -62,10 +63,14 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
             "tool_calls" => calls = tool_calls(value, &path)?,
             "function_call" => calls.push(function_call(value, &path)?),
             "cache_control" => mark_last(&mut decoded.parts, value, &path)?,
+            // Clients echo the whole message of a response, which has the member even where nothing
+            // was cited.
             "annotations" if value.get() == "[]" => {}
             _ => note(other, format!("messages[].{name}")),
         }
     }
+    // Behind the other members, whatever their order in the JSON: calls stand behind the text in
+    // every format.
     decoded.parts.extend(reasoning::off_calls(&decoded.parts, &mut calls));
     decoded.parts.extend(calls);
     Ok(decoded)
@@ -91,12 +96,16 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
             _ => note(other, format!("messages[].{name}")),
         }
     }
+    // The older API knows one call at a time, so that the name of the function is all that the two
+    // share.
     if let (true, Some(name)) = (is_function, &result.name) {
         result.id = function_call_id(name);
     }
+    // Without it no other format could tell which call the result belongs to.
     if result.id.is_empty() {
         let path = format!("{path}.tool_call_id");
-        let message = format!("`{path}` is missing; it must be the id of the call it answers.");
+        let message =
+            format!("`{path}` is missing; it must be the id of the call whose result it is.");
         return Err(Error::invalid(&path, message));
     }
     let mut part = Part::new(Content::ToolResult(result));
@@ -147,7 +156,7 @@ fn tool_calls(value: &RawValue, path: &str) -> Result<Vec<Part>> {
 fn tool_call(call: Call<'_>, path: &str) -> Result<Part> {
     let Some(function) = call.function else {
         let message =
-            "a call of another type than `function` means nothing to this model's provider";
+            "a call of another type than `function` is not supported by this model's provider";
         return Err(unsupported(path, message));
     };
     let id = text(call.id);
@@ -163,6 +172,7 @@ impl Function<'_> {
             Some(json) if json.starts_with('{') => json.to_owned(),
             _ => text(self.arguments),
         };
+        // Other formats have an object here, if an empty one.
         let arguments = if arguments.is_empty() { "{}".to_owned() } else { arguments };
         ToolCall { id, name: self.name, arguments }
     }
@@ -186,6 +196,8 @@ fn content(value: &RawValue, path: &str, unmapped: &mut Vec<String>) -> Result<V
     match value.get().as_bytes().first() {
         Some(b'"') => {
             let text: String = parsed(value, path, wanted)?;
+            // Clients write an empty text where a message has calls alone; Anthropic and Google
+            // refuse it.
             Ok(if text.is_empty() { vec![] } else { vec![Part::text(text)] })
         }
         Some(b'{') => Ok(vec![part(&parsed(value, path, wanted)?, path, unmapped)?]),
@@ -210,6 +222,7 @@ fn part(item: &Object<'_>, path: &str, other: &mut Vec<String>) -> Result<Part> 
         match name {
             "type" => {}
             "cache_control" => cache = Some(cache_mark(value, &path)?),
+            // A part's content stands under the name of its type, for every type of the reference.
             name if name == kind => content = Some(part_content(&kind, value, &path)?),
             _ => note(other, format!("messages[].content[].{name}")),
         }
@@ -264,6 +277,7 @@ fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
             let wanted = "an object with `file_data` or `file_id`";
             let file: File = parsed(value, path, wanted)?;
             let mut media = match (file.file_data, file.file_id) {
+                // The bytes count more than the id: only OpenAI could look that up.
                 (Some(data), _) => data_uri::bytes(&data),
                 (None, Some(id)) => Media { source: MediaSource::Id(id), ..Media::default() },
                 (None, None) => {
@@ -274,7 +288,8 @@ fn part_content(kind: &str, value: &RawValue, path: &str) -> Result<Content> {
             Content::File(media)
         }
         _ => {
-            let message = format!("a part of type `{kind}` means nothing to this model's provider");
+            let message =
+                format!("a part of type `{kind}` is not supported by this model's provider");
             return Err(unsupported(path, message));
         }
     })

@@ -90,22 +90,24 @@ struct Function<'a> {
 
 /// Encodes every message. Content that the format does not support is added to `dropped`.
 pub(super) fn encode<'a>(
-    turns: &'a [Message],
+    messages: &'a [Message],
     replay: ReasoningReplay,
     dropped: &mut Vec<Field>,
 ) -> Result<Vec<MessageJson<'a>>> {
-    let mut messages = Vec::with_capacity(turns.len());
-    for turn in turns {
-        if turn.parts.iter().any(|it| it.cache.is_some()) {
+    let mut encoded = Vec::with_capacity(messages.len());
+    for canonical in messages {
+        if canonical.parts.iter().any(|it| it.cache.is_some()) {
             note(dropped, Field::Cache);
         }
-        match turn.role {
-            Role::System | Role::Developer => messages.push(plain("system", turn, dropped)?),
-            Role::Assistant => messages.push(assistant_message(turn, replay, dropped)?),
-            Role::User => user_messages(turn, dropped, &mut messages)?,
+        match canonical.role {
+            // Every provider takes `system`; only OpenAI's own and Azure's take `developer`, and
+            // mean the same by it.
+            Role::System | Role::Developer => encoded.push(plain("system", canonical, dropped)?),
+            Role::Assistant => encoded.push(assistant_message(canonical, replay, dropped)?),
+            Role::User => user_messages(canonical, dropped, &mut encoded)?,
         }
     }
-    Ok(messages)
+    Ok(encoded)
 }
 
 /// Leaves the last message open, if it is a text of the model: in the message itself, or, where this
@@ -119,12 +121,12 @@ pub(super) fn leave_open(messages: &mut [MessageJson<'_>], prefill: Prefill) -> 
     is_open && prefill == Prefill::ContinueFinalMessage
 }
 
-/// The same messages with what Mistral's models want besides.
+/// Messages as Mistral's models accept them.
 pub(super) fn for_mistral(messages: Vec<MessageJson<'_>>) -> Vec<MessageJson<'_>> {
     let mut fitted: Vec<MessageJson<'_>> = Vec::with_capacity(messages.len());
     for mut it in messages {
-        if fitted.last().is_some_and(|before| mistral::misses_turn(before.role, it.role)) {
-            fitted.push(message("assistant", vec![], Some(mistral::TURN)));
+        if fitted.last().is_some_and(|before| mistral::lacks_response(before.role, it.role)) {
+            fitted.push(message("assistant", vec![], Some(mistral::PLACEHOLDER)));
         }
         for call in &mut it.tool_calls {
             call.id = mistral::id(std::mem::take(&mut call.id));
@@ -156,12 +158,12 @@ fn message<'a>(
 /// A message that says nothing but its content.
 fn plain<'a>(
     role: &'static str,
-    turn: &'a Message,
+    canonical: &'a Message,
     dropped: &mut Vec<Field>,
 ) -> Result<MessageJson<'a>> {
-    let parts: Vec<&Part> = turn.parts.iter().collect();
+    let parts: Vec<&Part> = canonical.parts.iter().collect();
     let mut message = content_message(role, &parts, dropped)?;
-    message.name = turn.name.as_deref();
+    message.name = canonical.name.as_deref();
     Ok(message)
 }
 
@@ -184,19 +186,20 @@ fn content_message<'a>(
     Ok(message(role, part_jsons, None))
 }
 
-/// A user's turn: first the results of tools, each a message of its own.
+/// A message of the user: first the results of tools, each a message of its own.
 fn user_messages<'a>(
-    turn: &'a Message,
+    canonical: &'a Message,
     dropped: &mut Vec<Field>,
     messages: &mut Vec<MessageJson<'a>>,
 ) -> Result<()> {
     let mut besides = vec![];
-    for part in &turn.parts {
+    for part in &canonical.parts {
         let Content::ToolResult(result) = &part.content else { continue };
         messages.push(tool_message(result, dropped, &mut besides)?);
     }
     let rest: Vec<&Part> =
-        turn.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
+        canonical.parts.iter().filter(|it| !matches!(it.content, Content::ToolResult(_))).collect();
+    // Results may be all that the message holds; then there is no message of the user's besides.
     let has_results = messages.last().is_some_and(|it| it.tool_call_id.is_some());
     if !besides.is_empty() {
         for part in rest {
@@ -205,14 +208,14 @@ fn user_messages<'a>(
         messages.push(message("user", besides, None));
     } else if !rest.is_empty() || !has_results {
         let mut message = content_message("user", &rest, dropped)?;
-        message.name = turn.name.as_deref();
+        message.name = canonical.name.as_deref();
         messages.push(message);
     }
     Ok(())
 }
 
-/// What came of a tool call. Only text may stand in such a message: what else it holds is said right
-/// behind it.
+/// The message of a tool result. It may hold text only: `besides` gets what else the result holds, for a
+/// message of the user right behind it.
 fn tool_message<'a>(
     result: &'a ToolResult,
     dropped: &mut Vec<Field>,
@@ -225,12 +228,14 @@ fn tool_message<'a>(
     let (texts, media): (Vec<&Part>, Vec<&Part>) =
         parts.iter().partition(|it| matches!(it.content, Content::Text(..)));
     if !media.is_empty() {
+        // The model would not know whose image it is: it stands in a message of the user.
         besides.push(PartJson::Text { text: format!("What tool call {id} returned:").into() });
     }
     for part in media {
         besides.extend(part_json(part, dropped)?);
     }
     let mut message = if texts.is_empty() {
+        // A result without a text must still be there: each call needs one.
         message("tool", vec![], Some(""))
     } else {
         content_message("tool", &texts, dropped)?
@@ -241,12 +246,12 @@ fn tool_message<'a>(
 
 /// An earlier answer.
 fn assistant_message<'a>(
-    turn: &'a Message,
+    canonical: &'a Message,
     replay: ReasoningReplay,
     dropped: &mut Vec<Field>,
 ) -> Result<MessageJson<'a>> {
     let (mut texts, mut tool_calls, mut refusal, mut reasoning) = (vec![], vec![], None, vec![]);
-    for part in &turn.parts {
+    for part in &canonical.parts {
         match &part.content {
             Content::ToolCall(call) => tool_calls.push(Call {
                 id: Cow::Borrowed(&call.id),
@@ -260,6 +265,7 @@ fn assistant_message<'a>(
                 reasoning.extend(Some(text.as_str()).filter(|it| !it.is_empty()));
             }
             Content::Reasoning(_) => {
+                // Another maker's reasoning means nothing here, so that nothing is lost with it.
                 let native = part.signature.as_ref().is_none_or(|it| it.maker == FORMAT.name);
                 if native {
                     note(dropped, Field::ReasoningText);
@@ -272,9 +278,11 @@ fn assistant_message<'a>(
     }
     let mut message = content_message("assistant", &texts, dropped)?;
     if texts.is_empty() {
+        // An empty list of parts is refused; null is accepted beside calls, an empty text without
+        // any.
         message.content = tool_calls.is_empty().then_some(ContentJson::Text(""));
     }
-    message.name = turn.name.as_deref();
+    message.name = canonical.name.as_deref();
     message.refusal = refusal;
     message.reasoning_content = match &reasoning[..] {
         [] if replay == ReasoningReplay::Demanded && !tool_calls.is_empty() => {
@@ -302,7 +310,7 @@ fn part_json<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Part
         Content::Audio(media) => PartJson::InputAudio { input_audio: audio(media)? },
         Content::File(media) => return file(media).map(Some),
         Content::Video(_) => {
-            return Err(unsupported("messages", "it takes no moving pictures"));
+            return Err(unsupported("messages", "accepts no video"));
         }
         Content::Refusal(text) => PartJson::Text { text: text.into() },
         Content::Reasoning(_) => {
@@ -310,7 +318,7 @@ fn part_json<'a>(part: &'a Part, dropped: &mut Vec<Field>) -> Result<Option<Part
             return Ok(None);
         }
         Content::ToolCall(_) | Content::ToolResult(_) => {
-            let message = "A tool call stands where only the other side may speak.";
+            let message = "A tool call or its result stands in a message of the wrong role.";
             return Err(Error::new(ErrorKind::InvalidRequest, message));
         }
     }))
@@ -323,10 +331,10 @@ fn address(media: &Media) -> Result<Cow<'_, str>> {
         (MediaSource::Url(url), _) => Ok(url.into()),
         (MediaSource::Base64(data), Some(kind)) => Ok(format!("data:{kind};base64,{data}").into()),
         (MediaSource::Base64(_), None) => {
-            Err(unsupported("messages", "it must know a picture's media type"))
+            Err(unsupported("messages", "needs the media type of an image"))
         }
         (MediaSource::Text(_) | MediaSource::Id(_), _) => {
-            Err(unsupported("messages", "it takes pictures by URL or in base64 only"))
+            Err(unsupported("messages", "accepts images by URL or in base64 only"))
         }
     }
 }
@@ -337,11 +345,12 @@ fn audio(media: &Media) -> Result<AudioJson<'_>> {
         (MediaSource::Base64(data), Some(format @ ("wav" | "mp3"))) => {
             Ok(AudioJson { data, format })
         }
+        // Media types of WAV that browsers and operating systems give; OpenAI knows two words only.
         (MediaSource::Base64(data), Some("x-wav" | "wave" | "vnd.wave")) => {
             Ok(AudioJson { data, format: "wav" })
         }
         (MediaSource::Base64(data), Some("mpeg")) => Ok(AudioJson { data, format: "mp3" }),
-        _ => Err(unsupported("messages", "it takes sound as wav or mp3 in base64 only")),
+        _ => Err(unsupported("messages", "accepts audio as wav or mp3 in base64 only")),
     }
 }
 
@@ -350,6 +359,7 @@ fn file(media: &Media) -> Result<PartJson<'_>> {
     let filename = name.as_deref();
     let empty = File { filename, file_data: None, file_id: None };
     Ok(match source {
+        // `file` takes base64 of PDF; a text is a text.
         MediaSource::Text(text) => PartJson::Text { text: text.into() },
         MediaSource::Id(id) => PartJson::File { file: File { file_id: Some(id), ..empty } },
         MediaSource::Base64(data) => {
@@ -360,7 +370,7 @@ fn file(media: &Media) -> Result<PartJson<'_>> {
             PartJson::File { file: File { filename, file_data, file_id: None } }
         }
         MediaSource::Url(_) => {
-            return Err(unsupported("messages", "it takes documents in base64 only, not by URL"));
+            return Err(unsupported("messages", "accepts documents in base64 only, not by URL"));
         }
     })
 }

@@ -76,6 +76,8 @@ impl CallTracker {
             self.calls.push(TrackedCall::default());
             self.calls.len() - 1
         });
+        // Both maps lead to the latest call of that index or id: providers use either again for
+        // another call.
         self.by_index.insert(index, at);
         if let Some(id) = &delta.id {
             self.by_id.insert(id.clone(), at);
@@ -98,6 +100,7 @@ impl CallTracker {
 
     /// The call that a delta adds to; none where it begins another one.
     fn find(&self, delta: &CallDelta, index: u64) -> Option<usize> {
+        // The id counts more than the index: imitators give all calls the index 0.
         if let Some(at) = delta.id.as_ref().and_then(|it| self.by_id.get(it).copied())
             && self.calls.get(at).is_some_and(|it| it.may_go_on_with(delta))
         {
@@ -111,6 +114,8 @@ impl CallTracker {
         let call = self.calls.get(at)?;
         let begins_another = match (&delta.id, &delta.name) {
             (_, None) => false,
+            // A new id with the same name continues a call whose arguments are open: some give
+            // every delta an id of its own.
             (Some(_), Some(name)) => !call.id.is_empty() && !call.is_open_for(name),
             (None, Some(_)) => !call.may_go_on_with(delta),
         };
@@ -153,6 +158,8 @@ impl TrackedCall {
     /// Adds a part of the name. The same name again is a repetition, and behind the first argument
     /// no name is new.
     fn add_name(&mut self, name: &str) {
+        // A name that is repeated behind the first argument must not be added to itself: no such
+        // tool exists.
         let is_late = !self.name.is_empty() && self.arguments.has_begun();
         if self.name != name && !is_late {
             self.name.push_str(name);

@@ -113,6 +113,7 @@ impl ChunkEncoder {
         delta: Delta,
         usage: Option<Usage>,
     ) -> Vec<StreamEvent> {
+        // The latest report counts: providers report a running total.
         self.usage = usage.or(self.usage);
         match delta {
             Delta::Start { id, model } => {
@@ -135,16 +136,20 @@ impl ChunkEncoder {
         let choice = &mut self.choices[at];
         if !std::mem::replace(&mut choice.has_begun, true) {
             let role =
+                // As OpenAI begins each choice. Clients create their message with the role of the
+                // first chunk.
                 DeltaJson { role: Some("assistant"), content: Some(""), ..DeltaJson::default() };
             events.push(self.frame(EventKind::Prelude, index, role, None));
         }
         if let Delta::Finish(reason) = delta {
+            // Known only at the end: arguments may come in the last delta.
             let missing = self.choices[at].without_arguments();
             if !missing.is_empty() {
                 let delta = DeltaJson { tool_calls: missing, ..DeltaJson::default() };
                 events.push(self.frame(EventKind::Content, index, delta, None));
             }
             let reason = Some(finish_reason::encode(reason));
+            // A chunk of its own with an empty delta, as OpenAI writes it.
             events.push(self.frame(EventKind::Finish, index, DeltaJson::default(), reason));
         } else if let Some(delta) = self.choices[at].delta(delta) {
             events.push(self.frame(EventKind::Content, index, delta, None));
@@ -190,6 +195,7 @@ impl Choice {
         let mut json = DeltaJson::default();
         match delta {
             Delta::Text(text) => {
+                // A signature that comes later is not one of reasoning that text has followed.
                 self.reasoning.clear();
                 json.content = Some(text);
             }
@@ -202,6 +208,7 @@ impl Choice {
                 let text = std::mem::take(&mut self.reasoning);
                 let detail = reasoning::Detail::new(&text, signature);
                 json.reasoning_details.push(Numbered::next(detail, &mut self.signatures));
+                // The first counts: it is the reasoning with which a loop of tools begins.
                 self.signed.get_or_insert((text, signature.clone()));
             }
             Delta::Citation(citation) => {

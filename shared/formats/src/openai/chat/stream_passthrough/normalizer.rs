@@ -48,6 +48,8 @@ impl ChunkNormalizer {
         chunk: &[u8],
     ) -> Result<Option<String>> {
         let Some(choices) = &summary.choices else {
+            // SDKs loop over `choices` without a check, and fail where the usage comes without the
+            // member.
             return edited(text_of(chunk)?, |edits| edits.set("choices", "[]")).map(Some);
         };
         if !choices.is_odd && !choices.has_calls && !self.has_waiting_pair() {
@@ -89,6 +91,7 @@ impl ChunkNormalizer {
     fn choice(&mut self, json: &RawValue) -> Result<Option<String>> {
         let choice: Object<'_> = error_body::part(json)?;
         let index = response_decode::text(choice.get("index")).parse().unwrap_or(0);
+        // Servers that stream whole messages write them under the name of whole responses.
         let delta = choice.get("delta").or_else(|| choice.get("message"));
         let reason = choice.get("finish_reason");
         let has_finished = !finish_reason::word_of(reason).is_empty();
@@ -189,6 +192,7 @@ impl ChoiceNormalizer {
     ) -> Result<NormalizedCall> {
         let written: DecodedCall<'_> = error_body::part(json)?;
         let delta = CallDelta::from(&written);
+        // A part of a name makes the names longer, and a repetition does not.
         let names_before = self.calls.names_len();
         let at = self.calls.add(&delta, position);
         let repeats_name = names_before == self.calls.names_len();
@@ -210,6 +214,7 @@ impl ChoiceNormalizer {
             return Ok(NormalizedCall::Held);
         }
         let (id, name) = (call.id.clone(), call.name.clone());
+        // What waited comes with the name, in one delta.
         let arguments = std::mem::take(&mut call.waiting) + &delta.arguments;
         let number = self.calls.announce(at);
         let is_right = written.has_index(number)
@@ -229,6 +234,7 @@ fn begun(json: &RawValue, number: usize, id: &str, function: &str) -> Result<Nor
     edited(json.get(), |edits| {
         edits.set("index", number.to_string());
         edits.set("id", json::quoted(id));
+        // SDKs choose the class of a call by it, and imitators leave it out.
         edits.set("type", "\"function\"");
         edits.set("function", function.to_owned());
     })

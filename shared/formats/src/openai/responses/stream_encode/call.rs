@@ -12,18 +12,20 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Whether its arguments are a whole JSON object: nothing can follow.
+    /// Whether the call's arguments are a whole JSON object: nothing can follow.
     pub(super) fn is_whole(&self) -> bool {
+        // A look at the last byte, because this is asked for each call that begins, and parsing
+        // takes all of the arguments.
         self.arguments.ends_with('}')
             && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
     }
 
-    /// Whether its tool takes any text.
+    /// Whether the call's tool takes any text.
     pub(super) fn is_custom(&self) -> bool {
         ToolName::of(&self.name).custom
     }
 
-    /// The item that it is.
+    /// The item of the call.
     pub(super) fn item(&self, id: String) -> Item {
         Item::call(id, self.id.clone(), &self.name, &self.arguments)
     }

@@ -36,7 +36,7 @@ struct Envelope<'a, T> {
 }
 
 #[derive(Serialize)]
-pub(super) struct OfAnswer<'a> {
+pub(super) struct OfResponse<'a> {
     pub(super) response: ResponseJson<'a>,
 }
 
@@ -96,9 +96,10 @@ impl Stream {
         }
         let (names, model) = (self.names.clone(), self.model.clone());
         let echo = Arc::clone(&self.echo);
+        // Both, as OpenAI sends them.
         for kind in ["response.created", "response.in_progress"] {
             let response = ResponseJson::new(&names.id, &model, self.created, &echo);
-            self.send(kind, OfAnswer { response }, out);
+            self.send(kind, OfResponse { response }, out);
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     for (key, value) in members.present().filter(|it| SEVERAL.contains(&it.0)) {
         choices.push(format!("{}:{value}", json::quoted(key)));
         let branches = branches(members, value);
+        // All branches hold at once, so each may require; of alternatives only what every one
+        // requires is certain.
         if key == "allOf" {
             branches.iter().for_each(|it| flat.add(it));
         } else {
@@ -52,6 +54,7 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     }
     let own = members.get("description");
     let own: Option<String> = own.and_then(|it| serde_json::from_str(it.get()).ok());
+    // The model reads descriptions, so that the choice is not lost, only unenforced.
     let choice = format!("The arguments also follow this JSON Schema: {{{}}}", choices.join(","));
     let description: Vec<String> = own.into_iter().chain([choice]).collect();
     writer.text("description", &description.join("\n\n"));
@@ -78,6 +81,7 @@ impl<'a> Flattened<'a> {
         let Some(properties) = schema.get("properties") else { return };
         let properties: Object<'a> = serde_json::from_str(properties.get()).unwrap_or_default();
         for (name, schema) in properties.0 {
+            // The first schema of a name counts: two for one property would be no JSON Schema.
             if !self.properties.iter().any(|it| it.0 == name) {
                 self.properties.push((name.into_owned(), schema));
             }
@@ -100,6 +104,7 @@ impl<'a> Flattened<'a> {
 /// The branches of a choice that are objects, definitions of the root looked up.
 fn branches<'a>(root: &Object<'a>, list: &'a RawValue) -> Vec<Object<'a>> {
     let branches: Vec<Object<'a>> = serde_json::from_str(list.get()).unwrap_or_default();
+    // Generators of schemas put the branches of a union into `$defs`.
     branches.into_iter().map(|branch| definition(root, &branch).unwrap_or(branch)).collect()
 }
 

@@ -80,14 +80,14 @@ fn claudes_own_numbers_travel_beside_the_base_set() {
 }
 
 #[test]
-fn the_usual_values_go_without_a_word() {
+fn default_values_are_dropped_unnamed() {
     let sampling = Sampling { n: Some(1), presence_penalty: Some(0.0), ..Sampling::default() };
     let conversation = Conversation { sampling, reasoning: None, ..requested(Effort::None) };
     assert_eq!(encoded(&conversation, LLAMA), ("[{},{},null]".to_owned(), vec![]));
 }
 
 #[test]
-fn other_families_have_words_of_their_own() {
+fn other_families_have_members_of_their_own() {
     let mut conversation = requested(Effort::High);
     let nova = encoded(&conversation, NOVA);
     assert!(nova.0.contains(r#"{"type":"enabled","maxReasoningEffort":"high"}"#), "{nova:?}");

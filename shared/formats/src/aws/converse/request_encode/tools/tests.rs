@@ -33,7 +33,7 @@ fn encoded(conversation: &Conversation, model: &str) -> (String, String, Vec<Fie
 }
 
 #[test]
-fn a_choice_has_its_word() {
+fn a_choice_is_encoded_by_its_name() {
     for (choice, word) in [
         (ToolChoice::Auto, r#""toolChoice":{"auto":{}}"#),
         (ToolChoice::Required, r#""toolChoice":{"any":{}}"#),

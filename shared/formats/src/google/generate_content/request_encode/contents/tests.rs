@@ -26,9 +26,10 @@ fn image() -> Part {
 }
 
 /// The contents as JSON without the opening of those that begin with the model, and what was dropped.
-fn encoded(family: Family, turns: &[(Role, Vec<Part>)]) -> Result<(String, Vec<Field>)> {
-    let turns = turns.iter().map(|(role, parts)| Message::new(*role, parts.clone())).collect();
-    let conversation = Conversation { messages: turns, ..Conversation::default() };
+fn encoded(family: Family, messages: &[(Role, Vec<Part>)]) -> Result<(String, Vec<Field>)> {
+    let messages =
+        messages.iter().map(|(role, parts)| Message::new(*role, parts.clone())).collect();
+    let conversation = Conversation { messages, ..Conversation::default() };
     let mut dropped = vec![];
     let (_, contents) = encode(&conversation, family, &mut dropped)?;
     let opening = r#"{"role":"user","parts":[{"text":"Begin."}]},"#;
@@ -59,9 +60,9 @@ fn what_another_maker_signed_is_not_sent() {
 }
 
 #[test]
-fn only_calls_of_the_current_turn_need_a_signature() {
+fn only_calls_since_the_users_last_message_need_a_signature() {
     let foreign = || Some(Signature::new("anthropic", "c2ln"));
-    let turns = [
+    let messages = [
         (Role::User, vec![Part::text("one")]),
         (Role::Assistant, vec![call("a", None)]),
         (Role::User, vec![result("a", vec![Part::text("1")], None)]),
@@ -72,7 +73,7 @@ fn only_calls_of_the_current_turn_need_a_signature() {
         (Role::Assistant, vec![call("d", None)]),
         (Role::User, vec![result("d", vec![], None)]),
     ];
-    let (out, _) = encoded(Family::Level, &turns).unwrap();
+    let (out, _) = encoded(Family::Level, &messages).unwrap();
     assert_eq!(out.matches(signature::SKIP).count(), 2);
     for id in ["b", "d"] {
         let excused = format!(
@@ -81,17 +82,17 @@ fn only_calls_of_the_current_turn_need_a_signature() {
         );
         assert!(out.contains(&excused), "{id}: {out}");
     }
-    assert!(!encoded(Family::Budget, &turns).unwrap().0.contains(signature::SKIP));
+    assert!(!encoded(Family::Budget, &messages).unwrap().0.contains(signature::SKIP));
 }
 
 #[test]
 fn a_result_is_an_object() {
     let of = |text: &str, is_error| {
-        let turns = [
+        let messages = [
             (Role::Assistant, vec![call("a", None)]),
             (Role::User, vec![result("a", vec![Part::text(text)], is_error)]),
         ];
-        let (out, _) = encoded(Family::Budget, &turns).unwrap();
+        let (out, _) = encoded(Family::Budget, &messages).unwrap();
         let (_, response) = out.split_once("\"response\":").unwrap();
         response.strip_suffix("}}]}]").unwrap().to_owned()
     };
@@ -104,16 +105,16 @@ fn a_result_is_an_object() {
 
 #[test]
 fn images_in_a_result_stand_within_it_or_beside() {
-    let turns = [
+    let messages = [
         (Role::Assistant, vec![call("a", None)]),
         (Role::User, vec![result("a", vec![Part::text("see"), image()], None)]),
     ];
     let encoded_image = r#"{"inlineData":{"mimeType":"image/png","data":"AAAA"}}"#;
-    let (within, dropped) = encoded(Family::Level, &turns).unwrap();
+    let (within, dropped) = encoded(Family::Level, &messages).unwrap();
     assert!(
         within.contains(&format!(r#""response":{{"output":"see"}},"parts":[{encoded_image}]}}"#))
     );
-    let (beside, _) = encoded(Family::Budget, &turns).unwrap();
+    let (beside, _) = encoded(Family::Budget, &messages).unwrap();
     assert!(
         beside.ends_with(&format!(r#"{{"output":"see"}}}}}},{encoded_image}]}}]"#)),
         "{beside}"

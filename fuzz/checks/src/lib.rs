@@ -1,19 +1,24 @@
-//! What the fuzz targets share: every format, chosen by the first byte of the input. The second says
-//! how: what is asked of a target, or how a stream is cut.
+//! What the fuzz targets check: every format, chosen by the first byte of the input. The second says
+//! how: what a target supports, or how a stream is cut.
+//!
+//! It is a crate of the workspace, so that it is built and its golden inputs are replayed with every
+//! test; only the targets themselves need a nightly compiler.
+
+use std::sync::LazyLock;
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::{Bytes, BytesMut};
-use canonical::{CallSummary, CanonicalRequest, ErrorKind, EventKind, Field, Task};
+use canonical::{CallSummary, CanonicalRequest, ErrorKind, EventKind, Field, ModelFacts, Task};
 use formats::{
     ChatCompatibility, ClientFormat, DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest,
-    GatewayRequest, InboundChat, MaxTokensName, OutboundChat, OutboundConversation, ProviderFormat,
-    RawObject, StreamUsage, ToolNames,
+    GatewayRequest, InboundChat, MaxTokensName, OutboundChat, OutboundConversation, Prefill,
+    ProviderFormat, RawObject, StreamUsage, ToolNames,
     anthropic::messages::{Anthropic, AnthropicCount},
     aws::converse::Bedrock,
     aws::embeddings::BedrockEmbeddings,
-    google::generate_content::{Gemini, GeminiCount},
     google::embeddings::GeminiEmbeddings,
+    google::generate_content::{Gemini, GeminiCount},
     openai::chat::OpenAiChat,
     openai::embeddings::OpenAiEmbeddings,
     openai::responses::OpenAiResponses,
@@ -53,6 +58,9 @@ const MODELS: &[&str] = &[
     "amazon.nova-pro-v1:0",
     "amazon.titan-embed-text-v2:0",
 ];
+/// What is known of each of [`MODELS`].
+static FACTS: LazyLock<Vec<ModelFacts>> =
+    LazyLock::new(|| MODELS.iter().map(|it| model_catalog::facts("", it)).collect());
 /// The bit of the second byte that says that a stream of binary frames is written down as text.
 const WRITTEN: u8 = 0x80;
 
@@ -91,11 +99,16 @@ fn translated(
         ProviderFormat::Chat(format) => format,
         ProviderFormat::TokenCount(format) => format,
         ProviderFormat::Embeddings(format) => return format.encode(canonical.embedding()?, target),
+        // Their requests only pass through.
         ProviderFormat::Completions(_)
         | ProviderFormat::Infill(_)
-        | ProviderFormat::Compaction(_) => return Ok(EncodedRequest { body: "{}".into(), ..EncodedRequest::default() }),
+        | ProviderFormat::Compaction(_)
+        | ProviderFormat::Opaque(_) => {
+            return Ok(EncodedRequest { body: "{}".into(), ..EncodedRequest::default() });
+        }
     };
-    let mut conversation = canonical.conversation()?.without_fields(target.drop_fields).into_owned();
+    let mut conversation =
+        canonical.conversation()?.without_fields(target.drop_fields).into_owned();
     if target.drop_signatures {
         conversation = conversation.without_signatures();
     }
@@ -109,7 +122,7 @@ fn target(how: u8) -> EncodeOptions<'static> {
         model: MODELS[usize::from(how & 7)],
         stream: is(8),
         stream_usage: if is(16) { StreamUsage::Always } else { StreamUsage::OnRequest },
-        facts: Box::leak(Box::new(model_catalog::facts("", MODELS[usize::from(how & 7)]))),
+        facts: &FACTS[usize::from(how & 7)],
         drop_fields: if is(128) { &[Field::ResponseFormat, Field::ToolChoice] } else { &[] },
         compatibility: ChatCompatibility {
             max_tokens_name: match how & 96 {
@@ -119,6 +132,11 @@ fn target(how: u8) -> EncodeOptions<'static> {
             },
             developer_role: is(64),
             reasoning_content: is(128),
+            prefill: match how & 48 {
+                0 => Prefill::None,
+                16 => Prefill::Prefix,
+                _ => Prefill::ContinueFinalMessage,
+            },
         },
         drop_signatures: false,
     }
