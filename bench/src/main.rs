@@ -12,7 +12,9 @@ mod process;
 mod provider;
 #[path = "../../shared/testkit/deployed/records.rs"]
 mod records;
+mod reliability;
 mod server;
+mod tenants;
 
 use std::io::{self, Write};
 
@@ -23,6 +25,12 @@ async fn main() -> io::Result<()> {
     let mut out = io::stdout();
     if wanted("server") {
         server::measure(&mut out).await?;
+    }
+    if wanted("reliability") {
+        reliability::measure(&mut out).await?;
+    }
+    if wanted("tenants") {
+        tenants::measure(&mut out).await?;
     }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;

@@ -1,4 +1,5 @@
-//! The admin API from a terminal: of the local data file, of a gateway at a URL, or of a stack in AWS.
+//! The admin API from a terminal: of the local data file, of a gateway at a URL, or of a stack in
+//! AWS.
 //!
 //! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
 
@@ -20,13 +21,14 @@ use crate::{
     settings::{self, Sources},
 };
 
-/// Which gateway is meant, and how the answer is printed.
+/// Which gateway is meant, and how the response is printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
     /// The gateway at this address, in place of the local data file [default: $`LOCKGATE_URL`]
     #[arg(long, global = true)]
     url: Option<String>,
-    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token $`LOCKGATE_TOKEN`]
+    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token
+    /// $`LOCKGATE_TOKEN`]
     #[arg(long, global = true)]
     user: Option<String>,
     /// The stack in AWS, in place of the local data file (see --stack)
@@ -317,7 +319,7 @@ impl Remote {
             return Ok(body);
         }
         let detail = body["detail"].as_str().unwrap_or("It gave no reason.").to_owned();
-        Err(Failure::Other(format!("{} answered {}: {detail}", self.url, response.status())))
+        Err(Failure::Other(format!("{} returned {}: {detail}", self.url, response.status())))
     }
 }
 

@@ -116,7 +116,7 @@ pub(crate) struct ApplyArguments {
     prune: bool,
 }
 
-/// Why a command ended early, and what the shell is told.
+/// Why a command ended early, and which exit code it has.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The operator can mend it: bad usage, a bad configuration.

@@ -164,7 +164,7 @@ impl Colors {
         Self { are_on: io::stdout().is_terminal() && !is_unwanted }
     }
 
-    /// A text in green where it tells of a success, else in red.
+    /// A text in green for a success, else in red.
     pub(crate) fn by_outcome(self, text: &str, is_good: bool) -> String {
         match (self.are_on, is_good) {
             (false, _) => text.to_owned(),

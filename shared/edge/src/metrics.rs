@@ -73,7 +73,7 @@ async fn is_password(sent: &Secret, expected: &Secret) -> bool {
     bool::from(matches) && !sent.expose().is_empty()
 }
 
-/// Answers with every metric.
+/// Responds with every metric.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let clock = exchange.arrival.clock;

@@ -16,7 +16,7 @@ pub(crate) fn list(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move { Ok(response::json(StatusCode::OK, listed(exchange).await?.to_string())) })
 }
 
-/// Gives one call by its id, with what was asked and answered where that is kept.
+/// Gives one call by its id, with the request and the response where that is kept.
 pub(crate) fn get(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let id = exchange.id.clone().unwrap_or_default();

@@ -102,7 +102,7 @@ pub(super) async fn tested(desk: &Desk, provider: &str) -> AdminResult<Tested> {
     Ok(match listing.models {
         Ok(models) => Tested {
             tone: Tone::Ok,
-            text: format!("It answered in {took} and lists {} models.", models.len()),
+            text: format!("It responded in {took} and lists {} models.", models.len()),
             models,
             took,
         },
@@ -334,7 +334,7 @@ pub(super) fn explain(desk: &mut Desk) -> PageFuture<'_> {
     })
 }
 
-/// One step of an explanation, as the API tells it.
+/// One step of an explanation, as the API shows it.
 fn step(step: &serde_json::Value) -> Target {
     let text = |name: &str| step[name].as_str().unwrap_or_default();
     let decision = text("decision");

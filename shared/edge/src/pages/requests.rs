@@ -239,7 +239,7 @@ fn facts(call: &CallRow) -> Vec<Fact> {
     known.map(|(name, text, is_code)| Fact { name, text, is_code }).collect()
 }
 
-/// What each class of tokens cost, by the rates of the model that answered.
+/// What each class of tokens cost, by the rates of the model that responded.
 fn classes(tokens: &Usage, rates: Option<&Rates>) -> Vec<ClassCost> {
     let classes: [(&str, u64, Option<u64>); 7] = [
         ("Input", tokens.input, rates.map(|it| it.input)),

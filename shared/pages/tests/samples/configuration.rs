@@ -63,7 +63,7 @@ fn routes() -> Routes {
     };
     let tested = Tested {
         tone: Tone::Ok,
-        text: text("It answered in 214 ms and lists 3 models."),
+        text: text("It responded in 214 ms and lists 3 models."),
         models: vec![text("gpt-oss-120b"), text("llama-3.3-70b"), text("qwen-3-32b")],
         took: Took::ms(214),
     };

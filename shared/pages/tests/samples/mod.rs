@@ -430,7 +430,7 @@ fn outside() -> Vec<(&'static str, String)> {
     };
     let error = ErrorPage {
         status: 503,
-        title: text("The store does not answer"),
+        title: text("The store does not respond"),
         text: text(
             "Calls with known keys go on. This page cannot be shown; try again in a minute.",
         ),

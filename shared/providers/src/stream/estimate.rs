@@ -121,6 +121,7 @@ impl OutputEstimate {
     pub fn add_frame(&mut self, frame: &[u8]) {
         let before = self.weight;
         let (mut member, mut at) = (Member::Other, 0);
+
         while let Some(quote) = find(frame, at, |byte| byte == b'"') {
             let end = string_end(frame, quote + 1);
             let text = frame.get(quote + 1..end).unwrap_or_default();
@@ -139,6 +140,8 @@ impl OutputEstimate {
                 Member::FinishReason if is_reason(text) => {
                     self.finish_reason = Some(String::from_utf8_lossy(text).into_owned());
                 }
+                // The type may stand behind the output, so that what the frame has added is taken
+                // back.
                 Member::Type if repeats_output(text) => {
                     self.weight = before;
                     return;
@@ -209,10 +212,13 @@ fn weight(text: &[u8]) -> u64 {
                 at += 1;
                 TOKEN / 4
             }
+            // Latin letters with accents are two bytes and no more tokens than others.
             0..=0x7f | 0xc2..=0xc9 => TOKEN / 4,
             // Within a character.
             0x80..=0xbf => 0,
+            // From U+3000 on: kana, ideographs, Hangul, and emoji.
             0xe3..=0xff => TOKEN * 2 / 3,
+            // Cyrillic, Greek, Arabic and others: shorter tokens than Latin.
             0xc0..=0xe2 => TOKEN / 2,
         };
     }

@@ -72,7 +72,15 @@ enum State {
     Open,
     Shut(String),
     Held(String),
+    Throttled(String),
+    Late(String),
 }
+
+/// What DynamoDB says when it is asked too often.
+const THROTTLED: &str = r#"{
+    "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+    "message": "The level of configured provisioned throughput for the table was exceeded."
+}"#;
 
 impl AwsStack {
     /// Makes the tables of a stack, empty.
@@ -234,6 +242,16 @@ impl AwsStack {
         self.proxy.state.send_replace(State::Held(what.to_owned()));
     }
 
+    /// Refuses requests whose operation contains `what` as too many.
+    pub fn throttle(&self, what: &str) {
+        self.proxy.state.send_replace(State::Throttled(what.to_owned()));
+    }
+
+    /// Executes requests whose operation contains `what`, and holds their responses.
+    pub fn respond_late(&self, what: &str) {
+        self.proxy.state.send_replace(State::Late(what.to_owned()));
+    }
+
     /// Forwards every request again.
     pub fn open(&self) {
         self.proxy.state.send_replace(State::Open);
@@ -247,7 +265,8 @@ impl AwsStack {
             _ => "dynamodb",
         };
         let scope = format!("20260101/{}/{service}/aws4_request", self.aws.region);
-        let url = if service == "ssm" { self.aws } else { self.dynamodb };
+        let is_of_tables = target.starts_with("DynamoDB");
+        let url = if is_of_tables { self.dynamodb } else { self.aws };
         let request = Request::post(&url.endpoint_url)
             .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
             .header(TARGET, target)
@@ -278,6 +297,12 @@ impl AwsProxy {
         self.requests
             .send_modify(|all| all.push(AwsRequest { target: target.clone(), body: seen }));
         self.wait_until_open(&target).await?;
+        let is_throttled = matches!(&*self.state.borrow(), State::Throttled(what) if target.contains(what.as_str()));
+        if is_throttled {
+            let response = Response::builder().status(400);
+            let response = response.header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
+            return response.body(Body::whole(THROTTLED)).map_err(io::Error::other);
+        }
         let is_of_tables = target.starts_with("DynamoDB");
         let upstream = if is_of_tables { &self.dynamodb } else { &self.upstream };
         head.uri = upstream.parse().map_err(io::Error::other)?;
@@ -292,6 +317,10 @@ impl AwsProxy {
         if is_read(&target) {
             self.note_read_units(&body);
         }
+        let mut state = self.state.subscribe();
+        let is_late =
+            |it: &State| matches!(it, State::Late(what) if target.contains(what.as_str()));
+        state.wait_for(|it| !is_late(it)).await.map_err(io::Error::other)?;
         response.body(Body::whole(body)).map_err(io::Error::other)
     }
 
