@@ -1,7 +1,7 @@
 //! One mixed run with faults, counted by everybody who counts: the pages, `/v1/usage`, `/metrics`, the
 //! request log, the log and the ledger agree to the call and the token.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::client::ClientResponse;
 use testkit::lockgate::Lockgate;
 use testkit::openai;

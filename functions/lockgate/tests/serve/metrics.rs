@@ -316,6 +316,12 @@ fn metrics_in(query: &str) -> Vec<&str> {
     words.filter(is_metric).filter(|word| !is_label(word)).collect()
 }
 
+/// Every label by which a query groups.
+fn labels_in(query: &str) -> Vec<&str> {
+    let groups = query.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
+    groups.flat_map(|group| group.split(',')).map(str::trim).collect()
+}
+
 #[tokio::test]
 async fn every_query_of_the_dashboards_and_the_documentation_names_what_is_served() {
     let (first, second) = providers().await;
@@ -340,6 +346,13 @@ async fn every_query_of_the_dashboards_and_the_documentation_names_what_is_serve
         blocks.filter(|it| it.starts_with("promql") || it.contains("alert:")).map(str::to_owned),
     );
     assert!(30 < queries.len(), "{queries:?}");
+
+    for query in &queries {
+        for label in labels_in(query) {
+            let is_label = |line: &str| line.contains(&format!("{label}=\""));
+            assert!(served.lines().any(is_label), "{label} of {query}");
+        }
+    }
 
     // Nothing of these happened in the run; other tests move them.
     let unmoved = ["cache_", "rate_limit_hits", "budget_usage", "dropped_fields"];

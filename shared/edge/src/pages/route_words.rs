@@ -214,8 +214,7 @@ mod tests {
     fn a_provider_says_what_it_allows_and_how_it_does() {
         let found = config("");
         let mut health = TargetHealth::default();
-        health.in_flight = 2;
-        health.consecutive_failures = 3;
+        (health.in_flight, health.consecutive_failures) = (2, 3);
         let notes = provider_notes(&found.providers[0], &[("m".to_owned(), health)]);
         assert_eq!(
             notes,

@@ -265,7 +265,8 @@ impl AwsStack {
             _ => "dynamodb",
         };
         let scope = format!("20260101/{}/{service}/aws4_request", self.aws.region);
-        let url = if service == "ssm" { self.aws } else { self.dynamodb };
+        let is_of_tables = target.starts_with("DynamoDB");
+        let url = if is_of_tables { self.dynamodb } else { self.aws };
         let request = Request::post(&url.endpoint_url)
             .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
             .header(TARGET, target)
@@ -313,13 +314,13 @@ impl AwsProxy {
             response = response.header(header::CONTENT_TYPE, kind);
         }
         let body = answer.bytes().await.map_err(io::Error::other)?;
+        if is_read(&target) {
+            self.note_read_units(&body);
+        }
         let mut state = self.state.subscribe();
         let is_late =
             |it: &State| matches!(it, State::Late(what) if target.contains(what.as_str()));
         state.wait_for(|it| !is_late(it)).await.map_err(io::Error::other)?;
-        if is_read(&target) {
-            self.note_read_units(&body);
-        }
         response.body(Body::whole(body)).map_err(io::Error::other)
     }
 
