@@ -3,7 +3,10 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
+mod contents;
+mod faults;
 mod limits;
+mod races;
 mod responses;
 mod state;
 mod streams;

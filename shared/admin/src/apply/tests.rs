@@ -31,7 +31,8 @@ impl Account {
     async fn apply(&self, file: &str, value: &str, options: ApplyOptions) -> String {
         let config = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
         let (stores, parameters) = (&self.stores, &self.parameters);
-        let to = Destination { stores, parameters, prefix: self.prefix, kinds: &KINDS };
+        let (prefix, kinds) = (self.prefix, &KINDS);
+        let to = Destination { stores, parameters, prefix, kinds, observer: None };
         let mut out = vec![];
         apply(&config, to, options, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
@@ -90,6 +91,34 @@ async fn pruning_leaves_what_the_file_names() {
     assert_eq!(account.secrets().await, ["/pruned/providers/q"]);
     assert_eq!(account.config().await.unwrap().providers.len(), 1);
     assert_eq!(account.apply(smaller, "hidden", PRUNE).await, "nothing to change\n");
+}
+
+#[tokio::test]
+async fn pruning_finds_every_kind_of_secret_and_leaves_those_of_the_stack() {
+    let account = Account::new("/kinds");
+    let of_stack = ["admin-password", "admin-secret", "origin-secret"];
+    let of_stack = of_stack.map(|name| format!("/kinds/{name}"));
+    for name in &of_stack {
+        account.parameters.put(name, &Secret::new("of the stack")).await.unwrap();
+    }
+    let everything = format!(
+        "{FILE}admin: {{users: [{{name: ann, password: \"${{C}}\", role: admin}}]}}\n\
+         metrics: {{username: m, password: \"${{D}}\"}}\n\
+         alerts: {{webhook: {{url: \"${{E}}\", secret: \"${{F}}\"}}}}\n\
+         tenants: [{{name: t, api_key: \"${{G}}\", provider: p, provider_api_key: \"${{H}}\"}}]\n"
+    );
+    let variable = |name: &str| Some(format!("https://example.com/{name}-is-hidden"));
+    let config = read(&everything, &variable, &KINDS).unwrap();
+    let (stores, parameters) = (&account.stores, &account.parameters);
+    let to = Destination { stores, parameters, prefix: account.prefix, kinds: &KINDS };
+    apply(&config, to, ONCE, &mut vec![]).await.unwrap();
+    assert_eq!(account.secrets().await.len(), of_stack.len() + 8);
+
+    let smaller = "providers:\n- {name: p, type: ollama}\n";
+    let shown = account.apply(smaller, "hidden", ONCE).await;
+    assert!(shown.contains("/kinds/metrics is named no more and stays; --prune removes it"));
+    account.apply(smaller, "hidden", PRUNE).await;
+    assert_eq!(account.secrets().await, of_stack);
 }
 
 #[tokio::test]
