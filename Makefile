@@ -53,8 +53,9 @@ test-clients: .venv e2e/clients/.venv/installed ## Coding agents and LangChain b
 golden: ## Accept what the formats now write
 	UPDATE_GOLDEN=1 cargo test --package formats
 
-simulate: ## Play SCHEDULES schedules of the simulated ledger; `make test` plays ten thousand
+simulate: ## Play SCHEDULES schedules of the simulated ledger, and a thousandth of whole gateways; `make test` plays fewer
 	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
+	SCHEDULES=$$(($(SCHEDULES) / 1000)) cargo test --package gateway --lib simulation
 
 install: ## Build, and install as a service of systemd, or upgrade the one that is there; asks for root by sudo
 	cargo build --release --locked --package lockgate

@@ -9,7 +9,9 @@ mod lambda;
 mod load;
 mod process;
 mod provider;
+mod reliability;
 mod server;
+mod tenants;
 
 use std::io::{self, Write};
 
@@ -20,6 +22,12 @@ async fn main() -> io::Result<()> {
     let mut out = io::stdout();
     if wanted("server") {
         server::measure(&mut out).await?;
+    }
+    if wanted("reliability") {
+        reliability::measure(&mut out).await?;
+    }
+    if wanted("tenants") {
+        tenants::measure(&mut out).await?;
     }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;

@@ -17,6 +17,7 @@ mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
+mod one_dash;
 mod online;
 mod parameters;
 mod prices;
@@ -56,7 +57,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { serve, command } = Arguments::parse();
+    let typed = one_dash::with_two_dashes(std::env::args_os());
+    let Arguments { serve, command } = Arguments::parse_from(typed);
     let command = command.unwrap_or(commands::Command::Serve(serve));
     match commands::run(command) {
         Ok(code) => code,

@@ -43,7 +43,8 @@ enum Action {
     Create {
         /// The name
         name: String,
-        /// Settings, such as `rate_limit_rpm=60` or '`allowed_models`=["gpt-*"]'
+        /// Settings, such as `rate_limit_rpm=60` or '`allowed_models`=["gpt-*"]'; a value `-` is
+        /// read from standard input
         #[arg(value_name = "FIELD=VALUE")]
         settings: Vec<String>,
     },
@@ -51,7 +52,7 @@ enum Action {
     Set {
         /// The id or the name
         tenant: String,
-        /// Settings, such as `rate_limit_rpm=60`
+        /// Settings, such as `rate_limit_rpm=60`; a value `-` is read from standard input
         #[arg(value_name = "FIELD=VALUE", required = true)]
         settings: Vec<String>,
     },
@@ -140,6 +141,11 @@ fn fields(settings: &[String]) -> Result<Map<String, Value>, Failure> {
         };
         let value = match value {
             "" => Value::Null,
+            // What stands on a command line is seen by everybody on the machine.
+            "-" => {
+                let read = io::read_to_string(io::stdin())?;
+                json!(read.trim_end())
+            }
             // `true` and `60` are JSON; a name needs no quotes in a shell.
             text => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         };

@@ -13,6 +13,12 @@ use config::{
 use plan::{Now, Plan, Wanted};
 use storage::{Parameters, Query, Secret, Stores};
 
+/// The parameters that an `apply` writes right under the prefix. What else is there is the stack's
+/// own: `admin-secret`, `admin-password` and `origin-secret`.
+const AT_THE_TOP: [&str; 3] = ["api_key", "metrics", "proxy"];
+/// The folders under the prefix whose parameters are all written by an `apply`.
+const FOLDERS: [&str; 4] = ["admin", "alerts", "providers", "tenants"];
+
 /// Where a configuration goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'d> {
@@ -104,14 +110,16 @@ async fn look(
     // Rows of the configuration do not expire, so any time will do.
     let rows = to.stores.config.query(&Query::partition(PARTITION, 0)).await?.rows;
     let prefix = to.prefix.trim_end_matches('/');
-    // These two lie beside the folders that are listed, and are looked up by name.
-    let at_the_top = [format!("{prefix}/api_key"), format!("{prefix}/proxy")];
+    // These lie beside the folders that are listed, and are looked up by name.
+    let at_the_top = AT_THE_TOP.map(|name| format!("{prefix}/{name}"));
     let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     names.extend(at_the_top.iter().cloned());
     let values: HashMap<String, Secret> = to.parameters.get(&names).await?;
 
-    let mut parameters = to.parameters.list(&format!("{prefix}/providers")).await?;
-    parameters.extend(to.parameters.list(&format!("{prefix}/tenants")).await?);
+    let mut parameters = vec![];
+    for folder in FOLDERS {
+        parameters.extend(to.parameters.list(&format!("{prefix}/{folder}")).await?);
+    }
     parameters.extend(at_the_top.into_iter().filter(|name| values.contains_key(name)));
     Ok(Now { rows, values, parameters })
 }

@@ -181,6 +181,19 @@ pub enum Quota {
     Credit,
 }
 
+/// The earlier gateway whose words a client reads in `type` and `code` of an error in OpenAI's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorWords {
+    /// Those of leshchenko1979/ai-gateway.
+    A,
+    /// Those of felipepmaragno/ai-gateway.
+    B,
+    /// Those of DatanoiseTV/aigateway.
+    C,
+    /// Those of liuzl/ai.
+    D,
+}
+
 /// Who reports a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -223,6 +236,8 @@ pub struct ErrorDetails {
     pub allow: Option<&'static str>,
     /// The attempts that the call made before it gave up.
     pub attempts: Vec<AttemptRecord>,
+    /// Whose words the client reads. Absent: the gateway's own.
+    pub words: Option<ErrorWords>,
     message: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -256,6 +271,7 @@ impl Error {
             quota: None,
             allow: None,
             attempts: vec![],
+            words: None,
             message: message.into(),
             cause: None,
         }))

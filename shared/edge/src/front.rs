@@ -10,7 +10,7 @@ use std::{
 };
 
 use admin::{Admin, Operator};
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, ErrorWords, Result};
 use futures_util::FutureExt;
 use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
@@ -33,7 +33,7 @@ use crate::{
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
-    router::{Found, Router},
+    router::{Found, Router, path_below},
     settings::KeepAliveSettings,
     stopping::{Phase, Stopping, stopping_error},
     text::shorten,
@@ -167,6 +167,13 @@ impl Exchange {
         })
     }
 
+    /// Whose words the client reads in errors.
+    pub(crate) fn error_words(&self) -> Option<ErrorWords> {
+        let known = || self.app.gateway.known_snapshot();
+        let snapshot = self.snapshot.clone().or_else(known)?;
+        response::error_words(&snapshot.config)
+    }
+
     /// The tenant that an authenticated client's request is served for.
     pub(crate) fn tenant(&self) -> Result<&Arc<Tenant>> {
         self.tenant.as_ref().ok_or_else(|| {
@@ -198,9 +205,13 @@ impl Front {
         let mut arrival = Arrival::new(request.headers(), origin);
         self.app.records.sample(&arrival.trace_id, &mut arrival.span);
         // Pages first: they share paths with the JSON API, and only a browser asks for HTML.
-        let found = pages::find(&self.app, &request).unwrap_or_else(|| {
-            self.router.find(request.method(), request.uri().path(), request.headers())
-        });
+        let found = match pages::find(&self.app, &request) {
+            Some(page) => page,
+            None => {
+                let (method, path) = (request.method(), request.uri().path());
+                self.find(method, path, request.headers(), arrival.clock).await
+            }
+        };
         let is_head = request.method() == Method::HEAD;
 
         let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
@@ -217,7 +228,8 @@ impl Front {
         let outcome = exchange.run(endpoint, &allowed, origin.as_ref()).await;
         let mut response = match outcome {
             Ok(response) => response,
-            Err(error) => {
+            Err(mut error) => {
+                error.words = exchange.error_words();
                 let request_id = &exchange.arrival.request_id;
                 let page = pages::error(&exchange, &error);
                 let mut response =
@@ -241,6 +253,18 @@ impl Front {
             *response.body_mut() = empty();
         }
         response
+    }
+
+    /// Finds the endpoint of a request, under the base paths of the configuration too. What the table
+    /// has itself means the same whatever the base paths are.
+    async fn find(&self, method: &Method, path: &str, headers: &HeaderMap, clock: Clock) -> Found {
+        let found = self.router.find(method, path, headers);
+        if found.is_known_path() {
+            return found;
+        }
+        let Ok(snapshot) = self.app.gateway.snapshot(clock).await else { return found };
+        let below = path_below(path, &snapshot.config.compatibility.base_paths);
+        below.map_or(found, |path| self.router.find(method, &path, headers))
     }
 }
 

@@ -106,6 +106,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
+        error_words: exchange.error_words(),
         encoder: format.stream_encoder(&request),
         _buffers: buffers,
         _in_flight: exchange.app.in_flight.begin(request.stream),

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, ResponseBody};
+use canonical::{Error, ErrorKind, ErrorWords, ResponseBody};
+use config::Config;
 use formats::ClientFormat;
 use gateway::{GatewayReply, GatewayReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -131,6 +132,16 @@ fn error_as_problem(error: &Error, status: StatusCode, request_id: &str) -> Resp
         body["field"] = serde_json::json!(field);
     }
     problem(status, body.to_string())
+}
+
+/// Whose words clients read in errors, where the configuration says so.
+pub(crate) fn error_words(config: &Config) -> Option<ErrorWords> {
+    config.compatibility.error_words.map(|whose| match whose {
+        config::ErrorWords::A => ErrorWords::A,
+        config::ErrorWords::B => ErrorWords::B,
+        config::ErrorWords::C => ErrorWords::C,
+        config::ErrorWords::D => ErrorWords::D,
+    })
 }
 
 /// An error in the format of an API. `allowed` are the methods of the path, for a wrong one.

@@ -162,7 +162,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         tokio::spawn(follow(updates, app.gateway.clone()));
     }
     // Listened for before anybody knows that there is something to stop.
-    let signals = StopSignals::listen()?;
+    let mut signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
     let front = Front::new(app.clone(), ENDPOINTS);
     let acceptor = Acceptor {
@@ -172,11 +172,22 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         refused: LogLimiter::default(),
     };
     // A second signal means that somebody waits; records may then be lost.
-    if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
-        app.gateway.drain().await;
-        app.records.flush().await;
+    if acceptor.serve(listener, stopper, &mut signals, limits.drain_timeout).await == End::Drained {
+        finish(&app, signals, limits.shutdown_timeout).await;
     }
     Ok(())
+}
+
+/// Waits until what ended calls left behind is written, for a time or until another signal.
+async fn finish(app: &App, mut signals: StopSignals, within: Duration) {
+    let written = async {
+        app.gateway.drain_within(within).await;
+        app.records.flush().await;
+    };
+    tokio::select! {
+        () = written => {}
+        () = signals.next() => tracing::warn!("stopping before all records are written, on a second signal"),
+    }
 }
 
 /// What opens the keys of tenants' own providers.
@@ -229,7 +240,7 @@ impl Acceptor {
         self,
         listener: TcpListener,
         stopper: Stopper,
-        mut signals: StopSignals,
+        signals: &mut StopSignals,
         drain_timeout: Duration,
     ) -> End {
         tokio::select! {

@@ -37,7 +37,10 @@ mod speed;
 mod usage_events;
 mod vitals;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use canonical::{Error, Result};
 use config::Auth;
@@ -274,9 +277,20 @@ impl Gateway {
 
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
-        tokio::join!(self.configuration.drain(), self.records.drain());
-        // Sinks start work of their own.
-        self.configuration.drain().await;
+        self.drain_within(background::DRAIN_TIMEOUT).await;
+    }
+
+    /// The same, within another time.
+    pub async fn drain_within(&self, within: Duration) {
+        let started = Instant::now();
+        tokio::join!(self.configuration.drain(within), self.records.drain(within));
+
+        // Work that ended meanwhile may have left records, and sinks start work of their own.
+        let left = within.saturating_sub(started.elapsed());
+        if !left.is_zero() {
+            self.records.drain(left).await;
+            self.configuration.drain(left).await;
+        }
     }
 }
 

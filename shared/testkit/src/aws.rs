@@ -152,6 +152,16 @@ impl Aws {
         tables
     }
 
+    /// Writes a row: partition, place and value.
+    ///
+    /// # Panics
+    ///
+    /// When the emulator does not take it.
+    pub fn put_row(&self, table: &str, [pk, sk, value]: [&str; 3]) {
+        let item = json!({ "pk": { "S": pk }, "sk": { "S": sk }, "value": { "S": value } });
+        self.dynamodb("PutItem", &json!({ "TableName": table, "Item": item }));
+    }
+
     fn dynamodb(&self, operation: &str, body: &serde_json::Value) {
         let response = self.call_dynamodb(operation, body).expect("the emulator answers");
         assert!(response.starts_with(OK), "{operation} failed: {response}");

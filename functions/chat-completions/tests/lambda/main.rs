@@ -3,7 +3,9 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
+mod faults;
 mod limits;
+mod races;
 mod responses;
 mod state;
 mod streams;

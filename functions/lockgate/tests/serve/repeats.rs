@@ -125,7 +125,8 @@ async fn the_stored_answer_is_that_of_one_path_key_and_tenant() {
                            "messages": [{ "role": "user", "content": "Hello" }] });
     let headers = [("x-api-key", KEY), KEYED[0]];
     let other = send(&gateway, "POST", "/v1/messages", &headers, messages.to_string()).await;
-    assert_eq!(other.status, 200, "{}", other.text().await.unwrap());
+    let status = other.status;
+    assert_eq!(status, 200, "{}", other.text().await.unwrap());
     assert_eq!(first.requests().len(), 3);
 }
 

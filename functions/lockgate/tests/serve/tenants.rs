@@ -175,3 +175,19 @@ async fn a_stream_counts_once_and_a_tenant_without_limits_has_no_headers() {
     assert_eq!(answer.status, 200);
     assert_eq!(status(&gateway, "key-of-search", "small").await, 429);
 }
+
+#[tokio::test]
+async fn a_declared_key_goes_by_its_name_until_it_expires() {
+    let first = provider().await;
+    let keys = "
+models: [{ name: small, provider: first }]
+tenants:
+  - name: mail
+    api_keys:
+      - { key: key-of-the-laptop, name: laptop, expires: 2999-01-01 }
+      - { key: key-of-yesterday, name: old, expires: 2020-01-01 }";
+    let gateway = gateway_for(&first, keys).await;
+    assert_eq!(status(&gateway, "key-of-the-laptop", "small").await, 200);
+    assert_eq!(status(&gateway, "key-of-yesterday", "small").await, 401);
+    gateway.logged("key_id=\"laptop\"").await;
+}

@@ -93,6 +93,34 @@ async fn pruning_leaves_what_the_file_names() {
 }
 
 #[tokio::test]
+async fn pruning_finds_every_kind_of_secret_and_leaves_those_of_the_stack() {
+    let account = Account::new("/kinds");
+    let of_stack = ["admin-password", "admin-secret", "origin-secret"];
+    let of_stack = of_stack.map(|name| format!("/kinds/{name}"));
+    for name in &of_stack {
+        account.parameters.put(name, &Secret::new("of the stack")).await.unwrap();
+    }
+    let everything = format!(
+        "{FILE}admin: {{users: [{{name: ann, password: \"${{C}}\", role: admin}}]}}\n\
+         metrics: {{username: m, password: \"${{D}}\"}}\n\
+         alerts: {{webhook: {{url: \"${{E}}\", secret: \"${{F}}\"}}}}\n\
+         tenants: [{{name: t, api_key: \"${{G}}\", provider: p, provider_api_key: \"${{H}}\"}}]\n"
+    );
+    let variable = |name: &str| Some(format!("https://example.com/{name}-is-hidden"));
+    let config = read(&everything, &variable, &KINDS).unwrap();
+    let (stores, parameters) = (&account.stores, &account.parameters);
+    let to = Destination { stores, parameters, prefix: account.prefix, kinds: &KINDS };
+    apply(&config, to, ONCE, &mut vec![]).await.unwrap();
+    assert_eq!(account.secrets().await.len(), of_stack.len() + 8);
+
+    let smaller = "providers:\n- {name: p, type: ollama}\n";
+    let shown = account.apply(smaller, "hidden", ONCE).await;
+    assert!(shown.contains("/kinds/metrics is named no more and stays; --prune removes it"));
+    account.apply(smaller, "hidden", PRUNE).await;
+    assert_eq!(account.secrets().await, of_stack);
+}
+
+#[tokio::test]
 async fn a_reference_to_nothing_is_named_and_no_reason_to_stop() {
     let account = Account::new("/dangling");
     let file = "providers:\n- {name: q, type: ollama, api_key: 'ssm:/nobody/knows'}\n";

@@ -66,7 +66,15 @@ enum State {
     Open,
     Shut(String),
     Held(String),
+    Throttled(String),
+    Late(String),
 }
+
+/// What DynamoDB says when it is asked too often.
+const THROTTLED: &str = r#"{
+    "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+    "message": "The level of configured provisioned throughput for the table was exceeded."
+}"#;
 
 impl AwsStack {
     /// Makes the tables of a stack, empty.
@@ -193,6 +201,16 @@ impl AwsStack {
         self.proxy.state.send_replace(State::Held(what.to_owned()));
     }
 
+    /// Refuses requests whose operation contains `what` as too many.
+    pub fn throttle(&self, what: &str) {
+        self.proxy.state.send_replace(State::Throttled(what.to_owned()));
+    }
+
+    /// Executes requests whose operation contains `what`, and holds their responses.
+    pub fn respond_late(&self, what: &str) {
+        self.proxy.state.send_replace(State::Late(what.to_owned()));
+    }
+
     /// Forwards every request again.
     pub fn open(&self) {
         self.proxy.state.send_replace(State::Open);
@@ -236,6 +254,12 @@ impl AwsProxy {
         self.requests
             .send_modify(|all| all.push(AwsRequest { target: target.clone(), body: seen }));
         self.wait_until_open(&target).await?;
+        let is_throttled = matches!(&*self.state.borrow(), State::Throttled(what) if target.contains(what.as_str()));
+        if is_throttled {
+            let response = Response::builder().status(400);
+            let response = response.header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
+            return response.body(Body::whole(THROTTLED)).map_err(io::Error::other);
+        }
         head.uri = self.upstream.parse().map_err(io::Error::other)?;
         let answer =
             client::send(Request::from_parts(head, body)).await.map_err(io::Error::other)?;
@@ -244,6 +268,10 @@ impl AwsProxy {
             response = response.header(header::CONTENT_TYPE, kind);
         }
         let body = answer.bytes().await.map_err(io::Error::other)?;
+        let mut state = self.state.subscribe();
+        let is_late =
+            |it: &State| matches!(it, State::Late(what) if target.contains(what.as_str()));
+        state.wait_for(|it| !is_late(it)).await.map_err(io::Error::other)?;
         response.body(Body::whole(body)).map_err(io::Error::other)
     }
 

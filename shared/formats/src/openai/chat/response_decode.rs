@@ -224,7 +224,6 @@ impl DecodedMessage<'_> {
 
     /// The reasoning as it stands in the JSON, under whichever name it has a text.
     pub(super) fn reasoning_json(&self) -> Option<&RawValue> {
-        let has_text = |it: &&RawValue| !matches!(it.get(), "null" | "\"\"");
         self.reasoning_content.filter(has_text).or(self.reasoning)
     }
 
@@ -281,6 +280,10 @@ impl DecodedMessage<'_> {
     fn audio(&self) -> Audio {
         lenient(self.audio)
     }
+}
+
+fn has_text(it: &&RawValue) -> bool {
+    !matches!(it.get(), "null" | "\"\"")
 }
 
 fn url_citation(citation: UrlCitation) -> Citation {
