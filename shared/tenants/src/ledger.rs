@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use canonical::MicroDollars;
@@ -154,13 +157,21 @@ pub struct Ledger {
     policy: Mutex<UnreachablePolicy>,
     refusals: RefusalCache,
     stale: Mutex<HashMap<LedgerKey, Vec<String>>>,
+    /// How many holds of dead owners were charged since that was last asked.
+    expired: AtomicU64,
 }
 
 impl Ledger {
     /// A ledger in this table.
     pub fn new(table: Arc<dyn Table>, policy: UnreachablePolicy) -> Self {
         let policy = Mutex::new(policy);
-        Self { table, policy, refusals: RefusalCache::default(), stale: Mutex::default() }
+        Self {
+            table,
+            policy,
+            refusals: RefusalCache::default(),
+            stale: Mutex::default(),
+            expired: AtomicU64::new(0),
+        }
     }
 
     /// Follows another policy from now on: an operator has changed the configuration.
@@ -374,7 +385,13 @@ impl Ledger {
                 Err(_) => break,
             }
         }
+        self.expired.fetch_add(u64::try_from(expired.len()).unwrap_or_default(), Ordering::Relaxed);
         (latest, expired)
+    }
+
+    /// How many holds of dead owners were charged since this was last asked.
+    pub fn take_expired(&self) -> u64 {
+        self.expired.swap(0, Ordering::Relaxed)
     }
 
     async fn claim_alert(

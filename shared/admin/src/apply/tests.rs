@@ -31,7 +31,8 @@ impl Account {
     async fn apply(&self, file: &str, value: &str, options: ApplyOptions) -> String {
         let config = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
         let (stores, parameters) = (&self.stores, &self.parameters);
-        let to = Destination { stores, parameters, prefix: self.prefix, kinds: &KINDS };
+        let (prefix, kinds) = (self.prefix, &KINDS);
+        let to = Destination { stores, parameters, prefix, kinds, observer: None };
         let mut out = vec![];
         apply(&config, to, options, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
