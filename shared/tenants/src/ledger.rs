@@ -50,7 +50,7 @@ const STORE_RETRY_SECONDS: u64 = 5;
 pub enum WhenUnreachable {
     /// Calls pass unlimited.
     Open,
-    /// Calls are answered 503.
+    /// Calls are refused with 503.
     Closed,
 }
 
@@ -217,7 +217,7 @@ impl Ledger {
         self.refused(request, admit.outrun(&seen), &seen, now).await
     }
 
-    /// Counts a request that neither holds nor pays anything, such as one that the cache answers,
+    /// Counts a request that neither holds nor pays anything, such as one that the cache serves,
     /// against the request windows alone.
     pub async fn count_request(&self, request: &AdmissionRequest<'_>, now: u64) -> Decision {
         let limits = requests_only(request.limits);
@@ -240,7 +240,8 @@ impl Ledger {
             let (row, ended) = match self.write(key, settlement.tally(&hold), now).await? {
                 Tallied::Done(row) => (row, Ended::Now),
                 Tallied::Refused(row) => match row.note(&id.attribute()) {
-                    // A top-up whose response was lost, or another mind about the hold: the row is right.
+                    // A top-up whose response was lost, or another mind about the hold: the row is
+                    // right.
                     Some(text) => {
                         hold = Hold::parse(text).ok_or_else(|| unreadable(text))?;
                         continue;
