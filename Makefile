@@ -45,7 +45,7 @@ check: ## Formatting, lints and docs
 
 test: check .venv ## All that a change must pass: checks, unit, golden, contract and end-to-end tests
 	cargo test --workspace
-	.venv/bin/pytest e2e --ignore e2e/clients
+	.venv/bin/pytest e2e --ignore e2e/clients --numprocesses 2 --dist loadfile
 
 test-clients: .venv e2e/clients/.venv/installed ## Coding agents and LangChain before the gateway; brings 900 MB of them
 	e2e/clients/.venv/bin/pytest e2e/clients
@@ -53,8 +53,9 @@ test-clients: .venv e2e/clients/.venv/installed ## Coding agents and LangChain b
 golden: ## Accept what the formats now write
 	UPDATE_GOLDEN=1 cargo test --package formats
 
-simulate: ## Play SCHEDULES schedules of the simulated ledger; `make test` plays ten thousand
+simulate: ## Play SCHEDULES schedules of the simulated ledger, and a thousandth of whole gateways; `make test` plays fewer
 	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
+	SCHEDULES=$$(($(SCHEDULES) / 1000)) cargo test --package gateway --lib simulation
 
 install: ## Build, and install as a service of systemd, or upgrade the one that is there; asks for root by sudo
 	cargo build --release --locked --package lockgate

@@ -21,6 +21,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
+    /// The key that is shown.
+    pub(crate) key: &'static str,
     pub(crate) body: Bytes,
     pub(crate) at_once: usize,
     pub(crate) calls: u64,
@@ -63,7 +65,7 @@ impl Load {
         {
             let request = Request::post(self.path)
                 .header(header::HOST, "bench")
-                .header(header::AUTHORIZATION, "Bearer bench")
+                .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(Full::new(self.body.clone()))
                 .map_err(io::Error::other)?;
@@ -85,6 +87,9 @@ impl Load {
         Ok(times)
     }
 }
+
+/// The key of the configurations here.
+pub(crate) const KEY: &str = "bench";
 
 /// The middle of some values.
 pub(crate) fn median<T: Copy + Ord>(values: &[T]) -> Option<T> {

@@ -7,9 +7,14 @@ mod formats;
 mod hostile;
 mod lambda;
 mod load;
+mod pages;
 mod process;
 mod provider;
+#[path = "../../shared/testkit/deployed/records.rs"]
+mod records;
+mod reliability;
 mod server;
+mod tenants;
 
 use std::io::{self, Write};
 
@@ -21,8 +26,17 @@ async fn main() -> io::Result<()> {
     if wanted("server") {
         server::measure(&mut out).await?;
     }
+    if wanted("reliability") {
+        reliability::measure(&mut out).await?;
+    }
+    if wanted("tenants") {
+        tenants::measure(&mut out).await?;
+    }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;
+    }
+    if wanted("pages") {
+        pages::measure(&mut out).await?;
     }
     if wanted("formats") {
         formats::measure(&mut out)?;

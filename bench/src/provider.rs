@@ -1,7 +1,8 @@
 //! The provider of the benchmarks: responds at once, or streams with given gaps.
 //!
 //! The path selects the behaviour: `/plain`, `/busy` (429), `/burst` (100 chunks without gaps),
-//! `/gaps` (100 chunks, 5 ms apart).
+//! `/gaps` (100 chunks, 5 ms apart), `/cut` (50 chunks, and the connection breaks), `/more` (50 chunks
+//! of another text).
 
 use std::{
     convert::Infallible,
@@ -71,6 +72,8 @@ async fn response(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Ch
     let (status, kind, body) = match what.as_str() {
         "busy" => (StatusCode::TOO_MANY_REQUESTS, "application/json", whole(BUSY)),
         "burst" => (StatusCode::OK, "text/event-stream", Either::Right(Chunks::new(None))),
+        "cut" => (StatusCode::OK, "text/event-stream", Either::Right(Chunks::cut())),
+        "more" => (StatusCode::OK, "text/event-stream", Either::Right(Chunks::more())),
         "gaps" => {
             let gap = Some(Duration::from_millis(5));
             (StatusCode::OK, "text/event-stream", Either::Right(Chunks::new(gap)))
@@ -91,41 +94,56 @@ const BUSY: &str =
     r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}"#;
 const ANSWER: &str = r#"{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,"model":"gpt-4.1-2025-04-14","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}},"service_tier":"default"}"#;
 const CHUNK: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"created\":1694268190,\"model\":\"gpt-4o-mini\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
+const MORE: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"created\":1694268190,\"model\":\"gpt-4o-mini\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" world\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 const LAST: &str = "data: {\"id\":\"chatcmpl-123\",\"object\":\"chat.completion.chunk\",\"created\":1694268190,\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
 /// A streamed response.
 pub(crate) struct Chunks {
     next: usize,
+    /// How many chunks there are.
+    count: usize,
+    chunk: &'static str,
+    /// Whether the connection breaks behind the chunks.
+    breaks: bool,
     gap: Option<Duration>,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Chunks {
     fn new(gap: Option<Duration>) -> Self {
-        Self { next: 0, gap, waiting: None }
+        Self { next: 0, count: CHUNKS, chunk: CHUNK, breaks: false, gap, waiting: None }
+    }
+
+    fn cut() -> Self {
+        Self { count: CHUNKS / 2, breaks: true, ..Self::new(None) }
+    }
+
+    fn more() -> Self {
+        Self { count: CHUNKS / 2, chunk: MORE, ..Self::new(None) }
     }
 }
 
 impl Body for Chunks {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(waiting) = &mut self.waiting {
             ready!(waiting.as_mut().poll(cx));
         }
         let frame = match self.next {
-            it if it < CHUNKS => CHUNK,
-            CHUNKS => LAST,
-            it if it == CHUNKS + 1 => DONE,
+            it if it < self.count => self.chunk,
+            _ if self.breaks => return Poll::Ready(Some(Err(io::Error::other("cut")))),
+            it if it == self.count => LAST,
+            it if it == self.count + 1 => DONE,
             _ => return Poll::Ready(None),
         };
         self.next += 1;
-        let chunk_follows = self.next <= CHUNKS;
+        let chunk_follows = self.next <= self.count;
         self.waiting =
             self.gap.filter(|_| chunk_follows).map(|it| Box::pin(tokio::time::sleep(it)));
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(frame.as_bytes())))))

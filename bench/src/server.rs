@@ -10,13 +10,13 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    load::{Load, Times, median},
+    load::{KEY, Load, Times, median},
     process::{Process, built, free_address},
     provider::{CHUNKS, Provider},
 };
 
 /// How often each program has its turn.
-const ROUNDS: usize = 7;
+pub(crate) const ROUNDS: usize = 7;
 
 /// One comparison.
 struct Case {
@@ -120,14 +120,19 @@ fn configuration(provider: &Provider, what: &str) -> String {
 }
 
 async fn ours(provider: &Provider, what: &str) -> io::Result<Process> {
+    configured(what, &configuration(provider, what))
+}
+
+/// The gateway with a configuration, in a folder of this process.
+pub(crate) fn configured(name: &str, yaml: &str) -> io::Result<Process> {
     let address = free_address()?;
     let folder = std::env::temp_dir().join(format!("lockgate-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let file = folder.join(format!("{what}.yaml"));
-    std::fs::write(&file, configuration(provider, what))?;
+    let file = folder.join(format!("{name}.yaml"));
+    std::fs::write(&file, yaml)?;
     let mut command = Command::new(built("lockgate")?);
     command.arg("--config").arg(&file).arg("--listen").arg(address.to_string());
-    command.arg("--data").arg(folder.join("bench.db"));
+    command.arg("--data").arg(folder.join(format!("{name}.db")));
     command.env("RUST_LOG", "warn");
     Process::start(&mut command, address)
 }
@@ -139,7 +144,7 @@ async fn floor(provider: &Provider, what: &str) -> io::Result<Process> {
     Process::start(&mut command, address)
 }
 
-fn request(model: &str, stream: bool, prompt: usize) -> Bytes {
+pub(crate) fn request(model: &str, stream: bool, prompt: usize) -> Bytes {
     let prompt = "word ".repeat(prompt / 5);
     let body = format!(
         r#"{{"model":"{model}","messages":[{{"role":"system","content":"You are helpful."}},{{"role":"user","content":"{prompt}"}}],"stream":{stream},"temperature":0.2}}"#
@@ -148,7 +153,7 @@ fn request(model: &str, stream: bool, prompt: usize) -> Bytes {
 }
 
 /// One round of one program: processor time for each call, and how long calls took.
-async fn round(process: &Process, load: &Load) -> io::Result<(Duration, Times)> {
+pub(crate) async fn round(process: &Process, load: &Load) -> io::Result<(Duration, Times)> {
     let before = process.cpu()?;
     let times = load.run().await?;
     let spent = process.cpu()?.saturating_sub(before);
@@ -156,21 +161,21 @@ async fn round(process: &Process, load: &Load) -> io::Result<(Duration, Times)> 
 }
 
 #[derive(Default)]
-struct Figures {
-    cpu: Vec<Duration>,
-    whole: Vec<Duration>,
-    first: Vec<Duration>,
+pub(crate) struct Figures {
+    pub(crate) cpu: Vec<Duration>,
+    pub(crate) whole: Vec<Duration>,
+    pub(crate) first: Vec<Duration>,
 }
 
 impl Figures {
-    fn take(&mut self, (cpu, times): (Duration, Times)) {
+    pub(crate) fn take(&mut self, (cpu, times): (Duration, Times)) {
         self.cpu.push(cpu);
         self.whole.extend(median(&times.whole));
         self.first.extend(median(&times.first));
     }
 }
 
-fn micros(values: &[Duration]) -> f64 {
+pub(crate) fn micros(values: &[Duration]) -> f64 {
     median(values).unwrap_or_default().as_secs_f64() * 1e6
 }
 
@@ -180,6 +185,7 @@ async fn compare(case: &Case, provider: &Provider, out: &mut impl Write) -> io::
     let load = |address, path| Load {
         address,
         path,
+        key: KEY,
         body: request("bench", case.stream, case.prompt),
         at_once: case.at_once,
         calls: case.calls,
@@ -228,6 +234,7 @@ async fn fallback(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     let load = |model: &str| Load {
         address: ours.address,
         path: "/v1/chat/completions",
+        key: KEY,
         body: request(model, false, 64),
         at_once: 1,
         calls: 1_000,
@@ -262,6 +269,7 @@ async fn memory(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
     let load = Load {
         address: ours.address,
         path: "/v1/chat/completions",
+        key: KEY,
         body: request("bench", false, 1024),
         at_once: 16,
         calls: 10_000,
@@ -283,6 +291,7 @@ async fn start(provider: &Provider, out: &mut impl Write) -> io::Result<()> {
         let load = Load {
             address: ours.address,
             path: "/v1/chat/completions",
+            key: KEY,
             body: request("bench", false, 64),
             at_once: 1,
             calls: 1,

@@ -1,4 +1,5 @@
-//! The admin API from a terminal: of the local data file, of a gateway at a URL, or of a stack in AWS.
+//! The admin API from a terminal: of the local data file, of a gateway at a URL, or of a stack in
+//! AWS.
 //!
 //! Locally and in AWS the operations run in this process; at a URL the same ones are asked for.
 
@@ -20,13 +21,14 @@ use crate::{
     settings::{self, Sources},
 };
 
-/// Which gateway is meant, and how the answer is printed.
+/// Which gateway is meant, and how the response is printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
     /// The gateway at this address, in place of the local data file [default: $`LOCKGATE_URL`]
     #[arg(long, global = true)]
     url: Option<String>,
-    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token $`LOCKGATE_TOKEN`]
+    /// NAME:PASSWORD to sign in with there [default: $`LOCKGATE_USER`, or the token
+    /// $`LOCKGATE_TOKEN`]
     #[arg(long, global = true)]
     user: Option<String>,
     /// The stack in AWS, in place of the local data file (see --stack)
@@ -76,20 +78,40 @@ pub(crate) struct Call<'a> {
 impl Target {
     /// Opens the gateway that is meant.
     pub(crate) async fn open(&self) -> Result<AdminClient, Failure> {
-        let environment = self.sources.environment()?;
-
-        if let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) {
-            let authorization = self.authorization(&environment)?;
-            let client = Client::new(Signer::new(None, None), environment.proxies());
-            let url = url.trim_end_matches('/').to_owned();
-            return Ok(AdminClient::Remote(Box::new(Remote { client, url, authorization })));
+        if let Some(remote) = self.remote()? {
+            return Ok(AdminClient::Remote(Box::new(remote)));
         }
+        let environment = self.sources.environment()?;
         let admin = if self.aws {
             self.open_stack(&environment).await?
         } else {
             self.open_file(environment).await?
         };
         Ok(AdminClient::Local(Box::new(admin)))
+    }
+
+    /// The gateway at an address, where one is meant.
+    pub(crate) fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let environment = self.sources.environment()?;
+        let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) else {
+            return Ok(None);
+        };
+        let authorization = self.authorization(&environment)?;
+        let client = Client::new(Signer::new(None, None), environment.proxies());
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Some(Remote { client, url, authorization }))
+    }
+
+    /// The tables of a gateway that was started before.
+    pub(crate) async fn existing_stores(&self) -> Result<Stores, Failure> {
+        if !self.aws && !self.data.exists() {
+            let file = self.data.display();
+            let message = format!(
+                "{file} is not there. Name the gateway's file with --data, or its address with --url."
+            );
+            return Err(Failure::Other(message));
+        }
+        self.stores().await
     }
 
     /// The tables alone, for what needs no more.
@@ -247,14 +269,38 @@ async fn call_here(admin: &Admin, operation: Operation, call: &Call<'_>) -> Resu
 }
 
 impl Remote {
-    async fn call(&self, operation: Operation, call: &Call<'_>) -> Result<Value, Failure> {
-        // The paths are the server's own table, so that they cannot differ.
+    /// Reads what a path gives, `{id}` in it replaced by the parameters.
+    pub(crate) async fn get(
+        &self,
+        pattern: &str,
+        parameters: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, Failure> {
+        let call = Call { parameters, query, body: None };
+        self.send(&http::Method::GET, pattern, &call).await
+    }
+
+    /// Asks for an operation of the admin API.
+    pub(crate) async fn call(
+        &self,
+        operation: Operation,
+        call: &Call<'_>,
+    ) -> Result<Value, Failure> {
         let endpoint = edge::ENDPOINTS.iter().find(|it| it.operation() == Some(operation));
         let endpoint = endpoint.ok_or_else(|| Failure::Other("no such operation".to_owned()))?;
-        let url = format!("{}{}", self.url, path(endpoint.paths[0], call));
+        self.send(&endpoint.method, endpoint.paths[0], call).await
+    }
+
+    async fn send(
+        &self,
+        method: &http::Method,
+        pattern: &str,
+        call: &Call<'_>,
+    ) -> Result<Value, Failure> {
+        let url = format!("{}{}", self.url, path(pattern, call));
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
         let request = http::Request::builder()
-            .method(endpoint.method.clone())
+            .method(method)
             .uri(&url)
             .header("authorization", &self.authorization)
             .header("content-type", "application/json")
@@ -273,7 +319,7 @@ impl Remote {
             return Ok(body);
         }
         let detail = body["detail"].as_str().unwrap_or("It gave no reason.").to_owned();
-        Err(Failure::Other(format!("{} answered {}: {detail}", self.url, response.status())))
+        Err(Failure::Other(format!("{} returned {}: {detail}", self.url, response.status())))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `lockgate health`: whether the gateway on this machine answers, for containers and installers.
+//! `lockgate health`: whether the gateway on this machine responds, for containers and installers.
 
 use std::{
     io::{self, Read, Write},
@@ -16,13 +16,13 @@ use crate::{
     settings::{self, Sources},
 };
 
-/// Time for one question and its answer.
+/// Time for one request and its response.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The most bytes of an answer that are read.
+/// The most bytes of a response that are read.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 /// The first byte of an alert (RFC 8446, section 5.1).
 const TLS_ALERT: u8 = 21;
-/// The pause between two questions.
+/// The pause between two requests.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Which gateway is asked.
@@ -65,8 +65,9 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset that
-/// overtakes the alert, which shows that it runs; whether it is ready is not asked then, since no name is known under which its certificate holds.
+/// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset
+/// that overtakes the alert, which shows that it runs; whether it is ready is not asked then, since
+/// no name is known under which its certificate holds.
 fn ask(address: SocketAddr) -> Result<(), String> {
     let answer = match exchange(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
@@ -81,7 +82,7 @@ fn ask(address: SocketAddr) -> Result<(), String> {
     if line.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {
-        Err(format!("it answered {line:?}"))
+        Err(format!("it returned {line:?}"))
     }
 }
 
@@ -93,7 +94,7 @@ fn exchange(address: SocketAddr) -> io::Result<Vec<u8>> {
     // Without this the read below would wait for the server's keep-alive to end.
     write!(socket, "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = vec![];
-    // A server that resets the connection behind its answer has answered.
+    // A server that resets the connection behind its response has responded.
     let read = socket.take(MAX_ANSWER_BYTES).read_to_end(&mut answer);
     if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod admin_client;
 mod admin_command;
+mod call_log;
 mod check;
 mod commands;
 mod completions;
@@ -17,10 +18,12 @@ mod keys;
 mod listen;
 mod litellm_prices;
 mod models;
+mod one_dash;
 mod online;
 mod parameters;
 mod prices;
 mod private_file;
+mod progress;
 mod requests;
 mod root_secret;
 mod serve;
@@ -56,7 +59,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Arguments { serve, command } = Arguments::parse();
+    let typed = one_dash::with_two_dashes(std::env::args_os());
+    let Arguments { serve, command } = Arguments::parse_from(typed);
     let command = command.unwrap_or(commands::Command::Serve(serve));
     match commands::run(command) {
         Ok(code) => code,

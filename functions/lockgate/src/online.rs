@@ -41,7 +41,7 @@ pub(crate) async fn reach(
         let (provider, time) = (&listing.provider, listing.duration.as_millis());
         match listing.models {
             Ok(models) => {
-                writeln!(out, "{provider}: answers, {} models ({time} ms)", models.len())?;
+                writeln!(out, "{provider}: responds, {} models ({time} ms)", models.len())?;
                 let first = || Some(format!("{provider}/{}", models.first()?));
                 reached.model = reached.model.or_else(first);
             }

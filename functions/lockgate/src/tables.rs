@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A column: its heading, and the field that it shows.
 pub(crate) type Column = (&'static str, &'static str);
 
-/// How an answer is printed.
+/// How a response is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// For people.

@@ -351,10 +351,9 @@ impl Conversation {
     pub(crate) fn move_schema_into_prompt(&mut self) {
         if let Some(ResponseFormat::Schema(schema)) = self.response_format.take() {
             let instruction = Part::text(Schema::as_instruction(&schema.schema.0));
-            let rules = |it: &&Message| matches!(it.role, Role::System | Role::Developer);
             // Behind the client's own prompt, so that a cached prompt keeps its beginning; and not
             // at the end, where some templates refuse system messages.
-            let behind = self.messages.iter().take_while(rules).count();
+            let behind = self.messages.iter().take_while(is_system).count();
             self.messages.insert(behind, Message::new(Role::System, vec![instruction]));
             // Still JSON mode: models follow an instruction better with it.
             self.response_format = Some(ResponseFormat::Json);
@@ -400,6 +399,11 @@ impl Conversation {
             }
         }
     }
+}
+
+/// Whether a message is a part of the system prompt.
+fn is_system(it: &&Message) -> bool {
+    matches!(it.role, Role::System | Role::Developer)
 }
 
 #[cfg(test)]

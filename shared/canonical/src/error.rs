@@ -74,6 +74,7 @@ impl ErrorKind {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::KeyReused => 422,
+            // The client's own limit or a provider's: `origin` tells which.
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
@@ -181,6 +182,19 @@ pub enum Quota {
     Credit,
 }
 
+/// The earlier gateway whose words a client reads in `type` and `code` of an error in OpenAI's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorWords {
+    /// Those of leshchenko1979/ai-gateway.
+    A,
+    /// Those of felipepmaragno/ai-gateway.
+    B,
+    /// Those of DatanoiseTV/aigateway.
+    C,
+    /// Those of liuzl/ai.
+    D,
+}
+
 /// Who reports a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -223,6 +237,8 @@ pub struct ErrorDetails {
     pub allow: Option<&'static str>,
     /// The attempts that the call made before it gave up.
     pub attempts: Vec<AttemptRecord>,
+    /// Whose words the client reads. Absent: the gateway's own.
+    pub words: Option<ErrorWords>,
     message: String,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -256,6 +272,7 @@ impl Error {
             quota: None,
             allow: None,
             attempts: vec![],
+            words: None,
             message: message.into(),
             cause: None,
         }))
@@ -328,6 +345,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
+            // A client must see whose limit or fault it is: the gateway's own, a rule of its
+            // operator, or a provider's.
             Origin::Gateway => write!(f, "Lockgate: {}", self.message),
             Origin::Policy => write!(f, "Lockgate policy: {}", self.message),
             Origin::Provider(name) => write!(f, "Provider {name}: {}", self.message),

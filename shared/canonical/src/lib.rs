@@ -28,7 +28,9 @@ pub use content::{
 };
 pub use content_kind::ContentKind;
 pub use embedding::{EmbeddingInput, EmbeddingPurpose, EmbeddingRequest, EmbeddingResponse};
-pub use error::{Error, ErrorDetails, ErrorKind, LimitDetails, Origin, Quota, Remedy, Result};
+pub use error::{
+    Error, ErrorDetails, ErrorKind, ErrorWords, LimitDetails, Origin, Quota, Remedy, Result,
+};
 pub use field::Field;
 pub use model_facts::{
     ModelApi, ModelFacts, ModelFamily, ReasoningControl, ReasoningFacts, ReasoningOff,

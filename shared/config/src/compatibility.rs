@@ -94,7 +94,8 @@ fn base_path(text: &str) -> Result<(), &'static str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
     // Under these, operators' own pages and checks would be shadowed by an alias for clients.
     let reserved = ["/admin", "/health", "/metrics"];
-    if !text.starts_with('/') || text.trim_matches('/').is_empty() || !text.bytes().all(fits) {
+    let is_path = text.starts_with('/') && !text.contains("//") && text.bytes().all(fits);
+    if !is_path || text.trim_matches('/').is_empty() {
         return Err("is no path: write it as /api");
     }
     if reserved.iter().any(|path| text.starts_with(path)) {

@@ -236,7 +236,7 @@ fn stop(at: Position, message: impl Into<String>) -> Stop {
     })
 }
 
-/// Says what the parser said, and what to do about the commonest causes.
+/// Repeats what the parser reports, and what to do about the commonest causes.
 fn syntax_fault(text: &str, error: &ScanError) -> ConfigError {
     let position = position(error.marker());
     let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();

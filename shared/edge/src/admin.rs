@@ -1,6 +1,6 @@
 //! The admin API over HTTP: who asks, what is asked, and how the response is written.
 //!
-//! What is done, and how it is told, is decided in the crate `admin`.
+//! What is done, and how it is shown, is decided in the crate `admin`.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ pub(crate) async fn sign_in(exchange: &mut Exchange, needed: Role) -> Result<Ope
     Ok(operator)
 }
 
-/// Answers an operator who may ask.
+/// Responds to an operator whose role allows the request.
 pub(crate) fn respond(exchange: &mut Exchange, operation: Operation) -> HandlerFuture<'_> {
     Box::pin(async move {
         let app = exchange.app.clone();

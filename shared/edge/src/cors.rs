@@ -16,7 +16,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
      X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, \
      X-RateLimit-Reset-Tokens",
 );
-/// How long a browser may keep the answer to a preflight, in seconds.
+/// How long a browser may keep the response to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const REQUEST_PRIVATE_NETWORK: HeaderName =
     HeaderName::from_static("access-control-request-private-network");
@@ -55,7 +55,7 @@ fn is_local(origin: &str) -> bool {
     matches!(name, Some("localhost" | "127.0.0.1" | "::1"))
 }
 
-/// Answers a preflight to a path with these methods.
+/// Responds to a preflight to a path with these methods.
 pub(crate) fn preflight(
     allowed_origin: Option<&HeaderValue>,
     methods: &[Method],

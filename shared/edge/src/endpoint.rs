@@ -18,8 +18,8 @@ pub struct Endpoint {
     pub function: &'static str,
     /// The method that the endpoint takes. An endpoint with `GET` takes `HEAD` too.
     pub method: Method,
-    /// The paths of the endpoint. `{*id}` stands for the rest of a path, slashes included; a segment
-    /// `/v1` may be left out by clients.
+    /// The paths of the endpoint. `{*id}` stands for the rest of a path, slashes included; a
+    /// segment `/v1` may be left out by clients.
     pub paths: &'static [&'static str],
     /// The callers of the endpoint.
     pub access: Access,
@@ -57,7 +57,8 @@ impl Endpoint {
         Self::new(Method::POST, function, Handler::Function(respond))
     }
 
-    /// An endpoint for clients that takes a body and asks no provider; errors as OpenAI writes them.
+    /// An endpoint for clients that takes a body and asks no provider; errors as OpenAI writes
+    /// them.
     pub(crate) const fn new(method: Method, function: &'static str, handler: Handler) -> Self {
         Self {
             function,
@@ -156,7 +157,7 @@ impl TimeoutClass {
 pub(crate) type HandlerFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>>;
 
-/// A function that answers the requests of an endpoint.
+/// A function that serves the requests of an endpoint.
 pub(crate) type Respond = for<'a> fn(&'a mut Exchange) -> HandlerFuture<'a>;
 
 /// The handler of an endpoint. Its errors are written by the front.

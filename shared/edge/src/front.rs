@@ -1,7 +1,7 @@
 //! The front: what happens to every request before and after its handler.
 //!
 //! The front finds the endpoint, authenticates the caller, keeps the time, records the call and
-//! writes errors. Handlers only answer.
+//! writes errors. Handlers only make responses.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use admin::{Admin, Operator};
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, ErrorWords, Result};
 use futures_util::FutureExt;
 use gateway::{Admitted, AttemptWatch, CallLimits, Clock, Gateway, MemoryBudget, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
@@ -33,7 +33,7 @@ use crate::{
     request::{self, Arrival, Origin},
     request_body::{BodyLimits, has_unread_body},
     response,
-    router::{Found, Router},
+    router::{Found, Router, path_below},
     settings::KeepAliveSettings,
     stopping::{Phase, Stopping, stopping_error},
     text::shorten,
@@ -96,7 +96,7 @@ pub(crate) struct Exchange {
     pub(crate) record: Option<CallRecorder>,
     /// Where the tenant stands against its limits.
     pub(crate) limits: CallLimits,
-    /// Who is told of each attempt of the call.
+    /// Who is notified of each attempt of the call.
     pub(crate) watch: Option<AttemptWatch>,
     snapshot: Option<Arc<Snapshot>>,
     tenant: Option<Arc<Tenant>>,
@@ -122,8 +122,8 @@ impl Exchange {
         }
     }
 
-    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and tells
-    /// `watch` of its attempts.
+    /// Makes a call for a tenant whose key was not asked for, because an operator makes it, and
+    /// shows its attempts to `watch`.
     pub(crate) async fn call_for(
         app: Arc<App>,
         request: Request<Body>,
@@ -160,14 +160,21 @@ impl Exchange {
         })
     }
 
-    /// The configuration under which an authenticated client's request is answered.
+    /// The configuration under which an authenticated client's request is served.
     pub(crate) fn snapshot(&self) -> Result<&Arc<Snapshot>> {
         self.snapshot.as_ref().ok_or_else(|| {
             response::internal_error().caused_by("the endpoint takes requests without a key")
         })
     }
 
-    /// The tenant that an authenticated client's request is answered for.
+    /// Whose words the client reads in errors.
+    pub(crate) fn error_words(&self) -> Option<ErrorWords> {
+        let known = || self.app.gateway.known_snapshot();
+        let snapshot = self.snapshot.clone().or_else(known)?;
+        response::error_words(&snapshot.config)
+    }
+
+    /// The tenant that an authenticated client's request is served for.
     pub(crate) fn tenant(&self) -> Result<&Arc<Tenant>> {
         self.tenant.as_ref().ok_or_else(|| {
             response::internal_error().caused_by("the endpoint takes requests without a key")
@@ -191,22 +198,26 @@ impl Front {
         Self { app, router: Arc::new(Router::new(endpoints)) }
     }
 
-    /// Answers a request, whatever happens.
+    /// Responds to a request, with an error where handling it fails or panics.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
-        // The clock is read here and nowhere later, so that every part of the call agrees on the
-        // time.
+        // The clock is read here alone, so that every part of the call agrees on the time.
         let mut arrival = Arrival::new(request.headers(), origin);
         self.app.records.sample(&arrival.trace_id, &mut arrival.span);
         // Pages first: they share paths with the JSON API, and only a browser asks for HTML.
-        let found = pages::find(&self.app, &request).unwrap_or_else(|| {
-            self.router.find(request.method(), request.uri().path(), request.headers())
-        });
+        let found = match pages::find(&self.app, &request) {
+            Some(page) => page,
+            None => {
+                let (method, path) = (request.method(), request.uri().path());
+                self.find(method, path, request.headers(), arrival.clock).await
+            }
+        };
         let is_head = request.method() == Method::HEAD;
 
         let mut exchange = Exchange::new(self.app.clone(), request, arrival, &found);
         let Found { endpoint, api, allowed, .. } = found;
 
-        // A path that no endpoint has is nobody's to call, and operators' paths are no other page's.
+        // A path that no endpoint has is nobody's to call, and operators' paths are no other
+        // page's.
         let origin = if allowed.is_empty() || api == Api::Admin {
             None
         } else {
@@ -216,7 +227,8 @@ impl Front {
         let outcome = exchange.run(endpoint, &allowed, origin.as_ref()).await;
         let mut response = match outcome {
             Ok(response) => response,
-            Err(error) => {
+            Err(mut error) => {
+                error.words = exchange.error_words();
                 let request_id = &exchange.arrival.request_id;
                 let page = pages::error(&exchange, &error);
                 let mut response =
@@ -234,12 +246,23 @@ impl Front {
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }
-        // Last, so that the headers are those that GET would have brought (RFC 9110, section
-        // 9.3.2).
+        // Last, so that the headers are those of GET (RFC 9110, section 9.3.2).
         if is_head {
             *response.body_mut() = empty();
         }
         response
+    }
+
+    /// Finds the endpoint of a request, under the base paths of the configuration too. What the table
+    /// has itself means the same whatever the base paths are.
+    async fn find(&self, method: &Method, path: &str, headers: &HeaderMap, clock: Clock) -> Found {
+        let found = self.router.find(method, path, headers);
+        if found.is_known_path() {
+            return found;
+        }
+        let Ok(snapshot) = self.app.gateway.snapshot(clock).await else { return found };
+        let below = path_below(path, &snapshot.config.compatibility.base_paths);
+        below.map_or(found, |path| self.router.find(method, &path, headers))
     }
 }
 
@@ -294,8 +317,7 @@ impl Exchange {
 
     fn end_record(&mut self, outcome: &Result<Response<Body>>) {
         match (&mut self.record, outcome) {
-            // A record that went on with its call is finished there; what is left here made no
-            // call.
+            // A record that went on with its call is finished there; this one made no call.
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
             (None, _) => {}
@@ -328,8 +350,7 @@ impl Exchange {
             }
         };
         let answered = tokio::select! {
-            // A response that is ready counts even if the server came to its end in the same
-            // moment.
+            // A response that is ready counts even if the server ends in the same moment.
             biased;
             answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
@@ -372,8 +393,7 @@ impl Exchange {
         }
         let sent = self.request.headers().get(&ORIGIN_SECRET);
         let sent = sent.map_or(&b""[..], HeaderValue::as_bytes);
-        // Compared in constant time: the secret is all that keeps strangers from the function's
-        // address.
+        // In constant time: the secret is all that keeps strangers from the function's address.
         let is_sent = |secret: &&Secret| bool::from(secret.expose().as_bytes().ct_eq(sent));
         // Every secret is compared, so that the place of the right one does not show.
         if secrets.iter().filter(is_sent).count() == 0 {

@@ -18,7 +18,7 @@ use crate::{
     router::no_such_model_method,
 };
 
-/// Answers a call of a model's method: `{model}:{method}` stands at the end of the path.
+/// Responds to a call of a model's method: `{model}:{method}` stands at the end of the path.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let id = exchange.id.clone().unwrap_or_default();

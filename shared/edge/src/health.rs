@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{endpoint::HandlerFuture, front::Exchange, response};
 
-/// `GET /health`, `GET /health/live` and `HEAD /`: the process runs. Members that an earlier gateway
-/// showed are added where the configuration says so.
+/// `GET /health`, `GET /health/live` and `HEAD /`: the process runs. Members that an earlier
+/// gateway showed are added where the configuration says so.
 pub(crate) fn live(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let mut body = Map::new();
@@ -95,7 +95,7 @@ fn described(provider: &ProviderHealth) -> Value {
     })
 }
 
-/// `GET /health/ready`: there is a configuration to answer by.
+/// `GET /health/ready`: there is a configuration to serve with.
 pub(crate) fn ready(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         if !exchange.app.gateway.is_ready(exchange.arrival.clock).await {

@@ -7,12 +7,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::Environment;
 
-/// Starts to log, in the form and from the level that the configuration names. `RUST_LOG` goes before
-/// the level, and so does `verbose`.
+/// Starts to log, in the form and from the level that the configuration names. `RUST_LOG` goes
+/// before the level, and so does `verbose`.
 pub fn log(log: &Log, verbose: bool, environment: &Environment) {
     let level = if verbose { "debug" } else { log.level.name() };
 
-    // What libraries do is told at the lowest level only.
+    // What libraries do is logged at the lowest level only.
     let default = format!("{level},h2=info,hyper=info,rustls=info");
     let default = if level == "trace" { level.to_owned() } else { default };
     let filter = environment.get("RUST_LOG").unwrap_or(default);

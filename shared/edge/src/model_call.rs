@@ -60,7 +60,7 @@ impl PathFields {
     }
 }
 
-/// Reads a request and answers with what the gateway gives.
+/// Reads a request and responds with what the gateway gives.
 pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Result<Response<Body>> {
     let (format, inbound) = (dictated.format, dictated.format.inbound());
     if let Some(record) = &mut exchange.record {
@@ -106,6 +106,7 @@ pub(crate) async fn respond(exchange: &mut Exchange, dictated: Dictated) -> Resu
         format,
         framing: request.stream.then_some(request.framing),
         request_id: exchange.arrival.request_id.clone(),
+        error_words: exchange.error_words(),
         encoder: format.stream_encoder(&request),
         _buffers: buffers,
         _in_flight: exchange.app.in_flight.begin(request.stream),

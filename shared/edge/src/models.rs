@@ -18,7 +18,7 @@ struct Model<'a> {
     limits: (Option<u64>, Option<u64>),
 }
 
-/// Answers with the list of models, or with the one that the path names.
+/// Responds with the list of models, or with the one that the path names.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let snapshot = exchange.snapshot()?;

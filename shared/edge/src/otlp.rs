@@ -1,7 +1,7 @@
 //! Export of spans and log events to a collector, by OTLP over HTTP.
 //!
 //! On a server a task of its own exports, so that a slow collector delays nothing. In Lambda the
-//! export follows each answer, within a second. What cannot be exported is lost, and counted.
+//! export follows each response, within a second. What cannot be exported is lost, and counted.
 
 use std::{
     sync::{

@@ -14,6 +14,7 @@ mod overview;
 mod playground;
 mod prices;
 mod requests;
+mod route_words;
 mod session;
 mod setup;
 mod sums;
@@ -62,7 +63,7 @@ pub(crate) fn find(app: &App, request: &Request<Body>) -> Option<Found> {
     Some(Found { endpoint: Ok(&PAGES), api: Api::Admin, id: None, parameters, allowed: vec![] })
 }
 
-/// Answers a request for a page.
+/// Responds to a request for a page.
 fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let headers = exchange.request.headers().clone();
@@ -237,7 +238,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => "Changed meanwhile",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-        StatusCode::SERVICE_UNAVAILABLE => "The store does not answer",
+        StatusCode::SERVICE_UNAVAILABLE => "The store does not respond",
         _ if status.is_client_error() => "That did not work",
         _ => "Something went wrong",
     }

@@ -5,7 +5,7 @@
 
 use canonical::{Error, ErrorKind, Result};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use storage::StoreError;
 use telemetry::request_log::{BadFilter, CallFilter, Cursor, MAX_HITS};
 
@@ -16,7 +16,7 @@ pub(crate) fn list(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move { Ok(response::json(StatusCode::OK, listed(exchange).await?.to_string())) })
 }
 
-/// Gives one call by its id, with what was asked and answered where that is kept.
+/// Gives one call by its id, with the request and the response where that is kept.
 pub(crate) fn get(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let id = exchange.id.clone().unwrap_or_default();
@@ -28,10 +28,7 @@ pub(crate) fn get(exchange: &mut Exchange) -> HandlerFuture<'_> {
         let content = if row.has_content { log.content(&row, now).await } else { Ok(None) };
         let content = content.map_err(unreadable)?;
         let mut json = row.to_json();
-        json["content"] = content.map_or(
-            Value::Null,
-            |content| json!({ "request": content.request, "response": content.response }),
-        );
+        json["content"] = content.map_or(Value::Null, |content| content.to_json());
         Ok(response::json(StatusCode::OK, json.to_string()))
     })
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use canonical::{Error, ErrorKind, ResponseBody};
+use canonical::{Error, ErrorKind, ErrorWords, ResponseBody};
+use config::Config;
 use formats::ClientFormat;
 use gateway::{GatewayReply, GatewayReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -26,7 +27,7 @@ const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 /// How long a list of names in a header may be, in bytes: proxies refuse large headers.
 const MAX_LIST_BYTES: usize = 4096;
 
-/// The headers of a model's response: who answered, after how many attempts, and what was dropped.
+/// The headers of a model's response: who responded, after how many attempts, and what was dropped.
 pub(crate) fn add_headers(reply: &GatewayReply, format: ClientFormat, headers: &mut HeaderMap) {
     // A name that no header can carry is left out rather than mended.
     let mut add = |name: HeaderName, value: &str| {
@@ -133,6 +134,16 @@ fn error_as_problem(error: &Error, status: StatusCode, request_id: &str) -> Resp
     problem(status, body.to_string())
 }
 
+/// Whose words clients read in errors, where the configuration says so.
+pub(crate) fn error_words(config: &Config) -> Option<ErrorWords> {
+    config.compatibility.error_words.map(|whose| match whose {
+        config::ErrorWords::A => ErrorWords::A,
+        config::ErrorWords::B => ErrorWords::B,
+        config::ErrorWords::C => ErrorWords::C,
+        config::ErrorWords::D => ErrorWords::D,
+    })
+}
+
 /// An error in the format of an API. `allowed` are the methods of the path, for a wrong one.
 pub(crate) fn error(
     api: Api,
@@ -185,7 +196,7 @@ pub(crate) fn internal_error() -> Error {
     Error::new(ErrorKind::Internal, "Something went wrong within the gateway.")
 }
 
-/// The error while there is no configuration to answer by.
+/// The error while there is no configuration to serve with.
 pub(crate) fn not_ready() -> Error {
     let mut error =
         Error::new(ErrorKind::Unavailable, "There is no configuration to answer by yet.");

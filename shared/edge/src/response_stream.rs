@@ -11,8 +11,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use canonical::{
-    CallSummary, ContentKind, Error, ErrorKind, EventBody, EventKind, GatewayResponse, Result,
-    StreamEvent,
+    CallSummary, ContentKind, Error, ErrorKind, ErrorWords, EventBody, EventKind, GatewayResponse,
+    Result, StreamEvent,
 };
 use formats::{ClientFormat, Framing, StreamEncoder};
 use gateway::{AdmittedCall, GatewayReply, GatewayReplyBody, MeteredStream, Reservation};
@@ -37,6 +37,8 @@ pub(crate) struct ClientWriter {
     /// How the elements of a stream are framed; none for a whole response.
     pub(crate) framing: Option<Framing>,
     pub(crate) request_id: String,
+    /// Whose words the client reads in errors.
+    pub(crate) error_words: Option<ErrorWords>,
     /// None for a task without streams.
     pub(crate) encoder: Option<Box<dyn StreamEncoder>>,
     /// The memory of the call's buffers, held until the response is over.
@@ -51,10 +53,10 @@ impl ClientWriter {
     }
 }
 
-/// A reply that is still being made.
+/// A response that is still being made.
 type PendingReply = Pin<Box<dyn Future<Output = Result<GatewayReply>> + Send>>;
 
-/// Answers a call.
+/// Responds to a call.
 pub(crate) async fn respond(
     app: Arc<App>,
     client: ClientWriter,
@@ -113,7 +115,7 @@ fn encode(reply: GatewayReply, client: ClientWriter, app: &App) -> Response<Body
         }
     };
 
-    // The few headers of the body join the many of the reply, which are not hashed again.
+    // The few headers of the body join the many of the response, which are not hashed again.
     let of_body = std::mem::replace(response.headers_mut(), headers);
     response.headers_mut().extend(of_body);
     response
@@ -213,7 +215,7 @@ impl ResponseStream {
     /// Writes the end of a stream that cannot go on, in place of half a frame.
     fn write_end(&mut self) -> Bytes {
         self.out.truncate(self.whole);
-        self.fail(&response::internal_error());
+        self.fail(response::internal_error());
         self.out.split().freeze()
     }
 
@@ -238,10 +240,12 @@ impl ResponseStream {
                 Poll::Ready(Some(Ok(batch))) => {
                     // Before the events of the batch: the note is about what they continue.
                     let note = events.take_note();
-                    self.write_note(note);
+                    if let Some(note) = note {
+                        self.write_comment(&note);
+                    }
                     self.write(batch);
                 }
-                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(Some(Err(error))) => self.fail(error),
                 Poll::Ready(None) => self.state = State::Over,
             },
             State::Ending(events) => match events.poll_next(cx) {
@@ -264,7 +268,7 @@ impl ResponseStream {
                 self.out.extend_from_slice(&self.client.encode(&response, &summary));
                 self.state = State::Over;
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(error),
         }
     }
 
@@ -278,14 +282,15 @@ impl ResponseStream {
             && !self.dropped.contains(&extra)
         {
             self.dropped.push(extra);
-            self.out.extend_from_slice(format!(": dropped {}\n\n", extra.name()).as_bytes());
+            self.write_comment(&format!("dropped {}", extra.name()));
         }
     }
 
     /// Tells a client in a comment what no event of its format can say.
-    fn write_note(&mut self, note: Option<String>) {
-        if let (Some(note), Some(Framing::Events)) = (note, self.client.framing) {
-            self.out.extend_from_slice(format!(": {note}\n\n").as_bytes());
+    fn write_comment(&mut self, text: &str) {
+        let has_events = self.client.framing == Some(Framing::Events);
+        if has_events && self.client.format.takes_comments() {
+            self.out.extend_from_slice(format!(": {text}\n\n").as_bytes());
         }
     }
 
@@ -312,11 +317,13 @@ impl ResponseStream {
         }
     }
 
-    fn fail(&mut self, error: &Error) {
-        let ClientWriter { format, framing, request_id, encoder, .. } = &mut self.client;
+    fn fail(&mut self, mut error: Error) {
+        let ClientWriter { format, framing, request_id, error_words, encoder, .. } =
+            &mut self.client;
+        error.words = *error_words;
         match encoder {
-            Some(encoder) if framing.is_some() => encoder.fail(error, request_id, &mut self.out),
-            _ => self.out.extend_from_slice(&format.inbound().error(error, request_id)),
+            Some(encoder) if framing.is_some() => encoder.fail(&error, request_id, &mut self.out),
+            _ => self.out.extend_from_slice(&format.inbound().error(&error, request_id)),
         }
         self.state = State::Over;
     }
@@ -341,7 +348,7 @@ impl ResponseStream {
                 return true;
             }
         }
-        self.fail(&error);
+        self.fail(error);
         true
     }
 

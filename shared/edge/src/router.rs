@@ -39,6 +39,13 @@ pub(crate) struct Found {
     pub(crate) allowed: Vec<Method>,
 }
 
+impl Found {
+    /// Whether the table has the path, with whatever method.
+    pub(crate) fn is_known_path(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+}
+
 impl Router {
     /// A router over some endpoints of the table.
     ///
@@ -134,6 +141,18 @@ fn normalize(path: &str) -> Cow<'_, str> {
     Cow::Owned(normal)
 }
 
+/// The part of a path below the base path that the path begins with; of several the most specific counts.
+pub(crate) fn path_below(path: &str, base_paths: &[String]) -> Option<String> {
+    if base_paths.is_empty() {
+        return None;
+    }
+    let path = normalize(path);
+    let below = base_paths.iter().filter_map(|base| path.strip_prefix(base.as_str()));
+    let whole = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let shortest = whole.min_by_key(|rest| rest.len())?;
+    Some(if shortest.is_empty() { "/".to_owned() } else { shortest.to_owned() })
+}
+
 /// A part of a path as the client meant it. What is no UTF-8 names nothing.
 fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8().map(Cow::into_owned).unwrap_or_default()
@@ -218,6 +237,21 @@ mod tests {
             assert_eq!(find(&Method::POST, path).endpoint.unwrap().function, function, "{path}");
         }
         assert_eq!(find(&Method::GET, "/models").endpoint.unwrap().function, "models");
+    }
+
+    #[test]
+    fn of_base_paths_that_fit_the_one_with_most_segments_counts() {
+        let bases = ["/ai", "/ai/router"].map(str::to_owned);
+        for (path, below) in [
+            ("/ai/v1/models", Some("/v1/models")),
+            ("//ai//v1/models/", Some("/v1/models")),
+            ("/ai/router/models", Some("/models")),
+            ("/ai", Some("/")),
+            ("/air/v1/models", None),
+            ("/v1/ai/models", None),
+        ] {
+            assert_eq!(path_below(path, &bases).as_deref(), below, "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Endpoints as a server: every function behind one port.
 //!
-//! Strangers can reach the port, so that everything has a bound: connections, times, streams, bytes.
+//! Strangers can reach the port, so that everything has a bound: connections, times, streams,
+//! bytes.
 
 mod connection;
 mod connections;
@@ -71,8 +72,8 @@ const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
 const HTTP2_MAX_STREAMS: u32 = 32;
 /// How large the table is from which a client may repeat headers in a byte (HPACK).
 const HTTP2_HEADER_TABLE_BYTES: u32 = 1024;
-/// How large the headers of a request may be in HTTP/2. More than is allowed, so that the refusal is
-/// the gateway's and says why.
+/// How large the headers of a request may be in HTTP/2. More than is allowed, so that the refusal
+/// is the gateway's and says why.
 const HTTP2_MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// How many bytes of a body a client may send ahead, in one call and in all of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
@@ -80,7 +81,7 @@ const HTTP2_WINDOWS: (u32, u32) = (128 * 1024, 1024 * 1024);
 const HTTP2_SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// How many streams a client may reset before they were served.
 const HTTP2_MAX_RESETS: usize = 32;
-/// The time between two HTTP/2 pings, and the time for an answer.
+/// The time between two HTTP/2 pings, and the time for a response.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 
 /// The parts of a server.
@@ -128,8 +129,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let client = Client::new(server.signer, server.proxies)
         .with_memory(memory.clone())
         .with_aws_endpoint(server.aws_endpoint);
-    let records = Records::of_server(&server.stores, server.otlp, &client);
-    let configuration = Configuration::new(source, server.stores, client, Freshness::default());
+    let (stores, errors) = server.stores.counted();
+    let records = Records::of_server((&stores, errors), server.otlp, &client);
+    let configuration = Configuration::new(source, stores, client, Freshness::default());
     let records = records.with_usage_events(&configuration);
     // Loaded before the port is announced: whoever waits for the port may call at once.
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;
@@ -161,7 +163,7 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         tokio::spawn(follow(updates, app.gateway.clone()));
     }
     // Listened for before anybody knows that there is something to stop.
-    let signals = StopSignals::listen()?;
+    let mut signals = StopSignals::listen()?;
     ready(listener.local_addr()?);
     let front = Front::new(app.clone(), ENDPOINTS);
     let acceptor = Acceptor {
@@ -171,11 +173,22 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
         refused: LogLimiter::default(),
     };
     // A second signal means that somebody waits; records may then be lost.
-    if acceptor.serve(listener, stopper, signals, limits.drain_timeout).await == End::Drained {
-        app.gateway.drain().await;
-        app.records.flush().await;
+    if acceptor.serve(listener, stopper, &mut signals, limits.drain_timeout).await == End::Drained {
+        finish(&app, signals, limits.shutdown_timeout).await;
     }
     Ok(())
+}
+
+/// Waits until what ended calls left behind is written, for a time or until another signal.
+async fn finish(app: &App, mut signals: StopSignals, within: Duration) {
+    let written = async {
+        app.gateway.drain_within(within).await;
+        app.records.flush().await;
+    };
+    tokio::select! {
+        () = written => {}
+        () = signals.next() => tracing::warn!("stopping before all records are written, on a second signal"),
+    }
 }
 
 /// What opens the keys of tenants' own providers.
@@ -228,7 +241,7 @@ impl Acceptor {
         self,
         listener: TcpListener,
         stopper: Stopper,
-        mut signals: StopSignals,
+        signals: &mut StopSignals,
         drain_timeout: Duration,
     ) -> End {
         tokio::select! {

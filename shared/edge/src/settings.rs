@@ -31,7 +31,8 @@ impl Environment {
         Self::default()
     }
 
-    /// The variables of the process, and those of a file. A missing file is no error unless it was `named`.
+    /// The variables of the process, and those of a file. A missing file is no error unless it was
+    /// `named`.
     pub fn with_file(path: &Path, named: bool) -> Result<Self, String> {
         if !named && !path.exists() {
             return Ok(Self::default());
@@ -223,9 +224,10 @@ impl LambdaSettings {
 pub(crate) struct KeepAliveSettings {
     /// Within a stream that has begun.
     pub(crate) stream: Option<Duration>,
-    /// Before a stream's first token. It commits the status, so that a failure has to follow inside.
+    /// Before a stream's first token. It commits the status, so that a failure has to follow
+    /// inside.
     pub(crate) early: Option<Duration>,
-    /// Before a whole answer: white space, which JSON allows. It commits the status too.
+    /// Before a whole response: white space, which JSON allows. It commits the status too.
     pub(crate) whole: Option<Duration>,
 }
 
@@ -242,8 +244,8 @@ impl KeepAliveSettings {
 
     /// In Lambda behind a front door that ends a response after this much silence.
     ///
-    /// Half of it leaves room for the way there. A whole response waits as long as it may, since the
-    /// status it commits to may turn out to be wrong.
+    /// Half of it leaves room for the way there. A whole response waits as long as it may, since
+    /// the status it commits to may turn out to be wrong.
     fn within(read_timeout: Duration) -> Self {
         let half = read_timeout / 2;
         let sooner = |usual: Option<Duration>| usual.map(|time| time.min(half));

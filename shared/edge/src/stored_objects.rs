@@ -1,7 +1,7 @@
 //! `/v1/files` and `/v1/batches`: what one provider keeps for its account, passed through.
 //!
-//! A batch's file names its models, which nobody here reads, and the account's files are everybody's who
-//! shares its key: so a key that may not use every model may use neither.
+//! A batch's file names its models, which nobody here reads, and the account's files are
+//! everybody's who shares its key: so a key that may not use every model may use neither.
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
@@ -15,12 +15,12 @@ use crate::{
     request, request_body, response,
 };
 
-/// Answers a request for files.
+/// Responds to a request for files.
 pub(crate) fn files(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(respond(exchange, "files"))
 }
 
-/// Answers a request for batches.
+/// Responds to a request for batches.
 pub(crate) fn batches(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(respond(exchange, "batches"))
 }
@@ -59,7 +59,8 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         return Ok(response::json(StatusCode::OK, Bytes::new()));
     }
 
-    // A body that breaks ends with a line that no JSON parser and no reader of lines takes for whole.
+    // A body that breaks ends with a line that no JSON parser and no reader of lines takes for
+    // whole.
     let body = boxed(GuardedBody::new(relayed.body, |_| Bytes::from_static(BROKEN)));
     let status = StatusCode::from_u16(relayed.status).unwrap_or(StatusCode::OK);
     let mut response = response::json_body(status, body);
@@ -71,7 +72,7 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
     Ok(response)
 }
 
-/// The header that names who answered.
+/// The header that names who responded.
 const PROVIDER: &str = "x-gateway-provider";
 
 /// What ends a body that broke.

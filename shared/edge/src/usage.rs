@@ -13,7 +13,7 @@ use tenants::{Period, rfc3339};
 
 use crate::{endpoint::HandlerFuture, front::Exchange, response};
 
-/// Answers with the usage of the caller's tenant in the present budget period.
+/// Responds with the usage of the caller's tenant in the present budget period.
 pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     Box::pin(async move {
         let (tenant, clock) = (exchange.tenant()?.clone(), exchange.arrival.clock);
@@ -32,7 +32,7 @@ pub(crate) fn respond(exchange: &mut Exchange) -> HandlerFuture<'_> {
     })
 }
 
-/// Adds what the records of the period tell: a tenant without a budget has spent too.
+/// Adds what the records of the period show: a tenant without a budget has spent too.
 fn add_period(body: &mut Value, period: Period, days: &[PeriodSums<Day>]) {
     let mut all = Sums::default();
     days.iter().for_each(|day| all.merge(&day.sums));

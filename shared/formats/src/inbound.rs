@@ -61,6 +61,11 @@ pub trait InboundChat: Inbound {
     fn keep_alive(&self, framing: Framing) -> &'static [u8] {
         framing.keep_alive()
     }
+
+    /// Whether readers of the format pass over comments among the events of a stream.
+    fn takes_comments(&self) -> bool {
+        true
+    }
 }
 
 /// A format in which clients ask for the vectors of texts.
@@ -192,6 +197,16 @@ impl ClientFormat {
             Self::Chat(format) => format.keep_alive(framing),
             Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) | Self::Opaque(_) => {
                 framing.keep_alive()
+            }
+        }
+    }
+
+    /// Whether comments may stand among the events of a stream.
+    pub fn takes_comments(self) -> bool {
+        match self {
+            Self::Chat(format) => format.takes_comments(),
+            Self::Embeddings(_) | Self::TokenCount(_) | Self::Compaction(_) | Self::Opaque(_) => {
+                true
             }
         }
     }

@@ -68,7 +68,7 @@ fn a_decoded_stream_does_not_depend_on_chunk_boundaries() {
             let whole = events(&[&input]);
             for size in [1, 2, 3, 7, 61, 509] {
                 let slices: Vec<&[u8]> = input.chunks(size).collect();
-                assert_eq!(events(&slices), whole, "{case}, in pieces of {size}");
+                assert_eq!(events(&slices), whole, "{case}, in chunks of {size}");
             }
         }
     }

@@ -61,7 +61,7 @@ fn sent(provider: &dyn OutboundEmbeddings, model: &str, request: &GatewayRequest
             let line = |name: &str, words: &str| {
                 if words.is_empty() { String::new() } else { format!("{name}: {words}\n") }
             };
-            line("no word for", &other) + &line("dropped", &words.join(", ")) + &lossy(&body)
+            line("unsupported", &other) + &line("dropped", &words.join(", ")) + &lossy(&body)
         }
         Err(error) => refusal(&error),
     }
@@ -119,7 +119,7 @@ fn every_kind_has_cases() {
     }
 }
 
-/// What was understood of a provider's failure, and what a client reads of it.
+/// What is decoded of a provider's failure, and what a client reads of it.
 fn failure(error: Error) -> String {
     let mut text = format!(
         "kind: {:?}\ntry_next: {}\nprovider_status: {:?}\nretry_after: {:?}\n",

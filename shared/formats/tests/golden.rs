@@ -87,7 +87,7 @@ fn a_decoded_stream_does_not_depend_on_chunk_boundaries() {
                 // One by one, every byte is a cut; larger sizes cut several events in odd places.
                 for size in [1, 2, 3, 7, 61, 509] {
                     let slices: Vec<&[u8]> = input.chunks(size).collect();
-                    assert_eq!(events(&slices), whole, "{case}, in pieces of {size}");
+                    assert_eq!(events(&slices), whole, "{case}, in chunks of {size}");
                 }
             }
         }

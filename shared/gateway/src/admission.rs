@@ -19,6 +19,7 @@ use crate::{
     demand::{CallDemand, demand, input_tokens},
     hold::CallHold,
     idempotency::{Claim, Claimed},
+    keeping::give_up,
     plan::resolve,
     running_call::RunningCall,
 };
@@ -92,13 +93,21 @@ impl Gateway {
         let (call, table) = (&running.call, &*self.configuration.stores().state);
         // The claim comes before the cache: the same key has to get the same response even if the
         // cache has a newer one.
-        match Claim::take(call, table).await? {
-            Some(Claimed::Made(hit)) => {
-                running.call.record.cache = Some(CacheOutcome::Hit);
-                return Ok(Some(hit));
+        if let Some(claim) = Claim::of_call(call)? {
+            match claim.clone().take(call, table).await {
+                Ok(Claimed::Made(hit)) => {
+                    running.call.record.cache = Some(CacheOutcome::Hit);
+                    return Ok(Some(hit));
+                }
+                Ok(Claimed::First(claim)) => running.keeping.claim = Some(claim),
+                Err(error) => {
+                    // It may have been made all the same, and would hold the key until its deadline.
+                    if error.kind == ErrorKind::Unavailable {
+                        give_up(claim, &self.configuration);
+                    }
+                    return Err(error);
+                }
             }
-            Some(Claimed::First(claim)) => running.keeping.claim = Some(claim),
-            None => {}
         }
 
         let place = CachePlace::of_call(&running.call);

@@ -8,10 +8,34 @@ use std::{
     time::Duration,
 };
 
+use storage::StoreError;
 use tokio::{runtime::Handle, task::JoinSet};
 
-/// How long the end of a call, or of the process, waits for the work behind it.
+/// How long the end of a call waits for the work behind it.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The waits between the attempts at a write behind a call, while the store fails.
+const RETRY_DELAYS: [Duration; 4] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+];
+
+/// Makes a write to the store behind a call, and makes it again while the store fails. A write that
+/// was made though its response was lost has to be harmless a second time.
+pub(crate) async fn persist<T, F>(write: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    for delay in RETRY_DELAYS {
+        if let Ok(done) = write().await {
+            return Ok(done);
+        }
+        tokio::time::sleep(delay).await;
+    }
+    write().await
+}
 
 /// Tasks under way.
 #[derive(Debug, Default)]
@@ -32,20 +56,25 @@ impl Background {
         tasks.spawn(task);
     }
 
-    /// Waits for every task that was started, within [`DRAIN_TIMEOUT`]; what takes longer goes on.
-    pub(crate) async fn drain(&self) {
-        // Taken out of the lock, which must not be held over an await; tasks that start meanwhile
-        // are for the next drain.
-        let mut tasks =
-            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        if tasks.is_empty() {
-            return;
-        }
-        let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
-            tracing::warn!("background work takes longer than {} s", DRAIN_TIMEOUT.as_secs());
+    /// Waits for every task that was started, and for those that these start, within a time; what
+    /// takes longer goes on.
+    pub(crate) async fn drain(&self, within: Duration) {
+        // Taken out of the lock, which must not be held over an await.
+        let mut tasks = self.take();
+        let all = async {
+            while !tasks.is_empty() {
+                while tasks.join_next().await.is_some() {}
+                tasks = self.take();
+            }
+        };
+        if tokio::time::timeout(within, all).await.is_err() {
+            tracing::warn!("background work takes longer than {within:?}");
             // A set that is dropped would abort its tasks in the middle of their writes.
             tasks.detach_all();
         }
+    }
+
+    fn take(&self) -> JoinSet<()> {
+        std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

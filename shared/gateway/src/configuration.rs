@@ -260,9 +260,9 @@ impl Configuration {
         self.0.background.start(async move { inner.cooldowns.publish(&changes, clock).await });
     }
 
-    /// Waits for what runs behind calls.
-    pub(crate) async fn drain(&self) {
-        self.0.background.drain().await;
+    /// Waits for what runs behind calls, within a time.
+    pub(crate) async fn drain(&self, within: Duration) {
+        self.0.background.drain(within).await;
     }
 }
 

@@ -41,9 +41,9 @@ pub(crate) enum Claimed {
 }
 
 impl Claim {
-    /// Claims the key of a call, or finds the response that was made under it. None where the call has
-    /// no key, or keys are not heard.
-    pub(crate) async fn take(call: &Call, table: &dyn Table) -> Result<Option<Claimed>> {
+    /// A claim on the key of a call that is not made yet. None where the call has no key, or keys are not
+    /// heard.
+    pub(crate) fn of_call(call: &Call) -> Result<Option<Self>> {
         let ttl = call.snapshot.config.idempotency.ttl;
         let Some(key) = call.idempotency_key.as_deref().filter(|_| !ttl.is_zero()) else {
             return Ok(None);
@@ -53,16 +53,19 @@ impl Claim {
         let pk = format!("idempotency#{}#{}", call.tenant.id, digest(&scope));
         // The claim of a dead owner is taken over by exactly one of several callers.
         let owner = ReservationId::random().ok_or_else(no_randomness)?.attribute();
-        let claim = Self { pk, owner, ttl };
-        let claimed = claim.claim(call, table).await;
-        claimed.map(Some)
+        Ok(Some(Self { pk, owner, ttl }))
     }
 
-    async fn claim(self, call: &Call, table: &dyn Table) -> Result<Claimed> {
+    /// Claims the key, or finds the response that was made under it.
+    pub(crate) async fn take(self, call: &Call, table: &dyn Table) -> Result<Claimed> {
         let (now, body) = (call.clock.now() / 1000, fingerprint(call));
         let first = self.claiming(call, &body, Condition::Absent("owner".to_owned()));
         let row = match table.tally(&first).await.map_err(unavailable)? {
             Tallied::Done(_) => return Ok(Claimed::First(self)),
+            // Made already, by a request whose response was lost.
+            Tallied::Refused(row) if row.note("owner") == Some(&self.owner) => {
+                return Ok(Claimed::First(self));
+            }
             Tallied::Refused(row) => row,
         };
         // The row may be there after its end: DynamoDB removes late, and a condition cannot compare

@@ -6,6 +6,7 @@ use storage::{Change, Row, Stores};
 
 use crate::{
     Clock, Configuration,
+    background::persist,
     cache::{CachePlace, is_whole},
     idempotency::Claim,
 };
@@ -49,35 +50,48 @@ impl Keeping {
         }
         let stores = configuration.stores().clone();
         configuration.start_behind(async move {
+            let has_claimed = claimed.is_some();
             // The response before the word that it is there: whoever reads `done` must find it.
-            write(&stores, cached.into_iter().chain(claimed.clone()).collect()).await;
+            let is_written = write(&stores, cached.into_iter().chain(claimed).collect()).await;
             if let Some(claim) = claim {
-                end_claim(&claim, claimed.is_some(), &stores).await;
+                end_claim(&claim, has_claimed && is_written, &stores).await;
             }
         });
     }
 
     /// Gives the claim of a call up whose response is not whole, behind the call.
     pub(crate) fn release(self, configuration: &Configuration) {
-        let Some(claim) = self.claim else { return };
-        let stores = configuration.stores().clone();
-        configuration.start_behind(async move { end_claim(&claim, false, &stores).await });
+        if let Some(claim) = self.claim {
+            give_up(claim, configuration);
+        }
     }
 }
 
-async fn write(stores: &Stores, rows: Vec<Row>) {
+/// Gives a claim up, behind the call.
+pub(crate) fn give_up(claim: Claim, configuration: &Configuration) {
+    let stores = configuration.stores().clone();
+    configuration.start_behind(async move { end_claim(&claim, false, &stores).await });
+}
+
+/// Writes rows, and says whether they are there.
+async fn write(stores: &Stores, rows: Vec<Row>) -> bool {
     let changes: Vec<Change> = rows.into_iter().map(Change::Put).collect();
     if changes.is_empty() {
-        return;
+        return true;
     }
-    if let Err(cause) = stores.state.write(&changes).await {
+    let written = persist(|| stores.state.write(&changes)).await;
+    if let Err(cause) = &written {
         tracing::warn!(%cause, "failed to keep a response");
     }
+    written.is_ok()
 }
 
 async fn end_claim(claim: &Claim, is_kept: bool, stores: &Stores) {
     let table = &*stores.state;
-    let ended = if is_kept { claim.done(table).await } else { claim.release(table).await };
+    let ended = match is_kept {
+        true => persist(|| claim.done(table)).await,
+        false => persist(|| claim.release(table)).await,
+    };
     if let Err(cause) = ended {
         tracing::warn!(%cause, "failed to end the claim of an idempotency key");
     }

@@ -12,8 +12,10 @@ mod cache;
 mod call;
 mod choosing;
 mod configuration;
+mod contents;
 mod cooldown_store;
 mod demand;
+mod excerpt;
 mod fingerprint;
 mod hedging;
 mod hold;
@@ -37,7 +39,10 @@ mod speed;
 mod usage_events;
 mod vitals;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use canonical::{Error, Result};
 use config::Auth;
@@ -126,6 +131,7 @@ impl Gateway {
             Auth::None => tenants::Principal::open(),
             Auth::Keys => self.keys.authenticate(keys, &snapshot.client_keys, now).await?,
         };
+
         if let Some(row) = self.keys.note_use(&found, now) {
             self.configuration.write_behind(row);
         }
@@ -189,10 +195,13 @@ impl Gateway {
         plan: Arc<RoutePlan>,
     ) -> Result<(AttemptId, UpstreamResponse)> {
         let clock = running.call.clock;
+
         self.configuration.refresh_cooldowns(clock).await;
         let limits = Limits {
             arrived: clock.started,
             deadline: running.call.deadline(),
+            // The wall clock alone is the same for calls that arrive together, which would all pick
+            // one target.
             seed: clock.now() ^ u64::from(clock.started.elapsed().subsec_nanos()),
         };
         let health = self.configuration.health();
@@ -209,6 +218,7 @@ impl Gateway {
         loop {
             running.sender = Some(sender.clone());
             let (id, outcome) = hedging::send_next(running, &sender).await?;
+
             let error = match outcome {
                 Ok(response) => return Ok((id, response)),
                 Err(error) => error,
@@ -262,15 +272,27 @@ impl Gateway {
             let fault = snapshot.upstream.unusable_reason(&plan.targets[outlook.target]);
             (outlook, fault)
         };
+
         let outlook = outlook.into_iter().map(with_fault).collect();
         Ok((plan, outlook))
     }
 
     /// Waits for what runs behind calls: records, a refresh, cooldowns to publish. Bounded in time.
     pub async fn drain(&self) {
-        tokio::join!(self.configuration.drain(), self.records.drain());
-        // Sinks start work of their own.
-        self.configuration.drain().await;
+        self.drain_within(background::DRAIN_TIMEOUT).await;
+    }
+
+    /// The same, within another time.
+    pub async fn drain_within(&self, within: Duration) {
+        let started = Instant::now();
+        tokio::join!(self.configuration.drain(within), self.records.drain(within));
+
+        // Work that ended meanwhile may have left records, and sinks start work of their own.
+        let left = within.saturating_sub(started.elapsed());
+        if !left.is_zero() {
+            self.records.drain(left).await;
+            self.configuration.drain(left).await;
+        }
     }
 }
 

@@ -42,11 +42,13 @@ impl Schedule {
     /// Whether a probe is due and can be paid; the schedule takes it for made.
     fn take(&mut self, provider: &str, probe: &Probe, (now, day): (Instant, u64)) -> bool {
         if self.day != day {
+            // Yesterday's spending frees today's probes; there is nothing else to remember of it.
             (self.day, self.spent) = (day, HashMap::new());
         }
         let is_due = self.last.get(provider).is_none_or(|last| *last + probe.every <= now);
         let is_paid = self.spent.get(provider).is_none_or(|spent| *spent < probe.max_cost);
         if is_due && is_paid {
+            // Before the probe is made: one that hangs must not be due again meanwhile.
             self.last.insert(provider.to_owned(), now);
         }
         is_due && is_paid
@@ -65,6 +67,7 @@ impl Gateway {
         loop {
             tokio::time::sleep(TICK).await;
             let clock = Clock::starting(now());
+            // Without a configuration there is nobody to probe; it may be there at the next tick.
             let Ok(snapshot) = self.configuration.current(clock).await else { continue };
             for provider in &snapshot.config.providers {
                 let Some(probe) = &provider.probe else { continue };
@@ -91,6 +94,7 @@ impl Gateway {
 
         let id = attempt.id;
         let outcome = send(snapshot, &attempt, &request, clock).await;
+        // What is charged if the provider reports nothing, as for a failure.
         let mut usage = Usage { input: QUESTION_TOKENS, output: 1, ..Usage::default() };
         match outcome {
             Ok(response) => {
@@ -98,6 +102,7 @@ impl Gateway {
                 if let UpstreamBody::Whole(whole) = &response.body {
                     usage = whole.usage.unwrap_or(usage);
                 }
+
                 failover.ended(id, routing::AttemptEnd::Complete, clock.instant());
             }
             Err(error) => {
@@ -105,6 +110,7 @@ impl Gateway {
                 drop(failover.failed(id, error, clock.instant()));
             }
         }
+        // A probe that fails, or ends a cooldown, is news for every instance.
         self.configuration.publish_cooldowns(clock);
         snapshot.cost(provider, model, &usage).map_or(0, |cost| cost.0)
     }

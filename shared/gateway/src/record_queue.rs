@@ -1,14 +1,15 @@
 //! The queue between calls and sinks: bounded, and drained before an exit or a freeze.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use telemetry::{CallRecord, RecordOutlet, RecordSink};
 use tokio::sync::{mpsc, oneshot};
-
-use crate::background::DRAIN_TIMEOUT;
 
 /// How many finished records may wait for the sinks. What comes on top is lost, and counted.
 const MAX_QUEUED_RECORDS: usize = 8_192;
@@ -46,8 +47,8 @@ impl RecordQueue {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until every record that was submitted so far is written, within [`DRAIN_TIMEOUT`].
-    pub(crate) async fn drain(&self) {
+    /// Waits until every record that was submitted so far is written, within a time.
+    pub(crate) async fn drain(&self, within: Duration) {
         let (drained, is_drained) = oneshot::channel();
         let written = async {
             if self.sender.send(Entry::Drain(drained)).await.is_ok() {
@@ -55,8 +56,8 @@ impl RecordQueue {
                 drop(is_drained.await);
             }
         };
-        if tokio::time::timeout(DRAIN_TIMEOUT, written).await.is_err() {
-            tracing::warn!("records were not written within {} s", DRAIN_TIMEOUT.as_secs());
+        if tokio::time::timeout(within, written).await.is_err() {
+            tracing::warn!("records were not written within {within:?}");
         }
     }
 }
@@ -102,6 +103,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::background::DRAIN_TIMEOUT;
 
     /// A sink that takes a batch for each permit.
     #[derive(Debug)]
@@ -129,7 +131,7 @@ mod tests {
         let queue = RecordQueue::start(vec![sink.clone()]);
         queue.submit(record("a"));
         queue.submit(record("b"));
-        queue.drain().await;
+        queue.drain(DRAIN_TIMEOUT).await;
         assert_eq!(*sink.ids.lock().unwrap(), ["a", "b"]);
         assert_eq!(queue.lost(), 0);
     }
@@ -143,7 +145,7 @@ mod tests {
         }
         assert_eq!(queue.lost(), 3);
         sink.permits.add_permits(2);
-        queue.drain().await;
+        queue.drain(DRAIN_TIMEOUT).await;
         assert_eq!(*sink.ids.lock().unwrap(), ["a", "b"]);
     }
 }

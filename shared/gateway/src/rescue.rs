@@ -84,6 +84,7 @@ impl Rescue {
     /// Watches over a stream that the sender's call got.
     pub(crate) fn new(sender: Sender) -> Self {
         let conversation = sender.request().canonical().and_then(CanonicalRequest::conversation);
+
         let format = conversation.ok().and_then(|it| it.response_format.as_ref());
         let wants_json = format.is_some_and(|it| *it != ResponseFormat::Text);
         Self {
@@ -122,6 +123,8 @@ impl Rescue {
                 passed.push(event);
             }
         }
+        // What the client gets is noted, not what the provider sent: the seam may have taken some
+        // of it out.
         for event in &passed {
             self.check_json(event)?;
             self.transcript.note(event);
@@ -196,6 +199,7 @@ impl Rescue {
         let Ok(request) = self.sender.request().canonical() else {
             return Broken::Fails(self.failure(running));
         };
+        // The limit on output is for the joined response, so that what was written counts.
         let written = running.carried_usage().all_output();
         let request = continuation::continued(request, &self.transcript.text, written, form);
         self.pending = Some(Pending {
@@ -219,7 +223,9 @@ impl Rescue {
             };
             let sent = ready!(pending.call.as_mut().poll(cx));
             let (id, form) = (pending.id, pending.form);
+            // The time is the provider's, and not the gateway's own.
             running.note_wait(pending.since);
+
             self.pending = None;
             let next = match sent {
                 Sent::Requested(Ok(response), permit) => {
@@ -287,6 +293,7 @@ impl Rescue {
     /// The error of a stream that nobody goes on with.
     fn failure(&mut self, running: &RunningCall) -> Error {
         let missing = || Error::new(ErrorKind::Internal, "The stream broke.");
+
         let mut error = self.first_error.take().unwrap_or_else(missing);
         let attempts = running.failover.as_ref().map(|failover| failover.attempts().to_vec());
         error.attempts = attempts.unwrap_or_default();
@@ -301,6 +308,7 @@ impl Rescue {
         carried: Usage,
         out: &mut Vec<StreamEvent>,
     ) -> Result<()> {
+        // The client gets one usage for its one response.
         event.usage = event.usage.map(|usage| usage.plus(&carried));
         let usage = event.usage;
         let EventBody::Delta(choice, delta) = &mut event.body else { return Ok(()) };
@@ -362,6 +370,7 @@ impl Rescue {
         if is_json {
             return Ok(());
         }
+
         self.json = None;
         // What a model writes by itself is its own affair; what is joined has to fit.
         if self.seam.is_none() {

@@ -127,6 +127,7 @@ impl Sender {
         let Some(provider) = provider.filter(|it| !it.limits.is_unlimited()) else {
             return Ok(None);
         };
+        // Counted only where a limit asks for it, since counting reads the whole conversation.
         let tokens = match provider.limits.tokens_per_minute {
             Some(_) => crate::demand::input_tokens(&self.request),
             None => 0,

@@ -11,6 +11,7 @@ mod idempotency;
 mod limits;
 mod policies;
 mod records;
+mod simulation;
 mod streams;
 mod support;
 mod usage_events;

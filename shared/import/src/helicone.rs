@@ -15,7 +15,7 @@ const REASONS: [(&str, &str); 6] = [
     ("helicone", "records stay with the gateway"),
     ("telemetry", "see the OTEL_… variables"),
     ("server", "see `serve --listen` and `server`"),
-    ("cache-store", "answers are kept in the store"),
+    ("cache-store", "responses are kept in the store"),
     ("rate-limit-store", "limits are kept in the store"),
     ("discover", "see `default_provider`"),
 ];
@@ -137,5 +137,5 @@ fn import_cache(node: &Node<'_>, draft: &mut Draft) {
     let mut entries = vec![entry("enabled", bare("true"))];
     entries.extend(age.map(|age| entry("ttl", bare(format!("{age}s")))));
     draft.set("cache", Written::Map(entries));
-    cache.leave("cache", &[("buckets", "one answer is kept for each question")], draft);
+    cache.leave("cache", &[("buckets", "one response is kept for each request")], draft);
 }

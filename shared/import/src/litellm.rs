@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 12] = [
     ("success_callback", "see `/metrics`, traces and the request log"),
     ("failure_callback", "see `/metrics`, traces and the request log"),
     ("callbacks", "see `/metrics`, traces and the request log"),
-    ("content_policy_fallbacks", "a filtered answer is an answer, and given to the client"),
+    ("content_policy_fallbacks", "a filtered response is a response, and given to the client"),
     ("telemetry", "nothing is reported to anybody"),
     ("max_budget", "budgets belong to tenants: `budget_usd`"),
     ("budget_duration", "budgets belong to tenants: `budget_period`"),
@@ -116,7 +116,7 @@ fn litellm_settings(mut settings: Mapping<'_>, shared: &mut Shared, draft: &mut 
     let is_cached = settings.flag("cache") == Some(true);
     let ttl = settings.mapping("cache_params").and_then(|mut params| {
         let ttl = params.number("ttl");
-        let reason = "answers are kept in the store";
+        let reason = "responses are kept in the store";
         params.leave("litellm_settings.cache_params", &[("type", reason)], draft);
         ttl
     });

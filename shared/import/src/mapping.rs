@@ -1,4 +1,4 @@
-//! A mapping of another gateway's file, key by key: what nobody takes is told at the end.
+//! A mapping of another gateway's file, key by key: what nobody takes is noted at the end.
 
 use config::document::{Entry, Node, Value};
 

@@ -16,7 +16,7 @@ const REASONS: [(&str, &str); 6] = [
     ("before_request_hooks", "there are no hooks"),
     ("after_request_hooks", "there are no hooks"),
     ("forward_headers", "no header of a client leaves the gateway"),
-    ("strict_open_ai_compliance", "answers have the format of their path"),
+    ("strict_open_ai_compliance", "responses have the format of their path"),
 ];
 
 pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
@@ -29,7 +29,7 @@ pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
         {
             draft.note(
                 line(node),
-                "`semantic` is not carried over: only equal questions share an answer",
+                "`semantic` is not carried over: only equal requests share a response",
             );
         }
         draft.set("cache", Written::Map(entries));

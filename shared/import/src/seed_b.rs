@@ -6,7 +6,7 @@ use crate::draft::{Draft, DraftProvider, bare, entry, text};
 
 const REASONS: [(&str, &str); 9] = [
     ("DATABASE_URL", "tenants and usage live in the embedded database (or DynamoDB)"),
-    ("REDIS_URL", "limits and answers are kept in the store"),
+    ("REDIS_URL", "limits and responses are kept in the store"),
     ("ENCRYPTION_KEY", "secrets are sealed under a key of the gateway's own"),
     ("ADMIN_AUTH_ENABLED", "/admin is never open"),
     ("USE_DISTRIBUTED_CB", "cooldowns are shared by all instances"),

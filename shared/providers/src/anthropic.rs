@@ -2,8 +2,8 @@
 //!
 //! Sources: platform.claude.com, *API overview*, *Versions* and *Errors*, seen 2026-11. Version
 //! 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which older models still take, so the one
-//! before it is sent unless the client names one. Waits are told in `retry-after`; 529 means that it
-//! is overloaded.
+//! before it is sent unless the client names one. Waits are named in `retry-after`; 529 means that
+//! it is overloaded.
 
 use formats::{
     ProviderFormat, StreamEnd,

@@ -3,7 +3,7 @@
 //! Sources: learn.microsoft.com/azure/ai-foundry/openai, seen 2026-11, openai/openai-python issue
 //! 937 and icereed/paperless-gpt issue 814. The model is the deployment's name; usage in streams
 //! needs an API version of 2024-09 or later; `retry-after-ms` and *Please retry after 45 seconds*
-//! tell the wait. Its newer `/openai/v1` base needs no deployment path: that is the type
+//! say how long to wait. Its newer `/openai/v1` base needs no deployment path: that is the type
 //! `openai`. Responses live there only.
 
 use canonical::ModelApi;

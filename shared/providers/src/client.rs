@@ -68,12 +68,12 @@ impl Client {
         self
     }
 
-    /// The connections for these options: those at hand, where some provider connects alike.
     /// The region that the process runs in, where that is known.
     pub fn region(&self) -> Option<&str> {
         self.signer.region()
     }
 
+    /// The connections for these options: those at hand, where some provider connects alike.
     pub(crate) fn connections(
         &self,
         options: &ConnectionOptions,
@@ -92,6 +92,7 @@ impl Client {
         if let Some(known) = clients.iter().find(|it| it.transport() == &transport) {
             return Ok(known.clone());
         }
+
         let connections = Connections::new(transport)?;
         clients.push(connections.clone());
         Ok(connections)

@@ -1,6 +1,7 @@
 //! One reqwest client, and the rule by which a request is sent a second time.
 //!
-//! Nothing is followed, stored or retried behind our back: no redirects, no cookies, no environment.
+//! Nothing is followed, stored or retried behind our back: no redirects, no cookies, no
+//! environment.
 
 use std::{
     borrow::Cow,
@@ -134,7 +135,7 @@ impl Connections {
         &self.0.transport
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the head of its response.
     ///
     /// A request that met the end of a kept connection was not read, and is made and sent once more
     /// on a new one.
@@ -158,7 +159,7 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
-    /// Sends any request once, and waits for the head of the answer.
+    /// Sends any request once, and waits for the head of the response.
     pub(crate) async fn send_as_it_is(
         &self,
         request: http::Request<Bytes>,
@@ -172,7 +173,7 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
-    /// Fetches what is at an address, and waits for the head of the answer.
+    /// Fetches what is at an address, and waits for the head of the response.
     pub(crate) async fn get(
         &self,
         url: Url,
@@ -199,7 +200,7 @@ impl Connections {
             (true, true) => (ErrorKind::Timeout, format!("could not be reached within {limit} s")),
             (true, false) => (ErrorKind::Network, "could not be reached".to_owned()),
             (false, _) => {
-                (ErrorKind::Network, "closed the connection before it answered".to_owned())
+                (ErrorKind::Network, "closed the connection before it responded".to_owned())
             }
         };
         // URLs may hold keys of services that take them as parameters.
@@ -222,8 +223,8 @@ async fn send_once(
 
 /// Whether a kept connection was already being closed when a request was written to it.
 ///
-/// A reset says that bytes of ours were never read. A plain end may also be the answer of somebody
-/// who read everything, but not before the request could arrive.
+/// A reset says that bytes of ours were never read. A plain end may also be the response of
+/// somebody who read everything, but not before the request could arrive.
 fn has_crossed_the_end(error: &reqwest::Error, after: Duration) -> bool {
     if CROSSING_TIME < after {
         return false;

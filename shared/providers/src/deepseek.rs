@@ -1,11 +1,11 @@
 //! DeepSeek, with OpenAI chat.
 //!
 //! Sources: api-docs.deepseek.com, *Error Codes* and *Rate Limit*, and the npm package
-//! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty
-//! lines before a whole answer. There is no version in its path, and a 402 is an empty purse.
+//! `@ai-sdk/deepseek` 2.0, seen 2026-11. When busy it sends `: keep-alive` comments, or empty lines
+//! before a whole response. There is no version in its path, and a 402 means that no money is left.
 //! A message that is left open carries `prefix` (*Chat Prefix Completion*), at `/beta` alone.
-//! Completions are a beta, under a path of their own:
-//! api-docs.deepseek.com, *FIM Completion (Beta)*.
+//! Completions are a beta, under a path of their own: api-docs.deepseek.com, *FIM Completion
+//! (Beta)*.
 
 use formats::{ChatCompatibility, Prefill};
 

@@ -150,10 +150,11 @@ impl Endpoint {
         formats.find(|it| it.outbound().name() == name)
     }
 
-    /// The API for a request about a model: that of its task, else a chat where the task is to write
-    /// text.
+    /// The API for a request about a model: that of its task, else a chat where the task is to
+    /// write text.
     ///
-    /// `rejected` are fields that the provider has rejected, of which its own compaction may be one.
+    /// `rejected` are fields that the provider has rejected, of which its own compaction may be
+    /// one.
     pub(crate) fn api(
         &self,
         request: &GatewayRequest,
@@ -240,13 +241,14 @@ fn unreadable<'a>(
     Some(format!("the parameter {} is missing or may not be read", names.join(", ")))
 }
 
-/// Whether an address is the provider's own: any that the operator names, where it has no fixed one.
+/// Whether an address is the provider's own: any that the operator names, where it has no fixed
+/// one.
 fn is_own_address(provider: &Provider, base: &str) -> bool {
     provider.base_url.is_empty() || base.trim_end_matches('/') == provider.base_url
 }
 
-/// The APIs of a provider at an address: all of them at its own, elsewhere the first of each task that
-/// those who imitate the provider have too.
+/// The APIs of a provider at an address: all of them at its own, elsewhere the first of each task
+/// that those who imitate the provider have too.
 fn offered_apis(
     provider: &'static Provider,
     base: &str,
@@ -280,7 +282,7 @@ fn common_headers(
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    // An answer is read in any case, and between machines time is worth more than bytes.
+    // A response is read in any case, and between machines time is worth more than bytes.
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in provider.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

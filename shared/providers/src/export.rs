@@ -53,7 +53,7 @@ impl Client {
         let response = connections.send(request).await?;
         let status = response.status();
         if !status.is_success() {
-            let message = format!("The collector answered with status {status}.");
+            let message = format!("The collector returned status {status}.");
             return Err(Error::new(ErrorKind::Upstream, message));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Jina, which has embeddings and reranking, and no chat.
 //!
-//! Source: api.jina.ai/redoc, seen 2026-11. Embeddings have OpenAI's shape; the usage of both tells the
-//! total of tokens.
+//! Source: api.jina.ai/redoc, seen 2026-11. Embeddings have OpenAI's shape; the usage of both
+//! reports the total of tokens.
 
 use crate::{EMBEDDINGS, OPENAI_COMPATIBLE, Provider, RERANK};
 

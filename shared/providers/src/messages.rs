@@ -89,14 +89,14 @@ impl Client {
             let answer = sent.await?;
             let (head, body) = answer.into_parts();
             if !head.status.is_success() {
-                return Err(refused(&format!("it answered with status {}", head.status.as_u16())));
+                return Err(refused(&format!("it returned status {}", head.status.as_u16())));
             }
             let read = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            let read = read.map_err(|error| refused("its answer broke off").caused_by(error))?;
+            let read = read.map_err(|error| refused("its response broke off").caused_by(error))?;
             Ok(read.to_bytes())
         };
         let answer = tokio::time::timeout(TIMEOUT, exchanged).await;
-        answer.map_err(|_elapsed| refused("it did not answer in time"))?
+        answer.map_err(|_elapsed| refused("it did not respond in time"))?
     }
 
     /// Where a message goes: services of AWS may be played by somebody else.

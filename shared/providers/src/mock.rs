@@ -1,8 +1,8 @@
 //! A scripted provider with OpenAI chat and embeddings, which needs no key.
 //!
-//! It is a real server on a loopback port, so that what it shows is what a provider would show:
-//! the demo, a first try of one's own routes, and tests all take the same path. It answers what the
-//! configuration says (`script`), word by word when a stream is asked for; numbers it makes up.
+//! It is a real server on a loopback port, so that what it shows is what a provider would show: the
+//! demo, a first try of one's own routes, and tests all take the same path. It responds with what
+//! the configuration says (`script`), word by word when a stream is asked for; numbers it makes up.
 
 use std::{
     convert::Infallible,
@@ -42,7 +42,7 @@ pub(crate) const PROVIDER: Provider =
 /// Where a scripted provider lives: within this process.
 pub(crate) const WITHIN: &str = "http://within/v1";
 
-const ANSWER: &str = "This is a scripted answer: no model was asked and nothing was spent.";
+const ANSWER: &str = "This is a scripted response: no model was called and nothing was spent.";
 /// The largest request that a mock reads, in bytes.
 const LARGEST_REQUEST: usize = 16 * 1024 * 1024;
 
@@ -121,6 +121,7 @@ impl Play {
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {
             return failure(StatusCode::BAD_REQUEST, "the request is not JSON");
         };
+
         if let Some(delay) = self.script.delay {
             tokio::time::sleep(delay).await;
         }
@@ -130,6 +131,7 @@ impl Play {
             answer.headers_mut().extend(seconds.map(|it| (header::RETRY_AFTER, it)));
             return answer;
         }
+
         if embeds {
             return embeddings(body)
                 .unwrap_or_else(|error| failure(StatusCode::BAD_REQUEST, error.message()));
@@ -167,6 +169,7 @@ impl Play {
 fn embeddings(body: Bytes) -> Result<UpstreamResponse> {
     let request = OpenAiEmbeddings.decode(body)?;
     let EmbeddingRequest { inputs, dimensions, base64, .. } = request.canonical()?.embedding()?;
+    // A client may ask for any length.
     let length = dimensions.unwrap_or(8).min(4096);
     let vectors = inputs.iter().map(|it| numbers(it).take(length as usize).collect()).collect();
     let words = inputs.iter().map(|it| match it {
@@ -269,6 +272,7 @@ impl Body for Words {
         if let Some(waiting) = &mut self.waiting {
             ready!(waiting.as_mut().poll(cx));
         }
+
         self.waiting = self.pause.map(|it| Box::pin(tokio::time::sleep(it)));
         Poll::Ready(self.frames.next().map(|it| Ok(Frame::data(it.into()))))
     }

@@ -77,7 +77,7 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
     let response = provider.connections.get(url, headers).await?;
     let status = response.status();
     if !status.is_success() {
-        let message = format!("answered {} to a request for its models", status.as_u16());
+        let message = format!("returned {} to a request for its models", status.as_u16());
         let mut error = Error::new(ErrorKind::Upstream, message);
         error.provider_status = Some(status.as_u16());
         return Err(error);

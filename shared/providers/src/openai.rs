@@ -2,8 +2,8 @@
 //!
 //! Sources: developers.openai.com, *Rate limits*, and the types of its own clients, seen 2026-11.
 //! Resets are given as `6m0s` in `x-ratelimit-reset-*`, and a 429 may mean spent credit
-//! (`insufficient_quota`). Some models answer `404 This model is only supported in v1/responses`, and
-//! few have completions: the facts about a model tell.
+//! (`insufficient_quota`). Some models respond with `404 This model is only supported in
+//! v1/responses`, and few have completions: the facts about a model say which.
 
 use canonical::ModelApi;
 use formats::StreamEnd;

@@ -3,7 +3,7 @@
 //! Sources: docs.perplexity.ai, *OpenAI compatibility*, the Python package `perplexityai` 0.46,
 //! and perplexityai/api-discussion issue 209, seen 2026-11. There is no version in its path,
 //! every chunk carries the usage so far, most models never send `[DONE]`, and a wrong key is
-//! answered in HTML. Its embeddings are numbers of 8 bits, in an encoding of its own.
+//! responded in HTML. Its embeddings are numbers of 8 bits, in an encoding of its own.
 
 use crate::{CHAT, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, StreamUsage};
 

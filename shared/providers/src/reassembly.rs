@@ -1,7 +1,8 @@
-//! Whole answers from streams and streams from whole answers, for providers that send the other one.
+//! Whole responses from streams and streams from whole responses, for providers that send the other
+//! one.
 //!
-//! Some servers stream only, others ignore `stream`, and relays do either. What the answer means is
-//! the same, so that the client gets it in the form that it asked for.
+//! Some servers stream only, others ignore `stream`, and relays do either. What the response means
+//! is the same, so that the client gets it in the form that it asked for.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use canonical::{
     GatewayResponse, Part, ResponseBody, Result, StreamEvent, ToolCall, Usage,
 };
 
-/// The whole answer that decoded stream events add up to.
+/// The whole response that decoded stream events add up to.
 pub(crate) fn response_from_events(
     events: impl IntoIterator<Item = StreamEvent>,
 ) -> Result<GatewayResponse> {
@@ -149,7 +150,7 @@ impl OpenChoice {
     }
 }
 
-/// The stream events that a whole answer would have come in, its end included.
+/// The stream events that a whole response would have come in, its end included.
 pub(crate) fn events_from_response(answer: ChatResponse, usage: Option<Usage>) -> Vec<StreamEvent> {
     let start = Delta::Start { id: answer.id, model: answer.model };
     let mut events = vec![StreamEvent::delta(0, start)];
@@ -191,7 +192,7 @@ fn deltas_of_part(part: Part, calls: &mut impl Iterator<Item = usize>) -> Vec<De
         Content::Audio(media) => vec![Delta::Audio(media)],
         Content::Video(media) => vec![Delta::Video(media)],
         Content::File(media) => vec![Delta::File(media)],
-        // A model's answer holds no results of tools.
+        // A model's response holds no results of tools.
         Content::ToolResult(_) => vec![],
     }
 }

@@ -76,7 +76,7 @@ impl Upstream {
         let (limit, now) = (request.timeout, request.now);
         let sent = tokio::time::timeout(limit, self.send_relay(provider, endpoint, request)).await;
         let timed_out = |_elapsed| {
-            let message = format!("sent no answer within {} s", limit.as_secs_f32());
+            let message = format!("sent no response within {} s", limit.as_secs_f32());
             Error::new(ErrorKind::Timeout, message)
         };
         let answer = sent.map_err(timed_out).and_then(|it| it).map_err(from_provider)?;

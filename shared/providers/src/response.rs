@@ -1,7 +1,7 @@
-//! A provider's answer, decoded into the form that the client asked for.
+//! A provider's response, decoded into the form that the client asked for.
 //!
 //! The first byte of a body says more than its `Content-Type`: relays send events as JSON, pages as
-//! events, and whole answers where a stream was requested.
+//! events, and whole responses where a stream was requested.
 
 use std::{error::Error as _, io, time::Duration};
 
@@ -25,9 +25,9 @@ use crate::{
     stream::{Source, silence_error},
 };
 
-/// How large a whole answer may be.
+/// How large a whole response may be.
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
-/// How many bytes are reserved for a whole answer at first.
+/// How many bytes are reserved for a whole response at first.
 const FIRST_BYTES: usize = 8 * 1024;
 /// How much of a failure is read.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -50,18 +50,18 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) idle_timeout: Duration,
     /// The memory that a whole response is held in.
     pub(crate) memory: &'a MemoryBudget,
-    /// How many bytes of the answer are kept; none where nobody wants them.
+    /// How many bytes of the response are kept; none where nobody wants them.
     pub(crate) keep: Option<usize>,
 }
 
-/// An answer, and the bytes that it was decoded from.
+/// A response, and the bytes that it was decoded from.
 pub(crate) struct Decoded {
     pub(crate) body: UpstreamBody,
-    /// The bytes of a whole answer, where they are kept; a stream has a copy of its own.
+    /// The bytes of a whole response, where they are kept; a stream has a copy of its own.
     pub(crate) kept: Option<Bytes>,
 }
 
-/// Decodes a successful answer: whole, or up to its first meaningful event.
+/// Decodes a successful response: whole, or up to its first meaningful event.
 pub(crate) async fn decode(
     context: ResponseContext<'_>,
     headers: &HeaderMap,
@@ -248,7 +248,7 @@ pub(crate) fn broken_body(error: reqwest::Error) -> Error {
     let (kind, message) = if is_about_compression(&error) {
         (ErrorKind::Upstream, "returned a body that its `Content-Encoding` does not fit")
     } else {
-        (ErrorKind::Network, "ended its answer early")
+        (ErrorKind::Network, "ended its response early")
     };
     Error::new(kind, message).caused_by(error.without_url())
 }
@@ -268,7 +268,8 @@ fn is_about_compression(error: &reqwest::Error) -> bool {
     false
 }
 
-/// Checks what no decoder can, which does not know the request: that there is a vector for each text.
+/// Checks what no decoder can, which does not know the request: that there is a vector for each
+/// text.
 fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Result<()> {
     let ResponseBody::Embedding(vectors) = &mut response.body else {
         return Ok(());
@@ -283,8 +284,8 @@ fn check_vectors(response: &mut GatewayResponse, request: &GatewayRequest) -> Re
     Ok(())
 }
 
-/// Checks that a response to a request for a compaction is one, or at least a summary: without either
-/// the conversation would be lost.
+/// Checks that a response to a request for a compaction is one, or at least a summary: without
+/// either the conversation would be lost.
 fn check_compaction(response: &GatewayResponse) -> Result<()> {
     let is_there = match &response.body {
         ResponseBody::Raw(raw) => {
@@ -303,7 +304,7 @@ fn check_compaction(response: &GatewayResponse) -> Result<()> {
     if is_there {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Upstream, "answered without a compaction or a summary"))
+    Err(Error::new(ErrorKind::Upstream, "returnedout a compaction or a summary"))
 }
 
 /// Decodes a failure's status, headers and body.

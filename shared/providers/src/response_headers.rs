@@ -1,10 +1,11 @@
-//! What the headers of a provider's answer say: how long to wait, what a call consumed, its id there.
+//! What the headers of a provider's response say: how long to wait, what a call consumed, its id
+//! there.
 //!
 //! Sources: RFC 9110 section 10.2.3 for `Retry-After`; the vendors' pages on rate limits for
 //! `retry-after-ms` (Azure, OpenAI) and `x-ratelimit-reset-*` (OpenAI, Groq: `6m0s`; Cerebras,
-//! Together: seconds; OpenRouter: milliseconds since 1970). Bedrock tells the tokens of every
+//! Together: seconds; OpenRouter: milliseconds since 1970). Bedrock reports the tokens of every
 //! `InvokeModel` in `x-amzn-bedrock-*-token-count` (vercel/ai pull request 15973), and some of its
-//! models tell them nowhere else.
+//! models report them nowhere else.
 
 use std::time::{Duration, UNIX_EPOCH};
 

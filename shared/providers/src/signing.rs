@@ -37,7 +37,7 @@ impl Signing {
         if !configured.keys.is_empty() || configured.headers.keys().any(authorized) {
             return Ok(None);
         }
-        // Said at the start, not by a 403 in the middle of the first call.
+        // Reported at the start, not by a 403 in the middle of the first call.
         if !signer.has_credentials() {
             let message = "has no `api_key`, and there are no AWS credentials to sign with: set \
                            AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

@@ -1,5 +1,6 @@
 //! A stream of a provider's events, from its first meaningful event on.
 
+mod answered_model;
 mod estimate;
 mod tee;
 
@@ -39,7 +40,7 @@ pub(crate) struct Source<'a> {
     pub(crate) secrets: Arc<[Secret]>,
 }
 
-/// The events of one answer, in the batches in which they arrived.
+/// The events of one response, in the batches in which they arrived.
 pub struct EventStream {
     provider: String,
     model: String,
@@ -52,7 +53,7 @@ pub struct EventStream {
     ready: Vec<StreamEvent>,
     /// The failure that follows the events in `ready`.
     failure: Option<Error>,
-    /// The tool whose call is being written, where the answer is decoded.
+    /// The tool whose call is being written, where the response is decoded.
     open_call: Option<String>,
     estimate: OutputEstimate,
     tee: Option<Tee>,
@@ -70,7 +71,7 @@ enum State {
 }
 
 impl EventStream {
-    /// Starts on an answer whose headers have arrived.
+    /// Starts on a response whose headers have arrived.
     pub(crate) fn new(
         source: Source<'_>,
         body: reqwest::Body,
@@ -175,8 +176,8 @@ impl EventStream {
         }
     }
 
-    /// The events that end a stream whose connection broke when everything was said; none when it
-    /// broke before, or when the decoder cannot tell.
+    /// The events that end a stream whose connection broke when everything had been sent; none when
+    /// it broke before, or when the decoder cannot tell.
     pub fn end_early(&mut self) -> Option<Vec<StreamEvent>> {
         let mut events = vec![];
         self.decoder.take()?.close(&mut events).ok()?;

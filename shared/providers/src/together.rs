@@ -1,8 +1,8 @@
 //! Together, with OpenAI chat.
 //!
 //! Sources: docs.together.ai, *Serverless rate limits*, and the Python package `together` 3.1.1,
-//! seen 2026-11. Above the pace it grants it answers 429, below it 503; `x-ratelimit-reset` tells
-//! the seconds to wait.
+//! seen 2026-11. Above the pace it grants it responds with 429, below it 503; `x-ratelimit-reset`
+//! says the seconds to wait.
 
 use crate::{
     CHAT, COMPLETIONS, EMBEDDINGS, IMAGES, MAX_TOKENS_ONLY, OPENAI_COMPATIBLE, Provider, RERANK,

@@ -1,7 +1,7 @@
-//! One call to one provider, which succeeds with a whole answer or with a first meaningful event.
+//! One call to one provider, which succeeds with a whole response or with a first meaningful event.
 //!
-//! What is sent is prepared in `request`, what comes back is decoded in `response`; whom to call next
-//! is decided by `routing`.
+//! What is sent is prepared in `request`, what comes back is decoded in `response`; whom to call
+//! next is decided by `routing`.
 
 use std::{borrow::Cow, collections::HashMap, fmt, time::Duration};
 
@@ -58,7 +58,7 @@ pub struct UpstreamRequest<'a> {
     pub strict: bool,
     /// The media that earlier attempts of the same call have fetched.
     pub fetched: &'a FetchedMedia,
-    /// How many bytes of the answer are kept; none where nobody wants them.
+    /// How many bytes of the response are kept; none where nobody wants them.
     pub keep: Option<usize>,
     /// The `traceparent` header by which the provider's spans follow those of the attempt.
     pub traceparent: Option<&'a str>,
@@ -87,15 +87,15 @@ pub struct UpstreamResponse {
     pub dropped: Vec<Cow<'static, str>>,
     /// The name of the wire format.
     pub format: &'static str,
-    /// The bytes of a whole answer, where they are kept.
+    /// The bytes of a whole response, where they are kept.
     pub kept: Option<Bytes>,
     /// How long until a limit is free again that this request has used up.
     pub limit_reset: Option<Duration>,
-    /// The answer itself.
+    /// The response itself.
     pub body: UpstreamBody,
 }
 
-/// An answer in the form that the client asked for.
+/// A response in the form that the client asked for.
 #[derive(Debug)]
 pub enum UpstreamBody {
     /// All of it.
@@ -184,7 +184,7 @@ impl Upstream {
         &self.memory
     }
 
-    /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole answer, or
+    /// Calls one target at `now` (milliseconds since 1970). Succeeds only with a whole response, or
     /// with a first meaningful event.
     pub async fn send(
         &self,
@@ -221,6 +221,8 @@ impl Upstream {
         let (target, request) = (attempt.target(), upstream_request.request);
         let counts_tokens = request.task == Task::CountTokens;
         let api = match endpoint.api(request, &target.facts, &attempt.remedies.fields) {
+            // A client that plans its context by the count is served better by an estimate than by
+            // an error.
             Err(_) if counts_tokens => return estimate_tokens(request),
             api => api?,
         };
@@ -231,6 +233,7 @@ impl Upstream {
             http_request(endpoint, api, attempt, &prepared, (request.stream, now)).await?;
 
         let traceparent = upstream_request.traceparent.map(HeaderValue::from_str);
+
         if let Some(Ok(traceparent)) = traceparent {
             http_request.headers.to_mut().insert(TRACEPARENT, traceparent);
         }
@@ -240,6 +243,7 @@ impl Upstream {
         {
             return estimate_tokens(request);
         }
+
         if !status.is_success() {
             let error = failure(answer, &prepared, now).await;
             return Err(without_compaction(error, request, prepared.mode));
@@ -259,6 +263,7 @@ impl Upstream {
             memory: &self.memory,
             keep: upstream_request.keep,
         };
+
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|it| it.to_str().ok()).map(str::to_owned);
         // Read before the body, which takes the response apart.
@@ -353,7 +358,8 @@ async fn failure(
     error
 }
 
-/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a summary.
+/// Lets a target that refuses to compact a conversation, or does not know how, be asked for a
+/// summary.
 fn without_compaction(mut error: Error, request: &GatewayRequest, mode: DecodeMode) -> Error {
     let is_refusal = match error.kind {
         ErrorKind::InvalidRequest | ErrorKind::Unsupported => true,
@@ -404,6 +410,7 @@ impl TimeLimit {
             return Self { duration: attempt.timeout, awaits: Awaited::WholeAnswer };
         }
         let first_token = attempt.target().first_token_timeout.unwrap_or(attempt.timeout);
+        // A first token after the whole time would be no use.
         Self { duration: first_token.min(attempt.timeout), awaits: Awaited::FirstToken }
     }
 
@@ -411,7 +418,7 @@ impl TimeLimit {
         let seconds = self.duration.as_secs_f32();
         match self.awaits {
             Awaited::FirstToken => format!("sent no first token within {seconds} s"),
-            Awaited::WholeAnswer => format!("sent no answer within {seconds} s"),
+            Awaited::WholeAnswer => format!("sent no response within {seconds} s"),
         }
     }
 }

@@ -132,8 +132,7 @@ impl Failover {
         if left.is_zero() {
             return Err(self.exhausted(now));
         }
-        // A retry of the same target comes first: a remedy or another key costs less than another
-        // target.
+        // The same target comes first: a remedy or another key costs less than another target.
         let retry = self.retry.take().or_else(|| self.next_target(now));
         match retry {
             Some(retry) => Ok(self.start(retry, left, now)),
@@ -170,8 +169,7 @@ impl Failover {
         let target = &self.plan.targets[course.target];
         let id = AttemptId(self.attempts.len());
         self.targets.push(course.target);
-        // Recorded as it begins: a call that is dropped meanwhile still shows the attempt, as
-        // canceled.
+        // Recorded as it begins: a call that is dropped meanwhile shows it as canceled.
         self.attempts.push(AttemptRecord {
             provider: target.provider.clone(),
             model: target.model.clone(),
@@ -234,8 +232,7 @@ impl Failover {
         let latency = now.saturating_duration_since(running.started);
         let target = &self.plan.targets[running.course.target];
         let (provider, model) = (&target.provider, &target.model);
-        // By when the request was sent: a slow success says nothing about a failure that came
-        // after.
+        // By when the request was sent: a slow success is older than a failure in between.
         self.health.cooldowns.end(provider, model, running.course.key, running.started);
         self.health.targets.succeeded(provider, model, latency);
 

@@ -35,6 +35,7 @@ const RESERVED_NAMES: [&str; 4] = ["pk", "sk", "value", "expires"];
 /// Where a group changes a row twice, the later change wins. Nothing has been written when this
 /// fails.
 pub(crate) fn groups(changes: &[Change]) -> Result<Vec<Vec<&Change>>, StoreError> {
+    // All are checked before the first is written.
     let groups: Vec<_> = changes.chunks(GROUP).map(last_of_each_row).collect();
     for group in &groups {
         check_group(group).map_err(|cause| StoreError::new("writing rows", cause))?;
@@ -88,6 +89,7 @@ fn check_group(group: &[&Change]) -> Result<(), String> {
         check_keys(pk, sk)?;
         let Change::Put(row) = change else { continue };
         let size = size(row);
+
         if MAX_ROW_BYTES < size {
             return Err(format!("the row {pk} {sk} has {size} bytes, more than {MAX_ROW_BYTES}"));
         }
@@ -129,6 +131,7 @@ fn check_names(change: &Tally) -> Result<(), String> {
         return Err("a tally without a change".to_owned());
     }
     let mut seen = HashSet::new();
+    // DynamoDB refuses an update that has two expressions for one attribute.
     if let Some(twice) = changed.iter().find(|name| !seen.insert(**name)) {
         return Err(format!("one tally changes `{twice}` twice"));
     }

@@ -62,6 +62,7 @@ impl MemoryTable {
         let Some(partition) = partitions.get(&query.pk) else {
             return vec![];
         };
+
         let rows = partition
             .iter()
             .filter(|(sk, stored)| query.contains(sk) && stored.is_live(query.now))
@@ -91,6 +92,7 @@ impl MemoryTable {
 
     fn apply(&self, change: &Tally) -> Result<Tallied, String> {
         let mut partitions = self.lock();
+
         let stored = partitions.get(&change.pk).and_then(|partition| partition.get(&change.sk));
         let tallies = stored.map(|stored| stored.tallies.clone()).unwrap_or_default();
         // The lock is held from the conditions to the change: that is all of a conditional write.

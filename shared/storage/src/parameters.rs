@@ -62,6 +62,7 @@ impl Parameters {
         // AWS refuses a request that names one parameter twice.
         let names: BTreeSet<&String> = names.iter().collect();
         let names: Vec<&String> = names.into_iter().collect();
+        // At once: the start of a function waits for this.
         let batches =
             try_join_all(names.chunks(MAX_NAMES).map(|batch| self.get_batch(batch))).await?;
         Ok(batches.into_iter().flatten().filter_map(named_secret).collect())
@@ -96,6 +97,7 @@ impl Parameters {
     /// Lists the names under a path, without their values.
     pub async fn list(&self, path: &str) -> Result<Vec<String>, StoreError> {
         let listing = self.client.get_parameters_by_path().path(path).recursive(true);
+
         let mut pages = listing.into_paginator().send();
         let mut names = vec![];
         while let Some(page) = pages.next().await {

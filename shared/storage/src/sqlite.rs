@@ -161,6 +161,7 @@ impl File {
             writes: Arc::new(Queue::new(writer::CAPACITY)),
             latest: Arc::default(),
         };
+
         let writer = Writer {
             connection: connections.writer,
             queue: Arc::clone(&file.writes),
@@ -185,6 +186,7 @@ impl File {
         queue: &Queue<J>,
         job: impl FnOnce(oneshot::Sender<Result<T, String>>) -> J,
     ) -> Result<T, StoreError> {
+        // A caller that leaves drops its end of the channel, and the job is done all the same.
         let (caller, outcome) = oneshot::channel();
         let full = "the file is locked or too slow, and too much waits for it already";
         let refusal = match queue.push(job(caller)) {
@@ -215,8 +217,10 @@ fn connect(path: &Path, flags: OpenFlags, options: SqliteOptions) -> rusqlite::R
     let flags = flags
         | OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
+        // Each connection belongs to one thread, so that SQLite need not lock it.
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
@@ -272,6 +276,7 @@ impl Table for FileTable {
     ) -> Pending<'a, Option<Row>> {
         Box::pin(async move {
             limits::check_row(pk, sk)?;
+            // Copies, since a job may outlive the future that asked for it.
             let (table, keys) = (self.name, (pk.to_owned(), sk.to_owned()));
             let read = move |connection: &Connection| {
                 statements::read_row(connection, table, (&keys.0, &keys.1), now)
@@ -335,9 +340,10 @@ impl FileTable {
         now: u64,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Pending<'_, T> {
-        // The clock is not read here: what callers bring along tells the writer what has expired.
+        // The clock is not read here: what callers bring along says what has expired.
         self.file.latest.fetch_max(now, Ordering::Relaxed);
         let path = self.file.path.clone();
+
         let job = |caller: oneshot::Sender<Result<T, String>>| {
             ReadJob(Box::new(move |connection| {
                 let outcome = read(connection);

@@ -77,11 +77,13 @@ impl Refusal {
 
     /// The value of `Retry-After`, at least 1 second; absent where waiting is no help.
     pub fn retry_after(&self, now: u64) -> Option<u64> {
+        // A 402 does not pass by waiting, and SDKs would retry what has the header.
         (self.status() == 429).then_some(self.retry_at?.saturating_sub(now).max(1))
     }
 
     /// The value of `x-should-retry`, which SDKs obey before anything else.
     pub fn should_retry(&self, now: u64) -> bool {
+        // A longer wait would be cut short by the SDK, whose next attempt is refused again.
         self.retry_after(now).is_some_and(|seconds| seconds <= MAX_SDK_WAIT)
     }
 
@@ -99,6 +101,7 @@ impl Refusal {
             | RefusalKind::RequestExceedsBudget
             | RefusalKind::BudgetUnpriced => ErrorKind::BudgetExceeded,
         };
+
         let mut error = Error::new(kind, self.message()).from_origin(Origin::Policy);
         error.retry_after = self.retry_after(now).map(Duration::from_secs);
         error.limit = Some(LimitDetails {

@@ -38,6 +38,7 @@ impl Tenants {
         if MAX_KEYS <= self.keys(&tenant.id, now).await?.len() {
             return Err(invalid("keys", "A tenant has at most 40 keys; revoke one first."));
         }
+
         let issued = self.issue(&tenant, new, now)?;
         let after = shown(&issued.key);
         let entry =

@@ -91,6 +91,7 @@ impl Period {
     /// The period of this length that holds `now`.
     pub fn containing(now: u64, length: BudgetPeriod) -> Self {
         let (year, month, day) = civil_from_days(now / DAY);
+
         let month = year * 100 + month;
         let number = match length {
             BudgetPeriod::Month => month,
@@ -184,6 +185,7 @@ impl fmt::Display for Period {
 pub(crate) fn is_stale(attribute: &str, now: u64) -> bool {
     let mut characters = attribute.chars();
     let prefix = characters.next();
+
     let name = characters.as_str();
     match prefix {
         Some('m') => ended(name, now / MINUTE, KEPT_MINUTES),
@@ -202,6 +204,7 @@ fn ended(index: &str, current: u64, kept: u64) -> bool {
 
 fn is_stale_period(name: &str, now: u64) -> bool {
     let Some(period) = Period::parse(name) else { return false };
+
     let current = Period::containing(now, period.length());
     period.index() + KEPT_PERIODS <= current.index()
 }

@@ -5,7 +5,11 @@ use config::{read, rows::to_rows};
 use testkit::aws::stack::AwsStack;
 
 /// Writes a configuration as `lockgate apply` does.
-pub(crate) async fn apply(cloud: &AwsStack, yaml: &str, variable: &dyn Fn(&str) -> Option<String>) {
+pub(crate) async fn apply(
+    cloud: &AwsStack,
+    yaml: &str,
+    variable: &(dyn Fn(&str) -> Option<String> + Sync),
+) {
     let config = read(yaml, variable, &gateway::kinds()).unwrap();
     let (rows, secrets) = to_rows(&config, &cloud.prefix);
     for (name, secret) in secrets {

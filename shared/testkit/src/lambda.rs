@@ -30,10 +30,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Deserializer};
 
 mod api;
@@ -210,6 +211,26 @@ impl Emulator {
         let in_time = self.ledger.wait(condition, WAIT_TIMEOUT).await;
         assert!(in_time, "it did not come to that: {:#?}", self.report());
         self.report()
+    }
+
+    /// Asks every process that runs now to stop, as the platform does before it takes an environment
+    /// away, and waits until they have.
+    ///
+    /// # Panics
+    ///
+    /// When one does not in half a minute.
+    pub async fn shut_down(&self) {
+        let pids: Vec<u32> = self.report().cold_starts.iter().map(|start| start.pid).collect();
+        for pid in pids.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+            // One that has ended already needs no signal.
+            kill_process(pid, Signal::TERM).unwrap_or_default();
+        }
+        let all_ended = async {
+            while pids.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(WAIT_TIMEOUT, all_ended).await.expect("the processes end");
     }
 
     /// Waits until a function has printed this text.

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{self, Pid, Rlimit, Signal, kill_process, prlimit};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -39,6 +39,16 @@ pub struct Lockgate {
     out: Lines,
     log: Lines,
     folder: Folder,
+}
+
+/// What a process may use up.
+#[derive(Clone, Copy, Debug)]
+pub enum Resource {
+    /// Descriptors: each at or above this number is refused.
+    Descriptors,
+    /// Disk space: no file is written beyond this many bytes. The program has to be started by
+    /// [`Setup::surviving_full_disks`].
+    FileSize,
 }
 
 /// What a process has written so far.
@@ -126,6 +136,16 @@ impl Setup {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the program see an error, as of a full disk, where a limit of its files would end it.
+    #[must_use]
+    pub fn surviving_full_disks(mut self) -> Self {
+        let shell = "trap '' XFSZ; exec \"$0\" \"$@\"".to_owned();
+        let binary = std::mem::replace(&mut self.binary, "/bin/sh".into());
+        let binary = binary.to_string_lossy().into_owned();
+        self.arguments.splice(0..0, ["-c".to_owned(), shell, binary]);
         self
     }
 
@@ -223,6 +243,55 @@ impl Lockgate {
     /// The number of its process; none once it has ended.
     pub fn process(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// Limits what its process may use from now on, or lifts the limit.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended, or is not ours.
+    pub fn limit(&self, resource: Resource, most: Option<u64>) {
+        let resource = match resource {
+            Resource::Descriptors => process::Resource::Nofile,
+            Resource::FileSize => process::Resource::Fsize,
+        };
+        // A child has our own hard limits.
+        let maximum = process::getrlimit(resource).maximum;
+        let pid = Pid::from_raw(self.pid().cast_signed());
+        let limit = Rlimit { current: most.or(maximum), maximum };
+        prlimit(pid, resource, limit).expect("the process is ours");
+    }
+
+    /// A number of the kernel about its process's memory, such as `VmHWM`, in KiB.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn memory_kib(&self, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the process runs");
+        let line = status.lines().find_map(|it| it.strip_prefix(what)).expect("it is told");
+        let number = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+        number.parse().expect("it is a number")
+    }
+
+    /// How many descriptors its process has.
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended.
+    pub fn descriptors(&self) -> usize {
+        let all = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        all.expect("the process runs").count()
+    }
+
+    /// Kills it, as when its machine fails.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub async fn killed(mut self) {
+        self.child.kill().await.expect("the program runs");
     }
 
     /// Asks it to stop.

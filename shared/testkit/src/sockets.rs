@@ -5,7 +5,13 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, getrlimit, pidfd_getfd, pidfd_open,
+    setrlimit,
+};
+
+/// How many descriptors a process is taken to have where nothing limits it.
+const MANY_DESCRIPTORS: u64 = 1_000_000;
 
 /// A connection of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,15 @@ pub fn connections(process: u32) -> Vec<Connection> {
         .into_iter()
         .filter_map(|it| pidfd_getfd(&process, it, PidfdGetfdFlags::empty()).ok());
     copies.filter_map(|it| connection(&TcpStream::from(it))).collect()
+}
+
+/// Lets this process have as many descriptors as it may, and says how many.
+pub fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
+    let most = if is_raised { limit.maximum } else { limit.current };
+    most.unwrap_or(MANY_DESCRIPTORS)
 }
 
 /// None for whatever is no connection.

@@ -69,10 +69,29 @@ impl Strict {
     ///
     /// When no port can be had.
     pub async fn start(format: Format) -> Self {
+        Self::with(format, |notes, _| notes.next_script()).await
+    }
+
+    /// Starts one that computes each response from the request, without a script.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    pub async fn responding_with(
+        format: Format,
+        script_fn: impl Fn(&DecodedRequest) -> Script + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(format, move |_, request| script_fn(request)).await
+    }
+
+    async fn with(
+        format: Format,
+        script_fn: impl Fn(&mut Notes, &DecodedRequest) -> Script + Send + Sync + 'static,
+    ) -> Self {
         let notes = Arc::new(Mutex::new(Notes::default()));
         let shared = Arc::clone(&notes);
-        let fake = FakeProvider::responding_with(move |seen| response(format, &shared, seen)).await;
-        Self { format, fake, notes }
+        let respond = move |seen: &ReceivedRequest| response(format, &shared, seen, &script_fn);
+        Self { format, fake: FakeProvider::responding_with(respond).await, notes }
     }
 
     /// The provider's format.
@@ -144,8 +163,8 @@ impl Format {
     }
 
     fn response(self, script: &Script, request: &DecodedRequest) -> ScriptedResponse {
-        if let Some(InjectedFault::Status(status)) = script.injected_fault {
-            return self.failure(status);
+        if let Some(response) = script.injected_fault.and_then(|it| self.fault(it)) {
+            return response;
         }
         match self {
             Self::OpenAiChat => openai_chat::response(script, request),
@@ -153,6 +172,49 @@ impl Format {
             Self::Anthropic => anthropic::response(script, request),
             Self::Gemini => gemini::response(script, request),
             Self::Bedrock => bedrock::response(script, request),
+        }
+    }
+
+    /// The response of a fault that comes in place of the scripted one.
+    fn fault(self, fault: InjectedFault) -> Option<ScriptedResponse> {
+        Some(match fault {
+            InjectedFault::Status(status) => self.failure(status),
+            InjectedFault::Silent => ScriptedResponse::hang(),
+            InjectedFault::Reset => ScriptedResponse::close(),
+            InjectedFault::RetryAfter(seconds) => {
+                self.failure(429).header("retry-after", &seconds.to_string())
+            }
+            InjectedFault::TooLong => self.refusal(match self {
+                Self::OpenAiChat | Self::OpenAiResponses => {
+                    ("context_length_exceeded", "Your input exceeds the context window of this model.")
+                }
+                Self::Gemini => (
+                    "",
+                    "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+                ),
+                Self::Anthropic | Self::Bedrock => {
+                    ("", "prompt is too long: 210000 tokens > 200000 maximum")
+                }
+            }),
+            InjectedFault::Filtered => self.refusal((
+                "content_policy_violation",
+                "Your request was rejected by the safety system.",
+            )),
+            InjectedFault::NoPrefill => self.refusal((
+                "invalid_prefill",
+                "This model does not support assistant message prefill. The conversation must end with a user message.",
+            )),
+            _ => return None,
+        })
+    }
+
+    /// A request that is refused with 400, with a code where the API has codes.
+    fn refusal(self, (code, message): (&str, &str)) -> ScriptedResponse {
+        match self {
+            Self::OpenAiChat | Self::OpenAiResponses => openai::refusal(code, message),
+            Self::Anthropic => anthropic::refusal(message),
+            Self::Gemini => gemini::refusal(message),
+            Self::Bedrock => bedrock::refusal(message),
         }
     }
 
@@ -166,6 +228,16 @@ impl Format {
     }
 }
 
+impl Notes {
+    fn next_script(&mut self) -> Script {
+        match self.scripts.len() {
+            0 => Script::text(["Hi"]),
+            1 => self.scripts[0].clone(),
+            _ => self.scripts.pop_front().unwrap_or_default(),
+        }
+    }
+}
+
 /// The rejection of a request: the reason, and the API's error response.
 #[derive(Debug)]
 struct Rejection {
@@ -173,7 +245,12 @@ struct Rejection {
     response: ScriptedResponse,
 }
 
-fn response(format: Format, notes: &Mutex<Notes>, seen: &ReceivedRequest) -> ScriptedResponse {
+fn response(
+    format: Format,
+    notes: &Mutex<Notes>,
+    seen: &ReceivedRequest,
+    script_fn: impl Fn(&mut Notes, &DecodedRequest) -> Script,
+) -> ScriptedResponse {
     let mut notes = lock(notes);
     notes.responses += 1;
     let request = match format.check(seen) {
@@ -183,11 +260,7 @@ fn response(format: Format, notes: &Mutex<Notes>, seen: &ReceivedRequest) -> Scr
             return rejection.response;
         }
     };
-    let script = match notes.scripts.len() {
-        0 => Script::text(["Hi"]),
-        1 => notes.scripts[0].clone(),
-        _ => notes.scripts.pop_front().unwrap_or_default(),
-    };
+    let script = script_fn(&mut notes, &request);
     let response = format.response(&script, &request);
     notes.accepted.push(request);
     response

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
@@ -30,7 +30,19 @@ impl TlsFront {
     ///
     /// When no port can be had, or a name cannot be in a certificate.
     pub fn start(target: &str, names: &[&str]) -> Self {
-        let issued = IssuedCertificate::new(names);
+        Self::with(target, IssuedCertificate::new(names))
+    }
+
+    /// The same, with a certificate whose time is over.
+    ///
+    /// # Panics
+    ///
+    /// As [`TlsFront::start`].
+    pub fn expired(target: &str, names: &[&str]) -> Self {
+        Self::with(target, IssuedCertificate::issue(names, Some(2020)))
+    }
+
+    fn with(target: &str, issued: IssuedCertificate) -> Self {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring has these versions")
@@ -74,6 +86,11 @@ impl IssuedCertificate {
     ///
     /// When a name cannot be in a certificate.
     pub fn new(names: &[&str]) -> Self {
+        Self::issue(names, None)
+    }
+
+    /// The same, whose certificate ends with this year where one is given.
+    fn issue(names: &[&str], last_year: Option<i32>) -> Self {
         let mut root = CertificateParams::default();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root_key = KeyPair::generate().expect("a key can be made");
@@ -81,9 +98,11 @@ impl IssuedCertificate {
 
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let key = KeyPair::generate().expect("a key can be made");
-        let certificate = CertificateParams::new(names)
-            .and_then(|it| it.signed_by(&key, &root))
-            .expect("these are names of hosts");
+        let mut certificate = CertificateParams::new(names).expect("these are names of hosts");
+        if let Some(year) = last_year {
+            certificate.not_after = date_time_ymd(year, 12, 31);
+        }
+        let certificate = certificate.signed_by(&key, &root).expect("the root can sign");
         Self { ca_pem: root.pem(), cert_pem: certificate.pem(), key_pem: key.serialize_pem() }
     }
 

@@ -3,6 +3,8 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
+mod contents;
+mod faults;
 mod limits;
 mod races;
 mod responses;

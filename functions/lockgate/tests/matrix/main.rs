@@ -10,6 +10,7 @@ mod client;
 mod conversation;
 mod features;
 mod gateway;
+mod scenarios;
 mod table;
 mod transfers;
 
@@ -137,4 +138,9 @@ async fn a_provider_failure_is_never_a_success() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_published_scenarios_are_passed_in_every_format() {
+    scenarios::check().await;
 }

@@ -101,7 +101,7 @@ fn written(features: &[&'static str], cells: &Cells) -> String {
     out
 }
 
-fn title(format: Format) -> &'static str {
+pub(crate) fn title(format: Format) -> &'static str {
     match format {
         Format::OpenAiChat => "OpenAI chat",
         Format::OpenAiResponses => "OpenAI Responses",

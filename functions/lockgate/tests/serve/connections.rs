@@ -117,6 +117,19 @@ async fn a_certificate_of_an_unknown_ca_is_rejected() {
 }
 
 #[tokio::test]
+async fn an_expired_certificate_is_rejected() {
+    let (fake, second) = (provider().await, provider().await);
+    let front = TlsFront::expired(&authority(&fake), &["127.0.0.1"]);
+    let url = format!("https://{}", front.address());
+    let rest = format!("ca_file: ca.pem\n{}", crate::support::BOTH);
+    let config = yaml(&[("first", &url), ("second", &second.url())], &rest);
+    let gateway = program().config(&config).file("ca.pem", front.ca_pem()).start().await;
+    let response = ask(&gateway, &hello("both")).await.json().await.unwrap();
+    assert_eq!(attempts_of(&response["x_gateway"]), ["first network null", "second success 200"]);
+    assert!(fake.requests().is_empty());
+}
+
+#[tokio::test]
 async fn an_unreadable_ca_file_disables_only_its_provider() {
     let second = provider().await;
     let yaml = format!(

@@ -190,8 +190,8 @@ async fn check_online_says_which_provider_cannot_be_called() {
     let output = setup.run().await;
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("good: answers, 2 models ("), "{printed}");
-    assert!(printed.contains("bad: answered 401 to a request for its models ("), "{printed}");
+    assert!(printed.contains("good: responds, 2 models ("), "{printed}");
+    assert!(printed.contains("bad: returned 401 to a request for its models ("), "{printed}");
 }
 
 #[tokio::test]

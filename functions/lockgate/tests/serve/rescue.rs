@@ -195,7 +195,7 @@ async fn the_first_failure_is_reported_when_nobody_goes_on() {
         let (stream, requests) = rescued(begun(&["Once upon"], [Step::Cut]), refusal).await;
         assert_eq!(text_in(&stream), "Once upon");
         let message = error_in(&stream)["message"].as_str().unwrap().to_owned();
-        assert!(message.starts_with("Provider first: ended its answer early"), "{message}");
+        assert!(message.starts_with("Provider first: ended its response early"), "{message}");
         assert!(message.contains("no other target could go on"), "{message}");
         assert_eq!(requests.len(), 1);
     }

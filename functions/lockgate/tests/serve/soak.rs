@@ -100,8 +100,15 @@ fn sample(process: u32, started: Instant) -> Sample {
     Sample { seconds: started.elapsed().as_secs_f64(), memory_kib, descriptors }
 }
 
-/// By how much a value grows over all samples, by the line that fits them best.
+/// By how much a value grows over all samples, by the slope of that half of them that grows less: a
+/// leak grows all the time, while a moment of load that fills a queue grows once.
 fn growth(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
+    let (first, second) = samples.split_at(samples.len() / 2);
+    2.0 * growth_of_half(first, &value).min(growth_of_half(second, &value))
+}
+
+/// The same of one half, by the line that fits its samples best.
+fn growth_of_half(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
     let count = f64::from(u32::try_from(samples.len()).unwrap());
     let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let (time, level) = (mean(&|it| it.seconds), mean(&|it| value(it)));

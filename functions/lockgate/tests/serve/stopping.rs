@@ -8,6 +8,7 @@ use testkit::lockgate::Lockgate;
 use testkit::openai;
 use testkit::provider::{FakeProvider, Latch, Outcome, ScriptedResponse, Step};
 
+use crate::store_faults::{lock, rows_of_calls};
 use crate::support::{
     KEY, ask, gateway_for, gateway_for_both, hello, hello_streamed, provider, text_in,
 };
@@ -217,6 +218,42 @@ async fn a_connection_without_a_call_does_not_hold_the_exit() {
     assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
     gateway.terminate().unwrap();
     assert!(gateway.ended().await.0.success());
+}
+
+/// A call of a gateway whose data file is locked, after which the gateway is asked to stop.
+async fn stop_with_a_locked_file(shutdown_timeout: &str) -> (Lockgate, rusqlite::Connection) {
+    let first = provider().await;
+    let server = format!("server: {{ shutdown_timeout: {shutdown_timeout} }}");
+    let gateway = gateway_for(&first, &server).await;
+    let lock = lock(&gateway.folder().join("lockgate.db"));
+    assert_eq!(ask(&gateway, &hello("first/m")).await.status, 200);
+    gateway.terminate().unwrap();
+    until_closed(&gateway).await;
+    (gateway, lock)
+}
+
+#[tokio::test]
+async fn records_are_written_within_the_shutdown_timeout() {
+    let (gateway, lock) = stop_with_a_locked_file("20s").await;
+    drop(lock);
+    let folder = gateway.left_behind().await;
+    assert_eq!(rows_of_calls(&folder.path().join("lockgate.db")), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_records_does_not_hold_the_exit() {
+    let (gateway, _lock) = stop_with_a_locked_file("200ms").await;
+    let (status, log) = gateway.ended().await;
+    assert!(status.success(), "{log}");
+    assert!(log.contains("records were not written within 200ms"), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_writing_of_records() {
+    let (gateway, _lock) = stop_with_a_locked_file("1h").await;
+    gateway.terminate().unwrap();
+    let (_, log) = gateway.ended().await;
+    assert!(log.contains("second signal"), "{log}");
 }
 
 /// Waits until new connections are refused.

@@ -166,6 +166,14 @@ pub(crate) fn attempts_of(holder: &Value) -> Vec<String> {
     attempts.iter().map(describe).collect()
 }
 
+/// The line that a gateway logs at the end of the call with this id.
+pub(crate) async fn logged_call(gateway: &Lockgate, id: &str) -> String {
+    let named = format!("request_id=\"{id}\"");
+    let log = gateway.logged(&named).await;
+    let line = log.lines().find(|it| it.contains(&named) && it.contains("call ended"));
+    line.unwrap_or_else(|| panic!("{id} has no record: {log}")).to_owned()
+}
+
 /// The only request that a provider got.
 pub(crate) fn only(fake: &FakeProvider) -> ReceivedRequest {
     let mut seen = fake.requests();

@@ -1,4 +1,5 @@
-//! Changes of a text by lines: the difference of two texts, and the merge of two changes of one text.
+//! Changes of a text by lines: the difference of two texts, and the merge of two changes of one
+//! text.
 
 use pages::routes::{Change, Line};
 
@@ -24,6 +25,7 @@ fn hunk(before: &[&str], after: &[&str]) -> Hunk {
     let start = before.iter().zip(after).take_while(|(one, other)| one == other).count();
     let (rest_before, rest_after) = (&before[start..], &after[start..]);
     let same = rest_before.iter().rev().zip(rest_after.iter().rev());
+
     let tail = same.take_while(|(one, other)| one == other).count();
     Hunk { start, before_end: before.len() - tail, after_end: after.len() - tail }
 }
@@ -50,6 +52,7 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
         let both = hunk(&mine, &theirs);
         let (my_part, their_part) =
             (&mine[both.start..both.before_end], &theirs[both.start..both.after_end]);
+        // The marks of Git and `diff3`, which editors know.
         let marked = [&["<<<<<<< yours"], my_part, &["======="], their_part, &[">>>>>>> theirs"]];
         ([&mine[..both.start], &marked.concat(), &mine[both.before_end..]].concat(), false)
     };
@@ -58,7 +61,7 @@ pub(super) fn merge(base: &str, mine: &str, theirs: &str) -> Merged {
     Merged { text: lines.join("\n"), is_clean }
 }
 
-/// The difference that a unified diff tells, line by line.
+/// The difference that a unified diff shows, line by line.
 pub(super) fn lines_of(unified: &str) -> Vec<Line> {
     let (mut before, mut after) = (0, 0);
     let mut lines = vec![];
@@ -101,6 +104,7 @@ fn starts(head: &str) -> (usize, usize) {
 pub(super) fn difference(before: &str, after: &str) -> Vec<Line> {
     let (before, after): (Vec<&str>, Vec<&str>) =
         (before.lines().collect(), after.lines().collect());
+
     let hunk = hunk(&before, &after);
     let line = |change, index: usize, text: &str| Line {
         change,

@@ -18,7 +18,7 @@ pub(super) type PageResult = Result<Response<Body>, Problem>;
 /// A page that is still being made.
 pub(super) type PageFuture<'a> = Pin<Box<dyn Future<Output = PageResult> + Send + 'a>>;
 
-/// What answers a request for a page.
+/// What serves a request for a page.
 type Respond = for<'a> fn(&'a mut Desk) -> PageFuture<'a>;
 
 /// One page, or one form's target.
@@ -28,7 +28,7 @@ pub(super) struct Page {
     path: &'static str,
     /// Who may use it; nobody has to be signed in where this is absent.
     pub(super) role: Option<Role>,
-    /// What answers.
+    /// What serves a request for the page.
     pub(super) respond: Respond,
 }
 

@@ -82,6 +82,7 @@ async fn spend(desk: &Desk, view: &TenantView) -> AdminResult<Spend> {
     let models = usage::by_model(&all).into_iter().map(|row| ModelSpend {
         model: row.name,
         calls: row.calls,
+        // Nothing of it has a price: a zero would look like a model that is free.
         cost: Some(row.cost).filter(|_| row.unpriced.0 < row.calls.0 || row.unpriced.0 == 0),
     });
     let held = ledger.budget.map_or(0, |budget| budget.held);

@@ -71,6 +71,7 @@ pub(super) fn forecast(days: &[PeriodSums<Day>], today: Day) -> Option<u64> {
     if today < first || last <= today {
         return None;
     }
+
     let spent = sums::merged(days).total().cost;
     let recent: Vec<&PeriodSums<Day>> = days
         .iter()
@@ -78,6 +79,7 @@ pub(super) fn forecast(days: &[PeriodSums<Day>], today: Day) -> Option<u64> {
         .collect();
     let pace: u64 = recent.iter().map(|it| it.sums.total().cost).sum();
     let left = days_between(today, last);
+    // Early in a month there are fewer days than the pace is taken over.
     (0 < pace).then(|| spent + pace * left / number(recent.len()).max(1))
 }
 
@@ -95,6 +97,7 @@ pub(super) fn curve(days: &[PeriodSums<Day>], today: Day, budget: Option<u64>) -
             sum
         })
         .collect();
+
     let forecast = forecast(days, today);
     let (spent, limit) = (Money(sum), budget.map(Money));
     let of = limit.map_or_else(String::new, |it| format!(" of {it}"));
@@ -126,7 +129,7 @@ fn tokens(sum: &CallSum) -> (u64, u64) {
     (usage.all_input(), usage.all_output())
 }
 
-/// Sums by what a function takes of their keys, dearest first.
+/// Sums by what a function takes of their keys, most expensive first.
 fn rows<K: Ord>(
     sums: &Sums,
     group: impl Fn(&telemetry::sums::SumKey) -> K,
@@ -141,6 +144,7 @@ fn rows<K: Ord>(
         })
         .filter(|row| !row.name.is_empty())
         .collect();
+
     rows.sort_by_key(|row| std::cmp::Reverse((row.cost, row.calls)));
     rows
 }
@@ -184,6 +188,7 @@ async fn ledgers(desk: &Desk, tenant: &str) -> AdminResult<Ledgers> {
     };
     let budgets: Vec<_> = items.iter().map(|it| it.ledger.budget).collect();
     let known: Vec<_> = budgets.iter().flatten().collect();
+    // A sum of budgets bounds nothing as soon as one tenant has none.
     let is_bounded = !known.is_empty() && known.len() == budgets.len();
     Ok(Ledgers {
         held: known.iter().map(|it| it.held).sum(),
@@ -214,6 +219,7 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
         let ledgers = ledgers(desk, tenant).await?;
         let past: Vec<PeriodSums<Day>> =
             days.iter().filter(|it| it.period <= today).cloned().collect();
+
         let all = sums::merged(&past);
         let month = |first: Day| Choice::new(month_name(first), Moment(first.start()).month_text());
         page(&Usage {

@@ -1,9 +1,10 @@
 //! `TCP_NODELAY` on the connection to Lambda's Runtime API, on Linux.
 //!
-//! The runtime's HTTP client leaves Nagle's algorithm on, and offers no way to change it. The second
-//! small write of a streamed answer then waits about 40 ms for the other side's acknowledgement, which
-//! every first token would pay. The socket is found among the process's own descriptors; a copy of it
-//! is taken through the kernel (`pidfd_getfd`), because an option set on the copy holds for both.
+//! The runtime's HTTP client leaves Nagle's algorithm on, and offers no way to change it. The
+//! second small write of a streamed response then waits about 40 ms for the other side's
+//! acknowledgement, which every first token would pay. The socket is found among the process's own
+//! descriptors; a copy of it is taken through the kernel (`pidfd_getfd`), because an option set on
+//! the copy holds for both.
 
 use std::{
     net::{SocketAddr, TcpStream, ToSocketAddrs},

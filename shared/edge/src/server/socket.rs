@@ -22,7 +22,7 @@ use super::connection::Connection;
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The silence after which TCP asks whether the other side is still there.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// The time between two such questions.
+/// The time between two such probes.
 const TCP_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How many bytes of a refused body are read before the connection is closed.
 const MAX_LINGER_BYTES: usize = 80 * 1024 * 1024;

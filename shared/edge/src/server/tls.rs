@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The versions of HTTP that are offered, best first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
-/// What a client has chosen of these when it speaks HTTP/2.
+/// What a client has chosen of these when it uses HTTP/2.
 pub(super) const HTTP2_PROTOCOL: &[u8] = PROTOCOLS[0];
 
 /// An acceptor of TLS connections under the certificate of these PEM files.
@@ -59,7 +59,8 @@ impl Certificate {
         Ok(Self { cert, key, current, seen: Mutex::new(seen) })
     }
 
-    /// Reads the files again if they have changed. Until both belong together, the certificate stays.
+    /// Reads the files again if they have changed. Until both belong together, the certificate
+    /// stays.
     fn refresh(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // Every handshake comes by here, and each look is two system calls.

@@ -21,7 +21,6 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 /// Base64 rewritten to the standard alphabet and padded, which is all that most providers accept.
 /// Google's Python SDK sends the URL-safe one (RFC 4648, section 5).
 pub(crate) fn standard(mut text: String) -> String {
-    let is_standard = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=');
     if text.len().is_multiple_of(4) && text.bytes().all(is_standard) {
         return text;
     }
@@ -38,6 +37,11 @@ pub(crate) fn standard(mut text: String) -> String {
         text.push('=');
     }
     text
+}
+
+/// Whether a byte is of the standard alphabet, padding included.
+fn is_standard(it: u8) -> bool {
+    it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/' | b'=')
 }
 
 /// Some of the first bytes of base64, for a look at what they are.

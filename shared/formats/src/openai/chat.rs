@@ -5,6 +5,7 @@
 
 pub(crate) mod effort;
 pub(crate) mod error;
+mod error_words;
 mod finish_reason;
 mod inbound;
 pub(crate) mod metadata;

@@ -23,7 +23,7 @@ static FACTS: LazyLock<ModelFacts> =
 /// The name of every case's call.
 const REQUEST_ID: &str = "req_golden";
 
-/// What was understood of a request, and what each sort of provider is sent.
+/// What is decoded of a request, and what each sort of provider is sent.
 pub(crate) fn request(client: &'static dyn InboundChat, input: &[u8]) -> String {
     let request = match client.decode(Bytes::copy_from_slice(input)) {
         Ok(request) => request,
@@ -36,11 +36,11 @@ pub(crate) fn request(client: &'static dyn InboundChat, input: &[u8]) -> String 
     for (format, provider) in outbound() {
         let pair = Pair { client, provider, request: &request };
         if provider.name() == client.format().name {
-            pair.forwarded(&mut text);
+            pair.passed_through(&mut text);
         }
         section(
             &mut text,
-            &format!("understood and sent as {}", format.folder),
+            &format!("translated to a request of {}", format.folder),
             &pair.translated(),
         );
     }
@@ -56,7 +56,7 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     /// What a provider of the same format is sent.
-    fn forwarded(&self, text: &mut String) {
+    fn passed_through(&self, text: &mut String) {
         let plain = self.sent(StreamUsage::OnRequest, &[]);
         section(text, "sent", &plain);
         let unasked = self.sent(StreamUsage::Always, &[]);
@@ -90,7 +90,7 @@ impl Pair<'_> {
                 let names = ToolNames::of(conversation, self.provider);
                 let conversation = names.rename(conversation.clone());
                 let sent = self.shown(self.provider.encode(&conversation, &target));
-                if other.is_empty() { sent } else { format!("no word for: {other}\n{sent}") }
+                if other.is_empty() { sent } else { format!("unsupported: {other}\n{sent}") }
             }
             Err(error) => refusal(self.client, &error),
         }
@@ -151,17 +151,17 @@ pub(crate) fn response(provider: &dyn OutboundText, input: &[u8]) -> String {
             section(&mut text, &format!("{how} to a client of {}", format.folder), &lossy(&answer));
         };
         if client.format().name == provider.name() {
-            to(DecodeMode::Passthrough, "forwarded");
+            to(DecodeMode::Passthrough, "passed through");
         }
         to(DecodeMode::Translate, "translated");
     }
     text
 }
 
-/// What was understood of a stream, and what each sort of client gets, whether it wants usage or not.
+/// What is decoded of a stream, and what each sort of client gets, whether it wants usage or not.
 pub(crate) fn stream(provider: &dyn OutboundText, input: &[u8]) -> String {
     let mut text = String::new();
-    for (purpose, title) in [(DecodeMode::Passthrough, "events"), (DecodeMode::Translate, "pieces")]
+    for (purpose, title) in [(DecodeMode::Passthrough, "events"), (DecodeMode::Translate, "deltas")]
     {
         let reading = |end| DecodeOptions { mode: purpose, end };
         let (read, fault) = read(provider, &[input], reading(StreamEnd::Terminator));
@@ -183,7 +183,7 @@ pub(crate) fn stream(provider: &dyn OutboundText, input: &[u8]) -> String {
             }
         };
         if client.format().name == provider.name() {
-            to(DecodeMode::Passthrough, "forwarded");
+            to(DecodeMode::Passthrough, "passed through");
         }
         to(DecodeMode::Translate, "translated");
     }
@@ -214,7 +214,7 @@ fn streamed(
     lossy(&out)
 }
 
-/// What was understood of a failure: the first line of the input is its status, the rest after an
+/// What is decoded of a failure: the first line of the input is its status, the rest after an
 /// empty line its body.
 pub(crate) fn error(provider: &dyn OutboundText, input: &[u8]) -> String {
     let text = std::str::from_utf8(input).unwrap();
@@ -261,11 +261,11 @@ fn described(events: &[StreamEvent], fault: Option<&Error>) -> String {
         };
         lines.push(format!("{:?}{}{slice}", event.kind, usage.unwrap_or_default()));
     }
-    lines.extend(fault.map(|it| format!("fault: {:?}: {}", it.kind, it.message())));
+    lines.extend(fault.map(|it| format!("error: {:?}: {}", it.kind, it.message())));
     lines.join("\n")
 }
 
-/// What was understood of a provider's failure, and what a client reads of it.
+/// What is decoded of a provider's failure, and what a client reads of it.
 fn failure(provider: &dyn OutboundText, error: Error) -> String {
     let wait = error.retry_after.map_or("none".to_owned(), |it| format!("{it:?}"));
     let mut text = format!(

@@ -56,6 +56,8 @@ impl JsonPrefix {
         match self.state {
             State::Text { is_key, escape } => return self.step_in_text(character, is_key, escape),
             State::Word(rest) => return self.step_in_word(character, rest),
+            // Which characters of a number may follow which is not checked: the client's parser
+            // will say so.
             State::Number if character.is_ascii_digit() || "+-.eE".contains(character) => {
                 return true;
             }
@@ -63,6 +65,7 @@ impl JsonPrefix {
             State::Number => self.state = State::AfterValue,
             _ => {}
         }
+
         if character.is_ascii_whitespace() {
             return true;
         }
@@ -116,6 +119,7 @@ impl JsonPrefix {
             Container::Object => State::FirstKey,
             Container::Array => State::FirstElement,
         };
+        // Bounds memory: a model may write `[` without an end.
         self.open.len() <= MAX_DEPTH
     }
 
@@ -131,6 +135,7 @@ impl JsonPrefix {
                 return true;
             }
             (Escape::None, '\\') => Escape::Begun,
+            // JSON has no raw control characters in strings, which models write now and then.
             (Escape::None, _) if character < ' ' => return false,
             (Escape::None, _) => Escape::None,
             (Escape::Begun, 'u') => Escape::Hexadecimal(4),

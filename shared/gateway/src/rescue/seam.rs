@@ -92,6 +92,7 @@ impl Seam {
 
     fn decide(&mut self, stage: Stage) -> Mended {
         let held: Vec<char> = self.held.chars().collect();
+        // White space alone decides nothing: a repetition may begin behind it.
         if stage == Stage::Open && held.iter().all(|it| it.is_whitespace()) {
             return Mended::Text(String::new());
         }
@@ -104,6 +105,8 @@ impl Seam {
                     repeated = length;
                     break;
                 }
+                // More text may complete the repetition. Nothing is sent until it is clear, since
+                // it could not be taken back.
                 Comparison::Partial(_) if stage == Stage::Open => {
                     return Mended::Text(String::new());
                 }
@@ -114,6 +117,7 @@ impl Seam {
                 Comparison::Whole(_) | Comparison::Partial(_) | Comparison::Differs(_) => {}
             }
         }
+
         if repeated == 0 {
             match self.is_anew(&held) {
                 Anew::Yes => return Mended::BegunAnew,
@@ -121,6 +125,7 @@ impl Seam {
                 Anew::Perhaps | Anew::No => {}
             }
         }
+
         self.is_mended = true;
         self.held = String::new();
         Mended::Text(held.into_iter().skip(repeated).collect())
@@ -137,6 +142,7 @@ impl Seam {
     fn is_telling(&self, repeated: &[char]) -> bool {
         let visible = repeated.iter().filter(|it| !it.is_whitespace());
         let count = visible.clone().count();
+        // White space only: a space that comes twice is a repetition, whoever wrote it.
         if count == 0 {
             return true;
         }
@@ -158,6 +164,7 @@ impl Seam {
             Comparison::Differs(same) => (same, true),
             Comparison::Whole(_) => return Anew::No,
         };
+        // A short text is begun anew by accident more easily: a quarter of it has to agree.
         let enough = if self.is_all {
             MIN_SHORT_ANEW_CHARS.max(self.head.len() / 4)
         } else {

@@ -39,6 +39,13 @@ pub(crate) struct TestGateway {
 #[derive(Debug, Default)]
 pub(crate) struct Collected(Mutex<Vec<Arc<CallRecord>>>);
 
+impl Collected {
+    /// What was taken so far.
+    pub(crate) fn taken(&self) -> Vec<Arc<CallRecord>> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl RecordSink for Collected {
     fn write<'a>(&'a self, records: &'a [Arc<CallRecord>]) -> SinkFuture<'a> {
         self.0.lock().unwrap().extend(records.iter().cloned());
@@ -76,7 +83,8 @@ impl TestGateway {
         (gateway, S::clone(&*sink))
     }
 
-    async fn with_sink<S: RecordSink + 'static>(
+    /// A gateway that gives its records to this sink too.
+    pub(crate) async fn with_sink<S: RecordSink + 'static>(
         config: &str,
         stores: Stores,
         client: Client,
@@ -101,6 +109,11 @@ impl TestGateway {
         (gateway, sink)
     }
 
+    /// Lets the ids of calls begin at a number, so that they differ from those of other gateways.
+    pub(crate) fn begin_ids_at(&self, number: usize) {
+        self.next_id.store(number, std::sync::atomic::Ordering::Relaxed);
+    }
+
     pub(crate) fn clock(&self) -> Clock {
         *self.clock.lock().unwrap()
     }
@@ -119,9 +132,14 @@ impl TestGateway {
 
     /// A call for a model, as `edge` makes it.
     pub(crate) async fn call(&self, model: &str, stream: bool) -> Call {
+        self.call_about(model, stream, "Hello there, how are you?").await
+    }
+
+    /// A call with this message.
+    pub(crate) async fn call_about(&self, model: &str, stream: bool, content: &str) -> Call {
         let clock = self.clock();
         let body = format!(
-            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"Hello there, how are you?"}}]}}"#
+            r#"{{"model":"{model}","stream":{stream},"messages":[{{"role":"user","content":"{content}"}}]}}"#
         );
         let request = OpenAiChat.decode(Bytes::from(body)).unwrap();
         let nth = self.next_id.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

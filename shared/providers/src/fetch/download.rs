@@ -1,7 +1,7 @@
 //! One file from one allowed host.
 //!
-//! A plain GET on a connection of its own, to an address that was checked: no proxy, no redirects, no
-//! cookies, no credentials, no compression.
+//! A plain GET on a connection of its own, to an address that was checked: no proxy, no redirects,
+//! no cookies, no credentials, no compression.
 
 use std::{fmt::Display, net::SocketAddr, time::Duration};
 
@@ -89,7 +89,7 @@ fn client_for(
 ) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(network.tls()?)
-        // The client does not resolve the name again: a second answer of DNS could name another
+        // The client does not resolve the name again: a second response of DNS could name another
         // address.
         .resolve_to_addrs(&url.host, sockets)
         .no_proxy()
@@ -108,18 +108,18 @@ fn client_for(
     client.map_err(|error| unreachable(url, error))
 }
 
-/// Reads an answer as far as the budget goes.
+/// Reads a response as far as the budget goes.
 async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Result<File, String> {
     let status = answer.status();
     if status.is_redirection() {
-        return Err(format!("answered with a redirect ({status}), and none is followed"));
+        return Err(format!("returned a redirect ({status}), and none is followed"));
     }
     if status != StatusCode::OK {
-        return Err(format!("answered with {}", status.as_u16()));
+        return Err(format!("returned {}", status.as_u16()));
     }
     let encoding = header_text(&answer, header::CONTENT_ENCODING);
     if !matches!(&*encoding, "" | "identity") {
-        return Err("answered in a compression that was not asked for".to_owned());
+        return Err("returned a compression that was not requested".to_owned());
     }
 
     let length = answer.content_length().unwrap_or(0);
@@ -139,9 +139,9 @@ async fn read(url: &MediaUrl, mut answer: Response, budget: Budget<'_>) -> Resul
     }
 
     let media_type = detect_media_type(&bytes)
-        .ok_or("answered with something that is no image, PDF, audio or video")?;
+        .ok_or("returned something that is no image, PDF, audio or video")?;
     if !agrees(&declared, media_type) {
-        return Err("answered with a `Content-Type` that its bytes contradict".to_owned());
+        return Err("returned a `Content-Type` that its bytes contradict".to_owned());
     }
     Ok(File { bytes, media_type })
 }

@@ -1,6 +1,6 @@
 //! What bytes are, by how they begin.
 //!
-//! Nothing that begins otherwise is passed on: a host that an operator trusts with pictures is not
+//! Nothing that begins otherwise is passed on: a host that an operator trusts with images is not
 //! thereby trusted with texts.
 
 /// Types that are known by their first bytes.
@@ -51,7 +51,7 @@ pub(super) fn detect_media_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Whether a `Content-Type` can be meant for bytes of this type. The bytes know better which
-/// picture they are, but a picture that is said to be a page is not what anybody asked for.
+/// image they are, but an image that claims to be a page is not what anybody asked for.
 pub(super) fn agrees(declared: &str, found: &str) -> bool {
     let declared = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let class = |it: &str| it.split('/').next().unwrap_or_default().to_owned();

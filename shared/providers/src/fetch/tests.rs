@@ -248,9 +248,9 @@ async fn a_failed_url_is_not_fetched_again_in_the_same_call() {
     let world = world(&[PUBLIC]).await;
     assert_eq!(
         world.refusal_of(ScriptedResponse::raw(404, "text/plain", "no")).await,
-        "`a.test` answered with 404"
+        "`a.test` returned 404"
     );
-    assert_eq!(world.refusal_of(image_answer()).await, "`a.test` answered with 404");
+    assert_eq!(world.refusal_of(image_answer()).await, "`a.test` returned 404");
     assert_eq!(world.fake.requests().len(), 1);
 }
 
@@ -347,7 +347,7 @@ async fn no_redirect_is_followed() {
             let world = world(&[PUBLIC]).await;
             let moved = ScriptedResponse::raw(status, "image/png", PNG).header("location", to);
             let why = world.refusal_of(moved).await;
-            assert!(why.starts_with("`a.test` answered with a redirect"), "{why}");
+            assert!(why.starts_with("`a.test` returned a redirect"), "{why}");
             assert_eq!(world.pinned().len(), 1);
             assert_eq!(world.fake.requests().len(), 1);
         }
@@ -412,7 +412,7 @@ async fn half_of_the_steps_time_is_left_to_the_provider() {
 
 #[tokio::test]
 async fn a_file_that_is_no_image_is_rejected() {
-    let odd = "`a.test` answered with something that is no image, PDF, audio or video";
+    let odd = "`a.test` returned something that is no image, PDF, audio or video";
     for (kind, body) in [
         ("application/json", &b"{\"AccessKeyId\":\"x\"}"[..]),
         ("image/png", b"{\"AccessKeyId\":\"x\"}"),
@@ -422,7 +422,7 @@ async fn a_file_that_is_no_image_is_rejected() {
         let answer = ScriptedResponse::raw(200, kind, body);
         assert_eq!(world(&[PUBLIC]).await.refusal_of(answer).await, odd, "{kind}");
     }
-    let contradicted = "`a.test` answered with a `Content-Type` that its bytes contradict";
+    let contradicted = "`a.test` returned a `Content-Type` that its bytes contradict";
     let page = ScriptedResponse::raw(200, "text/html", PNG);
     assert_eq!(world(&[PUBLIC]).await.refusal_of(page).await, contradicted);
     let config = ScriptedResponse::raw(200, "application/pdf", "%PDF-1.7");
@@ -434,8 +434,8 @@ async fn a_file_that_is_no_image_is_rejected() {
 async fn an_answer_that_is_packed_or_partial_or_broken_is_refused() {
     for (answer, expected) in [
         (image_answer().header("content-encoding", "gzip"), "answered in a compression"),
-        (image_answer().status(206), "answered with 206"),
-        (image_answer().status(500), "answered with 500"),
+        (image_answer().status(206), "returned 206"),
+        (image_answer().status(500), "returned 500"),
         (ScriptedResponse::close(), "broke off"),
         (ScriptedResponse::stream([Step::Frame(Bytes::from_static(PNG)), Step::Cut]), "broke off"),
     ] {

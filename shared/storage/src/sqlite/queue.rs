@@ -66,6 +66,7 @@ impl<J: Job> Queue<J> {
         if state.closed {
             return Err(Refusal::Closed);
         }
+        // A row that changes faster than the disk takes it is written once.
         let older = job.superseded(&state.jobs);
         let freed = older.and_then(|place| state.jobs.get(place)).map_or(0, Job::bytes);
         let bytes = state.bytes - freed + job.bytes();
@@ -121,6 +122,7 @@ impl<J: Job> State<J> {
         let count = max.min(self.jobs.len());
         let taken: Vec<_> = self.jobs.drain(..count).collect();
         self.bytes -= taken.iter().map(Job::bytes).sum::<usize>();
+
         self.refused &= !self.jobs.is_empty();
         taken
     }

@@ -60,6 +60,7 @@ pub(super) fn read_rows(
 ) -> rusqlite::Result<Vec<Row>> {
     let (after_start, start) = lower_bound(&query.start);
     let (before_end, end) = upper_bound(&query.end);
+
     let order = match query.order {
         Order::Ascending => "ASC",
         Order::Descending => "DESC",
@@ -96,6 +97,7 @@ pub(super) fn write_rows(
     table: &str,
     changes: &[Change],
 ) -> rusqlite::Result<()> {
+    // Replaces the whole row with its tallies, as DynamoDB's `PutItem` does.
     let put =
         format!("INSERT OR REPLACE INTO {table} (pk, sk, value, expires) VALUES (?1, ?2, ?3, ?4)");
     let delete = format!("DELETE FROM {table} WHERE pk = ?1 AND sk = ?2");
@@ -154,6 +156,7 @@ fn lower_bound(bound: &Bound<String>) -> (&'static str, Option<&str>) {
     match bound {
         Bound::Included(start) => ("?2 <= sk", Some(start)),
         Bound::Excluded(start) => ("?2 < sk", Some(start)),
+        // Names the parameter, since SQLite refuses a value for one that the text does not have.
         Bound::Unbounded => ("?2 IS NULL", None),
     }
 }

@@ -152,6 +152,7 @@ impl Writer {
     /// Commits jobs until the queue is closed.
     pub(super) fn run(mut self) {
         let queue = Arc::clone(&self.queue);
+        // Also when the thread panics: callers then get an error, and do not wait for ever.
         let _close = CloseAtEnd(&queue);
         while let Some(batch) = queue.take(MAX_BATCH) {
             self.commit(batch);
@@ -182,10 +183,13 @@ impl Writer {
     /// Makes all changes in one transaction, or none.
     fn transact(&mut self, batch: &[WriteJob]) -> rusqlite::Result<Vec<Outcome>> {
         let now = self.latest.load(Ordering::Relaxed);
+        // Takes the lock now: a transaction that begins by reading cannot wait for it later without a
+        // deadlock.
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let outcomes =
             batch.iter().map(|job| job.apply(&transaction)).collect::<rusqlite::Result<_>>()?;
+        // Within a transaction that is made anyway, so that it costs no commit of its own.
         statements::remove_expired(&transaction, now)?;
         transaction.commit()?;
         Ok(outcomes)

@@ -76,6 +76,11 @@ pub(super) fn failure(status: u16) -> ScriptedResponse {
     rejection(status, kind, message).response
 }
 
+/// A refusal of a request.
+pub(super) fn refusal(message: &str) -> ScriptedResponse {
+    invalid(message).response
+}
+
 fn invalid(message: &str) -> Rejection {
     rejection(400, "invalid_request_error", message)
 }

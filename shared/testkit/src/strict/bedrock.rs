@@ -48,6 +48,11 @@ pub(super) fn failure(status: u16) -> ScriptedResponse {
     bedrock::error(status, "The service cannot answer now. Try again later.")
 }
 
+/// A refusal of a request.
+pub(super) fn refusal(message: &str) -> ScriptedResponse {
+    rejection(400, message).response
+}
+
 fn rejection(status: u16, message: &str) -> Rejection {
     Rejection { reason: format!("{status} {message}"), response: bedrock::error(status, message) }
 }

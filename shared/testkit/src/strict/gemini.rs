@@ -65,6 +65,11 @@ pub(super) fn failure(status: u16) -> ScriptedResponse {
     rejection(status, word, message, &Value::Null).response
 }
 
+/// A refusal of a request.
+pub(super) fn refusal(message: &str) -> ScriptedResponse {
+    invalid(message).response
+}
+
 fn invalid(message: &str) -> Rejection {
     rejection(400, "INVALID_ARGUMENT", message, &Value::Null)
 }

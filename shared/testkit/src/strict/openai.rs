@@ -92,6 +92,11 @@ pub(super) fn failure(status: u16) -> ScriptedResponse {
     ScriptedResponse::json(status, &json!({"error": error}))
 }
 
+/// A refusal of a request, with this code.
+pub(super) fn refusal(code: &str, message: &str) -> ScriptedResponse {
+    rejection(400, message, None, Some(code)).response
+}
+
 /// A function as both APIs describe it.
 pub(super) fn function(node: &Node<'_>) -> Checked<super::Tool> {
     let name = node.need("name")?;

@@ -90,6 +90,28 @@ pub enum InjectedFault {
     Cut,
     /// The body ends properly, but without the end of the response.
     EndsEarly,
+    /// The connection breaks after two thirds of a stream's events.
+    CutMidway,
+    /// A stream sends nothing more after two thirds of its events.
+    StallsMidway,
+    /// After two thirds of its events, one of a stream is no JSON; the rest follows.
+    MalformedMidway,
+    /// A stream has everything but its terminator, where its format has one.
+    LacksTerminator,
+    /// The head comes, and nothing after it.
+    SilentBody,
+    /// Nothing comes.
+    Silent,
+    /// The connection is closed before a response.
+    Reset,
+    /// Requests are refused for this many seconds, which the response names.
+    RetryAfter(u32),
+    /// The prompt is longer than the model can hold, in the API's own words.
+    TooLong,
+    /// The prompt is refused for its content.
+    Filtered,
+    /// The model does not go on with a message of its own.
+    NoPrefill,
 }
 
 impl Script {

@@ -25,13 +25,35 @@ pub(super) fn stream(
 ) -> ScriptedResponse {
     let mut steps = sent;
     match script.injected_fault {
-        None | Some(InjectedFault::Status(_)) => steps.extend(end),
+        None => steps.extend(end),
         Some(InjectedFault::ErrorFirst) => steps = vec![error],
         Some(InjectedFault::ErrorLast) => steps.push(error),
         Some(InjectedFault::Cut) => steps.push(Step::Cut),
-        Some(InjectedFault::EndsEarly) => {}
+        Some(InjectedFault::CutMidway) => {
+            steps.truncate(midway(&steps));
+            steps.push(Step::Cut);
+        }
+        Some(InjectedFault::StallsMidway) => {
+            steps.truncate(midway(&steps));
+            steps.push(Step::Hang);
+        }
+        Some(InjectedFault::MalformedMidway) => {
+            steps.insert(midway(&steps), Step::text("data: {\"type\": \n\n"));
+            steps.extend(end);
+        }
+        Some(InjectedFault::LacksTerminator) => {
+            let kept = if 1 < end.len() { end.len() - 1 } else { end.len() };
+            steps.extend(end.into_iter().take(kept));
+        }
+        Some(InjectedFault::SilentBody) => steps = vec![Step::Hang],
+        // The others are told by a status, or by nothing.
+        Some(_) => {}
     }
     ScriptedResponse::stream(steps)
+}
+
+fn midway(steps: &[Step]) -> usize {
+    steps.len() * 2 / 3
 }
 
 /// A whole response, or a truncated one.

@@ -172,6 +172,10 @@ fn every_fault_of_a_section_has_its_place() {
             "compatibility.base_paths[0]: is no path: write it as /api",
         ),
         (
+            "compatibility: {base_paths: [//api]}",
+            "compatibility.base_paths[0]: is no path: write it as /api",
+        ),
+        (
             "compatibility: {base_paths: [/admin/x]}",
             "compatibility.base_paths[0]: is served already, for operators",
         ),

@@ -45,18 +45,21 @@ impl Outbound for AnthropicCount {
     }
 
     fn response(&self, body: Bytes, options: DecodeOptions) -> Result<GatewayResponse> {
-        let none = || Error::new(ErrorKind::Upstream, "returned no count of tokens");
         // Before the count is looked for: an error object would only be a response without one.
         response_decode::check_error(&body)?;
         let count: Count = serde_json::from_slice(&body)
-            .map_err(|error| none().caused_by(json::unquoted(&error)))?;
-        let count = count.input_tokens.ok_or_else(none)?;
+            .map_err(|error| no_count().caused_by(json::unquoted(&error)))?;
+        let count = count.input_tokens.ok_or_else(no_count)?;
         let body = match options.mode {
             DecodeMode::Passthrough => ResponseBody::Raw(body),
             DecodeMode::Translate => ResponseBody::Tokens { count, estimated: false },
         };
         Ok(GatewayResponse { body, usage: None })
     }
+}
+
+fn no_count() -> Error {
+    Error::new(ErrorKind::Upstream, "returned no count of tokens")
 }
 
 impl OutboundConversation for AnthropicCount {

@@ -154,6 +154,7 @@ fn unsupported_fields(conversation: &Conversation) -> Vec<Field> {
         stop: _,
         n,
     } = sampling;
+
     // A penalty of 0 and one choice are what Anthropic does anyway, so that nothing is lost.
     let weighs = |it: &Option<f64>| it.is_some_and(|it| it != 0.0);
     let lost = [

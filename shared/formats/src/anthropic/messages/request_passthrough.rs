@@ -225,12 +225,11 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         return Ok(Some(Cow::Borrowed(json)));
     }
     let block: Block<'_> = parsed(json)?;
-    let tagged = |it: &Option<String>| it.as_deref().is_some_and(|it| it.starts_with(TAG_PREFIX));
     let changed = match &*block.kind {
-        "thinking" if tagged(&block.signature) => {
+        "thinking" if is_tagged(block.signature.as_deref()) => {
             return own(block.signature.as_deref(), block.thinking.as_deref());
         }
-        "redacted_thinking" if tagged(&block.data) => {
+        "redacted_thinking" if is_tagged(block.data.as_deref()) => {
             return own(block.data.as_deref(), None);
         }
         "tool_use" => block.id.map(|it| ("id", it)),
@@ -248,12 +247,18 @@ fn block(json: &str) -> Result<Option<Cow<'_, str>>> {
         }
         _ => None,
     };
+
     Ok(Some(match changed {
         Some((name, id)) => Cow::Owned(json::edited(json, |it| {
             it.set(name, json::quoted(Signature::split_id(&id).0));
         })?),
         None => Cow::Borrowed(json),
     }))
+}
+
+/// Whether a field holds a signature of another maker.
+fn is_tagged(it: Option<&str>) -> bool {
+    it.is_some_and(|it| it.starts_with(TAG_PREFIX))
 }
 
 /// A block that is no reasoning.

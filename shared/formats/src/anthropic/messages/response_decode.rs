@@ -73,10 +73,9 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     let message: WireMessage<'_> = serde_json::from_slice(&body).map_err(|error| {
         Error::new(ErrorKind::Upstream, "returned no message").caused_by(json::unquoted(&error))
     })?;
-    let nothing = || Error::new(ErrorKind::Upstream, "returned a response without content");
     // An empty list is a response: a model may have nothing to add to a tool's result
     // (platform.claude.com, *Handling stop reasons*).
-    let content = message.content.as_deref().ok_or_else(nothing)?;
+    let content = message.content.as_deref().ok_or_else(no_content)?;
     let usage = message.usage.and_then(wire::Counts::read).map(wire::Counts::usage);
     if purpose == DecodeMode::Passthrough {
         return Ok(GatewayResponse { body: ResponseBody::Raw(body), usage });
@@ -94,6 +93,10 @@ pub(super) fn decode(body: Bytes, purpose: DecodeMode) -> Result<GatewayResponse
     let choices = vec![Choice { parts, finish_reason: finish }];
     let response = ChatResponse { id: message.id, model: message.model, choices };
     Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
+}
+
+fn no_content() -> Error {
+    Error::new(ErrorKind::Upstream, "returned a response without content")
 }
 
 /// Gives each citation the range of its block's text, in characters.

@@ -61,6 +61,7 @@ impl TranslatingDecoder {
     fn event(&mut self, data: &[u8], events: &mut Vec<StreamEvent>) -> Result<EventKind> {
         let event = stream_passthrough::head(data)?;
         let kind = self.progress.note(&event)?;
+
         let mut deltas = vec![];
         match &*event.kind {
             "message_start" => {
@@ -80,11 +81,13 @@ impl TranslatingDecoder {
             "message_stop" => deltas.push(Delta::End),
             _ => {}
         }
+
         let usage = self.progress.new_usage.take();
         // Usage belongs to an event; `ping` and the like add none.
         if usage.is_some() && deltas.is_empty() {
             deltas.push(Delta::Usage);
         }
+
         let first = events.len();
         events.extend(deltas.into_iter().map(|it| StreamEvent::delta(0, it)));
         if let Some(event) = events.get_mut(first) {
@@ -132,6 +135,7 @@ impl TranslatingDecoder {
             }
             _ => OpenBlock::Other,
         };
+
         self.open.insert(event.index, open);
         Ok(())
     }

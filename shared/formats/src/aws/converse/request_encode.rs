@@ -170,9 +170,9 @@ fn labels(
     metadata: &[(String, String)],
     dropped: &mut BTreeSet<Field>,
 ) -> Option<Map<String, Value>> {
-    let fits = |it: &str| it.len() <= MAX_LABEL_LENGTH && it.chars().all(is_plain);
     // One label that does not fit would have the whole request refused.
-    let allowed = metadata.iter().filter(|it| !it.0.is_empty() && fits(&it.0) && fits(&it.1));
+    let allowed =
+        metadata.iter().filter(|it| !it.0.is_empty() && fits_label(&it.0) && fits_label(&it.1));
     let labels: Map<String, Value> = allowed
         .take(MAX_LABELS)
         .map(|(name, value)| (name.clone(), Value::String(value.clone())))
@@ -181,6 +181,11 @@ fn labels(
         dropped.insert(Field::Metadata);
     }
     Some(labels).filter(|it| !it.is_empty())
+}
+
+/// Whether a text is allowed as the name or value of a label.
+fn fits_label(it: &str) -> bool {
+    it.len() <= MAX_LABEL_LENGTH && it.chars().all(is_plain)
 }
 
 /// Source: the pattern of `RequestMetadata` in the service model.

@@ -164,14 +164,13 @@ struct StopSequence {
 
 /// Decodes a whole response.
 pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
-    let foreign = || Error::new(ErrorKind::Upstream, "returned no Converse response");
     let response_json: Converse<'_> = serde_json::from_slice(body)
-        .map_err(|error| foreign().caused_by(json::unquoted(&error)))?;
+        .map_err(|error| not_converse().caused_by(json::unquoted(&error)))?;
     let Some(message) = response_json.output.and_then(|it| it.message) else {
         return Err(if response_json.message.is_some() {
             error_body::from_event(body)
         } else {
-            foreign()
+            not_converse()
         });
     };
     let Some(reason) = response_json.stop_reason.as_deref() else {
@@ -190,6 +189,10 @@ pub(super) fn decode(body: &[u8]) -> Result<GatewayResponse> {
     };
     let usage = response_json.usage.and_then(|it| it.usage());
     Ok(GatewayResponse { body: ResponseBody::Chat(response), usage })
+}
+
+fn not_converse() -> Error {
+    Error::new(ErrorKind::Upstream, "returned no Converse response")
 }
 
 impl Block<'_> {
@@ -242,14 +245,17 @@ impl WireCitation {
     pub(super) fn citation(self) -> Citation {
         let quote: String = self.source_content.into_iter().map(|it| it.text).collect();
         let web = self.location.and_then(|it| it.web).and_then(|it| it.url);
-        let is_address = |it: &String| it.starts_with("http://") || it.starts_with("https://");
         Citation {
-            url: web.or_else(|| self.source.filter(is_address)),
+            url: web.or_else(|| self.source.filter(|it| is_address(it))),
             title: self.title,
             quote: Some(quote).filter(|it| !it.is_empty()),
             range: None,
         }
     }
+}
+
+fn is_address(it: &str) -> bool {
+    it.starts_with("http://") || it.starts_with("https://")
 }
 
 impl Tokens {

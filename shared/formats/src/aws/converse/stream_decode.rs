@@ -191,21 +191,25 @@ impl Decoder {
                 return Err(Error::new(ErrorKind::Upstream, "sent an event larger than 16 MiB"));
             }
         }
+
         let before = self.pending.len();
         let decoded = self.decoder.decode_frame(&mut self.pending);
         // The decoder takes the prelude of a frame out of the buffer, so that its length is looked
         // at only once.
         self.begun |= self.pending.len() < before;
+
         let message = match decoded.map_err(|error| error_body::malformed().caused_by(error))? {
             DecodedFrame::Incomplete => return Ok(None),
             DecodedFrame::Complete(message) => message,
         };
         self.begun = false;
+
         let header = |name: &str| {
             let found = message.headers().iter().find(|it| it.name().as_str() == name)?;
             Some(found.value().as_string().ok()?.as_str().to_owned())
         };
         let payload = message.payload().clone();
+
         Ok(Some(match header(":message-type").as_deref() {
             Some("event") => {
                 let name = header(":event-type").ok_or_else(error_body::malformed)?;

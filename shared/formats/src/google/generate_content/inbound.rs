@@ -52,6 +52,11 @@ impl InboundChat for Gemini {
     fn keep_alive(&self, _: Framing) -> &'static [u8] {
         b"\n"
     }
+
+    /// Google's clients take a comment for JSON, or for the beginning of the next event.
+    fn takes_comments(&self) -> bool {
+        false
+    }
 }
 
 fn check_contents(raw: &RawObject) -> Result<()> {

@@ -65,7 +65,6 @@ impl OutboundText for Gemini {
 impl OutboundChat for Gemini {}
 
 fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
-    let unreadable = || Error::new(ErrorKind::Upstream, "returned no response of generateContent");
     if !body.trim_ascii_start().starts_with(b"{") {
         // Google wraps some failures in a list.
         let listed =
@@ -78,4 +77,8 @@ fn whole(body: &Bytes) -> Result<wire::ChatResponse<'_>> {
     let wire: wire::ChatResponse<'_> = serde_json::from_slice(body)
         .map_err(|error| unreadable().caused_by(json::unquoted(&error)))?;
     wire.error.map_or(Ok(wire), |error| Err(error_body::inside_success(error)))
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Upstream, "returned no response of generateContent")
 }

@@ -40,6 +40,7 @@ pub(super) fn decode_conversation(body: &Object<'_>) -> Result<Conversation> {
             _ => conversation.unmapped_fields.push(name.to_owned()),
         }
     }
+
     let contents = either(body, "contents");
     let contents: Many<Object<'_>> = contents.map_or(Ok(Many::default()), |it| {
         json::parsed(it, "contents", "a list of contents, each an object with `parts`")
@@ -114,6 +115,7 @@ impl Config<'_> {
                 }
             }
         }
+
         let schema = schema.map(|schema| Schema {
             name: None,
             description: None,
@@ -121,6 +123,7 @@ impl Config<'_> {
             // Google holds every response to its schema.
             strict: Some(true),
         });
+
         match (kind.as_deref(), schema) {
             (Some("text/plain"), _) => {
                 self.conversation.response_format = Some(ResponseFormat::Text);
@@ -156,6 +159,7 @@ impl Config<'_> {
             stop,
             n,
         } = &mut sampling;
+
         match known {
             "temperature" => *temperature = Some(self.number(name, value)?),
             "topP" => *top_p = Some(self.number(name, value)?),

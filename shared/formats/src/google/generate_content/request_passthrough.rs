@@ -67,8 +67,10 @@ fn drop_field(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Re
         }
         _ => return Ok(false),
     };
+
     let name = members::spelled(raw, name);
     let Some(value) = edits.value(name) else { return Ok(false) };
+
     if field == &Field::Tools {
         // Google's own tools of the list stay: the policy is about those of the client.
         let Some(left) = without_functions(value) else { return Ok(false) };
@@ -79,6 +81,7 @@ fn drop_field(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Re
         }
         return Ok(true);
     }
+
     let Ok(inner) = json::members(Bytes::copy_from_slice(value.as_bytes())) else {
         return Ok(false);
     };
@@ -106,7 +109,7 @@ fn without_functions(tools: &str) -> Option<String> {
 /// Whether a signature of another maker may ride in a body.
 pub(super) fn is_marked(body: &[u8]) -> bool {
     let has = |mark: &str| memchr::memmem::find(body, mark.as_bytes()).is_some();
-    // In base64 on texts and reasoning, as it is on the ids of calls.
+    // As base64 in `thoughtSignature`, or as it stands on the ids of calls in other formats.
     has(signature::MARK_64) || has(TAG_PREFIX)
 }
 

@@ -66,6 +66,7 @@ impl DeltaDecoder {
             let start = Delta::Start { id: wire.response_id, model: wire.model_version };
             events.push(StreamEvent::delta(0, start));
         }
+
         for (at, candidate) in wire.candidates.iter().flatten().enumerate() {
             // Google leaves the index out where it is 0.
             let choice = candidate.index.map_or(at, |it| it as usize);
@@ -85,6 +86,7 @@ impl DeltaDecoder {
         if blocked {
             self.candidate_decoder(0)?.1 = Some(FinishReason::Filtered);
         }
+
         if let Some(usage) = wire.usage_metadata.and_then(wire::usage) {
             self.usage = Some(usage);
             match events.get_mut(first..).and_then(|it| it.last_mut()) {
@@ -117,9 +119,12 @@ impl DeltaDecoder {
         while self.candidates.len() <= choice.min(MOST_CANDIDATES) {
             self.candidates.push((CandidateDecoder::new(&self.name, self.candidates.len()), None));
         }
-        let nobody = || Error::new(ErrorKind::Upstream, "numbers its candidates wrongly");
-        self.candidates.get_mut(choice).ok_or_else(nobody)
+        self.candidates.get_mut(choice).ok_or_else(wrong_index)
     }
+}
+
+fn wrong_index() -> Error {
+    Error::new(ErrorKind::Upstream, "numbers its candidates wrongly")
 }
 
 /// How many citations one chunk can have.
@@ -201,11 +206,13 @@ impl CandidateDecoder {
         if let Some(call) = part.function_call {
             return Some(Content::ToolCall(self.call(call)));
         }
+
         let is_reasoning = part.thought == Some(true);
         if is_reasoning && part.text.is_none() {
             // An intermediate image: no other format has reasoning in images.
             return None;
         }
+
         if let Some(blob) = part.inline_data {
             let source = MediaSource::Base64(base64::standard(blob.data));
             return Some(media::content(Media {
@@ -222,6 +229,7 @@ impl CandidateDecoder {
                 ..Media::default()
             }));
         }
+
         let text = part.text?;
         if is_reasoning {
             return Some(Content::Reasoning(text));

@@ -201,6 +201,7 @@ fn candidate(index: u32, choice: &Choice) -> Candidate<'_> {
     let mut parts = vec![];
     let mut text = CitedText::default();
     let mut citations: Vec<&Citation> = vec![];
+
     for part in &choice.parts {
         let written = match &part.content {
             Content::Text(more, cited) => {

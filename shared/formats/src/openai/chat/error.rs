@@ -3,7 +3,10 @@
 use canonical::{Error, ErrorKind, LimitDetails};
 use serde::Serialize;
 
-use super::metadata::AttemptJson;
+use super::{
+    error_words::{self, Code},
+    metadata::AttemptJson,
+};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -15,7 +18,7 @@ struct Fields<'a> {
     message: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    code: &'static str,
+    code: Option<Code>,
     param: Option<&'a str>,
     request_id: &'a str,
     #[serde(flatten)]
@@ -41,11 +44,13 @@ impl<'a> From<&'a LimitDetails> for LimitJson<'a> {
 
 /// A failure as OpenAI's clients expect to read it.
 pub(crate) fn to_client(error: &Error, request_id: &str) -> Vec<u8> {
+    let own = (type_of(error.kind), Some(Code::Word(error.kind.code())));
+    let (kind, code) = error.words.map_or(own, |whose| error_words::words(whose, error, own));
     let body = Body {
         error: Fields {
             message: error.to_string(),
-            kind: type_of(error.kind),
-            code: error.kind.code(),
+            kind,
+            code,
             param: error.param.as_deref(),
             request_id,
             limit: error.limit.as_ref().map(Into::into),

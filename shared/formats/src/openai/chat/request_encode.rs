@@ -235,10 +235,9 @@ fn choice(choice: &ToolChoice) -> serde_json::Value {
 }
 
 fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Format<'a>> {
-    let plain = |kind| Format { r#type: kind, json_schema: None };
     Ok(match output {
-        ResponseFormat::Text => plain("text"),
-        ResponseFormat::Json => plain("json_object"),
+        ResponseFormat::Text => plain_format("text"),
+        ResponseFormat::Json => plain_format("json_object"),
         ResponseFormat::Schema(Schema { name, description, schema, strict }) => Format {
             r#type: "json_schema",
             json_schema: Some(JsonSchema {
@@ -250,6 +249,11 @@ fn format<'a>(output: &'a ResponseFormat, dropped: &mut Vec<Field>) -> Result<Fo
             }),
         },
     })
+}
+
+/// A response format without a schema.
+fn plain_format(kind: &'static str) -> Format<'static> {
+    Format { r#type: kind, json_schema: None }
 }
 
 fn numbers<'a>(sampling: &'a Sampling, dropped: &mut Vec<Field>) -> Numbers<'a> {

@@ -224,15 +224,13 @@ impl DecodedMessage<'_> {
 
     /// The reasoning as it stands in the JSON, under whichever name it has a text.
     pub(super) fn reasoning_json(&self) -> Option<&RawValue> {
-        let has_text = |it: &&RawValue| !matches!(it.get(), "null" | "\"\"");
         self.reasoning_content.filter(has_text).or(self.reasoning)
     }
 
     /// The tool calls; the older `function_call` is one of them.
     pub(super) fn tool_calls(&self) -> Vec<DecodedCall<'_>> {
         let mut calls: Vec<DecodedCall<'_>> = items(self.tool_calls);
-        // The older member is read only where the newer one is missing: it would be the same call
-        // again.
+        // Where both members are there, they are the same call.
         if calls.is_empty()
             && let Some(function) = self.function_call.filter(|it| it.get().starts_with('{'))
         {
@@ -283,6 +281,10 @@ impl DecodedMessage<'_> {
     }
 }
 
+fn has_text(it: &&RawValue) -> bool {
+    !matches!(it.get(), "null" | "\"\"")
+}
+
 fn url_citation(citation: UrlCitation) -> Citation {
     let UrlCitation { url, title, start_index, end_index } = citation;
     Citation { url: Some(url), title, quote: None, range: start_index.zip(end_index) }
@@ -303,8 +305,7 @@ fn add_content(content: Option<&RawValue>, texts: &mut Texts) {
             texts.refusal.push_str(&text(part.refusal));
             match text(part.kind).as_str() {
                 "thinking" | "reasoning" => texts.reasoning.push_str(&text(part.text)),
-                // A type that is not known is taken for text: it costs less than a response without
-                // it.
+                // Better an odd text than a response without any.
                 _ => texts.content.push_str(&text(part.text)),
             }
         }
@@ -366,8 +367,7 @@ impl ListedSources<'_> {
     /// Every page of the lists, once; the list that has titles counts first.
     pub(super) fn decode(&self) -> Vec<Citation> {
         let mut sources: Vec<Citation> = vec![];
-        // `citations` of Perplexity are bare addresses, and `search_results` the same pages with
-        // their titles.
+        // Perplexity's `citations` are the bare addresses of its `search_results`.
         for list in [self.search_results, self.web_search, self.citations] {
             for item in items::<&RawValue>(list) {
                 let source = decode_source(item);

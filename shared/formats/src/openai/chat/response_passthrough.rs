@@ -69,10 +69,13 @@ fn normalize_choice(json: &RawValue, at: usize) -> Result<Option<String>> {
 
 /// A finish reason that is no word, as OpenAI would write it; none where it is one, or is not there.
 pub(super) fn odd_reason(reason: Option<&RawValue>) -> Option<String> {
-    let is_word = |it: &&RawValue| it.get().starts_with('"') && it.get() != "\"\"";
     let odd = reason.filter(|it| !is_word(it))?;
     let word = finish_reason::word_of(Some(odd));
     Some(if word.is_empty() { "null".to_owned() } else { json::quoted(&word) })
+}
+
+fn is_word(it: &&RawValue) -> bool {
+    it.get().starts_with('"') && it.get() != "\"\""
 }
 
 fn normalize_message(json: &RawValue) -> Result<Option<String>> {
@@ -127,6 +130,7 @@ pub(super) fn normalize_texts(
     if !is_waiting && !message.has_odd_text() {
         return edits;
     }
+
     let mut texts = match pairs {
         Some(pairs) => {
             let mut texts = message.delta_texts(pairs);
@@ -139,21 +143,27 @@ pub(super) fn normalize_texts(
         }
         None => message.texts(),
     };
-    let quoted = |text: &str| Some(json::quoted(text)).filter(|_| !text.is_empty());
+
     if message.content.is_some() || !texts.content.is_empty() {
         let is_text = message.content.is_some_and(|it| it.get().starts_with('"'));
-        let content = quoted(&texts.content);
+        let content = quoted_text(&texts.content);
         edits
             .push(("content", if is_text { content.or(Some("\"\"".to_owned())) } else { content }));
     }
     if !texts.reasoning.is_empty() {
         let name = if message.reasoning.is_some() { "reasoning" } else { "reasoning_content" };
-        edits.push((name, quoted(&std::mem::take(&mut texts.reasoning))));
+        edits.push((name, quoted_text(&std::mem::take(&mut texts.reasoning))));
     }
     if message.refusal.is_some() || !texts.refusal.is_empty() {
-        edits.push(("refusal", quoted(&text(message.refusal)).or(quoted(&texts.refusal))));
+        edits
+            .push(("refusal", quoted_text(&text(message.refusal)).or(quoted_text(&texts.refusal))));
     }
     edits
+}
+
+/// A text as JSON; none where it is empty.
+fn quoted_text(text: &str) -> Option<String> {
+    Some(json::quoted(text)).filter(|_| !text.is_empty())
 }
 
 /// A provider's object with some members changed.

@@ -136,6 +136,7 @@ impl ChunkDecoder {
         let written = choice.delta.or(choice.message);
         let delta: DecodedMessage<'_> =
             written.map(error_body::part).transpose()?.unwrap_or_default();
+
         let mut push = |delta| events.push(StreamEvent::delta(index, delta));
         state.texts(&delta, &mut push);
         delta.citations().into_iter().map(Delta::Citation).for_each(&mut push);
@@ -146,10 +147,12 @@ impl ChunkDecoder {
                 _ => {}
             }
         }
+
         let response_id = self.id.as_deref().unwrap_or_default();
         for (position, call) in delta.tool_calls().iter().enumerate() {
             state.call(&call.into(), position, response_id, &mut push);
         }
+
         let reason = finish_reason::word_of(choice.finish_reason);
         if !reason.is_empty() {
             state.finish(reason)?;

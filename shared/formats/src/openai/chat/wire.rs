@@ -45,7 +45,6 @@ pub(crate) struct ResponseSummary<'a> {
 impl ResponseSummary<'_> {
     /// Whether this is an error object without an `error` around it, such as vLLM's and `FastAPI`'s.
     fn is_bare_error(&self) -> bool {
-        let names_error = |it: Option<&RawValue>| it.is_some_and(|it| it.get().contains("rror"));
         let has_message = [self.message, self.msg, self.detail, self.errors, self.error_msg];
         self.choices.is_none()
             // A last chunk with usage alone may lack `choices`, too.
@@ -56,11 +55,14 @@ impl ResponseSummary<'_> {
     }
 }
 
+fn names_error(it: Option<&RawValue>) -> bool {
+    it.is_some_and(|it| it.get().contains("rror"))
+}
+
 /// Refuses a response or a chunk that is an error, or whose choice was cut. `json` is its text.
 pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
     let choices = summary.choices.as_ref();
     // Some send an empty error with every chunk.
-    let is_error = |it: &&RawValue| !matches!(it.get(), "{}" | "\"\"" | "false");
     let error = summary.error.or(choices.and_then(|it| it.error)).filter(is_error);
     if let Some(error) = error {
         return Err(error_body::inside_success(error));
@@ -72,6 +74,11 @@ pub(crate) fn check(summary: &ResponseSummary<'_>, json: &[u8]) -> Result<()> {
         Some(reason) => Err(finish_reason::cut(reason)),
         None => Ok(()),
     }
+}
+
+/// Whether a member `error` reports a failure: some send an empty one with every chunk.
+fn is_error(it: &&RawValue) -> bool {
+    !matches!(it.get(), "{}" | "\"\"" | "false")
 }
 
 /// A summary of the choices of a response or a chunk.

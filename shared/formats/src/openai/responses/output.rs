@@ -248,6 +248,7 @@ impl Names {
                 | Content::ToolResult(_) => {}
             }
         }
+
         if items.is_empty() {
             // Clients look into the first item.
             self.add_text(&mut items, Part::text(String::new()));

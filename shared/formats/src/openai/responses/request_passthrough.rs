@@ -110,6 +110,7 @@ pub(super) fn cleaned(
     if !suspicious || !input.starts_with('[') {
         return Ok(None);
     }
+
     let items: Vec<&RawValue> = json::read(raw, "input", "a list of items")?.unwrap_or_default();
     let mut kept = Vec::with_capacity(items.len());
     let mut changed = false;

@@ -262,7 +262,6 @@ impl StreamState {
     fn event(&mut self, event: &EventJson<'_>, events: &mut Vec<StreamEvent>) -> Result<()> {
         let [at, part, summary] = [event.output_index, event.content_index, event.summary_index]
             .map(Option::unwrap_or_default);
-        let text = |json| wire::string(json).unwrap_or_default();
         match event.kind.as_ref() {
             "response.created" => {
                 let response = event.response.and_then(|it| serde_json::from_str(it.get()).ok());
@@ -469,6 +468,11 @@ impl StreamState {
         events.push(StreamEvent::delta(0, Delta::End));
         Ok(())
     }
+}
+
+/// The text of a delta; empty for what is no string.
+fn text(json: Option<&RawValue>) -> Cow<'_, str> {
+    wire::string(json).unwrap_or_default()
 }
 
 /// The kind of a part.

@@ -117,7 +117,7 @@ fn call(id: &str, name: &str, arguments: &[String]) -> Block {
 }
 
 fn message(script: &Script, request: &DecodedRequest, content: &[Value]) -> Value {
-    let model = if script.has_calls() { "strict-tools-1" } else { "strict-1" };
+    let model = if script.has_calls() { "strict-tools-1" } else { &request.model };
     json!({
         "id": format!("msg_strict{}", request.number), "type": "message", "role": "assistant", "model": model,
         "content": content, "stop_reason": null, "stop_sequence": null, "stop_details": null,

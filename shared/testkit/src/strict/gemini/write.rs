@@ -77,7 +77,7 @@ fn groups(script: &Script) -> Vec<Vec<Value>> {
 
 fn frame(tokens: &Tokens, request: &DecodedRequest) -> Value {
     json!({
-        "modelVersion": "strict-1", "responseId": format!("strict{}", request.number),
+        "modelVersion": request.model, "responseId": format!("strict{}", request.number),
         "usageMetadata": {"promptTokenCount": tokens.all_input(),
             "totalTokenCount": tokens.all_input()},
     })

@@ -46,7 +46,7 @@ pub(super) fn whole(script: &Script, request: &DecodedRequest) -> ScriptedRespon
     });
     let response = json!({
         "id": id(request), "object": "chat.completion", "created": 1_741_569_952,
-        "model": "strict-1", "choices": [choice], "usage": usage(&script.tokens),
+        "model": request.model, "choices": [choice], "usage": usage(&script.tokens),
         "service_tier": "default", "system_fingerprint": "fp_strict",
     });
     sse::whole(script, &response).header("x-request-id", "req_strict")
@@ -109,7 +109,7 @@ fn id(request: &DecodedRequest) -> String {
 fn frame(request: &DecodedRequest) -> Value {
     json!({
         "id": id(request), "object": "chat.completion.chunk", "created": 1_741_569_952,
-        "model": "strict-1", "service_tier": "default", "system_fingerprint": "fp_strict",
+        "model": request.model, "service_tier": "default", "system_fingerprint": "fp_strict",
     })
 }
 

@@ -209,7 +209,7 @@ fn response(script: &Script, request: &DecodedRequest, output: &[Value]) -> Valu
     json!({
         "id": format!("resp_strict{}", request.number), "object": "response", "created_at": 1_741_569_952, "status": status,
         "background": false, "error": null, "incomplete_details": details, "instructions": null,
-        "max_output_tokens": null, "model": "strict-1", "output": output,
+        "max_output_tokens": null, "model": request.model, "output": output,
         "parallel_tool_calls": true, "previous_response_id": null,
         "reasoning": {"effort": null, "summary": null}, "service_tier": "default", "store": false,
         "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto",

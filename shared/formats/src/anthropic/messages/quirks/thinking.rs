@@ -42,12 +42,14 @@ pub(crate) fn plan(
     let Some(reasoning) = &conversation.reasoning else {
         return plan;
     };
+
     // Before the table of models: a client that wants none must not get any by the default of a
     // newer model.
     if reasoning.is_off() {
         switch_off(model, &mut plan, dropped);
         return plan;
     }
+
     match model.thinking {
         Way::Never => dropped.push(Field::Reasoning),
         Way::Adaptive => plan.thinking = Some(adaptive(reasoning)),
@@ -62,6 +64,7 @@ pub(crate) fn plan(
             }
         }
     }
+
     plan.output_config = effort(reasoning, model);
     plan
 }

@@ -166,10 +166,12 @@ fn media(
             other.push(format!("messages[].content[].{name}"));
         }
     }
+
     let path = format!("{path}.source");
     let json =
         block.source.ok_or_else(|| Error::invalid(&path, format!("`{path}` is missing.")))?;
     let place: Place<'_> = parsed(json, &path, "an object with a `type`")?;
+
     let source = match place.kind.as_str() {
         "base64" => MediaSource::Base64(base64::standard(needed(place.data, &path, "data")?)),
         "text" => MediaSource::Text(needed(place.data, &path, "data")?),

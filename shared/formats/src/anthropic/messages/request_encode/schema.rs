@@ -34,8 +34,10 @@ pub(crate) fn of_tool(
     let Some(schema) = schema else {
         return raw(r#"{"type":"object","properties":{}}"#.to_owned());
     };
+
     let members = object(&schema.0)?;
     let mut out = String::with_capacity(schema.0.len() + 32);
+
     // First, because a choice at the root is refused in strict mode and without.
     if root_choice::has_choice(&members) {
         dropped.extend(root_choice::keywords(&members).map(Field::SchemaKeyword));
@@ -49,6 +51,7 @@ pub(crate) fn of_tool(
         strictly(&members, None, &mut out, dropped);
         return raw(out);
     }
+
     let mut writer = Writer::new(&mut out);
     // `input_schema.type` is required, and schemas of tools without arguments leave it out.
     if members.get("type").is_none() {
@@ -120,6 +123,7 @@ fn strictly(
             }
         }
     }
+
     if !is_reference {
         close_object(members, &mut writer, dropped);
         describe(members, label, &unenforced, &mut writer);

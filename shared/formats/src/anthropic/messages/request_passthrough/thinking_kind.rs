@@ -48,11 +48,13 @@ pub(super) fn fit(
     if target.facts.family != ModelFamily::Claude {
         return Ok(());
     }
+
     let model = Model::of(target.facts);
     let effort = match edits.value("output_config") {
         Some(config) => parsed::<EffortJson<'_>>(config)?.effort.map(Cow::into_owned),
         None => None,
     };
+
     if let Some(value) = edits.value("thinking") {
         let ThinkingJson { kind, display } = parsed(value)?;
         let visible = display.as_deref().map(|it| it != "omitted");
@@ -75,6 +77,7 @@ pub(super) fn fit(
             _ => {}
         }
     }
+
     if effort.is_some() && model.effort == EffortWords::None {
         // Not named as dropped: the budget was made of the effort, or the model has none to choose.
         drop_effort(edits)?;

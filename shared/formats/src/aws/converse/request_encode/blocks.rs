@@ -48,6 +48,7 @@ pub(crate) fn encode_messages(
 ) -> Result<EncodedMessages<'_>> {
     let whole = alternating(conversation);
     let mut encoder = MessagesEncoder { family, names: HashMap::new(), dropped: vec![] };
+
     let mut messages: Vec<WireMessage<'_>> = vec![];
     let mut open = Open::new();
     for (side, parts) in &whole.messages {
@@ -63,6 +64,7 @@ pub(crate) fn encode_messages(
             _ => messages.push(WireMessage { role, content }),
         }
     }
+
     check(&messages)?;
     introduce_documents(&mut messages);
     // A beginning that the model continues must not end with white space.
@@ -71,11 +73,13 @@ pub(crate) fn encode_messages(
     {
         *text = text.trim_end();
     }
+
     if let Some(mark) = &conversation.cache
         && let Some(last) = messages.last_mut()
     {
         encoder.mark(mark, &mut last.content);
     }
+
     let mut system = vec![];
     for part in whole.system {
         encoder.system_part(part, &mut system);

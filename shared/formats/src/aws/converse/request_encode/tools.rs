@@ -109,6 +109,7 @@ impl<'a> EncodedTools<'a> {
             Some(ToolChoice::Named(name)) => Some(wire::ToolChoice::Tool { name }),
             Some(ToolChoice::Among(_, false)) | None => None,
         };
+
         let forced =
             matches!(choice, Some(wire::ToolChoice::Any {} | wire::ToolChoice::Tool { .. }));
         let choice = if forced && family.claude().is_some_and(|it| !it.forced) {
@@ -117,11 +118,13 @@ impl<'a> EncodedTools<'a> {
         } else {
             choice
         };
+
         // What the history needs only stands there to be lawful.
         let choice = choice.filter(|_| !conversation.tools.is_empty());
         if !one_by_one || conversation.tools.is_empty() {
             return choice;
         }
+
         if family.claude().is_none() {
             self.dropped.push(Field::ParallelToolCalls);
             return choice;

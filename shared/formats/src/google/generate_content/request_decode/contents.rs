@@ -129,6 +129,7 @@ impl ContentsDecoder {
                 }
             }
         }
+
         let content = match content {
             Some(Content::Text(text, _)) if thought => Content::Reasoning(text),
             // Google signs an empty text at the end of a stream; without a signature it is dropped
@@ -149,6 +150,7 @@ impl ContentsDecoder {
                 return Err(Error::invalid(path, message));
             }
         };
+
         if message.role == Role::Assistant {
             // Joined as a response is, so that chunks that a client kept one by one are one text
             // and one reasoning again.

@@ -30,6 +30,7 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
         out.push_str(value.get());
         return Ok(());
     }
+
     let schema: Object<'_> = json::parsed(value, path, "a schema: an object")?;
     let nullable = either(&schema, "nullable").is_some_and(|it| it.get() == "true");
     let mut order: Vec<String> = vec![];
@@ -37,6 +38,7 @@ fn write(value: &RawValue, path: &str, out: &mut String) -> Result<()> {
         order = json::parsed(names, path, "a list of names")?;
     }
     let order: Order<'_> = order.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+
     let mut members = Members { out, first: true };
     members.out.push('{');
     for (name, value) in schema.present() {

@@ -80,6 +80,7 @@ fn calling(value: &RawValue, path: &str, conversation: &mut Conversation) -> Res
             _ => conversation.unmapped_fields.push(at),
         }
     }
+
     conversation.tool_choice = Some(match mode.to_ascii_uppercase().as_str() {
         "" | "AUTO" | "MODE_UNSPECIFIED" => ToolChoice::Auto,
         "NONE" => ToolChoice::None,

@@ -52,11 +52,13 @@ impl<'a> ContentsEncoder<'a, '_> {
         if conversation.messages.iter().any(|it| it.name.is_some()) {
             self.drop(Field::MessageName);
         }
+
         let whole = alternating::alternating(conversation);
         let mut system = vec![];
         for part in &whole.system {
             self.part(part, &mut system)?;
         }
+
         let mut contents: Vec<WireContent<'a>> = vec![];
         for (side, parts_of_side) in &whole.messages {
             let mut parts = vec![];
@@ -74,6 +76,7 @@ impl<'a> ContentsEncoder<'a, '_> {
                 _ => contents.push(WireContent { role: Some(role), parts }),
             }
         }
+
         if self.family == Family::Level {
             fill_missing_signatures(&mut contents);
         }
@@ -160,6 +163,7 @@ impl<'a> ContentsEncoder<'a, '_> {
                 );
                 Error::invalid("messages[].tool_call_id", message)
             })?;
+
         let (mut texts, mut media) = (vec![], vec![]);
         for part in parts {
             match &part.content {
@@ -167,6 +171,7 @@ impl<'a> ContentsEncoder<'a, '_> {
                 _ => self.part(part, &mut media)?,
             }
         }
+
         let text = match texts.as_slice() {
             [text] => Cow::Borrowed(*text),
             _ => Cow::Owned(texts.join("\n")),
@@ -176,6 +181,7 @@ impl<'a> ContentsEncoder<'a, '_> {
             Some(true) => Outcome { error: Some(Value::Text(text)), output: None },
             _ => Outcome { output: Some(value(text)), error: None },
         };
+
         let within = if self.family == Family::Level { std::mem::take(&mut media) } else { vec![] };
         let function_response = FunctionResponse {
             id: id.as_str().into(),

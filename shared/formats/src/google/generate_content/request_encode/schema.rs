@@ -236,6 +236,7 @@ impl<'a> SchemaEncoder<'a> {
             put(members, name.to_owned(), KeywordValue::Text(text));
             return;
         }
+
         // References double at each level: a few lines of them can be thousands of schemas.
         if self.left == 0 || self.refs.contains(&pointer) {
             self.failed = true;
@@ -250,6 +251,7 @@ impl<'a> SchemaEncoder<'a> {
         if self.failed {
             return;
         }
+
         let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
         self.refs.push(pointer);
         for (name, value) in self.members(&target) {
@@ -352,9 +354,12 @@ fn joined(lists: &[&RawValue], out: &mut String) {
     if let [list] = lists {
         return out.push_str(list.get());
     }
-    let names = |it: &&RawValue| serde_json::from_str::<Vec<String>>(it.get()).unwrap_or_default();
-    let all: Vec<String> = lists.iter().flat_map(names).collect();
+    let all: Vec<String> = lists.iter().flat_map(names_of).collect();
     out.push_str(&serde_json::Value::from(all).to_string());
+}
+
+fn names_of(it: &&RawValue) -> Vec<String> {
+    serde_json::from_str::<Vec<String>>(it.get()).unwrap_or_default()
 }
 
 #[cfg(test)]

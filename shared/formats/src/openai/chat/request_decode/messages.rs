@@ -47,6 +47,7 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
             return Err(Error::invalid(&path, message));
         }
     };
+
     // Reasoning comes first in every format that has it: a model reasons before it writes.
     let mut decoded = Message::new(role, reasoning::decode(message, path)?);
     let mut calls = vec![];
@@ -69,6 +70,7 @@ fn decode_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> 
             _ => note(other, format!("messages[].{name}")),
         }
     }
+
     // Behind the other members, whatever their order in the JSON: calls stand behind the text in
     // every format.
     decoded.parts.extend(reasoning::off_calls(&decoded.parts, &mut calls));
@@ -96,6 +98,7 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
             _ => note(other, format!("messages[].{name}")),
         }
     }
+
     // The older API knows one call at a time, so that the name of the function is all that the two
     // share.
     if let (true, Some(name)) = (is_function, &result.name) {
@@ -108,6 +111,7 @@ fn tool_message(message: &Object<'_>, path: &str, other: &mut Vec<String>) -> Re
             format!("`{path}` is missing; it must be the id of the call whose result it is.");
         return Err(Error::invalid(&path, message));
     }
+
     let mut part = Part::new(Content::ToolResult(result));
     part.cache = cache;
     Ok(Message::new(Role::User, vec![part]))

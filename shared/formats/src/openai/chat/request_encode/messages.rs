@@ -276,6 +276,7 @@ fn assistant_message<'a>(
             _ => texts.push(part),
         }
     }
+
     let mut message = content_message("assistant", &texts, dropped)?;
     if texts.is_empty() {
         // An empty list of parts is refused; null is accepted beside calls, an empty text without
