@@ -104,6 +104,7 @@ async fn failures_of_the_store_are_counted() {
     cloud.open();
     let metrics = ask_with(&emulator, ("GET", "/metrics"), &[], "").await.text().await.unwrap();
     let name = "lockgate_store_errors_total ";
-    let errors = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    assert!(1 <= errors.parse::<u64>().unwrap(), "{errors}");
+    let errors = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let errors: u64 = errors.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    assert!(1 <= errors, "{metrics}");
 }
