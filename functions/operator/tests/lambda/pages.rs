@@ -105,7 +105,7 @@ fn field(page: &str, name: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-async fn configured(cloud: &AwsStack, fake: &FakeProvider) -> Emulator {
+pub(crate) async fn configured(cloud: &AwsStack, fake: &FakeProvider) -> Emulator {
     let url = fake.url();
     let yaml = format!(
         "api_key: ${{GATEWAY_KEY}}\nproviders:\n  - {{ name: first, base_url: {url}, api_key: \
