@@ -110,7 +110,8 @@ async fn pruning_finds_every_kind_of_secret_and_leaves_those_of_the_stack() {
     let variable = |name: &str| Some(format!("https://example.com/{name}-is-hidden"));
     let config = read(&everything, &variable, &KINDS).unwrap();
     let (stores, parameters) = (&account.stores, &account.parameters);
-    let to = Destination { stores, parameters, prefix: account.prefix, kinds: &KINDS };
+    let prefix = account.prefix;
+    let to = Destination { stores, parameters, prefix, kinds: &KINDS, observer: None };
     apply(&config, to, ONCE, &mut vec![]).await.unwrap();
     assert_eq!(account.secrets().await.len(), of_stack.len() + 8);
 
