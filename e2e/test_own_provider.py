@@ -20,10 +20,10 @@ OWN_KEY = "sk-of-the-tenant-alone"
 def created(operator, *options):
     """The key of a tenant with a provider of its own, made from a terminal."""
     settings = ["provider=first", f"provider_api_key={OWN_KEY}"]
-    done = operator.run("tenants", *options, "create", "mail", *settings, "--json")
+    done = operator.run("tenants", "create", "mail", *settings, "--json", *options)
     assert done.returncode == 0, done.stderr
     assert OWN_KEY not in done.stdout + done.stderr
-    shown = operator.run("tenants", *options, "show", "mail", "--json")
+    shown = operator.run("tenants", "show", "mail", "--json", *options)
     assert OWN_KEY not in shown.stdout and json.loads(shown.stdout)["provider"] == "first"
     return json.loads(done.stdout)["api_key"]
 

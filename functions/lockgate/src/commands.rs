@@ -91,13 +91,13 @@ pub(crate) struct CheckOptions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StackOptions {
     /// The stack's name; its tables and parameters are called after it
-    #[arg(long, default_value = "lockgate")]
+    #[arg(long, global = true, default_value = "lockgate")]
     stack: String,
     /// The AWS region [default: that of the environment or the profile]
-    #[arg(long)]
+    #[arg(long, global = true)]
     region: Option<String>,
     /// The AWS profile, in place of keys in the environment
-    #[arg(long)]
+    #[arg(long, global = true)]
     profile: Option<String>,
 }
 

@@ -217,8 +217,7 @@ impl RunningCall {
         self.note_answered_model(estimate);
         self.written_tokens = estimate.tokens();
         let reason = estimate.finish_reason();
-        // The first reason counts: a rescued stream ends with the reason of the target that went
-        // on, which is noted last and means the same.
+        // The first reason counts: that of a target that went on is noted last, and means the same.
         if reason.is_some() && self.call.record.finish_reason.is_none() {
             self.call.record.finish_reason = reason.map(str::to_owned);
         }
@@ -262,8 +261,7 @@ impl RunningCall {
     }
 
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
-        // Failing, completing and dropping all lead here; the first of them says how the call
-        // ended.
+        // Failing, completing and dropping all lead here; the first says how the call ended.
         if let Some(closed) = &self.closed {
             return closed.clone();
         }
@@ -394,7 +392,6 @@ impl RunningCall {
         if let Some(tokens) = self.usage.filter(|_| is_complete) {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
         }
-        // Nothing was consumed, or nothing that can be estimated.
         if self.call.record.provider.is_none() || !self.call.request.task.writes_text() {
             return None;
         }

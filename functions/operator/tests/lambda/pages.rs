@@ -153,7 +153,7 @@ async fn an_operator_signs_in_sees_every_page_changes_something_and_signs_out() 
     let call = browser.page(&format!("/admin/requests/{newest}")).await;
     assert!(call.contains("What happened"), "{call}");
 
-    let made = browser.post("/admin/tenants", "name=search&budget=5&idempotency_key=once").await;
+    let made = browser.post("/admin/tenants", "name=search&budget_usd=5&idempotency_key=once").await;
     assert!(made.status == 200 || made.status == 303, "{}", made.status);
     assert!(browser.page("/admin/tenants").await.contains("search"));
 

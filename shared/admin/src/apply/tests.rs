@@ -110,8 +110,8 @@ async fn pruning_finds_every_kind_of_secret_and_leaves_those_of_the_stack() {
     let variable = |name: &str| Some(format!("https://example.com/{name}-is-hidden"));
     let config = read(&everything, &variable, &KINDS).unwrap();
     let (stores, parameters) = (&account.stores, &account.parameters);
-    let prefix = account.prefix;
-    let to = Destination { stores, parameters, prefix, kinds: &KINDS, observer: None };
+    let (prefix, kinds) = (account.prefix, &KINDS);
+    let to = Destination { stores, parameters, prefix, kinds, observer: None };
     apply(&config, to, ONCE, &mut vec![]).await.unwrap();
     assert_eq!(account.secrets().await.len(), of_stack.len() + 8);
 

@@ -11,30 +11,14 @@ use telemetry::sums::{
 };
 
 use super::{
-    family::{Family, HistogramScale, Labels, SECONDS, Series, float},
+    family::{
+        DEFAULT_BOUNDS, Family, HistogramScale, Labels, SECONDS, SEED_B_BOUNDS, Series, float,
+    },
     gen_ai, serves,
 };
 
 /// What stands for the provider and model of calls that made no attempt.
 const NONE: &str = "none";
-/// The buckets of the second seed's durations, in microseconds.
-const SEED_B_BOUNDS: &[u64] = &[
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    30_000_000,
-    60_000_000,
-    120_000_000,
-];
-/// Prometheus' own default buckets, which the third and fourth seeds have, in microseconds.
-const DEFAULT_BOUNDS: &[u64] = &[
-    5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000,
-];
 
 /// What metrics are made of, at one moment.
 #[derive(Debug, Default)]
