@@ -95,8 +95,8 @@ fn open_names<'a>(config: &'a Config, tenant: &Tenant) -> Vec<OpenNames<'a>> {
 /// Whether a tenant may use what a pattern such as `provider/*` means.
 fn has_wildcard(tenant: &Tenant, provider: &str) -> bool {
     let patterns = tenant.settings.models.allowed.iter().flatten();
-    let mut rests = patterns.filter_map(|it| it.strip_prefix(provider)?.strip_prefix('/'));
-    rests.any(|rest| rest.contains('*'))
+    let mut models = patterns.filter_map(|it| it.strip_prefix(provider)?.strip_prefix('/'));
+    models.any(|model| model.contains('*'))
 }
 
 fn configured(config: &Config) -> Vec<Model<'_>> {

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fault_of_the_client_is_told_as_such() {
+    async fn a_fault_of_the_client_is_reported_as_such() {
         let silent = futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>();
         assert_eq!(status_of(boxed(StreamBody::new(silent))).await, 400);
         let broken = [Err::<Frame<Bytes>, BodyError>("reset".into())];

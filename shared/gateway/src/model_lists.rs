@@ -51,7 +51,7 @@ struct Entry {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct KeptList {
     /// When the provider was asked, in milliseconds since 1970.
-    asked_at: u64,
+    listed_at: u64,
     /// Whether the provider failed then, and the models are those of an earlier list.
     has_failed: bool,
     models: Vec<ListedModel>,
@@ -60,7 +60,7 @@ struct KeptList {
 impl KeptList {
     fn is_fresh(&self, now: u64) -> bool {
         let life = if self.has_failed { FAILURE_LIFE_MS } else { LIFE_MS };
-        now.abs_diff(self.asked_at) < life
+        now.abs_diff(self.listed_at) < life
     }
 }
 
@@ -200,7 +200,7 @@ impl Ask {
             }
         };
         models.truncate(MAX_MODELS);
-        let list = KeptList { asked_at: self.clock.now(), has_failed, models };
+        let list = KeptList { listed_at: self.clock.now(), has_failed, models };
         if let Err(error) = self.store(&list).await {
             tracing::warn!(%error, "failed to store a list of models");
         }
@@ -242,8 +242,8 @@ fn fitting(list: &KeptList) -> String {
 mod tests {
     use super::*;
 
-    fn list(asked_at: u64, has_failed: bool) -> KeptList {
-        KeptList { asked_at, has_failed, models: vec![] }
+    fn list(listed_at: u64, has_failed: bool) -> KeptList {
+        KeptList { listed_at, has_failed, models: vec![] }
     }
 
     #[test]

@@ -63,8 +63,8 @@ fn import_client(node: &Node<'_>, draft: &mut Draft) -> Option<String> {
     let prefix = client.text("key_prefix");
     tenant.extend(prefix.map(|prefix| entry("key_prefix", text(prefix))));
     limits(&mut client, &mut tenant);
-    models(&mut client, &mut tenant);
     let backend = backend(&mut client, &name, &mut tenant, draft);
+    models(&mut client, backend.as_deref(), &mut tenant, draft);
     note_tools(&mut client, &name, draft);
     draft.tenants.push(tenant);
     backend
@@ -79,17 +79,39 @@ fn limits(client: &mut Mapping<'_>, tenant: &mut Entries) {
     tenant.extend(least.map(|limit| entry("requests_per_day", bare(limit))));
 }
 
-fn models(client: &mut Mapping<'_>, tenant: &mut Entries) {
-    let default = client.text("backend_default_model");
+/// The models that a client's settings name. One of a provider of all clients becomes a model here; one
+/// of a client's own is not known to the configuration.
+fn models(
+    client: &mut Mapping<'_>,
+    backend: Option<&str>,
+    tenant: &mut Entries,
+    draft: &mut Draft,
+) {
+    let default = client.text("backend_default_model").filter(|it| is_known(it, backend, draft));
     tenant.extend(default.map(|model| entry("default_model", text(model))));
     let fallbacks = client.text("fallback_models").unwrap_or_default();
     let fallbacks = fallbacks.split(',').map(str::trim).filter(|model| !model.is_empty());
+    let fallbacks = fallbacks.filter(|model| is_known(model, backend, draft));
     let fallbacks: Vec<Written> = fallbacks.map(text).collect();
     if !fallbacks.is_empty() {
         tenant.push(entry("fallback_models", Written::List(fallbacks)));
     }
     let prompt = client.text("system_prompt");
     tenant.extend(prompt.map(|prompt| entry("system_prompt", text(prompt))));
+}
+
+/// Whether a model can be named, which adds it where its provider is known.
+fn is_known(model: &str, backend: Option<&str>, draft: &mut Draft) -> bool {
+    if draft.models.iter().any(|known| known[0].1 == text(model)) {
+        return true;
+    }
+    let Some(backend) = backend else {
+        let message = format!("`{model}` is of a client's own provider: name it in each request");
+        draft.note(None, message);
+        return false;
+    };
+    draft.models.push(vec![entry("name", text(model)), entry("provider", text(backend))]);
+    true
 }
 
 /// The provider of a client: its own where it has a key or an address, else the one of all clients.

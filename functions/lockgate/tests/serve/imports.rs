@@ -8,7 +8,7 @@ use crate::support::{ask, error_of, hello, program, provider, send, text_of};
 const LITELLM: &str = "
 model_list:
   - model_name: fast
-    litellm_params: { model: openai/small, api_base: PROVIDER, api_key: sk-literal }
+    litellm_params: { model: openai/small, api_base: ADDRESS, api_key: sk-literal }
   - model_name: far
     litellm_params: { model: sagemaker/far }
 general_settings: { master_key: gateway-key }
@@ -18,7 +18,7 @@ general_settings: { master_key: gateway-key }
 async fn an_imported_file_serves_and_says_what_is_missing() {
     let first = provider().await;
     let setup = program()
-        .file("litellm.yaml", &LITELLM.replace("PROVIDER", &first.url()))
+        .file("litellm.yaml", &LITELLM.replace("ADDRESS", &first.url()))
         .arguments(["import", "litellm.yaml", "--output", "config.yaml"]);
     let output = setup.run().await;
     let notes = String::from_utf8(output.stderr).unwrap();
@@ -43,15 +43,15 @@ async fn an_import_without_an_output_prints_the_configuration() {
     assert_eq!(unknown.status.code(), Some(2));
 }
 
-/// A small file of each gateway, with `PROVIDER` in place of an address, and a model to ask for.
+/// A small file of each gateway, with `ADDRESS` in place of an address, and a model to ask for.
 const FILES: [(&str, &str, &str); 9] = [
     (
         "litellm.yaml",
         "model_list:
   - model_name: fast
-    litellm_params: { model: openai/one, api_base: PROVIDER/v1, api_key: sk-1, rpm: 600 }
+    litellm_params: { model: openai/one, api_base: ADDRESS/v1, api_key: sk-1, rpm: 600 }
   - model_name: fast
-    litellm_params: { model: openai/two, api_base: PROVIDER/v1, api_key: sk-2 }
+    litellm_params: { model: openai/two, api_base: ADDRESS/v1, api_key: sk-2 }
 router_settings: { model_group_alias: { quick: fast }, routing_strategy: simple-shuffle }
 litellm_settings: { num_retries: 2, drop_params: true }",
         "quick",
@@ -59,7 +59,7 @@ litellm_settings: { num_retries: 2, drop_params: true }",
     (
         "ccr.json",
         r#"{ // Where to.
-  "Providers": [ { "name": "house", "api_base_url": "PROVIDER/v1/chat/completions", "api_key": "sk-1",
+  "Providers": [ { "name": "house", "api_base_url": "ADDRESS/v1/chat/completions", "api_key": "sk-1",
                    "models": ["small"], "transformer": { "use": ["openrouter"] } } ],
   "Router": { "default": "house,small", "background": "house,small" }, }"#,
         "background",
@@ -67,13 +67,13 @@ litellm_settings: { num_retries: 2, drop_params: true }",
     (
         "portkey.json",
         r#"{ "strategy": { "mode": "fallback" }, "retry": { "attempts": 1 }, "targets": [
-  { "provider": "openai", "custom_host": "PROVIDER/v1", "api_key": "sk-1",
+  { "provider": "openai", "custom_host": "ADDRESS/v1", "api_key": "sk-1",
     "override_params": { "model": "small" } } ] }"#,
         "portkey",
     ),
     (
         "helicone.yaml",
-        "providers: { house: { base-url: 'PROVIDER/v1', models: [small] } }
+        "providers: { house: { base-url: 'ADDRESS/v1', models: [small] } }
 routers: { mine: { load-balance: { chat: { strategy: model-latency, models: [house/small] } } } }",
         "small",
     ),
@@ -85,19 +85,19 @@ routers: { mine: { load-balance: { chat: { strategy: model-latency, models: [hou
     (
         "a.yaml",
         "api_key: gateway-key
-providers: [{ name: house, api_key: sk-1, base_url: PROVIDER/v1 }]
+providers: [{ name: house, api_key: sk-1, base_url: ADDRESS/v1 }]
 routes: [{ name: dynamic/n8n, steps: [{ provider: house, model: small, timeout: 30s }] }]",
         "dynamic/n8n",
     ),
     (
         "b.env",
-        "OPENAI_API_KEY=sk-1\nOPENAI_BASE_URL=PROVIDER/v1\nDEFAULT_PROVIDER=openai\nADDR=:8080\n",
+        "OPENAI_API_KEY=sk-1\nOPENAI_BASE_URL=ADDRESS/v1\nDEFAULT_PROVIDER=openai\nADDR=:8080\n",
         "small",
     ),
     (
         "c.yaml",
         "providers:
-  house: { type: openai, base_url: PROVIDER/v1, api_key: sk-1, allowed_models: [small] }",
+  house: { type: openai, base_url: ADDRESS/v1, api_key: sk-1, allowed_models: [small] }",
         "small",
     ),
     (
@@ -114,7 +114,7 @@ async fn what_comes_of_each_gateways_file_answers() {
     for (name, text, model) in FILES {
         let first = provider().await;
         first.respond_with((0..4).map(|_| openai::completion("Hi")));
-        let setup = program().file(name, &text.replace("PROVIDER", &first.url())).arguments([
+        let setup = program().file(name, &text.replace("ADDRESS", &first.url())).arguments([
             "import",
             name,
             "--output",
