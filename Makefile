@@ -45,7 +45,7 @@ check: ## Formatting, lints and docs
 
 test: check .venv ## All that a change must pass: checks, unit, golden, contract and end-to-end tests
 	cargo test --workspace
-	.venv/bin/pytest e2e --ignore e2e/clients
+	.venv/bin/pytest e2e --ignore e2e/clients --numprocesses 2 --dist loadfile
 
 test-clients: .venv e2e/clients/.venv/installed ## Coding agents and LangChain before the gateway; brings 900 MB of them
 	e2e/clients/.venv/bin/pytest e2e/clients

@@ -233,7 +233,7 @@ def test_only_model_functions_stream_and_have_long_timeouts(deployed):
         "Tasks": ("NONE", "RESPONSE_STREAM", 300),
         "Models": ("NONE", "BUFFERED", 10),
         "Health": ("NONE", "BUFFERED", 10),
-        "Operator": ("NONE", "BUFFERED", 10),
+        "Operator": ("NONE", "RESPONSE_STREAM", 60),
     }
 
 

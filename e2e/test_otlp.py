@@ -185,6 +185,24 @@ def test_grafanas_token_is_its_stacks_password(gateway, collector):
     assert all(path == "/v1/traces" for path, *_ in collector.received)
 
 
+def test_the_variables_of_an_earlier_gateway_configure_log_events_too(gateway, collector):
+    url = gateway(
+        OTLP_ENDPOINT=f"{collector.url}/", OTLP_API_KEY="plain-key", OTLP_SERVICE_NAME="old-gate",
+        OTLP_RESOURCE_ATTRIBUTES="deployment.environment.name=test,team=blue",
+        OTLP_HEADERS="x-scope-orgid=42",
+    )
+    call(url)
+    (event, *_), _ = collector.events(), collector.spans()
+    assert attributes(event)["lockgate.outcome"] == "success"
+    for path, headers, message in collector.received:
+        given = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode()
+        assert given == "plain-key:" and headers["x-scope-orgid"] == "42"
+        groups = message.resource_logs if path == "/v1/logs" else message.resource_spans
+        assert attributes(groups[0].resource) == {
+            "service.name": "old-gate", "deployment.environment.name": "test", "team": "blue",
+        }
+
+
 def test_a_collector_that_fails_costs_no_call(gateway, collector):
     collector.status = 500
     url = gateway(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)

@@ -181,6 +181,74 @@ def test_first_run_to_a_first_answer(start, visit, provider):
     expect(page.locator("tr", has_text="my-service")).to_contain_text("answered")
 
 
+def test_from_the_first_start_to_a_client_with_a_key_and_a_budget(start, visit, provider):
+    gateway = start(None)
+    password = gateway.process.line().split()[-1]
+    provider.script({"json": {"object": "list", "data": [{"id": "gpt-oss-120b"}]}})
+    page = visit("/", name=None, at=gateway)
+    expect(page.get_by_text(f"{gateway.url}/v1")).to_be_visible()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Three steps to a first answer").click()
+    page.get_by_label("Provider").select_option("openai")
+    page.get_by_label("Its key").fill("sk-mine")
+    page.get_by_label("Base URL").fill(f"{provider.url}/openai")
+    page.get_by_role("button", name="Save and test").click()
+    page.get_by_label("Model", exact=True).fill("gpt-oss-120b")
+    page.get_by_role("button", name="Go on").click()
+
+    # A budget needs a price, and this provider is not the one that it resembles.
+    page.goto("/admin/prices")
+    page.locator("#provider").fill("openai")
+    page.locator("#model").fill("gpt-oss-120b")
+    page.get_by_label("Input", exact=True).fill("1")
+    page.get_by_label("Output", exact=True).fill("2")
+    page.get_by_role("button", name="Set price").click()
+    page.goto("/admin/tenants/new")
+    page.get_by_label("Name", exact=True).fill("my-client")
+    page.get_by_label("Budget, US dollars").fill("5")
+    page.get_by_role("button", name="Make tenant and key").click()
+    key = page.locator("#new-key").inner_text()
+    provider.script({"completion": "Hello"}, BUSY)
+    assert [gateway.call(key=key), gateway.call(key=key)] == [200, 429]
+    page.get_by_role("link", name="I have stored it").click()
+    expect(page.locator("main")).to_contain_text("$5")
+
+    page.goto("/admin")
+    failures = page.locator("section", has_text="Recent failures").last
+    failures.get_by_role("link", name=re.compile("429 rate limited")).click()
+    expect(page.locator(".story")).to_contain_text("429 rate limited")
+
+
+def test_kept_prompts_are_shown_with_their_end(start, visit, provider):
+    settings = "requests: { prompts: { enabled: true, retention: 24h } }\n"
+    gateway = start(CONFIG.replace("PROVIDER", provider.url) + settings)
+    provider.script({"completion": "A kept answer"})
+    assert gateway.call() == 200
+    page = visit("/admin/requests", at=gateway)
+    expect(page.locator("main")).to_contain_text("Prompts and answers are stored for a day.")
+    page.locator("#rows tr").first.get_by_role("link").first.click()
+    expect(page.locator("section.card", has_text="Prompt").last).to_contain_text("Hello")
+    expect(page.locator("section.card", has_text="Answer").last).to_contain_text("A kept answer")
+    expect(page.locator("main")).to_contain_text("the response names")
+
+
+def test_a_route_says_how_it_chooses_and_what_cools_down(start, visit, provider):
+    config = CONFIG.replace("PROVIDER", provider.url).replace("cooldown: 0s", "cooldown: 5m", 1)
+    config = config.replace("    steps: [{", "    strategy: weighted\n    steps: [{ weight: 9, when: { tools: false },", 1)
+    gateway = start(config)
+    provider.script(BUSY, {"completion": "Yes"})
+    gateway.call()
+    page = visit("/admin/routes", at=gateway)
+    row = page.locator("tr", has_text="First one, then the other")
+    expect(row).to_contain_text("by weight")
+    expect(row).to_contain_text("only without tools · weight 9")
+    expect(row).to_contain_text("cooldown,")
+    expect(page.locator("tr", has_text="alone")).to_contain_text("one target")
+
+
 def test_a_tenants_key_is_shown_once_and_works(visit, gateway, provider):
     provider.script({"completion": "Yes"})
     page = visit()

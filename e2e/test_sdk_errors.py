@@ -5,7 +5,6 @@ import threading
 import time
 
 import anthropic
-import httpx
 import openai
 import pytest
 
@@ -20,6 +19,8 @@ prices: [{ provider: chat, model: m, input: 1, output: 1 }]
 tenants:
   - { name: broke, api_key: key-of-broke, budget_usd: 0 }
   - { name: slow, api_key: key-of-slow, requests_per_day: 0 }
+  - { name: daily-openai, api_key: key-of-daily-openai, requests_per_day: 1 }
+  - { name: daily-anthropic, api_key: key-of-daily-anthropic, requests_per_day: 1 }
   - { name: single, api_key: key-of-single, max_concurrent: 1 }
   - { name: narrow, api_key: key-of-narrow, allowed_models: [other] }
 """
@@ -48,11 +49,11 @@ class Caller:
         http = {"event_hooks": {"response": [note]}, "timeout": 30}
         if sdk == "openai":
             self.client = openai.OpenAI(
-                base_url=f"{url}/v1", api_key=key, http_client=httpx.Client(**http),
+                base_url=f"{url}/v1", api_key=key, http_client=openai.DefaultHttpxClient(**http),
             )
         else:
             self.client = anthropic.Anthropic(
-                base_url=url, api_key=key, http_client=httpx.Client(**http),
+                base_url=url, api_key=key, http_client=anthropic.DefaultHttpxClient(**http),
             )
         self.errors = openai if sdk == "openai" else anthropic
 
@@ -135,11 +136,15 @@ def test_a_client_waits_as_long_as_it_is_told_and_tries_again(
     assert waits[0] == int(waits[0])
 
 
-def test_a_refusal_says_what_limits_whom_and_until_when(gateway, sdk):
+def test_a_refusal_says_what_limits_whom_and_until_when(gateway, provider, sdk):
+    provider.script(wires.BY_NAME["chat"].whole(wires.ScriptedResponse("Hello!")))
     spent = Caller(sdk, gateway, "key-of-broke").refusal("APIStatusError")
     headers = spent.response.headers
     assert "retry-after" not in headers
     assert re.search(r"budget", spent.message)
-    late = Caller(sdk, gateway, "key-of-slow").refusal("RateLimitError")
+    daily = Caller(sdk, gateway, f"key-of-daily-{sdk}")
+    daily.call()
+    late = daily.refusal("RateLimitError")
+    assert daily.statuses == [200, 429], "nobody waits until midnight"
     assert int(late.response.headers["retry-after"]) >= 1
     assert "requests_per_day" in late.message

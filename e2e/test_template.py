@@ -275,7 +275,8 @@ def test_each_function_has_least_privilege():
         for name, function in stack.functions().items()
     }
     conversation = {
-        "ReadConfig", "ReadKeys", "ReadState", "WriteState", "InvokeModels if HasBedrock",
+        "ReadConfig", "ReadKeys", "ReadState", "WriteState", "Announce if HasReceivers",
+            "InvokeModels if HasBedrock",
     }
     assert allowed == {
         "ChatCompletions": conversation,
@@ -285,7 +286,10 @@ def test_each_function_has_least_privilege():
         "Embeddings": conversation,
         "Tasks": conversation,
         "Models": {"ReadConfig", "ReadKeys", "ReadState"},
-        "Operator": {"ReadConfig", "ReadKeys", "ReadState", "WriteState", "WriteConfig"},
+        "Operator": {
+                "ReadConfig", "ReadKeys", "ReadState", "WriteState", "Announce if HasReceivers",
+                "WriteConfig",
+            },
         "Health": {"ReadConfig"},
     }
 

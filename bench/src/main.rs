@@ -7,8 +7,11 @@ mod formats;
 mod hostile;
 mod lambda;
 mod load;
+mod pages;
 mod process;
 mod provider;
+#[path = "../../shared/testkit/deployed/records.rs"]
+mod records;
 mod reliability;
 mod server;
 mod tenants;
@@ -31,6 +34,9 @@ async fn main() -> io::Result<()> {
     }
     if wanted("lambda") {
         lambda::measure(&mut out).await?;
+    }
+    if wanted("pages") {
+        pages::measure(&mut out).await?;
     }
     if wanted("formats") {
         formats::measure(&mut out)?;

@@ -78,20 +78,40 @@ pub(crate) struct Call<'a> {
 impl Target {
     /// Opens the gateway that is meant.
     pub(crate) async fn open(&self) -> Result<AdminClient, Failure> {
-        let environment = self.sources.environment()?;
-
-        if let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) {
-            let authorization = self.authorization(&environment)?;
-            let client = Client::new(Signer::new(None, None), environment.proxies());
-            let url = url.trim_end_matches('/').to_owned();
-            return Ok(AdminClient::Remote(Box::new(Remote { client, url, authorization })));
+        if let Some(remote) = self.remote()? {
+            return Ok(AdminClient::Remote(Box::new(remote)));
         }
+        let environment = self.sources.environment()?;
         let admin = if self.aws {
             self.open_stack(&environment).await?
         } else {
             self.open_file(environment).await?
         };
         Ok(AdminClient::Local(Box::new(admin)))
+    }
+
+    /// The gateway at an address, where one is meant.
+    pub(crate) fn remote(&self) -> Result<Option<Remote>, Failure> {
+        let environment = self.sources.environment()?;
+        let Some(url) = self.url.clone().or_else(|| environment.get("LOCKGATE_URL")) else {
+            return Ok(None);
+        };
+        let authorization = self.authorization(&environment)?;
+        let client = Client::new(Signer::new(None, None), environment.proxies());
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Some(Remote { client, url, authorization }))
+    }
+
+    /// The tables of a gateway that was started before.
+    pub(crate) async fn existing_stores(&self) -> Result<Stores, Failure> {
+        if !self.aws && !self.data.exists() {
+            let file = self.data.display();
+            let message = format!(
+                "{file} is not there. Name the gateway's file with --data, or its address with --url."
+            );
+            return Err(Failure::Other(message));
+        }
+        self.stores().await
     }
 
     /// The tables alone, for what needs no more.
@@ -249,14 +269,38 @@ async fn call_here(admin: &Admin, operation: Operation, call: &Call<'_>) -> Resu
 }
 
 impl Remote {
-    async fn call(&self, operation: Operation, call: &Call<'_>) -> Result<Value, Failure> {
-        // The paths are the server's own table, so that they cannot differ.
+    /// Reads what a path gives, `{id}` in it replaced by the parameters.
+    pub(crate) async fn get(
+        &self,
+        pattern: &str,
+        parameters: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, Failure> {
+        let call = Call { parameters, query, body: None };
+        self.send(&http::Method::GET, pattern, &call).await
+    }
+
+    /// Asks for an operation of the admin API.
+    pub(crate) async fn call(
+        &self,
+        operation: Operation,
+        call: &Call<'_>,
+    ) -> Result<Value, Failure> {
         let endpoint = edge::ENDPOINTS.iter().find(|it| it.operation() == Some(operation));
         let endpoint = endpoint.ok_or_else(|| Failure::Other("no such operation".to_owned()))?;
-        let url = format!("{}{}", self.url, path(endpoint.paths[0], call));
+        self.send(&endpoint.method, endpoint.paths[0], call).await
+    }
+
+    async fn send(
+        &self,
+        method: &http::Method,
+        pattern: &str,
+        call: &Call<'_>,
+    ) -> Result<Value, Failure> {
+        let url = format!("{}{}", self.url, path(pattern, call));
         let body = call.body.as_ref().map(Value::to_string).unwrap_or_default();
         let request = http::Request::builder()
-            .method(endpoint.method.clone())
+            .method(method)
             .uri(&url)
             .header("authorization", &self.authorization)
             .header("content-type", "application/json")

@@ -17,7 +17,9 @@ use crate::{
     completions::{self, CompletionOptions, ManOptions},
     explain, export,
     health::{self, HealthOptions},
-    import, init, keys, models, online, parameters, prices, requests, serve,
+    import, init, keys, models, online, parameters, prices,
+    progress::Progress,
+    requests, serve,
     settings::{self, Sources},
     tenants, top, usage,
 };
@@ -89,13 +91,13 @@ pub(crate) struct CheckOptions {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StackOptions {
     /// The stack's name; its tables and parameters are called after it
-    #[arg(long, default_value = "lockgate")]
+    #[arg(long, global = true, default_value = "lockgate")]
     stack: String,
     /// The AWS region [default: that of the environment or the profile]
-    #[arg(long)]
+    #[arg(long, global = true)]
     region: Option<String>,
     /// The AWS profile, in place of keys in the environment
-    #[arg(long)]
+    #[arg(long, global = true)]
     profile: Option<String>,
 }
 
@@ -184,7 +186,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Apply(arguments) => alone(apply(arguments)),
         Command::Export(options) => alone(async {
             let stack = Stack::open(&options, &Environment::of_process()).await?;
-            export::export(&*stack.stores.config, &gateway::kinds(), &mut io::stdout())
+            let progress = Progress::start("reading the configuration");
+            export::export(&*stack.stores.config, &gateway::kinds(), &mut progress.stdout())
                 .await
                 .map_err(|error| Failure::Other(error.to_string()))?;
             Ok(ExitCode::SUCCESS)
@@ -223,14 +226,16 @@ async fn apply(arguments: ApplyArguments) -> Result<ExitCode, Failure> {
     }
     let stack = Stack::open(&arguments.stack, &environment).await?;
     let kinds = gateway::kinds();
+    let progress = Progress::start("writing the configuration");
     let destination = Destination {
         stores: &stack.stores,
         parameters: &stack.parameters,
         prefix: &stack.prefix,
         kinds: &kinds,
+        observer: Some(&progress),
     };
     let options = ApplyOptions { dry_run: arguments.dry_run, prune: arguments.prune };
-    admin::apply(&config, destination, options, &mut io::stdout())
+    admin::apply(&config, destination, options, &mut progress.stdout())
         .await
         .map_err(|error| Failure::Other(error.to_string()))?;
     Ok(ExitCode::SUCCESS)

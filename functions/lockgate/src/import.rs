@@ -13,6 +13,7 @@ use import::{SourceFile, import};
 use crate::{
     commands::{Failure, note},
     private_file::{append_variables, write_new},
+    progress::Progress,
 };
 
 /// What to import.
@@ -42,7 +43,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let files: Vec<SourceFile<'_>> =
         texts.iter().map(|(name, text)| SourceFile { name, text }).collect();
+    let progress = Progress::start("importing");
     let imported = import(&files).map_err(|error| Failure::Usage(error.to_string()))?;
+    drop(progress);
 
     // What was imported has to be a configuration, whatever its variables hold.
     // Values are not known here; a URL fits every place that a variable may have.

@@ -3,6 +3,7 @@
 mod account;
 mod admin_client;
 mod admin_command;
+mod call_log;
 mod check;
 mod commands;
 mod completions;
@@ -22,6 +23,7 @@ mod online;
 mod parameters;
 mod prices;
 mod private_file;
+mod progress;
 mod requests;
 mod root_secret;
 mod serve;

@@ -2,41 +2,22 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::Args;
-use edge::settings::{Environment, now_ms};
-use storage::{Stores, sqlite};
-use telemetry::{
-    RequestLog,
-    request_log::{AttemptRow, CallFilter, CallRow, Cursor, MAX_HITS},
-};
+use edge::settings::Environment;
+use serde_json::Value;
 
 use crate::{
-    commands::{Failure, Stack, StackOptions},
-    settings::Sources,
+    admin_client::Target,
+    call_log::{CallLog, Filter},
+    commands::Failure,
 };
 
 /// How often the log is read while it is followed.
 const POLL: Duration = Duration::from_secs(1);
-
-/// Which log to read.
-#[derive(Debug, Args)]
-pub(crate) struct LogOptions {
-    #[command(flatten)]
-    sources: Sources,
-    /// The embedded database's file
-    #[arg(long, value_name = "FILE", default_value = "lockgate.db")]
-    data: PathBuf,
-    /// Read the stack in AWS instead (see --stack)
-    #[arg(long)]
-    aws: bool,
-    #[command(flatten)]
-    stack: StackOptions,
-}
 
 /// What to list.
 #[derive(Debug, Args)]
@@ -49,7 +30,7 @@ pub(crate) struct Options {
     /// Failures and refusals only
     #[arg(long)]
     failed: bool,
-    /// Calls of this tenant, by id
+    /// Calls of this tenant, by id or name
     #[arg(long)]
     tenant: Option<String>,
     /// Calls of this model or route
@@ -67,64 +48,41 @@ pub(crate) struct Options {
     /// How many calls at most
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// One JSON object per call
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    log: LogOptions,
-}
-
-impl LogOptions {
-    /// The tables that hold the log.
-    pub(crate) async fn stores(&self) -> Result<Stores, Failure> {
-        if self.aws {
-            let environment: Environment = self.sources.environment()?;
-            return Ok(Stack::open(&self.stack, &environment).await?.stores);
-        }
-        // `sqlite::open` would make an empty file, which looks like a log without calls.
-        if !self.data.exists() {
-            let file = self.data.display();
-            let message = format!("{file} is not there. Name the gateway's file with --data.");
-            return Err(Failure::Other(message));
-        }
-        sqlite::open(&self.data).map_err(|error| Failure::data_file(&error))
-    }
+    target: Target,
 }
 
 impl Options {
-    fn filter(&self, now: u64) -> Result<CallFilter, Failure> {
-        let parameter = |name: &str| match name {
-            "tenant" => self.tenant.clone(),
-            "model" => self.model.clone(),
-            "provider" => self.provider.clone(),
-            "session" => self.session.clone(),
-            "since" => self.since.clone(),
-            "outcome" => self.failed.then(|| "failed".to_owned()),
-            _ => None,
+    async fn filter(&self, log: &CallLog) -> Result<Filter, Failure> {
+        let tenant = match &self.tenant {
+            Some(name) => Some(log.tenant_id(name).await?),
+            None => None,
         };
-        CallFilter::parse(&parameter, now).map_err(|bad| Failure::Usage(bad.message))
+        let wanted = [
+            ("tenant", tenant),
+            ("model", self.model.clone()),
+            ("provider", self.provider.clone()),
+            ("session", self.session.clone()),
+            ("since", self.since.clone()),
+            ("outcome", self.failed.then(|| "failed".to_owned())),
+        ];
+        Ok(wanted.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 }
 
 /// Lists calls, and goes on with new ones where that is wanted.
 pub(crate) async fn requests(options: Options) -> Result<ExitCode, Failure> {
-    let stores = options.log.stores().await?;
-    let log = RequestLog::new(stores.state);
-    let out = Output { json: options.json, colors: Colors::of_terminal() };
-    let now = now_ms();
+    let log = CallLog::open(&options.target).await?;
+    let out = Output { json: options.target.json, colors: Colors::of_terminal() };
     if let Some(id) = &options.id {
-        let Some(row) = log.get(id, now).await.map_err(unreadable)? else {
-            return Err(Failure::Other(format!("no call {id} is kept")));
-        };
-        out.one(&row, &mut io::stdout())?;
+        out.one(&log.one(id).await?, &mut io::stdout())?;
         return Ok(ExitCode::SUCCESS);
     }
 
-    let filter = options.filter(now)?;
-    let (mut rows, newest) = newest(&log, &filter, options.limit, now).await?;
-    // Newest last, next to the prompt, and in the order in which following goes on.
-    rows.reverse();
-    out.rows(&rows, &mut io::stdout())?;
+    let filter = options.filter(&log).await?;
+    let (mut calls, newest) = newest(&log, &filter, options.limit).await?;
+    calls.reverse();
+    out.calls(&calls, &mut io::stdout())?;
     if options.follow {
         follow(&log, &filter, newest, &out).await?;
     }
@@ -133,43 +91,37 @@ pub(crate) async fn requests(options: Options) -> Result<ExitCode, Failure> {
 
 /// The newest calls, and the place after them.
 async fn newest(
-    log: &RequestLog,
-    filter: &CallFilter,
+    log: &CallLog,
+    filter: &Filter,
     limit: usize,
-    now: u64,
-) -> Result<(Vec<CallRow>, Cursor), Failure> {
-    let (mut rows, mut cursor, mut newest) = (vec![], None, Cursor::moment(now));
-    while rows.len() < limit {
-        let wanted = (limit - rows.len()).min(MAX_HITS);
-        let page = log.list(filter, cursor.as_ref(), wanted, now).await.map_err(unreadable)?;
-        rows.extend(page.rows);
-        // Only the first page knows what is newest; the others lie further back.
+) -> Result<(Vec<Value>, String), Failure> {
+    let (mut calls, mut cursor, mut newest) = (vec![], None::<String>, String::new());
+    while calls.len() < limit {
+        let page = log.list(filter, cursor.as_deref(), limit - calls.len()).await?;
+        calls.extend(page.calls);
         if cursor.is_none() {
             newest = page.newest;
         }
         let Some(next) = page.next else { break };
         cursor = Some(next);
     }
-    Ok((rows, newest))
+    Ok((calls, newest))
 }
 
 async fn follow(
-    log: &RequestLog,
-    filter: &CallFilter,
-    mut cursor: Cursor,
+    log: &CallLog,
+    filter: &Filter,
+    mut place: String,
     out: &Output,
 ) -> Result<(), Failure> {
+    // What is followed ends after now, whatever the list began with.
+    let filter: Filter = filter.iter().filter(|(name, _)| *name != "since").cloned().collect();
     loop {
         tokio::time::sleep(POLL).await;
-        let tail = log.after(&cursor, filter, now_ms()).await.map_err(unreadable)?;
-        out.rows(&tail.rows, &mut io::stdout())?;
-        cursor = tail.cursor;
+        let (calls, next) = log.after(&place, &filter).await?;
+        out.calls(&calls, &mut io::stdout())?;
+        place = next;
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn unreadable(error: storage::StoreError) -> Failure {
-    Failure::Other(error.to_string())
 }
 
 /// How calls are printed.
@@ -179,12 +131,12 @@ struct Output {
 }
 
 impl Output {
-    fn rows(&self, rows: &[CallRow], out: &mut impl Write) -> io::Result<()> {
-        for row in rows {
+    fn calls(&self, calls: &[Value], out: &mut impl Write) -> io::Result<()> {
+        for call in calls {
             if self.json {
-                writeln!(out, "{}", row.to_json())?;
+                writeln!(out, "{call}")?;
             } else {
-                writeln!(out, "{}", line(row, &self.colors))?;
+                writeln!(out, "{}", line(call, &self.colors))?;
             }
         }
 
@@ -192,10 +144,9 @@ impl Output {
     }
 
     /// One call with everything that is kept of it.
-    fn one(&self, row: &CallRow, out: &mut impl Write) -> io::Result<()> {
-        let json = row.to_json();
+    fn one(&self, call: &Value, out: &mut impl Write) -> io::Result<()> {
         let pretty =
-            if self.json { Ok(json.to_string()) } else { serde_json::to_string_pretty(&json) };
+            if self.json { Ok(call.to_string()) } else { serde_json::to_string_pretty(call) };
         writeln!(out, "{}", pretty.map_err(io::Error::other)?)
     }
 }
@@ -207,10 +158,10 @@ pub(crate) struct Colors {
 }
 
 impl Colors {
-    /// Colours where standard output is a terminal.
+    /// Colours where standard output is a terminal, unless `NO_COLOR` is set (no-color.org).
     pub(crate) fn of_terminal() -> Self {
-        // Escapes in a file or a pipe are noise to what reads it.
-        Self { are_on: io::stdout().is_terminal() }
+        let is_unwanted = Environment::of_process().get("NO_COLOR").is_some();
+        Self { are_on: io::stdout().is_terminal() && !is_unwanted }
     }
 
     /// A text in green for a success, else in red.
@@ -223,43 +174,50 @@ impl Colors {
     }
 }
 
+/// Whether a call failed. One that its client left did not.
+pub(crate) fn has_failed(call: &Value) -> bool {
+    !matches!(call["outcome"].as_str(), Some("success" | "canceled"))
+}
+
+/// Input and output tokens of a call.
+pub(crate) fn tokens(call: &Value) -> (u64, u64) {
+    let class = |name: &str| call["usage"][name].as_u64().unwrap_or_default();
+    let output = class("output") + class("reasoning") + class("output_audio");
+    (class("total").saturating_sub(output), output)
+}
+
 /// A call in one line: when, how it ended, whose, what, through whom, how much and how long.
-fn line(row: &CallRow, colors: &Colors) -> String {
-    let status = row.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
-    let ending = format!("{status} {}", row.outcome);
-    let ending = colors.by_outcome(&format!("{ending:<20}"), !row.has_failed());
-    let tokens = row.tokens();
-    let cost = row.cost.map_or_else(|| "-".to_owned(), dollars);
+fn line(call: &Value, colors: &Colors) -> String {
+    let text = |name: &str| call[name].as_str().unwrap_or("-");
+    let status = call["status"].as_u64().map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let ending = format!("{status} {}", text("outcome"));
+    let ending = colors.by_outcome(&format!("{ending:<20}"), !has_failed(call));
+    let (input, output) = tokens(call);
+    let cost = call["cost_usd"].as_f64().map_or_else(|| "-".to_owned(), |it| format!("${it:.6}"));
     format!(
-        "{} {ending} {:<14} {:<24} {:<40} {:>6}+{:<6} {:>10} {:>7} ms  {}",
-        time_of_day(row.ended()),
-        row.tenant.as_deref().unwrap_or("-"),
-        row.requested_model.as_deref().unwrap_or(&row.path),
-        attempts(&row.attempts),
-        tokens.all_input(),
-        tokens.all_output(),
-        cost,
-        row.total_ms,
-        row.id,
+        "{} {ending} {:<14} {:<24} {:<40} {input:>6}+{output:<6} {cost:>10} {:>7} ms  {}",
+        time_of_day(call["ended_ms"].as_u64().unwrap_or_default()),
+        text("tenant"),
+        call["requested_model"].as_str().unwrap_or_else(|| text("path")),
+        attempts(call),
+        call["timings"]["total_ms"].as_u64().unwrap_or_default(),
+        text("id"),
     )
 }
 
 /// The attempts of a call, such as `first/m 429 → second/m`.
-fn attempts(attempts: &[AttemptRow]) -> String {
-    let describe = |it: &AttemptRow| {
-        let target = format!("{}/{}", it.provider, it.model);
-        match (&*it.outcome, it.status) {
+fn attempts(call: &Value) -> String {
+    let describe = |it: &Value| {
+        let text = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+        let target = format!("{}/{}", text("provider"), text("model"));
+        match (text("outcome").as_str(), it["status"].as_u64()) {
             ("success", _) => target,
             (_, Some(status)) => format!("{target} {status}"),
             (outcome, None) => format!("{target} {outcome}"),
         }
     };
-    attempts.iter().map(describe).collect::<Vec<_>>().join(" → ")
-}
-
-/// Micro-dollars as dollars.
-pub(crate) fn dollars(micro: u64) -> String {
-    format!("${}.{:06}", micro / 1_000_000, micro % 1_000_000)
+    let attempts = call["attempts"].as_array().into_iter().flatten();
+    attempts.map(describe).collect::<Vec<_>>().join(" → ")
 }
 
 /// Hours, minutes and seconds of a moment, in UTC.
@@ -270,38 +228,33 @@ fn time_of_day(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn a_call_is_one_line_with_its_attempts() {
-        let attempt = |provider: &str, outcome: &str, status| AttemptRow {
-            provider: provider.to_owned(),
-            model: "m".to_owned(),
-            outcome: outcome.to_owned(),
-            status,
-            ..AttemptRow::default()
-        };
-        let row = CallRow {
-            id: "req_1".to_owned(),
-            arrived: 1_795_863_598_000,
-            total_ms: 1_000,
-            tenant: Some("acme".to_owned()),
-            requested_model: Some("fast".to_owned()),
-            outcome: "success".to_owned(),
-            status: Some(200),
-            attempts: vec![
-                attempt("first", "rate_limit", Some(429)),
-                attempt("second", "timeout", None),
-                attempt("third", "success", Some(200)),
+        let call = json!({
+            "id": "req_1",
+            "ended_ms": 1_795_863_599_000_u64,
+            "timings": { "total_ms": 1_000 },
+            "tenant": "acme",
+            "requested_model": "fast",
+            "outcome": "success",
+            "status": 200,
+            "attempts": [
+                { "provider": "first", "model": "m", "outcome": "rate_limit", "status": 429 },
+                { "provider": "second", "model": "m", "outcome": "timeout", "status": null },
+                { "provider": "third", "model": "m", "outcome": "success", "status": 200 },
             ],
-            cost: Some(1_500),
-            ..CallRow::default()
-        };
-        let plain = line(&row, &Colors { are_on: false });
+            "usage": { "input": 7, "cached_input": 1, "output": 2, "reasoning": 3, "total": 13 },
+            "cost_usd": 0.0015,
+        });
+        let plain = line(&call, &Colors { are_on: false });
         assert!(plain.starts_with("10:59:59 200 success"), "{plain}");
         assert!(plain.contains("first/m 429 → second/m timeout → third/m"), "{plain}");
-        assert!(plain.contains("$0.001500"), "{plain}");
+        assert!(plain.contains("     8+5") && plain.contains("$0.001500"), "{plain}");
         assert!(!plain.contains('\u{1b}'));
-        assert!(line(&row, &Colors { are_on: true }).contains("\u{1b}[32m200 success"));
+        assert!(line(&call, &Colors { are_on: true }).contains("\u{1b}[32m200 success"));
     }
 }

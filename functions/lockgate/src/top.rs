@@ -8,25 +8,21 @@ use std::{
 };
 
 use clap::Args;
-use edge::settings::now_ms;
 use serde_json::{Value, json};
-use storage::{Query, StoreError, Stores};
-use telemetry::{
-    RequestLog,
-    request_log::{CallFilter, CallRow, Cursor},
-};
 
 use crate::{
+    admin_client::Target,
+    call_log::{CallLog, Filter},
     commands::Failure,
-    requests::{Colors, LogOptions, dollars},
+    requests::{Colors, has_failed, tokens},
 };
 
 /// How often the view is drawn anew.
 const POLL: Duration = Duration::from_secs(2);
-/// How far back calls are looked at, in milliseconds.
-const WINDOW_MS: u64 = 60_000;
-/// The partition of the state table that holds cooldowns.
-const COOLDOWNS: &str = "cooldown";
+/// How far back calls are looked at, in seconds.
+const WINDOW_SECONDS: u64 = 60;
+/// How many calls are read at once.
+const PAGE: usize = 100;
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -34,20 +30,20 @@ pub(crate) struct Options {
     /// Show it once
     #[arg(long)]
     once: bool,
-    /// One JSON object each time
+    /// Calls of this tenant, by id or name
     #[arg(long)]
-    json: bool,
+    tenant: Option<String>,
     #[command(flatten)]
-    log: LogOptions,
+    target: Target,
 }
 
 /// What calls of one target or tenant came to in the last minute.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 struct Rate {
     calls: u64,
     failed: u64,
     tokens: u64,
-    cost: u64,
+    cost_usd: f64,
     slowest_ms: u64,
 }
 
@@ -63,15 +59,18 @@ struct View {
 
 /// Shows the last minute until it is interrupted.
 pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
-    let stores = options.log.stores().await?;
+    let log = CallLog::open(&options.target).await?;
+    let json = options.target.json;
     let colors = Colors::of_terminal();
-    // In a pipe, a view that is drawn anew for ever has no reader.
-    let once = options.once || !(options.json || io::stdout().is_terminal());
+    let once = options.once || !(json || io::stdout().is_terminal());
+    let mut filter: Filter = vec![("since", format!("{WINDOW_SECONDS}s"))];
+    if let Some(name) = &options.tenant {
+        filter.push(("tenant", log.tenant_id(name).await?));
+    }
     loop {
-        let view = view(&stores, now_ms()).await;
-        let view = view.map_err(|error| Failure::Other(error.to_string()))?;
+        let view = view(&log, &filter).await?;
         let mut out = io::stdout();
-        if options.json {
+        if json {
             writeln!(out, "{}", view.to_json())?;
         } else {
             if !once {
@@ -88,42 +87,28 @@ pub(crate) async fn top(options: Options) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn view(stores: &Stores, now: u64) -> Result<View, StoreError> {
-    let log = RequestLog::new(stores.state.clone());
-    let filter = CallFilter::default();
+async fn view(log: &CallLog, filter: &Filter) -> Result<View, Failure> {
     let mut view = View::default();
-
-    let mut cursor = Cursor::moment(now.saturating_sub(WINDOW_MS));
+    let mut cursor: Option<String> = None;
     loop {
-        let tail = log.after(&cursor, &filter, now).await?;
-        if tail.rows.is_empty() {
-            break;
-        }
-        tail.rows.iter().for_each(|row| view.add(row));
-        cursor = tail.cursor;
+        let page = log.list(filter, cursor.as_deref(), PAGE).await?;
+        page.calls.iter().for_each(|call| view.add(call));
+        let Some(next) = page.next else { break };
+        cursor = Some(next);
     }
-
-    let rows = stores.state.query(&Query::partition(COOLDOWNS, now / 1000)).await?.rows;
-    view.cooldowns = rows.iter().filter_map(|row| cooldown(&row.value, now)).collect();
+    view.cooldowns = log.cooldowns().await?;
     Ok(view)
 }
 
-/// What cools down by a row of the store, and for how many seconds more.
-fn cooldown(value: &str, now: u64) -> Option<(String, u64)> {
-    let cooldown: routing::SharedCooldown = serde_json::from_str(value).ok()?;
-    let left = cooldown.until.checked_sub(now)?.div_ceil(1000);
-    let name = format!("{}/{} (key {})", cooldown.provider, cooldown.model, cooldown.key);
-    Some((name, left))
-}
-
 impl Rate {
-    fn add(&mut self, row: &CallRow) {
-        let tokens = row.tokens();
+    fn add(&mut self, call: &Value) {
+        let (input, output) = tokens(call);
         self.calls += 1;
-        self.failed += u64::from(row.has_failed());
-        self.tokens += tokens.all_input() + tokens.all_output();
-        self.cost += row.cost.unwrap_or_default();
-        self.slowest_ms = self.slowest_ms.max(row.total_ms);
+        self.failed += u64::from(has_failed(call));
+        self.tokens += input + output;
+        self.cost_usd += call["cost_usd"].as_f64().unwrap_or_default();
+        let took = call["timings"]["total_ms"].as_u64().unwrap_or_default();
+        self.slowest_ms = self.slowest_ms.max(took);
     }
 
     fn to_json(&self) -> Value {
@@ -131,23 +116,22 @@ impl Rate {
             "calls": self.calls,
             "failed": self.failed,
             "tokens": self.tokens,
-            "cost_usd": dollars(self.cost).trim_start_matches('$'),
+            "cost_usd": format!("{:.6}", self.cost_usd),
             "slowest_ms": self.slowest_ms,
         })
     }
 }
 
 impl View {
-    fn add(&mut self, row: &CallRow) {
-        let target = match (&row.provider, &row.sent_model) {
+    fn add(&mut self, call: &Value) {
+        let target = match (call["provider"].as_str(), call["sent_model"].as_str()) {
             (Some(provider), Some(model)) => format!("{provider}/{model}"),
             _ => "none".to_owned(),
         };
-        let tenant = row.tenant.clone().unwrap_or_else(|| "none".to_owned());
-
-        self.total.add(row);
-        self.targets.entry(target).or_default().add(row);
-        self.tenants.entry(tenant).or_default().add(row);
+        let tenant = call["tenant"].as_str().unwrap_or("none").to_owned();
+        self.total.add(call);
+        self.targets.entry(target).or_default().add(call);
+        self.tenants.entry(tenant).or_default().add(call);
     }
 
     fn to_json(&self) -> Value {
@@ -158,7 +142,7 @@ impl View {
         let cooldowns: Vec<Value> =
             cooldowns.map(|(what, left)| json!({ "what": what, "seconds_left": left })).collect();
         json!({
-            "seconds": WINDOW_MS / 1000,
+            "seconds": WINDOW_SECONDS,
             "total": self.total.to_json(),
             "targets": rates(&self.targets),
             "tenants": rates(&self.tenants),
@@ -167,7 +151,7 @@ impl View {
     }
 
     fn print(&self, colors: Colors, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "The last {} s", WINDOW_MS / 1000)?;
+        writeln!(out, "The last {WINDOW_SECONDS} s")?;
         let head = ["calls", "failed", "tokens", "spend", "slowest"]
             .map(|it| format!("{it:>10}"))
             .concat();
@@ -188,8 +172,8 @@ impl View {
 }
 
 fn line(name: &str, rate: &Rate, colors: Colors) -> String {
-    let Rate { calls, failed, tokens, cost, slowest_ms } = rate;
+    let Rate { calls, failed, tokens, cost_usd, slowest_ms } = rate;
     let failed = colors.by_outcome(&format!("{failed:>10}"), *failed == 0);
-    let cost = dollars(*cost);
+    let cost = format!("${cost_usd:.6}");
     format!("{name:<40}{calls:>10}{failed}{tokens:>10}{cost:>10}{:>10}", format!("{slowest_ms}ms"))
 }

@@ -1,6 +1,7 @@
-//! The endpoints as a Lambda function, behind a URL that does not stream.
+//! The endpoints as a Lambda function, behind a URL that streams: the playground shows answers as they
+//! come.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), edge::LambdaError> {
-    edge::run_buffered("operator").await
+    edge::run("operator").await
 }

@@ -4,7 +4,7 @@
 
 mod plan;
 
-use std::{collections::HashMap, error::Error, io};
+use std::{collections::HashMap, error::Error, fmt, io};
 
 use config::{
     Config, ProviderKind, SecretSource,
@@ -30,6 +30,14 @@ pub struct Destination<'d> {
     pub prefix: &'d str,
     /// The types of provider that there are.
     pub kinds: &'d [ProviderKind],
+    /// Who is told how far the writing is, if anyone.
+    pub observer: Option<&'d dyn ApplyObserver>,
+}
+
+/// Is told how far a configuration is written.
+pub trait ApplyObserver: fmt::Debug + Sync {
+    /// So many of the writes are made.
+    fn wrote(&self, done: usize, of: usize);
 }
 
 /// How it goes there.
@@ -65,9 +73,13 @@ pub async fn apply(
         writeln!(out, "dry run: nothing was written")?;
         return Ok(());
     }
-
-    for (name, secret) in &plan.secrets {
+    // The rows are one write, which is the last but for what is removed.
+    let writes = plan.secrets.len() + 1;
+    for (done, (name, secret)) in plan.secrets.iter().enumerate() {
         to.parameters.put(name, secret).await?;
+        if let Some(observer) = to.observer {
+            observer.wrote(done + 1, writes);
+        }
     }
     if !plan.changes.is_empty() {
         to.stores.config.write(&plan.changes).await?;

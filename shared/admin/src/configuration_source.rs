@@ -273,6 +273,7 @@ impl ConfigRows {
             parameters: &self.parameters,
             prefix: &self.prefix,
             kinds: &kinds,
+            observer: None,
         };
         // The operator sent the whole document, so that what is not in it is to go.
         let options = ApplyOptions { dry_run: false, prune: true };

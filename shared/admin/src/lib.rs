@@ -28,7 +28,7 @@ mod views;
 
 pub use admin::{Admin, RootSecret, author, generate_root_secret, parse_root_secret};
 pub use api::{ApiBody, ApiRequest, ApiResponse, Operation};
-pub use apply::{ApplyOptions, Destination, apply};
+pub use apply::{ApplyObserver, ApplyOptions, Destination, apply};
 pub use audit::audit_json;
 pub use authentication::Credentials;
 pub use configuration::{ConfigChange, ConfigDocument, ConfigMode, ConfigVersion};

@@ -29,6 +29,9 @@ pub struct AttemptRecord {
     pub message: Option<String>,
     /// What was decided after a failure.
     pub next: Option<NextStep>,
+    /// For how long the target cools down because of the attempt, in milliseconds; zero where it does
+    /// not.
+    pub cooldown_ms: u64,
 }
 
 /// How one attempt ended.

@@ -23,6 +23,8 @@ impl Conversation {
     fn remove(&mut self, field: &Field) {
         match field {
             Field::ResponseFormat => self.response_format = None,
+            // The only field whose place is taken by something: the model can still follow a schema
+            // that it reads.
             Field::ResponseSchema => self.move_schema_into_prompt(),
             Field::Tools => self.tools.clear(),
             Field::ToolChoice => self.tool_choice = None,

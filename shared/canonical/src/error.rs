@@ -74,6 +74,7 @@ impl ErrorKind {
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::KeyReused => 422,
+            // The client's own limit or a provider's: `origin` tells which.
             Self::RateLimited => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal => 500,
@@ -344,6 +345,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
+            // A client must see whose limit or fault it is: the gateway's own, a rule of its
+            // operator, or a provider's.
             Origin::Gateway => write!(f, "Lockgate: {}", self.message),
             Origin::Policy => write!(f, "Lockgate policy: {}", self.message),
             Origin::Provider(name) => write!(f, "Provider {name}: {}", self.message),

@@ -32,6 +32,7 @@ impl Signature {
 
     /// Decodes what [`Signature::tagged`] encoded.
     pub fn from_tag(text: &str) -> Option<Self> {
+        // `_` within either is encoded, so that the first one separates them.
         let (maker, data) = text.strip_prefix(TAG_PREFIX)?.split_once('_')?;
         Some(Self { maker: decoded(maker)?, data: decoded(data)? })
     }

@@ -98,6 +98,7 @@ impl EventKind {
         match delta {
             Delta::Start { .. } => Self::Prelude,
             Delta::Text(text) | Delta::Refusal(text) | Delta::Reasoning(text)
+                // Some providers begin with an empty text, long before the first token.
                 if text.is_empty() =>
             {
                 Self::Prelude

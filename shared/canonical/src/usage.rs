@@ -31,6 +31,7 @@ impl Usage {
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
+            // Counts of providers are not to be trusted: a sum must not wrap around to nothing.
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
             cache_write: self.cache_write.saturating_add(other.cache_write),

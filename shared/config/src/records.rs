@@ -34,8 +34,8 @@ pub(super) const PROMPTS: Keys = Keys {
         ),
     ],
 };
-/// As much of a prompt as a row of DynamoDB can hold beside what describes it.
-const MAX_PROMPT_BYTES: u64 = 390_000;
+/// Half of what a row of DynamoDB can hold: prompt and answer stand in one.
+const MAX_PROMPT_BYTES: u64 = 190_000;
 
 /// What the request log keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]

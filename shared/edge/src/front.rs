@@ -200,8 +200,7 @@ impl Front {
 
     /// Responds to a request, with an error where handling it fails or panics.
     pub(crate) async fn respond(&self, request: Request<Body>, origin: Origin) -> Response<Body> {
-        // The clock is read here and nowhere later, so that every part of the call agrees on the
-        // time.
+        // The clock is read here alone, so that every part of the call agrees on the time.
         let mut arrival = Arrival::new(request.headers(), origin);
         self.app.records.sample(&arrival.trace_id, &mut arrival.span);
         // Pages first: they share paths with the JSON API, and only a browser asks for HTML.
@@ -247,8 +246,7 @@ impl Front {
         if let Some(origin) = origin {
             cors::add_headers(response.headers_mut(), origin);
         }
-        // Last, so that the headers are those that GET would have brought (RFC 9110, section
-        // 9.3.2).
+        // Last, so that the headers are those of GET (RFC 9110, section 9.3.2).
         if is_head {
             *response.body_mut() = empty();
         }
@@ -319,8 +317,7 @@ impl Exchange {
 
     fn end_record(&mut self, outcome: &Result<Response<Body>>) {
         match (&mut self.record, outcome) {
-            // A record that went on with its call is finished there; what is left here made no
-            // call.
+            // A record that went on with its call is finished there; this one made no call.
             (Some(record), Ok(_)) => record.succeeded(),
             (Some(record), Err(error)) => record.failed(error),
             (None, _) => {}
@@ -353,8 +350,7 @@ impl Exchange {
             }
         };
         let answered = tokio::select! {
-            // A response that is ready counts even if the server came to its end in the same
-            // moment.
+            // A response that is ready counts even if the server ends in the same moment.
             biased;
             answered = in_time => answered?,
             () = stopped => return Err(stopping_error()),
@@ -397,8 +393,7 @@ impl Exchange {
         }
         let sent = self.request.headers().get(&ORIGIN_SECRET);
         let sent = sent.map_or(&b""[..], HeaderValue::as_bytes);
-        // Compared in constant time: the secret is all that keeps strangers from the function's
-        // address.
+        // In constant time: the secret is all that keeps strangers from the function's address.
         let is_sent = |secret: &&Secret| bool::from(secret.expose().as_bytes().ct_eq(sent));
         // Every secret is compared, so that the place of the right one does not show.
         if secrets.iter().filter(is_sent).count() == 0 {

@@ -80,12 +80,13 @@ async fn prepare(function: &'static str) -> Result<(Front, Arc<Nodelay>), Error>
     let environment = Environment::of_process();
     let (settings, otlp) = (LambdaSettings::read(&environment)?, environment.otlp()?);
     let stores = dynamodb::open(&settings.aws, &settings.config_table, &settings.state_table);
+    let (stores, errors) = stores.counted();
     let source = Source::Store(Parameters::new(&settings.aws));
     let memory = MemoryBudget::new(settings.max_memory_bytes);
     let client = Client::new(settings.signer, settings.proxies)
         .with_memory(memory.clone())
         .with_aws_endpoint(settings.aws.endpoint_url.clone());
-    let records = Records::of_lambda(&stores, otlp, &client);
+    let records = Records::of_lambda((&stores, errors), otlp, &client);
     let configuration = Configuration::new(source, stores, client, settings.freshness);
     let records = records.with_usage_events(&configuration);
     let endpoints = ENDPOINTS.iter().filter(move |endpoint| endpoint.function == function);

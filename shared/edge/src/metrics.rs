@@ -116,6 +116,7 @@ async fn read(app: &App, clock: gateway::Clock) -> Result<Reading> {
         in_flight: app.in_flight.calls(),
         streams: app.in_flight.streams(),
         lost_records: app.gateway.lost_records() + app.records.log.lost_rows(),
+        store_errors: app.records.store_errors(),
         lost_exports: app.records.lost_exports(),
     })
 }

@@ -14,6 +14,7 @@ mod overview;
 mod playground;
 mod prices;
 mod requests;
+mod route_words;
 mod session;
 mod setup;
 mod sums;

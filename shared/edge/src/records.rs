@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use config::Config;
 use gateway::{Client, Configuration, UsageEventSink};
-use storage::Stores;
+use storage::{StoreErrors, Stores};
 use telemetry::{
     LogSink, RecordSink, RequestLog, SpanContext, request_log::RequestLogSink, sums::CallSums,
 };
@@ -23,31 +23,41 @@ pub(crate) struct Records {
     pub(crate) log: RequestLog,
     /// Sums of those rows.
     pub(crate) sums: CallSums,
+    store_errors: StoreErrors,
     otlp: Option<OtlpSink>,
     usage_events: Option<UsageEventSink>,
 }
 
 impl Records {
     /// The records of a server. Must be called within a runtime.
-    pub(crate) fn of_server(stores: &Stores, otlp: Option<OtlpSettings>, client: &Client) -> Self {
+    pub(crate) fn of_server(
+        (stores, errors): (&Stores, StoreErrors),
+        otlp: Option<OtlpSettings>,
+        client: &Client,
+    ) -> Self {
         let otlp = otlp.map(|settings| OtlpSink::of_server(settings, client.clone()));
-        Self::new(stores, SERVER_LAG, otlp)
+        Self::new(stores, errors, SERVER_LAG, otlp)
     }
 
     /// The records of a function.
-    pub(crate) fn of_lambda(stores: &Stores, otlp: Option<OtlpSettings>, client: &Client) -> Self {
+    pub(crate) fn of_lambda(
+        (stores, errors): (&Stores, StoreErrors),
+        otlp: Option<OtlpSettings>,
+        client: &Client,
+    ) -> Self {
         let otlp = otlp.map(|settings| OtlpSink::of_lambda(settings, client.clone()));
-        Self::new(stores, LAMBDA_LAG, otlp)
+        Self::new(stores, errors, LAMBDA_LAG, otlp)
     }
 
-    fn new(stores: &Stores, lag: Duration, otlp: Option<OtlpSink>) -> Self {
+    fn new(stores: &Stores, errors: StoreErrors, lag: Duration, otlp: Option<OtlpSink>) -> Self {
         let log = RequestLog::new(stores.state.clone());
-        Self {
-            sums: CallSums::new(stores.state.clone(), log.clone(), lag),
-            log,
-            otlp,
-            usage_events: None,
-        }
+        let sums = CallSums::new(stores.state.clone(), log.clone(), lag);
+        Self { sums, log, store_errors: errors, otlp, usage_events: None }
+    }
+
+    /// How many operations on the store have failed in this process.
+    pub(crate) fn store_errors(&self) -> u64 {
+        self.store_errors.count()
     }
 
     /// The same, with events for the queue that a configuration names.

@@ -89,7 +89,7 @@ pub(crate) fn check_headers(headers: &HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// What the headers say about how a call is routed; `named` are those that conditions ask for.
+/// What the headers say about how a call is routed and logged; `named` are those that conditions ask for.
 pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let rescue = match text("x-gateway-rescue").map(str::trim) {
@@ -101,10 +101,18 @@ pub(crate) fn hints(headers: &HeaderMap, named: &[String]) -> Result<CallHints> 
             return Err(Error::invalid("X-Gateway-Rescue", message));
         }
     };
+    let is_private = match text("x-gateway-log").map(str::trim) {
+        None | Some("" | "on") => false,
+        Some("off") => true,
+        Some(_) => {
+            let message = "The header `X-Gateway-Log` must be `on` or `off`.";
+            return Err(Error::invalid("X-Gateway-Log", message));
+        }
+    };
     // Only headers that a condition names are kept: every other one may hold a secret.
     let named = named.iter().filter_map(|name| Some((name.clone(), text(name)?.to_owned())));
     let session = text("x-session-id").map(str::to_owned);
-    Ok(CallHints { rescue, session, headers: named.collect() })
+    Ok(CallHints { rescue, session, headers: named.collect(), is_private })
 }
 
 /// The client's own id of its request if it is printable ASCII, else a new one.

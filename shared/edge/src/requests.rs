@@ -5,7 +5,7 @@
 
 use canonical::{Error, ErrorKind, Result};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use storage::StoreError;
 use telemetry::request_log::{BadFilter, CallFilter, Cursor, MAX_HITS};
 
@@ -28,10 +28,7 @@ pub(crate) fn get(exchange: &mut Exchange) -> HandlerFuture<'_> {
         let content = if row.has_content { log.content(&row, now).await } else { Ok(None) };
         let content = content.map_err(unreadable)?;
         let mut json = row.to_json();
-        json["content"] = content.map_or(
-            Value::Null,
-            |content| json!({ "request": content.request, "response": content.response }),
-        );
+        json["content"] = content.map_or(Value::Null, |content| content.to_json());
         Ok(response::json(StatusCode::OK, json.to_string()))
     })
 }

@@ -129,8 +129,9 @@ pub async fn listen(server: Server, ready: impl FnOnce(SocketAddr)) -> io::Resul
     let client = Client::new(server.signer, server.proxies)
         .with_memory(memory.clone())
         .with_aws_endpoint(server.aws_endpoint);
-    let records = Records::of_server(&server.stores, server.otlp, &client);
-    let configuration = Configuration::new(source, server.stores, client, Freshness::default());
+    let (stores, errors) = server.stores.counted();
+    let records = Records::of_server((&stores, errors), server.otlp, &client);
+    let configuration = Configuration::new(source, stores, client, Freshness::default());
     let records = records.with_usage_events(&configuration);
     // Loaded before the port is announced: whoever waits for the port may call at once.
     configuration.load(Clock::starting(now_ms())).await.map_err(io::Error::other)?;

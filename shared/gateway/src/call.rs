@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-/// What a client's headers say about how its call is routed.
+/// What a client's headers say about how its call is routed, and what is kept of it.
 #[derive(Clone, Debug, Default)]
 pub struct CallHints {
     /// What happens to a stream that breaks, where that is not the route's affair.
@@ -48,6 +48,8 @@ pub struct CallHints {
     pub session: Option<String>,
     /// The headers that conditions of steps name, with names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Whether neither prompt nor response may be kept or logged, whatever the configuration says.
+    pub is_private: bool,
 }
 
 /// One client request on its way.

@@ -243,10 +243,12 @@ impl Metered {
         let reported = events.iter().rev().find_map(|event| event.usage);
         self.running.usage = reported.or(self.running.usage);
         self.running.note_estimate(self.events.estimate());
-        match &mut self.rescue {
-            Some(rescue) => rescue.pass(events, self.running.carried_usage()),
-            None => Ok(events),
-        }
+        let passed = match &mut self.rescue {
+            Some(rescue) => rescue.pass(events, self.running.carried_usage())?,
+            None => events,
+        };
+        self.running.note_contents(&passed);
+        Ok(passed)
     }
 
     fn broke(&mut self, error: Error) -> Broken {

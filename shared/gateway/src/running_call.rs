@@ -8,7 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use canonical::{Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, Usage};
+use canonical::{
+    Content, Error, ErrorKind, MicroDollars, Outcome, ResponseBody, Result, StreamEvent, Usage,
+};
 use providers::{KeptResponse, OutputEstimate, UpstreamBody, UpstreamResponse};
 use routing::{AttemptEnd, AttemptId, Failover, Health, MinSpeed};
 use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
@@ -16,6 +18,7 @@ use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 use crate::{
     Call, Configuration,
     cache::CacheHit,
+    contents::Contents,
     demand::input_tokens,
     hold::{CallHold, Progress},
     keeping::{Keeping, Whole},
@@ -39,6 +42,8 @@ pub(crate) struct RunningCall {
     pub(crate) hold: Option<CallHold>,
     /// Where the response is kept, if anywhere.
     pub(crate) keeping: Keeping,
+    /// What the record may hold of the request and the response; none where nothing may be kept.
+    pub(crate) contents: Option<Box<Contents>>,
     /// What makes the attempts of the call.
     pub(crate) sender: Option<Sender>,
     /// The session that the call belongs to, where its route keeps sessions together.
@@ -56,6 +61,7 @@ pub(crate) struct RunningCall {
 impl RunningCall {
     pub(crate) fn new(call: Call, configuration: Configuration) -> Self {
         Self {
+            contents: Contents::of(&call),
             call,
             failover: None,
             waited: Duration::ZERO,
@@ -116,9 +122,11 @@ impl RunningCall {
         let attempt = failover.attempt(id);
         record.provider = Some(attempt.provider.clone());
         record.model = Some(attempt.model.clone());
+        record.answered_model = None;
         record.provider_request_id.clone_from(&response.request_id);
         record.dropped.clone_from(&response.dropped);
         self.keep(response.format, response.kept.clone());
+        self.begin_contents(&response.body);
         if let UpstreamBody::Whole(whole) = &response.body {
             self.usage = whole.usage;
             self.note_whole(&whole.body);
@@ -135,8 +143,23 @@ impl RunningCall {
         record.provider = Some(hit.provider.clone());
         record.model = Some(hit.model.clone());
         (record.cost, record.saved) = (Some(MicroDollars(0)), hit.saved);
+        self.begin_contents(&hit.body);
         if let UpstreamBody::Whole(whole) = &hit.body {
             self.note_whole(&whole.body);
+        }
+    }
+
+    /// Notes what the record may hold of a response that begins.
+    fn begin_contents(&mut self, body: &UpstreamBody) {
+        if let (Some(contents), Some(provider)) = (&mut self.contents, &self.call.record.provider) {
+            contents.begin(&self.call, provider, body);
+        }
+    }
+
+    /// Notes what the record may hold of events that the client gets.
+    pub(crate) fn note_contents(&mut self, events: &[StreamEvent]) {
+        if let Some(contents) = &mut self.contents {
+            contents.response.add_events(events);
         }
     }
 
@@ -161,13 +184,19 @@ impl RunningCall {
         let mut estimate = OutputEstimate::default();
         match body {
             ResponseBody::Raw(bytes) if self.call.request.task.writes_text() => {
+                estimate.note_model_in(bytes);
                 estimate.add_frame(bytes);
             }
             ResponseBody::Chat(response) => {
+                estimate.note_model(response.model.as_deref());
                 for choice in &response.choices {
                     estimate.note_finish(&choice.finish_reason);
                     choice.parts.iter().for_each(|part| estimate.add_text(text_of(&part.content)));
                 }
+            }
+            ResponseBody::Raw(bytes) if !self.call.request.task.is_opaque() => {
+                estimate.note_model_in(bytes);
+                return self.note_answered_model(&estimate);
             }
             ResponseBody::Raw(_) | ResponseBody::Embedding(_) | ResponseBody::Tokens { .. } => {
                 return;
@@ -176,12 +205,19 @@ impl RunningCall {
         self.note_estimate(&estimate);
     }
 
+    /// Notes the model that the provider itself named.
+    fn note_answered_model(&mut self, estimate: &OutputEstimate) {
+        if self.call.record.answered_model.is_none() {
+            self.call.record.answered_model = estimate.answered_model().map(str::to_owned);
+        }
+    }
+
     /// Notes what was written so far, and why the model stopped.
     pub(crate) fn note_estimate(&mut self, estimate: &OutputEstimate) {
+        self.note_answered_model(estimate);
         self.written_tokens = estimate.tokens();
         let reason = estimate.finish_reason();
-        // The first reason counts: a rescued stream ends with the reason of the target that went
-        // on, which is noted last and means the same.
+        // The first reason counts: that of a target that went on is noted last, and means the same.
         if reason.is_some() && self.call.record.finish_reason.is_none() {
             self.call.record.finish_reason = reason.map(str::to_owned);
         }
@@ -225,8 +261,7 @@ impl RunningCall {
     }
 
     fn close(&mut self, attempt_end: AttemptEnd<'_>, end: CallEnd) -> Arc<CallRecord> {
-        // Failing, completing and dropping all lead here; the first of them says how the call
-        // ended.
+        // Failing, completing and dropping all lead here; the first says how the call ended.
         if let Some(closed) = &self.closed {
             return closed.clone();
         }
@@ -271,6 +306,10 @@ impl RunningCall {
         // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
         self.end_keeping(is_complete);
+        if let Some(contents) = self.contents.take() {
+            let (content, excerpt) = contents.finish(&self.call);
+            (self.call.record.content, self.call.record.excerpt) = (content, excerpt);
+        }
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
         if let Some((hold, usage)) = charge {
@@ -353,7 +392,6 @@ impl RunningCall {
         if let Some(tokens) = self.usage.filter(|_| is_complete) {
             return Some(UsageRecord { tokens, source: UsageSource::Reported });
         }
-        // Nothing was consumed, or nothing that can be estimated.
         if self.call.record.provider.is_none() || !self.call.request.task.writes_text() {
             return None;
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use storage::StoreError;
+use telemetry::sums;
 use tenants::{
     AdmissionRequest, Alert, Decision, Expired, Ledger, LedgerKey, LimitSource, Limits, Settled,
     Settlement,
@@ -52,6 +53,7 @@ impl Settlements {
     /// and ask again.
     pub(crate) async fn admit(&self, request: &AdmissionRequest<'_>, now: u64) -> Decision {
         let decision = self.ledger.admit(request, now).await;
+        self.count_lost_holds();
         let Decision::Refused { refusal, alert: None } = &decision else { return decision };
         // Other refusals do not pass with a settlement, so that waiting would only cost time.
         let is_held = refusal.waits_for_calls() || refusal.quota.source == LimitSource::Concurrency;
@@ -71,12 +73,27 @@ impl Settlements {
             let outcome = this.write(&settlement, &limits, clock).await;
             // Also after a failure, or calls would wait for a settlement that never comes.
             this.note_ended(&key);
+            this.count_lost_holds();
             match outcome {
                 Ok(settled) => this.announce(settled, &limits, clock).await,
                 Err(cause) => {
                     let tenant = key.partition();
                     tracing::error!(%cause, tenant, "a call was not settled; its hold expires as lost");
                 }
+            }
+        });
+    }
+
+    /// Counts the holds of dead owners that this process has charged, behind the call.
+    fn count_lost_holds(&self) {
+        let holds = self.ledger.take_expired();
+        if holds == 0 {
+            return;
+        }
+        let table = self.configuration.stores().state.clone();
+        self.configuration.start_behind(async move {
+            if let Err(cause) = sums::count_lost_holds(&*table, holds).await {
+                tracing::warn!(%cause, holds, "failed to count lost holds");
             }
         });
     }

@@ -34,6 +34,10 @@ pub struct Call {
     pub requested: String,
     /// The route, if the name was one.
     pub route: Option<String>,
+    /// The model that the last provider was sent.
+    pub sent: Option<String>,
+    /// The model that the provider named in its response.
+    pub answered: Option<String>,
     /// The attempts, in order.
     pub attempts: Vec<Attempt>,
     /// How long each part took.
@@ -248,6 +252,11 @@ impl Call {
             if self.requested.is_empty() { "no model" } else { self.requested.as_str() };
         let tenant = if self.tenant.is_empty() { "an unknown key" } else { self.tenant.as_str() };
         format!("{requested}, for {tenant}")
+    }
+
+    /// The names of the model: as requested, as sent, and as the provider gave it back.
+    fn names(&self) -> Html {
+        story::names(self)
     }
 
     fn ended(&self) -> Moment {

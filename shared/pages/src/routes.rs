@@ -31,10 +31,23 @@ pub struct Route {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// The targets, in order: the provider and its model.
-    pub steps: Vec<String>,
+    /// The targets, in the order of the configuration.
+    pub steps: Vec<Step>,
     /// How targets are chosen.
     pub strategy: String,
+    /// What else the route does, such as hedging, a few words each.
+    pub settings: Vec<String>,
+}
+
+/// One target of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The provider and its model.
+    pub target: String,
+    /// Which requests the step is for, and its own settings; empty where it is for all of them.
+    pub notes: Vec<String>,
+    /// What keeps calls away right now.
+    pub state: Option<Pill>,
 }
 
 /// One provider.
@@ -50,6 +63,8 @@ pub struct Provider {
     pub keys: Vec<String>,
     /// Whether it cools down or fails.
     pub state: Pill,
+    /// What it allows, and what attempts have shown of late, a few words each.
+    pub notes: Vec<String>,
     /// What a test of the connection, or the provider's list of models, gave just now.
     pub tested: Option<Tested>,
 }

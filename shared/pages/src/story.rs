@@ -119,6 +119,23 @@ pub(crate) fn of(call: &Call) -> Html {
     Html(story)
 }
 
+/// The names that the model had on its way, for one line below the story.
+pub(crate) fn names(call: &Call) -> Html {
+    let code = |name: &str| format!("<code>{}</code>", escaped(name));
+    let Some(sent) = &call.sent else { return Html(String::new()) };
+    let requested = match (call.requested.as_str(), &call.route) {
+        ("", _) => "Requested: no model".to_owned(),
+        (name, Some(_)) => format!("Requested: the route {}", code(name)),
+        (name, None) => format!("Requested: {}", code(name)),
+    };
+    let answered = match &call.answered {
+        Some(answered) if answered == sent => "the response names the same".to_owned(),
+        Some(answered) => format!("the response names {}", code(answered)),
+        None => "the response names no model".to_owned(),
+    };
+    Html(format!("{requested} → sent: {} → {answered}", code(sent)))
+}
+
 /// The story without marks, for a label.
 pub(crate) fn text(call: &Call) -> String {
     let marked = of(call).to_string();
@@ -172,6 +189,24 @@ mod tests {
             "Every target failed: groq (429 rate limited) and mistral (401 key refused). \
              The client read: “all failed”"
         );
+    }
+
+    #[test]
+    fn a_model_is_followed_from_name_to_name() {
+        let named = |sent: Option<&str>, answered: Option<&str>| Call {
+            requested: "fast".to_owned(),
+            route: Some("fast".to_owned()),
+            sent: sent.map(str::to_owned),
+            answered: answered.map(str::to_owned),
+            ..call(End::Answered, vec![])
+        };
+        let shown = |call: &Call| names(call).to_string();
+        let start = "Requested: the route <code>fast</code> → sent: <code>m</code> → ";
+        let other = shown(&named(Some("m"), Some("m-2026")));
+        assert_eq!(other, format!("{start}the response names <code>m-2026</code>"));
+        let same = shown(&named(Some("m"), Some("m")));
+        assert_eq!(same, format!("{start}the response names the same"));
+        assert_eq!(shown(&named(None, None)), "");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod replay;
 mod request;
 mod response;
 mod response_headers;
+mod response_text;
 mod signing;
 mod stream;
 mod tls;
@@ -70,6 +71,7 @@ pub use model_list::ModelListing;
 pub use redaction::redact_stream_error;
 pub use relay::{RelayBody, RelayRequest, RelayResponse};
 pub use replay::KeptResponse;
+pub use response_text::ResponseText;
 pub use stream::{EventStream, OutputEstimate};
 pub use upstream::{Upstream, UpstreamBody, UpstreamRequest, UpstreamResponse};
 

@@ -6,12 +6,23 @@ use canonical::{CanonicalRequest, Content, Conversation, Error, Part};
 use formats::{GatewayRequest, without_secrets};
 use storage::Secret;
 
+use crate::Upstream;
+
 /// How many bytes in a row show that a message quotes a text.
 const QUOTE_BYTES: usize = 12;
 /// How short a text may be that is found when a message repeats all of it.
 const MIN_TEXT_BYTES: usize = 5;
 /// The text in place of a quotation.
 const QUOTE_MASK: &str = "[from the request]";
+
+impl Upstream {
+    /// The same text without the keys of any provider.
+    pub fn without_keys(&self, text: &str) -> String {
+        let providers = self.providers.values().filter_map(|it| it.as_ref().ok());
+        let secrets = providers.flat_map(|it| it.endpoint.secrets.iter());
+        without_secrets(text, secrets.map(Secret::expose))
+    }
+}
 
 /// The same failure, in words that quote none of these secrets.
 pub(crate) fn redact_error(mut error: Error, secrets: &[Secret]) -> Error {

@@ -1,5 +1,6 @@
 //! A stream of a provider's events, from its first meaningful event on.
 
+mod answered_model;
 mod estimate;
 mod tee;
 

@@ -3,6 +3,7 @@
 //! What a row means is for the callers. A backend is one module, and passes `tests/contract.rs`.
 
 mod aws;
+mod counted;
 mod credentials;
 pub mod dynamodb;
 mod error;
@@ -18,6 +19,7 @@ mod table;
 mod tally;
 
 pub use aws::{Aws, Timeouts};
+pub use counted::StoreErrors;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use error::StoreError;
 pub use http_client::http_client;

@@ -15,8 +15,8 @@ pub use call_id::{arrival_of, call_id};
 pub use hour::{Day, Hour};
 pub use log::LogSink;
 pub use record::{
-    CacheOutcome, CallContent, CallEnd, CallRecord, ClientFacts, Principal, RequestFacts,
-    SpanContext, Timings, UsageRecord, UsageSource,
+    CacheOutcome, CallContent, CallEnd, CallExcerpt, CallRecord, ClientFacts, Principal,
+    RequestFacts, SpanContext, Timings, UsageRecord, UsageSource,
 };
 pub use recorder::CallRecorder;
 pub use request_log::RequestLog;

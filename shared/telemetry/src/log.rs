@@ -35,6 +35,7 @@ fn log(record: &CallRecord) {
         route = record.route,
         provider = record.provider,
         model = record.model,
+        response_model = record.answered_model,
         provider_request_id = record.provider_request_id,
         stream = request.stream,
         outcome = end.outcome.as_str(),
@@ -53,6 +54,8 @@ fn log(record: &CallRecord) {
         // The gateway's own time is mostly below a millisecond.
         overhead_us = timings.overhead.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX)),
         total_ms = millis(timings.total),
+        request_excerpt = record.excerpt.as_ref().map(|it| &*it.request),
+        response_excerpt = record.excerpt.as_ref().map(|it| &*it.response),
         failure = end.message,
         cause = end.cause,
         "call ended"

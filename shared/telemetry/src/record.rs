@@ -59,6 +59,8 @@ pub struct CallRecord {
     pub span: SpanContext,
     /// What was asked and answered; absent unless the configuration says to keep it.
     pub content: Option<CallContent>,
+    /// What the log says of both; absent unless the configuration wants that.
+    pub excerpt: Option<CallExcerpt>,
     /// How the call ended.
     pub end: CallEnd,
 }
@@ -94,6 +96,15 @@ pub struct CallContent {
     pub response: String,
     /// How long both are kept.
     pub retention: Duration,
+}
+
+/// The request and the response of a call as the log tells them: texts cut, media and keys left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallExcerpt {
+    /// The request: JSON with shortened texts.
+    pub request: String,
+    /// The beginning of the response's text.
+    pub response: String,
 }
 
 /// What the response cache had for a call.

@@ -165,7 +165,12 @@ impl RequestLog {
                 page.next = Some(end);
                 return Ok(page);
             }
+            let start = Cursor::moment(filter.since.unwrap_or_default());
+            if end <= start {
+                break;
+            }
             let query = Query {
+                start: Bound::Included(start.sk().to_owned()),
                 end: Bound::Excluded(end.sk().to_owned()),
                 order: Order::Descending,
                 limit: Some(limit),

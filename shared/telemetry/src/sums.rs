@@ -10,19 +10,21 @@ mod series;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use storage::{Change, Consistency, Query, Row, StoreError, Table};
+use storage::{Change, Consistency, Query, Row, StoreError, Table, Tally};
 
 use crate::{Day, Hour, RequestLog, request_log::millis};
 
 pub use histogram::{
     DURATION_BOUNDS, FIRST_TOKEN_BOUNDS, Histogram, OVERHEAD_BOUNDS, PER_TOKEN_BOUNDS, TOKEN_BOUNDS,
 };
-pub use series::{AttemptKey, CallSum, FallbackKey, OTHER, SumKey, Sums};
+pub use series::{AttemptKey, CallSum, CooldownKey, FallbackKey, OTHER, SumKey, Sums};
 
 /// The partition of the checkpoint, and of counts without rows.
 pub(crate) const PARTITION: &str = "sums";
 /// The row, and the number in it, that counts calls without a valid key.
 pub(crate) const UNAUTHENTICATED: &str = "unauthenticated";
+/// The number in the same row that counts holds of calls whose process is gone.
+const LOST_HOLDS: &str = "lost_holds";
 /// The partition of sums over all tenants; a tenant's own is this, `#` and its id.
 const USAGE: &str = "usage";
 /// How long sums of hours and days are kept: 13 months.
@@ -54,8 +56,21 @@ pub struct Totals {
     pub sums: Sums,
     /// Calls without a valid key, which leave no row.
     pub unauthenticated: u64,
+    /// Holds of budgets that were charged as lost: whoever made them never settled.
+    pub lost_holds: u64,
     /// Records that were written too late for the sum of their hour, and were added afterwards.
     pub late: u64,
+}
+
+/// Counts holds that were charged as lost, in the table of the sums.
+pub async fn count_lost_holds(table: &dyn Table, holds: u64) -> Result<(), StoreError> {
+    let tally = Tally {
+        pk: PARTITION.to_owned(),
+        sk: UNAUTHENTICATED.to_owned(),
+        add: vec![(LOST_HOLDS.to_owned(), i64::try_from(holds).unwrap_or(i64::MAX))],
+        ..Tally::default()
+    };
+    table.tally(&tally).await.map(drop)
 }
 
 impl CallSums {
@@ -76,10 +91,11 @@ impl CallSums {
             // A counter of Prometheus that falls looks like a restart, and its rate would be wrong.
             .get_tallies(PARTITION, UNAUTHENTICATED, Consistency::Strong, now_ms / 1000)
             .await?;
-        let unauthenticated = counted.map_or(0, |it| it.number(UNAUTHENTICATED));
+        let number = |name: &str| counted.as_ref().map_or(0, |it| it.number(name));
         Ok(Totals {
             sums,
-            unauthenticated: u64::try_from(unauthenticated).unwrap_or_default(),
+            unauthenticated: u64::try_from(number(UNAUTHENTICATED)).unwrap_or_default(),
+            lost_holds: u64::try_from(number(LOST_HOLDS)).unwrap_or_default(),
             late: open.checkpoint.late,
         })
     }

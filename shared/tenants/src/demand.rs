@@ -1,23 +1,23 @@
 //! Demands: how much a call may use at most, and what that costs at worst.
 //!
-//! Prices are looked up by the caller: the dearest rates that any step of the route may charge.
+//! Prices are looked up by the caller: the highest rates that any step of the route may charge.
 
 use canonical::MicroDollars;
 
 /// How many output tokens are held where nothing bounds them.
 pub const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 16_384;
 
-/// The smallest answer that is worth a call: a hold is never shrunk below it.
+/// The smallest response that is worth a call: a hold is never shrunk below it.
 pub const MIN_CAPPED_OUTPUT_TOKENS: u64 = 256;
 
 const MILLION: u128 = 1_000_000;
 
-/// The dearest rates that a call may be charged, in micro-dollars per million tokens.
+/// The highest rates that a call may be charged, in micro-dollars per million tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorstPrice {
-    /// For an input token of the dearest class, cache writes included.
+    /// For an input token of the most expensive class, cache writes included.
     pub input: u64,
-    /// For an output token of the dearest class.
+    /// For an output token of the most expensive class.
     pub output: u64,
 }
 
@@ -77,7 +77,7 @@ pub struct Demand {
     pub output: u64,
     /// How many choices are asked for, at least 1.
     pub choices: u64,
-    /// The dearest rates; absent where a step's price is unknown.
+    /// The highest rates; absent where a step's price is unknown.
     pub price: Option<WorstPrice>,
 }
 
@@ -92,12 +92,12 @@ impl Demand {
         self.price.map_or(MicroDollars(0), |price| price.cost(self.input, self.all_output()))
     }
 
-    /// The same call with the smallest answer that is worth it.
+    /// The same call with the smallest response that is worth it.
     pub(crate) fn smallest(&self) -> Self {
         Self { output: self.output.min(MIN_CAPPED_OUTPUT_TOKENS), ..*self }
     }
 
-    /// The same call with an answer that fits this much money and these output tokens, if that
+    /// The same call with a response that fits this much money and these output tokens, if that
     /// leaves one that is worth it.
     pub(crate) fn shrunk(&self, money: Option<u64>, output: Option<u64>) -> Option<Self> {
         let choices = self.choices.max(1);

@@ -238,7 +238,7 @@ fn usable(principal: Principal, now: u64) -> Result<Principal> {
         Credential::Configured(key) => key.works(now),
         Credential::Open => true,
     };
-    // One answer for all three: an expired key must not be told from one that never was.
+    // One error for all three: an expired key must not be distinguished from one that never was.
     if works && principal.tenant.settings.enabled { Ok(principal) } else { Err(wrong_key()) }
 }
 

@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use canonical::MicroDollars;
@@ -47,7 +50,7 @@ const STORE_RETRY_SECONDS: u64 = 5;
 pub enum WhenUnreachable {
     /// Calls pass unlimited.
     Open,
-    /// Calls are answered 503.
+    /// Calls are refused with 503.
     Closed,
 }
 
@@ -154,13 +157,21 @@ pub struct Ledger {
     policy: Mutex<UnreachablePolicy>,
     refusals: RefusalCache,
     stale: Mutex<HashMap<LedgerKey, Vec<String>>>,
+    /// How many holds of dead owners were charged since that was last asked.
+    expired: AtomicU64,
 }
 
 impl Ledger {
     /// A ledger in this table.
     pub fn new(table: Arc<dyn Table>, policy: UnreachablePolicy) -> Self {
         let policy = Mutex::new(policy);
-        Self { table, policy, refusals: RefusalCache::default(), stale: Mutex::default() }
+        Self {
+            table,
+            policy,
+            refusals: RefusalCache::default(),
+            stale: Mutex::default(),
+            expired: AtomicU64::new(0),
+        }
     }
 
     /// Follows another policy from now on: an operator has changed the configuration.
@@ -206,7 +217,7 @@ impl Ledger {
         self.refused(request, admit.outrun(&seen), &seen, now).await
     }
 
-    /// Counts a request that neither holds nor pays anything, such as one that the cache answers,
+    /// Counts a request that neither holds nor pays anything, such as one that the cache serves,
     /// against the request windows alone.
     pub async fn count_request(&self, request: &AdmissionRequest<'_>, now: u64) -> Decision {
         let limits = requests_only(request.limits);
@@ -229,7 +240,8 @@ impl Ledger {
             let (row, ended) = match self.write(key, settlement.tally(&hold), now).await? {
                 Tallied::Done(row) => (row, Ended::Now),
                 Tallied::Refused(row) => match row.note(&id.attribute()) {
-                    // A top-up whose response was lost, or another mind about the hold: the row is right.
+                    // A top-up whose response was lost, or another mind about the hold: the row is
+                    // right.
                     Some(text) => {
                         hold = Hold::parse(text).ok_or_else(|| unreadable(text))?;
                         continue;
@@ -373,7 +385,13 @@ impl Ledger {
                 Err(_) => break,
             }
         }
+        self.expired.fetch_add(u64::try_from(expired.len()).unwrap_or_default(), Ordering::Relaxed);
         (latest, expired)
+    }
+
+    /// How many holds of dead owners were charged since this was last asked.
+    pub fn take_expired(&self) -> u64 {
+        self.expired.swap(0, Ordering::Relaxed)
     }
 
     async fn claim_alert(

@@ -3,6 +3,7 @@
 
 #[path = "../../../../shared/testkit/deployed/apply.rs"]
 mod apply;
+mod contents;
 mod faults;
 mod limits;
 mod races;

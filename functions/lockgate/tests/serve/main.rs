@@ -5,6 +5,7 @@
 
 mod access;
 mod admin;
+mod agreement;
 mod aws_account;
 mod bedrock;
 mod beta_headers;
@@ -21,6 +22,7 @@ mod compatibility;
 mod completions;
 mod configuration;
 mod connections;
+mod contents;
 mod cooldown;
 mod earlier_gateways;
 mod embeddings;

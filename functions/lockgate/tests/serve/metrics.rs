@@ -14,12 +14,13 @@ use crate::support::{
 };
 
 /// Every seed's names, and credentials.
-const METRICS: &str = "metrics: { username: prom, password: scrape-me, seeds: [b, c, d] }\n";
+pub(crate) const METRICS: &str =
+    "metrics: { username: prom, password: scrape-me, seeds: [b, c, d] }\n";
 
 /// What is served, by name and labels.
-type Samples = BTreeMap<String, f64>;
+pub(crate) type Samples = BTreeMap<String, f64>;
 
-async fn text(gateway: &Lockgate) -> String {
+pub(crate) async fn text(gateway: &Lockgate) -> String {
     let basic = format!("Basic {}", BASE64_STANDARD.encode("prom:scrape-me"));
     let response = send(gateway, "GET", "/metrics", &[("authorization", &basic)], "").await;
     assert_eq!(response.status, 200);
@@ -27,7 +28,7 @@ async fn text(gateway: &Lockgate) -> String {
     String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap()
 }
 
-async fn scrape(gateway: &Lockgate) -> Samples {
+pub(crate) async fn scrape(gateway: &Lockgate) -> Samples {
     let text = text(gateway).await;
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
@@ -38,7 +39,7 @@ async fn scrape(gateway: &Lockgate) -> Samples {
 }
 
 /// The sum of a metric's samples that have all of these labels.
-fn sum(samples: &Samples, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn sum(samples: &Samples, name: &str, labels: &[&str]) -> f64 {
     let is_named = |key: &&String| key.split('{').next() == Some(name);
     let found = samples.keys().filter(is_named);
     let found = found.filter(|key| labels.iter().all(|label| key.contains(label)));
@@ -127,6 +128,10 @@ async fn every_metric_is_moved_by_a_mixed_run() {
     assert_eq!(sum(&all, "lockgate_attempts_total", &["outcome=\"server_error\""]), 2.);
     let fallback = ["route=\"both\"", "from=\"first\"", "to=\"second\"", "outcome=\"success\""];
     assert_eq!(sum(&all, "lockgate_fallbacks_total", &fallback), 1.);
+    let cooldown = ["provider=\"first\"", "model=\"small\""];
+    assert!(60. <= sum(&all, "lockgate_cooldown_seconds_total", &cooldown), "{all:#?}");
+    assert_eq!(sum(&all, "lockgate_lost_holds_total", &[]), 0.);
+    assert_eq!(sum(&all, "lockgate_store_errors_total", &[]), 0.);
     assert_eq!(sum(&all, "lockgate_time_to_first_token_seconds_count", &[]), 3.);
     assert_eq!(sum(&all, "lockgate_overhead_seconds_count", &[]), 3.);
     assert_eq!(sum(&all, "lockgate_unpriced_calls_total", &["model=\"other\""]), 1.);
@@ -205,6 +210,61 @@ async fn metrics_do_not_fall_over_a_restart() {
 }
 
 #[tokio::test]
+async fn the_hold_of_an_instance_that_died_is_counted_as_lost() {
+    let first = provider().await;
+    let rest = format!(
+        "models: [{{ name: small, provider: first }}]
+prices: [{{ provider: first, model: small, input: 1, output: 1000 }}]
+tenants: [{{ name: search, api_key: key-of-search, budget_usd: 5 }}]
+{METRICS}"
+    );
+    let gateway = serve(&yaml(&[("first", &first.url())], &rest)).await;
+    let stores = storage::sqlite::open(&gateway.folder().join("lockgate.db")).unwrap();
+    reserve_long_ago(&stores, "search").await;
+
+    let body = hello("small").to_string();
+    let headers = [("x-api-key", "key-of-search")];
+    let answer = send(&gateway, "POST", "/v1/chat/completions", &headers, body).await;
+    assert_eq!(answer.status, 200);
+    for _ in 0..100 {
+        if sum(&scrape(&gateway).await, "lockgate_lost_holds_total", &[]) == 1. {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the lost hold is not counted:\n{}", gateway.log());
+}
+
+/// Holds money for a call as an instance did an hour ago that has died since.
+async fn reserve_long_ago(stores: &storage::Stores, tenant: &str) {
+    use tenants::{
+        AdmissionRequest, Budget, Decision, Demand, Ledger, LedgerKey, Limits, ReservationId,
+        UnreachablePolicy, WorstPrice,
+    };
+    #[expect(clippy::disallowed_methods, reason = "what is held long ago is held before now")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let limits = Limits {
+        budget: Some(Budget::monthly(canonical::MicroDollars(5_000_000))),
+        ..Limits::default()
+    };
+    let request = AdmissionRequest {
+        key: &LedgerKey::tenant(tenant),
+        limits: &limits,
+        demand: Demand {
+            input: 10,
+            output: 100,
+            choices: 1,
+            price: Some(WorstPrice { input: 1_000_000, output: 1_000_000 }),
+        },
+        id: &ReservationId::new("of-the-dead"),
+        deadline: now - 3_000,
+    };
+    let ledger = Ledger::new(stores.state.clone(), UnreachablePolicy::default());
+    let decision = ledger.admit(&request, now - 3_600).await;
+    assert!(matches!(decision, Decision::Admitted(_)), "{decision:?}");
+}
+
+#[tokio::test]
 async fn metrics_are_for_those_with_their_credentials() {
     let first = provider().await;
     let gateway = serve(&yaml(&[("first", &first.url())], METRICS)).await;
@@ -256,6 +316,12 @@ fn metrics_in(query: &str) -> Vec<&str> {
     words.filter(is_metric).filter(|word| !is_label(word)).collect()
 }
 
+/// Every label by which a query groups.
+fn labels_in(query: &str) -> Vec<&str> {
+    let groups = query.split("by (").skip(1).filter_map(|rest| rest.split(')').next());
+    groups.flat_map(|group| group.split(',')).map(str::trim).collect()
+}
+
 #[tokio::test]
 async fn every_query_of_the_dashboards_and_the_documentation_names_what_is_served() {
     let (first, second) = providers().await;
@@ -280,6 +346,13 @@ async fn every_query_of_the_dashboards_and_the_documentation_names_what_is_serve
         blocks.filter(|it| it.starts_with("promql") || it.contains("alert:")).map(str::to_owned),
     );
     assert!(30 < queries.len(), "{queries:?}");
+
+    for query in &queries {
+        for label in labels_in(query) {
+            let is_label = |line: &str| line.contains(&format!("{label}=\""));
+            assert!(served.lines().any(is_label), "{label} of {query}");
+        }
+    }
 
     // Nothing of these happened in the run; other tests move them.
     let unmoved = ["cache_", "rate_limit_hits", "budget_usage", "dropped_fields"];

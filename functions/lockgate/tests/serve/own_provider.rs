@@ -183,6 +183,7 @@ async fn a_key_that_was_sealed_under_another_secret_opens_nothing_and_is_no_way_
     let key = made["api_key"].as_str().unwrap().to_owned();
     let data = std::fs::read_dir(gateway.folder()).unwrap();
     let names: Vec<_> = data.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    gateway.terminate().unwrap();
     let folder = gateway.left_behind().await;
 
     let other = program().config(&yaml).variable("LOCKGATE_SECRET", &"0b".repeat(32));

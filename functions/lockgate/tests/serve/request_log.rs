@@ -5,6 +5,7 @@ use testkit::lockgate::{Lockgate, Setup};
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse, Step};
 
+use crate::admin::USERS;
 use crate::support::{
     BOTH, KEY, ask, ask_with, gateway_for, gateway_for_both, hello, hello_streamed, program,
     provider, send, streaming_provider, text_in, text_of,
@@ -57,6 +58,7 @@ async fn a_call_leaves_everything_that_explains_it() {
     );
     assert_eq!(row["requested_model"], "both");
     assert_eq!((&row["provider"], &row["sent_model"]), (&json!("second"), &json!("large")));
+    assert_eq!(row["answered_model"], "gpt-4o-2024-08-06");
     assert_eq!((&row["outcome"], &row["status"]), (&json!("success"), &json!(200)));
     assert_eq!((&row["user_agent"], &row["session"]), (&json!("my-client/1"), &json!("session-1")));
     let attempts = row["attempts"].as_array().unwrap();
@@ -151,8 +153,6 @@ async fn a_terminal_shows_a_line_for_each_call_and_the_last_minute() {
     assert!(listed.contains("first/small 503 → second/large"), "{listed}");
     assert!(!listed.contains('\u{1b}'), "{listed}");
 
-    // The live view shows a call once it is a second old.
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let top = program().arguments(["top", "--once", "--json", "--data", data]).run().await;
     let top: Value = serde_json::from_slice(&top.stdout).unwrap();
     assert_eq!(top["targets"]["second/large"]["calls"], 1, "{top}");
@@ -162,4 +162,80 @@ async fn a_terminal_shows_a_line_for_each_call_and_the_last_minute() {
     let seen = program().arguments(["top", "--once", "--data", data]).run().await;
     let seen = String::from_utf8(seen.stdout).unwrap();
     assert!(seen.contains("second/large") && seen.contains("cools down"), "{seen}");
+}
+
+/// Runs a command against a gateway's address, as the operator `root`.
+async fn at_url(gateway: &Lockgate, arguments: &[&str]) -> (bool, String, String) {
+    let command = program()
+        .arguments(arguments.iter().copied())
+        .variable("LOCKGATE_URL", gateway.url())
+        .variable("LOCKGATE_USER", "root:root-password");
+    let output = command.run().await;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_terminal_reads_the_log_of_a_gateway_at_a_url() {
+    let (first, second) = (FakeProvider::start().await, provider().await);
+    first.respond_with([openai::error(503, "server_error", "down")]);
+    let gateway = gateway_for_both(&first, &second, &format!("{BOTH}{USERS}")).await;
+    text_of(ask(&gateway, &hello("both")).await).await;
+    ask(&gateway, &hello("unknown")).await;
+    kept(&gateway, 2, &[]).await;
+
+    let (_, listed, _) = at_url(&gateway, &["requests", "--json"]).await;
+    let here: Vec<String> = kept(&gateway, 2, &[]).await.iter().map(ToString::to_string).collect();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), here);
+    let (_, failed, _) = at_url(&gateway, &["requests", "--failed", "--tenant", "default"]).await;
+    assert!(failed.contains("404 unknown_model") && failed.lines().count() == 1, "{failed}");
+    assert!(!failed.contains('\u{1b}'), "{failed}");
+    assert_eq!(at_url(&gateway, &["requests", "--tenant", "nobody"]).await.1, "");
+    let row: Value = serde_json::from_str(&here[0]).unwrap();
+    let (_, one, _) = at_url(&gateway, &["requests", row["id"].as_str().unwrap()]).await;
+    let one: Value = serde_json::from_str(&one).unwrap();
+    assert_eq!((&one["id"], &one["content"]), (&row["id"], &Value::Null));
+
+    let (_, top, _) = at_url(&gateway, &["top", "--once", "--json"]).await;
+    let top: Value = serde_json::from_str(&top).unwrap();
+    assert_eq!(top["targets"]["second/large"]["calls"], 1, "{top}");
+    assert_eq!(top["total"]["failed"], 1, "{top}");
+    let cooling = top["cooldowns"][0]["what"].as_str().unwrap();
+    assert!(cooling.starts_with("first/small"), "{cooling}");
+
+    let (is_found, _, complaint) = at_url(&gateway, &["requests", "req_nobody_knows"]).await;
+    assert!(!is_found && complaint.contains("404"), "{complaint}");
+    let stranger = program().arguments(["requests", "--url", gateway.url(), "--user", "root:no"]);
+    let refused = stranger.run().await;
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("401"));
+}
+
+#[tokio::test]
+async fn a_terminal_follows_the_log_of_a_gateway_at_a_url() {
+    let first = provider().await;
+    let gateway = gateway_for(&first, USERS).await;
+    let follow = std::process::Command::new(env!("CARGO_BIN_EXE_lockgate"))
+        .args(["requests", "--follow", "--json", "--url", gateway.url()])
+        .env_clear()
+        .env("LOCKGATE_USER", "root:root-password")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut follow = Follower(follow);
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(follow.0.stdout.take().unwrap()));
+    text_of(ask(&gateway, &hello("first/m")).await).await;
+    let line = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap()).await.unwrap();
+    let row: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(row["requested_model"], "first/m");
+}
+
+/// A process that ends with the test.
+struct Follower(std::process::Child);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }

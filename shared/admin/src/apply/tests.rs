@@ -31,7 +31,8 @@ impl Account {
     async fn apply(&self, file: &str, value: &str, options: ApplyOptions) -> String {
         let config = read(file, &|_| Some(value.to_owned()), &KINDS).unwrap();
         let (stores, parameters) = (&self.stores, &self.parameters);
-        let to = Destination { stores, parameters, prefix: self.prefix, kinds: &KINDS };
+        let (prefix, kinds) = (self.prefix, &KINDS);
+        let to = Destination { stores, parameters, prefix, kinds, observer: None };
         let mut out = vec![];
         apply(&config, to, options, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()
@@ -109,7 +110,8 @@ async fn pruning_finds_every_kind_of_secret_and_leaves_those_of_the_stack() {
     let variable = |name: &str| Some(format!("https://example.com/{name}-is-hidden"));
     let config = read(&everything, &variable, &KINDS).unwrap();
     let (stores, parameters) = (&account.stores, &account.parameters);
-    let to = Destination { stores, parameters, prefix: account.prefix, kinds: &KINDS };
+    let (prefix, kinds) = (account.prefix, &KINDS);
+    let to = Destination { stores, parameters, prefix, kinds, observer: None };
     apply(&config, to, ONCE, &mut vec![]).await.unwrap();
     assert_eq!(account.secrets().await.len(), of_stack.len() + 8);
 

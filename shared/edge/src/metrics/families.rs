@@ -11,30 +11,14 @@ use telemetry::sums::{
 };
 
 use super::{
-    family::{Family, HistogramScale, Labels, SECONDS, Series, float},
+    family::{
+        DEFAULT_BOUNDS, Family, HistogramScale, Labels, SECONDS, SEED_B_BOUNDS, Series, float,
+    },
     gen_ai, serves,
 };
 
 /// What stands for the provider and model of calls that made no attempt.
 const NONE: &str = "none";
-/// The buckets of the second seed's durations, in microseconds.
-const SEED_B_BOUNDS: &[u64] = &[
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    30_000_000,
-    60_000_000,
-    120_000_000,
-];
-/// Prometheus' own default buckets, which the third and fourth seeds have, in microseconds.
-const DEFAULT_BOUNDS: &[u64] = &[
-    5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000,
-];
 
 /// What metrics are made of, at one moment.
 #[derive(Debug, Default)]
@@ -56,6 +40,8 @@ pub(super) struct Reading {
     pub(super) streams: u64,
     /// Records of this process that were lost.
     pub(super) lost_records: u64,
+    /// Operations on the store that failed in this process.
+    pub(super) store_errors: u64,
     /// Spans and log events of this process that were lost.
     pub(super) lost_exports: u64,
 }
@@ -112,6 +98,11 @@ fn own(reading: &Reading) -> Vec<Family> {
             HistogramScale::seconds(OVERHEAD_BOUNDS),
             grouped(reading, |_| vec![], |sum| sum.overhead.clone()),
         ),
+        Family {
+            name: "lockgate_cooldown_seconds",
+            help: "For how long failures made targets cool down, as the cooldowns began.",
+            series: Series::MicroCounter(cooldowns(reading)),
+        },
         counter(
             "lockgate_dropped_fields",
             "Fields of requests that the provider's format does not support.",
@@ -126,6 +117,16 @@ fn own(reading: &Reading) -> Vec<Family> {
             "lockgate_estimated_calls",
             "Calls whose usage is estimated, because no provider reported it to the end.",
             counted(reading, target, |sum| sum.estimated),
+        ),
+        counter(
+            "lockgate_lost_holds",
+            "Holds of budgets that were charged as lost, since their calls were never settled.",
+            single(reading.totals.lost_holds),
+        ),
+        counter(
+            "lockgate_store_errors",
+            "Operations on the store that failed, of this process since its start.",
+            single(reading.store_errors),
         ),
         counter(
             "lockgate_late_records",
@@ -222,6 +223,16 @@ fn of_seed_b(reading: &Reading) -> Vec<Family> {
         ),
         gauge("aigateway_instance_info", "The gateway's version.", BTreeMap::from([(info, 1.0)])),
     ]
+}
+
+/// The cooldowns of targets, in microseconds.
+fn cooldowns(reading: &Reading) -> BTreeMap<Labels, u64> {
+    let cooldowns = reading.totals.sums.cooldowns.iter().map(|(key, millis)| {
+        let model = if key.is_configured { key.model.clone() } else { OTHER.to_owned() };
+        let labels = vec![("provider", key.provider.clone()), ("model", model)];
+        (labels, millis.saturating_mul(1_000))
+    });
+    added(cooldowns)
 }
 
 fn requests_of_seed_b(reading: &Reading) -> BTreeMap<Labels, u64> {

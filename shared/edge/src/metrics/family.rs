@@ -8,6 +8,25 @@ use prometheus_client::{
 };
 use telemetry::sums::Histogram;
 
+/// The buckets of the second seed's durations, in microseconds.
+pub(super) const SEED_B_BOUNDS: &[u64] = &[
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    120_000_000,
+];
+/// Prometheus' own default buckets, which the third and fourth seeds have, in microseconds.
+pub(super) const DEFAULT_BOUNDS: &[u64] = &[
+    5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
+];
+
 /// Names of labels and their values, in the order of their names in the family.
 pub(super) type Labels = Vec<(&'static str, String)>;
 

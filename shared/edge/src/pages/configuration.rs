@@ -1,13 +1,14 @@
 //! Routes and providers: what is configured, and how it is changed.
 
 use admin::{AdminResult, ConfigMode, PageRequest, Problem, ProblemKind, author};
-use config::{Config, Provider as ConfigProvider, Step};
+use config::{Config, Provider as ConfigProvider};
+use gateway::ProviderHealth;
 use http::StatusCode;
 use pages::{
     Moment, Took,
     routes::{
-        Conflict, Editor, Explained, Explanation, Message, Preview, Provider, Route, Routes,
-        Target, Tested,
+        Conflict, Editor, Explained, Explanation, Message, Preview, Provider, Routes, Target,
+        Tested,
     },
     shell::{Pill, Section, Tone},
 };
@@ -17,38 +18,19 @@ use tenants::{Author, policy};
 use super::{
     desk::{Desk, page, page_with, see_other},
     merge,
+    route_words::{self, provider_notes},
     table::{PageFuture, PageResult},
 };
-
-fn target(step: &Step) -> String {
-    format!("{}/{}", step.provider, step.model)
-}
-
-fn routes(config: &Config) -> Vec<Route> {
-    let routes = config.routes.iter().map(|route| Route {
-        name: route.name.clone(),
-        description: route.description.clone().unwrap_or_default(),
-        steps: route.steps.iter().map(target).collect(),
-        strategy: "in order".to_owned(),
-    });
-    let models = config.models.iter().map(|model| Route {
-        name: model.name.clone(),
-        description: model.description.clone().unwrap_or_default(),
-        steps: vec![format!("{}/{}", model.provider, model.name)],
-        strategy: "one target".to_owned(),
-    });
-    routes.chain(models).collect()
-}
 
 /// A provider as the page shows it; `tested` is what a test gave just now.
 fn provider(
     provider: &ConfigProvider,
     snapshot: &gateway::Snapshot,
-    cooling: &[CooldownState],
+    health: Option<&ProviderHealth>,
     tested: Option<&Tested>,
 ) -> Provider {
     let secrets: Vec<_> = provider.keys.iter().map(|key| snapshot.secret(key)).collect();
-    let is_cooling = cooling.iter().any(|state| state.what.provider == provider.name);
+    let is_cooling = health.is_some_and(|it| !it.cooldowns.is_empty());
     let state = match () {
         () if secrets.iter().any(Option::is_none) => Pill::new(Tone::Err, "key unreadable"),
         () if is_cooling => Pill::new(Tone::Warn, "cooldown"),
@@ -65,6 +47,7 @@ fn provider(
         base_url: provider.base_url.clone().unwrap_or_default(),
         keys: secrets.iter().flatten().map(hint).collect(),
         state,
+        notes: provider_notes(provider, health.map_or(&[][..], |it| &it.models)),
         tested: tested.cloned(),
     }
 }
@@ -86,7 +69,10 @@ async fn version(desk: &Desk) -> AdminResult<String> {
 
 async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
     let snapshot = desk.app.gateway.snapshot(desk.clock()).await?;
-    let cooling = desk.app.gateway.cooldown_states(desk.clock()).await;
+    let health = desk.app.gateway.provider_health(desk.clock()).await.map_err(Problem::from)?;
+    let health_of = |name: &str| health.iter().find(|it| it.name == name);
+    let cooling: Vec<CooldownState> =
+        health.iter().flat_map(|it| it.cooldowns.iter().cloned()).collect();
     let of =
         |name: &str| tested.as_ref().filter(|(known, _)| *known == name).map(|(_, tested)| tested);
     let providers = snapshot.config.providers.iter();
@@ -96,8 +82,10 @@ async fn overview(desk: &Desk, tested: Option<(&str, Tested)>) -> PageResult {
         shell,
         version: version(desk).await?,
         fixed: None,
-        routes: routes(&snapshot.config),
-        providers: providers.map(|it| provider(it, &snapshot, &cooling, of(&it.name))).collect(),
+        routes: route_words::routes(&snapshot.config, &cooling),
+        providers: providers
+            .map(|it| provider(it, &snapshot, health_of(&it.name), of(&it.name)))
+            .collect(),
     })
 }
 
@@ -217,7 +205,10 @@ async fn refused(desk: &Desk, problem: Problem) -> PageResult {
 
 /// The names of routes and models with their targets.
 fn plans(config: &Config) -> std::collections::BTreeMap<String, Vec<String>> {
-    routes(config).into_iter().map(|route| (route.name, route.steps)).collect()
+    let targets = |route: pages::routes::Route| {
+        (route.name, route.steps.into_iter().map(|step| step.target).collect())
+    };
+    route_words::routes(config, &[]).into_iter().map(targets).collect()
 }
 
 fn in_words(targets: Option<&Vec<String>>, cooling: &[CooldownState]) -> Vec<String> {

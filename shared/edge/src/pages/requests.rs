@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use admin::{AdminResult, Problem, ProblemKind};
 use canonical::Usage;
+use config::PromptLog;
 use model_catalog::Rates;
 use pages::{
     Count, Moment, Money,
@@ -100,6 +101,21 @@ pub(super) async fn read(desk: &Desk, filter: &Filter, rows: usize) -> AdminResu
     listed.ok_or_else(|| Problem::new(ProblemKind::Internal, "The log was not read."))
 }
 
+/// What the configuration stores of prompts, in a sentence.
+fn prompts(settings: &PromptLog) -> String {
+    if !settings.enabled {
+        return "Prompts and answers are not stored.".to_owned();
+    }
+    let hours = settings.retention.as_secs() / 3_600;
+    let time = match (hours / 24, hours) {
+        (0, 0..=1) => "an hour at most".to_owned(),
+        (0, hours) => format!("{hours} hours"),
+        (1, _) => "a day".to_owned(),
+        (days, _) => format!("{days} days"),
+    };
+    format!("Prompts and answers are stored for {time}.")
+}
+
 fn live_href(filter: &Filter, cursor: &Cursor) -> String {
     format!("{}&part=rows", filter.href_with("after", &cursor.to_string()))
 }
@@ -140,7 +156,7 @@ pub(super) fn list(desk: &mut Desk) -> PageFuture<'_> {
         page(&Requests {
             shell: desk.shell(Section::Requests, "Requests").await?,
             kept_days: desk.app.records.log.retention().as_secs() / 86_400,
-            prompts: "Prompts are not stored unless the configuration says so.".to_owned(),
+            prompts: prompts(&snapshot.config.requests.prompts),
             tenants: tenant_choices(&names),
             targets,
             rows: Rows { rows, live },
@@ -207,12 +223,8 @@ fn facts(call: &CallRow) -> Vec<Fact> {
         (format, false) => Some(format.to_owned()),
     };
     let tags = Some(call.tags.join(", ")).filter(|it| !it.is_empty());
-    let answered = call.answered_model.as_ref().or(call.sent_model.as_ref()).cloned();
     let known = [
         ("Provider's id", call.provider_request_id.clone(), true),
-        ("Requested model", call.requested_model.clone(), true),
-        ("Sent as", call.sent_model.clone(), true),
-        ("Response model", answered, true),
         ("Route", call.route.clone(), true),
         ("Path", Some(format!("{} {}", call.method, call.path)), true),
         ("Format", format, true),
@@ -278,6 +290,8 @@ fn call_page(shell: Shell, call: &CallRow, tenant: String) -> Call {
         tenant_id: call.tenant.clone().unwrap_or_default(),
         requested: call.requested_model.clone().unwrap_or_default(),
         route: call.route.clone(),
+        sent: call.sent_model.clone(),
+        answered: call.answered_model.clone(),
         attempts: call.attempts.iter().map(attempt).collect(),
         times: Times {
             admit: call.admit_ms.map(millis),
@@ -293,7 +307,7 @@ fn call_page(shell: Shell, call: &CallRow, tenant: String) -> Call {
         held: call.hold.map(Money),
         cost: call.settled.or(call.cost).map(Money),
         is_estimated: call.is_estimated,
-        saved: None,
+        saved: call.saved.map(Money),
         response: response(call),
         contents: None,
     }
@@ -318,7 +332,7 @@ pub(super) fn show(desk: &mut Desk) -> PageFuture<'_> {
         if call.has_content
             && let Some(content) = log.content(&call, now).await?
         {
-            let until = Moment(call.ended());
+            let until = Moment(content.expires * 1_000);
             view.contents =
                 Some(Contents { request: content.request, response: content.response, until });
         }

@@ -4,7 +4,7 @@ use pages::{
     Took,
     routes::{
         Change, Conflict, Editor, Explained, Explanation, Line, Message, Preview, Provider, Route,
-        Routes, Target, Tested,
+        Routes, Step, Target, Tested,
     },
     shell::{Pill, Section, Tone},
 };
@@ -31,8 +31,26 @@ fn routes() -> Routes {
     let route = |name: &str, steps: &[&str]| Route {
         name: text(name),
         description: text("First one, then the other"),
-        steps: steps.iter().map(|it| text(it)).collect(),
+        steps: steps.iter().map(|it| Step { target: text(it), ..Step::default() }).collect(),
         strategy: text("in order"),
+        settings: vec![],
+    };
+    let hedged = Route {
+        name: text("hedged"),
+        description: String::new(),
+        steps: vec![
+            Step {
+                target: text("groq/llama-3.3-70b"),
+                notes: vec![text("streams"), text("up to 8,000 input tokens"), text("weight 3")],
+                state: Some(Pill::new(Tone::Warn, "cooldown")),
+            },
+            Step { target: text("openrouter/openai/gpt-oss-120b"), ..Step::default() },
+        ],
+        strategy: text("weighted"),
+        settings: vec![
+            text("asks the next after 2 s, up to 5 % of calls"),
+            text("rescues streams"),
+        ],
     };
     let provider = |name: &str, tested| Provider {
         name: text(name),
@@ -40,6 +58,7 @@ fn routes() -> Routes {
         base_url: text("https://api.cerebras.ai/v1"),
         keys: vec![text("…a41f")],
         state: Pill::new(Tone::Ok, "answering"),
+        notes: vec![text("30 requests a minute"), text("2 calls in flight")],
         tested,
     };
     let tested = Tested {
@@ -55,6 +74,7 @@ fn routes() -> Routes {
         routes: vec![
             route("fast", &["cerebras/gpt-oss-120b", "openrouter/openai/gpt-oss-120b"]),
             route("smart", &["anthropic/claude-sonnet-4-5"]),
+            hedged,
         ],
         providers: vec![provider("cerebras", Some(tested)), provider("openrouter", None)],
     }

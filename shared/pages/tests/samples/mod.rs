@@ -234,9 +234,6 @@ fn fact(name: &'static str, value: &str, is_code: bool) -> Fact {
 fn facts() -> Vec<Fact> {
     vec![
         fact("Provider's id", "gen-1764338692-x81k", true),
-        fact("Requested model", "fast", true),
-        fact("Sent as", "openai/gpt-oss-120b", true),
-        fact("Response model", "openai/gpt-oss-120b:free", true),
         fact("Format", "OpenAI chat, streamed; passed through", false),
         fact("Session", "wf-991", true),
         fact("Client", "n8n/1.94 openai-node/5.8", false),
@@ -301,6 +298,8 @@ pub(crate) fn call() -> Call {
         tenant_id: text("tn_1"),
         requested: text("fast"),
         route: Some(text("fast")),
+        sent: Some(text("openai/gpt-oss-120b")),
+        answered: Some(text("openai/gpt-oss-120b:free")),
         attempts: attempts(),
         times,
         facts: facts(),

@@ -1,10 +1,12 @@
-//! A running estimate of what a stream has written so far, and why the model stopped.
+//! A running estimate of what a stream has written so far, why the model stopped, and which it was.
 //!
 //! The estimate stands in for the usage of a stream that its provider does not report, or that ends
 //! before the report. Frames that are passed through are scanned for the members that hold output in
 //! any format; nothing is allocated for an event.
 
 use canonical::{Delta, EventBody, EventKind, FinishReason, StreamEvent};
+
+use super::answered_model::answered_model;
 
 /// The weight of one token.
 const TOKEN: u64 = 12;
@@ -13,12 +15,16 @@ const MEDIA_TOKENS: u64 = 1_000;
 
 /// The longest finish reason of a provider, in bytes.
 const MAX_REASON_BYTES: usize = 64;
+/// How many frames are searched for the name of the model, which those who give it give at once.
+const MAX_SEARCHED_FRAMES: u8 = 4;
 
 /// The output of a stream so far.
 #[derive(Debug, Default)]
 pub struct OutputEstimate {
     weight: u64,
     finish_reason: Option<String>,
+    answered_model: Option<String>,
+    searched_frames: u8,
 }
 
 /// The kind of a JSON member's value, for the estimate.
@@ -45,9 +51,35 @@ impl OutputEstimate {
         self.finish_reason.as_deref()
     }
 
+    /// The model that the provider itself named.
+    pub fn answered_model(&self) -> Option<&str> {
+        self.answered_model.as_deref()
+    }
+
+    /// Notes the model that a provider's own bytes name, unless one is known.
+    pub fn note_model_in(&mut self, bytes: &[u8]) {
+        if self.answered_model.is_none() {
+            self.answered_model = answered_model(bytes);
+        }
+    }
+
+    /// Notes the model that a decoded response names, unless one is known.
+    pub fn note_model(&mut self, model: Option<&str>) {
+        if self.answered_model.is_none() {
+            self.answered_model = model.map(str::to_owned);
+        }
+    }
+
     /// Counts events.
     pub(crate) fn add(&mut self, events: &[StreamEvent]) {
         for event in events {
+            if let EventBody::Frame(frame) = &event.body
+                && event.kind.has_choices()
+                && self.searched_frames < MAX_SEARCHED_FRAMES
+            {
+                self.searched_frames += 1;
+                self.note_model_in(frame);
+            }
             match &event.body {
                 EventBody::Frame(frame) => match event.kind {
                     EventKind::Content | EventKind::Finish => self.add_frame(frame),
@@ -70,11 +102,8 @@ impl OutputEstimate {
                 self.weight += MEDIA_TOKENS * TOKEN;
             }
             Delta::Finish(reason) => self.note_finish(reason),
-            Delta::Start { .. }
-            | Delta::Signature(_)
-            | Delta::Citation(_)
-            | Delta::Usage
-            | Delta::End => {}
+            Delta::Start { model, .. } => self.note_model(model.as_deref()),
+            Delta::Signature(_) | Delta::Citation(_) | Delta::Usage | Delta::End => {}
         }
     }
 
@@ -151,13 +180,13 @@ fn is_reason(text: &[u8]) -> bool {
 }
 
 /// The place of the first byte at or after `from` that fits.
-fn find(bytes: &[u8], from: usize, fits: impl Fn(u8) -> bool) -> Option<usize> {
+pub(super) fn find(bytes: &[u8], from: usize, fits: impl Fn(u8) -> bool) -> Option<usize> {
     let offset = bytes.get(from..)?.iter().position(|byte| fits(*byte))?;
     Some(from + offset)
 }
 
 /// The place of the quote that ends a string, or the end of the bytes.
-fn string_end(bytes: &[u8], start: usize) -> usize {
+pub(super) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(found) = find(bytes, at, |byte| byte == b'"' || byte == b'\\') {
         if bytes[found] == b'"' {
@@ -277,6 +306,15 @@ mod tests {
         let prompt = "data: {\"choices\":[{\"finish_reason\":\"as the user said\"}]}";
         estimate.add(&[frame(EventKind::Finish, prompt)]);
         assert_eq!(estimate.finish_reason(), Some("stop"));
+    }
+
+    #[test]
+    fn the_first_name_of_the_model_stays() {
+        let mut estimate = OutputEstimate::default();
+        let named = "data: {\"model\":\"m-2026\",\"choices\":[{\"delta\":{}}]}";
+        let again = "data: {\"model\":\"other\",\"choices\":[{\"delta\":{}}]}";
+        estimate.add(&[frame(EventKind::Prelude, named), frame(EventKind::Content, again)]);
+        assert_eq!(estimate.answered_model(), Some("m-2026"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use canonical::{Error, ErrorKind, Quota};
 
-use super::{AttemptId, Failover, Running};
+use super::{AttemptId, Failover, Running, millis};
 use crate::{
     health::{Cooldown, CooldownCause, CooldownReason},
     resolve::Target,
@@ -21,7 +21,7 @@ const MIN_DAY_COOLDOWN: Duration = Duration::from_secs(2 * 60);
 impl Failover {
     /// Notes that an attempt has used up a limit of its provider, as the provider's headers say: the
     /// key is left alone until it is free again, before it refuses.
-    pub fn limit_used_up(&self, id: AttemptId, reset: Duration, now: Instant) {
+    pub fn limit_used_up(&mut self, id: AttemptId, reset: Duration, now: Instant) {
         let Some(running) = self.running.iter().find(|it| it.id == id) else { return };
         if self.plan.cooldown.is_zero() {
             return;
@@ -36,12 +36,13 @@ impl Failover {
         };
         let (provider, model) = (target.provider.clone(), target.model.clone());
         let what = Cooldown { provider, model, key: running.course.key };
-        self.health.cooldowns.begin(what, cause, now);
+        let length = self.health.cooldowns.begin(what, cause, now);
+        self.attempts[id.0].cooldown_ms = millis(length);
     }
 
     /// Counts a failure of the target, and begins a cooldown after a 429, an outage, or of a key that
     /// was refused when there are more.
-    pub(super) fn note_health(&self, running: &Running, error: &Error, now: Instant) {
+    pub(super) fn note_health(&mut self, running: &Running, error: &Error, now: Instant) {
         let course = &running.course;
         let target = &self.plan.targets[course.target];
         if error.kind.is_transient() {
@@ -65,10 +66,13 @@ impl Failover {
         // An outage is about every key, everything else about the one that was used.
         let used = [course.key];
         let keys = if reason == CooldownReason::Outage { &target.keys[..] } else { &used[..] };
+        let mut longest = Duration::ZERO;
         for key in keys {
             let (provider, model) = (target.provider.clone(), target.model.clone());
-            self.health.cooldowns.begin(Cooldown { provider, model, key: *key }, cause, now);
+            let what = Cooldown { provider, model, key: *key };
+            longest = longest.max(self.health.cooldowns.begin(what, cause, now));
         }
+        self.attempts[running.id.0].cooldown_ms = millis(longest);
     }
 
     /// Why a cooldown begins; none when the failure is no reason.

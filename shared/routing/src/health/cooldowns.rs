@@ -205,9 +205,9 @@ impl Cooldowns {
         if entry.remaining(now).is_zero() { None } else { Some(entry.reason) }
     }
 
-    /// Begins a cooldown; the newest word about a key counts. An outage that goes on after its
-    /// cooldown is over cools down for twice as long.
-    pub fn begin(&self, what: Cooldown, cause: CooldownCause, now: Instant) {
+    /// Begins a cooldown and gives its length; the newest word about a key counts. An outage that goes
+    /// on after its cooldown is over cools down for twice as long.
+    pub fn begin(&self, what: Cooldown, cause: CooldownCause, now: Instant) -> Duration {
         let mut table = self.lock();
         let known = table.entries.iter().find(|it| it.what == what);
         let doublings = known.map_or(0, |it| it.next_doublings(&cause));
@@ -220,6 +220,7 @@ impl Cooldowns {
             Entry { what, since: now, until, reason, doublings, probed_until, shared: None };
         table.set_change(Change { what: entry.what.clone(), began: Some(entry.clone()) });
         table.set(entry, now);
+        length
     }
 
     /// Notes that a call is sent which shows whether an outage is over: others pass over the target

@@ -64,7 +64,7 @@ pub struct CallRow {
     /// The model that the provider was sent.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub sent_model: Option<String>,
-    /// The model that the provider named in its response, where that is another.
+    /// The model that the provider named in its response; absent where it named none.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
     pub answered_model: Option<String>,
     /// Whether the configuration names the target.
@@ -103,6 +103,9 @@ pub struct CallRow {
     /// What the response cache had: `hit`, `miss` or `bypass`.
     #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<String>,
+    /// What a response from the cache has saved, in micro-dollars.
+    #[serde(rename = "sv", default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<u64>,
     /// What the provider was not sent.
     #[serde(rename = "l", default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
@@ -175,6 +178,9 @@ pub struct AttemptRow {
     /// `apply_remedy`, `fail_fast` or `exhausted`.
     #[serde(rename = "nx", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// For how long the target cools down because of the attempt, in milliseconds.
+    #[serde(rename = "cd", default, skip_serializing_if = "is_default")]
+    pub cooldown_ms: u64,
 }
 
 /// Tokens in classes that do not overlap, in the order of [`Usage`]'s fields.
@@ -208,9 +214,6 @@ impl CallRow {
     /// The row of a finished record.
     pub fn new(record: &CallRecord) -> Self {
         let CallRecord { request, timings, end, client, .. } = record;
-        // Most providers name the model that they were sent: leaving that out saves bytes in most
-        // rows.
-        let is_another = |name: &&String| record.model.as_ref() != Some(*name);
         Self {
             id: record.id.clone(),
             trace_id: record.trace_id.clone(),
@@ -226,7 +229,7 @@ impl CallRow {
             route: record.route.clone(),
             provider: record.provider.clone(),
             sent_model: record.model.clone(),
-            answered_model: record.answered_model.as_ref().filter(is_another).cloned(),
+            answered_model: record.answered_model.as_deref().map(|it| cut(it, MAX_NAME_CHARS)),
             is_configured: record.is_configured,
             stream: request.stream,
             outcome: end.outcome.as_str().to_owned(),
@@ -239,6 +242,7 @@ impl CallRow {
             is_estimated: record.usage.is_some_and(|it| it.source == UsageSource::Estimated),
             cost: record.cost.map(|it| it.0),
             cache: record.cache.map(|it| it.as_str().to_owned()),
+            saved: record.saved.map(|it| it.0),
             dropped: record.dropped.iter().map(ToString::to_string).collect(),
             dropped_count: record.dropped.len(),
             hold: record.hold.map(|it| it.0),
@@ -364,6 +368,7 @@ impl CallRow {
             "cost_usd": self.cost.map(|it| MicroDollars(it).dollars()),
             "is_priced": self.cost.is_some(),
             "cache": self.cache,
+            "saved_usd": self.saved.map(|it| MicroDollars(it).dollars()),
             "dropped": self.dropped,
             "dropped_count": self.dropped_count,
             "hold_usd": self.hold.map(|it| MicroDollars(it).dollars()),
@@ -396,6 +401,7 @@ impl AttemptRow {
             duration_ms: attempt.duration_ms,
             first_token_ms: attempt.first_token_ms,
             next: attempt.next.map(|it| it.as_str().to_owned()),
+            cooldown_ms: attempt.cooldown_ms,
         }
     }
 
@@ -409,6 +415,7 @@ impl AttemptRow {
             "start_ms": self.start_ms,
             "duration_ms": self.duration_ms,
             "first_token_ms": self.first_token_ms,
+            "cooldown_ms": self.cooldown_ms,
             "next": self.next,
         })
     }

@@ -16,6 +16,8 @@ use crate::{CallRecord, Hour, RecordSink, SinkFuture, arrival_of, sums, sums::Ca
 
 /// How many changes are written together.
 const GROUP: usize = 100;
+/// How many bytes are written together: a quarter of what DynamoDB takes in one transaction.
+const GROUP_BYTES: usize = 1024 * 1024;
 /// How many calls may be written before the sums are moved on, within an hour.
 const MAX_CALLS_OF_MOVE: u64 = 5_000;
 
@@ -64,8 +66,12 @@ impl RequestLogSink {
         let retention = self.log.retention();
 
         let (refused, kept): (Vec<_>, Vec<_>) = records.iter().partition(|it| is_only_counted(it));
-        let changes: Vec<Change> = kept.iter().flat_map(|it| changes(it, retention)).collect();
-        for group in changes.chunks(GROUP) {
+        let rows: Vec<(Change, Option<Change>)> =
+            kept.iter().map(|it| changes(it, retention)).collect();
+        let (calls, contents): (Vec<Change>, Vec<Option<Change>>) = rows.into_iter().unzip();
+        // Apart, since DynamoDB charges twice for what is written together.
+        let contents: Vec<Change> = contents.into_iter().flatten().collect();
+        for group in groups(&calls).chain(groups(&contents)) {
             self.write_group(group).await;
         }
         if !refused.is_empty() {
@@ -109,7 +115,8 @@ fn is_only_counted(record: &CallRecord) -> bool {
     record.end.outcome == Outcome::Failed("auth") && record.principal.is_none()
 }
 
-fn changes(record: &CallRecord, retention: Duration) -> Vec<Change> {
+/// The row of a call, and that of its content where it is kept.
+fn changes(record: &CallRecord, retention: Duration) -> (Change, Option<Change>) {
     let call = CallRow::new(record);
     let ended = call.ended();
     // Counted from the call's end, so that a repeated write has the same expiry.
@@ -120,11 +127,26 @@ fn changes(record: &CallRecord, retention: Duration) -> Vec<Change> {
         value: call.to_stored(),
         expires: Some(expires(retention)),
     };
-    let mut changes = vec![Change::Put(row)];
-    if let Some(content) = &record.content {
-        changes.push(Change::Put(content::row(&call, content, expires(content.retention))));
-    }
-    changes
+    let content = record.content.as_ref();
+    let content = content.map(|it| Change::Put(content::row(&call, it, expires(it.retention))));
+    (Change::Put(row), content)
+}
+
+/// The changes in groups that are written together, none of them too large.
+fn groups(changes: &[Change]) -> impl Iterator<Item = &[Change]> {
+    let (mut count, mut bytes) = (0, 0);
+    changes.chunk_by(move |_, next| {
+        let size = match next {
+            Change::Put(row) => row.value.len(),
+            Change::Delete { .. } => 0,
+        };
+        (count, bytes) = (count + 1, bytes + size);
+        let fits = count < GROUP && bytes < GROUP_BYTES;
+        if !fits {
+            (count, bytes) = (0, size);
+        }
+        fits
+    })
 }
 
 /// The key of a call's row. An id that a client chose may name several calls, which their spans tell

@@ -120,6 +120,17 @@ pub struct FallbackKey {
     pub outcome: String,
 }
 
+/// What cooldowns have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CooldownKey {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// Whether the configuration names the target.
+    pub is_configured: bool,
+}
+
 /// Sums of some calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
@@ -132,6 +143,9 @@ pub struct Sums {
     /// Counts of fallbacks.
     #[serde(rename = "f", with = "pairs", default)]
     pub fallbacks: BTreeMap<FallbackKey, u64>,
+    /// For how long attempts made their targets cool down, in milliseconds.
+    #[serde(rename = "k", with = "pairs", default)]
+    pub cooldowns: BTreeMap<CooldownKey, u64>,
 }
 
 impl CallSum {
@@ -241,6 +255,14 @@ impl Sums {
                 tenant: row.tenant.clone().unwrap_or_default(),
             };
             *self.attempts.entry(key).or_default() += 1;
+            if attempt.cooldown_ms != 0 {
+                let key = CooldownKey {
+                    provider: attempt.provider.clone(),
+                    model: attempt.model.clone(),
+                    is_configured: row.is_configured,
+                };
+                *self.cooldowns.entry(key).or_default() += attempt.cooldown_ms;
+            }
 
             // A step to another key of the same provider is no fallback.
             if let Some(from) = before.filter(|from| *from != attempt.provider) {
@@ -275,6 +297,13 @@ impl Sums {
             let key = if has_room { key.clone() } else { folded() };
             *self.attempts.entry(key).or_default() += count;
         }
+        for (key, millis) in &other.cooldowns {
+            let has_room = self.cooldowns.contains_key(key) || self.cooldowns.len() < max;
+            let folded =
+                || CooldownKey { model: OTHER.to_owned(), is_configured: false, ..key.clone() };
+            let key = if has_room { key.clone() } else { folded() };
+            *self.cooldowns.entry(key).or_default() += millis;
+        }
         for (key, count) in &other.fallbacks {
             // Not bounded: routes and providers are only those of the configuration.
             *self.fallbacks.entry(key.clone()).or_default() += count;
@@ -297,6 +326,7 @@ impl Sums {
             attempts: attempts.map(|(key, count)| (key.clone(), *count)).collect(),
             // Fallbacks are of routes, and have no tenant.
             fallbacks: BTreeMap::new(),
+            cooldowns: BTreeMap::new(),
         }
     }
 

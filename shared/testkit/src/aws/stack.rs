@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{HeaderMap, Request, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -39,6 +39,8 @@ pub struct AwsStack {
     /// How the names of parameters begin.
     pub prefix: String,
     aws: &'static Aws,
+    /// The one that holds the tables.
+    dynamodb: &'static Aws,
     proxy: Arc<AwsProxy>,
     server: Server,
 }
@@ -56,6 +58,10 @@ pub struct AwsRequest {
 #[derive(Debug)]
 struct AwsProxy {
     upstream: String,
+    /// Where requests about tables go.
+    dynamodb: String,
+    /// What reads of tables have cost so far, in halves of DynamoDB's read units.
+    half_read_units: AtomicUsize,
     state: watch::Sender<State>,
     requests: watch::Sender<Vec<AwsRequest>>,
 }
@@ -83,11 +89,27 @@ impl AwsStack {
     ///
     /// When the emulator cannot be started.
     pub async fn new() -> Self {
+        Self::with_tables_in(Aws::shared())
+    }
+
+    /// The same with its tables in DynamoDB Local, which counts read units as AWS does. None where that
+    /// cannot be started.
+    ///
+    /// # Panics
+    ///
+    /// When the other emulator cannot be started.
+    pub async fn on_dynamodb_local() -> Option<Self> {
+        Aws::shared_dynamodb_local().map(Self::with_tables_in)
+    }
+
+    fn with_tables_in(dynamodb: &'static Aws) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("cloud{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let aws = Aws::shared();
         let proxy = Arc::new(AwsProxy {
             upstream: aws.endpoint_url.clone(),
+            dynamodb: dynamodb.endpoint_url.clone(),
+            half_read_units: AtomicUsize::new(0),
             state: watch::Sender::new(State::Open),
             requests: watch::Sender::default(),
         });
@@ -95,7 +117,8 @@ impl AwsStack {
         let shared = Arc::clone(&proxy);
         let server = Server::start(listener, move |request| Arc::clone(&shared).forward(request))
             .expect("a bound socket has an address");
-        Self { tables: aws.tables(&name), prefix: format!("/lockgate/{name}"), aws, proxy, server }
+        let (tables, prefix) = (dynamodb.tables(&name), format!("/lockgate/{name}"));
+        Self { tables, prefix, aws, dynamodb, proxy, server }
     }
 
     /// A function of this stack: its environment names the tables and the proxy.
@@ -127,6 +150,13 @@ impl AwsStack {
         let found = self.do_now("DynamoDB_20120810.Query", &query).await;
         let items = found["Items"].as_array().expect("an answer has items").iter();
         items.map(|it| it["sk"]["S"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Every row of the `state` table, as DynamoDB gives it.
+    pub async fn rows_of_state(&self) -> Vec<Value> {
+        let scan = json!({ "TableName": self.tables.state });
+        let found = self.do_now("DynamoDB_20120810.Scan", &scan).await;
+        found["Items"].as_array().expect("an answer has items").clone()
     }
 
     /// Keeps a secret, over the one of the same name.
@@ -186,6 +216,17 @@ impl AwsStack {
         assert!(in_time, "{what} was not asked for {times} times: {:?}", self.requests());
     }
 
+    /// Where the tables are, past the proxy.
+    pub fn dynamodb_url(&self) -> &str {
+        &self.dynamodb.endpoint_url
+    }
+
+    /// What reads through the proxy have cost so far, in DynamoDB's read units.
+    pub fn read_units(&self) -> f64 {
+        let halves = self.proxy.half_read_units.load(Ordering::Relaxed);
+        f64::from(u32::try_from(halves).unwrap_or(u32::MAX)) / 2.0
+    }
+
     /// Clears the recorded requests.
     pub fn forget(&self) {
         self.proxy.requests.send_replace(vec![]);
@@ -224,7 +265,9 @@ impl AwsStack {
             _ => "dynamodb",
         };
         let scope = format!("20260101/{}/{service}/aws4_request", self.aws.region);
-        let request = Request::post(&self.aws.endpoint_url)
+        let is_of_tables = target.starts_with("DynamoDB");
+        let url = if is_of_tables { self.dynamodb } else { self.aws };
+        let request = Request::post(&url.endpoint_url)
             .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
             .header(TARGET, target)
             .header(
@@ -260,7 +303,10 @@ impl AwsProxy {
             let response = response.header(header::CONTENT_TYPE, "application/x-amz-json-1.0");
             return response.body(Body::whole(THROTTLED)).map_err(io::Error::other);
         }
-        head.uri = self.upstream.parse().map_err(io::Error::other)?;
+        let is_of_tables = target.starts_with("DynamoDB");
+        let upstream = if is_of_tables { &self.dynamodb } else { &self.upstream };
+        head.uri = upstream.parse().map_err(io::Error::other)?;
+        let body = if is_of_tables { counted(&mut head.headers, body) } else { body };
         let answer =
             client::send(Request::from_parts(head, body)).await.map_err(io::Error::other)?;
         let mut response = Response::builder().status(answer.status);
@@ -268,11 +314,27 @@ impl AwsProxy {
             response = response.header(header::CONTENT_TYPE, kind);
         }
         let body = answer.bytes().await.map_err(io::Error::other)?;
+        if is_read(&target) {
+            self.note_read_units(&body);
+        }
         let mut state = self.state.subscribe();
         let is_late =
             |it: &State| matches!(it, State::Late(what) if target.contains(what.as_str()));
         state.wait_for(|it| !is_late(it)).await.map_err(io::Error::other)?;
         response.body(Body::whole(body)).map_err(io::Error::other)
+    }
+
+    /// Adds what a read has cost, as the response says.
+    fn note_read_units(&self, response: &Bytes) {
+        let response: Value = serde_json::from_slice(response).unwrap_or_default();
+        let units = response["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or_default();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a read costs some hundred halves of a unit at most"
+        )]
+        let halves = (units * 2.0).round() as usize;
+        self.half_read_units.fetch_add(halves, Ordering::Relaxed);
     }
 
     async fn wait_until_open(&self, target: &str) -> io::Result<()> {
@@ -288,6 +350,20 @@ impl AwsProxy {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether an operation reads one table.
+fn is_read(target: &str) -> bool {
+    target.ends_with(".Query") || target.ends_with(".GetItem")
+}
+
+/// The same request, whose response says what it cost.
+fn counted(headers: &mut HeaderMap, body: Bytes) -> Bytes {
+    let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else { return body };
+    request.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+    let body = Bytes::from(Value::Object(request).to_string());
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    body
 }
 
 impl fmt::Debug for AwsStack {

@@ -31,6 +31,7 @@ const HOMES: &[(&str, &str)] = &[
     ("flate2", "edge"),
     ("httpdate", "providers"),
     ("hyper-rustls", "storage"),
+    ("indicatif", "lockgate"),
     ("lambda_http", "edge"),
     ("matchit", "edge"),
     ("memchr", "formats"),

@@ -83,8 +83,7 @@ impl Encoder {
             Delta::Start { id, model } => {
                 return self.begin(id.as_deref(), model.as_deref(), out);
             }
-            // Neither begins the message: usage may come before anything else, and the client's
-            // error would be a message then.
+            // Neither begins the message: usage may come before anything else.
             Delta::Usage | Delta::End => return,
             _ => self.begin(None, None, out),
         }

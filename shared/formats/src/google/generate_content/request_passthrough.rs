@@ -109,7 +109,7 @@ fn without_functions(tools: &str) -> Option<String> {
 /// Whether a signature of another maker may ride in a body.
 pub(super) fn is_marked(body: &[u8]) -> bool {
     let has = |mark: &str| memchr::memmem::find(body, mark.as_bytes()).is_some();
-    // In base64 on texts and reasoning, as it is on the ids of calls.
+    // As base64 in `thoughtSignature`, or as it stands on the ids of calls in other formats.
     has(signature::MARK_64) || has(TAG_PREFIX)
 }
 

@@ -230,8 +230,7 @@ impl DecodedMessage<'_> {
     /// The tool calls; the older `function_call` is one of them.
     pub(super) fn tool_calls(&self) -> Vec<DecodedCall<'_>> {
         let mut calls: Vec<DecodedCall<'_>> = items(self.tool_calls);
-        // The older member is read only where the newer one is missing: it would be the same call
-        // again.
+        // Where both members are there, they are the same call.
         if calls.is_empty()
             && let Some(function) = self.function_call.filter(|it| it.get().starts_with('{'))
         {
@@ -306,8 +305,7 @@ fn add_content(content: Option<&RawValue>, texts: &mut Texts) {
             texts.refusal.push_str(&text(part.refusal));
             match text(part.kind).as_str() {
                 "thinking" | "reasoning" => texts.reasoning.push_str(&text(part.text)),
-                // A type that is not known is taken for text: it costs less than a response without
-                // it.
+                // Better an odd text than a response without any.
                 _ => texts.content.push_str(&text(part.text)),
             }
         }
@@ -369,8 +367,7 @@ impl ListedSources<'_> {
     /// Every page of the lists, once; the list that has titles counts first.
     pub(super) fn decode(&self) -> Vec<Citation> {
         let mut sources: Vec<Citation> = vec![];
-        // `citations` of Perplexity are bare addresses, and `search_results` the same pages with
-        // their titles.
+        // Perplexity's `citations` are the bare addresses of its `search_results`.
         for list in [self.search_results, self.web_search, self.citations] {
             for item in items::<&RawValue>(list) {
                 let source = decode_source(item);

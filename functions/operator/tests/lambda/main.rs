@@ -1,12 +1,18 @@
-//! The real binary as Lambda runs it, behind a URL that does not stream.
+//! The real binary as Lambda runs it, behind a URL that streams.
 #![expect(clippy::unwrap_used, reason = "a broken setup should stop the test")]
+
+#[path = "../../../../shared/testkit/deployed/apply.rs"]
+mod apply;
+mod pages;
+#[path = "../../../../shared/testkit/deployed/records.rs"]
+mod records;
 
 use http::{Request, header};
 use serde_json::{Value, json};
 use testkit::{
     aws::stack::AwsStack,
     client::{self, ClientResponse},
-    lambda::{Emulator, Function, Mode},
+    lambda::Emulator,
 };
 
 /// A stack as its template leaves it: nothing applied, and the secrets of the administration made.
@@ -14,7 +20,6 @@ async fn emulate(cloud: &AwsStack) -> Emulator {
     cloud.keep(&format!("{}/admin-secret", cloud.prefix), &"0a".repeat(32)).await;
     cloud.keep(&format!("{}/admin-password", cloud.prefix), "from-the-stack").await;
     let function = cloud.function("operator", env!("CARGO_BIN_EXE_operator"));
-    let function = Function { mode: Mode::Buffered, ..function };
     let function = function
         .env("ORIGIN_SECRET", "s")
         .env("ADMIN_PARAMETERS", &cloud.prefix)
@@ -86,4 +91,19 @@ async fn a_configuration_is_written_to_the_tables_and_its_keys_to_parameters() {
     assert_eq!(routes["models"][0]["name"], "large", "{routes}");
     let (_, providers) = ask(&emulator, "GET", "/admin/providers", "").await;
     assert_eq!(providers["providers"][0]["readable_keys"], 1, "{providers}");
+}
+
+#[tokio::test]
+async fn failures_of_the_store_are_counted() {
+    let cloud = AwsStack::new().await;
+    let emulator = emulate(&cloud).await;
+    assert_eq!(ask(&emulator, "GET", "/admin/tenants", "").await.0, 200);
+    cloud.shut("DynamoDB");
+    let (status, _) = ask(&emulator, "GET", "/admin/tenants", "").await;
+    assert!(500 <= status, "{status}");
+    cloud.open();
+    let metrics = ask_with(&emulator, ("GET", "/metrics"), &[], "").await.text().await.unwrap();
+    let name = "lockgate_store_errors_total ";
+    let errors = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    assert!(1 <= errors.parse::<u64>().unwrap(), "{errors}");
 }

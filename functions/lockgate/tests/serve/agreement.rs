@@ -1,0 +1,208 @@
+//! One mixed run with faults, counted by everybody who counts: the pages, `/v1/usage`, `/metrics`, the
+//! request log, the log and the ledger agree to the call and the token.
+
+use serde_json::Value;
+use testkit::client::ClientResponse;
+use testkit::lockgate::Lockgate;
+use testkit::openai;
+use testkit::provider::{FakeProvider, ScriptedResponse, Step};
+
+use crate::admin::{USERS, ask as administer, basic};
+use crate::metrics::{METRICS, scrape, sum};
+use crate::request_log::kept;
+use crate::support::{BOTH, hello, send, serve, yaml};
+
+const KEY: &str = "key-of-search";
+/// The calls of the run, and those of them that are refused before they count.
+const CALLS: usize = 10;
+const REFUSED: usize = 2;
+const SETTINGS: &str = "
+cache: { enabled: true }
+prices:
+  - { provider: first, model: small, input: 100000, output: 200000 }
+  - { provider: second, model: large, input: 300000, output: 500000 }
+tenants:
+  - name: search
+    api_key: key-of-search
+    budget_usd: 100
+    requests_per_day: 1000
+    daily_input_tokens: 1000000
+    daily_output_tokens: 1000000
+";
+
+async fn post(gateway: &Lockgate, body: &Value) -> ClientResponse {
+    let headers = [("x-api-key", KEY)];
+    send(gateway, "POST", "/v1/chat/completions", &headers, body.to_string()).await
+}
+
+fn question(model: &str, stream: bool) -> Value {
+    let mut question = hello(model);
+    question["stream"] = stream.into();
+    question["max_tokens"] = 50.into();
+    question
+}
+
+async fn providers() -> (FakeProvider, FakeProvider) {
+    let (first, second) = (FakeProvider::start().await, FakeProvider::start().await);
+    first.respond_with([openai::error(500, "server_error", "down")]);
+    let cut = [openai::role(), openai::chunk("Half an answer"), Step::Cut];
+    let hanging = [openai::role(), openai::chunk("there"), Step::Hang];
+    second.respond_with([
+        openai::completion("whole"),
+        openai::completion("kept in the cache"),
+        openai::stream(["Hel", "lo"]),
+        openai::completion("failed over"),
+        ScriptedResponse::stream(cut),
+        openai::error(400, "invalid_request_error", "no"),
+        ScriptedResponse::stream(hanging),
+    ]);
+    (first, second)
+}
+
+/// Whole, cached, streamed, failed over, cut, refused, rejected, failed, hung up.
+async fn mixed_run(gateway: &Lockgate) {
+    let status = |response: ClientResponse| response.status.as_u16();
+    assert_eq!(status(post(gateway, &question("second/large", false)).await), 200);
+    let mut again = question("second/large", false);
+    again["temperature"] = 0.into();
+    for cache in ["miss", "hit"] {
+        let answer = post(gateway, &again).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-gateway-cache")), (200, cache));
+        answer.text().await.unwrap();
+    }
+    post(gateway, &question("second/large", true)).await.until("[DONE]").await.unwrap();
+    assert_eq!(status(post(gateway, &question("both", false)).await), 200);
+    let cut = post(gateway, &question("second/large", true)).await.text().await.unwrap();
+    assert!(cut.contains("error") && !cut.contains("[DONE]"), "{cut}");
+    assert_eq!(status(post(gateway, &question("unknown", false)).await), 404);
+    assert_eq!(status(post(gateway, &question("first/unpriced", false)).await), 402);
+    assert_eq!(status(post(gateway, &question("second/large", false)).await), 400);
+    let mut left = post(gateway, &question("second/large", true)).await;
+    left.until("there").await.unwrap();
+    drop(left);
+}
+
+fn tokens(row: &Value, classes: &[&str]) -> u64 {
+    classes.iter().filter_map(|class| row["usage"][class].as_u64()).sum()
+}
+
+fn micros(dollars: &Value) -> u64 {
+    (dollars.as_f64().unwrap_or_default() * 1e6).round() as u64
+}
+
+/// The tenant's own usage, once every call is settled.
+async fn settled_usage(gateway: &Lockgate) -> Value {
+    for _ in 0..200 {
+        let answer = send(gateway, "GET", "/v1/usage", &[("x-api-key", KEY)], "").await;
+        let usage: Value = answer.json().await.unwrap();
+        let is_done = usage["held_usd"] == 0.0 && usage["in_flight"] == 0;
+        if is_done && usage["request_count"].as_u64() >= u64::try_from(CALLS).ok() {
+            return usage;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("a call is not settled:\n{}", gateway.log());
+}
+
+/// What a page or a download gives.
+async fn page(gateway: &Lockgate, path: &str) -> String {
+    let operator = basic("root", "root-password");
+    let headers = [("authorization", operator.as_str()), ("accept", "text/html")];
+    let page = send(gateway, "GET", path, &headers, "").await;
+    assert_eq!(page.status, 200, "{path}");
+    page.text().await.unwrap()
+}
+
+/// The sums of a CSV file's columns, by name.
+fn column(csv: &str, name: &str) -> f64 {
+    let mut lines = csv.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let at = names.iter().position(|it| *it == name).unwrap();
+    lines.map(|line| line.split(',').nth(at).unwrap().parse::<f64>().unwrap_or_default()).sum()
+}
+
+#[tokio::test]
+async fn everybody_who_counts_counts_the_same() {
+    let (first, second) = providers().await;
+    let config = yaml(
+        &[("first", &first.url()), ("second", &second.url())],
+        &format!("{BOTH}{SETTINGS}{USERS}{METRICS}"),
+    );
+    let gateway = serve(&config).await;
+    mixed_run(&gateway).await;
+    let usage = settled_usage(&gateway).await;
+
+    // The request log.
+    // `GET /v1/usage` is a call too.
+    let rows = kept(&gateway, CALLS, &["--tenant", "search"]).await;
+    let rows: Vec<&Value> =
+        rows.iter().filter(|row| row["path"] == "/v1/chat/completions").collect();
+    assert_eq!(rows.len(), CALLS, "{rows:#?}");
+    let outcome = |name: &str| rows.iter().filter(|row| row["outcome"] == name).count();
+    assert_eq!((outcome("success"), outcome("canceled")), (5, 1), "{rows:#?}");
+    let input: u64 =
+        rows.iter().map(|row| tokens(row, &["input", "cached_input", "cache_write"])).sum();
+    let output: u64 = rows.iter().map(|row| tokens(row, &["output", "reasoning"])).sum();
+    let cost: u64 = rows.iter().map(|row| micros(&row["cost_usd"])).sum();
+    assert!(0 < input && 0 < output && 0 < cost);
+
+    // The ledger.
+    let (_, ledger) = administer(&gateway, "GET", "/admin/tenants/search/usage", "").await;
+    assert_eq!(micros(&ledger["total_cost_usd"]), cost, "{ledger}");
+    let used = |limit: &str| {
+        let limits = ledger["limits"].as_array().unwrap();
+        limits.iter().find(|it| it["limit"] == limit).unwrap()["used"].as_u64().unwrap()
+    };
+    assert_eq!(used("requests_per_day"), (CALLS - REFUSED) as u64, "{ledger}");
+    assert_eq!((used("daily_input_tokens"), used("daily_output_tokens")), (input, output));
+
+    // The tenant's own usage.
+    assert_eq!(micros(&usage["total_cost_usd"]), cost, "{usage}");
+    let of_models = usage["by_model"].as_array().unwrap();
+    let summed = |name: &str| of_models.iter().filter_map(|it| it[name].as_u64()).sum::<u64>();
+    assert_eq!((summed("input_tokens"), summed("output_tokens")), (input, output), "{usage}");
+
+    // The metrics, which count what else the tenant asked for, too.
+    let all = scrape(&gateway).await;
+    let of_search = |name: &str, labels: &[&str]| {
+        sum(&all, name, &[&["tenant_id=\"search\""], labels].concat()) as u64
+    };
+    let chats = sum(&all, "proxy_requests_total", &["format=\"openai_chat\""]);
+    assert_eq!(chats, CALLS as f64, "{all:#?}");
+    assert_eq!(of_search("aigateway_tokens_total", &["type=\"input\""]), input);
+    assert_eq!(of_search("aigateway_tokens_total", &["type=\"output\""]), output);
+    let dollars = sum(&all, "aigateway_cost_usd_total", &["tenant_id=\"search\""]);
+    assert_eq!((dollars * 1e6).round() as u64, cost);
+    assert_eq!(of_search("aigateway_cache_hits_total", &[]), 1);
+
+    // The log.
+    let log = gateway.log();
+    let lines = log.lines().filter(|line| line.contains("call ended"));
+    let lines: Vec<&str> = lines.filter(|line| line.contains("/v1/chat/completions")).collect();
+    assert_eq!(lines.len(), CALLS, "{log}");
+    let logged = |name: &str| -> u64 {
+        let text = format!("{name}=");
+        let value = |line: &&str| line.split_once(&text).map(|(_, rest)| rest.to_owned());
+        let values = lines.iter().filter_map(|line| value(&line));
+        values.map(|rest| rest.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    assert_eq!((logged("tokens_input"), logged("tokens_output")), (input, output), "{log}");
+
+    // The pages.
+    let list = page(&gateway, "/admin/requests?tenant=search").await;
+    for row in &rows {
+        assert!(list.contains(row["id"].as_str().unwrap()), "{row}");
+    }
+    let calls = page(&gateway, "/admin/requests.csv?tenant=search").await;
+    assert_eq!(column(&calls, "input_tokens") as u64, input, "{calls}");
+    assert_eq!(column(&calls, "output_tokens") as u64, output, "{calls}");
+    let sums = page(&gateway, "/admin/usage.csv").await;
+    let of_search: String = sums
+        .lines()
+        .filter(|line| line.starts_with("day,") || line.contains(",search,"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(column(&of_search, "input_tokens") as u64, input, "{sums}");
+    assert_eq!(column(&of_search, "output_tokens") as u64, output, "{sums}");
+    assert_eq!((column(&of_search, "cost_usd") * 1e6).round() as u64, cost, "{sums}");
+}
