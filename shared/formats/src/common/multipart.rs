@@ -17,13 +17,13 @@ pub(crate) struct Form<'a> {
     body: &'a [u8],
     /// The line between two parts, with its dashes.
     delimiter: &'a [u8],
-    parts: Vec<Part<'a>>,
+    parts: Vec<Part>,
 }
 
 /// One part of a form.
 #[derive(Debug)]
-struct Part<'a> {
-    name: &'a str,
+struct Part {
+    name: String,
     content: Range<usize>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Form<'a> {
     }
 
     /// The part that begins here; none behind the last delimiter.
-    fn part(&self, start: usize) -> Result<Option<Part<'a>>> {
+    fn part(&self, start: usize) -> Result<Option<Part>> {
         let rest = self.body.get(start..).unwrap_or_default();
         if rest.trim_ascii().is_empty() {
             return Ok(None);
@@ -106,18 +106,19 @@ impl<'a> Form<'a> {
 
 /// The name of a field in the head of its part; empty where it has none. Two of them are refused,
 /// and one that is encoded (RFC 2231): readers disagree on them.
-fn field_name(head: &[u8]) -> Result<&str> {
-    let head = std::str::from_utf8(head).map_err(|_| not_a_form())?;
+fn field_name(head: &[u8]) -> Result<String> {
+    // Names of files come in any charset.
+    let head = String::from_utf8_lossy(head);
     let lines = head.lines().filter(|it| {
         it.get(..20).is_some_and(|start| start.eq_ignore_ascii_case("content-disposition:"))
     });
     let parameters = lines.flat_map(parameters).filter_map(|it| it.split_once('='));
     let mut names = parameters.filter(|it| it.0.trim().to_ascii_lowercase().starts_with("name"));
-    let Some((key, name)) = names.next() else { return Ok("") };
+    let Some((key, name)) = names.next() else { return Ok(String::new()) };
     if names.next().is_some() || !key.trim().eq_ignore_ascii_case("name") {
         return Err(not_a_form());
     }
-    Ok(name.trim().trim_matches('"'))
+    Ok(name.trim().trim_matches('"').to_owned())
 }
 
 /// The parameters of a header, of which semicolons within quotes are a part.
@@ -184,8 +185,10 @@ mod tests {
             ("name*=UTF-8''model", None),
         ] {
             let head = format!("Content-Disposition: form-data; {parameters}");
-            assert_eq!(field_name(head.as_bytes()).ok(), name, "{parameters}");
+            assert_eq!(field_name(head.as_bytes()).ok().as_deref(), name, "{parameters}");
         }
+        let latin = b"Content-Disposition: form-data; name=\"file\"; filename=\"\xe4\"";
+        assert_eq!(field_name(latin).unwrap(), "file");
     }
 
     #[test]
