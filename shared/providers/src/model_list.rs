@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use canonical::{Error, ErrorKind, Result};
+use canonical::{Error, ErrorKind, KeyFingerprint, Result};
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -18,6 +19,31 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(8);
 const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
 /// How many models of one provider are taken.
 const MAX_MODELS: usize = 5_000;
+/// How many characters a price may have.
+const MAX_PRICE_CHARS: usize = 24;
+
+/// A model as its provider lists it. What the provider does not tell is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ListedModel {
+    /// The provider's name for the model.
+    pub id: String,
+    /// When the model was made, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<u64>,
+    /// The most tokens that prompt and response may have together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<u64>,
+    /// The most output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<u64>,
+    /// The price of an input token in US dollars, as a decimal number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_price: Option<String>,
+    /// The price of an output token in US dollars, as a decimal number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_price: Option<String>,
+}
 
 /// The models that one provider lists.
 #[derive(Debug)]
@@ -31,24 +57,44 @@ pub struct ModelListing {
 }
 
 impl Upstream {
-    /// Asks every provider for its models, all at once, in order of their names.
-    pub async fn list_models(&self) -> Vec<ModelListing> {
-        let listed = self.providers.iter().map(|(name, provider)| async move {
+    /// Asks every provider for its models, all at once, in order of their names. `done` is told of
+    /// each provider as its list ends.
+    pub async fn list_models(&self, done: &(dyn Fn(&str) + Sync)) -> Vec<ModelListing> {
+        let listed = self.providers.keys().map(|name| async move {
             let started = Instant::now();
-            let models = match provider {
-                Ok(provider) => list_models_in_time(provider).await,
-                // Errors hold causes that cannot be copied; the list shows the message alone.
-                Err(error) => Err(Error::new(error.kind, error.message())),
-            };
+            let models = self.list_models_of(name).await;
+            let models = models.map(|listed| listed.into_iter().map(|model| model.id).collect());
+            done(name);
             ModelListing { provider: name.clone(), models, duration: started.elapsed() }
         });
         let mut listings = join_all(listed).await;
         listings.sort_by(|one, other| one.provider.cmp(&other.provider));
         listings
     }
+
+    /// Asks one provider for its models, in order of their names.
+    pub async fn list_models_of(&self, name: &str) -> Result<Vec<ListedModel>> {
+        match self.providers.get(name) {
+            Some(Ok(provider)) => list_models_in_time(provider).await,
+            Some(Err(error)) => Err(Error::new(error.kind, error.message())),
+            None => Err(Error::new(ErrorKind::Internal, "is not configured")),
+        }
+    }
+
+    /// A fingerprint of where a provider is called and with which keys: another account may have other
+    /// models. None where the provider cannot be called.
+    pub fn account_of(&self, name: &str) -> Option<KeyFingerprint> {
+        let endpoint = &self.providers.get(name)?.as_ref().ok()?.endpoint;
+        let mut account = endpoint.base.clone();
+        for secret in endpoint.secrets.iter() {
+            account.push('\n');
+            account.push_str(secret.expose());
+        }
+        Some(routing::fingerprint(&account))
+    }
 }
 
-async fn list_models_in_time(provider: &ReachableProvider) -> Result<Vec<String>> {
+async fn list_models_in_time(provider: &ReachableProvider) -> Result<Vec<ListedModel>> {
     let listed = tokio::time::timeout(LIST_TIMEOUT, list_models(provider)).await;
     let listed = listed.unwrap_or_else(|_| {
         let message = format!("did not list its models within {} s", LIST_TIMEOUT.as_secs());
@@ -57,7 +103,7 @@ async fn list_models_in_time(provider: &ReachableProvider) -> Result<Vec<String>
     listed.map_err(|error| redact_error(error, &provider.endpoint.secrets))
 }
 
-async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
+async fn list_models(provider: &ReachableProvider) -> Result<Vec<ListedModel>> {
     let endpoint = &provider.endpoint;
     let chat = endpoint.provider.apis.first().map_or("", |api| api.path);
     // Where the model stands behind another word than `models`, as at Azure and Bedrock, the list
@@ -66,7 +112,7 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
         let message = "has no list of models that its key opens";
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let url = format!("{}/models", endpoint.base.trim_end_matches('/'));
+    let url = format!("{}/models{}", endpoint.base.trim_end_matches('/'), page_of(chat));
     let url = url.parse().map_err(|error| {
         Error::new(ErrorKind::Internal, "has an address that is not a URL").caused_by(error)
     })?;
@@ -87,11 +133,20 @@ async fn list_models(provider: &ReachableProvider) -> Result<Vec<String>> {
         Error::new(ErrorKind::Upstream, "sent a list of models that cannot be read")
             .caused_by(error)
     })?;
-    names(&body.to_bytes())
+    parse(&body.to_bytes())
 }
 
-/// The names in a list, whichever of the three APIs it is of.
-fn names(body: &[u8]) -> Result<Vec<String>> {
+/// The query for one page that holds everything, where lists have pages.
+fn page_of(chat: &str) -> &'static str {
+    match chat {
+        "/messages" => "?limit=1000",
+        _ if chat.contains("/models/{model}") => "?pageSize=1000",
+        _ => "",
+    }
+}
+
+/// The models in a list, whichever of the three APIs it is of, in order of their names.
+fn parse(body: &[u8]) -> Result<Vec<ListedModel>> {
     let unreadable = || Error::new(ErrorKind::Upstream, "sent something else than its models");
     let list: Value =
         serde_json::from_slice(body).map_err(|error| unreadable().caused_by(error))?;
@@ -99,15 +154,49 @@ fn names(body: &[u8]) -> Result<Vec<String>> {
     // array itself.
     let items = list.get("data").or_else(|| list.get("models")).unwrap_or(&list);
     let items = items.as_array().ok_or_else(unreadable)?;
-    let name = |item: &Value| {
-        let name = item.get("id").or_else(|| item.get("name"))?.as_str()?;
-        // Google lists `models/gemini-…`, and takes the name without that.
-        Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
+    let mut models: Vec<ListedModel> = items.iter().take(MAX_MODELS).filter_map(model).collect();
+    models.sort_by(|one, other| one.id.cmp(&other.id));
+    models.dedup_by(|one, other| one.id == other.id);
+    Ok(models)
+}
+
+/// One item of a list. Its limits have another name at nearly every provider.
+fn model(item: &Value) -> Option<ListedModel> {
+    let id = item.get("id").or_else(|| item.get("name"))?.as_str()?;
+    let number = |pointers: &[&str]| {
+        let known = pointers.iter().find_map(|pointer| item.pointer(pointer)?.as_u64());
+        known.filter(|number| *number != 0)
     };
-    let mut names: Vec<String> = items.iter().take(MAX_MODELS).filter_map(name).collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
+    let price = |pointer: &str| {
+        let text = item.pointer(pointer)?.as_str()?;
+        let is_price = text.len() <= MAX_PRICE_CHARS && text.parse::<f64>().is_ok_and(is_a_price);
+        is_price.then(|| text.to_owned())
+    };
+    Some(ListedModel {
+        id: id.strip_prefix("models/").unwrap_or(id).to_owned(),
+        created: number(&["/created"]),
+        context_window: number(&[
+            "/context_length",
+            "/context_window",
+            "/max_context_length",
+            "/max_model_len",
+            "/inputTokenLimit",
+            "/max_input_tokens",
+        ]),
+        max_output: number(&[
+            "/top_provider/max_completion_tokens",
+            "/max_completion_tokens",
+            "/outputTokenLimit",
+            "/max_tokens",
+        ]),
+        input_price: price("/pricing/prompt"),
+        output_price: price("/pricing/completion"),
+    })
+}
+
+/// Whether a number is a price: OpenRouter writes -1 where the price depends on the request.
+fn is_a_price(number: f64) -> bool {
+    number.is_finite() && 0.0 <= number
 }
 
 #[cfg(test)]
@@ -122,9 +211,31 @@ mod tests {
             (r#"{"models":[{"name":"models/gemini-x"}]}"#, vec!["gemini-x"]),
             (r#"[{"id":"bare"}]"#, vec!["bare"]),
         ] {
-            assert_eq!(names(list.as_bytes()).unwrap(), expected, "{list}");
+            let models = parse(list.as_bytes()).unwrap();
+            let names: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
+            assert_eq!(names, expected, "{list}");
         }
-        assert!(names(b"<html>").is_err());
-        assert!(names(b"{\"error\":{}}").is_err());
+        assert!(parse(b"<html>").is_err());
+        assert!(parse(b"{\"error\":{}}").is_err());
+    }
+
+    #[test]
+    fn limits_and_prices_are_read_where_a_provider_tells_them() {
+        for (item, context_window, max_output) in [
+            (r#"{"id":"a","context_length":8,"top_provider":{"max_completion_tokens":2}}"#, 8, 2),
+            (r#"{"id":"a","context_window":8,"max_completion_tokens":2}"#, 8, 2),
+            (r#"{"name":"models/a","inputTokenLimit":8,"outputTokenLimit":2}"#, 8, 2),
+            (r#"{"id":"a","max_input_tokens":8,"max_tokens":2}"#, 8, 2),
+        ] {
+            let models = parse(format!("[{item}]").as_bytes()).unwrap();
+            let limits = (models[0].context_window, models[0].max_output);
+            assert_eq!(limits, (Some(context_window), Some(max_output)), "{item}");
+        }
+        let priced =
+            br#"[{"id":"a","created":7,"pricing":{"prompt":"0.000002","completion":"-1"}}]"#;
+        let models = parse(priced).unwrap();
+        assert_eq!(models[0].created, Some(7));
+        assert_eq!(models[0].input_price.as_deref(), Some("0.000002"));
+        assert_eq!(models[0].output_price, None);
     }
 }
