@@ -13,6 +13,7 @@ mod leaving;
 mod limits;
 mod policies;
 mod records;
+mod refreshing;
 mod simulation;
 mod streams;
 mod support;
