@@ -19,11 +19,11 @@ pub(super) fn money(text: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err("is negative; a price is zero or more".to_owned());
     }
-    let number =
-        tenants::plain_decimal(text).filter(|_| !text.ends_with('.')).ok_or_else(|| {
-            "is not a price: write US dollars per million tokens, such as 0.35".to_owned()
-        })?;
-    let (dollars, decimals) = number.split_once('.').unwrap_or((&number, "0"));
+    let (dollars, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    if !are_digits(dollars) || !are_digits(decimals) {
+        return Err("is not a price: write US dollars per million tokens, such as 0.35".to_owned());
+    }
     if decimals.len() > 6 {
         return Err("has more than 6 decimals; a price is exact to a millionth of a dollar".into());
     }
