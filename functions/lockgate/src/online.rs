@@ -7,7 +7,7 @@ use edge::settings::{Environment, now_ms};
 use gateway::{Client, Clock, Configuration, Freshness, Gateway, Source};
 use storage::{Parameters, sqlite};
 
-use crate::{account, commands::Failure};
+use crate::{account, commands::Failure, tables::printable};
 
 /// What asking every provider for its models gave.
 #[derive(Debug, Default)]
@@ -47,7 +47,8 @@ pub(crate) async fn reach(
             }
             Err(error) => {
                 reached.failures += 1;
-                writeln!(out, "{provider}: {} ({time} ms)", error.message())?;
+                let message = printable(error.message());
+                writeln!(out, "{provider}: {message} ({time} ms)")?;
             }
         }
     }
