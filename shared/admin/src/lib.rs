@@ -12,6 +12,7 @@ mod authentication;
 mod configuration;
 mod configuration_source;
 mod cross_origin;
+mod hidden_comments;
 mod hidden_text;
 mod login_throttle;
 mod operator;
