@@ -10,6 +10,7 @@ mod apply;
 mod audit;
 mod authentication;
 mod configuration;
+mod configuration_change;
 mod configuration_source;
 mod cross_origin;
 mod hidden_comments;
