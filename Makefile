@@ -55,7 +55,7 @@ golden: ## Accept what the formats now write
 
 simulate: ## Play SCHEDULES schedules of the simulated ledger, and a thousandth of whole gateways; `make test` plays fewer
 	PROPTEST_CASES=$(SCHEDULES) cargo test --package tenants --test simulation
-	SCHEDULES=$$(($(SCHEDULES) / 1000)) cargo test --package gateway --lib simulation
+	PROPTEST_CASES=$$(($(SCHEDULES) / 1000)) cargo test --package gateway --lib simulation
 
 install: ## Build, and install as a service of systemd, or upgrade the one that is there; asks for root by sudo
 	cargo build --release --locked --package lockgate

@@ -82,7 +82,7 @@ take_back() {
     echo "install.sh: the new version does not answer" >&2
     if [ -e "$program.previous" ]; then
         mv -f "$program.previous" "$program"
-        systemctl restart lockgate
+        systemctl restart lockgate || true
         echo "install.sh: the previous version runs again" >&2
     fi
     systemctl --no-pager --lines 20 status lockgate >&2 || true
@@ -100,7 +100,8 @@ install_all() {
     if is_live; then
         systemctl daemon-reload
         systemctl enable --quiet lockgate
-        systemctl restart lockgate
+        # A program that fails its own check is no started service, and fails the restart.
+        systemctl restart lockgate || take_back
         "$program" health --wait 20 --config "$settings/config.yaml" --env-file "$settings/env" || take_back
         rm -f "$program.previous"
     fi

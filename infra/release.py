@@ -42,7 +42,7 @@ def main():
         if problem:
             left_out[system] = problem
             continue
-        archives.append(pack(system, version, arguments.profile))
+        archives.append(pack(system, version, program_of(system, arguments.profile)))
     checksums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in archives]
     (OUTPUT / "SHA256SUMS").write_text("".join(line + "\n" for line in checksums))
     for path in archives:
@@ -102,12 +102,17 @@ def last_line(text):
     return (errors or text.strip().splitlines() or ["no reason was given"])[-1]
 
 
-def pack(system, version, profile):
+def program_of(system, profile):
+    """Where cargo puts the program of one system."""
+    built = ROOT / "target" / TARGETS[system] / ("debug" if profile == "dev" else profile)
+    return built / ("lockgate.exe" if system.startswith("windows") else "lockgate")
+
+
+def pack(system, version, built):
     """Makes the archive of one system: a zip for Windows, a compressed tar for the others."""
     folder = f"lockgate-{version}-{system}"
-    built = ROOT / "target" / TARGETS[system] / ("debug" if profile == "dev" else profile)
     program = "lockgate.exe" if system.startswith("windows") else "lockgate"
-    files = [(built / program, program)] + [(ROOT / name, name) for name in DOCUMENTS]
+    files = [(built, program)] + [(ROOT / name, name) for name in DOCUMENTS]
     if system.startswith("linux"):
         files += [(ROOT / name, name) for name in SERVICE]
     if system.startswith("windows"):

@@ -30,6 +30,11 @@ pub(crate) struct FoundProvider {
     pub(crate) variable: &'static str,
 }
 
+/// The variable that may hold a provider's address, such as `OPENAI_BASE_URL`.
+pub(crate) fn address_variable(kind: KeyedProvider) -> String {
+    format!("{}_BASE_URL", kind.name.to_ascii_uppercase().replace('-', "_"))
+}
+
 /// The providers whose keys are in the environment.
 pub(crate) fn providers(environment: &Environment) -> Vec<FoundProvider> {
     let found = |kind: KeyedProvider| {
@@ -66,7 +71,12 @@ pub(crate) fn find(environment: &Environment) -> Option<FoundConfig> {
     let provider = |found: &FoundProvider| {
         let key = Written::Bare(format!("${{{}}}", found.variable));
         let name = found.kind.name;
-        Written::Map(mapping([("name", text(name)), ("type", text(name)), ("api_key", key)]))
+        let mut entries = mapping([("name", text(name)), ("type", text(name)), ("api_key", key)]);
+        let address = address_variable(found.kind);
+        if environment.get(&address).is_some() {
+            entries.push(("base_url".to_owned(), Written::Bare(format!("${{{address}}}"))));
+        }
+        Written::Map(entries)
     };
     let document = mapping([
         ("api_key", Written::Bare(format!("${{{KEY_VARIABLE}}}"))),

@@ -2,13 +2,14 @@
 //! over.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use import::{SourceFile, import};
+use storage::sqlite::{FILE_HEADER, read_foreign_table};
 
 use crate::{
     commands::{Failure, note},
@@ -20,7 +21,8 @@ use crate::{
 /// What to import.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Files of `LiteLLM`, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway
+    /// Files of `LiteLLM`, Claude Code Router, Portkey, Helicone, OpenRouter or another gateway, and the
+    /// database of `DatanoiseTV/aigateway`
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the configuration goes [default: standard output]
@@ -38,9 +40,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut texts = vec![];
     for path in &options.files {
-        let text = fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-        texts.push((path.display().to_string(), text));
+        texts.push((path.display().to_string(), read(path)?));
     }
     let files: Vec<SourceFile<'_>> =
         texts.iter().map(|(name, text)| SourceFile { name, text }).collect();
@@ -66,6 +66,17 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         writeln!(errors, "{}", printable(&note.to_string()))?;
     }
     Ok(())
+}
+
+/// The text of a file; of a database of clients the table of these as JSON.
+fn read(path: &Path) -> Result<String, Failure> {
+    let named = |error: &dyn fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let bytes = fs::read(path).map_err(|error| named(&error))?;
+    if bytes.starts_with(FILE_HEADER) {
+        let clients = read_foreign_table(path, "clients").map_err(|error| named(&error))?;
+        return Ok(format!("{{\"clients\":{clients}}}"));
+    }
+    String::from_utf8(bytes).map_err(|error| named(&error.utf8_error()))
 }
 
 /// Adds keys to the file of variables, if there is a configuration that they are for.

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use crate::{
     account,
     commands::{Failure, note},
+    from_environment::address_variable,
     greeting::Greeting,
     listen::ListenAddress,
     root_secret,
@@ -84,6 +85,7 @@ pub(crate) fn serve(options: Options) -> Result<ExitCode, Failure> {
     let address = options.listen.map_or((Ipv4Addr::LOCALHOST, port).into(), ListenAddress::address);
     // Before the data file is made and before anything listens.
     check_access(&config, address)?;
+    check_addresses(&found, address)?;
     let stores = sqlite::open_with(&options.data, options.data_sync.into())
         .map_err(|error| Failure::data_file(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -172,6 +174,30 @@ pub(crate) fn check_access(config: &Config, address: SocketAddr) -> Result<(), F
         note("`auth: none`: every program on this machine may call, without a key.");
     } else if config.api_key.is_none() && config.tenants.is_empty() {
         note("The configuration has no `api_key`: only keys of tenants in the data file work.");
+    }
+    Ok(())
+}
+
+/// Refuses a provider of the environment that is this gateway itself: clients find the gateway by the
+/// same variables (`OPENAI_BASE_URL`, …), and a call to itself would not end.
+fn check_addresses(found: &Found, address: SocketAddr) -> Result<(), Failure> {
+    let Origin::Environment(made) = &found.origin else { return Ok(()) };
+    for provider in &made.providers {
+        let name = provider.kind.name;
+        let config = found.config.providers.iter().find(|it| it.name == name);
+        let base_url = config.and_then(|it| it.base_url.as_deref()).unwrap_or_default();
+        let (_, rest) = base_url.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        let Some((host, port)) = authority.rsplit_once(':') else { continue };
+        let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+        if is_here && port == address.port().to_string() {
+            let variable = address_variable(provider.kind);
+            let message = format!(
+                "{variable} is the address of this gateway ({base_url}): unset it here, and keep it \
+                 for clients"
+            );
+            return Err(Failure::Usage(message));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use testkit::{
     aws::stack::AwsStack,
     client::{self, ClientResponse},
     lambda::{Emulator, Function, Mode},
+    provider::{FakeProvider, ScriptedResponse},
 };
 
 #[path = "../../../shared/testkit/deployed/apply.rs"]
@@ -117,6 +118,37 @@ async fn an_error_is_json_with_its_status() {
         assert!(response.json().await.unwrap()["error"]["message"].is_string(), "{path}");
     }
     is_well(&emulator);
+}
+
+/// Asks until a model is listed: the first request waits for a provider only shortly.
+async fn until_listed(emulator: &Emulator, id: &str) {
+    for _ in 0..200 {
+        if get(emulator, &format!("/v1/models/{id}")).await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{id} was never listed");
+}
+
+#[tokio::test]
+async fn a_cold_environment_takes_what_a_provider_lists_from_the_store() {
+    let provider = FakeProvider::start().await;
+    let list = r#"{"data":[{"id":"listed"}]}"#;
+    provider.respond_with([ScriptedResponse::raw(200, "application/json", list)]);
+    let cloud = AwsStack::new().await;
+    let yaml = format!(
+        "api_key: ${{GATEWAY_KEY}}\nproviders: [{{ name: first, base_url: \"{}\" }}]\n\
+         default_provider: first\n",
+        provider.url()
+    );
+    apply::apply(&cloud, &yaml, &|_| Some("key".to_owned())).await;
+    for _ in 0..2 {
+        let emulator = emulate(&cloud).await;
+        until_listed(&emulator, "listed").await;
+        is_well(&emulator);
+    }
+    assert_eq!(provider.requests().len(), 1);
 }
 
 #[tokio::test]

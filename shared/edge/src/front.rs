@@ -492,5 +492,5 @@ fn add_headers(response: &mut Response<Body>, api: Api, request_id: &str) {
     let private = HeaderValue::from_static("private, no-store, no-transform");
     // Assets have set a value of their own, under which they are kept for good.
     headers.entry(header::CACHE_CONTROL).or_insert(private);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response::add_security_headers(headers);
 }

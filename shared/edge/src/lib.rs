@@ -41,6 +41,7 @@ pub mod settings;
 mod stopping;
 mod stored_objects;
 mod text;
+mod upload;
 mod usage;
 mod wrong_keys;
 

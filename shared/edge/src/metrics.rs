@@ -3,6 +3,7 @@
 //! What is served counts every call of every process. Gauges of work in flight are this process's
 //! own, and their help says so.
 
+mod cooldowns;
 mod families;
 mod family;
 mod gen_ai;

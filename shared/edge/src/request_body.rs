@@ -61,7 +61,8 @@ pub(crate) fn has_unread_body(request: &Request<Body>) -> bool {
     !http_body::Body::is_end_stream(request.body())
 }
 
-fn content_length(headers: &HeaderMap) -> Option<usize> {
+/// The length of a body, where its headers tell.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -69,10 +70,9 @@ async fn collect(body: &mut Body, buffer: &mut MemoryBuffer, limits: BodyLimits)
     let silence = limits.silence;
     loop {
         // A limit on silence, not on the whole: a large body on a slow line is honest work.
-        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|elapsed| {
-            let message = format!("No byte of the request body came for {silence:?}.");
-            Error::new(ErrorKind::InvalidRequest, message).caused_by(elapsed)
-        })?;
+        let frame = tokio::time::timeout(silence, body.frame())
+            .await
+            .map_err(|elapsed| silence_error(silence).caused_by(elapsed))?;
         let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| {
             Error::new(ErrorKind::InvalidRequest, "The request body ended early.").caused_by(error)
@@ -90,7 +90,14 @@ fn push(buffer: &mut MemoryBuffer, data: &[u8], max_bytes: usize) -> Result<()> 
     buffer.push(data)
 }
 
-fn too_large(limit: usize) -> Error {
+/// The error for a body that is silent for too long.
+pub(crate) fn silence_error(silence: Duration) -> Error {
+    let message = format!("No byte of the request body came for {silence:?}.");
+    Error::new(ErrorKind::InvalidRequest, message)
+}
+
+/// The error for a body that is larger than a limit.
+pub(crate) fn too_large(limit: usize) -> Error {
     let message = format!("The body is larger than {}.", megabytes(limit));
     Error::new(ErrorKind::TooLarge, message)
 }

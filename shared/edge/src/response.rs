@@ -24,6 +24,15 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const DROPPED: HeaderName = HeaderName::from_static("x-gateway-dropped");
 const ESTIMATED: HeaderName = HeaderName::from_static("x-gateway-estimated");
 
+/// What tells browsers to show nothing of a response, and to show the response in no page. Pages for
+/// operators have policies of their own.
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];
+
 /// How long a list of names in a header may be, in bytes: proxies refuse large headers.
 const MAX_LIST_BYTES: usize = 4096;
 
@@ -132,6 +141,13 @@ fn error_as_problem(error: &Error, status: StatusCode, request_id: &str) -> Resp
         body["field"] = serde_json::json!(field);
     }
     problem(status, body.to_string())
+}
+
+/// Adds what browsers heed, unless the response has policies of its own.
+pub(crate) fn add_security_headers(headers: &mut HeaderMap) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
 }
 
 /// Whose words clients read in errors, where the configuration says so.

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
-use gateway::RelayRequest;
+use gateway::{RelayPayload, RelayRequest};
 use http::{Method, Response, StatusCode, header};
 
 use crate::{
@@ -13,11 +13,15 @@ use crate::{
     endpoint::HandlerFuture,
     front::Exchange,
     request, request_body, response,
+    upload::{self, MAX_UPLOAD_BYTES, UploadFault},
 };
+
+/// The collection of files.
+const FILES: &str = "files";
 
 /// Responds to a request for files.
 pub(crate) fn files(exchange: &mut Exchange) -> HandlerFuture<'_> {
-    Box::pin(respond(exchange, "files"))
+    Box::pin(respond(exchange, FILES))
 }
 
 /// Responds to a request for batches.
@@ -34,7 +38,7 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
     let only_provider = request::only_provider(exchange.request.headers())?;
 
     let rest = rest_of_url(exchange)?;
-    let body = read_body(exchange).await?;
+    let whole = read_body(exchange, collection).await?;
     let (app, clock) = (exchange.app.clone(), exchange.arrival.clock);
     // After the body: a request that is malformed is not counted against the tenant.
     app.gateway.count_request(&tenant, clock, &mut exchange.limits).await?;
@@ -45,6 +49,14 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         record.request.format = collection;
         record.provider = Some(provider.to_owned());
     }
+    let (body, fault) = match whole {
+        Some(body) => (RelayPayload::Whole(body), UploadFault::default()),
+        None => {
+            let silence = app.body_limits.silence;
+            let (body, fault) = upload::take_body(&mut exchange.request, silence);
+            (RelayPayload::Streamed(body), fault)
+        }
+    };
     let relayed = RelayRequest {
         method: relayed_method(exchange.request.method()),
         collection,
@@ -54,7 +66,8 @@ async fn respond(exchange: &mut Exchange, collection: &'static str) -> Result<Re
         timeout: snapshot.config.default_timeout,
         now: exchange.arrival.clock.now(),
     };
-    let relayed = app.gateway.relay(&snapshot, provider, relayed).await?;
+    let relayed = app.gateway.relay(&snapshot, provider, relayed).await;
+    let relayed = relayed.map_err(|error| fault.or(error))?;
     if exchange.request.method() == Method::HEAD {
         return Ok(response::json(StatusCode::OK, Bytes::new()));
     }
@@ -83,12 +96,22 @@ fn relayed_method(method: &Method) -> Method {
     if *method == Method::HEAD { Method::GET } else { method.clone() }
 }
 
-async fn read_body(exchange: &mut Exchange) -> Result<Bytes> {
+/// The body of a request; none for a file, which passes as it comes: nothing is asked of it here, and no
+/// other provider gets it. What is compressed is read and decompressed.
+async fn read_body(exchange: &mut Exchange, collection: &'static str) -> Result<Option<Bytes>> {
     if exchange.request.method() != Method::POST {
-        return Ok(Bytes::new());
+        return Ok(Some(Bytes::new()));
+    }
+    let headers = exchange.request.headers();
+    if collection == FILES && !headers.contains_key(header::CONTENT_ENCODING) {
+        let length = request_body::content_length(headers);
+        if length.is_some_and(|length| MAX_UPLOAD_BYTES < length) {
+            return Err(request_body::too_large(MAX_UPLOAD_BYTES));
+        }
+        return Ok(None);
     }
     let (limits, memory) = (exchange.app.body_limits, exchange.app.memory.clone());
-    request_body::read(&mut exchange.request, limits, &memory).await
+    request_body::read(&mut exchange.request, limits, &memory).await.map(Some)
 }
 
 /// What follows the collection: an object and what is wanted of it, and the query.

@@ -60,8 +60,17 @@ impl Gateway {
 
     /// What each provider lists as its models, asked of all at once.
     pub async fn list_upstream_models(&self, clock: Clock) -> Result<Vec<ModelListing>> {
+        self.list_upstream_models_watched(clock, &|_| ()).await
+    }
+
+    /// The same, with somebody who is told of each provider as its list ends.
+    pub async fn list_upstream_models_watched(
+        &self,
+        clock: Clock,
+        done: &(dyn Fn(&str) + Sync),
+    ) -> Result<Vec<ModelListing>> {
         let snapshot = self.configuration.current(clock).await?;
-        Ok(snapshot.upstream.list_models().await)
+        Ok(snapshot.upstream.list_models(done).await)
     }
 }
 

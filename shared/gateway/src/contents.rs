@@ -44,7 +44,7 @@ impl Contents {
     }
 
     /// What the record of a call that has ended holds of it.
-    pub(crate) fn finish(self, call: &Call) -> (Option<CallContent>, Option<CallExcerpt>) {
+    fn finish(self, call: &Call) -> (Option<CallContent>, Option<CallExcerpt>) {
         let body = &call.request.raw.body;
         let upstream = &call.snapshot.upstream;
         let content = self.prompts.map(|prompts| CallContent {
@@ -57,6 +57,14 @@ impl Contents {
             response: upstream.without_keys(&excerpt::of_text(self.response.as_str())),
         });
         (content, excerpt)
+    }
+}
+
+/// Gives the record of a call that has ended what it holds of its contents.
+pub(crate) fn finish(contents: Option<Box<Contents>>, call: &mut Call) {
+    if let Some(contents) = contents {
+        let (content, excerpt) = contents.finish(call);
+        (call.record.content, call.record.excerpt) = (content, excerpt);
     }
 }
 

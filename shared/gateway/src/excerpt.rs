@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_by_its_size() {
+    fn what_is_no_json_is_named_by_its_size() {
         assert_eq!(of_request(b"--boundary\r\n"), "[12 bytes]");
         let many = json!(vec!["text"; 2_000]).to_string();
         assert_eq!(of_request(many.as_bytes()).chars().count(), MAX_EXCERPT_CHARS + 1);

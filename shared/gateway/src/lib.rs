@@ -22,6 +22,7 @@ mod hold;
 mod idempotency;
 mod keeping;
 mod model_facts;
+mod model_lists;
 mod outbound_limits;
 mod own_provider;
 mod plan;
@@ -56,21 +57,23 @@ pub use attempt_watch::{AttemptNews, AttemptWatch};
 pub use cache::{CacheMode, CacheWish};
 pub use call::{Call, CallHints, Clock};
 pub use configuration::{Configuration, Freshness, KeyedProvider, Source, kinds};
+use model_lists::ModelLists;
+pub use model_lists::ProviderModels;
 use outbound_limits::OutboundLimits;
 use own_provider::OwnProviders;
 pub use own_provider::Sealing;
 use plan::resolve;
 pub use provider_health::{BreakerState, ProviderHealth};
 pub use providers::{
-    Client, ExportRequest, MemoryBudget, MemoryBuffer, ProxyVariables, RelayRequest, RelayResponse,
-    Reservation,
+    Client, ExportRequest, ListedModel, MemoryBudget, MemoryBuffer, ProxyVariables, RelayPayload,
+    RelayRequest, RelayResponse, Reservation, StreamedBody,
 };
 use record_queue::RecordQueue;
 pub use reply::{GatewayReply, GatewayReplyBody, MeteredStream};
 use running_call::RunningCall;
 use sender::Sender;
 use settlement::Settlements;
-pub use snapshot::Snapshot;
+pub use snapshot::{ModelDetails, Snapshot};
 pub use usage_events::UsageEventSink;
 
 /// Everything that calls share.
@@ -82,6 +85,7 @@ pub struct Gateway {
     records: Arc<RecordQueue>,
     outbound: Arc<OutboundLimits>,
     own_providers: OwnProviders,
+    model_lists: ModelLists,
 }
 
 /// The outcome of an admission.
@@ -106,8 +110,15 @@ impl Gateway {
         let settlements = Arc::new(Settlements::new(ledger, configuration.clone()));
         let outbound = Arc::new(OutboundLimits::new(configuration.clone()));
         let records = RecordQueue::start(sinks);
-        let own_providers = OwnProviders::default();
-        Self { configuration, keys, settlements, records, outbound, own_providers }
+        Self {
+            configuration,
+            keys,
+            settlements,
+            records,
+            outbound,
+            own_providers: OwnProviders::default(),
+            model_lists: ModelLists::default(),
+        }
     }
 
     /// The same, with what opens the keys of tenants' own providers.

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use canonical::{Error, ErrorKind, Origin, Result};
@@ -18,6 +19,8 @@ use crate::{Configuration, Snapshot};
 
 /// The type of a provider that is named by its address alone.
 const DEFAULT_KIND: &str = "openai";
+/// When a client should try again while the secret that opens keys cannot be read.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// For how many tenants a configuration is kept ready.
 const MAX_PREPARED: usize = 256;
 
@@ -142,9 +145,11 @@ async fn read_sealing_key(name: &str, configuration: &Configuration) -> Result<S
     let Some(parameters) = configuration.parameters() else {
         return Err(unusable("its key cannot be opened"));
     };
-    let found = parameters.get(&[name.to_owned()]).await.map_err(|error| {
+    let found = parameters.get(&[name.to_owned()]).await.map_err(|cause| {
         let message = "The key of this tenant's provider cannot be read at the moment.";
-        Error::new(ErrorKind::Unavailable, message).caused_by(error)
+        let mut error = Error::new(ErrorKind::Unavailable, message);
+        error.retry_after = Some(RETRY_AFTER);
+        error.caused_by(cause)
     })?;
     let key = found.get(name).and_then(SealingKey::from_digits);
     key.ok_or_else(|| {

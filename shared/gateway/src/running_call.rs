@@ -18,7 +18,7 @@ use telemetry::{CacheOutcome, CallEnd, CallRecord, UsageRecord, UsageSource};
 use crate::{
     Call, Configuration,
     cache::CacheHit,
-    contents::Contents,
+    contents::{self, Contents},
     demand::input_tokens,
     hold::{CallHold, Progress},
     keeping::{Keeping, Whole},
@@ -306,10 +306,7 @@ impl RunningCall {
         // Before the record is finished, so that record and ledger show the same sum.
         let charge = self.hold.take().map(|hold| self.charge(hold));
         self.end_keeping(is_complete);
-        if let Some(contents) = self.contents.take() {
-            let (content, excerpt) = contents.finish(&self.call);
-            (self.call.record.content, self.call.record.excerpt) = (content, excerpt);
-        }
+        contents::finish(self.contents.take(), &mut self.call);
         let record = self.call.record.finish(end);
         self.closed = Some(record.clone());
         if let Some((hold, usage)) = charge {

@@ -1,8 +1,8 @@
 //! The configuration, made ready: what one call sees of it from its first to its last moment.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use canonical::{MicroDollars, Usage};
+use canonical::{MicroDollars, ModelFacts, Usage};
 use config::{Config, DeclaredTenant, KeySource, Price, SecretSource};
 use model_catalog::{PriceOverride, PriceTable, Rates};
 use providers::{Client, Upstream};
@@ -14,6 +14,19 @@ use crate::{model_facts::CatalogFacts, own_provider::OwnProvider};
 
 /// Values of parameters, by name.
 pub(crate) type Keys = HashMap<String, Secret>;
+
+/// What is known of a model or route.
+#[derive(Debug, Default)]
+pub struct ModelDetails {
+    /// The most tokens that prompt and response may have together, at every target.
+    pub context_window: Option<u64>,
+    /// The most output tokens, at every target.
+    pub max_output: Option<u64>,
+    /// The price of the first target.
+    pub price: Option<model_catalog::Price>,
+    /// Facts about the model of each target.
+    pub facts: Vec<Arc<ModelFacts>>,
+}
 
 /// One state of the configuration.
 #[derive(Debug)]
@@ -72,15 +85,21 @@ impl Snapshot {
         Self { own: Some(own), ..snapshot }
     }
 
-    /// The most tokens that a model or route reads, and the most that it writes: of all targets the
-    /// smallest that is known.
-    pub fn model_limits(&self, model: &str) -> (Option<u64>, Option<u64>) {
+    /// What is known of a model or route: limits that all of its targets keep, and the price of the
+    /// first.
+    pub fn model_details(&self, model: &str) -> ModelDetails {
         let query = ModelQuery { model: Some(model), provider: None };
-        let Ok(plan) = self.routes.resolve(query) else { return (None, None) };
+        let Ok(plan) = self.routes.resolve(query) else { return ModelDetails::default() };
         let windows =
             plan.targets.iter().filter_map(|it| it.context_window.or(it.facts.context_window));
         let written = plan.targets.iter().filter_map(|it| it.facts.max_output);
-        (windows.min(), written.min())
+        let first = plan.targets.first();
+        ModelDetails {
+            context_window: windows.min(),
+            max_output: written.min(),
+            price: first.and_then(|target| self.price(&target.provider, &target.model)).copied(),
+            facts: plan.targets.iter().map(|target| target.facts.clone()).collect(),
+        }
     }
 
     /// Whether the configuration names a target, as a model or as a step of a route.

@@ -15,9 +15,10 @@ mod portkey;
 mod seed_a;
 mod seed_b;
 mod seed_c;
+mod seed_c_clients;
 mod seed_d;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use config::document::{Node, Value, parse};
 
@@ -92,7 +93,8 @@ pub fn import(files: &[SourceFile<'_>]) -> Result<Imported, ImportError> {
             seed_b::import(file.text, &mut draft);
             continue;
         }
-        let root = parse(file.text).map_err(|errors| failed(errors.to_string()))?;
+        let text = without_comments(file.text);
+        let root = parse(&text).map_err(|errors| failed(errors.to_string()))?;
         import_document(&root, file.name, &mut draft).map_err(failed)?;
     }
     Ok(draft.finish())
@@ -112,9 +114,11 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
         litellm::import(mapping, draft);
     } else if has("keys") && !has("providers") {
         return litellm_keys::import(mapping, draft);
+    } else if mapping.is_list("clients") && !has("providers") {
+        seed_c_clients::import(mapping, draft);
     } else if has("Providers") || has("Router") {
         claude_code_router::import(mapping, draft);
-    } else if has("routers") {
+    } else if has("routers") || has("helicone") && has("providers") {
         helicone::import(mapping, draft);
     } else if has("targets") || has("strategy") {
         portkey::import(mapping, stem(name), draft);
@@ -135,6 +139,47 @@ fn import_document(root: &Node<'_>, name: &str, draft: &mut Draft) -> Result<(),
     Ok(())
 }
 
+/// JSON without the comments that some programs allow within; YAML has others, and stays as it is. Lines
+/// keep their numbers.
+fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.trim_start().starts_with(['{', '[']) || !text.contains(['/']) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let (length, is_comment) = if rest.starts_with("//") {
+            (rest.find('\n').unwrap_or(rest.len()), true)
+        } else if rest.starts_with("/*") {
+            (rest.find("*/").map_or(rest.len(), |end| end + 2), true)
+        } else if next == '"' {
+            (quoted_length(rest), false)
+        } else {
+            (next.len_utf8(), false)
+        };
+        let (part, after) = rest.split_at(length);
+        if is_comment {
+            kept.extend(part.chars().filter(|it| *it == '\n'));
+        } else {
+            kept.push_str(part);
+        }
+        rest = after;
+    }
+    Cow::Owned(kept)
+}
+
+/// The length in bytes of the string in quotes with which a text begins.
+fn quoted_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, it) in text.char_indices().skip(1) {
+        match it {
+            '"' if !is_escaped => return at + 1,
+            _ => is_escaped = it == '\\' && !is_escaped,
+        }
+    }
+    text.len()
+}
+
 /// Whether a text is lines of `NAME=value`.
 fn is_environment(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with('#'));
@@ -152,4 +197,16 @@ fn is_name_byte(byte: u8) -> bool {
 fn stem(name: &str) -> &str {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     file.split('.').next().filter(|it| !it.is_empty()).unwrap_or("imported")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_in_json_are_left_out_and_those_in_texts_stay() {
+        let text = "{ // why\n \"a\": \"http://b\\\"//c\", /* of\ntwo */ \"d\": 1 }";
+        assert_eq!(without_comments(text), "{ \n \"a\": \"http://b\\\"//c\", \n \"d\": 1 }");
+        assert_eq!(without_comments("a: http://b"), "a: http://b");
+    }
 }

@@ -116,7 +116,7 @@ fn leave_given(key: Mapping<'_>, draft: &mut Draft) {
 }
 
 /// A name that a tenant may have, and that no other has.
-fn tenant_name(alias: &str, draft: &Draft) -> String {
+pub(crate) fn tenant_name(alias: &str, draft: &Draft) -> String {
     let fits = |it: char| if it.is_ascii_alphanumeric() || "-_.".contains(it) { it } else { '-' };
     // Room for the number that makes it unique.
     let name: String = alias.chars().map(fits).take(60).collect();

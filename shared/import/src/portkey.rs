@@ -38,6 +38,16 @@ pub(crate) fn import(mut root: Mapping<'_>, name: &str, draft: &mut Draft) {
 
     let mut steps = vec![];
     collect(&mut root, &mut steps, &mut settings, draft);
+    // What holds for all targets stands in each step that has none of its own.
+    if root.has("targets") {
+        for (key, value) in limits(&mut root, draft) {
+            for step in &mut steps {
+                if !step.iter().any(|(known, _)| *known == key) {
+                    step.push((key.clone(), value.clone()));
+                }
+            }
+        }
+    }
     draft.set("default_model", text(name));
     let route = draft.route(name);
     (route.steps, route.settings) = (steps, settings);
@@ -85,16 +95,51 @@ fn collect(
 
 fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
     config.text("name");
-
-    let node = config.take("provider").or_else(|| config.take("virtual_key"))?;
-    let named = text_in(node)?;
-    let named = named.trim_start_matches('@');
-    let Some(kind) = kind_of(named) else {
-        let message = format!("`{named}` names a provider in Portkey's own vault; declare it here");
-        draft.note(line(node), message);
+    let node = config.take("provider").or_else(|| config.take("virtual_key"));
+    let model = config.mapping("override_params").and_then(|mut params| {
+        let model = params.text("model");
+        params.leave("override_params", &[], draft);
+        model
+    });
+    // A provider may stand before the model, as in `@provider/model`.
+    let inline = model.as_deref().and_then(|it| it.strip_prefix('@')?.split_once('/'));
+    let named = node.and_then(text_in).or_else(|| inline.map(|(slug, _)| slug.to_owned()))?;
+    let model = inline.map(|(_, model)| model.to_owned()).or_else(|| model.clone());
+    let at = node.and_then(line);
+    let provider = provider(named.trim_start_matches('@'), at, config, draft)?;
+    let Some(model) = model else {
+        let message =
+            format!("a target of {provider} names no `override_params.model`; it is left out");
+        draft.note(at, message);
         return None;
     };
 
+    let mut entries = step(&provider, &model);
+    // Theirs are shares of 1 or any numbers; ours are whole.
+    let weight = config.number("weight").filter(|weight| 0.0 <= *weight);
+    let weight = weight.map(|weight| (weight * 100.0).round().min(1_000_000.0));
+    entries.extend(weight.map(|weight| entry("weight", bare(weight))));
+    entries.extend(limits(config, draft));
+    Some(entries)
+}
+
+/// The provider of a target; none where only Portkey's own vault knows who that is.
+fn provider(
+    named: &str,
+    at: Option<usize>,
+    config: &mut Mapping<'_>,
+    draft: &mut Draft,
+) -> Option<String> {
+    let first_word = named.split(['-', '_']).next().unwrap_or_default();
+    let Some(kind) = kind_of(named).or_else(|| kind_of(first_word)) else {
+        let message = format!("`{named}` names a provider in Portkey's own vault; declare it here");
+        draft.note(at, message);
+        return None;
+    };
+    if kind_of(named).is_none() {
+        let message = format!("`{named}` of Portkey's own vault is taken for one of type {kind}");
+        draft.note(at, message);
+    }
     let variable = key_variable(kind);
     let key = config.take("api_key");
     let key = key.and_then(|node| draft.secret(node, &variable.clone().unwrap_or_default()));
@@ -104,31 +149,18 @@ fn target(config: &mut Mapping<'_>, draft: &mut Draft) -> Option<Entries> {
     let key = key.or_else(|| variable.map(|variable| bare(format!("${{{variable}}}"))));
     let kind = kind.to_owned();
     let provider = DraftProvider { name: kind.clone(), kind, base_url, key, more: vec![] };
-    let provider = draft.provider(provider);
-    let model = config.mapping("override_params").and_then(|mut params| {
-        let model = params.text("model");
-        params.leave("override_params", &[], draft);
-        model
-    });
-    let Some(model) = model else {
-        draft.note(
-            line(node),
-            format!("a target of {provider} names no `override_params.model`; it is left out"),
-        );
-        return None;
-    };
+    Some(draft.provider(provider))
+}
 
-    let mut entries = step(&provider, &model);
-    // Theirs are shares of 1 or any numbers; ours are whole.
-    let weight = config.number("weight").filter(|weight| 0.0 <= *weight);
-    let weight = weight.map(|weight| (weight * 100.0).round().min(1_000_000.0));
-    entries.extend(weight.map(|weight| entry("weight", bare(weight))));
+/// How long an attempt may take, and how often it is repeated.
+fn limits(config: &mut Mapping<'_>, draft: &mut Draft) -> Entries {
     let timeout = config.number("request_timeout");
+    let mut entries = Entries::default();
     entries.extend(timeout.map(|time| entry("timeout", seconds(time / 1000.0))));
     if let Some(mut retry) = config.mapping("retry") {
         let attempts = retry.count("attempts");
         entries.extend(attempts.map(|it| entry("retries", bare(it.min(10)))));
         retry.leave("retry", &[("on_status_codes", "every transient failure is retried")], draft);
     }
-    Some(entries)
+    entries
 }

@@ -11,7 +11,7 @@ use crate::{
 const REASONS: [(&str, &str); 4] = [
     ("server_tools", "tools run at the client"),
     ("defaults", "limits belong to tenants: give each its own"),
-    ("database", "tenants and usage live in a database of the gateway's own (`--data`)"),
+    ("database", "usage starts at 0, in a database of the gateway's own (`--data`)"),
     ("logging", "see `log`"),
 ];
 
@@ -37,7 +37,7 @@ pub(crate) fn import(mut root: Mapping<'_>, draft: &mut Draft) {
         import_provider(name, node, draft);
     }
     root.leave("", &REASONS, draft);
-    draft.note(None, "clients stand in its database: create them with `lockgate tenants create`");
+    draft.note(None, "clients stand in its database: import that file, too (`./data/gateway.db`)");
 }
 
 fn import_server(mut server: Mapping<'_>, draft: &mut Draft) {

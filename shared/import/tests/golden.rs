@@ -91,12 +91,16 @@ fn each_gateways_file_becomes_a_configuration() {
     for name in [
         "litellm",
         "claude-code-router",
+        "claude-code-router-comments",
         "seed-a",
         "seed-b",
         "seed-c",
+        "seed-c-clients",
         "seed-d",
         "portkey",
+        "portkey-slugs",
         "helicone",
+        "helicone-direct",
         "openrouter",
     ] {
         check(name);

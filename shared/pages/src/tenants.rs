@@ -348,6 +348,6 @@ mod tests {
         {
             assert!(names.contains(&wanted), "{wanted}");
         }
-        assert_eq!(names.len(), 25);
+        assert_eq!(names.len(), 24);
     }
 }

@@ -159,6 +159,19 @@ impl Connections {
         outcome.map(Into::into).map_err(|error| self.unreachable(error))
     }
 
+    /// Sends a request whose body is still coming, and waits for the head of the response. The
+    /// connection is new: a body that met the end of a kept one could not be sent again.
+    pub(crate) async fn send_streamed(
+        &self,
+        request: HttpRequest<'_>,
+        body: reqwest::Body,
+    ) -> Result<http::Response<reqwest::Body>> {
+        let mut built = request.build();
+        *built.body_mut() = Some(body);
+        let (_, outcome) = send_once(self.fresh()?, built).await;
+        outcome.map(Into::into).map_err(|error| self.unreachable(error))
+    }
+
     /// Sends any request once, and waits for the head of the response.
     pub(crate) async fn send_as_it_is(
         &self,

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use canonical::{Error, ErrorKind, Origin, Result};
 use http::{HeaderValue, Method, header};
 use http_body::{Body, Frame};
+use http_body_util::combinators::BoxBody;
 use tokio::time::Sleep;
 
 use crate::{
@@ -25,8 +26,20 @@ use crate::{
     stream::silence_error,
 };
 
+/// A body that is sent as it comes.
+pub type StreamedBody = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The body of a request for one provider.
+#[derive(Debug)]
+pub enum RelayPayload {
+    /// All of it.
+    Whole(Bytes),
+    /// What is still coming.
+    Streamed(StreamedBody),
+}
+
 /// A request for one provider.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RelayRequest {
     /// The method.
     pub method: Method,
@@ -37,7 +50,7 @@ pub struct RelayRequest {
     /// The media type of the body; absent where there is no body.
     pub content_type: Option<HeaderValue>,
     /// The body.
-    pub body: Bytes,
+    pub body: RelayPayload,
     /// How long the head of the response may take.
     pub timeout: Duration,
     /// The time, in milliseconds since 1970.
@@ -113,8 +126,17 @@ impl Upstream {
             Some(kind) => drop(headers.insert(header::CONTENT_TYPE, kind)),
             None => drop(headers.remove(header::CONTENT_TYPE)),
         }
-        let (method, body, headers) = (request.method, request.body, Cow::Owned(headers));
-        self.connections_of(provider)?.send(HttpRequest { method, url, headers, body }).await
+        let (method, headers) = (request.method, Cow::Owned(headers));
+        let connections = self.connections_of(provider)?;
+        match request.body {
+            RelayPayload::Whole(body) => {
+                connections.send(HttpRequest { method, url, headers, body }).await
+            }
+            RelayPayload::Streamed(body) => {
+                let request = HttpRequest { method, url, headers, body: Bytes::new() };
+                connections.send_streamed(request, reqwest::Body::wrap(body)).await
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! file nor a slow disk holds a thread of the runtime. Expired rows are not read, and later writes
 //! remove them.
 
+mod foreign;
 mod queue;
 mod reader;
 mod statements;
@@ -23,6 +24,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use tokio::sync::oneshot;
 
+pub use self::foreign::{FILE_HEADER, read_foreign_table};
 use self::{
     queue::{Job, Queue, Refusal},
     reader::ReadJob,

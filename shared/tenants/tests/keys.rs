@@ -313,7 +313,9 @@ async fn a_deleted_tenant_takes_its_keys_and_gives_its_name_back() {
 async fn every_change_leaves_an_entry_without_secrets() {
     let office = Office::new();
     let (tenant, issued) = office.tenant_with_key().await;
-    let patch = object(&json!({ "provider_api_key": "sealed-text", "rate_limit_rpm": 7 }));
+    let own =
+        json!({ "provider": "openai", "provider_api_key": "sealed-text", "rate_limit_rpm": 7 });
+    let patch = object(&own);
     office.tenants.update(&tenant.id, &patch, None, bob(NOW + 1)).await.unwrap();
     office.tenants.rotate_key(&tenant.id, None, 60, bob(NOW + 2)).await.unwrap();
     office.tenants.delete(&tenant.id, None, bob(NOW + 3)).await.unwrap();

@@ -13,6 +13,7 @@ pub mod openai;
 pub mod provider;
 pub mod proxy;
 pub mod sockets;
+pub mod sqlite;
 pub mod strict;
 pub mod tls;
 

@@ -99,7 +99,7 @@ tenants:
 }
 
 /// How many calls were made, and how many were not let in because the store did not answer in time: of
-/// those each may have been counted.
+/// those each may have been counted, more than once where its write was repeated.
 fn tally(outcomes: &[(u16, Value)], refusals: &[u16]) -> (usize, usize) {
     let count = |status| outcomes.iter().filter(|it| it.0 == status).count();
     let known = |status: u16| [200, 503].contains(&status) || refusals.contains(&status);
@@ -115,7 +115,10 @@ async fn fifty_calls_of_ten_processes_get_exactly_what_a_limit_allows() {
     let race = Arc::new(race);
     let outcomes = race.run().await;
     let (made, unknown) = tally(&outcomes, &[429]);
-    assert!(made <= 20 && 20 <= made + unknown, "{made} and {unknown}: {outcomes:?}");
+    assert!(made <= 20, "{made} and {unknown}: {outcomes:?}");
+    if unknown == 0 {
+        assert_eq!(made, 20, "{outcomes:?}");
+    }
     assert_eq!(race.fake.requests().len(), made, "what was refused reached nobody");
     let processes = race.emulator.report().cold_starts.len();
     assert!(1 < processes, "there was no race");

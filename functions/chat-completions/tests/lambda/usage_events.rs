@@ -6,7 +6,7 @@ use testkit::openai;
 use crate::{Gateway, two_steps};
 
 #[tokio::test]
-async fn a_call_of_a_function_is_told_to_the_queue() {
+async fn the_queue_gets_the_usage_of_a_functions_call() {
     let gateway = Gateway::empty(|it| it).await;
     let queue = gateway.cloud.queue("usage-of-chat").await;
     let yaml = format!("{}usage_events: {{ sqs_queue: '{queue}' }}\n", two_steps(&gateway.fake));

@@ -22,7 +22,7 @@ use catalog::{SCENARIOS, Scenario};
 use stage::{Case, Stage};
 
 /// How many cases run at once, so that their time-outs pass side by side.
-const AT_ONCE: usize = 96;
+const AT_ONCE: usize = 48;
 
 const BEGIN: &str = "<!-- The test `matrix` writes from here with UPDATE_GOLDEN=1 … -->\n";
 const END: &str = "<!-- … to here. -->\n";

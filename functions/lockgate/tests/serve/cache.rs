@@ -73,10 +73,14 @@ async fn a_hit_says_so_how_old_it_is_and_what_it_saved() {
     assert_eq!(hit.header("x-gateway-cache"), "hit");
     assert!(hit.header("age").parse::<u64>().is_ok());
     let hit: Value = hit.json().await.unwrap();
-    let told = &hit["x_gateway"];
-    assert_eq!((&told["cache_hit"], &told["cost_usd"]), (&json!(true), &json!(0.0)), "{told}");
-    assert_eq!(told["saved_usd"], 0.021);
-    assert_eq!(attempts_of(told), [""; 0]);
+    let metadata = &hit["x_gateway"];
+    assert_eq!(
+        (&metadata["cache_hit"], &metadata["cost_usd"]),
+        (&json!(true), &json!(0.0)),
+        "{metadata}"
+    );
+    assert_eq!(metadata["saved_usd"], 0.021);
+    assert_eq!(attempts_of(metadata), [""; 0]);
     assert_eq!(hit["choices"], made["choices"]);
     assert_eq!(first.requests().len(), 1);
 

@@ -8,7 +8,9 @@ use testkit::lockgate::{Lockgate, Setup};
 use testkit::openai;
 use testkit::provider::{FakeProvider, ScriptedResponse};
 
-use crate::support::{ask, error_of, hello, program, provider, send, text_of, yaml};
+use crate::support::{
+    ask, error_of, hello, program, provider, send, text_of, unused_address, yaml,
+};
 
 /// A server that started without a file, and the key that it printed.
 async fn without_file(setup: Setup) -> (Lockgate, String) {
@@ -29,7 +31,9 @@ async fn models(gateway: &Lockgate, key: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn keys_in_the_environment_are_enough_to_serve() {
+    let nobody = format!("{}/v1", unused_address());
     let setup = program()
+        .variable("GEMINI_BASE_URL", &nobody)
         .variable("GROQ_API_KEY", "key-of-groq")
         .variable("GOOGLE_API_KEY", "key-of-google");
     let (gateway, key) = without_file(setup).await;
@@ -48,10 +52,58 @@ async fn keys_in_the_environment_are_enough_to_serve() {
 async fn the_key_of_clients_may_come_from_the_environment() {
     let setup = program()
         .variable("OPENAI_API_KEY", "key-of-openai")
+        .variable("OPENAI_BASE_URL", &unused_address())
         .variable("LOCKGATE_API_KEY", "a-key-that-stays-the-same");
     let (gateway, key) = without_file(setup).await;
     assert_eq!(key, "a-key-that-stays-the-same");
     assert!(models(&gateway, &key).await.iter().any(|name| name == "gpt-4o"));
+}
+
+/// The part of a text between two others.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text.split_once(before).unwrap();
+    rest.split_once(after).unwrap().0
+}
+
+#[tokio::test]
+async fn a_key_and_one_command_are_enough_for_an_answer() {
+    let openai = provider().await;
+    openai.require_bearer("key-of-openai");
+    let gateway = program()
+        .variable("OPENAI_API_KEY", "key-of-openai")
+        .variable("OPENAI_BASE_URL", &openai.url())
+        .start()
+        .await;
+    // What the start tells to try is done as it stands there.
+    let printed = gateway.printed("-d '").await;
+    let body = format!("{}\n", printed.rsplit_once("-d '").unwrap().1);
+    let body = body.split_once('\'').unwrap().0;
+    let question: Value = serde_json::from_str(body).unwrap();
+    let bearer = between(&printed, "-H 'Authorization: ", "'");
+    let path = between(&printed, &format!("curl -iN {}", gateway.url()), " ");
+    let headers = [("authorization", bearer), ("content-type", "application/json")];
+    let response = send(&gateway, "POST", path, &headers, body.to_owned()).await;
+    assert_eq!(response.status, 200);
+    assert!(response.text().await.unwrap().contains("Hi"));
+    let sent = openai.requests();
+    let sent = sent.iter().find(|it| it.target == "/v1/chat/completions").unwrap();
+    assert_eq!(sent.header("authorization"), "Bearer key-of-openai");
+    let model = question["model"].as_str().unwrap();
+    assert_eq!(format!("openai/{}", sent.json()["model"].as_str().unwrap()), model);
+}
+
+#[tokio::test]
+async fn a_gateway_does_not_call_itself() {
+    let address = unused_address();
+    let output = program()
+        .variable("OPENAI_API_KEY", "key-of-openai")
+        .variable("OPENAI_BASE_URL", &format!("{address}/v1"))
+        .arguments(["--listen", address.trim_start_matches("http://")])
+        .run()
+        .await;
+    assert_eq!(output.status.code(), Some(2));
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("OPENAI_BASE_URL is the address of this gateway"), "{printed}");
 }
 
 #[tokio::test]
@@ -128,6 +180,9 @@ async fn init_writes_private_files_that_serve_at_once() {
     assert_eq!(again.status.code(), Some(2));
     let variables = read(".env");
     let key = variables.lines().find_map(|line| line.strip_prefix("GATEWAY_API_KEY=")).unwrap();
+    // The provider itself is not for tests to call.
+    let elsewhere = format!("type: groq\n    base_url: {}", unused_address());
+    std::fs::write(folder.join("config.yaml"), config.replace("type: groq", &elsewhere)).unwrap();
     let gateway = setup.without_arguments().start().await;
     assert_eq!(models(&gateway, key.trim_matches('\'')).await, Vec::<String>::new());
 }
@@ -140,44 +195,6 @@ async fn init_without_a_provider_says_what_it_needs() {
     assert!(printed.contains("set a variable such as OPENAI_API_KEY"), "{printed}");
 }
 
-const LITELLM: &str = "
-model_list:
-  - model_name: fast
-    litellm_params: { model: openai/small, api_base: PROVIDER, api_key: sk-literal }
-  - model_name: far
-    litellm_params: { model: sagemaker/far }
-general_settings: { master_key: gateway-key }
-";
-
-#[tokio::test]
-async fn an_imported_file_serves_and_says_what_is_missing() {
-    let first = provider().await;
-    let setup = program()
-        .file("litellm.yaml", &LITELLM.replace("PROVIDER", &first.url()))
-        .arguments(["import", "litellm.yaml", "--output", "config.yaml"]);
-    let output = setup.run().await;
-    let notes = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{notes}");
-    assert!(notes.contains("litellm.yaml:5: `sagemaker/far` is left out"), "{notes}");
-    assert!(!notes.contains("sk-literal") && !notes.contains("gateway-key"), "{notes}");
-
-    let gateway = setup.without_arguments().start().await;
-    assert_eq!(text_of(ask(&gateway, &hello("fast")).await).await, "Hi");
-    let received = first.requests();
-    assert_eq!(received[0].headers["authorization"], "Bearer sk-literal");
-}
-
-#[tokio::test]
-async fn an_import_without_an_output_prints_the_configuration() {
-    let keys = r#"{"model": "a/b", "models": ["a/b", "c/d"]}"#;
-    let output = program().file("preset.json", keys).arguments(["import", "preset.json"]);
-    let output = output.run().await;
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.contains("  - name: preset\n"), "{printed}");
-    let unknown = program().file("x.yaml", "a: 1").arguments(["import", "x.yaml"]).run().await;
-    assert_eq!(unknown.status.code(), Some(2));
-}
-
 #[tokio::test]
 async fn check_online_says_which_provider_cannot_be_called() {
     let good = FakeProvider::start().await;
@@ -185,13 +202,50 @@ async fn check_online_says_which_provider_cannot_be_called() {
     good.respond_with([ScriptedResponse::json(200, &list)]);
     let bad = FakeProvider::start().await;
     bad.respond_with([ScriptedResponse::json(401, &json!({"error": {"message": "no"}}))]);
-    let yaml = yaml(&[("good", &good.url()), ("bad", &bad.url())], "");
+    let rest = "
+routes:
+  - { name: fast, steps: [{ provider: good, model: small }, { provider: good, model: gone }] }
+models: [{ name: lost, provider: good }, { name: hidden, provider: bad }]
+prices: [{ provider: good, model: small, input: 0.25, output: 1.5 }]
+";
+    let yaml = yaml(&[("good", &good.url()), ("bad", &bad.url())], rest);
     let setup = program().config(&yaml).arguments(["check", "--online"]);
     let output = setup.run().await;
+    assert!(!String::from_utf8_lossy(&output.stderr).contains('['), "no bar without a terminal");
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{printed}");
     assert!(printed.contains("good: responds, 2 models ("), "{printed}");
     assert!(printed.contains("bad: returned 401 to a request for its models ("), "{printed}");
+    let route = "fast:
+  good/small: $0.250000 in, $1.500000 out for a million tokens
+  good/gone: no price is known
+  good does not list gone
+  good does not list lost
+";
+    assert!(printed.contains(route), "{printed}");
+    assert!(!printed.contains("hidden"), "who was not reached lists nothing: {printed}");
+}
+
+#[tokio::test]
+async fn check_online_shows_its_progress_on_a_terminal() {
+    let good = FakeProvider::start().await;
+    good.respond_with([ScriptedResponse::json(200, &json!({"data": [{"id": "small"}]}))]);
+    let setup = program().config(&yaml(&[("good", &good.url())], ""));
+    let command = format!("{} check --online", env!("CARGO_BIN_EXE_lockgate"));
+    // `script` of util-linux gives a program a terminal.
+    let output = tokio::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .current_dir(setup.folder())
+        .output()
+        .await;
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no program `script` to give a terminal");
+        return;
+    };
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("[                    ] 0/1 providers"), "{printed}");
+    assert!(printed.contains("[####################] 1/1 providers"), "{printed}");
+    assert!(printed.contains("good: responds, 1 models"), "{printed}");
 }
 
 #[tokio::test]

@@ -56,6 +56,47 @@ async fn an_upload_keeps_its_bytes_and_a_batch_its_members() {
     assert_eq!(fake.requests().pop().unwrap().json(), batch);
 }
 
+/// The most memory that a process has had at once, in bytes; none where the system does not tell.
+fn peak_memory(gateway: &Lockgate) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+#[tokio::test]
+async fn a_large_file_passes_without_being_kept() {
+    let fake = FakeProvider::start().await;
+    fake.respond_with([ScriptedResponse::json(200, &json!({"id": "file-1"}))]);
+    // Neither the limit of bodies nor the budget of memory holds the file.
+    let limits = "server: { max_body_bytes: 1048576, max_memory_bytes: 16777216 }";
+    let gateway = gateway_for(&fake, limits).await;
+    assert_eq!(status_of(&gateway, "GET", "/v1/files/file-1").await, 200);
+    let before = peak_memory(&gateway);
+
+    let file = bytes::Bytes::from(vec![b'x'; 96 * 1024 * 1024]);
+    let response = send(&gateway, "POST", "/v1/files", &FILE_KEY, file.clone()).await;
+    assert_eq!(response.status, 200);
+    let seen = fake.requests().pop().unwrap();
+    assert!(seen.body == file, "{} bytes came", seen.body.len());
+    assert_eq!(seen.header("content-length"), file.len().to_string());
+    if let (Some(before), Some(after)) = (before, peak_memory(&gateway)) {
+        let kept = after.saturating_sub(before);
+        assert!(kept < file.len() / 3, "{kept} bytes more than before");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_another_step_may_get_is_kept_within_its_limit() {
+    let fake = FakeProvider::start().await;
+    let gateway = gateway_for(&fake, "server: { max_body_bytes: 1048576 }").await;
+    let form = bytes::Bytes::from(vec![b'x'; 2 * 1024 * 1024]);
+    let kind = ("content-type", "multipart/form-data; boundary=x");
+    let headers = [FILE_KEY[0], kind];
+    let response = send(&gateway, "POST", "/v1/audio/transcriptions", &headers, form).await;
+    assert_eq!(error_of(response).await.0, 413);
+    assert!(fake.requests().is_empty());
+}
+
 #[tokio::test]
 async fn a_file_arrives_as_it_comes() {
     let (fake, latch) = (FakeProvider::start().await, testkit::provider::Latch::new());

@@ -141,7 +141,7 @@ async fn anthropic_reads_and_writes_its_cache() {
 }
 
 #[tokio::test]
-async fn gemini_counts_audio_images_and_thoughts() {
+async fn gemini_counts_audio_images_and_reasoning() {
     let whole = json!({
         "candidates": [{ "index": 0, "finishReason": "STOP",
                          "content": { "role": "model", "parts": [{ "text": "A cat." }] } }],

@@ -13,6 +13,7 @@ use testkit::{
     aws::stack::AwsStack,
     client::{self, ClientResponse},
     lambda::Emulator,
+    provider::FakeProvider,
 };
 
 /// A stack as its template leaves it: nothing applied, and the secrets of the administration made.
@@ -95,8 +96,8 @@ async fn a_configuration_is_written_to_the_tables_and_its_keys_to_parameters() {
 
 #[tokio::test]
 async fn failures_of_the_store_are_counted() {
-    let cloud = AwsStack::new().await;
-    let emulator = emulate(&cloud).await;
+    let (cloud, fake) = (AwsStack::new().await, FakeProvider::start().await);
+    let emulator = pages::configured(&cloud, &fake).await;
     assert_eq!(ask(&emulator, "GET", "/admin/tenants", "").await.0, 200);
     cloud.shut("DynamoDB");
     let (status, _) = ask(&emulator, "GET", "/admin/tenants", "").await;
@@ -104,6 +105,7 @@ async fn failures_of_the_store_are_counted() {
     cloud.open();
     let metrics = ask_with(&emulator, ("GET", "/metrics"), &[], "").await.text().await.unwrap();
     let name = "lockgate_store_errors_total ";
-    let errors = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    assert!(1 <= errors.parse::<u64>().unwrap(), "{errors}");
+    let errors = metrics.lines().find_map(|line| line.strip_prefix(name));
+    let errors: u64 = errors.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
+    assert!(1 <= errors, "{metrics}");
 }

@@ -11,6 +11,7 @@ use telemetry::sums::{
 };
 
 use super::{
+    cooldowns,
     family::{
         DEFAULT_BOUNDS, Family, HistogramScale, Labels, SECONDS, SEED_B_BOUNDS, Series, float,
     },
@@ -101,7 +102,7 @@ fn own(reading: &Reading) -> Vec<Family> {
         Family {
             name: "lockgate_cooldown_seconds",
             help: "For how long failures made targets cool down, as the cooldowns began.",
-            series: Series::MicroCounter(cooldowns(reading)),
+            series: Series::MicroCounter(cooldowns::series(reading)),
         },
         counter(
             "lockgate_dropped_fields",
@@ -223,16 +224,6 @@ fn of_seed_b(reading: &Reading) -> Vec<Family> {
         ),
         gauge("aigateway_instance_info", "The gateway's version.", BTreeMap::from([(info, 1.0)])),
     ]
-}
-
-/// The cooldowns of targets, in microseconds.
-fn cooldowns(reading: &Reading) -> BTreeMap<Labels, u64> {
-    let cooldowns = reading.totals.sums.cooldowns.iter().map(|(key, millis)| {
-        let model = if key.is_configured { key.model.clone() } else { OTHER.to_owned() };
-        let labels = vec![("provider", key.provider.clone()), ("model", model)];
-        (labels, millis.saturating_mul(1_000))
-    });
-    added(cooldowns)
 }
 
 fn requests_of_seed_b(reading: &Reading) -> BTreeMap<Labels, u64> {
@@ -456,7 +447,7 @@ pub(super) fn grouped(
     groups
 }
 
-fn added(counts: impl Iterator<Item = (Labels, u64)>) -> BTreeMap<Labels, u64> {
+pub(super) fn added(counts: impl Iterator<Item = (Labels, u64)>) -> BTreeMap<Labels, u64> {
     let mut sums = BTreeMap::new();
     for (labels, count) in counts {
         *sums.entry(labels).or_default() += count;

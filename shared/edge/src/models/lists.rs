@@ -2,13 +2,18 @@
 //!
 //! Sources: the types of the Python packages `openai` 3.54, `anthropic` 2.12 and `google-genai` 3.4,
 //! and the references of *List Models* (docs.anthropic.com) and *models.list* (ai.google.dev), seen
-//! 2026-11. When a model was made is not known; clients only want a moment.
+//! 2026-11. Beyond OpenAI's members stand those of `OpenRouter`'s list that many clients read. A model
+//! whose age is not known was made in 1970: clients only want a moment.
 
 use canonical::{Error, ErrorKind, Result};
 use http::Uri;
 use serde::Serialize;
 
-use super::Model;
+use super::{
+    Model,
+    capabilities::{Capabilities, capabilities},
+    pricing::Pricing,
+};
 use crate::{api::Api, request::query_value};
 
 /// How many models a page of Anthropic's and Google's may have.
@@ -50,12 +55,37 @@ struct OpenAi<'a> {
     owned_by: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pricing: Option<&'a Pricing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_provider: Option<TopProvider>,
 }
 
-impl<'a> From<&Model<'a>> for OpenAi<'a> {
-    fn from(model: &Model<'a>) -> Self {
-        let Model { id, owned_by, description, limits: _ } = *model;
-        Self { id, object: "model", created: 0, owned_by, description }
+/// The limits at the provider that serves a model.
+#[derive(Serialize)]
+struct TopProvider {
+    context_length: Option<u64>,
+    max_completion_tokens: Option<u64>,
+}
+
+impl<'a> From<&'a Model<'_>> for OpenAi<'a> {
+    fn from(model: &'a Model<'_>) -> Self {
+        let (context_length, max_completion_tokens) =
+            (model.details.context_window, model.details.max_output);
+        let is_limited = context_length.is_some() || max_completion_tokens.is_some();
+        Self {
+            id: &model.id,
+            object: "model",
+            created: model.created,
+            owned_by: model.owned_by,
+            description: model.description,
+            context_length,
+            pricing: model.pricing.as_ref(),
+            top_provider: is_limited
+                .then_some(TopProvider { context_length, max_completion_tokens }),
+        }
     }
 }
 
@@ -74,9 +104,9 @@ struct Anthropic<'a> {
     kind: &'static str,
     id: &'a str,
     display_name: &'a str,
-    created_at: &'static str,
+    created_at: String,
     lifecycle: &'static str,
-    capabilities: Option<()>,
+    capabilities: Option<Capabilities>,
     line: Option<()>,
     max_input_tokens: Option<u64>,
     max_tokens: Option<u64>,
@@ -84,18 +114,18 @@ struct Anthropic<'a> {
     retires_at: Option<()>,
 }
 
-impl<'a> From<&Model<'a>> for Anthropic<'a> {
-    fn from(model: &Model<'a>) -> Self {
+impl<'a> From<&'a Model<'_>> for Anthropic<'a> {
+    fn from(model: &'a Model<'_>) -> Self {
         Self {
             kind: "model",
-            id: model.id,
-            display_name: model.id,
-            created_at: "1970-01-01T00:00:00Z",
+            id: &model.id,
+            display_name: &model.id,
+            created_at: tenants::rfc3339(model.created),
             lifecycle: "active",
-            capabilities: None,
+            capabilities: capabilities(&model.details.facts),
             line: None,
-            max_input_tokens: model.limits.0,
-            max_tokens: model.limits.1,
+            max_input_tokens: model.details.context_window,
+            max_tokens: model.details.max_output,
             deprecated_at: None,
             retires_at: None,
         }
@@ -118,16 +148,22 @@ struct Gemini<'a> {
     display_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_token_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_token_limit: Option<u64>,
     supported_generation_methods: [&'static str; 3],
 }
 
-impl<'a> From<&Model<'a>> for Gemini<'a> {
-    fn from(model: &Model<'a>) -> Self {
+impl<'a> From<&'a Model<'_>> for Gemini<'a> {
+    fn from(model: &'a Model<'_>) -> Self {
         Self {
             name: format!("models/{}", model.id),
             version: "1",
-            display_name: model.id,
+            display_name: &model.id,
             description: model.description,
+            input_token_limit: model.details.context_window,
+            output_token_limit: model.details.max_output,
             supported_generation_methods: [
                 "generateContent",
                 "streamGenerateContent",
@@ -137,7 +173,7 @@ impl<'a> From<&Model<'a>> for Gemini<'a> {
     }
 }
 
-fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'a>> {
+fn anthropic_page<'a>(models: &'a [Model<'_>], uri: &Uri) -> Result<AnthropicPage<'a>> {
     let limit = number(uri, "limit")?.unwrap_or(20);
     if !(1..=MAX_PAGE).contains(&limit) {
         let message = format!("`limit` must be a number from 1 to {MAX_PAGE}.");
@@ -161,13 +197,13 @@ fn anthropic_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<AnthropicPage<'
     Ok(AnthropicPage {
         data: page.iter().map(Anthropic::from).collect(),
         has_more,
-        first_id: page.first().map(|it| it.id),
-        last_id: page.last().map(|it| it.id),
+        first_id: page.first().map(|it| &*it.id),
+        last_id: page.last().map(|it| &*it.id),
     })
 }
 
 /// The page of Gemini's list that the query names. A page's token is the last name before the page.
-fn gemini_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<GeminiPage<'a>> {
+fn gemini_page<'a>(models: &'a [Model<'_>], uri: &Uri) -> Result<GeminiPage<'a>> {
     // Google treats 0 as its default of 50, and what is too large as the maximum.
     let size = number(uri, "pageSize")?.filter(|it| *it != 0).unwrap_or(50).min(MAX_PAGE);
     let after = position(models, uri, "pageToken")?;
@@ -176,7 +212,7 @@ fn gemini_page<'a>(models: &[Model<'a>], uri: &Uri) -> Result<GeminiPage<'a>> {
     let more = page.len() < rest.len();
     Ok(GeminiPage {
         models: page.iter().map(Gemini::from).collect(),
-        next_page_token: page.last().map(|it| it.id).filter(|_| more),
+        next_page_token: page.last().map(|it| &*it.id).filter(|_| more),
     })
 }
 

@@ -111,8 +111,8 @@ fn state(provider: &str, model: &str, cooling: &[CooldownState]) -> Option<Pill>
     let is_about = |it: &&CooldownState| {
         it.what.provider == provider && (it.what.model == model || it.what.model.is_empty())
     };
-    let longest = cooling.iter().filter(is_about).map(|it| it.left).max()?;
-    let text = match longest {
+    let left = cooling.iter().filter(is_about).map(|it| it.left).max()?;
+    let text = match left {
         Duration::ZERO => "being probed".to_owned(),
         left => format!("cooldown, {} left", Took(Duration::from_secs(left.as_secs().max(1)))),
     };

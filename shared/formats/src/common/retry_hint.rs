@@ -46,13 +46,14 @@ pub fn date(message: &str) -> Option<u64> {
     })
 }
 
-/// Seconds since midnight of `12:30` or `12:30:15`.
+/// Seconds since midnight of `12:30` or `12:30:15`; none where no clock shows it.
 fn seconds_of_day(text: &str) -> Option<i64> {
     let end = text.find(|it: char| !it.is_ascii_digit() && it != ':').unwrap_or(text.len());
     let mut numbers = text.get(..end)?.split(':').map(str::parse::<i64>);
     let (hour, minute) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let second = numbers.next().and_then(Result::ok).unwrap_or(0);
-    Some(hour * 3600 + minute * 60 + second)
+    let is_time = (0..=24).contains(&hour) && minute < 60 && second <= 60;
+    is_time.then(|| hour * 3600 + minute * 60 + second)
 }
 
 /// Source: Howard Hinnant, *chrono-Compatible Low-Level Date Algorithms*, `days_from_civil`.
@@ -137,6 +138,19 @@ mod tests {
         }
         assert_eq!(date("until 2026-13-01"), None);
         assert_eq!(date("until then"), None);
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_leaves_the_date() {
+        for time in
+            ["25:00", "12:60", "12:00:61", "9223372036854775807:00", "00:9223372036854775807"]
+        {
+            assert_eq!(
+                date(&format!("until 2026-12-01 {time}")),
+                Some(1_796_083_200_000),
+                "{time}"
+            );
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! The code is the real one, with real sockets to the providers; only the store's answers are a
 //! schedule's affair. The ledger alone is simulated in `tenants`, where a schedule costs a thousandth.
-//! `SCHEDULES=10000` plays that many; a failure names its seed, and `SEED=…` plays it alone.
+//! `PROPTEST_CASES=10000` plays that many; a failure names its seed.
 
 mod link;
 mod providers;
@@ -12,10 +12,9 @@ mod world;
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::ProptestConfig;
 use world::World;
 
-/// How many schedules are played unless more are asked for.
-const SCHEDULES: u64 = 100;
 /// How many schedules may show that a mutant breaks an invariant.
 const MUTANT_SCHEDULES: u64 = 60;
 
@@ -42,11 +41,6 @@ pub(crate) enum Mutant {
     CountsTwice,
 }
 
-#[expect(clippy::disallowed_methods, reason = "how much is played is the caller's affair")]
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Plays one schedule: the invariants that were broken, with the first case of each.
 fn play(seed: u64, mutant: Option<Mutant>) -> BTreeMap<u8, String> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -56,13 +50,9 @@ fn play(seed: u64, mutant: Option<Mutant>) -> BTreeMap<u8, String> {
 
 #[test]
 fn no_schedule_of_whole_gateways_breaks_an_invariant() {
-    let seeds = match variable("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..variable("SCHEDULES").unwrap_or(SCHEDULES),
-    };
-    for seed in seeds {
+    for seed in 0..u64::from(ProptestConfig::default().cases) {
         let violations = play(seed, None);
-        assert!(violations.is_empty(), "SEED={seed}: {violations:#?}");
+        assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }
 }
 

@@ -66,13 +66,13 @@ impl Failover {
         // An outage is about every key, everything else about the one that was used.
         let used = [course.key];
         let keys = if reason == CooldownReason::Outage { &target.keys[..] } else { &used[..] };
-        let mut longest = Duration::ZERO;
+        let mut max = Duration::ZERO;
         for key in keys {
             let (provider, model) = (target.provider.clone(), target.model.clone());
             let what = Cooldown { provider, model, key: *key };
-            longest = longest.max(self.health.cooldowns.begin(what, cause, now));
+            max = max.max(self.health.cooldowns.begin(what, cause, now));
         }
-        self.attempts[running.id.0].cooldown_ms = millis(longest);
+        self.attempts[running.id.0].cooldown_ms = millis(max);
     }
 
     /// Why a cooldown begins; none when the failure is no reason.

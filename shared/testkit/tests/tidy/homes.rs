@@ -121,6 +121,7 @@ const SHARED: &[(&str, &[&str], &str)] = &[
             "config",
             "formats",
             "model-catalog",
+            "providers",
             "routing",
             "telemetry",
             "gateway",

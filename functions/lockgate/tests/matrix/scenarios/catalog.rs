@@ -24,7 +24,7 @@ pub(crate) struct Scenario {
 }
 
 /// A fault of the first provider.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Injected {
     /// The first request meets it, and no later one.
     Once(InjectedFault),

@@ -6,19 +6,21 @@ use std::time::Duration;
 use http::Request;
 use testkit::client as http_client;
 use testkit::lockgate::{Lockgate, Setup};
-use testkit::strict::{Format, KEY as PROVIDER_KEY, Strict};
+use testkit::strict::{Format, InjectedFault, KEY as PROVIDER_KEY, Strict};
 
-use super::catalog::{Expects, Scenario};
+use super::catalog::{Expects, Injected, Scenario};
 use super::wall::{self, ANSWER, Log, TOKENS};
 use crate::client::{self, KEY, ReceivedResponse};
 use crate::conversation::Conversation;
 use crate::gateway::INBOUND;
 
-/// What every route has. The times are short, so that the faults of silence pass quickly; nothing
-/// else differs from what an operator would write.
+/// What every route has. The cooldown is short, so that the end of an outage is noticed quickly.
 const ROUTE: &str = "rescue: continue\n    cooldown: 200ms\n    cooldown_max: 400ms";
 /// What the first step of every route has.
-const STEP: &str = "retries: 1, timeout: 3s";
+const STEP: &str = "retries: 1";
+/// What it has beyond that where its provider is silent. Elsewhere the usual time leaves room for a
+/// machine that is busy.
+const SILENT: &str = ", timeout: 3s";
 
 /// A scenario, played in two formats.
 #[derive(Clone, Copy)]
@@ -64,9 +66,12 @@ impl Case {
 
     fn route(self) -> String {
         let (second, second_model) = self.second();
+        let silence = [InjectedFault::Silent, InjectedFault::SilentBody].map(Injected::Always);
+        let is_silent = silence.contains(&self.scenario.injected);
+        let timeout = if is_silent { SILENT } else { "" };
         format!(
             "  - name: {0}\n    {ROUTE}\n    steps:\n      \
-             - {{ provider: {1}, model: {0}, {STEP} }}\n      \
+             - {{ provider: {1}, model: {0}, {STEP}{timeout} }}\n      \
              - {{ provider: {second}, model: {second_model} }}\n",
             self.model(),
             self.provider.name(),
@@ -92,7 +97,7 @@ impl Stage {
     pub(crate) async fn open() -> Self {
         let log = Log::default();
         let mut providers = vec![];
-        let mut yaml = format!("api_key: {KEY}\nidle_timeout: 3s\nproviders:\n");
+        let mut yaml = format!("api_key: {KEY}\nidle_timeout: 4s\nproviders:\n");
         for (format, kind) in INBOUND.into_iter().zip(KINDS) {
             let provider = wall::start(format, log.clone()).await;
             let names = [(format.name(), kind), ("vllm", "vllm")];

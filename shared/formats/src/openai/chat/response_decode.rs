@@ -18,6 +18,9 @@ use crate::{
     surrogates::{self, PairJoiner},
 };
 
+/// How many lists and objects within each other are looked into for a text; Mistral nests two.
+const MAX_TEXT_DEPTH: usize = 8;
+
 /// A model's message: the whole, or the part that one chunk adds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -293,12 +296,22 @@ fn url_citation(citation: UrlCitation) -> Citation {
 /// Adds a content to its texts: a string, one part, or a list of strings and parts as Mistral's
 /// reasoning models write it.
 fn add_content(content: Option<&RawValue>, texts: &mut Texts) {
-    let Some(json) = content.map(RawValue::get) else { return };
+    match content {
+        Some(list) if list.get().starts_with('[') => {
+            items::<&RawValue>(content).into_iter().for_each(|it| add_part(it, texts));
+        }
+        Some(one) => add_part(one, texts),
+        None => {}
+    }
+}
+
+/// Adds a string or a part to the texts; a list within the list counts as text.
+fn add_part(part: &RawValue, texts: &mut Texts) {
+    let content = Some(part);
+    let json = part.get();
     match json.as_bytes().first() {
         Some(b'"') => texts.content.push_str(&string(json)),
-        Some(b'[') => {
-            items::<&RawValue>(content).into_iter().for_each(|it| add_content(Some(it), texts));
-        }
+        Some(b'[') => texts.content.push_str(&text(content)),
         Some(b'{') => {
             let part: ContentPart<'_> = lenient(content);
             texts.reasoning.push_str(&text(part.thinking.or(part.reasoning)));
@@ -314,14 +327,24 @@ fn add_content(content: Option<&RawValue>, texts: &mut Texts) {
 }
 
 /// The text of a value: a string, what a list of texts says together, or the `text` of an object. Of
-/// a number its digits, of `null` nothing.
+/// a number its digits, of `null` nothing, nor of what nests deeper than any provider writes.
 pub(super) fn text(value: Option<&RawValue>) -> String {
+    text_within(value, MAX_TEXT_DEPTH)
+}
+
+/// The text of a value that may hold so many lists and objects within each other.
+fn text_within(value: Option<&RawValue>, depth: usize) -> String {
     let Some(json) = value.map(RawValue::get) else { return String::new() };
-    match json.as_bytes().first() {
-        Some(b'"') => string(json),
-        Some(b'[') => items::<&RawValue>(value).into_iter().map(|it| text(Some(it))).collect(),
-        Some(b'{') => text(lenient::<ContentPart<'_>>(value).text),
-        Some(b'0'..=b'9' | b'-') => json.to_owned(),
+    // Values that are kept as text are parsed without a limit on their depth, and a provider that
+    // nests thousands of lists would exhaust the stack.
+    let inner = depth.checked_sub(1);
+    match (json.as_bytes().first(), inner) {
+        (Some(b'"'), _) => string(json),
+        (Some(b'['), Some(inner)) => {
+            items::<&RawValue>(value).into_iter().map(|it| text_within(Some(it), inner)).collect()
+        }
+        (Some(b'{'), Some(inner)) => text_within(lenient::<ContentPart<'_>>(value).text, inner),
+        (Some(b'0'..=b'9' | b'-'), _) => json.to_owned(),
         _ => String::new(),
     }
 }
@@ -536,6 +559,18 @@ mod tests {
             contents(r#"{"content":"cut \ud83d here"}"#),
             [decoded_text("cut \u{fffd} here")]
         );
+    }
+
+    #[test]
+    fn a_text_within_thousands_of_lists_costs_only_itself() {
+        for (open, close) in [("[", "]"), (r#"{"text":"#, "}"), (r#"[{"text":"#, "}]")] {
+            let (open, close) = (open.repeat(6_000), close.repeat(6_000));
+            let deep = format!(r#"{open}"x"{close}"#);
+            let message = format!(
+                r#"{{"content":["a",{deep},"b"],"reasoning":{deep},"refusal":{deep},"tool_calls":[{{"id":{deep},"function":{{"name":"f"}}}}]}}"#
+            );
+            assert_eq!(contents(&message)[0], decoded_text("ab"));
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ enum Fate {
     FailedBefore,
     ResponseLost,
     DeliveredTwice,
+    /// The response is lost, and the client of the store repeats the request by itself, as AWS's does.
+    Retried,
 }
 
 impl LinkedTable {
@@ -54,10 +56,11 @@ impl LinkedTable {
         if !self.fails {
             return Fate::Delivered;
         }
-        match self.luck.lock().unwrap().u32(0..3 * FAULT_EVERY) {
+        match self.luck.lock().unwrap().u32(0..4 * FAULT_EVERY) {
             0 => Fate::FailedBefore,
             1 => Fate::ResponseLost,
             2 => Fate::DeliveredTwice,
+            3 => Fate::Retried,
             _ => Fate::Delivered,
         }
     }
@@ -81,6 +84,10 @@ impl LinkedTable {
                 // Nobody waits for what comes of the second.
                 drop(verb().await);
                 first
+            }
+            Fate::Retried => {
+                drop(verb().await);
+                verb().await
             }
         }
     }

@@ -8,7 +8,10 @@ use canonical::{Field, Json};
 use serde_json::value::RawValue;
 
 use super::json_pointers::Pointers;
-use crate::{bound, json::Object};
+use crate::{
+    bound,
+    json::{MAX_DEPTH, Object},
+};
 
 /// How long a schema may grow by writing references out.
 const MAX_LENGTH: usize = 64 * 1024;
@@ -54,7 +57,7 @@ const SILENT: &[&str] =
 pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
     let Ok(root) = serde_json::from_str::<&RawValue>(&schema.0) else { return "{}".to_owned() };
     // Once with references written out; with the references themselves where that fails, for a
-    // circle or because too much grows of them.
+    // circle or because too much grows of them, in length or in depth.
     for inline in [true, false] {
         let mut fit = SchemaEncoder {
             pointers: Pointers::new(root),
@@ -62,6 +65,7 @@ pub(crate) fn encode(schema: &Json, dropped: &mut Vec<Field>) -> String {
             removed: vec![],
             refs: vec![],
             left: MOST_REFS,
+            depth: 0,
             failed: false,
         };
         let mut out = String::with_capacity(schema.0.len());
@@ -99,6 +103,8 @@ struct SchemaEncoder<'a> {
     refs: Vec<String>,
     /// How many more may be.
     left: usize,
+    /// How many schemas lie around the one that is written, those of references included.
+    depth: usize,
     /// Whether they cannot be.
     failed: bool,
 }
@@ -136,15 +142,30 @@ impl<'a> SchemaEncoder<'a> {
             return;
         };
         let before = self.refs.len();
+        self.depth += 1;
         let members = self.members(&object);
         self.object(&members, out);
+        self.depth -= 1;
         // Only a reference within itself is circular; beside itself it may stand again.
         self.refs.truncate(before);
+    }
+
+    /// The keywords of a schema that stands for another, or for a part of it.
+    fn inner_members(&mut self, object: &Object<'a>) -> Members<'a> {
+        self.depth += 1;
+        let members = self.members(object);
+        self.depth -= 1;
+        members
     }
 
     /// The keywords of a schema, those that it refers to included.
     fn members(&mut self, object: &Object<'a>) -> Members<'a> {
         let mut members: Members<'a> = vec![];
+        // A body nests no deeper, but definitions that refer to each other add their depths up.
+        self.failed |= MAX_DEPTH < self.depth;
+        if self.failed {
+            return members;
+        }
         let whole = object.get("type").is_some_and(|it| it.get() == "\"integer\"");
         let alone = object.present().all(|it| it.0.starts_with('$'));
         for (name, value) in &object.0 {
@@ -254,7 +275,7 @@ impl<'a> SchemaEncoder<'a> {
 
         let Ok(target) = serde_json::from_str::<Object<'a>>(target.get()) else { return };
         self.refs.push(pointer);
-        for (name, value) in self.members(&target) {
+        for (name, value) in self.inner_members(&target) {
             // What stands beside the reference counts more: it is written for this place.
             if !members.iter().any(|it| it.0 == name) {
                 members.push((name, value));
@@ -270,7 +291,7 @@ impl<'a> SchemaEncoder<'a> {
             return;
         }
         for one in all {
-            for (name, value) in self.members(&one) {
+            for (name, value) in self.inner_members(&one) {
                 let twice = members.iter_mut().find(|it| it.0 == name);
                 match (twice.map(|it| &mut it.1), value) {
                     (None, value) => members.push((name, value)),
@@ -418,6 +439,23 @@ mod tests {
         }
         let (out, _) = fitted(&format!(r##"{{"$ref":"#/$defs/L39","$defs":{{{defs}}}}}"##));
         assert!(out.len() < 8000 && out.contains("$defs"));
+    }
+
+    #[test]
+    fn a_schema_that_would_nest_too_deep_keeps_its_references() {
+        // As deep as a body may nest, each: written out they would be thousands of levels.
+        for (open, close) in [(r#"{"items":"#, "}"), (r#"{"allOf":["#, "]}")] {
+            let (open, close) = (open.repeat(50), close.repeat(50));
+            let def = |at: usize| {
+                let next = at + 1;
+                format!(r##""D{at}":{open}{{"$ref":"#/$defs/D{next}"}}{close}"##)
+            };
+            let defs = (0..60).map(def).collect::<Vec<_>>().join(",");
+            let (out, _) = fitted(&format!(
+                r##"{{"$ref":"#/$defs/D0","$defs":{{{defs},"D60":{{"type":"string"}}}}}}"##
+            ));
+            assert!(out.contains(r##"{"$ref":"#/$defs/D60"}"##));
+        }
     }
 
     #[test]

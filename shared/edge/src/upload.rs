@@ -1,0 +1,161 @@
+//! A request's body on its way to a provider, as it comes: nothing of it is kept.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use canonical::{Error, ErrorKind};
+use gateway::StreamedBody;
+use http::Request;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep};
+
+use crate::{
+    body::{Body, BodyError, empty},
+    request_body::{silence_error, too_large},
+};
+
+/// How large a streamed body may be: as large as a file may be at `OpenAI`.
+pub(crate) const MAX_UPLOAD_BYTES: usize = 512 * 1024 * 1024;
+
+/// Why a body ended early by the client's fault.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UploadFault(Arc<OnceLock<Fault>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Broken,
+    Silent(Duration),
+    TooLarge,
+}
+
+impl UploadFault {
+    /// The client's fault, where the body ended by one, in place of what came of it at the provider.
+    pub(crate) fn or(&self, error: Error) -> Error {
+        match self.0.get() {
+            Some(Fault::Broken) => {
+                Error::new(ErrorKind::InvalidRequest, "The request body ended early.")
+            }
+            Some(Fault::Silent(silence)) => silence_error(*silence),
+            Some(Fault::TooLarge) => too_large(MAX_UPLOAD_BYTES),
+            None => error,
+        }
+    }
+}
+
+/// A body that passes through.
+struct Upload {
+    /// Behind a lock that nobody takes: what sends the body wants to be shared between threads.
+    body: Mutex<Body>,
+    silence: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// How many bytes may still come.
+    left: usize,
+    fault: UploadFault,
+}
+
+/// Takes the body out of a request, to be sent on as it comes.
+pub(crate) fn take_body(
+    request: &mut Request<Body>,
+    silence: Duration,
+) -> (StreamedBody, UploadFault) {
+    let fault = UploadFault::default();
+    let upload = Upload {
+        body: Mutex::new(std::mem::replace(request.body_mut(), empty())),
+        silence,
+        timer: Box::pin(tokio::time::sleep(silence)),
+        left: MAX_UPLOAD_BYTES,
+        fault: fault.clone(),
+    };
+    (upload.boxed(), fault)
+}
+
+impl Upload {
+    fn end(&self, fault: Fault) -> BodyError {
+        // The first fault is the one that ended the body.
+        self.fault.0.get_or_init(|| fault);
+        "the client's body ended early".into()
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let body = this.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
+            ready!(this.timer.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(this.end(Fault::Silent(this.silence)))));
+        };
+        this.timer.as_mut().reset(Instant::now() + this.silence);
+        let Some(frame) = frame else { return Poll::Ready(None) };
+        let Ok(frame) = frame else { return Poll::Ready(Some(Err(this.end(Fault::Broken)))) };
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(left) = this.left.checked_sub(length) else {
+            return Poll::Ready(Some(Err(this.end(Fault::TooLarge))));
+        };
+        this.left = left;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Upload")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::StreamBody;
+
+    use super::*;
+    use crate::body::{boxed, full};
+
+    async fn status_of(body: Body) -> u16 {
+        let mut request = Request::new(body);
+        let (streamed, fault) = take_body(&mut request, Duration::from_millis(20));
+        assert!(streamed.collect().await.is_err());
+        fault.or(Error::new(ErrorKind::Network, "closed the connection")).status()
+    }
+
+    #[tokio::test]
+    async fn a_body_passes_with_its_length() {
+        let mut request = Request::new(full("abc"));
+        let (streamed, fault) = take_body(&mut request, Duration::from_secs(60));
+        assert_eq!(streamed.size_hint().exact(), Some(3));
+        assert_eq!(streamed.collect().await.unwrap().to_bytes(), "abc");
+        assert_eq!(fault.or(Error::new(ErrorKind::Network, "closed")).status(), 502);
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_client_is_reported_as_such() {
+        let silent = futures_util::stream::pending::<Result<Frame<Bytes>, BodyError>>();
+        assert_eq!(status_of(boxed(StreamBody::new(silent))).await, 400);
+        let broken = [Err::<Frame<Bytes>, BodyError>("reset".into())];
+        assert_eq!(
+            status_of(boxed(StreamBody::new(futures_util::stream::iter(broken)))).await,
+            400
+        );
+        let chunk = Bytes::from(vec![0; 1024 * 1024]);
+        let endless = futures_util::stream::repeat_with(move || {
+            Ok::<_, BodyError>(Frame::data(chunk.clone()))
+        });
+        assert_eq!(status_of(boxed(StreamBody::new(endless))).await, 413);
+    }
+}
