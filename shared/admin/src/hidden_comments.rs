@@ -130,8 +130,9 @@ fn scalars(value: &str) -> Vec<String> {
     };
     let scalar = |part: &str| {
         let part = part.trim();
-        match part.chars().next().filter(|it| *it == '"' || *it == '\'') {
-            Some(quote) => part[1..].split(quote).next().unwrap_or_default().to_owned(),
+        let quoted = ['"', '\''].into_iter().find_map(|it| Some((it, part.strip_prefix(it)?)));
+        match quoted {
+            Some((quote, rest)) => rest.split(quote).next().unwrap_or_default().to_owned(),
             // A blank ends it, or a sign of the one-line style.
             None => part.split([' ', ',', '}']).next().unwrap_or_default().to_owned(),
         }
