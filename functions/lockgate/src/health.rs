@@ -36,6 +36,9 @@ pub(crate) struct HealthOptions {
     /// Where the gateway listens [default: the configuration's port]
     #[arg(long, value_name = "ADDRESS:PORT", env = "LOCKGATE_LISTEN")]
     listen: Option<ListenAddress>,
+    /// The port, where --listen does not say [default: the configuration's port]
+    #[arg(long, value_name = "PORT", env = "LOCKGATE_PORT")]
+    port: Option<u16>,
     /// How long to wait until it is ready
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u64,
@@ -45,12 +48,7 @@ pub(crate) struct HealthOptions {
 pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
     let address = match options.listen {
         Some(listen) => listen.local(),
-        None => {
-            // The same search as that of `serve`, in whose container this runs.
-            let environment = options.sources.environment()?;
-            let config = settings::found(options.config, &environment)?.config;
-            (Ipv4Addr::LOCALHOST, config.port).into()
-        }
+        None => (Ipv4Addr::LOCALHOST, port(&options)?).into(),
     };
     let wait = Duration::from_secs(options.wait);
     let began = Instant::now();
@@ -63,6 +61,15 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
         }
         std::thread::sleep(INTERVAL);
     }
+}
+
+/// The port that `serve` has in the same container.
+fn port(options: &HealthOptions) -> Result<u16, Failure> {
+    if let Some(port) = options.port {
+        return Ok(port);
+    }
+    let environment = options.sources.environment()?;
+    Ok(settings::found(options.config.clone(), &environment)?.config.port)
 }
 
 /// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset

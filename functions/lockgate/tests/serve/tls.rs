@@ -122,3 +122,14 @@ async fn health_tells_whether_a_gateway_runs_with_tls_or_without() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("is not ready"));
 }
+
+#[tokio::test]
+async fn health_finds_a_gateway_at_the_port_of_its_variable() {
+    let plain =
+        program().config(&format!("api_key: {KEY}\nproviders: [{{ name: a, type: mock }}]"));
+    let plain = plain.start().await;
+    let port = plain.url().rsplit(':').next().unwrap().to_owned();
+    let health = program().arguments(["health"]).variable("LOCKGATE_PORT", &port);
+    let output = health.run().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
