@@ -101,9 +101,9 @@ impl Opaque {
 
     fn read_form(&self, body: &Bytes) -> Result<GatewayRequest> {
         let form = Form::parse(body)?;
-        let model = form.text("model").map(str::to_owned);
-        let stream = form.text("stream") == Some("true");
-        // A form has no members of JSON. That there are none is how `passthrough` tells a form.
+        let model = form.text("model")?.map(str::to_owned);
+        let stream = form.text("stream")? == Some("true");
+        // A form has no members of JSON.
         let raw = RawObject { body: body.clone(), members: vec![] };
         let mut request = GatewayRequest::new(self.format, self.task, raw);
         request.model = model.filter(|it| !it.is_empty());
@@ -121,7 +121,7 @@ impl Inbound for Opaque {
         match self.body {
             BodyForm::Json => self.read_json(body),
             // Images may be edited by their address, in JSON.
-            BodyForm::Form if body.trim_ascii_start().starts_with(b"{") => self.read_json(body),
+            BodyForm::Form if is_object(&body) => self.read_json(body),
             BodyForm::Form => self.read_form(&body),
         }
     }
@@ -172,15 +172,19 @@ impl OutboundText for Opaque {
     }
 }
 
+/// Whether a body is a JSON object rather than a form, which begins with its delimiter.
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
 /// Passes a request on with the provider's name for the model.
 fn passthrough(request: &GatewayRequest, options: &EncodeOptions<'_>) -> Result<EncodedRequest> {
-    let is_form = request.raw.members.is_empty();
-    let body = if is_form {
-        Form::parse(&request.raw.body)?.with_text("model", options.model)
-    } else {
+    let body = if is_object(&request.raw.body) {
         let mut edits = json::Edits::new(&request.raw);
         edits.set("model", json::quoted(options.model));
         edits.apply()
+    } else {
+        Form::parse(&request.raw.body)?.with_text("model", options.model)
     };
     Ok(EncodedRequest { body, headers: request.headers.clone(), dropped: vec![] })
 }
@@ -258,6 +262,23 @@ mod tests {
             usage(serde_json::from_str(r#"{"type":"duration","seconds":3}"#).unwrap()),
             None
         );
+    }
+
+    #[test]
+    fn an_object_without_members_is_no_form() {
+        for endpoint in [MODERATIONS, IMAGE_EDITS] {
+            let request = endpoint.decode(Bytes::from_static(b" {}")).unwrap();
+            let options = EncodeOptions { model: "m", ..EncodeOptions::default() };
+            let encoded = Outbound::passthrough(&endpoint, &request, &options).unwrap();
+            assert_eq!(encoded.body, r#" {"model":"m"}"#);
+        }
+    }
+
+    #[test]
+    fn a_form_names_one_model() {
+        let part = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n";
+        let error = TRANSCRIPTIONS.decode(format!("{part}{part}--b--\r\n").into()).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("model"));
     }
 
     #[test]

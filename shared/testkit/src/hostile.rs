@@ -49,6 +49,8 @@ const BEDROCK: &str = "bedrock";
 /// Every input.
 pub const HOSTILE: &[Hostile] = &[
     hostile(Kind::Stream, (CHAT, RESPONSES), "many calls, deltas for the first", chat_calls),
+    hostile(Kind::Stream, (CHAT, ANTHROPIC), "a call in every chunk", chat_call_chunks),
+    hostile(Kind::Stream, (CHAT, CHAT), "a call in every chunk", chat_call_chunks),
     hostile(Kind::Stream, (CHAT, ANTHROPIC), "one event in many lines", chat_lines),
     hostile(Kind::Stream, (CHAT, ANTHROPIC), "one large line", chat_line),
     hostile(Kind::Stream, (CHAT, CHAT), "comments behind the finish", chat_comments),
@@ -78,6 +80,8 @@ pub const HOSTILE: &[Hostile] = &[
     hostile(Kind::Request, (CHAT, GEMINI), "references to deep places", schema_pointers),
     hostile(Kind::Request, (CHAT, GEMINI), "many bounds in one schema", schema_bounds),
     hostile(Kind::Request, (CHAT, GEMINI), "lists that are joined at every level", schema_joins),
+    hostile(Kind::Request, (CHAT, ANTHROPIC), "many properties beside a choice", root_properties),
+    hostile(Kind::Request, (CHAT, ANTHROPIC), "a choice of many definitions", root_definitions),
     hostile(Kind::Request, (RESPONSES, CHAT), "many unknown members", responses_members),
     hostile(Kind::Request, (ANTHROPIC, ANTHROPIC), "thoughts of others", anthropic_tagged),
     hostile(Kind::Request, (GEMINI, GEMINI), "thoughts of others behind nothing", gemini_tagged),
@@ -110,6 +114,30 @@ fn chat_calls(size: usize) -> Vec<u8> {
     let calls = chat_chunk(&format!(r#"{{"tool_calls":[{}]}}"#, list(size, call)));
     let deltas = chat_chunk(&format!(r#"{{"tool_calls":[{}]}}"#, list(size, more)));
     (calls + &deltas + &chat_end()).into_bytes()
+}
+
+fn chat_call_chunks(size: usize) -> Vec<u8> {
+    let call = |at| {
+        let function = r#"{"name":"f","arguments":""}"#;
+        let call =
+            format!(r#"{{"index":{at},"id":"c{at}","type":"function","function":{function}}}"#);
+        chat_chunk(&format!(r#"{{"tool_calls":[{call}]}}"#))
+    };
+    ((0..size).map(call).collect::<String>() + &chat_end()).into_bytes()
+}
+
+fn root_properties(size: usize) -> Vec<u8> {
+    let properties = list(size, |at| format!(r#""a{at}":{{}}"#));
+    let required = list(size, |at| format!(r#""a{at}""#));
+    with_schema(&format!(
+        r#"{{"type":"object","allOf":[{{"required":[{required}]}}],"properties":{{{properties}}}}}"#
+    ))
+}
+
+fn root_definitions(size: usize) -> Vec<u8> {
+    let choice = list(size, |at| format!(r##"{{"$ref":"#/$defs/a{at}"}}"##));
+    let definitions = list(size, |at| format!(r#""a{at}":{{"type":"object"}}"#));
+    with_schema(&format!(r#"{{"type":"object","anyOf":[{choice}],"$defs":{{{definitions}}}}}"#))
 }
 
 fn chat_lines(size: usize) -> Vec<u8> {

@@ -121,6 +121,25 @@ fn column(csv: &str, name: &str) -> f64 {
     lines.map(|line| line.split(',').nth(at).unwrap().parse::<f64>().unwrap_or_default()).sum()
 }
 
+/// What the calls of the mixed run used and cost, by the request log.
+struct Totals {
+    input: u64,
+    output: u64,
+    /// In micro-dollars.
+    cost: u64,
+}
+
+impl Totals {
+    fn of(rows: &[&Value]) -> Self {
+        let all = |names: &[&str]| rows.iter().map(|row| tokens(row, names)).sum();
+        Self {
+            input: all(&["input", "cached_input", "cache_write"]),
+            output: all(&["output", "reasoning"]),
+            cost: rows.iter().map(|row| micros(&row["cost_usd"])).sum(),
+        }
+    }
+}
+
 #[tokio::test]
 async fn everybody_who_counts_counts_the_same() {
     let (first, second) = providers().await;
@@ -132,7 +151,6 @@ async fn everybody_who_counts_counts_the_same() {
     mixed_run(&gateway).await;
     let usage = settled_usage(&gateway).await;
 
-    // The request log.
     // `GET /v1/usage` is a call too.
     let rows = kept(&gateway, CALLS, &["--tenant", "search"]).await;
     let rows: Vec<&Value> =
@@ -140,69 +158,83 @@ async fn everybody_who_counts_counts_the_same() {
     assert_eq!(rows.len(), CALLS, "{rows:#?}");
     let outcome = |name: &str| rows.iter().filter(|row| row["outcome"] == name).count();
     assert_eq!((outcome("success"), outcome("canceled")), (5, 1), "{rows:#?}");
-    let input: u64 =
-        rows.iter().map(|row| tokens(row, &["input", "cached_input", "cache_write"])).sum();
-    let output: u64 = rows.iter().map(|row| tokens(row, &["output", "reasoning"])).sum();
-    let cost: u64 = rows.iter().map(|row| micros(&row["cost_usd"])).sum();
-    assert!(0 < input && 0 < output && 0 < cost);
+    let totals = Totals::of(&rows);
+    assert!(0 < totals.input && 0 < totals.output && 0 < totals.cost);
 
-    // The ledger.
-    let (_, ledger) = administer(&gateway, "GET", "/admin/tenants/search/usage", "").await;
-    assert_eq!(micros(&ledger["total_cost_usd"]), cost, "{ledger}");
+    ledger_agrees(&gateway, &totals).await;
+    own_usage_agrees(&usage, &totals);
+    metrics_agree(&gateway, &totals).await;
+    log_agrees(&gateway, &totals);
+    pages_agree(&gateway, &rows, &totals).await;
+}
+
+async fn ledger_agrees(gateway: &Lockgate, totals: &Totals) {
+    let (_, ledger) = administer(gateway, "GET", "/admin/tenants/search/usage", "").await;
+    assert_eq!(micros(&ledger["total_cost_usd"]), totals.cost, "{ledger}");
     let used = |limit: &str| {
         let limits = ledger["limits"].as_array().unwrap();
         limits.iter().find(|it| it["limit"] == limit).unwrap()["used"].as_u64().unwrap()
     };
     assert_eq!(used("requests_per_day"), (CALLS - REFUSED) as u64, "{ledger}");
-    assert_eq!((used("daily_input_tokens"), used("daily_output_tokens")), (input, output));
+    assert_eq!(
+        (used("daily_input_tokens"), used("daily_output_tokens")),
+        (totals.input, totals.output)
+    );
+}
 
-    // The tenant's own usage.
-    assert_eq!(micros(&usage["total_cost_usd"]), cost, "{usage}");
+fn own_usage_agrees(usage: &Value, totals: &Totals) {
+    assert_eq!(micros(&usage["total_cost_usd"]), totals.cost, "{usage}");
     let of_models = usage["by_model"].as_array().unwrap();
     let summed = |name: &str| of_models.iter().filter_map(|it| it[name].as_u64()).sum::<u64>();
-    assert_eq!((summed("input_tokens"), summed("output_tokens")), (input, output), "{usage}");
+    let tokens = (summed("input_tokens"), summed("output_tokens"));
+    assert_eq!(tokens, (totals.input, totals.output), "{usage}");
+}
 
-    // The metrics, which count what else the tenant asked for, too.
-    let all = scrape(&gateway).await;
+/// They count what else the tenant asked for, too.
+async fn metrics_agree(gateway: &Lockgate, totals: &Totals) {
+    let all = scrape(gateway).await;
     let of_search = |name: &str, labels: &[&str]| {
         sum(&all, name, &[&["tenant_id=\"search\""], labels].concat()) as u64
     };
     let chats = sum(&all, "proxy_requests_total", &["format=\"openai_chat\""]);
     assert_eq!(chats, CALLS as f64, "{all:#?}");
-    assert_eq!(of_search("aigateway_tokens_total", &["type=\"input\""]), input);
-    assert_eq!(of_search("aigateway_tokens_total", &["type=\"output\""]), output);
+    assert_eq!(of_search("aigateway_tokens_total", &["type=\"input\""]), totals.input);
+    assert_eq!(of_search("aigateway_tokens_total", &["type=\"output\""]), totals.output);
     let dollars = sum(&all, "aigateway_cost_usd_total", &["tenant_id=\"search\""]);
-    assert_eq!((dollars * 1e6).round() as u64, cost);
+    assert_eq!((dollars * 1e6).round() as u64, totals.cost);
     assert_eq!(of_search("aigateway_cache_hits_total", &[]), 1);
+}
 
-    // The log.
+fn log_agrees(gateway: &Lockgate, totals: &Totals) {
     let log = gateway.log();
     let lines = log.lines().filter(|line| line.contains("call ended"));
     let lines: Vec<&str> = lines.filter(|line| line.contains("/v1/chat/completions")).collect();
     assert_eq!(lines.len(), CALLS, "{log}");
     let logged = |name: &str| -> u64 {
         let text = format!("{name}=");
-        let value = |line: &&str| line.split_once(&text).map(|(_, rest)| rest.to_owned());
-        let values = lines.iter().filter_map(|line| value(&line));
-        values.map(|rest| rest.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        let values = lines.iter().filter_map(|line| line.split_once(&text));
+        values.map(|(_, rest)| rest.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     };
-    assert_eq!((logged("tokens_input"), logged("tokens_output")), (input, output), "{log}");
+    let tokens = (logged("tokens_input"), logged("tokens_output"));
+    assert_eq!(tokens, (totals.input, totals.output), "{log}");
+}
 
-    // The pages.
-    let list = page(&gateway, "/admin/requests?tenant=search").await;
-    for row in &rows {
+async fn pages_agree(gateway: &Lockgate, rows: &[&Value], totals: &Totals) {
+    let list = page(gateway, "/admin/requests?tenant=search").await;
+    for row in rows {
         assert!(list.contains(row["id"].as_str().unwrap()), "{row}");
     }
-    let calls = page(&gateway, "/admin/requests.csv?tenant=search").await;
-    assert_eq!(column(&calls, "input_tokens") as u64, input, "{calls}");
-    assert_eq!(column(&calls, "output_tokens") as u64, output, "{calls}");
-    let sums = page(&gateway, "/admin/usage.csv").await;
+    let calls = page(gateway, "/admin/requests.csv?tenant=search").await;
+    assert_eq!(column(&calls, "input_tokens") as u64, totals.input, "{calls}");
+    assert_eq!(column(&calls, "output_tokens") as u64, totals.output, "{calls}");
+
+    let sums = page(gateway, "/admin/usage.csv").await;
     let of_search: String = sums
         .lines()
         .filter(|line| line.starts_with("day,") || line.contains(",search,"))
         .map(|line| format!("{line}\n"))
         .collect();
-    assert_eq!(column(&of_search, "input_tokens") as u64, input, "{sums}");
-    assert_eq!(column(&of_search, "output_tokens") as u64, output, "{sums}");
-    assert_eq!((column(&of_search, "cost_usd") * 1e6).round() as u64, cost, "{sums}");
+    assert_eq!(column(&of_search, "input_tokens") as u64, totals.input, "{sums}");
+    assert_eq!(column(&of_search, "output_tokens") as u64, totals.output, "{sums}");
+    assert_eq!((column(&of_search, "cost_usd") * 1e6).round() as u64, totals.cost, "{sums}");
 }

@@ -37,6 +37,11 @@ const MAX_PAGE_BYTES: usize = 100_000;
 /// The most that the list, one call or the usage of a month may cost to read, in DynamoDB's read units.
 const MAX_READ_UNITS: f64 = 30.0;
 
+/// For how many hours the request log is filled: sums of hours and of whole days are read.
+const RECORDED_HOURS: u64 = 72;
+/// So that the log has 10,000 calls.
+const CALLS_PER_HOUR: u64 = 139;
+
 /// A browser that is signed in.
 struct Browser<'e> {
     emulator: &'e Emulator,
@@ -208,8 +213,8 @@ async fn the_playground_streams_through_lambda() {
 async fn the_list_a_call_and_the_usage_cost_few_read_units() {
     let Some(cloud) = AwsStack::on_dynamodb_local().await else { return };
     let emulator = configured(&cloud, &FakeProvider::start().await).await;
-    let hours = std::env::var("RECORDED_HOURS").ok().and_then(|it| it.parse().ok()).unwrap_or(72);
-    let ids = records::fill(&stores(&cloud), hours, 139, now_ms() - 2_000).await;
+    let ids =
+        records::fill(&stores(&cloud), RECORDED_HOURS, CALLS_PER_HOUR, now_ms() - 2_000).await;
     let browser = Browser::sign_in(&emulator).await;
     // What every process reads once.
     browser.page("/admin/tenants").await;
@@ -221,7 +226,6 @@ async fn the_list_a_call_and_the_usage_cost_few_read_units() {
         let page = browser.page(path).await;
         costs.push((path, cloud.read_units() - before, page.len()));
     }
-    println!("{} calls: {costs:?}", hours * 139);
     for (path, units, bytes) in costs {
         // The overview reads two days of sums by the hour, each of them whole.
         let is_overview = path == "/admin" || path.starts_with("/admin?");

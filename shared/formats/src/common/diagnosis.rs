@@ -60,6 +60,7 @@ enum Suggestion {
     /// Drop the parameter that the failure names. A rule does not match where none is known.
     DropNamedParam,
     DropMaxTokens,
+    DropTopP,
     RenameMaxTokens,
     DropUser,
     /// Move system messages to the beginning.
@@ -87,12 +88,14 @@ const REFUSED: &[u16] = &[400, 413, 422];
 /// The groups in the order in which they are tried.
 ///
 /// The limit on output precedes the context length, because its refusals mention both; whatever is
-/// about the account precedes what is about a parameter, because such refusals name parameters, too.
+/// about the account precedes what is about a parameter, because such refusals name parameters, too;
+/// a parameter that is deprecated for a model precedes models that are deprecated.
 static TABLE: &[&[Rule]] = &[
     limits::OUTPUT,
     limits::RATE,
     limits::CONTEXT,
     account::RULES,
+    params::SAMPLING,
     model::UNAVAILABLE,
     params::SIGNATURES,
     params::RULES,
@@ -133,6 +136,7 @@ impl Rule {
             // again.
             Suggestion::DropNamedParam => Some(params::named(param, message)?),
             Suggestion::DropMaxTokens => Some(Remedy::DropParam(Field::MaxTokens)),
+            Suggestion::DropTopP => Some(Remedy::DropParam(Field::TopP)),
             Suggestion::RenameMaxTokens => Some(Remedy::DropParam(Field::MaxTokensName)),
             Suggestion::DropUser => Some(Remedy::DropParam(Field::User)),
             Suggestion::MoveSystem => Some(Remedy::DropParam(Field::LateSystem)),

@@ -3,7 +3,12 @@
 //! Key order, number text and unknown members survive because nothing is parsed that does not
 //! have to be.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fmt,
+    ops::Range,
+};
 
 use bytes::Bytes;
 use canonical::{Error, ErrorKind, Result};
@@ -220,13 +225,18 @@ pub(crate) fn find<'a>(raw: &'a RawObject, name: &str) -> Result<Option<&'a Memb
 
 /// Whether a member has this name, escapes undone.
 pub(crate) fn is_named(body: &[u8], member: &Member, name: &str) -> bool {
+    name_of(body, member) == name
+}
+
+/// The name of a member, escapes undone.
+pub(crate) fn name_of<'a>(body: &'a [u8], member: &Member) -> Cow<'a, str> {
     let key = text(body, &member.key);
     let plain = key.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(key);
     // Nearly no key has escapes, and this is asked for every member of every body.
     if !plain.contains('\\') {
-        return plain == name;
+        return Cow::Borrowed(plain);
     }
-    serde_json::from_str::<Cow<'_, str>>(key).is_ok_and(|it| it == name)
+    serde_json::from_str(key).map_or(Cow::Borrowed(plain), Cow::Owned)
 }
 
 /// Reads a value of a type, or says which field is wrong.
@@ -268,30 +278,33 @@ pub(crate) fn edited(json: &str, edit: impl FnOnce(&mut Edits<'_>)) -> Result<St
     Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
 }
 
-/// Changes to a body, made in one copy.
+/// Changes to a body, made in one copy. Of a name that is given twice the last counts, as for most
+/// readers of JSON, and a change leaves one.
 #[derive(Debug)]
 pub(crate) struct Edits<'a> {
     raw: &'a RawObject,
-    values: Vec<(usize, Cow<'a, str>)>,
-    removed: Vec<usize>,
+    values: BTreeMap<usize, Cow<'a, str>>,
+    removed: BTreeSet<usize>,
     added: String,
 }
 
 impl<'a> Edits<'a> {
     pub(crate) fn new(raw: &'a RawObject) -> Self {
-        Self { raw, values: vec![], removed: vec![], added: String::new() }
+        Self { raw, values: BTreeMap::new(), removed: BTreeSet::new(), added: String::new() }
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
-        self.raw.members.iter().position(|it| is_named(&self.raw.body, it, name))
+    fn positions(&self, name: &str) -> Vec<usize> {
+        let members = self.raw.members.iter().enumerate();
+        members.filter(|it| is_named(&self.raw.body, it.1, name)).map(|it| it.0).collect()
     }
 
     /// Gives a member another value, or adds it behind the last one.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Cow<'a, str>>) {
         let value = value.into();
-        if let Some(at) = self.position(name) {
-            self.values.retain(|it| it.0 != at);
-            self.values.push((at, value));
+        if let [earlier @ .., at] = self.positions(name).as_slice() {
+            self.removed.extend(earlier);
+            self.removed.remove(at);
+            self.values.insert(*at, value);
             return;
         }
         if !self.added.is_empty() {
@@ -300,18 +313,30 @@ impl<'a> Edits<'a> {
         self.added.push_str(&format!("\"{name}\":{value}"));
     }
 
-    /// The value of a member so far; none where there is none of this name.
+    /// The value of a member so far; none where there is none of this name, or no more.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        let at = self.position(name)?;
-        let changed = self.values.iter().find(|it| it.0 == at).map(|it| it.1.as_ref());
+        let at = self.positions(name).pop().filter(|at| !self.removed.contains(at))?;
+        let changed = self.values.get(&at).map(Cow::as_ref);
         changed.or_else(|| Some(text(&self.raw.body, &self.raw.members.get(at)?.value)))
     }
 
-    /// Takes a member out. False when there is none of this name.
+    /// The value of a member so far that says something: null is as good as absent.
+    pub(crate) fn present(&self, name: &str) -> Option<&str> {
+        self.value(name).filter(|it| *it != "null")
+    }
+
+    /// Takes a member out, however often it is given. False when there is none of this name.
     pub(crate) fn remove(&mut self, name: &str) -> bool {
-        let found = self.position(name);
-        self.removed.extend(found);
-        found.is_some()
+        let was_there = self.value(name).is_some();
+        self.removed.extend(self.positions(name));
+        was_there
+    }
+
+    /// Takes out every member whose name is one of these, in one pass.
+    pub(crate) fn remove_all(&mut self, names: &HashSet<Cow<'_, str>>) {
+        let members = self.raw.members.iter().enumerate();
+        let unwanted = members.filter(|it| names.contains(&name_of(&self.raw.body, it.1)));
+        self.removed.extend(unwanted.map(|it| it.0));
     }
 
     /// The body with all changes made; the client's own bytes where there are none.
@@ -336,10 +361,10 @@ impl<'a> Edits<'a> {
                 continue;
             }
             kept = true;
-            let value = self.values.iter().find(|(changed, _)| *changed == at);
+            let value = self.values.get(&at);
             let end = if value.is_some() { member.value.start } else { member.value.end };
             out.extend_from_slice(slice(body, done..end));
-            out.extend_from_slice(value.map_or(&[], |(_, value)| value.as_bytes()));
+            out.extend_from_slice(value.map_or(&[], |it| it.as_bytes()));
             done = member.value.end;
         }
 
@@ -443,6 +468,30 @@ mod tests {
         assert_eq!(remove("a"), r#"{"b":[2,{"c":","}], "c":3}"#);
         assert_eq!(remove("b"), r#"{"a":1, "c":3}"#);
         assert_eq!(remove("c"), r#"{"a":1, "b":[2,{"c":","}]}"#);
+    }
+
+    #[test]
+    fn of_a_name_given_twice_the_last_counts_and_a_change_leaves_one() {
+        let text = r#"{"a":1,"\u0061":2,"b":3}"#;
+        let out = edited(text, |it| {
+            assert_eq!(it.value("a"), Some("2"));
+            it.set("a", "4");
+        });
+        assert_eq!(out, r#"{"\u0061":4,"b":3}"#);
+        assert_eq!(edited(text, |it| _ = it.remove("a")), r#"{"b":3}"#);
+        let names = HashSet::from(["a".into(), "c".into()]);
+        assert_eq!(edited(text, |it| it.remove_all(&names)), r#"{"b":3}"#);
+    }
+
+    #[test]
+    fn a_member_that_went_has_no_value_until_it_gets_one() {
+        let out = edited(r#"{"a":1,"b":2}"#, |it| {
+            assert!(it.remove("a") && !it.remove("a"));
+            assert_eq!(it.value("a"), None);
+            it.remove("b");
+            it.set("b", "3");
+        });
+        assert_eq!(out, r#"{"b":3}"#);
     }
 
     #[test]

@@ -17,13 +17,13 @@ pub(crate) struct Form<'a> {
     body: &'a [u8],
     /// The line between two parts, with its dashes.
     delimiter: &'a [u8],
-    parts: Vec<Part<'a>>,
+    parts: Vec<Part>,
 }
 
 /// One part of a form.
 #[derive(Debug)]
-struct Part<'a> {
-    name: &'a str,
+struct Part {
+    name: String,
     content: Range<usize>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Form<'a> {
     }
 
     /// The part that begins here; none behind the last delimiter.
-    fn part(&self, start: usize) -> Result<Option<Part<'a>>> {
+    fn part(&self, start: usize) -> Result<Option<Part>> {
         let rest = self.body.get(start..).unwrap_or_default();
         if rest.trim_ascii().is_empty() {
             return Ok(None);
@@ -66,13 +66,19 @@ impl<'a> Form<'a> {
         let next = [b"\r\n", self.delimiter].concat();
         let length = memmem::find(content, &next).ok_or_else(not_a_form)?;
         let content = content_start..content_start + length;
-        Ok(Some(Part { name: field_name(head).unwrap_or_default(), content }))
+        Ok(Some(Part { name: field_name(head)?, content }))
     }
 
-    /// The text of a field; none where there is none of this name, or where it is no text.
-    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        let part = self.parts.iter().find(|it| it.name == name)?;
-        std::str::from_utf8(self.body.get(part.content.clone())?).ok()
+    /// The text of a field; none where there is none of this name, or where it is no text. Two of
+    /// them are refused: readers disagree on which one counts.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        let mut parts = self.parts.iter().filter(|it| it.name == name);
+        let Some(part) = parts.next() else { return Ok(None) };
+        if parts.next().is_some() {
+            return Err(Error::invalid(name, format!("`{name}` is given twice.")));
+        }
+        let content = self.body.get(part.content.clone()).unwrap_or_default();
+        Ok(std::str::from_utf8(content).ok())
     }
 
     /// The form with another value for one field, which is added where there is none.
@@ -98,15 +104,31 @@ impl<'a> Form<'a> {
     }
 }
 
-/// The name of a field in the head of its part.
-fn field_name(head: &[u8]) -> Option<&str> {
-    let head = std::str::from_utf8(head).ok()?;
-    let line = head.lines().find(|it| {
+/// The name of a field in the head of its part; empty where it has none. Two of them are refused,
+/// and one that is encoded (RFC 2231): readers disagree on them.
+fn field_name(head: &[u8]) -> Result<String> {
+    // Names of files come in any charset.
+    let head = String::from_utf8_lossy(head);
+    let lines = head.lines().filter(|it| {
         it.get(..20).is_some_and(|start| start.eq_ignore_ascii_case("content-disposition:"))
-    })?;
-    let parameters = line.split(';').map(str::trim);
-    let name = parameters.into_iter().find_map(|it| it.strip_prefix("name="))?;
-    Some(name.trim_matches('"'))
+    });
+    let parameters = lines.flat_map(parameters).filter_map(|it| it.split_once('='));
+    let mut names = parameters.filter(|it| it.0.trim().to_ascii_lowercase().starts_with("name"));
+    let Some((key, name)) = names.next() else { return Ok(String::new()) };
+    if names.next().is_some() || !key.trim().eq_ignore_ascii_case("name") {
+        return Err(not_a_form());
+    }
+    Ok(name.trim().trim_matches('"').to_owned())
+}
+
+/// The parameters of a header, of which semicolons within quotes are a part.
+fn parameters(header: &str) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    header.split(move |it: char| {
+        is_quoted ^= it == '"' && !is_escaped;
+        is_escaped = it == '\\' && is_quoted && !is_escaped;
+        it == ';' && !is_quoted
+    })
 }
 
 fn not_a_form() -> Error {
@@ -122,20 +144,51 @@ mod tests {
     #[test]
     fn a_field_is_read_and_written_and_files_keep_their_bytes() {
         let form = Form::parse(FORM).unwrap();
-        assert_eq!(form.text("model"), Some("whisper-1"));
-        assert_eq!(form.text("file"), None);
+        assert_eq!(form.text("model").unwrap(), Some("whisper-1"));
+        assert_eq!(form.text("file").unwrap(), None);
         let changed = form.with_text("model", "large");
         let at = memmem::find(FORM, b"whisper-1").unwrap();
         let expected = [&FORM[..at], b"large", &FORM[at + 9..]].concat();
         assert_eq!(changed, expected);
-        assert_eq!(Form::parse(&changed).unwrap().text("model"), Some("large"));
+        assert_eq!(Form::parse(&changed).unwrap().text("model").unwrap(), Some("large"));
     }
 
     #[test]
     fn a_missing_field_is_added() {
         let added = Form::parse(FORM).unwrap().with_text("language", "de");
         let form = Form::parse(&added).unwrap();
-        assert_eq!((form.text("language"), form.text("model")), (Some("de"), Some("whisper-1")));
+        assert_eq!(form.text("language").unwrap(), Some("de"));
+        assert_eq!(form.text("model").unwrap(), Some("whisper-1"));
+    }
+
+    fn part(parameters: &str, value: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; {parameters}\r\n\r\n{value}\r\n")
+    }
+
+    #[test]
+    fn a_field_given_twice_is_refused() {
+        let second = ["name=\"model\"", "NAME = \"model\"", "filename=\"a;\\\"b\"; name=\"model\""];
+        for second in second {
+            let body = format!("{}{}--b--\r\n", part("name=\"model\"", "a"), part(second, "b"));
+            let error = Form::parse(body.as_bytes()).unwrap().text("model").unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("model"), "{second}");
+        }
+    }
+
+    #[test]
+    fn a_part_has_one_name_and_none_within_quotes() {
+        for (parameters, name) in [
+            ("filename=\"a; name=model\"; name=\"file\"", Some("file")),
+            ("name=\"file\"; filename=\"a; name=model\"", Some("file")),
+            ("filename=\"a\"", Some("")),
+            ("name=\"file\"; name=\"model\"", None),
+            ("name*=UTF-8''model", None),
+        ] {
+            let head = format!("Content-Disposition: form-data; {parameters}");
+            assert_eq!(field_name(head.as_bytes()).ok().as_deref(), name, "{parameters}");
+        }
+        let latin = b"Content-Disposition: form-data; name=\"file\"; filename=\"\xe4\"";
+        assert_eq!(field_name(latin).unwrap(), "file");
     }
 
     #[test]

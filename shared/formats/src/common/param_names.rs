@@ -86,9 +86,11 @@ impl Renamed {
 
         // Names that are sent as they are count as well: a changed name must not become one of
         // them.
-        let taken: HashSet<&str> = properties.0.iter().map(|it| it.0.as_ref()).collect();
+        let mut taken: HashSet<String> =
+            properties.0.iter().map(|it| it.0.as_ref().to_owned()).collect();
         for (name, _) in properties.0.iter().filter(|it| !accepts(&it.0)) {
             let sent = accepted_name(name, &taken);
+            taken.insert(sent.clone());
             renamed.to_client.insert(sent.clone(), name.as_ref().to_owned());
             renamed.to_provider.insert(name.as_ref().to_owned(), sent);
         }
@@ -115,7 +117,7 @@ impl Renamed {
 }
 
 /// A name that every provider accepts and that is not taken.
-fn accepted_name(name: &str, taken: &HashSet<&str>) -> String {
+fn accepted_name(name: &str, taken: &HashSet<String>) -> String {
     let plain = |it: char| if it.is_ascii_alphanumeric() || it == '-' { it } else { '_' };
     let sent: String = name.chars().map(plain).take(MAX_LENGTH).collect();
     if !sent.is_empty() && !taken.contains(sent.as_str()) && name.len() <= MAX_LENGTH {
@@ -176,6 +178,10 @@ mod tests {
         let tool = tool(r#"{"properties":{"a[]":{},"a__":{}}}"#);
         let renamed = &names(&tool).0["list"].to_provider;
         assert_ne!(renamed["a[]"], "a__");
+        let tool = super::tests::tool(r#"{"properties":{"a b":{},"a/b":{}}}"#);
+        let renamed = &names(&tool).0["list"];
+        assert_ne!(renamed.to_provider["a b"], renamed.to_provider["a/b"]);
+        assert_eq!(renamed.to_client.len(), 2);
         assert!(names(&super::tests::tool(r#"{"properties":{"a":{}}}"#)).is_empty());
     }
 }

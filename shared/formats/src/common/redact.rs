@@ -24,8 +24,6 @@ const PREFIXES: &[&str] = &[
     "csk-",
     "tgp_",
     "fw_",
-    "key-",
-    "key_",
     "AIza",
     "AQ.",
     "ghp_",
@@ -33,19 +31,16 @@ const PREFIXES: &[&str] = &[
     "ghs_",
     "github_pat_",
     "hf_",
-    "org-",
-    "org_",
-    "proj_",
-    "proj-",
     "acct_",
-    "user-",
     "AKIA",
     "ASIA",
     "arn:aws",
     "eyJ",
     "glc_",
-    "co_",
 ];
+
+/// Starts that compound words have, too, such as `user-provided`.
+const WORD_PREFIXES: &[&str] = &["key-", "key_", "org-", "org_", "proj-", "proj_", "user-", "co_"];
 
 /// How a stack trace begins, in the languages that providers' servers are written in.
 const STACK_TRACES: &[&str] = &[
@@ -198,7 +193,12 @@ fn is_path(word: &str) -> bool {
 fn has_key_prefix(word: &str) -> bool {
     // With four letters behind it, because sentences name the prefix itself: *keys begin with
     // `sk-`*.
-    PREFIXES.iter().any(|it| word.strip_prefix(it).is_some_and(|rest| 4 <= rest.len()))
+    let has = |prefixes: &[&str], is_key: &dyn Fn(&str) -> bool| {
+        prefixes.iter().any(|it| word.strip_prefix(it).is_some_and(is_key))
+    };
+    let is_part_of_word = |it: char| it.is_ascii_lowercase() || matches!(it, '-' | '_' | '/');
+    has(PREFIXES, &|rest| 4 <= rest.len())
+        || has(WORD_PREFIXES, &|rest| 4 <= rest.len() && !rest.chars().all(is_part_of_word))
 }
 
 /// Long, with digits and letters, and no structure of words: a key of a make that we do not know.
@@ -300,6 +300,7 @@ mod tests {
             "Invalid value for 'messages[0].content': expected a string.",
             "POST /v1/chat/completions is not allowed; use /v1/responses.",
             "Version 1.2.3 of api.example.com answered 8.8.8.8.",
+            "The user-provided schema and the key-value store need org-wide consent of co_authors.",
         ] {
             assert_eq!(redact(plain), plain);
         }

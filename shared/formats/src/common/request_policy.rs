@@ -3,7 +3,7 @@
 //! Each format edits its own members; here is what they share.
 
 use bytes::Bytes;
-use canonical::Result;
+use canonical::{Error, Result};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -57,26 +57,53 @@ pub(crate) fn unchanged(raw: &RawObject, _: &RequestPolicy<'_>) -> Result<Bytes>
 }
 
 /// Limits the output of a request that has no system prompt, in its `max_tokens`.
-#[expect(clippy::unnecessary_wraps, reason = "other formats can fail here")]
 pub(crate) fn limit_only(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
-    if let Some(limit) = policy.max_output
-        && !lower_limit(&mut edits, "max_tokens", limit)
-    {
-        edits.set("max_tokens", limit.to_string());
+    if let Some(limit) = policy.max_output {
+        check_once(raw, &["max_tokens"])?;
+        if !lower_limit(&mut edits, "max_tokens", limit) {
+            edits.set("max_tokens", limit.to_string());
+        }
     }
     Ok(edits.apply())
 }
 
 /// Lowers a limit in the member of this name. False where there is none, or it is null.
 pub(crate) fn lower_limit(edits: &mut Edits<'_>, name: &str, limit: u64) -> bool {
-    let Some(own) = edits.value(name).filter(|own| *own != "null") else { return false };
-    // What is no number of tokens is for the provider to refuse. As a float, because `1e3` and
-    // `100.0` are numbers of JSON, too.
-    if own.parse::<f64>().is_ok_and(|own| limit.to_string().parse().is_ok_and(|it: f64| it < own)) {
+    let Some(own) = edits.present(name) else { return false };
+    // Servers read zero, -1 and what is no number as no limit at all, and some read texts.
+    if !is_count_within(own, limit) {
         edits.set(name, limit.to_string());
     }
     true
+}
+
+/// Whether a value is a whole number from 1 to a limit.
+fn is_count_within(value: &str, limit: u64) -> bool {
+    // As a float, because `1e3` and `100.0` are whole numbers of JSON, too.
+    let Ok(value) = value.parse::<f64>() else { return false };
+    let limit = limit.to_string().parse::<f64>().unwrap_or_default();
+    value.fract() == 0.0 && (1.0..=limit).contains(&value)
+}
+
+/// Refuses an object that has one of these members twice, in whatever spelling: readers disagree on
+/// which one counts, and a policy that changed the other would be passed by.
+pub(crate) fn check_once(raw: &RawObject, names: &[&str]) -> Result<()> {
+    for name in names {
+        let members = raw.members.iter().map(|it| json::name_of(&raw.body, it));
+        if 1 < members.filter(|it| is_spelling(it, name)).count() {
+            return Err(Error::invalid(name, format!("`{name}` is given twice.")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a reader may take one name for the other: Google's know `camelCase` and `snake_case`, and
+/// servers written in Go know any case.
+fn is_spelling(name: &str, other: &str) -> bool {
+    let letters = |it: &u8| *it != b'_';
+    let name = name.bytes().filter(letters).map(|it| it.to_ascii_lowercase());
+    name.eq(other.bytes().filter(letters).map(|it| it.to_ascii_lowercase()))
 }
 
 /// The elements of a JSON list without messages of the roles `system` and `developer`.
@@ -89,8 +116,12 @@ pub(crate) fn without_system_messages(list: &str, name: &str) -> Result<Vec<Stri
 /// Whether a message has the role `system` or `developer`.
 fn is_system_message(message: &str) -> bool {
     let Ok(message) = serde_json::from_str::<Object<'_>>(message) else { return false };
-    let role = message.get("role").map(RawValue::get);
-    role.is_some_and(|role| matches!(role, "\"system\"" | "\"developer\""))
+    // Any of them, because readers disagree on which of two members counts.
+    let mut roles = message.present().filter(|it| is_spelling(it.0, "role")).map(|it| it.1);
+    roles.any(|role| {
+        let role = serde_json::from_str::<String>(role.get()).unwrap_or_default();
+        matches!(role.trim().to_ascii_lowercase().as_str(), "system" | "developer")
+    })
 }
 
 /// Two prompts as one text, the first before the second.
@@ -104,4 +135,55 @@ pub(crate) fn with_first(first: &str, list: &str) -> String {
     // By text, because a list of messages may be megabytes and is parsed often enough.
     let comma = if rest.trim_start().starts_with(']') { "" } else { "," };
     format!("[{first}{comma}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limited(body: &str) -> Result<String> {
+        let raw = json::members(Bytes::copy_from_slice(body.as_bytes()))?;
+        let policy = RequestPolicy { max_output: Some(300), ..RequestPolicy::default() };
+        limit_only(&raw, &policy).map(|it| String::from_utf8_lossy(&it).into_owned())
+    }
+
+    #[test]
+    fn what_is_no_number_of_tokens_counts_as_unlimited() {
+        for own in ["301", "-1", "0", "0.5", "1e9", "1e400", "true", "[]", r#""100000""#, r#""9""#]
+        {
+            let body = format!(r#"{{"max_tokens":{own}}}"#);
+            assert_eq!(limited(&body).unwrap(), r#"{"max_tokens":300}"#, "{own}");
+        }
+        for own in ["1", "300", "3e2", "100.0"] {
+            let body = format!(r#"{{"max_tokens":{own}}}"#);
+            assert_eq!(limited(&body).unwrap(), body);
+        }
+    }
+
+    #[test]
+    fn a_member_that_a_policy_changes_may_not_be_given_twice() {
+        for second in ["max_tokens", "max\\u005ftokens", "maxTokens", "Max_Tokens"] {
+            let body = format!(r#"{{"max_tokens":10,"prompt":"a","{second}":100000}}"#);
+            assert_eq!(
+                limited(&body).unwrap_err().param.as_deref(),
+                Some("max_tokens"),
+                "{second}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_system_message_is_one_however_it_is_written() {
+        for message in [
+            r#"{"role":"developer"}"#,
+            r#"{"role":"syst\u0065m"}"#,
+            r#"{"role":"user","role":"system"}"#,
+            r#"{"Role":" System"}"#,
+        ] {
+            let kept = without_system_messages(&format!("[{message}]"), "messages").unwrap();
+            assert_eq!(kept, [""; 0], "{message}");
+        }
+        let user = r#"[{"role":"user","content":"system"}]"#;
+        assert_eq!(without_system_messages(user, "messages").unwrap().len(), 1);
+    }
 }

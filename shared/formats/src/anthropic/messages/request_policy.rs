@@ -6,32 +6,40 @@ use serde_json::json;
 
 use crate::{
     RawObject, RequestPolicy,
-    common::request_policy::{joined, lower_limit, with_first, without_system_messages},
+    common::request_policy::{
+        check_once, joined, lower_limit, with_first, without_system_messages,
+    },
     json::{self, Edits},
 };
 
 /// The request under a policy.
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
-    if let Some(limit) = policy.max_output
-        && !lower_limit(&mut edits, "max_tokens", limit)
-    {
-        edits.set("max_tokens", limit.to_string());
+    if let Some(limit) = policy.max_output {
+        check_once(raw, &["max_tokens"])?;
+        if !lower_limit(&mut edits, "max_tokens", limit) {
+            edits.set("max_tokens", limit.to_string());
+        }
     }
-    apply_system_prompt(&mut edits, policy)?;
+    apply_system_prompt(raw, &mut edits, policy)?;
     Ok(edits.apply())
 }
 
 /// The request to count tokens, which has no output.
 pub(super) fn apply_to_count(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
-    apply_system_prompt(&mut edits, policy)?;
+    apply_system_prompt(raw, &mut edits, policy)?;
     Ok(edits.apply())
 }
 
-fn apply_system_prompt(edits: &mut Edits<'_>, policy: &RequestPolicy<'_>) -> Result<()> {
+fn apply_system_prompt(
+    raw: &RawObject,
+    edits: &mut Edits<'_>,
+    policy: &RequestPolicy<'_>,
+) -> Result<()> {
     let Some(prompt) = policy.system_prompt.prompt() else { return Ok(()) };
-    let own = edits.value("system").filter(|own| *own != "null").map(str::to_owned);
+    check_once(raw, &["system", "messages"])?;
+    let own = edits.present("system").map(str::to_owned);
     let system = match own.filter(|_| policy.system_prompt.keeps_own()) {
         None => json::quoted(prompt),
         // A block of its own, so that cache breakpoints of the client's blocks stay where they are.
@@ -77,6 +85,17 @@ mod tests {
             r#"{"max_tokens":5,"system":[{"text":"a","type":"text"},{"type":"text","text":"b"}]}"#
         );
         assert_eq!(applied("{}", prepend), r#"{"max_tokens":300,"system":"a"}"#);
+    }
+
+    #[test]
+    fn what_a_policy_changes_may_not_be_given_twice() {
+        let system_prompt = SystemPromptPolicy::Replace("a");
+        let policy = RequestPolicy { max_output: Some(300), system_prompt };
+        for name in ["max_tokens", "system", "messages"] {
+            let body = format!(r#"{{"{name}":"b","model":"m","{name}":"c"}}"#);
+            let raw = json::members(Bytes::from(body)).unwrap();
+            assert_eq!(apply(&raw, &policy).unwrap_err().param.as_deref(), Some(name));
+        }
     }
 
     #[test]

@@ -122,6 +122,25 @@ pub(super) const SIGNATURES: &[Rule] = &[
     },
 ];
 
+/// Sampling parameters that newer Claude models refuse, in words like those for a model that is gone.
+pub(super) const SAMPLING: &[Rule] = &[
+    Rule {
+        text: &["deprecated for this model"],
+        source: "Anthropic: sipeed/picoclaw #2939; Bedrock: Mintplex-Labs/anything-llm #5461",
+        example: "`temperature` is deprecated for this model.",
+        ..PARAM
+    },
+    Rule {
+        // The temperature stays: it is the one that clients set on purpose.
+        names: &["top_p", "topp"],
+        text: &["cannot both be specified"],
+        source: "Anthropic: langfuse/langfuse #9882; Bedrock: aws-samples/bedrock-access-gateway #191",
+        example: "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+        remedy: Suggestion::DropTopP,
+        ..PARAM
+    },
+];
+
 /// Parameters, or values of them, that a model does not take; and betas that a host does not know.
 pub(super) const RULES: &[Rule] = &[
     Rule {

@@ -66,6 +66,16 @@ fn a_rejected_parameter_is_named_by_its_remedy() {
         ("Unrecognized request argument supplied: reasoning_effort", Field::Reasoning),
         ("Unrecognized request argument supplied: seed", Field::Seed),
         ("Model grok-4 does not support parameter presencePenalty.", Field::PresencePenalty),
+        ("`temperature` is deprecated for this model.", Field::Temperature),
+        (
+            "The model returned the following errors: top_k is deprecated for this model.",
+            Field::TopK,
+        ),
+        (
+            "The model returned the following errors: temperature and top_p cannot both be specified \
+             for this model. Please use only one.",
+            Field::TopP,
+        ),
     ] {
         assert_eq!(field(message), Some(expected), "{message}");
     }

@@ -82,7 +82,7 @@ pub(super) fn passthrough(
     target: &EncodeOptions<'_>,
 ) -> Result<EncodedRequest> {
     let name = members::spelled(&request.raw, WHOLE);
-    let Some(whole) = json::find(&request.raw, name)? else {
+    let Some(whole) = json::find(&request.raw, &name)? else {
         return passthrough_object(&request.raw, target);
     };
     let inner = json::text(&request.raw.body, &whole.value);
@@ -90,7 +90,7 @@ pub(super) fn passthrough(
     // The inner request names the model again, and may hold signatures of other makers.
     let fitted = passthrough_object(&inner, target)?;
     let mut edits = json::Edits::new(&request.raw);
-    edits.set(name, String::from_utf8_lossy(&fitted.body).into_owned());
+    edits.set(&name, String::from_utf8_lossy(&fitted.body).into_owned());
     Ok(EncodedRequest { body: edits.apply(), ..fitted })
 }
 

@@ -91,7 +91,7 @@ fn has_functions(raw: &RawObject) -> Result<bool> {
 /// Whether the response must have another form than plain text.
 fn has_format(raw: &RawObject) -> Result<bool> {
     let name = members::spelled(raw, "generationConfig");
-    let config: Option<json::Object<'_>> = json::read(raw, name, "an object")?;
+    let config: Option<json::Object<'_>> = json::read(raw, &name, "an object")?;
     let config = config.unwrap_or_default();
     let kind = members::either(&config, "responseMimeType").map_or("", RawValue::get);
     let schemas = ["responseSchema", "responseJsonSchema"];

@@ -24,8 +24,8 @@ pub(super) fn passthrough_object(
     let mut dropped = vec![];
     let named = members::spelled(raw, "model");
     // Only where the body names it: the path is what counts.
-    if json::find(raw, named)?.is_some() {
-        edits.set(named, json::quoted(&format!("models/{}", models::bare(target.model))));
+    if json::find(raw, &named)?.is_some() {
+        edits.set(&named, json::quoted(&format!("models/{}", models::bare(target.model))));
     }
 
     for field in target.drop_fields {
@@ -69,15 +69,15 @@ fn drop_field(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Re
     };
 
     let name = members::spelled(raw, name);
-    let Some(value) = edits.value(name) else { return Ok(false) };
+    let Some(value) = edits.value(&name) else { return Ok(false) };
 
     if field == &Field::Tools {
         // Google's own tools of the list stay: the policy is about those of the client.
         let Some(left) = without_functions(value) else { return Ok(false) };
         if left == "[]" {
-            edits.remove(name);
+            edits.remove(&name);
         } else {
-            edits.set(name, left);
+            edits.set(&name, left);
         }
         return Ok(true);
     }
@@ -88,7 +88,7 @@ fn drop_field(field: &Field, raw: &RawObject, edits: &mut json::Edits<'_>) -> Re
     let mut less = json::Edits::new(&inner);
     let spelled = members.iter().map(|it| members::spelled(&inner, it));
     let removed = spelled.filter(|it| less.remove(it)).count();
-    edits.set(name, String::from_utf8_lossy(&less.apply()).into_owned());
+    edits.set(&name, String::from_utf8_lossy(&less.apply()).into_owned());
     Ok(removed != 0)
 }
 

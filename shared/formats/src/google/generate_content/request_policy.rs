@@ -7,7 +7,7 @@ use serde_json::json;
 use super::wire::members::spelled;
 use crate::{
     RawObject, RequestPolicy,
-    common::request_policy::{joined, lower_limit, with_first},
+    common::request_policy::{check_once, joined, lower_limit, with_first},
     json::{self, Edits},
 };
 
@@ -15,19 +15,21 @@ use crate::{
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
     if let Some(limit) = policy.max_output {
+        check_once(raw, &["generationConfig"])?;
         // In the client's spelling: in the other one the member would stand there twice.
         let name = spelled(raw, "generationConfig");
-        let own = edits.value(name).filter(|own| *own != "null").unwrap_or("{}").to_owned();
-        edits.set(name, limited(own, limit)?);
+        let own = edits.present(&name).unwrap_or("{}").to_owned();
+        edits.set(&name, limited(own, limit)?);
     }
     if let Some(prompt) = policy.system_prompt.prompt() {
+        check_once(raw, &["systemInstruction"])?;
         let name = spelled(raw, "systemInstruction");
-        let own = edits.value(name).filter(|own| *own != "null").map(str::to_owned);
+        let own = edits.present(&name).map(str::to_owned);
         let instruction = match own.filter(|_| policy.system_prompt.keeps_own()) {
             None => json!({"parts": [{"text": prompt}]}).to_string(),
             Some(own) => prepended(prompt, &own)?,
         };
-        edits.set(name, instruction);
+        edits.set(&name, instruction);
     }
     Ok(edits.apply())
 }
@@ -35,10 +37,11 @@ pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes
 /// A generation config with a limit of output tokens.
 fn limited(config: String, limit: u64) -> Result<String> {
     let inner = json::members(Bytes::from(config))?;
+    check_once(&inner, &["maxOutputTokens"])?;
     let mut edits = Edits::new(&inner);
     let name = spelled(&inner, "maxOutputTokens");
-    if !lower_limit(&mut edits, name, limit) {
-        edits.set(name, limit.to_string());
+    if !lower_limit(&mut edits, &name, limit) {
+        edits.set(&name, limit.to_string());
     }
     Ok(String::from_utf8_lossy(&edits.apply()).into_owned())
 }
@@ -53,6 +56,7 @@ fn prepended(prompt: &str, own: &str) -> Result<String> {
         Error::invalid("systemInstruction", "`systemInstruction` must be a content.")
             .caused_by(error)
     })?;
+    check_once(&inner, &["parts"])?;
     let mut edits = Edits::new(&inner);
     let first = json!({"text": prompt}).to_string();
     let parts = match edits.value("parts") {
@@ -87,6 +91,30 @@ mod tests {
         ] {
             assert_eq!(applied(body, &policy), wanted);
         }
+    }
+
+    #[test]
+    fn what_a_policy_changes_may_not_be_given_twice() {
+        let policy = |system_prompt| RequestPolicy { max_output: Some(300), system_prompt };
+        let (locked, before) = (SystemPromptPolicy::Replace("a"), SystemPromptPolicy::Prepend("a"));
+        for (body, system_prompt, param) in [
+            (r#"{"generationConfig":{},"generationConfig":{}}"#, locked, "generationConfig"),
+            (r#"{"generationConfig":{},"generation_config":{}}"#, locked, "generationConfig"),
+            (
+                r#"{"generationConfig":{"maxOutputTokens":1,"max_output_tokens":9000}}"#,
+                locked,
+                "maxOutputTokens",
+            ),
+            (r#"{"systemInstruction":"a","system_instruction":"b"}"#, locked, "systemInstruction"),
+            (r#"{"systemInstruction":{"parts":[],"parts":[]}}"#, before, "parts"),
+        ] {
+            let raw = json::members(Bytes::from_static(body.as_bytes())).unwrap();
+            let error = apply(&raw, &policy(system_prompt)).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some(param), "{body}");
+        }
+        let escaped = r#"{"generation\u0043onfig":{"max\u004futputTokens":9000}}"#;
+        assert_eq!(applied(escaped, &policy(locked)).matches("300").count(), 1);
+        assert!(!applied(escaped, &policy(locked)).contains("9000"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     RawObject, RequestPolicy,
-    common::request_policy::{lower_limit, with_first, without_system_messages},
+    common::request_policy::{check_once, lower_limit, with_first, without_system_messages},
     json::Edits,
 };
 
@@ -17,6 +17,7 @@ const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
     if let Some(limit) = policy.max_output {
+        check_once(raw, &LIMITS)?;
         let lowered = LIMITS.map(|name| lower_limit(&mut edits, name, limit));
         // The older name: a provider that wants the newer one gets it from `rename_limit`.
         if !lowered.contains(&true) {
@@ -24,6 +25,7 @@ pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes
         }
     }
     if let Some(prompt) = policy.system_prompt.prompt() {
+        check_once(raw, &["messages"])?;
         let message = json!({"role": "system", "content": prompt}).to_string();
         let mut messages = edits.value("messages").unwrap_or("[]").to_owned();
         if !policy.system_prompt.keeps_own() {
@@ -53,10 +55,18 @@ mod tests {
             (r#"{"max_tokens":200}"#, r#"{"max_tokens":200}"#),
             (r#"{"max_tokens":null}"#, r#"{"max_tokens":300}"#),
             (r#"{"model":"m"}"#, r#"{"model":"m","max_tokens":300}"#),
-            (r#"{"max_tokens":"many"}"#, r#"{"max_tokens":"many"}"#),
+            (r#"{"max_tokens":"many"}"#, r#"{"max_tokens":300}"#),
+            (
+                r#"{"max_tokens":-1,"max_completion_tokens":9}"#,
+                r#"{"max_tokens":300,"max_completion_tokens":9}"#,
+            ),
         ] {
             assert_eq!(applied(body, &policy), wanted);
         }
+        let twice = br#"{"max_completion_tokens":10,"max_completion_tokens":100000}"#;
+        let raw = json::members(Bytes::from_static(twice)).unwrap();
+        let error = apply(&raw, &policy).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("max_completion_tokens"));
     }
 
     #[test]

@@ -207,8 +207,15 @@ impl ChoiceState {
         let known = self.calls.len();
         let at = self.calls.add(delta, position);
         if at == known {
-            // Nothing more comes of the calls before.
-            (0..at).for_each(|it| self.announce(it, response_id, push));
+            // Nothing more comes of the calls before. Only those that were named since the last
+            // new call can be announced.
+            for named in self.calls.take_named() {
+                if named == at {
+                    self.calls.keep_named(at);
+                } else {
+                    self.announce(named, response_id, push);
+                }
+            }
         }
         let Some(call) = self.calls.call(at) else { return };
         if let Some(number) = call.announced {

@@ -9,7 +9,7 @@ use canonical::{Field, GatewayResponse, Result};
 use super::{FORMAT, request_decode};
 use crate::{
     DecodeMode, DecodeOptions, EncodeOptions, EncodedRequest, GatewayRequest, Outbound,
-    OutboundText, StreamDecoder, json, openai::chat::OpenAiChat,
+    OutboundText, StreamDecoder, bound, json, openai::chat::OpenAiChat,
 };
 
 /// Members that the endpoint takes under the client's names.
@@ -54,13 +54,12 @@ impl Outbound for MistralFim {
             edits.set("random_seed", seed.to_string());
         }
         let mut dropped = vec![];
-        for name in request_decode::others(raw, TAKEN)? {
-            // Members that the endpoint does not know are refused with a 422, null ones not.
-            edits.remove(&name);
-            if !SILENT.contains(&name.as_ref()) {
-                dropped.push(Field::Named(name.into_owned()));
-            }
+        // Members that the endpoint does not know are refused with a 422, null ones not.
+        let others = request_decode::others(raw, TAKEN)?;
+        for name in others.iter().filter(|it| !SILENT.contains(&it.as_ref())) {
+            bound::note(&mut dropped, Field::Named(name.as_ref().to_owned()));
         }
+        edits.remove_all(&others.into_iter().collect());
         for field in target.drop_fields {
             if edits.remove(&field.openai_chat_name()) && !field.is_lossless() {
                 dropped.push(field.clone());
@@ -85,6 +84,17 @@ impl OutboundText for MistralFim {
 mod tests {
     use super::*;
     use crate::{Inbound, openai::completions::OpenAiCompletions};
+
+    #[test]
+    fn many_unknown_members_all_go_and_some_are_named() {
+        let members: String = (0..20_000).map(|at| format!(r#","a{at}":1"#)).collect();
+        let body = format!(r#"{{"model":"m","prompt":"a","suffix":"b"{members}}}"#);
+        let request = OpenAiCompletions.decode(Bytes::from(body)).unwrap();
+        let target = EncodeOptions { model: "m", ..EncodeOptions::default() };
+        let encoded = MistralFim.passthrough(&request, &target).unwrap();
+        assert_eq!(encoded.body, r#"{"model":"m","prompt":"a","suffix":"b"}"#);
+        assert_eq!(encoded.dropped.len(), 256);
+    }
 
     #[test]
     fn a_request_has_only_what_the_endpoint_takes() {

@@ -55,10 +55,11 @@ pub(super) fn passthrough(
 
     for field in target.drop_fields {
         let is_gone = match field {
-            Field::ResponseFormat => without_format(raw, &mut edits)?,
+            Field::ResponseFormat => without_text_option("format", &mut edits)?,
+            Field::Verbosity => without_text_option("verbosity", &mut edits)?,
             Field::MaxTokens => edits.remove("max_output_tokens"),
             Field::Reasoning => edits.remove("reasoning"),
-            field => edits.remove(&field.openai_chat_name()),
+            field => edits.remove(&super::word(field)),
         };
         if is_gone {
             dropped.push(field.clone());
@@ -83,12 +84,11 @@ fn included(raw: &RawObject, facts: &ModelFacts) -> Result<Option<String>> {
     Ok(Some(json::quoted(&given)))
 }
 
-/// Removes the form of the response from the text options. False where there is none.
-fn without_format(raw: &RawObject, edits: &mut json::Edits<'_>) -> Result<bool> {
-    let Some(member) = json::find(raw, "text")? else { return Ok(false) };
-    let text = json::text(&raw.body, &member.value);
+/// Removes one of the text options. False where there is none of this name.
+fn without_text_option(name: &str, edits: &mut json::Edits<'_>) -> Result<bool> {
+    let Some(text) = edits.present("text") else { return Ok(false) };
     let mut is_gone = false;
-    let text = json::edited(text, |it| is_gone = it.remove("format"))?;
+    let text = json::edited(text, |it| is_gone = it.remove(name))?;
     if is_gone {
         edits.set("text", text);
     }
@@ -233,6 +233,22 @@ mod tests {
         }
         let untouched = r#"{"model":"gpt-5","input":"x","store":false}"#;
         assert_eq!(forwarded("gpt-5", untouched), untouched);
+    }
+
+    #[test]
+    fn a_field_is_dropped_under_its_name_in_this_format() {
+        let body =
+            br#"{"model":"m","store":false,"user":"u","text":{"format":{},"verbosity":"low"},
+            "max_output_tokens":5,"input":"x"}"#;
+        let request = OpenAiResponses.decode(bytes::Bytes::from_static(body)).unwrap();
+        let drop_fields =
+            &[Field::Verbosity, Field::ResponseFormat, Field::User, Field::MaxTokens, Field::N];
+        let target = EncodeOptions { model: "m", drop_fields, ..EncodeOptions::default() };
+        let encoded = request.passthrough(&target).unwrap();
+        assert_eq!(encoded.dropped, drop_fields[..4]);
+        let json: serde_json::Value = serde_json::from_slice(&encoded.body).unwrap();
+        let rest = serde_json::json!({"model": "m", "store": false, "text": {}, "input": "x"});
+        assert_eq!(json, rest);
     }
 
     #[test]

@@ -5,19 +5,21 @@ use canonical::Result;
 
 use crate::{
     RawObject, RequestPolicy,
-    common::request_policy::{joined, lower_limit, without_system_messages},
+    common::request_policy::{check_once, joined, lower_limit, without_system_messages},
     json::{self, Edits},
 };
 
 /// The request under a policy.
 pub(super) fn apply(raw: &RawObject, policy: &RequestPolicy<'_>) -> Result<Bytes> {
     let mut edits = Edits::new(raw);
-    if let Some(limit) = policy.max_output
-        && !lower_limit(&mut edits, "max_output_tokens", limit)
-    {
-        edits.set("max_output_tokens", limit.to_string());
+    if let Some(limit) = policy.max_output {
+        check_once(raw, &["max_output_tokens"])?;
+        if !lower_limit(&mut edits, "max_output_tokens", limit) {
+            edits.set("max_output_tokens", limit.to_string());
+        }
     }
     if let Some(prompt) = policy.system_prompt.prompt() {
+        check_once(raw, &["instructions", "input"])?;
         let own: Option<String> = json::read(raw, "instructions", "a string")?;
         let own = own.filter(|_| policy.system_prompt.keeps_own()).unwrap_or_default();
         // Not as an item of the input: the instructions stand before everything else.
@@ -53,6 +55,19 @@ mod tests {
             applied(r#"{"input":"a"}"#, &policy),
             r#"{"input":"a","max_output_tokens":300}"#
         );
+    }
+
+    #[test]
+    fn what_a_policy_changes_may_not_be_given_twice() {
+        let policy = RequestPolicy {
+            max_output: Some(300),
+            system_prompt: SystemPromptPolicy::Replace("x"),
+        };
+        for name in ["max_output_tokens", "instructions", "input"] {
+            let body = format!(r#"{{"{name}":"a","{name}":"b"}}"#);
+            let raw = json::members(Bytes::from(body)).unwrap();
+            assert_eq!(apply(&raw, &policy).unwrap_err().param.as_deref(), Some(name));
+        }
     }
 
     #[test]

@@ -50,12 +50,12 @@ pub(super) fn fit(
     }
 
     let model = Model::of(target.facts);
-    let effort = match edits.value("output_config") {
+    let effort = match edits.present("output_config") {
         Some(config) => parsed::<EffortJson<'_>>(config)?.effort.map(Cow::into_owned),
         None => None,
     };
 
-    if let Some(value) = edits.value("thinking") {
+    if let Some(value) = edits.present("thinking") {
         let ThinkingJson { kind, display } = parsed(value)?;
         let visible = display.as_deref().map(|it| it != "omitted");
         match (&*kind, model.thinking) {
@@ -91,7 +91,7 @@ fn set_budget(
     edits: &mut json::Edits<'_>,
     dropped: &mut Vec<Field>,
 ) -> Result<()> {
-    let named: Option<u64> = edits.value("max_tokens").map(parsed).transpose()?;
+    let named: Option<u64> = edits.present("max_tokens").map(parsed).transpose()?;
     let forced = match edits.value("tool_choice") {
         Some(choice) => {
             let choice: Option<ToolChoiceJson<'_>> = parsed(choice)?;
@@ -128,7 +128,7 @@ fn known(word: &str) -> Option<Effort> {
 
 /// Drops the effort, and the object around it where nothing else is in it.
 fn drop_effort(edits: &mut json::Edits<'_>) -> Result<()> {
-    let Some(config) = edits.value("output_config") else { return Ok(()) };
+    let Some(config) = edits.present("output_config") else { return Ok(()) };
     let rest = json::edited(config, |it| _ = it.remove("effort"))?;
     if rest.trim_matches(['{', '}', ' ', '\n']).is_empty() {
         edits.remove("output_config");
@@ -161,6 +161,27 @@ mod tests {
         assert_eq!(body["thinking"]["type"], "enabled");
         assert!(body["thinking"]["budget_tokens"].as_u64() < body["max_tokens"].as_u64());
         assert_eq!((&body["output_config"], dropped), (&serde_json::Value::Null, vec![]));
+    }
+
+    #[test]
+    fn null_is_as_good_as_absent() {
+        let body = r#"{"max_tokens":null,"thinking":null,"output_config":null,"tool_choice":null}"#;
+        let (fitted, dropped) = fitted("claude-sonnet-4-5", body);
+        assert_eq!((fitted, dropped), (serde_json::from_str(body).unwrap(), vec![]));
+        let adaptive = ADAPTIVE.replace("20000", "null").replace(r#"{"effort":"medium"}"#, "null");
+        assert_eq!(self::fitted("claude-sonnet-4-5", &adaptive).0["thinking"]["type"], "enabled");
+    }
+
+    #[test]
+    fn reasoning_that_was_dropped_raises_no_limit() {
+        let body = ADAPTIVE.replace("20000", "10");
+        let raw = json::members(bytes::Bytes::from(body)).unwrap();
+        let mut edits = json::Edits::new(&raw);
+        edits.remove("thinking");
+        let facts = crate::options::facts("anthropic", "claude-sonnet-4-5");
+        let target = EncodeOptions { facts, ..EncodeOptions::default() };
+        fit(&target, &mut edits, &mut vec![]).unwrap();
+        assert_eq!(edits.value("max_tokens"), Some("10"));
     }
 
     #[test]

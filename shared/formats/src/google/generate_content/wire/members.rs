@@ -74,9 +74,9 @@ pub(crate) fn either<'a>(object: &Object<'a>, name: &str) -> Option<&'a RawValue
 }
 
 /// How a member of a body spells its name.
-pub(crate) fn spelled<'a>(raw: &'a RawObject, name: &'a str) -> &'a str {
-    let plain = raw.members.iter().map(|it| json::text(&raw.body, &it.key).trim_matches('"'));
-    plain.into_iter().find(|it| camel(it) == name).unwrap_or(name)
+pub(crate) fn spelled<'a>(raw: &'a RawObject, name: &'a str) -> Cow<'a, str> {
+    let mut names = raw.members.iter().map(|it| json::name_of(&raw.body, it));
+    names.find(|it| camel(it) == name).unwrap_or(Cow::Borrowed(name))
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub(in super::super) struct CallTracker {
     by_id: HashMap<String, usize>,
     by_index: HashMap<u64, usize>,
     announced: usize,
+    names_length: usize,
+    /// The calls that got a name since [`CallTracker::take_named`] was asked.
+    named: Vec<usize>,
 }
 
 impl CallTracker {
@@ -55,7 +58,19 @@ impl CallTracker {
 
     /// How long the names of all calls are together: a delta that names its call anew adds to it.
     pub(in super::super) fn names_len(&self) -> usize {
-        self.calls.iter().map(|it| it.name.len()).sum()
+        self.names_length
+    }
+
+    /// The calls that got a name since this was asked, in their order.
+    pub(in super::super) fn take_named(&mut self) -> Vec<usize> {
+        let mut named = std::mem::take(&mut self.named);
+        named.sort_unstable();
+        named
+    }
+
+    /// Notes a named call for the next [`CallTracker::take_named`] again.
+    pub(in super::super) fn keep_named(&mut self, at: usize) {
+        self.named.push(at);
     }
 
     /// Whether a call was not announced.
@@ -83,7 +98,13 @@ impl CallTracker {
             self.by_id.insert(id.clone(), at);
         }
         if let Some(call) = self.calls.get_mut(at) {
+            let before = call.name.len();
             call.add(delta);
+            // Counted here: a walk over all calls at every delta would be quadratic.
+            self.names_length += call.name.len() - before;
+            if before == 0 && !call.name.is_empty() {
+                self.named.push(at);
+            }
         }
         at
     }

@@ -3,7 +3,7 @@
 //!
 //! Source: *`input_schema` does not support oneOf, allOf, or anyOf at the top level* (seen 2026-11).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -13,9 +13,33 @@ use crate::json::{self, Object};
 /// The properties of all branches, and what every branch requires.
 #[derive(Default)]
 struct Flattened<'a> {
-    properties: Vec<(String, &'a RawValue)>,
-    required: Vec<String>,
+    properties: Named<&'a RawValue>,
+    required: Named<()>,
 }
+
+/// Values by name in their order, of which the first of a name counts.
+#[derive(Debug)]
+struct Named<T> {
+    list: Vec<(String, T)>,
+    names: HashSet<String>,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self { list: vec![], names: HashSet::new() }
+    }
+}
+
+impl<T> Named<T> {
+    fn add(&mut self, name: String, value: T) {
+        if self.names.insert(name.clone()) {
+            self.list.push((name, value));
+        }
+    }
+}
+
+/// Schemas by name, by the group that holds them.
+type Definitions<'a> = HashMap<String, HashMap<String, &'a RawValue>>;
 
 /// Whether the root is a choice.
 pub(super) fn has_choice(members: &Object<'_>) -> bool {
@@ -32,9 +56,10 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     let mut flat = Flattened::default();
     flat.add(members);
     let mut choices: Vec<String> = vec![];
+    let mut definitions = Definitions::new();
     for (key, value) in members.present().filter(|it| SEVERAL.contains(&it.0)) {
         choices.push(format!("{}:{value}", json::quoted(key)));
-        let branches = branches(members, value);
+        let branches = branches(members, value, &mut definitions);
         // All branches hold at once, so each may require; of alternatives only what every one
         // requires is certain.
         if key == "allOf" {
@@ -47,10 +72,11 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
     writer.member("type", "\"object\"");
     writer.key("properties");
     let mut properties = Writer::new(writer.out);
-    flat.properties.iter().for_each(|(name, schema)| properties.member(name, schema.get()));
+    flat.properties.list.iter().for_each(|(name, schema)| properties.member(name, schema.get()));
     properties.end();
-    if !flat.required.is_empty() {
-        writer.member("required", &json::quoted(&flat.required));
+    let required: Vec<String> = flat.required.list.into_iter().map(|it| it.0).collect();
+    if !required.is_empty() {
+        writer.member("required", &json::quoted(&required));
     }
     let own = members.get("description");
     let own: Option<String> = own.and_then(|it| serde_json::from_str(it.get()).ok());
@@ -70,11 +96,7 @@ pub(super) fn flattened(members: &Object<'_>, writer: &mut Writer<'_>) {
 impl<'a> Flattened<'a> {
     fn add(&mut self, schema: &Object<'a>) {
         self.add_properties(schema);
-        for name in required(schema) {
-            if !self.required.contains(&name) {
-                self.required.push(name);
-            }
-        }
+        required(schema).into_iter().for_each(|it| self.required.add(it, ()));
     }
 
     fn add_properties(&mut self, schema: &Object<'a>) {
@@ -82,9 +104,7 @@ impl<'a> Flattened<'a> {
         let properties: Object<'a> = serde_json::from_str(properties.get()).unwrap_or_default();
         for (name, schema) in properties.0 {
             // The first schema of a name counts: two for one property would be no JSON Schema.
-            if !self.properties.iter().any(|it| it.0 == name) {
-                self.properties.push((name.into_owned(), schema));
-            }
+            self.properties.add(name.into_owned(), schema);
         }
     }
 
@@ -94,25 +114,44 @@ impl<'a> Flattened<'a> {
             branches.iter().map(|it| required(it).into_iter().collect()).collect();
         let first = branches.first().map(required).unwrap_or_default();
         for name in first.into_iter().filter(|name| sets.iter().all(|it| it.contains(name))) {
-            if !self.required.contains(&name) {
-                self.required.push(name);
-            }
+            self.required.add(name, ());
         }
     }
 }
 
 /// The branches of a choice that are objects, definitions of the root looked up.
-fn branches<'a>(root: &Object<'a>, list: &'a RawValue) -> Vec<Object<'a>> {
+fn branches<'a>(
+    root: &Object<'a>,
+    list: &'a RawValue,
+    definitions: &mut Definitions<'a>,
+) -> Vec<Object<'a>> {
     let branches: Vec<Object<'a>> = serde_json::from_str(list.get()).unwrap_or_default();
     // Generators of schemas put the branches of a union into `$defs`.
-    branches.into_iter().map(|branch| definition(root, &branch).unwrap_or(branch)).collect()
+    let mut resolved = Vec::with_capacity(branches.len());
+    for branch in branches {
+        resolved.push(definition(root, &branch, definitions).unwrap_or(branch));
+    }
+    resolved
 }
 
-fn definition<'a>(root: &Object<'a>, branch: &Object<'a>) -> Option<Object<'a>> {
+fn definition<'a>(
+    root: &Object<'a>,
+    branch: &Object<'a>,
+    definitions: &mut Definitions<'a>,
+) -> Option<Object<'a>> {
     let reference: String = serde_json::from_str(branch.get("$ref")?.get()).ok()?;
     let (group, name) = reference.strip_prefix("#/")?.split_once('/')?;
-    let group: Object<'a> = serde_json::from_str(root.get(group)?.get()).ok()?;
-    serde_json::from_str(group.get(name)?.get()).ok()
+    // Each group is parsed once: there may be as many branches as definitions.
+    if !definitions.contains_key(group) {
+        definitions.insert(group.to_owned(), schemas(root.get(group)?));
+    }
+    serde_json::from_str(definitions.get(group)?.get(name)?.get()).ok()
+}
+
+/// The schemas of a group by name, of which the first counts.
+fn schemas(group: &RawValue) -> HashMap<String, &RawValue> {
+    let group: Object<'_> = serde_json::from_str(group.get()).unwrap_or_default();
+    group.present().rev().map(|(name, schema)| (name.to_owned(), schema)).collect()
 }
 
 fn required(schema: &Object<'_>) -> Vec<String> {
