@@ -46,11 +46,11 @@ pub(crate) struct HealthOptions {
 
 /// Exits with 0 when the gateway is ready, else with 1.
 pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
+    let wait = Duration::from_secs(options.wait);
     let address = match options.listen {
         Some(listen) => listen.local(),
-        None => (Ipv4Addr::LOCALHOST, port(&options)?).into(),
+        None => (Ipv4Addr::LOCALHOST, port(options)?).into(),
     };
-    let wait = Duration::from_secs(options.wait);
     let began = Instant::now();
     loop {
         let Err(reason) = ask(address) else {
@@ -64,12 +64,12 @@ pub(crate) fn health(options: HealthOptions) -> Result<ExitCode, Failure> {
 }
 
 /// The port that `serve` has in the same container.
-fn port(options: &HealthOptions) -> Result<u16, Failure> {
+fn port(options: HealthOptions) -> Result<u16, Failure> {
     if let Some(port) = options.port {
         return Ok(port);
     }
     let environment = options.sources.environment()?;
-    Ok(settings::found(options.config.clone(), &environment)?.config.port)
+    Ok(settings::found(options.config, &environment)?.config.port)
 }
 
 /// Asks once. A gateway that serves HTTPS refuses plain HTTP with an alert of TLS, or with a reset

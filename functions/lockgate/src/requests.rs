@@ -264,7 +264,9 @@ mod tests {
         let attempt = json!({ "provider": wild, "model": wild, "outcome": wild });
         let names = ["id", "tenant", "requested_model", "outcome", "path"];
         let mut call = json!({ "attempts": [attempt] });
-        names.map(|name| call[name] = json!(wild));
+        for name in names {
+            call[name] = json!(wild);
+        }
         for call in [&call, &json!({ "path": wild })] {
             let plain = line(call, &Colors { are_on: false });
             assert!(!plain.contains(char::is_control), "{plain}");
